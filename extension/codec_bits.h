@@ -1,0 +1,237 @@
+/*
+ * codec_bits.h
+ *	  Bytes and bits of a block: unaligned little-endian words, varints, packed arrays.
+ *
+ * A packed array holds unsigned numbers of one width, 0 to 57 bits or 64, the first in the least
+ * significant bits of the first byte.  57 is the most that one unaligned 8-byte read always
+ * covers, whatever the bit it starts at; wider numbers are stored in 64 bits, which start at a
+ * byte.
+ *
+ * Reading never leaves the block: bits_get() is told the last address at which 8 bytes may be
+ * read, and reads there, shifting further, what would lie beyond it.  A block has 8 bytes or more.
+ */
+#ifndef HISTORIAN_CODEC_BITS_H
+#define HISTORIAN_CODEC_BITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define BITS_MAX_PACKED 57
+
+/* The bytes to read, and whether more were asked for than there are. */
+typedef struct ByteCursor
+{
+	const uint8_t *at;
+	const uint8_t *end;
+	bool		overrun;
+} ByteCursor;
+
+static inline uint64_t
+bits_to_little_endian(uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return __builtin_bswap64(word);
+#else
+	return word;
+#endif
+}
+
+static inline uint64_t
+bits_load64(const uint8_t *p)
+{
+	uint64_t	word;
+
+	memcpy(&word, p, sizeof(word));
+	return bits_to_little_endian(word);
+}
+
+static inline void
+bits_store64(uint8_t *p, uint64_t word)
+{
+	word = bits_to_little_endian(word);
+	memcpy(p, &word, sizeof(word));
+}
+
+static inline uint64_t
+bits_of_double(double value)
+{
+	uint64_t	bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	return bits;
+}
+
+static inline double
+bits_to_double(uint64_t bits)
+{
+	double		value;
+
+	memcpy(&value, &bits, sizeof(value));
+	return value;
+}
+
+/* How many bits the number takes: 0 for 0. */
+static inline unsigned
+bits_needed(uint64_t number)
+{
+	return number == 0 ? 0 : 64 - (unsigned) __builtin_clzll(number);
+}
+
+/* The width of a packed array of numbers up to largest. */
+static inline unsigned
+bits_packed_width(uint64_t largest)
+{
+	unsigned	width = bits_needed(largest);
+
+	return width <= BITS_MAX_PACKED ? width : 64;
+}
+
+static inline bool
+bits_width_is_valid(unsigned width)
+{
+	return width <= BITS_MAX_PACKED || width == 64;
+}
+
+static inline uint64_t
+bits_mask(unsigned width)
+{
+	return width == 0 ? 0 : UINT64_MAX >> (64 - width);
+}
+
+static inline size_t
+bits_packed_bytes(size_t count, unsigned width)
+{
+	return (count * width + 7) / 8;
+}
+
+/* Number index of the packed array at src. */
+static inline uint64_t
+bits_get(const uint8_t *src, const uint8_t *last, unsigned width, size_t index)
+{
+	size_t		bit = index * width;
+	ptrdiff_t	beyond = (src + (bit >> 3)) - last;
+	unsigned	shift = bit & 7;
+
+	if (beyond > 0)
+		return (bits_load64(last) >> ((shift + 8 * (size_t) beyond) & 63)) & bits_mask(width);
+	return (bits_load64(last + beyond) >> shift) & bits_mask(width);
+}
+
+/* Numbers first .. first + count - 1 of the packed array at src. */
+extern void bits_unpack(const uint8_t *src, const uint8_t *last, unsigned width,
+						uint32_t first, uint32_t count, uint64_t *dst);
+
+/* Writes the low width bits of each number, bits_packed_bytes() bytes; returns their end. */
+extern uint8_t *bits_pack(uint8_t *dst, unsigned width, const uint64_t *numbers, uint32_t count);
+
+static inline uint64_t
+bits_zigzag(uint64_t number)
+{
+	return (number << 1) ^ (0 - (number >> 63));
+}
+
+static inline uint64_t
+bits_unzigzag(uint64_t number)
+{
+	return (number >> 1) ^ (0 - (number & 1));
+}
+
+static inline uint8_t
+cursor_byte(ByteCursor *cursor)
+{
+	if (cursor->at >= cursor->end)
+	{
+		cursor->overrun = true;
+		return 0;
+	}
+	return *cursor->at++;
+}
+
+/* Seven bits a byte, least significant first, the top bit set in all but the last byte. */
+static inline uint64_t
+cursor_varint(ByteCursor *cursor)
+{
+	uint64_t	number = 0;
+
+	for (unsigned shift = 0; shift < 64; shift += 7)
+	{
+		uint8_t		byte = cursor_byte(cursor);
+
+		number |= (uint64_t) (byte & 0x7f) << shift;
+		if (byte < 0x80)
+			return number;
+	}
+	cursor->overrun = true;
+	return 0;
+}
+
+/* A signed number in length bytes (0 to 8), sign-extended. */
+static inline uint64_t
+cursor_signed(ByteCursor *cursor, unsigned length)
+{
+	uint64_t	number = 0;
+
+	if ((size_t) (cursor->end - cursor->at) < length)
+	{
+		cursor->overrun = true;
+		return 0;
+	}
+	if (length == 0)
+		return 0;
+	for (unsigned i = 0; i < length; i++)
+		number |= (uint64_t) cursor->at[i] << (8 * i);
+	cursor->at += length;
+	return (uint64_t) ((int64_t) (number << (64 - 8 * length)) >> (64 - 8 * length));
+}
+
+static inline size_t
+bits_varint_bytes(uint64_t number)
+{
+	return number == 0 ? 1 : (bits_needed(number) + 6) / 7;
+}
+
+static inline uint8_t *
+bits_put_varint(uint8_t *p, uint64_t number)
+{
+	while (number >= 0x80)
+	{
+		*p++ = (uint8_t) (number | 0x80);
+		number >>= 7;
+	}
+	*p++ = (uint8_t) number;
+	return p;
+}
+
+/*
+ * Signed numbers of 0 to 8 bytes name their length in 3 bits: 7 stands for 8 bytes, which leaves
+ * 7 without a code.
+ */
+static inline unsigned
+bits_signed_length(unsigned code)
+{
+	return code == 7 ? 8 : code;
+}
+
+static inline unsigned
+bits_signed_code(uint64_t number)
+{
+	/* the magnitude's bits, and one for the sign */
+	uint64_t	magnitude = (int64_t) number < 0 ? ~number : number;
+	unsigned	length = number == 0 ? 0 : (bits_needed(magnitude) + 8) / 8;
+
+	return length >= 7 ? 7 : length;
+}
+
+static inline uint8_t *
+bits_put_signed(uint8_t *p, uint64_t number, unsigned code)
+{
+	unsigned	length = bits_signed_length(code);
+
+	for (unsigned i = 0; i < length; i++)
+		*p++ = (uint8_t) (number >> (8 * i));
+	return p;
+}
+
+#endif							/* HISTORIAN_CODEC_BITS_H */

@@ -1,0 +1,321 @@
+/*
+ * codec_decimal.c
+ *	  Doubles that were written in decimal, as integers and one power of ten.
+ *
+ * After ALP (Afroozeh, Kuffo and Boncz, "ALP: Adaptive Lossless floating-Point Compression",
+ * SIGMOD 2024), with one difference.  ALP decodes by two multiplications, n * 10^f * 10^-e, whose
+ * rounding misses some decimals, which it stores as exceptions (0.8% of those with three to six
+ * digits, 10% of those with one).  Here the value is n / 10^e.  Both are exact as doubles, and IEEE
+ * division rounds correctly: it gives the very double that strtod() makes of the digits.  So
+ * decimals of up to 15 digits have no exceptions, there is one exponent to find instead of two,
+ * and the divider still outruns memory.
+ *
+ * The arithmetic is frozen: change it, and stored blocks decode to other values.  It must be
+ * compiled without contraction and without fast-math.
+ *
+ * Rows whose value is no such decimal (NaN, infinities, -0.0, 17 digits) are patched: their
+ * numbers and doubles follow the stream, which repeats the number before in their place.
+ */
+#include "codec_column.h"
+
+#include <float.h>
+
+_Static_assert(FLT_EVAL_METHOD == 0, "doubles must be computed as doubles");
+
+#define SAMPLE_ROWS 32
+
+/* What a patch costs: a row number and a double. */
+#define PATCH_BITS 74
+
+/* 1.5 * 2^52: added to a double of less than 2^51, it leaves the integer in the lower bits. */
+#define ROUNDING 6755399441055744.0
+
+static const double power_of_ten[CODEC_MAX_EXPONENT + 1] = {
+	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22
+};
+
+/*
+ * The number as a double, for numbers within CODEC_DECIMAL_LIMIT; this form, unlike a conversion,
+ * is an addition and a subtraction, which every vector unit has.
+ */
+static inline double
+double_of(uint64_t number)
+{
+	return bits_to_double(number + bits_of_double(ROUNDING)) - ROUNDING;
+}
+
+static inline uint64_t
+nearest_number(double scaled)
+{
+	return bits_of_double(scaled + ROUNDING) - bits_of_double(ROUNDING);
+}
+
+double
+codec_decimal_value(uint64_t number, int exponent)
+{
+	if (exponent >= 0)
+		return double_of(number) / power_of_ten[exponent];
+	return double_of(number) * power_of_ten[-exponent];
+}
+
+void
+codec_decimal_values(const uint64_t *numbers, uint32_t count, int exponent, double *dst)
+{
+	double		power = power_of_ten[exponent < 0 ? -exponent : exponent];
+
+	if (exponent == 0)
+		for (uint32_t i = 0; i < count; i++)
+			dst[i] = double_of(numbers[i]);
+	else if (exponent > 0)
+		for (uint32_t i = 0; i < count; i++)
+			dst[i] = double_of(numbers[i]) / power;
+	else
+		for (uint32_t i = 0; i < count; i++)
+			dst[i] = double_of(numbers[i]) * power;
+}
+
+/* Does the number decode to the value's very bits? */
+static inline bool
+number_is_exact(uint64_t number, double value, double decoded)
+{
+	return (number + CODEC_DECIMAL_LIMIT - 1) < 2 * CODEC_DECIMAL_LIMIT - 1 &&
+		bits_of_double(value) == bits_of_double(decoded);
+}
+
+/*
+ * numbers[count] from values[count], and how many of them are not exact.
+ */
+static uint32_t
+decimal_numbers(const double *values, uint32_t count, int exponent, uint64_t *numbers)
+{
+	double		power = power_of_ten[exponent < 0 ? -exponent : exponent];
+	uint32_t	inexact = 0;
+
+	if (exponent >= 0)
+		for (uint32_t i = 0; i < count; i++)
+		{
+			numbers[i] = nearest_number(values[i] * power);
+			inexact += !number_is_exact(numbers[i], values[i], double_of(numbers[i]) / power);
+		}
+	else
+		for (uint32_t i = 0; i < count; i++)
+		{
+			numbers[i] = nearest_number(values[i] / power);
+			inexact += !number_is_exact(numbers[i], values[i], double_of(numbers[i]) * power);
+		}
+	return inexact;
+}
+
+static inline bool
+row_is_patched(uint64_t number, double value, int exponent)
+{
+	return !number_is_exact(number, value, codec_decimal_value(number, exponent));
+}
+
+/*
+ * The exponent that makes a sample cheapest, at log2(10) bits for each further digit and
+ * PATCH_BITS for each value that is then inexact.  *inexact is how many of the sample remain.
+ */
+static int
+best_exponent(const double *sample, uint32_t count, uint32_t *inexact)
+{
+	uint64_t	numbers[SAMPLE_ROWS];
+	int			best = CODEC_MIN_EXPONENT;
+	double		best_cost = DBL_MAX;
+
+	for (int exponent = CODEC_MIN_EXPONENT; exponent <= CODEC_MAX_EXPONENT; exponent++)
+	{
+		uint32_t	left = decimal_numbers(sample, count, exponent, numbers);
+		double		cost = 3.33 * exponent + PATCH_BITS * (double) left / count;
+
+		if (cost < best_cost)
+		{
+			best = exponent;
+			best_cost = cost;
+			*inexact = left;
+		}
+		if (left == 0)
+			break;
+	}
+	return best;
+}
+
+/*
+ * Makes the inexact rows repeat the number before (the first exact one, where there is none), so
+ * that they widen nothing, and describes them.
+ */
+static void
+plan_patches(CodecColumn *column, const double *values, uint32_t nrows, uint64_t *numbers)
+{
+	uint64_t	patch = 0;
+	uint64_t	filler = 0;
+
+	for (uint32_t i = 0; i < nrows; i++)
+		if (!row_is_patched(numbers[i], values[i], column->exponent))
+		{
+			filler = numbers[i];
+			break;
+		}
+
+	column->rule = CODEC_RULE_PATCHED;
+	column->index_width = (uint8_t) bits_needed(nrows - 1);
+	column->one_patch = true;
+	column->npatches = 0;
+	for (uint32_t i = 0; i < nrows; i++)
+	{
+		if (row_is_patched(numbers[i], values[i], column->exponent))
+		{
+			uint64_t	bits = bits_of_double(values[i]);
+
+			if (column->npatches++ == 0)
+				patch = bits;
+			column->one_patch = column->one_patch && bits == patch;
+			numbers[i] = filler;
+		}
+		filler = numbers[i];
+	}
+}
+
+bool
+codec_decimal_plan(CodecColumn *column, const double *values, uint32_t nrows, uint64_t *numbers)
+{
+	double		sample[SAMPLE_ROWS];
+	uint32_t	count = nrows < SAMPLE_ROWS ? nrows : SAMPLE_ROWS;
+	uint32_t	inexact;
+	int			exponent;
+
+	for (uint32_t i = 0; i < count; i++)
+		sample[i] = values[(size_t) i * nrows / count];
+	exponent = best_exponent(sample, count, &inexact);
+	if (inexact > count / 2)
+		return false;
+
+	inexact = decimal_numbers(values, nrows, exponent, numbers);
+	if (inexact > 0)
+	{
+		uint32_t	left;
+		int			other;
+
+		/* the sample may have missed values of more digits: see what these want */
+		count = 0;
+		for (uint32_t i = 0; i < nrows && count < SAMPLE_ROWS; i++)
+			if (row_is_patched(numbers[i], values[i], exponent))
+				sample[count++] = values[i];
+		other = best_exponent(sample, count, &left);
+		if (other > exponent &&
+			(double) inexact * (count - left) / count * PATCH_BITS >
+			3.33 * (other - exponent) * nrows)
+		{
+			exponent = other;
+			inexact = decimal_numbers(values, nrows, exponent, numbers);
+		}
+	}
+
+	memset(column, 0, sizeof(*column));
+	column->rule = (uint8_t) (exponent - CODEC_MIN_EXPONENT);
+	column->exponent = (int8_t) exponent;
+	if (inexact > 0)
+	{
+		if (inexact == nrows || nrows == 1)
+			return false;
+		plan_patches(column, values, nrows, numbers);
+	}
+	codec_stream_plan(&column->ints, numbers, nrows, CODEC_ALL_SCHEMES);
+	return true;
+}
+
+static const uint8_t *
+patch_values(const CodecColumn *column)
+{
+	return column->annex + bits_packed_bytes(column->npatches, column->index_width);
+}
+
+static uint32_t
+patch_row(const CodecColumn *column, uint32_t patch)
+{
+	return (uint32_t) bits_get(column->annex, column->ints.last, column->index_width, patch);
+}
+
+static double
+patch_value(const CodecColumn *column, uint32_t patch)
+{
+	return bits_to_double(bits_get(patch_values(column), column->ints.last, 64,
+								   column->one_patch ? 0 : patch));
+}
+
+/* The first patch whose row is at least the given one. */
+static uint32_t
+patch_at_or_after(const CodecColumn *column, uint32_t row)
+{
+	uint32_t	low = 0;
+	uint32_t	high = column->npatches;
+
+	while (low < high)
+	{
+		uint32_t	middle = (low + high) / 2;
+
+		if (patch_row(column, middle) < row)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+double
+codec_patches_get(const CodecColumn *column, uint32_t row, double unpatched)
+{
+	uint32_t	patch = patch_at_or_after(column, row);
+
+	if (patch < column->npatches && patch_row(column, patch) == row)
+		return patch_value(column, patch);
+	return unpatched;
+}
+
+void
+codec_patches_apply(const CodecColumn *column, uint32_t first, uint32_t count, double *dst)
+{
+	for (uint32_t patch = patch_at_or_after(column, first); patch < column->npatches; patch++)
+	{
+		uint32_t	row = patch_row(column, patch);
+
+		/* rows ascend, except in a corrupt block */
+		if (row < first || row - first >= count)
+			break;
+		dst[row - first] = patch_value(column, patch);
+	}
+}
+
+size_t
+codec_patches_bytes(const CodecColumn *column)
+{
+	return bits_packed_bytes(column->npatches, column->index_width) +
+		(column->one_patch ? 8 : 8 * (size_t) column->npatches);
+}
+
+uint8_t *
+codec_patches_write(const CodecColumn *column, const double *values, const uint64_t *numbers,
+					uint8_t *dst)
+{
+	uint8_t    *patches = dst + bits_packed_bytes(column->npatches, column->index_width);
+	uint64_t	rows[256];
+	uint32_t	count = 0;
+
+	for (uint32_t i = 0; i < column->ints.nrows; i++)
+	{
+		if (!row_is_patched(numbers[i], values[i], column->exponent))
+			continue;
+		bits_store64(patches, bits_of_double(values[i]));
+		if (!column->one_patch)
+			patches += 8;
+		rows[count++] = i;
+		if (count == 256)
+		{
+			dst = bits_pack(dst, column->index_width, rows, count);
+			count = 0;
+		}
+	}
+	bits_pack(dst, column->index_width, rows, count);
+	return column->one_patch ? patches + 8 : patches;
+}

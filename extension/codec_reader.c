@@ -1,0 +1,283 @@
+/*
+ * codec_reader.c
+ *	  Opening a block, and reading from it.
+ *
+ * A block is one byte of version and flags, the number of values as varint, all headers, and then
+ * all data, in the same order: times; widths, if ragged; columns, each led by its NULL flags if
+ * the block has any.  Under a shared header the columns' bases are an array before their data.
+ * No length is stored: the headers tell it, and it must be the block's.  So one pass over the
+ * headers, which are together, validates everything and says where each column is.
+ */
+#include "codec_reader.h"
+
+#define DECODE_ROWS 256
+
+/* Parses column v's headers anew: its values, and its NULL flags if the block has any. */
+static void
+column_open(const CodecReader *reader, uint32_t v, CodecColumn *column, CodecColumn *nulls)
+{
+	const uint8_t *data;
+	ByteCursor	cursor;
+
+	if (reader->flags & CODEC_BLOCK_SHARED)
+	{
+		unsigned	width = reader->shared_base_width;
+		uint64_t	base = bits_get(reader->shared_bases, reader->last, width, v);
+
+		*column = reader->shared;
+		if (width > 0)
+			column->ints.base = (uint64_t) ((int64_t) (base << (64 - width)) >> (64 - width));
+		codec_column_attach(column, reader->shared_data + (size_t) v * reader->shared_bytes,
+							reader->last);
+		return;
+	}
+
+	/* codec_open() has read these headers to their end */
+	cursor = (ByteCursor) {
+		.at = reader->block + reader->column_header[v],
+		.end = reader->last + CODEC_BLOCK_MIN_BYTES,
+	};
+	data = reader->block + reader->column_data[v];
+	if (reader->flags & CODEC_BLOCK_NULLS)
+	{
+		codec_column_parse(nulls, &cursor, reader->nrows, false);
+		codec_column_attach(nulls, data, reader->last);
+		data += codec_column_data_bytes(nulls);
+	}
+	codec_column_parse(column, &cursor, reader->nrows, false);
+	codec_column_attach(column, data, reader->last);
+}
+
+/* Parses the headers of the columns and adds their data's lengths to *bytes. */
+static bool
+open_columns(CodecReader *reader, ByteCursor *cursor, size_t *bytes)
+{
+	CodecColumn column;
+
+	for (uint32_t v = 0; v < reader->nvalues; v++)
+	{
+		reader->column_header[v] = (uint32_t) (cursor->at - reader->block);
+		reader->column_data[v] = (uint32_t) *bytes;
+		if (reader->flags & CODEC_BLOCK_NULLS)
+		{
+			if (!codec_column_parse(&column, cursor, reader->nrows, false) ||
+				column.rule != CODEC_RULE_INTEGER)
+				return false;
+			*bytes += codec_column_data_bytes(&column);
+		}
+		if (!codec_column_parse(&column, cursor, reader->nrows, false) ||
+			column.rule == CODEC_RULE_INTEGER)
+			return false;
+		*bytes += codec_column_data_bytes(&column);
+	}
+	return true;
+}
+
+static bool
+open_shared(CodecReader *reader, ByteCursor *cursor, size_t *bytes)
+{
+	if (!codec_column_parse(&reader->shared, cursor, reader->nrows, true) ||
+		reader->shared.rule == CODEC_RULE_INTEGER)
+		return false;
+	reader->shared_base_width = cursor_byte(cursor);
+	if (cursor->overrun || !bits_width_is_valid(reader->shared_base_width))
+		return false;
+	reader->shared_bytes = (uint32_t) codec_column_data_bytes(&reader->shared);
+	*bytes += bits_packed_bytes(reader->nvalues, reader->shared_base_width) +
+		(size_t) reader->nvalues * reader->shared_bytes;
+	return true;
+}
+
+CodecStatus
+codec_open(CodecReader *reader, const uint8_t *block, size_t length, uint32_t nrows)
+{
+	ByteCursor	cursor = {.at = block, .end = block + length};
+	size_t		time_bytes;
+	size_t		width_bytes = 0;
+	size_t		bytes;
+	size_t		header;
+	uint64_t	nvalues;
+	uint8_t		byte;
+	bool		shared;
+
+	if (length < CODEC_BLOCK_MIN_BYTES || length > UINT32_MAX || nrows == 0 ||
+		nrows > CODEC_MAX_ROWS)
+		return CODEC_CORRUPT;
+	byte = cursor_byte(&cursor);
+	if (byte >> 4 == 0)
+		return CODEC_CORRUPT;
+	if (byte >> 4 != CODEC_BLOCK_VERSION)
+		return CODEC_UNSUPPORTED;
+	nvalues = cursor_varint(&cursor);
+	shared = byte & CODEC_BLOCK_SHARED;
+	if ((byte & 0x0f & ~CODEC_BLOCK_FLAGS) || nvalues > CODEC_MAX_VALUES ||
+		(shared && (byte & CODEC_BLOCK_NULLS)))
+		return CODEC_CORRUPT;
+
+	reader->block = block;
+	reader->last = block + length - 8;
+	reader->nrows = nrows;
+	reader->nvalues = (uint32_t) nvalues;
+	reader->flags = byte & CODEC_BLOCK_FLAGS;
+
+	if (!codec_times_parse(&reader->times, &cursor, nrows))
+		return CODEC_CORRUPT;
+	time_bytes = codec_stream_data_bytes(&reader->times.units);
+	if (reader->flags & CODEC_BLOCK_RAGGED)
+	{
+		if (!codec_column_parse(&reader->widths, &cursor, nrows, false) ||
+			reader->widths.rule != CODEC_RULE_INTEGER)
+			return CODEC_CORRUPT;
+		width_bytes = codec_column_data_bytes(&reader->widths);
+	}
+	bytes = time_bytes + width_bytes;
+	if (!(shared ? open_shared(reader, &cursor, &bytes) : open_columns(reader, &cursor, &bytes)))
+		return CODEC_CORRUPT;
+
+	/* the lengths must add up, but for the zeros that fill a short block */
+	header = (size_t) (cursor.at - block);
+	if (header + bytes > length ||
+		(header + bytes < length && length > CODEC_BLOCK_MIN_BYTES))
+		return CODEC_CORRUPT;
+
+	reader->times.units.data = block + header;
+	reader->times.units.last = reader->last;
+	codec_column_attach(&reader->widths, block + header + time_bytes, reader->last);
+	if (shared)
+	{
+		reader->shared_bases = block + header + time_bytes + width_bytes;
+		reader->shared_data = reader->shared_bases +
+			bits_packed_bytes(reader->nvalues, reader->shared_base_width);
+	}
+	else
+		for (uint32_t v = 0; v < reader->nvalues; v++)
+			reader->column_data[v] += (uint32_t) header;
+	return CODEC_OK;
+}
+
+uint32_t
+codec_nvalues(const CodecReader *reader)
+{
+	return reader->nvalues;
+}
+
+uint16_t
+codec_width_at(const CodecReader *reader, uint32_t row)
+{
+	if (!(reader->flags & CODEC_BLOCK_RAGGED))
+		return (uint16_t) reader->nvalues;
+	return (uint16_t) codec_stream_get(&reader->widths.ints, row);
+}
+
+bool
+codec_is_ragged(const CodecReader *reader)
+{
+	return reader->flags & CODEC_BLOCK_RAGGED;
+}
+
+bool
+codec_has_nulls(const CodecReader *reader)
+{
+	return reader->flags & CODEC_BLOCK_NULLS;
+}
+
+int32_t
+codec_find(const CodecReader *reader, int64_t time)
+{
+	return codec_times_find(&reader->times, time);
+}
+
+int64_t
+codec_time_at(const CodecReader *reader, uint32_t row)
+{
+	return codec_times_get(&reader->times, row);
+}
+
+/* Has the row a value v?  A NULL array has none. */
+static inline bool
+row_reaches(uint16_t width, uint32_t v)
+{
+	return width != CODEC_WIDTH_NULL && width > v;
+}
+
+double
+codec_value_at(const CodecReader *reader, uint32_t row, uint32_t v, bool *isnull)
+{
+	CodecColumn column;
+	CodecColumn nulls;
+
+	*isnull = (reader->flags & CODEC_BLOCK_RAGGED) &&
+		!row_reaches(codec_width_at(reader, row), v);
+	if (*isnull)
+		return 0.0;
+
+	column_open(reader, v, &column, &nulls);
+	if (reader->flags & CODEC_BLOCK_NULLS)
+	{
+		*isnull = codec_stream_get(&nulls.ints, row) != 0;
+		if (*isnull)
+			return 0.0;
+	}
+	return codec_column_get(&column, row);
+}
+
+void
+codec_decode_times(const CodecReader *reader, uint32_t first, uint32_t count, int64_t *dst)
+{
+	codec_times_decode(&reader->times, first, count, dst);
+}
+
+void
+codec_decode_nulls(const CodecReader *reader, uint32_t v, uint32_t first, uint32_t count,
+				   uint8_t *dst)
+{
+	uint64_t	numbers[DECODE_ROWS];
+
+	memset(dst, 0, count);
+	for (uint32_t done = 0, here; done < count; done += here)
+	{
+		here = count - done < DECODE_ROWS ? count - done : DECODE_ROWS;
+		if (reader->flags & CODEC_BLOCK_RAGGED)
+		{
+			codec_stream_decode(&reader->widths.ints, first + done, here, numbers);
+			for (uint32_t i = 0; i < here; i++)
+				dst[done + i] = !row_reaches((uint16_t) numbers[i], v);
+		}
+		if (reader->flags & CODEC_BLOCK_NULLS)
+		{
+			CodecColumn column;
+			CodecColumn nulls;
+
+			column_open(reader, v, &column, &nulls);
+			codec_stream_decode(&nulls.ints, first + done, here, numbers);
+			for (uint32_t i = 0; i < here; i++)
+				dst[done + i] |= numbers[i] != 0;
+		}
+	}
+}
+
+void
+codec_decode_column(const CodecReader *reader, uint32_t v, uint32_t first, uint32_t count,
+					double *dst)
+{
+	CodecColumn column;
+	CodecColumn nulls;
+
+	column_open(reader, v, &column, &nulls);
+	codec_column_decode(&column, first, count, dst);
+
+	/* what stands in for a NULL must not reach anyone's minimum */
+	if (reader->flags & (CODEC_BLOCK_RAGGED | CODEC_BLOCK_NULLS))
+	{
+		uint8_t		isnull[DECODE_ROWS];
+
+		for (uint32_t done = 0, here; done < count; done += here)
+		{
+			here = count - done < DECODE_ROWS ? count - done : DECODE_ROWS;
+			codec_decode_nulls(reader, v, first + done, here, isnull);
+			for (uint32_t i = 0; i < here; i++)
+				if (isnull[i])
+					dst[done + i] = 0.0;
+		}
+	}
+}

@@ -1,0 +1,50 @@
+/*
+ * codec_reader.h
+ *	  The open block, sized for the stack.  Private by convention: use codec.h's functions.
+ *
+ * A reader holds what codec_open() found out about a block: the parsed time stream, and for each
+ * column where its header and its data begin.  A column's header is parsed again whenever the
+ * column is used; that takes a few nanoseconds, and opening a block of which one column is read
+ * costs no more than it must.
+ */
+#ifndef HISTORIAN_CODEC_READER_H
+#define HISTORIAN_CODEC_READER_H
+
+#include "codec.h"
+#include "codec_column.h"
+#include "codec_time.h"
+
+/* A block's first byte: the format's version in the upper 4 bits, and these. */
+#define CODEC_BLOCK_VERSION 1
+#define CODEC_BLOCK_SHARED	0x01	/* all columns have the same header */
+#define CODEC_BLOCK_RAGGED	0x02	/* rows differ in width */
+#define CODEC_BLOCK_NULLS	0x04	/* there are NULL elements */
+#define CODEC_BLOCK_FLAGS	0x07
+
+/* The least bytes of a block, filled up with zeros, so that 8 bytes can always be read. */
+#define CODEC_BLOCK_MIN_BYTES 8
+
+struct CodecReader
+{
+	const uint8_t *block;
+	const uint8_t *last;		/* the last address at which 8 bytes may be read */
+	uint32_t	nrows;
+	uint32_t	nvalues;
+	uint8_t		flags;			/* CODEC_BLOCK_* */
+
+	CodecTimes	times;
+	CodecColumn widths;			/* with CODEC_BLOCK_RAGGED */
+
+	/* CODEC_BLOCK_SHARED: one header for all columns, whose bases stand in an array */
+	CodecColumn shared;
+	const uint8_t *shared_bases;
+	const uint8_t *shared_data;
+	uint32_t	shared_bytes;	/* of one column's data */
+	uint8_t		shared_base_width;
+
+	/* otherwise: byte offsets within the block */
+	uint32_t	column_header[CODEC_MAX_VALUES];
+	uint32_t	column_data[CODEC_MAX_VALUES];
+};
+
+#endif							/* HISTORIAN_CODEC_READER_H */

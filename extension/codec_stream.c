@@ -1,0 +1,279 @@
+/*
+ * codec_stream.c
+ *	  Headers of streams, and the choice of a scheme.
+ *
+ * A header is one byte, the scheme in the upper 2 bits and the width in the lower 6 (63 stands
+ * for 64), and then by scheme: delta, the step as zigzag varint and, unless the width is 0, one
+ * byte for the width of the high bits; runs and dictionary, their count as varint.
+ */
+#include "codec_stream.h"
+
+#define WIDTH_CODE_64 63
+
+static uint8_t
+width_code(unsigned width)
+{
+	return (uint8_t) (width == 64 ? WIDTH_CODE_64 : width);
+}
+
+static uint8_t
+width_of_code(unsigned code)
+{
+	return (uint8_t) (code == WIDTH_CODE_64 ? 64 : code);
+}
+
+bool
+codec_stream_parse(CodecStream *stream, ByteCursor *cursor, uint32_t nrows)
+{
+	uint64_t	count;
+	uint8_t		byte;
+
+	memset(stream, 0, sizeof(*stream));
+	stream->nrows = nrows;
+	if (nrows == 1)
+		return true;
+
+	byte = cursor_byte(cursor);
+	stream->scheme = byte >> 6;
+	stream->width = width_of_code(byte & 0x3f);
+	if (!bits_width_is_valid(stream->width))
+		return false;
+
+	switch ((CodecScheme) stream->scheme)
+	{
+		case CODEC_FOR:
+			break;
+		case CODEC_DELTA:
+			stream->step = bits_unzigzag(cursor_varint(cursor));
+			if (stream->width > 0)
+				stream->high_width = cursor_byte(cursor);
+			/* no anchor is wider than 64 bits, except by rounding up */
+			if (!bits_width_is_valid(stream->high_width) ||
+				(stream->width == 64 && stream->high_width > 0))
+				return false;
+			break;
+		case CODEC_RUNS:
+			count = cursor_varint(cursor);
+			if (count == 0 || count > nrows)
+				return false;
+			stream->count = (uint32_t) count;
+			stream->index_width = (uint8_t) bits_needed(nrows - 1);
+			break;
+		case CODEC_DICT:
+			count = cursor_varint(cursor);
+			if (count == 0 || count > CODEC_MAX_DICT)
+				return false;
+			stream->count = (uint32_t) count;
+			stream->index_width = (uint8_t) bits_needed(count - 1);
+			break;
+	}
+	return !cursor->overrun;
+}
+
+size_t
+codec_stream_header_bytes(const CodecStream *stream)
+{
+	if (stream->nrows == 1)
+		return 0;
+	switch ((CodecScheme) stream->scheme)
+	{
+		case CODEC_DELTA:
+			return 1 + bits_varint_bytes(bits_zigzag(stream->step)) + (stream->width > 0);
+		case CODEC_RUNS:
+		case CODEC_DICT:
+			return 1 + bits_varint_bytes(stream->count);
+		case CODEC_FOR:
+			break;
+	}
+	return 1;
+}
+
+size_t
+codec_stream_data_bytes(const CodecStream *stream)
+{
+	uint32_t	mini_blocks = (stream->nrows + CODEC_ANCHOR_ROWS - 1) / CODEC_ANCHOR_ROWS;
+
+	switch ((CodecScheme) stream->scheme)
+	{
+		case CODEC_DELTA:
+			return bits_packed_bytes(mini_blocks, stream->high_width) +
+				bits_packed_bytes(stream->nrows, stream->width);
+		case CODEC_RUNS:
+			return bits_packed_bytes(stream->count - 1, stream->index_width) +
+				bits_packed_bytes(stream->count, stream->width);
+		case CODEC_DICT:
+			return bits_packed_bytes(stream->count, stream->width) +
+				bits_packed_bytes(stream->nrows, stream->index_width);
+		case CODEC_FOR:
+			break;
+	}
+	return bits_packed_bytes(stream->nrows, stream->width);
+}
+
+uint64_t
+codec_stream_get(const CodecStream *stream, uint32_t row)
+{
+	switch ((CodecScheme) stream->scheme)
+	{
+		case CODEC_DELTA:
+			return codec_delta_get(stream, row);
+		case CODEC_RUNS:
+			return codec_runs_get(stream, row);
+		case CODEC_DICT:
+			return codec_dict_get(stream, row);
+		case CODEC_FOR:
+			break;
+	}
+	return codec_for_get(stream, row);
+}
+
+void
+codec_stream_decode(const CodecStream *stream, uint32_t first, uint32_t count, uint64_t *dst)
+{
+	switch ((CodecScheme) stream->scheme)
+	{
+		case CODEC_FOR:
+			codec_for_decode(stream, first, count, dst);
+			break;
+		case CODEC_DELTA:
+			codec_delta_decode(stream, first, count, dst);
+			break;
+		case CODEC_RUNS:
+			codec_runs_decode(stream, first, count, dst);
+			break;
+		case CODEC_DICT:
+			codec_dict_decode(stream, first, count, dst);
+			break;
+	}
+}
+
+void
+codec_stream_measure(CodecStats *stats, const uint64_t *numbers, uint32_t nrows)
+{
+	int64_t		smallest = INT64_MAX;
+	int64_t		largest = INT64_MIN;
+	int64_t		smallest_anchor = INT64_MAX;
+	int64_t		largest_anchor = INT64_MIN;
+	int64_t		least_step = INT64_MAX;
+	int64_t		greatest_step = INT64_MIN;
+	uint32_t	nruns = 1;
+	bool		line = nrows > 1;
+
+	for (uint32_t first = 0; first < nrows; first += CODEC_ANCHOR_ROWS)
+	{
+		uint32_t	end = nrows - first < CODEC_ANCHOR_ROWS ? nrows : first + CODEC_ANCHOR_ROWS;
+		int64_t		number = (int64_t) numbers[first];
+
+		smallest_anchor = number < smallest_anchor ? number : smallest_anchor;
+		largest_anchor = number > largest_anchor ? number : largest_anchor;
+		if (first > 0)
+		{
+			nruns += numbers[first] != numbers[first - 1];
+			line = line && numbers[first] - numbers[first - 1] == (uint64_t) least_step;
+		}
+		for (uint32_t i = first + 1; i < end; i++)
+		{
+			int64_t		step = (int64_t) (numbers[i] - numbers[i - 1]);
+
+			number = (int64_t) numbers[i];
+			smallest = number < smallest ? number : smallest;
+			largest = number > largest ? number : largest;
+			least_step = step < least_step ? step : least_step;
+			greatest_step = step > greatest_step ? step : greatest_step;
+			nruns += step != 0;
+		}
+	}
+	smallest = smallest_anchor < smallest ? smallest_anchor : smallest;
+	largest = largest_anchor > largest ? largest_anchor : largest;
+	*stats = (CodecStats) {
+		.nrows = nrows,
+		.nruns = nruns,
+		.first = numbers[0],
+		.base = (uint64_t) smallest,
+		.range = (uint64_t) largest - (uint64_t) smallest,
+		.anchor_base = (uint64_t) smallest_anchor,
+		.anchor_range = (uint64_t) largest_anchor - (uint64_t) smallest_anchor,
+		.least_step = least_step,
+		.greatest_step = greatest_step,
+		.line = line && least_step == greatest_step,
+	};
+}
+
+size_t
+codec_stream_cost(const CodecStream *stream)
+{
+	return codec_stream_header_bytes(stream) + codec_stream_data_bytes(stream) +
+		bits_signed_length(bits_signed_code(stream->base));
+}
+
+static void
+keep_smaller(CodecStream *best, const CodecStream *candidate)
+{
+	if (codec_stream_cost(candidate) < codec_stream_cost(best))
+		*best = *candidate;
+}
+
+void
+codec_stream_plan(CodecStream *stream, const uint64_t *numbers, uint32_t nrows, unsigned schemes)
+{
+	CodecStats	stats;
+	CodecStream candidate;
+
+	codec_stream_measure(&stats, numbers, nrows);
+	codec_for_plan(stream, &stats);
+	if (nrows == 1 || stream->width == 0)
+		return;
+
+	if (schemes & (1u << CODEC_DELTA))
+	{
+		codec_delta_plan(&candidate, &stats);
+		keep_smaller(stream, &candidate);
+	}
+	if (schemes & (1u << CODEC_RUNS))
+	{
+		codec_runs_plan(&candidate, &stats);
+		keep_smaller(stream, &candidate);
+	}
+	if (schemes & (1u << CODEC_DICT) && codec_dict_plan(&candidate, &stats, numbers))
+		keep_smaller(stream, &candidate);
+}
+
+uint8_t *
+codec_stream_write_header(const CodecStream *stream, uint8_t *dst)
+{
+	if (stream->nrows == 1)
+		return dst;
+	*dst++ = (uint8_t) (stream->scheme << 6 | width_code(stream->width));
+	switch ((CodecScheme) stream->scheme)
+	{
+		case CODEC_FOR:
+			break;
+		case CODEC_DELTA:
+			dst = bits_put_varint(dst, bits_zigzag(stream->step));
+			if (stream->width > 0)
+				*dst++ = stream->high_width;
+			break;
+		case CODEC_RUNS:
+		case CODEC_DICT:
+			dst = bits_put_varint(dst, stream->count);
+			break;
+	}
+	return dst;
+}
+
+uint8_t *
+codec_stream_write_data(const CodecStream *stream, const uint64_t *numbers, uint8_t *dst)
+{
+	switch ((CodecScheme) stream->scheme)
+	{
+		case CODEC_FOR:
+			break;
+		case CODEC_DELTA:
+			return codec_delta_write(stream, numbers, dst);
+		case CODEC_RUNS:
+			return codec_runs_write(stream, numbers, dst);
+		case CODEC_DICT:
+			return codec_dict_write(stream, numbers, dst);
+	}
+	return codec_for_write(stream, numbers, dst);
+}
