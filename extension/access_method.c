@@ -1,0 +1,311 @@
+/*
+ * access_method.c
+ *	  The table access method "historian": every callback, in the order of TableAmRoutine.
+ *
+ * Three kinds of callbacks: ours (scan, insert, copy, estimates), those of the heap, which work on
+ * the file, on tuple headers and on visibility alone, and refusals.  The routine is filled in one
+ * by one, never copied from the heap's: a callback that PostgreSQL adds must not write rows where
+ * segments belong.
+ */
+#include "postgres.h"
+
+#include "access_method.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "utils/snapmgr.h"
+
+#include "columns.h"
+#include "compat.h"
+#include "directory.h"
+#include "relation_files.h"
+#include "table_scan.h"
+#include "writer.h"
+
+PG_FUNCTION_INFO_V1(historian_handler);
+
+static void refuse(Relation rel, const char *what, const char *hint) pg_attribute_noreturn();
+
+bool
+is_historian_table(Relation rel)
+{
+	/* the routine is ours alone: no two access methods share it */
+	return rel->rd_tableam != NULL && rel->rd_tableam->scan_begin == table_scan_begin;
+}
+
+Relation
+historian_table_open(Oid relid, LOCKMODE lockmode)
+{
+	Relation	rel = table_open(relid, lockmode);
+
+	if (!is_historian_table(rel))
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("\"%s\" is not a historian table", RelationGetRelationName(rel)),
+				errhint("Historian tables are made with CREATE TABLE ... USING historian."));
+	return rel;
+}
+
+static const TupleTableSlotOps *
+slot_callbacks(Relation rel)
+{
+	return &TTSOpsVirtual;
+}
+
+/*
+ * The directory is read by tag_reader.c, which fetches segments itself; nothing reads rows
+ * through an index.
+ */
+static IndexFetchTableData *
+index_fetch_begin(Relation rel)
+{
+	IndexFetchTableData *fetch = palloc0(sizeof(IndexFetchTableData));
+
+	fetch->rel = rel;
+	return fetch;
+}
+
+static void
+index_fetch_reset(IndexFetchTableData *fetch)
+{
+}
+
+static void
+index_fetch_end(IndexFetchTableData *fetch)
+{
+	pfree(fetch);
+}
+
+static bool
+index_fetch_tuple(IndexFetchTableData *fetch, ItemPointer tid, Snapshot snapshot,
+				  TupleTableSlot *slot, bool *call_again, bool *all_dead)
+{
+	refuse(fetch->rel, "rows cannot be fetched through an index", NULL);
+}
+
+static bool
+tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot)
+{
+	refuse(rel, "rows cannot be fetched by ctid", "Use conditions on tag and time.");
+}
+
+static bool
+tuple_tid_valid(TableScanDesc scan, ItemPointer tid)
+{
+	refuse(scan->rs_rd, "rows cannot be fetched by ctid", "Use conditions on tag and time.");
+}
+
+static void
+tuple_get_latest_tid(TableScanDesc scan, ItemPointer tid)
+{
+	refuse(scan->rs_rd, "rows have no ctid", NULL);
+}
+
+static bool
+tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot)
+{
+	refuse(rel, "single rows cannot be checked for visibility", NULL);
+}
+
+static void
+tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
+			 BulkInsertStateData *bistate)
+{
+	HistorianColumns columns = columns_of(rel);
+
+	if (rel->trigdesc != NULL && rel->trigdesc->trig_insert_after_row)
+		refuse(rel, "AFTER ... FOR EACH ROW triggers are not supported",
+			   "Use a BEFORE trigger, or an AFTER ... FOR EACH STATEMENT trigger with a transition table.");
+	writer_append(rel, &columns, slot, cid, options);
+	slot->tts_tableOid = RelationGetRelid(rel);
+}
+
+/* ON CONFLICT DO NOTHING: as no unique index exists, nothing ever conflicts. */
+static void
+tuple_insert_speculative(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
+						 BulkInsertStateData *bistate, uint32 token)
+{
+	tuple_insert(rel, slot, cid, options, bistate);
+}
+
+static void
+tuple_complete_speculative(Relation rel, TupleTableSlot *slot, uint32 token, bool succeeded)
+{
+	if (!succeeded)
+		refuse(rel, "a speculative insertion cannot be taken back", NULL);
+}
+
+static void
+multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, int options,
+			 BulkInsertStateData *bistate)
+{
+	for (int i = 0; i < nslots; i++)
+		tuple_insert(rel, slots[i], cid, options, bistate);
+}
+
+static TM_Result
+tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapshot, Snapshot crosscheck,
+			 bool wait, TM_FailureData *failure, bool changing_partition)
+{
+	refuse(rel, "rows cannot be deleted one by one", NULL);
+}
+
+static TM_Result
+tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid, Snapshot snapshot,
+			 Snapshot crosscheck, bool wait, TM_FailureData *failure, LockTupleMode *lock_mode,
+			 HistorianUpdateIndexes *update_indexes)
+{
+	refuse(rel, "rows cannot be updated",
+		   "Insert a row with the same tag and time: the later one replaces the earlier.");
+}
+
+static TM_Result
+tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, CommandId cid,
+		   LockTupleMode mode, LockWaitPolicy wait_policy, uint8 flags, TM_FailureData *failure)
+{
+	refuse(rel, "rows cannot be locked", "Lock the table with LOCK TABLE.");
+}
+
+static void
+finish_bulk_insert(Relation rel, int options)
+{
+	writer_flush_relation(RelationGetRelid(rel));
+}
+
+/* A new file: CREATE TABLE, TRUNCATE, or the target of a rewrite. */
+static void
+set_new_file(Relation rel, const HistorianFileId *file, char persistence,
+			 TransactionId *freeze_xid, MultiXactId *min_multi)
+{
+	columns_of(rel);
+	/* what was gathered for the old file must not reach the new one */
+	writer_flush_relation(RelationGetRelid(rel));
+	GetHeapamTableAmRoutine()->HISTORIAN_SET_NEW_FILE(rel, file, persistence, freeze_xid,
+													  min_multi);
+}
+
+static void
+nontransactional_truncate(Relation rel)
+{
+	writer_flush_relation(RelationGetRelid(rel));
+	GetHeapamTableAmRoutine()->relation_nontransactional_truncate(rel);
+}
+
+static double
+index_build_range_scan(Relation rel, Relation index, IndexInfo *info, bool allow_sync,
+					   bool any_visible, bool progress, BlockNumber start_block,
+					   BlockNumber nblocks, IndexBuildCallback callback, void *callback_state,
+					   TableScanDesc scan)
+{
+	double		count;
+
+	if (info->ii_Concurrent)
+		refuse(rel, "indexes cannot be built concurrently", "REINDEX without CONCURRENTLY.");
+	writer_flush_relation(RelationGetRelid(rel));
+	count = directory_build(rel, index, scan ? scan->rs_snapshot : SnapshotAny, callback,
+							callback_state);
+	if (scan != NULL)
+		table_endscan(scan);
+	return count;
+}
+
+static void
+index_validate_scan(Relation rel, Relation index, IndexInfo *info, Snapshot snapshot,
+					ValidateIndexState *state)
+{
+	refuse(rel, "indexes cannot be built concurrently", "REINDEX without CONCURRENTLY.");
+}
+
+static bool
+needs_toast_table(Relation rel)
+{
+	return false;
+}
+
+static bool
+scan_sample_next_block(TableScanDesc scan, SampleScanState *state)
+{
+	refuse(scan->rs_rd, "TABLESAMPLE is not supported", "Use a condition on time.");
+}
+
+static bool
+scan_sample_next_tuple(TableScanDesc scan, SampleScanState *state, TupleTableSlot *slot)
+{
+	refuse(scan->rs_rd, "TABLESAMPLE is not supported", "Use a condition on time.");
+}
+
+Datum
+historian_handler(PG_FUNCTION_ARGS)
+{
+	static TableAmRoutine routine = {
+		.type = T_TableAmRoutine,
+		.slot_callbacks = slot_callbacks,
+
+		.scan_begin = table_scan_begin,
+		.scan_end = table_scan_end,
+		.scan_rescan = table_scan_rescan,
+		.scan_getnextslot = table_scan_next,
+		/* no scan_set_tidrange: TID range scans are then not planned */
+
+		.parallelscan_estimate = table_parallel_estimate,
+		.parallelscan_initialize = table_parallel_initialize,
+		.parallelscan_reinitialize = table_parallel_reinitialize,
+
+		.index_fetch_begin = index_fetch_begin,
+		.index_fetch_reset = index_fetch_reset,
+		.index_fetch_end = index_fetch_end,
+		.index_fetch_tuple = index_fetch_tuple,
+
+		.tuple_fetch_row_version = tuple_fetch_row_version,
+		.tuple_tid_valid = tuple_tid_valid,
+		.tuple_get_latest_tid = tuple_get_latest_tid,
+		.tuple_satisfies_snapshot = tuple_satisfies_snapshot,
+
+		.tuple_insert = tuple_insert,
+		.tuple_insert_speculative = tuple_insert_speculative,
+		.tuple_complete_speculative = tuple_complete_speculative,
+		.multi_insert = multi_insert,
+		.tuple_delete = tuple_delete,
+		.tuple_update = tuple_update,
+		.tuple_lock = tuple_lock,
+		.finish_bulk_insert = finish_bulk_insert,
+
+		.HISTORIAN_SET_NEW_FILE = set_new_file,
+		.relation_nontransactional_truncate = nontransactional_truncate,
+		.relation_copy_for_cluster = relation_copy_segments,
+		.scan_analyze_next_block = table_analyze_next_block,
+		.scan_analyze_next_tuple = table_analyze_next_row,
+		.index_build_range_scan = index_build_range_scan,
+		.index_validate_scan = index_validate_scan,
+
+		.relation_size = table_block_relation_size,
+		.relation_needs_toast_table = needs_toast_table,
+		.relation_estimate_size = relation_estimate_rows,
+
+		/* no bitmap callbacks: bitmap scans are then not planned */
+		.scan_sample_next_block = scan_sample_next_block,
+		.scan_sample_next_tuple = scan_sample_next_tuple,
+	};
+	const TableAmRoutine *heap = GetHeapamTableAmRoutine();
+
+	/* the heap's own, which see tuple headers and the file, never a row */
+	routine.index_delete_tuples = heap->index_delete_tuples;
+	routine.relation_copy_data = heap->relation_copy_data;
+	routine.relation_vacuum = heap->relation_vacuum;
+
+	PG_RETURN_POINTER(&routine);
+}
+
+/* Raises the error for what historian tables do not do. */
+static void
+refuse(Relation rel, const char *what, const char *hint)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("%s in historian tables", what),
+			errdetail("Table \"%s\".", RelationGetRelationName(rel)),
+			hint != NULL ? errhint("%s", hint) : 0);
+}

@@ -1,0 +1,303 @@
+/*
+ * as_of.c
+ *	  The last row of a tag at or before a time, for ascending times.
+ *
+ * Compacted segments are disjoint, so at most one of them can hold the answer: the last that
+ * begins at or before the time, one descent in the directory, none while the times stay within
+ * it or before the next one's beginning.
+ *
+ * Pending segments may overlap anything.  As the times ascend, each goes from ahead (begins
+ * later) to open (holds the time) to passed (ends before it).  Of those passed only the one with
+ * the latest row counts; those open, seldom more than one, are searched.
+ */
+#include "postgres.h"
+
+#include "as_of.h"
+
+#include "decoded_rows.h"
+#include "pending.h"
+
+/* A row that may be the answer. */
+typedef struct Candidate
+{
+	bool		valid;
+	SegmentRef	ref;
+	int64		time;
+	uint32		row;
+} Candidate;
+
+struct AsOfReader
+{
+	Relation	rel;
+	DirectoryCursor *cursor;
+	Snapshot	snapshot;
+	text	   *tag;
+
+	/* compacted: the segment that the last descent found, and from where on to descend again */
+	StoredSegment segment;			/* pinned, rows opened */
+	bool		has_segment;
+	bool		next_known;			/* next_first is known; otherwise descend past the segment */
+	int64		next_first;			/* first time of the compacted segment after it */
+	bool		none_before;		/* nothing compacted begins before next_first */
+
+	/* pending */
+	PendingList pending;
+	uint32		next_pending;		/* those before it are open or passed */
+	uint32	   *open;				/* indexes into pending.refs */
+	uint32		nopen;
+	uint32		open_capacity;
+	Candidate	passed;
+
+	Candidate	answer;
+};
+
+static void consider(Candidate *best, const Candidate *other);
+static Candidate compacted_at(AsOfReader *reader, int64 time);
+static void descend(AsOfReader *reader, int64 time);
+static void look_ahead(AsOfReader *reader, int64 after);
+static Candidate pending_at(AsOfReader *reader, int64 time);
+static void open_reached(AsOfReader *reader, int64 time);
+static Candidate find_in_pending(AsOfReader *reader, const SegmentRef *ref, int64 time);
+static void fetch_rows(const AsOfReader *reader, const SegmentRef *ref, StoredSegment *stored);
+static void let_go(AsOfReader *reader);
+
+AsOfReader *
+as_of_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot)
+{
+	AsOfReader *reader = palloc0(sizeof(AsOfReader));
+
+	reader->rel = rel;
+	reader->cursor = cursor;
+	reader->snapshot = snapshot;
+	return reader;
+}
+
+void
+as_of_end(AsOfReader *reader)
+{
+	let_go(reader);
+	if (reader->pending.refs != NULL)
+		pfree(reader->pending.refs);
+	if (reader->open != NULL)
+		pfree(reader->open);
+	pfree(reader);
+}
+
+void
+as_of_start(AsOfReader *reader, text *tag, int64 until)
+{
+	let_go(reader);
+	reader->tag = tag;
+	reader->next_known = false;
+	reader->none_before = false;
+	reader->next_pending = 0;
+	reader->nopen = 0;
+	reader->passed.valid = false;
+	reader->answer.valid = false;
+	pending_list_load(&reader->pending, reader->cursor, tag, PG_INT64_MIN, until);
+}
+
+bool
+as_of_seek(AsOfReader *reader, int64 time, bool *changed)
+{
+	Candidate	former = reader->answer;
+	Candidate	best = compacted_at(reader, time);
+	Candidate	pending = pending_at(reader, time);
+
+	consider(&best, &pending);
+	reader->answer = best;
+	*changed = best.valid != former.valid ||
+		(best.valid &&
+		 (best.row != former.row || !ItemPointerEquals(&best.ref.tid, &former.ref.tid)));
+	return best.valid;
+}
+
+int64
+as_of_time(const AsOfReader *reader)
+{
+	Assert(reader->answer.valid);
+	return reader->answer.time;
+}
+
+Datum
+as_of_values(const AsOfReader *reader, bool *isnull)
+{
+	const SegmentRef *ref = &reader->answer.ref;
+	StoredSegment stored;
+	Datum		values;
+
+	Assert(reader->answer.valid);
+	if (reader->has_segment &&
+		ItemPointerEquals((ItemPointer) &reader->segment.tuple.t_self, (ItemPointer) &ref->tid))
+		return segment_row_array(&reader->segment.segment, reader->answer.row, isnull);
+
+	fetch_rows(reader, ref, &stored);
+	values = segment_row_array(&stored.segment, reader->answer.row, isnull);
+	store_release(&stored);
+	return values;
+}
+
+/* Keeps the later row; of equal times the later load's. */
+static void
+consider(Candidate *best, const Candidate *other)
+{
+	if (!other->valid)
+		return;
+	if (!best->valid || other->time > best->time ||
+		(other->time == best->time && segment_ref_precedence(&other->ref, &best->ref) > 0))
+		*best = *other;
+}
+
+static Candidate
+compacted_at(AsOfReader *reader, int64 time)
+{
+	Candidate	found = {.valid = false};
+	const SegmentHeader *header = &reader->segment.segment.header;
+
+	if (reader->next_known && time < reader->next_first)
+	{
+		if (reader->none_before)
+			return found;
+	}
+	else if (!reader->has_segment || time > header->last_time)
+		descend(reader, time);
+	if (!reader->has_segment)
+		return found;
+
+	found.valid = true;
+	found.ref = segment_ref(&reader->segment);
+	found.row = time >= header->last_time ? header->nrows - 1
+		: codec_find(&reader->segment.segment.rows, time);
+	found.time = time >= header->last_time ? header->last_time
+		: codec_time_at(&reader->segment.segment.rows, found.row);
+	return found;
+}
+
+/* Finds the compacted segment for time, which lies past the one at hand. */
+static void
+descend(AsOfReader *reader, int64 time)
+{
+	ItemPointerData former;
+	bool		had_segment = reader->has_segment;
+
+	if (had_segment)
+		former = reader->segment.tuple.t_self;
+	let_go(reader);
+	reader->next_known = false;
+	reader->none_before = false;
+
+	directory_seek_back(reader->cursor, reader->tag, time);
+	if (!directory_next_back(reader->cursor, &reader->segment))
+	{
+		reader->none_before = true;
+		look_ahead(reader, time);
+		return;
+	}
+	reader->has_segment = true;
+	store_open_rows(reader->rel, &reader->segment, false);
+
+	/* the same one again: a gap, whose end is worth knowing */
+	if (had_segment && ItemPointerEquals(&former, &reader->segment.tuple.t_self))
+		look_ahead(reader, time);
+}
+
+/* Learns where the next compacted segment begins; PG_INT64_MAX may also stand for none. */
+static void
+look_ahead(AsOfReader *reader, int64 after)
+{
+	StoredSegment next;
+
+	reader->next_known = true;
+	reader->next_first = PG_INT64_MAX;
+	directory_seek_forward(reader->cursor, reader->tag, after, PG_INT64_MAX);
+	if (directory_next_forward(reader->cursor, &next))
+	{
+		reader->next_first = next.segment.header.first_time;
+		store_release(&next);
+	}
+}
+
+static Candidate
+pending_at(AsOfReader *reader, int64 time)
+{
+	Candidate	best;
+	uint32		still_open = 0;
+
+	open_reached(reader, time);
+	for (uint32 i = 0; i < reader->nopen; i++)
+	{
+		const SegmentRef *ref = &reader->pending.refs[reader->open[i]];
+
+		if (ref->last_time <= time)
+		{
+			Candidate	last = {
+				.valid = true,
+				.ref = *ref,
+				.time = ref->last_time,
+				.row = ref->nrows - 1,
+			};
+
+			consider(&reader->passed, &last);
+		}
+		else
+			reader->open[still_open++] = reader->open[i];
+	}
+	reader->nopen = still_open;
+
+	best = reader->passed;
+	for (uint32 i = 0; i < reader->nopen; i++)
+	{
+		Candidate	found =
+			find_in_pending(reader, &reader->pending.refs[reader->open[i]], time);
+
+		consider(&best, &found);
+	}
+	return best;
+}
+
+/* Opens the pending segments that begin at or before time. */
+static void
+open_reached(AsOfReader *reader, int64 time)
+{
+	while (reader->next_pending < reader->pending.nrefs &&
+		   reader->pending.refs[reader->next_pending].first_time <= time)
+	{
+		if (reader->nopen == reader->open_capacity)
+		{
+			reader->open_capacity = Max(16, reader->open_capacity * 2);
+			reader->open = reader->open == NULL
+				? palloc_array(uint32, reader->open_capacity)
+				: repalloc_array(reader->open, uint32, reader->open_capacity);
+		}
+		reader->open[reader->nopen++] = reader->next_pending++;
+	}
+}
+
+/* Searches a pending segment that begins at or before time and ends after it. */
+static Candidate
+find_in_pending(AsOfReader *reader, const SegmentRef *ref, int64 time)
+{
+	StoredSegment stored;
+	Candidate	found = {.valid = true, .ref = *ref};
+
+	fetch_rows(reader, ref, &stored);
+	found.row = codec_find(&stored.segment.rows, time);
+	found.time = codec_time_at(&stored.segment.rows, found.row);
+	store_release(&stored);
+	return found;
+}
+
+static void
+fetch_rows(const AsOfReader *reader, const SegmentRef *ref, StoredSegment *stored)
+{
+	pending_fetch(reader->rel, reader->snapshot, ref, stored);
+	store_open_rows(reader->rel, stored, false);
+}
+
+static void
+let_go(AsOfReader *reader)
+{
+	if (reader->has_segment)
+		store_release(&reader->segment);
+	reader->has_segment = false;
+}

@@ -1,0 +1,61 @@
+/*
+ * columns.c
+ *	  Which column of a historian table is the time, the tag and the values.
+ */
+#include "postgres.h"
+
+#include "columns.h"
+
+#include "catalog/pg_type.h"
+
+bool
+columns_find(TupleDesc desc, HistorianColumns *columns)
+{
+	memset(columns, 0, sizeof(*columns));
+	if (desc->natts != HISTORIAN_NCOLUMNS)
+		return false;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (attribute->attisdropped)
+			return false;
+		switch (attribute->atttypid)
+		{
+			case INT8OID:
+				columns->time = i + 1;
+				break;
+			case TEXTOID:
+				columns->tag = i + 1;
+				break;
+			case FLOAT8ARRAYOID:
+				columns->values = i + 1;
+				break;
+			default:
+				return false;
+		}
+	}
+	return columns->time != 0 && columns->tag != 0 && columns->values != 0;
+}
+
+HistorianColumns
+columns_of(Relation rel)
+{
+	HistorianColumns columns;
+
+	if (!columns_find(RelationGetDescr(rel), &columns))
+		columns_reject(RelationGetRelationName(rel));
+	return columns;
+}
+
+void
+columns_reject(const char *relation_name)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("relation \"%s\" cannot use the table access method \"historian\"",
+				   relation_name),
+			errdetail("A historian table has exactly three columns: one bigint (time in nanoseconds), one text (tag) and one double precision[] (values)."),
+			errhint("CREATE TABLE measurement (time bigint, tag text, values float8[]) USING historian;"));
+}

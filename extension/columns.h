@@ -1,0 +1,33 @@
+/*
+ * columns.h
+ *	  Which column of a historian table is the time, the tag and the values.
+ */
+#ifndef HISTORIAN_COLUMNS_H
+#define HISTORIAN_COLUMNS_H
+
+#include "postgres.h"
+
+#include "access/tupdesc.h"
+#include "utils/rel.h"
+
+/* Attribute numbers, from 1. */
+typedef struct HistorianColumns
+{
+	AttrNumber	time;			/* bigint */
+	AttrNumber	tag;			/* text */
+	AttrNumber	values;			/* double precision[] */
+} HistorianColumns;
+
+#define HISTORIAN_NCOLUMNS 3
+
+/*
+ * Finds the columns by their types: a historian table has exactly one bigint, one text and one
+ * double precision[] column, in any order and under any names.  Returns false otherwise.
+ */
+extern bool columns_find(TupleDesc desc, HistorianColumns *columns);
+
+/* The same, or an error that says what a historian table looks like. */
+extern HistorianColumns columns_of(Relation rel);
+extern void columns_reject(const char *relation_name) pg_attribute_noreturn();
+
+#endif							/* HISTORIAN_COLUMNS_H */

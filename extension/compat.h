@@ -1,0 +1,135 @@
+/*
+ * compat.h
+ *	  What differs between the supported PostgreSQL versions (15, 17 and 18).
+ *
+ * The only place that tests PG_VERSION_NUM.  Each difference gets a name that says what it is
+ * for, so that the callers read the same on every version.
+ */
+#ifndef HISTORIAN_COMPAT_H
+#define HISTORIAN_COMPAT_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/hio.h"
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "catalog/index.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_operator.h"
+#include "commands/vacuum.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/paths.h"
+#include "utils/acl.h"
+
+#if PG_VERSION_NUM < 150000
+#error "historian needs PostgreSQL 15 or later"
+#endif
+
+/* Physical identity of a relation: RelFileNode became RelFileLocator in 16. */
+#if PG_VERSION_NUM >= 160000
+#include "storage/relfilelocator.h"
+typedef RelFileLocator HistorianFileId;
+#define HISTORIAN_SET_NEW_FILE relation_set_new_filelocator
+#define historian_rel_file(rel) ((rel)->rd_locator)
+typedef TU_UpdateIndexes HistorianUpdateIndexes;
+#else
+#include "storage/relfilenode.h"
+typedef RelFileNode HistorianFileId;
+#define HISTORIAN_SET_NEW_FILE relation_set_new_filenode
+#define historian_rel_file(rel) ((rel)->rd_node)
+typedef bool HistorianUpdateIndexes;
+#endif
+
+/* ANALYZE hands over a stream of blocks since 17. */
+#if PG_VERSION_NUM >= 170000
+#include "storage/read_stream.h"
+#define HISTORIAN_ANALYZE_BY_STREAM 1
+#else
+#define HISTORIAN_ANALYZE_BY_STREAM 0
+#endif
+
+/* A parallel scan names its table by OID, by file since 18. */
+static inline void
+historian_parallel_set_relation(ParallelTableScanDesc parallel, Relation rel)
+{
+#if PG_VERSION_NUM >= 180000
+	parallel->phs_locator = rel->rd_locator;
+#else
+	parallel->phs_relid = RelationGetRelid(rel);
+#endif
+}
+
+/* Finds a page with room for len bytes; gained a count of extra pages in 16. */
+static inline Buffer
+historian_buffer_for_tuple(Relation rel, Size len, int options,
+						   struct BulkInsertStateData *bistate, Buffer *vmbuffer)
+{
+#if PG_VERSION_NUM >= 160000
+	return RelationGetBufferForTuple(rel, len, InvalidBuffer, options, bistate, vmbuffer, NULL, 0);
+#else
+	return RelationGetBufferForTuple(rel, len, InvalidBuffer, options, bistate, vmbuffer, NULL);
+#endif
+}
+
+/* index_beginscan() gained instrumentation in 18. */
+static inline IndexScanDesc
+historian_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+/* A partial btree on ncolumns plain columns; makeIndexInfo() grew an argument in 16 and in 18. */
+static inline IndexInfo *
+historian_index_info(int ncolumns, Oid access_method, List *predicate)
+{
+#if PG_VERSION_NUM >= 180000
+	return makeIndexInfo(ncolumns, ncolumns, access_method, NIL, predicate, false, false, true,
+						 false, false, false);
+#elif PG_VERSION_NUM >= 160000
+	return makeIndexInfo(ncolumns, ncolumns, access_method, NIL, predicate, false, false, true,
+						 false, false);
+#else
+	return makeIndexInfo(ncolumns, ncolumns, access_method, NIL, predicate, false, false, true,
+						 false);
+#endif
+}
+
+/* index_create() with neither operator class options nor statistics targets. */
+static inline Oid
+historian_index_create(Relation heap, const char *name, IndexInfo *info, List *column_names,
+					   Oid access_method, Oid *collations, Oid *opclasses, int16 *options,
+					   bool is_internal)
+{
+#if PG_VERSION_NUM >= 170000
+	return index_create(heap, name, InvalidOid, InvalidOid, InvalidOid, InvalidRelFileNumber, info,
+						column_names, access_method, heap->rd_rel->reltablespace, collations,
+						opclasses, NULL, options, NULL, (Datum) 0, 0, 0, false, is_internal, NULL);
+#elif PG_VERSION_NUM >= 160000
+	return index_create(heap, name, InvalidOid, InvalidOid, InvalidOid, InvalidRelFileNumber, info,
+						column_names, access_method, heap->rd_rel->reltablespace, collations,
+						opclasses, options, (Datum) 0, 0, 0, false, is_internal, NULL);
+#else
+	return index_create(heap, name, InvalidOid, InvalidOid, InvalidOid, InvalidOid, info,
+						column_names, access_method, heap->rd_rel->reltablespace, collations,
+						opclasses, options, (Datum) 0, 0, 0, false, is_internal, NULL);
+#endif
+}
+
+/* Pathkeys for ascending order of an int8 expression; NIL where the query does not care. */
+static inline List *
+historian_ascending_pathkeys(PlannerInfo *root, Expr *expr, RelOptInfo *rel)
+{
+#if PG_VERSION_NUM >= 160000
+	return build_expression_pathkey(root, expr, Int8LessOperator, rel->relids, false);
+#else
+	return build_expression_pathkey(root, expr, NULL, Int8LessOperator, rel->relids, false);
+#endif
+}
+
+#endif							/* HISTORIAN_COMPAT_H */

@@ -1,0 +1,312 @@
+/*
+ * ddl.c
+ *	  What DDL may do to historian tables: makes the directory, refuses what would break them.
+ *
+ * An object access hook sees every CREATE, ALTER and DROP, also where the library was loaded in
+ * the middle of the statement (by the very CREATE TABLE that names the access method).  The hook
+ * runs before the new catalog rows are visible to ordinary lookups, so it reads them with
+ * SnapshotSelf.
+ */
+#include "postgres.h"
+
+#include "ddl.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_publication_rel.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "access_method.h"
+#include "columns.h"
+#include "directory.h"
+
+static object_access_hook_type next_hook = NULL;
+
+static void on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id,
+							 void *arg);
+static void on_create_relation(Oid relid, bool is_internal);
+static void on_create_index(Oid index_oid);
+static void on_create_trigger(Oid trigger_oid);
+static void on_create_publication_rel(Oid row_oid);
+static void on_alter_relation(Oid relid);
+static void on_alter_column(Oid relid, AttrNumber column);
+static void refuse_columns_change(Oid relid, const char *change);
+static bool is_historian_oid(Oid relid);
+static HeapTuple fetch_self(Oid catalog, Oid index, AttrNumber key, Oid oid, Relation *rel,
+							SysScanDesc *scan);
+static void fetch_self_end(Relation rel, SysScanDesc scan);
+
+void
+ddl_init(void)
+{
+	next_hook = object_access_hook;
+	object_access_hook = on_object_access;
+}
+
+static void
+on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
+{
+	if (next_hook != NULL)
+		next_hook(access, class_id, object_id, sub_id, arg);
+
+	if (access == OAT_POST_CREATE)
+	{
+		ObjectAccessPostCreate *create = arg;
+		bool		is_internal = create != NULL && create->is_internal;
+
+		if (class_id == RelationRelationId && sub_id == 0)
+			on_create_relation(object_id, is_internal);
+		else if (class_id == RelationRelationId && is_historian_oid(object_id))
+			refuse_columns_change(object_id, "add a column to");
+		else if (class_id == TriggerRelationId)
+			on_create_trigger(object_id);
+		else if (class_id == PublicationRelRelationId)
+			on_create_publication_rel(object_id);
+	}
+	else if (access == OAT_POST_ALTER && class_id == RelationRelationId)
+	{
+		if (sub_id == 0)
+			on_alter_relation(object_id);
+		else
+			on_alter_column(object_id, sub_id);
+	}
+	else if (access == OAT_DROP && class_id == RelationRelationId && sub_id != 0 &&
+			 is_historian_oid(object_id))
+		refuse_columns_change(object_id, "drop a column of");
+}
+
+/*
+ * A new table gets its directory.  Internal creations are the transient tables of rewrites,
+ * whose directory is the old table's, rebuilt.
+ */
+static void
+on_create_relation(Oid relid, bool is_internal)
+{
+	Relation	catalog;
+	SysScanDesc scan;
+	HeapTuple	tuple = fetch_self(RelationRelationId, ClassOidIndexId, Anum_pg_class_oid, relid,
+								   &catalog, &scan);
+	char		kind = HeapTupleIsValid(tuple) ? ((Form_pg_class) GETSTRUCT(tuple))->relkind : 0;
+
+	fetch_self_end(catalog, scan);
+	if (is_internal)
+		return;
+	if (kind == RELKIND_INDEX)
+		on_create_index(relid);
+	/* pg_upgrade brings the directory along with the other indexes */
+	if ((kind != RELKIND_RELATION && kind != RELKIND_MATVIEW) || IsBinaryUpgrade)
+		return;
+
+	CommandCounterIncrement();
+	if (is_historian_oid(relid))
+	{
+		Relation	rel = table_open(relid, ShareLock);
+
+		directory_create(rel);
+		table_close(rel, NoLock);
+	}
+}
+
+/* The only index that a historian table may have is a directory: pg_dump's replaces the first. */
+static void
+on_create_index(Oid index_oid)
+{
+	Relation	catalog;
+	SysScanDesc scan;
+	HeapTuple	tuple = fetch_self(IndexRelationId, IndexRelidIndexId, Anum_pg_index_indexrelid,
+								   index_oid, &catalog, &scan);
+	Oid			table_oid = InvalidOid;
+	bool		is_ready = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		table_oid = ((Form_pg_index) GETSTRUCT(tuple))->indrelid;
+		is_ready = ((Form_pg_index) GETSTRUCT(tuple))->indisready;
+	}
+	fetch_self_end(catalog, scan);
+
+	if (OidIsValid(table_oid) && is_historian_oid(table_oid))
+	{
+		Relation	rel = table_open(table_oid, NoLock);
+		Relation	index;
+		bool		is_directory;
+
+		CommandCounterIncrement();
+		index = RelationIdGetRelation(index_oid);
+		is_directory = RelationIsValid(index) && directory_is(index);
+		if (RelationIsValid(index))
+			RelationClose(index);
+		if (!is_directory)
+			ereport(ERROR,
+					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("historian tables do not support indexes or unique constraints"),
+					errdetail("Table \"%s\".", RelationGetRelationName(rel)),
+					errhint("Conditions on tag and time are quick without an index; of rows with the same tag and time the later one stays."));
+		if (!is_ready)
+			ereport(ERROR,
+					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("the directory of historian table \"%s\" cannot be built concurrently",
+						   RelationGetRelationName(rel)),
+					errhint("Use CREATE INDEX or REINDEX without CONCURRENTLY."));
+		directory_adopt(rel, index_oid);
+		table_close(rel, NoLock);
+	}
+}
+
+static void
+on_create_trigger(Oid trigger_oid)
+{
+	Relation	catalog;
+	SysScanDesc scan;
+	HeapTuple	tuple = fetch_self(TriggerRelationId, TriggerOidIndexId, Anum_pg_trigger_oid,
+								   trigger_oid, &catalog, &scan);
+	Oid			table_oid = InvalidOid;
+	int16		type = 0;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		table_oid = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
+		type = ((Form_pg_trigger) GETSTRUCT(tuple))->tgtype;
+	}
+	fetch_self_end(catalog, scan);
+
+	if (TRIGGER_FOR_ROW(type) && TRIGGER_FOR_AFTER(type) && is_historian_oid(table_oid))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("historian tables do not support AFTER ... FOR EACH ROW triggers or foreign keys"),
+				errdetail("Table \"%s\".", get_rel_name(table_oid)),
+				errhint("Use a BEFORE trigger, or an AFTER ... FOR EACH STATEMENT trigger with a transition table."));
+}
+
+static void
+on_create_publication_rel(Oid row_oid)
+{
+	Relation	catalog;
+	SysScanDesc scan;
+	HeapTuple	tuple = fetch_self(PublicationRelRelationId, PublicationRelObjectIndexId,
+								   Anum_pg_publication_rel_oid, row_oid, &catalog, &scan);
+	Oid			table_oid = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+		table_oid = ((Form_pg_publication_rel) GETSTRUCT(tuple))->prrelid;
+	fetch_self_end(catalog, scan);
+
+	if (OidIsValid(table_oid) && is_historian_oid(table_oid))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("historian tables cannot be published"),
+				errdetail("Table \"%s\": the WAL carries segments, not rows.",
+						  get_rel_name(table_oid)),
+				errhint("Use streaming replication."));
+}
+
+/* SET ACCESS METHOD: the directory comes and goes with it. */
+static void
+on_alter_relation(Oid relid)
+{
+	char		kind = get_rel_relkind(relid);
+	Relation	rel;
+
+	if ((kind != RELKIND_RELATION && kind != RELKIND_MATVIEW) || IsBinaryUpgrade)
+		return;
+	rel = try_relation_open(relid, NoLock);
+	if (rel == NULL)
+		return;
+	if (is_historian_table(rel))
+	{
+		if (!OidIsValid(directory_oid(rel)))
+			directory_create(rel);
+	}
+	else if (rel->rd_rel->relhasindex)
+		directory_drop(rel);
+	relation_close(rel, NoLock);
+}
+
+/* Anything but the type may change: name, statistics, default, NOT NULL. */
+static void
+on_alter_column(Oid relid, AttrNumber column)
+{
+	Relation	catalog;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			type = InvalidOid;
+
+	if (column <= 0 || !is_historian_oid(relid))
+		return;
+
+	catalog = table_open(AttributeRelationId, AccessShareLock);
+	ScanKeyInit(&keys[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	ScanKeyInit(&keys[1], Anum_pg_attribute_attnum, BTEqualStrategyNumber, F_INT2EQ,
+				Int16GetDatum(column));
+	scan = systable_beginscan(catalog, AttributeRelidNumIndexId, true, SnapshotSelf, 2, keys);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		type = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypid;
+	fetch_self_end(catalog, scan);
+
+	if (type != INT8OID && type != TEXTOID && type != FLOAT8ARRAYOID)
+		refuse_columns_change(relid, "change the type of a column of");
+}
+
+static void
+refuse_columns_change(Oid relid, const char *change)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("cannot %s historian table \"%s\"", change, get_rel_name(relid)),
+			errdetail("A historian table has exactly three columns: one bigint, one text and one double precision[]."),
+			errhint("Keep other attributes of a tag in a table of their own and join on the tag."));
+}
+
+static bool
+is_historian_oid(Oid relid)
+{
+	char		kind = get_rel_relkind(relid);
+	Relation	rel;
+	bool		result;
+
+	if (kind != RELKIND_RELATION && kind != RELKIND_MATVIEW)
+		return false;
+	/* whoever changes the relation has locked it */
+	rel = try_relation_open(relid, NoLock);
+	if (rel == NULL)
+		return false;
+	result = is_historian_table(rel);
+	relation_close(rel, NoLock);
+	return result;
+}
+
+/* The catalog row with this OID as the current command left it; end with fetch_self_end(). */
+static HeapTuple
+fetch_self(Oid catalog, Oid index, AttrNumber key, Oid oid, Relation *rel, SysScanDesc *scan)
+{
+	ScanKeyData scankey;
+
+	*rel = table_open(catalog, AccessShareLock);
+	ScanKeyInit(&scankey, key, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
+	*scan = systable_beginscan(*rel, index, true, SnapshotSelf, 1, &scankey);
+	return systable_getnext(*scan);
+}
+
+static void
+fetch_self_end(Relation rel, SysScanDesc scan)
+{
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}

@@ -1,0 +1,184 @@
+/*
+ * decoded_rows.c
+ *	  Rows of one segment decoded into memory, and rows as SQL arrays.
+ */
+#include "postgres.h"
+
+#include "decoded_rows.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+
+static void reserve(DecodedRows *rows, uint32 nrows, uint32 nvalues, bool ragged, bool nulls);
+static ArrayType *new_array(uint32 width, bool with_nulls);
+
+void
+decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 until,
+				  bool want_values)
+{
+	const CodecReader *reader = &segment->rows;
+	uint32		first = 0;
+	uint32		end = segment->header.nrows;
+	uint32		nvalues = want_values ? codec_nvalues(reader) : 0;
+
+	if (from > segment->header.first_time)
+		first = codec_find(reader, from - 1) + 1;
+	if (until < segment->header.last_time)
+		end = codec_find(reader, until) + 1;
+	if (first >= end)
+	{
+		rows->nrows = 0;
+		return;
+	}
+
+	reserve(rows, end - first, nvalues, want_values && codec_is_ragged(reader),
+			want_values && codec_has_nulls(reader));
+	codec_decode_times(reader, first, rows->nrows, rows->time);
+	for (uint32 v = 0; v < nvalues; v++)
+		codec_decode_column(reader, v, first, rows->nrows, rows->values + (Size) v * rows->nrows);
+	if (rows->width != NULL)
+	{
+		for (uint32 row = 0; row < rows->nrows; row++)
+			rows->width[row] = codec_width_at(reader, first + row);
+	}
+	if (rows->isnull != NULL)
+	{
+		for (uint32 v = 0; v < nvalues; v++)
+			codec_decode_nulls(reader, v, first, rows->nrows,
+							   rows->isnull + (Size) v * rows->nrows);
+	}
+}
+
+void
+decoded_rows_free(DecodedRows *rows)
+{
+	if (rows->memory != NULL)
+		pfree(rows->memory);
+	memset(rows, 0, sizeof(*rows));
+}
+
+Datum
+decoded_rows_array(const DecodedRows *rows, uint32 row, bool *isnull)
+{
+	uint32		width = rows->width ? rows->width[row] : rows->nvalues;
+	ArrayType  *array;
+	bool		with_nulls = false;
+	double	   *dst;
+
+	*isnull = width == CODEC_WIDTH_NULL;
+	if (*isnull)
+		return (Datum) 0;
+
+	for (uint32 v = 0; rows->isnull != NULL && v < width; v++)
+		with_nulls |= rows->isnull[(Size) v * rows->nrows + row];
+
+	array = new_array(width, with_nulls);
+	dst = (double *) ARR_DATA_PTR(array);
+	for (uint32 v = 0; v < width; v++)
+	{
+		Size		at = (Size) v * rows->nrows + row;
+
+		if (with_nulls && rows->isnull[at])
+			continue;
+		*dst++ = rows->values[at];
+		if (with_nulls)
+			ARR_NULLBITMAP(array)[v / 8] |= 1 << (v % 8);
+	}
+	if (with_nulls)
+		SET_VARSIZE(array, (char *) dst - (char *) array);
+	return PointerGetDatum(array);
+}
+
+Datum
+segment_row_array(const Segment *segment, uint32 row, bool *isnull)
+{
+	const CodecReader *reader = &segment->rows;
+	uint32		width = codec_width_at(reader, row);
+	bool		with_nulls = codec_has_nulls(reader);
+	ArrayType  *array;
+	double	   *dst;
+	uint32		present = 0;
+
+	*isnull = width == CODEC_WIDTH_NULL;
+	if (*isnull)
+		return (Datum) 0;
+
+	array = new_array(width, with_nulls);
+	dst = (double *) ARR_DATA_PTR(array);
+	for (uint32 v = 0; v < width; v++)
+	{
+		bool		missing;
+		double		value = codec_value_at(reader, row, v, &missing);
+
+		if (missing)
+			continue;
+		dst[present++] = value;
+		if (with_nulls)
+			ARR_NULLBITMAP(array)[v / 8] |= 1 << (v % 8);
+	}
+
+	/* PostgreSQL compares arrays with and without a bitmap alike, but keep the canonical form */
+	if (with_nulls && present == width && width > 0)
+	{
+		ArrayType  *dense = new_array(width, false);
+
+		memcpy(ARR_DATA_PTR(dense), dst, width * sizeof(double));
+		array = dense;
+	}
+	else if (with_nulls && width > 0)
+		SET_VARSIZE(array, (char *) (dst + present) - (char *) array);
+	return PointerGetDatum(array);
+}
+
+/* Lays the arrays out in one piece of memory. */
+static void
+reserve(DecodedRows *rows, uint32 nrows, uint32 nvalues, bool ragged, bool nulls)
+{
+	Size		cells = (Size) nrows * nvalues;
+	Size		size = nrows * sizeof(int64) + cells * sizeof(double);
+	char	   *next;
+
+	if (ragged)
+		size += nrows * sizeof(uint16);
+	if (nulls)
+		size += cells;
+	if (size > rows->memory_bytes)
+	{
+		if (rows->memory != NULL)
+			pfree(rows->memory);
+		rows->memory = palloc_extended(size, MCXT_ALLOC_HUGE);
+		rows->memory_bytes = size;
+	}
+
+	next = rows->memory;
+	rows->nrows = nrows;
+	rows->nvalues = nvalues;
+	rows->time = (int64 *) next;
+	next += nrows * sizeof(int64);
+	rows->values = (double *) next;
+	next += cells * sizeof(double);
+	rows->width = ragged ? (uint16 *) next : NULL;
+	next += ragged ? nrows * sizeof(uint16) : 0;
+	rows->isnull = nulls ? (uint8 *) next : NULL;
+}
+
+/* An array with room for width values; its NULL bitmap, where it has one, is all NULL. */
+static ArrayType *
+new_array(uint32 width, bool with_nulls)
+{
+	Size		overhead = with_nulls ? ARR_OVERHEAD_WITHNULLS(1, width) : ARR_OVERHEAD_NONULLS(1);
+	ArrayType  *array;
+
+	if (width == 0)
+		return construct_empty_array(FLOAT8OID);
+
+	array = palloc(overhead + width * sizeof(double));
+	memset(array, 0, overhead);
+	SET_VARSIZE(array, overhead + width * sizeof(double));
+	array->ndim = 1;
+	array->dataoffset = with_nulls ? overhead : 0;
+	array->elemtype = FLOAT8OID;
+	ARR_DIMS(array)[0] = width;
+	ARR_LBOUND(array)[0] = 1;
+	return array;
+}

@@ -1,0 +1,44 @@
+/*
+ * decoded_rows.h
+ *	  Rows of one segment decoded into memory, and rows as SQL arrays.
+ */
+#ifndef HISTORIAN_DECODED_ROWS_H
+#define HISTORIAN_DECODED_ROWS_H
+
+#include "postgres.h"
+
+#include "store.h"
+
+/*
+ * Consecutive rows of one segment, column by column.  Zero it to start; the buffers grow in the
+ * memory context that is current at decoded_rows_load() and serve any number of segments.
+ */
+typedef struct DecodedRows
+{
+	uint32		nrows;
+	uint32		nvalues;		/* columns decoded; 0 where only times were wanted */
+	int64	   *time;			/* [nrows] */
+	double	   *values;			/* value v of row r at values[v * nrows + r] */
+	uint16	   *width;			/* [nrows], or NULL: all rows have nvalues values */
+	uint8	   *isnull;			/* as values, or NULL: no element is NULL */
+
+	/* what is allocated */
+	char	   *memory;
+	Size		memory_bytes;
+} DecodedRows;
+
+/*
+ * Decodes the rows of an opened segment with from <= time <= until: the times, and the values
+ * where wanted.  There may be none.
+ */
+extern void decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 until,
+							  bool want_values);
+extern void decoded_rows_free(DecodedRows *rows);
+
+/* The values of a row as float8[], palloc'd; *isnull where the array itself is NULL. */
+extern Datum decoded_rows_array(const DecodedRows *rows, uint32 row, bool *isnull);
+
+/* The same straight from an opened segment. */
+extern Datum segment_row_array(const Segment *segment, uint32 row, bool *isnull);
+
+#endif							/* HISTORIAN_DECODED_ROWS_H */

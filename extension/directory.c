@@ -1,0 +1,449 @@
+/*
+ * directory.c
+ *	  The directory of a historian table: one internal btree that finds segments by tag and time.
+ *
+ * The btree is an ordinary index in the catalogs, with three peculiarities: its predicate is the
+ * constant false, its entries are made here and point at segments, and it depends on its table
+ * internally, so that DROP INDEX is refused.  A tag's compacted segments are disjoint in time,
+ * so one descent finds the segment that holds a time; its pending segments share the key
+ * (tag, NULL), which the btree stores as one posting list.
+ *
+ * The name ends in a random number because pg_dump writes the index like any other: on restore
+ * CREATE TABLE has already made a directory, CREATE INDEX makes the dumped one under its own name,
+ * and directory_adopt() drops the former.
+ */
+#include "postgres.h"
+
+#include "directory.h"
+
+#include "access/heapam.h"
+#include "access/nbtree.h"
+#include "access/relscan.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "common/pg_prng.h"
+#include "executor/tuptable.h"
+#include "storage/bufmgr.h"
+#include "storage/procarray.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+
+#include "columns.h"
+#include "compat.h"
+
+/* Keys of the directory. */
+#define KEY_TAG 1
+#define KEY_TIME 2
+#define DIRECTORY_NKEYS 2
+
+/* The most scan keys that a walk needs: tag, lower bound, upper bound. */
+#define WALK_MAX_KEYS 3
+
+/* One kind of walk: an index scan that is opened at its first seek and then re-used. */
+typedef struct Walk
+{
+	IndexScanDesc scan;
+	int			nkeys;
+	ScanKeyData keys[WALK_MAX_KEYS];
+} Walk;
+
+struct DirectoryCursor
+{
+	Relation	rel;
+	Relation	directory;
+	Snapshot	snapshot;
+	Walk		pending;
+	Walk		back;
+	Walk		forward;
+	Walk		next_tag;
+};
+
+static void drop_index(Relation rel, Oid index_oid);
+static void depend_on_table(Oid index_oid, Oid table_oid);
+static void make_entry(const SegmentHeader *header, text *tag, Datum *values, bool *isnull);
+static void walk_key(Walk *walk, int flags, AttrNumber column, StrategyNumber strategy,
+					 Oid collation, RegProcedure procedure);
+static void walk_start(DirectoryCursor *cursor, Walk *walk);
+static bool walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction,
+					  StoredSegment *stored);
+
+/* Room for the text datum of any tag. */
+typedef union TagDatum
+{
+	text		text;
+	char		bytes[VARHDRSZ + SEGMENT_MAX_TAG_BYTES];
+} TagDatum;
+
+void
+directory_create(Relation rel)
+{
+	HistorianColumns columns = columns_of(rel);
+	IndexInfo  *info;
+	List	   *names;
+	Oid			collations[DIRECTORY_NKEYS] = {C_COLLATION_OID, InvalidOid};
+	Oid			opclasses[DIRECTORY_NKEYS];
+	int16		options[DIRECTORY_NKEYS] = {0, 0};
+	char	   *name;
+	char		label[32];
+	Oid			index_oid;
+
+	info = historian_index_info(DIRECTORY_NKEYS, BTREE_AM_OID,
+								list_make1(makeBoolConst(false, false)));
+	info->ii_IndexAttrNumbers[0] = columns.tag;
+	info->ii_IndexAttrNumbers[1] = columns.time;
+	opclasses[0] = GetDefaultOpClass(TEXTOID, BTREE_AM_OID);
+	opclasses[1] = GetDefaultOpClass(INT8OID, BTREE_AM_OID);
+	names = list_make2(
+		NameStr(TupleDescAttr(RelationGetDescr(rel), columns.tag - 1)->attname),
+		NameStr(TupleDescAttr(RelationGetDescr(rel), columns.time - 1)->attname));
+
+	snprintf(label, sizeof(label), "directory_%08x",
+			 (unsigned) pg_prng_uint32(&pg_global_prng_state));
+	name = ChooseRelationName(RelationGetRelationName(rel), NULL, label, RelationGetNamespace(rel),
+							  false);
+
+	index_oid = historian_index_create(rel, name, info, names, BTREE_AM_OID, collations, opclasses,
+									   options, true);
+	depend_on_table(index_oid, RelationGetRelid(rel));
+	CommandCounterIncrement();
+}
+
+bool
+directory_is(Relation index)
+{
+	List	   *predicate;
+	Const	   *condition;
+
+	if (index->rd_rel->relam != BTREE_AM_OID ||
+		IndexRelationGetNumberOfKeyAttributes(index) != DIRECTORY_NKEYS ||
+		index->rd_att->natts != DIRECTORY_NKEYS || index->rd_index->indisunique ||
+		TupleDescAttr(index->rd_att, 0)->atttypid != TEXTOID ||
+		TupleDescAttr(index->rd_att, 1)->atttypid != INT8OID ||
+		index->rd_indcollation[0] != C_COLLATION_OID ||
+		index->rd_indoption[0] != 0 || index->rd_indoption[1] != 0)
+		return false;
+
+	predicate = RelationGetIndexPredicate(index);
+	if (list_length(predicate) != 1 || !IsA(linitial(predicate), Const))
+		return false;
+	condition = linitial_node(Const, predicate);
+	return !condition->constisnull && condition->consttype == BOOLOID &&
+		!DatumGetBool(condition->constvalue);
+}
+
+Oid
+directory_oid(Relation rel)
+{
+	Oid			found = InvalidOid;
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		if (directory_is(index))
+			found = RelationGetRelid(index);
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+	return found;
+}
+
+Relation
+directory_open(Relation rel, LOCKMODE lockmode)
+{
+	Oid			index_oid = directory_oid(rel);
+
+	if (!OidIsValid(index_oid))
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("historian table \"%s\" has no directory", RelationGetRelationName(rel)),
+				errhint("Make one with CREATE INDEX ON %s (tag COLLATE \"C\", time) WHERE false.",
+						RelationGetRelationName(rel)));
+	return index_open(index_oid, lockmode);
+}
+
+void
+directory_adopt(Relation rel, Oid index_oid)
+{
+	Oid			former = directory_oid(rel);
+
+	if (OidIsValid(former) && former != index_oid)
+		drop_index(rel, former);
+	depend_on_table(index_oid, RelationGetRelid(rel));
+}
+
+void
+directory_drop(Relation rel)
+{
+	Oid			index_oid = directory_oid(rel);
+
+	if (OidIsValid(index_oid))
+		drop_index(rel, index_oid);
+}
+
+void
+directory_insert(Relation directory, IndexInfo *info, Relation rel, const SegmentHeader *header,
+				 ItemPointer tid)
+{
+	TagDatum	tag;
+	Datum		values[DIRECTORY_NKEYS];
+	bool		isnull[DIRECTORY_NKEYS];
+
+	make_entry(header, &tag.text, values, isnull);
+	index_insert(directory, values, isnull, tid, rel, UNIQUE_CHECK_NO, false, info);
+}
+
+double
+directory_build(Relation rel, Relation index, Snapshot snapshot, IndexBuildCallback callback,
+				void *callback_state)
+{
+	TransactionId oldest = InvalidTransactionId;
+	TableScanDesc scan;
+	TupleTableSlot *slot;
+	double		count = 0;
+
+	if (!directory_is(index))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("historian tables do not support indexes"),
+				errhint("Conditions on tag and time are quick without one."));
+	if (snapshot == SnapshotAny)
+		oldest = GetOldestNonRemovableTransactionId(rel);
+
+	/* heap's own scan: the fork holds heap tuples, only their contents are ours */
+	scan = heap_beginscan(rel, snapshot, 0, NULL, NULL,
+						  SO_TYPE_SEQSCAN | SO_ALLOW_STRAT | SO_ALLOW_PAGEMODE);
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsBufferHeapTuple);
+	while (heap_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		BufferHeapTupleTableSlot *stored = (BufferHeapTupleTableSlot *) slot;
+		HeapTuple	tuple = stored->base.tuple;
+		SegmentHeader header;
+		SegmentStatus status;
+		const uint8 *bytes;
+		Size		length;
+		TagDatum	tag;
+		Datum		values[DIRECTORY_NKEYS];
+		bool		isnull[DIRECTORY_NKEYS];
+		HTSV_Result state = HEAPTUPLE_LIVE;
+
+		CHECK_FOR_INTERRUPTS();
+		if (snapshot == SnapshotAny)
+		{
+			LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
+			state = HeapTupleSatisfiesVacuum(tuple, oldest, stored->buffer);
+			LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
+			if (state == HEAPTUPLE_DEAD)
+				continue;
+		}
+
+		bytes = store_segment_bytes(tuple, &length);
+		status = segment_read_header(&header, bytes, length);
+		if (status != SEGMENT_OK)
+			store_report(rel, &tuple->t_self, NULL, status);
+		make_entry(&header, &tag.text, values, isnull);
+		callback(index, &tuple->t_self, values, isnull, state != HEAPTUPLE_RECENTLY_DEAD,
+				 callback_state);
+		count++;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	heap_endscan(scan);
+	return count;
+}
+
+DirectoryCursor *
+directory_begin(Relation rel, Snapshot snapshot)
+{
+	DirectoryCursor *cursor = palloc0(sizeof(DirectoryCursor));
+
+	cursor->rel = rel;
+	cursor->directory = directory_open(rel, AccessShareLock);
+	cursor->snapshot = snapshot;
+
+	walk_key(&cursor->pending, 0, KEY_TAG, BTEqualStrategyNumber, C_COLLATION_OID, F_TEXTEQ);
+	walk_key(&cursor->pending, SK_ISNULL | SK_SEARCHNULL, KEY_TIME, InvalidStrategy, InvalidOid,
+			 InvalidOid);
+
+	walk_key(&cursor->back, 0, KEY_TAG, BTEqualStrategyNumber, C_COLLATION_OID, F_TEXTEQ);
+	walk_key(&cursor->back, 0, KEY_TIME, BTLessEqualStrategyNumber, InvalidOid, F_INT8LE);
+
+	walk_key(&cursor->forward, 0, KEY_TAG, BTEqualStrategyNumber, C_COLLATION_OID, F_TEXTEQ);
+	walk_key(&cursor->forward, 0, KEY_TIME, BTGreaterStrategyNumber, InvalidOid, F_INT8GT);
+	walk_key(&cursor->forward, 0, KEY_TIME, BTLessEqualStrategyNumber, InvalidOid, F_INT8LE);
+
+	walk_key(&cursor->next_tag, 0, KEY_TAG, BTGreaterStrategyNumber, C_COLLATION_OID, F_TEXT_GT);
+	return cursor;
+}
+
+void
+directory_end(DirectoryCursor *cursor)
+{
+	Walk	   *walks[] = {&cursor->pending, &cursor->back, &cursor->forward, &cursor->next_tag};
+
+	for (int i = 0; i < lengthof(walks); i++)
+	{
+		if (walks[i]->scan != NULL)
+			index_endscan(walks[i]->scan);
+	}
+	index_close(cursor->directory, AccessShareLock);
+	pfree(cursor);
+}
+
+void
+directory_seek_pending(DirectoryCursor *cursor, text *tag)
+{
+	cursor->pending.keys[0].sk_argument = PointerGetDatum(tag);
+	walk_start(cursor, &cursor->pending);
+}
+
+bool
+directory_next_pending(DirectoryCursor *cursor, StoredSegment *stored)
+{
+	return walk_next(cursor, &cursor->pending, ForwardScanDirection, stored);
+}
+
+void
+directory_seek_back(DirectoryCursor *cursor, text *tag, int64 time)
+{
+	cursor->back.keys[0].sk_argument = PointerGetDatum(tag);
+	cursor->back.keys[1].sk_argument = Int64GetDatum(time);
+	walk_start(cursor, &cursor->back);
+}
+
+bool
+directory_next_back(DirectoryCursor *cursor, StoredSegment *stored)
+{
+	return walk_next(cursor, &cursor->back, BackwardScanDirection, stored);
+}
+
+void
+directory_seek_forward(DirectoryCursor *cursor, text *tag, int64 after, int64 until)
+{
+	cursor->forward.keys[0].sk_argument = PointerGetDatum(tag);
+	cursor->forward.keys[1].sk_argument = Int64GetDatum(after);
+	cursor->forward.keys[2].sk_argument = Int64GetDatum(until);
+	walk_start(cursor, &cursor->forward);
+}
+
+bool
+directory_next_forward(DirectoryCursor *cursor, StoredSegment *stored)
+{
+	return walk_next(cursor, &cursor->forward, ForwardScanDirection, stored);
+}
+
+bool
+directory_has_tag(DirectoryCursor *cursor, text *tag)
+{
+	StoredSegment stored;
+	bool		found;
+
+	directory_seek_back(cursor, tag, PG_INT64_MAX);
+	found = directory_next_back(cursor, &stored);
+	if (!found)
+	{
+		directory_seek_pending(cursor, tag);
+		found = directory_next_pending(cursor, &stored);
+	}
+	if (found)
+		store_release(&stored);
+	return found;
+}
+
+text *
+directory_next_tag(DirectoryCursor *cursor, text *tag)
+{
+	Walk	   *walk = &cursor->next_tag;
+	text	   *start = tag != NULL ? tag : cstring_to_text("");
+	Datum		value;
+	bool		isnull;
+
+	walk->keys[0].sk_argument = PointerGetDatum(start);
+	walk_start(cursor, walk);
+	walk->scan->xs_want_itup = true;
+	if (index_getnext_tid(walk->scan, ForwardScanDirection) == NULL)
+		return NULL;
+	value = index_getattr(walk->scan->xs_itup, KEY_TAG, walk->scan->xs_itupdesc, &isnull);
+	Assert(!isnull);
+	return DatumGetTextPCopy(value);
+}
+
+/* Drops an index that depends on its table internally; one that does not is not ours. */
+static void
+drop_index(Relation rel, Oid index_oid)
+{
+	ObjectAddress address;
+
+	if (deleteDependencyRecordsForSpecific(RelationRelationId, index_oid, DEPENDENCY_INTERNAL,
+										   RelationRelationId, RelationGetRelid(rel)) == 0)
+		return;
+	CommandCounterIncrement();
+	ObjectAddressSet(address, RelationRelationId, index_oid);
+	performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+}
+
+/* DROP INDEX of the directory is refused; dropping the table drops it. */
+static void
+depend_on_table(Oid index_oid, Oid table_oid)
+{
+	ObjectAddress index;
+	ObjectAddress table;
+
+	ObjectAddressSet(index, RelationRelationId, index_oid);
+	ObjectAddressSet(table, RelationRelationId, table_oid);
+	recordDependencyOn(&index, &table, DEPENDENCY_INTERNAL);
+}
+
+static void
+make_entry(const SegmentHeader *header, text *tag, Datum *values, bool *isnull)
+{
+	SET_VARSIZE(tag, VARHDRSZ + header->tag_bytes);
+	memcpy(VARDATA(tag), header->tag, header->tag_bytes);
+	values[0] = PointerGetDatum(tag);
+	isnull[0] = false;
+	values[1] = Int64GetDatum(header->first_time);
+	isnull[1] = (header->flags & SEGMENT_COMPACTED) == 0;
+}
+
+static void
+walk_key(Walk *walk, int flags, AttrNumber column, StrategyNumber strategy, Oid collation,
+		 RegProcedure procedure)
+{
+	ScanKeyEntryInitialize(&walk->keys[walk->nkeys++], flags, column, strategy, InvalidOid,
+						   collation, procedure, (Datum) 0);
+}
+
+static void
+walk_start(DirectoryCursor *cursor, Walk *walk)
+{
+	if (walk->scan == NULL)
+		walk->scan = historian_index_beginscan(cursor->rel, cursor->directory, cursor->snapshot,
+											   walk->nkeys);
+	index_rescan(walk->scan, walk->keys, walk->nkeys, NULL, 0);
+}
+
+/* Steps to the next visible segment; entries of segments dead to everyone are marked so. */
+static bool
+walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction, StoredSegment *stored)
+{
+	ItemPointer tid;
+
+	while ((tid = index_getnext_tid(walk->scan, direction)) != NULL)
+	{
+		bool		all_dead = false;
+
+		CHECK_FOR_INTERRUPTS();
+		if (store_fetch(cursor->rel, cursor->snapshot, tid, stored, &all_dead))
+			return true;
+		if (all_dead && !walk->scan->xactStartedInRecovery)
+			walk->scan->kill_prior_tuple = true;
+	}
+	return false;
+}

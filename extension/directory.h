@@ -1,0 +1,83 @@
+/*
+ * directory.h
+ *	  The directory of a historian table: one internal btree that finds segments by tag and time.
+ *
+ * Its keys are (tag COLLATE "C", time): a compacted segment stands under its first time, a
+ * pending one under NULL, which sorts after every time.  Its predicate is the constant false, so
+ * that neither the planner nor the executor ever uses it for rows; VACUUM, REINDEX, TRUNCATE,
+ * pg_dump and replication treat it like any index.
+ */
+#ifndef HISTORIAN_DIRECTORY_H
+#define HISTORIAN_DIRECTORY_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "nodes/execnodes.h"
+#include "storage/itemptr.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+#include "store.h"
+
+/* Creates the directory of a table that has none.  Needs a lock on rel that keeps writers out. */
+extern void directory_create(Relation rel);
+
+/* Is this index shaped as a directory? */
+extern bool directory_is(Relation index);
+
+/* The directory's OID, or InvalidOid where the table has none (yet). */
+extern Oid	directory_oid(Relation rel);
+
+/* Makes a new index the directory: ties it to the table and drops the former directory. */
+extern void directory_adopt(Relation rel, Oid index_oid);
+
+/* Drops the directory of a table that is no longer a historian table. */
+extern void directory_drop(Relation rel);
+
+/* Opens the directory, or raises an error that tells how to make one. */
+extern Relation directory_open(Relation rel, LOCKMODE lockmode);
+
+/* Enters a stored segment.  info is the directory's BuildIndexInfo(). */
+extern void directory_insert(Relation directory, IndexInfo *info, Relation rel,
+							 const SegmentHeader *header, ItemPointer tid);
+
+/*
+ * Hands every stored segment that is not dead to an index build (snapshot SnapshotAny), or those
+ * that a snapshot sees to an index check.  Returns their number.
+ */
+extern double directory_build(Relation rel, Relation index, Snapshot snapshot,
+							  IndexBuildCallback callback, void *callback_state);
+
+/*
+ * A cursor in the directory.  A seek starts a walk and replaces the last one of its kind; walks of
+ * different kinds go on side by side.  Each step returns the next segment that the snapshot sees,
+ * pinned: the caller releases it with store_release().
+ */
+typedef struct DirectoryCursor DirectoryCursor;
+
+extern DirectoryCursor *directory_begin(Relation rel, Snapshot snapshot);
+extern void directory_end(DirectoryCursor *cursor);
+
+/* The pending segments of a tag, in no particular order. */
+extern void directory_seek_pending(DirectoryCursor *cursor, text *tag);
+extern bool directory_next_pending(DirectoryCursor *cursor, StoredSegment *stored);
+
+/* The compacted segments that begin at or before time, the latest first. */
+extern void directory_seek_back(DirectoryCursor *cursor, text *tag, int64 time);
+extern bool directory_next_back(DirectoryCursor *cursor, StoredSegment *stored);
+
+/* The compacted segments that begin after `after` and at or before `until`, in order. */
+extern void directory_seek_forward(DirectoryCursor *cursor, text *tag, int64 after, int64 until);
+extern bool directory_next_forward(DirectoryCursor *cursor, StoredSegment *stored);
+
+/* Does the snapshot see any segment of this tag?  Uses the pending and the back walk. */
+extern bool directory_has_tag(DirectoryCursor *cursor, text *tag);
+
+/*
+ * The first tag after the given one in byte order (NULL: the first of all), palloc'd, or NULL.
+ * Its segments may all be invisible to the snapshot.
+ */
+extern text *directory_next_tag(DirectoryCursor *cursor, text *tag);
+
+#endif							/* HISTORIAN_DIRECTORY_H */

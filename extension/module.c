@@ -1,0 +1,64 @@
+/*
+ * module.c
+ *	  The library's entry point: settings and hooks.
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "utils/guc.h"
+
+#include "ddl.h"
+#include "scan_node.h"
+#include "writer.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+static ExecutorFinish_hook_type next_executor_finish = NULL;
+
+static void define_settings(void);
+static void on_executor_finish(QueryDesc *query);
+
+void
+_PG_init(void)
+{
+	define_settings();
+	writer_init();
+	ddl_init();
+	scan_node_init();
+	next_executor_finish = ExecutorFinish_hook;
+	ExecutorFinish_hook = on_executor_finish;
+}
+
+static void
+define_settings(void)
+{
+	DefineCustomIntVariable("historian.write_buffer",
+							"Rows that a backend gathers for a table before it writes segments.",
+							"They are also written when the command ends.",
+							&historian_write_buffer,
+							64 * 1024, 64, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	DefineCustomBoolVariable("historian.enable_scan",
+							 "Lets the planner use HistorianScan, which reads only the tags and times asked for.",
+							 NULL,
+							 &historian_enable_scan,
+							 true,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	MarkGUCPrefixReserved("historian");
+}
+
+/* A command's rows are written when it ends, before its AFTER triggers run. */
+static void
+on_executor_finish(QueryDesc *query)
+{
+	writer_flush_all();
+	if (next_executor_finish != NULL)
+		next_executor_finish(query);
+	else
+		standard_ExecutorFinish(query);
+}

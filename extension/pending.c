@@ -1,0 +1,76 @@
+/*
+ * pending.c
+ *	  The pending segments of one tag: written by loads, not yet compacted.
+ */
+#include "postgres.h"
+
+#include "pending.h"
+
+static int	compare_first_time(const void *left, const void *right);
+
+void
+pending_list_load(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until)
+{
+	StoredSegment stored;
+
+	list->nrefs = 0;
+	directory_seek_pending(cursor, tag);
+	while (directory_next_pending(cursor, &stored))
+	{
+		const SegmentHeader *header = &stored.segment.header;
+
+		if (header->first_time <= until && header->last_time >= from)
+		{
+			if (list->nrefs == list->capacity)
+			{
+				list->capacity = Max(16, list->capacity * 2);
+				list->refs = list->refs == NULL
+					? palloc_array(SegmentRef, list->capacity)
+					: repalloc_huge(list->refs, list->capacity * sizeof(SegmentRef));
+			}
+			list->refs[list->nrefs++] = segment_ref(&stored);
+		}
+		store_release(&stored);
+	}
+	qsort(list->refs, list->nrefs, sizeof(SegmentRef), compare_first_time);
+}
+
+void
+pending_fetch(Relation rel, Snapshot snapshot, const SegmentRef *ref, StoredSegment *stored)
+{
+	ItemPointerData tid = ref->tid;
+
+	/* what a registered snapshot has seen once cannot be vacuumed away */
+	if (!store_fetch(rel, snapshot, &tid, stored, NULL))
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("a segment of historian table \"%s\" has vanished",
+					   RelationGetRelationName(rel)),
+				errdetail("Block %u, item %u.", ItemPointerGetBlockNumber(&tid),
+						  ItemPointerGetOffsetNumber(&tid)));
+}
+
+SegmentRef
+segment_ref(const StoredSegment *stored)
+{
+	const SegmentHeader *header = &stored->segment.header;
+
+	return (SegmentRef) {
+		.tid = stored->tuple.t_self,
+		.nrows = header->nrows,
+		.sequence = header->sequence,
+		.first_time = header->first_time,
+		.last_time = header->last_time,
+	};
+}
+
+static int
+compare_first_time(const void *left, const void *right)
+{
+	const SegmentRef *a = left;
+	const SegmentRef *b = right;
+
+	if (a->first_time != b->first_time)
+		return a->first_time < b->first_time ? -1 : 1;
+	return segment_ref_precedence(a, b);
+}

@@ -1,0 +1,54 @@
+/*
+ * pending.h
+ *	  The pending segments of one tag: written by loads, not yet compacted.
+ */
+#ifndef HISTORIAN_PENDING_H
+#define HISTORIAN_PENDING_H
+
+#include "postgres.h"
+
+#include "directory.h"
+
+/* Where a segment is and what it covers. */
+typedef struct SegmentRef
+{
+	ItemPointerData tid;
+	uint16		nrows;
+	uint64		sequence;
+	int64		first_time;
+	int64		last_time;
+} SegmentRef;
+
+typedef struct PendingList
+{
+	SegmentRef *refs;			/* in order of first_time */
+	uint32		nrefs;
+	uint32		capacity;
+} PendingList;
+
+/*
+ * Lists the tag's pending segments that the cursor's snapshot sees and that overlap from..until.
+ * The list is re-used from call to call; its memory is of the context current at the first.
+ */
+extern void pending_list_load(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from,
+							  int64 until);
+
+/* Fetches a segment of the list again, under the same snapshot. */
+extern void pending_fetch(Relation rel, Snapshot snapshot, const SegmentRef *ref,
+						  StoredSegment *stored);
+
+extern SegmentRef segment_ref(const StoredSegment *stored);
+
+/*
+ * Which of two segments holds the row that stays when both have one of the same time: positive
+ * if a does.  Later loads win; the place decides within a load that wrote one tag twice.
+ */
+static inline int
+segment_ref_precedence(const SegmentRef *a, const SegmentRef *b)
+{
+	if (a->sequence != b->sequence)
+		return a->sequence > b->sequence ? 1 : -1;
+	return ItemPointerCompare((ItemPointer) &a->tid, (ItemPointer) &b->tid);
+}
+
+#endif							/* HISTORIAN_PENDING_H */

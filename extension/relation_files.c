@@ -1,0 +1,157 @@
+/*
+ * relation_files.c
+ *	  What happens to a historian table's file as a whole: copies and estimates.
+ *
+ * The copy follows PostgreSQL's rewriteheap.c: tuples keep their xmin and xmax, so that old
+ * snapshots see what they saw, old ones are frozen, and whole pages are logged.  Segments are
+ * never updated, so there are no update chains to preserve.
+ */
+#include "postgres.h"
+
+#include "relation_files.h"
+
+#include "access/heapam.h"
+#include "access/multixact.h"
+#include "access/relscan.h"
+#include "access/xloginsert.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/bufpage.h"
+#include "utils/snapmgr.h"
+
+#include "store.h"
+
+/* How many pages an estimate looks at. */
+#define ESTIMATE_PAGES 16
+
+static void append_tuple(Relation rel, Buffer *buffer, HeapTuple tuple);
+static void finish_page(Relation rel, Buffer buffer);
+static double rows_on_page(Relation rel, BlockNumber block);
+
+void
+relation_copy_segments(Relation old_table, Relation new_table, Relation old_index, bool use_sort,
+					   TransactionId oldest_xmin, TransactionId *xid_cutoff,
+					   MultiXactId *multi_cutoff, double *num_tuples, double *tups_vacuumed,
+					   double *tups_recently_dead)
+{
+	TableScanDesc scan = heap_beginscan(old_table, SnapshotAny, 0, NULL, NULL,
+										SO_TYPE_SEQSCAN | SO_ALLOW_STRAT | SO_ALLOW_PAGEMODE);
+	TupleTableSlot *slot =
+		MakeSingleTupleTableSlot(RelationGetDescr(old_table), &TTSOpsBufferHeapTuple);
+	Buffer		buffer = InvalidBuffer;
+
+	while (heap_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		BufferHeapTupleTableSlot *stored = (BufferHeapTupleTableSlot *) slot;
+		HTSV_Result state;
+		HeapTuple	copy;
+
+		CHECK_FOR_INTERRUPTS();
+		LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
+		state = HeapTupleSatisfiesVacuum(stored->base.tuple, oldest_xmin, stored->buffer);
+		LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
+		if (state == HEAPTUPLE_DEAD)
+		{
+			*tups_vacuumed += 1;
+			continue;
+		}
+		if (state == HEAPTUPLE_RECENTLY_DEAD)
+			*tups_recently_dead += 1;
+		*num_tuples += 1;
+
+		copy = heap_copytuple(stored->base.tuple);
+		heap_freeze_tuple(copy->t_data, old_table->rd_rel->relfrozenxid,
+						  old_table->rd_rel->relminmxid, *xid_cutoff, *multi_cutoff);
+		append_tuple(new_table, &buffer, copy);
+		heap_freetuple(copy);
+	}
+	if (BufferIsValid(buffer))
+		finish_page(new_table, buffer);
+	ExecDropSingleTupleTableSlot(slot);
+	heap_endscan(scan);
+}
+
+void
+relation_estimate_rows(Relation rel, int32 *attr_widths, BlockNumber *pages, double *tuples,
+					   double *allvisfrac)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
+	uint32		sampled = Min(nblocks, ESTIMATE_PAGES);
+	double		rows = 0;
+
+	/* spread evenly, the last page left out where possible: it is still being filled */
+	for (uint32 i = 0; i < sampled; i++)
+		rows += rows_on_page(rel, (BlockNumber) ((uint64) nblocks * i / sampled));
+
+	*pages = nblocks;
+	*tuples = sampled > 0 ? rows / sampled * nblocks : 0;
+	*allvisfrac = 0;
+}
+
+/* Puts a tuple on the page being filled (*buffer, exclusively locked) or on a new one. */
+static void
+append_tuple(Relation rel, Buffer *buffer, HeapTuple tuple)
+{
+	OffsetNumber item;
+	Page		page;
+
+	if (BufferIsValid(*buffer) &&
+		PageGetHeapFreeSpace(BufferGetPage(*buffer)) < MAXALIGN(tuple->t_len))
+	{
+		finish_page(rel, *buffer);
+		*buffer = InvalidBuffer;
+	}
+	if (!BufferIsValid(*buffer))
+	{
+		*buffer = ReadBufferExtended(rel, MAIN_FORKNUM, P_NEW, RBM_ZERO_AND_LOCK, NULL);
+		PageInit(BufferGetPage(*buffer), BLCKSZ, 0);
+	}
+
+	page = BufferGetPage(*buffer);
+	item = PageAddItem(page, (Item) tuple->t_data, tuple->t_len, InvalidOffsetNumber, false, true);
+	if (item == InvalidOffsetNumber)
+		elog(ERROR, "failed to add a segment to a new page");
+	ItemPointerSet(&((HeapTupleHeader) PageGetItem(page, PageGetItemId(page, item)))->t_ctid,
+				   BufferGetBlockNumber(*buffer), item);
+}
+
+static void
+finish_page(Relation rel, Buffer buffer)
+{
+	START_CRIT_SECTION();
+	MarkBufferDirty(buffer);
+	if (RelationNeedsWAL(rel))
+		log_newpage_buffer(buffer, true);
+	END_CRIT_SECTION();
+	UnlockReleaseBuffer(buffer);
+}
+
+/* Rows in the segments of a page, dead ones included. */
+static double
+rows_on_page(Relation rel, BlockNumber block)
+{
+	Buffer		buffer = ReadBuffer(rel, block);
+	Page		page = BufferGetPage(buffer);
+	double		rows = 0;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	for (OffsetNumber item = FirstOffsetNumber; item <= PageGetMaxOffsetNumber(page); item++)
+	{
+		ItemId		id = PageGetItemId(page, item);
+		HeapTupleData tuple;
+		SegmentHeader header;
+		const uint8 *bytes;
+		Size		length;
+
+		if (!ItemIdIsNormal(id))
+			continue;
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, id);
+		tuple.t_len = ItemIdGetLength(id);
+		bytes = store_segment_bytes(&tuple, &length);
+		if (segment_read_header(&header, bytes, length) == SEGMENT_OK)
+			rows += header.nrows;
+	}
+	UnlockReleaseBuffer(buffer);
+	return rows;
+}

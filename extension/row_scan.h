@@ -1,0 +1,69 @@
+/*
+ * row_scan.h
+ *	  The rows of a historian table, tag by tag and ascending in time.
+ *
+ * What both the table access method's sequential scan and the HistorianScan plan node read with.
+ */
+#ifndef HISTORIAN_ROW_SCAN_H
+#define HISTORIAN_ROW_SCAN_H
+
+#include "postgres.h"
+
+#include "executor/tuptable.h"
+#include "storage/s_lock.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+#include "tag_reader.h"
+
+typedef struct RowScan RowScan;
+
+/* Which rows: all tags or some, and a closed range of time. */
+typedef struct RowScanFilter
+{
+	bool		all_tags;
+	text	  **tags;				/* in byte order, each once; detoasted */
+	uint32		ntags;
+	int64		from;
+	int64		until;
+} RowScanFilter;
+
+/* Where the participants of a parallel scan agree on who reads which tag; in shared memory. */
+typedef struct RowScanShared
+{
+	slock_t		mutex;
+	uint64		claims;				/* tags handed out so far */
+	bool		exhausted;
+	uint16		tag_bytes;			/* the last tag handed out; 0: none yet */
+	char		tag[SEGMENT_MAX_TAG_BYTES];
+} RowScanShared;
+
+/* What a scan has done, for EXPLAIN. */
+typedef struct RowScanCounts
+{
+	uint64		tags;
+	uint64		segments;
+	uint64		rows;
+} RowScanCounts;
+
+/*
+ * Writes what this transaction has gathered for the table, then opens it under the snapshot.
+ * Where values are not wanted they come out NULL.  shared may be NULL.
+ */
+extern RowScan *row_scan_begin(Relation rel, Snapshot snapshot, bool want_values,
+							   RowScanShared *shared);
+extern void row_scan_end(RowScan *scan);
+
+/* (Re)starts the scan.  The filter's memory must outlive it. */
+extern void row_scan_start(RowScan *scan, const RowScanFilter *filter);
+
+/* Stores the next row in a virtual slot, or clears the slot and returns false. */
+extern bool row_scan_next(RowScan *scan, TupleTableSlot *slot);
+
+extern RowScanCounts row_scan_counts(const RowScan *scan);
+extern void row_scan_shared_init(RowScanShared *shared);
+
+/* The filter that lets everything pass. */
+extern const RowScanFilter row_scan_everything;
+
+#endif							/* HISTORIAN_ROW_SCAN_H */

@@ -1,0 +1,477 @@
+/*
+ * scan_node.c
+ *	  HistorianScan: the plan node that reads a historian table.
+ *
+ * It takes over the conditions on tag and time, also where their other side is a parameter or
+ * comes from a join's outer side, decodes values only where the query uses them, and returns the
+ * rows of one tag in order of time.  It replaces every other path of the table: a sequential scan
+ * reads the same rows no quicker.
+ */
+#include "postgres.h"
+
+#include "scan_node.h"
+
+#include "access/parallel.h"
+#include "access/table.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "commands/explain.h"
+#include "executor/executor.h"
+#include "nodes/extensible.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+#include "access_method.h"
+#include "compat.h"
+#include "scan_condition.h"
+#include "writer.h"
+
+bool		historian_enable_scan = true;
+
+/* Decoding a row costs less than fetching one from a heap page. */
+#define ROW_COST_FACTOR 0.5
+
+/* Pages that a tag's lookup in the directory touches. */
+#define LOOKUP_PAGES 4
+
+typedef struct HistorianScanState
+{
+	CustomScanState css;
+	ScanCondition *conditions;
+	int			nconditions;
+	bool		want_values;
+	bool		filter_valid;
+	MemoryContext filter_context;
+	RowScan    *rows;			/* NULL until the first row is wanted */
+	RowScanShared *shared;		/* in a parallel scan */
+} HistorianScanState;
+
+static set_rel_pathlist_hook_type next_pathlist_hook = NULL;
+
+static void on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte);
+static CustomPath *make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
+							 ParamPathInfo *param_info, int parallel_workers);
+static void add_join_paths(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns);
+static List *matching_restrictions(PlannerInfo *root, RelOptInfo *rel, List *restrictions,
+								   const HistorianColumns *columns, bool *one_tag);
+static bool tag_member_matches(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
+							   EquivalenceMember *em, void *arg);
+static Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
+					   List *clauses, List *custom_plans);
+static Node *create_state(CustomScan *plan);
+static void begin(CustomScanState *css, EState *estate, int eflags);
+static TupleTableSlot *exec(CustomScanState *css);
+static void end(CustomScanState *css);
+static void rescan(CustomScanState *css);
+static void explain(CustomScanState *css, List *ancestors, ExplainState *es);
+static Size estimate_dsm(CustomScanState *css, ParallelContext *pcxt);
+static void initialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate);
+static void reinitialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate);
+static void initialize_worker(CustomScanState *css, shm_toc *toc, void *coordinate);
+
+static const CustomPathMethods path_methods = {
+	.CustomName = "HistorianScan",
+	.PlanCustomPath = plan_path,
+};
+
+static const CustomScanMethods plan_methods = {
+	.CustomName = "HistorianScan",
+	.CreateCustomScanState = create_state,
+};
+
+static const CustomExecMethods exec_methods = {
+	.CustomName = "HistorianScan",
+	.BeginCustomScan = begin,
+	.ExecCustomScan = exec,
+	.EndCustomScan = end,
+	.ReScanCustomScan = rescan,
+	.EstimateDSMCustomScan = estimate_dsm,
+	.InitializeDSMCustomScan = initialize_dsm,
+	.ReInitializeDSMCustomScan = reinitialize_dsm,
+	.InitializeWorkerCustomScan = initialize_worker,
+	.ExplainCustomScan = explain,
+};
+
+void
+scan_node_init(void)
+{
+	RegisterCustomScanMethods(&plan_methods);
+	next_pathlist_hook = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = on_set_rel_pathlist;
+}
+
+/* Planning. */
+
+static void
+on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+{
+	HistorianColumns columns;
+	Relation	table;
+	bool		ours;
+
+	if (next_pathlist_hook != NULL)
+		next_pathlist_hook(root, rel, rti, rte);
+	if (!historian_enable_scan || rte->rtekind != RTE_RELATION || rte->tablesample != NULL ||
+		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW) ||
+		!IS_SIMPLE_REL(rel) || rel->pathlist == NIL || IS_DUMMY_REL(rel))
+		return;
+
+	table = table_open(rte->relid, NoLock);
+	ours = is_historian_table(table);
+	if (ours)
+		columns = columns_of(table);
+	table_close(table, NoLock);
+	if (!ours)
+		return;
+
+	rel->pathlist = NIL;
+	rel->partial_pathlist = NIL;
+	add_path(rel, (Path *) make_path(root, rel, &columns,
+									 get_baserel_parampathinfo(root, rel, rel->lateral_relids), 0));
+	add_join_paths(root, rel, &columns);
+	if (rel->consider_parallel && rel->lateral_relids == NULL)
+	{
+		int			workers = compute_parallel_worker(rel, rel->pages, -1,
+													  max_parallel_workers_per_gather);
+		CustomPath *path = make_path(root, rel, &columns, NULL, workers);
+
+		if (workers > 0 && path->custom_private != NIL)
+			add_partial_path(rel, (Path *) path);
+	}
+}
+
+/*
+ * custom_private is a list of one integer for a path that reads all tags, and so can be shared
+ * among workers; NIL otherwise.
+ */
+static CustomPath *
+make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
+		  ParamPathInfo *param_info, int parallel_workers)
+{
+	CustomPath *path = makeNode(CustomPath);
+	List	   *restrictions = list_copy(rel->baserestrictinfo);
+	List	   *pushed;
+	bool		one_tag;
+	bool		all_tags = true;
+	ListCell   *cell;
+	Selectivity read;
+	QualCost	qual_cost;
+	double		rows;
+	double		divisor = 1;
+
+	if (param_info != NULL)
+		restrictions = list_concat(restrictions, param_info->ppi_clauses);
+	pushed = matching_restrictions(root, rel, restrictions, columns, &one_tag);
+	foreach(cell, pushed)
+	{
+		ConditionKind kind;
+
+		scan_condition_match(lfirst_node(RestrictInfo, cell)->clause, rel->relid, columns, &kind);
+		if (kind == CONDITION_TAG_EQUAL || kind == CONDITION_TAG_ANY)
+			all_tags = false;
+	}
+
+	path->path.pathtype = T_CustomScan;
+	path->path.parent = rel;
+	path->path.pathtarget = rel->reltarget;
+	path->path.param_info = param_info;
+	path->path.parallel_aware = parallel_workers > 0;
+	path->path.parallel_safe = rel->consider_parallel;
+	path->path.parallel_workers = parallel_workers;
+	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+	path->methods = &path_methods;
+	path->custom_private = all_tags ? list_make1_int(1) : NIL;
+	if (one_tag)
+		path->path.pathkeys = historian_ascending_pathkeys(
+			root, (Expr *) makeVar(rel->relid, columns->time, INT8OID, -1, InvalidOid, 0), rel);
+
+	read = clauselist_selectivity(root, pushed, 0, JOIN_INNER, NULL);
+	cost_qual_eval(&qual_cost, list_difference_ptr(restrictions, pushed), root);
+	rows = clamp_row_est(rel->tuples * read);
+	if (parallel_workers > 0)
+		divisor = parallel_workers + (parallel_leader_participation ? 0.5 : 0);
+
+	path->path.rows = param_info ? param_info->ppi_rows : rel->rows;
+	path->path.rows = clamp_row_est(path->path.rows / divisor);
+	path->path.startup_cost = rel->reltarget->cost.startup + qual_cost.startup +
+		LOOKUP_PAGES * cpu_operator_cost * 10;
+	path->path.total_cost = path->path.startup_cost + rel->pages * read * seq_page_cost +
+		rows / divisor * (cpu_tuple_cost * ROW_COST_FACTOR + qual_cost.per_tuple) +
+		path->path.rows * rel->reltarget->cost.per_tuple;
+	return path;
+}
+
+/* Paths for nested loops whose outer side supplies the tag. */
+static void
+add_join_paths(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns)
+{
+	List	   *clauses = list_copy(rel->joininfo);
+	List	   *outers = NIL;
+	ListCell   *cell;
+
+	if (rel->has_eclass_joins)
+		clauses = list_concat(clauses, generate_implied_equalities_for_column(
+											root, rel, tag_member_matches, (void *) columns,
+											rel->lateral_referencers));
+	foreach(cell, clauses)
+	{
+		RestrictInfo *restriction = lfirst_node(RestrictInfo, cell);
+		ConditionKind kind;
+		Relids		outer;
+		ListCell   *seen;
+		bool		known = false;
+
+		if (!join_clause_is_movable_to(restriction, rel) ||
+			scan_condition_match(restriction->clause, rel->relid, columns, &kind) == NULL ||
+			(kind != CONDITION_TAG_EQUAL && kind != CONDITION_TAG_ANY))
+			continue;
+		outer = bms_union(restriction->clause_relids, rel->lateral_relids);
+		outer = bms_del_member(outer, rel->relid);
+		if (bms_is_empty(outer))
+			continue;
+		foreach(seen, outers)
+			known |= bms_equal(outer, (Relids) lfirst(seen));
+		if (known)
+			continue;
+		outers = lappend(outers, outer);
+		add_path(rel, (Path *) make_path(root, rel, columns,
+										 get_baserel_parampathinfo(root, rel, outer), 0));
+	}
+}
+
+/*
+ * The restrictions that the scan does itself, commuted forms included; *one_tag tells whether
+ * they leave a single tag.
+ */
+static List *
+matching_restrictions(PlannerInfo *root, RelOptInfo *rel, List *restrictions,
+					  const HistorianColumns *columns, bool *one_tag)
+{
+	List	   *matching = NIL;
+	ListCell   *cell;
+
+	*one_tag = false;
+	foreach(cell, restrictions)
+	{
+		RestrictInfo *restriction = lfirst_node(RestrictInfo, cell);
+		ConditionKind kind;
+
+		if (restriction->pseudoconstant ||
+			scan_condition_match(restriction->clause, rel->relid, columns, &kind) == NULL)
+			continue;
+		matching = lappend(matching, restriction);
+		if (kind == CONDITION_TAG_EQUAL)
+			*one_tag = true;
+	}
+	return matching;
+}
+
+static bool
+tag_member_matches(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, EquivalenceMember *em,
+				   void *arg)
+{
+	const HistorianColumns *columns = arg;
+	const Var  *var = (const Var *) em->em_expr;
+
+	return IsA(var, Var) && var->varno == rel->relid && var->varattno == columns->tag;
+}
+
+/*
+ * custom_exprs are the conditions that the scan does, custom_private their kinds and, last,
+ * whether values are wanted.
+ */
+static Plan *
+plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, List *clauses,
+		  List *custom_plans)
+{
+	CustomScan *plan = makeNode(CustomScan);
+	HistorianColumns columns;
+	Relation	table = table_open(planner_rt_fetch(rel->relid, root)->relid, NoLock);
+	List	   *pushed = NIL;
+	List	   *kinds = NIL;
+	List	   *rest = NIL;
+	Bitmapset  *used = NULL;
+	ListCell   *cell;
+
+	columns = columns_of(table);
+	table_close(table, NoLock);
+
+	foreach(cell, extract_actual_clauses(clauses, false))
+	{
+		ConditionKind kind;
+		Expr	   *clause = scan_condition_match(lfirst(cell), rel->relid, &columns, &kind);
+
+		if (clause != NULL)
+		{
+			pushed = lappend(pushed, clause);
+			kinds = lappend_int(kinds, kind);
+		}
+		else
+			rest = lappend(rest, lfirst(cell));
+	}
+
+	pull_varattnos((Node *) tlist, rel->relid, &used);
+	pull_varattnos((Node *) rest, rel->relid, &used);
+	kinds = lappend_int(kinds,
+						bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used) ||
+						bms_is_member(columns.values - FirstLowInvalidHeapAttributeNumber, used));
+
+	plan->scan.plan.targetlist = tlist;
+	plan->scan.plan.qual = rest;
+	plan->scan.scanrelid = rel->relid;
+	plan->flags = path->flags;
+	plan->custom_exprs = pushed;
+	plan->custom_private = kinds;
+	plan->methods = &plan_methods;
+	return (Plan *) plan;
+}
+
+/* Execution. */
+
+static Node *
+create_state(CustomScan *plan)
+{
+	HistorianScanState *state =
+		(HistorianScanState *) newNode(sizeof(HistorianScanState), T_CustomScanState);
+
+	state->css.methods = &exec_methods;
+	return (Node *) state;
+}
+
+static void
+begin(CustomScanState *css, EState *estate, int eflags)
+{
+	HistorianScanState *state = (HistorianScanState *) css;
+	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
+	ListCell   *clause;
+	ListCell   *kind;
+
+	state->conditions = palloc0(Max(list_length(plan->custom_exprs), 1) * sizeof(ScanCondition));
+	/* the list of kinds is one longer: want_values ends it */
+	forboth(clause, plan->custom_exprs, kind, plan->custom_private)
+		state->conditions[state->nconditions++] =
+			scan_condition_init(lfirst(clause), lfirst_int(kind), &css->ss.ps);
+	state->want_values = llast_int(plan->custom_private);
+	state->filter_context = AllocSetContextCreate(estate->es_query_cxt, "historian filter",
+												  ALLOCSET_SMALL_SIZES);
+}
+
+static TupleTableSlot *
+next_row(ScanState *ss)
+{
+	HistorianScanState *state = (HistorianScanState *) ss;
+
+	if (state->rows == NULL)
+		state->rows = row_scan_begin(ss->ss_currentRelation, ss->ps.state->es_snapshot,
+									 state->want_values, state->shared);
+	if (!state->filter_valid)
+	{
+		MemoryContext caller;
+		RowScanFilter filter;
+
+		MemoryContextReset(state->filter_context);
+		caller = MemoryContextSwitchTo(state->filter_context);
+		filter = scan_conditions_evaluate(state->conditions, state->nconditions,
+										  ss->ps.ps_ExprContext);
+		MemoryContextSwitchTo(caller);
+		row_scan_start(state->rows, &filter);
+		state->filter_valid = true;
+	}
+	row_scan_next(state->rows, ss->ss_ScanTupleSlot);
+	return ss->ss_ScanTupleSlot;
+}
+
+/* Only UPDATE, DELETE and row locks re-check rows, and historian tables refuse those. */
+static bool
+recheck(ScanState *ss, TupleTableSlot *slot)
+{
+	return true;
+}
+
+static TupleTableSlot *
+exec(CustomScanState *css)
+{
+	return ExecScan(&css->ss, next_row, recheck);
+}
+
+static void
+end(CustomScanState *css)
+{
+	HistorianScanState *state = (HistorianScanState *) css;
+
+	if (state->rows != NULL)
+		row_scan_end(state->rows);
+	state->rows = NULL;
+}
+
+static void
+rescan(CustomScanState *css)
+{
+	HistorianScanState *state = (HistorianScanState *) css;
+
+	state->filter_valid = false;
+	ExecScanReScan(&css->ss);
+}
+
+static void
+explain(CustomScanState *css, List *ancestors, ExplainState *es)
+{
+	HistorianScanState *state = (HistorianScanState *) css;
+	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
+
+	if (plan->custom_exprs != NIL)
+	{
+		List	   *context = set_deparse_context_plan(es->deparse_cxt, &plan->scan.plan, ancestors);
+		bool		prefix = list_length(es->rtable) > 1 || es->verbose;
+
+		ExplainPropertyText("Historian Cond",
+							deparse_expression((Node *) make_ands_explicit(plan->custom_exprs),
+											   context, prefix, false),
+							es);
+	}
+	if (es->analyze && state->rows != NULL)
+	{
+		RowScanCounts counts = row_scan_counts(state->rows);
+
+		ExplainPropertyUInteger("Tags Read", NULL, counts.tags, es);
+		ExplainPropertyUInteger("Segments Decoded", NULL, counts.segments, es);
+	}
+}
+
+static Size
+estimate_dsm(CustomScanState *css, ParallelContext *pcxt)
+{
+	return sizeof(RowScanShared);
+}
+
+static void
+initialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate)
+{
+	HistorianScanState *state = (HistorianScanState *) css;
+
+	writer_flush_relation(RelationGetRelid(css->ss.ss_currentRelation));
+	row_scan_shared_init(coordinate);
+	state->shared = coordinate;
+}
+
+static void
+reinitialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate)
+{
+	row_scan_shared_init(coordinate);
+}
+
+static void
+initialize_worker(CustomScanState *css, shm_toc *toc, void *coordinate)
+{
+	((HistorianScanState *) css)->shared = coordinate;
+}

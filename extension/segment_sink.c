@@ -1,0 +1,123 @@
+/*
+ * segment_sink.c
+ *	  Where segments are written: the table's fork and its directory together.
+ *
+ * A sequence number is the WAL insert position, which no crash, promotion or clock turns back,
+ * and at least one more than the backend's last.  Of two transactions one after the other the
+ * first's commit record separates their numbers, also where the table itself writes no WAL.
+ */
+#include "postgres.h"
+
+#include "segment_sink.h"
+
+#include "access/xlog.h"
+#include "catalog/index.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "directory.h"
+
+struct SegmentSink
+{
+	Relation	rel;
+	Relation	directory;		/* NULL while the table is being rewritten */
+	IndexInfo  *directory_info;
+	TransactionId xid;
+	CommandId	cid;
+	int			options;
+	BulkInsertState bistate;
+};
+
+static CodecEncoder *shared_encoder(void);
+
+SegmentSink *
+segment_sink_begin(Relation rel, TransactionId xid, CommandId cid, int options)
+{
+	SegmentSink *sink = palloc0(sizeof(SegmentSink));
+	Oid			directory = directory_oid(rel);
+
+	sink->rel = rel;
+	sink->xid = xid;
+	sink->cid = cid;
+	sink->options = options;
+	sink->bistate = GetBulkInsertState();
+	if (OidIsValid(directory))
+	{
+		sink->directory = index_open(directory, RowExclusiveLock);
+		sink->directory_info = BuildIndexInfo(sink->directory);
+	}
+	return sink;
+}
+
+void
+segment_sink_end(SegmentSink *sink)
+{
+	FreeBulkInsertState(sink->bistate);
+	if (sink->directory != NULL)
+		index_close(sink->directory, NoLock);
+	pfree(sink);
+}
+
+void
+segment_sink_write(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows)
+{
+	uint8		bytes[STORE_MAX_SEGMENT_BYTES];
+	CodecRows	rest = *rows;
+	uint32		left = rows->nrows;
+
+	while (left > 0)
+	{
+		Size		length;
+		ItemPointerData tid;
+
+		CHECK_FOR_INTERRUPTS();
+		rest.nrows = Min(left, CODEC_MAX_ROWS);
+		length = segment_build(shared_encoder(), header, &rest, bytes, sizeof(bytes));
+		if (length == 0)
+			ereport(ERROR,
+					errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					errmsg("row of tag \"%.*s\" at time " INT64_FORMAT " is too large for historian table \"%s\"",
+						   (int) header->tag_bytes, header->tag, rest.time[0],
+						   RelationGetRelationName(sink->rel)),
+					errdetail("A compressed row must fit into %zu bytes.",
+							  (size_t) STORE_MAX_SEGMENT_BYTES));
+		store_insert(sink->rel, bytes, length, sink->xid, sink->cid, sink->options, sink->bistate,
+					 &tid);
+		if (sink->directory != NULL)
+			directory_insert(sink->directory, sink->directory_info, sink->rel, header, &tid);
+
+		left -= header->nrows;
+		rest.time += header->nrows;
+		rest.values += header->nrows * rest.row_stride;
+		if (rest.width != NULL)
+			rest.width += header->nrows;
+		if (rest.isnull != NULL)
+			rest.isnull += header->nrows * rest.row_stride;
+	}
+}
+
+uint64
+segment_next_sequence(void)
+{
+	static uint64 last = 0;
+
+	last = Max(last + 1, (uint64) GetXLogInsertRecPtr());
+	return last;
+}
+
+/* One encoder a backend: its scratch memory is worth keeping, and only one is used at a time. */
+static CodecEncoder *
+shared_encoder(void)
+{
+	static CodecEncoder *encoder = NULL;
+
+	if (encoder == NULL)
+	{
+		encoder = codec_encoder_new();
+		if (encoder == NULL)
+			ereport(ERROR,
+					errcode(ERRCODE_OUT_OF_MEMORY),
+					errmsg("out of memory"));
+	}
+	return encoder;
+}

@@ -1,0 +1,35 @@
+/*
+ * segment_sink.h
+ *	  Where segments are written: the table's fork and its directory together.
+ */
+#ifndef HISTORIAN_SEGMENT_SINK_H
+#define HISTORIAN_SEGMENT_SINK_H
+
+#include "postgres.h"
+
+#include "utils/rel.h"
+
+#include "store.h"
+
+typedef struct SegmentSink SegmentSink;
+
+/*
+ * Opens a sink for the current subtransaction, whose ID is xid.  A table under rewrite has no
+ * directory yet; its segments are entered when the directory is built.
+ */
+extern SegmentSink *segment_sink_begin(Relation rel, TransactionId xid, CommandId cid, int options);
+extern void segment_sink_end(SegmentSink *sink);
+
+/*
+ * Writes rows of one tag, ascending in time and any number of them, as full segments and a last
+ * one.  header gives tag, flags and sequence; its other members are overwritten.
+ */
+extern void segment_sink_write(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows);
+
+/*
+ * The next number in load order: greater than any that this backend gave out, and than any that a
+ * transaction gave out which had ended before this call, also on a promoted standby.
+ */
+extern uint64 segment_next_sequence(void);
+
+#endif							/* HISTORIAN_SEGMENT_SINK_H */

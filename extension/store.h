@@ -1,0 +1,62 @@
+/*
+ * store.h
+ *	  Segments as heap tuples in a historian table's own fork.
+ */
+#ifndef HISTORIAN_STORE_H
+#define HISTORIAN_STORE_H
+
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "utils/rel.h"
+
+#include "segment.h"
+
+/* The header of every stored tuple: no NULL bitmap, so its size is fixed. */
+#define STORE_TUPLE_HEADER MAXALIGN(SizeofHeapTupleHeader)
+
+/* The longest segment: one tuple fills a page. */
+#define STORE_MAX_SEGMENT_BYTES (MaxHeapTupleSize - STORE_TUPLE_HEADER)
+
+/* A segment in a pinned buffer; its pointers hold until store_release(). */
+typedef struct StoredSegment
+{
+	HeapTupleData tuple;
+	Buffer		buffer;
+	Segment		segment;		/* .rows is valid after store_open_rows() only */
+} StoredSegment;
+
+/*
+ * Writes one segment with its WAL, and sets *tid.  xid must be the current (sub)transaction's:
+ * replay takes it from the record.  options are TABLE_INSERT_*; bistate may be NULL.
+ */
+extern void store_insert(Relation rel, const uint8 *segment, Size length, TransactionId xid,
+						 CommandId cid, int options, BulkInsertState bistate, ItemPointer tid);
+
+/*
+ * Reads the segment at tid and pins its buffer, if the snapshot sees it; its header is checked.
+ * Returns false, with nothing pinned, where the snapshot does not see one; *all_dead (if not NULL)
+ * then tells whether nobody can see one, so that the directory's entry may be marked so.
+ */
+extern bool store_fetch(Relation rel, Snapshot snapshot, ItemPointer tid, StoredSegment *stored,
+						bool *all_dead);
+
+/* Opens the rows of a fetched segment; with verify, compares its checksum first. */
+extern void store_open_rows(Relation rel, StoredSegment *stored, bool verify);
+
+extern void store_release(StoredSegment *stored);
+
+/* The segment's bytes in a stored tuple. */
+static inline const uint8 *
+store_segment_bytes(HeapTuple tuple, Size *length)
+{
+	*length = tuple->t_len > STORE_TUPLE_HEADER ? tuple->t_len - STORE_TUPLE_HEADER : 0;
+	return (const uint8 *) tuple->t_data + STORE_TUPLE_HEADER;
+}
+
+/* Raises ERRCODE_DATA_CORRUPTED that names the relation and the segment's place. */
+extern void store_report(Relation rel, ItemPointer tid, const SegmentHeader *header,
+						 SegmentStatus status) pg_attribute_noreturn();
+
+#endif							/* HISTORIAN_STORE_H */

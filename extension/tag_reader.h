@@ -1,0 +1,49 @@
+/*
+ * tag_reader.h
+ *	  The rows of one tag in ascending order of time, each time once.
+ */
+#ifndef HISTORIAN_TAG_READER_H
+#define HISTORIAN_TAG_READER_H
+
+#include "postgres.h"
+
+#include "decoded_rows.h"
+#include "directory.h"
+
+typedef struct TagReader TagReader;
+
+/* Consecutive rows of one segment: rows[first .. first + nrows - 1]. */
+typedef struct RowRun
+{
+	const DecodedRows *rows;
+	uint32		first;
+	uint32		nrows;
+} RowRun;
+
+/* What a reader has touched, for EXPLAIN. */
+typedef struct TagReaderCounts
+{
+	uint64		segments;		/* decoded */
+	uint64		rows;			/* decoded, before the last of equal times was chosen */
+} TagReaderCounts;
+
+/*
+ * A reader may serve many tags, one after the other.  It uses the cursor, which must outlive it,
+ * and allocates in the memory context current at tag_reader_begin().
+ */
+extern TagReader *tag_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot);
+extern void tag_reader_end(TagReader *reader);
+
+/*
+ * Starts with the rows of tag with from <= time <= until.  tag must stay valid until the last
+ * row.  Values are decoded only where wanted.
+ */
+extern void tag_reader_start(TagReader *reader, text *tag, int64 from, int64 until,
+							 bool want_values);
+
+/* The next rows, or false at the end.  A run is valid until the next call. */
+extern bool tag_reader_next(TagReader *reader, RowRun *run);
+
+extern TagReaderCounts tag_reader_counts(const TagReader *reader);
+
+#endif							/* HISTORIAN_TAG_READER_H */

@@ -1,0 +1,36 @@
+-- historian 0.1
+\echo Use "CREATE EXTENSION historian" to load this file. \quit
+
+CREATE FUNCTION historian.handler(internal) RETURNS table_am_handler
+LANGUAGE C AS 'MODULE_PATHNAME', 'historian_handler';
+
+COMMENT ON FUNCTION historian.handler(internal) IS
+'Handler of the table access method "historian". Not to be called.';
+
+CREATE ACCESS METHOD historian TYPE TABLE HANDLER historian.handler;
+
+COMMENT ON ACCESS METHOD historian IS
+'Compressed per-tag time series: CREATE TABLE m (time bigint, tag text, values float8[]) USING historian.';
+
+CREATE FUNCTION historian.to_ns(timestamptz) RETURNS bigint
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_to_ns';
+
+COMMENT ON FUNCTION historian.to_ns(timestamptz) IS
+'Nanoseconds since 1970-01-01 00:00:00 UTC. Error outside of 1677-09-21 .. 2262-04-11.';
+
+CREATE FUNCTION historian.to_timestamptz(bigint) RETURNS timestamptz
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_to_timestamptz';
+
+COMMENT ON FUNCTION historian.to_timestamptz(bigint) IS
+'The timestamptz of nanoseconds since 1970-01-01 00:00:00 UTC, rounded down to microseconds.';
+
+CREATE FUNCTION historian.downsample(
+    "table" regclass, tag text, start bigint, "end" bigint,
+    samples integer DEFAULT 1000, method text DEFAULT 'last',
+    OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_downsample';
+
+COMMENT ON FUNCTION historian.downsample(regclass, text, bigint, bigint, integer, text) IS
+'Samples of one tag over a window. Sample i of 1..samples stands at start + floor(i * (end - start) / samples); times are nanoseconds since the Unix epoch. Method last: the values of the last row at or before that time, however old (period-end, carry-in), NULL before the first row. No rows for a tag that has none. Needs SELECT on the table.';
