@@ -44,14 +44,14 @@ codec_column_parse(CodecColumn *column, ByteCursor *cursor, uint32_t nrows, bool
 		if (!codec_rule_is_decimal(byte) || count / 2 > nrows)
 			return false;
 		column->exponent = (int8_t) ((int) byte + CODEC_MIN_EXPONENT);
-		column->index_width = (uint8_t) bits_needed(nrows - 1);
+		column->annex_width = (uint8_t) bits_needed(nrows - 1);
 		column->npatches = (uint32_t) (count / 2);
 		column->one_patch = count & 1;
 	}
 	else if (rule == CODEC_RULE_SPLIT)
 	{
-		column->right_width = cursor_byte(cursor);
-		if (column->right_width > BITS_MAX_PACKED)
+		column->annex_width = cursor_byte(cursor);
+		if (column->annex_width > BITS_MAX_PACKED)
 			return false;
 	}
 	return !cursor->overrun;
@@ -86,7 +86,7 @@ codec_column_data_bytes(const CodecColumn *column)
 	if (column->rule == CODEC_RULE_PATCHED)
 		bytes += codec_patches_bytes(column);
 	else if (column->rule == CODEC_RULE_SPLIT)
-		bytes += bits_packed_bytes(column->ints.nrows, column->right_width);
+		bytes += bits_packed_bytes(column->ints.nrows, column->annex_width);
 	return bytes;
 }
 
@@ -114,7 +114,7 @@ codec_column_decode(const CodecColumn *column, uint32_t first, uint32_t count, d
 	for (uint32_t done = 0; done < count;)
 	{
 		uint32_t	row = first + done;
-		uint32_t	here = DECODE_ROWS - row % CODEC_ANCHOR_ROWS;
+		uint32_t	here = DECODE_ROWS - row % CODEC_GROUP_ROWS;
 
 		if (here > count - done)
 			here = count - done;
@@ -127,6 +127,15 @@ codec_column_decode(const CodecColumn *column, uint32_t first, uint32_t count, d
 	}
 	if (column->rule == CODEC_RULE_PATCHED)
 		codec_patches_apply(column, first, count, dst);
+}
+
+void
+codec_column_plan_ints(CodecColumn *column, const uint64_t *numbers, uint32_t nrows)
+{
+	CodecStats	stats;
+
+	codec_stream_measure(&stats, numbers, nrows);
+	codec_stream_plan(&column->ints, &stats, numbers, CODEC_ALL_SCHEMES);
 }
 
 static size_t
@@ -192,7 +201,7 @@ codec_column_write_header(const CodecColumn *column, uint8_t *dst, bool shared)
 		dst = bits_put_varint(dst, (uint64_t) column->npatches * 2 + column->one_patch);
 	}
 	else if (column->rule == CODEC_RULE_SPLIT)
-		*dst++ = column->right_width;
+		*dst++ = column->annex_width;
 	return dst;
 }
 

@@ -39,12 +39,13 @@ typedef struct CodecColumn
 	CodecStream ints;
 	uint8_t		rule;			/* the byte's upper 5 bits: a decimal exponent or CodecRule */
 	int8_t		exponent;		/* decimal, patched */
-	uint8_t		right_width;	/* split: of the packed lower bits */
-	uint8_t		index_width;	/* patched: of a row number */
+	uint8_t		annex_width;	/* split: of the packed lower bits; patched: of a row number */
 	bool		one_patch;		/* patched: all rows hold the same double */
 	uint32_t	npatches;
 	const uint8_t *annex;		/* split: lower bits; patched: row numbers, then doubles */
 } CodecColumn;
+
+_Static_assert(sizeof(CodecColumn) <= 64, "an open column should fit into a cache line");
 
 static inline bool
 codec_rule_is_decimal(unsigned rule)
@@ -68,6 +69,9 @@ extern void codec_column_decode(const CodecColumn *column, uint32_t first, uint3
  */
 extern void codec_column_plan(CodecColumn *column, const double *values, uint32_t nrows,
 							  uint64_t *numbers, uint64_t *spare);
+
+/* Chooses a scheme for numbers[nrows] of a rule that is settled. */
+extern void codec_column_plan_ints(CodecColumn *column, const uint64_t *numbers, uint32_t nrows);
 extern uint8_t *codec_column_write_header(const CodecColumn *column, uint8_t *dst, bool shared);
 extern uint8_t *codec_column_write_data(const CodecColumn *column, const double *values,
 										const uint64_t *numbers, uint8_t *dst);

@@ -159,7 +159,7 @@ plan_patches(CodecColumn *column, const double *values, uint32_t nrows, uint64_t
 		}
 
 	column->rule = CODEC_RULE_PATCHED;
-	column->index_width = (uint8_t) bits_needed(nrows - 1);
+	column->annex_width = (uint8_t) bits_needed(nrows - 1);
 	column->one_patch = true;
 	column->npatches = 0;
 	for (uint32_t i = 0; i < nrows; i++)
@@ -221,20 +221,20 @@ codec_decimal_plan(CodecColumn *column, const double *values, uint32_t nrows, ui
 			return false;
 		plan_patches(column, values, nrows, numbers);
 	}
-	codec_stream_plan(&column->ints, numbers, nrows, CODEC_ALL_SCHEMES);
+	codec_column_plan_ints(column, numbers, nrows);
 	return true;
 }
 
 static const uint8_t *
 patch_values(const CodecColumn *column)
 {
-	return column->annex + bits_packed_bytes(column->npatches, column->index_width);
+	return column->annex + bits_packed_bytes(column->npatches, column->annex_width);
 }
 
 static uint32_t
 patch_row(const CodecColumn *column, uint32_t patch)
 {
-	return (uint32_t) bits_get(column->annex, column->ints.last, column->index_width, patch);
+	return (uint32_t) bits_get(column->annex, column->ints.last, column->annex_width, patch);
 }
 
 static double
@@ -290,7 +290,7 @@ codec_patches_apply(const CodecColumn *column, uint32_t first, uint32_t count, d
 size_t
 codec_patches_bytes(const CodecColumn *column)
 {
-	return bits_packed_bytes(column->npatches, column->index_width) +
+	return bits_packed_bytes(column->npatches, column->annex_width) +
 		(column->one_patch ? 8 : 8 * (size_t) column->npatches);
 }
 
@@ -298,7 +298,7 @@ uint8_t *
 codec_patches_write(const CodecColumn *column, const double *values, const uint64_t *numbers,
 					uint8_t *dst)
 {
-	uint8_t    *patches = dst + bits_packed_bytes(column->npatches, column->index_width);
+	uint8_t    *patches = dst + bits_packed_bytes(column->npatches, column->annex_width);
 	uint64_t	rows[256];
 	uint32_t	count = 0;
 
@@ -312,10 +312,10 @@ codec_patches_write(const CodecColumn *column, const double *values, const uint6
 		rows[count++] = i;
 		if (count == 256)
 		{
-			dst = bits_pack(dst, column->index_width, rows, count);
+			dst = bits_pack(dst, column->annex_width, rows, count);
 			count = 0;
 		}
 	}
-	bits_pack(dst, column->index_width, rows, count);
+	bits_pack(dst, column->annex_width, rows, count);
 	return column->one_patch ? patches + 8 : patches;
 }

@@ -136,7 +136,7 @@ plan_integers(CodecColumn *column, const uint64_t *numbers, uint32_t nrows)
 {
 	memset(column, 0, sizeof(*column));
 	column->rule = CODEC_RULE_INTEGER;
-	codec_stream_plan(&column->ints, numbers, nrows, CODEC_ALL_SCHEMES);
+	codec_column_plan_ints(column, numbers, nrows);
 }
 
 static uint8_t
@@ -225,9 +225,7 @@ merge_stats(CodecStats *all, const CodecStats *stats)
 static uint64_t
 shared_base(const CodecStream *shared, const CodecStats *stats)
 {
-	if (shared->scheme == CODEC_FOR)
-		return stats->base;
-	return shared->width == 0 ? stats->first : stats->anchor_base;
+	return shared->scheme == CODEC_FOR ? stats->base : codec_delta_base(shared, stats);
 }
 
 /*

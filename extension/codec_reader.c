@@ -12,32 +12,40 @@
 
 #define DECODE_ROWS 256
 
-/* Parses column v's headers anew: its values, and its NULL flags if the block has any. */
-static void
-column_open(const CodecReader *reader, uint32_t v, CodecColumn *column, CodecColumn *nulls)
+/* Are the first columns kept open? */
+static inline bool
+columns_are_kept(uint8_t flags)
 {
-	const uint8_t *data;
-	ByteCursor	cursor;
+	return !(flags & (CODEC_BLOCK_SHARED | CODEC_BLOCK_NULLS));
+}
 
-	if (reader->flags & CODEC_BLOCK_SHARED)
-	{
-		unsigned	width = reader->shared_base_width;
-		uint64_t	base = bits_get(reader->shared_bases, reader->last, width, v);
+static inline uint64_t
+sign_extend(uint64_t number, unsigned width)
+{
+	return width == 0 ? 0 : (uint64_t) ((int64_t) (number << (64 - width)) >> (64 - width));
+}
 
-		*column = reader->shared;
-		if (width > 0)
-			column->ints.base = (uint64_t) ((int64_t) (base << (64 - width)) >> (64 - width));
-		codec_column_attach(column, reader->shared_data + (size_t) v * reader->shared_bytes,
-							reader->last);
-		return;
-	}
+static void
+shared_column(const CodecReader *reader, uint32_t v, CodecColumn *column)
+{
+	unsigned	width = reader->shared_base_width;
 
-	/* codec_open() has read these headers to their end */
-	cursor = (ByteCursor) {
+	*column = reader->shared;
+	column->ints.base = sign_extend(bits_get(reader->shared_bases, reader->last, width, v), width);
+	codec_column_attach(column, reader->shared_data + (size_t) v * reader->shared_bytes,
+						reader->last);
+}
+
+/* Parses again, from headers that codec_open() has read to their end; nulls only if there are. */
+static void
+parsed_column(const CodecReader *reader, uint32_t v, CodecColumn *column, CodecColumn *nulls)
+{
+	const uint8_t *data = reader->block + reader->column_data[v];
+	ByteCursor	cursor = {
 		.at = reader->block + reader->column_header[v],
 		.end = reader->last + CODEC_BLOCK_MIN_BYTES,
 	};
-	data = reader->block + reader->column_data[v];
+
 	if (reader->flags & CODEC_BLOCK_NULLS)
 	{
 		codec_column_parse(nulls, &cursor, reader->nrows, false);
@@ -48,29 +56,58 @@ column_open(const CodecReader *reader, uint32_t v, CodecColumn *column, CodecCol
 	codec_column_attach(column, data, reader->last);
 }
 
+/* Column v, in *column unless it is kept open; its NULL flags in *nulls, if the block has any. */
+static inline const CodecColumn *
+column_open(const CodecReader *reader, uint32_t v, CodecColumn *column, CodecColumn *nulls)
+{
+	if (v < CODEC_OPEN_COLUMNS && columns_are_kept(reader->flags))
+		return &reader->column[v];
+	if (reader->flags & CODEC_BLOCK_SHARED)
+		shared_column(reader, v, column);
+	else
+		parsed_column(reader, v, column, nulls);
+	return column;
+}
+
 /* Parses the headers of the columns and adds their data's lengths to *bytes. */
 static bool
 open_columns(CodecReader *reader, ByteCursor *cursor, size_t *bytes)
 {
-	CodecColumn column;
+	bool		kept = columns_are_kept(reader->flags);
+	CodecColumn spare;
 
 	for (uint32_t v = 0; v < reader->nvalues; v++)
 	{
+		CodecColumn *column = kept && v < CODEC_OPEN_COLUMNS ? &reader->column[v] : &spare;
+
 		reader->column_header[v] = (uint32_t) (cursor->at - reader->block);
 		reader->column_data[v] = (uint32_t) *bytes;
 		if (reader->flags & CODEC_BLOCK_NULLS)
 		{
-			if (!codec_column_parse(&column, cursor, reader->nrows, false) ||
-				column.rule != CODEC_RULE_INTEGER)
+			if (!codec_column_parse(column, cursor, reader->nrows, false) ||
+				column->rule != CODEC_RULE_INTEGER)
 				return false;
-			*bytes += codec_column_data_bytes(&column);
+			*bytes += codec_column_data_bytes(column);
 		}
-		if (!codec_column_parse(&column, cursor, reader->nrows, false) ||
-			column.rule == CODEC_RULE_INTEGER)
+		if (!codec_column_parse(column, cursor, reader->nrows, false) ||
+			column->rule == CODEC_RULE_INTEGER)
 			return false;
-		*bytes += codec_column_data_bytes(&column);
+		*bytes += codec_column_data_bytes(column);
 	}
 	return true;
+}
+
+/* Now that the headers' end is known, points the columns at their data. */
+static void
+attach_columns(CodecReader *reader, uint32_t header)
+{
+	for (uint32_t v = 0; v < reader->nvalues; v++)
+	{
+		reader->column_data[v] += header;
+		if (v < CODEC_OPEN_COLUMNS && columns_are_kept(reader->flags))
+			codec_column_attach(&reader->column[v], reader->block + reader->column_data[v],
+								reader->last);
+	}
 }
 
 static bool
@@ -150,8 +187,7 @@ codec_open(CodecReader *reader, const uint8_t *block, size_t length, uint32_t nr
 			bits_packed_bytes(reader->nvalues, reader->shared_base_width);
 	}
 	else
-		for (uint32_t v = 0; v < reader->nvalues; v++)
-			reader->column_data[v] += (uint32_t) header;
+		attach_columns(reader, (uint32_t) header);
 	return CODEC_OK;
 }
 
@@ -203,7 +239,8 @@ row_reaches(uint16_t width, uint32_t v)
 double
 codec_value_at(const CodecReader *reader, uint32_t row, uint32_t v, bool *isnull)
 {
-	CodecColumn column;
+	const CodecColumn *column;
+	CodecColumn spare;
 	CodecColumn nulls;
 
 	*isnull = (reader->flags & CODEC_BLOCK_RAGGED) &&
@@ -211,14 +248,14 @@ codec_value_at(const CodecReader *reader, uint32_t row, uint32_t v, bool *isnull
 	if (*isnull)
 		return 0.0;
 
-	column_open(reader, v, &column, &nulls);
+	column = column_open(reader, v, &spare, &nulls);
 	if (reader->flags & CODEC_BLOCK_NULLS)
 	{
 		*isnull = codec_stream_get(&nulls.ints, row) != 0;
 		if (*isnull)
 			return 0.0;
 	}
-	return codec_column_get(&column, row);
+	return codec_column_get(column, row);
 }
 
 void
@@ -248,7 +285,7 @@ codec_decode_nulls(const CodecReader *reader, uint32_t v, uint32_t first, uint32
 			CodecColumn column;
 			CodecColumn nulls;
 
-			column_open(reader, v, &column, &nulls);
+			parsed_column(reader, v, &column, &nulls);
 			codec_stream_decode(&nulls.ints, first + done, here, numbers);
 			for (uint32_t i = 0; i < here; i++)
 				dst[done + i] |= numbers[i] != 0;
@@ -260,11 +297,10 @@ void
 codec_decode_column(const CodecReader *reader, uint32_t v, uint32_t first, uint32_t count,
 					double *dst)
 {
-	CodecColumn column;
+	CodecColumn spare;
 	CodecColumn nulls;
 
-	column_open(reader, v, &column, &nulls);
-	codec_column_decode(&column, first, count, dst);
+	codec_column_decode(column_open(reader, v, &spare, &nulls), first, count, dst);
 
 	/* what stands in for a NULL must not reach anyone's minimum */
 	if (reader->flags & (CODEC_BLOCK_RAGGED | CODEC_BLOCK_NULLS))

@@ -2,10 +2,9 @@
  * codec_reader.h
  *	  The open block, sized for the stack.  Private by convention: use codec.h's functions.
  *
- * A reader holds what codec_open() found out about a block: the parsed time stream, and for each
- * column where its header and its data begin.  A column's header is parsed again whenever the
- * column is used; that takes a few nanoseconds, and opening a block of which one column is read
- * costs no more than it must.
+ * A reader holds what codec_open() found out about a block: the parsed headers of times, widths and
+ * the first columns, and where the header and the data of any further column are.  The first ones
+ * are so ready for use, and a row of a thousand values still fits on the stack.
  */
 #ifndef HISTORIAN_CODEC_READER_H
 #define HISTORIAN_CODEC_READER_H
@@ -23,6 +22,9 @@
 
 /* The least bytes of a block, filled up with zeros, so that 8 bytes can always be read. */
 #define CODEC_BLOCK_MIN_BYTES 8
+
+/* The columns that a reader keeps open. */
+#define CODEC_OPEN_COLUMNS 16
 
 struct CodecReader
 {
@@ -42,7 +44,10 @@ struct CodecReader
 	uint32_t	shared_bytes;	/* of one column's data */
 	uint8_t		shared_base_width;
 
-	/* otherwise: byte offsets within the block */
+	/* otherwise: the first columns, unless there are NULL flags, ... */
+	CodecColumn column[CODEC_OPEN_COLUMNS];
+
+	/* ... and byte offsets within the block */
 	uint32_t	column_header[CODEC_MAX_VALUES];
 	uint32_t	column_data[CODEC_MAX_VALUES];
 };

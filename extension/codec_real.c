@@ -36,8 +36,8 @@ codec_real_value(const CodecColumn *column, uint64_t number, uint32_t row)
 	if (column->rule == CODEC_RULE_FLOAT32)
 		return float32_value(number);
 	if (column->rule == CODEC_RULE_SPLIT)
-		return bits_to_double(number << column->right_width |
-							  bits_get(column->annex, column->ints.last, column->right_width,
+		return bits_to_double(number << column->annex_width |
+							  bits_get(column->annex, column->ints.last, column->annex_width,
 									   row));
 	return bits_to_double(ordered(number));
 }
@@ -73,7 +73,7 @@ codec_float32_plan(CodecColumn *column, const double *values, uint32_t nrows, ui
 	}
 	memset(column, 0, sizeof(*column));
 	column->rule = CODEC_RULE_FLOAT32;
-	codec_stream_plan(&column->ints, numbers, nrows, CODEC_ALL_SCHEMES);
+	codec_column_plan_ints(column, numbers, nrows);
 	return true;
 }
 
@@ -84,7 +84,7 @@ codec_bits_plan(CodecColumn *column, const double *values, uint32_t nrows, uint6
 		numbers[i] = ordered(bits_of_double(values[i]));
 	memset(column, 0, sizeof(*column));
 	column->rule = CODEC_RULE_BITS;
-	codec_stream_plan(&column->ints, numbers, nrows, CODEC_ALL_SCHEMES);
+	codec_column_plan_ints(column, numbers, nrows);
 }
 
 void
@@ -95,8 +95,8 @@ codec_split_plan(CodecColumn *column, const double *values, uint32_t nrows,
 		numbers[i] = (uint64_t) ((int64_t) bits_of_double(values[i]) >> right_width);
 	memset(column, 0, sizeof(*column));
 	column->rule = CODEC_RULE_SPLIT;
-	column->right_width = (uint8_t) right_width;
-	codec_stream_plan(&column->ints, numbers, nrows, CODEC_ALL_SCHEMES);
+	column->annex_width = (uint8_t) right_width;
+	codec_column_plan_ints(column, numbers, nrows);
 }
 
 uint8_t *
@@ -111,7 +111,7 @@ codec_split_write(const CodecColumn *column, const double *values, uint8_t *dst)
 		count = nrows - first < 256 ? nrows - first : 256;
 		for (uint32_t i = 0; i < count; i++)
 			chunk[i] = bits_of_double(values[first + i]);
-		dst = bits_pack(dst, column->right_width, chunk, count);
+		dst = bits_pack(dst, column->annex_width, chunk, count);
 	}
 	return dst;
 }

@@ -3,8 +3,8 @@
  *	  Headers of streams, and the choice of a scheme.
  *
  * A header is one byte, the scheme in the upper 2 bits and the width in the lower 6 (63 stands
- * for 64), and then by scheme: delta, the step as zigzag varint and, unless the width is 0, one
- * byte for the width of the high bits; runs and dictionary, their count as varint.
+ * for 64), and then by scheme: delta, the step as zigzag varint and, if there are anchors with
+ * high bits, one byte for the width of these; runs and dictionary, their count as varint.
  */
 #include "codec_stream.h"
 
@@ -45,11 +45,9 @@ codec_stream_parse(CodecStream *stream, ByteCursor *cursor, uint32_t nrows)
 			break;
 		case CODEC_DELTA:
 			stream->step = bits_unzigzag(cursor_varint(cursor));
-			if (stream->width > 0)
+			if (codec_delta_has_high(stream))
 				stream->high_width = cursor_byte(cursor);
-			/* no anchor is wider than 64 bits, except by rounding up */
-			if (!bits_width_is_valid(stream->high_width) ||
-				(stream->width == 64 && stream->high_width > 0))
+			if (!bits_width_is_valid(stream->high_width))
 				return false;
 			break;
 		case CODEC_RUNS:
@@ -78,7 +76,8 @@ codec_stream_header_bytes(const CodecStream *stream)
 	switch ((CodecScheme) stream->scheme)
 	{
 		case CODEC_DELTA:
-			return 1 + bits_varint_bytes(bits_zigzag(stream->step)) + (stream->width > 0);
+			return 1 + bits_varint_bytes(bits_zigzag(stream->step)) +
+				codec_delta_has_high(stream);
 		case CODEC_RUNS:
 		case CODEC_DICT:
 			return 1 + bits_varint_bytes(stream->count);
@@ -91,13 +90,10 @@ codec_stream_header_bytes(const CodecStream *stream)
 size_t
 codec_stream_data_bytes(const CodecStream *stream)
 {
-	uint32_t	mini_blocks = (stream->nrows + CODEC_ANCHOR_ROWS - 1) / CODEC_ANCHOR_ROWS;
-
 	switch ((CodecScheme) stream->scheme)
 	{
 		case CODEC_DELTA:
-			return bits_packed_bytes(mini_blocks, stream->high_width) +
-				bits_packed_bytes(stream->nrows, stream->width);
+			return codec_delta_bytes(stream);
 		case CODEC_RUNS:
 			return bits_packed_bytes(stream->count - 1, stream->index_width) +
 				bits_packed_bytes(stream->count, stream->width);
@@ -159,32 +155,35 @@ codec_stream_measure(CodecStats *stats, const uint64_t *numbers, uint32_t nrows)
 	uint32_t	nruns = 1;
 	bool		line = nrows > 1;
 
-	for (uint32_t first = 0; first < nrows; first += CODEC_ANCHOR_ROWS)
+	for (uint32_t first = 0, rows; first < nrows; first += rows)
 	{
-		uint32_t	end = nrows - first < CODEC_ANCHOR_ROWS ? nrows : first + CODEC_ANCHOR_ROWS;
-		int64_t		number = (int64_t) numbers[first];
+		int64_t		anchor;
 
-		smallest_anchor = number < smallest_anchor ? number : smallest_anchor;
-		largest_anchor = number > largest_anchor ? number : largest_anchor;
+		rows = nrows - first < CODEC_GROUP_ROWS ? nrows - first : CODEC_GROUP_ROWS;
+		anchor = (int64_t) numbers[first + (rows > CODEC_ANCHOR_AT ? CODEC_ANCHOR_AT : rows - 1)];
+		smallest_anchor = anchor < smallest_anchor ? anchor : smallest_anchor;
+		largest_anchor = anchor > largest_anchor ? anchor : largest_anchor;
 		if (first > 0)
 		{
 			nruns += numbers[first] != numbers[first - 1];
 			line = line && numbers[first] - numbers[first - 1] == (uint64_t) least_step;
 		}
-		for (uint32_t i = first + 1; i < end; i++)
+		for (uint32_t i = first; i < first + rows; i++)
+		{
+			int64_t		number = (int64_t) numbers[i];
+
+			smallest = number < smallest ? number : smallest;
+			largest = number > largest ? number : largest;
+		}
+		for (uint32_t i = first + 1; i < first + rows; i++)
 		{
 			int64_t		step = (int64_t) (numbers[i] - numbers[i - 1]);
 
-			number = (int64_t) numbers[i];
-			smallest = number < smallest ? number : smallest;
-			largest = number > largest ? number : largest;
 			least_step = step < least_step ? step : least_step;
 			greatest_step = step > greatest_step ? step : greatest_step;
 			nruns += step != 0;
 		}
 	}
-	smallest = smallest_anchor < smallest ? smallest_anchor : smallest;
-	largest = largest_anchor > largest ? largest_anchor : largest;
 	*stats = (CodecStats) {
 		.nrows = nrows,
 		.nruns = nruns,
@@ -214,27 +213,26 @@ keep_smaller(CodecStream *best, const CodecStream *candidate)
 }
 
 void
-codec_stream_plan(CodecStream *stream, const uint64_t *numbers, uint32_t nrows, unsigned schemes)
+codec_stream_plan(CodecStream *stream, const CodecStats *stats, const uint64_t *numbers,
+				  unsigned schemes)
 {
-	CodecStats	stats;
 	CodecStream candidate;
 
-	codec_stream_measure(&stats, numbers, nrows);
-	codec_for_plan(stream, &stats);
-	if (nrows == 1 || stream->width == 0)
+	codec_for_plan(stream, stats);
+	if (stats->nrows == 1 || stream->width == 0)
 		return;
 
 	if (schemes & (1u << CODEC_DELTA))
 	{
-		codec_delta_plan(&candidate, &stats);
+		codec_delta_plan(&candidate, stats);
 		keep_smaller(stream, &candidate);
 	}
 	if (schemes & (1u << CODEC_RUNS))
 	{
-		codec_runs_plan(&candidate, &stats);
+		codec_runs_plan(&candidate, stats);
 		keep_smaller(stream, &candidate);
 	}
-	if (schemes & (1u << CODEC_DICT) && codec_dict_plan(&candidate, &stats, numbers))
+	if (schemes & (1u << CODEC_DICT) && codec_dict_plan(&candidate, stats, numbers))
 		keep_smaller(stream, &candidate);
 }
 
@@ -250,7 +248,7 @@ codec_stream_write_header(const CodecStream *stream, uint8_t *dst)
 			break;
 		case CODEC_DELTA:
 			dst = bits_put_varint(dst, bits_zigzag(stream->step));
-			if (stream->width > 0)
+			if (codec_delta_has_high(stream))
 				*dst++ = stream->high_width;
 			break;
 		case CODEC_RUNS:

@@ -30,8 +30,9 @@ typedef enum CodecScheme
 #define CODEC_FIXED_SCHEMES ((1u << CODEC_FOR) | (1u << CODEC_DELTA))
 #define CODEC_ALL_SCHEMES	(CODEC_FIXED_SCHEMES | (1u << CODEC_RUNS) | (1u << CODEC_DICT))
 
-/* Rows between two anchors of CODEC_DELTA. */
-#define CODEC_ANCHOR_ROWS 32
+/* CODEC_DELTA: the rows of a group, and which of them is its anchor. */
+#define CODEC_GROUP_ROWS 32
+#define CODEC_ANCHOR_AT	 16
 
 /* The most entries of a dictionary. */
 #define CODEC_MAX_DICT 256
@@ -58,11 +59,11 @@ typedef struct CodecStats
 	uint64_t	first;
 	uint64_t	base;			/* the smallest number, */
 	uint64_t	range;			/* and how much greater the largest is */
-	uint64_t	anchor_base;	/* the same of the rows 0, 32, 64, .. */
+	uint64_t	anchor_base;	/* the same of the groups' anchors */
 	uint64_t	anchor_range;
-	int64_t		least_step;		/* between a row, other than those, and the one before */
+	int64_t		least_step;		/* between two rows of a group */
 	int64_t		greatest_step;
-	bool		line;			/* all steps are the same, those to anchors too */
+	bool		line;			/* all steps are the same, those between groups too */
 } CodecStats;
 
 /*
@@ -81,8 +82,8 @@ extern void codec_stream_decode(const CodecStream *stream, uint32_t first, uint3
 extern void codec_stream_measure(CodecStats *stats, const uint64_t *numbers, uint32_t nrows);
 
 /* Finds the smallest of the given schemes. */
-extern void codec_stream_plan(CodecStream *stream, const uint64_t *numbers, uint32_t nrows,
-							  unsigned schemes);
+extern void codec_stream_plan(CodecStream *stream, const CodecStats *stats,
+							  const uint64_t *numbers, unsigned schemes);
 
 /* The bytes of header, base and data. */
 extern size_t codec_stream_cost(const CodecStream *stream);
@@ -98,10 +99,23 @@ extern void codec_for_plan(CodecStream *stream, const CodecStats *stats);
 extern uint8_t *codec_for_write(const CodecStream *stream, const uint64_t *numbers, uint8_t *dst);
 
 extern uint64_t codec_delta_get(const CodecStream *stream, uint32_t row);
+/* Can anchors have high bits: are there anchors, and narrower slots? */
+static inline bool
+codec_delta_has_high(const CodecStream *stream)
+{
+	return stream->nrows > CODEC_GROUP_ROWS && stream->width > 0 && stream->width < 64;
+}
+
+extern size_t codec_delta_bytes(const CodecStream *stream);
+
+/* The last row whose number is at most the given one, in a stream that ascends from 0. */
 extern uint32_t codec_delta_find(const CodecStream *stream, uint64_t number);
 extern void codec_delta_decode(const CodecStream *stream, uint32_t first, uint32_t count,
 							   uint64_t *dst);
 extern void codec_delta_plan(CodecStream *stream, const CodecStats *stats);
+
+/* The base that a planned stream takes from the statistics. */
+extern uint64_t codec_delta_base(const CodecStream *stream, const CodecStats *stats);
 extern uint8_t *codec_delta_write(const CodecStream *stream, const uint64_t *numbers,
 								  uint8_t *dst);
 

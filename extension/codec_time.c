@@ -130,6 +130,7 @@ codec_times_decode(const CodecTimes *times, uint32_t first, uint32_t count, int6
 void
 codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows, uint64_t *numbers)
 {
+	CodecStats	stats;
 	uint64_t	scale = 0;
 
 	for (uint32_t i = 0; i < nrows; i++)
@@ -143,10 +144,17 @@ codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows, uint64_
 		for (uint32_t i = 0; i < nrows; i++)
 			numbers[i] /= scale;
 
-	if (numbers[nrows - 1] <= INT64_MAX)
-		codec_stream_plan(&times->units, numbers, nrows, CODEC_FIXED_SCHEMES);
-	else
+	if (numbers[nrows - 1] > INT64_MAX)
+	{
 		times->units = (CodecStream) {.scheme = CODEC_FOR, .width = 64, .nrows = nrows};
+		return;
+	}
+
+	/* the stream has no base */
+	codec_stream_measure(&stats, numbers, nrows);
+	stats.anchor_range += stats.anchor_base;
+	stats.anchor_base = 0;
+	codec_stream_plan(&times->units, &stats, numbers, CODEC_FIXED_SCHEMES);
 }
 
 size_t

@@ -49,6 +49,7 @@
 typedef struct Walk
 {
 	IndexScanDesc scan;
+	bool		want_key;		/* the entries' keys, not only the places */
 	int			nkeys;
 	ScanKeyData keys[WALK_MAX_KEYS];
 } Walk;
@@ -279,6 +280,7 @@ directory_begin(Relation rel, Snapshot snapshot)
 	walk_key(&cursor->forward, 0, KEY_TIME, BTGreaterStrategyNumber, InvalidOid, F_INT8GT);
 	walk_key(&cursor->forward, 0, KEY_TIME, BTLessEqualStrategyNumber, InvalidOid, F_INT8LE);
 
+	cursor->next_tag.want_key = true;
 	walk_key(&cursor->next_tag, 0, KEY_TAG, BTGreaterStrategyNumber, C_COLLATION_OID, F_TEXT_GT);
 	return cursor;
 }
@@ -367,7 +369,6 @@ directory_next_tag(DirectoryCursor *cursor, text *tag)
 
 	walk->keys[0].sk_argument = PointerGetDatum(start);
 	walk_start(cursor, walk);
-	walk->scan->xs_want_itup = true;
 	if (index_getnext_tid(walk->scan, ForwardScanDirection) == NULL)
 		return NULL;
 	value = index_getattr(walk->scan->xs_itup, KEY_TAG, walk->scan->xs_itupdesc, &isnull);
@@ -424,8 +425,11 @@ static void
 walk_start(DirectoryCursor *cursor, Walk *walk)
 {
 	if (walk->scan == NULL)
+	{
 		walk->scan = historian_index_beginscan(cursor->rel, cursor->directory, cursor->snapshot,
 											   walk->nkeys);
+		walk->scan->xs_want_itup = walk->want_key;
+	}
 	index_rescan(walk->scan, walk->keys, walk->nkeys, NULL, 0);
 }
 

@@ -69,7 +69,12 @@ store_insert(Relation rel, const uint8 *segment, Size length, TransactionId xid,
 	}
 	MarkBufferDirty(buffer);
 	if (RelationNeedsWAL(rel))
-		PageSetLSN(page, log_insert(&tuple, buffer, all_visible_cleared));
+	{
+		/* PageSetLSN() is a macro that evaluates its argument twice */
+		XLogRecPtr	lsn = log_insert(&tuple, buffer, all_visible_cleared);
+
+		PageSetLSN(page, lsn);
+	}
 
 	END_CRIT_SECTION();
 
