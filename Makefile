@@ -1,0 +1,61 @@
+# Only forwards: to extension/, proxy/ and tests/ for the building, to scripts/ for the rest.
+
+PORT ?= 8080
+DATADIR ?= .data
+PG_CONFIG ?= $(shell scripts/pg-config)
+SUITE ?=
+export PORT DATADIR PG_CONFIG
+
+all:
+	@$(MAKE) --no-print-directory -C extension PG_CONFIG=$(PG_CONFIG)
+	@$(MAKE) --no-print-directory -C proxy
+	@$(MAKE) --no-print-directory -C tests/load
+
+install: all
+	@scripts/install-extension
+	@$(MAKE) --no-print-directory -C proxy install
+
+run: ready-to-run
+	@scripts/run
+
+demo: ready-to-run
+	@scripts/demo
+
+bench: ready-to-run
+	@scripts/bench
+
+test:
+	@scripts/install-packages test
+	@$(MAKE) --no-print-directory all
+	@scripts/install-extension
+	@tests/run $(SUITE)
+
+ready-to-run:
+	@scripts/install-packages run
+	@$(MAKE) --no-print-directory all
+	@scripts/install-extension
+
+conninfo:
+	@scripts/conninfo
+
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	$(MAKE) -C extension clean PG_CONFIG=$(PG_CONFIG)
+	$(MAKE) -C proxy clean
+	$(MAKE) -C tests/load clean
+	rm -rf build
+
+help:
+	@echo 'make run       install what is missing, build, start PostgreSQL and historiand'
+	@echo 'make test      the same, then every test; SUITE=name runs one suite of tests/run'
+	@echo 'make demo      60 s of load at 10,000 messages/s with 10 readers, and a report'
+	@echo 'make bench     how fast this machine takes and reads messages'
+	@echo 'make all       build only;  make install  install the extension and historiand'
+	@echo 'make conninfo  print the conninfo string of the cluster in DATADIR'
+	@echo 'make format    apply .clang-format;  make clean  remove what was built (not the data)'
+	@echo
+	@echo 'PORT=$(PORT)  DATADIR=$(DATADIR)  PG_CONFIG=$(PG_CONFIG)'
+
+.PHONY: all install run demo bench test ready-to-run conninfo format clean help

@@ -1,0 +1,27 @@
+/*
+ * answer.h
+ *	  The answer of GET /api, read from its JSON.
+ */
+#ifndef ANSWER_H
+#define ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ANSWER_NULL (-1)
+
+typedef struct Answer
+{
+	size_t samples;
+	int64_t *times;
+	int32_t *widths; /* how many values a sample has, ANSWER_NULL for null */
+	double *values;	 /* sample i begins at i * max_width */
+	size_t max_width;
+} Answer;
+
+/* False when this is not such an answer; answer_free in any case. */
+extern bool answer_parse(Answer *answer, const char *json, size_t bytes);
+extern void answer_free(Answer *answer);
+
+#endif

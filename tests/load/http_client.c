@@ -1,0 +1,488 @@
+/*
+ * http_client.c
+ *	  One HTTP/1.1 connection to a server, with pipelining, that comes back when it is lost.
+ *
+ * Requests stand in one list in the order of sending: those before "unsent" are on the wire, the
+ * others wait for the connection.  A response belongs to the first of the list.  A lost
+ * connection ends those on the wire; a request is given back only when libuv has also given back
+ * its write, so that its memory may go.
+ */
+#include "http_client.h"
+
+#include <llhttp.h>
+#include <netdb.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define MAX_PAUSE_MS 1000
+#define READ_BYTES	 (64 * 1024)
+
+typedef struct Connection
+{
+	uv_tcp_t tcp;
+	uv_connect_t connect;
+	llhttp_t parser;
+	HttpClient *client; /* NULL once given up */
+	bool connected;
+} Connection;
+
+struct HttpClient
+{
+	uv_loop_t *loop;
+	const HttpUrl *url;
+	uint32_t timeout_s;
+	uv_timer_t timer; /* the pause before connecting, else the time limit */
+	bool closing;
+	uint32_t pause_ms;
+	Connection *connection;
+	HttpRequest *first;
+	HttpRequest *last;
+	HttpRequest *unsent;
+	uint32_t pending;
+
+	/* The response that is coming in. */
+	char *body;
+	size_t body_bytes;
+	size_t body_allocated;
+	char field[32];
+	size_t field_bytes;
+	uint32_t retry_after_s;
+	char read_buffer[READ_BYTES];
+};
+
+static void start_connecting(HttpClient *client);
+static void on_connect(uv_connect_t *request, int status);
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer);
+static void on_read(uv_stream_t *stream, ssize_t bytes, const uv_buf_t *buffer);
+static void on_write(uv_write_t *write, int status);
+static void on_timer(uv_timer_t *timer);
+static void on_connection_closed(uv_handle_t *handle);
+static void on_client_closed(uv_handle_t *handle);
+static void send_unsent(HttpClient *client);
+static void lose_connection(HttpClient *client);
+static void finish_first(HttpClient *client, const HttpResponse *response);
+static void start_timer(HttpClient *client, uint64_t ms);
+
+static int on_message_begin(llhttp_t *parser);
+static int on_header_field(llhttp_t *parser, const char *at, size_t bytes);
+static int on_header_value(llhttp_t *parser, const char *at, size_t bytes);
+static int on_body(llhttp_t *parser, const char *at, size_t bytes);
+static int on_message_complete(llhttp_t *parser);
+
+static const llhttp_settings_t parser_settings = {
+	.on_message_begin = on_message_begin,
+	.on_header_field = on_header_field,
+	.on_header_value = on_header_value,
+	.on_body = on_body,
+	.on_message_complete = on_message_complete,
+};
+
+const char *
+http_url_parse(HttpUrl *url, const char *text)
+{
+	char host[256];
+	const char *authority = text + strlen("http://");
+	const char *port = "80";
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo *found;
+	size_t bytes, prefix_bytes;
+	char *at;
+
+	if (strncmp(text, "http://", strlen("http://")) != 0)
+		return "the URL must begin with http://";
+	bytes = strcspn(authority, "/");
+	prefix_bytes = strlen(authority + bytes);
+	if (bytes == 0 || bytes >= sizeof(host) || prefix_bytes >= sizeof(url->prefix))
+		return "the URL has no host or is too long";
+	memcpy(url->authority, authority, bytes);
+	url->authority[bytes] = '\0';
+	memcpy(url->prefix, authority + bytes, prefix_bytes + 1);
+	if (prefix_bytes > 0 && url->prefix[prefix_bytes - 1] == '/')
+		url->prefix[prefix_bytes - 1] = '\0';
+
+	/* host, host:port, [IPv6] or [IPv6]:port */
+	memcpy(host, url->authority, bytes + 1);
+	at = strrchr(host, ':');
+	if (at != NULL && strchr(at, ']') == NULL)
+	{
+		*at = '\0';
+		port = at + 1;
+	}
+	if (host[0] == '[' && (at = strchr(host, ']')) != NULL)
+	{
+		*at = '\0';
+		memmove(host, host + 1, strlen(host));
+	}
+	if (getaddrinfo(host, port, &hints, &found) != 0)
+		return "the URL's host is not known";
+	memcpy(&url->address, found->ai_addr, found->ai_addrlen);
+	freeaddrinfo(found);
+	return NULL;
+}
+
+int
+http_request_get(HttpRequest *request, const HttpUrl *url, const char *path)
+{
+	int bytes =
+		snprintf(request->head, sizeof(request->head), "GET %s%s HTTP/1.1\r\nHost: %s\r\n\r\n",
+				 url->prefix, path, url->authority);
+
+	request->head_bytes = (size_t) bytes;
+	request->body = NULL;
+	request->body_bytes = 0;
+	return bytes < 0 || (size_t) bytes >= sizeof(request->head);
+}
+
+int
+http_request_post(HttpRequest *request, const HttpUrl *url, const char *path,
+				  const char *content_type, size_t body_bytes)
+{
+	int bytes = snprintf(request->head, sizeof(request->head),
+						 "POST %s%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\n"
+						 "Content-Length: %zu\r\n\r\n",
+						 url->prefix, path, url->authority, content_type, body_bytes);
+
+	request->head_bytes = (size_t) bytes;
+	request->body_bytes = body_bytes;
+	return bytes < 0 || (size_t) bytes >= sizeof(request->head);
+}
+
+HttpClient *
+http_client_open(uv_loop_t *loop, const HttpUrl *url, uint32_t timeout_s)
+{
+	HttpClient *client = calloc(1, sizeof(*client));
+
+	if (client == NULL)
+		abort();
+	client->loop = loop;
+	client->url = url;
+	client->timeout_s = timeout_s;
+	uv_timer_init(loop, &client->timer);
+	client->timer.data = client;
+	start_connecting(client);
+	return client;
+}
+
+void
+http_client_close(HttpClient *client)
+{
+	client->closing = true;
+	lose_connection(client);
+	while (client->first != NULL)
+		finish_first(client, NULL);
+	uv_close((uv_handle_t *) &client->timer, on_client_closed);
+}
+
+void
+http_client_send(HttpClient *client, HttpRequest *request)
+{
+	request->next = NULL;
+	request->done = 0;
+	request->writes = 0;
+	request->early_status = 0;
+	if (client->first == NULL)
+		client->first = request;
+	else
+		client->last->next = request;
+	client->last = request;
+	if (client->unsent == NULL)
+		client->unsent = request;
+	client->pending++;
+	send_unsent(client);
+}
+
+uint32_t
+http_client_pending(const HttpClient *client)
+{
+	return client->pending;
+}
+
+static void
+start_connecting(HttpClient *client)
+{
+	Connection *connection = calloc(1, sizeof(*connection));
+
+	if (connection == NULL)
+		abort();
+	connection->client = client;
+	client->connection = connection;
+	uv_tcp_init(client->loop, &connection->tcp);
+	connection->tcp.data = connection;
+	connection->connect.data = connection;
+	if (uv_tcp_connect(&connection->connect, &connection->tcp,
+					   (const struct sockaddr *) &client->url->address, on_connect) != 0)
+		lose_connection(client);
+	else
+		start_timer(client, client->timeout_s * UINT64_C(1000));
+}
+
+static void
+on_connect(uv_connect_t *request, int status)
+{
+	Connection *connection = request->data;
+	HttpClient *client = connection->client;
+
+	if (client == NULL)
+		return;
+	if (status != 0)
+	{
+		lose_connection(client);
+		return;
+	}
+	uv_timer_stop(&client->timer);
+	client->pause_ms = 0;
+	connection->connected = true;
+	llhttp_init(&connection->parser, HTTP_RESPONSE, &parser_settings);
+	connection->parser.data = client;
+	uv_tcp_nodelay(&connection->tcp, 1);
+	uv_read_start((uv_stream_t *) &connection->tcp, on_alloc, on_read);
+	send_unsent(client);
+}
+
+static void
+on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+	Connection *connection = handle->data;
+
+	(void) suggested;
+	if (connection->client == NULL)
+		*buffer = uv_buf_init(NULL, 0);
+	else
+		*buffer = uv_buf_init(connection->client->read_buffer, READ_BYTES);
+}
+
+static void
+on_read(uv_stream_t *stream, ssize_t bytes, const uv_buf_t *buffer)
+{
+	Connection *connection = stream->data;
+
+	if (bytes == 0 || connection->client == NULL)
+		return;
+	if (bytes > 0)
+	{
+		llhttp_errno_t error = llhttp_execute(&connection->parser, buffer->base, (size_t) bytes);
+
+		if (connection->client == NULL)
+			return; /* a callback closed the client */
+		if (error == HPE_OK)
+			return;
+		if (error != HPE_PAUSED)
+			fprintf(stderr, "the server's answer is not HTTP: %s\n",
+					llhttp_get_error_reason(&connection->parser));
+	}
+	lose_connection(connection->client);
+}
+
+static void
+on_write(uv_write_t *write, int status)
+{
+	HttpRequest *request = write->data;
+
+	(void) status; /* the read side learns of a lost connection */
+	request->writes--;
+	if (request->done)
+	{
+		HttpResponse early = {.status = request->early_status,
+							  .body = "",
+							  .retry_after_s = request->early_retry_after_s};
+
+		request->callback(request, request->early_status == 0 ? NULL : &early);
+	}
+}
+
+/* The pause is over, or the server took too long. */
+static void
+on_timer(uv_timer_t *timer)
+{
+	HttpClient *client = timer->data;
+
+	if (client->connection == NULL)
+		start_connecting(client);
+	else
+		lose_connection(client);
+}
+
+static void
+send_unsent(HttpClient *client)
+{
+	Connection *connection = client->connection;
+
+	if (connection == NULL || !connection->connected)
+		return;
+	for (; client->unsent != NULL; client->unsent = client->unsent->next)
+	{
+		HttpRequest *request = client->unsent;
+		uv_buf_t buffers[2] = {
+			uv_buf_init(request->head, (unsigned int) request->head_bytes),
+			uv_buf_init(request->body, (unsigned int) request->body_bytes),
+		};
+
+		request->write.data = request;
+		request->writes++;
+		if (uv_write(&request->write, (uv_stream_t *) &connection->tcp, buffers,
+					 request->body_bytes > 0 ? 2 : 1, on_write) != 0)
+			request->writes--; /* the read side learns of it */
+	}
+	if (client->first != NULL && !uv_is_active((uv_handle_t *) &client->timer))
+		start_timer(client, client->timeout_s * UINT64_C(1000));
+}
+
+/* Ends the connection and the requests on the wire, and connects anew after a pause. */
+static void
+lose_connection(HttpClient *client)
+{
+	Connection *connection = client->connection;
+
+	if (connection != NULL)
+	{
+		connection->client = NULL;
+		client->connection = NULL;
+		uv_close((uv_handle_t *) &connection->tcp, on_connection_closed);
+	}
+	if (!client->closing)
+	{
+		start_timer(client, client->pause_ms);
+		client->pause_ms = client->pause_ms == 0 ? 20 : client->pause_ms * 2;
+		if (client->pause_ms > MAX_PAUSE_MS)
+			client->pause_ms = MAX_PAUSE_MS;
+	}
+	if (connection != NULL && connection->connected)
+	{
+		/* A callback may send again, behind "unsent". */
+		while (client->first != NULL && client->first != client->unsent)
+			finish_first(client, NULL);
+	}
+}
+
+/*
+ * Ends the first request.  While libuv still has its write (the server refused before it had
+ * read everything, or the connection is lost), on_write calls back, without the response's body.
+ */
+static void
+finish_first(HttpClient *client, const HttpResponse *response)
+{
+	HttpRequest *request = client->first;
+
+	client->first = request->next;
+	if (client->unsent == request)
+		client->unsent = request->next;
+	client->pending--;
+	request->done = 1;
+	if (request->writes == 0)
+		request->callback(request, response);
+	else if (response != NULL)
+	{
+		request->early_status = response->status;
+		request->early_retry_after_s = response->retry_after_s;
+	}
+}
+
+/* One timer for the pause before connecting and for the time limit of what is under way. */
+static void
+start_timer(HttpClient *client, uint64_t ms)
+{
+	uv_timer_start(&client->timer, on_timer, ms, 0);
+}
+
+static void
+on_connection_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void
+on_client_closed(uv_handle_t *handle)
+{
+	HttpClient *client = handle->data;
+
+	free(client->body);
+	free(client);
+}
+
+static int
+on_message_begin(llhttp_t *parser)
+{
+	HttpClient *client = parser->data;
+
+	client->body_bytes = 0;
+	client->field_bytes = 0;
+	client->retry_after_s = 0;
+	return 0;
+}
+
+static int
+on_header_field(llhttp_t *parser, const char *at, size_t bytes)
+{
+	HttpClient *client = parser->data;
+
+	/* The value's callback sets field_bytes back, so this may be a name's second part. */
+	if (bytes > sizeof(client->field) - client->field_bytes)
+		bytes = sizeof(client->field) - client->field_bytes;
+	memcpy(client->field + client->field_bytes, at, bytes);
+	client->field_bytes += bytes;
+	return 0;
+}
+
+static int
+on_header_value(llhttp_t *parser, const char *at, size_t bytes)
+{
+	HttpClient *client = parser->data;
+
+	if (client->field_bytes == strlen("retry-after") &&
+		strncasecmp(client->field, "retry-after", client->field_bytes) == 0)
+		for (size_t i = 0; i < bytes && at[i] >= '0' && at[i] <= '9'; i++)
+			if (client->retry_after_s < 10000)
+				client->retry_after_s = client->retry_after_s * 10 + (uint32_t) (at[i] - '0');
+	client->field_bytes = 0;
+	return 0;
+}
+
+static int
+on_body(llhttp_t *parser, const char *at, size_t bytes)
+{
+	HttpClient *client = parser->data;
+
+	if (client->body_bytes + bytes + 1 > client->body_allocated)
+	{
+		client->body_allocated = (client->body_bytes + bytes + 1) * 2;
+		client->body = realloc(client->body, client->body_allocated);
+		if (client->body == NULL)
+			abort();
+	}
+	memcpy(client->body + client->body_bytes, at, bytes);
+	client->body_bytes += bytes;
+	return 0;
+}
+
+static int
+on_message_complete(llhttp_t *parser)
+{
+	HttpClient *client = parser->data;
+	Connection *connection = client->connection;
+	HttpResponse response = {.status = llhttp_get_status_code(parser),
+							 .body = "",
+							 .body_bytes = client->body_bytes,
+							 .retry_after_s = client->retry_after_s};
+	bool keep_alive = llhttp_should_keep_alive(parser);
+
+	if (response.status / 100 == 1)
+		return 0;
+	if (client->first == NULL || client->first == client->unsent)
+		return HPE_PAUSED; /* an answer that nobody asked for, such as 408 */
+	if (client->body_bytes > 0)
+	{
+		client->body[client->body_bytes] = '\0';
+		response.body = client->body;
+	}
+	if (client->first->next == NULL || client->first->next == client->unsent)
+		uv_timer_stop(&client->timer);
+	else
+		start_timer(client, client->timeout_s * UINT64_C(1000));
+	finish_first(client, &response);
+	if (connection->client == NULL)
+		return HPE_PAUSED; /* the callback closed the client */
+	return keep_alive ? 0 : HPE_PAUSED;
+}

@@ -1,0 +1,141 @@
+"""Does historian-producer lose nothing, and does historian-client notice everything?
+
+Both run against an in-memory server that is right, or wrong in one way each time.
+"""
+import concurrent.futures
+import gzip
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import fake_historiand
+
+BUILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "build")
+PRODUCER = os.path.join(BUILD, "historian-producer")
+CLIENT = os.path.join(BUILD, "historian-client")
+
+count = 0
+failed = 0
+
+
+def ok(right, name, detail=""):
+    global count, failed
+    count += 1
+    print("%sok %d - %s" % ("" if right else "not ", count, name))
+    if not right:
+        failed += 1
+        for line in str(detail).splitlines():
+            print("# " + line)
+    sys.stdout.flush()
+
+
+def produce(server, *options):
+    return subprocess.run([PRODUCER, "--url", server.url, *options], capture_output=True,
+                          text=True, timeout=60)
+
+
+def read(server, *options):
+    return subprocess.run([CLIENT, "--url", server.url, "--duration", "2", "--wait", "3",
+                           "--samples", "50", *options],
+                          capture_output=True, text=True, timeout=60)
+
+
+def live(**arguments):
+    """The client beside a running producer; returns its result and the server."""
+    server = fake_historiand.start(**arguments)
+    with subprocess.Popen([PRODUCER, "--url", server.url, "--rate", "1000", "--start", "-10",
+                           "--tags", "50"], stdout=subprocess.PIPE, text=True) as producer:
+        result = read(server, "--tags-top", "20", "--readers", "5", "--rate", "4")
+        producer.terminate()
+        server.producer_output = producer.communicate()[0]
+        server.producer_status = producer.returncode
+    return result, server
+
+
+def test_right():
+    result, server = live()
+    ok(result.returncode == 0, "the client is content with a right server",
+       result.stdout + result.stderr)
+    ok(" 0 wrong" in result.stdout and "lag p50 2" in result.stdout,
+       "it measures the server's delay of 200 ms as the lag", result.stdout)
+    ok(server.producer_status == 0, "SIGTERM ends the producer with 0", server.producer_output)
+    result = read(server, "--totals")
+    ok(result.returncode == 0, "and the totals agree", result.stdout + result.stderr)
+    result = read(server, "--finished")
+    ok(result.returncode == 0, "also when it has ended", result.stdout + result.stderr)
+
+    # A second workload over the first: what was there before is known.
+    produce(server, "--rate", "500", "--duration", "1", "--seed", "2", "--tags", "50")
+    result = read(server, "--finished", "--window-min", "1", "--window-max", "2")
+    ok(result.returncode == 0, "a second workload over the first is checked", result.stderr)
+
+
+FAULTS = {
+    "stale": "waited 3 s for the producer's latest",
+    "wrong": "wrong: tag",
+    "time": "wrong: tag",
+    "slow": "FAILED",
+    "lost": "wrong: tag",
+    "unknown": "error: GET /api: 404",
+}
+
+
+def test_faults():
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        runs = {fault: pool.submit(live, fault=fault) for fault in FAULTS}
+        late = pool.submit(live, delay=2.5)
+    for fault, message in FAULTS.items():
+        result, server = runs[fault].result()
+        ok(result.returncode == 1 and message in result.stdout + result.stderr,
+           "fault '%s' is noticed" % fault, result.stdout + result.stderr)
+        if fault == "lost":
+            result = read(server, "--totals")
+            ok(result.returncode == 1, "the totals are wrong too", result.stdout)
+    result, _ = late.result()
+    ok(result.returncode == 1, "a lag of 2.5 s is noticed", result.stdout + result.stderr)
+
+
+def test_busy():
+    for ack in "received", "committed":
+        server = fake_historiand.start(fault="busy")
+        result = produce(server, "--rate", "10000", "--duration", "1", "--batch", "100", "--ack", ack)
+        ok(result.returncode == 0 and "10000 acknowledged" in result.stdout,
+           "%s: 503 and lost connections delay but lose nothing" % ack, result.stdout)
+        stored = sum(len(rows) for tag, rows in server.store.tags.items() if tag[0] == "t")
+        ok(stored == 10000, "%s: 10,000 messages, once each" % ack, stored)
+
+
+def test_sequence():
+    first, second = fake_historiand.start(), fake_historiand.start()
+    options = ["--start", "1700000000000000000", "--rate", "1000", "--seed", "9", "--messages", "3000"]
+    produce(first, *options, "--batch", "1")
+    produce(second, *options, "--batch", "1000", "--max-rate", "0")
+    strip = lambda server: {tag: [(row[0], row[2]) for row in rows]
+                            for tag, rows in server.store.tags.items() if tag[0] == "t"}
+    ok(strip(first) == strip(second), "the same seed gives the same messages, singly or in batches")
+    times = sorted(row[0] for tag, rows in first.store.tags.items() if tag[0] == "t" for row in rows)
+    ok(times == [1700000000000000000 + i * 1000000 for i in range(3000)], "one each millisecond")
+
+
+def test_file():
+    server = fake_historiand.start()
+    with tempfile.NamedTemporaryFile(suffix=".gz") as file:
+        lines = [json.dumps({"time": i, "tag": "a" * 20, "values": [i / 7] * (i % 900)})
+                 for i in range(1000)]
+        file.write(gzip.compress("\n".join(lines).encode()))
+        file.flush()
+        result = produce(server, "--file", file.name, "--batch", "99")
+    rows = server.store.tags.get("a" * 20, [])
+    ok([(row[0], row[2]) for row in rows] == [(i, [i / 7] * (i % 900)) for i in range(1000)],
+       "a gzip file with long lines and no last line feed is replayed", result.stdout)
+
+
+test_right()
+test_faults()
+test_busy()
+test_sequence()
+test_file()
+print("1..%d" % count)
+sys.exit(failed > 0)
