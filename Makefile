@@ -19,10 +19,10 @@ run: ready-to-run
 	@scripts/run
 
 demo: ready-to-run
-	@scripts/demo
+	@scripts/with-server scripts/demo
 
 bench: ready-to-run
-	@scripts/bench
+	@scripts/with-server scripts/bench
 
 test:
 	@scripts/install-packages test
