@@ -167,23 +167,32 @@ cursor_varint(ByteCursor *cursor)
 	return 0;
 }
 
-/* A signed number in length bytes (0 to 8), sign-extended. */
+/* The low width bits of number as a signed number. */
+static inline uint64_t
+bits_sign_extend(uint64_t number, unsigned width)
+{
+	return width == 0 ? 0 : (uint64_t) ((int64_t) (number << (64 - width)) >> (64 - width));
+}
+
+/* A signed number in length bytes (0 to 8). */
 static inline uint64_t
 cursor_signed(ByteCursor *cursor, unsigned length)
 {
+	const uint8_t *at = cursor->at;
 	uint64_t	number = 0;
 
-	if ((size_t) (cursor->end - cursor->at) < length)
+	if ((size_t) (cursor->end - at) < length)
 	{
 		cursor->overrun = true;
 		return 0;
 	}
-	if (length == 0)
-		return 0;
-	for (unsigned i = 0; i < length; i++)
-		number |= (uint64_t) cursor->at[i] << (8 * i);
 	cursor->at += length;
-	return (uint64_t) ((int64_t) (number << (64 - 8 * length)) >> (64 - 8 * length));
+	if (cursor->end - at >= 8)
+		number = bits_load64(at);
+	else
+		for (unsigned i = 0; i < length; i++)
+			number |= (uint64_t) at[i] << (8 * i);
+	return bits_sign_extend(number, 8 * length);
 }
 
 static inline size_t

@@ -62,7 +62,8 @@ codec_column_attach(CodecColumn *column, const uint8_t *data, const uint8_t *las
 {
 	column->ints.data = data;
 	column->ints.last = last;
-	column->annex = data + codec_stream_data_bytes(&column->ints);
+	if (column->rule == CODEC_RULE_PATCHED || column->rule == CODEC_RULE_SPLIT)
+		column->annex = data + codec_stream_data_bytes(&column->ints);
 }
 
 size_t

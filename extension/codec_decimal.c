@@ -17,6 +17,7 @@
  * numbers and doubles follow the stream, which repeats the number before in their place.
  */
 #include "codec_column.h"
+#include "codec_cpu.h"
 
 #include <float.h>
 
@@ -26,6 +27,9 @@ _Static_assert(FLT_EVAL_METHOD == 0, "doubles must be computed as doubles");
 
 /* What a patch costs: a row number and a double. */
 #define PATCH_BITS 74
+
+/* What a further digit costs: log2(10). */
+#define DIGIT_BITS 3.33
 
 /* 1.5 * 2^52: added to a double of less than 2^51, it leaves the integer in the lower bits. */
 #define ROUNDING 6755399441055744.0
@@ -59,8 +63,8 @@ codec_decimal_value(uint64_t number, int exponent)
 	return double_of(number) * power_of_ten[-exponent];
 }
 
-void
-codec_decimal_values(const uint64_t *numbers, uint32_t count, int exponent, double *dst)
+CODEC_KERNEL void
+values_kernel(const uint64_t *numbers, uint32_t count, int exponent, double *dst)
 {
 	double		power = power_of_ten[exponent < 0 ? -exponent : exponent];
 
@@ -75,12 +79,61 @@ codec_decimal_values(const uint64_t *numbers, uint32_t count, int exponent, doub
 			dst[i] = double_of(numbers[i]) * power;
 }
 
-/* Does the number decode to the value's very bits? */
-static inline bool
-number_is_exact(uint64_t number, double value, double decoded)
+CODEC_AVX2 static void
+values_avx2(const uint64_t *numbers, uint32_t count, int exponent, double *dst)
 {
-	return (number + CODEC_DECIMAL_LIMIT - 1) < 2 * CODEC_DECIMAL_LIMIT - 1 &&
-		bits_of_double(value) == bits_of_double(decoded);
+	values_kernel(numbers, count, exponent, dst);
+}
+
+void
+codec_decimal_values(const uint64_t *numbers, uint32_t count, int exponent, double *dst)
+{
+	if (codec_cpu_has_avx2())
+		values_avx2(numbers, count, exponent, dst);
+	else
+		values_kernel(numbers, count, exponent, dst);
+}
+
+/*
+ * Zero if the number is within the limit and decodes to the value's very bits; without a branch,
+ * for the sake of vector code.
+ */
+static inline uint64_t
+inexactness(uint64_t number, double value, double decoded)
+{
+	return ((number + CODEC_DECIMAL_LIMIT) >> CODEC_DECIMAL_BITS) |
+		(bits_of_double(value) ^ bits_of_double(decoded));
+}
+
+CODEC_KERNEL uint32_t
+numbers_kernel(const double *values, uint32_t count, int exponent, uint64_t *numbers)
+{
+	double		power = power_of_ten[exponent < 0 ? -exponent : exponent];
+	uint64_t	exact = 0;
+
+	if (exponent >= 0)
+		for (size_t i = 0; i < count; i++)
+		{
+			uint64_t	number = nearest_number(values[i] * power);
+
+			numbers[i] = number;
+			exact += inexactness(number, values[i], double_of(number) / power) == 0;
+		}
+	else
+		for (size_t i = 0; i < count; i++)
+		{
+			uint64_t	number = nearest_number(values[i] / power);
+
+			numbers[i] = number;
+			exact += inexactness(number, values[i], double_of(number) * power) == 0;
+		}
+	return count - (uint32_t) exact;
+}
+
+CODEC_AVX2 static uint32_t
+numbers_avx2(const double *values, uint32_t count, int exponent, uint64_t *numbers)
+{
+	return numbers_kernel(values, count, exponent, numbers);
 }
 
 /*
@@ -89,45 +142,38 @@ number_is_exact(uint64_t number, double value, double decoded)
 static uint32_t
 decimal_numbers(const double *values, uint32_t count, int exponent, uint64_t *numbers)
 {
-	double		power = power_of_ten[exponent < 0 ? -exponent : exponent];
-	uint32_t	inexact = 0;
-
-	if (exponent >= 0)
-		for (uint32_t i = 0; i < count; i++)
-		{
-			numbers[i] = nearest_number(values[i] * power);
-			inexact += !number_is_exact(numbers[i], values[i], double_of(numbers[i]) / power);
-		}
-	else
-		for (uint32_t i = 0; i < count; i++)
-		{
-			numbers[i] = nearest_number(values[i] / power);
-			inexact += !number_is_exact(numbers[i], values[i], double_of(numbers[i]) * power);
-		}
-	return inexact;
+	return codec_cpu_has_avx2() ? numbers_avx2(values, count, exponent, numbers) :
+		numbers_kernel(values, count, exponent, numbers);
 }
 
 static inline bool
 row_is_patched(uint64_t number, double value, int exponent)
 {
-	return !number_is_exact(number, value, codec_decimal_value(number, exponent));
+	return inexactness(number, value, codec_decimal_value(number, exponent)) != 0;
 }
 
 /*
- * The exponent that makes a sample cheapest, at log2(10) bits for each further digit and
+ * The exponent that makes a sample cheapest, at DIGIT_BITS for each further digit and
  * PATCH_BITS for each value that is then inexact.  *inexact is how many of the sample remain.
  */
 static int
 best_exponent(const double *sample, uint32_t count, uint32_t *inexact)
 {
 	uint64_t	numbers[SAMPLE_ROWS];
-	int			best = CODEC_MIN_EXPONENT;
-	double		best_cost = DBL_MAX;
+	int			best = 0;
+	int			exponent = 1;
+	double		best_cost;
 
-	for (int exponent = CODEC_MIN_EXPONENT; exponent <= CODEC_MAX_EXPONENT; exponent++)
+	/* whole numbers may have zeros to spare, others want more digits */
+	*inexact = decimal_numbers(sample, count, 0, numbers);
+	best_cost = PATCH_BITS * (double) *inexact / count;
+	if (*inexact == 0)
+		exponent = CODEC_MIN_EXPONENT;
+
+	for (; exponent <= CODEC_MAX_EXPONENT; exponent++)
 	{
 		uint32_t	left = decimal_numbers(sample, count, exponent, numbers);
-		double		cost = 3.33 * exponent + PATCH_BITS * (double) left / count;
+		double		cost = DIGIT_BITS * exponent + PATCH_BITS * (double) left / count;
 
 		if (cost < best_cost)
 		{
@@ -205,7 +251,7 @@ codec_decimal_plan(CodecColumn *column, const double *values, uint32_t nrows, ui
 		other = best_exponent(sample, count, &left);
 		if (other > exponent &&
 			(double) inexact * (count - left) / count * PATCH_BITS >
-			3.33 * (other - exponent) * nrows)
+			DIGIT_BITS * (other - exponent) * nrows)
 		{
 			exponent = other;
 			inexact = decimal_numbers(values, nrows, exponent, numbers);

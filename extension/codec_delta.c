@@ -50,14 +50,20 @@ slots(const CodecStream *stream)
 	return stream->data + bits_packed_bytes(group_count(stream), stream->high_width);
 }
 
+/* The number of a group's anchor, of which slot is the group's first slot. */
+static inline uint64_t
+anchor_number(const CodecStream *stream, uint64_t slot, uint32_t group)
+{
+	if (stream->high_width > 0)
+		slot |= bits_get(stream->data, stream->last, stream->high_width, group) << stream->width;
+	return stream->base + slot;
+}
+
 static inline uint64_t
 anchor(const CodecStream *stream, const uint8_t *slot, uint32_t group)
 {
-	uint64_t	number = bits_get(slot, stream->last, stream->width, (size_t) group * GROUP_ROWS);
-
-	if (stream->high_width > 0)
-		number |= bits_get(stream->data, stream->last, stream->high_width, group) << stream->width;
-	return stream->base + number;
+	return anchor_number(stream, bits_get(slot, stream->last, stream->width,
+										  (size_t) group * GROUP_ROWS), group);
 }
 
 size_t
@@ -184,21 +190,32 @@ codec_delta_find(const CodecStream *stream, uint64_t number)
 	return at > number && row > 0 ? row - 1 : row;
 }
 
-/* Turns a group's slots into its numbers. */
+/*
+ * Turns a group's slots into its numbers, from the anchor both ways at a time: each way is a chain
+ * of additions, and two chains take no longer than one.
+ */
 static inline void
-decode_group(const CodecStream *stream, uint64_t anchor_number, uint32_t rows, uint64_t *numbers)
+decode_group(const CodecStream *stream, uint32_t group, uint32_t rows, uint64_t *numbers)
 {
 	uint32_t	middle = anchor_at(rows);
-	uint64_t	number = anchor_number - middle * stream->step;
+	uint64_t	step = stream->step;
+	uint64_t	before = anchor_number(stream, numbers[0], group);
+	uint64_t	after = before;
 
-	for (uint32_t i = 1; i <= middle; i++)
-		number -= numbers[i];
-	numbers[0] = number;
-	for (uint32_t i = 1; i < rows; i++)
+#pragma GCC unroll 16
+	for (uint32_t i = 0; i < middle; i++)
 	{
-		number += numbers[i] + stream->step;
-		numbers[i] = number;
+		uint64_t	difference = numbers[middle - i] + step;
+
+		numbers[middle - i] = before;
+		before -= difference;
+		if (middle + 1 + i < rows)
+		{
+			after += numbers[middle + 1 + i] + step;
+			numbers[middle + 1 + i] = after;
+		}
 	}
+	numbers[0] = before;
 }
 
 /* The same for the only group of a stream, with the slots of rows first .. after row 0. */
@@ -248,7 +265,7 @@ codec_delta_decode(const CodecStream *stream, uint32_t first, uint32_t count, ui
 
 			here = rows - skip < count ? rows - skip : count;
 			bits_unpack(slot, stream->last, stream->width, first - skip, rows, numbers);
-			decode_group(stream, anchor(stream, slot, first / GROUP_ROWS), rows, numbers);
+			decode_group(stream, first / GROUP_ROWS, rows, numbers);
 			memcpy(dst, numbers + skip, here * sizeof(*dst));
 		}
 		else
@@ -257,8 +274,15 @@ codec_delta_decode(const CodecStream *stream, uint32_t first, uint32_t count, ui
 			here = first + count == stream->nrows ? count : count - count % GROUP_ROWS;
 			bits_unpack(slot, stream->last, stream->width, first, here, dst);
 			for (uint32_t done = 0; done < here; done += GROUP_ROWS)
-				decode_group(stream, anchor(stream, slot, (first + done) / GROUP_ROWS),
-							 group_rows(stream, first + done), dst + done);
+			{
+				uint32_t	group = (first + done) / GROUP_ROWS;
+
+				/* with a constant the loop is unrolled */
+				if (here - done >= GROUP_ROWS)
+					decode_group(stream, group, GROUP_ROWS, dst + done);
+				else
+					decode_group(stream, group, here - done, dst + done);
+			}
 		}
 		dst += here;
 		first += here;
@@ -317,12 +341,13 @@ codec_delta_write(const CodecStream *stream, const uint64_t *numbers, uint8_t *d
 	/* a chunk's numbers fill whole bytes, whatever the width */
 	for (uint32_t first = 0; first < stream->nrows; first += count)
 	{
+		const uint64_t *number = numbers + first;
+
 		count = stream->nrows - first < 256 ? stream->nrows - first : 256;
-		for (uint32_t i = 1; i < count; i++)
-			chunk[i] = numbers[first + i] - numbers[first + i - 1] - stream->step;
+		for (size_t i = 1; i < count; i++)
+			chunk[i] = number[i] - number[i - 1] - stream->step;
 		for (uint32_t i = 0; i < count; i += GROUP_ROWS)
-			chunk[i] = numbers[first + i + anchor_at(group_rows(stream, first + i))] -
-				stream->base;
+			chunk[i] = number[i + anchor_at(group_rows(stream, first + i))] - stream->base;
 		dst = bits_pack(dst, stream->width, chunk, count);
 	}
 	return dst;

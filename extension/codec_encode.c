@@ -16,9 +16,13 @@
 /* What codec_encode_fit() takes to learn how many bytes a row takes. */
 #define FIT_SAMPLE_ROWS 64
 
-/* How full is full: of the capacity, in 1/256, and how often to try. */
-#define FIT_GOOD_256THS 253
-#define FIT_MAX_PLANS 6
+/* How full it aims to make a block, how full is enough, and how often it tries. */
+#define FIT_AIM_256THS	254
+#define FIT_GOOD_256THS 251
+#define FIT_MAX_PLANS	6
+
+/* What a column's header takes, as a guess. */
+#define FIT_COLUMN_HEADER_BYTES 6
 
 typedef struct ColumnPlan
 {
@@ -37,6 +41,7 @@ struct CodecEncoder
 	uint8_t		flags;
 	uint32_t	nrows;
 	uint32_t	nvalues;
+	size_t		header_bytes;	/* of all streams */
 
 	uint64_t	time_numbers[CODEC_MAX_ROWS];
 	uint64_t	width_numbers[CODEC_MAX_ROWS];
@@ -329,15 +334,15 @@ plan_block(CodecEncoder *encoder, const CodecRows *rows, uint32_t nrows)
 	encoder->flags = block_flags(rows, nrows);
 
 	codec_times_plan(&encoder->times, rows->time, nrows, encoder->time_numbers);
-	bytes = 1 + bits_varint_bytes(rows->nvalues) + codec_times_header_bytes(&encoder->times) +
-		codec_stream_data_bytes(&encoder->times.units);
+	header = 1 + bits_varint_bytes(rows->nvalues) + codec_times_header_bytes(&encoder->times);
+	data = codec_stream_data_bytes(&encoder->times.units);
 	if (encoder->flags & CODEC_BLOCK_RAGGED)
 	{
 		for (uint32_t r = 0; r < nrows; r++)
 			encoder->width_numbers[r] = rows->width[r];
 		plan_integers(&encoder->widths, encoder->width_numbers, nrows);
-		bytes += codec_column_header_bytes(&encoder->widths) +
-			codec_column_data_bytes(&encoder->widths);
+		header += codec_column_header_bytes(&encoder->widths);
+		data += codec_column_data_bytes(&encoder->widths);
 	}
 
 	for (uint32_t v = 0; v < rows->nvalues; v++)
@@ -444,6 +449,27 @@ codec_encode(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t 
 	return bytes;
 }
 
+/*
+ * How many rows the capacity should take, given that the planned ones take so many bytes: headers
+ * stay, data grows with the rows.
+ */
+static uint32_t
+extrapolate_rows(const CodecEncoder *encoder, size_t bytes, size_t capacity)
+{
+	size_t		header = encoder->header_bytes;
+	size_t		room = capacity * FIT_AIM_256THS / 256;
+
+	/* a full block has headers of its own for its columns */
+	if (encoder->flags & CODEC_BLOCK_SHARED)
+		header += (size_t) encoder->nvalues * FIT_COLUMN_HEADER_BYTES;
+	if (room <= header || bytes <= encoder->header_bytes)
+		return encoder->nrows;
+	return (uint32_t) ((room - header) * encoder->nrows / (bytes - encoder->header_bytes));
+}
+
+/*
+ * Ever better guesses, from a sample on.  A plan's size is exact, so nothing is written twice.
+ */
 size_t
 codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t capacity,
 				 uint32_t *nrows_taken)
@@ -453,11 +479,7 @@ codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, siz
 	uint32_t	nrows = rows->nrows < FIT_SAMPLE_ROWS ? rows->nrows : FIT_SAMPLE_ROWS;
 	size_t		bytes = 0;
 
-	/*
-	 * Ever better guesses by the rule of three, from a sample on; the size of a plan is exact, so
-	 * nothing is written twice.
-	 */
-	for (int plans = 0; too_many - fits > 1; plans++)
+	for (int plans = 1; too_many - fits > 1; plans++)
 	{
 		bytes = plan_block(encoder, rows, nrows);
 		if (bytes == 0)
@@ -465,16 +487,17 @@ codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, siz
 		if (bytes <= capacity)
 		{
 			fits = nrows;
-			if (fits == rows->nrows || plans >= FIT_MAX_PLANS ||
-				bytes * 256 >= capacity * FIT_GOOD_256THS)
+			if (bytes >= capacity * FIT_GOOD_256THS / 256 || plans >= FIT_MAX_PLANS)
 				break;
 		}
 		else
 			too_many = nrows;
 
-		nrows = (uint32_t) ((uint64_t) nrows * capacity * 255 / 256 / bytes);
-		if (nrows <= fits || nrows >= too_many)
-			nrows = too_many == rows->nrows + 1 ? rows->nrows : fits + (too_many - fits) / 2;
+		nrows = extrapolate_rows(encoder, bytes, capacity);
+		if (nrows >= too_many && too_many > rows->nrows)
+			nrows = rows->nrows;
+		else if (nrows <= fits || nrows >= too_many)
+			nrows = fits + (too_many - fits) / 2;
 	}
 	if (fits == 0)
 		return 0;

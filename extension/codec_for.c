@@ -40,9 +40,11 @@ codec_for_write(const CodecStream *stream, const uint64_t *numbers, uint8_t *dst
 	/* a chunk's numbers fill whole bytes, whatever the width */
 	for (uint32_t first = 0; first < stream->nrows; first += count)
 	{
+		const uint64_t *number = numbers + first;
+
 		count = stream->nrows - first < 256 ? stream->nrows - first : 256;
-		for (uint32_t i = 0; i < count; i++)
-			chunk[i] = numbers[first + i] - stream->base;
+		for (size_t i = 0; i < count; i++)
+			chunk[i] = number[i] - stream->base;
 		dst = bits_pack(dst, stream->width, chunk, count);
 	}
 	return dst;

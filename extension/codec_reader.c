@@ -19,19 +19,14 @@ columns_are_kept(uint8_t flags)
 	return !(flags & (CODEC_BLOCK_SHARED | CODEC_BLOCK_NULLS));
 }
 
-static inline uint64_t
-sign_extend(uint64_t number, unsigned width)
-{
-	return width == 0 ? 0 : (uint64_t) ((int64_t) (number << (64 - width)) >> (64 - width));
-}
-
 static void
 shared_column(const CodecReader *reader, uint32_t v, CodecColumn *column)
 {
 	unsigned	width = reader->shared_base_width;
 
 	*column = reader->shared;
-	column->ints.base = sign_extend(bits_get(reader->shared_bases, reader->last, width, v), width);
+	column->ints.base = bits_sign_extend(bits_get(reader->shared_bases, reader->last, width, v),
+										 width);
 	codec_column_attach(column, reader->shared_data + (size_t) v * reader->shared_bytes,
 						reader->last);
 }

@@ -7,6 +7,7 @@
  * high bits, one byte for the width of these; runs and dictionary, their count as varint.
  */
 #include "codec_stream.h"
+#include "codec_cpu.h"
 
 #define WIDTH_CODE_64 63
 
@@ -28,14 +29,13 @@ codec_stream_parse(CodecStream *stream, ByteCursor *cursor, uint32_t nrows)
 	uint64_t	count;
 	uint8_t		byte;
 
-	memset(stream, 0, sizeof(*stream));
-	stream->nrows = nrows;
-	if (nrows == 1)
-		return true;
-
-	byte = cursor_byte(cursor);
-	stream->scheme = byte >> 6;
-	stream->width = width_of_code(byte & 0x3f);
+	/* a stream of one row has no header: it is a constant */
+	byte = nrows == 1 ? 0 : cursor_byte(cursor);
+	*stream = (CodecStream) {
+		.scheme = byte >> 6,
+		.width = width_of_code(byte & 0x3f),
+		.nrows = nrows,
+	};
 	if (!bits_width_is_valid(stream->width))
 		return false;
 
@@ -143,8 +143,8 @@ codec_stream_decode(const CodecStream *stream, uint32_t first, uint32_t count, u
 	}
 }
 
-void
-codec_stream_measure(CodecStats *stats, const uint64_t *numbers, uint32_t nrows)
+CODEC_KERNEL void
+measure_kernel(CodecStats *stats, const uint64_t *numbers, uint32_t nrows)
 {
 	int64_t		smallest = INT64_MAX;
 	int64_t		largest = INT64_MIN;
@@ -152,15 +152,16 @@ codec_stream_measure(CodecStats *stats, const uint64_t *numbers, uint32_t nrows)
 	int64_t		largest_anchor = INT64_MIN;
 	int64_t		least_step = INT64_MAX;
 	int64_t		greatest_step = INT64_MIN;
-	uint32_t	nruns = 1;
+	uint64_t	nruns = 1;
 	bool		line = nrows > 1;
 
 	for (uint32_t first = 0, rows; first < nrows; first += rows)
 	{
+		const int64_t *group = (const int64_t *) numbers + first;
 		int64_t		anchor;
 
 		rows = nrows - first < CODEC_GROUP_ROWS ? nrows - first : CODEC_GROUP_ROWS;
-		anchor = (int64_t) numbers[first + (rows > CODEC_ANCHOR_AT ? CODEC_ANCHOR_AT : rows - 1)];
+		anchor = group[rows > CODEC_ANCHOR_AT ? CODEC_ANCHOR_AT : rows - 1];
 		smallest_anchor = anchor < smallest_anchor ? anchor : smallest_anchor;
 		largest_anchor = anchor > largest_anchor ? anchor : largest_anchor;
 		if (first > 0)
@@ -168,16 +169,14 @@ codec_stream_measure(CodecStats *stats, const uint64_t *numbers, uint32_t nrows)
 			nruns += numbers[first] != numbers[first - 1];
 			line = line && numbers[first] - numbers[first - 1] == (uint64_t) least_step;
 		}
-		for (uint32_t i = first; i < first + rows; i++)
+		for (size_t i = 0; i < rows; i++)
 		{
-			int64_t		number = (int64_t) numbers[i];
-
-			smallest = number < smallest ? number : smallest;
-			largest = number > largest ? number : largest;
+			smallest = group[i] < smallest ? group[i] : smallest;
+			largest = group[i] > largest ? group[i] : largest;
 		}
-		for (uint32_t i = first + 1; i < first + rows; i++)
+		for (size_t i = 1; i < rows; i++)
 		{
-			int64_t		step = (int64_t) (numbers[i] - numbers[i - 1]);
+			int64_t		step = (int64_t) ((uint64_t) group[i] - (uint64_t) group[i - 1]);
 
 			least_step = step < least_step ? step : least_step;
 			greatest_step = step > greatest_step ? step : greatest_step;
@@ -186,7 +185,7 @@ codec_stream_measure(CodecStats *stats, const uint64_t *numbers, uint32_t nrows)
 	}
 	*stats = (CodecStats) {
 		.nrows = nrows,
-		.nruns = nruns,
+		.nruns = (uint32_t) nruns,
 		.first = numbers[0],
 		.base = (uint64_t) smallest,
 		.range = (uint64_t) largest - (uint64_t) smallest,
@@ -196,6 +195,21 @@ codec_stream_measure(CodecStats *stats, const uint64_t *numbers, uint32_t nrows)
 		.greatest_step = greatest_step,
 		.line = line && least_step == greatest_step,
 	};
+}
+
+CODEC_AVX2 static void
+measure_avx2(CodecStats *stats, const uint64_t *numbers, uint32_t nrows)
+{
+	measure_kernel(stats, numbers, nrows);
+}
+
+void
+codec_stream_measure(CodecStats *stats, const uint64_t *numbers, uint32_t nrows)
+{
+	if (codec_cpu_has_avx2())
+		measure_avx2(stats, numbers, nrows);
+	else
+		measure_kernel(stats, numbers, nrows);
 }
 
 size_t

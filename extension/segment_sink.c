@@ -61,39 +61,46 @@ segment_sink_end(SegmentSink *sink)
 void
 segment_sink_write(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows)
 {
-	uint8		bytes[STORE_MAX_SEGMENT_BYTES];
 	CodecRows	rest = *rows;
-	uint32		left = rows->nrows;
 
-	while (left > 0)
+	while (rest.nrows > 0)
 	{
-		Size		length;
-		ItemPointerData tid;
+		uint32		taken = segment_sink_write_one(sink, header, &rest);
 
-		CHECK_FOR_INTERRUPTS();
-		rest.nrows = Min(left, CODEC_MAX_ROWS);
-		length = segment_build(shared_encoder(), header, &rest, bytes, sizeof(bytes));
-		if (length == 0)
-			ereport(ERROR,
-					errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					errmsg("row of tag \"%.*s\" at time " INT64_FORMAT " is too large for historian table \"%s\"",
-						   (int) header->tag_bytes, header->tag, rest.time[0],
-						   RelationGetRelationName(sink->rel)),
-					errdetail("A compressed row must fit into %zu bytes.",
-							  (size_t) STORE_MAX_SEGMENT_BYTES));
-		store_insert(sink->rel, bytes, length, sink->xid, sink->cid, sink->options, sink->bistate,
-					 &tid);
-		if (sink->directory != NULL)
-			directory_insert(sink->directory, sink->directory_info, sink->rel, header, &tid);
-
-		left -= header->nrows;
-		rest.time += header->nrows;
-		rest.values += header->nrows * rest.row_stride;
+		rest.nrows -= taken;
+		rest.time += taken;
+		rest.values += taken * rest.row_stride;
 		if (rest.width != NULL)
-			rest.width += header->nrows;
+			rest.width += taken;
 		if (rest.isnull != NULL)
-			rest.isnull += header->nrows * rest.row_stride;
+			rest.isnull += taken * rest.row_stride;
 	}
+}
+
+uint32
+segment_sink_write_one(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows)
+{
+	uint8		bytes[STORE_MAX_SEGMENT_BYTES];
+	CodecRows	first = *rows;
+	ItemPointerData tid;
+	Size		length;
+
+	CHECK_FOR_INTERRUPTS();
+	first.nrows = Min(first.nrows, CODEC_MAX_ROWS);
+	length = segment_build(shared_encoder(), header, &first, bytes, sizeof(bytes));
+	if (length == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("row of tag \"%.*s\" at time " INT64_FORMAT " is too large for historian table \"%s\"",
+					   (int) header->tag_bytes, header->tag, first.time[0],
+					   RelationGetRelationName(sink->rel)),
+				errdetail("A compressed row must fit into %zu bytes.",
+						  (size_t) STORE_MAX_SEGMENT_BYTES));
+	store_insert(sink->rel, bytes, length, sink->xid, sink->cid, sink->options, sink->bistate,
+				 &tid);
+	if (sink->directory != NULL)
+		directory_insert(sink->directory, sink->directory_info, sink->rel, header, &tid);
+	return header->nrows;
 }
 
 uint64

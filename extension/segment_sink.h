@@ -26,6 +26,10 @@ extern void segment_sink_end(SegmentSink *sink);
  */
 extern void segment_sink_write(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows);
 
+/* Writes one segment of as many of the first rows as it holds; returns how many those are. */
+extern uint32 segment_sink_write_one(SegmentSink *sink, SegmentHeader *header,
+									 const CodecRows *rows);
+
 /*
  * The next number in load order: greater than any that this backend gave out, and than any that a
  * transaction gave out which had ended before this call, also on a promoted standby.

@@ -26,22 +26,10 @@
 #include "utils/array.h"
 #include "utils/memutils.h"
 
+#include "row_buffer.h"
 #include "segment_sink.h"
 
 int			historian_write_buffer = 64 * 1024;
-
-/* Rows of one tag, row-major, in order of arrival. */
-typedef struct TagRows
-{
-	bool		ascending;		/* strictly, so far */
-	uint32		nrows;
-	uint32		capacity;		/* rows allocated */
-	uint32		stride;			/* values allocated a row: the widest so far */
-	int64	   *time;
-	double	   *values;
-	uint16	   *width;			/* NULL while every row is stride wide */
-	uint8	   *isnull;			/* NULL while no element is NULL */
-} TagRows;
 
 typedef struct TagName
 {
@@ -53,7 +41,7 @@ typedef struct TagName
 typedef struct TagEntry
 {
 	TagName		name;
-	TagRows    *rows;
+	RowBuffer  *rows;
 	char		status;			/* simplehash's */
 } TagEntry;
 
@@ -100,30 +88,14 @@ typedef struct RowValues
 	ArrayType  *array;			/* otherwise */
 } RowValues;
 
-/* A row's place in arrival order, for sorting. */
-typedef struct RowOrder
-{
-	int64		time;
-	uint32		row;
-} RowOrder;
-
-#define FIRST_CAPACITY 8
-
 static Batch *batches = NULL;
 
 static Batch *find_batch(Oid relid, CommandId cid, int options);
-static TagRows *find_tag(Batch *batch, text *tag);
+static RowBuffer *find_tag(Batch *batch, text *tag);
 static RowValues read_values(Datum datum, bool isnull);
-static void append_row(Batch *batch, TagRows *rows, int64 time, const RowValues *values);
-static void store_values(TagRows *rows, uint32 row, const RowValues *values);
-static void grow_capacity(Batch *batch, TagRows *rows);
-static void widen(Batch *batch, TagRows *rows, uint32 stride);
-static void mark_widths(Batch *batch, TagRows *rows);
-static void mark_nulls(Batch *batch, TagRows *rows);
+static void append_row(RowBuffer *rows, int64 time, const RowValues *values);
 static void flush_batch(Batch *batch);
 static void write_tag(SegmentSink *sink, const TagEntry *entry, uint64 sequence);
-static TagRows *sort_rows(const TagRows *rows);
-static int	compare_row_order(const void *left, const void *right);
 static int	compare_tag_entries(const void *left, const void *right);
 static void flush_matching(Oid relid);
 static void drop_batches(SubTransactionId subid);
@@ -145,6 +117,7 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot *slo
 	Batch	   *batch;
 	MemoryContext caller;
 	RowValues	values;
+	RowBuffer  *rows;
 	text	   *tag;
 	int64		time;
 
@@ -168,7 +141,11 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot *slo
 
 	batch = find_batch(RelationGetRelid(rel), cid, options);
 	caller = MemoryContextSwitchTo(batch->context);
-	append_row(batch, find_tag(batch, tag), time, &values);
+	rows = find_tag(batch, tag);
+	batch->bytes -= rows->bytes;
+	append_row(rows, time, &values);
+	batch->bytes += rows->bytes;
+	batch->nrows++;
 	MemoryContextSwitchTo(caller);
 
 	if (batch->bytes >= (Size) historian_write_buffer * 1024)
@@ -218,7 +195,7 @@ find_batch(Oid relid, CommandId cid, int options)
 }
 
 /* Called in the batch's context. */
-static TagRows *
+static RowBuffer *
 find_tag(Batch *batch, text *tag)
 {
 	TagName		name;
@@ -245,9 +222,8 @@ find_tag(Batch *batch, text *tag)
 		copy = palloc(name.length);
 		memcpy(copy, name.bytes, name.length);
 		entry->name.bytes = copy;
-		entry->rows = palloc0(sizeof(TagRows));
-		entry->rows->ascending = true;
-		batch->bytes += sizeof(TagRows) + 2 * sizeof(TagEntry) + name.length;
+		entry->rows = palloc0(sizeof(RowBuffer));
+		batch->bytes += sizeof(RowBuffer) + 2 * sizeof(TagEntry) + name.length;
 	}
 	batch->last = *entry;
 	return entry->rows;
@@ -286,144 +262,24 @@ read_values(Datum datum, bool isnull)
 
 /* Called in the batch's context. */
 static void
-append_row(Batch *batch, TagRows *rows, int64 time, const RowValues *values)
+append_row(RowBuffer *rows, int64 time, const RowValues *values)
 {
-	uint32		width = values->width == CODEC_WIDTH_NULL ? 0 : values->width;
-	uint32		row = rows->nrows;
-
-	if (row == 0 && values->width != CODEC_WIDTH_NULL)
-		rows->stride = width;
-	if (width > rows->stride)
-		widen(batch, rows, width);
-	if (row > 0 && time <= rows->time[row - 1])
-	{
-		if (time == rows->time[row - 1])
-			row--;				/* the later row wins at once */
-		else
-			rows->ascending = false;
-	}
-	if (row == rows->capacity)
-		grow_capacity(batch, rows);
-	if (values->width != rows->stride && rows->width == NULL)
-		mark_widths(batch, rows);
-	if (width > 0 && values->dense == NULL && rows->isnull == NULL)
-		mark_nulls(batch, rows);
-
-	rows->time[row] = time;
-	store_values(rows, row, values);
-	rows->nrows = row + 1;
-	batch->nrows++;
-}
-
-static void
-store_values(TagRows *rows, uint32 row, const RowValues *values)
-{
-	double	   *dst = rows->values + (Size) row * rows->stride;
-	uint8	   *isnull = rows->isnull ? rows->isnull + (Size) row * rows->stride : NULL;
-	uint32		width = values->width == CODEC_WIDTH_NULL ? 0 : values->width;
-
-	if (rows->width != NULL)
-		rows->width[row] = values->width;
-	if (isnull != NULL)
-		memset(isnull, 0, rows->stride);
+	bool		nulls = values->array != NULL && values->dense == NULL && values->width > 0;
+	RowSlot		slot = row_buffer_add(rows, time, values->width, nulls);
 
 	if (values->dense != NULL)
-		memcpy(dst, values->dense, width * sizeof(double));
-	else if (width > 0)
+		memcpy(slot.values, values->dense, values->width * sizeof(double));
+	else if (nulls)
 	{
 		const double *src = (const double *) ARR_DATA_PTR(values->array);
 		const bits8 *present = ARR_NULLBITMAP(values->array);
 
-		for (uint32 v = 0; v < width; v++)
+		for (uint32 v = 0; v < values->width; v++)
 		{
-			isnull[v] = !(present[v / 8] & (1 << (v % 8)));
-			dst[v] = isnull[v] ? 0.0 : *src++;
+			slot.isnull[v] = !(present[v / 8] & (1 << (v % 8)));
+			slot.values[v] = slot.isnull[v] ? 0.0 : *src++;
 		}
 	}
-	/* slots past the row's own width are never read back, but must be deterministic */
-	for (uint32 v = width; v < rows->stride; v++)
-		dst[v] = 0.0;
-}
-
-static void
-grow_capacity(Batch *batch, TagRows *rows)
-{
-	uint32		capacity = rows->capacity == 0 ? FIRST_CAPACITY : rows->capacity * 2;
-	Size		row_bytes = sizeof(int64) + rows->stride * sizeof(double);
-
-	if (rows->capacity == 0)
-	{
-		rows->time = palloc(capacity * sizeof(int64));
-		rows->values = palloc(Max(capacity * rows->stride, 1) * sizeof(double));
-	}
-	else
-	{
-		rows->time = repalloc_huge(rows->time, capacity * sizeof(int64));
-		rows->values = repalloc_huge(rows->values,
-									 Max((Size) capacity * rows->stride, 1) * sizeof(double));
-	}
-	if (rows->width != NULL)
-		rows->width = repalloc_huge(rows->width, capacity * sizeof(uint16));
-	if (rows->isnull != NULL)
-		rows->isnull = repalloc_huge(rows->isnull, Max((Size) capacity * rows->stride, 1));
-	batch->bytes += (capacity - rows->capacity) * row_bytes;
-	rows->capacity = capacity;
-}
-
-/* Makes room for wider rows: the rows so far keep their widths. */
-static void
-widen(Batch *batch, TagRows *rows, uint32 stride)
-{
-	uint32		old = rows->stride;
-	double	   *values;
-
-	if (rows->capacity == 0)
-	{
-		rows->stride = stride;
-		return;
-	}
-
-	if (rows->width == NULL)
-		mark_widths(batch, rows);
-	values = palloc_extended((Size) rows->capacity * stride * sizeof(double), MCXT_ALLOC_HUGE);
-	for (uint32 row = 0; row < rows->nrows; row++)
-	{
-		memcpy(values + (Size) row * stride, rows->values + (Size) row * old, old * sizeof(double));
-		memset(values + (Size) row * stride + old, 0, (stride - old) * sizeof(double));
-	}
-	pfree(rows->values);
-	rows->values = values;
-
-	if (rows->isnull != NULL)
-	{
-		uint8	   *isnull = palloc_extended((Size) rows->capacity * stride,
-											 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-
-		for (uint32 row = 0; row < rows->nrows; row++)
-			memcpy(isnull + (Size) row * stride, rows->isnull + (Size) row * old, old);
-		pfree(rows->isnull);
-		rows->isnull = isnull;
-	}
-	batch->bytes += (Size) rows->capacity * (stride - old) * sizeof(double);
-	rows->stride = stride;
-}
-
-static void
-mark_widths(Batch *batch, TagRows *rows)
-{
-	rows->width = palloc_extended(rows->capacity * sizeof(uint16), MCXT_ALLOC_HUGE);
-	for (uint32 row = 0; row < rows->nrows; row++)
-		rows->width[row] = rows->stride;
-	batch->bytes += rows->capacity * sizeof(uint16);
-}
-
-static void
-mark_nulls(Batch *batch, TagRows *rows)
-{
-	Size		size = (Size) rows->capacity * rows->stride;
-
-	rows->isnull = palloc_extended(size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	batch->bytes += size;
 }
 
 /* Writes the current subtransaction's batches of one table, or of all (InvalidOid). */
@@ -483,78 +339,16 @@ flush_batch(Batch *batch)
 static void
 write_tag(SegmentSink *sink, const TagEntry *entry, uint64 sequence)
 {
-	const TagRows *rows = entry->rows->ascending ? entry->rows : sort_rows(entry->rows);
 	SegmentHeader header = {
 		.sequence = sequence,
 		.tag = entry->name.bytes,
 		.tag_bytes = entry->name.length,
 	};
-	CodecRows	source = {
-		.nrows = rows->nrows,
-		.nvalues = rows->stride,
-		.time = rows->time,
-		.values = rows->values,
-		.row_stride = rows->stride,
-		.value_stride = 1,
-		.width = rows->width,
-		.isnull = rows->isnull,
-	};
+	CodecRows	rows;
 
-	segment_sink_write(sink, &header, &source);
-}
-
-/* A copy in ascending order of time, the last of equal times only. */
-static TagRows *
-sort_rows(const TagRows *rows)
-{
-	RowOrder   *order = palloc_extended(rows->nrows * sizeof(RowOrder), MCXT_ALLOC_HUGE);
-	TagRows    *sorted = palloc(sizeof(TagRows));
-	uint32		stride = rows->stride;
-	uint32		n = 0;
-
-	for (uint32 row = 0; row < rows->nrows; row++)
-		order[row] = (RowOrder) {.time = rows->time[row], .row = row};
-	qsort(order, rows->nrows, sizeof(RowOrder), compare_row_order);
-	for (uint32 row = 0; row < rows->nrows; row++)
-	{
-		if (row + 1 == rows->nrows || order[row].time != order[row + 1].time)
-			order[n++] = order[row];
-	}
-
-	*sorted = *rows;
-	sorted->nrows = n;
-	sorted->time = palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE);
-	sorted->values = palloc_extended(Max((Size) n * stride, 1) * sizeof(double), MCXT_ALLOC_HUGE);
-	if (rows->width != NULL)
-		sorted->width = palloc_extended(n * sizeof(uint16), MCXT_ALLOC_HUGE);
-	if (rows->isnull != NULL)
-		sorted->isnull = palloc_extended((Size) n * stride, MCXT_ALLOC_HUGE);
-	for (uint32 to = 0; to < n; to++)
-	{
-		uint32		from = order[to].row;
-
-		sorted->time[to] = order[to].time;
-		memcpy(sorted->values + (Size) to * stride, rows->values + (Size) from * stride,
-			   stride * sizeof(double));
-		if (rows->width != NULL)
-			sorted->width[to] = rows->width[from];
-		if (rows->isnull != NULL)
-			memcpy(sorted->isnull + (Size) to * stride, rows->isnull + (Size) from * stride,
-				   stride);
-	}
-	pfree(order);
-	return sorted;
-}
-
-static int
-compare_row_order(const void *left, const void *right)
-{
-	const RowOrder *a = left;
-	const RowOrder *b = right;
-
-	if (a->time != b->time)
-		return a->time < b->time ? -1 : 1;
-	return a->row < b->row ? -1 : 1;
+	row_buffer_sort(entry->rows);
+	rows = row_buffer_rows(entry->rows, 0);
+	segment_sink_write(sink, &header, &rows);
 }
 
 static int

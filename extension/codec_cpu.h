@@ -1,0 +1,40 @@
+/*
+ * codec_cpu.h
+ *	  One source, two compilations: for any processor, and for those with AVX2.
+ *
+ * A kernel is written once as plain C, CODEC_KERNEL, and called from a function that is compiled
+ * for AVX2 and from one that is not; the compiler inlines and vectorises it in both.  Which one
+ * runs is decided at run time, so the binary runs anywhere and does not need -march.  The results
+ * are the same to the bit: vector instructions round as scalar ones do, and nothing is contracted.
+ */
+#ifndef HISTORIAN_CODEC_CPU_H
+#define HISTORIAN_CODEC_CPU_H
+
+#include <stdbool.h>
+
+#define CODEC_KERNEL static inline __attribute__((always_inline))
+
+#if defined(__x86_64__) && defined(__GNUC__)
+
+#define CODEC_HAVE_AVX2 1
+#define CODEC_AVX2 __attribute__((target("avx2")))
+
+static inline bool
+codec_cpu_has_avx2(void)
+{
+	return __builtin_cpu_supports("avx2");
+}
+
+#else
+
+#define CODEC_AVX2
+
+static inline bool
+codec_cpu_has_avx2(void)
+{
+	return false;
+}
+
+#endif
+
+#endif							/* HISTORIAN_CODEC_CPU_H */
