@@ -1,0 +1,184 @@
+/*
+ * commit.c
+ *	  Who waits for which commit, and what came of it.
+ *
+ * Batches are loaded in order and a loop's waiters are queued in the order of their batches, so
+ * one number, the last finished generation, answers most of them.  Rejected rows are rare: they
+ * stand in a list, by ticket, until their waiter has looked.  A waiter that was answered early
+ * (time limit) stays in the queue until its batch is done, so that it clears the list too.
+ */
+#include "commit.h"
+
+#include "memory.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct Rejection
+{
+	struct Rejection *next;
+	uint32_t	ticket;
+	uint64_t	rows;
+	char		sqlstate[6];
+	char		message[512];
+} Rejection;
+
+struct CommitBoard
+{
+	_Atomic uint64_t generation;
+	atomic_bool rejections_exist;
+	pthread_mutex_t lock;		/* guards the list */
+	Rejection  *rejections;
+};
+
+static void take_rejection(CommitBoard *board, uint32_t ticket, CommitOutcome *outcome);
+
+CommitBoard *
+commit_board_new(void)
+{
+	CommitBoard *board = memory_new(sizeof(CommitBoard));
+
+	pthread_mutex_init(&board->lock, NULL);
+	return board;
+}
+
+void
+commit_board_free(CommitBoard *board)
+{
+	while (board->rejections != NULL)
+	{
+		Rejection  *next = board->rejections->next;
+
+		free(board->rejections);
+		board->rejections = next;
+	}
+	pthread_mutex_destroy(&board->lock);
+	free(board);
+}
+
+void
+commit_reject(CommitBoard *board, uint32_t ticket, const char *sqlstate, const char *message)
+{
+	Rejection  *rejection;
+
+	if (ticket == 0)
+		return;
+	pthread_mutex_lock(&board->lock);
+	for (rejection = board->rejections; rejection != NULL; rejection = rejection->next)
+	{
+		if (rejection->ticket == ticket)
+			break;
+	}
+	if (rejection == NULL)
+	{
+		rejection = memory_new(sizeof(Rejection));
+		rejection->ticket = ticket;
+		snprintf(rejection->sqlstate, sizeof(rejection->sqlstate), "%s", sqlstate);
+		snprintf(rejection->message, sizeof(rejection->message), "%s", message);
+		rejection->next = board->rejections;
+		board->rejections = rejection;
+		atomic_store(&board->rejections_exist, true);
+	}
+	rejection->rows++;
+	pthread_mutex_unlock(&board->lock);
+}
+
+void
+commit_publish(CommitBoard *board, uint64_t generation)
+{
+	atomic_store_explicit(&board->generation, generation, memory_order_release);
+}
+
+void
+commit_wait(CommitQueue *queue, const IngestTicket *ticket, uint64_t deadline_ms,
+			CommitCallback callback, void *argument)
+{
+	CommitWaiter *waiter = memory_new(sizeof(CommitWaiter));
+
+	waiter->ticket = *ticket;
+	waiter->deadline_ms = deadline_ms;
+	waiter->callback = callback;
+	waiter->argument = argument;
+	if (queue->last == NULL)
+		queue->first = waiter;
+	else
+		queue->last->next = waiter;
+	queue->last = waiter;
+}
+
+static void
+call_back(CommitWaiter *waiter, const CommitOutcome *outcome)
+{
+	CommitCallback callback = waiter->callback;
+
+	waiter->callback = NULL;
+	if (callback != NULL)
+		callback(waiter->argument, outcome);
+}
+
+void
+commit_queue_check(CommitQueue *queue, CommitBoard *board, uint64_t now_ms)
+{
+	uint64_t	done = atomic_load_explicit(&board->generation, memory_order_acquire);
+	const CommitOutcome unknown = {.state = COMMIT_UNKNOWN};
+	CommitWaiter *waiter;
+
+	/* A callback may lead to new waiters; they join at the end. */
+	while ((waiter = queue->first) != NULL && waiter->ticket.generation <= done)
+	{
+		CommitOutcome outcome = {.state = COMMIT_DONE};
+
+		if (atomic_load(&board->rejections_exist))
+			take_rejection(board, waiter->ticket.number, &outcome);
+		queue->first = waiter->next;
+		if (queue->first == NULL)
+			queue->last = NULL;
+		call_back(waiter, &outcome);
+		free(waiter);
+	}
+	/* Deadlines are all the same distance after a waiter's start: the first ones run out first. */
+	for (; waiter != NULL && waiter->deadline_ms <= now_ms; waiter = waiter->next)
+		call_back(waiter, &unknown);
+}
+
+void
+commit_queue_give_up(CommitQueue *queue)
+{
+	const CommitOutcome unknown = {.state = COMMIT_UNKNOWN};
+
+	while (queue->first != NULL)
+	{
+		CommitWaiter *waiter = queue->first;
+
+		queue->first = waiter->next;
+		call_back(waiter, &unknown);
+		free(waiter);
+	}
+	queue->last = NULL;
+}
+
+static void
+take_rejection(CommitBoard *board, uint32_t ticket, CommitOutcome *outcome)
+{
+	Rejection **link;
+
+	pthread_mutex_lock(&board->lock);
+	for (link = &board->rejections; *link != NULL; link = &(*link)->next)
+	{
+		Rejection  *rejection = *link;
+
+		if (rejection->ticket != ticket)
+			continue;
+		outcome->state = COMMIT_REJECTED;
+		outcome->rejected = rejection->rows;
+		snprintf(outcome->sqlstate, sizeof(outcome->sqlstate), "%s", rejection->sqlstate);
+		snprintf(outcome->message, sizeof(outcome->message), "%s", rejection->message);
+		*link = rejection->next;
+		free(rejection);
+		break;
+	}
+	atomic_store(&board->rejections_exist, board->rejections != NULL);
+	pthread_mutex_unlock(&board->lock);
+}

@@ -1,0 +1,65 @@
+/*
+ * commit.h
+ *	  Who waits for which commit, and what came of it.
+ *
+ * The writer publishes on a board; each loop has a queue of waiters and looks at the board when it
+ * is woken.
+ */
+#ifndef HISTORIAND_COMMIT_H
+#define HISTORIAND_COMMIT_H
+
+#include "ingest.h"
+
+typedef struct CommitBoard CommitBoard;
+
+extern CommitBoard *commit_board_new(void);
+extern void commit_board_free(CommitBoard *board);
+
+/* A row that PostgreSQL refused for good.  To be called before its batch is published. */
+extern void commit_reject(CommitBoard *board, uint32_t ticket, const char *sqlstate,
+						  const char *message);
+
+/* Every batch up to this generation has been dealt with. */
+extern void commit_publish(CommitBoard *board, uint64_t generation);
+
+typedef struct CommitOutcome
+{
+	enum
+	{
+		COMMIT_DONE,
+		COMMIT_REJECTED,		/* at least one row */
+		COMMIT_UNKNOWN,			/* the wait was limited; it may still be committed */
+	}			state;
+	char		sqlstate[6];	/* of the first rejected row */
+	char		message[512];
+	uint64_t	rejected;		/* rows */
+} CommitOutcome;
+
+typedef void (*CommitCallback)(void *argument, const CommitOutcome *outcome);
+
+typedef struct CommitWaiter
+{
+	struct CommitWaiter *next;
+	IngestTicket ticket;
+	uint64_t	deadline_ms;
+	CommitCallback callback;	/* NULL once it was called or cancelled */
+	void	   *argument;
+} CommitWaiter;
+
+/* Belongs to one loop; zeroed memory is an empty one. */
+typedef struct CommitQueue
+{
+	CommitWaiter *first;
+	CommitWaiter *last;
+} CommitQueue;
+
+extern void commit_wait(CommitQueue *queue, const IngestTicket *ticket, uint64_t deadline_ms,
+						CommitCallback callback, void *argument);
+
+/* Calls back whoever can be told something. */
+extern void commit_queue_check(CommitQueue *queue, CommitBoard *board, uint64_t now_ms);
+
+/* Tells everybody that the outcome is unknown: the server stops. */
+extern void commit_queue_give_up(CommitQueue *queue);
+
+#endif							/* HISTORIAND_COMMIT_H */

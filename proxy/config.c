@@ -1,0 +1,432 @@
+/*
+ * config.c
+ *	  The settings, from flags, environment and file, out of one table.
+ *
+ * A setting "flush-interval" is the flag --flush-interval, the environment variable
+ * HISTORIAND_FLUSH_INTERVAL and the line "flush-interval = 1s" of the file given by --config.
+ * Adding one means a member of Config and a line of the table below.
+ */
+#include "config.h"
+
+#include "memory.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HISTORIAND_VERSION "0.1.0"
+
+typedef enum SettingType
+{
+	SETTING_TEXT,
+	SETTING_COUNT,
+	SETTING_BYTES,				/* 512MiB, 64kB, plain bytes */
+	SETTING_DURATION,			/* 250ms, 1s, 5min, 1h; held in milliseconds */
+} SettingType;
+
+typedef struct Setting
+{
+	const char *name;
+	SettingType type;
+	size_t		offset;
+	const char *initial;
+	uint64_t	minimum;
+	uint64_t	maximum;
+	const char *help;
+} Setting;
+
+#define MEMBER(name) offsetof(Config, name)
+#define KIB			 UINT64_C(1024)
+#define MIB			 (KIB * 1024)
+#define GIB			 (MIB * 1024)
+#define SECOND		 UINT64_C(1000)
+#define HOUR		 (3600 * SECOND)
+
+static const Setting settings[] = {
+	{"listen", SETTING_TEXT, MEMBER(listen), "127.0.0.1:8080", 0, 0,
+	 "address:port to serve on; [::1]:8080 for IPv6, port 0 for any free one"},
+	{"database", SETTING_TEXT, MEMBER(database), "", 0, 0,
+	 "libpq connection string, several hosts allowed; empty: libpq's own environment"},
+	{"table", SETTING_TEXT, MEMBER(table), "measurement", 0, 0,
+	 "table with the columns time, tag, values; may be schema.table"},
+	{"threads", SETTING_COUNT, MEMBER(threads), "1", 1, 64, "event loops that share the port"},
+	{"flush-interval", SETTING_DURATION, MEMBER(flush_interval_ms), "1s", 1, HOUR,
+	 "buffered messages are loaded this often"},
+	{"commit-delay", SETTING_DURATION, MEMBER(commit_delay_ms), "20ms", 0, 10 * SECOND,
+	 "a load starts this soon once a request waits for ack=committed"},
+	{"commit-timeout", SETTING_DURATION, MEMBER(commit_timeout_ms), "30s", 100, HOUR,
+	 "a request that waits longer for its commit is answered 503"},
+	{"load-timeout", SETTING_DURATION, MEMBER(load_timeout_ms), "60s", 100, HOUR,
+	 "a load without progress for this long is broken off and sent again"},
+	{"max-buffered-bytes", SETTING_BYTES, MEMBER(max_buffered_bytes), "512MiB", MIB, 1024 * GIB,
+	 "memory for messages that PostgreSQL does not have yet; 503 past it"},
+	{"max-body-bytes", SETTING_BYTES, MEMBER(max_body_bytes), "64MiB", KIB, 64 * GIB,
+	 "largest decoded body of a request without partial=true; 413 past it"},
+	{"spool-dir", SETTING_TEXT, MEMBER(spool_dir), "", 0, 0,
+	 "directory for messages that memory has no room for; empty: none"},
+	{"max-spool-bytes", SETTING_BYTES, MEMBER(max_spool_bytes), "16GiB", MIB, 1024 * 1024 * GIB,
+	 "disk space that the spool may use"},
+	{"dead-letter-file", SETTING_TEXT, MEMBER(dead_letter_file), "", 0, 0,
+	 "NDJSON file for rows that PostgreSQL rejects; empty: they are logged and counted only"},
+	{"max-queries", SETTING_COUNT, MEMBER(max_queries), "8", 1, 1000,
+	 "database connections for reads, over all threads"},
+	{"max-queued-queries", SETTING_COUNT, MEMBER(max_queued_queries), "1000", 1, 1000000,
+	 "reads that may wait for one of them; 503 past it"},
+	{"query-timeout", SETTING_DURATION, MEMBER(query_timeout_ms), "10s", 1, HOUR,
+	 "a read that takes longer is cancelled and answered 504"},
+	{"max-connections", SETTING_COUNT, MEMBER(max_connections), "10000", 1, 1000000,
+	 "HTTP connections at a time, over all threads; 503 past it"},
+	{"header-timeout", SETTING_DURATION, MEMBER(header_timeout_ms), "10s", 100, HOUR,
+	 "from a request's first byte to the end of its headers; 408 past it"},
+	{"body-timeout", SETTING_DURATION, MEMBER(body_timeout_ms), "10s", 100, HOUR,
+	 "for a body, plus one second for each KiB of it; 408 past it"},
+	{"idle-timeout", SETTING_DURATION, MEMBER(idle_timeout_ms), "75s", 100, HOUR,
+	 "a connection without a request is closed after this"},
+	{"write-timeout", SETTING_DURATION, MEMBER(write_timeout_ms), "30s", 100, HOUR,
+	 "a client that takes nothing of its answer for this long is cut off"},
+	{"log-level", SETTING_TEXT, MEMBER(log_level_name), "info", 0, 0,
+	 "debug, info, warning or error"},
+};
+
+#define SETTING_COUNT_ALL (sizeof(settings) / sizeof(settings[0]))
+
+typedef struct Unit
+{
+	const char *name;
+	uint64_t	factor;
+} Unit;
+
+static const Unit byte_units[] = {
+	{"", 1}, {"B", 1}, {"kB", 1000}, {"KiB", KIB}, {"MB", 1000000}, {"MiB", MIB},
+	{"GB", 1000000000}, {"GiB", GIB}, {NULL, 0},
+};
+static const Unit duration_units[] = {
+	{"ms", 1}, {"s", SECOND}, {"min", 60 * SECOND}, {"h", HOUR}, {NULL, 0},
+};
+static const Unit count_units[] = {{"", 1}, {NULL, 0}};
+
+static const Setting *find_setting(const char *name, size_t length);
+static bool assign(Config *config, const Setting *setting, const char *value, const char *source);
+static bool read_environment(Config *config);
+static bool read_file(Config *config, const char *path);
+static bool check_whole(Config *config);
+static void print_help(void);
+
+static bool __attribute__((format(printf, 1, 2)))
+wrong(const char *format, ...)
+{
+	va_list		args;
+
+	fputs("historiand: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputs("\n", stderr);
+	return false;
+}
+
+ConfigResult
+config_read(Config *config, int argc, char **argv)
+{
+	const char *file = getenv("HISTORIAND_CONFIG");
+	bool		check_only = false;
+
+	/* The file's place must be known before the flags are applied over it. */
+	for (int i = 1; i < argc; i++)
+	{
+		if (strcmp(argv[i], "--help") == 0)
+		{
+			print_help();
+			return CONFIG_EXIT;
+		}
+		if (strcmp(argv[i], "--version") == 0)
+		{
+			puts("historiand " HISTORIAND_VERSION);
+			return CONFIG_EXIT;
+		}
+		if (strcmp(argv[i], "--check-config") == 0)
+			check_only = true;
+		else if (strncmp(argv[i], "--config=", 9) == 0)
+			file = argv[i] + 9;
+		else if (strcmp(argv[i], "--config") == 0)
+		{
+			if (i + 1 == argc)
+			{
+				wrong("--config needs a file name");
+				return CONFIG_WRONG;
+			}
+			file = argv[++i];
+		}
+	}
+
+	for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
+	{
+		if (!assign(config, &settings[i], settings[i].initial, "default"))
+			return CONFIG_WRONG;
+	}
+	if (file != NULL && file[0] != '\0' && !read_file(config, file))
+		return CONFIG_WRONG;
+	if (!read_environment(config))
+		return CONFIG_WRONG;
+
+	for (int i = 1; i < argc; i++)
+	{
+		const char *name = argv[i] + 2;
+		const char *equals;
+		const Setting *setting;
+		char		source[64];
+
+		if (strncmp(argv[i], "--", 2) != 0)
+		{
+			wrong("unexpected argument \"%s\"; see --help", argv[i]);
+			return CONFIG_WRONG;
+		}
+		if (strcmp(name, "check-config") == 0 || strncmp(name, "config=", 7) == 0)
+			continue;
+		if (strcmp(name, "config") == 0)
+		{
+			i++;
+			continue;
+		}
+		equals = strchr(name, '=');
+		setting = find_setting(name, equals ? (size_t) (equals - name) : strlen(name));
+		if (setting == NULL)
+		{
+			wrong("unknown flag %s; see --help", argv[i]);
+			return CONFIG_WRONG;
+		}
+		if (equals == NULL && i + 1 == argc)
+		{
+			wrong("--%s needs a value", setting->name);
+			return CONFIG_WRONG;
+		}
+		snprintf(source, sizeof(source), "--%s", setting->name);
+		if (!assign(config, setting, equals ? equals + 1 : argv[++i], source))
+			return CONFIG_WRONG;
+	}
+
+	if (!check_whole(config))
+		return CONFIG_WRONG;
+	if (check_only)
+		puts("historiand: the settings are valid");
+	return check_only ? CONFIG_EXIT : CONFIG_RUN;
+}
+
+static const Setting *
+find_setting(const char *name, size_t length)
+{
+	for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
+	{
+		if (strlen(settings[i].name) == length && memcmp(settings[i].name, name, length) == 0)
+			return &settings[i];
+	}
+	return NULL;
+}
+
+/* A whole number and a unit; false where it is neither or too large for 64 bits. */
+static bool
+parse_quantity(const char *text, const Unit *units, uint64_t *quantity)
+{
+	char	   *rest;
+	unsigned long long number;
+
+	if (!isdigit((unsigned char) text[0]))
+		return false;
+	errno = 0;
+	number = strtoull(text, &rest, 10);
+	if (errno != 0)
+		return false;
+	while (*rest == ' ')
+		rest++;
+	for (; units->name != NULL; units++)
+	{
+		if (strcmp(rest, units->name) == 0)
+			return !__builtin_mul_overflow((uint64_t) number, units->factor, quantity);
+	}
+	return false;
+}
+
+static bool
+assign(Config *config, const Setting *setting, const char *value, const char *source)
+{
+	void	   *member = (char *) config + setting->offset;
+	const Unit *units = setting->type == SETTING_BYTES		? byte_units
+						: setting->type == SETTING_DURATION ? duration_units
+															: count_units;
+	uint64_t	quantity;
+
+	if (setting->type == SETTING_TEXT)
+	{
+		char	  **text = member;
+
+		free(*text);
+		*text = memory_strdup(value);
+		return true;
+	}
+	if (!parse_quantity(value, units, &quantity))
+		return wrong("%s: \"%s\" is not %s", source, value,
+					 setting->type == SETTING_BYTES ? "a number of bytes such as 64MiB"
+					 : setting->type == SETTING_DURATION
+						 ? "a duration with its unit such as 250ms, 1s, 5min or 1h"
+						 : "a whole number");
+	if (quantity < setting->minimum || quantity > setting->maximum)
+		return wrong("%s: \"%s\" is outside of %llu .. %llu%s", source, value,
+					 (unsigned long long) setting->minimum, (unsigned long long) setting->maximum,
+					 setting->type == SETTING_BYTES		 ? " bytes"
+					 : setting->type == SETTING_DURATION ? " ms"
+														 : "");
+	*(uint64_t *) member = quantity;
+	return true;
+}
+
+static void
+environment_name(const Setting *setting, char *name, size_t size)
+{
+	snprintf(name, size, "HISTORIAND_%s", setting->name);
+	for (char *c = name; *c != '\0'; c++)
+		*c = *c == '-' ? '_' : (char) toupper((unsigned char) *c);
+}
+
+static bool
+read_environment(Config *config)
+{
+	for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
+	{
+		char		name[64];
+		const char *value;
+
+		environment_name(&settings[i], name, sizeof(name));
+		value = getenv(name);
+		if (value != NULL && !assign(config, &settings[i], value, name))
+			return false;
+	}
+	return true;
+}
+
+/* Cuts white space off both ends, in place. */
+static char *
+trim(char *text)
+{
+	char	   *end;
+
+	while (isspace((unsigned char) *text))
+		text++;
+	end = text + strlen(text);
+	while (end > text && isspace((unsigned char) end[-1]))
+		end--;
+	*end = '\0';
+	return text;
+}
+
+static bool
+read_file(Config *config, const char *path)
+{
+	FILE	   *file = fopen(path, "r");
+	char		line[4096];
+	int			number = 0;
+	bool		valid = true;
+
+	if (file == NULL)
+		return wrong("cannot open the configuration file %s: %s", path, strerror(errno));
+	while (valid && fgets(line, sizeof(line), file) != NULL)
+	{
+		char	   *name = trim(line);
+		char	   *value = strchr(name, '=');
+		const Setting *setting;
+		char		source[4200];
+
+		number++;
+		if (name[0] == '\0' || name[0] == '#')
+			continue;
+		if (value == NULL)
+		{
+			valid = wrong("%s line %d: \"%s\" is not name = value", path, number, name);
+			break;
+		}
+		*value++ = '\0';
+		name = trim(name);
+		setting = find_setting(name, strlen(name));
+		if (setting == NULL)
+		{
+			valid = wrong("%s line %d: unknown setting \"%s\"", path, number, name);
+			break;
+		}
+		snprintf(source, sizeof(source), "%s line %d: %s", path, number, setting->name);
+		valid = assign(config, setting, trim(value), source);
+	}
+	fclose(file);
+	return valid;
+}
+
+/* "schema.table" with each part as a quoted identifier: names are taken as they are written. */
+static char *
+quote_table(const char *table)
+{
+	Bytes		quoted = {0};
+
+	bytes_puts(&quoted, "\"");
+	for (; *table != '\0'; table++)
+	{
+		if (*table == '.')
+			bytes_puts(&quoted, "\".\"");
+		else if (*table == '"')
+			bytes_puts(&quoted, "\"\"");
+		else
+			bytes_append(&quoted, table, 1);
+	}
+	bytes_append(&quoted, "\"", 2);
+	return quoted.data;
+}
+
+/* What one setting alone cannot show, and what is made of several. */
+static bool
+check_whole(Config *config)
+{
+	static const char *const levels[] = {"debug", "info", "warning", "error"};
+	const char *colon = strrchr(config->listen, ':');
+	uint64_t	port;
+	bool		known = false;
+
+	if (colon == NULL || colon == config->listen ||
+		!parse_quantity(colon + 1, count_units, &port) || port > 65535)
+		return wrong("listen: \"%s\" is not address:port", config->listen);
+	if (config->table[0] == '\0')
+		return wrong("table: must not be empty");
+	config->table_sql = quote_table(config->table);
+	for (int i = 0; i < 4; i++)
+	{
+		if (strcmp(config->log_level_name, levels[i]) == 0)
+		{
+			config->log_level = (LogLevel) i;
+			known = true;
+		}
+	}
+	if (!known)
+		return wrong("log-level: \"%s\" is none of debug, info, warning, error",
+					 config->log_level_name);
+	return true;
+}
+
+static void
+print_help(void)
+{
+	puts("historiand " HISTORIAND_VERSION ": takes messages over HTTP, loads them into PostgreSQL, "
+		 "answers queries\n\n"
+		 "usage: historiand [--name value]...\n\n"
+		 "Settings, each as flag, environment variable or line \"name = value\" of the file; flags\n"
+		 "win over the environment, that over the file:\n");
+	for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
+	{
+		char		name[64];
+
+		environment_name(&settings[i], name, sizeof(name));
+		printf("  --%s, %s (default %s)\n      %s\n", settings[i].name, name,
+			   settings[i].initial[0] == '\0' ? "empty" : settings[i].initial, settings[i].help);
+	}
+	puts("\n  --config, HISTORIAND_CONFIG\n      file with settings\n"
+		 "  --check-config\n      check the settings and exit\n"
+		 "  --help, --version");
+}

@@ -1,0 +1,917 @@
+/*
+ * http_connection.c
+ *	  HTTP/1.1 connections: requests in, answers out in their order.
+ *
+ * Reading: all connections of a loop read into one buffer, and what was read is parsed at once.
+ * Only where parsing must pause (a blocked body, too many unanswered requests) is the rest copied
+ * aside and reading stopped, which in the end slows the client down.
+ *
+ * Writing: answers are formatted into one buffer a connection and written once after everything
+ * that was read has been parsed, so that many pipelined requests cost one write.
+ *
+ * Ownership: a connection is freed in its close callback.  An exchange belongs to its connection's
+ * queue until it is answered and received; if the client goes away while the route still waits for
+ * something, the exchange lives on alone until it is answered to nobody.
+ */
+#include "http_connection.h"
+
+#include "log.h"
+
+#include <llhttp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define READ_BUFFER_BYTES	 65536
+#define WRITE_SLICE_BYTES	 262144 /* the unit in which a slow client must make progress */
+#define MAX_OUTPUT_BYTES	 1048576	/* unwritten answers that stop the parsing */
+#define MAX_EXCHANGES		 256	/* unanswered requests of one connection */
+#define KEPT_BYTES			 16384	/* larger buffers are given back when they are empty */
+#define LINGER_MS			 2000
+#define MAX_IGNORED_BODY	 1048576	/* a body read only to keep the connection */
+#define SLOWEST_BYTES_SECOND 1024
+
+typedef enum Phase
+{
+	PHASE_IDLE,					/* no request under way */
+	PHASE_HEAD,
+	PHASE_BODY,
+	PHASE_BLOCKED,				/* in a body that its route cannot take now */
+	PHASE_ANSWERING,			/* received; the answer is not there yet */
+	PHASE_LINGER,				/* shut down; reads and ignores until the client closes */
+} Phase;
+
+struct HttpConnection
+{
+	uv_tcp_t	tcp;
+	HttpLoop   *loop;
+	HttpConnection *previous;
+	HttpConnection *next;
+	llhttp_t	parser;
+	Phase		phase;
+	uint64_t	phase_start_ms;
+	uint64_t	body_bytes;		/* received of the current request's body */
+
+	Exchange   *current;		/* being received; the last of the queue */
+	Exchange   *first;
+	Exchange   *last;
+	int			exchange_count;
+
+	bool		parsing;		/* llhttp_execute() is on the stack */
+	bool		paused;			/* by us: unparsed holds what follows */
+	bool		closing;		/* no further request is taken */
+	bool		ended;			/* the client has sent its last byte */
+	bool		closed;
+	int			refusal;		/* the status a callback wants the request refused with */
+	Bytes		unparsed;
+	Bytes		blocked;		/* of the body, not taken by its route yet */
+
+	Bytes		out;			/* formatted answers */
+	Bytes		writing;		/* what uv_write() has; written of it are done */
+	size_t		written;
+	size_t		slice;
+	uint64_t	write_start_ms;
+	bool		write_active;
+	uv_write_t	write;
+	uv_shutdown_t shutdown;
+};
+
+static void set_phase(HttpConnection *connection, Phase phase);
+static void parse(HttpConnection *connection, const char *data, size_t length);
+static void resume_parsing(HttpConnection *connection);
+static bool offer_blocked(HttpConnection *connection);
+static void message_received(HttpConnection *connection);
+static bool has_body(const HttpRequest *request);
+static bool too_far_ahead(const HttpConnection *connection);
+static void refuse(HttpConnection *connection, int status, const char *detail);
+static void advance_queue(HttpConnection *connection);
+static void flush(HttpConnection *connection);
+static void close_connection(HttpConnection *connection);
+static Exchange *new_exchange(HttpConnection *connection);
+static void free_exchange(Exchange *exchange, HttpLoop *loop);
+
+static int on_message_begin(llhttp_t *parser);
+static int on_url(llhttp_t *parser, const char *data, size_t length);
+static int on_header_field(llhttp_t *parser, const char *data, size_t length);
+static int on_header_value(llhttp_t *parser, const char *data, size_t length);
+static int on_headers_complete(llhttp_t *parser);
+static int on_body(llhttp_t *parser, const char *data, size_t length);
+static int on_message_complete(llhttp_t *parser);
+
+static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer);
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer);
+static void on_written(uv_write_t *write, int status);
+static void on_closed(uv_handle_t *handle);
+
+static llhttp_settings_t parser_settings;
+
+void
+http_loop_init(HttpLoop *loop)
+{
+	llhttp_settings_init(&parser_settings);
+	parser_settings.on_message_begin = on_message_begin;
+	parser_settings.on_url = on_url;
+	parser_settings.on_header_field = on_header_field;
+	parser_settings.on_header_value = on_header_value;
+	parser_settings.on_headers_complete = on_headers_complete;
+	parser_settings.on_body = on_body;
+	parser_settings.on_message_complete = on_message_complete;
+	loop->read_buffer = memory_new_raw(READ_BUFFER_BYTES);
+	http_format_date(loop->date, sizeof(loop->date));
+}
+
+void
+http_loop_free(HttpLoop *loop)
+{
+	while (loop->free_exchanges != NULL)
+	{
+		Exchange   *next = loop->free_exchanges->next;
+
+		bytes_free(&loop->free_exchanges->request.target);
+		bytes_free(&loop->free_exchanges->response);
+		free(loop->free_exchanges);
+		loop->free_exchanges = next;
+	}
+	free(loop->read_buffer);
+}
+
+void
+http_connection_accept(HttpLoop *loop, uv_stream_t *listener)
+{
+	HttpConnection *connection = memory_new(sizeof(HttpConnection));
+
+	connection->loop = loop;
+	uv_tcp_init(loop->uv, &connection->tcp);
+	connection->tcp.data = connection;
+	connection->next = loop->connections;
+	if (loop->connections != NULL)
+		loop->connections->previous = connection;
+	loop->connections = connection;
+	metric_add(&loop->metrics->connections_opened, 1);
+
+	if (uv_accept(listener, (uv_stream_t *) &connection->tcp) != 0)
+	{
+		atomic_fetch_add(loop->open_connections, 1);
+		close_connection(connection);
+		return;
+	}
+	uv_tcp_nodelay(&connection->tcp, 1);
+	llhttp_init(&connection->parser, HTTP_REQUEST, &parser_settings);
+	connection->parser.data = connection;
+	set_phase(connection, PHASE_IDLE);
+	uv_read_start((uv_stream_t *) &connection->tcp, on_allocate, on_read);
+	if (atomic_fetch_add(loop->open_connections, 1) >= (int) loop->config->max_connections)
+	{
+		metric_add(&loop->metrics->connections_refused, 1);
+		refuse(connection, 503, "too many connections (--max-connections)");
+	}
+}
+
+static void
+set_phase(HttpConnection *connection, Phase phase)
+{
+	connection->phase = phase;
+	connection->phase_start_ms = uv_now(connection->loop->uv);
+}
+
+/*
+ * Time limits
+ */
+
+static void
+check_limits(HttpConnection *connection, uint64_t now_ms)
+{
+	const Config *config = connection->loop->config;
+	uint64_t	passed_ms = now_ms - connection->phase_start_ms;
+
+	if (connection->write_active && now_ms - connection->write_start_ms > config->write_timeout_ms)
+	{
+		metric_add(&connection->loop->metrics->connections_timed_out, 1);
+		close_connection(connection);
+		return;
+	}
+	switch (connection->phase)
+	{
+		case PHASE_IDLE:
+			if (passed_ms > config->idle_timeout_ms)
+				close_connection(connection);
+			break;
+		case PHASE_HEAD:
+			if (passed_ms <= config->header_timeout_ms)
+				break;
+			metric_add(&connection->loop->metrics->connections_timed_out, 1);
+			refuse(connection, 408, "the request's headers took too long (--header-timeout)");
+			break;
+		case PHASE_BODY:
+			if (passed_ms <= config->body_timeout_ms +
+								 connection->body_bytes * 1000 / SLOWEST_BYTES_SECOND)
+				break;
+			metric_add(&connection->loop->metrics->connections_timed_out, 1);
+			refuse(connection, 408, "the request's body took too long (--body-timeout)");
+			break;
+		case PHASE_BLOCKED:
+			if (passed_ms > config->commit_timeout_ms && !connection->current->answered)
+			{
+				connection->current->close = true;
+				connection->current->route->block_timeout(connection->current);
+			}
+			break;
+		case PHASE_ANSWERING:
+			break;				/* queries and commits have their own limits */
+		case PHASE_LINGER:
+			if (passed_ms > LINGER_MS)
+				close_connection(connection);
+			break;
+	}
+}
+
+void
+http_loop_tick(HttpLoop *loop)
+{
+	uint64_t	now_ms = uv_now(loop->uv);
+	HttpConnection *next;
+
+	http_format_date(loop->date, sizeof(loop->date));
+	for (HttpConnection *connection = loop->connections; connection != NULL; connection = next)
+	{
+		next = connection->next;
+		if (!connection->closed)
+			check_limits(connection, now_ms);
+	}
+}
+
+void
+http_loop_resume(HttpLoop *loop)
+{
+	HttpConnection *next;
+
+	for (HttpConnection *connection = loop->connections; connection != NULL; connection = next)
+	{
+		next = connection->next;
+		if (!connection->closed && connection->phase == PHASE_BLOCKED && offer_blocked(connection))
+			resume_parsing(connection);
+	}
+}
+
+void
+http_loop_drain(HttpLoop *loop)
+{
+	HttpConnection *next;
+
+	for (HttpConnection *connection = loop->connections; connection != NULL; connection = next)
+	{
+		next = connection->next;
+		if (!connection->closed && connection->phase == PHASE_IDLE && !connection->write_active)
+			close_connection(connection);
+	}
+}
+
+void
+http_loop_close(HttpLoop *loop)
+{
+	HttpConnection *next;
+
+	for (HttpConnection *connection = loop->connections; connection != NULL; connection = next)
+	{
+		next = connection->next;
+		close_connection(connection);
+	}
+}
+
+/*
+ * Reading
+ */
+
+static void
+on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+	HttpConnection *connection = handle->data;
+
+	(void) suggested;
+	*buffer = uv_buf_init(connection->loop->read_buffer, READ_BUFFER_BYTES);
+}
+
+static void
+on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
+{
+	HttpConnection *connection = stream->data;
+
+	if (count == 0)
+		return;
+	if (count > 0)
+	{
+		if (!connection->closing)
+			parse(connection, buffer->base, (size_t) count);
+		return;
+	}
+	/* The client will send no more.  What it has asked for it may still read: flush() closes. */
+	connection->ended = true;
+	uv_read_stop(stream);
+	if (count != UV_EOF || connection->current != NULL ||
+		(connection->first == NULL && !connection->write_active))
+		close_connection(connection);
+}
+
+static void
+parse(HttpConnection *connection, const char *data, size_t length)
+{
+	llhttp_t   *parser = &connection->parser;
+	llhttp_errno_t error;
+	char		detail[160];
+
+	connection->parsing = true;
+	error = llhttp_execute(parser, data, length);
+	connection->parsing = false;
+
+	if (connection->closed)
+		return;
+	if (connection->closing)
+		;						/* whatever follows the last request is ignored */
+	else if (error == HPE_PAUSED)
+	{
+		const char *rest = llhttp_get_error_pos(parser);
+
+		bytes_append(&connection->unparsed, rest, (size_t) (data + length - rest));
+		connection->paused = true;
+		uv_read_stop((uv_stream_t *) &connection->tcp);
+	}
+	else if (error == HPE_PAUSED_UPGRADE)
+		refuse(connection, 400, "the protocol cannot be changed");
+	else if (error != HPE_OK)
+	{
+		int			status = connection->refusal != 0 ? connection->refusal : 400;
+
+		snprintf(detail, sizeof(detail), "%s",
+				 status == 414	 ? "the request target is longer than 8192 bytes"
+				 : status == 431 ? "the headers are longer than 16384 bytes"
+				 : status == 505 ? "the server speaks HTTP/1.1"
+								 : "the request is not valid HTTP/1.1: ");
+		if (status == 400)
+			strncat(detail, llhttp_get_error_reason(parser), sizeof(detail) - strlen(detail) - 1);
+		refuse(connection, status, detail);
+	}
+	flush(connection);
+}
+
+/* The reason for a pause is gone. */
+static void
+resume_parsing(HttpConnection *connection)
+{
+	Bytes		unparsed = connection->unparsed;
+
+	if (!connection->paused || connection->closed)
+		return;
+	connection->paused = false;
+	connection->unparsed = (Bytes) {0};
+	llhttp_resume(&connection->parser);
+	parse(connection, unparsed.data, unparsed.length);
+	bytes_free(&unparsed);
+	if (!connection->paused && !connection->closed && !connection->ended)
+		uv_read_start((uv_stream_t *) &connection->tcp, on_allocate, on_read);
+}
+
+/* Offers the blocked part of the body again.  Returns false if it is still blocked. */
+static bool
+offer_blocked(HttpConnection *connection)
+{
+	Exchange   *exchange = connection->current;
+	Bytes	   *blocked = &connection->blocked;
+
+	if (blocked->length > 0)
+	{
+		size_t		taken = exchange->route->body(exchange, blocked->data, blocked->length);
+
+		if (connection->closing)
+			return false;
+		bytes_consume(blocked, taken);
+		if (blocked->length > 0)
+			return false;
+	}
+	if (exchange->received)
+	{
+		/* It was the end that was blocked. */
+		if (!exchange->route->end(exchange))
+			return false;
+		message_received(connection);
+	}
+	else
+		set_phase(connection, PHASE_BODY);
+	return true;
+}
+
+/*
+ * The parser's callbacks.  A nonzero return stops the parser; see parse().
+ */
+
+static int
+on_message_begin(llhttp_t *parser)
+{
+	HttpConnection *connection = parser->data;
+
+	connection->current = new_exchange(connection);
+	connection->body_bytes = 0;
+	set_phase(connection, PHASE_HEAD);
+	return 0;
+}
+
+static int
+head_piece(HttpConnection *connection, int refusal)
+{
+	connection->refusal = refusal;
+	return refusal == 0 ? 0 : HPE_USER;
+}
+
+static int
+on_url(llhttp_t *parser, const char *data, size_t length)
+{
+	HttpConnection *connection = parser->data;
+
+	return head_piece(connection,
+					  http_request_target(&connection->current->request, data, length));
+}
+
+static int
+on_header_field(llhttp_t *parser, const char *data, size_t length)
+{
+	HttpConnection *connection = parser->data;
+
+	return head_piece(connection,
+					  http_request_header_name(&connection->current->request, data, length));
+}
+
+static int
+on_header_value(llhttp_t *parser, const char *data, size_t length)
+{
+	HttpConnection *connection = parser->data;
+
+	return head_piece(connection,
+					  http_request_header_value(&connection->current->request, data, length));
+}
+
+static void
+method_not_allowed(Exchange *exchange, const Route *route)
+{
+	Bytes		body = {0};
+
+	http_format_problem(&body, 405, route->post ? "this path takes POST only"
+												: "this path takes GET and HEAD only");
+	bytes_puts(&body, "}");
+	http_answer(exchange, 405, "application/problem+json",
+				route->post ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n", body.data,
+				body.length);
+	bytes_free(&body);
+}
+
+/* Finds the route, or answers why there is none. */
+static void
+dispatch(Exchange *exchange)
+{
+	HttpRequest *request = &exchange->request;
+	const Route *route = exchange->connection->loop->find_route(
+		request->target.data, http_request_path_length(request));
+
+	if (!request->http_1_0 && !request->has_host)
+		http_problem(exchange, 400, "the header Host is missing");
+	else if (request->expect[0] != '\0' && !request->expect_continue)
+		http_problem(exchange, 417, "the header Expect may only ask for 100-continue");
+	else if (route == NULL)
+		http_problem(exchange, 404, "there is nothing at this path");
+	else if (route->post ? request->method != HTTP_POST
+						 : request->method != HTTP_GET && request->method != HTTP_HEAD)
+		method_not_allowed(exchange, route);
+	else
+	{
+		exchange->route = route;
+		if (route->begin != NULL)
+			route->begin(exchange);
+	}
+}
+
+static int
+on_headers_complete(llhttp_t *parser)
+{
+	HttpConnection *connection = parser->data;
+	Exchange   *exchange = connection->current;
+	HttpRequest *request = &exchange->request;
+
+	/* An offer to change the protocol may be ignored, and is. */
+	if (parser->method != HTTP_CONNECT)
+		parser->upgrade = 0;
+	if (parser->http_major != 1)
+		return head_piece(connection, 505);
+	request->method = parser->method;
+	request->http_1_0 = parser->http_minor == 0;
+	request->chunked = (parser->flags & F_CHUNKED) != 0;
+	request->content_length = request->chunked ? 0 : parser->content_length;
+	request->expect_continue = strcasecmp(request->expect, "100-continue") == 0;
+	exchange->close = !llhttp_should_keep_alive(parser);
+
+	set_phase(connection, PHASE_BODY);
+	dispatch(exchange);
+	if (connection->closing)
+		return HPE_PAUSED;
+	if (!exchange->answered && request->expect_continue && has_body(request))
+		bytes_puts(exchange == connection->first ? &connection->out : &exchange->response,
+				   "HTTP/1.1 100 Continue\r\n\r\n");
+	return 0;
+}
+
+static int
+on_body(llhttp_t *parser, const char *data, size_t length)
+{
+	HttpConnection *connection = parser->data;
+	Exchange   *exchange = connection->current;
+	size_t		taken;
+
+	connection->body_bytes += length;
+	/* Without a route for it, a body is read only to get to the next request. */
+	if (exchange->answered || exchange->route->body == NULL)
+		return 0;
+	taken = exchange->route->body(exchange, data, length);
+	if (connection->closing)
+		return HPE_PAUSED;
+	if (taken == length)
+		return 0;
+	bytes_append(&connection->blocked, data + taken, length - taken);
+	set_phase(connection, PHASE_BLOCKED);
+	return HPE_PAUSED;
+}
+
+static int
+on_message_complete(llhttp_t *parser)
+{
+	HttpConnection *connection = parser->data;
+	Exchange   *exchange = connection->current;
+
+	exchange->received = true;
+	if (!exchange->answered && !exchange->route->end(exchange))
+	{
+		set_phase(connection, PHASE_BLOCKED);
+		return HPE_PAUSED;
+	}
+	message_received(connection);
+	if (too_far_ahead(connection))
+		return HPE_PAUSED;
+	return 0;
+}
+
+static void
+message_received(HttpConnection *connection)
+{
+	connection->current = NULL;
+	set_phase(connection, PHASE_ANSWERING);
+	advance_queue(connection);
+}
+
+/*
+ * Answering
+ */
+
+static bool
+has_body(const HttpRequest *request)
+{
+	return request->chunked || request->content_length > 0;
+}
+
+/* Requests are parsed faster than their answers get away. */
+static bool
+too_far_ahead(const HttpConnection *connection)
+{
+	return connection->exchange_count >= MAX_EXCHANGES ||
+		connection->out.length > MAX_OUTPUT_BYTES;
+}
+
+void
+http_answer(Exchange *exchange, int status, const char *content_type, const char *headers,
+			const char *body, size_t length)
+{
+	HttpConnection *connection = exchange->connection;
+	const HttpRequest *request = &exchange->request;
+	HttpLoop   *loop;
+
+	if (connection == NULL)
+	{
+		/* The client is gone.  free_exchange() needs no loop to free all of it. */
+		free_exchange(exchange, NULL);
+		return;
+	}
+	loop = connection->loop;
+	exchange->answered = true;
+	metric_http(loop->metrics, exchange->route ? exchange->route->metric : ROUTE_OTHER, status,
+				uv_hrtime() - exchange->started_ns);
+
+	/*
+	 * A body that nobody needs is read to keep the connection, unless that may cost too much or
+	 * the client may not send it at all.
+	 */
+	if (!exchange->received && has_body(request) &&
+		(request->expect_continue || request->chunked ||
+		 request->content_length > MAX_IGNORED_BODY))
+		exchange->close = true;
+	if (atomic_load_explicit(loop->draining, memory_order_relaxed) && exchange->next == NULL)
+		exchange->close = true;
+
+	http_format_answer(exchange == connection->first ? &connection->out : &exchange->response,
+					   &(HttpAnswer) {
+						   .status = status,
+						   .content_type = content_type,
+						   .headers = headers,
+						   .body = body,
+						   .length = length,
+						   .close = exchange->close,
+						   .http_1_0 = request->http_1_0,
+						   .head_only = request->method == HTTP_HEAD,
+					   },
+					   loop->date);
+	if (exchange->close && !exchange->received)
+	{
+		exchange->received = true;
+		connection->current = NULL;
+		connection->closing = true;
+	}
+	if (exchange->received)
+		advance_queue(connection);
+	if (!connection->parsing)
+		flush(connection);
+}
+
+void
+http_problem(Exchange *exchange, int status, const char *format, ...)
+{
+	Bytes		detail = {0};
+	Bytes		body = {0};
+	va_list		args;
+
+	va_start(args, format);
+	bytes_vprintf(&detail, format, args);
+	va_end(args);
+	bytes_append(&detail, "", 1);
+	http_format_problem(&body, status, detail.data);
+	bytes_free(&detail);
+	http_problem_body(exchange, status, &body);
+}
+
+void
+http_problem_body(Exchange *exchange, int status, Bytes *body)
+{
+	bytes_puts(body, "}");
+	http_answer(exchange, status, "application/problem+json",
+				status == 503 ? "Retry-After: 1\r\n" : NULL, body->data, body->length);
+	bytes_free(body);
+}
+
+/* Answers the request being received, or one that could not even begin, and ends the connection. */
+static void
+refuse(HttpConnection *connection, int status, const char *detail)
+{
+	Exchange   *exchange = connection->current;
+
+	connection->closing = true;
+	uv_read_stop((uv_stream_t *) &connection->tcp);
+	if (exchange == NULL)
+		exchange = new_exchange(connection);
+	connection->current = NULL;
+	exchange->received = true;
+	exchange->close = true;
+	if (!exchange->answered)
+		http_problem(exchange, status, "%s", detail);
+	else
+		advance_queue(connection);
+}
+
+/* Passes finished exchanges on, in order. */
+static void
+advance_queue(HttpConnection *connection)
+{
+	Exchange   *exchange;
+
+	while ((exchange = connection->first) != NULL && exchange->answered && exchange->received)
+	{
+		connection->first = exchange->next;
+		if (connection->first == NULL)
+			connection->last = NULL;
+		connection->exchange_count--;
+		connection->closing |= exchange->close;
+		free_exchange(exchange, connection->loop);
+		if (connection->first != NULL)
+		{
+			/* What was formatted while others stood before it. */
+			Bytes	   *response = &connection->first->response;
+
+			bytes_append(&connection->out, response->data, response->length);
+			response->length = 0;
+		}
+	}
+	if (connection->first == NULL && connection->phase != PHASE_LINGER)
+		set_phase(connection, PHASE_IDLE);
+}
+
+/*
+ * Writing
+ */
+
+static void
+write_slice(HttpConnection *connection)
+{
+	uv_buf_t	buffer;
+
+	connection->slice = connection->writing.length - connection->written;
+	if (connection->slice > WRITE_SLICE_BYTES)
+		connection->slice = WRITE_SLICE_BYTES;
+	buffer = uv_buf_init(connection->writing.data + connection->written,
+						 (unsigned) connection->slice);
+	connection->write_start_ms = uv_now(connection->loop->uv);
+	connection->write_active = true;
+	if (uv_write(&connection->write, (uv_stream_t *) &connection->tcp, &buffer, 1, on_written) != 0)
+	{
+		connection->write_active = false;
+		close_connection(connection);
+	}
+}
+
+static void
+on_shutdown(uv_shutdown_t *request, int status)
+{
+	(void) request;
+	(void) status;
+}
+
+/*
+ * After the last answer: closing at once could make the kernel discard it together with input that
+ * nobody has read.  So only our side is shut, and input ignored until the client closes or the time
+ * is up.
+ */
+static void
+linger(HttpConnection *connection)
+{
+	if (connection->ended ||
+		uv_shutdown(&connection->shutdown, (uv_stream_t *) &connection->tcp, on_shutdown) != 0)
+	{
+		close_connection(connection);
+		return;
+	}
+	set_phase(connection, PHASE_LINGER);
+	uv_read_start((uv_stream_t *) &connection->tcp, on_allocate, on_read);
+}
+
+static void
+flush(HttpConnection *connection)
+{
+	Bytes	   *out = &connection->out;
+
+	if (connection->closed || connection->write_active)
+		return;
+	if (out->length > 0)
+	{
+		uv_buf_t	buffer = uv_buf_init(out->data, (unsigned) out->length);
+		int			sent = uv_try_write((uv_stream_t *) &connection->tcp, &buffer, 1);
+
+		if (sent < 0 && sent != UV_EAGAIN)
+		{
+			close_connection(connection);
+			return;
+		}
+		if (sent != (int) out->length)
+		{
+			Bytes		empty = connection->writing;
+
+			connection->writing = *out;
+			connection->written = sent > 0 ? (size_t) sent : 0;
+			*out = empty;
+			out->length = 0;
+			write_slice(connection);
+			return;
+		}
+		out->length = 0;
+		if (out->capacity > KEPT_BYTES)
+			bytes_free(out);
+	}
+	if (connection->first == NULL && connection->phase != PHASE_LINGER &&
+		(connection->closing || connection->ended))
+		linger(connection);
+	else if (connection->paused && connection->phase != PHASE_BLOCKED &&
+			 !too_far_ahead(connection))
+		resume_parsing(connection);
+}
+
+static void
+on_written(uv_write_t *write, int status)
+{
+	HttpConnection *connection = write->handle->data;
+
+	connection->write_active = false;
+	if (connection->closed)
+		return;
+	if (status != 0)
+	{
+		close_connection(connection);
+		return;
+	}
+	connection->written += connection->slice;
+	if (connection->written < connection->writing.length)
+	{
+		write_slice(connection);
+		return;
+	}
+	bytes_free(&connection->writing);
+	flush(connection);
+}
+
+/*
+ * Exchanges and the end
+ */
+
+static Exchange *
+new_exchange(HttpConnection *connection)
+{
+	HttpLoop   *loop = connection->loop;
+	Exchange   *exchange = loop->free_exchanges;
+
+	if (exchange != NULL)
+		loop->free_exchanges = exchange->next;
+	else
+		exchange = memory_new(sizeof(Exchange));
+	http_request_reset(&exchange->request);
+	exchange->next = NULL;
+	exchange->connection = connection;
+	exchange->server_loop = loop->server_loop;
+	exchange->route = NULL;
+	exchange->state = NULL;
+	exchange->started_ns = uv_hrtime();
+	exchange->received = false;
+	exchange->answered = false;
+	exchange->waiting = false;
+	exchange->close = false;
+	if (connection->last == NULL)
+		connection->first = exchange;
+	else
+		connection->last->next = exchange;
+	connection->last = exchange;
+	connection->exchange_count++;
+	return exchange;
+}
+
+/* Keeps it for reuse in loop, or frees it where that is NULL. */
+static void
+free_exchange(Exchange *exchange, HttpLoop *loop)
+{
+	if (exchange->route != NULL && exchange->route->release != NULL)
+		exchange->route->release(exchange);
+	exchange->route = NULL;
+	if (loop == NULL || exchange->response.capacity > KEPT_BYTES)
+		bytes_free(&exchange->response);
+	exchange->response.length = 0;
+	if (loop == NULL)
+	{
+		bytes_free(&exchange->request.target);
+		free(exchange);
+		return;
+	}
+	exchange->next = loop->free_exchanges;
+	loop->free_exchanges = exchange;
+}
+
+static void
+close_connection(HttpConnection *connection)
+{
+	HttpLoop   *loop = connection->loop;
+
+	if (connection->closed)
+		return;
+	connection->closed = true;
+	connection->closing = true;
+	while (connection->first != NULL)
+	{
+		Exchange   *exchange = connection->first;
+
+		connection->first = exchange->next;
+		if (exchange->waiting && !exchange->answered)
+			exchange->connection = NULL;	/* http_answer() frees it */
+		else
+			free_exchange(exchange, loop);
+	}
+	connection->last = NULL;
+	connection->current = NULL;
+	uv_close((uv_handle_t *) &connection->tcp, on_closed);
+}
+
+static void
+on_closed(uv_handle_t *handle)
+{
+	HttpConnection *connection = handle->data;
+	HttpLoop   *loop = connection->loop;
+
+	if (connection->previous != NULL)
+		connection->previous->next = connection->next;
+	else
+		loop->connections = connection->next;
+	if (connection->next != NULL)
+		connection->next->previous = connection->previous;
+	atomic_fetch_sub(loop->open_connections, 1);
+	metric_add(&loop->metrics->connections_closed, 1);
+	bytes_free(&connection->unparsed);
+	bytes_free(&connection->blocked);
+	bytes_free(&connection->out);
+	bytes_free(&connection->writing);
+	free(connection);
+}

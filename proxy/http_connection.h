@@ -1,0 +1,102 @@
+/*
+ * http_connection.h
+ *	  HTTP/1.1 connections: requests in, answers out in their order.
+ *
+ * An Exchange is one request and its answer.  Its route is called when the head is complete
+ * (begin), for each piece of the body (body) and at its end (end); in one of them, or later from
+ * the same loop, it answers exactly once with http_answer() or http_problem().
+ */
+#ifndef HISTORIAND_HTTP_CONNECTION_H
+#define HISTORIAND_HTTP_CONNECTION_H
+
+#include "config.h"
+#include "http_format.h"
+#include "http_request.h"
+#include "metrics.h"
+
+#include <stdatomic.h>
+#include <uv.h>
+
+typedef struct HttpConnection HttpConnection;
+typedef struct Exchange Exchange;
+
+typedef struct Route
+{
+	const char *path;
+	MetricRoute metric;
+	bool		post;			/* else GET and HEAD */
+	void		(*begin)(Exchange *exchange);
+	/* Returns how much it took; less than length: blocked, offer the rest after a resume. */
+	size_t		(*body)(Exchange *exchange, const char *data, size_t length);
+	/* Returns false where it is blocked: call again after a resume. */
+	bool		(*end)(Exchange *exchange);
+	/* Frees state.  Called once after begin, also where there is no answer. */
+	void		(*release)(Exchange *exchange);
+	/* How long it may stay blocked, answered by a problem it writes itself. */
+	void		(*block_timeout)(Exchange *exchange);
+} Route;
+
+struct Exchange
+{
+	Exchange   *next;
+	HttpConnection *connection; /* NULL once the client is gone */
+	void	   *server_loop;	/* the ServerLoop that routes work with */
+	HttpRequest request;
+	const Route *route;			/* NULL until the head is complete */
+	void	   *state;			/* the route's */
+	Bytes		response;		/* waits for the answers before it */
+	uint64_t	started_ns;
+	bool		received;		/* the request is complete */
+	bool		answered;
+	bool		waiting;		/* the route answers later, even if the client is gone */
+	bool		close;			/* the connection ends after the answer */
+};
+
+/* What the connections of one loop share; zeroed, then filled in by the server. */
+typedef struct HttpLoop
+{
+	uv_loop_t  *uv;
+	void	   *server_loop;
+	const Config *config;
+	Metrics    *metrics;
+	const Route *(*find_route)(const char *path, size_t length);
+	atomic_int *open_connections;	/* of all loops */
+	atomic_bool *draining;
+
+	HttpConnection *connections;
+	Exchange   *free_exchanges;
+	char	   *read_buffer;
+	char		date[32];
+} HttpLoop;
+
+extern void http_loop_init(HttpLoop *loop);
+extern void http_loop_free(HttpLoop *loop);
+
+/* Takes a connection that the listener has ready. */
+extern void http_connection_accept(HttpLoop *loop, uv_stream_t *listener);
+
+/* To be called some times a second: time limits, the Date header. */
+extern void http_loop_tick(HttpLoop *loop);
+
+/* Blocked bodies may go on. */
+extern void http_loop_resume(HttpLoop *loop);
+
+/* Closes idle connections; the others close after their answers (HttpLoop.draining is set). */
+extern void http_loop_drain(HttpLoop *loop);
+
+/* Ends all connections. */
+extern void http_loop_close(HttpLoop *loop);
+
+/*
+ * Answers.  content_type may be NULL where there is no body, headers (whole lines) NULL where there
+ * are no more.  The exchange must not be used afterwards.
+ */
+extern void http_answer(Exchange *exchange, int status, const char *content_type,
+						const char *headers, const char *body, size_t length);
+extern void http_problem(Exchange *exchange, int status, const char *detail, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The same with members added to the problem: {"type":.. without its closing brace; consumed. */
+extern void http_problem_body(Exchange *exchange, int status, Bytes *body);
+
+#endif							/* HISTORIAND_HTTP_CONNECTION_H */

@@ -1,0 +1,205 @@
+/*
+ * http_request.c
+ *	  What is kept of an HTTP request's head, and its query parameters.
+ *
+ * llhttp delivers names and values in pieces of any size, hence the collecting.  Only the headers
+ * that some code here asks for are kept; Content-Length, Transfer-Encoding and Connection are
+ * llhttp's.
+ */
+#include "http_request.h"
+
+#include <string.h>
+#include <strings.h>
+
+void
+http_request_reset(HttpRequest *request)
+{
+	Bytes		target = request->target;
+
+	target.length = 0;
+	request->target = target;
+	request->expect_continue = false;
+	request->has_host = false;
+	request->chunked = false;
+	request->content_length = 0;
+	request->content_type[0] = '\0';
+	request->content_encoding[0] = '\0';
+	request->expect[0] = '\0';
+	request->header_bytes = 0;
+	request->name_length = 0;
+	request->in_value = false;
+	request->value = NULL;
+}
+
+int
+http_request_target(HttpRequest *request, const char *data, size_t length)
+{
+	if (request->target.length + length > HTTP_MAX_TARGET_BYTES)
+		return 414;
+	bytes_append(&request->target, data, length);
+	return 0;
+}
+
+int
+http_request_header_name(HttpRequest *request, const char *data, size_t length)
+{
+	request->header_bytes += length;
+	if (request->in_value)
+	{
+		request->in_value = false;
+		request->name_length = 0;
+		request->header_bytes += 4; /* colon, space, line end */
+	}
+	if (request->header_bytes > HTTP_MAX_HEADER_BYTES)
+		return 431;
+	if (request->name_length + length >= sizeof(request->name))
+	{
+		request->name_length = sizeof(request->name);
+		return 0;
+	}
+	memcpy(request->name + request->name_length, data, length);
+	request->name_length += (uint8_t) length;
+	return 0;
+}
+
+static bool
+name_is(const HttpRequest *request, const char *name, size_t length)
+{
+	return request->name_length == length && strncasecmp(request->name, name, length) == 0;
+}
+
+/* The name is complete: where does its value go? */
+static void
+begin_value(HttpRequest *request)
+{
+	request->in_value = true;
+	request->value = NULL;
+	if (name_is(request, "host", 4))
+		request->has_host = true;
+	else if (name_is(request, "content-type", 12))
+	{
+		request->value = request->content_type;
+		request->value_size = sizeof(request->content_type);
+	}
+	else if (name_is(request, "content-encoding", 16))
+	{
+		request->value = request->content_encoding;
+		request->value_size = sizeof(request->content_encoding);
+	}
+	else if (name_is(request, "expect", 6))
+	{
+		request->value = request->expect;
+		request->value_size = sizeof(request->expect);
+	}
+	/* The same header again reads as a list: no value of ours, so it will be refused. */
+	if (request->value != NULL && request->value[0] != '\0')
+		strncat(request->value, ",", request->value_size - strlen(request->value) - 1);
+}
+
+int
+http_request_header_value(HttpRequest *request, const char *data, size_t length)
+{
+	request->header_bytes += length;
+	if (request->header_bytes > HTTP_MAX_HEADER_BYTES)
+		return 431;
+	if (!request->in_value)
+		begin_value(request);
+	if (request->value != NULL)
+	{
+		size_t		used = strlen(request->value);
+		size_t		room = request->value_size - used - 1;
+
+		/* What does not fit is longer than any value that is understood. */
+		if (length > room)
+			length = room;
+		memcpy(request->value + used, data, length);
+		request->value[used + length] = '\0';
+	}
+	return 0;
+}
+
+size_t
+http_request_path_length(const HttpRequest *request)
+{
+	const char *question = memchr(request->target.data, '?', request->target.length);
+
+	return question ? (size_t) (question - request->target.data) : request->target.length;
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Form encoding: %XX and plus for a space. */
+static bool
+decode(Bytes *out, const char *text, size_t length)
+{
+	out->length = 0;
+	for (size_t i = 0; i < length; i++)
+	{
+		char		c = text[i];
+
+		if (c == '+')
+			c = ' ';
+		else if (c == '%')
+		{
+			int			high = length - i > 2 ? hex_digit(text[i + 1]) : -1;
+			int			low = length - i > 2 ? hex_digit(text[i + 2]) : -1;
+
+			if (high < 0 || low < 0)
+				return false;
+			c = (char) (high << 4 | low);
+			i += 2;
+		}
+		bytes_append(out, &c, 1);
+	}
+	bytes_append(out, "", 1);	/* ends it for string functions; not part of it */
+	out->length--;
+	return true;
+}
+
+bool
+http_request_parameter(const HttpRequest *request, size_t *position, Bytes *name, Bytes *value,
+					   bool *valid)
+{
+	const char *text = request->target.data;
+	size_t		end = request->target.length;
+	size_t		start;
+	size_t		equals;
+
+	if (*position == 0)
+		*position = http_request_path_length(request) + 1;
+	while (*position < end && text[*position] == '&')
+		++*position;
+	if (*position >= end)
+		return false;
+
+	start = *position;
+	while (*position < end && text[*position] != '&')
+		++*position;
+	for (equals = start; equals < *position && text[equals] != '='; equals++)
+		;
+	*valid = decode(name, text + start, equals - start);
+	if (equals < *position)
+		equals++;
+	*valid &= decode(value, text + equals, *position - equals);
+	return true;
+}
+
+bool
+http_media_type_is(const char *value, const char *type)
+{
+	size_t		length = strlen(type);
+
+	if (strncasecmp(value, type, length) != 0)
+		return false;
+	value += length;
+	while (*value == ' ' || *value == '\t')
+		value++;
+	return *value == '\0' || *value == ';';
+}

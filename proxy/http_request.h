@@ -1,0 +1,58 @@
+/*
+ * http_request.h
+ *	  What is kept of an HTTP request's head, and its query parameters.
+ */
+#ifndef HISTORIAND_HTTP_REQUEST_H
+#define HISTORIAND_HTTP_REQUEST_H
+
+#include "memory.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HTTP_MAX_TARGET_BYTES 8192
+#define HTTP_MAX_HEADER_BYTES 16384
+
+typedef struct HttpRequest
+{
+	uint8_t		method;			/* llhttp's number */
+	bool		http_1_0;
+	bool		expect_continue;
+	bool		has_host;
+	bool		chunked;
+	uint64_t	content_length;
+	Bytes		target;
+	char		content_type[128];
+	char		content_encoding[32];
+	char		expect[32];
+
+	/* while the head arrives */
+	size_t		header_bytes;
+	char		name[24];
+	uint8_t		name_length;	/* sizeof(name): too long to be one of ours */
+	bool		in_value;
+	char	   *value;			/* where the value goes, or NULL */
+	size_t		value_size;
+} HttpRequest;
+
+extern void http_request_reset(HttpRequest *request);
+
+/* Pieces as llhttp finds them.  0, or the status to refuse the request with. */
+extern int http_request_target(HttpRequest *request, const char *data, size_t length);
+extern int http_request_header_name(HttpRequest *request, const char *data, size_t length);
+extern int http_request_header_value(HttpRequest *request, const char *data, size_t length);
+
+/* Length of the path in target; a question mark may follow. */
+extern size_t http_request_path_length(const HttpRequest *request);
+
+/*
+ * Visits the decoded query parameters.  *position starts as 0.  Returns false past the last one;
+ * *valid is false where one has a broken percent escape.  name and value are reused each time.
+ */
+extern bool http_request_parameter(const HttpRequest *request, size_t *position, Bytes *name,
+								   Bytes *value, bool *valid);
+
+/* Is a header value such as "application/json; charset=utf-8" of that type? */
+extern bool http_media_type_is(const char *value, const char *type);
+
+#endif							/* HISTORIAND_HTTP_REQUEST_H */

@@ -1,0 +1,203 @@
+/*
+ * ingest.c
+ *	  The bounded buffer between the loops that accept messages and the writer that loads them.
+ *
+ * One mutex guards the batch that is being filled; it is held for some tens of nanoseconds a
+ * message, and nobody waits for anything while holding it.  One batch for all threads keeps the
+ * order of arrival, and gives PostgreSQL long runs of each tag.
+ *
+ * The bound is checked before a request is taken, so it may be passed by one request's messages.
+ */
+#include "ingest.h"
+
+#include "memory.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct Ingest
+{
+	size_t		max_bytes;
+	void		(*wake)(void *);
+	void	   *wake_argument;
+	atomic_size_t taken_bytes;	/* closed batches and reservations */
+
+	pthread_mutex_t lock;		/* guards the rest */
+	IngestBatch *filling;
+	uint32_t	last_ticket;
+	atomic_size_t filling_bytes;	/* written under the lock */
+};
+
+static IngestBatch *
+new_batch(uint64_t generation)
+{
+	IngestBatch *batch = memory_new(sizeof(IngestBatch));
+
+	batch->rows = batch_new();
+	batch->generation = generation;
+	batch->slot_ms = 16;
+	return batch;
+}
+
+Ingest *
+ingest_new(size_t max_bytes, void (*wake)(void *), void *argument)
+{
+	Ingest	   *ingest = memory_new(sizeof(Ingest));
+
+	ingest->max_bytes = max_bytes;
+	ingest->wake = wake;
+	ingest->wake_argument = argument;
+	ingest->filling = new_batch(1);
+	pthread_mutex_init(&ingest->lock, NULL);
+	return ingest;
+}
+
+void
+ingest_free(Ingest *ingest)
+{
+	batch_free(ingest->filling->rows);
+	free(ingest->filling);
+	pthread_mutex_destroy(&ingest->lock);
+	free(ingest);
+}
+
+/* Counts arrivals in slots; when time runs past the last one, slots become twice as wide. */
+static void
+count_arrivals(IngestBatch *batch, uint64_t now_ms, uint32_t count)
+{
+	uint64_t	slot;
+
+	if (batch->first_ms == 0 || now_ms < batch->first_ms)
+		batch->first_ms = batch->first_ms == 0 ? now_ms : batch->first_ms;
+	slot = now_ms > batch->first_ms ? (now_ms - batch->first_ms) / batch->slot_ms : 0;
+	while (slot >= ARRIVAL_SLOTS)
+	{
+		for (int i = 0; i < ARRIVAL_SLOTS / 2; i++)
+			batch->arrivals[i] = batch->arrivals[2 * i] + batch->arrivals[2 * i + 1];
+		memset(batch->arrivals + ARRIVAL_SLOTS / 2, 0, sizeof(batch->arrivals) / 2);
+		batch->slot_ms *= 2;
+		slot /= 2;
+	}
+	batch->arrivals[slot] += count;
+}
+
+bool
+ingest_append(Ingest *ingest, const Stage *stage, uint64_t now_ms, IngestTicket *ticket)
+{
+	const StagedMessage *message = (const StagedMessage *) stage->data;
+	IngestBatch *batch;
+	bool		wake = false;
+	bool		room;
+
+	pthread_mutex_lock(&ingest->lock);
+	batch = ingest->filling;
+	room = ingest_bytes(ingest) + stage->length <= ingest->max_bytes;
+	if (room)
+	{
+		if (ticket != NULL)
+		{
+			if (ticket->number == 0)
+			{
+				if (++ingest->last_ticket == 0)
+					ingest->last_ticket = 1;
+				ticket->number = ingest->last_ticket;
+			}
+			ticket->generation = batch->generation;
+			wake = !batch->awaited && stage->count > 0;
+			batch->awaited |= wake;
+		}
+		for (uint32_t i = 0; i < stage->count; i++)
+		{
+			batch_add(batch->rows, message, ticket != NULL ? ticket->number : 0);
+			message = staged_next(message);
+		}
+		if (stage->count > 0)
+			count_arrivals(batch, now_ms, stage->count);
+		atomic_store_explicit(&ingest->filling_bytes, batch_bytes(batch->rows),
+							  memory_order_relaxed);
+	}
+	pthread_mutex_unlock(&ingest->lock);
+
+	if (wake || !room)
+		ingest->wake(ingest->wake_argument);
+	return room;
+}
+
+bool
+ingest_reserve(Ingest *ingest, size_t bytes)
+{
+	atomic_fetch_add(&ingest->taken_bytes, bytes);
+	if (ingest_bytes(ingest) <= ingest->max_bytes)
+		return true;
+	ingest_unreserve(ingest, bytes);
+	ingest->wake(ingest->wake_argument);
+	return false;
+}
+
+void
+ingest_unreserve(Ingest *ingest, size_t bytes)
+{
+	atomic_fetch_sub(&ingest->taken_bytes, bytes);
+}
+
+IngestBatch *
+ingest_take(Ingest *ingest)
+{
+	IngestBatch *batch = NULL;
+
+	pthread_mutex_lock(&ingest->lock);
+	if (batch_rows(ingest->filling->rows) > 0)
+	{
+		batch = ingest->filling;
+		ingest->filling = new_batch(batch->generation + 1);
+		atomic_fetch_add(&ingest->taken_bytes, batch_bytes(batch->rows));
+		atomic_store(&ingest->filling_bytes, 0);
+	}
+	pthread_mutex_unlock(&ingest->lock);
+	return batch;
+}
+
+void
+ingest_release(Ingest *ingest, IngestBatch *batch)
+{
+	ingest_unreserve(ingest, batch_bytes(batch->rows));
+	batch_free(batch->rows);
+	free(batch);
+}
+
+bool
+ingest_awaited(Ingest *ingest)
+{
+	bool		awaited;
+
+	pthread_mutex_lock(&ingest->lock);
+	awaited = ingest->filling->awaited;
+	pthread_mutex_unlock(&ingest->lock);
+	return awaited;
+}
+
+uint64_t
+ingest_oldest_ms(Ingest *ingest)
+{
+	uint64_t	oldest;
+
+	pthread_mutex_lock(&ingest->lock);
+	oldest = ingest->filling->first_ms;
+	pthread_mutex_unlock(&ingest->lock);
+	return oldest;
+}
+
+size_t
+ingest_bytes(Ingest *ingest)
+{
+	return atomic_load_explicit(&ingest->taken_bytes, memory_order_relaxed) +
+		   atomic_load_explicit(&ingest->filling_bytes, memory_order_relaxed);
+}
+
+bool
+ingest_full(Ingest *ingest)
+{
+	return ingest_bytes(ingest) >= ingest->max_bytes;
+}

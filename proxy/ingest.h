@@ -1,0 +1,69 @@
+/*
+ * ingest.h
+ *	  The bounded buffer between the loops that accept messages and the writer that loads them.
+ *
+ * Any thread appends; one thread takes.  What is appended stays counted against the bound until
+ * ingest_release() says that it is loaded (or spooled, or rejected for good).
+ */
+#ifndef HISTORIAND_INGEST_H
+#define HISTORIAND_INGEST_H
+
+#include "batch.h"
+#include "stage.h"
+
+#include <stdbool.h>
+
+typedef struct Ingest Ingest;
+
+#define ARRIVAL_SLOTS 64
+
+/* A closed batch with what is known about it. */
+typedef struct IngestBatch
+{
+	Batch	   *rows;
+	uint64_t	generation;		/* batches are loaded in the order of this number */
+	bool		awaited;		/* somebody waits for its commit */
+
+	/* How many messages arrived in each slot_ms after first_ms; for the lag histogram. */
+	uint64_t	first_ms;
+	uint64_t	slot_ms;
+	uint64_t	arrivals[ARRIVAL_SLOTS];
+} IngestBatch;
+
+/* Where a request's messages are: loaded once the batch of that generation is. */
+typedef struct IngestTicket
+{
+	uint32_t	number;			/* 0: not given yet */
+	uint64_t	generation;		/* of the last messages appended with it */
+} IngestTicket;
+
+/*
+ * wake(argument) is called from any thread when the writer should not wait for its timer: somebody
+ * waits for a commit, or the buffer is full.
+ */
+extern Ingest *ingest_new(size_t max_bytes, void (*wake)(void *), void *argument);
+extern void ingest_free(Ingest *ingest);
+
+/*
+ * Takes all messages of the stage or, where the buffer has no room, none and returns false.
+ * With a ticket the caller waits for the commit.
+ */
+extern bool ingest_append(Ingest *ingest, const Stage *stage, uint64_t now_ms,
+						  IngestTicket *ticket);
+
+/* Memory of requests that are still arriving counts too; false where there is no room. */
+extern bool ingest_reserve(Ingest *ingest, size_t bytes);
+extern void ingest_unreserve(Ingest *ingest, size_t bytes);
+
+/* The filled batch, closed, or NULL where there is none.  The caller owns it. */
+extern IngestBatch *ingest_take(Ingest *ingest);
+
+/* Frees a batch that was taken; its memory no longer counts. */
+extern void ingest_release(Ingest *ingest, IngestBatch *batch);
+
+extern bool ingest_awaited(Ingest *ingest); /* does somebody wait for the filling batch? */
+extern uint64_t ingest_oldest_ms(Ingest *ingest);	/* first arrival in it; 0: it is empty */
+extern size_t ingest_bytes(Ingest *ingest);
+extern bool ingest_full(Ingest *ingest);
+
+#endif							/* HISTORIAND_INGEST_H */

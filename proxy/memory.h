@@ -1,0 +1,44 @@
+/*
+ * memory.h
+ *	  Allocation that does not return without memory, and growing byte strings.
+ *
+ * What could grow without end is bounded by settings (--max-buffered-bytes, --max-connections, ..),
+ * far below the machine's memory.  Where an allocation fails all the same there is nothing
+ * sensible left to do, so these functions log and end the process.
+ */
+#ifndef HISTORIAND_MEMORY_H
+#define HISTORIAND_MEMORY_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+extern void *memory_new(size_t size);	/* zeroed */
+extern void *memory_new_raw(size_t size);	/* not zeroed */
+extern void *memory_resize(void *old, size_t size);
+extern char *memory_strdup(const char *string);
+extern char *memory_strndup(const char *string, size_t length);
+
+typedef struct Bytes
+{
+	char	   *data;			/* NULL while capacity is 0 */
+	size_t		length;
+	size_t		capacity;
+} Bytes;
+
+/* Makes room for extra more bytes and returns where they go; the caller adds to length. */
+extern char *bytes_reserve(Bytes *bytes, size_t extra);
+extern void bytes_append(Bytes *bytes, const void *data, size_t length);
+extern void bytes_puts(Bytes *bytes, const char *string);
+extern void bytes_printf(Bytes *bytes, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+extern void bytes_vprintf(Bytes *bytes, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
+
+/* Appends a JSON string with its quotes; what is not UTF-8 becomes U+FFFD. */
+extern void bytes_json_string(Bytes *bytes, const char *string, size_t length);
+
+/* Drops the first count bytes. */
+extern void bytes_consume(Bytes *bytes, size_t count);
+extern void bytes_free(Bytes *bytes);
+
+#endif							/* HISTORIAND_MEMORY_H */

@@ -1,0 +1,208 @@
+/*
+ * pg_connection.c
+ *	  A libpq connection on a libuv loop.
+ *
+ * Ownership: the object is freed in the close callback of its poll handle, or, while it is still
+ * connecting, when the worker is done.  The PGconn is finished after the poll handle is stopped,
+ * since libuv must not watch a closed socket.
+ */
+#include "pg_connection.h"
+
+#include "memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct PgConnection
+{
+	uv_work_t	work;
+	uv_poll_t	poll;
+	uv_loop_t  *loop;
+	char	   *conninfo;
+	char	   *setup;
+	const PgHandler *handler;
+	void	   *owner;			/* NULL once closed */
+	PGconn	   *pq;
+	char	   *failure;		/* of the worker */
+	bool		connecting;
+	bool		want_write;
+};
+
+static void connect_in_worker(uv_work_t *work);
+static void on_worker_done(uv_work_t *work, int status);
+static void on_socket(uv_poll_t *poll, int status, int events);
+static void free_connection(PgConnection *connection);
+static void lose(PgConnection *connection);
+
+PgConnection *
+pg_connection_open(uv_loop_t *loop, const char *conninfo, const char *setup,
+				   const PgHandler *handler, void *owner)
+{
+	PgConnection *connection = memory_new(sizeof(PgConnection));
+
+	connection->loop = loop;
+	connection->conninfo = memory_strdup(conninfo);
+	connection->setup = setup ? memory_strdup(setup) : NULL;
+	connection->handler = handler;
+	connection->owner = owner;
+	connection->connecting = true;
+	connection->work.data = connection;
+	uv_queue_work(loop, &connection->work, connect_in_worker, on_worker_done);
+	return connection;
+}
+
+PGconn *
+pg_connection_pq(PgConnection *connection)
+{
+	return connection->pq;
+}
+
+static void
+connect_in_worker(uv_work_t *work)
+{
+	PgConnection *connection = work->data;
+
+	/* What the connection string says wins over what stands before it. */
+	static const char *const keywords[] = {
+		"connect_timeout", "keepalives_idle", "keepalives_interval",	   "keepalives_count",
+		"tcp_user_timeout", "client_encoding", "fallback_application_name", "dbname", NULL,
+	};
+	const char *const values[] = {
+		"3", "10", "5", "3", "15000", "UTF8", "historiand", connection->conninfo, NULL,
+	};
+	PGconn	   *pq = PQconnectdbParams(keywords, values, 1);
+
+	if (PQstatus(pq) == CONNECTION_OK && connection->setup != NULL)
+	{
+		PGresult   *result = PQexec(pq, connection->setup);
+
+		if (PQresultStatus(result) != PGRES_COMMAND_OK)
+			connection->failure = memory_strdup(PQerrorMessage(pq));
+		PQclear(result);
+	}
+	if (PQstatus(pq) != CONNECTION_OK && connection->failure == NULL)
+		connection->failure = memory_strdup(PQerrorMessage(pq));
+	if (connection->failure != NULL)
+	{
+		PQfinish(pq);
+		return;
+	}
+	PQsetnonblocking(pq, 1);
+	connection->pq = pq;
+}
+
+static void
+on_worker_done(uv_work_t *work, int status)
+{
+	PgConnection *connection = work->data;
+
+	connection->connecting = false;
+	if (connection->owner == NULL || connection->pq == NULL)
+	{
+		void	   *owner = connection->owner;
+
+		if (owner != NULL)
+			connection->handler->on_lost(owner, status < 0			 ? uv_strerror(status)
+												: connection->failure ? connection->failure
+																	  : "not connected");
+		free_connection(connection);
+		return;
+	}
+	uv_poll_init(connection->loop, &connection->poll, PQsocket(connection->pq));
+	connection->poll.data = connection;
+	uv_poll_start(&connection->poll, UV_READABLE, on_socket);
+	connection->handler->on_open(connection->owner);
+}
+
+static void
+free_connection(PgConnection *connection)
+{
+	PQfinish(connection->pq);
+	free(connection->conninfo);
+	free(connection->setup);
+	free(connection->failure);
+	free(connection);
+}
+
+static void
+on_closed(uv_handle_t *handle)
+{
+	free_connection(handle->data);
+}
+
+void
+pg_connection_close(PgConnection *connection)
+{
+	connection->owner = NULL;
+	if (connection->connecting)
+		return;					/* on_worker_done() frees it */
+	uv_poll_stop(&connection->poll);
+	uv_close((uv_handle_t *) &connection->poll, on_closed);
+}
+
+static void
+lose(PgConnection *connection)
+{
+	void	   *owner = connection->owner;
+	char	   *reason = memory_strdup(PQerrorMessage(connection->pq));
+
+	pg_connection_close(connection);
+	connection->handler->on_lost(owner, reason);
+	free(reason);
+}
+
+static void
+on_socket(uv_poll_t *poll, int status, int events)
+{
+	PgConnection *connection = poll->data;
+	bool		all;
+
+	if (status < 0 || ((events & UV_READABLE) && !PQconsumeInput(connection->pq)))
+	{
+		/* An error that the server sent before it hung up explains more than the hang-up. */
+		PGresult   *result;
+
+		while (!PQisBusy(connection->pq) && (result = PQgetResult(connection->pq)) != NULL)
+		{
+			ExecStatusType kind = PQresultStatus(result);
+
+			PQclear(result);
+			if (kind == PGRES_COPY_IN || kind == PGRES_COPY_OUT)
+				break;
+		}
+		lose(connection);
+		return;
+	}
+	if (!pg_connection_flush(connection, &all) || PQstatus(connection->pq) != CONNECTION_OK)
+	{
+		lose(connection);
+		return;
+	}
+	connection->handler->on_input(connection->owner);
+}
+
+static void
+watch(PgConnection *connection, bool write)
+{
+	if (write == connection->want_write)
+		return;
+	connection->want_write = write;
+	uv_poll_start(&connection->poll, write ? UV_READABLE | UV_WRITABLE : UV_READABLE, on_socket);
+}
+
+bool
+pg_connection_flush(PgConnection *connection, bool *all)
+{
+	int			left = PQflush(connection->pq);
+
+	*all = left == 0;
+	/* After a failure too: a broken socket reports itself as writable. */
+	watch(connection, left != 0);
+	return left >= 0;
+}
+
+void
+pg_connection_again(PgConnection *connection)
+{
+	watch(connection, true);
+}

@@ -1,0 +1,45 @@
+/*
+ * pg_connection.h
+ *	  A libpq connection on a libuv loop.
+ *
+ * Connecting happens in libuv's thread pool, because libpq resolves names and negotiates TLS with
+ * blocking calls; from then on the connection is nonblocking and the loop watches its socket.
+ *
+ * The owner gets exactly one of on_open and on_lost first; after on_open any number of on_input,
+ * then perhaps on_lost.  After on_lost the object is gone, as after pg_connection_close().
+ */
+#ifndef HISTORIAND_PG_CONNECTION_H
+#define HISTORIAND_PG_CONNECTION_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <uv.h>
+
+typedef struct PgConnection PgConnection;
+
+typedef struct PgHandler
+{
+	void		(*on_open)(void *owner);
+	void		(*on_input)(void *owner);	/* input was read, or output was sent */
+	void		(*on_lost)(void *owner, const char *reason);
+} PgHandler;
+
+/* setup is SQL run right after connecting, or NULL. */
+extern PgConnection *pg_connection_open(uv_loop_t *loop, const char *conninfo, const char *setup,
+										const PgHandler *handler, void *owner);
+extern void pg_connection_close(PgConnection *connection);
+
+/* The libpq connection, after on_open. */
+extern PGconn *pg_connection_pq(PgConnection *connection);
+
+/*
+ * Sends what libpq has queued.  Returns false if the connection is lost; on_lost is then called
+ * from the loop, not from here.  *all says whether everything went out; if not, on_input follows
+ * when the socket has taken it.
+ */
+extern bool pg_connection_flush(PgConnection *connection, bool *all);
+
+/* Asks for on_input in the loop's next turn even though nothing is left to send. */
+extern void pg_connection_again(PgConnection *connection);
+
+#endif							/* HISTORIAND_PG_CONNECTION_H */

@@ -1,0 +1,65 @@
+/*
+ * route_status.c
+ *	  GET /livez, /healthz, /readyz and /metrics.
+ */
+#include "routes.h"
+
+#include "server.h"
+
+#include <string.h>
+
+static bool livez_end(Exchange *exchange);
+static bool readyz_end(Exchange *exchange);
+static bool metrics_end(Exchange *exchange);
+
+const Route route_livez = {.path = "/livez", .metric = ROUTE_STATUS, .end = livez_end};
+const Route route_healthz = {.path = "/healthz", .metric = ROUTE_STATUS, .end = livez_end};
+const Route route_readyz = {.path = "/readyz", .metric = ROUTE_STATUS, .end = readyz_end};
+const Route route_metrics = {.path = "/metrics", .metric = ROUTE_STATUS, .end = metrics_end};
+
+static bool
+livez_end(Exchange *exchange)
+{
+	http_answer(exchange, 200, "text/plain", NULL, "alive\n", 6);
+	return true;
+}
+
+static bool
+readyz_end(Exchange *exchange)
+{
+	Server	   *server = ((ServerLoop *) exchange->server_loop)->server;
+
+	if (atomic_load(&server->draining))
+		http_problem(exchange, 503, "the server is stopping");
+	else if (!atomic_load(&server->database_connected))
+		http_problem(exchange, 503, "PostgreSQL does not take rows now");
+	else if (ingest_full(server->ingest))
+		http_problem(exchange, 503, "the buffer is full (--max-buffered-bytes)");
+	else
+		http_answer(exchange, 200, "text/plain", NULL, "ready\n", 6);
+	return true;
+}
+
+static bool
+metrics_end(Exchange *exchange)
+{
+	ServerLoop *loop = exchange->server_loop;
+	Server	   *server = loop->server;
+	uint64_t	oldest_ms = atomic_load(&server->oldest_ms);
+	uint64_t	now_ms = uv_now(&loop->uv);
+	Metrics    *all[64];
+	MetricGauges gauges = {
+		.buffer_bytes = ingest_bytes(server->ingest),
+		.buffer_limit_bytes = server->config->max_buffered_bytes,
+		.oldest_age_ms = oldest_ms > 0 && now_ms > oldest_ms ? now_ms - oldest_ms : 0,
+		.database_connected = atomic_load(&server->database_connected),
+	};
+	Bytes		text = {0};
+
+	for (int i = 0; i < server->loop_count; i++)
+		all[i] = &server->loops[i].metrics;
+	metrics_expose(&text, all, server->loop_count, &gauges);
+	http_answer(exchange, 200, "text/plain; version=0.0.4", NULL, text.data, text.length);
+	bytes_free(&text);
+	return true;
+}

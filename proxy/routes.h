@@ -1,0 +1,19 @@
+/*
+ * routes.h
+ *	  Which path is served by what.
+ */
+#ifndef HISTORIAND_ROUTES_H
+#define HISTORIAND_ROUTES_H
+
+#include "http_connection.h"
+
+extern const Route *routes_find(const char *path, size_t length);
+
+extern const Route route_save;	/* route_save.c */
+extern const Route route_api;	/* route_api.c */
+extern const Route route_livez; /* route_status.c, with the next three */
+extern const Route route_healthz;
+extern const Route route_readyz;
+extern const Route route_metrics;
+
+#endif							/* HISTORIAND_ROUTES_H */

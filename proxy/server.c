@@ -1,0 +1,328 @@
+/*
+ * server.c
+ *	  Loops, listeners, signals, and the orderly end.
+ *
+ * Every loop has a listener of its own on the same port (SO_REUSEPORT), so that the kernel spreads
+ * connections over the threads and no loop hands one to another.
+ *
+ * The end: on SIGTERM or SIGINT listeners close and /readyz fails, what is under way is answered,
+ * then whatever is buffered is loaded.  After GRACE_MS connections that are still busy are ended;
+ * after GIVE_UP_MS the process ends with what could not be loaded counted in the log.
+ */
+#include "server.h"
+
+#include "log.h"
+#include "memory.h"
+#include "routes.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TICK_MS		 250
+#define DRAIN_TICK_MS 20
+#define GRACE_MS	 5000
+#define GIVE_UP_MS	 8500
+#define BACKLOG		 4096
+
+/* What only the main thread uses. */
+typedef struct Main
+{
+	Server		server;
+	atomic_int	open_connections;
+	uv_async_t	writer_wake;
+	uv_signal_t sigterm;
+	uv_signal_t sigint;
+	uv_timer_t	drain_timer;
+	uint64_t	drain_start_ms;
+	int			exit_code;
+} Main;
+
+static bool parse_address(const char *listen, struct sockaddr_storage *address);
+static bool open_listener(ServerLoop *loop, struct sockaddr_storage *address);
+static bool init_loop(Main *main, ServerLoop *loop);
+static void *run_loop(void *argument);
+static void wake_all(void *argument);
+static void wake_writer(void *argument);
+static void on_wake(uv_async_t *async);
+static void on_writer_wake(uv_async_t *async);
+static void on_tick(uv_timer_t *timer);
+static void on_connection(uv_stream_t *listener, int status);
+static void on_signal(uv_signal_t *signal, int number);
+static void on_drain(uv_timer_t *timer);
+
+int
+server_run(const Config *config)
+{
+	static Main main;			/* too many parts for the stack, one for the process */
+	Server	   *server = &main.server;
+	struct sockaddr_storage address;
+	char		name[64];
+
+	signal(SIGPIPE, SIG_IGN);
+	server->config = config;
+	server->loop_count = (int) config->threads;
+	server->loops = memory_new(sizeof(ServerLoop) * config->threads);
+	server->ingest = ingest_new(config->max_buffered_bytes, wake_writer, &main);
+	server->board = commit_board_new();
+	if (!parse_address(config->listen, &address))
+		return 1;
+	for (int i = 0; i < server->loop_count; i++)
+	{
+		if (!init_loop(&main, &server->loops[i]) || !open_listener(&server->loops[i], &address))
+			return 1;
+	}
+
+	uv_loop_t  *uv = &server->loops[0].uv;
+
+	uv_async_init(uv, &main.writer_wake, on_writer_wake);
+	main.writer_wake.data = &main;
+	server->writer = copy_writer_new(uv, config, server->ingest, server->board,
+									 &server->loops[0].metrics, wake_all, server);
+	uv_timer_init(uv, &main.drain_timer);
+	uv_signal_init(uv, &main.sigterm);
+	uv_signal_init(uv, &main.sigint);
+	main.drain_timer.data = main.sigterm.data = main.sigint.data = &main;
+	uv_signal_start(&main.sigterm, on_signal, SIGTERM);
+	uv_signal_start(&main.sigint, on_signal, SIGINT);
+
+	for (int i = 1; i < server->loop_count; i++)
+	{
+		if (pthread_create(&server->loops[i].thread, NULL, run_loop, &server->loops[i]) != 0)
+		{
+			log_error("cannot start thread %d of --threads", i);
+			return 1;
+		}
+	}
+	uv_ip_name((struct sockaddr *) &address, name, sizeof(name));
+	log_info(address.ss_family == AF_INET6 ? "listening on http://[%s]:%d"
+										   : "listening on http://%s:%d",
+			 name, ntohs(((struct sockaddr_in *) &address)->sin_port));
+	uv_run(uv, UV_RUN_DEFAULT);
+	return main.exit_code;
+}
+
+static bool
+parse_address(const char *listen, struct sockaddr_storage *address)
+{
+	char		host[64];
+	const char *colon = strrchr(listen, ':');
+	size_t		length = (size_t) (colon - listen);
+	int			port = atoi(colon + 1);
+
+	/* An IPv6 address stands in brackets. */
+	if (listen[0] == '[' && length > 1 && listen[length - 1] == ']')
+	{
+		listen++;
+		length -= 2;
+	}
+	if (length < sizeof(host))
+	{
+		memcpy(host, listen, length);
+		host[length] = '\0';
+		memset(address, 0, sizeof(*address));
+		if (uv_ip4_addr(host, port, (struct sockaddr_in *) address) == 0 ||
+			uv_ip6_addr(host, port, (struct sockaddr_in6 *) address) == 0)
+			return true;
+	}
+	log_error("listen: \"%.*s\" is not a numeric IPv4 or IPv6 address", (int) length, listen);
+	return false;
+}
+
+/* Port 0 becomes the port that was bound, so that the next listeners share it. */
+static bool
+open_listener(ServerLoop *loop, struct sockaddr_storage *address)
+{
+	int			on = 1;
+	socklen_t	length =
+		address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+	int			fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool		share = loop->server->loop_count > 1;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+		(share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) ||
+		bind(fd, (struct sockaddr *) address, length) != 0 ||
+		getsockname(fd, (struct sockaddr *) address, &length) != 0)
+	{
+		log_error("cannot listen on %s: %s", loop->server->config->listen, strerror(errno));
+		return false;
+	}
+	uv_tcp_init(&loop->uv, &loop->listener);
+	loop->listener.data = loop;
+	if (uv_tcp_open(&loop->listener, fd) != 0 ||
+		uv_listen((uv_stream_t *) &loop->listener, BACKLOG, on_connection) != 0)
+	{
+		log_error("cannot listen on %s: %s", loop->server->config->listen, strerror(errno));
+		return false;
+	}
+	loop->listening = true;
+	return true;
+}
+
+static bool
+init_loop(Main *main, ServerLoop *loop)
+{
+	const Config *config = main->server.config;
+	uint64_t	queries = config->max_queries / config->threads;
+
+	loop->server = &main->server;
+	if (uv_loop_init(&loop->uv) != 0)
+	{
+		log_error("cannot start an event loop");
+		return false;
+	}
+	uv_async_init(&loop->uv, &loop->wake, on_wake);
+	uv_timer_init(&loop->uv, &loop->tick);
+	loop->wake.data = loop;
+	loop->tick.data = loop;
+	uv_timer_start(&loop->tick, on_tick, TICK_MS, TICK_MS);
+	loop->pool = pg_pool_new(&loop->uv, config, queries > 0 ? queries : 1,
+							 config->max_queued_queries / config->threads + 1);
+	loop->http = (HttpLoop) {
+		.uv = &loop->uv,
+		.server_loop = loop,
+		.config = config,
+		.metrics = &loop->metrics,
+		.find_route = routes_find,
+		.open_connections = &main->open_connections,
+		.draining = &main->server.draining,
+	};
+	http_loop_init(&loop->http);
+	return true;
+}
+
+static void *
+run_loop(void *argument)
+{
+	ServerLoop *loop = argument;
+
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	return NULL;
+}
+
+static void
+on_connection(uv_stream_t *listener, int status)
+{
+	ServerLoop *loop = listener->data;
+
+	if (status < 0)
+		log_warning("cannot accept a connection: %s", uv_strerror(status));
+	else
+		http_connection_accept(&loop->http, listener);
+}
+
+static void
+wake_all(void *argument)
+{
+	Server	   *server = argument;
+
+	for (int i = 0; i < server->loop_count; i++)
+		uv_async_send(&server->loops[i].wake);
+}
+
+static void
+wake_writer(void *argument)
+{
+	Main	   *main = argument;
+
+	uv_async_send(&main->writer_wake);
+}
+
+static void
+on_writer_wake(uv_async_t *async)
+{
+	Main	   *main = async->data;
+
+	copy_writer_nudge(main->server.writer);
+}
+
+/* Something that concerns every loop has changed: a batch was committed, or the end began. */
+static void
+on_wake(uv_async_t *async)
+{
+	ServerLoop *loop = async->data;
+	Server	   *server = loop->server;
+
+	if (atomic_load(&server->draining) && loop->listening)
+	{
+		loop->listening = false;
+		uv_close((uv_handle_t *) &loop->listener, NULL);
+		http_loop_drain(&loop->http);
+	}
+	commit_queue_check(&loop->waiters, server->board, uv_now(&loop->uv));
+	http_loop_resume(&loop->http);
+	if (atomic_load(&server->stopping))
+	{
+		commit_queue_give_up(&loop->waiters);
+		http_loop_close(&loop->http);
+	}
+}
+
+static void
+on_tick(uv_timer_t *timer)
+{
+	ServerLoop *loop = timer->data;
+	Server	   *server = loop->server;
+
+	http_loop_tick(&loop->http);
+	pg_pool_tick(loop->pool);
+	commit_queue_check(&loop->waiters, server->board, uv_now(&loop->uv));
+	if (loop == &server->loops[0])
+	{
+		atomic_store(&server->database_connected, copy_writer_connected(server->writer));
+		atomic_store(&server->oldest_ms, copy_writer_oldest_ms(server->writer));
+	}
+}
+
+static void
+on_signal(uv_signal_t *signal, int number)
+{
+	Main	   *main = signal->data;
+
+	if (atomic_load(&main->server.draining))
+		return;
+	log_info("stopping on %s: answering what is under way, loading what is buffered",
+			 number == SIGTERM ? "SIGTERM" : "SIGINT");
+	atomic_store(&main->server.draining, true);
+	main->drain_start_ms = uv_now(signal->loop);
+	wake_all(&main->server);
+	copy_writer_drain(main->server.writer);
+	uv_timer_start(&main->drain_timer, on_drain, 0, DRAIN_TICK_MS);
+}
+
+static void
+on_drain(uv_timer_t *timer)
+{
+	Main	   *main = timer->data;
+	Server	   *server = &main->server;
+	uint64_t	passed_ms = uv_now(timer->loop) - main->drain_start_ms;
+	bool		quiet = atomic_load(&main->open_connections) == 0;
+	uint64_t	lost;
+
+	copy_writer_drain(server->writer);
+	if (quiet && copy_writer_idle(server->writer))
+	{
+		log_info("stopped; everything is loaded");
+		uv_stop(timer->loop);
+		return;
+	}
+	if (!quiet && passed_ms > GRACE_MS && !atomic_load(&server->stopping))
+	{
+		log_warning("ending %d connections that are still busy",
+					atomic_load(&main->open_connections));
+		atomic_store(&server->stopping, true);
+		wake_all(server);
+	}
+	if (passed_ms > GIVE_UP_MS)
+	{
+		lost = copy_writer_unloaded(server->writer);
+		log_error("stopped; PostgreSQL did not take %llu buffered messages, they are lost",
+				  (unsigned long long) lost);
+		main->exit_code = lost > 0 ? 1 : 0;
+		uv_stop(timer->loop);
+	}
+}

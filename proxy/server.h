@@ -1,0 +1,62 @@
+/*
+ * server.h
+ *	  The whole server: what its loops share, and what each loop has.
+ *
+ * Every loop runs in a thread of its own and serves its connections alone.  Shared are only the
+ * configuration, the ingest buffer, the commit board and the atomics below.  The writer belongs to
+ * the first loop.
+ */
+#ifndef HISTORIAND_SERVER_H
+#define HISTORIAND_SERVER_H
+
+#include "commit.h"
+#include "config.h"
+#include "copy_writer.h"
+#include "http_connection.h"
+#include "ingest.h"
+#include "metrics.h"
+#include "pg_pool.h"
+
+#include <pthread.h>
+#include <uv.h>
+
+typedef struct Server Server;
+
+typedef struct ServerLoop
+{
+	Server	   *server;
+	pthread_t	thread;			/* not of the first loop: that is the main thread */
+	uv_loop_t	uv;
+	uv_async_t	wake;
+	uv_timer_t	tick;
+	uv_tcp_t	listener;
+	bool		listening;
+	HttpLoop	http;
+	Metrics		metrics;
+	PgPool	   *pool;
+	CommitQueue waiters;
+} ServerLoop;
+
+struct Server
+{
+	const Config *config;
+	Ingest	   *ingest;
+	CommitBoard *board;
+	CopyWriter *writer;
+	ServerLoop *loops;
+	int			loop_count;
+	atomic_bool draining;
+	atomic_bool stopping;		/* what is not answered yet gets its answer now */
+
+	/* The writer's state for other threads; set in each tick of the first loop. */
+	atomic_bool database_connected;
+	_Atomic uint64_t oldest_ms;
+};
+
+/*
+ * Serves until SIGTERM or SIGINT and everything is drained.  Returns the exit code: 0, or 1 where
+ * it could not start or messages were lost.
+ */
+extern int server_run(const Config *config);
+
+#endif							/* HISTORIAND_SERVER_H */

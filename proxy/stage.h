@@ -1,0 +1,55 @@
+/*
+ * stage.h
+ *	  Decoded messages of one request, before they are accepted into the buffer.
+ *
+ * A stage is one growing piece of memory with the messages one after the other, so that appending
+ * costs no allocation and taking a half-read message back is setting a length.
+ */
+#ifndef HISTORIAND_STAGE_H
+#define HISTORIAND_STAGE_H
+
+#include <stdint.h>
+#include <stddef.h>
+
+/* The longest tag in bytes, and the most values of one message (the extension's limit too). */
+#define MESSAGE_MAX_TAG_BYTES 256
+#define MESSAGE_MAX_VALUES	  1000
+
+/* A message as it lies in a stage: this head, value_count doubles, the tag padded to 8 bytes. */
+typedef struct StagedMessage
+{
+	int64_t		time_ns;
+	uint32_t	value_count;
+	uint32_t	tag_length;
+	double		values[];
+} StagedMessage;
+
+typedef struct Stage
+{
+	char	   *data;
+	size_t		length;			/* bytes in use, a multiple of 8 */
+	size_t		capacity;
+	uint32_t	count;			/* messages in use */
+} Stage;
+
+static inline const char *
+staged_tag(const StagedMessage *message)
+{
+	return (const char *) (message->values + message->value_count);
+}
+
+static inline size_t
+staged_size(uint32_t value_count, uint32_t tag_length)
+{
+	return sizeof(StagedMessage) + value_count * sizeof(double) + ((tag_length + 7u) & ~7u);
+}
+
+/* The message after this one; the caller counts. */
+static inline const StagedMessage *
+staged_next(const StagedMessage *message)
+{
+	return (const StagedMessage *) ((const char *) message +
+									staged_size(message->value_count, message->tag_length));
+}
+
+#endif							/* HISTORIAND_STAGE_H */

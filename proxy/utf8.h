@@ -1,0 +1,63 @@
+/*
+ * utf8.h
+ *	  Recognition of well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates).
+ */
+#ifndef HISTORIAND_UTF8_H
+#define HISTORIAND_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Bytes of the character that text starts with, or 0 if it is not well-formed. */
+static inline size_t
+utf8_length(const char *text, size_t available)
+{
+	const unsigned char *c = (const unsigned char *) text;
+	unsigned char low = 0x80;
+	unsigned char high = 0xBF;
+	size_t		length;
+
+	if (available == 0)
+		return 0;
+	if (c[0] < 0x80)
+		return 1;
+	if (c[0] < 0xC2 || c[0] > 0xF4)
+		return 0;
+	length = c[0] < 0xE0 ? 2 : c[0] < 0xF0 ? 3 : 4;
+
+	/* The second byte's range excludes overlong forms, surrogates and what is past U+10FFFF. */
+	if (c[0] == 0xE0)
+		low = 0xA0;
+	else if (c[0] == 0xED)
+		high = 0x9F;
+	else if (c[0] == 0xF0)
+		low = 0x90;
+	else if (c[0] == 0xF4)
+		high = 0x8F;
+
+	if (available < length || c[1] < low || c[1] > high)
+		return 0;
+	for (size_t i = 2; i < length; i++)
+	{
+		if ((c[i] & 0xC0) != 0x80)
+			return 0;
+	}
+	return length;
+}
+
+static inline bool
+utf8_valid(const char *text, size_t length)
+{
+	while (length > 0)
+	{
+		size_t		step = utf8_length(text, length);
+
+		if (step == 0)
+			return false;
+		text += step;
+		length -= step;
+	}
+	return true;
+}
+
+#endif							/* HISTORIAND_UTF8_H */

@@ -1,0 +1,33 @@
+-- fixture.sql
+--	 historian.downsample in plain SQL over any table, so that the HTTP server can be tested on a
+--	 PostgreSQL without the extension.  Method "last" only.
+
+CREATE SCHEMA IF NOT EXISTS historian;
+
+CREATE OR REPLACE FUNCTION historian.downsample(
+	relation regclass, tag text, start bigint, "end" bigint,
+	samples integer DEFAULT 1000, method text DEFAULT 'last')
+RETURNS TABLE ("time" bigint, "values" float8[])
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	known boolean;
+BEGIN
+	IF method <> 'last' THEN
+		RAISE EXCEPTION 'unknown method "%"', method USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	EXECUTE format('SELECT EXISTS (SELECT FROM %s m WHERE m.tag = $1)', relation)
+		INTO known USING tag;
+	IF NOT known THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format(
+		'SELECT t.at, l.values
+		   FROM (SELECT i, ($1::numeric + div(i * ($2::numeric - $1::numeric), $3))::bigint AS at
+				   FROM generate_series(1, $3) i) t
+		   LEFT JOIN LATERAL (
+				SELECT m.values FROM %s m WHERE m.tag = $4 AND m.time <= t.at
+				 ORDER BY m.time DESC LIMIT 1) l ON true
+		  ORDER BY t.i', relation)
+		USING start, "end", samples, tag;
+END
+$$;
