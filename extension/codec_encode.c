@@ -24,6 +24,12 @@
 /* What a column's header takes, as a guess. */
 #define FIT_COLUMN_HEADER_BYTES 6
 
+typedef struct BlockSize
+{
+	size_t		header;
+	size_t		data;
+} BlockSize;
+
 typedef struct ColumnPlan
 {
 	CodecColumn values;
@@ -41,7 +47,7 @@ struct CodecEncoder
 	uint8_t		flags;
 	uint32_t	nrows;
 	uint32_t	nvalues;
-	size_t		header_bytes;	/* of all streams */
+	BlockSize	size;
 
 	uint64_t	time_numbers[CODEC_MAX_ROWS];
 	uint64_t	width_numbers[CODEC_MAX_ROWS];
@@ -134,6 +140,13 @@ gather_nulls(const CodecEncoder *encoder, const CodecRows *rows, uint32_t v, uin
 			filler = element_is_null(rows, r, v);
 		numbers[r] = filler;
 	}
+}
+
+static void
+add_column(BlockSize *size, const CodecColumn *column)
+{
+	size->header += codec_column_header_bytes(column);
+	size->data += codec_column_data_bytes(column);
 }
 
 static void
@@ -233,12 +246,9 @@ shared_base(const CodecStream *shared, const CodecStats *stats)
 	return shared->scheme == CODEC_FOR ? stats->base : codec_delta_base(shared, stats);
 }
 
-/*
- * Tries one header for all columns; the bytes of header, bases and data, or SIZE_MAX if the
- * columns are not of one kind.
- */
-static size_t
-plan_shared(CodecEncoder *encoder)
+/* Tries one header for all columns; false if they are not of one kind. */
+static bool
+plan_shared(CodecEncoder *encoder, BlockSize *size)
 {
 	CodecColumn *shared = &encoder->shared;
 	CodecStream delta;
@@ -247,13 +257,13 @@ plan_shared(CodecEncoder *encoder)
 	uint8_t		rule;
 
 	if (encoder->nvalues == 0 || !shared_rule(encoder, &rule))
-		return SIZE_MAX;
+		return false;
 	for (uint32_t v = 0; v < encoder->nvalues; v++)
 	{
 		CodecStats *stats = &encoder->column[v].stats;
 
 		if (!measure_scaled(encoder, v, rule, stats))
-			return SIZE_MAX;
+			return false;
 		if (v == 0)
 			all = *stats;
 		else
@@ -280,9 +290,10 @@ plan_shared(CodecEncoder *encoder)
 		widest |= (uint64_t) (base < 0 ? ~base : base) << 1 | (base < 0);
 	}
 	encoder->shared_base_width = (uint8_t) bits_packed_width(widest);
-	return 2 + codec_stream_header_bytes(&shared->ints) +
-		bits_packed_bytes(encoder->nvalues, encoder->shared_base_width) +
-		encoder->nvalues * codec_stream_data_bytes(&shared->ints);
+	size->header = 2 + codec_stream_header_bytes(&shared->ints) +
+		bits_packed_bytes(encoder->nvalues, encoder->shared_base_width);
+	size->data = encoder->nvalues * codec_stream_data_bytes(&shared->ints);
+	return true;
 }
 
 /* Makes the columns' numbers what the shared header says they are. */
@@ -319,13 +330,33 @@ reserve_numbers(CodecEncoder *encoder, size_t count)
 	return true;
 }
 
+static void
+plan_columns(CodecEncoder *encoder, const CodecRows *rows, BlockSize *size)
+{
+	for (uint32_t v = 0; v < rows->nvalues; v++)
+	{
+		ColumnPlan *column = &encoder->column[v];
+
+		gather_values(encoder, rows, v, encoder->values);
+		codec_column_plan(&column->values, encoder->values, encoder->nrows,
+						  encoder->numbers + (size_t) v * encoder->nrows, encoder->spare);
+		add_column(size, &column->values);
+		if (encoder->flags & CODEC_BLOCK_NULLS)
+		{
+			gather_nulls(encoder, rows, v, encoder->null_numbers);
+			plan_integers(&column->nulls, encoder->null_numbers, encoder->nrows);
+			add_column(size, &column->nulls);
+		}
+	}
+}
+
 /* Plans the first nrows rows.  Returns the bytes of the block, or 0 when memory is short. */
 static size_t
 plan_block(CodecEncoder *encoder, const CodecRows *rows, uint32_t nrows)
 {
+	BlockSize	size = {0, 0};
+	BlockSize	shared = {0, 0};
 	size_t		bytes;
-	size_t		column_bytes = 0;
-	size_t		shared_bytes = SIZE_MAX;
 
 	if (!reserve_numbers(encoder, (size_t) rows->nvalues * nrows))
 		return 0;
@@ -333,44 +364,27 @@ plan_block(CodecEncoder *encoder, const CodecRows *rows, uint32_t nrows)
 	encoder->nvalues = rows->nvalues;
 	encoder->flags = block_flags(rows, nrows);
 
+	plan_columns(encoder, rows, &size);
+	if (nrows <= SHARED_MAX_ROWS && !(encoder->flags & CODEC_BLOCK_NULLS) &&
+		plan_shared(encoder, &shared) && shared.header + shared.data < size.header + size.data)
+	{
+		apply_shared(encoder);
+		size = shared;
+	}
+
 	codec_times_plan(&encoder->times, rows->time, nrows, encoder->time_numbers);
-	header = 1 + bits_varint_bytes(rows->nvalues) + codec_times_header_bytes(&encoder->times);
-	data = codec_stream_data_bytes(&encoder->times.units);
+	size.header += 1 + bits_varint_bytes(rows->nvalues) +
+		codec_times_header_bytes(&encoder->times);
+	size.data += codec_stream_data_bytes(&encoder->times.units);
 	if (encoder->flags & CODEC_BLOCK_RAGGED)
 	{
 		for (uint32_t r = 0; r < nrows; r++)
 			encoder->width_numbers[r] = rows->width[r];
 		plan_integers(&encoder->widths, encoder->width_numbers, nrows);
-		header += codec_column_header_bytes(&encoder->widths);
-		data += codec_column_data_bytes(&encoder->widths);
+		add_column(&size, &encoder->widths);
 	}
-
-	for (uint32_t v = 0; v < rows->nvalues; v++)
-	{
-		ColumnPlan *column = &encoder->column[v];
-
-		gather_values(encoder, rows, v, encoder->values);
-		codec_column_plan(&column->values, encoder->values, nrows,
-						  encoder->numbers + (size_t) v * nrows, encoder->spare);
-		column_bytes += codec_column_header_bytes(&column->values) +
-			codec_column_data_bytes(&column->values);
-		if (encoder->flags & CODEC_BLOCK_NULLS)
-		{
-			gather_nulls(encoder, rows, v, encoder->null_numbers);
-			plan_integers(&column->nulls, encoder->null_numbers, nrows);
-			column_bytes += codec_column_header_bytes(&column->nulls) +
-				codec_column_data_bytes(&column->nulls);
-		}
-	}
-	if (nrows <= SHARED_MAX_ROWS && !(encoder->flags & CODEC_BLOCK_NULLS))
-		shared_bytes = plan_shared(encoder);
-	if (shared_bytes < column_bytes)
-	{
-		apply_shared(encoder);
-		bytes += shared_bytes;
-	}
-	else
-		bytes += column_bytes;
+	encoder->size = size;
+	bytes = size.header + size.data;
 	return bytes < CODEC_BLOCK_MIN_BYTES ? CODEC_BLOCK_MIN_BYTES : bytes;
 }
 
@@ -450,21 +464,20 @@ codec_encode(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t 
 }
 
 /*
- * How many rows the capacity should take, given that the planned ones take so many bytes: headers
- * stay, data grows with the rows.
+ * How many rows the capacity should take, by the planned ones: headers stay, data grows.
  */
 static uint32_t
-extrapolate_rows(const CodecEncoder *encoder, size_t bytes, size_t capacity)
+extrapolate_rows(const CodecEncoder *encoder, size_t capacity)
 {
-	size_t		header = encoder->header_bytes;
+	size_t		header = encoder->size.header;
 	size_t		room = capacity * FIT_AIM_256THS / 256;
 
 	/* a full block has headers of its own for its columns */
 	if (encoder->flags & CODEC_BLOCK_SHARED)
 		header += (size_t) encoder->nvalues * FIT_COLUMN_HEADER_BYTES;
-	if (room <= header || bytes <= encoder->header_bytes)
+	if (room <= header || encoder->size.data == 0)
 		return encoder->nrows;
-	return (uint32_t) ((room - header) * encoder->nrows / (bytes - encoder->header_bytes));
+	return (uint32_t) ((room - header) * encoder->nrows / encoder->size.data);
 }
 
 /*
@@ -493,7 +506,7 @@ codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, siz
 		else
 			too_many = nrows;
 
-		nrows = extrapolate_rows(encoder, bytes, capacity);
+		nrows = extrapolate_rows(encoder, capacity);
 		if (nrows >= too_many && too_many > rows->nrows)
 			nrows = rows->nrows;
 		else if (nrows <= fits || nrows >= too_many)
