@@ -16,11 +16,15 @@
 #include "access/tableam.h"
 #include "catalog/index.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_operator.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/paths.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "storage/sinvaladt.h"
 #include "utils/acl.h"
 
 #if PG_VERSION_NUM < 150000
@@ -119,6 +123,35 @@ historian_index_create(Relation heap, const char *name, IndexInfo *info, List *c
 						column_names, access_method, heap->rd_rel->reltablespace, collations,
 						opclasses, options, (Datum) 0, 0, 0, false, is_internal, NULL);
 #endif
+}
+
+/* Is this transaction a VACUUM?  It holds locks on tables but loads no rows. */
+static inline bool
+historian_is_vacuum(VirtualTransactionId vxid)
+{
+	PGPROC	   *proc;
+
+#if PG_VERSION_NUM >= 170000
+	proc = vxid.procNumber == INVALID_PROC_NUMBER ? NULL : ProcNumberGetProc(vxid.procNumber);
+#else
+	proc = vxid.backendId == InvalidBackendId ? NULL : BackendIdGetProc(vxid.backendId);
+#endif
+	return proc != NULL && (proc->statusFlags & PROC_IN_VACUUM) != 0;
+}
+
+/* Raises an error unless the user owns the table. */
+static inline void
+historian_check_owner(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	bool		owner = object_ownercheck(RelationRelationId, RelationGetRelid(rel), GetUserId());
+#else
+	bool		owner = pg_class_ownercheck(RelationGetRelid(rel), GetUserId());
+#endif
+
+	if (!owner)
+		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(rel->rd_rel->relkind),
+					   RelationGetRelationName(rel));
 }
 
 /* Pathkeys for ascending order of an int8 expression; NIL where the query does not care. */

@@ -59,6 +59,7 @@ struct DirectoryCursor
 	Relation	rel;
 	Relation	directory;
 	Snapshot	snapshot;
+	MemoryContext context;		/* the scans allocate on the way: always here */
 	Walk		pending;
 	Walk		back;
 	Walk		forward;
@@ -71,6 +72,7 @@ static void make_entry(const SegmentHeader *header, text *tag, Datum *values, bo
 static void walk_key(Walk *walk, int flags, AttrNumber column, StrategyNumber strategy,
 					 Oid collation, RegProcedure procedure);
 static void walk_start(DirectoryCursor *cursor, Walk *walk);
+static ItemPointer walk_step(DirectoryCursor *cursor, Walk *walk, ScanDirection direction);
 static bool walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction,
 					  StoredSegment *stored);
 
@@ -268,6 +270,7 @@ directory_begin(Relation rel, Snapshot snapshot)
 	cursor->rel = rel;
 	cursor->directory = directory_open(rel, AccessShareLock);
 	cursor->snapshot = snapshot;
+	cursor->context = CurrentMemoryContext;
 
 	walk_key(&cursor->pending, 0, KEY_TAG, BTEqualStrategyNumber, C_COLLATION_OID, F_TEXTEQ);
 	walk_key(&cursor->pending, SK_ISNULL | SK_SEARCHNULL, KEY_TIME, InvalidStrategy, InvalidOid,
@@ -342,6 +345,20 @@ directory_next_forward(DirectoryCursor *cursor, StoredSegment *stored)
 }
 
 bool
+directory_any_between(DirectoryCursor *cursor, text *tag, int64 after, int64 before)
+{
+	StoredSegment stored;
+
+	if (after >= before)
+		return false;
+	directory_seek_forward(cursor, tag, after, before - 1);
+	if (!directory_next_forward(cursor, &stored))
+		return false;
+	store_release(&stored);
+	return true;
+}
+
+bool
 directory_has_tag(DirectoryCursor *cursor, text *tag)
 {
 	StoredSegment stored;
@@ -369,7 +386,7 @@ directory_next_tag(DirectoryCursor *cursor, text *tag)
 
 	walk->keys[0].sk_argument = PointerGetDatum(start);
 	walk_start(cursor, walk);
-	if (index_getnext_tid(walk->scan, ForwardScanDirection) == NULL)
+	if (walk_step(cursor, walk, ForwardScanDirection) == NULL)
 		return NULL;
 	value = index_getattr(walk->scan->xs_itup, KEY_TAG, walk->scan->xs_itupdesc, &isnull);
 	Assert(!isnull);
@@ -424,6 +441,8 @@ walk_key(Walk *walk, int flags, AttrNumber column, StrategyNumber strategy, Oid 
 static void
 walk_start(DirectoryCursor *cursor, Walk *walk)
 {
+	MemoryContext caller = MemoryContextSwitchTo(cursor->context);
+
 	if (walk->scan == NULL)
 	{
 		walk->scan = historian_index_beginscan(cursor->rel, cursor->directory, cursor->snapshot,
@@ -431,6 +450,18 @@ walk_start(DirectoryCursor *cursor, Walk *walk)
 		walk->scan->xs_want_itup = walk->want_key;
 	}
 	index_rescan(walk->scan, walk->keys, walk->nkeys, NULL, 0);
+	MemoryContextSwitchTo(caller);
+}
+
+/* Steps to the next entry. */
+static ItemPointer
+walk_step(DirectoryCursor *cursor, Walk *walk, ScanDirection direction)
+{
+	MemoryContext caller = MemoryContextSwitchTo(cursor->context);
+	ItemPointer tid = index_getnext_tid(walk->scan, direction);
+
+	MemoryContextSwitchTo(caller);
+	return tid;
 }
 
 /* Steps to the next visible segment; entries of segments dead to everyone are marked so. */
@@ -439,7 +470,7 @@ walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction, StoredSe
 {
 	ItemPointer tid;
 
-	while ((tid = index_getnext_tid(walk->scan, direction)) != NULL)
+	while ((tid = walk_step(cursor, walk, direction)) != NULL)
 	{
 		bool		all_dead = false;
 

@@ -71,6 +71,9 @@ extern bool directory_next_back(DirectoryCursor *cursor, StoredSegment *stored);
 extern void directory_seek_forward(DirectoryCursor *cursor, text *tag, int64 after, int64 until);
 extern bool directory_next_forward(DirectoryCursor *cursor, StoredSegment *stored);
 
+/* Does a compacted segment begin after `after` and before `before`?  Uses the forward walk. */
+extern bool directory_any_between(DirectoryCursor *cursor, text *tag, int64 after, int64 before);
+
 /* Does the snapshot see any segment of this tag?  Uses the pending and the back walk. */
 extern bool directory_has_tag(DirectoryCursor *cursor, text *tag);
 

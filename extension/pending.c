@@ -21,17 +21,31 @@ pending_list_load(PendingList *list, DirectoryCursor *cursor, text *tag, int64 f
 
 		if (header->first_time <= until && header->last_time >= from)
 		{
-			if (list->nrefs == list->capacity)
-			{
-				list->capacity = Max(16, list->capacity * 2);
-				list->refs = list->refs == NULL
-					? palloc_array(SegmentRef, list->capacity)
-					: repalloc_huge(list->refs, list->capacity * sizeof(SegmentRef));
-			}
-			list->refs[list->nrefs++] = segment_ref(&stored);
+			SegmentRef	ref = segment_ref(&stored);
+
+			pending_list_add(list, &ref);
 		}
 		store_release(&stored);
 	}
+	pending_list_sort(list);
+}
+
+void
+pending_list_add(PendingList *list, const SegmentRef *ref)
+{
+	if (list->nrefs == list->capacity)
+	{
+		list->capacity = Max(16, list->capacity * 2);
+		list->refs = list->refs == NULL
+			? palloc_array(SegmentRef, list->capacity)
+			: repalloc_huge(list->refs, list->capacity * sizeof(SegmentRef));
+	}
+	list->refs[list->nrefs++] = *ref;
+}
+
+void
+pending_list_sort(PendingList *list)
+{
 	qsort(list->refs, list->nrefs, sizeof(SegmentRef), compare_first_time);
 }
 
@@ -58,6 +72,7 @@ segment_ref(const StoredSegment *stored)
 	return (SegmentRef) {
 		.tid = stored->tuple.t_self,
 		.nrows = header->nrows,
+		.bytes = stored->tuple.t_len - STORE_TUPLE_HEADER,
 		.sequence = header->sequence,
 		.first_time = header->first_time,
 		.last_time = header->last_time,

@@ -14,6 +14,7 @@ typedef struct SegmentRef
 {
 	ItemPointerData tid;
 	uint16		nrows;
+	uint16		bytes;			/* of the segment, at most a page */
 	uint64		sequence;
 	int64		first_time;
 	int64		last_time;
@@ -32,6 +33,10 @@ typedef struct PendingList
  */
 extern void pending_list_load(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from,
 							  int64 until);
+
+/* Adds a segment; the caller sees to the order. */
+extern void pending_list_add(PendingList *list, const SegmentRef *ref);
+extern void pending_list_sort(PendingList *list);
 
 /* Fetches a segment of the list again, under the same snapshot. */
 extern void pending_fetch(Relation rel, Snapshot snapshot, const SegmentRef *ref,

@@ -14,8 +14,6 @@
 #include "lib/binaryheap.h"
 #include "miscadmin.h"
 
-#include "pending.h"
-
 /* A segment whose rows the merge has reached. */
 typedef struct Source
 {
@@ -51,6 +49,7 @@ struct TagReader
 };
 
 static void find_first_compacted(TagReader *reader, text *tag);
+static void reserve_heap(TagReader *reader);
 static void step_compacted(TagReader *reader);
 static void activate_reached(TagReader *reader);
 static void activate_compacted(TagReader *reader);
@@ -109,7 +108,6 @@ void
 tag_reader_start(TagReader *reader, text *tag, int64 from, int64 until, bool want_values)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->context);
-	int			most_active;
 
 	clear(reader);
 	reader->from = from;
@@ -117,14 +115,22 @@ tag_reader_start(TagReader *reader, text *tag, int64 from, int64 until, bool wan
 	reader->want_values = want_values;
 	pending_list_load(&reader->pending, reader->cursor, tag, from, until);
 	find_first_compacted(reader, tag);
+	reserve_heap(reader);
+	MemoryContextSwitchTo(caller);
+}
 
-	/* one compacted segment at most is active beside the pending ones */
-	most_active = reader->pending.nrefs + 1;
-	if (most_active > reader->active->bh_space)
-	{
-		binaryheap_free(reader->active);
-		reader->active = binaryheap_allocate(most_active * 2, compare_sources, NULL);
-	}
+void
+tag_reader_start_segments(TagReader *reader, const PendingList *segments)
+{
+	MemoryContext caller = MemoryContextSwitchTo(reader->context);
+
+	clear(reader);
+	reader->from = PG_INT64_MIN;
+	reader->until = PG_INT64_MAX;
+	reader->want_values = true;
+	for (uint32 i = 0; i < segments->nrefs; i++)
+		pending_list_add(&reader->pending, &segments->refs[i]);
+	reserve_heap(reader);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -213,6 +219,18 @@ find_first_compacted(TagReader *reader, text *tag)
 	directory_seek_forward(reader->cursor, tag, reader->from, reader->until);
 	if (!reader->has_compacted)
 		step_compacted(reader);
+}
+
+/* One compacted segment at most is active beside the pending ones, or lent. */
+static void
+reserve_heap(TagReader *reader)
+{
+	int			most_active = reader->pending.nrefs + 2;
+
+	if (most_active <= reader->active->bh_space)
+		return;
+	binaryheap_free(reader->active);
+	reader->active = binaryheap_allocate(most_active * 2, compare_sources, NULL);
 }
 
 static void

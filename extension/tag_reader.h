@@ -9,6 +9,7 @@
 
 #include "decoded_rows.h"
 #include "directory.h"
+#include "pending.h"
 
 typedef struct TagReader TagReader;
 
@@ -40,6 +41,9 @@ extern void tag_reader_end(TagReader *reader);
  */
 extern void tag_reader_start(TagReader *reader, text *tag, int64 from, int64 until,
 							 bool want_values);
+
+/* The same with every row of the given segments of a tag, in order of first_time, instead. */
+extern void tag_reader_start_segments(TagReader *reader, const PendingList *segments);
 
 /* The next rows, or false at the end.  A run is valid until the next call. */
 extern bool tag_reader_next(TagReader *reader, RowRun *run);

@@ -34,3 +34,12 @@ AS 'MODULE_PATHNAME', 'historian_downsample';
 
 COMMENT ON FUNCTION historian.downsample(regclass, text, bigint, bigint, integer, text) IS
 'Samples of one tag over a window. Sample i of 1..samples stands at start + floor(i * (end - start) / samples); times are nanoseconds since the Unix epoch. Method last: the values of the last row at or before that time, however old (period-end, carry-in), NULL before the first row. No rows for a tag that has none. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.compact(
+    "table" regclass,
+    OUT tags bigint, OUT segments_merged bigint, OUT segments_written bigint, OUT "rows" bigint)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'historian_compact';
+
+COMMENT ON FUNCTION historian.compact(regclass) IS
+'Merges all pending segments of a historian table into full ones, and waits for the loads under way first. Loads and reads go on meanwhile. Returns the tags touched, the segments merged and written, and the rows in them. Needs ownership of the table and READ COMMITTED.';

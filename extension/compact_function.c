@@ -1,0 +1,59 @@
+/*
+ * compact_function.c
+ *	  historian.compact(): compaction on demand.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+
+#include "access_method.h"
+#include "compaction.h"
+#include "compat.h"
+#include "writer.h"
+
+PG_FUNCTION_INFO_V1(historian_compact);
+
+/*
+ * historian.compact(table regclass)
+ * returns (tags bigint, segments_merged bigint, segments_written bigint, rows bigint)
+ */
+Datum
+historian_compact(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	CompactionCounts counts = {0};
+	CompactionHorizon horizon;
+	TupleDesc	desc;
+	Datum		values[4];
+	bool		isnull[4] = {false};
+	Relation	rel;
+
+	PreventCommandDuringRecovery("historian.compact()");
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("historian.compact() needs the isolation level READ COMMITTED"),
+				errdetail("It merges what others have committed since the transaction's snapshot."));
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+
+	rel = historian_table_open(relid, RowExclusiveLock);
+	historian_check_owner(rel);
+	writer_flush_relation(relid);
+
+	horizon = compaction_horizon_take(rel);
+	compaction_horizon_reached(&horizon, true);
+	compact_table(rel, horizon.sequence, true, true, &counts);
+	table_close(rel, NoLock);
+
+	values[0] = Int64GetDatum(counts.tags);
+	values[1] = Int64GetDatum(counts.segments_merged);
+	values[2] = Int64GetDatum(counts.segments_written);
+	values[3] = Int64GetDatum(counts.rows);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, isnull)));
+}

@@ -1,0 +1,373 @@
+/*
+ * compaction.c
+ *	  Merging a table's pending segments into full, disjoint ones.
+ *
+ * For one tag: its pending segments, the compacted ones that they overlap, and the last compacted
+ * one while it is not full, are read as one stream in order of time, each time once, and written
+ * anew; then the old ones are deleted.  All of it is one transaction, so that every snapshot sees
+ * either the old or the new.
+ *
+ * New segments never overlap a compacted one that stayed: where one lies between two rows of the
+ * stream, the rows before it are written out first.
+ *
+ * Rules for others: a page lock on the directory's metapage (as GIN has for its pending list)
+ * keeps compactions and deletions of one table apart, but no load or read waits for it.
+ */
+#include "postgres.h"
+
+#include "compaction.h"
+
+#include "access/heapam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "directory.h"
+#include "pending.h"
+#include "row_buffer.h"
+#include "segment_sink.h"
+#include "tag_reader.h"
+
+/* A last segment with less than this is filled up by later rows. */
+#define FULL_SEGMENT_BYTES (STORE_MAX_SEGMENT_BYTES * 9 / 10)
+
+/* Rows gathered before segments are cut from them. */
+#define STREAM_ROWS CODEC_MAX_ROWS
+
+typedef struct Compaction
+{
+	Relation	rel;
+	uint64		horizon;
+	bool		everything;
+	Snapshot	snapshot;
+	DirectoryCursor *cursor;
+	TagReader  *reader;
+	SegmentSink *sink;
+	CommandId	cid;
+	CompactionCounts *counts;
+
+	/* the tag at hand */
+	text	   *tag;
+	PendingList sources;		/* what is merged */
+	SegmentRef	last;			/* the last compacted segment */
+	bool		has_last;
+	RowBuffer	rows;
+	uint64		sequence;		/* the greatest of the sources' */
+} Compaction;
+
+static bool choose_sources(Compaction *compaction);
+static void add_overlapped(Compaction *compaction, PendingList *pending);
+static void merge_tag(Compaction *compaction);
+static void append_run(Compaction *compaction, const RowRun *run);
+static void write_rows(Compaction *compaction, bool all);
+static uint32 segment_rows_to_try(const Compaction *compaction, const RowBuffer *rows);
+static void delete_sources(Compaction *compaction);
+
+CompactionHorizon
+compaction_horizon_take(Relation rel)
+{
+	CompactionHorizon horizon;
+	LOCKTAG		tag;
+	int			n = 0;
+	int			kept = 0;
+
+	/* the number first: who starts to write after it was taken gets a greater one */
+	horizon.sequence = segment_next_sequence();
+
+	/* all who write hold RowExclusiveLock until they end; VACUUM holds a lock too, but loads nothing */
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, RelationGetRelid(rel));
+	horizon.writers = GetLockConflicts(&tag, ShareLock, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (!historian_is_vacuum(horizon.writers[i]))
+			horizon.writers[kept++] = horizon.writers[i];
+	}
+	SetInvalidVirtualTransactionId(horizon.writers[kept]);
+	return horizon;
+}
+
+bool
+compaction_horizon_reached(const CompactionHorizon *horizon, bool wait)
+{
+	for (VirtualTransactionId *writer = horizon->writers; VirtualTransactionIdIsValid(*writer);
+		 writer++)
+	{
+		if (!VirtualXactLock(*writer, wait))
+			return false;
+	}
+	return true;
+}
+
+bool
+compact_table(Relation rel, uint64 horizon, bool everything, bool wait, CompactionCounts *counts)
+{
+	Compaction	compaction = {
+		.rel = rel,
+		.horizon = horizon,
+		.everything = everything,
+		.counts = counts,
+	};
+	Relation	directory = directory_open(rel, RowExclusiveLock);
+	MemoryContext context;
+	MemoryContext caller;
+	MemoryContext tag_context;
+
+	/* held until the transaction ends: only then do others see what was merged */
+	if (!ConditionalLockPage(directory, 0, ExclusiveLock))
+	{
+		if (!wait)
+		{
+			index_close(directory, NoLock);
+			return false;
+		}
+		LockPage(directory, 0, ExclusiveLock);
+	}
+	index_close(directory, NoLock);
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "historian compaction",
+									ALLOCSET_DEFAULT_SIZES);
+	tag_context = AllocSetContextCreate(context, "historian compaction tag",
+										ALLOCSET_DEFAULT_SIZES);
+	caller = MemoryContextSwitchTo(context);
+
+	compaction.snapshot = RegisterSnapshot(GetLatestSnapshot());
+	compaction.cursor = directory_begin(rel, compaction.snapshot);
+	compaction.reader = tag_reader_begin(rel, compaction.cursor, compaction.snapshot);
+	compaction.cid = GetCurrentCommandId(true);
+
+	while ((compaction.tag = directory_next_tag(compaction.cursor, compaction.tag)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(tag_context);
+		if (choose_sources(&compaction))
+			merge_tag(&compaction);
+		memset(&compaction.sources, 0, sizeof(compaction.sources));
+		memset(&compaction.rows, 0, sizeof(compaction.rows));
+		MemoryContextSwitchTo(context);
+		MemoryContextReset(tag_context);
+	}
+
+	if (compaction.sink != NULL)
+		segment_sink_end(compaction.sink);
+	tag_reader_end(compaction.reader);
+	directory_end(compaction.cursor);
+	UnregisterSnapshot(compaction.snapshot);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	CommandCounterIncrement();
+	return true;
+}
+
+/* Lists what to merge of the tag; false where that is not worth it. */
+static bool
+choose_sources(Compaction *compaction)
+{
+	PendingList pending = {0};
+	StoredSegment stored;
+	Size		bytes = 0;
+	bool		append = false;
+	uint32		kept = 0;
+
+	pending_list_load(&pending, compaction->cursor, compaction->tag, PG_INT64_MIN, PG_INT64_MAX);
+	for (uint32 i = 0; i < pending.nrefs; i++)
+	{
+		if (pending.refs[i].sequence > compaction->horizon)
+			continue;
+		bytes += pending.refs[i].bytes;
+		pending.refs[kept++] = pending.refs[i];
+	}
+	pending.nrefs = kept;
+	if (kept == 0 || (!compaction->everything && bytes < STORE_MAX_SEGMENT_BYTES))
+		return false;
+
+	directory_seek_back(compaction->cursor, compaction->tag, PG_INT64_MAX);
+	compaction->has_last = directory_next_back(compaction->cursor, &stored);
+	if (compaction->has_last)
+	{
+		compaction->last = segment_ref(&stored);
+		store_release(&stored);
+		append = pending.refs[kept - 1].first_time > compaction->last.last_time;
+	}
+
+	add_overlapped(compaction, &pending);
+	if (append && compaction->last.bytes < FULL_SEGMENT_BYTES &&
+		(compaction->sources.nrefs == 0 ||
+		 !ItemPointerEquals(&compaction->sources.refs[compaction->sources.nrefs - 1].tid,
+							&compaction->last.tid)))
+		pending_list_add(&compaction->sources, &compaction->last);
+
+	compaction->sequence = 0;
+	for (uint32 i = 0; i < kept; i++)
+		pending_list_add(&compaction->sources, &pending.refs[i]);
+	for (uint32 i = 0; i < compaction->sources.nrefs; i++)
+		compaction->sequence = Max(compaction->sequence, compaction->sources.refs[i].sequence);
+	pending_list_sort(&compaction->sources);
+	return true;
+}
+
+/* Adds the compacted segments that overlap a pending one, each once and in order of time. */
+static void
+add_overlapped(Compaction *compaction, PendingList *pending)
+{
+	PendingList *sources = &compaction->sources;
+	StoredSegment stored;
+
+	for (uint32 i = 0; i < pending->nrefs; i++)
+	{
+		const SegmentRef *ref = &pending->refs[i];
+		int64		from = ref->first_time;
+
+		if (!compaction->has_last || ref->first_time > compaction->last.last_time)
+			break;				/* in order of first_time: nor do the others overlap any */
+		if (sources->nrefs > 0)
+			from = Max(from, sources->refs[sources->nrefs - 1].last_time);
+		if (from > ref->last_time)
+			continue;			/* within what the former ones overlapped */
+
+		directory_seek_back(compaction->cursor, compaction->tag, ref->first_time);
+		if (directory_next_back(compaction->cursor, &stored))
+		{
+			SegmentRef	found = segment_ref(&stored);
+
+			store_release(&stored);
+			if (found.last_time >= ref->first_time &&
+				(sources->nrefs == 0 ||
+				 found.first_time > sources->refs[sources->nrefs - 1].last_time))
+				pending_list_add(sources, &found);
+		}
+		directory_seek_forward(compaction->cursor, compaction->tag, from, ref->last_time);
+		while (directory_next_forward(compaction->cursor, &stored))
+		{
+			SegmentRef	found = segment_ref(&stored);
+
+			store_release(&stored);
+			pending_list_add(sources, &found);
+		}
+	}
+}
+
+static void
+merge_tag(Compaction *compaction)
+{
+	RowRun		run;
+
+	if (compaction->sink == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(compaction->cursor));
+
+		compaction->sink = segment_sink_begin(compaction->rel, GetCurrentTransactionId(),
+											  compaction->cid, 0);
+		MemoryContextSwitchTo(caller);
+	}
+	tag_reader_start_segments(compaction->reader, &compaction->sources);
+	while (tag_reader_next(compaction->reader, &run))
+		append_run(compaction, &run);
+	write_rows(compaction, true);
+	delete_sources(compaction);
+	compaction->counts->tags++;
+	compaction->counts->segments_merged += compaction->sources.nrefs;
+}
+
+static void
+append_run(Compaction *compaction, const RowRun *run)
+{
+	RowBuffer  *rows = &compaction->rows;
+	const DecodedRows *decoded = run->rows;
+
+	/* does a compacted segment that stays lie between the last row and this run? */
+	if (rows->nrows > 0 && compaction->has_last &&
+		rows->time[rows->nrows - 1] < compaction->last.first_time)
+	{
+		int64		after = rows->time[rows->nrows - 1];
+
+		/* those among the sources would have put a row between */
+		if (directory_any_between(compaction->cursor, compaction->tag, after,
+								  decoded->time[run->first]))
+			write_rows(compaction, true);
+	}
+
+	for (uint32 row = run->first; row < run->first + run->nrows; row++)
+	{
+		uint16		width = decoded->width ? decoded->width[row] : decoded->nvalues;
+		uint32		nvalues = width == CODEC_WIDTH_NULL ? 0 : width;
+		RowSlot		slot;
+
+		if (rows->nrows == STREAM_ROWS)
+			write_rows(compaction, false);
+		slot = row_buffer_add(rows, decoded->time[row], width, decoded->isnull != NULL);
+		for (uint32 v = 0; v < nvalues; v++)
+			slot.values[v] = decoded->values[(Size) v * decoded->nrows + row];
+		for (uint32 v = 0; decoded->isnull != NULL && v < nvalues; v++)
+			slot.isnull[v] = decoded->isnull[(Size) v * decoded->nrows + row];
+	}
+}
+
+/* Cuts segments from the gathered rows: all of them, or as long as enough are left for two more. */
+static void
+write_rows(Compaction *compaction, bool all)
+{
+	RowBuffer  *rows = &compaction->rows;
+	SegmentHeader header = {
+		.flags = SEGMENT_COMPACTED,
+		.sequence = compaction->sequence,
+		.tag = VARDATA_ANY(compaction->tag),
+		.tag_bytes = VARSIZE_ANY_EXHDR(compaction->tag),
+	};
+	uint32		taken = 0;
+
+	while (rows->nrows > 0 && (all || rows->nrows >= 2 * taken))
+	{
+		CodecRows	source = row_buffer_rows(rows, 0);
+
+		source.nrows = segment_rows_to_try(compaction, rows);
+		taken = segment_sink_write_one(compaction->sink, &header, &source);
+		row_buffer_shift(rows, taken);
+		compaction->counts->segments_written++;
+		compaction->counts->rows += taken;
+	}
+}
+
+/*
+ * How many rows to offer for the next segment.  Where late rows made a full segment a little too
+ * large, two halves are better than a full one and a scrap; at the end of a tag's rows the scrap
+ * grows by itself.
+ */
+static uint32
+segment_rows_to_try(const Compaction *compaction, const RowBuffer *rows)
+{
+	uint32		full_rows = 0;
+
+	if (!compaction->has_last || rows->time[rows->nrows - 1] > compaction->last.last_time)
+		return rows->nrows;
+	for (uint32 i = 0; i < compaction->sources.nrefs; i++)
+	{
+		if (compaction->sources.refs[i].bytes >= FULL_SEGMENT_BYTES)
+			full_rows = Max(full_rows, compaction->sources.refs[i].nrows);
+	}
+	if (rows->nrows > full_rows && rows->nrows < full_rows + full_rows / 3)
+		return (rows->nrows + 1) / 2;
+	return rows->nrows;
+}
+
+static void
+delete_sources(Compaction *compaction)
+{
+	for (uint32 i = 0; i < compaction->sources.nrefs; i++)
+	{
+		TM_FailureData failure;
+		TM_Result	result = heap_delete(compaction->rel, &compaction->sources.refs[i].tid,
+										 compaction->cid, InvalidSnapshot, true, &failure, false);
+
+		/* the page lock keeps others from deleting segments that a fresh snapshot sees */
+		if (result != TM_Ok)
+			ereport(ERROR,
+					errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					errmsg("could not compact historian table \"%s\" due to a concurrent change",
+						   RelationGetRelationName(compaction->rel)));
+	}
+}

@@ -1,0 +1,49 @@
+/*
+ * compaction.h
+ *	  Merging a table's pending segments into full, disjoint ones.
+ */
+#ifndef HISTORIAN_COMPACTION_H
+#define HISTORIAN_COMPACTION_H
+
+#include "postgres.h"
+
+#include "storage/lock.h"
+#include "utils/rel.h"
+
+/*
+ * Up to which load segments may be merged.  A later load may still be under way, and commit
+ * after the merge rows that are older in load order than what was merged; such a table's segments
+ * are merged up to the oldest load that may be under way.
+ */
+typedef struct CompactionHorizon
+{
+	uint64		sequence;
+	VirtualTransactionId *writers;	/* who was writing when the sequence was taken */
+} CompactionHorizon;
+
+/* Takes the horizon of now. */
+extern CompactionHorizon compaction_horizon_take(Relation rel);
+
+/*
+ * Has everyone ended who was writing then?  With wait, waits until then (lock_timeout applies)
+ * and returns true.
+ */
+extern bool compaction_horizon_reached(const CompactionHorizon *horizon, bool wait);
+
+typedef struct CompactionCounts
+{
+	int64		tags;
+	int64		segments_merged;
+	int64		segments_written;
+	int64		rows;
+} CompactionCounts;
+
+/*
+ * Merges pending segments up to a horizon that has been reached: of tags that have a page's worth
+ * of them or, with everything, of all tags.  Only one compaction or deletion of a table runs at a
+ * time: without wait, returns false if another one does.  The caller holds RowExclusiveLock.
+ */
+extern bool compact_table(Relation rel, uint64 horizon, bool everything, bool wait,
+						  CompactionCounts *counts);
+
+#endif							/* HISTORIAN_COMPACTION_H */
