@@ -1,0 +1,269 @@
+/*
+ * message_oracle.c
+ *	  What json-c makes of a message, compared with what the scanner makes of it.
+ *
+ * The scanner may refuse what json-c takes only where SPEC is stricter, or json-c is laxer than
+ * RFC 8259.  That list is allowed_refusal(); there is no list for the other direction.
+ * Doubles must be equal bit for bit except where json-c reads an integer: it has no negative zero,
+ * and saturates past 64 bits.
+ */
+#include "message_oracle.h"
+
+#include "message_scan.h"
+#include "number.h"
+
+#include <json-c/json.h>
+#include <regex.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct json_object *
+parse_whole(const char *text, size_t length)
+{
+	struct json_tokener *tokener = json_tokener_new();
+	struct json_object *object;
+	bool		whole;
+
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	object = json_tokener_parse_ex(tokener, text, (int) length);
+	whole = json_tokener_get_error(tokener) == json_tokener_success &&
+		json_tokener_get_parse_end(tokener) == length;
+	json_tokener_free(tokener);
+	if (!whole)
+	{
+		json_object_put(object);
+		return NULL;
+	}
+	return object;
+}
+
+/* Does json-c see a message?  The three members are borrowed from object. */
+static bool
+is_message(struct json_object *object, struct json_object **time, struct json_object **tag,
+		   struct json_object **values)
+{
+	int			length;
+
+	if (!json_object_is_type(object, json_type_object) || json_object_object_length(object) != 3 ||
+		!json_object_object_get_ex(object, "time", time) ||
+		!json_object_object_get_ex(object, "tag", tag) ||
+		!json_object_object_get_ex(object, "values", values) ||
+		!json_object_is_type(*time, json_type_int) ||
+		!json_object_is_type(*tag, json_type_string) ||
+		!json_object_is_type(*values, json_type_array))
+		return false;
+	length = json_object_get_string_len(*tag);
+	if (length < 1 || length > MESSAGE_MAX_TAG_BYTES ||
+		memchr(json_object_get_string(*tag), '\0', (size_t) length) != NULL ||
+		json_object_array_length(*values) > MESSAGE_MAX_VALUES)
+		return false;
+	for (size_t i = 0; i < json_object_array_length(*values); i++)
+	{
+		struct json_object *value = json_object_array_get_idx(*values, i);
+		double		number = json_object_get_double(value);
+
+		if (!json_object_is_type(value, json_type_int) &&
+			!json_object_is_type(value, json_type_double))
+			return false;
+		if (!(number - number == 0))	/* NaN, infinities and what overflows to them */
+			return false;
+	}
+	return true;
+}
+
+/* The string that begins at text[i] ends before the position returned. */
+static size_t
+skip_string(const char *text, size_t length, size_t i)
+{
+	for (i++; i < length && text[i] != '"'; i++)
+		i += text[i] == '\\';
+	return i + 1;
+}
+
+/* Outside of strings: as many as there are fields. */
+static int
+count_colons(const char *text, size_t length)
+{
+	int			count = 0;
+
+	for (size_t i = 0; i < length; i++)
+	{
+		if (text[i] == '"')
+			i = skip_string(text, length, i) - 1;
+		else
+			count += text[i] == ':';
+	}
+	return count;
+}
+
+/* Is every number in the text one by RFC 8259, outside of strings? */
+static bool
+numbers_valid(const char *text, size_t length)
+{
+	static regex_t number;
+	static bool compiled;
+	size_t		i = 0;
+
+	if (!compiled)
+	{
+		regcomp(&number, "^-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][+-]?[0-9]+)?$",
+				REG_EXTENDED | REG_NOSUB);
+		compiled = true;
+	}
+	while (i < length)
+	{
+		if (text[i] == '"')
+			i = skip_string(text, length, i);
+		else if (text[i] != '\0' && strchr("0123456789+-.eE", text[i]) != NULL)
+		{
+			size_t		start = i;
+			char	   *copy;
+			bool		match;
+
+			while (i < length && text[i] != '\0' && strchr("0123456789+-.eE", text[i]) != NULL)
+				i++;
+			copy = strndup(text + start, i - start);
+			match = regexec(&number, copy, 0, NULL, 0) == 0;
+			free(copy);
+			if (!match)
+				return false;
+		}
+		else
+			i++;
+	}
+	return true;
+}
+
+/* The cases in which the scanner may refuse what json-c takes. */
+static bool
+allowed_refusal(const char *text, size_t length, const MessageError *error)
+{
+	/* json-c keeps the last of several fields of the same name */
+	if (count_colons(text, length) > 3)
+		return true;
+	/* json-c saturates integers past 64 bits, and takes unsigned ones */
+	if (strstr(error->detail, "64-bit integer") != NULL)
+		return true;
+	/* json-c ends a field's name at a NUL */
+	if (memmem(text, length, "\\u0000", 6) != NULL && strstr(error->detail, "unknown field") != NULL)
+		return true;
+	/* json-c takes control characters in strings */
+	for (size_t i = 0; i < length; i++)
+	{
+		if ((unsigned char) text[i] < ' ' && (strstr(error->detail, "control character") != NULL ||
+											  strstr(error->detail, "valid string") != NULL))
+			return true;
+	}
+	/* json-c replaces lone surrogates */
+	if (strstr(error->detail, "invalid escape") != NULL ||
+		strstr(error->detail, "not a valid string") != NULL)
+		return memmem(text, length, "\\u", 2) != NULL;
+	/* json-c takes some things that look like numbers, and control characters as white space */
+	if (!numbers_valid(text, length))
+		return true;
+	for (size_t i = 0; i < length; i++)
+	{
+		if ((unsigned char) text[i] < ' ' && strchr("\t\n\r", text[i]) == NULL)
+			return true;
+	}
+	return memchr(text, '\0', length) != NULL;
+}
+
+static const char *
+compare_message(const Stage *stage, struct json_object *time, struct json_object *tag,
+				struct json_object *values)
+{
+	const StagedMessage *message = (const StagedMessage *) stage->data;
+
+	if (message->time_ns != json_object_get_int64(time))
+		return "time";
+	if (message->tag_length != (uint32_t) json_object_get_string_len(tag) ||
+		memcmp(staged_tag(message), json_object_get_string(tag), message->tag_length) != 0)
+		return "tag";
+	if (message->value_count != json_object_array_length(values))
+		return "number of values";
+	for (uint32_t i = 0; i < message->value_count; i++)
+	{
+		struct json_object *value = json_object_array_get_idx(values, i);
+		double		expected = json_object_get_double(value);
+
+		if (json_object_is_type(value, json_type_int))
+		{
+			int64_t		integer = json_object_get_int64(value);
+
+			if (integer == INT64_MAX || integer == INT64_MIN)
+				continue;
+			if (integer == 0 && message->values[i] == 0)
+				continue;
+		}
+		if (memcmp(&expected, &message->values[i], sizeof(double)) != 0)
+			return "a value";
+	}
+	return NULL;
+}
+
+const char *
+message_disagreement(const char *text, size_t length)
+{
+	static char report[256];
+	Stage		stage = {0};
+	MessageError error = {0};
+	const char *end = text + length;
+	const char *cursor;
+	ScanStatus	status;
+	struct json_object *object;
+	struct json_object *time;
+	struct json_object *tag;
+	struct json_object *values;
+	bool		expected;
+	const char *problem = NULL;
+
+	/* The scanner begins at the brace; what stands before a message is its caller's. */
+	while (length > 0 && *text != '\0' && strchr(" \t\n\r", *text) != NULL)
+	{
+		text++;
+		length--;
+	}
+	cursor = text;
+	status = message_scan(&stage, &cursor, end, &error);
+	object = parse_whole(text, status == SCAN_OK ? (size_t) (cursor - text) : length);
+	expected = object != NULL && is_message(object, &time, &tag, &values);
+	if (status == SCAN_OK && !expected)
+		problem = "the scanner takes what json-c refuses";
+	else if (status == SCAN_OK)
+		problem = compare_message(&stage, time, tag, values);
+	else if (expected && (status == SCAN_INCOMPLETE || !allowed_refusal(text, length, &error)))
+	{
+		snprintf(report, sizeof(report), "the scanner refuses what json-c takes: %s",
+				 status == SCAN_INCOMPLETE ? "incomplete" : error.detail);
+		problem = report;
+	}
+
+	/*
+	 * A message cut short must be incomplete, whatever the cut; wrong text must not become right
+	 * when cut.  That is what reading in pieces relies on.
+	 */
+	for (size_t cut = 0; problem == NULL && status == SCAN_OK && text + cut < cursor; cut++)
+	{
+		/* A copy of that size, so that a sanitizer sees a read past the end. */
+		char	   *copy = malloc(cut + (cut == 0));
+		const char *start = copy;
+
+		memcpy(copy, text, cut);
+		stage.length = 0;
+		stage.count = 0;
+		if (message_scan(&stage, &start, copy + cut, &error) != SCAN_INCOMPLETE ||
+			stage.count != 0)
+		{
+			snprintf(report, sizeof(report), "cut to %zu bytes it is not incomplete: %s", cut,
+					 error.detail);
+			problem = report;
+		}
+		free(copy);
+	}
+	json_object_put(object);
+	free(stage.data);
+	return problem;
+}
