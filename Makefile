@@ -1,19 +1,22 @@
 # Only forwards: to extension/, proxy/ and tests/ for the building, to scripts/ for the rest.
 
+MAKEFLAGS += --no-print-directory
+
 PORT ?= 8080
 DATADIR ?= .data
 PG_CONFIG ?= $(shell scripts/pg-config)
+PREFIX ?= /usr/local
 SUITE ?=
 export PORT DATADIR PG_CONFIG
 
 all:
-	@$(MAKE) --no-print-directory -C extension PG_CONFIG=$(PG_CONFIG)
-	@$(MAKE) --no-print-directory -C proxy
-	@$(MAKE) --no-print-directory -C tests/load
+	@$(MAKE) -C extension PG_CONFIG=$(PG_CONFIG)
+	@$(MAKE) -C proxy
+	@$(MAKE) -C tests/load
 
 install: all
-	@scripts/install-extension
-	@$(MAKE) --no-print-directory -C proxy install
+	@$(MAKE) -C extension install PG_CONFIG=$(PG_CONFIG)
+	install -D -m 755 build/historiand $(DESTDIR)$(PREFIX)/bin/historiand
 
 run: ready-to-run
 	@scripts/run
@@ -26,13 +29,13 @@ bench: ready-to-run
 
 test:
 	@scripts/install-packages test
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) -s all
 	@scripts/install-extension
 	@tests/run $(SUITE)
 
 ready-to-run:
 	@scripts/install-packages run
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) -s all
 	@scripts/install-extension
 
 conninfo:

@@ -1,0 +1,97 @@
+"""make run, from outside: start, stop, start again, beside another one, and in awkward places."""
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import e2e
+from e2e import ok, same
+
+MESSAGE = b'{"time":%d,"tag":"run","values":[1.5,2.5]}'
+
+
+def start_stop():
+    with e2e.Run(command=("make", "run")) as run:
+        same(run.post(MESSAGE % 1, "?ack=committed")[0], 204, "a message is committed")
+        same(run.post(MESSAGE % 2)[0], 202, "another one is received only")
+        output = run.output()
+        for word in "http://127.0.0.1:%d" % run.port, "curl -i", "/api?tag=", "psql \"host=":
+            ok(word in output, "make run prints %s" % word, output)
+        conninfo = subprocess.run(["make", "-s", "conninfo"], cwd=e2e.ROOT, env=run.env,
+                                  stdout=subprocess.PIPE, text=True).stdout.strip()
+        ok("psql \"%s\"" % conninfo in output, "make -s conninfo prints the same", conninfo)
+        other = e2e.Run(port=run.port)
+        ok(other.process.wait(e2e.TIMEOUT_S) == 1 and
+           "port %d is taken" % run.port in other.output(), "a taken port is said", other.output())
+        other = e2e.Run(datadir=run.datadir)
+        ok(other.process.wait(e2e.TIMEOUT_S) == 1 and "in use" in other.output(),
+           "a data directory in use is said", other.output())
+        postmaster = run.postmaster()
+        with e2e.Run() as beside:
+            ok(beside.get("/readyz")[0] == 200 and run.get("/readyz")[0] == 200,
+               "two copies run beside each other")
+            same(beside.sql("SELECT count(*) FROM measurement"), "0", "each with data of its own")
+        # make itself dies of the signal, as make does, once what it runs has ended.
+        same(run.stop(), -signal.SIGTERM, "SIGTERM to make ends it")
+        ok(not os.path.exists("/proc/%d" % postmaster), "PostgreSQL has ended")
+    same(stopped_cleanly(run), True, "and was shut down cleanly")
+    return run
+
+
+def stopped_cleanly(run):
+    with open(os.path.join(run.datadir, "postgresql.log")) as file:
+        return "database system is shut down" in file.read().splitlines()[-1]
+
+
+def start_again(run):
+    with e2e.Run(datadir=run.datadir) as again:
+        same(again.sql("SELECT count(*) FROM measurement"), "2", "both messages are there again")
+        same(again.stop(signal.SIGINT), 0, "SIGINT ends it with 0")
+    same(stopped_cleanly(again), True, "and PostgreSQL cleanly")
+
+
+def control_c(run):
+    """Ctrl-C on a terminal, where make is in the same group."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(e2e.ROOT)
+        os.execvpe("make", ["make", "run"], dict(run.env))
+    output = b""
+    while b"Ctrl-C" not in output:
+        output += os.read(terminal, 4096)
+    os.write(terminal, b"\x03")
+    try:
+        while True:
+            output += os.read(terminal, 4096)
+    except OSError:
+        pass
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    same(status, 0, "Ctrl-C ends make run with 0")
+    ok(b"***" not in output, "and make complains of nothing", output.decode())
+    same(stopped_cleanly(run), True, "PostgreSQL has ended cleanly")
+
+
+def awkward_places():
+    for what, name in ("a path of 200 bytes", "d" * 100 + "/" + "e" * 90), ("a blank and a quote", "it's here"):
+        with e2e.Run(datadir=os.path.join(e2e.new_directory(), name)) as run:
+            same(run.post(MESSAGE % 1, "?ack=committed")[0], 204, "%s: works" % what)
+            same(run.sql("SELECT count(*) FROM measurement"), "1", "%s: psql too" % what)
+    if os.getuid() == 0:
+        private = e2e.new_directory()
+        os.chmod(private, 0o700)
+        with e2e.Run(datadir=os.path.join(private, "data")) as run:
+            same(run.sql("SELECT count(*) FROM measurement"), "0",
+                 "a directory that only root may enter: works")
+            ok(os.path.islink(run.datadir) and run.datadir + " is a link to" in run.output(),
+               "and it is said where the data is", run.output())
+        place = os.path.realpath(run.datadir)
+        subprocess.run(["rm", "-rf", place, private], check=True)
+
+
+run = start_stop()
+start_again(run)
+control_c(run)
+awkward_places()
+e2e.done()
