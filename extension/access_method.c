@@ -12,6 +12,7 @@
 #include "access_method.h"
 
 #include "access/heapam.h"
+#include "access/parallel.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "commands/trigger.h"
@@ -200,13 +201,16 @@ index_build_range_scan(Relation rel, Relation index, IndexInfo *info, bool allow
 					   BlockNumber nblocks, IndexBuildCallback callback, void *callback_state,
 					   TableScanDesc scan)
 {
-	double		count;
+	double		count = 0;
 
 	if (info->ii_Concurrent)
 		refuse(rel, "indexes cannot be built concurrently", "REINDEX without CONCURRENTLY.");
-	writer_flush_relation(RelationGetRelid(rel));
-	count = directory_build(rel, index, scan ? scan->rs_snapshot : SnapshotAny, callback,
-							callback_state);
+	if (!IsParallelWorker())
+		writer_flush_relation(RelationGetRelid(rel));
+	/* entries are few and quickly made: in a parallel build one participant makes them all */
+	if (scan == NULL || table_scan_claim_all(scan))
+		count = directory_build(rel, index, scan ? scan->rs_snapshot : SnapshotAny, callback,
+								callback_state);
 	if (scan != NULL)
 		table_endscan(scan);
 	return count;

@@ -66,7 +66,7 @@ struct DirectoryCursor
 	Walk		next_tag;
 };
 
-static void drop_index(Relation rel, Oid index_oid);
+static void drop_directories(Relation rel, Oid keep);
 static void depend_on_table(Oid index_oid, Oid table_oid);
 static void make_entry(const SegmentHeader *header, text *tag, Datum *values, bool *isnull);
 static void walk_key(Walk *walk, int flags, AttrNumber column, StrategyNumber strategy,
@@ -176,20 +176,14 @@ directory_open(Relation rel, LOCKMODE lockmode)
 void
 directory_adopt(Relation rel, Oid index_oid)
 {
-	Oid			former = directory_oid(rel);
-
-	if (OidIsValid(former) && former != index_oid)
-		drop_index(rel, former);
+	drop_directories(rel, index_oid);
 	depend_on_table(index_oid, RelationGetRelid(rel));
 }
 
 void
 directory_drop(Relation rel)
 {
-	Oid			index_oid = directory_oid(rel);
-
-	if (OidIsValid(index_oid))
-		drop_index(rel, index_oid);
+	drop_directories(rel, InvalidOid);
 }
 
 void
@@ -393,18 +387,30 @@ directory_next_tag(DirectoryCursor *cursor, text *tag)
 	return DatumGetTextPCopy(value);
 }
 
-/* Drops an index that depends on its table internally; one that does not is not ours. */
+/*
+ * Drops the table's directories but for one.  Only what depends on its table internally is ours:
+ * on a heap table an index may look like a directory.
+ */
 static void
-drop_index(Relation rel, Oid index_oid)
+drop_directories(Relation rel, Oid keep)
 {
-	ObjectAddress address;
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *cell;
 
-	if (deleteDependencyRecordsForSpecific(RelationRelationId, index_oid, DEPENDENCY_INTERNAL,
-										   RelationRelationId, RelationGetRelid(rel)) == 0)
-		return;
-	CommandCounterIncrement();
-	ObjectAddressSet(address, RelationRelationId, index_oid);
-	performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	foreach(cell, indexes)
+	{
+		ObjectAddress address;
+
+		if (lfirst_oid(cell) == keep ||
+			deleteDependencyRecordsForSpecific(RelationRelationId, lfirst_oid(cell),
+											   DEPENDENCY_INTERNAL, RelationRelationId,
+											   RelationGetRelid(rel)) == 0)
+			continue;
+		CommandCounterIncrement();
+		ObjectAddressSet(address, RelationRelationId, lfirst_oid(cell));
+		performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	}
+	list_free(indexes);
 }
 
 /* DROP INDEX of the directory is refused; dropping the table drops it. */

@@ -8,6 +8,7 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "compaction_worker.h"
 #include "ddl.h"
 #include "scan_node.h"
 #include "writer.h"
@@ -28,6 +29,7 @@ _PG_init(void)
 	writer_init();
 	ddl_init();
 	scan_node_init();
+	compaction_worker_init();
 	next_executor_finish = ExecutorFinish_hook;
 	ExecutorFinish_hook = on_executor_finish;
 }
@@ -49,6 +51,20 @@ define_settings(void)
 							 true,
 							 PGC_USERSET, 0,
 							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("historian.compaction",
+							 "Merges small segments into full ones in the background.",
+							 "Needs historian in shared_preload_libraries.",
+							 &historian_compaction,
+							 true,
+							 PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
+	DefineCustomIntVariable("historian.compaction_interval",
+							"Time between two rounds of background compaction.",
+							NULL,
+							&historian_compaction_interval,
+							10, 1, 3600,
+							PGC_SIGHUP, GUC_UNIT_S,
+							NULL, NULL, NULL);
 	MarkGUCPrefixReserved("historian");
 }
 

@@ -139,6 +139,18 @@ row_scan_shared_init(RowScanShared *shared)
 	SpinLockInit(&shared->mutex);
 }
 
+bool
+row_scan_shared_claim_all(RowScanShared *shared)
+{
+	bool		claimed;
+
+	SpinLockAcquire(&shared->mutex);
+	claimed = !shared->exhausted;
+	shared->exhausted = true;
+	SpinLockRelease(&shared->mutex);
+	return claimed;
+}
+
 /* Moves to the next tag to read. */
 static bool
 next_tag(RowScan *scan)

@@ -63,6 +63,9 @@ extern bool row_scan_next(RowScan *scan, TupleTableSlot *slot);
 extern RowScanCounts row_scan_counts(const RowScan *scan);
 extern void row_scan_shared_init(RowScanShared *shared);
 
+/* Claims all tags at once; false if somebody has claimed them. */
+extern bool row_scan_shared_claim_all(RowScanShared *shared);
+
 /* The filter that lets everything pass. */
 extern const RowScanFilter row_scan_everything;
 

@@ -23,7 +23,7 @@
 typedef struct HistorianTableScan
 {
 	TableScanDescData base;
-	RowScan    *rows;			/* NULL in ANALYZE */
+	RowScan    *rows;			/* NULL before the first row, in ANALYZE and in index builds */
 
 	/* ANALYZE: the block being sampled and the segment of it being read */
 	Buffer		buffer;
@@ -41,6 +41,7 @@ typedef struct HistorianParallelScan
 	RowScanShared shared;
 } HistorianParallelScan;
 
+static RowScan *begin_rows(HistorianTableScan *scan);
 static bool analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double *dead);
 static void analyze_load(HistorianTableScan *scan, HeapTuple tuple);
 
@@ -69,12 +70,6 @@ table_scan_begin(Relation rel, Snapshot snapshot, int nkeys, struct ScanKeyData 
 				errmsg("historian tables do not support this kind of scan"),
 				errdetail("Rows have no lasting ctid, and blocks hold segments, not rows."),
 				errhint("Use conditions on tag and time."));
-	if (!IsMVCCSnapshot(snapshot))
-		elog(ERROR, "historian table \"%s\" read without an MVCC snapshot",
-			 RelationGetRelationName(rel));
-
-	scan->rows = row_scan_begin(rel, snapshot, true,
-								parallel ? &((HistorianParallelScan *) parallel)->shared : NULL);
 	return &scan->base;
 }
 
@@ -97,18 +92,32 @@ void
 table_scan_rescan(TableScanDesc base, struct ScanKeyData *keys, bool set_params, bool allow_strat,
 				  bool allow_sync, bool allow_pagemode)
 {
-	row_scan_start(((HistorianTableScan *) base)->rows, &row_scan_everything);
+	HistorianTableScan *scan = (HistorianTableScan *) base;
+
+	if (scan->rows != NULL)
+		row_scan_start(scan->rows, &row_scan_everything);
 }
 
 bool
 table_scan_next(TableScanDesc base, ScanDirection direction, TupleTableSlot *slot)
 {
+	HistorianTableScan *scan = (HistorianTableScan *) base;
+
 	if (ScanDirectionIsBackward(direction))
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("historian tables cannot be scanned backward"),
 				errhint("Set historian.enable_scan to on."));
-	return row_scan_next(((HistorianTableScan *) base)->rows, slot);
+	if (scan->rows == NULL)
+		scan->rows = begin_rows(scan);
+	return row_scan_next(scan->rows, slot);
+}
+
+bool
+table_scan_claim_all(TableScanDesc scan)
+{
+	return scan->rs_parallel == NULL ||
+		row_scan_shared_claim_all(&((HistorianParallelScan *) scan->rs_parallel)->shared);
 }
 
 Size
@@ -189,6 +198,22 @@ table_analyze_next_row(TableScanDesc base, TransactionId oldest_xmin, double *li
 	MemoryContextSwitchTo(caller);
 	ExecStoreVirtualTuple(slot);
 	return true;
+}
+
+static RowScan *
+begin_rows(HistorianTableScan *scan)
+{
+	HistorianParallelScan *parallel = (HistorianParallelScan *) scan->base.rs_parallel;
+	MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(scan));
+	RowScan    *rows;
+
+	if (!IsMVCCSnapshot(scan->base.rs_snapshot))
+		elog(ERROR, "historian table \"%s\" read without an MVCC snapshot",
+			 RelationGetRelationName(scan->base.rs_rd));
+	rows = row_scan_begin(scan->base.rs_rd, scan->base.rs_snapshot, true,
+						  parallel ? &parallel->shared : NULL);
+	MemoryContextSwitchTo(caller);
+	return rows;
 }
 
 /* Decodes the block's next live segment; false, with the block let go, when there is none. */

@@ -19,6 +19,12 @@ extern void table_scan_rescan(TableScanDesc scan, struct ScanKeyData *keys, bool
 							  bool allow_strat, bool allow_sync, bool allow_pagemode);
 extern bool table_scan_next(TableScanDesc scan, ScanDirection direction, TupleTableSlot *slot);
 
+/*
+ * Of the participants of a parallel scan, is this the one that reads everything?  True where the
+ * scan is not parallel.
+ */
+extern bool table_scan_claim_all(TableScanDesc scan);
+
 extern Size table_parallel_estimate(Relation rel);
 extern Size table_parallel_initialize(Relation rel, ParallelTableScanDesc parallel);
 extern void table_parallel_reinitialize(Relation rel, ParallelTableScanDesc parallel);

@@ -26,6 +26,7 @@
 #include "utils/array.h"
 #include "utils/memutils.h"
 
+#include "compaction_worker.h"
 #include "row_buffer.h"
 #include "segment_sink.h"
 
@@ -331,6 +332,7 @@ flush_batch(Batch *batch)
 		write_tag(sink, order[i], sequence);
 
 	pgstat_count_heap_insert(rel, batch->nrows);
+	compaction_worker_notify();
 	segment_sink_end(sink);
 	table_close(rel, NoLock);
 	MemoryContextSwitchTo(caller);

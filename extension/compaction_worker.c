@@ -1,0 +1,368 @@
+/*
+ * compaction_worker.c
+ *	  Compaction in the background: one launcher, and short-lived workers.
+ *
+ * The launcher belongs to no database, so it is in nobody's way.  Backends that write segments
+ * note their database in shared memory; once an interval the launcher starts a worker for each
+ * database noted, one after the other, and a worker ends when it has seen to its tables.  After a
+ * start of the server every database is looked at once.
+ *
+ * A worker never waits for long: a table that another session compacts, or whose writers do not
+ * end soon, is left for the next interval.
+ */
+#include "postgres.h"
+
+#include "compaction_worker.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/shmem.h"
+#include "storage/spin.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/wait_event.h"
+
+#include "access_method.h"
+#include "compaction.h"
+
+bool		historian_compaction = true;
+int			historian_compaction_interval = 10;
+
+/* Databases that can be noted between two rounds; if more are active, all are looked at. */
+#define MAX_NOTED 64
+
+/* How long a worker waits for a table's writers to end, and how often it looks. */
+#define WRITERS_WAIT_MS 5000
+#define WRITERS_POLL_MS 20
+
+typedef struct Shared
+{
+	slock_t		mutex;
+	bool		all;			/* look at every database */
+	int			nnoted;
+	Oid			noted[MAX_NOTED];
+} Shared;
+
+static Shared *shared = NULL;
+static shmem_request_hook_type next_shmem_request = NULL;
+static shmem_startup_hook_type next_shmem_startup = NULL;
+
+static void on_shmem_request(void);
+static void on_shmem_startup(void);
+static void note_database(Oid database);
+static List *take_noted(void);
+static List *all_databases(void);
+static void run_worker(Oid database);
+static List *historian_tables(void);
+static void compact_in_background(Oid relid);
+static bool wait_for_writers(const CompactionHorizon *horizon);
+
+void
+compaction_worker_init(void)
+{
+	BackgroundWorker worker = {0};
+
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+
+	next_shmem_request = shmem_request_hook;
+	shmem_request_hook = on_shmem_request;
+	next_shmem_startup = shmem_startup_hook;
+	shmem_startup_hook = on_shmem_startup;
+
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = 10;
+	strlcpy(worker.bgw_library_name, "historian", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "historian_compaction_launcher_main",
+			sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, "historian compaction launcher", sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, "historian compaction launcher", sizeof(worker.bgw_type));
+	RegisterBackgroundWorker(&worker);
+}
+
+void
+compaction_worker_notify(void)
+{
+	if (shared != NULL)
+		note_database(MyDatabaseId);
+}
+
+void
+historian_compaction_launcher_main(Datum arg)
+{
+	MemoryContext round;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	round = AllocSetContextCreate(TopMemoryContext, "historian round", ALLOCSET_DEFAULT_SIZES);
+
+	for (;;)
+	{
+		MemoryContext caller;
+		ListCell   *cell;
+
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 historian_compaction_interval * 1000L, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		if (!historian_compaction)
+			continue;
+
+		caller = MemoryContextSwitchTo(round);
+		foreach(cell, take_noted())
+			run_worker(lfirst_oid(cell));
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(round);
+	}
+}
+
+void
+historian_compaction_worker_main(Datum arg)
+{
+	MemoryContext context;
+	List	   *tables;
+	ListCell   *cell;
+
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
+
+	context = AllocSetContextCreate(TopMemoryContext, "historian tables", ALLOCSET_SMALL_SIZES);
+	MemoryContextSwitchTo(context);
+	StartTransactionCommand();
+	MemoryContextSwitchTo(context);
+	tables = historian_tables();
+	CommitTransactionCommand();
+
+	foreach(cell, tables)
+		compact_in_background(lfirst_oid(cell));
+}
+
+static void
+on_shmem_request(void)
+{
+	if (next_shmem_request != NULL)
+		next_shmem_request();
+	RequestAddinShmemSpace(MAXALIGN(sizeof(Shared)));
+}
+
+static void
+on_shmem_startup(void)
+{
+	bool		found;
+
+	if (next_shmem_startup != NULL)
+		next_shmem_startup();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	shared = ShmemInitStruct("historian compaction", sizeof(Shared), &found);
+	if (!found)
+	{
+		memset(shared, 0, sizeof(*shared));
+		SpinLockInit(&shared->mutex);
+		shared->all = true;
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+static void
+note_database(Oid database)
+{
+	bool		known = false;
+
+	SpinLockAcquire(&shared->mutex);
+	for (int i = 0; i < shared->nnoted && !known; i++)
+		known = shared->noted[i] == database;
+	if (!known)
+	{
+		if (shared->nnoted < MAX_NOTED)
+			shared->noted[shared->nnoted++] = database;
+		else
+			shared->all = true;
+	}
+	SpinLockRelease(&shared->mutex);
+}
+
+/* The databases to look at in this round. */
+static List *
+take_noted(void)
+{
+	Oid			noted[MAX_NOTED];
+	int			nnoted;
+	bool		all;
+	List	   *databases = NIL;
+
+	SpinLockAcquire(&shared->mutex);
+	nnoted = shared->nnoted;
+	memcpy(noted, shared->noted, nnoted * sizeof(Oid));
+	all = shared->all;
+	shared->nnoted = 0;
+	shared->all = false;
+	SpinLockRelease(&shared->mutex);
+
+	if (all)
+		return all_databases();
+	for (int i = 0; i < nnoted; i++)
+		databases = lappend_oid(databases, noted[i]);
+	return databases;
+}
+
+static List *
+all_databases(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *databases = NIL;
+	Relation	catalog;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	catalog = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(catalog, 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+		MemoryContext caller;
+
+		if (!database->datallowconn)
+			continue;
+		caller = MemoryContextSwitchTo(context);
+		databases = lappend_oid(databases, database->oid);
+		MemoryContextSwitchTo(caller);
+	}
+	table_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	return databases;
+}
+
+/* Starts a worker and waits for its end; where no slot is free, the next round tries again. */
+static void
+run_worker(Oid database)
+{
+	BackgroundWorker worker = {0};
+	BackgroundWorkerHandle *handle;
+
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	strlcpy(worker.bgw_library_name, "historian", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "historian_compaction_worker_main",
+			sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, "historian compaction worker", sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, "historian compaction worker", sizeof(worker.bgw_type));
+	worker.bgw_main_arg = ObjectIdGetDatum(database);
+	worker.bgw_notify_pid = MyProcPid;
+
+	if (RegisterDynamicBackgroundWorker(&worker, &handle))
+		(void) WaitForBackgroundWorkerShutdown(handle);
+	else
+		note_database(database);
+}
+
+/* Permanent historian tables of this database; palloc'd in the current context. */
+static List *
+historian_tables(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid			access_method = get_table_am_oid("historian", true);
+	List	   *tables = NIL;
+	Relation	catalog;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(access_method))
+		return NIL;
+	catalog = table_open(RelationRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(catalog, 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_class relation = (Form_pg_class) GETSTRUCT(tuple);
+		MemoryContext caller;
+
+		/* other sessions' temporary tables are out of reach */
+		if (relation->relam != access_method || relation->relpersistence == RELPERSISTENCE_TEMP)
+			continue;
+		caller = MemoryContextSwitchTo(context);
+		tables = lappend_oid(tables, relation->oid);
+		MemoryContextSwitchTo(caller);
+	}
+	table_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return tables;
+}
+
+/* One transaction: an error ends the worker, is logged, and the next round tries again. */
+static void
+compact_in_background(Oid relid)
+{
+	CompactionCounts counts = {0};
+	CompactionHorizon horizon;
+	Relation	rel;
+
+	CHECK_FOR_INTERRUPTS();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	pgstat_report_activity(STATE_RUNNING, "historian: compaction");
+
+	/* whoever holds or waits for a stronger lock comes first */
+	if (ConditionalLockRelationOid(relid, RowExclusiveLock))
+	{
+		rel = try_relation_open(relid, NoLock);
+		if (rel != NULL && is_historian_table(rel))
+		{
+			horizon = compaction_horizon_take(rel);
+			if (!wait_for_writers(&horizon) ||
+				!compact_table(rel, horizon.sequence, false, false, &counts))
+				compaction_worker_notify();
+		}
+		if (rel != NULL)
+			relation_close(rel, NoLock);
+	}
+	else
+		compaction_worker_notify();
+
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+static bool
+wait_for_writers(const CompactionHorizon *horizon)
+{
+	for (int waited = 0; waited < WRITERS_WAIT_MS; waited += WRITERS_POLL_MS)
+	{
+		if (compaction_horizon_reached(horizon, false))
+			return true;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 WRITERS_POLL_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return false;
+}
