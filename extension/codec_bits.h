@@ -126,18 +126,6 @@ extern void bits_unpack(const uint8_t *src, const uint8_t *last, unsigned width,
 /* Writes the low width bits of each number, bits_packed_bytes() bytes; returns their end. */
 extern uint8_t *bits_pack(uint8_t *dst, unsigned width, const uint64_t *numbers, uint32_t count);
 
-static inline uint64_t
-bits_zigzag(uint64_t number)
-{
-	return (number << 1) ^ (0 - (number >> 63));
-}
-
-static inline uint64_t
-bits_unzigzag(uint64_t number)
-{
-	return (number >> 1) ^ (0 - (number & 1));
-}
-
 static inline uint8_t
 cursor_byte(ByteCursor *cursor)
 {

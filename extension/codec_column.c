@@ -15,7 +15,7 @@
 /* Above this many bits a value it is worth a try whether another rule takes fewer. */
 #define DECIMAL_GOOD_BITS 24
 
-/* Below this many bits a value the lower bits are not all noise, and splitting them off is no use. */
+/* Below this many bits a value, what a split leaves as it is would be too much. */
 #define BITS_GOOD_BITS 50
 
 bool
@@ -160,7 +160,7 @@ void
 codec_column_plan(CodecColumn *column, const double *values, uint32_t nrows,
 				  uint64_t *numbers, uint64_t *spare)
 {
-	static const uint8_t right_widths[] = {52, 50, 48, 44};
+	static const uint8_t right_widths[] = {52, 48};
 	bool		decimal = codec_decimal_plan(column, values, nrows, numbers);
 	CodecColumn candidate;
 

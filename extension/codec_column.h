@@ -31,7 +31,7 @@ typedef enum CodecRule
 #define CODEC_MIN_EXPONENT (-4)
 #define CODEC_MAX_EXPONENT 22	/* the last power of ten that a double holds exactly */
 
-/* Integers of decimals have so many bits, sign included: -2^51 .. 2^51 - 1, all exact as doubles. */
+/* Integers of decimals are -2^51 .. 2^51 - 1, all exact as doubles. */
 #define CODEC_DECIMAL_BITS	52
 #define CODEC_DECIMAL_LIMIT (INT64_C(1) << (CODEC_DECIMAL_BITS - 1))
 

@@ -20,6 +20,7 @@
 #include "codec_cpu.h"
 
 #include <float.h>
+#include <math.h>
 
 _Static_assert(FLT_EVAL_METHOD == 0, "doubles must be computed as doubles");
 
@@ -163,6 +164,11 @@ best_exponent(const double *sample, uint32_t count, uint32_t *inexact)
 	int			best = 0;
 	int			exponent = 1;
 	double		best_cost;
+	double		smallest = DBL_MAX;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (sample[i] != 0 && fabs(sample[i]) < smallest)
+			smallest = fabs(sample[i]);
 
 	/* whole numbers may have zeros to spare, others want more digits */
 	*inexact = decimal_numbers(sample, count, 0, numbers);
@@ -181,7 +187,8 @@ best_exponent(const double *sample, uint32_t count, uint32_t *inexact)
 			best_cost = cost;
 			*inexact = left;
 		}
-		if (left == 0)
+		/* nothing left to gain, or all numbers too large from here on */
+		if (left == 0 || smallest * power_of_ten[exponent] > (double) CODEC_DECIMAL_LIMIT)
 			break;
 	}
 	return best;

@@ -3,7 +3,7 @@
  *	  Differences, with an anchor in every 32 rows so that a number is at most 16 additions away.
  *
  * Rows are taken in groups of 32.  Every row has a slot of `width` bits: the difference from the
- * row before, less `step`, the smallest difference.  A group's first row has none to give; its slot
+ * row before, less `step`, which is at most the smallest difference.  A group's first row has none to give; its slot
  * holds the low bits of the group's anchor, which is the number of the row in the middle (the 17th,
  * or the last of a shorter group), less `base`, the smallest anchor.  The anchors' high bits stand
  * in an array of their own before the slots.  So an anchor costs only the bits by which it is wider
@@ -290,6 +290,31 @@ codec_delta_decode(const CodecStream *stream, uint32_t first, uint32_t count, ui
 	}
 }
 
+/*
+ * Of the steps that leave no difference negative and none wider than width, the one with the most
+ * trailing zeros, which takes the fewest bytes: zero, if it is one of them.
+ */
+static uint64_t
+roundest_step(const CodecStats *stats, unsigned width)
+{
+	int64_t		most = stats->least_step;
+	int64_t		least;
+
+	if (width == 0 || width >= 63 ||
+		__builtin_sub_overflow(stats->greatest_step, (int64_t) bits_mask(width), &least))
+		return (uint64_t) most;
+	if (least <= 0 && most >= 0)
+		return 0;
+	for (unsigned zeros = 62; zeros > 0; zeros--)
+	{
+		int64_t		step = (int64_t) ((uint64_t) (most >> zeros) << zeros);
+
+		if (step >= least)
+			return (uint64_t) step;
+	}
+	return (uint64_t) most;
+}
+
 uint64_t
 codec_delta_base(const CodecStream *stream, const CodecStats *stats)
 {
@@ -304,12 +329,12 @@ codec_delta_plan(CodecStream *stream, const CodecStats *stats)
 	*stream = (CodecStream) {
 		.scheme = CODEC_DELTA,
 		.nrows = stats->nrows,
-		.step = (uint64_t) stats->least_step,
 	};
 
 	/* a width of 0 says that it is a line */
 	if (!stats->line)
 		stream->width = (uint8_t) bits_packed_width(range | 1);
+	stream->step = roundest_step(stats, stream->width);
 	if (codec_delta_has_high(stream))
 		stream->high_width = (uint8_t) bits_packed_width(stats->anchor_range >> stream->width);
 	stream->base = codec_delta_base(stream, stats);

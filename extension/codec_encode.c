@@ -16,10 +16,9 @@
 /* What codec_encode_fit() takes to learn how many bytes a row takes. */
 #define FIT_SAMPLE_ROWS 64
 
-/* How full it aims to make a block, how full is enough, and how often it tries. */
-#define FIT_AIM_256THS	254
-#define FIT_GOOD_256THS 251
-#define FIT_MAX_PLANS	6
+/* The part of the capacity that it may leave empty, if it is not a row, and how often it tries. */
+#define FIT_MARGIN 128
+#define FIT_MAX_PLANS 6
 
 /* What a column's header takes, as a guess. */
 #define FIT_COLUMN_HEADER_BYTES 6
@@ -463,21 +462,18 @@ codec_encode(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t 
 	return bytes;
 }
 
-/*
- * How many rows the capacity should take, by the planned ones: headers stay, data grows.
- */
+/* How many rows should take so many bytes, by the planned ones: headers stay, data grows. */
 static uint32_t
-extrapolate_rows(const CodecEncoder *encoder, size_t capacity)
+extrapolate_rows(const CodecEncoder *encoder, size_t bytes)
 {
 	size_t		header = encoder->size.header;
-	size_t		room = capacity * FIT_AIM_256THS / 256;
 
 	/* a full block has headers of its own for its columns */
 	if (encoder->flags & CODEC_BLOCK_SHARED)
 		header += (size_t) encoder->nvalues * FIT_COLUMN_HEADER_BYTES;
-	if (room <= header || encoder->size.data == 0)
+	if (bytes <= header || encoder->size.data == 0)
 		return encoder->nrows;
-	return (uint32_t) ((room - header) * encoder->nrows / encoder->size.data);
+	return (uint32_t) ((bytes - header) * encoder->nrows / encoder->size.data);
 }
 
 /*
@@ -490,6 +486,7 @@ codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, siz
 	uint32_t	fits = 0;		/* the most rows known to fit, */
 	uint32_t	too_many = rows->nrows + 1; /* and the fewest known not to */
 	uint32_t	nrows = rows->nrows < FIT_SAMPLE_ROWS ? rows->nrows : FIT_SAMPLE_ROWS;
+	size_t		margin = capacity / FIT_MARGIN;
 	size_t		bytes = 0;
 
 	for (int plans = 1; too_many - fits > 1; plans++)
@@ -499,14 +496,18 @@ codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, siz
 			return 0;
 		if (bytes <= capacity)
 		{
+			size_t		row_bytes = bytes / nrows;
+
 			fits = nrows;
-			if (bytes >= capacity * FIT_GOOD_256THS / 256 || plans >= FIT_MAX_PLANS)
+			if (capacity - bytes <= (row_bytes > margin ? row_bytes : margin) ||
+				plans >= FIT_MAX_PLANS)
 				break;
 		}
 		else
 			too_many = nrows;
 
-		nrows = extrapolate_rows(encoder, capacity);
+		/* the more rows, the wider their numbers: from the sample, aim a little short */
+		nrows = extrapolate_rows(encoder, plans == 1 ? capacity - margin : capacity);
 		if (nrows >= too_many && too_many > rows->nrows)
 			nrows = rows->nrows;
 		else if (nrows <= fits || nrows >= too_many)

@@ -3,13 +3,18 @@
  *	  Headers of streams, and the choice of a scheme.
  *
  * A header is one byte, the scheme in the upper 2 bits and the width in the lower 6 (63 stands
- * for 64), and then by scheme: delta, the step as zigzag varint and, if there are anchors with
- * high bits, one byte for the width of these; runs and dictionary, their count as varint.
+ * for 64), and then by scheme: delta, the step and, if there are anchors with high bits, one byte
+ * for the width of these; runs and dictionary, their count as varint.
+ *
+ * A step is one byte, its trailing zero bits in the lower 6 and a code in the upper 2, and the
+ * signed number that is left of it in 0, 1, 2 or 8 bytes.
  */
 #include "codec_stream.h"
 #include "codec_cpu.h"
 
 #define WIDTH_CODE_64 63
+
+static const uint8_t step_length[] = {0, 1, 2, 8};
 
 static uint8_t
 width_code(unsigned width)
@@ -21,6 +26,50 @@ static uint8_t
 width_of_code(unsigned code)
 {
 	return (uint8_t) (code == WIDTH_CODE_64 ? 64 : code);
+}
+
+/* Strips the step of its trailing zeros; the code for the bytes of what is left. */
+static unsigned
+step_code(uint64_t *step, unsigned *zeros)
+{
+	int64_t		number = (int64_t) *step;
+
+	*zeros = number == 0 ? 0 : (unsigned) __builtin_ctzll(*step);
+	number >>= *zeros;
+	*step = (uint64_t) number;
+	if (number == 0)
+		return 0;
+	if (number >= INT8_MIN && number <= INT8_MAX)
+		return 1;
+	return number >= INT16_MIN && number <= INT16_MAX ? 2 : 3;
+}
+
+static size_t
+step_bytes(uint64_t step)
+{
+	unsigned	zeros;
+
+	return 1 + step_length[step_code(&step, &zeros)];
+}
+
+static uint8_t *
+put_step(uint8_t *dst, uint64_t step)
+{
+	unsigned	zeros;
+	unsigned	code = step_code(&step, &zeros);
+
+	*dst++ = (uint8_t) (code << 6 | zeros);
+	for (unsigned i = 0; i < step_length[code]; i++)
+		*dst++ = (uint8_t) (step >> (8 * i));
+	return dst;
+}
+
+static uint64_t
+cursor_step(ByteCursor *cursor)
+{
+	uint8_t		byte = cursor_byte(cursor);
+
+	return cursor_signed(cursor, step_length[byte >> 6]) << (byte & 0x3f);
 }
 
 bool
@@ -44,7 +93,7 @@ codec_stream_parse(CodecStream *stream, ByteCursor *cursor, uint32_t nrows)
 		case CODEC_FOR:
 			break;
 		case CODEC_DELTA:
-			stream->step = bits_unzigzag(cursor_varint(cursor));
+			stream->step = cursor_step(cursor);
 			if (codec_delta_has_high(stream))
 				stream->high_width = cursor_byte(cursor);
 			if (!bits_width_is_valid(stream->high_width))
@@ -76,8 +125,7 @@ codec_stream_header_bytes(const CodecStream *stream)
 	switch ((CodecScheme) stream->scheme)
 	{
 		case CODEC_DELTA:
-			return 1 + bits_varint_bytes(bits_zigzag(stream->step)) +
-				codec_delta_has_high(stream);
+			return 1 + step_bytes(stream->step) + codec_delta_has_high(stream);
 		case CODEC_RUNS:
 		case CODEC_DICT:
 			return 1 + bits_varint_bytes(stream->count);
@@ -261,7 +309,7 @@ codec_stream_write_header(const CodecStream *stream, uint8_t *dst)
 		case CODEC_FOR:
 			break;
 		case CODEC_DELTA:
-			dst = bits_put_varint(dst, bits_zigzag(stream->step));
+			dst = put_step(dst, stream->step);
 			if (codec_delta_has_high(stream))
 				*dst++ = stream->high_width;
 			break;
