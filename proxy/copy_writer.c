@@ -12,6 +12,7 @@
  */
 #include "copy_writer.h"
 
+#include "backlog.h"
 #include "copy_load.h"
 #include "dead_letter.h"
 #include "log.h"
@@ -23,6 +24,7 @@
 
 #define RETRY_FIRST_MS	 100
 #define RETRY_LARGEST_MS 5000
+#define STUCK_NS		 UINT64_C(2000000000)	/* a load this long counts as no load */
 
 /* Rows first .. first + count - 1 of the batch; a stack, the next range on top. */
 typedef struct Range
@@ -43,6 +45,7 @@ struct CopyWriter
 	uv_loop_t  *loop;
 	const Config *config;
 	Ingest	   *ingest;
+	Backlog    *backlog;
 	CommitBoard *board;
 	Metrics    *metrics;
 	void		(*published)(void *);
@@ -76,7 +79,7 @@ struct CopyWriter
 
 static void connect_now(CopyWriter *writer);
 static void retry_later(CopyWriter *writer);
-static void take_batch(CopyWriter *writer);
+static void take_batch(void *argument);
 static void load_next_range(CopyWriter *writer);
 static void range_refused(CopyWriter *writer);
 static void batch_loaded(CopyWriter *writer);
@@ -108,6 +111,9 @@ copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitBoa
 				 config->table_sql);
 	bytes_append(&sql, "", 1);
 	writer->copy_sql = sql.data;
+	writer->backlog = backlog_new(loop, config, ingest, metrics, take_batch, writer);
+	if (writer->backlog == NULL)
+		return NULL;
 
 	uv_timer_init(loop, &writer->flush_timer);
 	uv_timer_init(loop, &writer->commit_timer);
@@ -129,7 +135,11 @@ void
 copy_writer_nudge(CopyWriter *writer)
 {
 	if (writer->draining || ingest_full(writer->ingest))
+	{
 		take_batch(writer);
+		if (!writer->draining)
+			backlog_relieve(writer->backlog);
+	}
 	else if (ingest_awaited(writer->ingest) &&
 			 !uv_is_active((uv_handle_t *) &writer->commit_timer))
 		uv_timer_start(&writer->commit_timer, on_flush_timer, writer->config->commit_delay_ms, 0);
@@ -145,7 +155,25 @@ copy_writer_drain(CopyWriter *writer)
 bool
 copy_writer_idle(const CopyWriter *writer)
 {
-	return writer->batch == NULL && ingest_oldest_ms(writer->ingest) == 0;
+	return writer->batch == NULL && backlog_safe(writer->backlog);
+}
+
+bool
+copy_writer_has_spool(const CopyWriter *writer)
+{
+	return backlog_has_spool(writer->backlog);
+}
+
+uint64_t
+copy_writer_spool_bytes(const CopyWriter *writer)
+{
+	return backlog_spool_bytes(writer->backlog);
+}
+
+uint64_t
+copy_writer_save(CopyWriter *writer)
+{
+	return backlog_save(writer->backlog, writer->batch);
 }
 
 bool
@@ -158,22 +186,6 @@ uint64_t
 copy_writer_oldest_ms(const CopyWriter *writer)
 {
 	return writer->batch != NULL ? writer->batch->first_ms : ingest_oldest_ms(writer->ingest);
-}
-
-uint64_t
-copy_writer_unloaded(CopyWriter *writer)
-{
-	uint64_t	rows = 0;
-	IngestBatch *filling = ingest_take(writer->ingest);
-
-	for (Range *range = writer->ranges; range != NULL; range = range->next)
-		rows += range->count;
-	if (filling != NULL)
-	{
-		rows += batch_rows(filling->rows);
-		ingest_release(writer->ingest, filling);
-	}
-	return rows;
 }
 
 static void
@@ -238,7 +250,11 @@ on_retry_timer(uv_timer_t *timer)
 static void
 on_flush_timer(uv_timer_t *timer)
 {
-	take_batch(timer->data);
+	CopyWriter *writer = timer->data;
+
+	take_batch(writer);
+	if (writer->batch == NULL || writer->batch_start_ns + STUCK_NS < uv_hrtime())
+		backlog_relieve(writer->backlog);
 }
 
 static void
@@ -256,11 +272,13 @@ on_stall_timer(uv_timer_t *timer)
 
 /* Starts with the next batch if there is one and nothing else is under way. */
 static void
-take_batch(CopyWriter *writer)
+take_batch(void *argument)
 {
+	CopyWriter *writer = argument;
+
 	if (writer->batch != NULL || !writer->connected)
 		return;
-	writer->batch = ingest_take(writer->ingest);
+	writer->batch = backlog_take(writer->backlog);
 	if (writer->batch == NULL)
 		return;
 	uv_timer_stop(&writer->commit_timer);
@@ -447,15 +465,17 @@ batch_done(CopyWriter *writer)
 	{
 		uint64_t	arrived_ms = batch->first_ms + (uint64_t) i * batch->slot_ms;
 
-		if (batch->arrivals[i] > 0)
+		if (batch->arrivals[i] > 0 && batch->first_ms > 0)
 			metric_seconds(&writer->metrics->lag_seconds,
 						   now_ms > arrived_ms ? (now_ms - arrived_ms) * 1000000 : 0,
 						   batch->arrivals[i]);
 	}
 
 	writer->batch = NULL;
-	commit_publish(writer->board, batch->generation);
-	ingest_release(writer->ingest, batch);
+	/* Those of an earlier process have no generation, and nobody waits for them. */
+	if (batch->generation > 0)
+		commit_publish(writer->board, batch->generation);
+	backlog_done(writer->backlog, batch);
 	writer->published(writer->published_argument);
 
 	/* Who came while this batch was loading has waited long enough. */

@@ -16,7 +16,10 @@
 
 typedef struct CopyWriter CopyWriter;
 
-/* published(argument) is called after each batch that was dealt with. */
+/*
+ * published(argument) is called after each batch that was dealt with.  Returns NULL after logging
+ * what is wrong with the spool.
+ */
 extern CopyWriter *copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest,
 								   CommitBoard *board, Metrics *metrics,
 								   void (*published)(void *), void *argument);
@@ -27,14 +30,17 @@ extern void copy_writer_nudge(CopyWriter *writer);
 /* From now on whatever is buffered is loaded at once. */
 extern void copy_writer_drain(CopyWriter *writer);
 
-/* Nothing is loading and nothing is waiting for it. */
+/* Nothing is loading and nothing would be lost with the process. */
 extern bool copy_writer_idle(const CopyWriter *writer);
 extern bool copy_writer_connected(const CopyWriter *writer);
 
 /* When the oldest message that is not committed arrived; 0: there is none. */
 extern uint64_t copy_writer_oldest_ms(const CopyWriter *writer);
 
-/* Messages that are lost if the process ends now. */
-extern uint64_t copy_writer_unloaded(CopyWriter *writer);
+extern uint64_t copy_writer_spool_bytes(const CopyWriter *writer);
+extern bool copy_writer_has_spool(const CopyWriter *writer);
+
+/* The process ends: puts what is not loaded into the spool.  Returns the messages lost.  Blocks. */
+extern uint64_t copy_writer_save(CopyWriter *writer);
 
 #endif							/* HISTORIAND_COPY_WRITER_H */

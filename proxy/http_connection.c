@@ -504,7 +504,7 @@ on_headers_complete(llhttp_t *parser)
 	request->chunked = (parser->flags & F_CHUNKED) != 0;
 	request->content_length = request->chunked ? 0 : parser->content_length;
 	request->expect_continue = strcasecmp(request->expect, "100-continue") == 0;
-	exchange->close = !llhttp_should_keep_alive(parser);
+	exchange->close = !llhttp_should_keep_alive(parser) || parser->method == HTTP_CONNECT;
 
 	set_phase(connection, PHASE_BODY);
 	dispatch(exchange);

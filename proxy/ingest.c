@@ -160,6 +160,12 @@ ingest_take(Ingest *ingest)
 }
 
 void
+ingest_adopt(Ingest *ingest, const IngestBatch *batch)
+{
+	atomic_fetch_add(&ingest->taken_bytes, batch_bytes(batch->rows));
+}
+
+void
 ingest_release(Ingest *ingest, IngestBatch *batch)
 {
 	ingest_unreserve(ingest, batch_bytes(batch->rows));

@@ -58,6 +58,9 @@ extern void ingest_unreserve(Ingest *ingest, size_t bytes);
 /* The filled batch, closed, or NULL where there is none.  The caller owns it. */
 extern IngestBatch *ingest_take(Ingest *ingest);
 
+/* Counts the memory of a batch that was made elsewhere, until ingest_release(). */
+extern void ingest_adopt(Ingest *ingest, const IngestBatch *batch);
+
 /* Frees a batch that was taken; its memory no longer counts. */
 extern void ingest_release(Ingest *ingest, IngestBatch *batch);
 

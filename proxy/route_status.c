@@ -51,6 +51,7 @@ metrics_end(Exchange *exchange)
 	MetricGauges gauges = {
 		.buffer_bytes = ingest_bytes(server->ingest),
 		.buffer_limit_bytes = server->config->max_buffered_bytes,
+		.spool_bytes = atomic_load(&server->spool_bytes),
 		.oldest_age_ms = oldest_ms > 0 && now_ms > oldest_ms ? now_ms - oldest_ms : 0,
 		.database_connected = atomic_load(&server->database_connected),
 	};

@@ -7,7 +7,7 @@
  *
  * The end: on SIGTERM or SIGINT listeners close and /readyz fails, what is under way is answered,
  * then whatever is buffered is loaded.  After GRACE_MS connections that are still busy are ended;
- * after GIVE_UP_MS the process ends with what could not be loaded counted in the log.
+ * what cannot be loaded by SPOOL_MS goes to the spool, or is counted as lost at GIVE_UP_MS.
  */
 #include "server.h"
 
@@ -26,6 +26,7 @@
 #define TICK_MS		 250
 #define DRAIN_TICK_MS 20
 #define GRACE_MS	 5000
+#define SPOOL_MS	 6000	/* with a spool there is no need to try for long */
 #define GIVE_UP_MS	 8500
 #define BACKLOG		 4096
 
@@ -83,6 +84,8 @@ server_run(const Config *config)
 	main.writer_wake.data = &main;
 	server->writer = copy_writer_new(uv, config, server->ingest, server->board,
 									 &server->loops[0].metrics, wake_all, server);
+	if (server->writer == NULL)
+		return 1;
 	uv_timer_init(uv, &main.drain_timer);
 	uv_signal_init(uv, &main.sigterm);
 	uv_signal_init(uv, &main.sigint);
@@ -275,6 +278,7 @@ on_tick(uv_timer_t *timer)
 	{
 		atomic_store(&server->database_connected, copy_writer_connected(server->writer));
 		atomic_store(&server->oldest_ms, copy_writer_oldest_ms(server->writer));
+		atomic_store(&server->spool_bytes, copy_writer_spool_bytes(server->writer));
 	}
 }
 
@@ -317,11 +321,12 @@ on_drain(uv_timer_t *timer)
 		atomic_store(&server->stopping, true);
 		wake_all(server);
 	}
-	if (passed_ms > GIVE_UP_MS)
+	if (passed_ms > (copy_writer_has_spool(server->writer) ? SPOOL_MS : GIVE_UP_MS))
 	{
-		lost = copy_writer_unloaded(server->writer);
-		log_error("stopped; PostgreSQL did not take %llu buffered messages, they are lost",
-				  (unsigned long long) lost);
+		lost = copy_writer_save(server->writer);
+		if (lost > 0)
+			log_error("stopped; PostgreSQL did not take %llu buffered messages, they are lost",
+					  (unsigned long long) lost);
 		main->exit_code = lost > 0 ? 1 : 0;
 		uv_stop(timer->loop);
 	}

@@ -51,6 +51,7 @@ struct Server
 	/* The writer's state for other threads; set in each tick of the first loop. */
 	atomic_bool database_connected;
 	_Atomic uint64_t oldest_ms;
+	_Atomic uint64_t spool_bytes;
 };
 
 /*

@@ -1,0 +1,248 @@
+/*
+ * backlog.c
+ *	  What is to be loaded next: the spool's files first, then what the ingest buffer has.
+ *
+ * The order is that of arrival throughout, because of two rows with the same tag and time the
+ * later one must be loaded later:
+ *		the batch that was taken < files of the spool < the batch being written < the buffer
+ */
+#include "backlog.h"
+
+#include "log.h"
+#include "memory.h"
+#include "spool.h"
+
+#include <stdlib.h>
+
+struct Backlog
+{
+	const Config *config;
+	uv_loop_t  *loop;
+	Ingest	   *ingest;
+	Metrics    *metrics;
+	void		(*ready)(void *);
+	void	   *ready_argument;
+	Spool	   *spool;			/* NULL: none */
+	bool		taken_from_spool;
+
+	/* Being read: the spool's first file.  One of read and loaded is in use at a time. */
+	uv_work_t	read_work;
+	bool		reading;
+	IngestBatch *loaded;		/* read, and not taken yet */
+
+	/* Being written. */
+	uv_work_t	write_work;
+	bool		writing;
+	IngestBatch *outgoing;		/* stays here where writing failed */
+	SpoolFile  *outgoing_file;
+	bool		written;
+};
+
+static void start_reading(Backlog *backlog);
+static void start_writing(Backlog *backlog);
+
+Backlog *
+backlog_new(uv_loop_t *loop, const Config *config, Ingest *ingest, Metrics *metrics,
+			void (*ready)(void *), void *argument)
+{
+	Backlog    *backlog = memory_new(sizeof(Backlog));
+
+	backlog->config = config;
+	backlog->loop = loop;
+	backlog->ingest = ingest;
+	backlog->metrics = metrics;
+	backlog->ready = ready;
+	backlog->ready_argument = argument;
+	backlog->read_work.data = backlog;
+	backlog->write_work.data = backlog;
+	if (config->spool_dir[0] != '\0')
+	{
+		backlog->spool = spool_open(config->spool_dir, config->max_spool_bytes);
+		if (backlog->spool == NULL)
+			return NULL;
+	}
+	return backlog;
+}
+
+bool
+backlog_has_spool(const Backlog *backlog)
+{
+	return backlog->spool != NULL;
+}
+
+uint64_t
+backlog_spool_bytes(const Backlog *backlog)
+{
+	return backlog->spool != NULL ? spool_bytes(backlog->spool) : 0;
+}
+
+IngestBatch *
+backlog_take(Backlog *backlog)
+{
+	IngestBatch *batch = NULL;
+
+	backlog->taken_from_spool = false;
+	if (backlog->loaded != NULL)
+	{
+		batch = backlog->loaded;
+		backlog->loaded = NULL;
+		backlog->taken_from_spool = true;
+	}
+	else if (backlog->spool != NULL && spool_first(backlog->spool) != NULL)
+		start_reading(backlog);
+	else if (backlog->outgoing != NULL)
+	{
+		if (!backlog->writing)
+		{
+			batch = backlog->outgoing;
+			backlog->outgoing = NULL;
+		}
+	}
+	else
+		batch = ingest_take(backlog->ingest);
+	return batch;
+}
+
+void
+backlog_done(Backlog *backlog, IngestBatch *batch)
+{
+	ingest_release(backlog->ingest, batch);
+	if (backlog->taken_from_spool)
+		spool_remove_first(backlog->spool);
+	backlog->taken_from_spool = false;
+	if (backlog->spool != NULL && spool_first(backlog->spool) != NULL)
+		start_reading(backlog);
+}
+
+void
+backlog_relieve(Backlog *backlog)
+{
+	/* A quarter: one can be written and one be loading while the next ones arrive. */
+	if (backlog->spool == NULL || backlog->writing ||
+		(backlog->outgoing == NULL &&
+		 ingest_bytes(backlog->ingest) < backlog->config->max_buffered_bytes / 4))
+		return;
+	start_writing(backlog);
+}
+
+bool
+backlog_safe(const Backlog *backlog)
+{
+	return backlog->outgoing == NULL && ingest_oldest_ms(backlog->ingest) == 0;
+}
+
+uint64_t
+backlog_save(Backlog *backlog, IngestBatch *taken)
+{
+	IngestBatch *batches[3] = {
+		backlog->taken_from_spool ? NULL : taken,
+		backlog->outgoing,
+		ingest_take(backlog->ingest),
+	};
+	uint64_t	lost = 0;
+
+	for (int i = 0; i < 3; i++)
+	{
+		SpoolFile  *file;
+		uint64_t	rows;
+
+		if (batches[i] == NULL)
+			continue;
+		rows = batch_rows(batches[i]->rows);
+		if (backlog->spool == NULL)
+		{
+			lost += rows;
+			continue;
+		}
+		/* What was taken is older than every file. */
+		file = spool_new_file(backlog->spool, batches[i], i == 0);
+		if (spool_write(backlog->spool, file, batches[i]))
+			log_info("put %llu messages into the spool", (unsigned long long) rows);
+		else
+			lost += rows;
+	}
+	return lost;
+}
+
+/*
+ * Reading
+ */
+
+static void
+read_in_worker(uv_work_t *work)
+{
+	Backlog    *backlog = work->data;
+
+	backlog->loaded = spool_read(backlog->spool, spool_first(backlog->spool));
+}
+
+static void
+on_read(uv_work_t *work, int status)
+{
+	Backlog    *backlog = work->data;
+
+	(void) status;
+	backlog->reading = false;
+	ingest_adopt(backlog->ingest, backlog->loaded);
+	backlog->ready(backlog->ready_argument);
+}
+
+static void
+start_reading(Backlog *backlog)
+{
+	if (backlog->reading || backlog->loaded != NULL)
+		return;
+	backlog->reading = true;
+	uv_queue_work(backlog->loop, &backlog->read_work, read_in_worker, on_read);
+}
+
+/*
+ * Writing
+ */
+
+static void
+write_in_worker(uv_work_t *work)
+{
+	Backlog    *backlog = work->data;
+
+	backlog->written =
+		spool_write(backlog->spool, backlog->outgoing_file, backlog->outgoing);
+}
+
+static void
+on_written(uv_work_t *work, int status)
+{
+	Backlog    *backlog = work->data;
+
+	(void) status;
+	backlog->writing = false;
+	if (backlog->written)
+	{
+		metric_add(&backlog->metrics->messages_spooled, batch_rows(backlog->outgoing->rows));
+		spool_queue(backlog->spool, backlog->outgoing_file);
+		ingest_release(backlog->ingest, backlog->outgoing);
+		backlog->outgoing = NULL;
+	}
+	else
+		free(backlog->outgoing_file);
+	backlog->outgoing_file = NULL;
+	backlog->ready(backlog->ready_argument);
+}
+
+/* Writes what the buffer has now, or tries again what could not be written. */
+static void
+start_writing(Backlog *backlog)
+{
+	if (backlog->outgoing == NULL)
+	{
+		/* A file is about as large as the memory that it stands for. */
+		if (!spool_has_room(backlog->spool, ingest_bytes(backlog->ingest)))
+			return;
+		backlog->outgoing = ingest_take(backlog->ingest);
+		if (backlog->outgoing == NULL)
+			return;
+	}
+	backlog->outgoing_file = spool_new_file(backlog->spool, backlog->outgoing, false);
+	backlog->writing = true;
+	uv_queue_work(backlog->loop, &backlog->write_work, write_in_worker, on_written);
+}

@@ -1,0 +1,456 @@
+/*
+ * spool.c
+ *	  Batches on disk, for which memory has no room while PostgreSQL is away.
+ *
+ * A file "spool-<sequence>" is written under another name, synced, then renamed: what has the name
+ * is whole unless the disk lies.  It begins with SpoolHead; blocks follow, each with its length
+ * and checksum; the last one is empty and tells the number of rows, so that a file that was cut is
+ * noticed.  A row is its ticket and the message as in a stage.  Numbers are in the machine's order:
+ * a spool is emptied by the machine that filled it, and the head's magic tells if not.
+ */
+#include "spool.h"
+
+#include "log.h"
+#include "memory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#define SPOOL_MAGIC UINT64_C(0x314C4F4F50534948)	/* "HISPOOL1" */
+#define BLOCK_BYTES ((size_t) 1 << 20)
+/* Far from 0, so that there are names before it. */
+#define FIRST_SEQUENCE (UINT64_C(1) << 32)
+#define MAX_ROW_BYTES \
+	(sizeof(RowHead) + sizeof(double) * MESSAGE_MAX_VALUES + sizeof(StagedMessage) + \
+	 MESSAGE_MAX_TAG_BYTES)
+
+typedef struct SpoolHead
+{
+	uint64_t	magic;
+	uint64_t	generation;
+} SpoolHead;
+
+typedef struct BlockHead
+{
+	uint32_t	length;			/* 0: the end */
+	uint32_t	checksum;		/* CRC-32 of the block's bytes and of rows */
+	uint64_t	rows;			/* of all blocks up to this one */
+} BlockHead;
+
+typedef struct RowHead
+{
+	uint32_t	ticket;
+	uint32_t	unused;
+} RowHead;
+
+_Static_assert(sizeof(SpoolHead) == 16 && sizeof(BlockHead) == 16 && sizeof(RowHead) == 8,
+			   "spool structures have no padding");
+
+struct Spool
+{
+	char	   *directory;
+	int			directory_fd;
+	uint64_t	max_bytes;
+	uint64_t	next_sequence;
+	SpoolFile  *first;
+	SpoolFile  *last;
+	_Atomic uint64_t bytes;
+};
+
+static bool find_files(Spool *spool);
+static bool write_rows(int fd, const Batch *rows, size_t *bytes);
+static uint64_t read_rows(int fd, Batch *rows, bool keep_tickets, const char **damage);
+
+static void
+file_name(char *name, size_t size, uint64_t sequence, const char *ending)
+{
+	snprintf(name, size, "spool-%016" PRIx64 "%s", sequence, ending);
+}
+
+Spool *
+spool_open(const char *directory, uint64_t max_bytes)
+{
+	Spool	   *spool = memory_new(sizeof(Spool));
+
+	spool->directory = memory_strdup(directory);
+	spool->max_bytes = max_bytes;
+	spool->next_sequence = FIRST_SEQUENCE;
+	if (mkdir(directory, 0700) != 0 && errno != EEXIST)
+	{
+		log_error("cannot make the spool directory %s: %s", directory, strerror(errno));
+		return NULL;
+	}
+	spool->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (spool->directory_fd < 0)
+	{
+		log_error("cannot open the spool directory %s: %s", directory, strerror(errno));
+		return NULL;
+	}
+	if (flock(spool->directory_fd, LOCK_EX | LOCK_NB) != 0)
+	{
+		log_error("the spool directory %s is in use by another process", directory);
+		return NULL;
+	}
+	return find_files(spool) ? spool : NULL;
+}
+
+static int
+by_sequence(const void *a, const void *b)
+{
+	const SpoolFile *first = *(SpoolFile *const *) a;
+	const SpoolFile *second = *(SpoolFile *const *) b;
+
+	return (first->sequence > second->sequence) - (first->sequence < second->sequence);
+}
+
+/* Queues what an earlier process left, and removes what it had not finished writing. */
+static bool
+find_files(Spool *spool)
+{
+	DIR		   *listing = opendir(spool->directory);
+	struct dirent *entry;
+	SpoolFile **files = NULL;
+	size_t		count = 0;
+
+	if (listing == NULL)
+	{
+		log_error("cannot read the spool directory %s: %s", spool->directory, strerror(errno));
+		return false;
+	}
+	while ((entry = readdir(listing)) != NULL)
+	{
+		uint64_t	sequence;
+		int			end = 0;
+		struct stat about;
+
+		if (sscanf(entry->d_name, "spool-%16" SCNx64 "%n", &sequence, &end) != 1)
+			continue;
+		if (strcmp(entry->d_name + end, ".new") == 0)
+			unlinkat(spool->directory_fd, entry->d_name, 0);
+		if (entry->d_name[end] != '\0' ||
+			fstatat(spool->directory_fd, entry->d_name, &about, 0) != 0)
+			continue;
+		files = memory_resize(files, (count + 1) * sizeof(SpoolFile *));
+		files[count] = memory_new(sizeof(SpoolFile));
+		files[count]->sequence = sequence;
+		files[count]->bytes = (size_t) about.st_size;
+		count++;
+	}
+	closedir(listing);
+	if (count > 0)
+		qsort(files, count, sizeof(SpoolFile *), by_sequence);
+	for (size_t i = 0; i < count; i++)
+	{
+		spool->next_sequence = files[i]->sequence + 1;
+		spool_queue(spool, files[i]);
+	}
+	if (count > 0)
+		log_info("found %zu spool files of an earlier run in %s, loading them first", count,
+				 spool->directory);
+	free(files);
+	return true;
+}
+
+SpoolFile *
+spool_first(const Spool *spool)
+{
+	return spool->first;
+}
+
+uint64_t
+spool_bytes(const Spool *spool)
+{
+	return atomic_load(&spool->bytes);
+}
+
+bool
+spool_has_room(const Spool *spool, size_t bytes)
+{
+	return spool_bytes(spool) + bytes <= spool->max_bytes;
+}
+
+SpoolFile *
+spool_new_file(Spool *spool, const IngestBatch *batch, bool oldest)
+{
+	SpoolFile  *file = memory_new(sizeof(SpoolFile));
+
+	file->sequence =
+		oldest && spool->first != NULL ? spool->first->sequence - 1 : spool->next_sequence++;
+	file->rows = batch_rows(batch->rows);
+	file->about = *batch;
+	file->about.rows = NULL;
+	return file;
+}
+
+bool
+spool_write(const Spool *spool, SpoolFile *file, const IngestBatch *batch)
+{
+	const SpoolHead head = {SPOOL_MAGIC, batch->generation};
+	char		name[64];
+	char		unfinished[64];
+	int			fd;
+	bool		written;
+
+	file_name(name, sizeof(name), file->sequence, "");
+	file_name(unfinished, sizeof(unfinished), file->sequence, ".new");
+	fd = openat(spool->directory_fd, unfinished, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	file->bytes = sizeof(head);
+	written = fd >= 0 && write(fd, &head, sizeof(head)) == sizeof(head) &&
+		write_rows(fd, batch->rows, &file->bytes) && fsync(fd) == 0;
+	if (!written)
+		log_error("cannot write %s/%s: %s", spool->directory, unfinished, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	if (written && (renameat(spool->directory_fd, unfinished, spool->directory_fd, name) != 0 ||
+					fsync(spool->directory_fd) != 0))
+	{
+		log_error("cannot name %s/%s: %s", spool->directory, name, strerror(errno));
+		written = false;
+	}
+	if (!written)
+		unlinkat(spool->directory_fd, unfinished, 0);
+	return written;
+}
+
+void
+spool_queue(Spool *spool, SpoolFile *file)
+{
+	file->next = NULL;
+	if (spool->last == NULL)
+		spool->first = file;
+	else
+		spool->last->next = file;
+	spool->last = file;
+	atomic_fetch_add(&spool->bytes, file->bytes);
+}
+
+void
+spool_remove_first(Spool *spool)
+{
+	SpoolFile  *file = spool->first;
+	char		name[64];
+	char		kept[64];
+	int			result;
+
+	file_name(name, sizeof(name), file->sequence, "");
+	file_name(kept, sizeof(kept), file->sequence, ".damaged");
+	/* Not synced: should it come back after a crash, it is loaded again, which changes nothing. */
+	if (file->damaged)
+		result = renameat(spool->directory_fd, name, spool->directory_fd, kept);
+	else
+		result = unlinkat(spool->directory_fd, name, 0);
+	if (result != 0)
+		log_error("cannot remove %s/%s: %s", spool->directory, name, strerror(errno));
+	spool->first = file->next;
+	if (spool->first == NULL)
+		spool->last = NULL;
+	atomic_fetch_sub(&spool->bytes, file->bytes);
+	free(file);
+}
+
+IngestBatch *
+spool_read(const Spool *spool, SpoolFile *file)
+{
+	IngestBatch *batch = memory_new(sizeof(IngestBatch));
+	SpoolHead	head;
+	char		name[64];
+	int			fd;
+	uint64_t	rows = 0;
+	const char *damage = NULL;
+
+	*batch = file->about;
+	batch->rows = batch_new();
+	file_name(name, sizeof(name), file->sequence, "");
+	fd = openat(spool->directory_fd, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, &head, sizeof(head)) != sizeof(head) || head.magic != SPOOL_MAGIC)
+		damage = fd < 0 ? strerror(errno) : "it is not a spool file";
+	else
+		/* Nobody of an earlier process waits any more. */
+		rows = read_rows(fd, batch->rows, file->rows > 0, &damage);
+	if (fd >= 0)
+		close(fd);
+	file->damaged = damage != NULL;
+	if (file->damaged)
+		log_error("%s/%s is damaged (%s): %" PRIu64 " rows could be read", spool->directory, name,
+				  damage, rows);
+	return batch;
+}
+
+/*
+ * Contents
+ */
+
+static bool
+write_all(int fd, const void *data, size_t length)
+{
+	const char *bytes = data;
+
+	while (length > 0)
+	{
+		ssize_t		written = write(fd, bytes, length);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return false;
+		bytes += written;
+		length -= (size_t) written;
+	}
+	return true;
+}
+
+static uint32_t
+block_checksum(const void *data, size_t length, uint64_t rows)
+{
+	uLong		checksum = crc32(0, (const Bytef *) &rows, sizeof(rows));
+
+	return (uint32_t) crc32(checksum, data, (uInt) length);
+}
+
+static bool
+write_block(int fd, const Bytes *block, uint64_t rows)
+{
+	const BlockHead head = {
+		(uint32_t) block->length,
+		block_checksum(block->data, block->length, rows),
+		rows,
+	};
+
+	return write_all(fd, &head, sizeof(head)) && write_all(fd, block->data, block->length);
+}
+
+static bool
+write_rows(int fd, const Batch *rows, size_t *bytes)
+{
+	BatchCursor cursor;
+	const BatchRow *row;
+	Bytes		block = {0};
+	uint64_t	count = 0;
+	bool		good = true;
+
+	bytes_reserve(&block, BLOCK_BYTES);
+	batch_cursor_seek(&cursor, rows, 0);
+	while (good && (row = batch_cursor_next(&cursor)) != NULL)
+	{
+		size_t		size = staged_size(row->value_count, cursor.tag_length);
+		char	   *out = bytes_reserve(&block, sizeof(RowHead) + size);
+		RowHead		head = {row->ticket, 0};
+		StagedMessage message = {row->time_ns, row->value_count, cursor.tag_length};
+		size_t		values_bytes = row->value_count * sizeof(double);
+
+		memcpy(out, &head, sizeof(head));
+		out += sizeof(head);
+		memcpy(out, &message, sizeof(message));
+		memcpy(out + sizeof(message), row->values, values_bytes);
+		/* The tag's padding is zeros here as in a batch. */
+		memcpy(out + sizeof(message) + values_bytes, cursor.tag,
+			   size - sizeof(message) - values_bytes);
+		block.length += sizeof(head) + size;
+		count++;
+		if (block.length + MAX_ROW_BYTES > BLOCK_BYTES)
+		{
+			good = write_block(fd, &block, count);
+			*bytes += sizeof(BlockHead) + block.length;
+			block.length = 0;
+		}
+	}
+	if (good && block.length > 0)
+	{
+		good = write_block(fd, &block, count);
+		*bytes += sizeof(BlockHead) + block.length;
+		block.length = 0;
+	}
+	good = good && write_block(fd, &block, count);
+	*bytes += sizeof(BlockHead);
+	bytes_free(&block);
+	return good;
+}
+
+static bool
+read_all(int fd, void *data, size_t length)
+{
+	char	   *bytes = data;
+
+	while (length > 0)
+	{
+		ssize_t		count = read(fd, bytes, length);
+
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count <= 0)
+			return false;
+		bytes += count;
+		length -= (size_t) count;
+	}
+	return true;
+}
+
+/* Adds a block's rows; false where they do not fill it exactly. */
+static bool
+add_rows(Batch *rows, const char *data, size_t length, bool keep_tickets, uint64_t *count)
+{
+	while (length > 0)
+	{
+		RowHead		head;
+		const StagedMessage *message = (const StagedMessage *) (data + sizeof(head));
+		size_t		size;
+
+		if (length < sizeof(head) + sizeof(StagedMessage))
+			return false;
+		memcpy(&head, data, sizeof(head));
+		if (message->value_count > MESSAGE_MAX_VALUES || message->tag_length == 0 ||
+			message->tag_length > MESSAGE_MAX_TAG_BYTES)
+			return false;
+		size = sizeof(head) + staged_size(message->value_count, message->tag_length);
+		if (size > length)
+			return false;
+		batch_add(rows, message, keep_tickets ? head.ticket : 0);
+		data += size;
+		length -= size;
+		++*count;
+	}
+	return true;
+}
+
+static uint64_t
+read_rows(int fd, Batch *rows, bool keep_tickets, const char **damage)
+{
+	char	   *block = memory_new_raw(BLOCK_BYTES);
+	BlockHead	head;
+	uint64_t	count = 0;
+
+	*damage = "it ends too early";
+	while (read_all(fd, &head, sizeof(head)))
+	{
+		if (head.length > BLOCK_BYTES)
+		{
+			*damage = "a block's length is wrong";
+			break;
+		}
+		if (!read_all(fd, block, head.length))
+			break;
+		if (block_checksum(block, head.length, head.rows) != head.checksum ||
+			!add_rows(rows, block, head.length, keep_tickets, &count) || count != head.rows)
+		{
+			*damage = "a block's checksum is wrong";
+			break;
+		}
+		if (head.length == 0)
+		{
+			*damage = NULL;
+			break;
+		}
+	}
+	free(block);
+	return count;
+}

@@ -1,0 +1,49 @@
+/*
+ * spool.h
+ *	  Batches on disk, for which memory has no room while PostgreSQL is away.
+ *
+ * A queue of files, one a batch, oldest first.  It belongs to the writer's loop; the functions that
+ * touch file contents block, and are for worker threads.
+ */
+#ifndef HISTORIAND_SPOOL_H
+#define HISTORIAND_SPOOL_H
+
+#include "ingest.h"
+
+typedef struct Spool Spool;
+
+typedef struct SpoolFile
+{
+	struct SpoolFile *next;
+	uint64_t	sequence;
+	size_t		bytes;			/* on disk */
+	uint64_t	rows;			/* 0: not known, it was found at start */
+	bool		damaged;		/* spool_read() could not read all of it */
+	IngestBatch about;			/* everything but the rows */
+} SpoolFile;
+
+/*
+ * Opens the directory for this process alone and finds what an earlier one left there.  Returns
+ * NULL after logging why it cannot.
+ */
+extern Spool *spool_open(const char *directory, uint64_t max_bytes);
+
+extern SpoolFile *spool_first(const Spool *spool);	/* NULL: empty */
+extern uint64_t spool_bytes(const Spool *spool);
+extern bool spool_has_room(const Spool *spool, size_t bytes);
+
+/*
+ * In three steps, the middle one from a worker: name a file, write the batch, queue the file.  With
+ * oldest the name sorts before all others: such a file is not queued, but for the next process.
+ */
+extern SpoolFile *spool_new_file(Spool *spool, const IngestBatch *batch, bool oldest);
+extern bool spool_write(const Spool *spool, SpoolFile *file, const IngestBatch *batch);
+extern void spool_queue(Spool *spool, SpoolFile *file);
+
+/* The rows of a file as a batch, from a worker.  What is damaged is logged and left out. */
+extern IngestBatch *spool_read(const Spool *spool, SpoolFile *file);
+
+/* Removes the first file: it is loaded.  A damaged one is kept under another name. */
+extern void spool_remove_first(Spool *spool);
+
+#endif							/* HISTORIAND_SPOOL_H */

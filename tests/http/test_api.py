@@ -1,0 +1,153 @@
+#!/usr/bin/python3
+"""GET /api against an independent computation of period-end, and its refusals."""
+import bisect
+import json
+import random
+import sys
+import urllib.parse
+
+from historiand import Server, message, ndjson, run, NDJSON
+
+server = None
+series = {}
+SEED = random.randrange(2 ** 32)
+
+
+def setup():
+    """Three tags with known values."""
+    global server
+    if server is not None:
+        return
+    print(f"# seed {SEED}")
+    generator = random.Random(SEED)
+    server = Server()
+    for tag in ("dense", "sparse", "größe /%&+"):
+        now = generator.randrange(10 ** 18)
+        points = []
+        for _ in range(500):
+            now += generator.randrange(1, 10 ** (3 if tag == "dense" else 15))
+            points.append((now, [generator.uniform(-1e6, 1e6) for _ in range(10)]))
+        series[tag] = points
+    body = ndjson([message(t, tag, v) for tag, points in series.items() for t, v in points])
+    assert server.save(body, "?ack=committed", NDJSON).status == 204
+
+
+def target(tag, start, end, **more):
+    return "/api?" + urllib.parse.urlencode({"tag": tag, "start": start, "end": end, **more})
+
+
+def expected(tag, start, end, samples):
+    """Sample i at start + floor(i * (end - start) / n): the last value at or before it."""
+    times = [t for t, _ in series[tag]]
+    result = []
+    for i in range(1, samples + 1):
+        at = start + i * (end - start) // samples
+        index = bisect.bisect_right(times, at) - 1
+        result.append({"time": at, "values": series[tag][index][1] if index >= 0 else None})
+    return result
+
+
+def check(tag, start, end, samples):
+    answer = server.get(target(tag, start, end, samples=samples))
+    assert answer.status == 200, answer
+    body = answer.json()
+    assert (body["tagName"], body["start"], body["end"]) == (tag, start, end), answer
+    assert body["samples"] == expected(tag, start, end, samples), (tag, start, end, samples)
+
+
+def test_windows():
+    """samples of random windows equal the independent computation"""
+    setup()
+    generator = random.Random(SEED + 1)
+    for tag, points in series.items():
+        first, last = points[0][0], points[-1][0]
+        span = last - first
+        check(tag, first - 1, last + 1, 1000)
+        check(tag, first, last, 1)
+        check(tag, -2 ** 63, 2 ** 63 - 1, 7)
+        check(tag, last + 5, last + 6, 3)
+        check(tag, first - 10, first - 5, 4)
+        for _ in range(10):
+            start = generator.randrange(first - span // 4, last + span // 4)
+            check(tag, start, start + generator.randrange(1, span), generator.randrange(1, 200))
+
+
+def test_defaults():
+    """1000 samples unless said otherwise; times as strings on request"""
+    setup()
+    points = series["dense"]
+    body = server.get(target("dense", points[0][0], points[-1][0])).json()
+    assert len(body["samples"]) == 1000
+    text = server.get(target("dense", points[0][0], points[-1][0], samples=2,
+                             time="string")).json()
+    assert text["start"] == str(points[0][0]) and text["end"] == str(points[-1][0])
+    assert [s["time"] for s in text["samples"]] == [
+        str(s["time"]) for s in expected("dense", points[0][0], points[-1][0], 2)]
+    assert len(server.get(target("dense", 0, 10 ** 18, samples=10000)).json()["samples"]) == 10000
+
+
+def test_special_values():
+    """what JSON has no number for is null; empty arrays stay"""
+    setup()
+    from historiand import sql
+    sql(f"INSERT INTO {server.table} VALUES (1, 'odd', '{{NaN,Infinity,-Infinity,1,-0}}'), "
+        "(2, 'odd', '{}')")
+    text = server.get(target("odd", 0, 1, samples=1)).body
+    assert b'"values":[null,null,null,1,-0]' in text, text
+    assert server.get(target("odd", 1, 2, samples=1)).json()["samples"][0]["values"] == []
+
+
+def test_unknown_tag():
+    """a tag that was never stored gets 404"""
+    setup()
+    answer = server.get(target("nobody", 0, 1))
+    assert answer.status == 404 and answer.headers["content-type"] == "application/problem+json"
+
+
+def test_refusals():
+    """bad parameters get 400 that names them"""
+    setup()
+    for query, word in (
+            ("start=0&end=1", "tag"), ("tag=a&end=1", "start"), ("tag=a&start=1", "end"),
+            ("tag=&start=0&end=1", "tag"), ("tag=" + "x" * 257 + "&start=0&end=1", "tag"),
+            ("tag=a&start=1&end=1", "start"), ("tag=a&start=2&end=1", "start"),
+            ("tag=a&start=x&end=1", "start"), ("tag=a&start=0&end=1.5", "end"),
+            ("tag=a&start=0&end=9223372036854775808", "end"),
+            ("tag=a&start=0&end=1&samples=0", "samples"),
+            ("tag=a&start=0&end=1&samples=10001", "samples"),
+            ("tag=a&start=0&end=1&samples=ten", "samples"),
+            ("tag=a&start=0&end=1&time=iso", "time"),
+            ("tag=a&start=0&end=1&sample=3", "sample"),
+            ("tag=a&tag=b&start=0&end=1", "tag"),
+            ("tag=%zz&start=0&end=1", "tag"), ("tag=%ff&start=0&end=1", "tag"),
+            ("tag=a%00b&start=0&end=1", "tag"),
+            ("tag=dense&start=0&end=1&method=no_such_method", "no_such_method")):
+        answer = server.get("/api?" + query)
+        assert answer.status == 400, (query, answer)
+        assert word in answer.json()["detail"], (query, answer)
+
+
+def test_head():
+    """HEAD has the headers of GET and no body"""
+    setup()
+    client = server.connect()
+    full = client.request("GET", target("dense", 0, 10, samples=3))
+    head = client.request("HEAD", target("dense", 0, 10, samples=3))
+    assert head.status == 200 and head.headers["content-length"] == str(len(full.body))
+    assert client.request("GET", "/livez").body == b"alive\n"
+
+
+def test_many_at_once():
+    """more queries than connections are queued and all answered, in order on a connection"""
+    setup()
+    client = server.connect()
+    for samples in range(1, 101):
+        client.send(f"GET {target('dense', 0, 10, samples=samples)} HTTP/1.1\r\n"
+                    "Host: x\r\n\r\n".encode())
+    for samples in range(1, 101):
+        answer = client.answer()
+        assert answer.status == 200 and len(json.loads(answer.body)["samples"]) == samples
+
+
+if __name__ == "__main__":
+    run(sys.modules[__name__])

@@ -1,0 +1,327 @@
+#!/usr/bin/python3
+"""HTTP/1.1: connections, framing, limits, slow and broken clients."""
+import json
+import socket
+import sys
+import time
+
+from historiand import Server, count, message, request_bytes, run, wait_for
+
+ONE = json.dumps(message(1, "a", [1.5])).encode()
+server = None
+
+
+def setup():
+    global server
+    if server is None:
+        server = Server()
+    return server
+
+
+def test_keep_alive():
+    """a connection serves many requests; Connection: close and HTTP/1.0 end it"""
+    setup()
+    client = server.connect()
+    for _ in range(50):
+        assert client.request("POST", "/save", ONE).status == 202
+    answer = client.request("POST", "/save", ONE, {"Connection": "close"})
+    assert answer.status == 202 and answer.headers["connection"] == "close"
+    assert client.closed()
+    client = server.connect()
+    client.send(b"GET /livez HTTP/1.0\r\n\r\n")
+    assert client.answer().status == 200 and client.closed()
+    client = server.connect()
+    for _ in range(2):
+        client.send(b"GET /livez HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        assert client.answer().headers["connection"] == "keep-alive"
+
+
+def test_pipelining():
+    """pipelined requests are answered in order, slow ones before fast ones"""
+    setup()
+    client = server.connect()
+    expected = []
+    requests = b""
+    for i in range(200):
+        kind = i % 4
+        if kind == 0:
+            requests += request_bytes("POST", "/save?ack=committed", ONE)
+            expected.append(204)
+        elif kind == 1:
+            requests += request_bytes("POST", "/save", ONE)
+            expected.append(202)
+        elif kind == 2:
+            requests += request_bytes("GET", "/api?tag=a&start=0&end=1&samples=1")
+            expected.append(200)
+        else:
+            requests += request_bytes("GET", "/nothing")
+            expected.append(404)
+    client.send(requests)
+    got = [client.answer().status for _ in expected]
+    # The first query may come before the first commit.
+    assert [200 if s == 404 and e == 200 else s for s, e in zip(got, expected)] == expected, got
+
+
+def test_pipelining_beyond_the_limit():
+    """more pipelined requests than are kept at a time are all answered"""
+    setup()
+    client = server.connect()
+    client.send(request_bytes("POST", "/save?ack=committed", ONE) * 3000)
+    assert all(client.answer().status == 204 for _ in range(3000))
+
+
+def test_byte_by_byte():
+    """a request in single bytes is the same request"""
+    setup()
+    client = server.connect()
+    for byte in request_bytes("POST", "/save?ack=received", ONE, {"Content-Type":
+                                                                  "application/json"}):
+        client.send(bytes([byte]))
+    assert client.answer().status == 202
+
+
+def test_chunked():
+    """chunked bodies with extensions and trailers; broken ones are refused"""
+    setup()
+    head = b"POST /save HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    half = len(ONE) // 2
+    client = server.connect()
+    client.send(head + b"%x;name=value\r\n%s\r\n%X\r\n%s\r\n0\r\nTrailer: 1\r\n\r\n" % (
+        half, ONE[:half], len(ONE) - half, ONE[half:]) + request_bytes("GET", "/livez"))
+    assert client.answer().status == 202
+    assert client.answer().status == 200
+    for broken in (b"zz\r\n", b"5\r\nabcdefgh\r\n", b"-1\r\n", b"ffffffffffffffffff\r\n"):
+        client = server.connect()
+        client.send(head + broken)
+        assert client.answer().status == 400, broken
+        assert client.closed()
+
+
+def test_ambiguous_lengths():
+    """conflicting Content-Length and Transfer-Encoding are refused and the connection ends"""
+    setup()
+    for lines in ("Content-Length: 5\r\nContent-Length: 6", "Content-Length: 5, 6",
+                  "Content-Length: 5\r\nTransfer-Encoding: chunked",
+                  "Transfer-Encoding: chunked\r\nContent-Length: 5",
+                  "Transfer-Encoding: chunked, identity", "Transfer-Encoding: gzip",
+                  "Content-Length: -1", "Content-Length: +5", "Content-Length: 5x",
+                  "Content-Length: 99999999999999999999", "Content-Length : 5",
+                  "Transfer-Encoding : chunked", "Transfer-Encoding: xchunked"):
+        client = server.connect()
+        client.send(f"POST /save HTTP/1.1\r\nHost: x\r\n{lines}\r\n\r\n".encode() +
+                    b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = client.answer()
+        assert answer is not None and answer.status in (400, 501), (lines, answer)
+        assert client.closed(), lines
+
+
+def test_malformed():
+    """what is not HTTP/1.1 gets 400 and the end"""
+    setup()
+    for text in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET\r\n\r\n",
+                 b"GET / HTTP/9.9\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\nHost x\r\n\r\n",
+                 b"G\xffT / HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n",
+                 b"GET / HTTP/1.1\r\nHost: x\r\nA\x00B: 1\r\n\r\n",
+                 b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+                 b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
+        client = server.connect()
+        client.send(text)
+        answer = client.answer()
+        assert answer is None or answer.status in (400, 404, 405, 505), (text, answer)
+        assert text.startswith(b"GET / HTTP/1.1\r\n\r\n") or client.closed(), text
+
+
+def test_upgrade_is_ignored():
+    """an offer of another protocol is ignored"""
+    setup()
+    client = server.connect()
+    answer = client.request("POST", "/save", ONE, {"Connection": "Upgrade, HTTP2-Settings",
+                                                   "Upgrade": "h2c", "HTTP2-Settings": "AAMA"})
+    assert answer.status == 202
+    assert client.request("GET", "/livez").status == 200
+
+
+def test_expect():
+    """Expect: 100-continue is answered before the body, a refusal instead of it"""
+    setup()
+    client = server.connect()
+    client.send(request_bytes("POST", "/save", None, {
+        "Content-Length": str(len(ONE)), "Expect": "100-continue"}))
+    assert client.answer().status == 100
+    client.send(ONE)
+    assert client.answer().status == 202
+    client.send(request_bytes("POST", "/save", None, {
+        "Content-Length": str(10 ** 12), "Expect": "100-continue"}))
+    answer = client.answer()
+    assert answer.status == 413 and answer.headers["connection"] == "close"
+    assert client.closed()
+    client = server.connect()
+    assert client.request("POST", "/save", ONE, {"Expect": "miracles"}).status == 417
+
+
+def test_methods_and_paths():
+    """404 for unknown paths, 405 with Allow for wrong methods"""
+    setup()
+    client = server.connect()
+    assert client.request("GET", "/nothing").status == 404
+    assert client.request("GET", "/savex").status == 404
+    answer = client.request("GET", "/save")
+    assert answer.status == 405 and answer.headers["allow"] == "POST"
+    answer = client.request("POST", "/api", b"{}")
+    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD"
+    assert client.request("DELETE", "/livez").status == 405
+    assert client.request("PUT", "/save", ONE).status == 405
+    assert client.request("GET", "/livez").status == 200
+
+
+def test_head_limits():
+    """an over-long target gets 414, over-long headers 431"""
+    setup()
+    client = server.connect()
+    client.send(b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n")
+    assert client.answer().status == 414 and client.closed()
+    client = server.connect()
+    client.send(b"GET /livez HTTP/1.1\r\nHost: x\r\nLong: " + b"x" * 20000)
+    assert client.answer().status == 431 and client.closed()
+    client = server.connect()
+    client.send(b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 5000)
+    assert client.answer().status == 431 and client.closed()
+
+
+def test_body_limit():
+    """a body past --max-body-bytes gets 413: by length, chunked, and decompressed"""
+    import gzip
+    small = Server(max_body_bytes="100kB")
+    client = small.connect()
+    client.send(request_bytes("POST", "/save", None, {"Content-Length": "200000"}) + b" " * 200000)
+    assert client.answer().status == 413
+    client = small.connect()
+    client.send(request_bytes("POST", "/save", None, {"Transfer-Encoding": "chunked"}))
+    try:
+        for _ in range(30):
+            client.send(b"1000\r\n" + b" " * 4096 + b"\r\n")
+    except OSError:
+        pass
+    assert client.answer().status == 413
+    client = small.connect()
+    bomb = gzip.compress(b" " * 10 ** 8)
+    answer = client.request("POST", "/save", bomb, {"Content-Encoding": "gzip"})
+    assert answer.status == 413
+    answer = small.save(b" " * 99000 + ONE, "?ack=committed")
+    assert answer.status == 204 and count(small.table) == 1
+    assert small.stop() == 0
+
+
+def test_time_limits():
+    """slow heads and bodies get 408, idle connections end, none of it disturbs others"""
+    quick = Server(header_timeout="300ms", body_timeout="300ms", idle_timeout="600ms")
+    slow_head = quick.connect()
+    slow_head.send(b"POST /save HTTP/1.1\r\nHost: ")
+    slow_body = quick.connect()
+    slow_body.send(request_bytes("POST", "/save", None, {"Content-Length": "1000"}) + b"{")
+    silent = quick.connect()
+    begin = time.monotonic()
+    answer = slow_head.answer()
+    assert answer.status == 408 and slow_head.closed(), answer
+    answer = slow_body.answer()
+    assert answer.status == 408 and slow_body.closed(), answer
+    assert silent.closed()
+    assert time.monotonic() - begin < 5
+    assert quick.save(ONE).status == 202
+    assert quick.metric("historiand_connections_timed_out_total") == 2
+    assert quick.stop() == 0
+
+
+def test_slow_reader():
+    """a client that takes nothing of a large answer is cut off"""
+    quick = Server(write_timeout="500ms")
+    assert quick.save(message(1, "a", [1.0 / 3] * 100), "?ack=committed").status == 204
+    client = quick.connect()
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.send(request_bytes("GET", "/api?tag=a&start=0&end=100000&samples=10000") * 20)
+    wait_for("the cut", lambda: quick.metric("historiand_connections_timed_out_total") == 1)
+    assert quick.stop() == 0
+
+
+def test_connection_limit():
+    """past --max-connections new ones get 503; it ends when others close"""
+    few = Server(max_connections=5)
+    wait_for("earlier connections to be gone", lambda: (
+        few.metric("historiand_connections_opened_total") -
+        few.metric("historiand_connections_closed_total")) == 1)
+
+    def five():
+        clients = [few.connect() for _ in range(5)]
+        if all(client.request("GET", "/livez").status == 200 for client in clients):
+            return clients
+        for client in clients:
+            client.close()
+        return None
+    clients = wait_for("five places", five)
+    for client in clients:
+        assert client.request("GET", "/livez").status == 200
+    refused = few.connect()
+    answer = refused.answer()
+    assert answer.status == 503 and "max-connections" in answer.json()["detail"], answer
+    assert "retry-after" in answer.headers and refused.closed()
+    refused.close()
+    for client in clients:
+        client.close()
+
+    def works():
+        client = few.connect()
+        try:
+            return client.request("GET", "/livez").status == 200
+        except OSError:
+            return False
+        finally:
+            client.close()
+    wait_for("a free place", works)
+    assert few.stop() == 0
+
+
+def test_clients_that_leave():
+    """clients that leave at any point leave the server as it was"""
+    setup()
+    whole = request_bytes("POST", "/save?ack=committed", ONE)
+    query = request_bytes("GET", "/api?tag=a&start=0&end=1")
+    for text in (whole, query):
+        for cut in range(0, len(text) + 1, 7):
+            client = server.connect()
+            client.send((text * 3)[:len(text) + cut])
+            client.close()
+    wait_for("the connections to be gone", lambda: (
+        server.metric("historiand_connections_opened_total") -
+        server.metric("historiand_connections_closed_total")) == 1)
+    assert server.save(ONE, "?ack=committed").status == 204
+
+
+def test_half_closed():
+    """a client that ends its side still gets its answers"""
+    setup()
+    client = server.connect()
+    client.send(request_bytes("POST", "/save?ack=committed", ONE) * 3)
+    client.socket.shutdown(socket.SHUT_WR)
+    assert [client.answer().status for _ in range(3)] == [204] * 3
+    assert client.closed()
+
+
+def test_several_loops():
+    """several loops share the port and the buffer"""
+    many = Server(threads=4)
+    clients = [many.connect() for _ in range(40)]
+    for turn in range(10):
+        for number, client in enumerate(clients):
+            body = json.dumps(message(turn, f"c{number}", [turn])).encode()
+            client.send(request_bytes("POST", "/save?ack=committed", body))
+        assert all(client.answer().status == 204 for client in clients)
+    assert count(many.table) == 400
+    for client in clients:
+        answer = client.request("GET", "/api?tag=c7&start=0&end=9&samples=3")
+        assert [s["values"] for s in answer.json()["samples"]] == [[3], [6], [9]], answer
+    assert many.metric("historiand_messages_committed_total") == 400
+    assert many.stop() == 0
+
+
+if __name__ == "__main__":
+    run(sys.modules[__name__])
