@@ -29,6 +29,7 @@
 PG_FUNCTION_INFO_V1(historian_handler);
 
 static void refuse(Relation rel, const char *what, const char *hint) pg_attribute_noreturn();
+static void refuse_update(Relation rel) pg_attribute_noreturn();
 
 bool
 is_historian_table(Relation rel)
@@ -90,7 +91,8 @@ index_fetch_tuple(IndexFetchTableData *fetch, ItemPointer tid, Snapshot snapshot
 static bool
 tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot)
 {
-	refuse(rel, "rows cannot be fetched by ctid", "Use conditions on tag and time.");
+	/* UPDATE asks for the old row first; conditions on ctid do not come here */
+	refuse_update(rel);
 }
 
 static bool
@@ -151,7 +153,7 @@ static TM_Result
 tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapshot, Snapshot crosscheck,
 			 bool wait, TM_FailureData *failure, bool changing_partition)
 {
-	refuse(rel, "rows cannot be deleted one by one", NULL);
+	refuse(rel, "rows cannot be deleted", "TRUNCATE empties the table.");
 }
 
 static TM_Result
@@ -159,8 +161,7 @@ tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid,
 			 Snapshot crosscheck, bool wait, TM_FailureData *failure, LockTupleMode *lock_mode,
 			 HistorianUpdateIndexes *update_indexes)
 {
-	refuse(rel, "rows cannot be updated",
-		   "Insert a row with the same tag and time: the later one replaces the earlier.");
+	refuse_update(rel);
 }
 
 static TM_Result
@@ -312,4 +313,11 @@ refuse(Relation rel, const char *what, const char *hint)
 			errmsg("%s in historian tables", what),
 			errdetail("Table \"%s\".", RelationGetRelationName(rel)),
 			hint != NULL ? errhint("%s", hint) : 0);
+}
+
+static void
+refuse_update(Relation rel)
+{
+	refuse(rel, "rows cannot be updated",
+		   "Insert a row with the same tag and time: the later one replaces the earlier.");
 }

@@ -266,4 +266,5 @@ store_row(RowScan *scan, TupleTableSlot *slot)
 		*values_null = true;
 	}
 	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = RelationGetRelid(scan->rel);
 }

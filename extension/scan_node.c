@@ -12,6 +12,7 @@
 #include "scan_node.h"
 
 #include "access/parallel.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
@@ -70,6 +71,8 @@ static Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, Lis
 					   List *clauses, List *custom_plans);
 static Node *create_state(CustomScan *plan);
 static void begin(CustomScanState *css, EState *estate, int eflags);
+static void check_columns_used(HistorianScanState *state, EState *estate);
+static bool uses_column(const Bitmapset *used, AttrNumber column);
 static TupleTableSlot *exec(CustomScanState *css);
 static void end(CustomScanState *css);
 static void rescan(CustomScanState *css);
@@ -286,10 +289,7 @@ tag_member_matches(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, Equ
 	return IsA(var, Var) && var->varno == rel->relid && var->varattno == columns->tag;
 }
 
-/*
- * custom_exprs are the conditions that the scan does, custom_private their kinds and, last,
- * whether values are wanted.
- */
+/* custom_exprs are the conditions that the scan does, custom_private their kinds. */
 static Plan *
 plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, List *clauses,
 		  List *custom_plans)
@@ -300,7 +300,6 @@ plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, Lis
 	List	   *pushed = NIL;
 	List	   *kinds = NIL;
 	List	   *rest = NIL;
-	Bitmapset  *used = NULL;
 	ListCell   *cell;
 
 	columns = columns_of(table);
@@ -319,12 +318,6 @@ plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, Lis
 		else
 			rest = lappend(rest, lfirst(cell));
 	}
-
-	pull_varattnos((Node *) tlist, rel->relid, &used);
-	pull_varattnos((Node *) rest, rel->relid, &used);
-	kinds = lappend_int(kinds,
-						bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used) ||
-						bms_is_member(columns.values - FirstLowInvalidHeapAttributeNumber, used));
 
 	plan->scan.plan.targetlist = tlist;
 	plan->scan.plan.qual = rest;
@@ -357,13 +350,50 @@ begin(CustomScanState *css, EState *estate, int eflags)
 	ListCell   *kind;
 
 	state->conditions = palloc0(Max(list_length(plan->custom_exprs), 1) * sizeof(ScanCondition));
-	/* the list of kinds is one longer: want_values ends it */
 	forboth(clause, plan->custom_exprs, kind, plan->custom_private)
 		state->conditions[state->nconditions++] =
 			scan_condition_init(lfirst(clause), lfirst_int(kind), &css->ss.ps);
-	state->want_values = llast_int(plan->custom_private);
+	check_columns_used(state, estate);
 	state->filter_context = AllocSetContextCreate(estate->es_query_cxt, "historian filter",
 												  ALLOCSET_SMALL_SIZES);
+}
+
+/*
+ * Are values wanted?  Only the finished plan tells: the planner sets the target list last.  A
+ * ctid is needed by DELETE and UPDATE and by row locks, which say for themselves what they can;
+ * nobody else gets one, as rows have none.
+ */
+static void
+check_columns_used(HistorianScanState *state, EState *estate)
+{
+	Scan	   *plan = (Scan *) state->css.ss.ps.plan;
+	Relation	rel = state->css.ss.ss_currentRelation;
+	HistorianColumns columns = columns_of(rel);
+	bool		row_identity = estate->es_plannedstmt->commandType != CMD_SELECT ||
+		estate->es_plannedstmt->rowMarks != NIL;
+	Bitmapset  *in_target = NULL;
+	Bitmapset  *in_qual = NULL;
+
+	pull_varattnos((Node *) plan->plan.targetlist, plan->scanrelid, &in_target);
+	pull_varattnos((Node *) plan->plan.qual, plan->scanrelid, &in_qual);
+
+	if (uses_column(in_qual, SelfItemPointerAttributeNumber) ||
+		(!row_identity && uses_column(in_target, SelfItemPointerAttributeNumber)))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("rows of historian table \"%s\" have no ctid",
+					   RelationGetRelationName(rel)),
+				errhint("A row is identified by tag and time."));
+
+	state->want_values = uses_column(in_target, 0) || uses_column(in_qual, 0) ||
+		uses_column(in_target, columns.values) || uses_column(in_qual, columns.values);
+}
+
+/* Is the column (0: the whole row) in a set of pull_varattnos()? */
+static bool
+uses_column(const Bitmapset *used, AttrNumber column)
+{
+	return bms_is_member(column - FirstLowInvalidHeapAttributeNumber, used);
 }
 
 static TupleTableSlot *
