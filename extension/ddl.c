@@ -20,6 +20,7 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_publication.h"
 #include "catalog/pg_publication_rel.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
@@ -41,7 +42,7 @@ static void on_object_access(ObjectAccessType access, Oid class_id, Oid object_i
 static void on_create_relation(Oid relid, bool is_internal);
 static void on_create_index(Oid index_oid);
 static void on_create_trigger(Oid trigger_oid);
-static void on_create_publication_rel(Oid row_oid);
+static void check_publication(Oid index, AttrNumber key, Oid oid);
 static void on_alter_relation(Oid relid);
 static void on_alter_column(Oid relid, AttrNumber column);
 static void refuse_columns_change(Oid relid, const char *change);
@@ -75,7 +76,10 @@ on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_i
 		else if (class_id == TriggerRelationId)
 			on_create_trigger(object_id);
 		else if (class_id == PublicationRelRelationId)
-			on_create_publication_rel(object_id);
+			check_publication(PublicationRelObjectIndexId, Anum_pg_publication_rel_oid, object_id);
+		else if (class_id == PublicationRelationId)
+			check_publication(PublicationRelPrpubidIndexId, Anum_pg_publication_rel_prpubid,
+							  object_id);
 	}
 	else if (access == OAT_POST_ALTER && class_id == RelationRelationId)
 	{
@@ -192,26 +196,31 @@ on_create_trigger(Oid trigger_oid)
 				errhint("Use a BEFORE trigger, or an AFTER ... FOR EACH STATEMENT trigger with a transition table."));
 }
 
+/*
+ * Looks for historian tables in the rows of pg_publication_rel with this OID or of this
+ * publication: CREATE PUBLICATION and ALTER PUBLICATION report one or the other.
+ */
 static void
-on_create_publication_rel(Oid row_oid)
+check_publication(Oid index, AttrNumber key, Oid oid)
 {
 	Relation	catalog;
 	SysScanDesc scan;
-	HeapTuple	tuple = fetch_self(PublicationRelRelationId, PublicationRelObjectIndexId,
-								   Anum_pg_publication_rel_oid, row_oid, &catalog, &scan);
-	Oid			table_oid = InvalidOid;
+	HeapTuple	tuple;
 
-	if (HeapTupleIsValid(tuple))
-		table_oid = ((Form_pg_publication_rel) GETSTRUCT(tuple))->prrelid;
+	for (tuple = fetch_self(PublicationRelRelationId, index, key, oid, &catalog, &scan);
+		 HeapTupleIsValid(tuple); tuple = systable_getnext(scan))
+	{
+		Oid			table_oid = ((Form_pg_publication_rel) GETSTRUCT(tuple))->prrelid;
+
+		if (is_historian_oid(table_oid))
+			ereport(ERROR,
+					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("historian tables cannot be published"),
+					errdetail("Table \"%s\": the WAL carries segments, not rows.",
+							  get_rel_name(table_oid)),
+					errhint("Use streaming replication."));
+	}
 	fetch_self_end(catalog, scan);
-
-	if (OidIsValid(table_oid) && is_historian_oid(table_oid))
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("historian tables cannot be published"),
-				errdetail("Table \"%s\": the WAL carries segments, not rows.",
-						  get_rel_name(table_oid)),
-				errhint("Use streaming replication."));
 }
 
 /* SET ACCESS METHOD: the directory comes and goes with it. */
@@ -292,7 +301,10 @@ is_historian_oid(Oid relid)
 	return result;
 }
 
-/* The catalog row with this OID as the current command left it; end with fetch_self_end(). */
+/*
+ * The first catalog row with this OID as its key, as the current command left it; systable_getnext()
+ * gives further ones.  End with fetch_self_end().
+ */
 static HeapTuple
 fetch_self(Oid catalog, Oid index, AttrNumber key, Oid oid, Relation *rel, SysScanDesc *scan)
 {
