@@ -188,7 +188,8 @@ best_exponent(const double *sample, uint32_t count, uint32_t *inexact)
 			*inexact = left;
 		}
 		/* nothing left to gain, or all numbers too large from here on */
-		if (left == 0 || smallest * power_of_ten[exponent] > (double) CODEC_DECIMAL_LIMIT)
+		if (left == 0 ||
+			(exponent > 0 && smallest * power_of_ten[exponent] > (double) CODEC_DECIMAL_LIMIT))
 			break;
 	}
 	return best;

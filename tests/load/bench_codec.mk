@@ -1,0 +1,27 @@
+# build/bench-codec: the codec's size and speed, without a server.
+#
+#	make -C tests/load -f bench_codec.mk && build/bench-codec [skab-valves.ndjson]
+
+BUILD = ../../build
+EXTENSION = ../../extension
+OBJECTS = $(BUILD)/bench_codec
+
+# gcc 12 vectorises from -O3 on; no -march: what is measured runs anywhere
+CFLAGS ?= -O3 -g
+override CFLAGS += -std=gnu11 -Wall -Wextra -Werror -ffp-contract=off -MMD -MP
+
+CODEC = $(patsubst $(EXTENSION)/%.c,$(OBJECTS)/%.o,$(wildcard $(EXTENSION)/codec_*.c))
+
+$(BUILD)/bench-codec: $(OBJECTS)/bench_codec.o $(OBJECTS)/bench_data.o $(CODEC)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm
+
+$(OBJECTS)/%.o: %.c | $(OBJECTS)
+	$(CC) -I$(EXTENSION) $(CFLAGS) -c -o $@ $<
+
+$(OBJECTS)/%.o: $(EXTENSION)/%.c | $(OBJECTS)
+	$(CC) $(CFLAGS) -c -o $@ $<
+
+$(OBJECTS):
+	mkdir -p $@
+
+-include $(wildcard $(OBJECTS)/*.d)
