@@ -81,7 +81,7 @@ struct Client
 	uint64_t max_p99_ms;
 	uint64_t seed;
 	bool finished; /* the producer may have ended */
-	bool totals;   /* check the counts of all tags instead */
+	bool totals;   /* check the counts of all tags, from stdin, instead */
 
 	/* Preparing. */
 	HttpClient *http;
@@ -125,8 +125,9 @@ static const char usage[] =
 	"  --probe-every MS     time between two messages that measure the lag, 0 for none (500)\n"
 	"  --max-p99-ms N       fail over this latency (100)\n"
 	"  --max-lag-ms N       fail over this lag (2000); a value that is older is wrong\n"
-	"  --totals             check instead, once the producer has ended, that the count and the\n"
-	"                       first and last time of every tag are those of what it sent\n"
+	"  --totals             read instead, once the producer has ended, lines of tag, count, first\n"
+	"                       and last time from the standard input (COPY TO's text) and check that\n"
+	"                       they are those of what it sent\n"
 	"  --help\n"
 	"\n"
 	"Finds the producer's options on the server. Exits with 0 when there was no wrong value, no\n"
@@ -140,7 +141,6 @@ static void on_announcement(HttpRequest *request, const HttpResponse *response);
 static void on_latest(HttpRequest *request, const HttpResponse *response);
 static void ask_before(Client *client);
 static void on_before(HttpRequest *request, const HttpResponse *response);
-static void on_totals(HttpRequest *request, const HttpResponse *response);
 
 static void start_reading(Client *client);
 static void on_reader(uv_timer_t *timer);
@@ -380,9 +380,8 @@ on_announcement(HttpRequest *request, const HttpResponse *response)
 		retry(client, client->finished ? "the producer's end" : "a running producer");
 	else if (client->totals)
 	{
-		http_request_get(&client->request, &client->url, "/tags");
-		client->request.callback = on_totals;
-		http_client_send(client->http, &client->request);
+		client->status = totals_check(&client->announcement, stdin);
+		finish();
 	}
 	else
 	{
@@ -451,20 +450,6 @@ on_before(HttpRequest *request, const HttpResponse *response)
 	answer_free(&answer);
 	client->before_tag++;
 	ask_before(client);
-}
-
-static void
-on_totals(HttpRequest *request, const HttpResponse *response)
-{
-	Client *client = request->context;
-
-	if (response == NULL || response->status != 200)
-	{
-		retry(client, "GET /tags");
-		return;
-	}
-	client->status = totals_check(&client->announcement, response->body, response->body_bytes);
-	finish();
 }
 
 /* Readers begin one after the other, evenly over their period. */

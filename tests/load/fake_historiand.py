@@ -64,10 +64,11 @@ class Store:
                 answer.append({"time": at + (self.fault == "time"), "values": values})
         return {"tagName": tag, "start": start, "end": end, "samples": answer}
 
-    def list(self):
+    def totals(self):
+        """Lines of tag, count, first and last time."""
         with self.lock:
-            return {"tags": [{"tagName": tag, "first": rows[0][0], "last": rows[-1][0],
-                              "count": len(rows)} for tag, rows in sorted(self.tags.items())]}
+            return "".join("%s\t%d\t%d\t%d\n" % (tag, len(rows), rows[0][0], rows[-1][0])
+                           for tag, rows in sorted(self.tags.items()))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -107,11 +108,8 @@ class Handler(BaseHTTPRequestHandler):
         store = self.server.store
         if store.fault == "slow":
             time.sleep(0.15)
-        if url.path == "/tags":
-            found = store.list()
-        else:
-            found = store.api(query["tag"], int(query["start"]), int(query["end"]),
-                              int(query.get("samples", 1000)))
+        found = store.api(query["tag"], int(query["start"]), int(query["end"]),
+                          int(query.get("samples", 1000)))
         if found is None:
             self.answer(404)
         else:

@@ -39,7 +39,7 @@ def produce(server, *options):
 def read(server, *options):
     return subprocess.run([CLIENT, "--url", server.url, "--duration", "2", "--wait", "3",
                            "--samples", "50", *options],
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=60, input=server.store.totals())
 
 
 def live(**arguments):

@@ -5,9 +5,8 @@
 #include "totals.h"
 
 #include <inttypes.h>
-#include <json-c/json.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define WRONG_TO_PRINT 10
 
@@ -19,50 +18,42 @@ typedef struct Total
 } Total;
 
 static Total *expected_totals(const Announcement *announcement);
-static json_object *find_tags(json_object *root);
-static bool find_tag(const char *name, uint32_t tags, uint32_t *tag);
-static bool is_right(const Total *expected, json_object *entry);
-static int64_t get_int(json_object *entry, const char *name);
+static bool read_line(FILE *lines, uint32_t tags, uint32_t *tag, Total *found);
 
 int
-totals_check(const Announcement *announcement, const char *json, size_t bytes)
+totals_check(const Announcement *announcement, FILE *lines)
 {
-	json_tokener *tokener = json_tokener_new();
-	json_object *root = json_tokener_parse_ex(tokener, json, (int) bytes);
-	json_object *tags = find_tags(root);
-	Total *totals = expected_totals(announcement);
-	uint64_t found = 0, wrong = 0, tag_count = 0;
+	uint32_t tags = announcement->workload.tags;
+	Total *expected = expected_totals(announcement);
+	Total *found = calloc(tags, sizeof(*found));
+	uint64_t messages = 0;
+	uint32_t used = 0, wrong = 0;
+	uint32_t tag;
+	Total total;
 
-	for (size_t i = 0; tags != NULL && i < json_object_array_length(tags); i++)
+	if (found == NULL)
+		abort();
+	while (read_line(lines, tags, &tag, &total))
+		if (tag < tags)
+			found[tag] = total;
+	for (tag = 0; tag < tags; tag++)
 	{
-		json_object *entry = json_object_array_get_idx(tags, i);
-		json_object *name;
-		uint32_t tag;
-
-		if (!json_object_object_get_ex(entry, "tagName", &name) ||
-			!find_tag(json_object_get_string(name), announcement->workload.tags, &tag))
+		messages += found[tag].messages;
+		used += found[tag].messages > 0;
+		if (memcmp(&found[tag], &expected[tag], sizeof(found[tag])) == 0 ||
+			wrong++ >= WRONG_TO_PRINT)
 			continue;
-		found += (uint64_t) get_int(entry, "count");
-		if (!is_right(&totals[tag], entry) && wrong++ < WRONG_TO_PRINT)
-			fprintf(stderr,
-					"wrong: tag %u has %" PRId64 " messages from %" PRId64 " to %" PRId64
-					", expected %" PRIu64 " from %" PRId64 " to %" PRId64 "\n",
-					tag, get_int(entry, "count"), get_int(entry, "first"), get_int(entry, "last"),
-					totals[tag].messages, totals[tag].first, totals[tag].last);
-		tag_count++;
-		totals[tag].messages = 0;
+		fprintf(stderr,
+				"wrong: tag %u has %" PRIu64 " messages from %" PRId64 " to %" PRId64
+				", expected %" PRIu64 " from %" PRId64 " to %" PRId64 "\n",
+				tag, found[tag].messages, found[tag].first, found[tag].last, expected[tag].messages,
+				expected[tag].first, expected[tag].last);
 	}
-	for (uint32_t i = 0; i < announcement->workload.tags; i++)
-		if (totals[i].messages > 0 && wrong++ < WRONG_TO_PRINT)
-			fprintf(stderr, "wrong: tag %u is missing\n", i);
-	printf("totals: %" PRIu64 " messages sent, %" PRIu64 " stored in %" PRIu64 " tags, %" PRIu64
-		   " tags wrong%s\n",
-		   announcement->messages, found, tag_count, wrong,
-		   wrong > 0 || found != announcement->messages ? ": FAILED" : "");
-	free(totals);
-	json_object_put(root);
-	json_tokener_free(tokener);
-	return wrong > 0 || found != announcement->messages;
+	printf("totals: %" PRIu64 " messages sent, %" PRIu64 " stored in %u tags, %u tags wrong%s\n",
+		   announcement->messages, messages, used, wrong, wrong > 0 ? ": FAILED" : "");
+	free(found);
+	free(expected);
+	return wrong > 0;
 }
 
 static Total *
@@ -85,43 +76,18 @@ expected_totals(const Announcement *announcement)
 	return totals;
 }
 
-/* The list of tags, or NULL. */
-static json_object *
-find_tags(json_object *root)
-{
-	json_object *tags;
-
-	if (root == NULL || !json_object_object_get_ex(root, "tags", &tags) ||
-		!json_object_is_type(tags, json_type_array))
-		return NULL;
-	return tags;
-}
-
-/* Is it the name of one of the workload's tags? */
+/* False at the end; a tag that is not one of the workload's becomes UINT32_MAX. */
 static bool
-find_tag(const char *name, uint32_t tags, uint32_t *tag)
+read_line(FILE *lines, uint32_t tags, uint32_t *tag, Total *found)
 {
-	char *end;
-	unsigned long number;
+	char line[1024];
+	int bytes = 0;
 
-	if (name == NULL || name[0] != 't' || name[1] < '0' || name[1] > '9')
+	if (fgets(line, sizeof(line), lines) == NULL)
 		return false;
-	number = strtoul(name + 1, &end, 10);
-	*tag = (uint32_t) number;
-	return *end == '\0' && number < tags;
-}
-
-static bool
-is_right(const Total *expected, json_object *entry)
-{
-	return get_int(entry, "count") == (int64_t) expected->messages &&
-		   get_int(entry, "first") == expected->first && get_int(entry, "last") == expected->last;
-}
-
-static int64_t
-get_int(json_object *entry, const char *name)
-{
-	json_object *field;
-
-	return json_object_object_get_ex(entry, name, &field) ? json_object_get_int64(field) : -1;
+	if (sscanf(line, "t%" SCNu32 "\t%" SCNu64 "\t%" SCNd64 "\t%" SCNd64 "%n", tag, &found->messages,
+			   &found->first, &found->last, &bytes) != 4 ||
+		*tag >= tags || line[bytes] != '\n')
+		*tag = UINT32_MAX;
+	return true;
 }

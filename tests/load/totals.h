@@ -5,14 +5,15 @@
 #ifndef TOTALS_H
 #define TOTALS_H
 
-#include <stddef.h>
+#include <stdio.h>
 
 #include "announcement.h"
 
 /*
- * Compares the answer of GET /tags with the workload of a producer that has ended, prints what
- * differs and a summary; returns 0 when nothing does.
+ * Compares lines of "tag count first-time last-time", with tabs between, as COPY TO writes them,
+ * with the workload of a producer that has ended; prints what differs and a summary; returns 0
+ * when nothing does.
  */
-extern int totals_check(const Announcement *announcement, const char *json, size_t bytes);
+extern int totals_check(const Announcement *announcement, FILE *lines);
 
 #endif
