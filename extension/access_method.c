@@ -20,6 +20,7 @@
 #include "utils/snapmgr.h"
 
 #include "columns.h"
+#include "command_work.h"
 #include "compat.h"
 #include "directory.h"
 #include "relation_files.h"
@@ -174,7 +175,7 @@ tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slo
 static void
 finish_bulk_insert(Relation rel, int options)
 {
-	writer_flush_relation(RelationGetRelid(rel));
+	command_work_flush(RelationGetRelid(rel));
 }
 
 /* A new file: CREATE TABLE, TRUNCATE, or the target of a rewrite. */
@@ -184,7 +185,7 @@ set_new_file(Relation rel, const HistorianFileId *file, char persistence,
 {
 	columns_of(rel);
 	/* what was gathered for the old file must not reach the new one */
-	writer_flush_relation(RelationGetRelid(rel));
+	command_work_flush(RelationGetRelid(rel));
 	GetHeapamTableAmRoutine()->HISTORIAN_SET_NEW_FILE(rel, file, persistence, freeze_xid,
 													  min_multi);
 }
@@ -192,7 +193,7 @@ set_new_file(Relation rel, const HistorianFileId *file, char persistence,
 static void
 nontransactional_truncate(Relation rel)
 {
-	writer_flush_relation(RelationGetRelid(rel));
+	command_work_flush(RelationGetRelid(rel));
 	GetHeapamTableAmRoutine()->relation_nontransactional_truncate(rel);
 }
 
@@ -207,7 +208,7 @@ index_build_range_scan(Relation rel, Relation index, IndexInfo *info, bool allow
 	if (info->ii_Concurrent)
 		refuse(rel, "indexes cannot be built concurrently", "REINDEX without CONCURRENTLY.");
 	if (!IsParallelWorker())
-		writer_flush_relation(RelationGetRelid(rel));
+		command_work_flush(RelationGetRelid(rel));
 	/* entries are few and quickly made: in a parallel build one participant makes them all */
 	if (scan == NULL || table_scan_claim_all(scan))
 		count = directory_build(rel, index, scan ? scan->rs_snapshot : SnapshotAny, callback,

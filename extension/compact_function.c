@@ -12,9 +12,9 @@
 #include "miscadmin.h"
 
 #include "access_method.h"
+#include "command_work.h"
 #include "compaction.h"
 #include "compat.h"
-#include "writer.h"
 
 PG_FUNCTION_INFO_V1(historian_compact);
 
@@ -44,7 +44,7 @@ historian_compact(PG_FUNCTION_ARGS)
 
 	rel = historian_table_open(relid, RowExclusiveLock);
 	historian_check_owner(rel);
-	writer_flush_relation(relid);
+	command_work_flush(relid);
 
 	horizon = compaction_horizon_take(rel);
 	compaction_horizon_reached(&horizon, true);

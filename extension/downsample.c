@@ -19,8 +19,8 @@
 
 #include "access_method.h"
 #include "as_of.h"
+#include "command_work.h"
 #include "directory.h"
-#include "writer.h"
 
 PG_FUNCTION_INFO_V1(historian_downsample);
 
@@ -118,7 +118,7 @@ open_for_reading(Oid relid)
 				errmsg("row-level security is in force on historian table \"%s\"",
 					   RelationGetRelationName(rel)),
 				errhint("Use SELECT, which applies the policies, instead of this function."));
-	writer_flush_relation(relid);
+	command_work_flush(relid);
 	return rel;
 }
 

@@ -8,6 +8,7 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "command_work.h"
 #include "compaction_worker.h"
 #include "ddl.h"
 #include "scan_node.h"
@@ -26,7 +27,7 @@ void
 _PG_init(void)
 {
 	define_settings();
-	writer_init();
+	command_work_init();
 	ddl_init();
 	scan_node_init();
 	compaction_worker_init();
@@ -72,7 +73,7 @@ define_settings(void)
 static void
 on_executor_finish(QueryDesc *query)
 {
-	writer_flush_all();
+	command_work_flush(InvalidOid);
 	if (next_executor_finish != NULL)
 		next_executor_finish(query);
 	else

@@ -18,7 +18,7 @@
 #include "utils/memutils.h"
 
 #include "columns.h"
-#include "writer.h"
+#include "command_work.h"
 
 const RowScanFilter row_scan_everything = {
 	.all_tags = true,
@@ -60,7 +60,7 @@ row_scan_begin(Relation rel, Snapshot snapshot, bool want_values, RowScanShared 
 
 	/* a parallel worker has gathered nothing, and may not write */
 	if (!IsParallelWorker())
-		writer_flush_relation(RelationGetRelid(rel));
+		command_work_flush(RelationGetRelid(rel));
 
 	/* a scan looks at the gaps between rows too: the whole table is read, as by a sequential scan */
 	PredicateLockRelation(rel, snapshot);

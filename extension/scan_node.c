@@ -33,9 +33,9 @@
 #include "utils/ruleutils.h"
 
 #include "access_method.h"
+#include "command_work.h"
 #include "compat.h"
 #include "scan_condition.h"
-#include "writer.h"
 
 bool		historian_enable_scan = true;
 
@@ -489,7 +489,7 @@ initialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate)
 {
 	HistorianScanState *state = (HistorianScanState *) css;
 
-	writer_flush_relation(RelationGetRelid(css->ss.ss_currentRelation));
+	command_work_flush(RelationGetRelid(css->ss.ss_currentRelation));
 	row_scan_shared_init(coordinate);
 	state->shared = coordinate;
 }

@@ -17,8 +17,8 @@
 #include "utils/snapmgr.h"
 
 #include "columns.h"
+#include "command_work.h"
 #include "row_scan.h"
-#include "writer.h"
 
 typedef struct HistorianTableScan
 {
@@ -130,7 +130,7 @@ Size
 table_parallel_initialize(Relation rel, ParallelTableScanDesc parallel)
 {
 	/* before the workers take their snapshot, and while writing is still allowed */
-	writer_flush_relation(RelationGetRelid(rel));
+	command_work_flush(RelationGetRelid(rel));
 	historian_parallel_set_relation(parallel, rel);
 	parallel->phs_syncscan = false;
 	row_scan_shared_init(&((HistorianParallelScan *) parallel)->shared);

@@ -2,30 +2,21 @@
  * writer.c
  *	  Rows on their way into a historian table: gathered by tag, written as segments.
  *
- * Rules that this file keeps:
- *
- * - A batch belongs to one table, subtransaction and command.  Its segments carry exactly that
- *	 command's xmin and cmin, so that PostgreSQL's own visibility rules hold; the command counter
- *	 is never touched.
- * - A batch is written when its command ends (ExecutorFinish, COPY's finish), when the table is
- *	 read or replaced, when it outgrows historian.write_buffer, and at the latest before its
- *	 subtransaction commits or is prepared.  WAL replay takes a segment's xmin from the record, so
- *	 only the current subtransaction's batches are ever written.
- * - When a subtransaction aborts, its batches are dropped.
- * - Within a batch, of rows with the same tag and time the later one stays.
+ * A command's rows are written when it ends (command_work.c), or sooner where they outgrow
+ * historian.write_buffer.  Of rows with the same tag and time the later one stays.
  */
 #include "postgres.h"
 
 #include "writer.h"
 
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "pgstat.h"
 #include "utils/array.h"
 #include "utils/memutils.h"
 
+#include "command_work.h"
 #include "compaction_worker.h"
 #include "row_buffer.h"
 #include "segment_sink.h"
@@ -65,18 +56,13 @@ same_tag(const TagName *a, const TagName *b)
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* What one command of one subtransaction has gathered for one table. */
+/* What one command has gathered for one table. */
 typedef struct Batch
 {
-	struct Batch *next;
-	Oid			relid;
-	SubTransactionId subid;
-	CommandId	cid;
-	TransactionId xid;
-	int			options;
-	MemoryContext context;		/* of everything below and of this struct */
+	CommandWork work;
+	int			options;		/* TABLE_INSERT_*, the same for all of a command */
 	tagtable_hash *tags;
-	TagEntry    last;			/* rows often come grouped by tag */
+	TagEntry	last;			/* rows often come grouped by tag */
 	Size		bytes;
 	uint64		nrows;
 } Batch;
@@ -89,27 +75,13 @@ typedef struct RowValues
 	ArrayType  *array;			/* otherwise */
 } RowValues;
 
-static Batch *batches = NULL;
-
 static Batch *find_batch(Oid relid, CommandId cid, int options);
 static RowBuffer *find_tag(Batch *batch, text *tag);
 static RowValues read_values(Datum datum, bool isnull);
 static void append_row(RowBuffer *rows, int64 time, const RowValues *values);
-static void flush_batch(Batch *batch);
+static void write_batch(CommandWork *work);
 static void write_tag(SegmentSink *sink, const TagEntry *entry, uint64 sequence);
 static int	compare_tag_entries(const void *left, const void *right);
-static void flush_matching(Oid relid);
-static void drop_batches(SubTransactionId subid);
-static void on_transaction(XactEvent event, void *arg);
-static void on_subtransaction(SubXactEvent event, SubTransactionId subid,
-							  SubTransactionId parent, void *arg);
-
-void
-writer_init(void)
-{
-	RegisterXactCallback(on_transaction, NULL);
-	RegisterSubXactCallback(on_subtransaction, NULL);
-}
 
 void
 writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot, CommandId cid,
@@ -141,7 +113,7 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot *slo
 						 slot->tts_isnull[columns->values - 1]);
 
 	batch = find_batch(RelationGetRelid(rel), cid, options);
-	caller = MemoryContextSwitchTo(batch->context);
+	caller = MemoryContextSwitchTo(batch->work.context);
 	rows = find_tag(batch, tag);
 	batch->bytes -= rows->bytes;
 	append_row(rows, time, &values);
@@ -150,48 +122,19 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot *slo
 	MemoryContextSwitchTo(caller);
 
 	if (batch->bytes >= (Size) historian_write_buffer * 1024)
-		flush_matching(RelationGetRelid(rel));
+		command_work_flush(RelationGetRelid(rel));
 }
 
-void
-writer_flush_relation(Oid relid)
-{
-	flush_matching(relid);
-}
-
-void
-writer_flush_all(void)
-{
-	flush_matching(InvalidOid);
-}
-
-/* The batch of this command, made where there is none yet. */
 static Batch *
 find_batch(Oid relid, CommandId cid, int options)
 {
-	SubTransactionId subid = GetCurrentSubTransactionId();
-	MemoryContext context;
-	Batch	   *batch;
+	Batch	   *batch = (Batch *) command_work_find(write_batch, relid, cid, sizeof(Batch));
 
-	for (batch = batches; batch != NULL; batch = batch->next)
+	if (batch->tags == NULL)
 	{
-		if (batch->relid == relid && batch->subid == subid && batch->cid == cid &&
-			batch->options == options)
-			return batch;
+		batch->tags = tagtable_create(batch->work.context, 64, NULL);
+		batch->options = options;
 	}
-
-	context = AllocSetContextCreate(TopTransactionContext, "historian batch",
-									ALLOCSET_DEFAULT_SIZES);
-	batch = MemoryContextAllocZero(context, sizeof(Batch));
-	batch->context = context;
-	batch->relid = relid;
-	batch->subid = subid;
-	batch->cid = cid;
-	batch->xid = GetCurrentTransactionId();
-	batch->options = options;
-	batch->tags = tagtable_create(context, 64, NULL);
-	batch->next = batches;
-	batches = batch;
 	return batch;
 }
 
@@ -283,39 +226,12 @@ append_row(RowBuffer *rows, int64 time, const RowValues *values)
 	}
 }
 
-/* Writes the current subtransaction's batches of one table, or of all (InvalidOid). */
 static void
-flush_matching(Oid relid)
+write_batch(CommandWork *work)
 {
-	SubTransactionId subid;
-	Batch	  **link = &batches;
-
-	if (batches == NULL)
-		return;
-
-	subid = GetCurrentSubTransactionId();
-	while (*link != NULL)
-	{
-		Batch	   *batch = *link;
-
-		if (batch->subid != subid || (OidIsValid(relid) && batch->relid != relid))
-		{
-			link = &batch->next;
-			continue;
-		}
-		/* out of the list first: an error in the middle aborts what it belongs to */
-		*link = batch->next;
-		flush_batch(batch);
-		MemoryContextDelete(batch->context);
-	}
-}
-
-static void
-flush_batch(Batch *batch)
-{
-	MemoryContext caller = MemoryContextSwitchTo(batch->context);
-	Relation	rel = table_open(batch->relid, RowExclusiveLock);
-	SegmentSink *sink = segment_sink_begin(rel, batch->xid, batch->cid, batch->options);
+	Batch	   *batch = (Batch *) work;
+	Relation	rel = table_open(work->relid, RowExclusiveLock);
+	SegmentSink *sink = segment_sink_begin(rel, work->xid, work->cid, batch->options);
 	uint64		sequence = segment_next_sequence();
 	TagEntry  **order = palloc(batch->tags->members * sizeof(TagEntry *));
 	tagtable_iterator iterator;
@@ -335,7 +251,6 @@ flush_batch(Batch *batch)
 	compaction_worker_notify();
 	segment_sink_end(sink);
 	table_close(rel, NoLock);
-	MemoryContextSwitchTo(caller);
 }
 
 static void
@@ -363,57 +278,4 @@ compare_tag_entries(const void *left, const void *right)
 	if (order != 0)
 		return order;
 	return a->length < b->length ? -1 : a->length > b->length;
-}
-
-/* Forgets a subtransaction's batches (InvalidSubTransactionId: all). */
-static void
-drop_batches(SubTransactionId subid)
-{
-	Batch	  **link = &batches;
-
-	while (*link != NULL)
-	{
-		Batch	   *batch = *link;
-
-		if (subid != InvalidSubTransactionId && batch->subid != subid)
-		{
-			link = &batch->next;
-			continue;
-		}
-		*link = batch->next;
-		MemoryContextDelete(batch->context);
-	}
-}
-
-static void
-on_transaction(XactEvent event, void *arg)
-{
-	switch (event)
-	{
-		case XACT_EVENT_PRE_COMMIT:
-		case XACT_EVENT_PRE_PREPARE:
-			writer_flush_all();
-			break;
-		case XACT_EVENT_ABORT:
-			drop_batches(InvalidSubTransactionId);
-			break;
-		default:
-			break;
-	}
-}
-
-static void
-on_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
-{
-	switch (event)
-	{
-		case SUBXACT_EVENT_PRE_COMMIT_SUB:
-			writer_flush_all();
-			break;
-		case SUBXACT_EVENT_ABORT_SUB:
-			drop_batches(subid);
-			break;
-		default:
-			break;
-	}
 }

@@ -15,18 +15,11 @@
 /* historian.write_buffer in kilobytes: what a backend gathers for a table before it writes. */
 extern int	historian_write_buffer;
 
-/* Registers the transaction callbacks; called once, when the library is loaded. */
-extern void writer_init(void);
-
 /*
  * Takes a row that the command cid inserts into rel.  Raises an error for a row that cannot be
  * stored.  The row is part of a segment at the latest when the command ends.
  */
 extern void writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot,
 						  CommandId cid, int options);
-
-/* Writes what the current subtransaction has gathered, for one table or for all. */
-extern void writer_flush_relation(Oid relid);
-extern void writer_flush_all(void);
 
 #endif							/* HISTORIAN_WRITER_H */
