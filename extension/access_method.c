@@ -115,7 +115,7 @@ tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot)
 }
 
 static void
-tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
+multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, int options,
 			 BulkInsertStateData *bistate)
 {
 	HistorianColumns columns = columns_of(rel);
@@ -123,8 +123,18 @@ tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
 	if (rel->trigdesc != NULL && rel->trigdesc->trig_insert_after_row)
 		refuse(rel, "AFTER ... FOR EACH ROW triggers are not supported",
 			   "Use a BEFORE trigger, or an AFTER ... FOR EACH STATEMENT trigger with a transition table.");
-	writer_append(rel, &columns, slot, cid, options);
-	slot->tts_tableOid = RelationGetRelid(rel);
+	for (int i = 0; i < nslots; i++)
+	{
+		writer_append(rel, &columns, slots[i], cid, options);
+		slots[i]->tts_tableOid = RelationGetRelid(rel);
+	}
+}
+
+static void
+tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
+			 BulkInsertStateData *bistate)
+{
+	multi_insert(rel, &slot, 1, cid, options, bistate);
 }
 
 /* ON CONFLICT DO NOTHING: as no unique index exists, nothing ever conflicts. */
@@ -140,14 +150,6 @@ tuple_complete_speculative(Relation rel, TupleTableSlot *slot, uint32 token, boo
 {
 	if (!succeeded)
 		refuse(rel, "a speculative insertion cannot be taken back", NULL);
-}
-
-static void
-multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, int options,
-			 BulkInsertStateData *bistate)
-{
-	for (int i = 0; i < nslots; i++)
-		tuple_insert(rel, slots[i], cid, options, bistate);
 }
 
 static TM_Result
