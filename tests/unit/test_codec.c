@@ -1,0 +1,489 @@
+/*
+ * test_codec.c
+ *	  Blocks: whatever goes in comes out, bit for bit, and no bytes make a reader stray.
+ *
+ * Random tests print their seed; SEED=n repeats them, ROUNDS=n makes them longer.
+ */
+#include "codec_check.h"
+#include "codec_reader.h"
+#include "codec_rows.h"
+#include "tap.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define MOST_BYTES (CODEC_MAX_ROWS * 200)
+
+static CodecEncoder *encoder;
+static uint8_t block[MOST_BYTES];
+static Random rng;
+static uint64_t seed;
+
+static uint32_t
+rounds(uint32_t usual)
+{
+	const char *text = getenv("ROUNDS");
+
+	return text == NULL ? usual : (uint32_t) strtoul(text, NULL, 10);
+}
+
+/* Encodes and compares; NULL if all is well. */
+static const char *
+round_trip(const CodecRows *rows, size_t *length)
+{
+	*length = codec_encode(encoder, rows, block, sizeof(block));
+	if (*length == 0)
+		return "codec_encode";
+	return codec_check_block(rows, rows->nrows, block, *length);
+}
+
+/* The block's length. */
+static size_t
+round_trip_ok(OwnedRows *owned, const char *name)
+{
+	size_t		length;
+	const char *wrong = round_trip(&owned->rows, &length);
+
+	ok(wrong == NULL, "%s (%zu bytes)%s%s", name, length, wrong ? ": wrong is " : "",
+	   wrong ? wrong : "");
+	owned_rows_free(owned);
+	return length;
+}
+
+/* One column of the given doubles, which are given as bits. */
+static size_t
+column_ok(const char *name, const uint64_t *bits, uint32_t nrows)
+{
+	OwnedRows	owned;
+
+	owned_rows_init(&owned, nrows, 1, false, false, false);
+	memcpy(owned.values, bits, nrows * sizeof(*bits));
+	return round_trip_ok(&owned, name);
+}
+
+static uint64_t
+bits_of(double value)
+{
+	return bits_of_double(value);
+}
+
+static void
+test_doubles(void)
+{
+	const uint64_t nan_payloads[] = {
+		UINT64_C(0x7ff8000000000000), UINT64_C(0xfff8000000000000), UINT64_C(0x7ff0000000000001),
+		UINT64_C(0x7ff7ffffffffffff), UINT64_C(0xffffffffffffffff), UINT64_C(0x7ff8dead0000beef)
+	};
+	const uint64_t infinities[] = {bits_of(INFINITY), bits_of(-INFINITY), bits_of(1.5)};
+	const uint64_t subnormals[] = {1, 2, UINT64_C(0x000fffffffffffff), UINT64_C(0x8000000000000001),
+								   UINT64_C(0x800fffffffffffff), UINT64_C(0x0010000000000000)};
+	const uint64_t ends[] = {bits_of(1.7976931348623157e308), bits_of(-1.7976931348623157e308),
+							 bits_of(2.2250738585072014e-308)};
+	uint64_t	zeros[64];
+	uint64_t	doubles[2000];
+	static CodecReader reader;
+	size_t		length;
+
+	column_ok("NaN payloads", nan_payloads, 6);
+	column_ok("infinities", infinities, 3);
+	column_ok("subnormals", subnormals, 6);
+	column_ok("the largest doubles", ends, 3);
+
+	/* a codec of another system decoded -0.0 as 0.0 */
+	for (uint32_t i = 0; i < 64; i++)
+		zeros[i] = bits_of(-0.0);
+	column_ok("-0.0 alone", zeros, 1);
+	column_ok("-0.0 throughout", zeros, 64);
+
+	/* another one compared runs with ==, which merged zeros of both signs */
+	for (uint32_t i = 0; i < 64; i++)
+		zeros[i] = bits_of(i / 16 % 2 ? -0.0 : 0.0);
+	column_ok("runs of 0.0 and -0.0", zeros, 64);
+	for (uint32_t i = 0; i < 64; i++)
+		zeros[i] = bits_of(i % 7 == 3 ? -0.0 : i * 0.25);
+	column_ok("-0.0 among decimals", zeros, 64);
+
+	/* no decimal of up to 15 digits is an exception: each is the double that strtod() makes */
+	for (uint32_t digits = 0; digits <= 15; digits++)
+	{
+		char		name[64];
+
+		for (uint32_t i = 0; i < 2000; i++)
+		{
+			char		text[40];
+
+			snprintf(text, sizeof(text), "%" PRId64 "e-%u",
+					 (int64_t) (random_bits(&rng) % UINT64_C(2000000000000)) - 1000000000000,
+					 digits);
+			doubles[i] = bits_of(strtod(text, NULL));
+		}
+		snprintf(name, sizeof(name), "decimals of %u digits after the point", digits);
+		length = column_ok(name, doubles, 2000);
+		ok(codec_open(&reader, block, length, 2000) == CODEC_OK &&
+		   codec_rule_is_decimal(reader.column[0].rule), "no exceptions among them");
+	}
+}
+
+static void
+test_times(void)
+{
+	static const char *name[TIME_COUNT] = {"regular times", "times of a Poisson process",
+										   "any times", "times from end to end of int64"};
+	OwnedRows	owned;
+
+	for (TimeKind kind = 0; kind < TIME_COUNT; kind++)
+		for (uint32_t nrows = 1; nrows <= CODEC_MAX_ROWS; nrows *= 4)
+		{
+			owned_rows_init(&owned, nrows, 0, false, false, false);
+			fill_times(&owned, kind, &rng);
+			round_trip_ok(&owned, name[kind]);
+		}
+
+	/* the difference of the ends is not an int64, nor is 0 - INT64_MIN */
+	owned_rows_init(&owned, 2, 0, false, false, false);
+	owned.time[0] = INT64_MIN;
+	owned.time[1] = INT64_MAX;
+	round_trip_ok(&owned, "two times, the ends of int64");
+	owned_rows_init(&owned, 3, 0, false, false, false);
+	owned.time[0] = INT64_MIN;
+	owned.time[1] = 0;
+	owned.time[2] = INT64_MAX;
+	round_trip_ok(&owned, "three times, the ends of int64 and 0");
+	owned_rows_init(&owned, 1, 0, false, false, false);
+	owned.time[0] = INT64_MIN;
+	round_trip_ok(&owned, "one time, the least");
+}
+
+/* Every number of rows around the sizes at which something changes, of every kind of column. */
+static void
+test_row_counts(void)
+{
+	static const uint32_t counts[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 31, 32, 33, 34, 47, 48,
+									  49, 50, 63, 64, 65, 66, 80, 81, 96, 97, 127, 128, 129, 255,
+									  256, 257, 511, 512, 513, 1000, 2047, CODEC_MAX_ROWS};
+
+	for (ColumnKind kind = 0; kind < KIND_COUNT; kind++)
+	{
+		const char *wrong = NULL;
+		uint32_t	at = 0;
+
+		for (size_t i = 0; i < sizeof(counts) / sizeof(*counts) && wrong == NULL; i++)
+		{
+			OwnedRows	owned;
+			size_t		length;
+
+			at = counts[i];
+			owned_rows_init(&owned, at, 2, i % 2 == 0, false, false);
+			fill_times(&owned, TIME_POISSON, &rng);
+			fill_column(&owned, 0, kind, &rng);
+			fill_column(&owned, 1, kind, &rng);
+			wrong = round_trip(&owned.rows, &length);
+			owned_rows_free(&owned);
+		}
+		ok(wrong == NULL, "columns of kind %u with any number of rows%s%s, %u rows", kind,
+		   wrong ? ": wrong is " : "", wrong ? wrong : "", at);
+	}
+}
+
+/* All ranges of a block, however they lie to groups and chunks. */
+static void
+test_ranges(void)
+{
+	static CodecReader reader;
+	double		part[80];
+	uint32_t	wrong = 0;
+	OwnedRows	owned;
+
+	for (ColumnKind kind = 0; kind < KIND_COUNT; kind++)
+	{
+		size_t		length;
+
+		owned_rows_init(&owned, 80, 1, false, false, false);
+		fill_column(&owned, 0, kind, &rng);
+		length = codec_encode(encoder, &owned.rows, block, sizeof(block));
+		if (codec_open(&reader, block, length, 80) != CODEC_OK)
+			wrong++;
+		for (uint32_t first = 0; first < 80; first++)
+			for (uint32_t count = 1; first + count <= 80; count++)
+			{
+				codec_decode_column(&reader, 0, first, count, part);
+				wrong += memcmp(part, owned.values + first, count * sizeof(double)) != 0;
+			}
+		owned_rows_free(&owned);
+	}
+	ok(wrong == 0, "every range of 80 rows decodes to itself");
+}
+
+static void
+test_shapes(void)
+{
+	OwnedRows	owned;
+
+	owned_rows_init(&owned, 1, 0, false, false, false);
+	round_trip_ok(&owned, "one row, no values");
+
+	owned_rows_init(&owned, 5, 0, false, true, false);
+	owned.width[3] = CODEC_WIDTH_NULL;
+	round_trip_ok(&owned, "empty arrays and a NULL one");
+
+	owned_rows_init(&owned, 40, CODEC_MAX_VALUES, false, false, false);
+	for (uint32_t v = 0; v < CODEC_MAX_VALUES; v++)
+		fill_column(&owned, v, v % KIND_COUNT, &rng);
+	round_trip_ok(&owned, "the most values");
+
+	owned_rows_init(&owned, CODEC_MAX_ROWS, 3, true, false, false);
+	for (uint32_t v = 0; v < 3; v++)
+		fill_column(&owned, v, KIND_NOISE, &rng);
+	round_trip_ok(&owned, "the most rows");
+
+	owned_rows_init(&owned, 100, 30, false, true, false);
+	for (uint32_t r = 0; r < 99; r++)
+		owned.width[r] = (uint16_t) (r % 30);
+	for (uint32_t v = 0; v < 30; v++)
+		fill_column(&owned, v, KIND_DECIMAL_WALK, &rng);
+	round_trip_ok(&owned, "ragged rows");
+
+	owned_rows_init(&owned, 50, 2, false, false, true);
+	for (uint32_t r = 0; r < 50; r++)
+	{
+		*owned_value(&owned, r, 0) = 1000;
+		*owned_isnull(&owned, r, 1) = 1;
+	}
+	/* what stands in for a NULL must not be seen: a minimum of another system was its 0 */
+	*owned_isnull(&owned, 17, 0) = 1;
+	*owned_value(&owned, 17, 0) = -1e300;
+	round_trip_ok(&owned, "NULL elements, and a column of nothing else");
+
+	owned_rows_init(&owned, 9, 4, true, true, true);
+	for (uint32_t r = 0; r < 8; r++)
+		owned.width[r] = CODEC_WIDTH_NULL;
+	*owned_isnull(&owned, 8, 3) = 1;
+	round_trip_ok(&owned, "NULL arrays, and a NULL element in the last");
+}
+
+static void
+test_random(void)
+{
+	uint32_t	count = rounds(20000);
+	const char *wrong = NULL;
+	uint32_t	round = 0;
+	uint32_t	differing = 0;
+	CodecEncoder *fresh = codec_encoder_new();
+	uint8_t    *again = malloc(MOST_BYTES);
+
+	for (; round < count && wrong == NULL; round++)
+	{
+		OwnedRows	owned;
+		size_t		length;
+
+		random_rows(&owned, round % 20 == 0 ? CODEC_MAX_ROWS : 70, 12, &rng);
+		wrong = round_trip(&owned.rows, &length);
+
+		/* what was encoded before makes no difference */
+		if (wrong == NULL && round % 10 == 0)
+		{
+			differing += codec_encode(fresh, &owned.rows, again, MOST_BYTES) != length ||
+				memcmp(again, block, length) != 0;
+			codec_encoder_free(fresh);
+			fresh = codec_encoder_new();
+		}
+		owned_rows_free(&owned);
+	}
+	ok(wrong == NULL, "%u random blocks%s%s (round %u, SEED=%" PRIu64 ")", count,
+	   wrong ? ": wrong is " : "", wrong ? wrong : "", round, seed);
+	ok(differing == 0, "the same rows give the same bytes (SEED=%" PRIu64 ")", seed);
+	codec_encoder_free(fresh);
+	free(again);
+}
+
+static void
+test_capacity(void)
+{
+	uint32_t	count = rounds(4000);
+	uint32_t	wrong = 0;
+	uint32_t	overrun = 0;
+	uint32_t	untight = 0;
+
+	for (uint32_t round = 0; round < count; round++)
+	{
+		OwnedRows	owned;
+		size_t		capacity = 8 + random_below(&rng, 8100);
+		uint32_t	taken = 0;
+		size_t		length;
+		size_t		exact;
+
+		random_rows(&owned, round % 5 == 0 ? CODEC_MAX_ROWS : 100, 12, &rng);
+		memset(block, 0x5a, capacity + 64);
+		length = codec_encode_fit(encoder, &owned.rows, block, capacity, &taken);
+		for (uint32_t i = 0; i < 64; i++)
+			overrun += block[capacity + i] != 0x5a;
+		if (length > capacity ||
+			(length > 0 && codec_check_block(&owned.rows, taken, block, length) != NULL))
+			wrong++;
+
+		/* exactly as many bytes as needed, and not with one less */
+		exact = codec_encode(encoder, &owned.rows, block, sizeof(block));
+		memset(block, 0x5a, exact + 64);
+		if (codec_encode(encoder, &owned.rows, block, exact) != exact ||
+			codec_encode(encoder, &owned.rows, block, exact - 1) != 0)
+			untight++;
+		for (uint32_t i = 0; i < 64; i++)
+			overrun += block[exact + i] != 0x5a;
+		owned_rows_free(&owned);
+	}
+	ok(wrong == 0, "what codec_encode_fit() takes comes back (SEED=%" PRIu64 ")", seed);
+	ok(untight == 0, "codec_encode() needs exactly the bytes that it returns");
+	ok(overrun == 0, "nothing is written beyond the block");
+}
+
+/* Compaction fills pages with this: each to 97% or more, and in few bytes. */
+static void
+test_fill(void)
+{
+	static const ColumnKind kinds[] = {KIND_DECIMAL_WALK, KIND_FULL_WALK, KIND_NOISE, KIND_FLOAT32,
+									   KIND_PATCHED, KIND_DECIMALS};
+	uint32_t	taken;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+	{
+		OwnedRows	owned;
+		size_t		length;
+
+		owned_rows_init(&owned, CODEC_MAX_ROWS, 10, false, false, false);
+		fill_times(&owned, TIME_POISSON, &rng);
+		for (uint32_t v = 0; v < 10; v++)
+			fill_column(&owned, v, kinds[i], &rng);
+		length = codec_encode_fit(encoder, &owned.rows, block, 8090, &taken);
+		ok(length >= 8090 * 97 / 100 && length <= 8090,
+		   "columns of kind %u fill a page (%u rows, %zu bytes)", kinds[i], taken, length);
+		owned_rows_free(&owned);
+	}
+}
+
+static void
+test_small_blocks(void)
+{
+	static const uint32_t most[] = {0, 36, 60, 80, 100};
+	OwnedRows	owned;
+	size_t		length;
+
+	for (uint32_t nrows = 1; nrows <= 4; nrows++)
+	{
+		owned_rows_init(&owned, nrows, 10, false, false, false);
+		for (uint32_t r = 0; r < nrows; r++)
+		{
+			owned.time[r] = INT64_C(1700000000123400000) + r * INT64_C(7300000);
+			for (uint32_t v = 0; v < 10; v++)
+				*owned_value(&owned, r, v) = (10000 + 7919 * v + 31 * r * v % 100) / 100.0;
+		}
+		length = codec_encode(encoder, &owned.rows, block, sizeof(block));
+		ok(length <= most[nrows] && codec_check_block(&owned.rows, nrows, block, length) == NULL,
+		   "%u rows of 10 values of two decimals take %zu bytes", nrows, length);
+		owned_rows_free(&owned);
+	}
+}
+
+/* A valid block of a random kind, and the number of its rows. */
+static size_t
+random_block(uint32_t *nrows)
+{
+	OwnedRows	owned;
+	size_t		length;
+
+	random_rows(&owned, 200, 12, &rng);
+	*nrows = owned.rows.nrows;
+	length = codec_encode(encoder, &owned.rows, block, sizeof(block));
+	owned_rows_free(&owned);
+	return length;
+}
+
+/* Reads bytes that end where their memory ends. */
+static const char *
+exercise(const uint8_t *bytes, size_t length, uint32_t nrows)
+{
+	uint8_t    *copy = malloc(length + 1);
+	const char *wrong;
+
+	if (copy == NULL)
+		return "out of memory";
+	memcpy(copy + 1, bytes, length);
+	wrong = codec_exercise_block(copy + 1, length, nrows);
+	free(copy);
+	return wrong;
+}
+
+static void
+test_corruption(void)
+{
+	static CodecReader reader;
+	uint32_t	count = rounds(2000);
+	uint32_t	accepted = 0;
+	const char *wrong = NULL;
+
+	for (uint32_t round = 0; round < count && wrong == NULL; round++)
+	{
+		uint32_t	nrows;
+		size_t		length = random_block(&nrows);
+
+		for (size_t cut = 0; cut < length; cut += 1 + length / 50)
+			accepted += codec_open(&reader, block, cut, nrows) == CODEC_OK;
+		if (length > CODEC_BLOCK_MIN_BYTES)
+			accepted += codec_open(&reader, block, length + 1, nrows) == CODEC_OK;
+
+		for (uint32_t flips = 0; flips < 100 && wrong == NULL; flips++)
+		{
+			/* most of them where the headers are */
+			size_t		at = random_below(&rng, (uint32_t) (flips % 4 ? length < 60 ? length : 60 :
+															length));
+			uint8_t		was = block[at];
+
+			block[at] ^= (uint8_t) (1u << random_below(&rng, 8));
+			if (flips % 10 == 0)
+				block[at] = (uint8_t) random_bits(&rng);
+			wrong = exercise(block, length, flips % 5 ? nrows : 1 + random_below(&rng, 300));
+			if (flips % 3)
+				block[at] = was;
+		}
+	}
+	ok(accepted == 0, "blocks cut short or with a byte too many are corrupt (SEED=%" PRIu64 ")",
+	   seed);
+	ok(wrong == NULL, "corrupt blocks are read without straying%s%s (SEED=%" PRIu64 ")",
+	   wrong ? ": wrong is " : "", wrong ? wrong : "", seed);
+
+	random_block(&(uint32_t) {0});
+	block[0] = (uint8_t) ((block[0] & 0x0f) | (CODEC_BLOCK_VERSION + 1) << 4);
+	ok(codec_open(&reader, block, 100, 1) == CODEC_UNSUPPORTED, "a newer version is unsupported");
+	memset(block, 0, 100);
+	ok(codec_open(&reader, block, 100, 1) == CODEC_CORRUPT, "zeros are no block");
+	memset(block, 0xff, 100);
+	ok(codec_open(&reader, block, 100, 1) != CODEC_OK, "ones are no block");
+	ok(codec_open(&reader, block, 0, 1) == CODEC_CORRUPT, "nothing is no block");
+	ok(codec_open(&reader, block, 100, 0) == CODEC_CORRUPT, "no rows are no block");
+	ok(codec_open(&reader, block, 100, CODEC_MAX_ROWS + 1) == CODEC_CORRUPT,
+	   "too many rows are no block");
+}
+
+int
+main(void)
+{
+	seed = random_seed();
+	rng.state = seed;
+	printf("# SEED=%" PRIu64 "\n", seed);
+	encoder = codec_encoder_new();
+	if (!ok(encoder != NULL, "an encoder"))
+		return done_testing();
+
+	test_doubles();
+	test_times();
+	test_row_counts();
+	test_ranges();
+	test_shapes();
+	test_small_blocks();
+	test_random();
+	test_capacity();
+	test_fill();
+	test_corruption();
+	codec_encoder_free(encoder);
+	return done_testing();
+}
