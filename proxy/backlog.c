@@ -157,7 +157,7 @@ backlog_save(Backlog *backlog, IngestBatch *taken)
 		/* What was taken is older than every file. */
 		file = spool_new_file(backlog->spool, batches[i], i == 0);
 		if (spool_write(backlog->spool, file, batches[i]))
-			log_info("put %llu messages into the spool", (unsigned long long) rows);
+			spool_queue(backlog->spool, file);
 		else
 			lost += rows;
 	}

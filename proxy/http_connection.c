@@ -364,7 +364,9 @@ resume_parsing(HttpConnection *connection)
 	connection->paused = false;
 	connection->unparsed = (Bytes) {0};
 	llhttp_resume(&connection->parser);
-	parse(connection, unparsed.data, unparsed.length);
+	/* Never without data: llhttp would forget that it is in the middle of a body. */
+	if (unparsed.length > 0)
+		parse(connection, unparsed.data, unparsed.length);
 	bytes_free(&unparsed);
 	if (!connection->paused && !connection->closed && !connection->ended)
 		uv_read_start((uv_stream_t *) &connection->tcp, on_allocate, on_read);

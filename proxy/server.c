@@ -55,6 +55,7 @@ static void on_tick(uv_timer_t *timer);
 static void on_connection(uv_stream_t *listener, int status);
 static void on_signal(uv_signal_t *signal, int number);
 static void on_drain(uv_timer_t *timer);
+static void stop(Main *main);
 
 int
 server_run(const Config *config)
@@ -305,13 +306,11 @@ on_drain(uv_timer_t *timer)
 	Server	   *server = &main->server;
 	uint64_t	passed_ms = uv_now(timer->loop) - main->drain_start_ms;
 	bool		quiet = atomic_load(&main->open_connections) == 0;
-	uint64_t	lost;
 
 	copy_writer_drain(server->writer);
 	if (quiet && copy_writer_idle(server->writer))
 	{
-		log_info("stopped; everything is loaded");
-		uv_stop(timer->loop);
+		stop(main);
 		return;
 	}
 	if (!quiet && passed_ms > GRACE_MS && !atomic_load(&server->stopping))
@@ -322,12 +321,24 @@ on_drain(uv_timer_t *timer)
 		wake_all(server);
 	}
 	if (passed_ms > (copy_writer_has_spool(server->writer) ? SPOOL_MS : GIVE_UP_MS))
-	{
-		lost = copy_writer_save(server->writer);
-		if (lost > 0)
-			log_error("stopped; PostgreSQL did not take %llu buffered messages, they are lost",
-					  (unsigned long long) lost);
-		main->exit_code = lost > 0 ? 1 : 0;
-		uv_stop(timer->loop);
-	}
+		stop(main);
+}
+
+/* Ends the main loop; what is not loaded goes to the spool. */
+static void
+stop(Main *main)
+{
+	CopyWriter *writer = main->server.writer;
+	uint64_t	lost = copy_writer_save(writer);
+
+	if (lost > 0)
+		log_error("stopped; PostgreSQL did not take %llu buffered messages, they are lost",
+				  (unsigned long long) lost);
+	else if (copy_writer_spool_bytes(writer) > 0)
+		log_info("stopped; %llu bytes are in the spool for the next start",
+				 (unsigned long long) copy_writer_spool_bytes(writer));
+	else
+		log_info("stopped; everything is loaded");
+	main->exit_code = lost > 0 ? 1 : 0;
+	uv_stop(&main->server.loops[0].uv);
 }

@@ -34,7 +34,7 @@ extern bool spool_has_room(const Spool *spool, size_t bytes);
 
 /*
  * In three steps, the middle one from a worker: name a file, write the batch, queue the file.  With
- * oldest the name sorts before all others: such a file is not queued, but for the next process.
+ * oldest the name sorts before all others: for a file that only the next process will load.
  */
 extern SpoolFile *spool_new_file(Spool *spool, const IngestBatch *batch, bool oldest);
 extern bool spool_write(const Spool *spool, SpoolFile *file, const IngestBatch *batch);

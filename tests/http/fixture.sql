@@ -1,6 +1,7 @@
 -- fixture.sql
 --	 historian.downsample in plain SQL over any table, so that the HTTP server can be tested on a
---	 PostgreSQL without the extension.  Method "last" only.
+--	 PostgreSQL without the extension.  Method "last" only.  Of several rows of the same time the
+--	 last loaded one counts, as in the extension.
 
 CREATE SCHEMA IF NOT EXISTS historian;
 
@@ -26,7 +27,7 @@ BEGIN
 				   FROM generate_series(1, $3) i) t
 		   LEFT JOIN LATERAL (
 				SELECT m.values FROM %s m WHERE m.tag = $4 AND m.time <= t.at
-				 ORDER BY m.time DESC LIMIT 1) l ON true
+				 ORDER BY m.time DESC, m.ctid DESC LIMIT 1) l ON true
 		  ORDER BY t.i', relation)
 		USING start, "end", samples, tag;
 END

@@ -221,6 +221,13 @@ class Server:
                 return float(line.split(" ")[1])
         raise AssertionError(f"no metric {name}")
 
+    def connections(self):
+        """Open ones, without the one that asks."""
+        values = dict(line.rsplit(" ", 1) for line in
+                      self.get("/metrics").body.decode().splitlines() if line[0] != "#")
+        return (int(values["historiand_connections_opened_total"]) -
+                int(values["historiand_connections_closed_total"]) - 1)
+
     def stop(self, seconds=10):
         """SIGTERM; returns the exit code."""
         self.process.send_signal(signal.SIGTERM)

@@ -1,0 +1,333 @@
+#!/usr/bin/python3
+"""PostgreSQL away, slow, or refusing rows: nothing acknowledged is lost, nothing is blocked."""
+import json
+import os
+import sys
+import threading
+import time
+
+from historiand import (NDJSON, Relay, Server, count, message, ndjson, new_table,
+                        request_bytes, rows, run, sql, temporary_directory, wait_for)
+
+
+def test_commit_means_commit():
+    """ack=committed answers after the commit: the row is visible at once"""
+    server = Server(flush_interval="1h", commit_delay="20ms")
+    for i in range(20):
+        begin = time.monotonic()
+        assert server.save(message(i, "a", [i]), "?ack=committed").status == 204
+        assert count(server.table) == i + 1
+        assert time.monotonic() - begin < 1
+    assert server.save(message(99, "b", [1])).status == 202
+    assert count(server.table, "tag = 'b'") == 0
+    assert server.stop() == 0
+    assert count(server.table, "tag = 'b'") == 1
+
+
+def test_group_commit():
+    """a thousand waiting requests share a few commits"""
+    server = Server(flush_interval="1h")
+    clients = [server.connect() for _ in range(50)]
+    for number, client in enumerate(clients):
+        client.send(b"".join(request_bytes(
+            "POST", "/save?ack=committed", json.dumps(message(i, f"g{number}", [i])).encode())
+            for i in range(20)))
+    for client in clients:
+        assert all(client.answer().status == 204 for _ in range(20))
+    assert count(server.table) == 1000
+    assert server.metric("historiand_loads_total") < 50
+    assert server.stop() == 0
+
+
+def test_database_away():
+    """with PostgreSQL away messages are accepted up to the bound, then 503; it catches up alone"""
+    relay = Relay()
+    server = Server(conninfo=relay.conninfo, max_buffered_bytes="2MiB")
+    relay.cut()
+    wait_for("not ready", lambda: server.get("/readyz").status == 503)
+    assert server.get("/livez").status == 200
+    accepted = 0
+    while True:
+        body = ndjson([message(accepted + i, "a", [i] * 10) for i in range(1000)])
+        answer = server.save(body, "", NDJSON)
+        if answer.status == 503:
+            break
+        assert answer.status == 202, answer
+        accepted += 1000
+        assert accepted < 100000
+    assert int(answer.headers["retry-after"]) >= 1 and "buffer" in answer.json()["detail"]
+    assert accepted > 10000
+    assert server.get("/api?tag=a&start=0&end=1").status == 503
+    relay.mend()
+    wait_for("all rows", lambda: count(server.table) == accepted)
+    wait_for("ready", lambda: server.get("/readyz").status == 200)
+    assert server.save(body, "?ack=committed", NDJSON).status == 204
+    wait_for("queries", lambda: server.get("/api?tag=a&start=0&end=1").status == 200)
+    assert server.metric("historiand_database_reconnects_total") == 1
+    assert server.stop() == 0
+
+
+def test_lost_at_commit():
+    """a connection lost while waiting for the commit: the batch is sent again"""
+    relay = Relay()
+    table = new_table("heap")
+    server = Server(table=table, conninfo=relay.conninfo)
+    relay.swallow = b"COPY 3\0"     # PostgreSQL has committed, nobody hears of it
+    body = [message(i, "a", [i]) for i in range(3)]
+    assert server.save(body, "?ack=committed").status == 204
+    assert relay.swallowed == 1
+    # Each row once in a table that keeps the last of (tag, time); a plain one shows the resend.
+    assert sorted(r[0] for r in rows(table)) == [0, 0, 1, 1, 2, 2]
+    assert server.stop() == 0
+
+
+def test_commit_time_limit():
+    """a wait for a commit is limited; the messages are loaded later all the same"""
+    relay = Relay()
+    server = Server(conninfo=relay.conninfo, commit_timeout="300ms")
+    relay.cut()
+    answer = server.save(message(1, "a", [1]), "?ack=committed")
+    assert answer.status == 503 and "again is harmless" in answer.json()["detail"], answer
+    relay.mend()
+    wait_for("the row", lambda: count(server.table) == 1)
+    assert server.stop() == 0
+
+
+def test_stalled_load():
+    """a load without progress is broken off and sent again"""
+    server = Server(table=new_table("heap"), load_timeout="500ms")
+    lock = f"BEGIN; LOCK TABLE {server.table}; SELECT pg_sleep(1.5); COMMIT"
+    thread = threading.Thread(target=sql, args=(lock,))
+    thread.start()
+    wait_for("the lock", lambda: sql("SELECT count(*) FROM pg_locks WHERE mode = "
+                                     "'AccessExclusiveLock' AND granted AND relation = "
+                                     f"'{server.table}'::regclass") == [["1"]])
+    assert server.save(message(1, "a", [1])).status == 202
+    server.logged("made no progress")
+    thread.join()
+    wait_for("the row", lambda: count(server.table) >= 1)
+    assert server.stop() == 0
+
+
+def test_table_missing():
+    """a missing table or privilege is waited for: nothing is lost"""
+    table = new_table("heap")
+    sql(f"ALTER TABLE {table} RENAME TO {table}_away")
+    server = Server(table=table, expect_ready=False)
+    assert server.save(message(1, "a", [1])).status == 202
+    server.logged("does not take rows now.*42P01")
+    wait_for("not ready", lambda: server.get("/readyz").status == 503)
+    sql(f"ALTER TABLE {table}_away RENAME TO {table}")
+    wait_for("the row", lambda: count(table) == 1)
+    assert server.stop() == 0
+
+
+def rejecting_server(check, dead_letters):
+    table = new_table("heap")
+    sql(check.format(table=table))
+    return Server(table=table, dead_letter_file=dead_letters)
+
+
+def reject_and_check(server, dead_letters, bad):
+    """Saves 10,000 rows with bad ones among them, and others beside."""
+    good = [message(i, f"r{i % 50}", [i]) for i in range(10000) if i not in bad]
+    client = server.connect()
+    everything = ndjson([message(i, f"r{i % 50}", [-1 if i in bad else i])
+                         for i in range(10000)])
+    client.send(request_bytes("POST", "/save?ack=committed", everything, NDJSON))
+    other = server.save(message(77777, "other", [1]), "?ack=committed")
+    answer = client.answer()
+    assert other.status == 204, other
+    assert answer.status == 422, answer
+    problem = answer.json()
+    assert problem["rejected"] == len(bad) and problem["sqlstate"] == "23514", problem
+    assert count(server.table, "tag <> 'other'") == len(good)
+    assert count(server.table, "tag = 'other'") == 1
+    with open(dead_letters, encoding="utf-8") as lines:
+        letters = [json.loads(line) for line in lines]
+    assert sorted(letter["time"] for letter in letters) == sorted(bad)
+    assert all(letter["sqlstate"] == "23514" and letter["values"] == [-1] for letter in letters)
+    assert server.metric('historiand_rejected_total{reason="database"}') == len(bad)
+    server.logged("rejected the row of tag")
+    assert server.stop() == 0
+
+
+def test_rejected_rows():
+    """rows that break a constraint go to the dead-letter file; all others are committed"""
+    path = os.path.join(temporary_directory(), "dead")
+    server = rejecting_server("ALTER TABLE {table} ADD CHECK (values[1] >= 0)", path)
+    reject_and_check(server, path, {0, 1, 17, 4999, 5000, 9998, 9999})
+
+
+def test_rejected_late():
+    """the same where PostgreSQL notices only at the end and names the wrong row"""
+    path = os.path.join(temporary_directory(), "dead")
+    server = rejecting_server(
+        "CREATE FUNCTION refuse_{table}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF new.values[1] < 0 THEN RAISE 'no' USING ERRCODE = 'check_violation'; END IF; "
+        "RETURN NULL; END $$; "
+        "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION refuse_{table}()", path)
+    reject_and_check(server, path, {3, 4, 7000})
+
+
+def fill_spool(server, total, start=0):
+    """Saves messages until total are accepted."""
+    for first in range(start, start + total, 1000):
+        body = ndjson([message(first + i, f"s{i % 10}", [first + i] * 10) for i in range(1000)])
+        wait_for("202", lambda b=body: server.save(b, "", NDJSON).status == 202)
+
+
+def test_spool():
+    """what memory has no room for goes to the spool and is loaded in order afterwards"""
+    relay = Relay()
+    directory = temporary_directory()
+    server = Server(conninfo=relay.conninfo, max_buffered_bytes="2MiB", spool_dir=directory)
+    relay.cut()
+    wait_for("not ready", lambda: server.get("/readyz").status == 503)
+    fill_spool(server, 60000)
+    assert server.metric("historiand_messages_spooled_total") > 10000
+    wait_for("spool_bytes", lambda: server.metric("historiand_spool_bytes") > 1000000)
+    # One row again and again: the last one must win, wherever the others are.
+    for i in range(3):
+        assert server.save(message(-1, "again", [i])).status == 202
+        fill_spool(server, 10000, 100000 * (i + 1))
+    assert server.save(message(-1, "again", [3])).status == 202
+    relay.mend()
+    wait_for("all rows", lambda: count(server.table, "tag <> 'again'") == 90000)
+    wait_for("the last row", lambda: server.get("/api?tag=again&start=-2&end=-1&samples=1").json()
+             ["samples"][0]["values"] == [3])
+    wait_for("an empty spool", lambda: [n for n in os.listdir(directory)] == [])
+    assert server.stop() == 0
+
+
+def test_spool_after_restart():
+    """a server that stops or dies with a spool: the next one loads it; damage is noticed"""
+    relay = Relay()
+    directory = temporary_directory()
+    table = new_table()
+    settings = {"table": table, "conninfo": relay.conninfo, "max_buffered_bytes": "2MiB",
+                "spool_dir": directory}
+    server = Server(**settings)
+    relay.cut()
+    wait_for("not ready", lambda: server.get("/readyz").status == 503)
+    fill_spool(server, 30000)
+    assert server.stop() == 0
+    server.logged("stopped; [0-9]+ bytes are in the spool")
+    server = Server(expect_ready=False, **settings)
+    server.logged("found [0-9]+ spool files")
+    second = Server.__new__(Server)
+    try:
+        second.__init__(expect_ready=False, **settings)
+        raise AssertionError("two servers share a spool")
+    except AssertionError as error:
+        assert "in use by another process" in str(error), error
+    fill_spool(server, 30000, 50000)
+    server.kill()
+    relay.mend()
+    files = sorted(os.listdir(directory))
+    with open(os.path.join(directory, files[-1]), "r+b") as last:
+        last.seek(os.path.getsize(last.name) - 100)
+        last.truncate()
+    spooled = sum(1 for _ in files)
+    server = Server(**settings)
+    server.logged("is damaged.*too early")
+    wait_for("an empty spool", lambda: all(name.endswith(".damaged")
+                                           for name in os.listdir(directory)))
+    kept = count(table)
+    # All of the first server's; of the second one's what it had put to disk before it died.
+    assert count(table, "time < 50000") == 30000, count(table, "time < 50000")
+    assert 30000 < kept < 60000 and spooled > 3, kept
+    assert server.stop() == 0
+
+
+def test_partial_waits_for_room():
+    """partial=true: the body is not read on while the buffer is full, and goes on afterwards"""
+    relay = Relay()
+    server = Server(conninfo=relay.conninfo, max_buffered_bytes="1MiB")
+    relay.cut()
+    wait_for("not ready", lambda: server.get("/readyz").status == 503)
+    lines = 60000
+    body = b"".join(b'{"time":%d,"tag":"p%d","values":[1,2,3,4,5,6,7,8,9,0]}\n' % (i, i % 10)
+                    for i in range(lines))
+    for headers, data in ((NDJSON, body),):
+        client = server.connect()
+        thread = threading.Thread(target=client.send, args=(
+            request_bytes("POST", "/save?partial=true", data, headers),))
+        thread.start()
+        wait_for("a full buffer", lambda: server.metric("historiand_buffer_bytes") > 900000)
+        time.sleep(0.3)     # it must stay that way
+        assert server.metric("historiand_buffer_bytes") < 1600000
+        relay.mend()
+        assert client.answer().status == 202
+        thread.join()
+        wait_for("all rows", lambda: count(server.table) == lines)
+    assert server.stop() == 0
+
+
+def test_partial_gives_up():
+    """a body that cannot go on is answered 503 with what was accepted"""
+    relay = Relay()
+    server = Server(conninfo=relay.conninfo, max_buffered_bytes="1MiB", commit_timeout="500ms")
+    relay.cut()
+    body = b'{"time":1,"tag":"p","values":[1,2,3,4,5,6,7,8,9,0]}\n' * 30000
+    answer = server.save(body, "?partial=true", NDJSON)
+    assert answer.status == 503, answer
+    accepted = int(answer.json()["detail"].split("; ")[1].split(" ")[0])
+    assert 1000 < accepted < 30000
+    relay.mend()
+    wait_for("the accepted rows", lambda: server.metric(
+        "historiand_messages_committed_total") == accepted)
+    assert server.stop() == 0
+
+
+def test_drain():
+    """SIGTERM under load: every message that got an answer is in the table"""
+    server = Server(flush_interval="1h")
+    answered = []
+    stop = threading.Event()
+
+    def produce(number):
+        client = server.connect()
+        i = 0
+        try:
+            while not stop.is_set():
+                answer = client.request("POST", "/save", json.dumps(
+                    message(i, f"d{number}", [i])).encode())
+                if answer is None:
+                    break
+                assert answer.status == 202
+                answered.append((i, number))
+                i += 1
+                if answer.headers.get("connection") == "close":
+                    break
+        except OSError:
+            pass
+
+    threads = [threading.Thread(target=produce, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    wait_for("some load", lambda: len(answered) > 2000)
+    begin = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - begin < 10
+    stop.set()
+    for thread in threads:
+        thread.join()
+    stored = set((t, int(tag[1:])) for t, tag, _ in rows(server.table))
+    assert set(answered) <= stored and len(stored) - len(answered) <= 8
+
+
+def test_drain_without_database():
+    """SIGTERM with PostgreSQL away and no spool: it says what is lost, within ten seconds"""
+    relay = Relay()
+    server = Server(conninfo=relay.conninfo)
+    relay.cut()
+    wait_for("not ready", lambda: server.get("/readyz").status == 503)
+    assert server.save(ndjson([message(i, "a", [1]) for i in range(7)]), "", NDJSON).status == 202
+    assert server.stop() == 1
+    server.logged("7 buffered messages, they are lost")
+
+
+if __name__ == "__main__":
+    run(sys.modules[__name__])
