@@ -22,15 +22,17 @@
 #include "columns.h"
 #include "command_work.h"
 #include "compat.h"
+#include "decoded_rows.h"
+#include "deletion.h"
 #include "directory.h"
 #include "relation_files.h"
+#include "row_places.h"
 #include "table_scan.h"
 #include "writer.h"
 
 PG_FUNCTION_INFO_V1(historian_handler);
 
 static void refuse(Relation rel, const char *what, const char *hint) pg_attribute_noreturn();
-static void refuse_update(Relation rel) pg_attribute_noreturn();
 
 bool
 is_historian_table(Relation rel)
@@ -92,8 +94,28 @@ index_fetch_tuple(IndexFetchTableData *fetch, ItemPointer tid, Snapshot snapshot
 static bool
 tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot)
 {
-	/* UPDATE asks for the old row first; conditions on ctid do not come here */
-	refuse_update(rel);
+	RowPlace	place = row_place_get(tid);
+	HistorianColumns columns = columns_of(rel);
+	StoredSegment stored;
+
+	/* a row that DELETE ... RETURNING or UPDATE has met */
+	if (!store_fetch(rel, SnapshotAny, &place.segment, &stored, NULL))
+		return false;
+	store_open_rows(rel, &stored, false);
+	ExecClearTuple(slot);
+	slot->tts_values[columns.time - 1] =
+		Int64GetDatum(codec_time_at(&stored.segment.rows, place.row));
+	slot->tts_isnull[columns.time - 1] = false;
+	slot->tts_values[columns.tag - 1] = PointerGetDatum(place.tag);
+	slot->tts_isnull[columns.tag - 1] = false;
+	slot->tts_values[columns.values - 1] =
+		segment_row_array(&stored.segment, place.row, &slot->tts_isnull[columns.values - 1]);
+	store_release(&stored);
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tid = *tid;
+	slot->tts_tableOid = RelationGetRelid(rel);
+	ExecMaterializeSlot(slot);
+	return true;
 }
 
 static bool
@@ -156,7 +178,11 @@ static TM_Result
 tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapshot, Snapshot crosscheck,
 			 bool wait, TM_FailureData *failure, bool changing_partition)
 {
-	refuse(rel, "rows cannot be deleted", "TRUNCATE empties the table.");
+	TM_Result	result = deletion_add(rel, tid, cid);
+
+	if (result == TM_SelfModified)
+		failure->cmax = cid;
+	return result;
 }
 
 static TM_Result
@@ -164,7 +190,14 @@ tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid,
 			 Snapshot crosscheck, bool wait, TM_FailureData *failure, LockTupleMode *lock_mode,
 			 HistorianUpdateIndexes *update_indexes)
 {
-	refuse_update(rel);
+	TM_Result	result = tuple_delete(rel, tid, cid, snapshot, crosscheck, wait, failure, false);
+
+	/* the command deletes before it writes, so the new row stays where the key is the same */
+	if (result == TM_Ok)
+		tuple_insert(rel, slot, cid, 0, NULL);
+	*lock_mode = LockTupleExclusive;
+	*update_indexes = HISTORIAN_UPDATE_NO_INDEXES;
+	return result;
 }
 
 static TM_Result
@@ -316,11 +349,4 @@ refuse(Relation rel, const char *what, const char *hint)
 			errmsg("%s in historian tables", what),
 			errdetail("Table \"%s\".", RelationGetRelationName(rel)),
 			hint != NULL ? errhint("%s", hint) : 0);
-}
-
-static void
-refuse_update(Relation rel)
-{
-	refuse(rel, "rows cannot be updated",
-		   "Insert a row with the same tag and time: the later one replaces the earlier.");
 }

@@ -7,9 +7,10 @@
  * - Work belongs to one kind, table, subtransaction and command.  What it writes carries exactly
  *	 that command's xmin, xmax and command ID, so that PostgreSQL's own visibility rules hold; the
  *	 command counter is never touched.
- * - Work is done when its command ends (ExecutorFinish, COPY's finish), when the table is read or
- *	 replaced, and at the latest before its subtransaction commits or is prepared.  WAL replay takes
- *	 a tuple's xmin from the record, so only the current subtransaction's work is ever done.
+ * - Work is done when its command ends (ExecutorFinish, COPY's finish), where it is divisible also
+ *	 when the table is read or replaced, and at the latest before its subtransaction commits or is
+ *	 prepared.  WAL replay takes a tuple's xmin from the record, so only the current
+ *	 subtransaction's work is ever done.
  * - When a subtransaction aborts, its work is dropped.
  */
 #include "postgres.h"
@@ -19,8 +20,19 @@
 #include "access/xact.h"
 #include "utils/memutils.h"
 
+/* Which of the current subtransaction's work to do. */
+typedef struct WorkFilter
+{
+	bool		divisible;
+	Oid			relid;			/* InvalidOid: of any table */
+	bool		any_cid;
+	CommandId	cid;
+} WorkFilter;
+
 static CommandWork *works = NULL;
 
+static void finish_subtransaction(void);
+static void do_matching(WorkFilter filter);
 static void drop_work(SubTransactionId subid);
 static void on_transaction(XactEvent event, void *arg);
 static void on_subtransaction(SubXactEvent event, SubTransactionId subid,
@@ -34,7 +46,7 @@ command_work_init(void)
 }
 
 CommandWork *
-command_work_find(CommandWorkDo work_do, Oid relid, CommandId cid, Size size)
+command_work_find(const CommandWorkKind *kind, Oid relid, CommandId cid, Size size)
 {
 	SubTransactionId subid = GetCurrentSubTransactionId();
 	MemoryContext context;
@@ -42,7 +54,7 @@ command_work_find(CommandWorkDo work_do, Oid relid, CommandId cid, Size size)
 
 	for (work = works; work != NULL; work = work->next)
 	{
-		if (work->work_do == work_do && work->relid == relid && work->subid == subid &&
+		if (work->kind == kind && work->relid == relid && work->subid == subid &&
 			work->cid == cid)
 			return work;
 	}
@@ -50,7 +62,7 @@ command_work_find(CommandWorkDo work_do, Oid relid, CommandId cid, Size size)
 	context = AllocSetContextCreate(TopTransactionContext, "historian command work",
 									ALLOCSET_DEFAULT_SIZES);
 	work = MemoryContextAllocZero(context, size);
-	work->work_do = work_do;
+	work->kind = kind;
 	work->relid = relid;
 	work->subid = subid;
 	work->cid = cid;
@@ -64,19 +76,43 @@ command_work_find(CommandWorkDo work_do, Oid relid, CommandId cid, Size size)
 void
 command_work_flush(Oid relid)
 {
-	SubTransactionId subid;
-	CommandWork **link = &works;
+	if (works != NULL)
+		do_matching((WorkFilter) {.relid = relid, .divisible = true, .any_cid = true});
+}
 
+void
+command_work_finish(CommandId cid)
+{
 	if (works == NULL)
 		return;
+	do_matching((WorkFilter) {.cid = cid});
+	do_matching((WorkFilter) {.cid = cid, .divisible = true});
+}
 
-	subid = GetCurrentSubTransactionId();
+/* Does all that the current subtransaction has gathered: it ends. */
+static void
+finish_subtransaction(void)
+{
+	if (works == NULL)
+		return;
+	do_matching((WorkFilter) {.any_cid = true});
+	do_matching((WorkFilter) {.any_cid = true, .divisible = true});
+}
+
+static void
+do_matching(WorkFilter filter)
+{
+	SubTransactionId subid = GetCurrentSubTransactionId();
+	CommandWork **link = &works;
+
 	while (*link != NULL)
 	{
 		CommandWork *work = *link;
 		MemoryContext caller;
 
-		if (work->subid != subid || (OidIsValid(relid) && work->relid != relid))
+		if (work->subid != subid || work->kind->divisible != filter.divisible ||
+			(OidIsValid(filter.relid) && work->relid != filter.relid) ||
+			(!filter.any_cid && work->cid != filter.cid))
 		{
 			link = &work->next;
 			continue;
@@ -84,10 +120,10 @@ command_work_flush(Oid relid)
 		/* out of the list first: an error in the middle aborts what the work belongs to */
 		*link = work->next;
 		caller = MemoryContextSwitchTo(work->context);
-		work->work_do(work);
+		work->kind->work_do(work);
 		MemoryContextSwitchTo(caller);
 		MemoryContextDelete(work->context);
-		/* doing it may have changed the list (it ran a scan, say) */
+		/* doing it may have changed the list */
 		link = &works;
 	}
 }
@@ -119,7 +155,7 @@ on_transaction(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
-			command_work_flush(InvalidOid);
+			finish_subtransaction();
 			break;
 		case XACT_EVENT_ABORT:
 			drop_work(InvalidSubTransactionId);
@@ -135,7 +171,7 @@ on_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId p
 	switch (event)
 	{
 		case SUBXACT_EVENT_PRE_COMMIT_SUB:
-			command_work_flush(InvalidOid);
+			finish_subtransaction();
 			break;
 		case SUBXACT_EVENT_ABORT_SUB:
 			drop_work(subid);

@@ -9,14 +9,23 @@
 
 typedef struct CommandWork CommandWork;
 
-/* Does the work.  Runs in work->context, which is freed afterwards. */
-typedef void (*CommandWorkDo) (CommandWork *work);
+typedef struct CommandWorkKind
+{
+	/* Does the work.  Runs in work->context, which is freed afterwards. */
+	void		(*work_do) (CommandWork *work);
+
+	/*
+	 * Whether it may be done in parts, for a reader in the middle of the command.  What may not
+	 * is done when the command ends, before what may.
+	 */
+	bool		divisible;
+} CommandWorkKind;
 
 /* The head of a struct that holds what was gathered. */
 struct CommandWork
 {
 	CommandWork *next;
-	CommandWorkDo work_do;
+	const CommandWorkKind *kind;
 	Oid			relid;
 	SubTransactionId subid;
 	CommandId	cid;
@@ -31,9 +40,13 @@ extern void command_work_init(void);
  * The work of this kind of the command cid of the current subtransaction on a table.  Where there
  * is none yet, a zeroed struct of this size is made, whose head is filled in.
  */
-extern CommandWork *command_work_find(CommandWorkDo work_do, Oid relid, CommandId cid, Size size);
+extern CommandWork *command_work_find(const CommandWorkKind *kind, Oid relid, CommandId cid,
+									  Size size);
 
-/* Does what the current subtransaction has gathered for a table, or for all (InvalidOid). */
+/* Does the divisible work that the current subtransaction has gathered for a table. */
 extern void command_work_flush(Oid relid);
+
+/* Does all that a command of the current subtransaction has gathered: it ends. */
+extern void command_work_finish(CommandId cid);
 
 #endif							/* HISTORIAN_COMMAND_WORK_H */

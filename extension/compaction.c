@@ -10,8 +10,8 @@
  * New segments never overlap a compacted one that stayed: where one lies between two rows of the
  * stream, the rows before it are written out first.
  *
- * Rules for others: a page lock on the directory's metapage (as GIN has for its pending list)
- * keeps compactions and deletions of one table apart, but no load or read waits for it.
+ * The directory's lock keeps compactions and deletions of one table apart; no load or read waits
+ * for it.
  */
 #include "postgres.h"
 
@@ -20,7 +20,6 @@
 #include "access/heapam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "utils/memutils.h"
@@ -112,22 +111,13 @@ compact_table(Relation rel, uint64 horizon, bool everything, bool wait, Compacti
 		.everything = everything,
 		.counts = counts,
 	};
-	Relation	directory = directory_open(rel, RowExclusiveLock);
 	MemoryContext context;
 	MemoryContext caller;
 	MemoryContext tag_context;
 
 	/* held until the transaction ends: only then do others see what was merged */
-	if (!ConditionalLockPage(directory, 0, ExclusiveLock))
-	{
-		if (!wait)
-		{
-			index_close(directory, NoLock);
-			return false;
-		}
-		LockPage(directory, 0, ExclusiveLock);
-	}
-	index_close(directory, NoLock);
+	if (!directory_lock(rel, wait))
+		return false;
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "historian compaction",
 									ALLOCSET_DEFAULT_SIZES);
@@ -293,17 +283,9 @@ append_run(Compaction *compaction, const RowRun *run)
 
 	for (uint32 row = run->first; row < run->first + run->nrows; row++)
 	{
-		uint16		width = decoded->width ? decoded->width[row] : decoded->nvalues;
-		uint32		nvalues = width == CODEC_WIDTH_NULL ? 0 : width;
-		RowSlot		slot;
-
 		if (rows->nrows == STREAM_ROWS)
 			write_rows(compaction, false);
-		slot = row_buffer_add(rows, decoded->time[row], width, decoded->isnull != NULL);
-		for (uint32 v = 0; v < nvalues; v++)
-			slot.values[v] = decoded->values[(Size) v * decoded->nrows + row];
-		for (uint32 v = 0; decoded->isnull != NULL && v < nvalues; v++)
-			slot.isnull[v] = decoded->isnull[(Size) v * decoded->nrows + row];
+		decoded_rows_append(decoded, row, rows);
 	}
 }
 

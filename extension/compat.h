@@ -38,12 +38,14 @@ typedef RelFileLocator HistorianFileId;
 #define HISTORIAN_SET_NEW_FILE relation_set_new_filelocator
 #define historian_rel_file(rel) ((rel)->rd_locator)
 typedef TU_UpdateIndexes HistorianUpdateIndexes;
+#define HISTORIAN_UPDATE_NO_INDEXES TU_None
 #else
 #include "storage/relfilenode.h"
 typedef RelFileNode HistorianFileId;
 #define HISTORIAN_SET_NEW_FILE relation_set_new_filenode
 #define historian_rel_file(rel) ((rel)->rd_node)
 typedef bool HistorianUpdateIndexes;
+#define HISTORIAN_UPDATE_NO_INDEXES false
 #endif
 
 /* ANALYZE hands over a stream of blocks since 17. */

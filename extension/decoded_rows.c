@@ -31,6 +31,7 @@ decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 u
 		return;
 	}
 
+	rows->first_row = first;
 	reserve(rows, end - first, nvalues, want_values && codec_is_ragged(reader),
 			want_values && codec_has_nulls(reader));
 	codec_decode_times(reader, first, rows->nrows, rows->time);
@@ -128,6 +129,23 @@ segment_row_array(const Segment *segment, uint32 row, bool *isnull)
 	else if (with_nulls && width > 0)
 		SET_VARSIZE(array, (char *) (dst + present) - (char *) array);
 	return PointerGetDatum(array);
+}
+
+void
+decoded_rows_append(const DecodedRows *rows, uint32 row, RowBuffer *buffer)
+{
+	uint16		width = rows->width ? rows->width[row] : rows->nvalues;
+	uint32		nvalues = width == CODEC_WIDTH_NULL ? 0 : width;
+	RowSlot		slot = row_buffer_add(buffer, rows->time[row], width, rows->isnull != NULL);
+
+	for (uint32 v = 0; v < nvalues; v++)
+	{
+		Size		at = (Size) v * rows->nrows + row;
+
+		slot.values[v] = rows->values[at];
+		if (rows->isnull != NULL)
+			slot.isnull[v] = rows->isnull[at];
+	}
 }
 
 /* Lays the arrays out in one piece of memory. */

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "row_buffer.h"
 #include "store.h"
 
 /*
@@ -15,6 +16,7 @@
  */
 typedef struct DecodedRows
 {
+	uint32		first_row;		/* of the segment's rows, the first that is here */
 	uint32		nrows;
 	uint32		nvalues;		/* columns decoded; 0 where only times were wanted */
 	int64	   *time;			/* [nrows] */
@@ -40,5 +42,8 @@ extern Datum decoded_rows_array(const DecodedRows *rows, uint32 row, bool *isnul
 
 /* The same straight from an opened segment. */
 extern Datum segment_row_array(const Segment *segment, uint32 row, bool *isnull);
+
+/* Adds a row to a buffer. */
+extern void decoded_rows_append(const DecodedRows *rows, uint32 row, RowBuffer *buffer);
 
 #endif							/* HISTORIAN_DECODED_ROWS_H */

@@ -29,6 +29,7 @@
 #include "common/pg_prng.h"
 #include "executor/tuptable.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -184,6 +185,21 @@ void
 directory_drop(Relation rel)
 {
 	drop_directories(rel, InvalidOid);
+}
+
+bool
+directory_lock(Relation rel, bool wait)
+{
+	Relation	directory = directory_open(rel, RowExclusiveLock);
+	bool		locked = true;
+
+	/* a heavyweight lock on the metapage, as GIN takes for its pending list; nobody else does */
+	if (wait)
+		LockPage(directory, 0, ExclusiveLock);
+	else
+		locked = ConditionalLockPage(directory, 0, ExclusiveLock);
+	index_close(directory, NoLock);
+	return locked;
 }
 
 void

@@ -38,6 +38,12 @@ extern void directory_drop(Relation rel);
 /* Opens the directory, or raises an error that tells how to make one. */
 extern Relation directory_open(Relation rel, LOCKMODE lockmode);
 
+/*
+ * Keeps other compactions and deletions of the table out until the transaction ends.  Without
+ * wait, returns false where that is not possible at once.
+ */
+extern bool directory_lock(Relation rel, bool wait);
+
 /* Enters a stored segment.  info is the directory's BuildIndexInfo(). */
 extern void directory_insert(Relation directory, IndexInfo *info, Relation rel,
 							 const SegmentHeader *header, ItemPointer tid);

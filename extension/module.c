@@ -69,11 +69,12 @@ define_settings(void)
 	MarkGUCPrefixReserved("historian");
 }
 
-/* A command's rows are written when it ends, before its AFTER triggers run. */
+/* What a command has gathered is done when it ends, before its AFTER triggers run. */
 static void
 on_executor_finish(QueryDesc *query)
 {
-	command_work_flush(InvalidOid);
+	if (query->operation != CMD_SELECT || query->plannedstmt->hasModifyingCTE)
+		command_work_finish(query->estate->es_output_cid);
 	if (next_executor_finish != NULL)
 		next_executor_finish(query);
 	else

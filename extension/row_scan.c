@@ -19,6 +19,7 @@
 
 #include "columns.h"
 #include "command_work.h"
+#include "row_places.h"
 
 const RowScanFilter row_scan_everything = {
 	.all_tags = true,
@@ -42,6 +43,9 @@ struct RowScan
 	MemoryContext row_context;		/* the last rows' arrays */
 	text	   *tag;				/* being read; NULL before the first */
 	uint32		next_tag;			/* index in filter.tags */
+	bool		give_places;
+	ItemPointerData numbered;		/* the segment numbered last */
+	uint32		number;
 	bool		reading;			/* the reader has been started for tag */
 	RowRun		run;
 	uint32		next_row;			/* within the run */
@@ -52,6 +56,7 @@ struct RowScan
 static bool next_tag(RowScan *scan);
 static text *claim_tag(RowScan *scan);
 static void store_row(RowScan *scan, TupleTableSlot *slot);
+static void give_place(RowScan *scan, TupleTableSlot *slot, uint32 row);
 
 RowScan *
 row_scan_begin(Relation rel, Snapshot snapshot, bool want_values, RowScanShared *shared)
@@ -78,8 +83,18 @@ row_scan_begin(Relation rel, Snapshot snapshot, bool want_values, RowScanShared 
 }
 
 void
+row_scan_give_places(RowScan *scan)
+{
+	row_places_begin();
+	scan->give_places = true;
+	ItemPointerSetInvalid(&scan->numbered);
+}
+
+void
 row_scan_end(RowScan *scan)
 {
+	if (scan->give_places)
+		row_places_end();
 	tag_reader_end(scan->reader);
 	directory_end(scan->cursor);
 	MemoryContextDelete(scan->row_context);
@@ -267,4 +282,20 @@ store_row(RowScan *scan, TupleTableSlot *slot)
 	}
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tableOid = RelationGetRelid(scan->rel);
+	if (scan->give_places)
+		give_place(scan, slot, scan->run.rows->first_row + row);
+}
+
+/* Sets the slot's ctid to a row of the run's segment. */
+static void
+give_place(RowScan *scan, TupleTableSlot *slot, uint32 row)
+{
+	ItemPointerData segment = scan->run.segment->tid;
+
+	if (!ItemPointerIsValid(&scan->numbered) || !ItemPointerEquals(&scan->numbered, &segment))
+	{
+		scan->number = row_places_add(&segment, scan->tag);
+		scan->numbered = segment;
+	}
+	row_place_set(&slot->tts_tid, scan->number, row);
 }

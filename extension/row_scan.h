@@ -52,6 +52,10 @@ typedef struct RowScanCounts
  */
 extern RowScan *row_scan_begin(Relation rel, Snapshot snapshot, bool want_values,
 							   RowScanShared *shared);
+
+/* Before the first row: gives every row a ctid, for DELETE. */
+extern void row_scan_give_places(RowScan *scan);
+
 extern void row_scan_end(RowScan *scan);
 
 /* (Re)starts the scan.  The filter's memory must outlive it. */

@@ -22,6 +22,8 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "tag.h"
+
 static bool is_column(const Node *node, Index varno, AttrNumber column);
 static bool is_outside(Node *node, Index varno);
 static bool match_operator(const OpExpr *clause, Index varno, const HistorianColumns *columns,
@@ -287,13 +289,5 @@ array_tags(Datum array, uint32 *ntags)
 static int
 compare_tags(const void *left, const void *right)
 {
-	text	   *a = *(text *const *) left;
-	text	   *b = *(text *const *) right;
-	Size		a_bytes = VARSIZE_ANY_EXHDR(a);
-	Size		b_bytes = VARSIZE_ANY_EXHDR(b);
-	int			order = memcmp(VARDATA_ANY(a), VARDATA_ANY(b), Min(a_bytes, b_bytes));
-
-	if (order != 0)
-		return order;
-	return a_bytes < b_bytes ? -1 : a_bytes > b_bytes;
+	return tag_compare(*(text *const *) left, *(text *const *) right);
 }

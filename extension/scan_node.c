@@ -51,6 +51,7 @@ typedef struct HistorianScanState
 	ScanCondition *conditions;
 	int			nconditions;
 	bool		want_values;
+	bool		give_places;		/* the rows are named by ctid further up */
 	bool		filter_valid;
 	MemoryContext filter_context;
 	RowScan    *rows;			/* NULL until the first row is wanted */
@@ -370,7 +371,7 @@ check_columns_used(HistorianScanState *state, EState *estate)
 	Relation	rel = state->css.ss.ss_currentRelation;
 	HistorianColumns columns = columns_of(rel);
 	bool		row_identity = estate->es_plannedstmt->commandType != CMD_SELECT ||
-		estate->es_plannedstmt->rowMarks != NIL;
+		estate->es_plannedstmt->hasModifyingCTE || estate->es_plannedstmt->rowMarks != NIL;
 	Bitmapset  *in_target = NULL;
 	Bitmapset  *in_qual = NULL;
 
@@ -385,6 +386,7 @@ check_columns_used(HistorianScanState *state, EState *estate)
 					   RelationGetRelationName(rel)),
 				errhint("A row is identified by tag and time."));
 
+	state->give_places = uses_column(in_target, SelfItemPointerAttributeNumber);
 	state->want_values = uses_column(in_target, 0) || uses_column(in_qual, 0) ||
 		uses_column(in_target, columns.values) || uses_column(in_qual, columns.values);
 }
@@ -402,8 +404,12 @@ next_row(ScanState *ss)
 	HistorianScanState *state = (HistorianScanState *) ss;
 
 	if (state->rows == NULL)
+	{
 		state->rows = row_scan_begin(ss->ss_currentRelation, ss->ps.state->es_snapshot,
 									 state->want_values, state->shared);
+		if (state->give_places)
+			row_scan_give_places(state->rows);
+	}
 	if (!state->filter_valid)
 	{
 		MemoryContext caller;

@@ -185,6 +185,7 @@ tag_reader_next(TagReader *reader, RowRun *run)
 	else
 		end = source->rows.nrows;
 
+	run->segment = &source->ref;
 	run->rows = &source->rows;
 	run->first = source->next;
 	run->nrows = end - source->next;

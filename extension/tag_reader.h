@@ -16,6 +16,7 @@ typedef struct TagReader TagReader;
 /* Consecutive rows of one segment: rows[first .. first + nrows - 1]. */
 typedef struct RowRun
 {
+	const SegmentRef *segment;
 	const DecodedRows *rows;
 	uint32		first;
 	uint32		nrows;

@@ -20,6 +20,7 @@
 #include "compaction_worker.h"
 #include "row_buffer.h"
 #include "segment_sink.h"
+#include "tag.h"
 
 int			historian_write_buffer = 64 * 1024;
 
@@ -83,6 +84,11 @@ static void write_batch(CommandWork *work);
 static void write_tag(SegmentSink *sink, const TagEntry *entry, uint64 sequence);
 static int	compare_tag_entries(const void *left, const void *right);
 
+static const CommandWorkKind writing = {
+	.work_do = write_batch,
+	.divisible = true,
+};
+
 void
 writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot, CommandId cid,
 			  int options)
@@ -128,7 +134,7 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot *slo
 static Batch *
 find_batch(Oid relid, CommandId cid, int options)
 {
-	Batch	   *batch = (Batch *) command_work_find(write_batch, relid, cid, sizeof(Batch));
+	Batch	   *batch = (Batch *) command_work_find(&writing, relid, cid, sizeof(Batch));
 
 	if (batch->tags == NULL)
 	{
@@ -273,9 +279,6 @@ compare_tag_entries(const void *left, const void *right)
 {
 	const TagName *a = &(*(TagEntry *const *) left)->name;
 	const TagName *b = &(*(TagEntry *const *) right)->name;
-	int			order = memcmp(a->bytes, b->bytes, Min(a->length, b->length));
 
-	if (order != 0)
-		return order;
-	return a->length < b->length ? -1 : a->length > b->length;
+	return tag_compare_bytes(a->bytes, a->length, b->bytes, b->length);
 }

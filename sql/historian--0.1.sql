@@ -43,3 +43,19 @@ AS 'MODULE_PATHNAME', 'historian_compact';
 
 COMMENT ON FUNCTION historian.compact(regclass) IS
 'Merges all pending segments of a historian table into full ones, and waits for the loads under way first. Loads and reads go on meanwhile. Returns the tags touched, the segments merged and written, and the rows in them. Needs ownership of the table and READ COMMITTED.';
+
+CREATE FUNCTION historian.delete("table" regclass, tag text, start bigint, "end" bigint)
+RETURNS bigint
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'historian_delete';
+
+COMMENT ON FUNCTION historian.delete(regclass, text, bigint, bigint) IS
+'Deletes the rows of a tag with start <= time < end (nanoseconds) and returns their number. Quicker than DELETE, as segments within the range are not read. Needs DELETE on the table.';
+
+CREATE FUNCTION historian.drop_before("table" regclass, "time" bigint)
+RETURNS bigint
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'historian_drop_before';
+
+COMMENT ON FUNCTION historian.drop_before(regclass, bigint) IS
+'Deletes the rows of all tags with a time (nanoseconds) less than the given and returns their number: retention. VACUUM makes the space free for use. Needs DELETE on the table.';

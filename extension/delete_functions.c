@@ -1,0 +1,79 @@
+/*
+ * delete_functions.c
+ *	  historian.delete() and historian.drop_before(): deleting ranges of time.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/rls.h"
+
+#include "access_method.h"
+#include "command_work.h"
+#include "deletion.h"
+
+PG_FUNCTION_INFO_V1(historian_delete);
+PG_FUNCTION_INFO_V1(historian_drop_before);
+
+static Relation open_for_deletion(Oid relid);
+
+/* historian.delete(table regclass, tag text, start bigint, "end" bigint) returns bigint */
+Datum
+historian_delete(PG_FUNCTION_ARGS)
+{
+	text	   *tag = PG_GETARG_TEXT_PP(1);
+	int64		start = PG_GETARG_INT64(2);
+	int64		end = PG_GETARG_INT64(3);
+	int64		count = 0;
+	Relation	rel;
+
+	PreventCommandDuringRecovery("historian.delete()");
+	if (start > end)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("start (" INT64_FORMAT ") must not be greater than end (" INT64_FORMAT ")",
+					   start, end));
+	rel = open_for_deletion(PG_GETARG_OID(0));
+	if (start < end)
+		count = delete_range(rel, tag, start, end - 1);
+	table_close(rel, NoLock);
+	PG_RETURN_INT64(count);
+}
+
+/* historian.drop_before(table regclass, time bigint) returns bigint */
+Datum
+historian_drop_before(PG_FUNCTION_ARGS)
+{
+	int64		time = PG_GETARG_INT64(1);
+	int64		count = 0;
+	Relation	rel;
+
+	PreventCommandDuringRecovery("historian.drop_before()");
+	rel = open_for_deletion(PG_GETARG_OID(0));
+	if (time > PG_INT64_MIN)
+		count = delete_range(rel, NULL, PG_INT64_MIN, time - 1);
+	table_close(rel, NoLock);
+	PG_RETURN_INT64(count);
+}
+
+/* Opens a historian table that the user may DELETE from. */
+static Relation
+open_for_deletion(Oid relid)
+{
+	Relation	rel = historian_table_open(relid, RowExclusiveLock);
+	AclResult	access = pg_class_aclcheck(relid, GetUserId(), ACL_DELETE);
+
+	if (access != ACLCHECK_OK)
+		aclcheck_error(access, get_relkind_objtype(rel->rd_rel->relkind),
+					   RelationGetRelationName(rel));
+	if (check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("row-level security is in force on historian table \"%s\"",
+					   RelationGetRelationName(rel)),
+				errhint("Use DELETE, which applies the policies, instead of this function."));
+	command_work_flush(relid);
+	return rel;
+}

@@ -1,0 +1,420 @@
+/*
+ * deletion.c
+ *	  Deleting rows: their segments are written anew without them.
+ *
+ * A row is deleted by its tag and time from every segment that has one, also where a later load
+ * has replaced it: the earlier row must not come back.  A rewritten segment keeps its kind and its
+ * place in load order.
+ *
+ * Under READ COMMITTED the rows are taken from the segments of a fresh snapshot, as compaction may
+ * have moved them since the command's; under a transaction's snapshot a moved row is a
+ * serialization failure.  The directory's lock keeps compaction and other deletions away until the
+ * transaction ends.
+ */
+#include "postgres.h"
+
+#include "deletion.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "command_work.h"
+#include "decoded_rows.h"
+#include "directory.h"
+#include "pending.h"
+#include "row_buffer.h"
+#include "row_places.h"
+#include "segment_sink.h"
+#include "tag.h"
+#include "tag_reader.h"
+
+/* The rows of one segment that a DELETE has met. */
+typedef struct DeletedRows
+{
+	uint32		number;			/* hash key: the segment's number in row_places.c */
+	ItemPointerData segment;
+	text	   *tag;
+	uint8		rows[CODEC_MAX_ROWS / 8];
+} DeletedRows;
+
+typedef struct DeletionWork
+{
+	CommandWork work;
+	HTAB	   *segments;		/* of DeletedRows */
+} DeletionWork;
+
+/* Times to delete: a range, or a list of times within it. */
+typedef struct TimeSet
+{
+	int64		from;
+	int64		until;
+	const int64 *times;			/* ascending; NULL: the whole range */
+	uint64		ntimes;
+} TimeSet;
+
+/* A deletion in progress, under the active snapshot. */
+typedef struct Deletion
+{
+	Relation	rel;
+	CommandId	cid;
+	DirectoryCursor *cursor;
+	SegmentSink *sink;			/* NULL until something is rewritten */
+	MemoryContext context;		/* of this struct's members */
+	MemoryContext tag_context;	/* of one tag's work */
+} Deletion;
+
+static void do_deletions(CommandWork *work);
+static int64 *collect_times(Relation rel, DeletedRows **segments, uint32 nsegments,
+							uint64 *ntimes);
+static Deletion begin_deletion(Relation rel, CommandId cid);
+static void end_deletion(Deletion *deletion);
+static void delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set);
+static void delete_from_segment(Deletion *deletion, const SegmentRef *ref, const TimeSet *set);
+static uint32 mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept);
+static void rewrite(Deletion *deletion, const Segment *segment, const bool *kept);
+static void delete_segment(Deletion *deletion, const SegmentRef *ref);
+static int64 count_rows(Deletion *deletion, text *tag, int64 from, int64 until);
+static int	compare_deleted_rows(const void *left, const void *right);
+static int	compare_times(const void *left, const void *right);
+
+static const CommandWorkKind deleting = {
+	.work_do = do_deletions,
+	.divisible = false,
+};
+
+TM_Result
+deletion_add(Relation rel, ItemPointer ctid, CommandId cid)
+{
+	DeletionWork *work = (DeletionWork *) command_work_find(&deleting, RelationGetRelid(rel), cid,
+															sizeof(DeletionWork));
+	RowPlace	place = row_place_get(ctid);
+	DeletedRows *deleted;
+	uint8		bit = 1 << (place.row % 8);
+	bool		found;
+
+	if (work->segments == NULL)
+	{
+		HASHCTL		control = {
+			.keysize = sizeof(uint32),
+			.entrysize = sizeof(DeletedRows),
+			.hcxt = work->work.context,
+		};
+
+		work->segments = hash_create("historian deletions", 256, &control,
+									 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+
+	deleted = hash_search(work->segments, &place.number, HASH_ENTER, &found);
+	if (!found)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(work->work.context);
+
+		deleted->segment = place.segment;
+		deleted->tag = DatumGetTextPCopy(PointerGetDatum(place.tag));
+		memset(deleted->rows, 0, sizeof(deleted->rows));
+		MemoryContextSwitchTo(caller);
+	}
+	if (deleted->rows[place.row / 8] & bit)
+		return TM_SelfModified;
+	deleted->rows[place.row / 8] |= bit;
+	return TM_Ok;
+}
+
+int64
+delete_range(Relation rel, text *tag, int64 from, int64 until)
+{
+	Deletion	deletion;
+	TimeSet		set = {.from = from, .until = until};
+	int64		count = 0;
+
+	if (from > until)
+		return 0;
+
+	deletion = begin_deletion(rel, GetCurrentCommandId(true));
+	if (tag != NULL)
+	{
+		count = count_rows(&deletion, tag, from, until);
+		delete_from_tag(&deletion, tag, &set);
+	}
+	else
+	{
+		text	   *next = NULL;
+
+		while ((next = directory_next_tag(deletion.cursor, next)) != NULL)
+		{
+			count += count_rows(&deletion, next, from, until);
+			delete_from_tag(&deletion, next, &set);
+		}
+	}
+	end_deletion(&deletion);
+	CommandCounterIncrement();
+	return count;
+}
+
+/* Deletes all rows that a command has met, tag by tag. */
+static void
+do_deletions(CommandWork *work)
+{
+	HTAB	   *segments = ((DeletionWork *) work)->segments;
+	long		nsegments = hash_get_num_entries(segments);
+	DeletedRows **order = palloc(nsegments * sizeof(DeletedRows *));
+	Relation	rel = table_open(work->relid, RowExclusiveLock);
+	Deletion	deletion = begin_deletion(rel, work->cid);
+	HASH_SEQ_STATUS status;
+	DeletedRows *deleted;
+	long		n = 0;
+
+	hash_seq_init(&status, segments);
+	while ((deleted = hash_seq_search(&status)) != NULL)
+		order[n++] = deleted;
+	qsort(order, n, sizeof(DeletedRows *), compare_deleted_rows);
+
+	for (long first = 0, end; first < n; first = end)
+	{
+		TimeSet		set;
+
+		end = first + 1;
+		while (end < n && tag_compare(order[first]->tag, order[end]->tag) == 0)
+			end++;
+		set.times = collect_times(rel, order + first, end - first, &set.ntimes);
+		set.from = set.times[0];
+		set.until = set.times[set.ntimes - 1];
+		delete_from_tag(&deletion, order[first]->tag, &set);
+		pfree((void *) set.times);
+	}
+	end_deletion(&deletion);
+	table_close(rel, NoLock);
+}
+
+/* The times of a tag's noted rows, ascending. */
+static int64 *
+collect_times(Relation rel, DeletedRows **segments, uint32 nsegments, uint64 *ntimes)
+{
+	uint64		capacity = 1024;
+	int64	   *times = palloc(capacity * sizeof(int64));
+	uint64		n = 0;
+
+	for (uint32 i = 0; i < nsegments; i++)
+	{
+		StoredSegment stored;
+
+		/* the command's snapshot has seen it, so it is still there, if perhaps deleted since */
+		if (!store_fetch(rel, SnapshotAny, &segments[i]->segment, &stored, NULL))
+			elog(ERROR, "segment of a deleted row has vanished");
+		store_open_rows(rel, &stored, false);
+		for (uint32 row = 0; row < stored.segment.header.nrows; row++)
+		{
+			if (!(segments[i]->rows[row / 8] & (1 << (row % 8))))
+				continue;
+			if (n == capacity)
+			{
+				capacity *= 2;
+				times = repalloc_huge(times, capacity * sizeof(int64));
+			}
+			times[n++] = codec_time_at(&stored.segment.rows, row);
+		}
+		store_release(&stored);
+	}
+	qsort(times, n, sizeof(int64), compare_times);
+	*ntimes = n;
+	return times;
+}
+
+/* Takes the lock and makes the snapshot to delete under the active one. */
+static Deletion
+begin_deletion(Relation rel, CommandId cid)
+{
+	Deletion	deletion = {.rel = rel, .cid = cid, .context = CurrentMemoryContext};
+
+	(void) directory_lock(rel, true);
+	PushCopiedSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot()
+					   : GetLatestSnapshot());
+	GetActiveSnapshot()->curcid = cid;
+	deletion.cursor = directory_begin(rel, GetActiveSnapshot());
+	deletion.tag_context = AllocSetContextCreate(CurrentMemoryContext, "historian deletion",
+												 ALLOCSET_DEFAULT_SIZES);
+	return deletion;
+}
+
+static void
+end_deletion(Deletion *deletion)
+{
+	if (deletion->sink != NULL)
+		segment_sink_end(deletion->sink);
+	directory_end(deletion->cursor);
+	MemoryContextDelete(deletion->tag_context);
+	PopActiveSnapshot();
+}
+
+static void
+delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set)
+{
+	MemoryContext caller = MemoryContextSwitchTo(deletion->tag_context);
+	PendingList segments = {0};
+	StoredSegment stored;
+
+	/* all of them first: what is rewritten must not be met again */
+	pending_list_load(&segments, deletion->cursor, tag, set->from, set->until);
+	directory_seek_back(deletion->cursor, tag, set->from);
+	if (directory_next_back(deletion->cursor, &stored))
+	{
+		SegmentRef	ref = segment_ref(&stored);
+
+		store_release(&stored);
+		if (ref.last_time >= set->from)
+			pending_list_add(&segments, &ref);
+	}
+	directory_seek_forward(deletion->cursor, tag, set->from, set->until);
+	while (directory_next_forward(deletion->cursor, &stored))
+	{
+		SegmentRef	ref = segment_ref(&stored);
+
+		store_release(&stored);
+		pending_list_add(&segments, &ref);
+	}
+
+	for (uint32 i = 0; i < segments.nrefs; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		delete_from_segment(deletion, &segments.refs[i], set);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(deletion->tag_context);
+}
+
+static void
+delete_from_segment(Deletion *deletion, const SegmentRef *ref, const TimeSet *set)
+{
+	StoredSegment stored;
+	DecodedRows rows = {0};
+	bool		kept[CODEC_MAX_ROWS];
+	uint32		nkept;
+
+	if (set->times == NULL && set->from <= ref->first_time && ref->last_time <= set->until)
+	{
+		delete_segment(deletion, ref);
+		return;
+	}
+
+	pending_fetch(deletion->rel, GetActiveSnapshot(), ref, &stored);
+	store_open_rows(deletion->rel, &stored, true);
+	decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, false);
+	nkept = mark_kept(&rows, set, kept);
+	if (nkept < rows.nrows)
+	{
+		if (nkept > 0)
+			rewrite(deletion, &stored.segment, kept);
+		delete_segment(deletion, ref);
+	}
+	decoded_rows_free(&rows);
+	store_release(&stored);
+}
+
+/* Tells which rows are not in the set, and how many. */
+static uint32
+mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept)
+{
+	uint32		nkept = 0;
+	uint64		next = 0;
+
+	for (uint32 row = 0; row < rows->nrows; row++)
+	{
+		int64		time = rows->time[row];
+
+		if (set->times == NULL)
+			kept[row] = time < set->from || time > set->until;
+		else
+		{
+			while (next < set->ntimes && set->times[next] < time)
+				next++;
+			kept[row] = next == set->ntimes || set->times[next] != time;
+		}
+		nkept += kept[row];
+	}
+	return nkept;
+}
+
+/* Writes the kept rows of a segment as one, or a few where they compress worse. */
+static void
+rewrite(Deletion *deletion, const Segment *segment, const bool *kept)
+{
+	DecodedRows rows = {0};
+	RowBuffer	buffer = {0};
+	SegmentHeader header = segment->header;
+	CodecRows	source;
+
+	decoded_rows_load(&rows, segment, PG_INT64_MIN, PG_INT64_MAX, true);
+	for (uint32 row = 0; row < rows.nrows; row++)
+	{
+		if (kept[row])
+			decoded_rows_append(&rows, row, &buffer);
+	}
+	decoded_rows_free(&rows);
+
+	if (deletion->sink == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(deletion->context);
+
+		deletion->sink = segment_sink_begin(deletion->rel, GetCurrentTransactionId(),
+											deletion->cid, 0);
+		MemoryContextSwitchTo(caller);
+	}
+	source = row_buffer_rows(&buffer, 0);
+	segment_sink_write(deletion->sink, &header, &source);
+}
+
+static void
+delete_segment(Deletion *deletion, const SegmentRef *ref)
+{
+	ItemPointerData tid = ref->tid;
+	TM_FailureData failure;
+
+	if (heap_delete(deletion->rel, &tid, deletion->cid, InvalidSnapshot, true, &failure, false) !=
+		TM_Ok)
+		ereport(ERROR,
+				errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				errmsg("could not serialize access due to concurrent update"),
+				errdetail("Rows of historian table \"%s\" were moved or deleted since the transaction's snapshot.",
+						  RelationGetRelationName(deletion->rel)));
+}
+
+static int64
+count_rows(Deletion *deletion, text *tag, int64 from, int64 until)
+{
+	TagReader  *reader = tag_reader_begin(deletion->rel, deletion->cursor, GetActiveSnapshot());
+	RowRun		run;
+	int64		count = 0;
+
+	tag_reader_start(reader, tag, from, until, false);
+	while (tag_reader_next(reader, &run))
+		count += run.nrows;
+	tag_reader_end(reader);
+	return count;
+}
+
+static int
+compare_deleted_rows(const void *left, const void *right)
+{
+	const DeletedRows *a = *(DeletedRows *const *) left;
+	const DeletedRows *b = *(DeletedRows *const *) right;
+	int			order = tag_compare(a->tag, b->tag);
+
+	if (order != 0)
+		return order;
+	return a->number < b->number ? -1 : a->number > b->number;
+}
+
+static int
+compare_times(const void *left, const void *right)
+{
+	int64		a = *(const int64 *) left;
+	int64		b = *(const int64 *) right;
+
+	return a < b ? -1 : a > b;
+}

@@ -1,0 +1,27 @@
+/*
+ * tag.h
+ *	  The order of tags: by their bytes, as in the directory (collation "C").
+ */
+#ifndef HISTORIAN_TAG_H
+#define HISTORIAN_TAG_H
+
+#include "postgres.h"
+
+static inline int
+tag_compare_bytes(const char *a, Size a_bytes, const char *b, Size b_bytes)
+{
+	int			order = memcmp(a, b, Min(a_bytes, b_bytes));
+
+	if (order != 0)
+		return order;
+	return a_bytes < b_bytes ? -1 : a_bytes > b_bytes;
+}
+
+static inline int
+tag_compare(const text *a, const text *b)
+{
+	return tag_compare_bytes(VARDATA_ANY(a), VARSIZE_ANY_EXHDR(a), VARDATA_ANY(b),
+							 VARSIZE_ANY_EXHDR(b));
+}
+
+#endif							/* HISTORIAN_TAG_H */
