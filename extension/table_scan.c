@@ -2,7 +2,7 @@
  * table_scan.c
  *	  The scan callbacks of the table access method.
  *
- * A sequential scan (COPY TO, ALTER TABLE's rewrite, a SELECT where the planner hook is off)
+ * A sequential scan (COPY TO, ALTER TABLE's rewrite; a SELECT is planned as a HistorianScan)
  * reads tag by tag.  ANALYZE samples blocks, whose segments it reads one by one: there a row that
  * a later load replaced may be sampled beside its successor, which statistics can bear.
  */
@@ -106,8 +106,7 @@ table_scan_next(TableScanDesc base, ScanDirection direction, TupleTableSlot *slo
 	if (ScanDirectionIsBackward(direction))
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("historian tables cannot be scanned backward"),
-				errhint("Set historian.enable_scan to on."));
+				errmsg("historian tables cannot be scanned backward"));
 	if (scan->rows == NULL)
 		scan->rows = begin_rows(scan);
 	return row_scan_next(scan->rows, slot);
@@ -208,8 +207,11 @@ begin_rows(HistorianTableScan *scan)
 	RowScan    *rows;
 
 	if (!IsMVCCSnapshot(scan->base.rs_snapshot))
-		elog(ERROR, "historian table \"%s\" read without an MVCC snapshot",
-			 RelationGetRelationName(scan->base.rs_rd));
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("historian table \"%s\" can only be read under an MVCC snapshot",
+					   RelationGetRelationName(scan->base.rs_rd)),
+				errhint("A subscription into a historian table takes inserts alone: CREATE PUBLICATION ... WITH (publish = 'insert')."));
 	rows = row_scan_begin(scan->base.rs_rd, scan->base.rs_snapshot, true,
 						  parallel ? &parallel->shared : NULL);
 	MemoryContextSwitchTo(caller);
