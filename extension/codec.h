@@ -45,10 +45,7 @@ typedef struct CodecRows
 	const uint8_t *isnull;		/* strides as values, nonzero = NULL element; NULL: none is */
 } CodecRows;
 
-/*
- * Scratch memory of an encoder, and what it remembers between blocks so that it need not search
- * anew (a hint only: the bytes depend on the rows alone).  One for each thread.
- */
+/* Scratch memory, some 400 kB and 8 bytes a value; one for each thread. */
 typedef struct CodecEncoder CodecEncoder;
 
 /* Returns NULL when memory is short.  The caller frees with codec_encoder_free(). */
@@ -57,23 +54,25 @@ extern void codec_encoder_free(CodecEncoder *encoder);
 
 /*
  * Encodes rows into dst.  Returns the number of bytes written, or 0 when they do not fit into
- * capacity (dst is then undefined).  Deterministic: the same rows give the same bytes.
+ * capacity (dst is then unchanged) or memory is short.  The same rows give the same bytes, whatever
+ * the encoder did before.
  */
 extern size_t codec_encode(CodecEncoder *encoder, const CodecRows *rows,
 						   uint8_t *dst, size_t capacity);
 
 /*
  * Encodes as many of the first rows as fit into capacity: *nrows_taken (at least 1 on success).
- * Aims at filling capacity to 97% or more where there are rows enough.  Returns the bytes
- * written, or 0 when not even one row fits.
+ * Fills capacity to 99%, or to within a row, where there are rows enough and each takes about the
+ * same.  Returns the bytes written, or 0 when not even one row fits or memory is short.
  */
 extern size_t codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows,
 							   uint8_t *dst, size_t capacity, uint32_t *nrows_taken);
 
-/* An open block.  It points into the caller's bytes, which must outlive it; nothing to free. */
+/*
+ * An open block.  It points into the caller's bytes, which must outlive it; nothing to free.
+ * codec_reader.h defines it: 9 kB, for the stack, private by convention.
+ */
 typedef struct CodecReader CodecReader;
-
-/* (the struct's definition is in codec_reader.h: sized for the stack, private by convention) */
 
 typedef enum CodecStatus
 {
@@ -87,6 +86,11 @@ typedef enum CodecStatus
  */
 extern CodecStatus codec_open(CodecReader *reader, const uint8_t *block, size_t length,
 							  uint32_t nrows);
+
+/*
+ * In what follows, rows must be less than the block's number of rows, and values v less than
+ * codec_nvalues().
+ */
 
 /* The widest row's width. */
 extern uint32_t codec_nvalues(const CodecReader *reader);
@@ -106,7 +110,7 @@ extern int64_t codec_time_at(const CodecReader *reader, uint32_t row);
 /* Value v of row; *isnull tells a NULL element (the return is then 0.0). */
 extern double codec_value_at(const CodecReader *reader, uint32_t row, uint32_t v, bool *isnull);
 
-/* Rows first .. first + count - 1 into dst[count]. */
+/* Rows first .. first + count - 1 into dst[count]; 0.0 where value v is NULL. */
 extern void codec_decode_times(const CodecReader *reader, uint32_t first, uint32_t count,
 							   int64_t *dst);
 extern void codec_decode_column(const CodecReader *reader, uint32_t v, uint32_t first,

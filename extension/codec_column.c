@@ -10,8 +10,6 @@
  */
 #include "codec_column.h"
 
-#define DECODE_ROWS 256
-
 /* Above this many bits a value it is worth a try whether another rule takes fewer. */
 #define DECIMAL_GOOD_BITS 24
 
@@ -110,12 +108,12 @@ codec_column_decode(const CodecColumn *column, uint32_t first, uint32_t count, d
 {
 	bool		decimal = codec_rule_is_decimal(column->rule) ||
 		column->rule == CODEC_RULE_PATCHED;
-	uint64_t	numbers[DECODE_ROWS];
+	uint64_t	numbers[CODEC_DECODE_ROWS];
 
 	for (uint32_t done = 0; done < count;)
 	{
 		uint32_t	row = first + done;
-		uint32_t	here = DECODE_ROWS - row % CODEC_GROUP_ROWS;
+		uint32_t	here = CODEC_DECODE_ROWS - row % CODEC_GROUP_ROWS;
 
 		if (here > count - done)
 			here = count - done;

@@ -35,6 +35,9 @@ typedef enum CodecRule
 #define CODEC_DECIMAL_BITS	52
 #define CODEC_DECIMAL_LIMIT (INT64_C(1) << (CODEC_DECIMAL_BITS - 1))
 
+/* Columns are decoded so many rows at a time, or fewer. */
+#define CODEC_DECODE_ROWS 256
+
 typedef struct CodecColumn
 {
 	CodecStream ints;
@@ -90,7 +93,7 @@ extern size_t codec_patches_bytes(const CodecColumn *column);
 extern uint8_t *codec_patches_write(const CodecColumn *column, const double *values,
 									const uint64_t *numbers, uint8_t *dst);
 
-/* codec_real.c */
+/* codec_real.c; at most CODEC_DECODE_ROWS at a time */
 extern double codec_real_value(const CodecColumn *column, uint64_t number, uint32_t row);
 extern void codec_real_values(const CodecColumn *column, const uint64_t *numbers,
 							  uint32_t first, uint32_t count, double *dst);

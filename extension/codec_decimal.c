@@ -242,7 +242,7 @@ codec_decimal_plan(CodecColumn *column, const double *values, uint32_t nrows, ui
 	for (uint32_t i = 0; i < count; i++)
 		sample[i] = values[(size_t) i * nrows / count];
 	exponent = best_exponent(sample, count, &inexact);
-	if (inexact > count / 2)
+	if (inexact == count)
 		return false;
 
 	inexact = decimal_numbers(values, nrows, exponent, numbers);

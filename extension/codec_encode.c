@@ -14,7 +14,7 @@
 #define SHARED_MAX_ROWS 128
 
 /* What codec_encode_fit() takes to learn how many bytes a row takes. */
-#define FIT_SAMPLE_ROWS 64
+#define FIT_SAMPLE_ROWS 128
 
 /* The part of the capacity that it may leave empty, if it is not a row, and how often it tries. */
 #define FIT_MARGIN 128
@@ -349,7 +349,10 @@ plan_columns(CodecEncoder *encoder, const CodecRows *rows, BlockSize *size)
 	}
 }
 
-/* Plans the first nrows rows.  Returns the bytes of the block, or 0 when memory is short. */
+/*
+ * Plans the first nrows rows.  Returns the bytes of the block, or 0 when there are too many rows or
+ * values for one, or memory is short.
+ */
 static size_t
 plan_block(CodecEncoder *encoder, const CodecRows *rows, uint32_t nrows)
 {
@@ -357,7 +360,8 @@ plan_block(CodecEncoder *encoder, const CodecRows *rows, uint32_t nrows)
 	BlockSize	shared = {0, 0};
 	size_t		bytes;
 
-	if (!reserve_numbers(encoder, (size_t) rows->nvalues * nrows))
+	if (nrows == 0 || nrows > CODEC_MAX_ROWS || rows->nvalues > CODEC_MAX_VALUES ||
+		!reserve_numbers(encoder, (size_t) rows->nvalues * nrows))
 		return 0;
 	encoder->nrows = nrows;
 	encoder->nvalues = rows->nvalues;

@@ -10,8 +10,6 @@
  */
 #include "codec_reader.h"
 
-#define DECODE_ROWS 256
-
 /* Are the first columns kept open? */
 static inline bool
 columns_are_kept(uint8_t flags)
@@ -263,12 +261,12 @@ void
 codec_decode_nulls(const CodecReader *reader, uint32_t v, uint32_t first, uint32_t count,
 				   uint8_t *dst)
 {
-	uint64_t	numbers[DECODE_ROWS];
+	uint64_t	numbers[CODEC_DECODE_ROWS];
 
 	memset(dst, 0, count);
 	for (uint32_t done = 0, here; done < count; done += here)
 	{
-		here = count - done < DECODE_ROWS ? count - done : DECODE_ROWS;
+		here = count - done < CODEC_DECODE_ROWS ? count - done : CODEC_DECODE_ROWS;
 		if (reader->flags & CODEC_BLOCK_RAGGED)
 		{
 			codec_stream_decode(&reader->widths.ints, first + done, here, numbers);
@@ -300,11 +298,11 @@ codec_decode_column(const CodecReader *reader, uint32_t v, uint32_t first, uint3
 	/* what stands in for a NULL must not reach anyone's minimum */
 	if (reader->flags & (CODEC_BLOCK_RAGGED | CODEC_BLOCK_NULLS))
 	{
-		uint8_t		isnull[DECODE_ROWS];
+		uint8_t		isnull[CODEC_DECODE_ROWS];
 
 		for (uint32_t done = 0, here; done < count; done += here)
 		{
-			here = count - done < DECODE_ROWS ? count - done : DECODE_ROWS;
+			here = count - done < CODEC_DECODE_ROWS ? count - done : CODEC_DECODE_ROWS;
 			codec_decode_nulls(reader, v, first + done, here, isnull);
 			for (uint32_t i = 0; i < here; i++)
 				if (isnull[i])

@@ -50,8 +50,13 @@ codec_real_values(const CodecColumn *column, const uint64_t *numbers,
 		for (uint32_t i = 0; i < count; i++)
 			dst[i] = float32_value(numbers[i]);
 	else if (column->rule == CODEC_RULE_SPLIT)
+	{
+		uint64_t	right[CODEC_DECODE_ROWS];
+
+		bits_unpack(column->annex, column->ints.last, column->annex_width, first, count, right);
 		for (uint32_t i = 0; i < count; i++)
-			dst[i] = codec_real_value(column, numbers[i], first + i);
+			dst[i] = bits_to_double(numbers[i] << column->annex_width | right[i]);
+	}
 	else
 		for (uint32_t i = 0; i < count; i++)
 			dst[i] = bits_to_double(ordered(numbers[i]));

@@ -174,6 +174,8 @@ codec_stream_get(const CodecStream *stream, uint32_t row)
 void
 codec_stream_decode(const CodecStream *stream, uint32_t first, uint32_t count, uint64_t *dst)
 {
+	if (count == 0)
+		return;
 	switch ((CodecScheme) stream->scheme)
 	{
 		case CODEC_FOR:

@@ -191,27 +191,29 @@ def read_block(block, rows):
     width_column = Column(head, rows) if flags & RAGGED else None
     columns = []
     if flags & SHARED:
-        column = Column(head, rows, shared=True)
+        shared = Column(head, rows, shared=True)
         base_width = head.byte()
     else:
         for _ in range(values):
             nulls = Column(head, rows) if flags & NULLS else None
-            columns.append((nulls, Column(head, rows)))
+            columns.append((Column(head, rows), nulls))
 
     data = head                 # which goes on where the headers end
     times = [reduce(first + unit * scale) for unit in units.read(data)]
     widths = width_column.read(data) if width_column else None
+    bases = []
     read = []
     if flags & SHARED:
         for base in data.packed(values, base_width):
-            columns.append(base - (base >> base_width - 1 << base_width) if base_width else 0)
-        for base in columns:
-            column.stream.base = base
-            read.append((column.read(data), None))
+            sign = base >> base_width - 1 if base_width else 0
+            bases.append(base - (sign << base_width))
+        for base in bases:
+            shared.stream.base = base
+            read.append((shared.read(data), None))
     else:
-        for nulls, column in columns:
-            flags_of_rows = nulls.read(data) if nulls else None
-            read.append((column.read(data), flags_of_rows))
+        for column, nulls in columns:
+            null_flags = nulls.read(data) if nulls else None
+            read.append((column.read(data), null_flags))
     if any(block[data.at:]) or (data.at < len(block) and len(block) > 8):
         raise Corrupt("bytes beyond the data")
     return times, widths, read

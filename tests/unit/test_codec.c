@@ -213,6 +213,19 @@ test_ranges(void)
 		owned_rows_free(&owned);
 	}
 	ok(wrong == 0, "every range of 80 rows decodes to itself");
+
+	/* no rows at all are a range too */
+	owned_rows_init(&owned, 3, 1, false, false, false);
+	codec_open(&reader, block, codec_encode(encoder, &owned.rows, block, sizeof(block)), 3);
+	codec_decode_times(&reader, 0, 0, NULL);
+	codec_decode_column(&reader, 0, 0, 0, NULL);
+	codec_decode_nulls(&reader, 0, 0, 0, (uint8_t[]) {0});
+	ok(true, "a range of no rows decodes to nothing");
+	owned.rows.nrows = CODEC_MAX_ROWS + 1;
+	ok(codec_encode(encoder, &owned.rows, block, sizeof(block)) == 0, "too many rows do not fit");
+	owned.rows.nrows = 0;
+	ok(codec_encode(encoder, &owned.rows, block, sizeof(block)) == 0, "no rows make no block");
+	owned_rows_free(&owned);
 }
 
 static void
