@@ -45,6 +45,13 @@ define_settings(void)
 							64 * 1024, 64, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB,
 							NULL, NULL, NULL);
+	DefineCustomBoolVariable("historian.enable_scan",
+							 "Lets the planner use HistorianScan, which reads only the tags and times asked for.",
+							 NULL,
+							 &historian_enable_scan,
+							 true,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
 	DefineCustomBoolVariable("historian.compaction",
 							 "Merges small segments into full ones in the background.",
 							 "Needs historian in shared_preload_libraries.",

@@ -37,6 +37,8 @@
 #include "compat.h"
 #include "scan_condition.h"
 
+bool		historian_enable_scan = true;
+
 /* Decoding a row costs less than fetching one from a heap page. */
 #define ROW_COST_FACTOR 0.5
 
@@ -124,7 +126,8 @@ on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry
 	if (next_pathlist_hook != NULL)
 		next_pathlist_hook(root, rel, rti, rte);
 	/* of an inheritance parent (inh) its own member comes by itself */
-	if (rte->rtekind != RTE_RELATION || rte->inh || rte->tablesample != NULL ||
+	if (!historian_enable_scan || rte->rtekind != RTE_RELATION || rte->inh ||
+		rte->tablesample != NULL ||
 		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW) ||
 		!IS_SIMPLE_REL(rel) || rel->pathlist == NIL || IS_DUMMY_REL(rel))
 		return;

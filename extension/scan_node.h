@@ -7,6 +7,9 @@
 
 #include "postgres.h"
 
+/* historian.enable_scan */
+extern bool historian_enable_scan;
+
 /* Installs the planner hook and registers the node.  Called once, when the library is loaded. */
 extern void scan_node_init(void);
 

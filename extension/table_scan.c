@@ -2,7 +2,7 @@
  * table_scan.c
  *	  The scan callbacks of the table access method.
  *
- * A sequential scan (COPY TO, ALTER TABLE's rewrite; a SELECT is planned as a HistorianScan)
+ * A sequential scan (COPY TO, ALTER TABLE's rewrite, a SELECT where historian.enable_scan is off)
  * reads tag by tag.  ANALYZE samples blocks, whose segments it reads one by one: there a row that
  * a later load replaced may be sampled beside its successor, which statistics can bear.
  */
@@ -106,7 +106,8 @@ table_scan_next(TableScanDesc base, ScanDirection direction, TupleTableSlot *slo
 	if (ScanDirectionIsBackward(direction))
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("historian tables cannot be scanned backward"));
+				errmsg("historian tables cannot be scanned backward"),
+				errhint("Set historian.enable_scan to on."));
 	if (scan->rows == NULL)
 		scan->rows = begin_rows(scan);
 	return row_scan_next(scan->rows, slot);
