@@ -50,7 +50,7 @@ body_decoder_init(BodyDecoder *decoder, Stage *stage, BodyFormat format, bool pa
 	decoder->partial = partial;
 	decoder->state = format == BODY_NDJSON ? STATE_LINE : STATE_START;
 	decoder->position = format == BODY_NDJSON ? 1 : -1;
-	decoder->carry.length = 0;
+	decoder->carry = (Bytes) {0};
 	decoder->carry_tried = 0;
 	decoder->error_count = 0;
 	decoder->errors = NULL;

@@ -57,6 +57,8 @@ struct HttpConnection
 	Exchange   *last;
 	int			exchange_count;
 
+	HttpConnection *next_unflushed;
+	bool		flush_later;	/* is in that list */
 	bool		parsing;		/* llhttp_execute() is on the stack */
 	bool		paused;			/* by us: unparsed holds what follows */
 	bool		closing;		/* no further request is taken */
@@ -102,6 +104,7 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer);
 static void on_written(uv_write_t *write, int status);
 static void on_closed(uv_handle_t *handle);
+static void on_after_reading(uv_check_t *check);
 
 static llhttp_settings_t parser_settings;
 
@@ -117,6 +120,9 @@ http_loop_init(HttpLoop *loop)
 	parser_settings.on_body = on_body;
 	parser_settings.on_message_complete = on_message_complete;
 	loop->read_buffer = memory_new_raw(READ_BUFFER_BYTES);
+	uv_check_init(loop->uv, &loop->after_reading);
+	loop->after_reading.data = loop;
+	uv_check_start(&loop->after_reading, on_after_reading);
 	http_format_date(loop->date, sizeof(loop->date));
 }
 
@@ -350,7 +356,27 @@ parse(HttpConnection *connection, const char *data, size_t length)
 			strncat(detail, llhttp_get_error_reason(parser), sizeof(detail) - strlen(detail) - 1);
 		refuse(connection, status, detail);
 	}
-	flush(connection);
+	if (!connection->flush_later)
+	{
+		connection->flush_later = true;
+		connection->next_unflushed = connection->loop->unflushed;
+		connection->loop->unflushed = connection;
+	}
+}
+
+/* After all connections that had input were read: writes what was answered. */
+static void
+on_after_reading(uv_check_t *check)
+{
+	HttpLoop   *loop = check->data;
+	HttpConnection *connection;
+
+	while ((connection = loop->unflushed) != NULL)
+	{
+		loop->unflushed = connection->next_unflushed;
+		connection->flush_later = false;
+		flush(connection);
+	}
 }
 
 /* The reason for a pause is gone. */

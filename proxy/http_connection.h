@@ -64,6 +64,8 @@ typedef struct HttpLoop
 	atomic_bool *draining;
 
 	HttpConnection *connections;
+	HttpConnection *unflushed;	/* have answers that are not written yet */
+	uv_check_t	after_reading;
 	Exchange   *free_exchanges;
 	char	   *read_buffer;
 	char		date[32];

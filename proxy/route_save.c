@@ -20,9 +20,12 @@
 /* Staged bytes past this count against the buffer's bound; below they are noise. */
 #define UNCOUNTED_STAGE_BYTES 65536
 
+/* A larger stage is given back after its request, a smaller one kept for the next. */
+#define KEPT_STAGE_BYTES 16384
+
 typedef struct Save
 {
-	struct Save *next_free;
+	struct Save *next_free;		/* in ServerLoop.free_saves */
 	ServerLoop *loop;
 	bool		partial;
 	bool		committed;		/* ack=committed */
@@ -64,18 +67,36 @@ static void answer_partial(Exchange *exchange);
 static void answer_accepted(Exchange *exchange);
 static void on_commit(void *argument, const CommitOutcome *outcome);
 
+/* A zeroed one, except for the memory of its stage. */
+static Save *
+new_save(ServerLoop *loop)
+{
+	Save	   *save = loop->free_saves;
+	Stage		stage = {0};
+
+	if (save == NULL)
+		save = memory_new(sizeof(Save));
+	else
+	{
+		loop->free_saves = save->next_free;
+		stage.data = save->stage.data;
+		stage.capacity = save->stage.capacity;
+	}
+	*save = (Save) {.loop = loop, .stage = stage};
+	return save;
+}
+
 static void
 save_begin(Exchange *exchange)
 {
 	ServerLoop *loop = exchange->server_loop;
 	const HttpRequest *request = &exchange->request;
 	BodyFormat	format = BODY_JSON;
-	Save	   *save = memory_new(sizeof(Save));
+	Save	   *save = new_save(loop);
 	bool		gzip = strcasecmp(request->content_encoding, "gzip") == 0 ||
 		strcasecmp(request->content_encoding, "x-gzip") == 0;
 
 	exchange->state = save;
-	save->loop = loop;
 	if (!read_parameters(exchange, save) || !read_type(exchange, &format))
 		return;
 	if (!gzip && request->content_encoding[0] != '\0' &&
@@ -108,7 +129,6 @@ read_parameters(Exchange *exchange, Save *save)
 	bool		valid;
 	bool		good = true;
 
-	/* Most requests have none. */
 	while (good && http_request_parameter(&exchange->request, &position, &name, &value, &valid))
 	{
 		if (valid && strcmp(name.data, "ack") == 0)
@@ -354,9 +374,14 @@ save_release(Exchange *exchange)
 		ingest_unreserve(save->loop->server->ingest, save->reserved);
 	gunzip_free(save->gunzip);
 	body_decoder_free(&save->decoder);
-	free(save->stage.data);
-	free(save);
+	if (save->stage.capacity > KEPT_STAGE_BYTES)
+	{
+		free(save->stage.data);
+		save->stage = (Stage) {0};
+	}
 	exchange->state = NULL;
+	save->next_free = save->loop->free_saves;
+	save->loop->free_saves = save;
 }
 
 /*

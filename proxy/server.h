@@ -35,6 +35,7 @@ typedef struct ServerLoop
 	Metrics		metrics;
 	PgPool	   *pool;
 	CommitQueue waiters;
+	struct Save *free_saves;	/* for reuse by route_save.c */
 } ServerLoop;
 
 struct Server
