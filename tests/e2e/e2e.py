@@ -69,6 +69,13 @@ def new_directory():
     return directory
 
 
+def bindir():
+    """Where PostgreSQL's programs are."""
+    pg_config = os.environ.get("PG_CONFIG") or subprocess.check_output(
+        [os.path.join(ROOT, "scripts", "pg-config")], text=True).strip()
+    return subprocess.check_output([pg_config, "--bindir"], text=True).strip()
+
+
 class Run:
     """PostgreSQL and historiand, started by scripts/run as "make run" does."""
 
@@ -150,10 +157,7 @@ class Run:
                               stdout=subprocess.PIPE, text=True).stdout.strip()
 
     def psql(self, sql):
-        bindir = subprocess.run([os.environ.get("PG_CONFIG") or
-                                 subprocess.check_output([ROOT + "/scripts/pg-config"], text=True).strip(),
-                                 "--bindir"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-        return subprocess.run([bindir + "/psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
+        return subprocess.run([bindir() + "/psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
                                self.conninfo(), "-c", sql], stdout=subprocess.PIPE, check=True).stdout
 
     def sql(self, sql):

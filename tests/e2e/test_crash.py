@@ -53,7 +53,7 @@ class Poster(threading.Thread):
         return self.answers.get(self.expected, 0)
 
 
-def more_answers(posters, count=5):
+def more_answers(posters, count=30):
     goals = [(poster, poster.progress() + count) for poster in posters]
     e2e.wait_until(lambda: all(poster.progress() >= goal for poster, goal in goals),
                    "all posters have %d more answers" % count)

@@ -3,8 +3,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
-import time
 
 import e2e
 from e2e import ok, same
@@ -38,6 +36,25 @@ def start_stop():
         ok(not os.path.exists("/proc/%d" % postmaster), "PostgreSQL has ended")
     same(stopped_cleanly(run), True, "and was shut down cleanly")
     return run
+
+
+def readme():
+    """The README's first lines to type, as they stand there but for the port."""
+    with open(os.path.join(e2e.ROOT, "README.md")) as file:
+        text = file.read().split("In another terminal", 1)[1]
+    lines = []
+    for line in text.split("\n\n")[1].splitlines():
+        lines.append(line.strip())
+    with e2e.Run() as run:
+        script = "\n".join(lines).replace(":8080", ":%d" % run.port)
+        env = dict(run.env, PATH=e2e.bindir() + ":" + os.environ["PATH"])
+        shell = subprocess.run(["bash", "-ec", script], cwd=e2e.ROOT, env=env, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    ok(shell.returncode == 0 and "202 Accepted" in shell.stdout, "the README's POST works",
+       script + "\n" + shell.stdout)
+    ok(shell.stdout.count('"values":null') == 5 and '"values":[71.3,1.02]' in shell.stdout,
+       "its GET answers with five nulls and the message", shell.stdout)
+    ok("| boiler |" in shell.stdout, "its psql shows the row", shell.stdout)
 
 
 def stopped_cleanly(run):
@@ -94,4 +111,5 @@ run = start_stop()
 start_again(run)
 control_c(run)
 awkward_places()
+readme()
 e2e.done()
