@@ -1,0 +1,77 @@
+-- Historian tables as partitions.
+BEGIN;
+SELECT plan(28);
+
+CREATE TABLE p (time bigint, tag text, values float8[]) PARTITION BY RANGE (time);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (1000) USING historian;
+CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (1000) TO (2000) USING historian;
+CREATE TABLE p3 PARTITION OF p FOR VALUES FROM (2000) TO (3000) USING heap;
+CREATE TABLE h (time bigint, tag text, values float8[]);
+INSERT INTO h SELECT i, 't' || i % 7, ARRAY[i] FROM generate_series(0, 2999) i;
+INSERT INTO p SELECT * FROM h;
+SELECT bag_eq('SELECT * FROM p', 'SELECT * FROM h', 'one INSERT into many partitions');
+SELECT bag_eq('SELECT tableoid::regclass::text AS name, count(*) FROM p GROUP BY 1', $$VALUES ('p1', 1000::bigint), ('p2', 1000), ('p3', 1000)$$, 'tableoid');
+SELECT bag_eq($$SELECT * FROM p WHERE tag = 't3' AND time BETWEEN 900 AND 2100$$, $$SELECT * FROM h WHERE tag = 't3' AND time BETWEEN 900 AND 2100$$, 'a window across partitions');
+COPY p FROM stdin;
+5	a	{1}
+1005	a	{2}
+6	a	{3}
+2005	a	{4}
+1006	a	{5}
+5	a	{6}
+\.
+SELECT results_eq($$SELECT time::int, values[1]::int FROM p WHERE tag = 'a' ORDER BY time$$, 'VALUES (5, 6), (6, 3), (1005, 2), (1006, 5), (2005, 4)', 'many partitions in one COPY');
+SELECT results_eq($$SELECT time::int FROM p WHERE tag = 'a' ORDER BY time DESC LIMIT 2$$, 'VALUES (2005), (1006)', 'ORDER BY over partitions');
+SELECT throws_ok($$INSERT INTO p VALUES (5000, 'a', '{1}')$$, '23514', NULL, 'no partition');
+SELECT throws_ok($$INSERT INTO p1 VALUES (5000, 'a', '{1}')$$, '23514', NULL, 'a row of another partition');
+SELECT throws_ok($$SELECT * FROM historian.downsample('p', 'a', 0, 10)$$, '42809', NULL, 'downsample of the parent');
+SELECT results_eq($$SELECT "values" FROM historian.downsample('p1', 'a', 0, 10, 1)$$, $$VALUES ('{3}'::float8[])$$, 'downsample of a partition');
+
+-- attach and detach
+CREATE TABLE late (time bigint, tag text, values float8[]) USING historian;
+INSERT INTO late VALUES (3500, 'a', '{7}');
+SELECT lives_ok('ALTER TABLE p ATTACH PARTITION late FOR VALUES FROM (3000) TO (4000)', 'ATTACH');
+INSERT INTO p VALUES (3600, 'a', '{8}');
+SELECT results_eq($$SELECT time::int FROM p WHERE tag = 'a' AND time > 3000 ORDER BY 1$$, 'VALUES (3500), (3600)', 'its rows and new ones');
+CREATE TABLE wrong (time bigint, tag text, values float8[]) USING historian;
+INSERT INTO wrong VALUES (1, 'a', '{7}');
+SELECT throws_ok('ALTER TABLE p ATTACH PARTITION wrong FOR VALUES FROM (4000) TO (5000)', '23514', NULL, 'ATTACH checks the rows');
+SELECT lives_ok('ALTER TABLE p DETACH PARTITION p1', 'DETACH');
+SELECT is((SELECT count(*) FROM p1), 1002::bigint, 'the detached one keeps its rows');
+SELECT is((SELECT count(*) FROM p WHERE time < 1000), 0::bigint, 'the parent no longer has them');
+CREATE TABLE rest PARTITION OF p DEFAULT USING historian;
+INSERT INTO p VALUES (-5, 'a', '{1}'), (9000, 'b', '{1}');
+SELECT is((SELECT count(*) FROM rest), 2::bigint, 'a default partition');
+SELECT lives_ok('DROP TABLE p2', 'DROP of a partition');
+SELECT lives_ok('TRUNCATE p', 'TRUNCATE of the parent');
+SELECT is((SELECT count(*) FROM p), 0::bigint, 'empties all');
+
+-- by tag, and of partitions
+CREATE TABLE q (values float8[], tag text, time bigint) PARTITION BY LIST (tag);
+CREATE TABLE qa PARTITION OF q FOR VALUES IN ('a') USING historian;
+CREATE TABLE qx PARTITION OF q FOR VALUES IN ('x', 'y') PARTITION BY RANGE (time);
+CREATE TABLE qx1 (time bigint, tag text, values float8[]) USING historian;
+ALTER TABLE qx ATTACH PARTITION qx1 FOR VALUES FROM (0) TO (100);
+INSERT INTO q (time, tag, values) SELECT i, t, ARRAY[i] FROM generate_series(0, 99) i, unnest(ARRAY['a', 'x', 'y']) t;
+SELECT bag_eq('SELECT tag, count(*), sum(values[1]) FROM q GROUP BY tag', $$VALUES ('a'::text, 100::bigint, 4950::float8), ('x', 100, 4950), ('y', 100, 4950)$$, 'partitions of other column orders');
+SELECT results_eq($$INSERT INTO q (time, tag, values) VALUES (5, 'y', '{-1}') RETURNING tableoid::regclass::text, tag, time$$, $$VALUES ('qx1'::text, 'y'::text, 5::bigint)$$, 'RETURNING through two levels');
+SELECT is((SELECT values[1]::int FROM q WHERE tag = 'y' AND time = 5), -1, 'the later row wins there too');
+SELECT throws_ok('ALTER TABLE q ADD PRIMARY KEY (tag, time)', '0A000', NULL, 'a primary key of the parent');
+SELECT throws_ok('CREATE INDEX ON q (time)', '0A000', NULL, 'an index of the parent');
+
+-- partition-wise plans
+SET LOCAL enable_partitionwise_join = on;
+SET LOCAL enable_partitionwise_aggregate = on;
+SELECT bag_eq('SELECT tag, count(*) FROM q GROUP BY tag', $$VALUES ('a'::text, 100::bigint), ('x', 100), ('y', 100)$$, 'partition-wise aggregate');
+SELECT results_eq('SELECT count(*) FROM q a JOIN q b USING (tag, time)', 'VALUES (300::bigint)', 'partition-wise join');
+
+-- plain inheritance
+CREATE TABLE parent (time bigint, tag text, values float8[]) USING historian;
+CREATE TABLE child () INHERITS (parent) USING historian;
+INSERT INTO parent VALUES (1, 'a', '{1}');
+INSERT INTO child VALUES (2, 'a', '{2}');
+SELECT results_eq('SELECT time::int, tableoid::regclass::text FROM parent ORDER BY time', $$VALUES (1, 'parent'), (2, 'child')$$, 'a parent with a child');
+SELECT results_eq('SELECT time::int FROM ONLY parent', 'VALUES (1)', 'ONLY');
+
+SELECT * FROM finish();
+ROLLBACK;

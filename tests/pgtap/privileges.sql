@@ -1,0 +1,90 @@
+-- GRANT, row-level security and SECURITY DEFINER, for the functions too.
+BEGIN;
+SELECT plan(29);
+
+CREATE ROLE pgtap_owner;
+CREATE ROLE pgtap_reader;
+CREATE ROLE pgtap_columns;
+CREATE ROLE pgtap_stranger;
+CREATE SCHEMA plant;
+GRANT USAGE, CREATE ON SCHEMA plant TO pgtap_owner;
+GRANT USAGE ON SCHEMA plant TO pgtap_reader, pgtap_columns, pgtap_stranger;
+GRANT USAGE ON SCHEMA historian TO PUBLIC;
+CREATE FUNCTION pg_temp.sampled() RETURNS SETOF float8[] LANGUAGE plpgsql AS
+	$$BEGIN RETURN QUERY SELECT d."values" FROM historian.downsample('plant.m', 'a', 0, 10, 1) d; END$$;
+SET LOCAL ROLE pgtap_owner;
+CREATE TABLE plant.m (time bigint, tag text, values float8[]) USING historian;
+INSERT INTO plant.m VALUES (1, 'a', '{1}'), (2, 'b', '{2}');
+GRANT SELECT ON plant.m TO pgtap_reader;
+GRANT SELECT (time, tag) ON plant.m TO pgtap_columns;
+SELECT lives_ok($$SELECT historian.compact('plant.m')$$, 'the owner compacts');
+
+SET LOCAL ROLE pgtap_reader;
+SELECT lives_ok('SELECT * FROM plant.m', 'SELECT with the privilege');
+SELECT results_eq('SELECT pg_temp.sampled()', $$VALUES ('{1}'::float8[])$$, 'downsample with the privilege');
+SELECT throws_ok($$INSERT INTO plant.m VALUES (3, 'a', '{1}')$$, '42501', NULL, 'INSERT without the privilege');
+SELECT throws_ok($$COPY plant.m FROM stdin$$, NULL, NULL, 'COPY without the privilege');
+SELECT throws_ok('TRUNCATE plant.m', '42501', NULL, 'TRUNCATE without the privilege');
+SELECT throws_ok('DELETE FROM plant.m', '42501', NULL, 'DELETE without the privilege');
+SELECT throws_ok('DROP TABLE plant.m', '42501', NULL, 'DROP without ownership');
+SELECT throws_ok($$SELECT historian.compact('plant.m')$$, '42501', NULL, 'compact without ownership');
+
+SET LOCAL ROLE pgtap_columns;
+SELECT lives_ok('SELECT time, tag FROM plant.m', 'SELECT of the granted columns');
+SELECT throws_ok('SELECT values FROM plant.m', '42501', NULL, 'SELECT of another column');
+SELECT throws_ok('SELECT pg_temp.sampled()', '42501', NULL, 'downsample with a part of the columns');
+
+SET LOCAL ROLE pgtap_stranger;
+SELECT throws_ok('SELECT * FROM plant.m', '42501', 'permission denied for table m', 'SELECT without the privilege');
+SELECT throws_ok('SELECT pg_temp.sampled()', '42501', 'permission denied for table m', 'downsample without the privilege');
+
+-- security definer
+SET LOCAL ROLE pgtap_owner;
+CREATE FUNCTION plant.trusted() RETURNS SETOF float8[] LANGUAGE sql SECURITY DEFINER AS
+	$$SELECT "values" FROM historian.downsample('plant.m', 'a', 0, 10, 1)$$;
+CREATE VIEW plant.shown AS SELECT * FROM plant.m WHERE tag = 'a';
+GRANT SELECT ON plant.shown TO pgtap_stranger;
+SET LOCAL ROLE pgtap_stranger;
+SELECT results_eq('SELECT plant.trusted()', $$VALUES ('{1}'::float8[])$$, 'SECURITY DEFINER lends the privilege');
+SELECT results_eq('SELECT tag FROM plant.shown', $$VALUES ('a'::text)$$, 'so does a view');
+
+-- row-level security
+SET LOCAL ROLE pgtap_owner;
+ALTER TABLE plant.m ENABLE ROW LEVEL SECURITY;
+CREATE POLICY only_a ON plant.m FOR SELECT TO pgtap_reader USING (tag = 'a');
+GRANT INSERT ON plant.m TO pgtap_reader;
+CREATE POLICY write_c ON plant.m FOR INSERT TO pgtap_reader WITH CHECK (tag = 'c');
+SELECT results_eq('SELECT tag FROM plant.m ORDER BY tag', $$VALUES ('a'::text), ('b')$$, 'the owner sees all');
+SELECT lives_ok('SELECT pg_temp.sampled()', 'and downsamples');
+SET LOCAL ROLE pgtap_reader;
+SELECT results_eq('SELECT tag FROM plant.m', $$VALUES ('a'::text)$$, 'a policy hides rows');
+SELECT is((SELECT count(*) FROM plant.m WHERE tag = 'b'), 0::bigint, 'also from a condition on the tag');
+SELECT throws_ok('SELECT pg_temp.sampled()', '0A000', 'row-level security is in force on historian table "m"', 'downsample refuses');
+SELECT lives_ok($$INSERT INTO plant.m VALUES (1, 'c', '{1}')$$, 'a row that the policy allows');
+SELECT throws_ok($$INSERT INTO plant.m VALUES (1, 'b', '{1}')$$, '42501', NULL, 'a row that it does not');
+SET LOCAL row_security = off;
+SELECT throws_ok('SELECT * FROM plant.m', '42501', NULL, 'row_security = off is an error');
+SELECT throws_ok('SELECT pg_temp.sampled()', NULL, NULL, 'for downsample, too');
+RESET row_security;
+SET LOCAL ROLE pgtap_owner;
+ALTER TABLE plant.m FORCE ROW LEVEL SECURITY;
+SELECT is((SELECT count(*) FROM plant.m), 0::bigint, 'FORCE applies to the owner');
+SELECT throws_ok('SELECT pg_temp.sampled()', '0A000', 'row-level security is in force on historian table "m"', 'and to the owner''s downsample');
+
+-- a leaky function must not see hidden rows
+RESET ROLE;
+ALTER TABLE plant.m NO FORCE ROW LEVEL SECURITY;
+CREATE TABLE plant.seen (tag text);
+GRANT INSERT ON plant.seen TO PUBLIC;
+CREATE FUNCTION plant.leak(t text, n bigint) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$
+BEGIN
+	INSERT INTO plant.seen VALUES (t);
+	RETURN true;
+END $$;
+SET LOCAL ROLE pgtap_reader;
+SELECT is((SELECT count(*) FROM plant.m WHERE plant.leak(tag, time)), 1::bigint, 'a leaky condition');
+RESET ROLE;
+SELECT results_eq('SELECT DISTINCT tag FROM plant.seen', $$VALUES ('a'::text)$$, 'sees only the rows of the policy');
+
+SELECT * FROM finish();
+ROLLBACK;
