@@ -64,9 +64,10 @@ struct DirectoryCursor
 	Walk		pending;
 	Walk		back;
 	Walk		forward;
-	Walk		next_tag;
+	Walk		after_tag;
 };
 
+static void seek_after_tag(DirectoryCursor *cursor, text *tag);
 static void drop_directories(Relation rel, Oid keep);
 static void depend_on_table(Oid index_oid, Oid table_oid);
 static void make_entry(const SegmentHeader *header, text *tag, Datum *values, bool *isnull);
@@ -293,15 +294,15 @@ directory_begin(Relation rel, Snapshot snapshot)
 	walk_key(&cursor->forward, 0, KEY_TIME, BTGreaterStrategyNumber, InvalidOid, F_INT8GT);
 	walk_key(&cursor->forward, 0, KEY_TIME, BTLessEqualStrategyNumber, InvalidOid, F_INT8LE);
 
-	cursor->next_tag.want_key = true;
-	walk_key(&cursor->next_tag, 0, KEY_TAG, BTGreaterStrategyNumber, C_COLLATION_OID, F_TEXT_GT);
+	cursor->after_tag.want_key = true;
+	walk_key(&cursor->after_tag, 0, KEY_TAG, BTGreaterStrategyNumber, C_COLLATION_OID, F_TEXT_GT);
 	return cursor;
 }
 
 void
 directory_end(DirectoryCursor *cursor)
 {
-	Walk	   *walks[] = {&cursor->pending, &cursor->back, &cursor->forward, &cursor->next_tag};
+	Walk	   *walks[] = {&cursor->pending, &cursor->back, &cursor->forward, &cursor->after_tag};
 
 	for (int i = 0; i < lengthof(walks); i++)
 	{
@@ -386,21 +387,49 @@ directory_has_tag(DirectoryCursor *cursor, text *tag)
 	return found;
 }
 
+void
+directory_seek_entries(DirectoryCursor *cursor)
+{
+	seek_after_tag(cursor, NULL);
+}
+
+bool
+directory_next_entry(DirectoryCursor *cursor, DirectoryEntry *entry)
+{
+	Walk	   *walk = &cursor->after_tag;
+	ItemPointer tid = walk_step(cursor, walk, ForwardScanDirection);
+	bool		isnull;
+	Datum		value;
+
+	if (tid == NULL)
+		return false;
+	entry->place = *tid;
+	value = index_getattr(walk->scan->xs_itup, KEY_TAG, walk->scan->xs_itupdesc, &isnull);
+	entry->tag = DatumGetTextPP(value);
+	value = index_getattr(walk->scan->xs_itup, KEY_TIME, walk->scan->xs_itupdesc, &isnull);
+	entry->compacted = !isnull;
+	entry->first_time = isnull ? 0 : DatumGetInt64(value);
+	return true;
+}
+
 text *
 directory_next_tag(DirectoryCursor *cursor, text *tag)
 {
-	Walk	   *walk = &cursor->next_tag;
-	text	   *start = tag != NULL ? tag : cstring_to_text("");
-	Datum		value;
-	bool		isnull;
+	DirectoryEntry entry;
 
-	walk->keys[0].sk_argument = PointerGetDatum(start);
-	walk_start(cursor, walk);
-	if (walk_step(cursor, walk, ForwardScanDirection) == NULL)
+	seek_after_tag(cursor, tag);
+	if (!directory_next_entry(cursor, &entry))
 		return NULL;
-	value = index_getattr(walk->scan->xs_itup, KEY_TAG, walk->scan->xs_itupdesc, &isnull);
-	Assert(!isnull);
-	return DatumGetTextPCopy(value);
+	return DatumGetTextPCopy(PointerGetDatum(entry.tag));
+}
+
+static void
+seek_after_tag(DirectoryCursor *cursor, text *tag)
+{
+	text	   *start = tag != NULL ? tag : cstring_to_text("");
+
+	cursor->after_tag.keys[0].sk_argument = PointerGetDatum(start);
+	walk_start(cursor, &cursor->after_tag);
 }
 
 /*

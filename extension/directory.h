@@ -83,6 +83,18 @@ extern bool directory_any_between(DirectoryCursor *cursor, text *tag, int64 afte
 /* Does the snapshot see any segment of this tag?  Uses the pending and the back walk. */
 extern bool directory_has_tag(DirectoryCursor *cursor, text *tag);
 
+/* Walk over all entries, also those of segments that nobody sees. */
+typedef struct DirectoryEntry
+{
+	ItemPointerData place;
+	text	   *tag;			/* valid until the next step */
+	bool		compacted;
+	int64		first_time;		/* of a compacted segment */
+} DirectoryEntry;
+
+extern void directory_seek_entries(DirectoryCursor *cursor);
+extern bool directory_next_entry(DirectoryCursor *cursor, DirectoryEntry *entry);
+
 /*
  * The first tag after the given one in byte order (NULL: the first of all), palloc'd, or NULL.
  * Its segments may all be invisible to the snapshot.

@@ -59,3 +59,14 @@ AS 'MODULE_PATHNAME', 'historian_drop_before';
 
 COMMENT ON FUNCTION historian.drop_before(regclass, bigint) IS
 'Deletes the rows of all tags with a time (nanoseconds) less than the given and returns their number: retention. VACUUM makes the space free for use. Needs DELETE on the table.';
+
+CREATE FUNCTION historian.check(
+    "table" regclass,
+    OUT block bigint, OUT item integer, OUT tag text, OUT first_time bigint, OUT last_time bigint,
+    OUT problem text)
+RETURNS SETOF record
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 10 COST 100000
+AS 'MODULE_PATHNAME', 'historian_check';
+
+COMMENT ON FUNCTION historian.check(regclass) IS
+'Reads every segment of a historian table and its directory. One row for each fault: where the segment is (block, item), its tag and times as far as they can be read, and what is wrong. No row: the table is intact. Loads and reads go on meanwhile. Needs ownership of the table.';

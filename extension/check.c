@@ -1,0 +1,299 @@
+/*
+ * check.c
+ *	  historian.check(): is every segment of a table what it should be?
+ *
+ * Reads the whole file and the whole directory: every segment that the snapshot sees must be
+ * intact (header, checksum, rows ascending within the header's times), stand in the directory
+ * under its key, and where it is compacted not overlap another of its tag.  Each fault found is
+ * one row of the result; the reading goes on behind it.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "access_method.h"
+#include "command_work.h"
+#include "compat.h"
+#include "decoded_rows.h"
+#include "directory.h"
+#include "pending.h"
+#include "tag.h"
+
+PG_FUNCTION_INFO_V1(historian_check);
+
+#define CHECK_NCOLUMNS 6
+
+/* An intact segment found in the file. */
+typedef struct FoundSegment
+{
+	ItemPointerData place;		/* hash key */
+	bool		compacted;
+	bool		entered;		/* stands in the directory */
+	text	   *tag;
+	int64		first_time;
+	int64		last_time;
+} FoundSegment;
+
+typedef struct Check
+{
+	Relation	rel;
+	Snapshot	snapshot;
+	ReturnSetInfo *result;
+	HTAB	   *found;
+	DecodedRows rows;
+	MemoryContext context;		/* of what is found */
+} Check;
+
+static void check_block(Check *check, BlockNumber block);
+static void check_tuple(Check *check, HeapTuple tuple);
+static const char *check_rows(Check *check, const Segment *segment);
+static void check_directory(Check *check);
+static void check_disjoint(Check *check);
+static void report(Check *check, ItemPointer place, const SegmentHeader *header,
+				   const char *problem);
+static void report_found(Check *check, const FoundSegment *found, const char *problem);
+static int	compare_found(const void *left, const void *right);
+
+/*
+ * historian.check(table regclass) returns setof (block bigint, item integer, tag text,
+ * first_time bigint, last_time bigint, problem text)
+ */
+Datum
+historian_check(PG_FUNCTION_ARGS)
+{
+	Check		check = {0};
+	HASHCTL		control = {0};
+	BlockNumber nblocks;
+
+	check.rel = historian_table_open(PG_GETARG_OID(0), AccessShareLock);
+	historian_check_owner(check.rel);
+	command_work_flush(RelationGetRelid(check.rel));
+	InitMaterializedSRF(fcinfo, 0);
+	check.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	check.context = CurrentMemoryContext;
+	check.snapshot = RegisterSnapshot(GetLatestSnapshot());
+	control.keysize = sizeof(ItemPointerData);
+	control.entrysize = sizeof(FoundSegment);
+	control.hcxt = CurrentMemoryContext;
+	check.found = hash_create("historian segments", 1024, &control,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+
+	nblocks = RelationGetNumberOfBlocks(check.rel);
+	for (BlockNumber block = 0; block < nblocks; block++)
+		check_block(&check, block);
+	check_directory(&check);
+	check_disjoint(&check);
+
+	hash_destroy(check.found);
+	UnregisterSnapshot(check.snapshot);
+	table_close(check.rel, NoLock);
+	return (Datum) 0;
+}
+
+static void
+check_block(Check *check, BlockNumber block)
+{
+	Buffer		buffer;
+	Page		page;
+
+	CHECK_FOR_INTERRUPTS();
+	buffer = ReadBuffer(check->rel, block);
+	page = BufferGetPage(buffer);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	for (OffsetNumber item = FirstOffsetNumber; item <= PageGetMaxOffsetNumber(page); item++)
+	{
+		ItemId		id = PageGetItemId(page, item);
+		HeapTupleData tuple;
+
+		if (!ItemIdIsNormal(id))
+			continue;
+		tuple.t_tableOid = RelationGetRelid(check->rel);
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, id);
+		tuple.t_len = ItemIdGetLength(id);
+		ItemPointerSet(&tuple.t_self, block, item);
+		if (HeapTupleSatisfiesVisibility(&tuple, check->snapshot, buffer))
+			check_tuple(check, &tuple);
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+static void
+check_tuple(Check *check, HeapTuple tuple)
+{
+	const SegmentHeader *header;
+	Segment		segment;
+	SegmentStatus status;
+	const uint8 *bytes;
+	const char *problem;
+	Size		length;
+	FoundSegment *found;
+	MemoryContext caller;
+
+	bytes = store_segment_bytes(tuple, &length);
+	status = segment_read_header(&segment.header, bytes, length);
+	if (status != SEGMENT_OK)
+	{
+		report(check, &tuple->t_self, NULL, segment_status_text(status));
+		return;
+	}
+	header = &segment.header;
+	status = segment_open(&segment, bytes, length, true);
+	if (status != SEGMENT_OK)
+	{
+		report(check, &tuple->t_self, header, segment_status_text(status));
+		return;
+	}
+	problem = check_rows(check, &segment);
+	if (problem != NULL)
+	{
+		report(check, &tuple->t_self, header, problem);
+		return;
+	}
+
+	caller = MemoryContextSwitchTo(check->context);
+	found = hash_search(check->found, &tuple->t_self, HASH_ENTER, NULL);
+	found->compacted = (header->flags & SEGMENT_COMPACTED) != 0;
+	found->entered = false;
+	found->tag = cstring_to_text_with_len(header->tag, header->tag_bytes);
+	found->first_time = header->first_time;
+	found->last_time = header->last_time;
+	MemoryContextSwitchTo(caller);
+}
+
+/* Decodes everything; returns what is wrong, or NULL. */
+static const char *
+check_rows(Check *check, const Segment *segment)
+{
+	const SegmentHeader *header = &segment->header;
+	MemoryContext caller = MemoryContextSwitchTo(check->context);
+	const DecodedRows *rows = &check->rows;
+
+	decoded_rows_load(&check->rows, segment, PG_INT64_MIN, PG_INT64_MAX, true);
+	MemoryContextSwitchTo(caller);
+	if (rows->nrows != header->nrows)
+		return "The number of rows differs from the header's.";
+	if (rows->time[0] != header->first_time || rows->time[rows->nrows - 1] != header->last_time)
+		return "The first or last time differs from the header's.";
+	for (uint32 row = 1; row < rows->nrows; row++)
+	{
+		if (rows->time[row] <= rows->time[row - 1])
+			return "The times do not ascend.";
+	}
+	return NULL;
+}
+
+/* Every segment found stands in the directory under its own key. */
+static void
+check_directory(Check *check)
+{
+	DirectoryCursor *cursor = directory_begin(check->rel, check->snapshot);
+	DirectoryEntry entry;
+	HASH_SEQ_STATUS status;
+	FoundSegment *found;
+
+	directory_seek_entries(cursor);
+	while (directory_next_entry(cursor, &entry))
+	{
+		CHECK_FOR_INTERRUPTS();
+		found = hash_search(check->found, &entry.place, HASH_FIND, NULL);
+		if (found == NULL)
+			continue;			/* of a segment that the snapshot does not see */
+		if (tag_compare(found->tag, entry.tag) != 0 || found->compacted != entry.compacted ||
+			(entry.compacted && found->first_time != entry.first_time))
+			report_found(check, found, "The directory has the segment under another key.");
+		found->entered = true;
+	}
+	directory_end(cursor);
+
+	hash_seq_init(&status, check->found);
+	while ((found = hash_seq_search(&status)) != NULL)
+	{
+		if (!found->entered)
+			report_found(check, found, "The segment is not in the directory.");
+	}
+}
+
+/* Compacted segments of one tag do not overlap. */
+static void
+check_disjoint(Check *check)
+{
+	long		n = hash_get_num_entries(check->found);
+	FoundSegment **order = palloc_extended(Max(n, 1) * sizeof(FoundSegment *), MCXT_ALLOC_HUGE);
+	long		ncompacted = 0;
+	HASH_SEQ_STATUS status;
+	FoundSegment *found;
+
+	hash_seq_init(&status, check->found);
+	while ((found = hash_seq_search(&status)) != NULL)
+	{
+		if (found->compacted)
+			order[ncompacted++] = found;
+	}
+	qsort(order, ncompacted, sizeof(FoundSegment *), compare_found);
+	for (long i = 1; i < ncompacted; i++)
+	{
+		if (tag_compare(order[i - 1]->tag, order[i]->tag) == 0 &&
+			order[i - 1]->last_time >= order[i]->first_time)
+			report_found(check, order[i],
+						 "The segment overlaps another compacted one of its tag.");
+	}
+	pfree(order);
+}
+
+static void
+report(Check *check, ItemPointer place, const SegmentHeader *header, const char *problem)
+{
+	Datum		values[CHECK_NCOLUMNS] = {0};
+	bool		isnull[CHECK_NCOLUMNS] = {false, false, true, true, true, false};
+
+	values[0] = Int64GetDatum(ItemPointerGetBlockNumber(place));
+	values[1] = Int32GetDatum(ItemPointerGetOffsetNumber(place));
+	if (header != NULL)
+	{
+		/* a damaged tag may not be text: show it in a form that is */
+		if (pg_verify_mbstr(GetDatabaseEncoding(), header->tag, header->tag_bytes, true))
+			values[2] = PointerGetDatum(cstring_to_text_with_len(header->tag, header->tag_bytes));
+		else
+			values[2] = CStringGetTextDatum("(not valid text)");
+		values[3] = Int64GetDatum(header->first_time);
+		values[4] = Int64GetDatum(header->last_time);
+		isnull[2] = isnull[3] = isnull[4] = false;
+	}
+	values[5] = CStringGetTextDatum(problem);
+	tuplestore_putvalues(check->result->setResult, check->result->setDesc, values, isnull);
+}
+
+static void
+report_found(Check *check, const FoundSegment *found, const char *problem)
+{
+	SegmentHeader header = {
+		.tag = VARDATA_ANY(found->tag),
+		.tag_bytes = VARSIZE_ANY_EXHDR(found->tag),
+		.first_time = found->first_time,
+		.last_time = found->last_time,
+	};
+
+	report(check, (ItemPointer) &found->place, &header, problem);
+}
+
+static int
+compare_found(const void *left, const void *right)
+{
+	const FoundSegment *a = *(FoundSegment *const *) left;
+	const FoundSegment *b = *(FoundSegment *const *) right;
+	int			order = tag_compare(a->tag, b->tag);
+
+	if (order != 0)
+		return order;
+	return a->first_time < b->first_time ? -1 : a->first_time > b->first_time;
+}
