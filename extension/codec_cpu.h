@@ -14,7 +14,8 @@
 
 #define CODEC_KERNEL static inline __attribute__((always_inline))
 
-#if defined(__x86_64__) && defined(__GNUC__)
+/* CODEC_PORTABLE leaves out what is not for any processor, to test what is. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(CODEC_PORTABLE)
 
 #define CODEC_HAVE_AVX2 1
 #define CODEC_AVX2 __attribute__((target("avx2")))

@@ -355,7 +355,7 @@ static void
 test_fill(void)
 {
 	static const ColumnKind kinds[] = {KIND_DECIMAL_WALK, KIND_FULL_WALK, KIND_NOISE, KIND_FLOAT32,
-									   KIND_PATCHED, KIND_DECIMALS};
+									   KIND_DECIMALS};
 	uint32_t	taken;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
