@@ -38,6 +38,7 @@ struct Backlog
 	bool		written;
 };
 
+static uint64_t save_batch(Backlog *backlog, const IngestBatch *batch, bool oldest);
 static void start_reading(Backlog *backlog);
 static void start_writing(Backlog *backlog);
 
@@ -134,34 +135,32 @@ backlog_safe(const Backlog *backlog)
 uint64_t
 backlog_save(Backlog *backlog, IngestBatch *taken)
 {
-	IngestBatch *batches[3] = {
-		backlog->taken_from_spool ? NULL : taken,
-		backlog->outgoing,
-		ingest_take(backlog->ingest),
-	};
 	uint64_t	lost = 0;
+	IngestBatch *batch;
 
-	for (int i = 0; i < 3; i++)
-	{
-		SpoolFile  *file;
-		uint64_t	rows;
-
-		if (batches[i] == NULL)
-			continue;
-		rows = batch_rows(batches[i]->rows);
-		if (backlog->spool == NULL)
-		{
-			lost += rows;
-			continue;
-		}
-		/* What was taken is older than every file. */
-		file = spool_new_file(backlog->spool, batches[i], i == 0);
-		if (spool_write(backlog->spool, file, batches[i]))
-			spool_queue(backlog->spool, file);
-		else
-			lost += rows;
-	}
+	/* What was taken is older than every file. */
+	if (taken != NULL && !backlog->taken_from_spool)
+		lost += save_batch(backlog, taken, true);
+	if (backlog->outgoing != NULL)
+		lost += save_batch(backlog, backlog->outgoing, false);
+	while ((batch = ingest_take(backlog->ingest)) != NULL)
+		lost += save_batch(backlog, batch, false);
 	return lost;
+}
+
+/* Returns the messages that could not be saved. */
+static uint64_t
+save_batch(Backlog *backlog, const IngestBatch *batch, bool oldest)
+{
+	SpoolFile  *file;
+
+	if (backlog->spool == NULL)
+		return batch_rows(batch->rows);
+	file = spool_new_file(backlog->spool, batch, oldest);
+	if (!spool_write(backlog->spool, file, batch))
+		return batch_rows(batch->rows);
+	spool_queue(backlog->spool, file);
+	return 0;
 }
 
 /*

@@ -45,20 +45,6 @@ commit_board_new(void)
 }
 
 void
-commit_board_free(CommitBoard *board)
-{
-	while (board->rejections != NULL)
-	{
-		Rejection  *next = board->rejections->next;
-
-		free(board->rejections);
-		board->rejections = next;
-	}
-	pthread_mutex_destroy(&board->lock);
-	free(board);
-}
-
-void
 commit_reject(CommitBoard *board, uint32_t ticket, const char *sqlstate, const char *message)
 {
 	Rejection  *rejection;

@@ -13,7 +13,6 @@
 typedef struct CommitBoard CommitBoard;
 
 extern CommitBoard *commit_board_new(void);
-extern void commit_board_free(CommitBoard *board);
 
 /* A row that PostgreSQL refused for good.  To be called before its batch is published. */
 extern void commit_reject(CommitBoard *board, uint32_t ticket, const char *sqlstate,

@@ -79,7 +79,8 @@ struct CopyWriter
 
 static void connect_now(CopyWriter *writer);
 static void retry_later(CopyWriter *writer);
-static void take_batch(void *argument);
+static void take_batch(CopyWriter *writer);
+static void take_or_relieve(void *argument);
 static void load_next_range(CopyWriter *writer);
 static void range_refused(CopyWriter *writer);
 static void batch_loaded(CopyWriter *writer);
@@ -111,7 +112,7 @@ copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitBoa
 				 config->table_sql);
 	bytes_append(&sql, "", 1);
 	writer->copy_sql = sql.data;
-	writer->backlog = backlog_new(loop, config, ingest, metrics, take_batch, writer);
+	writer->backlog = backlog_new(loop, config, ingest, metrics, take_or_relieve, writer);
 	if (writer->backlog == NULL)
 		return NULL;
 
@@ -131,15 +132,18 @@ copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitBoa
 	return writer;
 }
 
+/* Without waiting for the timer? */
+static bool
+should_load_now(const CopyWriter *writer)
+{
+	return writer->draining || ingest_full(writer->ingest) || ingest_has_closed(writer->ingest);
+}
+
 void
 copy_writer_nudge(CopyWriter *writer)
 {
-	if (writer->draining || ingest_full(writer->ingest))
-	{
-		take_batch(writer);
-		if (!writer->draining)
-			backlog_relieve(writer->backlog);
-	}
+	if (should_load_now(writer))
+		take_or_relieve(writer);
 	else if (ingest_awaited(writer->ingest) &&
 			 !uv_is_active((uv_handle_t *) &writer->commit_timer))
 		uv_timer_start(&writer->commit_timer, on_flush_timer, writer->config->commit_delay_ms, 0);
@@ -208,7 +212,7 @@ on_open(void *owner)
 	writer->was_connected = true;
 	if (writer->batch != NULL)
 		load_next_range(writer);
-	else if (ingest_full(writer->ingest) || writer->draining)
+	else if (should_load_now(writer))
 		take_batch(writer);
 }
 
@@ -250,7 +254,14 @@ on_retry_timer(uv_timer_t *timer)
 static void
 on_flush_timer(uv_timer_t *timer)
 {
-	CopyWriter *writer = timer->data;
+	take_or_relieve(timer->data);
+}
+
+/* Takes the next batch; where that is not possible, sees that there is room for the next ones. */
+static void
+take_or_relieve(void *argument)
+{
+	CopyWriter *writer = argument;
 
 	take_batch(writer);
 	if (writer->batch == NULL || writer->batch_start_ns + STUCK_NS < uv_hrtime())
@@ -272,10 +283,8 @@ on_stall_timer(uv_timer_t *timer)
 
 /* Starts with the next batch if there is one and nothing else is under way. */
 static void
-take_batch(void *argument)
+take_batch(CopyWriter *writer)
 {
-	CopyWriter *writer = argument;
-
 	if (writer->batch != NULL || !writer->connected)
 		return;
 	writer->batch = backlog_take(writer->backlog);
@@ -479,6 +488,6 @@ batch_done(CopyWriter *writer)
 	writer->published(writer->published_argument);
 
 	/* Who came while this batch was loading has waited long enough. */
-	if (writer->draining || ingest_awaited(writer->ingest) || ingest_full(writer->ingest))
+	if (should_load_now(writer) || ingest_awaited(writer->ingest))
 		take_batch(writer);
 }

@@ -127,21 +127,6 @@ http_loop_init(HttpLoop *loop)
 }
 
 void
-http_loop_free(HttpLoop *loop)
-{
-	while (loop->free_exchanges != NULL)
-	{
-		Exchange   *next = loop->free_exchanges->next;
-
-		bytes_free(&loop->free_exchanges->request.target);
-		bytes_free(&loop->free_exchanges->response);
-		free(loop->free_exchanges);
-		loop->free_exchanges = next;
-	}
-	free(loop->read_buffer);
-}
-
-void
 http_connection_accept(HttpLoop *loop, uv_stream_t *listener)
 {
 	HttpConnection *connection = memory_new(sizeof(HttpConnection));

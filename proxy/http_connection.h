@@ -72,7 +72,6 @@ typedef struct HttpLoop
 } HttpLoop;
 
 extern void http_loop_init(HttpLoop *loop);
-extern void http_loop_free(HttpLoop *loop);
 
 /* Takes a connection that the listener has ready. */
 extern void http_connection_accept(HttpLoop *loop, uv_stream_t *listener);

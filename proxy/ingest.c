@@ -17,14 +17,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*
+ * A batch of this size is closed and the next one begun: one transaction should neither take
+ * seconds nor hold up who waits for the next.
+ */
+#define BATCH_BYTES			 ((size_t) 64 << 20)
+#define SMALLEST_BATCH_BYTES ((size_t) 1 << 20)
+
 struct Ingest
 {
 	size_t		max_bytes;
+	size_t		batch_bytes;
 	void		(*wake)(void *);
 	void	   *wake_argument;
 	atomic_size_t taken_bytes;	/* closed batches and reservations */
 
 	pthread_mutex_t lock;		/* guards the rest */
+	IngestBatch *first_closed;
+	IngestBatch *last_closed;
 	IngestBatch *filling;
 	uint32_t	last_ticket;
 	atomic_size_t filling_bytes;	/* written under the lock */
@@ -47,20 +57,16 @@ ingest_new(size_t max_bytes, void (*wake)(void *), void *argument)
 	Ingest	   *ingest = memory_new(sizeof(Ingest));
 
 	ingest->max_bytes = max_bytes;
+	ingest->batch_bytes = max_bytes / 8;
+	if (ingest->batch_bytes > BATCH_BYTES)
+		ingest->batch_bytes = BATCH_BYTES;
+	if (ingest->batch_bytes < SMALLEST_BATCH_BYTES)
+		ingest->batch_bytes = SMALLEST_BATCH_BYTES;
 	ingest->wake = wake;
 	ingest->wake_argument = argument;
 	ingest->filling = new_batch(1);
 	pthread_mutex_init(&ingest->lock, NULL);
 	return ingest;
-}
-
-void
-ingest_free(Ingest *ingest)
-{
-	batch_free(ingest->filling->rows);
-	free(ingest->filling);
-	pthread_mutex_destroy(&ingest->lock);
-	free(ingest);
 }
 
 /* Counts arrivals in slots; when time runs past the last one, slots become twice as wide. */
@@ -81,6 +87,22 @@ count_arrivals(IngestBatch *batch, uint64_t now_ms, uint32_t count)
 		slot /= 2;
 	}
 	batch->arrivals[slot] += count;
+}
+
+/* Ends the filling batch and begins the next one. */
+static void
+close_filling(Ingest *ingest)
+{
+	IngestBatch *batch = ingest->filling;
+
+	if (ingest->last_closed == NULL)
+		ingest->first_closed = batch;
+	else
+		ingest->last_closed->next = batch;
+	ingest->last_closed = batch;
+	ingest->filling = new_batch(batch->generation + 1);
+	atomic_fetch_add(&ingest->taken_bytes, batch_bytes(batch->rows));
+	atomic_store(&ingest->filling_bytes, 0);
 }
 
 bool
@@ -117,6 +139,11 @@ ingest_append(Ingest *ingest, const Stage *stage, uint64_t now_ms, IngestTicket 
 			count_arrivals(batch, now_ms, stage->count);
 		atomic_store_explicit(&ingest->filling_bytes, batch_bytes(batch->rows),
 							  memory_order_relaxed);
+		if (batch_bytes(batch->rows) >= ingest->batch_bytes)
+		{
+			close_filling(ingest);
+			wake = true;
+		}
 	}
 	pthread_mutex_unlock(&ingest->lock);
 
@@ -145,15 +172,18 @@ ingest_unreserve(Ingest *ingest, size_t bytes)
 IngestBatch *
 ingest_take(Ingest *ingest)
 {
-	IngestBatch *batch = NULL;
+	IngestBatch *batch;
 
 	pthread_mutex_lock(&ingest->lock);
-	if (batch_rows(ingest->filling->rows) > 0)
+	if (ingest->first_closed == NULL && batch_rows(ingest->filling->rows) > 0)
+		close_filling(ingest);
+	batch = ingest->first_closed;
+	if (batch != NULL)
 	{
-		batch = ingest->filling;
-		ingest->filling = new_batch(batch->generation + 1);
-		atomic_fetch_add(&ingest->taken_bytes, batch_bytes(batch->rows));
-		atomic_store(&ingest->filling_bytes, 0);
+		ingest->first_closed = batch->next;
+		batch->next = NULL;
+		if (ingest->first_closed == NULL)
+			ingest->last_closed = NULL;
 	}
 	pthread_mutex_unlock(&ingest->lock);
 	return batch;
@@ -179,9 +209,21 @@ ingest_awaited(Ingest *ingest)
 	bool		awaited;
 
 	pthread_mutex_lock(&ingest->lock);
-	awaited = ingest->filling->awaited;
+	awaited = ingest->first_closed != NULL ? ingest->first_closed->awaited
+										   : ingest->filling->awaited;
 	pthread_mutex_unlock(&ingest->lock);
 	return awaited;
+}
+
+bool
+ingest_has_closed(Ingest *ingest)
+{
+	bool		closed;
+
+	pthread_mutex_lock(&ingest->lock);
+	closed = ingest->first_closed != NULL;
+	pthread_mutex_unlock(&ingest->lock);
+	return closed;
 }
 
 uint64_t
@@ -190,7 +232,8 @@ ingest_oldest_ms(Ingest *ingest)
 	uint64_t	oldest;
 
 	pthread_mutex_lock(&ingest->lock);
-	oldest = ingest->filling->first_ms;
+	oldest = ingest->first_closed != NULL ? ingest->first_closed->first_ms
+										  : ingest->filling->first_ms;
 	pthread_mutex_unlock(&ingest->lock);
 	return oldest;
 }

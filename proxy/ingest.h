@@ -20,6 +20,7 @@ typedef struct Ingest Ingest;
 /* A closed batch with what is known about it. */
 typedef struct IngestBatch
 {
+	struct IngestBatch *next;	/* closed and not taken yet */
 	Batch	   *rows;
 	uint64_t	generation;		/* batches are loaded in the order of this number */
 	bool		awaited;		/* somebody waits for its commit */
@@ -39,10 +40,9 @@ typedef struct IngestTicket
 
 /*
  * wake(argument) is called from any thread when the writer should not wait for its timer: somebody
- * waits for a commit, or the buffer is full.
+ * waits for a commit, a batch has reached its size, or the buffer is full.
  */
 extern Ingest *ingest_new(size_t max_bytes, void (*wake)(void *), void *argument);
-extern void ingest_free(Ingest *ingest);
 
 /*
  * Takes all messages of the stage or, where the buffer has no room, none and returns false.
@@ -55,7 +55,7 @@ extern bool ingest_append(Ingest *ingest, const Stage *stage, uint64_t now_ms,
 extern bool ingest_reserve(Ingest *ingest, size_t bytes);
 extern void ingest_unreserve(Ingest *ingest, size_t bytes);
 
-/* The filled batch, closed, or NULL where there is none.  The caller owns it. */
+/* The oldest batch, closed, or NULL where there is nothing.  The caller owns it. */
 extern IngestBatch *ingest_take(Ingest *ingest);
 
 /* Counts the memory of a batch that was made elsewhere, until ingest_release(). */
@@ -64,8 +64,9 @@ extern void ingest_adopt(Ingest *ingest, const IngestBatch *batch);
 /* Frees a batch that was taken; its memory no longer counts. */
 extern void ingest_release(Ingest *ingest, IngestBatch *batch);
 
-extern bool ingest_awaited(Ingest *ingest); /* does somebody wait for the filling batch? */
-extern uint64_t ingest_oldest_ms(Ingest *ingest);	/* first arrival in it; 0: it is empty */
+extern bool ingest_awaited(Ingest *ingest); /* does somebody wait for the oldest batch? */
+extern bool ingest_has_closed(Ingest *ingest);	/* has the oldest batch reached its size? */
+extern uint64_t ingest_oldest_ms(Ingest *ingest);	/* first arrival in it; 0: there is nothing */
 extern size_t ingest_bytes(Ingest *ingest);
 extern bool ingest_full(Ingest *ingest);
 

@@ -204,6 +204,9 @@ class Server:
         client = self.connect()
         try:
             return client.request(method, target, body, headers)
+        except OSError as error:
+            raise AssertionError(f"{error}; historiand exited with {self.process.poll()}: "
+                                 f"{''.join(self.log)}") from error
         finally:
             client.close()
 
