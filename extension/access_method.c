@@ -240,7 +240,8 @@ index_build_range_scan(Relation rel, Relation index, IndexInfo *info, bool allow
 {
 	double		count = 0;
 
-	if (info->ii_Concurrent)
+	/* amcheck brings a scan of its own, and calls it concurrent for the snapshot's sake */
+	if (info->ii_Concurrent && scan == NULL)
 		refuse(rel, "indexes cannot be built concurrently", "REINDEX without CONCURRENTLY.");
 	if (!IsParallelWorker())
 		command_work_flush(RelationGetRelid(rel));

@@ -156,14 +156,17 @@ historian_check_owner(Relation rel)
 					   RelationGetRelationName(rel));
 }
 
-/* Pathkeys for ascending order of an int8 expression; NIL where the query does not care. */
+/*
+ * Pathkeys for the order of an int8 expression by this operator; NIL where the query does not
+ * care.
+ */
 static inline List *
-historian_ascending_pathkeys(PlannerInfo *root, Expr *expr, RelOptInfo *rel)
+historian_pathkeys(PlannerInfo *root, Expr *expr, Oid operator, RelOptInfo *rel)
 {
 #if PG_VERSION_NUM >= 160000
-	return build_expression_pathkey(root, expr, Int8LessOperator, rel->relids, false);
+	return build_expression_pathkey(root, expr, operator, rel->relids, false);
 #else
-	return build_expression_pathkey(root, expr, NULL, Int8LessOperator, rel->relids, false);
+	return build_expression_pathkey(root, expr, NULL, operator, rel->relids, false);
 #endif
 }
 

@@ -7,6 +7,7 @@
 #include "pending.h"
 
 static int	compare_first_time(const void *left, const void *right);
+static int	compare_last_time_descending(const void *left, const void *right);
 
 void
 pending_list_load(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until)
@@ -50,6 +51,12 @@ pending_list_sort(PendingList *list)
 }
 
 void
+pending_list_sort_backward(PendingList *list)
+{
+	qsort(list->refs, list->nrefs, sizeof(SegmentRef), compare_last_time_descending);
+}
+
+void
 pending_fetch(Relation rel, Snapshot snapshot, const SegmentRef *ref, StoredSegment *stored)
 {
 	ItemPointerData tid = ref->tid;
@@ -87,5 +94,16 @@ compare_first_time(const void *left, const void *right)
 
 	if (a->first_time != b->first_time)
 		return a->first_time < b->first_time ? -1 : 1;
+	return segment_ref_precedence(a, b);
+}
+
+static int
+compare_last_time_descending(const void *left, const void *right)
+{
+	const SegmentRef *a = left;
+	const SegmentRef *b = right;
+
+	if (a->last_time != b->last_time)
+		return a->last_time > b->last_time ? -1 : 1;
 	return segment_ref_precedence(a, b);
 }

@@ -38,6 +38,9 @@ extern void pending_list_load(PendingList *list, DirectoryCursor *cursor, text *
 extern void pending_list_add(PendingList *list, const SegmentRef *ref);
 extern void pending_list_sort(PendingList *list);
 
+/* In descending order of last_time, for reading backward. */
+extern void pending_list_sort_backward(PendingList *list);
+
 /* Fetches a segment of the list again, under the same snapshot. */
 extern void pending_fetch(Relation rel, Snapshot snapshot, const SegmentRef *ref,
 						  StoredSegment *stored);

@@ -1,6 +1,6 @@
 /*
  * row_scan.c
- *	  The rows of a historian table, tag by tag and ascending in time.
+ *	  The rows of a historian table, tag by tag and in order of time.
  *
  * Rows of one tag and time may stand in several segments until they are compacted; only a scan in
  * this order can tell in bounded memory which of them stays.  A parallel scan therefore hands out
@@ -131,8 +131,12 @@ row_scan_next(RowScan *scan, TupleTableSlot *slot)
 		scan->reading = false;
 		if (!next_tag(scan))
 			return false;
-		tag_reader_start(scan->reader, scan->tag, scan->filter.from, scan->filter.until,
-						 scan->want_values);
+		if (scan->filter.backward)
+			tag_reader_start_backward(scan->reader, scan->tag, scan->filter.from,
+									  scan->filter.until, scan->want_values);
+		else
+			tag_reader_start(scan->reader, scan->tag, scan->filter.from, scan->filter.until,
+							 scan->want_values);
 		scan->reading = true;
 	}
 }
@@ -254,7 +258,9 @@ claim_tag(RowScan *scan)
 static void
 store_row(RowScan *scan, TupleTableSlot *slot)
 {
-	uint32		row = scan->run.first + scan->next_row;
+	uint32		row = scan->filter.backward
+		? scan->run.first + scan->run.nrows - 1 - scan->next_row
+		: scan->run.first + scan->next_row;
 	bool	   *values_null = &slot->tts_isnull[scan->columns.values - 1];
 
 	/* the caller has let go of the last row, so the earlier arrays may go */

@@ -1,6 +1,6 @@
 /*
  * row_scan.h
- *	  The rows of a historian table, tag by tag and ascending in time.
+ *	  The rows of a historian table, tag by tag and in order of time.
  *
  * What both the table access method's sequential scan and the HistorianScan plan node read with.
  */
@@ -26,6 +26,7 @@ typedef struct RowScanFilter
 	uint32		ntags;
 	int64		from;
 	int64		until;
+	bool		backward;			/* each tag's rows from the last to the first */
 } RowScanFilter;
 
 /* Where the participants of a parallel scan agree on who reads which tag; in shared memory. */

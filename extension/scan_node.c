@@ -12,9 +12,10 @@
 #include "scan_node.h"
 
 #include "access/parallel.h"
+#include "access/stratnum.h"
 #include "access/sysattr.h"
 #include "access/table.h"
-#include "catalog/pg_operator.h"
+#include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
@@ -52,6 +53,7 @@ typedef struct HistorianScanState
 	int			nconditions;
 	bool		want_values;
 	bool		give_places;		/* the rows are named by ctid further up */
+	bool		backward;
 	bool		filter_valid;
 	MemoryContext filter_context;
 	RowScan    *rows;			/* NULL until the first row is wanted */
@@ -62,7 +64,8 @@ static set_rel_pathlist_hook_type next_pathlist_hook = NULL;
 
 static void on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte);
 static CustomPath *make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
-							 ParamPathInfo *param_info, int parallel_workers);
+							 ParamPathInfo *param_info, int parallel_workers, bool backward);
+static bool reads_all_tags(const CustomPath *path);
 static void add_join_paths(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns);
 static List *matching_restrictions(PlannerInfo *root, RelOptInfo *rel, List *restrictions,
 								   const HistorianColumns *columns, bool *one_tag);
@@ -120,6 +123,8 @@ static void
 on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
 	HistorianColumns columns;
+	ParamPathInfo *param_info;
+	CustomPath *path;
 	Relation	table;
 	bool		ours;
 
@@ -142,27 +147,31 @@ on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry
 
 	rel->pathlist = NIL;
 	rel->partial_pathlist = NIL;
-	add_path(rel, (Path *) make_path(root, rel, &columns,
-									 get_baserel_parampathinfo(root, rel, rel->lateral_relids), 0));
+	param_info = get_baserel_parampathinfo(root, rel, rel->lateral_relids);
+	path = make_path(root, rel, &columns, param_info, 0, false);
+	add_path(rel, (Path *) path);
+	path = make_path(root, rel, &columns, param_info, 0, true);
+	if (path->path.pathkeys != NIL)
+		add_path(rel, (Path *) path);
 	add_join_paths(root, rel, &columns);
 	if (rel->consider_parallel && rel->lateral_relids == NULL)
 	{
 		int			workers = compute_parallel_worker(rel, rel->pages, -1,
 													  max_parallel_workers_per_gather);
-		CustomPath *path = make_path(root, rel, &columns, NULL, workers);
 
-		if (workers > 0 && path->custom_private != NIL)
+		path = make_path(root, rel, &columns, NULL, workers, false);
+		if (workers > 0 && reads_all_tags(path))
 			add_partial_path(rel, (Path *) path);
 	}
 }
 
 /*
- * custom_private is a list of one integer for a path that reads all tags, and so can be shared
- * among workers; NIL otherwise.
+ * custom_private is a list of two integers: whether the path reads all tags, which workers can
+ * then share out among them, and whether it goes backward in time.
  */
 static CustomPath *
 make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
-		  ParamPathInfo *param_info, int parallel_workers)
+		  ParamPathInfo *param_info, int parallel_workers, bool backward)
 {
 	CustomPath *path = makeNode(CustomPath);
 	List	   *restrictions = list_copy(rel->baserestrictinfo);
@@ -196,10 +205,13 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 	path->path.parallel_workers = parallel_workers;
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	path->methods = &path_methods;
-	path->custom_private = all_tags ? list_make1_int(1) : NIL;
+	path->custom_private = list_make2_int(all_tags, backward);
 	if (one_tag)
-		path->path.pathkeys = historian_ascending_pathkeys(
-			root, (Expr *) makeVar(rel->relid, columns->time, INT8OID, -1, InvalidOid, 0), rel);
+		path->path.pathkeys = historian_pathkeys(
+			root, (Expr *) makeVar(rel->relid, columns->time, INT8OID, -1, InvalidOid, 0),
+			get_opfamily_member(INTEGER_BTREE_FAM_OID, INT8OID, INT8OID,
+								backward ? BTGreaterStrategyNumber : BTLessStrategyNumber),
+			rel);
 
 	read = clauselist_selectivity(root, pushed, 0, JOIN_INNER, NULL);
 	cost_qual_eval(&qual_cost, list_difference_ptr(restrictions, pushed), root);
@@ -215,6 +227,12 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 		rows / divisor * (cpu_tuple_cost * ROW_COST_FACTOR + qual_cost.per_tuple) +
 		path->path.rows * rel->reltarget->cost.per_tuple;
 	return path;
+}
+
+static bool
+reads_all_tags(const CustomPath *path)
+{
+	return linitial_int(path->custom_private);
 }
 
 /* Paths for nested loops whose outer side supplies the tag. */
@@ -251,7 +269,8 @@ add_join_paths(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *colum
 			continue;
 		outers = lappend(outers, outer);
 		add_path(rel, (Path *) make_path(root, rel, columns,
-										 get_baserel_parampathinfo(root, rel, outer), 0));
+										 get_baserel_parampathinfo(root, rel, outer), 0,
+										 false));
 	}
 }
 
@@ -292,7 +311,10 @@ tag_member_matches(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, Equ
 	return IsA(var, Var) && var->varno == rel->relid && var->varattno == columns->tag;
 }
 
-/* custom_exprs are the conditions that the scan does, custom_private their kinds. */
+/*
+ * custom_exprs are the conditions that the scan does, custom_private their kinds and, last,
+ * whether it goes backward.
+ */
 static Plan *
 plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, List *clauses,
 		  List *custom_plans)
@@ -321,6 +343,8 @@ plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, Lis
 		else
 			rest = lappend(rest, lfirst(cell));
 	}
+
+	kinds = lappend_int(kinds, lsecond_int(path->custom_private));
 
 	plan->scan.plan.targetlist = tlist;
 	plan->scan.plan.qual = rest;
@@ -356,6 +380,7 @@ begin(CustomScanState *css, EState *estate, int eflags)
 	forboth(clause, plan->custom_exprs, kind, plan->custom_private)
 		state->conditions[state->nconditions++] =
 			scan_condition_init(lfirst(clause), lfirst_int(kind), &css->ss.ps);
+	state->backward = llast_int(plan->custom_private);
 	check_columns_used(state, estate);
 	state->filter_context = AllocSetContextCreate(estate->es_query_cxt, "historian filter",
 												  ALLOCSET_SMALL_SIZES);
@@ -422,6 +447,7 @@ next_row(ScanState *ss)
 		filter = scan_conditions_evaluate(state->conditions, state->nconditions,
 										  ss->ps.ps_ExprContext);
 		MemoryContextSwitchTo(caller);
+		filter.backward = state->backward;
 		row_scan_start(state->rows, &filter);
 		state->filter_valid = true;
 	}
@@ -477,6 +503,8 @@ explain(CustomScanState *css, List *ancestors, ExplainState *es)
 											   context, prefix, false),
 							es);
 	}
+	if (state->backward)
+		ExplainPropertyText("Scan Direction", "Backward", es);
 	if (es->analyze && state->rows != NULL)
 	{
 		RowScanCounts counts = row_scan_counts(state->rows);

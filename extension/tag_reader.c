@@ -1,11 +1,14 @@
 /*
  * tag_reader.c
- *	  The rows of one tag in ascending order of time, each time once.
+ *	  The rows of one tag in order of time, each time once.
  *
  * A merge of the tag's segments.  Compacted segments arrive one by one from the directory, the
- * pending ones from a sorted list; a segment is decoded when the merge reaches its first time and
- * let go at its last, so memory holds only the segments that overlap at one time: one of them, as
- * a rule.  As long as nothing else begins, a whole run of rows is handed out at once.
+ * pending ones from a sorted list; a segment is decoded when the merge reaches it and let go at
+ * its end, so memory holds only the segments that overlap at one time: one of them, as a rule.  As
+ * long as nothing else begins, a whole run of rows is handed out at once.
+ *
+ * All comparisons are of keys.  A key is the time, or its complement when the reader goes
+ * backward: that reverses the order of all int64 without overflow.
  */
 #include "postgres.h"
 
@@ -19,7 +22,7 @@ typedef struct Source
 {
 	SegmentRef	ref;
 	DecodedRows rows;
-	uint32		next;			/* the first row not handed out */
+	uint32		left;			/* rows not handed out: the last ones, backward the first */
 	struct Source *next_free;
 } Source;
 
@@ -35,6 +38,7 @@ struct TagReader
 	int64		from;
 	int64		until;
 	bool		want_values;
+	bool		backward;
 
 	/* segments not reached yet */
 	PendingList pending;
@@ -42,12 +46,14 @@ struct TagReader
 	StoredSegment compacted;	/* the next compacted one, pinned */
 	bool		has_compacted;
 
-	/* segments reached: a heap with the earliest row on top */
+	/* segments reached: a heap with the row of the least key on top */
 	binaryheap *active;
 	Source	   *lent;			/* the source of the last run: still in use by the caller */
 	Source	   *free;
 };
 
+static void start(TagReader *reader, text *tag, int64 from, int64 until, bool want_values,
+				  bool backward);
 static void find_first_compacted(TagReader *reader, text *tag);
 static void reserve_heap(TagReader *reader);
 static void step_compacted(TagReader *reader);
@@ -55,16 +61,39 @@ static void activate_reached(TagReader *reader);
 static void activate_compacted(TagReader *reader);
 static void activate_pending(TagReader *reader);
 static void activate(TagReader *reader, StoredSegment *stored);
-static bool next_first_time(const TagReader *reader, int64 *first_time);
+static int64 compacted_key(const TagReader *reader);
+static bool next_segment_key(const TagReader *reader, int64 *key);
+static uint32 rows_before(const TagReader *reader, const Source *source, int64 limit);
+static void put_back(TagReader *reader, Source *source);
 static void return_lent(TagReader *reader);
-static void skip_superseded(TagReader *reader, int64 time);
+static void skip_superseded(TagReader *reader, int64 key);
 static void clear(TagReader *reader);
 static int	compare_sources(Datum left, Datum right, void *arg);
 
 static inline int64
-source_time(const Source *source)
+key_of(const TagReader *reader, int64 time)
 {
-	return source->rows.time[source->next];
+	return reader->backward ? ~time : time;
+}
+
+/* The source's next row. */
+static inline uint32
+source_row(const TagReader *reader, const Source *source)
+{
+	return reader->backward ? source->left - 1 : source->rows.nrows - source->left;
+}
+
+static inline int64
+source_key(const TagReader *reader, const Source *source)
+{
+	return key_of(reader, source->rows.time[source_row(reader, source)]);
+}
+
+/* Where the merge meets a segment first. */
+static inline int64
+segment_key(const TagReader *reader, int64 first_time, int64 last_time)
+{
+	return reader->backward ? ~last_time : first_time;
 }
 
 static inline Source *
@@ -82,7 +111,7 @@ tag_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot)
 	reader->cursor = cursor;
 	reader->snapshot = snapshot;
 	reader->context = CurrentMemoryContext;
-	reader->active = binaryheap_allocate(16, compare_sources, NULL);
+	reader->active = binaryheap_allocate(16, compare_sources, reader);
 	return reader;
 }
 
@@ -107,16 +136,13 @@ tag_reader_end(TagReader *reader)
 void
 tag_reader_start(TagReader *reader, text *tag, int64 from, int64 until, bool want_values)
 {
-	MemoryContext caller = MemoryContextSwitchTo(reader->context);
+	start(reader, tag, from, until, want_values, false);
+}
 
-	clear(reader);
-	reader->from = from;
-	reader->until = until;
-	reader->want_values = want_values;
-	pending_list_load(&reader->pending, reader->cursor, tag, from, until);
-	find_first_compacted(reader, tag);
-	reserve_heap(reader);
-	MemoryContextSwitchTo(caller);
+void
+tag_reader_start_backward(TagReader *reader, text *tag, int64 from, int64 until, bool want_values)
+{
+	start(reader, tag, from, until, want_values, true);
 }
 
 void
@@ -128,6 +154,7 @@ tag_reader_start_segments(TagReader *reader, const PendingList *segments)
 	reader->from = PG_INT64_MIN;
 	reader->until = PG_INT64_MAX;
 	reader->want_values = true;
+	reader->backward = false;
 	for (uint32 i = 0; i < segments->nrefs; i++)
 		pending_list_add(&reader->pending, &segments->refs[i]);
 	reserve_heap(reader);
@@ -141,7 +168,7 @@ tag_reader_next(TagReader *reader, RowRun *run)
 	Source	   *source;
 	int64		limit;
 	bool		limited;
-	uint32		end;
+	uint32		taken;
 
 	return_lent(reader);
 	activate_reached(reader);
@@ -150,46 +177,29 @@ tag_reader_next(TagReader *reader, RowRun *run)
 		return false;
 
 	source = (Source *) DatumGetPointer(binaryheap_remove_first(reader->active));
-	limited = next_first_time(reader, &limit);
+	limited = next_segment_key(reader, &limit);
 	if (!binaryheap_empty(reader->active))
 	{
-		int64		other = source_time(top_source(reader));
+		int64		other = source_key(reader, top_source(reader));
 
 		limit = limited ? Min(limit, other) : other;
 		limited = true;
 	}
 
-	if (limited && source_time(source) == limit)
+	if (limited && source_key(reader, source) == limit)
 	{
 		/* several segments have a row of this time: the heap's order has put the latest first */
-		end = source->next + 1;
+		taken = 1;
 		skip_superseded(reader, limit);
 	}
-	else if (limited && source->rows.time[source->rows.nrows - 1] >= limit)
-	{
-		uint32		low = source->next;
-		uint32		high = source->rows.nrows - 1;
-
-		/* the first row at or after the limit */
-		while (low < high)
-		{
-			uint32		middle = low + (high - low) / 2;
-
-			if (source->rows.time[middle] < limit)
-				low = middle + 1;
-			else
-				high = middle;
-		}
-		end = low;
-	}
 	else
-		end = source->rows.nrows;
+		taken = limited ? rows_before(reader, source, limit) : source->left;
 
 	run->segment = &source->ref;
 	run->rows = &source->rows;
-	run->first = source->next;
-	run->nrows = end - source->next;
-	source->next = end;
+	run->first = reader->backward ? source->left - taken : source_row(reader, source);
+	run->nrows = taken;
+	source->left -= taken;
 	reader->lent = source;
 	return true;
 }
@@ -198,6 +208,50 @@ TagReaderCounts
 tag_reader_counts(const TagReader *reader)
 {
 	return reader->counts;
+}
+
+static void
+start(TagReader *reader, text *tag, int64 from, int64 until, bool want_values, bool backward)
+{
+	MemoryContext caller = MemoryContextSwitchTo(reader->context);
+
+	clear(reader);
+	reader->from = from;
+	reader->until = until;
+	reader->want_values = want_values;
+	reader->backward = backward;
+	pending_list_load(&reader->pending, reader->cursor, tag, from, until);
+	if (backward)
+	{
+		pending_list_sort_backward(&reader->pending);
+		directory_seek_back(reader->cursor, tag, until);
+		step_compacted(reader);
+	}
+	else
+		find_first_compacted(reader, tag);
+	reserve_heap(reader);
+	MemoryContextSwitchTo(caller);
+}
+
+/* How many of the source's rows come before a key; at least one does. */
+static uint32
+rows_before(const TagReader *reader, const Source *source, int64 limit)
+{
+	uint32		start = source_row(reader, source);
+	uint32		low = 1;
+	uint32		high = source->left;
+
+	while (low < high)
+	{
+		uint32		middle = low + (high - low + 1) / 2;
+		uint32		row = reader->backward ? start - (middle - 1) : start + (middle - 1);
+
+		if (key_of(reader, source->rows.time[row]) < limit)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	return low;
 }
 
 /* The compacted segment that holds `from`, or else the first that begins after it. */
@@ -231,26 +285,35 @@ reserve_heap(TagReader *reader)
 	if (most_active <= reader->active->bh_space)
 		return;
 	binaryheap_free(reader->active);
-	reader->active = binaryheap_allocate(most_active * 2, compare_sources, NULL);
+	reader->active = binaryheap_allocate(most_active * 2, compare_sources, reader);
 }
 
 static void
 step_compacted(TagReader *reader)
 {
-	reader->has_compacted = directory_next_forward(reader->cursor, &reader->compacted);
+	reader->has_compacted = reader->backward
+		? directory_next_back(reader->cursor, &reader->compacted)
+		: directory_next_forward(reader->cursor, &reader->compacted);
+
+	/* backward the directory knows only where segments begin */
+	if (reader->has_compacted && reader->compacted.segment.header.last_time < reader->from)
+	{
+		store_release(&reader->compacted);
+		reader->has_compacted = false;
+	}
 }
 
-/* Decodes every segment that begins at or before the earliest active row. */
+/* Decodes every segment that the merge meets at or before the next active row. */
 static void
 activate_reached(TagReader *reader)
 {
-	int64		first_time;
+	int64		key;
 
-	while (next_first_time(reader, &first_time))
+	while (next_segment_key(reader, &key))
 	{
-		if (!binaryheap_empty(reader->active) && source_time(top_source(reader)) < first_time)
+		if (!binaryheap_empty(reader->active) && source_key(reader, top_source(reader)) < key)
 			return;
-		if (reader->has_compacted && reader->compacted.segment.header.first_time == first_time)
+		if (reader->has_compacted && compacted_key(reader) == key)
 			activate_compacted(reader);
 		else
 			activate_pending(reader);
@@ -289,36 +352,51 @@ activate(TagReader *reader, StoredSegment *stored)
 
 	store_open_rows(reader->rel, stored, true);
 	source->ref = segment_ref(stored);
-	source->next = 0;
 	decoded_rows_load(&source->rows, &stored->segment, reader->from, reader->until,
 					  reader->want_values);
+	source->left = source->rows.nrows;
 	reader->counts.segments++;
 	reader->counts.rows += source->rows.nrows;
 
-	if (source->rows.nrows > 0)
+	put_back(reader, source);
+}
+
+static int64
+compacted_key(const TagReader *reader)
+{
+	const SegmentHeader *header = &reader->compacted.segment.header;
+
+	return segment_key(reader, header->first_time, header->last_time);
+}
+
+/* Where the merge meets the next segment not reached; false if there is none. */
+static bool
+next_segment_key(const TagReader *reader, int64 *key)
+{
+	bool		has_pending = reader->next_pending < reader->pending.nrefs;
+
+	if (has_pending)
+	{
+		const SegmentRef *ref = &reader->pending.refs[reader->next_pending];
+
+		*key = segment_key(reader, ref->first_time, ref->last_time);
+	}
+	if (reader->has_compacted)
+		*key = has_pending ? Min(*key, compacted_key(reader)) : compacted_key(reader);
+	return has_pending || reader->has_compacted;
+}
+
+/* Puts a source back on the heap, or aside where it is at its end. */
+static void
+put_back(TagReader *reader, Source *source)
+{
+	if (source->left > 0)
 		binaryheap_add(reader->active, PointerGetDatum(source));
 	else
 	{
 		source->next_free = reader->free;
 		reader->free = source;
 	}
-}
-
-/* First time of the next segment not reached; false if there is none. */
-static bool
-next_first_time(const TagReader *reader, int64 *first_time)
-{
-	bool		has_pending = reader->next_pending < reader->pending.nrefs;
-
-	if (has_pending)
-		*first_time = reader->pending.refs[reader->next_pending].first_time;
-	if (reader->has_compacted)
-	{
-		int64		compacted = reader->compacted.segment.header.first_time;
-
-		*first_time = has_pending ? Min(*first_time, compacted) : compacted;
-	}
-	return has_pending || reader->has_compacted;
 }
 
 /* The caller is done with the last run. */
@@ -327,35 +405,21 @@ return_lent(TagReader *reader)
 {
 	Source	   *source = reader->lent;
 
-	if (source == NULL)
-		return;
 	reader->lent = NULL;
-	if (source->next < source->rows.nrows)
-		binaryheap_add(reader->active, PointerGetDatum(source));
-	else
-	{
-		source->next_free = reader->free;
-		reader->free = source;
-	}
+	if (source != NULL)
+		put_back(reader, source);
 }
 
-/* Passes over the rows of this time in all active segments. */
+/* Passes over the rows of this key in all active segments. */
 static void
-skip_superseded(TagReader *reader, int64 time)
+skip_superseded(TagReader *reader, int64 key)
 {
-	while (!binaryheap_empty(reader->active) && source_time(top_source(reader)) == time)
+	while (!binaryheap_empty(reader->active) && source_key(reader, top_source(reader)) == key)
 	{
-		Source	   *source = top_source(reader);
+		Source	   *source = (Source *) DatumGetPointer(binaryheap_remove_first(reader->active));
 
-		source->next++;
-		if (source->next < source->rows.nrows)
-			binaryheap_replace_first(reader->active, PointerGetDatum(source));
-		else
-		{
-			binaryheap_remove_first(reader->active);
-			source->next_free = reader->free;
-			reader->free = source;
-		}
+		source->left--;
+		put_back(reader, source);
 	}
 }
 
@@ -369,27 +433,28 @@ clear(TagReader *reader)
 	reader->next_pending = 0;
 	reader->pending.nrefs = 0;
 	if (reader->lent != NULL)
-	{
-		reader->lent->next = reader->lent->rows.nrows;
-		return_lent(reader);
-	}
+		reader->lent->left = 0;
+	return_lent(reader);
 	while (!binaryheap_empty(reader->active))
 	{
 		Source	   *source = (Source *) DatumGetPointer(binaryheap_remove_first(reader->active));
 
-		source->next_free = reader->free;
-		reader->free = source;
+		source->left = 0;
+		put_back(reader, source);
 	}
 }
 
-/* binaryheap puts the greatest on top: the earliest time, and of equal times the latest load. */
+/* binaryheap puts the greatest on top: the least key, and of equal keys the latest load. */
 static int
 compare_sources(Datum left, Datum right, void *arg)
 {
+	const TagReader *reader = arg;
 	const Source *a = (const Source *) DatumGetPointer(left);
 	const Source *b = (const Source *) DatumGetPointer(right);
+	int64		a_key = source_key(reader, a);
+	int64		b_key = source_key(reader, b);
 
-	if (source_time(a) != source_time(b))
-		return source_time(a) < source_time(b) ? 1 : -1;
+	if (a_key != b_key)
+		return a_key < b_key ? 1 : -1;
 	return segment_ref_precedence(&a->ref, &b->ref);
 }

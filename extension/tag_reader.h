@@ -1,6 +1,6 @@
 /*
  * tag_reader.h
- *	  The rows of one tag in ascending order of time, each time once.
+ *	  The rows of one tag in order of time, each time once.
  */
 #ifndef HISTORIAN_TAG_READER_H
 #define HISTORIAN_TAG_READER_H
@@ -13,7 +13,10 @@
 
 typedef struct TagReader TagReader;
 
-/* Consecutive rows of one segment: rows[first .. first + nrows - 1]. */
+/*
+ * Consecutive rows of one segment: rows[first .. first + nrows - 1].  They ascend in time; a reader
+ * that goes backward means the last of them first.
+ */
 typedef struct RowRun
 {
 	const SegmentRef *segment;
@@ -37,11 +40,13 @@ extern TagReader *tag_reader_begin(Relation rel, DirectoryCursor *cursor, Snapsh
 extern void tag_reader_end(TagReader *reader);
 
 /*
- * Starts with the rows of tag with from <= time <= until.  tag must stay valid until the last
- * row.  Values are decoded only where wanted.
+ * Starts with the rows of tag with from <= time <= until, from the first on or, backward, from the
+ * last.  tag must stay valid until the last row.  Values are decoded only where wanted.
  */
 extern void tag_reader_start(TagReader *reader, text *tag, int64 from, int64 until,
 							 bool want_values);
+extern void tag_reader_start_backward(TagReader *reader, text *tag, int64 from, int64 until,
+									  bool want_values);
 
 /* The same with every row of the given segments of a tag, in order of first_time, instead. */
 extern void tag_reader_start_segments(TagReader *reader, const PendingList *segments);
