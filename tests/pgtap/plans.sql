@@ -1,6 +1,6 @@
 -- What the planner hands to the scan, and that the answers do not depend on it.
 BEGIN;
-SELECT plan(75);
+SELECT plan(79);
 
 CREATE TABLE m (time bigint, tag text, values float8[]) USING historian;
 CREATE TABLE h (time bigint, tag text, values float8[]);
