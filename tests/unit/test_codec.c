@@ -275,6 +275,33 @@ test_shapes(void)
 	round_trip_ok(&owned, "NULL arrays, and a NULL element in the last");
 }
 
+/* Small blocks share one header where their columns are of one kind. */
+static void
+test_shared_header(void)
+{
+	OwnedRows	owned;
+
+	owned_rows_init(&owned, 2, 3, false, false, false);
+	for (uint32_t v = 0; v < 3; v++)
+		*owned_value(&owned, 1, v) = -0.0;
+	round_trip_ok(&owned, "bases of -1, which have no bits but their sign");
+
+	/* whole numbers that are too large to be counted in millionths as well */
+	owned_rows_init(&owned, 2, 2, false, false, false);
+	*owned_value(&owned, 0, 0) = 1e15 + 1;
+	*owned_value(&owned, 1, 0) = -1e15 - 3;
+	*owned_value(&owned, 0, 1) = 0.000001;
+	*owned_value(&owned, 1, 1) = 0.000003;
+	round_trip_ok(&owned, "decimals that cannot be scaled to each other");
+	owned_rows_init(&owned, 4, 2, false, false, false);
+	for (uint32_t r = 0; r < 4; r++)
+	{
+		*owned_value(&owned, r, 0) = 7000 + r;
+		*owned_value(&owned, r, 1) = 0.123 + r;
+	}
+	round_trip_ok(&owned, "decimals that can");
+}
+
 static void
 test_random(void)
 {
@@ -477,6 +504,45 @@ test_corruption(void)
 	   "too many rows are no block");
 }
 
+/* A block of two rows and one column of two decimals, whose stream has the given header. */
+static CodecStatus
+open_hand_made(const uint8_t *stream_header, size_t header_bytes, size_t data_bytes)
+{
+	static const uint8_t before[] = {
+		0x10, 1,				/* version 1; one value */
+		0x00,					/* first time: 0 */
+		0x01, 1,				/* scale: 1 */
+		0x40, 0x40, 1,			/* times: a line of step 1 */
+		6 << 3,					/* decimal, exponent 2; no base */
+	};
+	static CodecReader reader;
+	size_t		length = sizeof(before) + header_bytes + data_bytes;
+
+	memset(block, 0, length);
+	memcpy(block, before, sizeof(before));
+	memcpy(block + sizeof(before), stream_header, header_bytes);
+	return codec_open(&reader, block, length, 2);
+}
+
+/* Headers that no encoder writes, with data of the length that they ask for. */
+static void
+test_limits(void)
+{
+	ok(open_hand_made((uint8_t[]) {0x08}, 1, 2) == CODEC_OK, "numbers of 8 bits");
+	ok(open_hand_made((uint8_t[]) {58}, 1, 15) == CODEC_CORRUPT, "numbers of 58 bits");
+	ok(open_hand_made((uint8_t[]) {63}, 1, 16) == CODEC_OK, "numbers of 64 bits");
+	ok(open_hand_made((uint8_t[]) {0x88, 2}, 2, 3) == CODEC_OK, "two runs");
+	ok(open_hand_made((uint8_t[]) {0x88, 3}, 2, 4) == CODEC_CORRUPT, "more runs than rows");
+	ok(open_hand_made((uint8_t[]) {0x88, 0}, 2, 0) == CODEC_CORRUPT, "no runs");
+	ok(open_hand_made((uint8_t[]) {0xc8, 0x80, 2}, 3, 258) == CODEC_OK,
+	   "a dictionary of 256 entries");
+	ok(open_hand_made((uint8_t[]) {0xc8, 0x81, 2}, 3, 260) == CODEC_CORRUPT,
+	   "a dictionary of 257 entries");
+	ok(open_hand_made((uint8_t[]) {0xc8, 0}, 2, 0) == CODEC_CORRUPT, "an empty dictionary");
+	ok(open_hand_made((uint8_t[]) {0xc8, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
+							  1}, 12, 258) == CODEC_CORRUPT, "a varint without an end");
+}
+
 int
 main(void)
 {
@@ -493,10 +559,12 @@ main(void)
 	test_ranges();
 	test_shapes();
 	test_small_blocks();
+	test_shared_header();
 	test_random();
 	test_capacity();
 	test_fill();
 	test_corruption();
+	test_limits();
 	codec_encoder_free(encoder);
 	return done_testing();
 }
