@@ -25,9 +25,10 @@ struct Backlog
 	Spool	   *spool;			/* NULL: none */
 	bool		taken_from_spool;
 
-	/* Being read: the spool's first file.  One of read and loaded is in use at a time. */
+	/* The spool's first file. */
 	uv_work_t	read_work;
-	bool		reading;
+	bool		reading;		/* read_result is the worker's */
+	IngestBatch *read_result;
 	IngestBatch *loaded;		/* read, and not taken yet */
 
 	/* Being written. */
@@ -172,7 +173,7 @@ read_in_worker(uv_work_t *work)
 {
 	Backlog    *backlog = work->data;
 
-	backlog->loaded = spool_read(backlog->spool, spool_first(backlog->spool));
+	backlog->read_result = spool_read(backlog->spool, spool_first(backlog->spool));
 }
 
 static void
@@ -182,6 +183,7 @@ on_read(uv_work_t *work, int status)
 
 	(void) status;
 	backlog->reading = false;
+	backlog->loaded = backlog->read_result;
 	ingest_adopt(backlog->ingest, backlog->loaded);
 	backlog->ready(backlog->ready_argument);
 }
