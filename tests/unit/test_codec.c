@@ -287,9 +287,9 @@ test_shared_header(void)
 	round_trip_ok(&owned, "bases of -1, which have no bits but their sign");
 
 	/* whole numbers that are too large to be counted in millionths as well */
-	owned_rows_init(&owned, 1, 10, false, false, false);
-	for (uint32_t v = 0; v < 10; v++)
-		*owned_value(&owned, 0, v) = v == 4 ? 0.000001 : 1e15 + v;
+	owned_rows_init(&owned, 1, 20, false, false, false);
+	for (uint32_t v = 0; v < 20; v++)
+		*owned_value(&owned, 0, v) = v == 4 ? 0.000001 : 1e15 + 10 * v + 1;
 	round_trip_ok(&owned, "decimals that cannot be scaled to each other");
 	owned_rows_init(&owned, 4, 2, false, false, false);
 	for (uint32_t r = 0; r < 4; r++)
