@@ -4,11 +4,11 @@
  *
  * After ALP (Afroozeh, Kuffo and Boncz, "ALP: Adaptive Lossless floating-Point Compression",
  * SIGMOD 2024), with one difference.  ALP decodes by two multiplications, n * 10^f * 10^-e, whose
- * rounding misses some decimals, which it stores as exceptions (0.8% of those with three to six
- * digits, 10% of those with one).  Here the value is n / 10^e.  Both are exact as doubles, and IEEE
- * division rounds correctly: it gives the very double that strtod() makes of the digits.  So
- * decimals of up to 15 digits have no exceptions, there is one exponent to find instead of two,
- * and the divider still outruns memory.
+ * rounding misses some decimals, which it stores as exceptions: with the best exponents, 0.8% of
+ * the numbers below a million with three to six digits after the point.  Here the value is
+ * n / 10^e.  Both are exact as doubles, and IEEE division rounds correctly: it gives the very
+ * double that strtod() makes of the digits.  So decimals of up to 15 digits have no exceptions,
+ * there is one exponent to find instead of two, and the divider still outruns memory.
  *
  * The arithmetic is frozen: change it, and stored blocks decode to other values.  It must be
  * compiled without contraction and without fast-math.
