@@ -1,0 +1,383 @@
+# Twin test: random statements on a historian table and on a heap table where the later row of a tag and
+# time wins. Transactions, savepoints, cursors, several sessions, compaction and vacuum in between; the
+# tables and what queries see of them must always be equal.
+#
+# SEED (printed) and TWIN_SEQUENCES set what is run. Every sequence starts from empty tables and from
+# its own seed, so SEED=<that of a failed one> TWIN_SEQUENCES=1 repeats it; its statements are printed.
+use strict;
+use warnings;
+use IPC::Open2;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $first_seed = $ENV{SEED} // int(rand(1_000_000_000));
+my $sequences = $ENV{TWIN_SEQUENCES} // 400;
+my $mark = 'end of step';
+my ($session, $alone, $in_transaction);    # of the statement being made
+
+diag "SEED=$first_seed TWIN_SEQUENCES=$sequences";
+
+my $node = PostgreSQL::Test::Cluster->new('twin');
+$node->init;
+$node->append_conf('postgresql.conf', <<'END');
+shared_preload_libraries = 'historian'
+historian.compaction_interval = 1
+autovacuum_naptime = 1
+max_prepared_transactions = 10
+fsync = off
+END
+$node->start;
+$node->safe_psql('postgres', <<'END');
+CREATE EXTENSION historian;
+CREATE TABLE m (time bigint, tag text, values float8[]) USING historian;
+CREATE TABLE h (time bigint, tag text, values float8[], PRIMARY KEY (tag, time));
+
+-- Returns a description of the first difference between the rows of two queries, or nothing.
+CREATE FUNCTION differ(what text, query_m text, query_h text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN QUERY EXECUTE format($q$
+		WITH m AS MATERIALIZED (%2$s), h AS MATERIALIZED (%3$s)
+		SELECT 'DIFFERENT in %1$s: ' || min(d::text) || ', ' || count(*) || ' rows'
+		FROM ((SELECT 'only in m', m.* FROM m EXCEPT ALL SELECT 'only in m', h.* FROM h)
+			UNION ALL (SELECT 'only in h', h.* FROM h EXCEPT ALL SELECT 'only in h', m.* FROM m)) d
+		HAVING count(*) > 0$q$, what, query_m, query_h);
+END $$;
+CREATE FUNCTION differ(condition text) RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT differ(replace(condition, '''', ''), 'SELECT time, tag, array_send(values) FROM m WHERE ' || condition,
+		'SELECT time, tag, array_send(values) FROM h WHERE ' || condition)
+$$;
+CREATE FUNCTION differ_downsampled(of_tag text, start bigint, "end" bigint, n int) RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT differ(format('downsample %s %s %s %s', of_tag, start, "end", n),
+		format('SELECT d."time", array_send(d."values") FROM historian.downsample(''m'', %L, %L, %L, %L) d', of_tag, start, "end", n),
+		format('SELECT t.at, array_send(v.values) FROM (SELECT %2$L::bigint + i * (%3$L::bigint - %2$L::bigint) / %4$L::int AS at FROM generate_series(1, %4$L::int) i) t
+			LEFT JOIN LATERAL (SELECT values FROM h WHERE tag = %1$L AND time <= t.at ORDER BY time DESC LIMIT 1) v ON true
+			WHERE EXISTS (SELECT FROM h WHERE tag = %1$L)', of_tag, start, "end", n))
+$$;
+CREATE FUNCTION differ_cursors() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	cm refcursor := 'cm';
+	ch refcursor := 'ch';
+	rm text;
+	rh text;
+BEGIN
+	IF (SELECT count(*) FROM pg_cursors WHERE name IN ('cm', 'ch')) < 2 THEN
+		RETURN;
+	END IF;
+	LOOP
+		FETCH cm INTO rm;
+		FETCH ch INTO rh;
+		IF rm IS DISTINCT FROM rh THEN
+			RETURN NEXT format('DIFFERENT in cursors: %s in m, %s in h', rm, rh);
+			RETURN;
+		END IF;
+		EXIT WHEN rm IS NULL;
+	END LOOP;
+END $$;
+-- UPDATE of the key as last-wins demands: away with the old rows, then the new ones.
+CREATE FUNCTION move_h(condition text, by bigint, to_tag text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	moved h[];
+BEGIN
+	EXECUTE format('SELECT array_agg(h) FROM h WHERE %s', condition) INTO moved;
+	EXECUTE format('DELETE FROM h WHERE %s', condition);
+	INSERT INTO h SELECT DISTINCT ON (1, 2) time + by, coalesce(to_tag, tag), values FROM unnest(moved)
+	ON CONFLICT (tag, time) DO UPDATE SET values = excluded.values;
+END $$;
+END
+
+sub pick { return $_[ int(rand(@_)) ] }
+sub any_tag { return 't' . int(4 * rand() ** 2) }
+
+# Sessions that write at once keep to times of their own, as the heap would let one wait for the other.
+sub any_time
+{
+	my $time = int(rand(pick(20, 300, 3000)));
+	$time = $time * 3 + $session unless $alone;
+	return $time;
+}
+sub own { return $alone ? '' : " AND time % 3 = $session" }
+
+sub any_values
+{
+	my $kind = rand();
+	return 'NULL' if $kind < 0.04;
+	return '{}' if $kind < 0.08;
+	return '{' . join(',', map { rand() < 0.1 ? 'NULL' : rand() < 0.1 ? pick('NaN', '-0', 'Infinity', '5e-324')
+				: pick(int(rand(100)), sprintf('%.2f', rand(100)), rand()) } 1 .. pick(1, 2, 3, 3, 10)) . '}';
+}
+
+sub any_rows
+{
+	return map { { time => any_time(), tag => any_tag(), values => any_values() } } 1 .. pick(1, 1, 3, 20, 100);
+}
+
+sub values_list
+{
+	return join(', ', map { "($_->{time}, '$_->{tag}', " . ($_->{values} eq 'NULL' ? 'NULL' : "'$_->{values}'") . ')' } @_);
+}
+
+# The later of the rows with the same key.
+sub last_ones
+{
+	my %last = map { ("$_->{tag} $_->{time}" => $_) } @_;
+	return map { $last{$_} } sort keys %last;
+}
+
+sub insert_h
+{
+	return 'INSERT INTO h VALUES ' . values_list(last_ones(@_)) . ' ON CONFLICT (tag, time) DO UPDATE SET values = excluded.values';
+}
+
+# Both statements or, where a lock is not to be had or a snapshot is too old, neither.
+sub both
+{
+	my ($m, $h) = @_;
+	return "DO \$b\$ BEGIN $m; $h; EXCEPTION WHEN lock_not_available OR serialization_failure OR deadlock_detected OR object_in_use THEN NULL; END \$b\$;";
+}
+
+sub range
+{
+	my $from = int(rand(1000));
+	my $until = $from + int(rand(pick(3, 100, 3000)));
+	my $tag = any_tag();
+	return pick("tag = '$tag' AND time BETWEEN $from AND $until", "tag = '$tag' AND time BETWEEN $from AND $until", "tag = '$tag'",
+		"time < $from", "tag = '$tag' AND time = $from", "tag IN ('t0', '$tag') AND time > $until", "values IS NULL", "values[1] > 50 AND tag = '$tag'",
+		"tag > 't0' AND time >= $from");
+}
+
+my %statements = (
+	insert => sub {
+		my @rows = any_rows();
+		return both('INSERT INTO m VALUES ' . values_list(@rows), insert_h(@rows));
+	},
+	singles => sub {
+		my @rows = any_rows();
+		splice(@rows, 10) if @rows > 10;
+		return both(join('; ', map { 'INSERT INTO m VALUES ' . values_list($_) } @rows), insert_h(@rows));
+	},
+	copy => sub {
+		my @rows = any_rows();
+		return "COPY m FROM stdin;\n" . join('', map { "$_->{time}\t$_->{tag}\t" . ($_->{values} eq 'NULL' ? '\N' : $_->{values}) . "\n" } @rows)
+			. "\\.\n" . insert_h(@rows) . ';';
+	},
+	generated => sub {
+		my ($n, $step, $tags) = (pick(50, 400, 2000), pick(1, 3, 7), pick(1, 3));
+		my $base = any_time();
+		my $modulus = pick(97, 100000);
+		my ($factor, $offset) = $alone ? (1, 0) : (3, $session);
+		my $rows = "SELECT (($base + i * $step) % $modulus) * $factor + $offset AS time, 't' || i % $tags AS tag, ARRAY[i, i % 10, i * $step / 7.0]::float8[] AS values, i FROM generate_series(1, $n) i";
+		return both("INSERT INTO m SELECT time, tag, values FROM ($rows) r ORDER BY i",
+			"INSERT INTO h SELECT DISTINCT ON (tag, time) time, tag, values FROM ($rows) r ORDER BY tag, time, i DESC ON CONFLICT (tag, time) DO UPDATE SET values = excluded.values");
+	},
+	from_itself => sub {
+		my $condition = range() . own();
+		my $by = 3 * int(rand(200));
+		return both("INSERT INTO m SELECT time + $by, tag, values || 1::float8 FROM m WHERE $condition",
+			"INSERT INTO h SELECT time + $by, tag, values || 1::float8 FROM h WHERE $condition ON CONFLICT (tag, time) DO UPDATE SET values = excluded.values");
+	},
+	failing => sub {
+		my @rows = any_rows();
+		return 'DO $b$ BEGIN INSERT INTO m VALUES ' . values_list(@rows) . '; ' . insert_h(@rows)
+			. '; RAISE EXCEPTION SQLSTATE \'HX001\'; EXCEPTION WHEN SQLSTATE \'HX001\' THEN NULL; END $b$;';
+	},
+	delete => sub {
+		my $condition = range() . own();
+		return both("DELETE FROM m WHERE $condition", "DELETE FROM h WHERE $condition");
+	},
+	delete_range => sub {
+		return '' unless $alone;
+		my ($tag, $from) = (any_tag(), int(rand(1000)));
+		my $until = $from + int(rand(1000));
+		return both("PERFORM historian.delete('m', '$tag', $from, $until)", "DELETE FROM h WHERE tag = '$tag' AND time >= $from AND time < $until");
+	},
+	drop_before => sub {
+		return '' unless $alone;
+		my $time = int(rand(500));
+		return both("PERFORM historian.drop_before('m', $time)", "DELETE FROM h WHERE time < $time");
+	},
+	update => sub {
+		my $condition = range() . own();
+		my $set = pick("values = '{-1}'", 'values = values || 7::float8', 'values = NULL', 'values = ARRAY[time]');
+		return both("UPDATE m SET $set WHERE $condition", "UPDATE h SET $set WHERE $condition");
+	},
+	move => sub {
+		my $condition = range() . own();
+		my $by = 3 * int(rand(300));
+		my $tag = any_tag();
+		(my $quoted = $condition) =~ s/'/''/g;
+		return both("UPDATE m SET time = time + $by WHERE $condition", "PERFORM move_h('$quoted', $by, NULL)");
+	},
+	truncate => sub {
+		return both('TRUNCATE m', 'TRUNCATE h');
+	},
+	buffer => sub {
+		return 'SET historian.write_buffer = ' . pick(64, 64, 65536) . ';';
+	},
+	check => sub {
+		return "SELECT differ('true');";
+	},
+	check_part => sub {
+		(my $condition = range()) =~ s/'/''/g;
+		return "SELECT differ('$condition');";
+	},
+	check_sequential => sub {
+		return 'SET historian.enable_scan = off; ' . "SELECT differ('true'); RESET historian.enable_scan;";
+	},
+	check_downsample => sub {
+		my ($tag, $from) = (any_tag(), int(rand(2000)) - 200);
+		my $until = $from + 1 + int(rand(3000));
+		return "SELECT differ_downsampled('$tag', $from, $until, " . pick(1, 10, 100) . ');';
+	},
+	check_aggregate => sub {
+		return join(' ', map { "SELECT differ('aggregate', 'SELECT tag, count(*), min(time), max(time), count(values), sum(cardinality(values)) FROM m GROUP BY tag',
+			'SELECT tag, count(*), min(time), max(time), count(values), sum(cardinality(values)) FROM h GROUP BY tag');" } 1);
+	},
+	cursor => sub {
+		return '' unless $in_transaction->[$session];
+		my $condition = range();
+		return "CLOSE ALL; DECLARE cm CURSOR FOR SELECT time, tag, values FROM m WHERE $condition ORDER BY tag, time;
+			DECLARE ch CURSOR FOR SELECT time, tag, values FROM h WHERE $condition ORDER BY tag, time; MOVE 1 IN cm; MOVE 1 IN ch;";
+	},
+	check_cursor => sub {
+		return 'SELECT differ_cursors();';
+	},
+	compact => sub {
+		return '' if $in_transaction->[$session];
+		return "DO \$b\$ BEGIN PERFORM historian.compact('m'); EXCEPTION WHEN lock_not_available OR serialization_failure THEN NULL; END \$b\$;";
+	},
+	vacuum => sub {
+		return '' if $in_transaction->[$session];
+		return pick('VACUUM m;', 'VACUUM m;', 'VACUUM (FREEZE) m;', 'ANALYZE m;', $alone ? ('VACUUM FULL m;', 'REINDEX TABLE m;') : ());
+	},
+	begin => sub {
+		return '' if $in_transaction->[$session];
+		$in_transaction->[$session] = 1;
+		return 'BEGIN ISOLATION LEVEL ' . pick('READ COMMITTED', 'READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE') . ';';
+	},
+	savepoint => sub {
+		return '' unless $in_transaction->[$session];
+		return 'SAVEPOINT s' . $in_transaction->[$session]++ . ';';
+	},
+	rollback_to => sub {
+		return '' unless ($in_transaction->[$session] // 0) > 1;
+		my $to = 1 + int(rand($in_transaction->[$session] - 1));
+		$in_transaction->[$session] = $to + 1;
+		return "ROLLBACK TO s$to;";
+	},
+	release => sub {
+		return '' unless ($in_transaction->[$session] // 0) > 1;
+		my $to = 1 + int(rand($in_transaction->[$session] - 1));
+		$in_transaction->[$session] = $to;
+		return "RELEASE s$to;";
+	},
+	commit => sub {
+		return '' unless $in_transaction->[$session];
+		$in_transaction->[$session] = 0;
+		return 'COMMIT;';
+	},
+	rollback => sub {
+		return '' unless $in_transaction->[$session];
+		$in_transaction->[$session] = 0;
+		return 'ROLLBACK;';
+	},
+	prepare => sub {
+		return '' unless $alone && $in_transaction->[$session];
+		$in_transaction->[$session] = 0;
+		return "PREPARE TRANSACTION 'twin'; " . pick('COMMIT', 'ROLLBACK') . " PREPARED 'twin';";
+	},
+);
+my %weight = (insert => 8, singles => 3, copy => 6, generated => 5, from_itself => 2, failing => 2, delete => 4, delete_range => 2, drop_before => 1,
+	update => 3, move => 2, truncate => 1, buffer => 2, check => 6, check_part => 6, check_sequential => 1, check_downsample => 6, check_aggregate => 2,
+	cursor => 2, check_cursor => 3, compact => 5, vacuum => 2, begin => 8, savepoint => 5, rollback_to => 4, release => 2, commit => 4, rollback => 2, prepare => 1);
+my @bag = map { ($_) x $weight{$_} } sort keys %weight;
+
+# The steps of a sequence, [session, statements] each.
+sub make_sequence
+{
+	my $nsessions = pick(1, 1, 1, 2, 3);
+	my @steps;
+
+	$alone = $nsessions == 1;
+	$in_transaction = [];
+	for (1 .. pick(10, 20, 40))
+	{
+		$session = int(rand($nsessions));
+		my $sql = $statements{ pick(@bag) }->();
+		push @steps, [ $session, $sql ] if $sql ne '';
+	}
+	for $session (0 .. $nsessions - 1)
+	{
+		push @steps, [ $session, $statements{check}->() ];
+		push @steps, [ $session, 'COMMIT;' ] if $in_transaction->[$session];
+	}
+	push @steps, [ 0, "SELECT differ('true');" ], [ 0, $statements{check_downsample}->() ], [ 0, "SELECT historian.compact('m') \\gset" ], [ 0, "SELECT differ('true');" ];
+	return @steps;
+}
+
+sub connect_session
+{
+	my ($out, $in);
+	my $connection = $node->connstr('postgres');
+	local $ENV{PGOPTIONS} = '-c lock_timeout=30ms -c client_min_messages=warning';
+	my $pid = open2($out, $in, "exec psql -XAtq -d \"$connection\" 2>&1");
+	print { $in } "\\set VERBOSITY terse\n";
+	return { in => $in, out => $out, pid => $pid };
+}
+
+# Runs statements in a session, and returns what it printed.
+sub run_step
+{
+	my ($psql, $sql) = @_;
+	my $output = '';
+
+	print { $psql->{in} } "$sql\n\\echo $mark\n";
+	$psql->{in}->flush;
+	while (my $line = readline $psql->{out})
+	{
+		return $output if $line eq "$mark\n";
+		$output .= $line;
+	}
+	return $output . 'the session ended';
+}
+
+my @sessions = map { connect_session() } 0 .. 2;
+my ($failed, $statements, $last_seed) = (0, 0, 0);
+
+for my $n (0 .. $sequences - 1)
+{
+	my ($log, $problem) = ('', '');
+
+	$last_seed = $first_seed + $n;
+	srand($last_seed);
+	my @steps = make_sequence();
+	$problem = run_step($sessions[0], 'SET lock_timeout = 0; TRUNCATE m, h; SET lock_timeout = 30;');
+	for my $i (0 .. $#steps)
+	{
+		my ($who, $sql) = @{ $steps[$i] };
+		$log .= "-- session $who\n$sql\n";
+		my $output = run_step($sessions[$who], $sql);
+		$statements++;
+		# what concurrency may answer; the transaction is then rolled back on both tables
+		$output =~ s/^ERROR:  (could not serialize access|could not (compact|delete from|update) historian table|canceling statement due to lock timeout|current transaction is aborted|deadlock detected).*\n//mg;
+		$output =~ s/^ERROR:  (savepoint|prepared transaction).* does not exist\n//mg;
+		$output =~ s/^WARNING:  there is no transaction in progress\n//mg;
+		if ($output ne '')
+		{
+			$problem .= $output;
+			last;
+		}
+	}
+	next if $problem eq '';
+	fail("sequence of SEED=$last_seed");
+	diag("$problem\n$log");
+	last if ++$failed == 3;
+	run_step($_, 'ROLLBACK;') for @sessions;
+}
+
+print { $_->{in} } "\\q\n" for @sessions;
+close $_->{in} for @sessions;
+waitpid $_->{pid}, 0 for @sessions;
+is($failed, 0, "$sequences sequences, $statements statements, SEED=$first_seed");
+$node->stop;
+done_testing();
