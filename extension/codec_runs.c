@@ -23,19 +23,18 @@ run_start(const CodecStream *stream, uint32_t run)
 static uint32_t
 run_of_row(const CodecStream *stream, uint32_t row)
 {
-	uint32_t	low = 0;
-	uint32_t	high = stream->count;
+	uint32_t	run = 0;
+	uint32_t	count = stream->count;
 
-	while (high - low > 1)
+	/* without a branch: the processor could only guess it, and be wrong half the time */
+	while (count > 1)
 	{
-		uint32_t	middle = (low + high) / 2;
+		uint32_t	half = count / 2;
 
-		if (run_start(stream, middle) <= row)
-			low = middle;
-		else
-			high = middle;
+		run += run_start(stream, run + half) <= row ? half : 0;
+		count -= half;
 	}
-	return low;
+	return run;
 }
 
 uint64_t

@@ -168,10 +168,22 @@ series_of_tag(BenchSeries **series, char (**tags)[32], uint32_t *nseries, const 
 	return &(*series)[(*nseries)++];
 }
 
+/* A pipe from the file's text, which gzip may have compressed; NULL if it cannot be opened. */
+static FILE *
+open_text(const char *path)
+{
+	char		command[1024];
+	int			length = snprintf(command, sizeof(command), "gzip -dcf <'%s'", path);
+
+	if (length < 0 || (size_t) length >= sizeof(command) || strchr(path, '\'') != NULL)
+		return NULL;
+	return popen(command, "r");
+}
+
 BenchSeries *
 bench_read_ndjson(const char *path, uint32_t *nseries)
 {
-	FILE	   *file = fopen(path, "r");
+	FILE	   *file = open_text(path);
 	BenchSeries *series = NULL;
 	char		(*tags)[32] = NULL;
 	char		line[4096];
@@ -196,7 +208,7 @@ bench_read_ndjson(const char *path, uint32_t *nseries)
 	}
 	free(tags);
 	if (file != NULL)
-		fclose(file);
+		pclose(file);
 	return series;
 }
 
