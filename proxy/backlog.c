@@ -17,26 +17,26 @@
 struct Backlog
 {
 	const Config *config;
-	uv_loop_t  *loop;
-	Ingest	   *ingest;
-	Metrics    *metrics;
-	void		(*ready)(void *);
-	void	   *ready_argument;
-	Spool	   *spool;			/* NULL: none */
-	bool		taken_from_spool;
+	uv_loop_t *loop;
+	Ingest *ingest;
+	Metrics *metrics;
+	void (*ready)(void *);
+	void *ready_argument;
+	Spool *spool; /* NULL: none */
+	bool taken_from_spool;
 
 	/* The spool's first file. */
-	uv_work_t	read_work;
-	bool		reading;		/* read_result is the worker's */
+	uv_work_t read_work;
+	bool reading; /* read_result is the worker's */
 	IngestBatch *read_result;
-	IngestBatch *loaded;		/* read, and not taken yet */
+	IngestBatch *loaded; /* read, and not taken yet */
 
 	/* Being written. */
-	uv_work_t	write_work;
-	bool		writing;
-	IngestBatch *outgoing;		/* stays here where writing failed */
-	SpoolFile  *outgoing_file;
-	bool		written;
+	uv_work_t write_work;
+	bool writing;
+	IngestBatch *outgoing; /* stays here where writing failed */
+	SpoolFile *outgoing_file;
+	bool written;
 };
 
 static uint64_t save_batch(Backlog *backlog, const IngestBatch *batch, bool oldest);
@@ -47,7 +47,7 @@ Backlog *
 backlog_new(uv_loop_t *loop, const Config *config, Ingest *ingest, Metrics *metrics,
 			void (*ready)(void *), void *argument)
 {
-	Backlog    *backlog = memory_new(sizeof(Backlog));
+	Backlog *backlog = memory_new(sizeof(Backlog));
 
 	backlog->config = config;
 	backlog->loop = loop;
@@ -136,7 +136,7 @@ backlog_safe(const Backlog *backlog)
 uint64_t
 backlog_save(Backlog *backlog, IngestBatch *taken)
 {
-	uint64_t	lost = 0;
+	uint64_t lost = 0;
 	IngestBatch *batch;
 
 	/* What was taken is older than every file. */
@@ -153,7 +153,7 @@ backlog_save(Backlog *backlog, IngestBatch *taken)
 static uint64_t
 save_batch(Backlog *backlog, const IngestBatch *batch, bool oldest)
 {
-	SpoolFile  *file;
+	SpoolFile *file;
 
 	if (backlog->spool == NULL)
 		return batch_rows(batch->rows);
@@ -171,7 +171,7 @@ save_batch(Backlog *backlog, const IngestBatch *batch, bool oldest)
 static void
 read_in_worker(uv_work_t *work)
 {
-	Backlog    *backlog = work->data;
+	Backlog *backlog = work->data;
 
 	backlog->read_result = spool_read(backlog->spool, spool_first(backlog->spool));
 }
@@ -179,7 +179,7 @@ read_in_worker(uv_work_t *work)
 static void
 on_read(uv_work_t *work, int status)
 {
-	Backlog    *backlog = work->data;
+	Backlog *backlog = work->data;
 
 	(void) status;
 	backlog->reading = false;
@@ -204,16 +204,15 @@ start_reading(Backlog *backlog)
 static void
 write_in_worker(uv_work_t *work)
 {
-	Backlog    *backlog = work->data;
+	Backlog *backlog = work->data;
 
-	backlog->written =
-		spool_write(backlog->spool, backlog->outgoing_file, backlog->outgoing);
+	backlog->written = spool_write(backlog->spool, backlog->outgoing_file, backlog->outgoing);
 }
 
 static void
 on_written(uv_work_t *work, int status)
 {
-	Backlog    *backlog = work->data;
+	Backlog *backlog = work->data;
 
 	(void) status;
 	backlog->writing = false;

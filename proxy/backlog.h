@@ -20,8 +20,8 @@ typedef struct Backlog Backlog;
  * ready(argument) is called when backlog_take() may have something that it did not have before.
  * Returns NULL after logging why the spool cannot be used.
  */
-extern Backlog *backlog_new(uv_loop_t *loop, const Config *config, Ingest *ingest,
-							Metrics *metrics, void (*ready)(void *), void *argument);
+extern Backlog *backlog_new(uv_loop_t *loop, const Config *config, Ingest *ingest, Metrics *metrics,
+							void (*ready)(void *), void *argument);
 
 /* The next batch, or NULL where there is none or ready() has to be waited for. */
 extern IngestBatch *backlog_take(Backlog *backlog);
@@ -44,4 +44,4 @@ extern uint64_t backlog_save(Backlog *backlog, IngestBatch *taken);
 extern bool backlog_has_spool(const Backlog *backlog);
 extern uint64_t backlog_spool_bytes(const Backlog *backlog);
 
-#endif							/* HISTORIAND_BACKLOG_H */
+#endif /* HISTORIAND_BACKLOG_H */

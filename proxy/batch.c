@@ -18,43 +18,43 @@
 #define BLOCK_BYTES		((size_t) 256 * 1024)
 #define FIRST_CHUNK		((size_t) 256)
 #define LARGEST_CHUNK	((size_t) 4096)
-#define INITIAL_BUCKETS 1024u	/* a power of two */
+#define INITIAL_BUCKETS 1024u /* a power of two */
 
 typedef struct Block
 {
 	struct Block *next;
-	size_t		used;
-	char		data[];
+	size_t used;
+	char data[];
 } Block;
 
 typedef struct BatchChunk
 {
 	struct BatchChunk *next;
-	uint32_t	used;			/* bytes of data */
-	uint32_t	capacity;
-	char		data[];
+	uint32_t used; /* bytes of data */
+	uint32_t capacity;
+	char data[];
 } BatchChunk;
 
 typedef struct BatchTag
 {
 	BatchChunk *first;
 	BatchChunk *last;
-	uint64_t	rows;
-	uint64_t	hash;
-	const char *name;			/* padded with zeros to 8 bytes */
-	uint32_t	name_length;
+	uint64_t rows;
+	uint64_t hash;
+	const char *name; /* padded with zeros to 8 bytes */
+	uint32_t name_length;
 } BatchTag;
 
 struct Batch
 {
-	Block	   *blocks;			/* the first one is cut from */
-	size_t		bytes;
-	uint64_t	rows;
-	BatchTag   *tags;
-	uint32_t	tag_count;
-	uint32_t	tag_capacity;
-	uint32_t   *buckets;		/* tag index + 1, 0 = free; open addressing */
-	uint32_t	bucket_mask;
+	Block *blocks; /* the first one is cut from */
+	size_t bytes;
+	uint64_t rows;
+	BatchTag *tags;
+	uint32_t tag_count;
+	uint32_t tag_capacity;
+	uint32_t *buckets; /* tag index + 1, 0 = free; open addressing */
+	uint32_t bucket_mask;
 };
 
 static BatchTag *find_tag(Batch *batch, const char *name, uint32_t length);
@@ -69,7 +69,7 @@ static uint64_t
 hash_tag(const char *name, uint32_t length)
 {
 	static uint64_t key[2];
-	uint64_t	hash = length;
+	uint64_t hash = length;
 
 	if (key[0] == 0)
 	{
@@ -80,7 +80,7 @@ hash_tag(const char *name, uint32_t length)
 	hash ^= key[1];
 	for (uint32_t i = 0; i < length; i += 8)
 	{
-		uint64_t	word;
+		uint64_t word;
 		unsigned __int128 product;
 
 		memcpy(&word, name + i, 8);
@@ -93,7 +93,7 @@ hash_tag(const char *name, uint32_t length)
 Batch *
 batch_new(void)
 {
-	Batch	   *batch = memory_new(sizeof(Batch));
+	Batch *batch = memory_new(sizeof(Batch));
 
 	batch->buckets = memory_new(INITIAL_BUCKETS * sizeof(uint32_t));
 	batch->tag_capacity = INITIAL_BUCKETS / 2;
@@ -107,7 +107,7 @@ batch_free(Batch *batch)
 {
 	while (batch->blocks != NULL)
 	{
-		Block	   *next = batch->blocks->next;
+		Block *next = batch->blocks->next;
 
 		free(batch->blocks);
 		batch->blocks = next;
@@ -132,14 +132,14 @@ batch_bytes(const Batch *batch)
 void
 batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket)
 {
-	BatchTag   *tag = find_tag(batch, staged_tag(message), message->tag_length);
-	size_t		size = sizeof(BatchRow) + message->value_count * sizeof(double);
+	BatchTag *tag = find_tag(batch, staged_tag(message), message->tag_length);
+	size_t size = sizeof(BatchRow) + message->value_count * sizeof(double);
 	BatchChunk *chunk = tag->last;
-	BatchRow   *row;
+	BatchRow *row;
 
 	if (chunk == NULL || chunk->capacity - chunk->used < size)
 	{
-		size_t		capacity = chunk == NULL ? FIRST_CHUNK : (chunk->capacity + sizeof(*chunk)) * 4;
+		size_t capacity = chunk == NULL ? FIRST_CHUNK : (chunk->capacity + sizeof(*chunk)) * 4;
 
 		if (capacity > LARGEST_CHUNK)
 			capacity = LARGEST_CHUNK;
@@ -170,17 +170,16 @@ batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket)
 static BatchTag *
 find_tag(Batch *batch, const char *name, uint32_t length)
 {
-	uint64_t	hash = hash_tag(name, length);
-	uint32_t	bucket = (uint32_t) hash & batch->bucket_mask;
-	BatchTag   *tag;
-	char	   *copy;
-	size_t		padded = (length + 7u) & ~7u;
+	uint64_t hash = hash_tag(name, length);
+	uint32_t bucket = (uint32_t) hash & batch->bucket_mask;
+	BatchTag *tag;
+	char *copy;
+	size_t padded = (length + 7u) & ~7u;
 
 	for (; batch->buckets[bucket] != 0; bucket = (bucket + 1) & batch->bucket_mask)
 	{
 		tag = &batch->tags[batch->buckets[bucket] - 1];
-		if (tag->hash == hash && tag->name_length == length &&
-			memcmp(tag->name, name, length) == 0)
+		if (tag->hash == hash && tag->name_length == length && memcmp(tag->name, name, length) == 0)
 			return tag;
 	}
 
@@ -194,7 +193,7 @@ find_tag(Batch *batch, const char *name, uint32_t length)
 	copy = cut(batch, padded);
 	memcpy(copy, name, padded);
 	tag = &batch->tags[batch->tag_count++];
-	*tag = (BatchTag) {.hash = hash, .name = copy, .name_length = length};
+	*tag = (BatchTag){.hash = hash, .name = copy, .name_length = length};
 	batch->buckets[bucket] = batch->tag_count;
 	return tag;
 }
@@ -203,8 +202,8 @@ find_tag(Batch *batch, const char *name, uint32_t length)
 static void
 grow_tags(Batch *batch)
 {
-	uint32_t	bucket_count = (batch->bucket_mask + 1) * 2;
-	uint32_t   *buckets = memory_new(bucket_count * sizeof(uint32_t));
+	uint32_t bucket_count = (batch->bucket_mask + 1) * 2;
+	uint32_t *buckets = memory_new(bucket_count * sizeof(uint32_t));
 
 	free(batch->buckets);
 	batch->buckets = buckets;
@@ -214,7 +213,7 @@ grow_tags(Batch *batch)
 	batch->tag_capacity = bucket_count / 2;
 	for (uint32_t i = 0; i < batch->tag_count; i++)
 	{
-		uint32_t	bucket = (uint32_t) batch->tags[i].hash & batch->bucket_mask;
+		uint32_t bucket = (uint32_t) batch->tags[i].hash & batch->bucket_mask;
 
 		while (buckets[bucket] != 0)
 			bucket = (bucket + 1) & batch->bucket_mask;
@@ -226,7 +225,7 @@ grow_tags(Batch *batch)
 static void *
 cut(Batch *batch, size_t size)
 {
-	Block	   *block = batch->blocks;
+	Block *block = batch->blocks;
 
 	if (block == NULL || BLOCK_BYTES - sizeof(Block) - block->used < size)
 	{
@@ -243,7 +242,7 @@ cut(Batch *batch, size_t size)
 void
 batch_cursor_seek(BatchCursor *cursor, const Batch *batch, uint64_t row)
 {
-	*cursor = (BatchCursor) {.batch = batch};
+	*cursor = (BatchCursor){.batch = batch};
 	while (cursor->tag_index < batch->tag_count && row >= batch->tags[cursor->tag_index].rows)
 		row -= batch->tags[cursor->tag_index++].rows;
 	if (cursor->tag_index < batch->tag_count)

@@ -15,10 +15,10 @@ typedef struct Batch Batch;
 
 typedef struct BatchRow
 {
-	int64_t		time_ns;
-	uint32_t	value_count;
-	uint32_t	ticket;			/* who waits for this row's commit; 0: nobody */
-	double		values[];
+	int64_t time_ns;
+	uint32_t value_count;
+	uint32_t ticket; /* who waits for this row's commit; 0: nobody */
+	double values[];
 } BatchRow;
 
 extern Batch *batch_new(void);
@@ -27,20 +27,20 @@ extern void batch_free(Batch *batch);
 extern void batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket);
 
 extern uint64_t batch_rows(const Batch *batch);
-extern size_t batch_bytes(const Batch *batch);	/* of memory, not of rows */
+extern size_t batch_bytes(const Batch *batch); /* of memory, not of rows */
 
 /* A position in a batch that is no longer added to. */
 typedef struct BatchCursor
 {
 	const Batch *batch;
-	uint32_t	tag_index;
+	uint32_t tag_index;
 	const struct BatchChunk *chunk;
-	size_t		offset;
-	const char *tag;			/* of the row that batch_cursor_next() returned */
-	uint32_t	tag_length;
+	size_t offset;
+	const char *tag; /* of the row that batch_cursor_next() returned */
+	uint32_t tag_length;
 } BatchCursor;
 
 extern void batch_cursor_seek(BatchCursor *cursor, const Batch *batch, uint64_t row);
-extern const BatchRow *batch_cursor_next(BatchCursor *cursor);	/* NULL past the last one */
+extern const BatchRow *batch_cursor_next(BatchCursor *cursor); /* NULL past the last one */
 
-#endif							/* HISTORIAND_BATCH_H */
+#endif /* HISTORIAND_BATCH_H */

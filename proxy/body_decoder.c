@@ -19,20 +19,20 @@
 
 enum State
 {
-	STATE_START,				/* JSON: before the first byte */
-	STATE_ELEMENT,				/* in an array: a message must follow */
-	STATE_ELEMENT_OR_END,		/* after the opening bracket */
-	STATE_COMMA_OR_END,			/* after an element */
-	STATE_END,					/* after the object or the array: white space only */
-	STATE_LINE,					/* NDJSON: at the start of a line */
-	STATE_SKIP_LINE,			/* NDJSON: in a line that is too long */
+	STATE_START,		  /* JSON: before the first byte */
+	STATE_ELEMENT,		  /* in an array: a message must follow */
+	STATE_ELEMENT_OR_END, /* after the opening bracket */
+	STATE_COMMA_OR_END,	  /* after an element */
+	STATE_END,			  /* after the object or the array: white space only */
+	STATE_LINE,			  /* NDJSON: at the start of a line */
+	STATE_SKIP_LINE,	  /* NDJSON: in a line that is too long */
 	STATE_FAILED,
 };
 
 typedef enum Step
 {
-	STEP_DONE,					/* all was used */
-	STEP_CARRY,					/* what *data points at is an incomplete message */
+	STEP_DONE,	/* all was used */
+	STEP_CARRY, /* what *data points at is an incomplete message */
 } Step;
 
 static Step decode(BodyDecoder *decoder, const char **data, const char *end, bool last);
@@ -50,7 +50,7 @@ body_decoder_init(BodyDecoder *decoder, Stage *stage, BodyFormat format, bool pa
 	decoder->partial = partial;
 	decoder->state = format == BODY_NDJSON ? STATE_LINE : STATE_START;
 	decoder->position = format == BODY_NDJSON ? 1 : -1;
-	decoder->carry = (Bytes) {0};
+	decoder->carry = (Bytes){0};
 	decoder->carry_tried = 0;
 	decoder->error_count = 0;
 	decoder->errors = NULL;
@@ -93,7 +93,7 @@ bool
 body_decoder_feed(BodyDecoder *decoder, const char *data, size_t length)
 {
 	const char *end = data + length;
-	Bytes	   *carry = &decoder->carry;
+	Bytes *carry = &decoder->carry;
 
 	if (carry->length > 0)
 	{
@@ -103,9 +103,9 @@ body_decoder_feed(BodyDecoder *decoder, const char *data, size_t length)
 		 */
 		while (data < end && carry->length > 0 && decoder->state != STATE_FAILED)
 		{
-			size_t		take = carry->length < 256 ? 256 : carry->length;
+			size_t take = carry->length < 256 ? 256 : carry->length;
 			const char *rest;
-			size_t		left;
+			size_t left;
 
 			if (take > (size_t) (end - data))
 				take = (size_t) (end - data);
@@ -232,7 +232,7 @@ static void
 decode_line(BodyDecoder *decoder, const char *line, const char *end)
 {
 	MessageError error = {0};
-	size_t		length_before = decoder->stage->length;
+	size_t length_before = decoder->stage->length;
 
 	line = skip_space(line, end);
 	if (line == end)
@@ -339,9 +339,9 @@ static Step
 refused_element(BodyDecoder *decoder, const char **data, const char *end, bool last,
 				const MessageError *error)
 {
-	size_t		available = (size_t) (end - *data);
-	size_t		extent;
-	JsonExtent	result;
+	size_t available = (size_t) (end - *data);
+	size_t extent;
+	JsonExtent result;
 
 	if (available > MESSAGE_MAX_BYTES)
 		available = MESSAGE_MAX_BYTES;

@@ -14,8 +14,8 @@
 
 typedef enum BodyFormat
 {
-	BODY_JSON,					/* one object, or an array of them */
-	BODY_NDJSON,				/* an object a line */
+	BODY_JSON,	 /* one object, or an array of them */
+	BODY_NDJSON, /* an object a line */
 } BodyFormat;
 
 /* The errors that an answer lists. */
@@ -23,21 +23,21 @@ typedef enum BodyFormat
 
 typedef struct BodyError
 {
-	int64_t		position;		/* see BodyDecoder; -1 where the body is one object */
+	int64_t position; /* see BodyDecoder; -1 where the body is one object */
 	MessageError message;
 } BodyError;
 
 typedef struct BodyDecoder
 {
-	Stage	   *stage;			/* where the messages go; the caller's */
-	BodyFormat	format;
-	bool		partial;		/* go on after a bad message */
-	int			state;			/* body_decoder.c knows */
-	int64_t		position;		/* NDJSON: line, from 1; array: index, from 0 */
-	Bytes		carry;			/* a message whose end has not arrived yet */
-	size_t		carry_tried;	/* length of carry when it was last found incomplete */
-	uint64_t	error_count;
-	BodyError  *errors;			/* the first of them */
+	Stage *stage; /* where the messages go; the caller's */
+	BodyFormat format;
+	bool partial;		/* go on after a bad message */
+	int state;			/* body_decoder.c knows */
+	int64_t position;	/* NDJSON: line, from 1; array: index, from 0 */
+	Bytes carry;		/* a message whose end has not arrived yet */
+	size_t carry_tried; /* length of carry when it was last found incomplete */
+	uint64_t error_count;
+	BodyError *errors; /* the first of them */
 } BodyDecoder;
 
 extern void body_decoder_init(BodyDecoder *decoder, Stage *stage, BodyFormat format, bool partial);
@@ -55,4 +55,4 @@ extern void body_decoder_fail(BodyDecoder *decoder, const char *detail);
 
 extern void body_decoder_free(BodyDecoder *decoder);
 
-#endif							/* HISTORIAND_BODY_DECODER_H */
+#endif /* HISTORIAND_BODY_DECODER_H */

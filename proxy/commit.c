@@ -19,18 +19,18 @@
 typedef struct Rejection
 {
 	struct Rejection *next;
-	uint32_t	ticket;
-	uint64_t	rows;
-	char		sqlstate[6];
-	char		message[512];
+	uint32_t ticket;
+	uint64_t rows;
+	char sqlstate[6];
+	char message[512];
 } Rejection;
 
 struct CommitBoard
 {
 	_Atomic uint64_t generation;
 	atomic_bool rejections_exist;
-	pthread_mutex_t lock;		/* guards the list */
-	Rejection  *rejections;
+	pthread_mutex_t lock; /* guards the list */
+	Rejection *rejections;
 };
 
 static void take_rejection(CommitBoard *board, uint32_t ticket, CommitOutcome *outcome);
@@ -47,7 +47,7 @@ commit_board_new(void)
 void
 commit_reject(CommitBoard *board, uint32_t ticket, const char *sqlstate, const char *message)
 {
-	Rejection  *rejection;
+	Rejection *rejection;
 
 	if (ticket == 0)
 		return;
@@ -107,7 +107,7 @@ call_back(CommitWaiter *waiter, const CommitOutcome *outcome)
 void
 commit_queue_check(CommitQueue *queue, CommitBoard *board, uint64_t now_ms)
 {
-	uint64_t	done = atomic_load_explicit(&board->generation, memory_order_acquire);
+	uint64_t done = atomic_load_explicit(&board->generation, memory_order_acquire);
 	const CommitOutcome unknown = {.state = COMMIT_UNKNOWN};
 	CommitWaiter *waiter;
 
@@ -153,7 +153,7 @@ take_rejection(CommitBoard *board, uint32_t ticket, CommitOutcome *outcome)
 	pthread_mutex_lock(&board->lock);
 	for (link = &board->rejections; *link != NULL; link = &(*link)->next)
 	{
-		Rejection  *rejection = *link;
+		Rejection *rejection = *link;
 
 		if (rejection->ticket != ticket)
 			continue;

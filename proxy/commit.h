@@ -26,12 +26,12 @@ typedef struct CommitOutcome
 	enum
 	{
 		COMMIT_DONE,
-		COMMIT_REJECTED,		/* at least one row */
-		COMMIT_UNKNOWN,			/* the wait was limited; it may still be committed */
-	}			state;
-	char		sqlstate[6];	/* of the first rejected row */
-	char		message[512];
-	uint64_t	rejected;		/* rows */
+		COMMIT_REJECTED, /* at least one row */
+		COMMIT_UNKNOWN,	 /* the wait was limited; it may still be committed */
+	} state;
+	char sqlstate[6]; /* of the first rejected row */
+	char message[512];
+	uint64_t rejected; /* rows */
 } CommitOutcome;
 
 typedef void (*CommitCallback)(void *argument, const CommitOutcome *outcome);
@@ -40,9 +40,9 @@ typedef struct CommitWaiter
 {
 	struct CommitWaiter *next;
 	IngestTicket ticket;
-	uint64_t	deadline_ms;
-	CommitCallback callback;	/* NULL once it was called or cancelled */
-	void	   *argument;
+	uint64_t deadline_ms;
+	CommitCallback callback; /* NULL once it was called or cancelled */
+	void *argument;
 } CommitWaiter;
 
 /* Belongs to one loop; zeroed memory is an empty one. */
@@ -61,4 +61,4 @@ extern void commit_queue_check(CommitQueue *queue, CommitBoard *board, uint64_t 
 /* Tells everybody that the outcome is unknown: the server stops. */
 extern void commit_queue_give_up(CommitQueue *queue);
 
-#endif							/* HISTORIAND_COMMIT_H */
+#endif /* HISTORIAND_COMMIT_H */

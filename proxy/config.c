@@ -23,18 +23,18 @@ typedef enum SettingType
 {
 	SETTING_TEXT,
 	SETTING_COUNT,
-	SETTING_BYTES,				/* 512MiB, 64kB, plain bytes */
-	SETTING_DURATION,			/* 250ms, 1s, 5min, 1h; held in milliseconds */
+	SETTING_BYTES,	  /* 512MiB, 64kB, plain bytes */
+	SETTING_DURATION, /* 250ms, 1s, 5min, 1h; held in milliseconds */
 } SettingType;
 
 typedef struct Setting
 {
 	const char *name;
 	SettingType type;
-	size_t		offset;
+	size_t offset;
 	const char *initial;
-	uint64_t	minimum;
-	uint64_t	maximum;
+	uint64_t minimum;
+	uint64_t maximum;
 	const char *help;
 } Setting;
 
@@ -96,12 +96,12 @@ static const Setting settings[] = {
 typedef struct Unit
 {
 	const char *name;
-	uint64_t	factor;
+	uint64_t factor;
 } Unit;
 
 static const Unit byte_units[] = {
-	{"", 1}, {"B", 1}, {"kB", 1000}, {"KiB", KIB}, {"MB", 1000000}, {"MiB", MIB},
-	{"GB", 1000000000}, {"GiB", GIB}, {NULL, 0},
+	{"", 1},	  {"B", 1},			  {"kB", 1000}, {"KiB", KIB}, {"MB", 1000000},
+	{"MiB", MIB}, {"GB", 1000000000}, {"GiB", GIB}, {NULL, 0},
 };
 static const Unit duration_units[] = {
 	{"ms", 1}, {"s", SECOND}, {"min", 60 * SECOND}, {"h", HOUR}, {NULL, 0},
@@ -115,10 +115,9 @@ static bool read_file(Config *config, const char *path);
 static bool check_whole(Config *config);
 static void print_help(void);
 
-static bool __attribute__((format(printf, 1, 2)))
-wrong(const char *format, ...)
+static bool __attribute__((format(printf, 1, 2))) wrong(const char *format, ...)
 {
-	va_list		args;
+	va_list args;
 
 	fputs("historiand: ", stderr);
 	va_start(args, format);
@@ -132,7 +131,7 @@ ConfigResult
 config_read(Config *config, int argc, char **argv)
 {
 	const char *file = getenv("HISTORIAND_CONFIG");
-	bool		check_only = false;
+	bool check_only = false;
 
 	/* The file's place must be known before the flags are applied over it. */
 	for (int i = 1; i < argc; i++)
@@ -177,7 +176,7 @@ config_read(Config *config, int argc, char **argv)
 		const char *name = argv[i] + 2;
 		const char *equals;
 		const Setting *setting;
-		char		source[64];
+		char source[64];
 
 		if (strncmp(argv[i], "--", 2) != 0)
 		{
@@ -230,7 +229,7 @@ find_setting(const char *name, size_t length)
 static bool
 parse_quantity(const char *text, const Unit *units, uint64_t *quantity)
 {
-	char	   *rest;
+	char *rest;
 	unsigned long long number;
 
 	if (!isdigit((unsigned char) text[0]))
@@ -252,15 +251,15 @@ parse_quantity(const char *text, const Unit *units, uint64_t *quantity)
 static bool
 assign(Config *config, const Setting *setting, const char *value, const char *source)
 {
-	void	   *member = (char *) config + setting->offset;
+	void *member = (char *) config + setting->offset;
 	const Unit *units = setting->type == SETTING_BYTES		? byte_units
 						: setting->type == SETTING_DURATION ? duration_units
 															: count_units;
-	uint64_t	quantity;
+	uint64_t quantity;
 
 	if (setting->type == SETTING_TEXT)
 	{
-		char	  **text = member;
+		char **text = member;
 
 		free(*text);
 		*text = memory_strdup(value);
@@ -295,7 +294,7 @@ read_environment(Config *config)
 {
 	for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
 	{
-		char		name[64];
+		char name[64];
 		const char *value;
 
 		environment_name(&settings[i], name, sizeof(name));
@@ -310,7 +309,7 @@ read_environment(Config *config)
 static char *
 trim(char *text)
 {
-	char	   *end;
+	char *end;
 
 	while (isspace((unsigned char) *text))
 		text++;
@@ -324,19 +323,19 @@ trim(char *text)
 static bool
 read_file(Config *config, const char *path)
 {
-	FILE	   *file = fopen(path, "r");
-	char		line[4096];
-	int			number = 0;
-	bool		valid = true;
+	FILE *file = fopen(path, "r");
+	char line[4096];
+	int number = 0;
+	bool valid = true;
 
 	if (file == NULL)
 		return wrong("cannot open the configuration file %s: %s", path, strerror(errno));
 	while (valid && fgets(line, sizeof(line), file) != NULL)
 	{
-		char	   *name = trim(line);
-		char	   *value = strchr(name, '=');
+		char *name = trim(line);
+		char *value = strchr(name, '=');
 		const Setting *setting;
-		char		source[4200];
+		char source[4200];
 
 		number++;
 		if (name[0] == '\0' || name[0] == '#')
@@ -365,7 +364,7 @@ read_file(Config *config, const char *path)
 static char *
 quote_table(const char *table)
 {
-	Bytes		quoted = {0};
+	Bytes quoted = {0};
 
 	bytes_puts(&quoted, "\"");
 	for (; *table != '\0'; table++)
@@ -387,8 +386,8 @@ check_whole(Config *config)
 {
 	static const char *const levels[] = {"debug", "info", "warning", "error"};
 	const char *colon = strrchr(config->listen, ':');
-	uint64_t	port;
-	bool		known = false;
+	uint64_t port;
+	bool known = false;
 
 	if (colon == NULL || colon == config->listen ||
 		!parse_quantity(colon + 1, count_units, &port) || port > 65535)
@@ -413,14 +412,15 @@ check_whole(Config *config)
 static void
 print_help(void)
 {
-	puts("historiand " HISTORIAND_VERSION ": takes messages over HTTP, loads them into PostgreSQL, "
-		 "answers queries\n\n"
-		 "usage: historiand [--name value]...\n\n"
-		 "Settings, each as flag, environment variable or line \"name = value\" of the file; flags\n"
-		 "win over the environment, that over the file:\n");
+	puts(
+		"historiand " HISTORIAND_VERSION ": takes messages over HTTP, loads them into PostgreSQL, "
+		"answers queries\n\n"
+		"usage: historiand [--name value]...\n\n"
+		"Settings, each as flag, environment variable or line \"name = value\" of the file; flags\n"
+		"win over the environment, that over the file:\n");
 	for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
 	{
-		char		name[64];
+		char name[64];
 
 		environment_name(&settings[i], name, sizeof(name));
 		printf("  --%s, %s (default %s)\n      %s\n", settings[i].name, name,

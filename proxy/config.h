@@ -12,48 +12,48 @@
 
 typedef struct Config
 {
-	char	   *listen;
-	char	   *database;
-	char	   *table;
-	uint64_t	threads;
-	char	   *log_level_name;
+	char *listen;
+	char *database;
+	char *table;
+	uint64_t threads;
+	char *log_level_name;
 
 	/* ingest */
-	uint64_t	flush_interval_ms;
-	uint64_t	commit_delay_ms;
-	uint64_t	commit_timeout_ms;
-	uint64_t	load_timeout_ms;
-	uint64_t	max_buffered_bytes;
-	uint64_t	max_body_bytes;
-	char	   *spool_dir;
-	uint64_t	max_spool_bytes;
-	char	   *dead_letter_file;
+	uint64_t flush_interval_ms;
+	uint64_t commit_delay_ms;
+	uint64_t commit_timeout_ms;
+	uint64_t load_timeout_ms;
+	uint64_t max_buffered_bytes;
+	uint64_t max_body_bytes;
+	char *spool_dir;
+	uint64_t max_spool_bytes;
+	char *dead_letter_file;
 
 	/* queries */
-	uint64_t	max_queries;
-	uint64_t	max_queued_queries;
-	uint64_t	query_timeout_ms;
+	uint64_t max_queries;
+	uint64_t max_queued_queries;
+	uint64_t query_timeout_ms;
 
 	/* connections */
-	uint64_t	max_connections;
-	uint64_t	header_timeout_ms;
-	uint64_t	body_timeout_ms;
-	uint64_t	idle_timeout_ms;
-	uint64_t	write_timeout_ms;
+	uint64_t max_connections;
+	uint64_t header_timeout_ms;
+	uint64_t body_timeout_ms;
+	uint64_t idle_timeout_ms;
+	uint64_t write_timeout_ms;
 
 	/* made of the above */
-	LogLevel	log_level;
-	char	   *table_sql;		/* table with each part quoted, for use in SQL */
+	LogLevel log_level;
+	char *table_sql; /* table with each part quoted, for use in SQL */
 } Config;
 
 typedef enum ConfigResult
 {
-	CONFIG_RUN,					/* serve */
-	CONFIG_EXIT,				/* --help, --version or --check-config did its work */
-	CONFIG_WRONG,				/* an error was printed that names the setting */
+	CONFIG_RUN,	  /* serve */
+	CONFIG_EXIT,  /* --help, --version or --check-config did its work */
+	CONFIG_WRONG, /* an error was printed that names the setting */
 } ConfigResult;
 
 /* Flags win over environment variables, those over the file, that over the defaults. */
 extern ConfigResult config_read(Config *config, int argc, char **argv);
 
-#endif							/* HISTORIAND_CONFIG_H */
+#endif /* HISTORIAND_CONFIG_H */

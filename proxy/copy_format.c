@@ -11,8 +11,8 @@
 #include <string.h>
 
 #define FLOAT8_OID		   701
-#define ARRAY_HEADER_BYTES 20	/* dimensions, null flag, element type, size, lower bound */
-#define EMPTY_ARRAY_BYTES  12	/* the same without size and lower bound */
+#define ARRAY_HEADER_BYTES 20 /* dimensions, null flag, element type, size, lower bound */
+#define EMPTY_ARRAY_BYTES  12 /* the same without size and lower bound */
 
 static inline char *
 put16(char *out, uint16_t value)
@@ -80,7 +80,7 @@ copy_format_row(char *out, const BatchRow *row, const char *tag, uint32_t tag_le
 	out = put32(out, 1);
 	for (uint32_t i = 0; i < row->value_count; i++)
 	{
-		uint64_t	bits;
+		uint64_t bits;
 
 		memcpy(&bits, &row->values[i], sizeof(bits));
 		out = put32(out, 8);

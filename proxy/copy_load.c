@@ -29,10 +29,10 @@ void
 copy_load_begin(CopyLoad *load, PgConnection *connection, const char *copy_sql, const Batch *batch,
 				uint64_t first, uint64_t count)
 {
-	char	   *piece = load->piece;
-	bool		all;
+	char *piece = load->piece;
+	bool all;
 
-	*load = (CopyLoad) {
+	*load = (CopyLoad){
 		.connection = connection,
 		.copy_sql = copy_sql,
 		.count = count,
@@ -58,8 +58,8 @@ copy_load_free(CopyLoad *load)
 LoadStatus
 copy_load_advance(CopyLoad *load)
 {
-	PGconn	   *pq = pg_connection_pq(load->connection);
-	bool		all;
+	PGconn *pq = pg_connection_pq(load->connection);
+	bool all;
 
 	load->progress++;
 	if (!pg_connection_flush(load->connection, &all) || (!all && load->state != COPY_FINISHING))
@@ -96,8 +96,8 @@ copy_load_advance(CopyLoad *load)
 static bool
 send_piece(CopyLoad *load)
 {
-	PGconn	   *pq = pg_connection_pq(load->connection);
-	char	   *out = load->piece;
+	PGconn *pq = pg_connection_pq(load->connection);
+	char *out = load->piece;
 	const BatchRow *row;
 
 	if (load->sent == 0)

@@ -15,8 +15,8 @@ typedef enum LoadStatus
 {
 	LOAD_RUNNING,
 	LOAD_COMMITTED,
-	LOAD_UNAVAILABLE,			/* nothing is wrong with the rows; try again later */
-	LOAD_REFUSED,				/* at least one of the rows is why */
+	LOAD_UNAVAILABLE, /* nothing is wrong with the rows; try again later */
+	LOAD_REFUSED,	  /* at least one of the rows is why */
 } LoadStatus;
 
 typedef struct CopyLoad
@@ -24,22 +24,22 @@ typedef struct CopyLoad
 	PgConnection *connection;
 	const char *copy_sql;
 	BatchCursor cursor;
-	uint64_t	count;			/* rows of this load */
-	uint64_t	sent;
-	uint64_t	progress;		/* changes while something happens */
-	char	   *piece;			/* what was encoded but not given to libpq */
+	uint64_t count; /* rows of this load */
+	uint64_t sent;
+	uint64_t progress; /* changes while something happens */
+	char *piece;	   /* what was encoded but not given to libpq */
 	enum
 	{
-		COPY_STARTING,			/* the statement was sent */
+		COPY_STARTING, /* the statement was sent */
 		COPY_SENDING,
-		COPY_FINISHING,			/* all was sent, or the server gave up */
-	}			state;
-	bool		began;			/* the server asked for the rows */
+		COPY_FINISHING, /* all was sent, or the server gave up */
+	} state;
+	bool began; /* the server asked for the rows */
 
 	/* Of a load that is finished and not committed. */
-	char		sqlstate[6];
-	char		message[512];
-	int64_t		refused_row;	/* which one the server named, from 0; -1: none */
+	char sqlstate[6];
+	char message[512];
+	int64_t refused_row; /* which one the server named, from 0; -1: none */
 } CopyLoad;
 
 /* copy_sql and the batch must outlive the load. */
@@ -48,4 +48,4 @@ extern void copy_load_begin(CopyLoad *load, PgConnection *connection, const char
 extern LoadStatus copy_load_advance(CopyLoad *load);
 extern void copy_load_free(CopyLoad *load);
 
-#endif							/* HISTORIAND_COPY_LOAD_H */
+#endif /* HISTORIAND_COPY_LOAD_H */

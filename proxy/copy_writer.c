@@ -24,57 +24,57 @@
 
 #define RETRY_FIRST_MS	 100
 #define RETRY_LARGEST_MS 5000
-#define STUCK_NS		 UINT64_C(2000000000)	/* a load this long counts as no load */
+#define STUCK_NS		 UINT64_C(2000000000) /* a load this long counts as no load */
 
 /* Rows first .. first + count - 1 of the batch; a stack, the next range on top. */
 typedef struct Range
 {
 	struct Range *next;
-	uint64_t	first;
-	uint64_t	count;
+	uint64_t first;
+	uint64_t count;
 	enum
 	{
 		EXPECT_NOTHING,
-		EXPECT_COMMIT,			/* stands before a row that PostgreSQL named */
-		EXPECT_REFUSAL,			/* is that row */
-	}			expectation;
+		EXPECT_COMMIT,	/* stands before a row that PostgreSQL named */
+		EXPECT_REFUSAL, /* is that row */
+	} expectation;
 } Range;
 
 struct CopyWriter
 {
-	uv_loop_t  *loop;
+	uv_loop_t *loop;
 	const Config *config;
-	Ingest	   *ingest;
-	Backlog    *backlog;
+	Ingest *ingest;
+	Backlog *backlog;
 	CommitBoard *board;
-	Metrics    *metrics;
-	void		(*published)(void *);
-	void	   *published_argument;
-	char	   *copy_sql;
+	Metrics *metrics;
+	void (*published)(void *);
+	void *published_argument;
+	char *copy_sql;
 
-	PgConnection *connection;	/* NULL while waiting to connect again */
-	bool		connected;
-	bool		was_connected;
-	bool		draining;
-	uint64_t	retry_ms;
+	PgConnection *connection; /* NULL while waiting to connect again */
+	bool connected;
+	bool was_connected;
+	bool draining;
+	uint64_t retry_ms;
 
-	uv_timer_t	flush_timer;
-	uv_timer_t	commit_timer;	/* somebody waits for a commit */
-	uv_timer_t	retry_timer;	/* runs while something must not be tried yet */
-	uv_timer_t	stall_timer;
-	uint64_t	stall_progress;
+	uv_timer_t flush_timer;
+	uv_timer_t commit_timer; /* somebody waits for a commit */
+	uv_timer_t retry_timer;	 /* runs while something must not be tried yet */
+	uv_timer_t stall_timer;
+	uint64_t stall_progress;
 
 	/* The batch being loaded, or NULL. */
 	IngestBatch *batch;
-	Range	   *ranges;
-	bool		loading;		/* load is running, for the top range */
-	CopyLoad	load;
-	uint64_t	batch_start_ns;
-	uint64_t	rejected;
-	bool		names_wrong;	/* PostgreSQL named a row that was not the bad one */
-	Bytes		dead_letters;
-	uv_work_t	dead_letter_work;
-	int			dead_letter_error;
+	Range *ranges;
+	bool loading; /* load is running, for the top range */
+	CopyLoad load;
+	uint64_t batch_start_ns;
+	uint64_t rejected;
+	bool names_wrong; /* PostgreSQL named a row that was not the bad one */
+	Bytes dead_letters;
+	uv_work_t dead_letter_work;
+	int dead_letter_error;
 };
 
 static void connect_now(CopyWriter *writer);
@@ -99,7 +99,7 @@ copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitBoa
 				Metrics *metrics, void (*published)(void *), void *argument)
 {
 	CopyWriter *writer = memory_new(sizeof(CopyWriter));
-	Bytes		sql = {0};
+	Bytes sql = {0};
 
 	writer->loop = loop;
 	writer->config = config;
@@ -108,8 +108,7 @@ copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitBoa
 	writer->metrics = metrics;
 	writer->published = published;
 	writer->published_argument = argument;
-	bytes_printf(&sql, "COPY %s (time, tag, values) FROM STDIN (FORMAT binary)",
-				 config->table_sql);
+	bytes_printf(&sql, "COPY %s (time, tag, values) FROM STDIN (FORMAT binary)", config->table_sql);
 	bytes_append(&sql, "", 1);
 	writer->copy_sql = sql.data;
 	writer->backlog = backlog_new(loop, config, ingest, metrics, take_or_relieve, writer);
@@ -144,8 +143,7 @@ copy_writer_nudge(CopyWriter *writer)
 {
 	if (should_load_now(writer))
 		take_or_relieve(writer);
-	else if (ingest_awaited(writer->ingest) &&
-			 !uv_is_active((uv_handle_t *) &writer->commit_timer))
+	else if (ingest_awaited(writer->ingest) && !uv_is_active((uv_handle_t *) &writer->commit_timer))
 		uv_timer_start(&writer->commit_timer, on_flush_timer, writer->config->commit_delay_ms, 0);
 }
 
@@ -315,7 +313,7 @@ load_next_range(CopyWriter *writer)
 static void
 pop_range(CopyWriter *writer)
 {
-	Range	   *range = writer->ranges;
+	Range *range = writer->ranges;
 
 	writer->ranges = range->next;
 	free(range);
@@ -324,7 +322,7 @@ pop_range(CopyWriter *writer)
 static void
 push_range(CopyWriter *writer, uint64_t first, uint64_t count, int expectation)
 {
-	Range	   *range;
+	Range *range;
 
 	if (count == 0)
 		return;
@@ -380,8 +378,8 @@ on_input(void *owner)
 static void
 range_refused(CopyWriter *writer)
 {
-	Range		range = *writer->ranges;
-	int64_t		named = writer->load.refused_row;
+	Range range = *writer->ranges;
+	int64_t named = writer->load.refused_row;
 	const char *sqlstate = writer->load.sqlstate;
 	const char *message = writer->load.message;
 	BatchCursor cursor;
@@ -391,7 +389,7 @@ range_refused(CopyWriter *writer)
 	writer->names_wrong |= range.expectation == EXPECT_COMMIT;
 	if (range.count > 1 && named >= 0 && (uint64_t) named < range.count && !writer->names_wrong)
 	{
-		uint64_t	at = range.first + (uint64_t) named;
+		uint64_t at = range.first + (uint64_t) named;
 
 		push_range(writer, at + 1, range.count - (uint64_t) named - 1, EXPECT_NOTHING);
 		push_range(writer, at, 1, EXPECT_REFUSAL);
@@ -400,7 +398,7 @@ range_refused(CopyWriter *writer)
 	}
 	if (range.count > 1)
 	{
-		uint64_t	half = range.count / 2;
+		uint64_t half = range.count / 2;
 
 		push_range(writer, range.first + half, range.count - half, EXPECT_NOTHING);
 		push_range(writer, range.first, half, EXPECT_NOTHING);
@@ -413,8 +411,7 @@ range_refused(CopyWriter *writer)
 	metric_add(&writer->metrics->rejected[REJECT_DATABASE], 1);
 	if (writer->rejected <= 10)
 		log_error("PostgreSQL rejected the row of tag \"%.*s\" at %lld: %s (SQLSTATE %s)",
-				  (int) cursor.tag_length, cursor.tag, (long long) row->time_ns, message,
-				  sqlstate);
+				  (int) cursor.tag_length, cursor.tag, (long long) row->time_ns, message, sqlstate);
 	commit_reject(writer->board, row->ticket, sqlstate, message);
 	if (writer->config->dead_letter_file[0] != '\0')
 		dead_letter_format(&writer->dead_letters, row, cursor.tag, cursor.tag_length, sqlstate,
@@ -465,14 +462,14 @@ static void
 batch_done(CopyWriter *writer)
 {
 	IngestBatch *batch = writer->batch;
-	uint64_t	now_ms = uv_hrtime() / 1000000;
+	uint64_t now_ms = uv_hrtime() / 1000000;
 
 	metric_add(&writer->metrics->loads, 1);
 	metric_rows(&writer->metrics->load_rows, batch_rows(batch->rows));
 	metric_seconds(&writer->metrics->load_seconds, uv_hrtime() - writer->batch_start_ns, 1);
 	for (int i = 0; i < ARRIVAL_SLOTS; i++)
 	{
-		uint64_t	arrived_ms = batch->first_ms + (uint64_t) i * batch->slot_ms;
+		uint64_t arrived_ms = batch->first_ms + (uint64_t) i * batch->slot_ms;
 
 		if (batch->arrivals[i] > 0 && batch->first_ms > 0)
 			metric_seconds(&writer->metrics->lag_seconds,

@@ -21,8 +21,8 @@ typedef struct CopyWriter CopyWriter;
  * what is wrong with the spool.
  */
 extern CopyWriter *copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest,
-								   CommitBoard *board, Metrics *metrics,
-								   void (*published)(void *), void *argument);
+								   CommitBoard *board, Metrics *metrics, void (*published)(void *),
+								   void *argument);
 
 /* Looks whether a load should start sooner than the timer says. */
 extern void copy_writer_nudge(CopyWriter *writer);
@@ -43,4 +43,4 @@ extern bool copy_writer_has_spool(const CopyWriter *writer);
 /* The process ends: puts what is not loaded into the spool.  Returns the messages lost.  Blocks. */
 extern uint64_t copy_writer_save(CopyWriter *writer);
 
-#endif							/* HISTORIAND_COPY_WRITER_H */
+#endif /* HISTORIAND_COPY_WRITER_H */

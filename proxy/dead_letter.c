@@ -29,15 +29,15 @@ dead_letter_format(Bytes *lines, const BatchRow *row, const char *tag, uint32_t 
 int
 dead_letter_write(const char *path, const Bytes *lines)
 {
-	int			file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	size_t		done = 0;
-	int			error = 0;
+	int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	size_t done = 0;
+	int error = 0;
 
 	if (file < 0)
 		return errno;
 	while (done < lines->length && error == 0)
 	{
-		ssize_t		written = write(file, lines->data + done, lines->length - done);
+		ssize_t written = write(file, lines->data + done, lines->length - done);
 
 		if (written >= 0)
 			done += (size_t) written;

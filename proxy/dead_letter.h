@@ -17,4 +17,4 @@ extern void dead_letter_format(Bytes *lines, const BatchRow *row, const char *ta
 /* Appends the lines to the file and syncs it.  Blocks: for a worker thread.  0 or errno. */
 extern int dead_letter_write(const char *path, const Bytes *lines);
 
-#endif							/* HISTORIAND_DEAD_LETTER_H */
+#endif /* HISTORIAND_DEAD_LETTER_H */

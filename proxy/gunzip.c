@@ -12,21 +12,21 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-#define OUTPUT_BYTES  32768
-#define GZIP_ONLY	  (16 + MAX_WBITS)
+#define OUTPUT_BYTES 32768
+#define GZIP_ONLY	 (16 + MAX_WBITS)
 
 struct Gunzip
 {
-	z_stream	stream;
-	bool		between;		/* at the start, or after a member's end */
-	bool		started;
-	char		output[OUTPUT_BYTES];
+	z_stream stream;
+	bool between; /* at the start, or after a member's end */
+	bool started;
+	char output[OUTPUT_BYTES];
 };
 
 Gunzip *
 gunzip_new(void)
 {
-	Gunzip	   *gunzip = memory_new(sizeof(Gunzip));
+	Gunzip *gunzip = memory_new(sizeof(Gunzip));
 
 	if (inflateInit2(&gunzip->stream, GZIP_ONLY) != Z_OK)
 	{
@@ -50,8 +50,8 @@ GunzipStatus
 gunzip_step(Gunzip *gunzip, const char **data, size_t *length, const char **output,
 			size_t *output_length)
 {
-	z_stream   *stream = &gunzip->stream;
-	int			result;
+	z_stream *stream = &gunzip->stream;
+	int result;
 
 	if (*length == 0 && gunzip->between)
 		return GUNZIP_HUNGRY;
@@ -73,7 +73,7 @@ gunzip_step(Gunzip *gunzip, const char **data, size_t *length, const char **outp
 	if (result == Z_STREAM_END)
 		gunzip->between = true;
 	else if (result == Z_BUF_ERROR)
-		return GUNZIP_HUNGRY;	/* no input and nothing left to give: no error */
+		return GUNZIP_HUNGRY; /* no input and nothing left to give: no error */
 	else if (result != Z_OK)
 		return GUNZIP_CORRUPT;
 	return GUNZIP_MORE;

@@ -12,8 +12,8 @@ typedef struct Gunzip Gunzip;
 
 typedef enum GunzipStatus
 {
-	GUNZIP_MORE,				/* *output has *output_length bytes; call again */
-	GUNZIP_HUNGRY,				/* all input was used and all output given */
+	GUNZIP_MORE,   /* *output has *output_length bytes; call again */
+	GUNZIP_HUNGRY, /* all input was used and all output given */
 	GUNZIP_CORRUPT,
 } GunzipStatus;
 
@@ -30,4 +30,4 @@ extern GunzipStatus gunzip_step(Gunzip *gunzip, const char **data, size_t *lengt
 /* Did the input end where a gzip file ends? */
 extern bool gunzip_complete(const Gunzip *gunzip);
 
-#endif							/* HISTORIAND_GUNZIP_H */
+#endif /* HISTORIAND_GUNZIP_H */

@@ -15,6 +15,7 @@
  */
 #include "http_connection.h"
 
+#include "http_output.h"
 #include "log.h"
 
 #include <llhttp.h>
@@ -23,58 +24,51 @@
 #include <string.h>
 
 #define READ_BUFFER_BYTES	 65536
-#define WRITE_SLICE_BYTES	 262144 /* the unit in which a slow client must make progress */
-#define MAX_OUTPUT_BYTES	 1048576	/* unwritten answers that stop the parsing */
-#define MAX_EXCHANGES		 256	/* unanswered requests of one connection */
-#define KEPT_BYTES			 16384	/* larger buffers are given back when they are empty */
+#define MAX_OUTPUT_BYTES	 1048576 /* unwritten answers that stop the parsing */
+#define MAX_EXCHANGES		 256	 /* unanswered requests of one connection */
+#define KEPT_BYTES			 16384	 /* larger buffers are given back when they are empty */
 #define LINGER_MS			 2000
-#define MAX_IGNORED_BODY	 1048576	/* a body read only to keep the connection */
+#define MAX_IGNORED_BODY	 1048576 /* a body read only to keep the connection */
 #define SLOWEST_BYTES_SECOND 1024
 
 typedef enum Phase
 {
-	PHASE_IDLE,					/* no request under way */
+	PHASE_IDLE, /* no request under way */
 	PHASE_HEAD,
 	PHASE_BODY,
-	PHASE_BLOCKED,				/* in a body that its route cannot take now */
-	PHASE_ANSWERING,			/* received; the answer is not there yet */
-	PHASE_LINGER,				/* shut down; reads and ignores until the client closes */
+	PHASE_BLOCKED,	 /* in a body that its route cannot take now */
+	PHASE_ANSWERING, /* received; the answer is not there yet */
+	PHASE_LINGER,	 /* shut down; reads and ignores until the client closes */
 } Phase;
 
 struct HttpConnection
 {
-	uv_tcp_t	tcp;
-	HttpLoop   *loop;
+	uv_tcp_t tcp;
+	HttpLoop *loop;
 	HttpConnection *previous;
 	HttpConnection *next;
-	llhttp_t	parser;
-	Phase		phase;
-	uint64_t	phase_start_ms;
-	uint64_t	body_bytes;		/* received of the current request's body */
+	llhttp_t parser;
+	Phase phase;
+	uint64_t phase_start_ms;
+	uint64_t body_bytes; /* received of the current request's body */
 
-	Exchange   *current;		/* being received; the last of the queue */
-	Exchange   *first;
-	Exchange   *last;
-	int			exchange_count;
+	Exchange *current; /* being received; the last of the queue */
+	Exchange *first;
+	Exchange *last;
+	int exchange_count;
 
 	HttpConnection *next_unflushed;
-	bool		flush_later;	/* is in that list */
-	bool		parsing;		/* llhttp_execute() is on the stack */
-	bool		paused;			/* by us: unparsed holds what follows */
-	bool		closing;		/* no further request is taken */
-	bool		ended;			/* the client has sent its last byte */
-	bool		closed;
-	int			refusal;		/* the status a callback wants the request refused with */
-	Bytes		unparsed;
-	Bytes		blocked;		/* of the body, not taken by its route yet */
+	bool flush_later; /* is in that list */
+	bool parsing;	  /* llhttp_execute() is on the stack */
+	bool paused;	  /* by us: unparsed holds what follows */
+	bool closing;	  /* no further request is taken */
+	bool ended;		  /* the client has sent its last byte */
+	bool closed;
+	int refusal; /* the status a callback wants the request refused with */
+	Bytes unparsed;
+	Bytes blocked; /* of the body, not taken by its route yet */
 
-	Bytes		out;			/* formatted answers */
-	Bytes		writing;		/* what uv_write() has; written of it are done */
-	size_t		written;
-	size_t		slice;
-	uint64_t	write_start_ms;
-	bool		write_active;
-	uv_write_t	write;
+	HttpOutput output; /* formatted answers */
 	uv_shutdown_t shutdown;
 };
 
@@ -102,7 +96,7 @@ static int on_message_complete(llhttp_t *parser);
 
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer);
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer);
-static void on_written(uv_write_t *write, int status);
+static void on_output_done(HttpOutput *output, bool failed);
 static void on_closed(uv_handle_t *handle);
 static void on_after_reading(uv_check_t *check);
 
@@ -134,6 +128,8 @@ http_connection_accept(HttpLoop *loop, uv_stream_t *listener)
 	connection->loop = loop;
 	uv_tcp_init(loop->uv, &connection->tcp);
 	connection->tcp.data = connection;
+	connection->output.stream = (uv_stream_t *) &connection->tcp;
+	connection->output.on_done = on_output_done;
 	connection->next = loop->connections;
 	if (loop->connections != NULL)
 		loop->connections->previous = connection;
@@ -173,9 +169,9 @@ static void
 check_limits(HttpConnection *connection, uint64_t now_ms)
 {
 	const Config *config = connection->loop->config;
-	uint64_t	passed_ms = now_ms - connection->phase_start_ms;
+	uint64_t passed_ms = now_ms - connection->phase_start_ms;
 
-	if (connection->write_active && now_ms - connection->write_start_ms > config->write_timeout_ms)
+	if (http_output_stuck(&connection->output, now_ms, config->write_timeout_ms))
 	{
 		metric_add(&connection->loop->metrics->connections_timed_out, 1);
 		close_connection(connection);
@@ -194,8 +190,8 @@ check_limits(HttpConnection *connection, uint64_t now_ms)
 			refuse(connection, 408, "the request's headers took too long (--header-timeout)");
 			break;
 		case PHASE_BODY:
-			if (passed_ms <= config->body_timeout_ms +
-								 connection->body_bytes * 1000 / SLOWEST_BYTES_SECOND)
+			if (passed_ms <=
+				config->body_timeout_ms + connection->body_bytes * 1000 / SLOWEST_BYTES_SECOND)
 				break;
 			metric_add(&connection->loop->metrics->connections_timed_out, 1);
 			refuse(connection, 408, "the request's body took too long (--body-timeout)");
@@ -208,7 +204,7 @@ check_limits(HttpConnection *connection, uint64_t now_ms)
 			}
 			break;
 		case PHASE_ANSWERING:
-			break;				/* queries and commits have their own limits */
+			break; /* queries and commits have their own limits */
 		case PHASE_LINGER:
 			if (passed_ms > LINGER_MS)
 				close_connection(connection);
@@ -219,7 +215,7 @@ check_limits(HttpConnection *connection, uint64_t now_ms)
 void
 http_loop_tick(HttpLoop *loop)
 {
-	uint64_t	now_ms = uv_now(loop->uv);
+	uint64_t now_ms = uv_now(loop->uv);
 	HttpConnection *next;
 
 	http_format_date(loop->date, sizeof(loop->date));
@@ -252,7 +248,7 @@ http_loop_drain(HttpLoop *loop)
 	for (HttpConnection *connection = loop->connections; connection != NULL; connection = next)
 	{
 		next = connection->next;
-		if (!connection->closed && connection->phase == PHASE_IDLE && !connection->write_active)
+		if (!connection->closed && connection->phase == PHASE_IDLE && !connection->output.active)
 			close_connection(connection);
 	}
 }
@@ -299,16 +295,16 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 	connection->ended = true;
 	uv_read_stop(stream);
 	if (count != UV_EOF || connection->current != NULL ||
-		(connection->first == NULL && !connection->write_active))
+		(connection->first == NULL && !connection->output.active))
 		close_connection(connection);
 }
 
 static void
 parse(HttpConnection *connection, const char *data, size_t length)
 {
-	llhttp_t   *parser = &connection->parser;
+	llhttp_t *parser = &connection->parser;
 	llhttp_errno_t error;
-	char		detail[160];
+	char detail[160];
 
 	connection->parsing = true;
 	error = llhttp_execute(parser, data, length);
@@ -317,7 +313,7 @@ parse(HttpConnection *connection, const char *data, size_t length)
 	if (connection->closed)
 		return;
 	if (connection->closing)
-		;						/* whatever follows the last request is ignored */
+		; /* whatever follows the last request is ignored */
 	else if (error == HPE_PAUSED)
 	{
 		const char *rest = llhttp_get_error_pos(parser);
@@ -330,7 +326,7 @@ parse(HttpConnection *connection, const char *data, size_t length)
 		refuse(connection, 400, "the protocol cannot be changed");
 	else if (error != HPE_OK)
 	{
-		int			status = connection->refusal != 0 ? connection->refusal : 400;
+		int status = connection->refusal != 0 ? connection->refusal : 400;
 
 		snprintf(detail, sizeof(detail), "%s",
 				 status == 414	 ? "the request target is longer than 8192 bytes"
@@ -353,7 +349,7 @@ parse(HttpConnection *connection, const char *data, size_t length)
 static void
 on_after_reading(uv_check_t *check)
 {
-	HttpLoop   *loop = check->data;
+	HttpLoop *loop = check->data;
 	HttpConnection *connection;
 
 	while ((connection = loop->unflushed) != NULL)
@@ -368,12 +364,12 @@ on_after_reading(uv_check_t *check)
 static void
 resume_parsing(HttpConnection *connection)
 {
-	Bytes		unparsed = connection->unparsed;
+	Bytes unparsed = connection->unparsed;
 
 	if (!connection->paused || connection->closed)
 		return;
 	connection->paused = false;
-	connection->unparsed = (Bytes) {0};
+	connection->unparsed = (Bytes){0};
 	llhttp_resume(&connection->parser);
 	/* Never without data: llhttp would forget that it is in the middle of a body. */
 	if (unparsed.length > 0)
@@ -387,12 +383,12 @@ resume_parsing(HttpConnection *connection)
 static bool
 offer_blocked(HttpConnection *connection)
 {
-	Exchange   *exchange = connection->current;
-	Bytes	   *blocked = &connection->blocked;
+	Exchange *exchange = connection->current;
+	Bytes *blocked = &connection->blocked;
 
 	if (blocked->length > 0)
 	{
-		size_t		taken = exchange->route->body(exchange, blocked->data, blocked->length);
+		size_t taken = exchange->route->body(exchange, blocked->data, blocked->length);
 
 		if (connection->closing)
 			return false;
@@ -439,8 +435,7 @@ on_url(llhttp_t *parser, const char *data, size_t length)
 {
 	HttpConnection *connection = parser->data;
 
-	return head_piece(connection,
-					  http_request_target(&connection->current->request, data, length));
+	return head_piece(connection, http_request_target(&connection->current->request, data, length));
 }
 
 static int
@@ -464,14 +459,14 @@ on_header_value(llhttp_t *parser, const char *data, size_t length)
 static void
 method_not_allowed(Exchange *exchange, const Route *route)
 {
-	Bytes		body = {0};
+	Bytes body = {0};
 
-	http_format_problem(&body, 405, route->post ? "this path takes POST only"
-												: "this path takes GET and HEAD only");
+	http_format_problem(&body, 405,
+						route->post ? "this path takes POST only"
+									: "this path takes GET and HEAD only");
 	bytes_puts(&body, "}");
 	http_answer(exchange, 405, "application/problem+json",
-				route->post ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n", body.data,
-				body.length);
+				route->post ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n", body.data, body.length);
 	bytes_free(&body);
 }
 
@@ -480,8 +475,8 @@ static void
 dispatch(Exchange *exchange)
 {
 	HttpRequest *request = &exchange->request;
-	const Route *route = exchange->connection->loop->find_route(
-		request->target.data, http_request_path_length(request));
+	const Route *route = exchange->connection->loop->find_route(request->target.data,
+																http_request_path_length(request));
 
 	if (!request->http_1_0 && !request->has_host)
 		http_problem(exchange, 400, "the header Host is missing");
@@ -504,7 +499,7 @@ static int
 on_headers_complete(llhttp_t *parser)
 {
 	HttpConnection *connection = parser->data;
-	Exchange   *exchange = connection->current;
+	Exchange *exchange = connection->current;
 	HttpRequest *request = &exchange->request;
 
 	/* An offer to change the protocol may be ignored, and is. */
@@ -524,7 +519,8 @@ on_headers_complete(llhttp_t *parser)
 	if (connection->closing)
 		return HPE_PAUSED;
 	if (!exchange->answered && request->expect_continue && has_body(request))
-		bytes_puts(exchange == connection->first ? &connection->out : &exchange->response,
+		bytes_puts(exchange == connection->first ? &connection->output.pending
+												 : &exchange->response,
 				   "HTTP/1.1 100 Continue\r\n\r\n");
 	return 0;
 }
@@ -533,8 +529,8 @@ static int
 on_body(llhttp_t *parser, const char *data, size_t length)
 {
 	HttpConnection *connection = parser->data;
-	Exchange   *exchange = connection->current;
-	size_t		taken;
+	Exchange *exchange = connection->current;
+	size_t taken;
 
 	connection->body_bytes += length;
 	/* Without a route for it, a body is read only to get to the next request. */
@@ -554,7 +550,7 @@ static int
 on_message_complete(llhttp_t *parser)
 {
 	HttpConnection *connection = parser->data;
-	Exchange   *exchange = connection->current;
+	Exchange *exchange = connection->current;
 
 	exchange->received = true;
 	if (!exchange->answered && !exchange->route->end(exchange))
@@ -591,7 +587,7 @@ static bool
 too_far_ahead(const HttpConnection *connection)
 {
 	return connection->exchange_count >= MAX_EXCHANGES ||
-		connection->out.length > MAX_OUTPUT_BYTES;
+		   connection->output.pending.length > MAX_OUTPUT_BYTES;
 }
 
 void
@@ -600,7 +596,7 @@ http_answer(Exchange *exchange, int status, const char *content_type, const char
 {
 	HttpConnection *connection = exchange->connection;
 	const HttpRequest *request = &exchange->request;
-	HttpLoop   *loop;
+	HttpLoop *loop;
 
 	if (connection == NULL)
 	{
@@ -624,8 +620,9 @@ http_answer(Exchange *exchange, int status, const char *content_type, const char
 	if (atomic_load_explicit(loop->draining, memory_order_relaxed) && exchange->next == NULL)
 		exchange->close = true;
 
-	http_format_answer(exchange == connection->first ? &connection->out : &exchange->response,
-					   &(HttpAnswer) {
+	http_format_answer(exchange == connection->first ? &connection->output.pending
+													 : &exchange->response,
+					   &(HttpAnswer){
 						   .status = status,
 						   .content_type = content_type,
 						   .headers = headers,
@@ -651,9 +648,9 @@ http_answer(Exchange *exchange, int status, const char *content_type, const char
 void
 http_problem(Exchange *exchange, int status, const char *format, ...)
 {
-	Bytes		detail = {0};
-	Bytes		body = {0};
-	va_list		args;
+	Bytes detail = {0};
+	Bytes body = {0};
+	va_list args;
 
 	va_start(args, format);
 	bytes_vprintf(&detail, format, args);
@@ -677,7 +674,7 @@ http_problem_body(Exchange *exchange, int status, Bytes *body)
 static void
 refuse(HttpConnection *connection, int status, const char *detail)
 {
-	Exchange   *exchange = connection->current;
+	Exchange *exchange = connection->current;
 
 	connection->closing = true;
 	uv_read_stop((uv_stream_t *) &connection->tcp);
@@ -696,7 +693,7 @@ refuse(HttpConnection *connection, int status, const char *detail)
 static void
 advance_queue(HttpConnection *connection)
 {
-	Exchange   *exchange;
+	Exchange *exchange;
 
 	while ((exchange = connection->first) != NULL && exchange->answered && exchange->received)
 	{
@@ -709,9 +706,9 @@ advance_queue(HttpConnection *connection)
 		if (connection->first != NULL)
 		{
 			/* What was formatted while others stood before it. */
-			Bytes	   *response = &connection->first->response;
+			Bytes *response = &connection->first->response;
 
-			bytes_append(&connection->out, response->data, response->length);
+			bytes_append(&connection->output.pending, response->data, response->length);
 			response->length = 0;
 		}
 	}
@@ -722,25 +719,6 @@ advance_queue(HttpConnection *connection)
 /*
  * Writing
  */
-
-static void
-write_slice(HttpConnection *connection)
-{
-	uv_buf_t	buffer;
-
-	connection->slice = connection->writing.length - connection->written;
-	if (connection->slice > WRITE_SLICE_BYTES)
-		connection->slice = WRITE_SLICE_BYTES;
-	buffer = uv_buf_init(connection->writing.data + connection->written,
-						 (unsigned) connection->slice);
-	connection->write_start_ms = uv_now(connection->loop->uv);
-	connection->write_active = true;
-	if (uv_write(&connection->write, (uv_stream_t *) &connection->tcp, &buffer, 1, on_written) != 0)
-	{
-		connection->write_active = false;
-		close_connection(connection);
-	}
-}
 
 static void
 on_shutdown(uv_shutdown_t *request, int status)
@@ -767,67 +745,35 @@ linger(HttpConnection *connection)
 	uv_read_start((uv_stream_t *) &connection->tcp, on_allocate, on_read);
 }
 
+/* Writes the answers, then does what waited for them to be away. */
 static void
 flush(HttpConnection *connection)
 {
-	Bytes	   *out = &connection->out;
-
-	if (connection->closed || connection->write_active)
+	if (connection->closed || connection->output.active)
 		return;
-	if (out->length > 0)
-	{
-		uv_buf_t	buffer = uv_buf_init(out->data, (unsigned) out->length);
-		int			sent = uv_try_write((uv_stream_t *) &connection->tcp, &buffer, 1);
-
-		if (sent < 0 && sent != UV_EAGAIN)
-		{
-			close_connection(connection);
-			return;
-		}
-		if (sent != (int) out->length)
-		{
-			Bytes		empty = connection->writing;
-
-			connection->writing = *out;
-			connection->written = sent > 0 ? (size_t) sent : 0;
-			*out = empty;
-			out->length = 0;
-			write_slice(connection);
-			return;
-		}
-		out->length = 0;
-		if (out->capacity > KEPT_BYTES)
-			bytes_free(out);
-	}
-	if (connection->first == NULL && connection->phase != PHASE_LINGER &&
-		(connection->closing || connection->ended))
-		linger(connection);
-	else if (connection->paused && connection->phase != PHASE_BLOCKED &&
-			 !too_far_ahead(connection))
-		resume_parsing(connection);
-}
-
-static void
-on_written(uv_write_t *write, int status)
-{
-	HttpConnection *connection = write->handle->data;
-
-	connection->write_active = false;
-	if (connection->closed)
-		return;
-	if (status != 0)
+	if (!http_output_flush(&connection->output))
 	{
 		close_connection(connection);
 		return;
 	}
-	connection->written += connection->slice;
-	if (connection->written < connection->writing.length)
-	{
-		write_slice(connection);
+	if (connection->output.active)
 		return;
-	}
-	bytes_free(&connection->writing);
-	flush(connection);
+	if (connection->first == NULL && connection->phase != PHASE_LINGER &&
+		(connection->closing || connection->ended))
+		linger(connection);
+	else if (connection->paused && connection->phase != PHASE_BLOCKED && !too_far_ahead(connection))
+		resume_parsing(connection);
+}
+
+static void
+on_output_done(HttpOutput *output, bool failed)
+{
+	HttpConnection *connection = output->stream->data;
+
+	if (failed)
+		close_connection(connection);
+	else
+		flush(connection);
 }
 
 /*
@@ -837,8 +783,8 @@ on_written(uv_write_t *write, int status)
 static Exchange *
 new_exchange(HttpConnection *connection)
 {
-	HttpLoop   *loop = connection->loop;
-	Exchange   *exchange = loop->free_exchanges;
+	HttpLoop *loop = connection->loop;
+	Exchange *exchange = loop->free_exchanges;
 
 	if (exchange != NULL)
 		loop->free_exchanges = exchange->next;
@@ -887,7 +833,7 @@ free_exchange(Exchange *exchange, HttpLoop *loop)
 static void
 close_connection(HttpConnection *connection)
 {
-	HttpLoop   *loop = connection->loop;
+	HttpLoop *loop = connection->loop;
 
 	if (connection->closed)
 		return;
@@ -895,11 +841,11 @@ close_connection(HttpConnection *connection)
 	connection->closing = true;
 	while (connection->first != NULL)
 	{
-		Exchange   *exchange = connection->first;
+		Exchange *exchange = connection->first;
 
 		connection->first = exchange->next;
 		if (exchange->waiting && !exchange->answered)
-			exchange->connection = NULL;	/* http_answer() frees it */
+			exchange->connection = NULL; /* http_answer() frees it */
 		else
 			free_exchange(exchange, loop);
 	}
@@ -912,7 +858,7 @@ static void
 on_closed(uv_handle_t *handle)
 {
 	HttpConnection *connection = handle->data;
-	HttpLoop   *loop = connection->loop;
+	HttpLoop *loop = connection->loop;
 
 	if (connection->previous != NULL)
 		connection->previous->next = connection->next;
@@ -924,7 +870,6 @@ on_closed(uv_handle_t *handle)
 	metric_add(&loop->metrics->connections_closed, 1);
 	bytes_free(&connection->unparsed);
 	bytes_free(&connection->blocked);
-	bytes_free(&connection->out);
-	bytes_free(&connection->writing);
+	http_output_free(&connection->output);
 	free(connection);
 }

@@ -24,51 +24,51 @@ typedef struct Route
 {
 	const char *path;
 	MetricRoute metric;
-	bool		post;			/* else GET and HEAD */
-	void		(*begin)(Exchange *exchange);
+	bool post; /* else GET and HEAD */
+	void (*begin)(Exchange *exchange);
 	/* Returns how much it took; less than length: blocked, offer the rest after a resume. */
-	size_t		(*body)(Exchange *exchange, const char *data, size_t length);
+	size_t (*body)(Exchange *exchange, const char *data, size_t length);
 	/* Returns false where it is blocked: call again after a resume. */
-	bool		(*end)(Exchange *exchange);
+	bool (*end)(Exchange *exchange);
 	/* Frees state.  Called once after begin, also where there is no answer. */
-	void		(*release)(Exchange *exchange);
+	void (*release)(Exchange *exchange);
 	/* How long it may stay blocked, answered by a problem it writes itself. */
-	void		(*block_timeout)(Exchange *exchange);
+	void (*block_timeout)(Exchange *exchange);
 } Route;
 
 struct Exchange
 {
-	Exchange   *next;
+	Exchange *next;
 	HttpConnection *connection; /* NULL once the client is gone */
-	void	   *server_loop;	/* the ServerLoop that routes work with */
+	void *server_loop;			/* the ServerLoop that routes work with */
 	HttpRequest request;
-	const Route *route;			/* NULL until the head is complete */
-	void	   *state;			/* the route's */
-	Bytes		response;		/* waits for the answers before it */
-	uint64_t	started_ns;
-	bool		received;		/* the request is complete */
-	bool		answered;
-	bool		waiting;		/* the route answers later, even if the client is gone */
-	bool		close;			/* the connection ends after the answer */
+	const Route *route; /* NULL until the head is complete */
+	void *state;		/* the route's */
+	Bytes response;		/* waits for the answers before it */
+	uint64_t started_ns;
+	bool received; /* the request is complete */
+	bool answered;
+	bool waiting; /* the route answers later, even if the client is gone */
+	bool close;	  /* the connection ends after the answer */
 };
 
 /* What the connections of one loop share; zeroed, then filled in by the server. */
 typedef struct HttpLoop
 {
-	uv_loop_t  *uv;
-	void	   *server_loop;
+	uv_loop_t *uv;
+	void *server_loop;
 	const Config *config;
-	Metrics    *metrics;
+	Metrics *metrics;
 	const Route *(*find_route)(const char *path, size_t length);
-	atomic_int *open_connections;	/* of all loops */
+	atomic_int *open_connections; /* of all loops */
 	atomic_bool *draining;
 
 	HttpConnection *connections;
-	HttpConnection *unflushed;	/* have answers that are not written yet */
-	uv_check_t	after_reading;
-	Exchange   *free_exchanges;
-	char	   *read_buffer;
-	char		date[32];
+	HttpConnection *unflushed; /* have answers that are not written yet */
+	uv_check_t after_reading;
+	Exchange *free_exchanges;
+	char *read_buffer;
+	char date[32];
 } HttpLoop;
 
 extern void http_loop_init(HttpLoop *loop);
@@ -100,4 +100,4 @@ extern void http_problem(Exchange *exchange, int status, const char *detail, ...
 /* The same with members added to the problem: {"type":.. without its closing brace; consumed. */
 extern void http_problem_body(Exchange *exchange, int status, Bytes *body);
 
-#endif							/* HISTORIAND_HTTP_CONNECTION_H */
+#endif /* HISTORIAND_HTTP_CONNECTION_H */

@@ -10,7 +10,7 @@
 
 static const struct
 {
-	int			status;
+	int status;
 	const char *title;
 } titles[] = {
 	{100, "Continue"},
@@ -48,7 +48,7 @@ http_status_title(int status)
 static char *
 put(char *out, const char *text)
 {
-	size_t		length = strlen(text);
+	size_t length = strlen(text);
 
 	memcpy(out, text, length);
 	return out + length;
@@ -57,8 +57,8 @@ put(char *out, const char *text)
 static char *
 put_number(char *out, size_t number)
 {
-	char		digits[20];
-	int			count = 0;
+	char digits[20];
+	int count = 0;
 
 	do
 	{
@@ -74,10 +74,10 @@ put_number(char *out, size_t number)
 void
 http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 {
-	size_t		extra = (answer->headers ? strlen(answer->headers) : 0) +
-		(answer->content_type ? strlen(answer->content_type) : 0);
-	char	   *start = bytes_reserve(out, 256 + extra + answer->length);
-	char	   *c = start;
+	size_t extra = (answer->headers ? strlen(answer->headers) : 0) +
+				   (answer->content_type ? strlen(answer->content_type) : 0);
+	char *start = bytes_reserve(out, 256 + extra + answer->length);
+	char *c = start;
 
 	c = put(c, "HTTP/1.1 ");
 	c = put_number(c, (size_t) answer->status);
@@ -114,8 +114,8 @@ http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 void
 http_format_date(char *date, size_t size)
 {
-	time_t		now = time(NULL);
-	struct tm	utc;
+	time_t now = time(NULL);
+	struct tm utc;
 
 	gmtime_r(&now, &utc);
 	strftime(date, size, "%a, %d %b %Y %H:%M:%S GMT", &utc);

@@ -11,14 +11,14 @@
 
 typedef struct HttpAnswer
 {
-	int			status;
-	const char *content_type;	/* NULL where there is no body */
-	const char *headers;		/* more header lines, each with its line end, or NULL */
+	int status;
+	const char *content_type; /* NULL where there is no body */
+	const char *headers;	  /* more header lines, each with its line end, or NULL */
 	const char *body;
-	size_t		length;
-	bool		close;
-	bool		http_1_0;		/* keep-alive must be said */
-	bool		head_only;		/* HEAD: the length, but no body */
+	size_t length;
+	bool close;
+	bool http_1_0;	/* keep-alive must be said */
+	bool head_only; /* HEAD: the length, but no body */
 } HttpAnswer;
 
 /* date is the value of the Date header. */
@@ -35,4 +35,4 @@ extern void http_format_problem(Bytes *body, int status, const char *detail);
 
 extern const char *http_status_title(int status);
 
-#endif							/* HISTORIAND_HTTP_FORMAT_H */
+#endif /* HISTORIAND_HTTP_FORMAT_H */

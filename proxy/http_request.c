@@ -14,7 +14,7 @@
 void
 http_request_reset(HttpRequest *request)
 {
-	Bytes		target = request->target;
+	Bytes target = request->target;
 
 	target.length = 0;
 	request->target = target;
@@ -106,8 +106,8 @@ http_request_header_value(HttpRequest *request, const char *data, size_t length)
 		begin_value(request);
 	if (request->value != NULL)
 	{
-		size_t		used = strlen(request->value);
-		size_t		room = request->value_size - used - 1;
+		size_t used = strlen(request->value);
+		size_t room = request->value_size - used - 1;
 
 		/* What does not fit is longer than any value that is understood. */
 		if (length > room)
@@ -142,14 +142,14 @@ decode(Bytes *out, const char *text, size_t length)
 	out->length = 0;
 	for (size_t i = 0; i < length; i++)
 	{
-		char		c = text[i];
+		char c = text[i];
 
 		if (c == '+')
 			c = ' ';
 		else if (c == '%')
 		{
-			int			high = length - i > 2 ? hex_digit(text[i + 1]) : -1;
-			int			low = length - i > 2 ? hex_digit(text[i + 2]) : -1;
+			int high = length - i > 2 ? hex_digit(text[i + 1]) : -1;
+			int low = length - i > 2 ? hex_digit(text[i + 2]) : -1;
 
 			if (high < 0 || low < 0)
 				return false;
@@ -158,7 +158,7 @@ decode(Bytes *out, const char *text, size_t length)
 		}
 		bytes_append(out, &c, 1);
 	}
-	bytes_append(out, "", 1);	/* ends it for string functions; not part of it */
+	bytes_append(out, "", 1); /* ends it for string functions; not part of it */
 	out->length--;
 	return true;
 }
@@ -168,9 +168,9 @@ http_request_parameter(const HttpRequest *request, size_t *position, Bytes *name
 					   bool *valid)
 {
 	const char *text = request->target.data;
-	size_t		end = request->target.length;
-	size_t		start;
-	size_t		equals;
+	size_t end = request->target.length;
+	size_t start;
+	size_t equals;
 
 	if (*position == 0)
 		*position = http_request_path_length(request) + 1;
@@ -194,7 +194,7 @@ http_request_parameter(const HttpRequest *request, size_t *position, Bytes *name
 bool
 http_media_type_is(const char *value, const char *type)
 {
-	size_t		length = strlen(type);
+	size_t length = strlen(type);
 
 	if (strncasecmp(value, type, length) != 0)
 		return false;

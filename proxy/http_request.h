@@ -15,24 +15,24 @@
 
 typedef struct HttpRequest
 {
-	uint8_t		method;			/* llhttp's number */
-	bool		http_1_0;
-	bool		expect_continue;
-	bool		has_host;
-	bool		chunked;
-	uint64_t	content_length;
-	Bytes		target;
-	char		content_type[128];
-	char		content_encoding[32];
-	char		expect[32];
+	uint8_t method; /* llhttp's number */
+	bool http_1_0;
+	bool expect_continue;
+	bool has_host;
+	bool chunked;
+	uint64_t content_length;
+	Bytes target;
+	char content_type[128];
+	char content_encoding[32];
+	char expect[32];
 
 	/* while the head arrives */
-	size_t		header_bytes;
-	char		name[24];
-	uint8_t		name_length;	/* sizeof(name): too long to be one of ours */
-	bool		in_value;
-	char	   *value;			/* where the value goes, or NULL */
-	size_t		value_size;
+	size_t header_bytes;
+	char name[24];
+	uint8_t name_length; /* sizeof(name): too long to be one of ours */
+	bool in_value;
+	char *value; /* where the value goes, or NULL */
+	size_t value_size;
 } HttpRequest;
 
 extern void http_request_reset(HttpRequest *request);
@@ -55,4 +55,4 @@ extern bool http_request_parameter(const HttpRequest *request, size_t *position,
 /* Is a header value such as "application/json; charset=utf-8" of that type? */
 extern bool http_media_type_is(const char *value, const char *type);
 
-#endif							/* HISTORIAND_HTTP_REQUEST_H */
+#endif /* HISTORIAND_HTTP_REQUEST_H */

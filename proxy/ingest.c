@@ -26,18 +26,18 @@
 
 struct Ingest
 {
-	size_t		max_bytes;
-	size_t		batch_bytes;
-	void		(*wake)(void *);
-	void	   *wake_argument;
-	atomic_size_t taken_bytes;	/* closed batches and reservations */
+	size_t max_bytes;
+	size_t batch_bytes;
+	void (*wake)(void *);
+	void *wake_argument;
+	atomic_size_t taken_bytes; /* closed batches and reservations */
 
-	pthread_mutex_t lock;		/* guards the rest */
+	pthread_mutex_t lock; /* guards the rest */
 	IngestBatch *first_closed;
 	IngestBatch *last_closed;
 	IngestBatch *filling;
-	uint32_t	last_ticket;
-	atomic_size_t filling_bytes;	/* written under the lock */
+	uint32_t last_ticket;
+	atomic_size_t filling_bytes; /* written under the lock */
 };
 
 static IngestBatch *
@@ -54,7 +54,7 @@ new_batch(uint64_t generation)
 Ingest *
 ingest_new(size_t max_bytes, void (*wake)(void *), void *argument)
 {
-	Ingest	   *ingest = memory_new(sizeof(Ingest));
+	Ingest *ingest = memory_new(sizeof(Ingest));
 
 	ingest->max_bytes = max_bytes;
 	ingest->batch_bytes = max_bytes / 8;
@@ -73,7 +73,7 @@ ingest_new(size_t max_bytes, void (*wake)(void *), void *argument)
 static void
 count_arrivals(IngestBatch *batch, uint64_t now_ms, uint32_t count)
 {
-	uint64_t	slot;
+	uint64_t slot;
 
 	if (batch->first_ms == 0 || now_ms < batch->first_ms)
 		batch->first_ms = batch->first_ms == 0 ? now_ms : batch->first_ms;
@@ -110,8 +110,8 @@ ingest_append(Ingest *ingest, const Stage *stage, uint64_t now_ms, IngestTicket 
 {
 	const StagedMessage *message = (const StagedMessage *) stage->data;
 	IngestBatch *batch;
-	bool		wake = false;
-	bool		room;
+	bool wake = false;
+	bool room;
 
 	pthread_mutex_lock(&ingest->lock);
 	batch = ingest->filling;
@@ -206,11 +206,11 @@ ingest_release(Ingest *ingest, IngestBatch *batch)
 bool
 ingest_awaited(Ingest *ingest)
 {
-	bool		awaited;
+	bool awaited;
 
 	pthread_mutex_lock(&ingest->lock);
-	awaited = ingest->first_closed != NULL ? ingest->first_closed->awaited
-										   : ingest->filling->awaited;
+	awaited =
+		ingest->first_closed != NULL ? ingest->first_closed->awaited : ingest->filling->awaited;
 	pthread_mutex_unlock(&ingest->lock);
 	return awaited;
 }
@@ -218,7 +218,7 @@ ingest_awaited(Ingest *ingest)
 bool
 ingest_has_closed(Ingest *ingest)
 {
-	bool		closed;
+	bool closed;
 
 	pthread_mutex_lock(&ingest->lock);
 	closed = ingest->first_closed != NULL;
@@ -229,11 +229,11 @@ ingest_has_closed(Ingest *ingest)
 uint64_t
 ingest_oldest_ms(Ingest *ingest)
 {
-	uint64_t	oldest;
+	uint64_t oldest;
 
 	pthread_mutex_lock(&ingest->lock);
-	oldest = ingest->first_closed != NULL ? ingest->first_closed->first_ms
-										  : ingest->filling->first_ms;
+	oldest =
+		ingest->first_closed != NULL ? ingest->first_closed->first_ms : ingest->filling->first_ms;
 	pthread_mutex_unlock(&ingest->lock);
 	return oldest;
 }

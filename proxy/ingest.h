@@ -20,22 +20,22 @@ typedef struct Ingest Ingest;
 /* A closed batch with what is known about it. */
 typedef struct IngestBatch
 {
-	struct IngestBatch *next;	/* closed and not taken yet */
-	Batch	   *rows;
-	uint64_t	generation;		/* batches are loaded in the order of this number */
-	bool		awaited;		/* somebody waits for its commit */
+	struct IngestBatch *next; /* closed and not taken yet */
+	Batch *rows;
+	uint64_t generation; /* batches are loaded in the order of this number */
+	bool awaited;		 /* somebody waits for its commit */
 
 	/* How many messages arrived in each slot_ms after first_ms; for the lag histogram. */
-	uint64_t	first_ms;
-	uint64_t	slot_ms;
-	uint64_t	arrivals[ARRIVAL_SLOTS];
+	uint64_t first_ms;
+	uint64_t slot_ms;
+	uint64_t arrivals[ARRIVAL_SLOTS];
 } IngestBatch;
 
 /* Where a request's messages are: loaded once the batch of that generation is. */
 typedef struct IngestTicket
 {
-	uint32_t	number;			/* 0: not given yet */
-	uint64_t	generation;		/* of the last messages appended with it */
+	uint32_t number;	 /* 0: not given yet */
+	uint64_t generation; /* of the last messages appended with it */
 } IngestTicket;
 
 /*
@@ -64,10 +64,10 @@ extern void ingest_adopt(Ingest *ingest, const IngestBatch *batch);
 /* Frees a batch that was taken; its memory no longer counts. */
 extern void ingest_release(Ingest *ingest, IngestBatch *batch);
 
-extern bool ingest_awaited(Ingest *ingest); /* does somebody wait for the oldest batch? */
-extern bool ingest_has_closed(Ingest *ingest);	/* has the oldest batch reached its size? */
-extern uint64_t ingest_oldest_ms(Ingest *ingest);	/* first arrival in it; 0: there is nothing */
+extern bool ingest_awaited(Ingest *ingest);		  /* does somebody wait for the oldest batch? */
+extern bool ingest_has_closed(Ingest *ingest);	  /* has the oldest batch reached its size? */
+extern uint64_t ingest_oldest_ms(Ingest *ingest); /* first arrival in it; 0: there is nothing */
 extern size_t ingest_bytes(Ingest *ingest);
 extern bool ingest_full(Ingest *ingest);
 
-#endif							/* HISTORIAND_INGEST_H */
+#endif /* HISTORIAND_INGEST_H */

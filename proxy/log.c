@@ -26,14 +26,14 @@ void
 log_line(LogLevel level, const char *format, ...)
 {
 	static const char *const names[] = {"debug", "info", "warning", "error"};
-	char		line[2048];
+	char line[2048];
 	struct timespec now;
-	struct tm	utc;
-	size_t		start;
-	size_t		length;
-	int			text;
-	va_list		args;
-	ssize_t		written;
+	struct tm utc;
+	size_t start;
+	size_t length;
+	int text;
+	va_list args;
+	ssize_t written;
 
 	if (level < log_level)
 		return;
@@ -41,8 +41,8 @@ log_line(LogLevel level, const char *format, ...)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &utc);
 	start = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &utc);
-	start += (size_t) snprintf(line + start, sizeof(line) - start, ".%03ldZ %s: ",
-							   now.tv_nsec / 1000000, names[level]);
+	start += (size_t) snprintf(line + start, sizeof(line) - start,
+							   ".%03ldZ %s: ", now.tv_nsec / 1000000, names[level]);
 	va_start(args, format);
 	text = vsnprintf(line + start, sizeof(line) - start - 1, format, args);
 	va_end(args);

@@ -85,7 +85,7 @@ bytes_puts(Bytes *bytes, const char *string)
 void
 bytes_printf(Bytes *bytes, const char *format, ...)
 {
-	va_list		args;
+	va_list args;
 
 	va_start(args, format);
 	bytes_vprintf(bytes, format, args);
@@ -95,8 +95,8 @@ bytes_printf(Bytes *bytes, const char *format, ...)
 void
 bytes_vprintf(Bytes *bytes, const char *format, va_list args)
 {
-	va_list		again;
-	int			length;
+	va_list again;
+	int length;
 
 	va_copy(again, args);
 	length = vsnprintf(NULL, 0, format, args);
@@ -111,13 +111,13 @@ bytes_vprintf(Bytes *bytes, const char *format, va_list args)
 void
 bytes_json_string(Bytes *bytes, const char *string, size_t length)
 {
-	size_t		i = 0;
+	size_t i = 0;
 
 	bytes_puts(bytes, "\"");
 	while (i < length)
 	{
 		unsigned char c = (unsigned char) string[i];
-		size_t		step = utf8_length(string + i, length - i);
+		size_t step = utf8_length(string + i, length - i);
 
 		if (step == 0)
 		{
@@ -147,5 +147,5 @@ void
 bytes_free(Bytes *bytes)
 {
 	free(bytes->data);
-	*bytes = (Bytes) {0};
+	*bytes = (Bytes){0};
 }

@@ -12,17 +12,17 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-extern void *memory_new(size_t size);	/* zeroed */
-extern void *memory_new_raw(size_t size);	/* not zeroed */
+extern void *memory_new(size_t size);	  /* zeroed */
+extern void *memory_new_raw(size_t size); /* not zeroed */
 extern void *memory_resize(void *old, size_t size);
 extern char *memory_strdup(const char *string);
 extern char *memory_strndup(const char *string, size_t length);
 
 typedef struct Bytes
 {
-	char	   *data;			/* NULL while capacity is 0 */
-	size_t		length;
-	size_t		capacity;
+	char *data; /* NULL while capacity is 0 */
+	size_t length;
+	size_t capacity;
 } Bytes;
 
 /* Makes room for extra more bytes and returns where they go; the caller adds to length. */
@@ -41,4 +41,4 @@ extern void bytes_json_string(Bytes *bytes, const char *string, size_t length);
 extern void bytes_consume(Bytes *bytes, size_t count);
 extern void bytes_free(Bytes *bytes);
 
-#endif							/* HISTORIAND_MEMORY_H */
+#endif /* HISTORIAND_MEMORY_H */

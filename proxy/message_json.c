@@ -15,13 +15,13 @@
 static int
 hex_value(const char *c, const char *end)
 {
-	int			value = 0;
+	int value = 0;
 
 	if (end - c < 4)
 		return -1;
 	for (int i = 0; i < 4; i++)
 	{
-		char		lower = (char) (c[i] | 0x20);
+		char lower = (char) (c[i] | 0x20);
 
 		if (c[i] >= '0' && c[i] <= '9')
 			value = value * 16 + c[i] - '0';
@@ -39,7 +39,7 @@ escapes_valid(const char *c, const char *end)
 {
 	for (; c < end; c++)
 	{
-		int			unit;
+		int unit;
 
 		if (*c != '\\')
 			continue;
@@ -69,7 +69,7 @@ message_json_string(const char *quoted, size_t length, char *decoded, size_t cap
 {
 	struct json_tokener *tokener;
 	struct json_object *object;
-	int			result = -1;
+	int result = -1;
 
 	if (length < 2 || length > INT32_MAX || !escapes_valid(quoted + 1, quoted + length - 1))
 		return -1;
@@ -97,7 +97,7 @@ message_json_extent(const char *text, size_t length, size_t *extent)
 {
 	struct json_tokener *tokener = json_tokener_new();
 	struct json_object *object;
-	JsonExtent	result = JSON_INVALID;
+	JsonExtent result = JSON_INVALID;
 
 	if (tokener == NULL || length > INT32_MAX)
 	{

@@ -25,4 +25,4 @@ typedef enum JsonExtent
 /* How far the JSON value at text reaches: *extent bytes where it is complete. */
 extern JsonExtent message_json_extent(const char *text, size_t length, size_t *extent);
 
-#endif							/* HISTORIAND_MESSAGE_JSON_H */
+#endif /* HISTORIAND_MESSAGE_JSON_H */

@@ -34,16 +34,16 @@ enum Field
 /* One scan in progress. */
 typedef struct Scan
 {
-	Stage	   *stage;
+	Stage *stage;
 	const char *c;
 	const char *end;
 	MessageError *error;
-	unsigned	seen;			/* of enum Field */
-	int64_t		time_ns;
-	uint32_t	value_count;
-	const char *tag;			/* in the text, or decoded */
-	size_t		tag_length;
-	char		decoded[MESSAGE_MAX_TAG_BYTES];
+	unsigned seen; /* of enum Field */
+	int64_t time_ns;
+	uint32_t value_count;
+	const char *tag; /* in the text, or decoded */
+	size_t tag_length;
+	char decoded[MESSAGE_MAX_TAG_BYTES];
 } Scan;
 
 static ScanStatus scan_field(Scan *scan);
@@ -56,7 +56,7 @@ static void stage_message(Scan *scan);
 static ScanStatus __attribute__((cold, noinline, format(printf, 3, 4)))
 invalid(Scan *scan, const char *field, const char *format, ...)
 {
-	va_list		args;
+	va_list args;
 
 	snprintf(scan->error->field, sizeof(scan->error->field), "%s", field);
 	va_start(args, format);
@@ -74,7 +74,7 @@ skip_space(Scan *scan)
 		if ((unsigned char) *scan->c > ' ')
 			return true;
 		if (*scan->c != ' ' && *scan->c != '\n' && *scan->c != '\r' && *scan->c != '\t')
-			return true;		/* a control character: the caller refuses it */
+			return true; /* a control character: the caller refuses it */
 		scan->c++;
 	}
 	return false;
@@ -83,8 +83,8 @@ skip_space(Scan *scan)
 ScanStatus
 message_scan(Stage *stage, const char **cursor, const char *end, MessageError *error)
 {
-	Scan		scan;
-	ScanStatus	status;
+	Scan scan;
+	ScanStatus status;
 
 	scan.stage = stage;
 	scan.c = *cursor;
@@ -144,10 +144,10 @@ scan_field(Scan *scan)
 {
 	const char *name;
 	const char *close;
-	bool		plain;
-	char		decoded[32];
-	unsigned	field;
-	ScanStatus	status;
+	bool plain;
+	char decoded[32];
+	unsigned field;
+	ScanStatus status;
 
 	if (*scan->c != '"')
 		return invalid(scan, "", "a field name in quotes is missing");
@@ -159,8 +159,8 @@ scan_field(Scan *scan)
 		field = field_of(name, (size_t) (close - name));
 	else
 	{
-		int			length = message_json_string(name - 1, (size_t) (close - name) + 2, decoded,
-												 sizeof(decoded));
+		int length =
+			message_json_string(name - 1, (size_t) (close - name) + 2, decoded, sizeof(decoded));
 
 		if (length == -1)
 			return invalid(scan, "", "a field name is not a valid string");
@@ -168,7 +168,7 @@ scan_field(Scan *scan)
 	}
 	if (field == 0)
 	{
-		char		unknown[40];
+		char unknown[40];
 
 		snprintf(unknown, sizeof(unknown), "%.*s", (int) (close - name), name);
 		return invalid(scan, unknown, "unknown field; a message has time, tag and values");
@@ -217,8 +217,8 @@ static ScanStatus
 scan_tag(Scan *scan)
 {
 	const char *close;
-	bool		plain;
-	ScanStatus	status;
+	bool plain;
+	ScanStatus status;
 
 	if (*scan->c != '"')
 		return invalid(scan, "tag", "tag must be a string");
@@ -231,8 +231,8 @@ scan_tag(Scan *scan)
 	scan->tag_length = (size_t) (close - scan->tag);
 	if (!plain)
 	{
-		int			length = message_json_string(scan->tag - 1, scan->tag_length + 2,
-												 scan->decoded, sizeof(scan->decoded));
+		int length = message_json_string(scan->tag - 1, scan->tag_length + 2, scan->decoded,
+										 sizeof(scan->decoded));
 
 		if (length == -1)
 			return invalid(scan, "tag", "tag has an invalid escape or is not valid UTF-8");
@@ -289,7 +289,7 @@ static double *
 reserve_values(Stage *stage, uint32_t count)
 {
 	/* 8 more for the padding of a tag whose length is a multiple of 8 (stage_message) */
-	size_t		need = stage->length + staged_size(count, MESSAGE_MAX_TAG_BYTES + 8);
+	size_t need = stage->length + staged_size(count, MESSAGE_MAX_TAG_BYTES + 8);
 
 	if (stage->capacity < need)
 	{
@@ -302,7 +302,7 @@ reserve_values(Stage *stage, uint32_t count)
 static ScanStatus __attribute__((cold, noinline))
 value_invalid(Scan *scan, NumberStatus status, uint32_t index)
 {
-	char		field[24];
+	char field[24];
 
 	snprintf(field, sizeof(field), "values[%u]", index);
 	if (status == NUMBER_RANGE)
@@ -322,8 +322,8 @@ number_is_cut(const char *c, const char *end)
 static ScanStatus
 scan_values(Scan *scan)
 {
-	double	   *values = reserve_values(scan->stage, VALUES_STEP);
-	uint32_t	count = 0;
+	double *values = reserve_values(scan->stage, VALUES_STEP);
+	uint32_t count = 0;
 
 	if (*scan->c != '[')
 		return invalid(scan, "values", "values must be an array of numbers");
@@ -366,7 +366,7 @@ static void
 stage_message(Scan *scan)
 {
 	StagedMessage *message = (StagedMessage *) (scan->stage->data + scan->stage->length);
-	char	   *tag = (char *) (message->values + scan->value_count);
+	char *tag = (char *) (message->values + scan->value_count);
 
 	message->time_ns = scan->time_ns;
 	message->value_count = scan->value_count;

@@ -9,7 +9,7 @@
 
 /* Bounds in nanoseconds; the text has them in seconds. */
 static const uint64_t time_bounds[HISTOGRAM_BUCKETS] = {
-	100000,	   500000,	  1000000,	 2500000,	5000000,	10000000,	25000000,
+	100000,	  500000,	 1000000,	2500000,   5000000,	   10000000,   25000000,
 	50000000, 100000000, 250000000, 500000000, 1000000000, 2500000000, 10000000000,
 };
 static const char *const time_labels[HISTOGRAM_BUCKETS] = {
@@ -20,7 +20,7 @@ static const uint64_t row_bounds[HISTOGRAM_BUCKETS] = {
 	1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000, 100000, 300000, 1000000, 3000000,
 };
 static const char *const row_labels[HISTOGRAM_BUCKETS] = {
-	"1",	"3",	 "10",	  "30",	   "100",	 "300",		"1000",
+	"1",	"3",	 "10",	  "30",		"100",	  "300",   "1000",
 	"3000", "10000", "30000", "100000", "300000", "1e+06", "3e+06",
 };
 
@@ -28,7 +28,10 @@ static const char *const route_names[METRIC_ROUTES] = {
 	"/save", "/api", "/tags", "/export", "status", "other",
 };
 static const char *const reason_names[REJECT_REASONS] = {
-	"invalid", "too_large", "buffer_full", "database",
+	"invalid",
+	"too_large",
+	"buffer_full",
+	"database",
 };
 /* The last one stands for every other status. */
 static const int statuses[METRIC_STATUSES] = {
@@ -38,7 +41,7 @@ static const int statuses[METRIC_STATUSES] = {
 static void
 observe(Histogram *histogram, const uint64_t *bounds, uint64_t value, uint64_t count)
 {
-	int			bucket = 0;
+	int bucket = 0;
 
 	while (bucket < HISTOGRAM_BUCKETS && value > bounds[bucket])
 		bucket++;
@@ -61,7 +64,7 @@ metric_rows(Histogram *histogram, uint64_t rows)
 void
 metric_http(Metrics *metrics, MetricRoute route, int status, uint64_t nanoseconds)
 {
-	int			index = 0;
+	int index = 0;
 
 	while (index < METRIC_STATUSES - 1 && statuses[index] != status)
 		index++;
@@ -71,11 +74,10 @@ metric_http(Metrics *metrics, MetricRoute route, int status, uint64_t nanosecond
 static uint64_t
 sum(Metrics *const *all, int count, size_t offset)
 {
-	uint64_t	total = 0;
+	uint64_t total = 0;
 
 	for (int i = 0; i < count; i++)
-		total += atomic_load_explicit((Counter *) ((char *) all[i] + offset),
-									  memory_order_relaxed);
+		total += atomic_load_explicit((Counter *) ((char *) all[i] + offset), memory_order_relaxed);
 	return total;
 }
 
@@ -98,15 +100,14 @@ static void
 histogram(Bytes *text, const char *name, const char *labels, Metrics *const *all, int count,
 		  size_t offset, const char *const *bound_labels, double unit)
 {
-	uint64_t	total = 0;
-	size_t		length = 0;
+	uint64_t total = 0;
+	size_t length = 0;
 
 	for (int i = 0; i <= HISTOGRAM_BUCKETS; i++)
 	{
 		total += sum(all, count, offset + offsetof(Histogram, buckets) + i * sizeof(Counter));
 		bytes_printf(text, "historiand_%s_bucket{%sle=\"%s\"} %llu\n", name, labels,
-					 i < HISTOGRAM_BUCKETS ? bound_labels[i] : "+Inf",
-					 (unsigned long long) total);
+					 i < HISTOGRAM_BUCKETS ? bound_labels[i] : "+Inf", (unsigned long long) total);
 	}
 	while (labels[length] != '\0' && labels[length + 1] != '\0')
 		length++;
@@ -126,10 +127,10 @@ expose_http(Bytes *text, Metrics *const *all, int count)
 	{
 		for (int status = 0; status < METRIC_STATUSES; status++)
 		{
-			size_t		offset = offsetof(Metrics, http_seconds) +
-				(size_t) (route * METRIC_STATUSES + status) * sizeof(Histogram);
-			uint64_t	requests = 0;
-			Bytes		labels = {0};
+			size_t offset = offsetof(Metrics, http_seconds) +
+							(size_t) (route * METRIC_STATUSES + status) * sizeof(Histogram);
+			uint64_t requests = 0;
+			Bytes labels = {0};
 
 			for (int i = 0; i <= HISTOGRAM_BUCKETS; i++)
 				requests += sum(all, count, offset + i * sizeof(Counter));

@@ -22,59 +22,59 @@ typedef enum MetricRoute
 	ROUTE_API,
 	ROUTE_TAGS,
 	ROUTE_EXPORT,
-	ROUTE_STATUS,				/* metrics and the health routes */
+	ROUTE_STATUS, /* metrics and the health routes */
 	ROUTE_OTHER,
 	METRIC_ROUTES,
 } MetricRoute;
 
 typedef enum RejectReason
 {
-	REJECT_INVALID,				/* the message is not what SPEC allows */
+	REJECT_INVALID, /* the message is not what SPEC allows */
 	REJECT_TOO_LARGE,
-	REJECT_BUFFER_FULL,			/* counts requests: their messages were not all read */
-	REJECT_DATABASE,			/* PostgreSQL refused the row */
+	REJECT_BUFFER_FULL, /* counts requests: their messages were not all read */
+	REJECT_DATABASE,	/* PostgreSQL refused the row */
 	REJECT_REASONS,
 } RejectReason;
 
-#define METRIC_STATUSES		16
-#define HISTOGRAM_BUCKETS	14
+#define METRIC_STATUSES	  16
+#define HISTOGRAM_BUCKETS 14
 
 typedef struct Histogram
 {
-	Counter		buckets[HISTOGRAM_BUCKETS + 1];	/* the last one: +Inf */
-	Counter		sum;			/* in the unit of the bounds times 1e-9 */
+	Counter buckets[HISTOGRAM_BUCKETS + 1]; /* the last one: +Inf */
+	Counter sum;							/* in the unit of the bounds times 1e-9 */
 } Histogram;
 
 typedef struct Metrics
 {
-	Counter		messages_received;	/* accepted into the buffer */
-	Counter		bytes_received;		/* of request bodies, decoded */
-	Counter		rejected[REJECT_REASONS];
-	Counter		connections_opened;
-	Counter		connections_closed;
-	Counter		connections_refused;
-	Counter		connections_timed_out;
-	Histogram	http_seconds[METRIC_ROUTES][METRIC_STATUSES];
+	Counter messages_received; /* accepted into the buffer */
+	Counter bytes_received;	   /* of request bodies, decoded */
+	Counter rejected[REJECT_REASONS];
+	Counter connections_opened;
+	Counter connections_closed;
+	Counter connections_refused;
+	Counter connections_timed_out;
+	Histogram http_seconds[METRIC_ROUTES][METRIC_STATUSES];
 
 	/* of the writer's thread only */
-	Counter		messages_committed;
-	Counter		loads;
-	Counter		loads_failed;
-	Counter		reconnects;
-	Counter		messages_spooled;
-	Histogram	load_seconds;
-	Histogram	load_rows;
-	Histogram	lag_seconds;
+	Counter messages_committed;
+	Counter loads;
+	Counter loads_failed;
+	Counter reconnects;
+	Counter messages_spooled;
+	Histogram load_seconds;
+	Histogram load_rows;
+	Histogram lag_seconds;
 } Metrics;
 
 /* What is not counted but looked at when somebody asks. */
 typedef struct MetricGauges
 {
-	uint64_t	buffer_bytes;
-	uint64_t	buffer_limit_bytes;
-	uint64_t	oldest_age_ms;
-	uint64_t	spool_bytes;
-	bool		database_connected;
+	uint64_t buffer_bytes;
+	uint64_t buffer_limit_bytes;
+	uint64_t oldest_age_ms;
+	uint64_t spool_bytes;
+	bool database_connected;
 } MetricGauges;
 
 /* Only the owning thread adds. */
@@ -92,7 +92,6 @@ extern void metric_seconds(Histogram *histogram, uint64_t nanoseconds, uint64_t 
 extern void metric_rows(Histogram *histogram, uint64_t rows);
 
 /* Appends the text for the sum of several threads' metrics. */
-extern void metrics_expose(Bytes *text, Metrics *const *all, int count,
-						   const MetricGauges *gauges);
+extern void metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *gauges);
 
-#endif							/* HISTORIAND_METRICS_H */
+#endif /* HISTORIAND_METRICS_H */

@@ -28,10 +28,10 @@ _Static_assert(FLT_EVAL_METHOD == 0, "double expressions must be evaluated in do
 /* A decimal number as read: digits * 10^exponent; digits is exact unless many_digits. */
 typedef struct Decimal
 {
-	uint64_t	digits;
-	int64_t		exponent;
-	bool		negative;
-	bool		many_digits;
+	uint64_t digits;
+	int64_t exponent;
+	bool negative;
+	bool many_digits;
 } Decimal;
 
 #define POWER_MIN (-342)
@@ -40,8 +40,8 @@ typedef struct Decimal
 /* The 128 leading bits of 5^q for q from POWER_MIN to POWER_MAX. */
 static struct
 {
-	uint64_t	high;
-	uint64_t	low;
+	uint64_t high;
+	uint64_t low;
 } power_of_five[POWER_MAX - POWER_MIN + 1];
 
 static locale_t c_locale;
@@ -56,9 +56,9 @@ static double with_strtod(const char *start, const char *end);
 static void
 big_leading_bits(const uint32_t *big, bool round_up, uint64_t *high, uint64_t *low)
 {
-	int			top = BIG_LIMBS - 1;
-	uint128		bits = 0;
-	int			shift;
+	int top = BIG_LIMBS - 1;
+	uint128 bits = 0;
+	int shift;
 
 	while (big[top] == 0)
 		top--;
@@ -83,13 +83,13 @@ big_leading_bits(const uint32_t *big, bool round_up, uint64_t *high, uint64_t *l
 void
 number_init(void)
 {
-	uint32_t	big[BIG_LIMBS] = {1};
+	uint32_t big[BIG_LIMBS] = {1};
 
 	c_locale = newlocale(LC_ALL_MASK, "C", (locale_t) 0);
 
 	for (int q = 0; q <= POWER_MAX; q++)
 	{
-		uint64_t	carry = 0;
+		uint64_t carry = 0;
 
 		big_leading_bits(big, false, &power_of_five[q - POWER_MIN].high,
 						 &power_of_five[q - POWER_MIN].low);
@@ -109,7 +109,7 @@ number_init(void)
 	big[BIG_LIMBS - 1] = UINT32_C(1) << 31;
 	for (int q = -1; q >= POWER_MIN; q--)
 	{
-		uint64_t	remainder = 0;
+		uint64_t remainder = 0;
 
 		for (int i = BIG_LIMBS - 1; i >= 0; i--)
 		{
@@ -126,11 +126,11 @@ NumberStatus
 number_double(const char **cursor, const char *end, double *value)
 {
 	static const double exact_powers[] = {
-		1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+		1e0,  1e1,	1e2,  1e3,	1e4,  1e5,	1e6,  1e7,	1e8,  1e9,	1e10, 1e11,
 		1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 	};
 	const char *start = *cursor;
-	Decimal		decimal;
+	Decimal decimal;
 	NumberStatus status = read_decimal(cursor, end, &decimal);
 
 	if (status != NUMBER_OK)
@@ -139,7 +139,7 @@ number_double(const char **cursor, const char *end, double *value)
 	if (!decimal.many_digits && decimal.digits <= UINT64_C(1) << 53 && decimal.exponent >= -22 &&
 		decimal.exponent <= 22)
 	{
-		double		exact = (double) decimal.digits;
+		double exact = (double) decimal.digits;
 
 		exact = decimal.exponent < 0 ? exact / exact_powers[-decimal.exponent]
 									 : exact * exact_powers[decimal.exponent];
@@ -161,21 +161,21 @@ NumberStatus
 number_int64(const char **cursor, const char *end, int64_t *value)
 {
 	const char *c = *cursor;
-	bool		negative = c < end && *c == '-';
-	uint64_t	digits = 0;
-	bool		overflow = false;
+	bool negative = c < end && *c == '-';
+	uint64_t digits = 0;
+	bool overflow = false;
 	const char *first;
 
 	c += negative;
 	first = c;
 	while (c < end && *c >= '0' && *c <= '9')
 	{
-		uint64_t	digit = (uint64_t) (*c++ - '0');
+		uint64_t digit = (uint64_t) (*c++ - '0');
 
 		/* Up to 18 digits cannot overflow: the two checked operations are for longer ones. */
 		if (c - first > 18)
 			overflow |= __builtin_mul_overflow(digits, 10, &digits) ||
-				__builtin_add_overflow(digits, digit, &digits);
+						__builtin_add_overflow(digits, digit, &digits);
 		else
 			digits = digits * 10 + digit;
 	}
@@ -201,10 +201,10 @@ static NumberStatus
 read_decimal(const char **cursor, const char *end, Decimal *decimal)
 {
 	const char *c = *cursor;
-	uint64_t	digits = 0;
-	int64_t		exponent = 0;
+	uint64_t digits = 0;
+	int64_t exponent = 0;
 	const char *first;
-	int64_t		count;
+	int64_t count;
 
 	decimal->negative = c < end && *c == '-';
 	c += decimal->negative;
@@ -239,8 +239,8 @@ read_decimal(const char **cursor, const char *end, Decimal *decimal)
 
 	if (c < end && (*c == 'e' || *c == 'E'))
 	{
-		bool		negative = false;
-		int64_t		power = 0;
+		bool negative = false;
+		int64_t power = 0;
 
 		c++;
 		if (c < end && (*c == '+' || *c == '-'))
@@ -269,16 +269,16 @@ read_decimal(const char **cursor, const char *end, Decimal *decimal)
 static bool
 eisel_lemire(const Decimal *decimal, double *value)
 {
-	int64_t		q = decimal->exponent;
-	uint64_t	w = decimal->digits;
-	int			leading_zeros;
-	uint128		product;
-	uint64_t	high;
-	uint64_t	low;
-	int			upper_bit;
-	uint64_t	mantissa;
-	int64_t		power;
-	uint64_t	bits;
+	int64_t q = decimal->exponent;
+	uint64_t w = decimal->digits;
+	int leading_zeros;
+	uint128 product;
+	uint64_t high;
+	uint64_t low;
+	int upper_bit;
+	uint64_t mantissa;
+	int64_t power;
+	uint64_t bits;
 
 	if (w == 0 || q < POWER_MIN || q > POWER_MAX)
 		return false;
@@ -291,8 +291,7 @@ eisel_lemire(const Decimal *decimal, double *value)
 	if ((high & 0x1FF) == 0x1FF)
 	{
 		/* The low bits could carry into the 55 that matter: take the power's second word too. */
-		uint64_t	second =
-			(uint64_t) (((uint128) w * power_of_five[q - POWER_MIN].low) >> 64);
+		uint64_t second = (uint64_t) (((uint128) w * power_of_five[q - POWER_MIN].low) >> 64);
 
 		low += second;
 		if (low < second)
@@ -322,7 +321,7 @@ eisel_lemire(const Decimal *decimal, double *value)
 		return false;
 
 	bits = (mantissa & ~(UINT64_C(1) << 52)) | (uint64_t) power << 52 |
-		(uint64_t) decimal->negative << 63;
+		   (uint64_t) decimal->negative << 63;
 	memcpy(value, &bits, sizeof(bits));
 	return true;
 }
@@ -331,10 +330,10 @@ eisel_lemire(const Decimal *decimal, double *value)
 static double
 with_strtod(const char *start, const char *end)
 {
-	size_t		length = (size_t) (end - start);
-	char		local[128];
-	char	   *copy = length < sizeof(local) ? local : memory_new(length + 1);
-	double		value;
+	size_t length = (size_t) (end - start);
+	char local[128];
+	char *copy = length < sizeof(local) ? local : memory_new(length + 1);
+	double value;
 
 	memcpy(copy, start, length);
 	copy[length] = '\0';

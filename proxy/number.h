@@ -10,9 +10,9 @@
 typedef enum NumberStatus
 {
 	NUMBER_OK,
-	NUMBER_SYNTAX,				/* not a number of RFC 8259's grammar */
-	NUMBER_RANGE,				/* rounds to an infinity, or does not fit into int64 */
-	NUMBER_NOT_INTEGER,			/* a fraction or an exponent where an integer is wanted */
+	NUMBER_SYNTAX,		/* not a number of RFC 8259's grammar */
+	NUMBER_RANGE,		/* rounds to an infinity, or does not fit into int64 */
+	NUMBER_NOT_INTEGER, /* a fraction or an exponent where an integer is wanted */
 } NumberStatus;
 
 /* Once, before any other function here and before there are threads. */
@@ -26,4 +26,4 @@ extern void number_init(void);
 extern NumberStatus number_double(const char **cursor, const char *end, double *value);
 extern NumberStatus number_int64(const char **cursor, const char *end, int64_t *value);
 
-#endif							/* HISTORIAND_NUMBER_H */
+#endif /* HISTORIAND_NUMBER_H */

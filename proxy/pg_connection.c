@@ -15,17 +15,17 @@
 
 struct PgConnection
 {
-	uv_work_t	work;
-	uv_poll_t	poll;
-	uv_loop_t  *loop;
-	char	   *conninfo;
-	char	   *setup;
+	uv_work_t work;
+	uv_poll_t poll;
+	uv_loop_t *loop;
+	char *conninfo;
+	char *setup;
 	const PgHandler *handler;
-	void	   *owner;			/* NULL once closed */
-	PGconn	   *pq;
-	char	   *failure;		/* of the worker */
-	bool		connecting;
-	bool		want_write;
+	void *owner; /* NULL once closed */
+	PGconn *pq;
+	char *failure; /* of the worker */
+	bool connecting;
+	bool want_write;
 };
 
 static void connect_in_worker(uv_work_t *work);
@@ -64,17 +64,18 @@ connect_in_worker(uv_work_t *work)
 
 	/* What the connection string says wins over what stands before it. */
 	static const char *const keywords[] = {
-		"connect_timeout", "keepalives_idle", "keepalives_interval",	   "keepalives_count",
-		"tcp_user_timeout", "client_encoding", "fallback_application_name", "dbname", NULL,
+		"connect_timeout",			 "keepalives_idle",	 "keepalives_interval",
+		"keepalives_count",			 "tcp_user_timeout", "client_encoding",
+		"fallback_application_name", "dbname",			 NULL,
 	};
 	const char *const values[] = {
 		"3", "10", "5", "3", "15000", "UTF8", "historiand", connection->conninfo, NULL,
 	};
-	PGconn	   *pq = PQconnectdbParams(keywords, values, 1);
+	PGconn *pq = PQconnectdbParams(keywords, values, 1);
 
 	if (PQstatus(pq) == CONNECTION_OK && connection->setup != NULL)
 	{
-		PGresult   *result = PQexec(pq, connection->setup);
+		PGresult *result = PQexec(pq, connection->setup);
 
 		if (PQresultStatus(result) != PGRES_COMMAND_OK)
 			connection->failure = memory_strdup(PQerrorMessage(pq));
@@ -99,10 +100,10 @@ on_worker_done(uv_work_t *work, int status)
 	connection->connecting = false;
 	if (connection->owner == NULL || connection->pq == NULL)
 	{
-		void	   *owner = connection->owner;
+		void *owner = connection->owner;
 
 		if (owner != NULL)
-			connection->handler->on_lost(owner, status < 0			 ? uv_strerror(status)
+			connection->handler->on_lost(owner, status < 0			  ? uv_strerror(status)
 												: connection->failure ? connection->failure
 																	  : "not connected");
 		free_connection(connection);
@@ -135,7 +136,7 @@ pg_connection_close(PgConnection *connection)
 {
 	connection->owner = NULL;
 	if (connection->connecting)
-		return;					/* on_worker_done() frees it */
+		return; /* on_worker_done() frees it */
 	uv_poll_stop(&connection->poll);
 	uv_close((uv_handle_t *) &connection->poll, on_closed);
 }
@@ -143,8 +144,8 @@ pg_connection_close(PgConnection *connection)
 static void
 lose(PgConnection *connection)
 {
-	void	   *owner = connection->owner;
-	char	   *reason = memory_strdup(PQerrorMessage(connection->pq));
+	void *owner = connection->owner;
+	char *reason = memory_strdup(PQerrorMessage(connection->pq));
 
 	pg_connection_close(connection);
 	connection->handler->on_lost(owner, reason);
@@ -155,12 +156,12 @@ static void
 on_socket(uv_poll_t *poll, int status, int events)
 {
 	PgConnection *connection = poll->data;
-	bool		all;
+	bool all;
 
 	if (status < 0 || ((events & UV_READABLE) && !PQconsumeInput(connection->pq)))
 	{
 		/* An error that the server sent before it hung up explains more than the hang-up. */
-		PGresult   *result;
+		PGresult *result;
 
 		while (!PQisBusy(connection->pq) && (result = PQgetResult(connection->pq)) != NULL)
 		{
@@ -193,7 +194,7 @@ watch(PgConnection *connection, bool write)
 bool
 pg_connection_flush(PgConnection *connection, bool *all)
 {
-	int			left = PQflush(connection->pq);
+	int left = PQflush(connection->pq);
 
 	*all = left == 0;
 	/* After a failure too: a broken socket reports itself as writable. */

@@ -19,9 +19,9 @@ typedef struct PgConnection PgConnection;
 
 typedef struct PgHandler
 {
-	void		(*on_open)(void *owner);
-	void		(*on_input)(void *owner);	/* input was read, or output was sent */
-	void		(*on_lost)(void *owner, const char *reason);
+	void (*on_open)(void *owner);
+	void (*on_input)(void *owner); /* input was read, or output was sent */
+	void (*on_lost)(void *owner, const char *reason);
 } PgHandler;
 
 /* setup is SQL run right after connecting, or NULL. */
@@ -42,4 +42,4 @@ extern bool pg_connection_flush(PgConnection *connection, bool *all);
 /* Asks for on_input in the loop's next turn even though nothing is left to send. */
 extern void pg_connection_again(PgConnection *connection);
 
-#endif							/* HISTORIAND_PG_CONNECTION_H */
+#endif /* HISTORIAND_PG_CONNECTION_H */

@@ -22,37 +22,37 @@
 typedef struct Query
 {
 	struct Query *next;
-	const char *sql;			/* static text of the caller */
-	int			parameter_count;
-	char	   *parameters[QUERY_MAX_PARAMETERS];
+	const char *sql; /* static text of the caller */
+	int parameter_count;
+	char *parameters[QUERY_MAX_PARAMETERS];
 	QueryCallback callback;
-	void	   *argument;
-	uint64_t	deadline_ms;	/* for getting a connection */
+	void *argument;
+	uint64_t deadline_ms; /* for getting a connection */
 } Query;
 
 typedef struct PoolSlot
 {
-	PgPool	   *pool;
-	PgConnection *connection;	/* NULL: not connected */
-	bool		open;
-	Query	   *query;			/* being executed */
-	PGresult   *result;			/* its result; the connection is not free yet */
+	PgPool *pool;
+	PgConnection *connection; /* NULL: not connected */
+	bool open;
+	Query *query;	  /* being executed */
+	PGresult *result; /* its result; the connection is not free yet */
 } PoolSlot;
 
 struct PgPool
 {
-	uv_loop_t  *loop;
+	uv_loop_t *loop;
 	const Config *config;
-	char	   *setup;
-	PoolSlot   *slots;
-	uint64_t	slot_count;
-	uint64_t	queue_limit;
-	uint64_t	queued;
-	Query	   *first;
-	Query	   *last;
-	uint64_t	pause_until_ms;
-	char	   *pause_reason;
-	uv_timer_t	fail_timer;		/* fails queued queries from the loop */
+	char *setup;
+	PoolSlot *slots;
+	uint64_t slot_count;
+	uint64_t queue_limit;
+	uint64_t queued;
+	Query *first;
+	Query *last;
+	uint64_t pause_until_ms;
+	char *pause_reason;
+	uv_timer_t fail_timer; /* fails queued queries from the loop */
 };
 
 static void assign(PgPool *pool);
@@ -69,8 +69,8 @@ static const PgHandler handler = {on_open, on_input, on_lost};
 PgPool *
 pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t connections, uint64_t queue_limit)
 {
-	PgPool	   *pool = memory_new(sizeof(PgPool));
-	Bytes		setup = {0};
+	PgPool *pool = memory_new(sizeof(PgPool));
+	Bytes setup = {0};
 
 	pool->loop = loop;
 	pool->config = config;
@@ -100,7 +100,7 @@ bool
 pg_pool_submit(PgPool *pool, const char *sql, int parameter_count, const char *const *parameters,
 			   QueryCallback callback, void *argument)
 {
-	Query	   *query;
+	Query *query;
 
 	if (pool->queued >= pool->queue_limit)
 		return false;
@@ -125,7 +125,7 @@ pg_pool_submit(PgPool *pool, const char *sql, int parameter_count, const char *c
 static Query *
 dequeue(PgPool *pool)
 {
-	Query	   *query = pool->first;
+	Query *query = pool->first;
 
 	pool->first = query->next;
 	if (pool->first == NULL)
@@ -138,11 +138,11 @@ dequeue(PgPool *pool)
 static void
 assign(PgPool *pool)
 {
-	uint64_t	connecting = 0;
+	uint64_t connecting = 0;
 
 	for (uint64_t i = 0; i < pool->slot_count && pool->first != NULL; i++)
 	{
-		PoolSlot   *slot = &pool->slots[i];
+		PoolSlot *slot = &pool->slots[i];
 
 		if (slot->open && slot->query == NULL)
 			execute(slot, dequeue(pool));
@@ -157,12 +157,12 @@ assign(PgPool *pool)
 	}
 	for (uint64_t i = 0; i < pool->slot_count && connecting < pool->queued; i++)
 	{
-		PoolSlot   *slot = &pool->slots[i];
+		PoolSlot *slot = &pool->slots[i];
 
 		if (slot->connection != NULL)
 			continue;
-		slot->connection = pg_connection_open(pool->loop, pool->config->database, pool->setup,
-											  &handler, slot);
+		slot->connection =
+			pg_connection_open(pool->loop, pool->config->database, pool->setup, &handler, slot);
 		connecting++;
 	}
 }
@@ -174,7 +174,7 @@ pg_pool_tick(PgPool *pool)
 
 	while (pool->first != NULL && pool->first->deadline_ms <= uv_now(pool->loop))
 	{
-		Query	   *query = dequeue(pool);
+		Query *query = dequeue(pool);
 
 		query->callback(query->argument, &late);
 		free_query(query);
@@ -184,7 +184,7 @@ pg_pool_tick(PgPool *pool)
 static void
 fail_queued(uv_timer_t *timer)
 {
-	PgPool	   *pool = timer->data;
+	PgPool *pool = timer->data;
 	const QueryOutcome outcome = {
 		.sqlstate = "",
 		.message = pool->pause_reason ? pool->pause_reason : "no connection",
@@ -193,11 +193,11 @@ fail_queued(uv_timer_t *timer)
 	for (uint64_t i = 0; i < pool->slot_count; i++)
 	{
 		if (pool->slots[i].open)
-			return;				/* others get through: theirs is a question of time */
+			return; /* others get through: theirs is a question of time */
 	}
 	for (uint64_t left = pool->queued; left > 0 && pool->first != NULL; left--)
 	{
-		Query	   *query = dequeue(pool);
+		Query *query = dequeue(pool);
 
 		query->callback(query->argument, &outcome);
 		free_query(query);
@@ -207,7 +207,7 @@ fail_queued(uv_timer_t *timer)
 static void
 execute(PoolSlot *slot, Query *query)
 {
-	bool		all;
+	bool all;
 
 	slot->query = query;
 	/* If sending fails the connection is broken and on_lost() follows. */
@@ -219,7 +219,7 @@ execute(PoolSlot *slot, Query *query)
 static void
 on_open(void *owner)
 {
-	PoolSlot   *slot = owner;
+	PoolSlot *slot = owner;
 
 	slot->open = true;
 	slot->pool->pause_until_ms = 0;
@@ -229,14 +229,14 @@ on_open(void *owner)
 static void
 on_input(void *owner)
 {
-	PoolSlot   *slot = owner;
-	PGconn	   *pq = pg_connection_pq(slot->connection);
+	PoolSlot *slot = owner;
+	PGconn *pq = pg_connection_pq(slot->connection);
 
 	if (slot->query == NULL)
 		return;
 	while (!PQisBusy(pq))
 	{
-		PGresult   *result = PQgetResult(pq);
+		PGresult *result = PQgetResult(pq);
 
 		if (result == NULL)
 		{
@@ -254,18 +254,18 @@ on_input(void *owner)
 static void
 finish(PoolSlot *slot)
 {
-	PGresult   *result = slot->result;
+	PGresult *result = slot->result;
 
 	slot->result = NULL;
 	if (PQresultStatus(result) == PGRES_TUPLES_OK)
-		answer(slot, &(QueryOutcome) {.result = result});
+		answer(slot, &(QueryOutcome){.result = result});
 	else
 	{
 		const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 		const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
-		answer(slot, &(QueryOutcome) {.sqlstate = sqlstate ? sqlstate : "",
-									  .message = message ? message : "the query failed"});
+		answer(slot, &(QueryOutcome){.sqlstate = sqlstate ? sqlstate : "",
+									 .message = message ? message : "the query failed"});
 	}
 	PQclear(result);
 	assign(slot->pool);
@@ -274,7 +274,7 @@ finish(PoolSlot *slot)
 static void
 answer(PoolSlot *slot, const QueryOutcome *outcome)
 {
-	Query	   *query = slot->query;
+	Query *query = slot->query;
 
 	slot->query = NULL;
 	query->callback(query->argument, outcome);
@@ -284,8 +284,8 @@ answer(PoolSlot *slot, const QueryOutcome *outcome)
 static void
 on_lost(void *owner, const char *reason)
 {
-	PoolSlot   *slot = owner;
-	PgPool	   *pool = slot->pool;
+	PoolSlot *slot = owner;
+	PgPool *pool = slot->pool;
 
 	log_warning("no connection to PostgreSQL for reading: %s", reason);
 	slot->connection = NULL;
@@ -293,7 +293,7 @@ on_lost(void *owner, const char *reason)
 	PQclear(slot->result);
 	slot->result = NULL;
 	if (slot->query != NULL)
-		answer(slot, &(QueryOutcome) {.sqlstate = "", .message = reason});
+		answer(slot, &(QueryOutcome){.sqlstate = "", .message = reason});
 
 	free(pool->pause_reason);
 	pool->pause_reason = memory_strdup(reason);

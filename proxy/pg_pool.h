@@ -18,8 +18,8 @@ typedef struct PgPool PgPool;
 
 typedef struct QueryOutcome
 {
-	const PGresult *result;		/* the rows, or NULL */
-	const char *sqlstate;		/* why there are none; "" where PostgreSQL was not reached */
+	const PGresult *result; /* the rows, or NULL */
+	const char *sqlstate;	/* why there are none; "" where PostgreSQL was not reached */
 	const char *message;
 } QueryOutcome;
 
@@ -34,10 +34,9 @@ extern PgPool *pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t conne
  * callback is then never called.
  */
 extern bool pg_pool_submit(PgPool *pool, const char *sql, int parameter_count,
-						   const char *const *parameters, QueryCallback callback,
-						   void *argument);
+						   const char *const *parameters, QueryCallback callback, void *argument);
 
 /* To be called some times a second: fails queries that wait too long (--query-timeout). */
 extern void pg_pool_tick(PgPool *pool);
 
-#endif							/* HISTORIAND_PG_POOL_H */
+#endif /* HISTORIAND_PG_POOL_H */

@@ -19,12 +19,12 @@
 
 typedef struct ApiQuery
 {
-	Bytes		tag;
-	char	   *start;			/* as checked; PostgreSQL gets the text */
-	char	   *end;
-	char	   *samples;
-	char	   *method;
-	bool		string_times;
+	Bytes tag;
+	char *start; /* as checked; PostgreSQL gets the text */
+	char *end;
+	char *samples;
+	char *method;
+	bool string_times;
 } ApiQuery;
 
 static bool api_end(Exchange *exchange);
@@ -46,7 +46,7 @@ static bool
 api_end(Exchange *exchange)
 {
 	ServerLoop *loop = exchange->server_loop;
-	ApiQuery   *query = memory_new(sizeof(ApiQuery));
+	ApiQuery *query = memory_new(sizeof(ApiQuery));
 	const char *parameters[6];
 
 	exchange->state = query;
@@ -60,10 +60,11 @@ api_end(Exchange *exchange)
 	parameters[4] = query->samples;
 	parameters[5] = query->method;
 	exchange->waiting = true;
-	if (!pg_pool_submit(loop->pool,
-						"SELECT time, values FROM historian.downsample($1::text::regclass, $2::text, "
-						"$3::bigint, $4::bigint, $5::integer, $6::text)",
-						6, parameters, on_result, exchange))
+	if (!pg_pool_submit(
+			loop->pool,
+			"SELECT time, values FROM historian.downsample($1::text::regclass, $2::text, "
+			"$3::bigint, $4::bigint, $5::integer, $6::text)",
+			6, parameters, on_result, exchange))
 	{
 		exchange->waiting = false;
 		http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
@@ -75,7 +76,7 @@ api_end(Exchange *exchange)
 static void
 api_release(Exchange *exchange)
 {
-	ApiQuery   *query = exchange->state;
+	ApiQuery *query = exchange->state;
 
 	if (query == NULL)
 		return;
@@ -92,20 +93,20 @@ api_release(Exchange *exchange)
 static bool
 read_query(Exchange *exchange, ApiQuery *query)
 {
-	size_t		position = 0;
-	Bytes		name = {0};
-	Bytes		value = {0};
-	bool		valid;
+	size_t position = 0;
+	Bytes name = {0};
+	Bytes value = {0};
+	bool valid;
 	const char *wrong = NULL;
 
 	while (wrong == NULL &&
 		   http_request_parameter(&exchange->request, &position, &name, &value, &valid))
 	{
-		char	  **member = strcmp(name.data, "start") == 0	 ? &query->start
-							 : strcmp(name.data, "end") == 0	 ? &query->end
-							 : strcmp(name.data, "samples") == 0 ? &query->samples
-							 : strcmp(name.data, "method") == 0	 ? &query->method
-																 : NULL;
+		char **member = strcmp(name.data, "start") == 0		? &query->start
+						: strcmp(name.data, "end") == 0		? &query->end
+						: strcmp(name.data, "samples") == 0 ? &query->samples
+						: strcmp(name.data, "method") == 0	? &query->method
+															: NULL;
 
 		if (!valid || memchr(value.data, '\0', value.length) != NULL)
 			wrong = "has an invalid percent escape";
@@ -151,9 +152,9 @@ parse_integer(const char *text, int64_t *value)
 static bool
 check_query(Exchange *exchange, ApiQuery *query)
 {
-	int64_t		start;
-	int64_t		end;
-	int64_t		samples;
+	int64_t start;
+	int64_t end;
+	int64_t samples;
 
 	if (query->tag.data == NULL || query->start == NULL || query->end == NULL)
 	{
@@ -193,7 +194,7 @@ put_values(char *out, const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
 	{
-		char		c = text[i];
+		char c = text[i];
 
 		if (c == '{')
 			*out++ = '[';
@@ -222,11 +223,11 @@ put_text(char *out, const char *text, size_t length)
 static void
 put_sample(Bytes *body, const PGresult *result, int row, const char *quote)
 {
-	size_t		time_length = (size_t) PQgetlength(result, row, 0);
-	size_t		values_length = (size_t) PQgetlength(result, row, 1);
+	size_t time_length = (size_t) PQgetlength(result, row, 0);
+	size_t values_length = (size_t) PQgetlength(result, row, 1);
 	/* NaN grows by one byte, and with its comma takes four: a third more is always enough. */
-	char	   *start = bytes_reserve(body, 64 + time_length + values_length + values_length / 3);
-	char	   *out = start;
+	char *start = bytes_reserve(body, 64 + time_length + values_length + values_length / 3);
+	char *out = start;
 
 	out = put_text(out, row > 0 ? ",{\"time\":" : "{\"time\":", row > 0 ? 9 : 8);
 	out = put_text(out, quote, strlen(quote));
@@ -244,11 +245,11 @@ put_sample(Bytes *body, const PGresult *result, int row, const char *quote)
 static void
 on_result(void *argument, const QueryOutcome *outcome)
 {
-	Exchange   *exchange = argument;
-	ApiQuery   *query = exchange->state;
+	Exchange *exchange = argument;
+	ApiQuery *query = exchange->state;
 	const char *quote = query->string_times ? "\"" : "";
-	Bytes		body = {0};
-	int			rows;
+	Bytes body = {0};
+	int rows;
 
 	if (outcome->result == NULL)
 	{
@@ -275,16 +276,16 @@ on_result(void *argument, const QueryOutcome *outcome)
 static void
 answer_failure(Exchange *exchange, const QueryOutcome *outcome)
 {
-	int			status = 500;
-	Bytes		body = {0};
+	int status = 500;
+	Bytes body = {0};
 
 	if (outcome->sqlstate[0] == '\0' || strncmp(outcome->sqlstate, "08", 2) == 0 ||
 		strncmp(outcome->sqlstate, "53", 2) == 0 || strncmp(outcome->sqlstate, "57P", 3) == 0)
-		status = 503;			/* away, too busy, or restarting */
+		status = 503; /* away, too busy, or restarting */
 	else if (strcmp(outcome->sqlstate, "57014") == 0)
-		status = 504;			/* --query-timeout */
+		status = 504; /* --query-timeout */
 	else if (strncmp(outcome->sqlstate, "22", 2) == 0)
-		status = 400;			/* an argument that only the database knows to be wrong */
+		status = 400; /* an argument that only the database knows to be wrong */
 
 	if (status == 503)
 	{

@@ -25,18 +25,18 @@
 
 typedef struct Save
 {
-	struct Save *next_free;		/* in ServerLoop.free_saves */
+	struct Save *next_free; /* in ServerLoop.free_saves */
 	ServerLoop *loop;
-	bool		partial;
-	bool		committed;		/* ack=committed */
-	bool		full;			/* strict: there was no room for the stage */
-	bool		stopped;		/* nothing more of the body is of use */
-	Stage		stage;
-	size_t		reserved;		/* counted against the buffer */
+	bool partial;
+	bool committed; /* ack=committed */
+	bool full;		/* strict: there was no room for the stage */
+	bool stopped;	/* nothing more of the body is of use */
+	Stage stage;
+	size_t reserved; /* counted against the buffer */
 	BodyDecoder decoder;
-	Gunzip	   *gunzip;
-	uint64_t	body_bytes;		/* decoded */
-	uint64_t	accepted;		/* messages in the buffer */
+	Gunzip *gunzip;
+	uint64_t body_bytes; /* decoded */
+	uint64_t accepted;	 /* messages in the buffer */
 	IngestTicket ticket;
 } Save;
 
@@ -71,8 +71,8 @@ static void on_commit(void *argument, const CommitOutcome *outcome);
 static Save *
 new_save(ServerLoop *loop)
 {
-	Save	   *save = loop->free_saves;
-	Stage		stage = {0};
+	Save *save = loop->free_saves;
+	Stage stage = {0};
 
 	if (save == NULL)
 		save = memory_new(sizeof(Save));
@@ -82,7 +82,7 @@ new_save(ServerLoop *loop)
 		stage.data = save->stage.data;
 		stage.capacity = save->stage.capacity;
 	}
-	*save = (Save) {.loop = loop, .stage = stage};
+	*save = (Save){.loop = loop, .stage = stage};
 	return save;
 }
 
@@ -91,10 +91,10 @@ save_begin(Exchange *exchange)
 {
 	ServerLoop *loop = exchange->server_loop;
 	const HttpRequest *request = &exchange->request;
-	BodyFormat	format = BODY_JSON;
-	Save	   *save = new_save(loop);
-	bool		gzip = strcasecmp(request->content_encoding, "gzip") == 0 ||
-		strcasecmp(request->content_encoding, "x-gzip") == 0;
+	BodyFormat format = BODY_JSON;
+	Save *save = new_save(loop);
+	bool gzip = strcasecmp(request->content_encoding, "gzip") == 0 ||
+				strcasecmp(request->content_encoding, "x-gzip") == 0;
 
 	exchange->state = save;
 	if (!read_parameters(exchange, save) || !read_type(exchange, &format))
@@ -123,11 +123,11 @@ save_begin(Exchange *exchange)
 static bool
 read_parameters(Exchange *exchange, Save *save)
 {
-	size_t		position = 0;
-	Bytes		name = {0};
-	Bytes		value = {0};
-	bool		valid;
-	bool		good = true;
+	size_t position = 0;
+	Bytes name = {0};
+	Bytes value = {0};
+	bool valid;
+	bool good = true;
 
 	while (good && http_request_parameter(&exchange->request, &position, &name, &value, &valid))
 	{
@@ -183,8 +183,8 @@ read_type(Exchange *exchange, BodyFormat *format)
 static size_t
 save_body(Exchange *exchange, const char *data, size_t length)
 {
-	Save	   *save = exchange->state;
-	size_t		left = length;
+	Save *save = exchange->state;
+	size_t left = length;
 
 	if (save->stopped)
 		return length;
@@ -199,9 +199,9 @@ save_body(Exchange *exchange, const char *data, size_t length)
 static bool
 take_piece(Exchange *exchange, const char *data, size_t length)
 {
-	Save	   *save = exchange->state;
-	Server	   *server = save->loop->server;
-	uint64_t	rejected = save->decoder.error_count;
+	Save *save = exchange->state;
+	Server *server = save->loop->server;
+	uint64_t rejected = save->decoder.error_count;
 
 	if (save->partial && save->stage.count > 0 && !append_stage(save))
 		return false;
@@ -226,12 +226,12 @@ take_piece(Exchange *exchange, const char *data, size_t length)
 
 	if (save->partial)
 	{
-		append_stage(save);		/* if it does not fit now, the next piece is blocked */
+		append_stage(save); /* if it does not fit now, the next piece is blocked */
 		return true;
 	}
 	if (save->stage.length > save->reserved + UNCOUNTED_STAGE_BYTES)
 	{
-		size_t		more = save->stage.length - save->reserved;
+		size_t more = save->stage.length - save->reserved;
 
 		if (ingest_reserve(server->ingest, more))
 			save->reserved += more;
@@ -248,9 +248,9 @@ take_piece(Exchange *exchange, const char *data, size_t length)
 static bool
 take_compressed(Exchange *exchange, const char **data, size_t *length)
 {
-	Save	   *save = exchange->state;
+	Save *save = exchange->state;
 	const char *output;
-	size_t		output_length;
+	size_t output_length;
 
 	while (!save->stopped)
 	{
@@ -299,13 +299,13 @@ append_stage(Save *save)
 static bool
 save_end(Exchange *exchange)
 {
-	Save	   *save = exchange->state;
-	uint64_t	rejected;
+	Save *save = exchange->state;
+	uint64_t rejected;
 
 	if (save->gunzip != NULL && !save->stopped)
 	{
 		const char *none = NULL;
-		size_t		nothing = 0;
+		size_t nothing = 0;
 
 		if (!take_compressed(exchange, &none, &nothing))
 			return false;
@@ -320,8 +320,7 @@ save_end(Exchange *exchange)
 	rejected = save->decoder.error_count;
 	if (!save->stopped && !body_decoder_finish(&save->decoder))
 		save->stopped = true;
-	metric_add(&save->loop->metrics.rejected[REJECT_INVALID],
-			   save->decoder.error_count - rejected);
+	metric_add(&save->loop->metrics.rejected[REJECT_INVALID], save->decoder.error_count - rejected);
 
 	if (!save->partial && save->decoder.error_count > 0)
 	{
@@ -332,7 +331,7 @@ save_end(Exchange *exchange)
 	{
 		if (save->partial)
 		{
-			save->stopped = true;	/* the body has ended: do not finish it again */
+			save->stopped = true; /* the body has ended: do not finish it again */
 			return false;
 		}
 		metric_add(&save->loop->metrics.rejected[REJECT_BUFFER_FULL], 1);
@@ -356,7 +355,7 @@ save_end(Exchange *exchange)
 static void
 save_block_timeout(Exchange *exchange)
 {
-	Save	   *save = exchange->state;
+	Save *save = exchange->state;
 
 	metric_add(&save->loop->metrics.rejected[REJECT_BUFFER_FULL], 1);
 	http_problem(exchange, 503,
@@ -368,7 +367,7 @@ save_block_timeout(Exchange *exchange)
 static void
 save_release(Exchange *exchange)
 {
-	Save	   *save = exchange->state;
+	Save *save = exchange->state;
 
 	if (save->reserved > 0)
 		ingest_unreserve(save->loop->server->ingest, save->reserved);
@@ -377,7 +376,7 @@ save_release(Exchange *exchange)
 	if (save->stage.capacity > KEPT_STAGE_BYTES)
 	{
 		free(save->stage.data);
-		save->stage = (Stage) {0};
+		save->stage = (Stage){0};
 	}
 	exchange->state = NULL;
 	save->next_free = save->loop->free_saves;
@@ -392,7 +391,7 @@ save_release(Exchange *exchange)
 static void
 describe_position(const BodyDecoder *decoder, const BodyError *error, Bytes *text, Bytes *member)
 {
-	bool		lines = decoder->format == BODY_NDJSON;
+	bool lines = decoder->format == BODY_NDJSON;
 
 	if (error->position < 0)
 		return;
@@ -405,11 +404,11 @@ describe_position(const BodyDecoder *decoder, const BodyError *error, Bytes *tex
 static void
 answer_errors(Exchange *exchange)
 {
-	Save	   *save = exchange->state;
+	Save *save = exchange->state;
 	const BodyError *error = &save->decoder.errors[0];
-	Bytes		detail = {0};
-	Bytes		member = {0};
-	Bytes		body = {0};
+	Bytes detail = {0};
+	Bytes member = {0};
+	Bytes body = {0};
 
 	describe_position(&save->decoder, error, &detail, &member);
 	bytes_printf(&detail, "%s", error->message.detail);
@@ -433,11 +432,11 @@ answer_errors(Exchange *exchange)
 static void
 answer_partial(Exchange *exchange)
 {
-	Save	   *save = exchange->state;
+	Save *save = exchange->state;
 	BodyDecoder *decoder = &save->decoder;
-	uint64_t	listed = decoder->error_count < BODY_MAX_LISTED_ERRORS ? decoder->error_count
-																	   : BODY_MAX_LISTED_ERRORS;
-	Bytes		body = {0};
+	uint64_t listed = decoder->error_count < BODY_MAX_LISTED_ERRORS ? decoder->error_count
+																	: BODY_MAX_LISTED_ERRORS;
+	Bytes body = {0};
 
 	bytes_printf(&body, "{\"accepted\":%llu,\"rejected\":%llu,\"errors\":[",
 				 (unsigned long long) save->accepted, (unsigned long long) decoder->error_count);
@@ -465,7 +464,7 @@ answer_partial(Exchange *exchange)
 static void
 answer_accepted(Exchange *exchange)
 {
-	Save	   *save = exchange->state;
+	Save *save = exchange->state;
 
 	if (save->decoder.error_count > 0)
 		answer_partial(exchange);
@@ -476,8 +475,8 @@ answer_accepted(Exchange *exchange)
 static void
 on_commit(void *argument, const CommitOutcome *outcome)
 {
-	Exchange   *exchange = argument;
-	Bytes		body = {0};
+	Exchange *exchange = argument;
+	Bytes body = {0};
 
 	switch (outcome->state)
 	{

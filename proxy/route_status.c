@@ -27,7 +27,7 @@ livez_end(Exchange *exchange)
 static bool
 readyz_end(Exchange *exchange)
 {
-	Server	   *server = ((ServerLoop *) exchange->server_loop)->server;
+	Server *server = ((ServerLoop *) exchange->server_loop)->server;
 
 	if (atomic_load(&server->draining))
 		http_problem(exchange, 503, "the server is stopping");
@@ -44,10 +44,10 @@ static bool
 metrics_end(Exchange *exchange)
 {
 	ServerLoop *loop = exchange->server_loop;
-	Server	   *server = loop->server;
-	uint64_t	oldest_ms = atomic_load(&server->oldest_ms);
-	uint64_t	now_ms = uv_now(&loop->uv);
-	Metrics    *all[64];
+	Server *server = loop->server;
+	uint64_t oldest_ms = atomic_load(&server->oldest_ms);
+	uint64_t now_ms = uv_now(&loop->uv);
+	Metrics *all[64];
 	MetricGauges gauges = {
 		.buffer_bytes = ingest_bytes(server->ingest),
 		.buffer_limit_bytes = server->config->max_buffered_bytes,
@@ -55,7 +55,7 @@ metrics_end(Exchange *exchange)
 		.oldest_age_ms = oldest_ms > 0 && now_ms > oldest_ms ? now_ms - oldest_ms : 0,
 		.database_connected = atomic_load(&server->database_connected),
 	};
-	Bytes		text = {0};
+	Bytes text = {0};
 
 	for (int i = 0; i < server->loop_count; i++)
 		all[i] = &server->loops[i].metrics;

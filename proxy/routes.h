@@ -16,4 +16,4 @@ extern const Route route_healthz;
 extern const Route route_readyz;
 extern const Route route_metrics;
 
-#endif							/* HISTORIAND_ROUTES_H */
+#endif /* HISTORIAND_ROUTES_H */

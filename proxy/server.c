@@ -23,24 +23,24 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TICK_MS		 250
+#define TICK_MS		  250
 #define DRAIN_TICK_MS 20
-#define GRACE_MS	 5000
-#define SPOOL_MS	 6000	/* with a spool there is no need to try for long */
-#define GIVE_UP_MS	 8500
-#define BACKLOG		 4096
+#define GRACE_MS	  5000
+#define SPOOL_MS	  6000 /* with a spool there is no need to try for long */
+#define GIVE_UP_MS	  8500
+#define BACKLOG		  4096
 
 /* What only the main thread uses. */
 typedef struct Main
 {
-	Server		server;
-	atomic_int	open_connections;
-	uv_async_t	writer_wake;
+	Server server;
+	atomic_int open_connections;
+	uv_async_t writer_wake;
 	uv_signal_t sigterm;
 	uv_signal_t sigint;
-	uv_timer_t	drain_timer;
-	uint64_t	drain_start_ms;
-	int			exit_code;
+	uv_timer_t drain_timer;
+	uint64_t drain_start_ms;
+	int exit_code;
 } Main;
 
 static bool parse_address(const char *listen, struct sockaddr_storage *address);
@@ -60,10 +60,10 @@ static void stop(Main *main);
 int
 server_run(const Config *config)
 {
-	static Main main;			/* too many parts for the stack, one for the process */
-	Server	   *server = &main.server;
+	static Main main; /* too many parts for the stack, one for the process */
+	Server *server = &main.server;
 	struct sockaddr_storage address;
-	char		name[64];
+	char name[64];
 
 	signal(SIGPIPE, SIG_IGN);
 	server->config = config;
@@ -79,7 +79,7 @@ server_run(const Config *config)
 			return 1;
 	}
 
-	uv_loop_t  *uv = &server->loops[0].uv;
+	uv_loop_t *uv = &server->loops[0].uv;
 
 	uv_async_init(uv, &main.writer_wake, on_writer_wake);
 	main.writer_wake.data = &main;
@@ -113,10 +113,10 @@ server_run(const Config *config)
 static bool
 parse_address(const char *listen, struct sockaddr_storage *address)
 {
-	char		host[64];
+	char host[64];
 	const char *colon = strrchr(listen, ':');
-	size_t		length = (size_t) (colon - listen);
-	int			port = atoi(colon + 1);
+	size_t length = (size_t) (colon - listen);
+	int port = atoi(colon + 1);
 
 	/* An IPv6 address stands in brackets. */
 	if (listen[0] == '[' && length > 1 && listen[length - 1] == ']')
@@ -141,11 +141,11 @@ parse_address(const char *listen, struct sockaddr_storage *address)
 static bool
 open_listener(ServerLoop *loop, struct sockaddr_storage *address)
 {
-	int			on = 1;
-	socklen_t	length =
+	int on = 1;
+	socklen_t length =
 		address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-	int			fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	bool		share = loop->server->loop_count > 1;
+	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool share = loop->server->loop_count > 1;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
 		(share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) ||
@@ -171,7 +171,7 @@ static bool
 init_loop(Main *main, ServerLoop *loop)
 {
 	const Config *config = main->server.config;
-	uint64_t	queries = config->max_queries / config->threads;
+	uint64_t queries = config->max_queries / config->threads;
 
 	loop->server = &main->server;
 	if (uv_loop_init(&loop->uv) != 0)
@@ -186,7 +186,7 @@ init_loop(Main *main, ServerLoop *loop)
 	uv_timer_start(&loop->tick, on_tick, TICK_MS, TICK_MS);
 	loop->pool = pg_pool_new(&loop->uv, config, queries > 0 ? queries : 1,
 							 config->max_queued_queries / config->threads + 1);
-	loop->http = (HttpLoop) {
+	loop->http = (HttpLoop){
 		.uv = &loop->uv,
 		.server_loop = loop,
 		.config = config,
@@ -222,7 +222,7 @@ on_connection(uv_stream_t *listener, int status)
 static void
 wake_all(void *argument)
 {
-	Server	   *server = argument;
+	Server *server = argument;
 
 	for (int i = 0; i < server->loop_count; i++)
 		uv_async_send(&server->loops[i].wake);
@@ -231,7 +231,7 @@ wake_all(void *argument)
 static void
 wake_writer(void *argument)
 {
-	Main	   *main = argument;
+	Main *main = argument;
 
 	uv_async_send(&main->writer_wake);
 }
@@ -239,7 +239,7 @@ wake_writer(void *argument)
 static void
 on_writer_wake(uv_async_t *async)
 {
-	Main	   *main = async->data;
+	Main *main = async->data;
 
 	copy_writer_nudge(main->server.writer);
 }
@@ -249,7 +249,7 @@ static void
 on_wake(uv_async_t *async)
 {
 	ServerLoop *loop = async->data;
-	Server	   *server = loop->server;
+	Server *server = loop->server;
 
 	if (atomic_load(&server->draining) && loop->listening)
 	{
@@ -270,7 +270,7 @@ static void
 on_tick(uv_timer_t *timer)
 {
 	ServerLoop *loop = timer->data;
-	Server	   *server = loop->server;
+	Server *server = loop->server;
 
 	http_loop_tick(&loop->http);
 	pg_pool_tick(loop->pool);
@@ -286,7 +286,7 @@ on_tick(uv_timer_t *timer)
 static void
 on_signal(uv_signal_t *signal, int number)
 {
-	Main	   *main = signal->data;
+	Main *main = signal->data;
 
 	if (atomic_load(&main->server.draining))
 		return;
@@ -302,10 +302,10 @@ on_signal(uv_signal_t *signal, int number)
 static void
 on_drain(uv_timer_t *timer)
 {
-	Main	   *main = timer->data;
-	Server	   *server = &main->server;
-	uint64_t	passed_ms = uv_now(timer->loop) - main->drain_start_ms;
-	bool		quiet = atomic_load(&main->open_connections) == 0;
+	Main *main = timer->data;
+	Server *server = &main->server;
+	uint64_t passed_ms = uv_now(timer->loop) - main->drain_start_ms;
+	bool quiet = atomic_load(&main->open_connections) == 0;
 
 	copy_writer_drain(server->writer);
 	if (quiet && copy_writer_idle(server->writer))
@@ -329,7 +329,7 @@ static void
 stop(Main *main)
 {
 	CopyWriter *writer = main->server.writer;
-	uint64_t	lost = copy_writer_save(writer);
+	uint64_t lost = copy_writer_save(writer);
 
 	if (lost > 0)
 		log_error("stopped; PostgreSQL did not take %llu buffered messages, they are lost",

@@ -24,30 +24,30 @@ typedef struct Server Server;
 
 typedef struct ServerLoop
 {
-	Server	   *server;
-	pthread_t	thread;			/* not of the first loop: that is the main thread */
-	uv_loop_t	uv;
-	uv_async_t	wake;
-	uv_timer_t	tick;
-	uv_tcp_t	listener;
-	bool		listening;
-	HttpLoop	http;
-	Metrics		metrics;
-	PgPool	   *pool;
+	Server *server;
+	pthread_t thread; /* not of the first loop: that is the main thread */
+	uv_loop_t uv;
+	uv_async_t wake;
+	uv_timer_t tick;
+	uv_tcp_t listener;
+	bool listening;
+	HttpLoop http;
+	Metrics metrics;
+	PgPool *pool;
 	CommitQueue waiters;
-	struct Save *free_saves;	/* for reuse by route_save.c */
+	struct Save *free_saves; /* for reuse by route_save.c */
 } ServerLoop;
 
 struct Server
 {
 	const Config *config;
-	Ingest	   *ingest;
+	Ingest *ingest;
 	CommitBoard *board;
 	CopyWriter *writer;
 	ServerLoop *loops;
-	int			loop_count;
+	int loop_count;
 	atomic_bool draining;
-	atomic_bool stopping;		/* what is not answered yet gets its answer now */
+	atomic_bool stopping; /* what is not answered yet gets its answer now */
 
 	/* The writer's state for other threads; set in each tick of the first loop. */
 	atomic_bool database_connected;
@@ -61,4 +61,4 @@ struct Server
  */
 extern int server_run(const Config *config);
 
-#endif							/* HISTORIAND_SERVER_H */
+#endif /* HISTORIAND_SERVER_H */

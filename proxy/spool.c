@@ -26,31 +26,31 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define SPOOL_MAGIC UINT64_C(0x314C4F4F50534948)	/* "HISPOOL1" */
+#define SPOOL_MAGIC UINT64_C(0x314C4F4F50534948) /* "HISPOOL1" */
 #define BLOCK_BYTES ((size_t) 1 << 20)
 /* Far from 0, so that there are names before it. */
 #define FIRST_SEQUENCE (UINT64_C(1) << 32)
-#define MAX_ROW_BYTES \
-	(sizeof(RowHead) + sizeof(double) * MESSAGE_MAX_VALUES + sizeof(StagedMessage) + \
+#define MAX_ROW_BYTES                                                                              \
+	(sizeof(RowHead) + sizeof(double) * MESSAGE_MAX_VALUES + sizeof(StagedMessage) +               \
 	 MESSAGE_MAX_TAG_BYTES)
 
 typedef struct SpoolHead
 {
-	uint64_t	magic;
-	uint64_t	generation;
+	uint64_t magic;
+	uint64_t generation;
 } SpoolHead;
 
 typedef struct BlockHead
 {
-	uint32_t	length;			/* 0: the end */
-	uint32_t	checksum;		/* CRC-32 of the block's bytes and of rows */
-	uint64_t	rows;			/* of all blocks up to this one */
+	uint32_t length;   /* 0: the end */
+	uint32_t checksum; /* CRC-32 of the block's bytes and of rows */
+	uint64_t rows;	   /* of all blocks up to this one */
 } BlockHead;
 
 typedef struct RowHead
 {
-	uint32_t	ticket;
-	uint32_t	unused;
+	uint32_t ticket;
+	uint32_t unused;
 } RowHead;
 
 _Static_assert(sizeof(SpoolHead) == 16 && sizeof(BlockHead) == 16 && sizeof(RowHead) == 8,
@@ -58,12 +58,12 @@ _Static_assert(sizeof(SpoolHead) == 16 && sizeof(BlockHead) == 16 && sizeof(RowH
 
 struct Spool
 {
-	char	   *directory;
-	int			directory_fd;
-	uint64_t	max_bytes;
-	uint64_t	next_sequence;
-	SpoolFile  *first;
-	SpoolFile  *last;
+	char *directory;
+	int directory_fd;
+	uint64_t max_bytes;
+	uint64_t next_sequence;
+	SpoolFile *first;
+	SpoolFile *last;
 	_Atomic uint64_t bytes;
 };
 
@@ -80,7 +80,7 @@ file_name(char *name, size_t size, uint64_t sequence, const char *ending)
 Spool *
 spool_open(const char *directory, uint64_t max_bytes)
 {
-	Spool	   *spool = memory_new(sizeof(Spool));
+	Spool *spool = memory_new(sizeof(Spool));
 
 	spool->directory = memory_strdup(directory);
 	spool->max_bytes = max_bytes;
@@ -117,10 +117,10 @@ by_sequence(const void *a, const void *b)
 static bool
 find_files(Spool *spool)
 {
-	DIR		   *listing = opendir(spool->directory);
+	DIR *listing = opendir(spool->directory);
 	struct dirent *entry;
 	SpoolFile **files = NULL;
-	size_t		count = 0;
+	size_t count = 0;
 
 	if (listing == NULL)
 	{
@@ -129,8 +129,8 @@ find_files(Spool *spool)
 	}
 	while ((entry = readdir(listing)) != NULL)
 	{
-		uint64_t	sequence;
-		int			end = 0;
+		uint64_t sequence;
+		int end = 0;
 		struct stat about;
 
 		if (sscanf(entry->d_name, "spool-%16" SCNx64 "%n", &sequence, &end) != 1)
@@ -182,7 +182,7 @@ spool_has_room(const Spool *spool, size_t bytes)
 SpoolFile *
 spool_new_file(Spool *spool, const IngestBatch *batch, bool oldest)
 {
-	SpoolFile  *file = memory_new(sizeof(SpoolFile));
+	SpoolFile *file = memory_new(sizeof(SpoolFile));
 
 	file->sequence =
 		oldest && spool->first != NULL ? spool->first->sequence - 1 : spool->next_sequence++;
@@ -196,17 +196,17 @@ bool
 spool_write(const Spool *spool, SpoolFile *file, const IngestBatch *batch)
 {
 	const SpoolHead head = {SPOOL_MAGIC, batch->generation};
-	char		name[64];
-	char		unfinished[64];
-	int			fd;
-	bool		written;
+	char name[64];
+	char unfinished[64];
+	int fd;
+	bool written;
 
 	file_name(name, sizeof(name), file->sequence, "");
 	file_name(unfinished, sizeof(unfinished), file->sequence, ".new");
 	fd = openat(spool->directory_fd, unfinished, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	file->bytes = sizeof(head);
 	written = fd >= 0 && write(fd, &head, sizeof(head)) == sizeof(head) &&
-		write_rows(fd, batch->rows, &file->bytes) && fsync(fd) == 0;
+			  write_rows(fd, batch->rows, &file->bytes) && fsync(fd) == 0;
 	if (!written)
 		log_error("cannot write %s/%s: %s", spool->directory, unfinished, strerror(errno));
 	if (fd >= 0)
@@ -237,10 +237,10 @@ spool_queue(Spool *spool, SpoolFile *file)
 void
 spool_remove_first(Spool *spool)
 {
-	SpoolFile  *file = spool->first;
-	char		name[64];
-	char		kept[64];
-	int			result;
+	SpoolFile *file = spool->first;
+	char name[64];
+	char kept[64];
+	int result;
 
 	file_name(name, sizeof(name), file->sequence, "");
 	file_name(kept, sizeof(kept), file->sequence, ".damaged");
@@ -262,10 +262,10 @@ IngestBatch *
 spool_read(const Spool *spool, SpoolFile *file)
 {
 	IngestBatch *batch = memory_new(sizeof(IngestBatch));
-	SpoolHead	head;
-	char		name[64];
-	int			fd;
-	uint64_t	rows = 0;
+	SpoolHead head;
+	char name[64];
+	int fd;
+	uint64_t rows = 0;
 	const char *damage = NULL;
 
 	*batch = file->about;
@@ -297,7 +297,7 @@ write_all(int fd, const void *data, size_t length)
 
 	while (length > 0)
 	{
-		ssize_t		written = write(fd, bytes, length);
+		ssize_t written = write(fd, bytes, length);
 
 		if (written < 0 && errno == EINTR)
 			continue;
@@ -312,7 +312,7 @@ write_all(int fd, const void *data, size_t length)
 static uint32_t
 block_checksum(const void *data, size_t length, uint64_t rows)
 {
-	uLong		checksum = crc32(0, (const Bytef *) &rows, sizeof(rows));
+	uLong checksum = crc32(0, (const Bytef *) &rows, sizeof(rows));
 
 	return (uint32_t) crc32(checksum, data, (uInt) length);
 }
@@ -334,19 +334,19 @@ write_rows(int fd, const Batch *rows, size_t *bytes)
 {
 	BatchCursor cursor;
 	const BatchRow *row;
-	Bytes		block = {0};
-	uint64_t	count = 0;
-	bool		good = true;
+	Bytes block = {0};
+	uint64_t count = 0;
+	bool good = true;
 
 	bytes_reserve(&block, BLOCK_BYTES);
 	batch_cursor_seek(&cursor, rows, 0);
 	while (good && (row = batch_cursor_next(&cursor)) != NULL)
 	{
-		size_t		size = staged_size(row->value_count, cursor.tag_length);
-		char	   *out = bytes_reserve(&block, sizeof(RowHead) + size);
-		RowHead		head = {row->ticket, 0};
+		size_t size = staged_size(row->value_count, cursor.tag_length);
+		char *out = bytes_reserve(&block, sizeof(RowHead) + size);
+		RowHead head = {row->ticket, 0};
 		StagedMessage message = {row->time_ns, row->value_count, cursor.tag_length};
-		size_t		values_bytes = row->value_count * sizeof(double);
+		size_t values_bytes = row->value_count * sizeof(double);
 
 		memcpy(out, &head, sizeof(head));
 		out += sizeof(head);
@@ -379,11 +379,11 @@ write_rows(int fd, const Batch *rows, size_t *bytes)
 static bool
 read_all(int fd, void *data, size_t length)
 {
-	char	   *bytes = data;
+	char *bytes = data;
 
 	while (length > 0)
 	{
-		ssize_t		count = read(fd, bytes, length);
+		ssize_t count = read(fd, bytes, length);
 
 		if (count < 0 && errno == EINTR)
 			continue;
@@ -401,9 +401,9 @@ add_rows(Batch *rows, const char *data, size_t length, bool keep_tickets, uint64
 {
 	while (length > 0)
 	{
-		RowHead		head;
+		RowHead head;
 		const StagedMessage *message = (const StagedMessage *) (data + sizeof(head));
-		size_t		size;
+		size_t size;
 
 		if (length < sizeof(head) + sizeof(StagedMessage))
 			return false;
@@ -425,9 +425,9 @@ add_rows(Batch *rows, const char *data, size_t length, bool keep_tickets, uint64
 static uint64_t
 read_rows(int fd, Batch *rows, bool keep_tickets, const char **damage)
 {
-	char	   *block = memory_new_raw(BLOCK_BYTES);
-	BlockHead	head;
-	uint64_t	count = 0;
+	char *block = memory_new_raw(BLOCK_BYTES);
+	BlockHead head;
+	uint64_t count = 0;
 
 	*damage = "it ends too early";
 	while (read_all(fd, &head, sizeof(head)))

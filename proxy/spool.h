@@ -15,11 +15,11 @@ typedef struct Spool Spool;
 typedef struct SpoolFile
 {
 	struct SpoolFile *next;
-	uint64_t	sequence;
-	size_t		bytes;			/* on disk */
-	uint64_t	rows;			/* 0: not known, it was found at start */
-	bool		damaged;		/* spool_read() could not read all of it */
-	IngestBatch about;			/* everything but the rows */
+	uint64_t sequence;
+	size_t bytes;	   /* on disk */
+	uint64_t rows;	   /* 0: not known, it was found at start */
+	bool damaged;	   /* spool_read() could not read all of it */
+	IngestBatch about; /* everything but the rows */
 } SpoolFile;
 
 /*
@@ -28,7 +28,7 @@ typedef struct SpoolFile
  */
 extern Spool *spool_open(const char *directory, uint64_t max_bytes);
 
-extern SpoolFile *spool_first(const Spool *spool);	/* NULL: empty */
+extern SpoolFile *spool_first(const Spool *spool); /* NULL: empty */
 extern uint64_t spool_bytes(const Spool *spool);
 extern bool spool_has_room(const Spool *spool, size_t bytes);
 
@@ -46,4 +46,4 @@ extern IngestBatch *spool_read(const Spool *spool, SpoolFile *file);
 /* Removes the first file: it is loaded.  A damaged one is kept under another name. */
 extern void spool_remove_first(Spool *spool);
 
-#endif							/* HISTORIAND_SPOOL_H */
+#endif /* HISTORIAND_SPOOL_H */

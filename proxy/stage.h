@@ -18,18 +18,18 @@
 /* A message as it lies in a stage: this head, value_count doubles, the tag padded to 8 bytes. */
 typedef struct StagedMessage
 {
-	int64_t		time_ns;
-	uint32_t	value_count;
-	uint32_t	tag_length;
-	double		values[];
+	int64_t time_ns;
+	uint32_t value_count;
+	uint32_t tag_length;
+	double values[];
 } StagedMessage;
 
 typedef struct Stage
 {
-	char	   *data;
-	size_t		length;			/* bytes in use, a multiple of 8 */
-	size_t		capacity;
-	uint32_t	count;			/* messages in use */
+	char *data;
+	size_t length; /* bytes in use, a multiple of 8 */
+	size_t capacity;
+	uint32_t count; /* messages in use */
 } Stage;
 
 static inline const char *
@@ -52,4 +52,4 @@ staged_next(const StagedMessage *message)
 									staged_size(message->value_count, message->tag_length));
 }
 
-#endif							/* HISTORIAND_STAGE_H */
+#endif /* HISTORIAND_STAGE_H */

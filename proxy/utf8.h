@@ -15,7 +15,7 @@ utf8_length(const char *text, size_t available)
 	const unsigned char *c = (const unsigned char *) text;
 	unsigned char low = 0x80;
 	unsigned char high = 0xBF;
-	size_t		length;
+	size_t length;
 
 	if (available == 0)
 		return 0;
@@ -50,7 +50,7 @@ utf8_valid(const char *text, size_t length)
 {
 	while (length > 0)
 	{
-		size_t		step = utf8_length(text, length);
+		size_t step = utf8_length(text, length);
 
 		if (step == 0)
 			return false;
@@ -60,4 +60,4 @@ utf8_valid(const char *text, size_t length)
 	return true;
 }
 
-#endif							/* HISTORIAND_UTF8_H */
+#endif /* HISTORIAND_UTF8_H */

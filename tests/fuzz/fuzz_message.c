@@ -18,7 +18,7 @@ extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static int	ready;
+	static int ready;
 	const char *problem;
 
 	if (!ready)

@@ -24,12 +24,12 @@ parse_whole(const char *text, size_t length)
 {
 	struct json_tokener *tokener = json_tokener_new();
 	struct json_object *object;
-	bool		whole;
+	bool whole;
 
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	object = json_tokener_parse_ex(tokener, text, (int) length);
 	whole = json_tokener_get_error(tokener) == json_tokener_success &&
-		json_tokener_get_parse_end(tokener) == length;
+			json_tokener_get_parse_end(tokener) == length;
 	json_tokener_free(tokener);
 	if (!whole)
 	{
@@ -44,7 +44,7 @@ static bool
 is_message(struct json_object *object, struct json_object **time, struct json_object **tag,
 		   struct json_object **values)
 {
-	int			length;
+	int length;
 
 	if (!json_object_is_type(object, json_type_object) || json_object_object_length(object) != 3 ||
 		!json_object_object_get_ex(object, "time", time) ||
@@ -62,12 +62,12 @@ is_message(struct json_object *object, struct json_object **time, struct json_ob
 	for (size_t i = 0; i < json_object_array_length(*values); i++)
 	{
 		struct json_object *value = json_object_array_get_idx(*values, i);
-		double		number = json_object_get_double(value);
+		double number = json_object_get_double(value);
 
 		if (!json_object_is_type(value, json_type_int) &&
 			!json_object_is_type(value, json_type_double))
 			return false;
-		if (!(number - number == 0))	/* NaN, infinities and what overflows to them */
+		if (!(number - number == 0)) /* NaN, infinities and what overflows to them */
 			return false;
 	}
 	return true;
@@ -86,7 +86,7 @@ skip_string(const char *text, size_t length, size_t i)
 static int
 count_colons(const char *text, size_t length)
 {
-	int			count = 0;
+	int count = 0;
 
 	for (size_t i = 0; i < length; i++)
 	{
@@ -104,7 +104,7 @@ numbers_valid(const char *text, size_t length)
 {
 	static regex_t number;
 	static bool compiled;
-	size_t		i = 0;
+	size_t i = 0;
 
 	if (!compiled)
 	{
@@ -118,9 +118,9 @@ numbers_valid(const char *text, size_t length)
 			i = skip_string(text, length, i);
 		else if (text[i] != '\0' && strchr("0123456789+-.eE", text[i]) != NULL)
 		{
-			size_t		start = i;
-			char	   *copy;
-			bool		match;
+			size_t start = i;
+			char *copy;
+			bool match;
 
 			while (i < length && text[i] != '\0' && strchr("0123456789+-.eE", text[i]) != NULL)
 				i++;
@@ -147,7 +147,8 @@ allowed_refusal(const char *text, size_t length, const MessageError *error)
 	if (strstr(error->detail, "64-bit integer") != NULL)
 		return true;
 	/* json-c ends a field's name at a NUL */
-	if (memmem(text, length, "\\u0000", 6) != NULL && strstr(error->detail, "unknown field") != NULL)
+	if (memmem(text, length, "\\u0000", 6) != NULL &&
+		strstr(error->detail, "unknown field") != NULL)
 		return true;
 	/* json-c takes control characters in strings */
 	for (size_t i = 0; i < length; i++)
@@ -187,11 +188,11 @@ compare_message(const Stage *stage, struct json_object *time, struct json_object
 	for (uint32_t i = 0; i < message->value_count; i++)
 	{
 		struct json_object *value = json_object_array_get_idx(values, i);
-		double		expected = json_object_get_double(value);
+		double expected = json_object_get_double(value);
 
 		if (json_object_is_type(value, json_type_int))
 		{
-			int64_t		integer = json_object_get_int64(value);
+			int64_t integer = json_object_get_int64(value);
 
 			if (integer == INT64_MAX || integer == INT64_MIN)
 				continue;
@@ -208,16 +209,16 @@ const char *
 message_disagreement(const char *text, size_t length)
 {
 	static char report[256];
-	Stage		stage = {0};
+	Stage stage = {0};
 	MessageError error = {0};
 	const char *end = text + length;
 	const char *cursor;
-	ScanStatus	status;
+	ScanStatus status;
 	struct json_object *object;
 	struct json_object *time;
 	struct json_object *tag;
 	struct json_object *values;
-	bool		expected;
+	bool expected;
 	const char *problem = NULL;
 
 	/* The scanner begins at the brace; what stands before a message is its caller's. */
@@ -248,14 +249,13 @@ message_disagreement(const char *text, size_t length)
 	for (size_t cut = 0; problem == NULL && status == SCAN_OK && text + cut < cursor; cut++)
 	{
 		/* A copy of that size, so that a sanitizer sees a read past the end. */
-		char	   *copy = malloc(cut + (cut == 0));
+		char *copy = malloc(cut + (cut == 0));
 		const char *start = copy;
 
 		memcpy(copy, text, cut);
 		stage.length = 0;
 		stage.count = 0;
-		if (message_scan(&stage, &start, copy + cut, &error) != SCAN_INCOMPLETE ||
-			stage.count != 0)
+		if (message_scan(&stage, &start, copy + cut, &error) != SCAN_INCOMPLETE || stage.count != 0)
 		{
 			snprintf(report, sizeof(report), "cut to %zu bytes it is not incomplete: %s", cut,
 					 error.detail);

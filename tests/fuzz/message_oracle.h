@@ -13,4 +13,4 @@
  */
 extern const char *message_disagreement(const char *text, size_t length);
 
-#endif							/* MESSAGE_ORACLE_H */
+#endif /* MESSAGE_ORACLE_H */

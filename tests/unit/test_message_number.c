@@ -15,14 +15,14 @@
 #include <time.h>
 
 static uint64_t state;
-static int	test_number;
-static int	failures;
+static int test_number;
+static int failures;
 
 static uint64_t
 next_random(void)
 {
 	/* splitmix64 */
-	uint64_t	z = (state += UINT64_C(0x9E3779B97F4A7C15));
+	uint64_t z = (state += UINT64_C(0x9E3779B97F4A7C15));
 
 	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
 	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
@@ -43,13 +43,13 @@ agrees(const char *text)
 {
 	const char *cursor = text;
 	const char *end = text + strlen(text);
-	double		expected = strtod(text, NULL);
-	double		value = 0;
+	double expected = strtod(text, NULL);
+	double value = 0;
 	NumberStatus status = number_double(&cursor, end, &value);
 
-	if (isinf(expected) ? status == NUMBER_RANGE
-						: status == NUMBER_OK && cursor == end &&
-						memcmp(&value, &expected, sizeof(value)) == 0)
+	if (isinf(expected)
+			? status == NUMBER_RANGE
+			: status == NUMBER_OK && cursor == end && memcmp(&value, &expected, sizeof(value)) == 0)
 		return true;
 	printf("# %s: %.17g (status %d) instead of %.17g\n", text, value, status, expected);
 	return false;
@@ -59,22 +59,56 @@ static void
 test_fixed(void)
 {
 	static const char *const texts[] = {
-		"0", "-0", "0.0", "-0.0e5", "1", "-1", "0e400", "0e-400", "1e22", "1e23", "9007199254740993",
-		"9007199254740992", "9007199254740991", "18446744073709551615", "18446744073709551616",
-		"123456789012345678901234567890", "1e308", "1.7976931348623157e308",
-		"1.7976931348623158e308", "1.7976931348623159e308", "1e309", "-1e309", "1e400",
-		"2.2250738585072014e-308", "2.2250738585072011e-308", "4.9406564584124654e-324",
-		"2.4703282292062327e-324", "2.4703282292062328e-324", "1e-324", "1e-400", "5e-324",
-		"0.1", "0.2", "0.3", "0.30000000000000004", "8.98846567431158e307",
+		"0",
+		"-0",
+		"0.0",
+		"-0.0e5",
+		"1",
+		"-1",
+		"0e400",
+		"0e-400",
+		"1e22",
+		"1e23",
+		"9007199254740993",
+		"9007199254740992",
+		"9007199254740991",
+		"18446744073709551615",
+		"18446744073709551616",
+		"123456789012345678901234567890",
+		"1e308",
+		"1.7976931348623157e308",
+		"1.7976931348623158e308",
+		"1.7976931348623159e308",
+		"1e309",
+		"-1e309",
+		"1e400",
+		"2.2250738585072014e-308",
+		"2.2250738585072011e-308",
+		"4.9406564584124654e-324",
+		"2.4703282292062327e-324",
+		"2.4703282292062328e-324",
+		"1e-324",
+		"1e-400",
+		"5e-324",
+		"0.1",
+		"0.2",
+		"0.3",
+		"0.30000000000000004",
+		"8.98846567431158e307",
 		"0.000000000000000000000000000000000000000000000000000000000000000123",
 		"100000000000000000000000000000000000000000000000000000e-53",
-		"7.2057594037927933e16", "9007199254740993.0", "9007199254740992.9999999999999999",
+		"7.2057594037927933e16",
+		"9007199254740993.0",
+		"9007199254740992.9999999999999999",
 		"1.00000000000000011102230246251565404236316680908203125",
 		"1.00000000000000011102230246251565404236316680908203124",
 		"1.00000000000000011102230246251565404236316680908203126",
-		"6.02214076e23", "1.602176634e-19", "1e99999999999999999999", "1e-99999999999999999999",
+		"6.02214076e23",
+		"1.602176634e-19",
+		"1e99999999999999999999",
+		"1e-99999999999999999999",
 	};
-	bool		good = true;
+	bool good = true;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		good &= agrees(texts[i]);
@@ -84,13 +118,13 @@ test_fixed(void)
 static void
 test_round_trip(int rounds)
 {
-	bool		good = true;
-	char		text[64];
+	bool good = true;
+	char text[64];
 
 	for (int i = 0; i < rounds && good; i++)
 	{
-		uint64_t	bits = next_random();
-		double		value;
+		uint64_t bits = next_random();
+		double value;
 
 		memcpy(&value, &bits, sizeof(value));
 		if (!isfinite(value))
@@ -106,13 +140,13 @@ test_round_trip(int rounds)
 static void
 test_decimals(int rounds)
 {
-	bool		good = true;
-	char		text[96];
+	bool good = true;
+	char text[96];
 
 	for (int i = 0; i < rounds && good; i++)
 	{
-		uint64_t	digits = next_random() >> (next_random() % 64);
-		int			exponent = (int) (next_random() % 700) - 350;
+		uint64_t digits = next_random() >> (next_random() % 64);
+		int exponent = (int) (next_random() % 700) - 350;
 
 		if (i % 2 == 0)
 			exponent = (int) (next_random() % 60) - 30;
@@ -129,16 +163,16 @@ test_decimals(int rounds)
 static void
 test_halves(int rounds)
 {
-	bool		good = true;
-	char		text[1200];
+	bool good = true;
+	char text[1200];
 
 	for (int i = 0; i < rounds && good; i++)
 	{
-		uint64_t	bits = next_random() & UINT64_C(0x7FFFFFFFFFFFFFFF);
+		uint64_t bits = next_random() & UINT64_C(0x7FFFFFFFFFFFFFFF);
 		long double half;
-		double		value;
-		double		next;
-		size_t		length;
+		double value;
+		double next;
+		size_t length;
 
 		/* A long double holds the half-way point exactly where the exponent is moderate. */
 		bits = (bits & UINT64_C(0xFFFFFFFFFFFFF)) | (uint64_t) (1023 - 60 + i % 120) << 52;
@@ -162,15 +196,15 @@ static void
 test_syntax(void)
 {
 	static const char *const wrong[] = {
-		"", "-", "+1", ".5", "-.5", "01", "-01", "00", "1.", "1.e5", "1e", "1e+", "1e-", "e5",
-		"NaN", "Infinity", "-Infinity", "inf", "0x10", " 1", "--1",
+		"",	   "-",	  "+1", ".5",  "-.5",	   "01",		"-01", "00",   "1.", "1.e5", "1e",
+		"1e+", "1e-", "e5", "NaN", "Infinity", "-Infinity", "inf", "0x10", " 1", "--1",
 	};
-	bool		good = true;
+	bool good = true;
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 	{
 		const char *cursor = wrong[i];
-		double		value;
+		double value;
 
 		if (number_double(&cursor, wrong[i] + strlen(wrong[i]), &value) != NUMBER_SYNTAX ||
 			cursor != wrong[i])
@@ -193,7 +227,7 @@ test_integers(void)
 	{
 		const char *text;
 		NumberStatus status;
-		int64_t		value;
+		int64_t value;
 	} cases[] = {
 		{"0", NUMBER_OK, 0},
 		{"-0", NUMBER_OK, 0},
@@ -211,14 +245,13 @@ test_integers(void)
 		{"-", NUMBER_SYNTAX, 0},
 		{"x", NUMBER_SYNTAX, 0},
 	};
-	bool		good = true;
+	bool good = true;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 	{
 		const char *cursor = cases[i].text;
-		int64_t		value = 0;
-		NumberStatus status =
-			number_int64(&cursor, cases[i].text + strlen(cases[i].text), &value);
+		int64_t value = 0;
+		NumberStatus status = number_int64(&cursor, cases[i].text + strlen(cases[i].text), &value);
 
 		if (status != cases[i].status || (status == NUMBER_OK && value != cases[i].value))
 		{

@@ -1,0 +1,128 @@
+#!/usr/bin/python3
+"""Settings, start, health, metrics."""
+import os
+import shutil
+import subprocess
+import sys
+
+from historiand import (BINARY, CONNINFO, Server, message, new_table, ndjson, run,
+                        temporary_directory, wait_for, NDJSON)
+
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("HISTORIAND_")}
+
+
+def check_config(*flags, **environment):
+    return subprocess.run([BINARY, "--check-config", *flags], capture_output=True, text=True,
+                          env=dict(ENVIRONMENT, **environment))
+
+
+def test_help():
+    """--help lists each setting with its environment name and default"""
+    text = subprocess.run([BINARY, "--help"], capture_output=True, text=True).stdout
+    for name in ("listen", "database", "table", "flush-interval", "threads", "max-buffered-bytes",
+                 "spool-dir", "max-queries", "commit-delay", "dead-letter-file"):
+        assert f"--{name}, HISTORIAND_{name.upper().replace('-', '_')} (default " in text, name
+
+
+def test_precedence():
+    """flags win over the environment, that over the file; a wrong value of the winner is named"""
+    path = os.path.join(temporary_directory(), "config")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("# a comment\n\nflush-interval = bad-in-file\n")
+    assert "config line 3: flush-interval" in check_config("--config", path).stderr
+    done = check_config("--config", path, HISTORIAND_FLUSH_INTERVAL="bad-in-environment")
+    assert "line 3" in done.stderr, done
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("listen = 127.0.0.1:1\nmax-queries=3\n")
+    table = new_table()
+    server = subprocess.Popen(
+        [BINARY, "--config=" + path, "--listen=127.0.0.1:0", "--database", CONNINFO],
+        env=dict(ENVIRONMENT, HISTORIAND_LISTEN="127.0.0.1:2", HISTORIAND_TABLE=table),
+        stderr=subprocess.PIPE, text=True)
+    line = server.stderr.readline()
+    server.terminate()
+    assert "listening on http://127.0.0.1:" in line and not line.strip().endswith((":1", ":2"))
+    assert server.wait(10) == 0
+
+
+def test_wrong_settings():
+    """a wrong setting is named at start, with exit code 2"""
+    for flags, word in (
+            (["--flush-interval", "1"], "--flush-interval"),
+            (["--flush-interval", "0s"], "--flush-interval"),
+            (["--max-buffered-bytes", "lots"], "--max-buffered-bytes"),
+            (["--max-buffered-bytes=99999999999999999999"], "--max-buffered-bytes"),
+            (["--threads", "0"], "--threads"), (["--threads", "-1"], "--threads"),
+            (["--threads"], "--threads"), (["--listen", "localhost"], "listen"),
+            (["--listen", "127.0.0.1:70000"], "listen"), (["--table", ""], "table"),
+            (["--log-level", "loud"], "log-level"), (["--no-such-flag", "1"], "--no-such-flag"),
+            (["stray"], "stray"), (["--config", "/no/such/file"], "/no/such/file")):
+        done = check_config(*flags)
+        assert done.returncode == 2 and word in done.stderr, (flags, done)
+    done = check_config(HISTORIAND_THREADS="many")
+    assert done.returncode == 2 and "HISTORIAND_THREADS" in done.stderr, done
+    done = check_config()
+    assert done.returncode == 0 and "valid" in done.stdout, done
+
+
+def test_port_in_use():
+    """an address that is in use is a clear error"""
+    server = Server()
+    done = subprocess.run([BINARY, "--listen", f"127.0.0.1:{server.port}", "--database", CONNINFO],
+                          capture_output=True, text=True)
+    assert done.returncode == 1 and "cannot listen on" in done.stderr, done
+    assert server.stop() == 0
+
+
+def test_quoted_table():
+    """a table in another schema and with an odd name works"""
+    from historiand import sql
+    table = new_table()
+    schema = f"Odd {table}"
+    sql(f'CREATE SCHEMA "{schema}"; ALTER TABLE {table} SET SCHEMA "{schema}"')
+    server = Server(table=f"{schema}.{table}")
+    assert server.save(message(1, "a", [1]), "?ack=committed").status == 204
+    assert server.get("/api?tag=a&start=0&end=1&samples=1").json()["samples"][0]["values"] == [1]
+    assert server.stop() == 0
+    sql(f'DROP SCHEMA "{schema}" CASCADE')
+
+
+def test_health():
+    """livez, its alias healthz, and readyz"""
+    server = Server()
+    for path in ("/livez", "/healthz", "/readyz"):
+        assert server.get(path).status == 200, path
+    assert server.stop() == 0
+
+
+def test_metrics():
+    """metrics count what happened and are well-formed"""
+    server = Server()
+    assert server.save(ndjson([message(i, "a", [1]) for i in range(100)]), "?ack=committed",
+                       NDJSON).status == 204
+    assert server.save(b"{}").status == 400
+    assert server.get("/api?tag=none&start=0&end=1").status == 404
+    assert server.metric("historiand_messages_received_total") == 100
+    assert server.metric("historiand_messages_committed_total") == 100
+    assert server.metric('historiand_rejected_total{reason="invalid"}') == 1
+    assert server.metric("historiand_lag_seconds_count") == 100
+    assert server.metric("historiand_load_rows_sum") == 100
+    name = 'historiand_http_request_duration_seconds_count{route="%s",status="%s"}'
+    assert server.metric(name % ("/save", 204)) == 1
+    assert server.metric(name % ("/save", 400)) == 1
+    assert server.metric(name % ("/api", 404)) == 1
+    wait_for("an empty buffer", lambda: server.metric("historiand_buffer_bytes") == 0)
+    wait_for("connected", lambda: server.metric("historiand_database_connected") == 1)
+    answer = server.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    for line in answer.body.decode().splitlines():
+        assert line.startswith(("# HELP historiand_", "# TYPE historiand_", "historiand_")), line
+    if shutil.which("promtool"):
+        done = subprocess.run(["promtool", "check", "metrics"], input=answer.body,
+                              capture_output=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert server.stop() == 0
+
+
+if __name__ == "__main__":
+    run(sys.modules[__name__])
