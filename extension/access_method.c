@@ -32,6 +32,8 @@
 
 PG_FUNCTION_INFO_V1(historian_handler);
 
+static TM_Result remove_row(Relation rel, ItemPointer tid, CommandId cid, TM_FailureData *failure,
+							bool update);
 static void refuse(Relation rel, const char *what, const char *hint) pg_attribute_noreturn();
 
 bool
@@ -178,11 +180,7 @@ static TM_Result
 tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapshot, Snapshot crosscheck,
 			 bool wait, TM_FailureData *failure, bool changing_partition)
 {
-	TM_Result	result = deletion_add(rel, tid, cid);
-
-	if (result == TM_SelfModified)
-		failure->cmax = cid;
-	return result;
+	return remove_row(rel, tid, cid, failure, false);
 }
 
 static TM_Result
@@ -190,7 +188,7 @@ tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid,
 			 Snapshot crosscheck, bool wait, TM_FailureData *failure, LockTupleMode *lock_mode,
 			 HistorianUpdateIndexes *update_indexes)
 {
-	TM_Result	result = tuple_delete(rel, tid, cid, snapshot, crosscheck, wait, failure, false);
+	TM_Result	result = remove_row(rel, tid, cid, failure, true);
 
 	/* the command deletes before it writes, so the new row stays where the key is the same */
 	if (result == TM_Ok)
@@ -204,7 +202,12 @@ static TM_Result
 tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, CommandId cid,
 		   LockTupleMode mode, LockWaitPolicy wait_policy, uint8 flags, TM_FailureData *failure)
 {
-	refuse(rel, "rows cannot be locked", "Lock the table with LOCK TABLE.");
+	/*
+	 * For a BEFORE trigger of DELETE or UPDATE, which wants the row itself; conflicts show when the
+	 * command ends.  SELECT FOR UPDATE and the like do not come here, scan_node.c refuses them.
+	 */
+	failure->traversed = false;
+	return tuple_fetch_row_version(rel, tid, snapshot, slot) ? TM_Ok : TM_Deleted;
 }
 
 static void
@@ -323,6 +326,7 @@ historian_handler(PG_FUNCTION_ARGS)
 		.index_build_range_scan = index_build_range_scan,
 		.index_validate_scan = index_validate_scan,
 
+		.relation_vacuum = relation_vacuum_segments,
 		.relation_size = table_block_relation_size,
 		.relation_needs_toast_table = needs_toast_table,
 		.relation_estimate_size = relation_estimate_rows,
@@ -336,7 +340,6 @@ historian_handler(PG_FUNCTION_ARGS)
 	/* the heap's own, which see tuple headers and the file, never a row */
 	routine.index_delete_tuples = heap->index_delete_tuples;
 	routine.relation_copy_data = heap->relation_copy_data;
-	routine.relation_vacuum = heap->relation_vacuum;
 
 	PG_RETURN_POINTER(&routine);
 }
@@ -350,4 +353,15 @@ refuse(Relation rel, const char *what, const char *hint)
 			errmsg("%s in historian tables", what),
 			errdetail("Table \"%s\".", RelationGetRelationName(rel)),
 			hint != NULL ? errhint("%s", hint) : 0);
+}
+
+/* Takes note of a deleted row; the executor wants to know which command did it twice. */
+static TM_Result
+remove_row(Relation rel, ItemPointer tid, CommandId cid, TM_FailureData *failure, bool update)
+{
+	TM_Result	result = deletion_add(rel, tid, cid, update);
+
+	if (result == TM_SelfModified)
+		failure->cmax = cid;
+	return result;
 }

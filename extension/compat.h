@@ -12,8 +12,10 @@
 
 #include "access/genam.h"
 #include "access/hio.h"
+#include "access/multixact.h"
 #include "access/relscan.h"
 #include "access/tableam.h"
+#include "access/visibilitymap.h"
 #include "catalog/index.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
@@ -124,6 +126,26 @@ historian_index_create(Relation heap, const char *name, IndexInfo *info, List *c
 	return index_create(heap, name, InvalidOid, InvalidOid, InvalidOid, InvalidOid, info,
 						column_names, access_method, heap->rd_rel->reltablespace, collations,
 						opclasses, options, (Datum) 0, 0, 0, false, is_internal, NULL);
+#endif
+}
+
+/* Parameters of VACUUM, as the callback gets them. */
+typedef struct VacuumParams *HistorianVacuumParams;
+
+/* Pages and rows into pg_class; the freeze horizons stay as they are. */
+static inline void
+historian_update_relstats(Relation rel, BlockNumber pages, double rows)
+{
+	BlockNumber all_visible = 0;
+	BlockNumber all_frozen = 0;
+
+	visibilitymap_count(rel, &all_visible, &all_frozen);
+#if PG_VERSION_NUM >= 180000
+	vac_update_relstats(rel, pages, rows, all_visible, all_frozen, true, InvalidTransactionId,
+						InvalidMultiXactId, NULL, NULL, false);
+#else
+	vac_update_relstats(rel, pages, rows, all_visible, true, InvalidTransactionId,
+						InvalidMultiXactId, NULL, NULL, false);
 #endif
 }
 

@@ -7,9 +7,10 @@
  * place in load order.
  *
  * Under READ COMMITTED the rows are taken from the segments of a fresh snapshot, as compaction may
- * have moved them since the command's; under a transaction's snapshot a moved row is a
- * serialization failure.  The directory's lock keeps compaction and other deletions away until the
- * transaction ends.
+ * have moved them since the command's.  A row that is no longer the one that the command met is a
+ * serialization failure: its conditions and new values were computed from the old.  So is, under a
+ * transaction's snapshot, any row that was moved.  The directory's lock keeps compaction and other
+ * deletions away until the transaction ends.
  */
 #include "postgres.h"
 
@@ -20,6 +21,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -47,6 +49,7 @@ typedef struct DeletionWork
 {
 	CommandWork work;
 	HTAB	   *segments;		/* of DeletedRows */
+	bool		update;			/* the rows are to be there again */
 } DeletionWork;
 
 /* Times to delete: a range, or a list of times within it. */
@@ -56,6 +59,7 @@ typedef struct TimeSet
 	int64		until;
 	const int64 *times;			/* ascending; NULL: the whole range */
 	uint64		ntimes;
+	bool	   *met;			/* set for each time that a segment has; may be NULL */
 } TimeSet;
 
 /* A deletion in progress, under the active snapshot. */
@@ -64,6 +68,8 @@ typedef struct Deletion
 	Relation	rel;
 	CommandId	cid;
 	DirectoryCursor *cursor;
+	Snapshot	met_under;		/* the command's snapshot, where rows may have changed since */
+	DirectoryCursor *met_cursor;	/* under it; NULL until needed */
 	SegmentSink *sink;			/* NULL until something is rewritten */
 	MemoryContext context;		/* of this struct's members */
 	MemoryContext tag_context;	/* of one tag's work */
@@ -72,10 +78,14 @@ typedef struct Deletion
 static void do_deletions(CommandWork *work);
 static int64 *collect_times(Relation rel, DeletedRows **segments, uint32 nsegments,
 							uint64 *ntimes);
-static Deletion begin_deletion(Relation rel, CommandId cid);
+static Deletion begin_deletion(Relation rel, CommandId cid, Snapshot met_under);
 static void end_deletion(Deletion *deletion);
 static void delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set);
-static void delete_from_segment(Deletion *deletion, const SegmentRef *ref, const TimeSet *set);
+static void delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref,
+								const TimeSet *set);
+static void check_unchanged(Deletion *deletion, text *tag, const SegmentRef *ref,
+							const Segment *segment, const bool *kept);
+static void report_changed(Relation rel) pg_attribute_noreturn();
 static uint32 mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept);
 static void rewrite(Deletion *deletion, const Segment *segment, const bool *kept);
 static void delete_segment(Deletion *deletion, const SegmentRef *ref);
@@ -89,7 +99,7 @@ static const CommandWorkKind deleting = {
 };
 
 TM_Result
-deletion_add(Relation rel, ItemPointer ctid, CommandId cid)
+deletion_add(Relation rel, ItemPointer ctid, CommandId cid, bool update)
 {
 	DeletionWork *work = (DeletionWork *) command_work_find(&deleting, RelationGetRelid(rel), cid,
 															sizeof(DeletionWork));
@@ -98,6 +108,7 @@ deletion_add(Relation rel, ItemPointer ctid, CommandId cid)
 	uint8		bit = 1 << (place.row % 8);
 	bool		found;
 
+	work->update |= update;
 	if (work->segments == NULL)
 	{
 		HASHCTL		control = {
@@ -136,7 +147,7 @@ delete_range(Relation rel, text *tag, int64 from, int64 until)
 	if (from > until)
 		return 0;
 
-	deletion = begin_deletion(rel, GetCurrentCommandId(true));
+	deletion = begin_deletion(rel, GetCurrentCommandId(true), NULL);
 	if (tag != NULL)
 	{
 		count = count_rows(&deletion, tag, from, until);
@@ -165,7 +176,8 @@ do_deletions(CommandWork *work)
 	long		nsegments = hash_get_num_entries(segments);
 	DeletedRows **order = palloc(nsegments * sizeof(DeletedRows *));
 	Relation	rel = table_open(work->relid, RowExclusiveLock);
-	Deletion	deletion = begin_deletion(rel, work->cid);
+	Snapshot	met_under = ActiveSnapshotSet() ? GetActiveSnapshot() : NULL;
+	Deletion	deletion = begin_deletion(rel, work->cid, met_under);
 	HASH_SEQ_STATUS status;
 	DeletedRows *deleted;
 	long		n = 0;
@@ -185,7 +197,14 @@ do_deletions(CommandWork *work)
 		set.times = collect_times(rel, order + first, end - first, &set.ntimes);
 		set.from = set.times[0];
 		set.until = set.times[set.ntimes - 1];
+		set.met = palloc0(set.ntimes);
 		delete_from_tag(&deletion, order[first]->tag, &set);
+		for (uint64 i = 0; ((DeletionWork *) work)->update && i < set.ntimes; i++)
+		{
+			if (!set.met[i])
+				report_changed(rel);
+		}
+		pfree(set.met);
 		pfree((void *) set.times);
 	}
 	end_deletion(&deletion);
@@ -228,9 +247,14 @@ collect_times(Relation rel, DeletedRows **segments, uint32 nsegments, uint64 *nt
 
 /* Takes the lock and makes the snapshot to delete under the active one. */
 static Deletion
-begin_deletion(Relation rel, CommandId cid)
+begin_deletion(Relation rel, CommandId cid, Snapshot met_under)
 {
-	Deletion	deletion = {.rel = rel, .cid = cid, .context = CurrentMemoryContext};
+	Deletion	deletion = {
+		.rel = rel,
+		.cid = cid,
+		.met_under = IsolationUsesXactSnapshot() ? NULL : met_under,
+		.context = CurrentMemoryContext,
+	};
 
 	(void) directory_lock(rel, true);
 	PushCopiedSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot()
@@ -248,6 +272,8 @@ end_deletion(Deletion *deletion)
 	if (deletion->sink != NULL)
 		segment_sink_end(deletion->sink);
 	directory_end(deletion->cursor);
+	if (deletion->met_cursor != NULL)
+		directory_end(deletion->met_cursor);
 	MemoryContextDelete(deletion->tag_context);
 	PopActiveSnapshot();
 }
@@ -282,14 +308,14 @@ delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set)
 	for (uint32 i = 0; i < segments.nrefs; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		delete_from_segment(deletion, &segments.refs[i], set);
+		delete_from_segment(deletion, tag, &segments.refs[i], set);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(deletion->tag_context);
 }
 
 static void
-delete_from_segment(Deletion *deletion, const SegmentRef *ref, const TimeSet *set)
+delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref, const TimeSet *set)
 {
 	StoredSegment stored;
 	DecodedRows rows = {0};
@@ -308,6 +334,7 @@ delete_from_segment(Deletion *deletion, const SegmentRef *ref, const TimeSet *se
 	nkept = mark_kept(&rows, set, kept);
 	if (nkept < rows.nrows)
 	{
+		check_unchanged(deletion, tag, ref, &stored.segment, kept);
 		if (nkept > 0)
 			rewrite(deletion, &stored.segment, kept);
 		delete_segment(deletion, ref);
@@ -334,10 +361,63 @@ mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept)
 			while (next < set->ntimes && set->times[next] < time)
 				next++;
 			kept[row] = next == set->ntimes || set->times[next] != time;
+			if (!kept[row] && set->met != NULL)
+				set->met[next] = true;
 		}
 		nkept += kept[row];
 	}
 	return nkept;
+}
+
+/*
+ * Are the rows to delete those that the command has met?  Only in a segment that its snapshot does
+ * not see can they be others: loaded since, or moved there by compaction.
+ */
+static void
+check_unchanged(Deletion *deletion, text *tag, const SegmentRef *ref, const Segment *segment,
+				const bool *kept)
+{
+	ItemPointerData tid = ref->tid;
+	StoredSegment stored;
+	TagReader  *reader;
+
+	if (deletion->met_under == NULL)
+		return;
+	if (store_fetch(deletion->rel, deletion->met_under, &tid, &stored, NULL))
+	{
+		store_release(&stored);
+		return;
+	}
+
+	if (deletion->met_cursor == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(deletion->context);
+
+		deletion->met_cursor = directory_begin(deletion->rel, deletion->met_under);
+		MemoryContextSwitchTo(caller);
+	}
+	reader = tag_reader_begin(deletion->rel, deletion->met_cursor, deletion->met_under);
+	for (uint32 row = 0; row < segment->header.nrows; row++)
+	{
+		int64		time;
+		RowRun		met;
+		Datum		met_values;
+		Datum		values;
+		bool		met_null;
+		bool		isnull;
+
+		if (kept[row])
+			continue;
+		time = codec_time_at(&segment->rows, row);
+		tag_reader_start(reader, tag, time, time, true);
+		if (!tag_reader_next(reader, &met))
+			report_changed(deletion->rel);
+		met_values = decoded_rows_array(met.rows, met.first, &met_null);
+		values = segment_row_array(segment, row, &isnull);
+		if (met_null != isnull || (!isnull && !datumIsEqual(met_values, values, false, -1)))
+			report_changed(deletion->rel);
+	}
+	tag_reader_end(reader);
 }
 
 /* Writes the kept rows of a segment as one, or a few where they compress worse. */
@@ -377,11 +457,18 @@ delete_segment(Deletion *deletion, const SegmentRef *ref)
 
 	if (heap_delete(deletion->rel, &tid, deletion->cid, InvalidSnapshot, true, &failure, false) !=
 		TM_Ok)
-		ereport(ERROR,
-				errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				errmsg("could not serialize access due to concurrent update"),
-				errdetail("Rows of historian table \"%s\" were moved or deleted since the transaction's snapshot.",
-						  RelationGetRelationName(deletion->rel)));
+		report_changed(deletion->rel);
+}
+
+static void
+report_changed(Relation rel)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			errmsg("could not serialize access due to concurrent update"),
+			errdetail("Rows of historian table \"%s\" were changed or moved since the command or transaction began.",
+					  RelationGetRelationName(rel)),
+			errhint("The transaction might succeed if retried."));
 }
 
 static int64

@@ -10,10 +10,10 @@
 #include "access/tableam.h"
 
 /*
- * Takes note of a row that the command cid deletes, by the ctid of a scan for DELETE.  It is gone
+ * Takes note of a row that the command cid deletes or updates, by the ctid of its scan.  It is gone
  * when the command ends.  TM_SelfModified where the command has deleted it already.
  */
-extern TM_Result deletion_add(Relation rel, ItemPointer ctid, CommandId cid);
+extern TM_Result deletion_add(Relation rel, ItemPointer ctid, CommandId cid, bool update);
 
 /*
  * Deletes the rows of a tag (NULL: of every tag) with from <= time <= until, and returns their

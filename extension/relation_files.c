@@ -73,6 +73,18 @@ relation_copy_segments(Relation old_table, Relation new_table, Relation old_inde
 }
 
 void
+relation_vacuum_segments(Relation rel, HistorianVacuumParams params, BufferAccessStrategy strategy)
+{
+	BlockNumber pages;
+	double		rows;
+	double		all_visible;
+
+	GetHeapamTableAmRoutine()->relation_vacuum(rel, params, strategy);
+	relation_estimate_rows(rel, NULL, &pages, &rows, &all_visible);
+	historian_update_relstats(rel, pages, rows);
+}
+
+void
 relation_estimate_rows(Relation rel, int32 *attr_widths, BlockNumber *pages, double *tuples,
 					   double *allvisfrac)
 {

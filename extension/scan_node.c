@@ -387,6 +387,8 @@ begin(CustomScanState *css, EState *estate, int eflags)
 }
 
 /*
+ * Which columns does the query use, and may it?
+ *
  * Are values wanted?  Only the finished plan tells: the planner sets the target list last.  A
  * ctid is needed by DELETE and UPDATE and by row locks, which say for themselves what they can;
  * nobody else gets one, as rows have none.
@@ -397,10 +399,18 @@ check_columns_used(HistorianScanState *state, EState *estate)
 	Scan	   *plan = (Scan *) state->css.ss.ps.plan;
 	Relation	rel = state->css.ss.ss_currentRelation;
 	HistorianColumns columns = columns_of(rel);
+	ExecRowMark *rowmark = ExecFindRowMark(estate, plan->scanrelid, true);
 	bool		row_identity = estate->es_plannedstmt->commandType != CMD_SELECT ||
 		estate->es_plannedstmt->hasModifyingCTE || estate->es_plannedstmt->rowMarks != NIL;
 	Bitmapset  *in_target = NULL;
 	Bitmapset  *in_qual = NULL;
+
+	if (rowmark != NULL && RowMarkRequiresRowShareLock(rowmark->markType))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("rows cannot be locked in historian tables"),
+				errdetail("Table \"%s\".", RelationGetRelationName(rel)),
+				errhint("Lock the table with LOCK TABLE."));
 
 	pull_varattnos((Node *) plan->plan.targetlist, plan->scanrelid, &in_target);
 	pull_varattnos((Node *) plan->plan.qual, plan->scanrelid, &in_qual);

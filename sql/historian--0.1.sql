@@ -1,6 +1,9 @@
 -- historian 0.1
 \echo Use "CREATE EXTENSION historian" to load this file. \quit
 
+-- the functions check the privileges on the table that they are given
+GRANT USAGE ON SCHEMA historian TO PUBLIC;
+
 CREATE FUNCTION historian.handler(internal) RETURNS table_am_handler
 LANGUAGE C AS 'MODULE_PATHNAME', 'historian_handler';
 
