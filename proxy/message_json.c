@@ -104,8 +104,8 @@ message_json_extent(const char *text, size_t length, size_t *extent)
 		json_tokener_free(tokener);
 		return JSON_INVALID;
 	}
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 |
-										JSON_TOKENER_ALLOW_TRAILING_CHARS);
+	/* Not validating UTF-8: json-c would take a character that is not complete yet for a wrong one. */
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
 	object = json_tokener_parse_ex(tokener, text, (int) length);
 	switch (json_tokener_get_error(tokener))
 	{
