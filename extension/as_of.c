@@ -179,21 +179,38 @@ descend(AsOfReader *reader, int64 time)
 {
 	ItemPointerData former;
 	bool		had_segment = reader->has_segment;
+	int64		former_first = PG_INT64_MIN;
+	int64		near = PG_INT64_MIN;
 
 	if (had_segment)
+	{
+		const SegmentHeader *header = &reader->segment.segment.header;
+		uint64		span = (uint64) header->last_time - (uint64) header->first_time;
+
+		/* what is sought begins not before the former, and likely as long before time as that lasts */
 		former = reader->segment.tuple.t_self;
+		former_first = header->first_time;
+		near = former_first;
+		if (span < (uint64) time - (uint64) former_first)
+			near = time - (int64) span;
+	}
 	let_go(reader);
 	reader->next_known = false;
 	reader->none_before = false;
 
-	directory_seek_back(reader->cursor, reader->tag, time);
-	if (!directory_next_back(reader->cursor, &reader->segment))
+	directory_seek_back_within(reader->cursor, reader->tag, near, time);
+	reader->has_segment = directory_next_back(reader->cursor, &reader->segment);
+	if (!reader->has_segment && near > former_first)
+	{
+		directory_seek_back_within(reader->cursor, reader->tag, former_first, time);
+		reader->has_segment = directory_next_back(reader->cursor, &reader->segment);
+	}
+	if (!reader->has_segment)
 	{
 		reader->none_before = true;
 		look_ahead(reader, time);
 		return;
 	}
-	reader->has_segment = true;
 	store_open_rows(reader->rel, &reader->segment, false);
 
 	/* the same one again: a gap, whose end is worth knowing */

@@ -288,6 +288,7 @@ directory_begin(Relation rel, Snapshot snapshot)
 			 InvalidOid);
 
 	walk_key(&cursor->back, 0, KEY_TAG, BTEqualStrategyNumber, C_COLLATION_OID, F_TEXTEQ);
+	walk_key(&cursor->back, 0, KEY_TIME, BTGreaterEqualStrategyNumber, InvalidOid, F_INT8GE);
 	walk_key(&cursor->back, 0, KEY_TIME, BTLessEqualStrategyNumber, InvalidOid, F_INT8LE);
 
 	walk_key(&cursor->forward, 0, KEY_TAG, BTEqualStrategyNumber, C_COLLATION_OID, F_TEXTEQ);
@@ -329,8 +330,15 @@ directory_next_pending(DirectoryCursor *cursor, StoredSegment *stored)
 void
 directory_seek_back(DirectoryCursor *cursor, text *tag, int64 time)
 {
+	directory_seek_back_within(cursor, tag, PG_INT64_MIN, time);
+}
+
+void
+directory_seek_back_within(DirectoryCursor *cursor, text *tag, int64 not_before, int64 time)
+{
 	cursor->back.keys[0].sk_argument = PointerGetDatum(tag);
-	cursor->back.keys[1].sk_argument = Int64GetDatum(time);
+	cursor->back.keys[1].sk_argument = Int64GetDatum(not_before);
+	cursor->back.keys[2].sk_argument = Int64GetDatum(time);
 	walk_start(cursor, &cursor->back);
 }
 

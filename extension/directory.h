@@ -69,8 +69,14 @@ extern void directory_end(DirectoryCursor *cursor);
 extern void directory_seek_pending(DirectoryCursor *cursor, text *tag);
 extern bool directory_next_pending(DirectoryCursor *cursor, StoredSegment *stored);
 
-/* The compacted segments that begin at or before time, the latest first. */
+/*
+ * The compacted segments that begin at or before time, the latest first; of those, the ones that
+ * begin at or after not_before.  A near bound is quicker: the btree reads all entries of a page
+ * that are in bounds at the first step.
+ */
 extern void directory_seek_back(DirectoryCursor *cursor, text *tag, int64 time);
+extern void directory_seek_back_within(DirectoryCursor *cursor, text *tag, int64 not_before,
+									   int64 time);
 extern bool directory_next_back(DirectoryCursor *cursor, StoredSegment *stored);
 
 /* The compacted segments that begin after `after` and at or before `until`, in order. */
