@@ -33,6 +33,11 @@
 #error "historian needs PostgreSQL 15 or later"
 #endif
 
+/* VARDATA_ANY() and its like left postgres.h in 16. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* Physical identity of a relation: RelFileNode became RelFileLocator in 16. */
 #if PG_VERSION_NUM >= 160000
 #include "storage/relfilelocator.h"

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "compat.h"
+
 static inline int
 tag_compare_bytes(const char *a, Size a_bytes, const char *b, Size b_bytes)
 {
