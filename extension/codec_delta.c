@@ -3,11 +3,11 @@
  *	  Differences, with an anchor in every 32 rows so that a number is at most 16 additions away.
  *
  * Rows are taken in groups of 32.  Every row has a slot of `width` bits: the difference from the
- * row before, less `step`, which is at most the smallest difference.  A group's first row has none to give; its slot
- * holds the low bits of the group's anchor, which is the number of the row in the middle (the 17th,
- * or the last of a shorter group), less `base`, the smallest anchor.  The anchors' high bits stand
- * in an array of their own before the slots.  So an anchor costs only the bits by which it is wider
- * than a difference, and a number is found from it forwards or backwards.
+ * row before, less `step`, which is at most the smallest difference.  A group's first row has none
+ * to give; its slot holds the low bits of the group's anchor, which is the number of the row in the
+ * middle (the 17th, or the last of a shorter group), less `base`, the smallest anchor.  The anchors'
+ * high bits stand in an array of their own before the slots.  So an anchor costs only the bits by
+ * which it is wider than a difference, and a number is found from it forwards or backwards.
  *
  * A stream of at most 32 rows has but one anchor, row 0, which is the base and has no slot.
  *

@@ -122,7 +122,10 @@ fill_times(OwnedRows *owned, TimeKind kind, Random *random)
 		if (kind == TIME_POISSON)
 			step = 100000 * (1 + (uint64_t) (-100 * log(1 - random_unit(random))));
 		else if (kind == TIME_ANY)
-			step = 1 + (random_bits(random) >> (16 + random_below(random, 48)));
+		{
+			step = random_bits(random);
+			step = 1 + (step >> (16 + random_below(random, 48)));
+		}
 		at += step;
 	}
 	if (kind == TIME_ENDS && nrows > 1)
@@ -201,7 +204,8 @@ fill_column(OwnedRows *owned, uint32_t v, ColumnKind kind, Random *random)
 				value = real;
 				break;
 			case KIND_NOISE:
-				value = (random_unit(random) - 0.5) * random_unit(random);
+				value = random_unit(random) - 0.5;
+				value *= random_unit(random);
 				break;
 			case KIND_FLOAT32:
 				value = (float) (real + random_unit(random));
