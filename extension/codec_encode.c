@@ -13,7 +13,7 @@
 /* Above this many rows a header for each column is no weight worth sharing. */
 #define SHARED_MAX_ROWS 128
 
-/* What codec_encode_fit() takes to learn how many bytes a row takes. */
+/* The most that codec_encode_fit() takes to learn how many bytes a row takes. */
 #define FIT_SAMPLE_ROWS 128
 
 /* The part of the capacity that it may leave empty, if it is not a row, and how often it tries. */
@@ -466,6 +466,17 @@ codec_encode(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t 
 	return bytes;
 }
 
+/* A sample of the rows, or what fits if rows are so wide that fewer do: at a byte a value. */
+static uint32_t
+first_guess(const CodecRows *rows, size_t capacity)
+{
+	size_t		nrows = rows->nvalues == 0 ? FIT_SAMPLE_ROWS : 1 + capacity / rows->nvalues;
+
+	if (nrows > FIT_SAMPLE_ROWS)
+		nrows = FIT_SAMPLE_ROWS;
+	return nrows < rows->nrows ? (uint32_t) nrows : rows->nrows;
+}
+
 /* How many rows should take so many bytes, by the planned ones: headers stay, data grows. */
 static uint32_t
 extrapolate_rows(const CodecEncoder *encoder, size_t bytes)
@@ -489,7 +500,7 @@ codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, siz
 {
 	uint32_t	fits = 0;		/* the most rows known to fit, */
 	uint32_t	too_many = rows->nrows + 1; /* and the fewest known not to */
-	uint32_t	nrows = rows->nrows < FIT_SAMPLE_ROWS ? rows->nrows : FIT_SAMPLE_ROWS;
+	uint32_t	nrows = first_guess(rows, capacity);
 	size_t		margin = capacity / FIT_MARGIN;
 	size_t		bytes = 0;
 
