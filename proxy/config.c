@@ -70,7 +70,9 @@ static const Setting settings[] = {
 	{"max-spool-bytes", SETTING_BYTES, MEMBER(max_spool_bytes), "16GiB", MIB, 1024 * 1024 * GIB,
 	 "disk space that the spool may use"},
 	{"dead-letter-file", SETTING_TEXT, MEMBER(dead_letter_file), "", 0, 0,
-	 "NDJSON file for rows that PostgreSQL rejects; empty: they are logged and counted only"},
+	 "NDJSON file for rows that PostgreSQL rejects; empty: dead-letters.ndjson in the spool-dir, "
+	 "or "
+	 "none: they are logged and counted only"},
 	{"max-queries", SETTING_COUNT, MEMBER(max_queries), "8", 1, 1000,
 	 "database connections for reads, over all threads"},
 	{"max-queued-queries", SETTING_COUNT, MEMBER(max_queued_queries), "1000", 1, 1000000,
@@ -395,6 +397,15 @@ check_whole(Config *config)
 	if (config->table[0] == '\0')
 		return wrong("table: must not be empty");
 	config->table_sql = quote_table(config->table);
+	if (config->dead_letter_file[0] == '\0' && config->spool_dir[0] != '\0')
+	{
+		Bytes path = {0};
+
+		bytes_printf(&path, "%s/dead-letters.ndjson", config->spool_dir);
+		bytes_append(&path, "", 1);
+		free(config->dead_letter_file);
+		config->dead_letter_file = path.data;
+	}
 	for (int i = 0; i < 4; i++)
 	{
 		if (strcmp(config->log_level_name, levels[i]) == 0)

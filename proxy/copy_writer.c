@@ -334,6 +334,16 @@ push_range(CopyWriter *writer, uint64_t first, uint64_t count, int expectation)
 	writer->ranges = range;
 }
 
+/*
+ * Read only after a failover, or shutting down: connecting again lets libpq choose among several
+ * hosts.
+ */
+static bool
+server_is_wrong(const char *sqlstate)
+{
+	return strcmp(sqlstate, "25006") == 0 || strncmp(sqlstate, "57P", 3) == 0;
+}
+
 static void
 on_input(void *owner)
 {
@@ -364,6 +374,12 @@ on_input(void *owner)
 			metric_add(&writer->metrics->loads_failed, 1);
 			log_warning("PostgreSQL does not take rows now, retrying: %s (SQLSTATE %s)",
 						writer->load.message, writer->load.sqlstate);
+			if (server_is_wrong(writer->load.sqlstate))
+			{
+				pg_connection_close(writer->connection);
+				writer->connection = NULL;
+				writer->connected = false;
+			}
 			retry_later(writer);
 			return;
 	}

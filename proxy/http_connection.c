@@ -371,9 +371,11 @@ resume_parsing(HttpConnection *connection)
 	connection->paused = false;
 	connection->unparsed = (Bytes){0};
 	llhttp_resume(&connection->parser);
-	/* Never without data: llhttp would forget that it is in the middle of a body. */
-	if (unparsed.length > 0)
-		parse(connection, unparsed.data, unparsed.length);
+	/*
+	 * Also without data: the end of a message may be all that is left.  Never with NULL, by which
+	 * llhttp would forget that it is in the middle of a body.
+	 */
+	parse(connection, unparsed.length > 0 ? unparsed.data : "", unparsed.length);
 	bytes_free(&unparsed);
 	if (!connection->paused && !connection->closed && !connection->ended)
 		uv_read_start((uv_stream_t *) &connection->tcp, on_allocate, on_read);

@@ -25,7 +25,10 @@ static const char *const row_labels[HISTOGRAM_BUCKETS] = {
 };
 
 static const char *const route_names[METRIC_ROUTES] = {
-	"/save", "/api", "/tags", "/export", "status", "other",
+	"/save",
+	"/api",
+	"status",
+	"other",
 };
 static const char *const reason_names[REJECT_REASONS] = {
 	"invalid",

@@ -20,8 +20,6 @@ typedef enum MetricRoute
 {
 	ROUTE_SAVE,
 	ROUTE_API,
-	ROUTE_TAGS,
-	ROUTE_EXPORT,
 	ROUTE_STATUS, /* metrics and the health routes */
 	ROUTE_OTHER,
 	METRIC_ROUTES,

@@ -19,6 +19,9 @@
 /* After a failed attempt to connect, queries fail at once for this long. */
 #define CONNECT_PAUSE_MS 500
 
+/* Attempts at a time: each keeps a thread of libuv's pool, which others need too. */
+#define CONNECT_AT_ONCE 2
+
 typedef struct Query
 {
 	struct Query *next;
@@ -155,7 +158,8 @@ assign(PgPool *pool)
 		uv_timer_start(&pool->fail_timer, fail_queued, 0, 0);
 		return;
 	}
-	for (uint64_t i = 0; i < pool->slot_count && connecting < pool->queued; i++)
+	for (uint64_t i = 0;
+		 i < pool->slot_count && connecting < pool->queued && connecting < CONNECT_AT_ONCE; i++)
 	{
 		PoolSlot *slot = &pool->slots[i];
 
