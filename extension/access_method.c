@@ -34,7 +34,7 @@ PG_FUNCTION_INFO_V1(historian_handler);
 
 static TM_Result remove_row(Relation rel, ItemPointer tid, CommandId cid, TM_FailureData *failure,
 							bool update);
-static void refuse(Relation rel, const char *what, const char *hint) pg_attribute_noreturn();
+pg_noreturn static void refuse(Relation rel, const char *what, const char *hint);
 
 bool
 is_historian_table(Relation rel)

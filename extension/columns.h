@@ -10,6 +10,8 @@
 #include "access/tupdesc.h"
 #include "utils/rel.h"
 
+#include "compat.h"
+
 /* Attribute numbers, from 1. */
 typedef struct HistorianColumns
 {
@@ -28,6 +30,6 @@ extern bool columns_find(TupleDesc desc, HistorianColumns *columns);
 
 /* The same, or an error that says what a historian table looks like. */
 extern HistorianColumns columns_of(Relation rel);
-extern void columns_reject(const char *relation_name) pg_attribute_noreturn();
+pg_noreturn extern void columns_reject(const char *relation_name);
 
 #endif							/* HISTORIAN_COLUMNS_H */

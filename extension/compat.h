@@ -33,6 +33,16 @@
 #error "historian needs PostgreSQL 15 or later"
 #endif
 
+/* Stands before a declaration since 18, where it replaced a form that stood behind it. */
+#ifndef pg_noreturn
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
+/* ExplainPropertyText() and its like moved in 18. */
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#endif
+
 /* VARDATA_ANY() and its like left postgres.h in 16. */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"

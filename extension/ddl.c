@@ -107,10 +107,10 @@ on_create_relation(Oid relid, bool is_internal)
 	char		kind = HeapTupleIsValid(tuple) ? ((Form_pg_class) GETSTRUCT(tuple))->relkind : 0;
 
 	fetch_self_end(catalog, scan);
-	if (is_internal)
-		return;
 	if (kind == RELKIND_INDEX)
 		on_create_index(relid);
+	if (is_internal)
+		return;
 	/* pg_upgrade brings the directory along with the other indexes */
 	if ((kind != RELKIND_RELATION && kind != RELKIND_MATVIEW) || IsBinaryUpgrade)
 		return;
@@ -125,7 +125,7 @@ on_create_relation(Oid relid, bool is_internal)
 	}
 }
 
-/* The only index that a historian table may have is a directory: pg_dump's replaces the first. */
+/* The only index that a historian table may have is a directory; a new one replaces the former. */
 static void
 on_create_index(Oid index_oid)
 {

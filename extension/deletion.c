@@ -85,7 +85,7 @@ static void delete_from_segment(Deletion *deletion, text *tag, const SegmentRef 
 								const TimeSet *set);
 static void check_unchanged(Deletion *deletion, text *tag, const SegmentRef *ref,
 							const Segment *segment, const bool *kept);
-static void report_changed(Relation rel) pg_attribute_noreturn();
+pg_noreturn static void report_changed(Relation rel);
 static uint32 mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept);
 static void rewrite(Deletion *deletion, const Segment *segment, const bool *kept);
 static void delete_segment(Deletion *deletion, const SegmentRef *ref);

@@ -3,8 +3,8 @@
  *	  The directory of a historian table: one internal btree that finds segments by tag and time.
  *
  * The btree is an ordinary index in the catalogs, with three peculiarities: its predicate is the
- * constant false, its entries are made here and point at segments, and it depends on its table
- * internally, so that DROP INDEX is refused.  A tag's compacted segments are disjoint in time,
+ * constant false, its entries are made here and point at segments, and it depends on the access
+ * method, which marks it as ours.  A tag's compacted segments are disjoint in time,
  * so one descent finds the segment that holds a time; its pending segments share the key
  * (tag, NULL), which the btree stores as one posting list.
  *
@@ -69,7 +69,7 @@ struct DirectoryCursor
 
 static void seek_after_tag(DirectoryCursor *cursor, text *tag);
 static void drop_directories(Relation rel, Oid keep);
-static void depend_on_table(Oid index_oid, Oid table_oid);
+static void depend_on_access_method(Oid index_oid);
 static void make_entry(const SegmentHeader *header, text *tag, Datum *values, bool *isnull);
 static void walk_key(Walk *walk, int flags, AttrNumber column, StrategyNumber strategy,
 					 Oid collation, RegProcedure procedure);
@@ -96,7 +96,6 @@ directory_create(Relation rel)
 	int16		options[DIRECTORY_NKEYS] = {0, 0};
 	char	   *name;
 	char		label[32];
-	Oid			index_oid;
 
 	info = historian_index_info(DIRECTORY_NKEYS, BTREE_AM_OID,
 								list_make1(makeBoolConst(false, false)));
@@ -113,9 +112,9 @@ directory_create(Relation rel)
 	name = ChooseRelationName(RelationGetRelationName(rel), NULL, label, RelationGetNamespace(rel),
 							  false);
 
-	index_oid = historian_index_create(rel, name, info, names, BTREE_AM_OID, collations, opclasses,
-									   options, true);
-	depend_on_table(index_oid, RelationGetRelid(rel));
+	/* ddl.c sees the new index and calls directory_adopt() */
+	historian_index_create(rel, name, info, names, BTREE_AM_OID, collations, opclasses, options,
+						   true);
 	CommandCounterIncrement();
 }
 
@@ -167,11 +166,18 @@ directory_open(Relation rel, LOCKMODE lockmode)
 	Oid			index_oid = directory_oid(rel);
 
 	if (!OidIsValid(index_oid))
+	{
+		HistorianColumns columns = columns_of(rel);
+		TupleDesc	desc = RelationGetDescr(rel);
+
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("historian table \"%s\" has no directory", RelationGetRelationName(rel)),
-				errhint("Make one with CREATE INDEX ON %s (tag COLLATE \"C\", time) WHERE false.",
-						RelationGetRelationName(rel)));
+				errhint("Make one with CREATE INDEX ON %s (%s COLLATE \"C\", %s) WHERE false.",
+						quote_identifier(RelationGetRelationName(rel)),
+						quote_identifier(NameStr(TupleDescAttr(desc, columns.tag - 1)->attname)),
+						quote_identifier(NameStr(TupleDescAttr(desc, columns.time - 1)->attname))));
+	}
 	return index_open(index_oid, lockmode);
 }
 
@@ -179,7 +185,7 @@ void
 directory_adopt(Relation rel, Oid index_oid)
 {
 	drop_directories(rel, index_oid);
-	depend_on_table(index_oid, RelationGetRelid(rel));
+	depend_on_access_method(index_oid);
 }
 
 void
@@ -441,12 +447,13 @@ seek_after_tag(DirectoryCursor *cursor, text *tag)
 }
 
 /*
- * Drops the table's directories but for one.  Only what depends on its table internally is ours:
- * on a heap table an index may look like a directory.
+ * Drops the table's directories but for one.  Only what depends on the access method is ours: on
+ * a heap table an index may look like a directory.
  */
 static void
 drop_directories(Relation rel, Oid keep)
 {
+	Oid			access_method = get_table_am_oid("historian", true);
 	List	   *indexes = RelationGetIndexList(rel);
 	ListCell   *cell;
 
@@ -456,8 +463,8 @@ drop_directories(Relation rel, Oid keep)
 
 		if (lfirst_oid(cell) == keep ||
 			deleteDependencyRecordsForSpecific(RelationRelationId, lfirst_oid(cell),
-											   DEPENDENCY_INTERNAL, RelationRelationId,
-											   RelationGetRelid(rel)) == 0)
+											   DEPENDENCY_NORMAL, AccessMethodRelationId,
+											   access_method) == 0)
 			continue;
 		CommandCounterIncrement();
 		ObjectAddressSet(address, RelationRelationId, lfirst_oid(cell));
@@ -466,16 +473,15 @@ drop_directories(Relation rel, Oid keep)
 	list_free(indexes);
 }
 
-/* DROP INDEX of the directory is refused; dropping the table drops it. */
 static void
-depend_on_table(Oid index_oid, Oid table_oid)
+depend_on_access_method(Oid index_oid)
 {
 	ObjectAddress index;
-	ObjectAddress table;
+	ObjectAddress access_method;
 
 	ObjectAddressSet(index, RelationRelationId, index_oid);
-	ObjectAddressSet(table, RelationRelationId, table_oid);
-	recordDependencyOn(&index, &table, DEPENDENCY_INTERNAL);
+	ObjectAddressSet(access_method, AccessMethodRelationId, get_table_am_oid("historian", false));
+	recordDependencyOn(&index, &access_method, DEPENDENCY_NORMAL);
 }
 
 static void

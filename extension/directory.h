@@ -29,7 +29,7 @@ extern bool directory_is(Relation index);
 /* The directory's OID, or InvalidOid where the table has none (yet). */
 extern Oid	directory_oid(Relation rel);
 
-/* Makes a new index the directory: ties it to the table and drops the former directory. */
+/* Makes a new index the directory, and drops the former one. */
 extern void directory_adopt(Relation rel, Oid index_oid);
 
 /* Drops the directory of a table that is no longer a historian table. */

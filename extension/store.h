@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "utils/rel.h"
 
+#include "compat.h"
 #include "segment.h"
 
 /* The header of every stored tuple: no NULL bitmap, so its size is fixed. */
@@ -56,7 +57,7 @@ store_segment_bytes(HeapTuple tuple, Size *length)
 }
 
 /* Raises ERRCODE_DATA_CORRUPTED that names the relation and the segment's place. */
-extern void store_report(Relation rel, ItemPointer tid, const SegmentHeader *header,
-						 SegmentStatus status) pg_attribute_noreturn();
+pg_noreturn extern void store_report(Relation rel, ItemPointer tid, const SegmentHeader *header,
+						 SegmentStatus status);
 
 #endif							/* HISTORIAN_STORE_H */
