@@ -1,44 +1,26 @@
 /*
  * downsample.c
- *	  historian.downsample(): a fixed number of samples of one tag over a window of time.
- *
- * Sample i of n stands at start + floor(i * (end - start) / n).  It is computed in 128 bits, so
- * that neither overflow nor the drift of a rounded step moves it.
+ *	  historian.downsample() and downsample_many(): a fixed number of samples over a window.
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
+#include "access/table.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/rls.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "access_method.h"
-#include "as_of.h"
-#include "command_work.h"
-#include "directory.h"
+#include "method.h"
+#include "read_access.h"
+#include "tag.h"
 
 PG_FUNCTION_INFO_V1(historian_downsample);
+PG_FUNCTION_INFO_V1(historian_downsample_many);
 
-/* The most samples of one call. */
-#define MAX_SAMPLES 1000000
-
-/* A window cut into periods. */
-typedef struct Window
-{
-	int64		start;
-	int64		end;
-	int32		samples;
-} Window;
-
-static Window check_window(int64 start, int64 end, int32 samples);
-static int64 sample_time(const Window *window, int32 i);
-static Relation open_for_reading(Oid relid);
-static void put_last_samples(ReturnSetInfo *result, AsOfReader *reader, const Window *window);
+static void downsample(Relation rel, const Window *window, const Method *method, text **tags,
+					   uint32 ntags, bool put_tag, ReturnSetInfo *result);
 
 /*
  * historian.downsample(table regclass, tag text, start bigint, "end" bigint, samples integer,
@@ -47,104 +29,66 @@ static void put_last_samples(ReturnSetInfo *result, AsOfReader *reader, const Wi
 Datum
 historian_downsample(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	text	   *tag = PG_GETARG_TEXT_PP(1);
-	Window		window = check_window(PG_GETARG_INT64(2), PG_GETARG_INT64(3), PG_GETARG_INT32(4));
-	char	   *method = text_to_cstring(PG_GETARG_TEXT_PP(5));
-	Snapshot	snapshot = GetActiveSnapshot();
-	DirectoryCursor *cursor;
-	AsOfReader *reader;
-	Relation	rel;
+	Window		window = window_check(PG_GETARG_INT64(2), PG_GETARG_INT64(3), PG_GETARG_INT32(4));
+	const Method *method = method_find(text_to_cstring(PG_GETARG_TEXT_PP(5)), window.samples);
+	Relation	rel = read_access_open(PG_GETARG_OID(0));
 
-	if (strcmp(method, "last") != 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("unknown method \"%s\"", method),
-				errhint("The method of this version is \"last\"."));
-
-	rel = open_for_reading(PG_GETARG_OID(0));
 	InitMaterializedSRF(fcinfo, 0);
-	cursor = directory_begin(rel, snapshot);
-	if (directory_has_tag(cursor, tag))
-	{
-		reader = as_of_begin(rel, cursor, snapshot);
-		as_of_start(reader, tag, window.end);
-		put_last_samples(result, reader, &window);
-		as_of_end(reader);
-	}
-	directory_end(cursor);
+	downsample(rel, &window, method, &tag, 1, false, (ReturnSetInfo *) fcinfo->resultinfo);
 	table_close(rel, NoLock);
 	return (Datum) 0;
 }
 
-static Window
-check_window(int64 start, int64 end, int32 samples)
+/*
+ * historian.downsample_many(table regclass, tags text[], start bigint, "end" bigint,
+ * samples integer, method text) returns setof (tag text, time bigint, values float8[])
+ */
+Datum
+historian_downsample_many(PG_FUNCTION_ARGS)
 {
-	if (start >= end)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("start (" INT64_FORMAT ") must be less than end (" INT64_FORMAT ")", start,
-					   end));
-	if (samples < 1 || samples > MAX_SAMPLES)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("number of samples must be between 1 and %d", MAX_SAMPLES));
-	return (Window) {.start = start, .end = end, .samples = samples};
+	Window		window = window_check(PG_GETARG_INT64(2), PG_GETARG_INT64(3), PG_GETARG_INT32(4));
+	const Method *method = method_find(text_to_cstring(PG_GETARG_TEXT_PP(5)), window.samples);
+	Relation	rel = read_access_open(PG_GETARG_OID(0));
+	uint32		ntags;
+	text	  **tags = tags_of_array(PG_GETARG_ARRAYTYPE_P(1), &ntags);
+
+	InitMaterializedSRF(fcinfo, 0);
+	downsample(rel, &window, method, tags, ntags, true, (ReturnSetInfo *) fcinfo->resultinfo);
+	table_close(rel, NoLock);
+	return (Datum) 0;
 }
 
-/* The end of period i, from 1. */
-static int64
-sample_time(const Window *window, int32 i)
-{
-	uint64		length = (uint64) window->end - (uint64) window->start;
-	uint64		offset = (uint64) ((uint128) length * i / window->samples);
-
-	return (int64) ((uint64) window->start + offset);
-}
-
-/* Opens a historian table that the user may SELECT from. */
-static Relation
-open_for_reading(Oid relid)
-{
-	Relation	rel = historian_table_open(relid, AccessShareLock);
-	AclResult	access = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
-
-	if (access != ACLCHECK_OK)
-		aclcheck_error(access, get_relkind_objtype(rel->rd_rel->relkind),
-					   RelationGetRelationName(rel));
-	if (check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED)
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("row-level security is in force on historian table \"%s\"",
-					   RelationGetRelationName(rel)),
-				errhint("Use SELECT, which applies the policies, instead of this function."));
-	command_work_flush(relid);
-	return rel;
-}
-
-/* Period-end, carry-in: the last row at or before each sample's time, however old. */
 static void
-put_last_samples(ReturnSetInfo *result, AsOfReader *reader, const Window *window)
+downsample(Relation rel, const Window *window, const Method *method, text **tags, uint32 ntags,
+		   bool put_tag, ReturnSetInfo *result)
 {
-	Datum		row[2] = {0};
-	bool		isnull[2] = {false, true};
+	SampleSink	sink = {.store = result->setResult, .desc = result->setDesc};
+	MethodCall	call = {
+		.rel = rel,
+		.snapshot = GetActiveSnapshot(),
+		.window = window,
+		.ends = window_times(window),
+		.sink = &sink,
+	};
+	MemoryContext tag_context = AllocSetContextCreate(CurrentMemoryContext, "historian downsample",
+													  ALLOCSET_DEFAULT_SIZES);
 
-	for (int32 i = 1; i <= window->samples; i++)
+	call.cursor = directory_begin(rel, call.snapshot);
+	for (uint32 i = 0; i < ntags; i++)
 	{
-		bool		changed;
-		int64		time = sample_time(window, i);
+		MemoryContext caller;
 
 		CHECK_FOR_INTERRUPTS();
-		if (as_of_seek(reader, time, &changed))
-		{
-			if (changed)
-			{
-				if (!isnull[1])
-					pfree(DatumGetPointer(row[1]));
-				row[1] = as_of_values(reader, &isnull[1]);
-			}
-		}
-		row[0] = Int64GetDatum(time);
-		tuplestore_putvalues(result->setResult, result->setDesc, row, isnull);
+		if (!directory_has_tag(call.cursor, tags[i]))
+			continue;
+		call.tag = tags[i];
+		sink.tag = put_tag ? tags[i] : NULL;
+		caller = MemoryContextSwitchTo(tag_context);
+		method->run(&call);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(tag_context);
 	}
+	directory_end(call.cursor);
+	MemoryContextDelete(tag_context);
 }

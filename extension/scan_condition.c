@@ -31,8 +31,6 @@ static bool match_operator(const OpExpr *clause, Index varno, const HistorianCol
 static int64 integer_value(Datum value, Oid type);
 static void restrict_time(RowScanFilter *filter, ConditionKind kind, int64 value);
 static void restrict_tags(RowScanFilter *filter, text **tags, uint32 ntags);
-static text **array_tags(Datum array, uint32 *ntags);
-static int	compare_tags(const void *left, const void *right);
 
 Expr *
 scan_condition_match(Expr *clause, Index varno, const HistorianColumns *columns,
@@ -109,7 +107,7 @@ scan_conditions_evaluate(const ScanCondition *conditions, int nconditions, ExprC
 		else if (condition->kind == CONDITION_TAG_ANY)
 		{
 			uint32		ntags;
-			text	  **tags = array_tags(value, &ntags);
+			text	  **tags = tags_of_array(DatumGetArrayTypePCopy(value), &ntags);
 
 			restrict_tags(&filter, tags, ntags);
 		}
@@ -245,7 +243,7 @@ restrict_tags(RowScanFilter *filter, text **tags, uint32 ntags)
 	}
 	while (i < filter->ntags && j < ntags)
 	{
-		int			order = compare_tags(&filter->tags[i], &tags[j]);
+		int			order = tag_compare(filter->tags[i], tags[j]);
 
 		if (order == 0)
 			filter->tags[kept++] = filter->tags[i];
@@ -255,39 +253,4 @@ restrict_tags(RowScanFilter *filter, text **tags, uint32 ntags)
 			j++;
 	}
 	filter->ntags = kept;
-}
-
-/* The elements of a text[] in byte order, each once, without NULLs. */
-static text **
-array_tags(Datum array, uint32 *ntags)
-{
-	Datum	   *elements;
-	bool	   *nulls;
-	int			nelements;
-	text	  **tags;
-	uint32		n = 0;
-	uint32		unique = 0;
-
-	deconstruct_array(DatumGetArrayTypePCopy(array), TEXTOID, -1, false, TYPALIGN_INT, &elements,
-					  &nulls, &nelements);
-	tags = palloc(Max(nelements, 1) * sizeof(text *));
-	for (int i = 0; i < nelements; i++)
-	{
-		if (!nulls[i])
-			tags[n++] = DatumGetTextPP(elements[i]);
-	}
-	qsort(tags, n, sizeof(text *), compare_tags);
-	for (uint32 i = 0; i < n; i++)
-	{
-		if (unique == 0 || compare_tags(&tags[unique - 1], &tags[i]) != 0)
-			tags[unique++] = tags[i];
-	}
-	*ntags = unique;
-	return tags;
-}
-
-static int
-compare_tags(const void *left, const void *right)
-{
-	return tag_compare(*(text *const *) left, *(text *const *) right);
 }

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "utils/array.h"
+
 #include "compat.h"
 
 static inline int
@@ -25,5 +27,8 @@ tag_compare(const text *a, const text *b)
 	return tag_compare_bytes(VARDATA_ANY(a), VARSIZE_ANY_EXHDR(a), VARDATA_ANY(b),
 							 VARSIZE_ANY_EXHDR(b));
 }
+
+/* The elements of a text[] in this order, each once, without NULLs; they point into the array. */
+extern text **tags_of_array(ArrayType *array, uint32 *ntags);
 
 #endif							/* HISTORIAN_TAG_H */

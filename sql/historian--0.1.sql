@@ -36,7 +36,18 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 1000 COST 1000
 AS 'MODULE_PATHNAME', 'historian_downsample';
 
 COMMENT ON FUNCTION historian.downsample(regclass, text, bigint, bigint, integer, text) IS
-'Samples of one tag over a window. Sample i of 1..samples stands at start + floor(i * (end - start) / samples); times are nanoseconds since the Unix epoch. Method last: the values of the last row at or before that time, however old (period-end, carry-in), NULL before the first row. No rows for a tag that has none. Needs SELECT on the table.';
+'Samples of one tag over a window. Sample i of 1..samples stands at start + floor(i * (end - start) / samples) and tells about the period from the one before (exclusive) to there (inclusive); times are nanoseconds since the Unix epoch. Method last: the values of the last row at or before that time, however old (period-end, carry-in), NULL before the first row. Others: first, interpolated, min, max, range, average, time_average, sum, count, stddev, delta, element by element; plot and lttb return at most so many stored rows instead. No rows for a tag that has none. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.downsample_many(
+    "table" regclass, tags text[], start bigint, "end" bigint,
+    samples integer DEFAULT 1000, method text DEFAULT 'last',
+    OUT tag text, OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10000 COST 10000
+AS 'MODULE_PATHNAME', 'historian_downsample_many';
+
+COMMENT ON FUNCTION historian.downsample_many(regclass, text[], bigint, bigint, integer, text) IS
+'The samples of historian.downsample() for several tags, tag by tag in byte order, each tag once; tags that have no row are left out. Needs SELECT on the table.';
 
 CREATE FUNCTION historian.compact(
     "table" regclass,

@@ -1,0 +1,42 @@
+/*
+ * read_access.c
+ *	  What SQL functions that read a historian table have in common.
+ */
+#include "postgres.h"
+
+#include "read_access.h"
+
+#include "access/parallel.h"
+#include "miscadmin.h"
+#include "storage/predicate.h"
+#include "utils/acl.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+
+#include "access_method.h"
+#include "command_work.h"
+
+Relation
+read_access_open(Oid relid)
+{
+	Relation	rel = historian_table_open(relid, AccessShareLock);
+	AclResult	access = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
+
+	if (access != ACLCHECK_OK)
+		aclcheck_error(access, get_relkind_objtype(rel->rd_rel->relkind),
+					   RelationGetRelationName(rel));
+	if (check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("row-level security is in force on historian table \"%s\"",
+					   RelationGetRelationName(rel)),
+				errhint("Use SELECT, which applies the policies, instead of this function."));
+
+	/* a parallel worker has gathered nothing, and may not write */
+	if (!IsParallelWorker())
+		command_work_flush(relid);
+
+	/* gaps between rows are looked at too */
+	PredicateLockRelation(rel, GetActiveSnapshot());
+	return rel;
+}

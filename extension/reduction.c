@@ -1,0 +1,305 @@
+/*
+ * reduction.c
+ *	  What the values of one column over some rows amount to: count, sum, extremes and so on.
+ *
+ * Long loops keep several independent lanes, as the compiler may not reorder floating-point sums
+ * by itself.  Sums are compensated: their error does not grow with the number of values.
+ */
+#include "postgres.h"
+
+#include "reduction.h"
+
+#include "utils/float.h"
+
+#define NLANES 4
+
+typedef double Lanes __attribute__((vector_size(NLANES * sizeof(double))));
+
+static void add_extremes(Reduction *part, const double *values, uint32 nvalues);
+static void add_spread(Reduction *part, const double *values, uint32 nvalues);
+
+/* Lanes go by pointer: by value their ABI depends on the processor. */
+static inline void
+lanes_add(Lanes *high, Lanes *low, const Lanes *value)
+{
+	Lanes		sum = *high + *value;
+	Lanes		added = sum - *high;
+
+	*low += (*high - (sum - added)) + (*value - added);
+	*high = sum;
+}
+
+static inline DoubleSum
+lanes_sum(const Lanes *high, const Lanes *low)
+{
+	DoubleSum	sum = {0};
+
+	for (int lane = 0; lane < NLANES; lane++)
+	{
+		DoubleSum	one = {.high = (*high)[lane], .low = (*low)[lane]};
+
+		double_sum_merge(&sum, &one);
+	}
+	return sum;
+}
+
+DoubleSum
+double_sum(const double *values, uint32 nvalues)
+{
+	DoubleSum	sum = {0};
+	uint32		i = 0;
+
+	if (nvalues >= NLANES)
+	{
+		Lanes		high = {0};
+		Lanes		low = {0};
+		Lanes		next;
+
+		for (; i + NLANES <= nvalues; i += NLANES)
+		{
+			memcpy(&next, values + i, sizeof(next));
+			lanes_add(&high, &low, &next);
+		}
+		sum = lanes_sum(&high, &low);
+	}
+	for (; i < nvalues; i++)
+		double_sum_add(&sum, values[i]);
+	return sum;
+}
+
+DoubleSum
+double_sum_products(const double *values, const double *factors, uint32 nvalues)
+{
+	DoubleSum	sum = {0};
+	uint32		i = 0;
+
+	if (nvalues >= NLANES)
+	{
+		Lanes		high = {0};
+		Lanes		low = {0};
+		Lanes		next;
+		Lanes		factor;
+
+		for (; i + NLANES <= nvalues; i += NLANES)
+		{
+			memcpy(&next, values + i, sizeof(next));
+			memcpy(&factor, factors + i, sizeof(factor));
+			next *= factor;
+			lanes_add(&high, &low, &next);
+		}
+		sum = lanes_sum(&high, &low);
+	}
+	for (; i < nvalues; i++)
+		double_sum_add(&sum, values[i] * factors[i]);
+	return sum;
+}
+
+void
+reduction_init(Reduction *state)
+{
+	memset(state, 0, sizeof(*state));
+	state->min = get_float8_infinity();
+	state->max = -get_float8_infinity();
+}
+
+void
+reduction_add(Reduction *state, int facets, const double *values, uint32 nvalues)
+{
+	Reduction	part;
+
+	if (nvalues == 0)
+		return;
+	reduction_init(&part);
+	part.count = nvalues;
+	if (facets & REDUCTION_SUM)
+		part.sum = double_sum(values, nvalues);
+	if (facets & REDUCTION_EXTREMES)
+		add_extremes(&part, values, nvalues);
+	if (facets & REDUCTION_SPREAD)
+		add_spread(&part, values, nvalues);
+	if (facets & REDUCTION_ENDS)
+	{
+		part.first = values[0];
+		part.last = values[nvalues - 1];
+	}
+	reduction_merge(state, facets, &part);
+}
+
+void
+reduction_merge(Reduction *state, int facets, const Reduction *later)
+{
+	int64		count = state->count + later->count;
+
+	if (later->count == 0)
+		return;
+	if (state->count == 0)
+	{
+		*state = *later;
+		return;
+	}
+	if (facets & REDUCTION_SUM)
+		double_sum_merge(&state->sum, &later->sum);
+	if (facets & REDUCTION_EXTREMES)
+	{
+		state->nans += later->nans;
+		state->min = later->min < state->min ? later->min : state->min;
+		state->max = later->max > state->max ? later->max : state->max;
+	}
+	if (facets & REDUCTION_SPREAD)
+	{
+		/*
+		 * Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing
+		 * sample variances", with the means as pairs, as their difference cancels.
+		 */
+		double		distance = (later->shift - state->shift) + (later->offset - state->offset);
+		double		share = (double) later->count / (double) count;
+
+		state->offset += distance * share;
+		state->square_sum +=
+			later->square_sum + distance * distance * share * (double) state->count;
+	}
+	if (facets & REDUCTION_ENDS)
+		state->last = later->last;
+	state->count = count;
+}
+
+bool
+reduction_count(const Reduction *state, double *result)
+{
+	*result = (double) state->count;
+	return true;
+}
+
+bool
+reduction_sum(const Reduction *state, double *result)
+{
+	*result = double_sum_value(&state->sum);
+	return state->count > 0;
+}
+
+bool
+reduction_average(const Reduction *state, double *result)
+{
+	*result = double_sum_value(&state->sum) / (double) state->count;
+	return state->count > 0;
+}
+
+/* As PostgreSQL orders doubles: NaN is greater than all others. */
+bool
+reduction_min(const Reduction *state, double *result)
+{
+	*result = state->nans == state->count ? get_float8_nan() : state->min;
+	return state->count > 0;
+}
+
+bool
+reduction_max(const Reduction *state, double *result)
+{
+	*result = state->nans > 0 ? get_float8_nan() : state->max;
+	return state->count > 0;
+}
+
+bool
+reduction_range(const Reduction *state, double *result)
+{
+	*result = state->nans > 0 ? get_float8_nan() : state->max - state->min;
+	return state->count > 0;
+}
+
+bool
+reduction_stddev(const Reduction *state, double *result)
+{
+	*result = sqrt(state->square_sum / (double) (state->count - 1));
+	return state->count > 1;
+}
+
+bool
+reduction_delta(const Reduction *state, double *result)
+{
+	*result = state->last - state->first;
+	return state->count > 0;
+}
+
+static void
+add_extremes(Reduction *part, const double *values, uint32 nvalues)
+{
+	double		min[NLANES];
+	double		max[NLANES];
+	int64		nans = 0;
+	uint32		i = 0;
+
+	for (int lane = 0; lane < NLANES; lane++)
+	{
+		min[lane] = part->min;
+		max[lane] = part->max;
+	}
+
+	/* a comparison with NaN is false, which leaves it out */
+	for (; i + NLANES <= nvalues; i += NLANES)
+	{
+		for (int lane = 0; lane < NLANES; lane++)
+		{
+			double		value = values[i + lane];
+
+			min[lane] = value < min[lane] ? value : min[lane];
+			max[lane] = value > max[lane] ? value : max[lane];
+			nans += isnan(value);
+		}
+	}
+	for (; i < nvalues; i++)
+	{
+		min[0] = values[i] < min[0] ? values[i] : min[0];
+		max[0] = values[i] > max[0] ? values[i] : max[0];
+		nans += isnan(values[i]);
+	}
+	for (int lane = 0; lane < NLANES; lane++)
+	{
+		part->min = min[lane] < part->min ? min[lane] : part->min;
+		part->max = max[lane] > part->max ? max[lane] : part->max;
+	}
+	part->nans = nans;
+}
+
+/* Two passes: the mean first, then the distances to it, which rounding hardly touches. */
+static void
+add_spread(Reduction *part, const double *values, uint32 nvalues)
+{
+	double		sum[NLANES] = {0};
+	double		squares[NLANES] = {0};
+	double		base = values[0];
+	double		shift;
+	uint32		i;
+
+	for (i = 0; i < nvalues; i++)
+		sum[i % NLANES] += values[i] - base;
+	shift = base + (sum[0] + sum[1] + sum[2] + sum[3]) / nvalues;
+	if (!isfinite(shift))
+		shift = base;
+
+	memset(sum, 0, sizeof(sum));
+	for (i = 0; i + NLANES <= nvalues; i += NLANES)
+	{
+		for (int lane = 0; lane < NLANES; lane++)
+		{
+			double		distance = values[i + lane] - shift;
+
+			sum[lane] += distance;
+			squares[lane] += distance * distance;
+		}
+	}
+	for (; i < nvalues; i++)
+	{
+		double		distance = values[i] - shift;
+
+		sum[0] += distance;
+		squares[0] += distance * distance;
+	}
+	sum[0] += sum[1] + sum[2] + sum[3];
+	squares[0] += squares[1] + squares[2] + squares[3];
+
+	part->shift = shift;
+	part->offset = sum[0] / nvalues;
+	part->square_sum = squares[0] - sum[0] * part->offset;
+	if (part->square_sum < 0)
+		part->square_sum = 0;
+}

@@ -1,0 +1,104 @@
+/*
+ * reduction.h
+ *	  What the values of one column over some rows amount to: count, sum, extremes and so on.
+ *
+ * A state is fed with runs of values, none of them NULL, or merged with the state of the rows that
+ * follow: the results are the same but for the last bits, so it does not matter where the rows are
+ * cut.  Only the facets asked for are kept, the same in all calls for one state.
+ */
+#ifndef HISTORIAN_REDUCTION_H
+#define HISTORIAN_REDUCTION_H
+
+#include "postgres.h"
+
+#include <math.h>
+
+/* The number of values is always kept. */
+#define REDUCTION_SUM 0x01
+#define REDUCTION_EXTREMES 0x02
+#define REDUCTION_SPREAD 0x04
+#define REDUCTION_ENDS 0x08
+
+/* A sum whose rounding errors are summed too: high + low. */
+typedef struct DoubleSum
+{
+	double		high;
+	double		low;
+} DoubleSum;
+
+typedef struct Reduction
+{
+	int64		count;
+	DoubleSum	sum;
+
+	/* extremes of the values that are not NaN, infinities if there are none */
+	int64		nans;
+	double		min;
+	double		max;
+
+	/* spread: the mean is shift + offset, square_sum that of the distances to it */
+	double		shift;
+	double		offset;
+	double		square_sum;
+
+	/* ends */
+	double		first;
+	double		last;
+} Reduction;
+
+/* Values weighted by the time that each was held. */
+typedef struct TimeReduction
+{
+	uint64		time_ns;
+	DoubleSum	integral;		/* of the value over the time, in ns */
+} TimeReduction;
+
+/*
+ * Adds a value without losing what rounding cuts off (Knuth's TwoSum).  After an infinity or an
+ * overflow low means nothing.
+ */
+static inline void
+double_sum_add(DoubleSum *sum, double value)
+{
+	double		high = sum->high + value;
+	double		added = high - sum->high;
+
+	sum->low += (sum->high - (high - added)) + (value - added);
+	sum->high = high;
+}
+
+static inline void
+double_sum_merge(DoubleSum *sum, const DoubleSum *other)
+{
+	double_sum_add(sum, other->high);
+	sum->low += other->low;
+}
+
+static inline double
+double_sum_value(const DoubleSum *sum)
+{
+	return isfinite(sum->high) ? sum->high + sum->low : sum->high;
+}
+
+extern DoubleSum double_sum(const double *values, uint32 nvalues);
+extern DoubleSum double_sum_products(const double *values, const double *factors, uint32 nvalues);
+
+extern void reduction_init(Reduction *state);
+extern void reduction_add(Reduction *state, int facets, const double *values, uint32 nvalues);
+
+/* Adds the state of the values that follow those of state. */
+extern void reduction_merge(Reduction *state, int facets, const Reduction *later);
+
+/* The result, or false where it is NULL.  Each needs its facet. */
+typedef bool (*ReductionResult) (const Reduction *state, double *result);
+
+extern bool reduction_count(const Reduction *state, double *result);
+extern bool reduction_sum(const Reduction *state, double *result);
+extern bool reduction_average(const Reduction *state, double *result);
+extern bool reduction_min(const Reduction *state, double *result);
+extern bool reduction_max(const Reduction *state, double *result);
+extern bool reduction_range(const Reduction *state, double *result);
+extern bool reduction_stddev(const Reduction *state, double *result);
+extern bool reduction_delta(const Reduction *state, double *result);
+
+#endif							/* HISTORIAN_REDUCTION_H */
