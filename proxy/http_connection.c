@@ -248,7 +248,8 @@ http_loop_drain(HttpLoop *loop)
 	for (HttpConnection *connection = loop->connections; connection != NULL; connection = next)
 	{
 		next = connection->next;
-		if (!connection->closed && connection->phase == PHASE_IDLE && !connection->output.active)
+		if (!connection->closed && connection->phase == PHASE_IDLE &&
+			http_output_idle(&connection->output))
 			close_connection(connection);
 	}
 }
@@ -295,7 +296,7 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 	connection->ended = true;
 	uv_read_stop(stream);
 	if (count != UV_EOF || connection->current != NULL ||
-		(connection->first == NULL && !connection->output.active))
+		(connection->first == NULL && http_output_idle(&connection->output)))
 		close_connection(connection);
 }
 
@@ -328,13 +329,15 @@ parse(HttpConnection *connection, const char *data, size_t length)
 	{
 		int status = connection->refusal != 0 ? connection->refusal : 400;
 
-		snprintf(detail, sizeof(detail), "%s",
-				 status == 414	 ? "the request target is longer than 8192 bytes"
-				 : status == 431 ? "the headers are longer than 16384 bytes"
-				 : status == 505 ? "the server speaks HTTP/1.1"
-								 : "the request is not valid HTTP/1.1: ");
-		if (status == 400)
-			strncat(detail, llhttp_get_error_reason(parser), sizeof(detail) - strlen(detail) - 1);
+		if (status == 414)
+			snprintf(detail, sizeof(detail), "the request target is longer than %d bytes",
+					 HTTP_MAX_TARGET_BYTES);
+		else if (status == 431)
+			snprintf(detail, sizeof(detail), "the headers are longer than %d bytes",
+					 HTTP_MAX_HEADER_BYTES);
+		else
+			snprintf(detail, sizeof(detail), "the request is not valid HTTP/1.1: %s",
+					 llhttp_get_error_reason(parser));
 		refuse(connection, status, detail);
 	}
 	if (!connection->flush_later)
@@ -579,6 +582,12 @@ message_received(HttpConnection *connection)
  */
 
 static bool
+is_draining(const HttpLoop *loop)
+{
+	return atomic_load_explicit(loop->draining, memory_order_relaxed);
+}
+
+static bool
 has_body(const HttpRequest *request)
 {
 	return request->chunked || request->content_length > 0;
@@ -619,7 +628,7 @@ http_answer(Exchange *exchange, int status, const char *content_type, const char
 		(request->expect_continue || request->chunked ||
 		 request->content_length > MAX_IGNORED_BODY))
 		exchange->close = true;
-	if (atomic_load_explicit(loop->draining, memory_order_relaxed) && exchange->next == NULL)
+	if (is_draining(loop) && exchange->next == NULL)
 		exchange->close = true;
 
 	http_format_answer(exchange == connection->first ? &connection->output.pending
@@ -761,7 +770,7 @@ flush(HttpConnection *connection)
 	if (connection->output.active)
 		return;
 	if (connection->first == NULL && connection->phase != PHASE_LINGER &&
-		(connection->closing || connection->ended))
+		(connection->closing || connection->ended || is_draining(connection->loop)))
 		linger(connection);
 	else if (connection->paused && connection->phase != PHASE_BLOCKED && !too_far_ahead(connection))
 		resume_parsing(connection);

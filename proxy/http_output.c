@@ -71,6 +71,12 @@ on_written(uv_write_t *write, int status)
 }
 
 bool
+http_output_idle(const HttpOutput *output)
+{
+	return !output->active && output->pending.length == 0;
+}
+
+bool
 http_output_stuck(const HttpOutput *output, uint64_t now_ms, uint64_t limit_ms)
 {
 	return output->active && now_ms - output->slice_start_ms > limit_ms;

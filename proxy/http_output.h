@@ -32,6 +32,9 @@ typedef struct HttpOutput
  */
 extern bool http_output_flush(HttpOutput *output);
 
+/* Is there nothing on its way? */
+extern bool http_output_idle(const HttpOutput *output);
+
 /* Has the client taken nothing for longer than limit_ms? */
 extern bool http_output_stuck(const HttpOutput *output, uint64_t now_ms, uint64_t limit_ms);
 

@@ -300,6 +300,15 @@ def test_half_closed():
     client.socket.shutdown(socket.SHUT_WR)
     assert [client.answer().status for _ in range(3)] == [204] * 3
     assert client.closed()
+    # Just as long as what is read at a time, so that the end is seen before the answer is written.
+    for size in (65536, 131072):
+        head = len(request_bytes("POST", "/save", b"x" * 10000)) - 10000
+        body = ONE + b" " * (size - head - len(ONE) - (size - head > 99999))
+        client = server.connect()
+        client.send(request_bytes("POST", "/save", body))
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.answer().status == 202
+        assert client.closed()
 
 
 def test_several_loops():
