@@ -34,7 +34,7 @@ def start_stop():
         # make itself dies of the signal, as make does, once what it runs has ended.
         same(run.stop(), -signal.SIGTERM, "SIGTERM to make ends it")
         ok(not os.path.exists("/proc/%d" % postmaster), "PostgreSQL has ended")
-    same(stopped_cleanly(run), True, "and was shut down cleanly")
+    stopped_cleanly(run, "and was shut down cleanly")
     return run
 
 
@@ -57,16 +57,20 @@ def readme():
     ok("| boiler |" in shell.stdout, "its psql shows the row", shell.stdout)
 
 
-def stopped_cleanly(run):
-    with open(os.path.join(run.datadir, "postgresql.log")) as file:
-        return "database system is shut down" in file.read().splitlines()[-1]
+def stopped_cleanly(run, name):
+    """PostgreSQL says so a moment after the removal of its lock file, which is its end to pg_ctl."""
+    def last_line():
+        with open(os.path.join(run.datadir, "postgresql.log")) as file:
+            return "database system is shut down" in file.read().splitlines()[-1]
+
+    ok(e2e.wait_until(last_line, "PostgreSQL says that it is shut down"), name)
 
 
 def start_again(run):
     with e2e.Run(datadir=run.datadir) as again:
         same(again.sql("SELECT count(*) FROM measurement"), "2", "both messages are there again")
         same(again.stop(signal.SIGINT), 0, "SIGINT ends it with 0")
-    same(stopped_cleanly(again), True, "and PostgreSQL cleanly")
+    stopped_cleanly(again, "and PostgreSQL cleanly")
 
 
 def control_c(run):
@@ -87,7 +91,7 @@ def control_c(run):
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     same(status, 0, "Ctrl-C ends make run with 0")
     ok(b"***" not in output, "and make complains of nothing", output.decode())
-    same(stopped_cleanly(run), True, "PostgreSQL has ended cleanly")
+    stopped_cleanly(run, "PostgreSQL has ended cleanly")
 
 
 def awkward_places():
