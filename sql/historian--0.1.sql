@@ -49,6 +49,56 @@ AS 'MODULE_PATHNAME', 'historian_downsample_many';
 COMMENT ON FUNCTION historian.downsample_many(regclass, text[], bigint, bigint, integer, text) IS
 'The samples of historian.downsample() for several tags, tag by tag in byte order, each tag once; tags that have no row are left out. Needs SELECT on the table.';
 
+CREATE FUNCTION historian.moving_average(
+    "table" regclass, tag text, start bigint, "end" bigint, samples integer, "window" bigint,
+    OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_moving_average';
+
+COMMENT ON FUNCTION historian.moving_average(regclass, text, bigint, bigint, integer, bigint) IS
+'Samples of one tag that stand where those of historian.downsample() do, each the unweighted mean, element by element, of the rows with sample time - window < time <= sample time. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.raw(
+    "table" regclass, tag text, start bigint, "end" bigint,
+    OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_raw';
+
+COMMENT ON FUNCTION historian.raw(regclass, text, bigint, bigint) IS
+'The rows of one tag with start <= time < end (nanoseconds), in order of time: those that historian.delete() deletes. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.latest(
+    "table" regclass,
+    OUT tag text, OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10000 COST 100000
+AS 'MODULE_PATHNAME', 'historian_latest';
+
+COMMENT ON FUNCTION historian.latest(regclass) IS
+'The last row of each tag, in byte order of the tags. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.latest(
+    "table" regclass, tags text[],
+    OUT tag text, OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10 COST 100
+AS 'MODULE_PATHNAME', 'historian_latest';
+
+COMMENT ON FUNCTION historian.latest(regclass, text[]) IS
+'The last row of each of some tags, in byte order of the tags, each once; tags that have no row are left out. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.tags(
+    "table" regclass,
+    OUT tag text, OUT first_time bigint, OUT last_time bigint, OUT samples bigint)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10000 COST 100000
+AS 'MODULE_PATHNAME', 'historian_tags';
+
+COMMENT ON FUNCTION historian.tags(regclass) IS
+'The tags of a table in byte order, with the times (nanoseconds) of their first and last row and their exact number of rows. Reads segment headers, and times only where segments overlap. Needs SELECT on the table.';
+
 CREATE FUNCTION historian.compact(
     "table" regclass,
     OUT tags bigint, OUT segments_merged bigint, OUT segments_written bigint, OUT "rows" bigint)
