@@ -482,13 +482,17 @@ static uint32_t
 extrapolate_rows(const CodecEncoder *encoder, size_t bytes)
 {
 	size_t		header = encoder->size.header;
+	size_t		rows;
 
 	/* a full block has headers of its own for its columns */
 	if (encoder->flags & CODEC_BLOCK_SHARED)
 		header += (size_t) encoder->nvalues * FIT_COLUMN_HEADER_BYTES;
-	if (bytes <= header || encoder->size.data == 0)
-		return encoder->nrows;
-	return (uint32_t) ((bytes - header) * encoder->nrows / encoder->size.data);
+	if (bytes <= header)
+		return 0;
+	if (encoder->size.data == 0)
+		return CODEC_MAX_ROWS;
+	rows = (bytes - header) * encoder->nrows / encoder->size.data;
+	return rows < CODEC_MAX_ROWS ? (uint32_t) rows : CODEC_MAX_ROWS;
 }
 
 /*
