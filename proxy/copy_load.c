@@ -48,13 +48,6 @@ copy_load_begin(CopyLoad *load, PgConnection *connection, const char *copy_sql, 
 	pg_connection_flush(connection, &all);
 }
 
-void
-copy_load_free(CopyLoad *load)
-{
-	free(load->piece);
-	load->piece = NULL;
-}
-
 LoadStatus
 copy_load_advance(CopyLoad *load)
 {

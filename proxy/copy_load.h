@@ -42,10 +42,9 @@ typedef struct CopyLoad
 	int64_t refused_row; /* which one the server named, from 0; -1: none */
 } CopyLoad;
 
-/* copy_sql and the batch must outlive the load. */
+/* copy_sql and the batch must outlive the load.  load is zeroed or that of an earlier load. */
 extern void copy_load_begin(CopyLoad *load, PgConnection *connection, const char *copy_sql,
 							const Batch *batch, uint64_t first, uint64_t count);
 extern LoadStatus copy_load_advance(CopyLoad *load);
-extern void copy_load_free(CopyLoad *load);
 
 #endif /* HISTORIAND_COPY_LOAD_H */

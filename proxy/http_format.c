@@ -34,8 +34,8 @@ static const struct
 	{505, "HTTP Version Not Supported"},
 };
 
-const char *
-http_status_title(int status)
+static const char *
+status_title(int status)
 {
 	for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++)
 	{
@@ -82,7 +82,7 @@ http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 	c = put(c, "HTTP/1.1 ");
 	c = put_number(c, (size_t) answer->status);
 	*c++ = ' ';
-	c = put(c, http_status_title(answer->status));
+	c = put(c, status_title(answer->status));
 	c = put(c, "\r\nDate: ");
 	c = put(c, date);
 	if (answer->status != 204)
@@ -125,6 +125,6 @@ void
 http_format_problem(Bytes *body, int status, const char *detail)
 {
 	bytes_printf(body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":",
-				 http_status_title(status), status);
+				 status_title(status), status);
 	bytes_json_string(body, detail, strlen(detail));
 }

@@ -33,6 +33,4 @@ extern void http_format_date(char *date, size_t size);
  */
 extern void http_format_problem(Bytes *body, int status, const char *detail);
 
-extern const char *http_status_title(int status);
-
 #endif /* HISTORIAND_HTTP_FORMAT_H */

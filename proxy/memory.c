@@ -47,12 +47,6 @@ memory_strdup(const char *string)
 }
 
 char *
-memory_strndup(const char *string, size_t length)
-{
-	return checked(strndup(string, length), 1);
-}
-
-char *
 bytes_reserve(Bytes *bytes, size_t extra)
 {
 	if (bytes->capacity - bytes->length < extra)

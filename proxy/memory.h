@@ -16,7 +16,6 @@ extern void *memory_new(size_t size);	  /* zeroed */
 extern void *memory_new_raw(size_t size); /* not zeroed */
 extern void *memory_resize(void *old, size_t size);
 extern char *memory_strdup(const char *string);
-extern char *memory_strndup(const char *string, size_t length);
 
 typedef struct Bytes
 {
