@@ -28,6 +28,8 @@ historian_compact(PG_FUNCTION_ARGS)
 	Oid			relid = PG_GETARG_OID(0);
 	CompactionCounts counts = {0};
 	CompactionHorizon horizon;
+	CompactionOptions options = {.everything = true, .wait = true};
+	text	   *after = NULL;
 	TupleDesc	desc;
 	Datum		values[4];
 	bool		isnull[4] = {false};
@@ -48,7 +50,8 @@ historian_compact(PG_FUNCTION_ARGS)
 
 	horizon = compaction_horizon_take(rel);
 	compaction_horizon_reached(&horizon, true);
-	compact_table(rel, horizon.sequence, true, true, &counts);
+	options.horizon = horizon.sequence;
+	compact_table(rel, &options, &after, &counts);
 	table_close(rel, NoLock);
 
 	values[0] = Int64GetDatum(counts.tags);

@@ -4,8 +4,8 @@
  *
  * For one tag: its pending segments, the compacted ones that they overlap, and the last compacted
  * one while it is not full, are read as one stream in order of time, each time once, and written
- * anew; then the old ones are deleted.  All of it is one transaction, so that every snapshot sees
- * either the old or the new.
+ * anew; then the old ones are deleted.  A tag's merge is within one transaction, so that every
+ * snapshot sees either the old or the new.
  *
  * New segments never overlap a compacted one that stayed: where one lies between two rows of the
  * stream, the rows before it are written out first.
@@ -41,8 +41,7 @@
 typedef struct Compaction
 {
 	Relation	rel;
-	uint64		horizon;
-	bool		everything;
+	const CompactionOptions *options;
 	Snapshot	snapshot;
 	DirectoryCursor *cursor;
 	TagReader  *reader;
@@ -103,20 +102,22 @@ compaction_horizon_reached(const CompactionHorizon *horizon, bool wait)
 }
 
 bool
-compact_table(Relation rel, uint64 horizon, bool everything, bool wait, CompactionCounts *counts)
+compact_table(Relation rel, const CompactionOptions *options, text **after,
+			  CompactionCounts *counts)
 {
 	Compaction	compaction = {
 		.rel = rel,
-		.horizon = horizon,
-		.everything = everything,
+		.options = options,
 		.counts = counts,
+		.tag = *after,
 	};
+	int64		rows_before = counts->rows;
 	MemoryContext context;
 	MemoryContext caller;
 	MemoryContext tag_context;
 
 	/* held until the transaction ends: only then do others see what was merged */
-	if (!directory_lock(rel, wait))
+	if (!directory_lock(rel, options->wait))
 		return false;
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "historian compaction",
@@ -140,6 +141,8 @@ compact_table(Relation rel, uint64 horizon, bool everything, bool wait, Compacti
 		memset(&compaction.rows, 0, sizeof(compaction.rows));
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(tag_context);
+		if (options->max_rows > 0 && counts->rows - rows_before >= options->max_rows)
+			break;
 	}
 
 	if (compaction.sink != NULL)
@@ -148,6 +151,7 @@ compact_table(Relation rel, uint64 horizon, bool everything, bool wait, Compacti
 	directory_end(compaction.cursor);
 	UnregisterSnapshot(compaction.snapshot);
 	MemoryContextSwitchTo(caller);
+	*after = compaction.tag ? DatumGetTextPCopy(PointerGetDatum(compaction.tag)) : NULL;
 	MemoryContextDelete(context);
 	CommandCounterIncrement();
 	return true;
@@ -166,13 +170,13 @@ choose_sources(Compaction *compaction)
 	pending_list_load(&pending, compaction->cursor, compaction->tag, PG_INT64_MIN, PG_INT64_MAX);
 	for (uint32 i = 0; i < pending.nrefs; i++)
 	{
-		if (pending.refs[i].sequence > compaction->horizon)
+		if (pending.refs[i].sequence > compaction->options->horizon)
 			continue;
 		bytes += pending.refs[i].bytes;
 		pending.refs[kept++] = pending.refs[i];
 	}
 	pending.nrefs = kept;
-	if (kept == 0 || (!compaction->everything && bytes < STORE_MAX_SEGMENT_BYTES))
+	if (kept == 0 || (!compaction->options->everything && bytes < STORE_MAX_SEGMENT_BYTES))
 		return false;
 
 	directory_seek_back(compaction->cursor, compaction->tag, PG_INT64_MAX);

@@ -38,12 +38,20 @@ typedef struct CompactionCounts
 	int64		rows;
 } CompactionCounts;
 
+typedef struct CompactionOptions
+{
+	uint64		horizon;		/* that has been reached */
+	bool		everything;		/* also tags with less than a page's worth of pending segments */
+	bool		wait;			/* for another compaction or deletion of the table to end */
+	int64		max_rows;		/* stop at the tag after so many rows; 0: never */
+} CompactionOptions;
+
 /*
- * Merges pending segments up to a horizon that has been reached: of tags that have a page's worth
- * of them or, with everything, of all tags.  Only one compaction or deletion of a table runs at a
- * time: without wait, returns false if another one does.  The caller holds RowExclusiveLock.
+ * Merges pending segments of the tags after *after (NULL: of all), and sets *after to the tag to go
+ * on from in another transaction, palloc'd, or to NULL at the end.  Without wait, returns false
+ * where another compaction or deletion is under way.  The caller holds RowExclusiveLock.
  */
-extern bool compact_table(Relation rel, uint64 horizon, bool everything, bool wait,
+extern bool compact_table(Relation rel, const CompactionOptions *options, text **after,
 						  CompactionCounts *counts);
 
 #endif							/* HISTORIAN_COMPACTION_H */

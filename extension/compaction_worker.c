@@ -50,6 +50,9 @@ int			historian_compaction_interval = 10;
 #define WRITERS_WAIT_MS 5000
 #define WRITERS_POLL_MS 20
 
+/* Some seconds of work, so that neither old snapshots nor a restart cost much. */
+#define MAX_ROWS_PER_TRANSACTION 2000000
+
 typedef struct Shared
 {
 	slock_t		mutex;
@@ -70,6 +73,7 @@ static List *all_databases(void);
 static void run_worker(Oid database);
 static List *historian_tables(void);
 static void compact_in_background(Oid relid);
+static bool compact_part(Oid relid, CompactionOptions *options, text *after, text **reached);
 static bool wait_for_writers(const CompactionHorizon *horizon);
 
 void
@@ -316,40 +320,83 @@ historian_tables(void)
 	return tables;
 }
 
-/* One transaction: an error ends the worker, is logged, and the next round tries again. */
+/*
+ * In transactions of bounded size.  An error ends the worker, is logged, and the next round tries
+ * again.
+ */
 static void
 compact_in_background(Oid relid)
 {
+	CompactionOptions options = {.max_rows = MAX_ROWS_PER_TRANSACTION};
+	text	   *after = NULL;
+
+	do
+	{
+		MemoryContext context = CurrentMemoryContext;
+		text	   *reached = NULL;
+
+		CHECK_FOR_INTERRUPTS();
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		pgstat_report_activity(STATE_RUNNING, "historian: compaction");
+
+		if (!compact_part(relid, &options, after, &reached))
+		{
+			compaction_worker_notify();
+			reached = NULL;
+		}
+		after = NULL;
+		if (reached != NULL)
+		{
+			MemoryContext transaction = MemoryContextSwitchTo(context);
+
+			after = DatumGetTextPCopy(PointerGetDatum(reached));
+			MemoryContextSwitchTo(transaction);
+		}
+
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+		MemoryContextSwitchTo(context);
+		pgstat_report_stat(true);
+		pgstat_report_activity(STATE_IDLE, NULL);
+	} while (after != NULL);
+}
+
+/*
+ * Compacts the tags after one, or from the first on, which also takes the horizon.  Returns false
+ * where the table is to be tried again in the next round.
+ */
+static bool
+compact_part(Oid relid, CompactionOptions *options, text *after, text **reached)
+{
 	CompactionCounts counts = {0};
-	CompactionHorizon horizon;
+	bool		done = true;
 	Relation	rel;
 
-	CHECK_FOR_INTERRUPTS();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	pgstat_report_activity(STATE_RUNNING, "historian: compaction");
-
 	/* whoever holds or waits for a stronger lock comes first */
-	if (ConditionalLockRelationOid(relid, RowExclusiveLock))
-	{
-		rel = try_relation_open(relid, NoLock);
-		if (rel != NULL && is_historian_table(rel))
-		{
-			horizon = compaction_horizon_take(rel);
-			if (!wait_for_writers(&horizon) ||
-				!compact_table(rel, horizon.sequence, false, false, &counts))
-				compaction_worker_notify();
-		}
-		if (rel != NULL)
-			relation_close(rel, NoLock);
-	}
-	else
-		compaction_worker_notify();
+	if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
+		return false;
+	rel = try_relation_open(relid, NoLock);
+	if (rel == NULL)
+		return true;
 
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	pgstat_report_stat(true);
-	pgstat_report_activity(STATE_IDLE, NULL);
+	if (is_historian_table(rel))
+	{
+		if (after == NULL)
+		{
+			CompactionHorizon horizon = compaction_horizon_take(rel);
+
+			options->horizon = horizon.sequence;
+			done = wait_for_writers(&horizon);
+		}
+		if (done)
+		{
+			*reached = after;
+			done = compact_table(rel, options, reached, &counts);
+		}
+	}
+	relation_close(rel, NoLock);
+	return done;
 }
 
 static bool
