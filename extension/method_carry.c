@@ -19,7 +19,7 @@
 /* How many runs to read on for the next row before a search is cheaper. */
 #define RUNS_READ_ON 4
 
-/* Finds the first row after a time, for ascending times. */
+/* Finds the first row after a time, for ascending times.  Reads times only. */
 typedef struct NextRow
 {
 	TagReader  *reader;
@@ -42,8 +42,8 @@ static bool next_row_seek(NextRow *next, int64 time);
 static bool next_row_in_run(NextRow *next, int64 time);
 static Elements array_elements(Datum array);
 static double interpolate(double left, double right, double share);
-static void put_between(const MethodCall *call, int64 time, int64 left_time, Datum left,
-						const NextRow *next);
+static void put_between(const MethodCall *call, int64 time, const AsOfReader *before,
+						const AsOfReader *after, Datum left);
 
 /* Period-end, carry-in: the last row at or before each sample's time. */
 void
@@ -77,36 +77,41 @@ method_last(const MethodCall *call)
 void
 method_interpolated(const MethodCall *call)
 {
-	AsOfReader *reader = as_of_begin(call->rel, call->cursor, call->snapshot);
 	DirectoryCursor *ahead = directory_begin(call->rel, call->snapshot);
+	AsOfReader *before = as_of_begin(call->rel, call->cursor, call->snapshot);
+	AsOfReader *after = as_of_begin(call->rel, call->cursor, call->snapshot);
 	NextRow		next = {.tag = call->tag};
 	MemoryContext samples = AllocSetContextCreate(CurrentMemoryContext, "historian samples",
 												  ALLOCSET_DEFAULT_SIZES);
 
 	next.reader = tag_reader_begin(call->rel, ahead, call->snapshot);
-	as_of_start(reader, call->tag, call->window->end);
+	as_of_start(before, call->tag, call->window->end);
+	as_of_start(after, call->tag, PG_INT64_MAX);
 	for (int32 i = 0; i < call->window->samples; i++)
 	{
 		int64		time = call->ends[i];
 		bool		isnull = true;
 		bool		changed;
 		Datum		values = (Datum) 0;
-		bool		found = as_of_seek(reader, time, &changed);
+		bool		found = as_of_seek(before, time, &changed);
+		bool		between = found && as_of_time(before) < time && next_row_seek(&next, time) &&
+			as_of_seek(after, next.run.rows->time[next.row], &changed);
 		MemoryContext caller = MemoryContextSwitchTo(samples);
 
 		CHECK_FOR_INTERRUPTS();
 		if (found)
-			values = as_of_values(reader, &isnull);
-		if (!isnull && as_of_time(reader) < time && next_row_seek(&next, time))
-			put_between(call, time, as_of_time(reader), values, &next);
+			values = as_of_values(before, &isnull);
+		if (between && !isnull)
+			put_between(call, time, before, after, values);
 		else
 			sample_put(call->sink, time, values, isnull);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(samples);
 	}
 	tag_reader_end(next.reader);
+	as_of_end(after);
+	as_of_end(before);
 	directory_end(ahead);
-	as_of_end(reader);
 	MemoryContextDelete(samples);
 }
 
@@ -133,7 +138,7 @@ next_row_seek(NextRow *next, int64 time)
 	next->found = false;
 	if (time == PG_INT64_MAX)
 		return false;
-	tag_reader_start(next->reader, next->tag, time + 1, PG_INT64_MAX, true);
+	tag_reader_start(next->reader, next->tag, time + 1, PG_INT64_MAX, false);
 	next->found = tag_reader_next(next->reader, &next->run);
 	if (next->found)
 		next->row = next->run.first;
@@ -184,24 +189,25 @@ interpolate(double left, double right, double share)
 }
 
 static void
-put_between(const MethodCall *call, int64 time, int64 left_time, Datum left, const NextRow *next)
+put_between(const MethodCall *call, int64 time, const AsOfReader *before, const AsOfReader *after,
+			Datum left)
 {
-	int64		right_time = next->run.rows->time[next->row];
-	double		share = (double) ((uint64) time - (uint64) left_time) /
-		(double) ((uint64) right_time - (uint64) left_time);
-	Elements	before = array_elements(left);
+	uint64		left_time = (uint64) as_of_time(before);
+	double		share = (double) ((uint64) time - left_time) /
+		(double) ((uint64) as_of_time(after) - left_time);
+	Elements	given = array_elements(left);
 	bool		right_null;
-	Datum		right = decoded_rows_array(next->run.rows, next->row, &right_null);
-	Elements	after = {0};
-	double	   *elements = palloc_array(double, Max(before.width, 1));
+	Datum		right = as_of_values(after, &right_null);
+	Elements	next = {0};
+	double	   *elements = palloc_array(double, Max(given.width, 1));
 
 	if (!right_null)
-		after = array_elements(right);
-	for (int v = 0; v < before.width; v++)
+		next = array_elements(right);
+	for (int v = 0; v < given.width; v++)
 	{
-		elements[v] = before.isnull[v] ? 0 : DatumGetFloat8(before.values[v]);
-		if (!before.isnull[v] && v < after.width && !after.isnull[v])
-			elements[v] = interpolate(elements[v], DatumGetFloat8(after.values[v]), share);
+		elements[v] = given.isnull[v] ? 0 : DatumGetFloat8(given.values[v]);
+		if (!given.isnull[v] && v < next.width && !next.isnull[v])
+			elements[v] = interpolate(elements[v], DatumGetFloat8(next.values[v]), share);
 	}
-	sample_put_elements(call->sink, time, true, elements, before.isnull, before.width);
+	sample_put_elements(call->sink, time, true, elements, given.isnull, given.width);
 }
