@@ -345,12 +345,8 @@ delete_sources(Compaction *compaction)
 {
 	for (uint32 i = 0; i < compaction->sources.nrefs; i++)
 	{
-		TM_FailureData failure;
-		TM_Result	result = heap_delete(compaction->rel, &compaction->sources.refs[i].tid,
-										 compaction->cid, InvalidSnapshot, true, &failure, false);
-
-		/* the page lock keeps others from deleting segments that a fresh snapshot sees */
-		if (result != TM_Ok)
+		/* the directory's lock keeps others from deleting what a fresh snapshot sees */
+		if (!store_delete(compaction->rel, &compaction->sources.refs[i].tid, compaction->cid))
 			ereport(ERROR,
 					errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 					errmsg("could not compact historian table \"%s\" due to a concurrent change",

@@ -453,10 +453,8 @@ static void
 delete_segment(Deletion *deletion, const SegmentRef *ref)
 {
 	ItemPointerData tid = ref->tid;
-	TM_FailureData failure;
 
-	if (heap_delete(deletion->rel, &tid, deletion->cid, InvalidSnapshot, true, &failure, false) !=
-		TM_Ok)
+	if (!store_delete(deletion->rel, &tid, deletion->cid))
 		report_changed(deletion->rel);
 }
 

@@ -8,7 +8,8 @@
  * table's column descriptor; it follows heap_insert() of PostgreSQL's heapam.c step by step and
  * writes the same XLOG_HEAP_INSERT record, which any standby can replay without this library.
  *
- * XLH_INSERT_CONTAINS_NEW_TUPLE is never set: logical decoding would take a segment for a row.
+ * Nothing is logged for logical decoding, which would take a segment for a row:
+ * XLH_INSERT_CONTAINS_NEW_TUPLE is never set, and deletions log no old tuple.
  */
 #include "postgres.h"
 
@@ -83,6 +84,30 @@ store_insert(Relation rel, const uint8 *segment, Size length, TransactionId xid,
 		ReleaseBuffer(vmbuffer);
 
 	*tid = tuple.t_self;
+}
+
+bool
+store_delete(Relation rel, ItemPointer tid, CommandId cid)
+{
+	char		replica_identity = rel->rd_rel->relreplident;
+	TM_FailureData failure;
+	TM_Result	result;
+
+	/*
+	 * Under REPLICA IDENTITY FULL heap_delete() would log the segment as the old row for logical
+	 * decoding, and no hook can refuse that setting.
+	 */
+	rel->rd_rel->relreplident = REPLICA_IDENTITY_NOTHING;
+	PG_TRY();
+	{
+		result = heap_delete(rel, tid, cid, InvalidSnapshot, true, &failure, false);
+	}
+	PG_FINALLY();
+	{
+		rel->rd_rel->relreplident = replica_identity;
+	}
+	PG_END_TRY();
+	return result == TM_Ok;
 }
 
 bool

@@ -36,6 +36,12 @@ extern void store_insert(Relation rel, const uint8 *segment, Size length, Transa
 						 CommandId cid, int options, BulkInsertState bistate, ItemPointer tid);
 
 /*
+ * Deletes the segment at tid for the command cid, as heap_delete() does, waiting for whoever is
+ * deleting it.  Returns false where somebody else has deleted it.
+ */
+extern bool store_delete(Relation rel, ItemPointer tid, CommandId cid);
+
+/*
  * Reads the segment at tid and pins its buffer, if the snapshot sees it; its header is checked.
  * Returns false, with nothing pinned, where the snapshot does not see one; *all_dead (if not NULL)
  * then tells whether nobody can see one, so that the directory's entry may be marked so.
