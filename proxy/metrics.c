@@ -27,6 +27,7 @@ static const char *const row_labels[HISTOGRAM_BUCKETS] = {
 static const char *const route_names[METRIC_ROUTES] = {
 	"/save",
 	"/api",
+	"/tags",
 	"status",
 	"other",
 };

@@ -20,6 +20,7 @@ typedef enum MetricRoute
 {
 	ROUTE_SAVE,
 	ROUTE_API,
+	ROUTE_TAGS,
 	ROUTE_STATUS, /* metrics and the health routes */
 	ROUTE_OTHER,
 	METRIC_ROUTES,

@@ -1,0 +1,210 @@
+/*
+ * query.c
+ *	  What the requests that read have in common: parameters, failures, rows as JSON.
+ */
+#include "query.h"
+
+#include "number.h"
+#include "server.h"
+#include "stage.h"
+#include "utf8.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct
+{
+	const char *name;
+	unsigned bit;
+	size_t offset;
+} text_parameters[] = {
+	{"tag", QUERY_TAG, offsetof(QueryParameters, tag)},
+	{"start", QUERY_START, offsetof(QueryParameters, start)},
+	{"end", QUERY_END, offsetof(QueryParameters, end)},
+	{"samples", QUERY_SAMPLES, offsetof(QueryParameters, samples)},
+	{"method", QUERY_METHOD, offsetof(QueryParameters, method)},
+	{"prefix", QUERY_PREFIX, offsetof(QueryParameters, prefix)},
+};
+
+#define TEXT_PARAMETERS (sizeof(text_parameters) / sizeof(text_parameters[0]))
+
+static char **text_member(QueryParameters *parameters, size_t index);
+static const char *take(QueryParameters *parameters, unsigned takes, const Bytes *name,
+						const Bytes *value);
+static void answer_wrong(Exchange *exchange, const char *name, const char *wrong, unsigned takes);
+
+bool
+query_parameters_read(Exchange *exchange, QueryParameters *parameters, unsigned takes)
+{
+	size_t position = 0;
+	Bytes name = {0};
+	Bytes value = {0};
+	bool valid;
+	const char *wrong = NULL;
+
+	while (wrong == NULL &&
+		   http_request_parameter(&exchange->request, &position, &name, &value, &valid))
+	{
+		if (!valid || memchr(value.data, '\0', value.length) != NULL)
+			wrong = "has an invalid percent escape";
+		else
+			wrong = take(parameters, takes, &name, &value);
+	}
+	if (wrong != NULL)
+		answer_wrong(exchange, name.data, wrong, takes);
+	bytes_free(&name);
+	bytes_free(&value);
+	return wrong == NULL;
+}
+
+void
+query_parameters_free(QueryParameters *parameters)
+{
+	for (size_t i = 0; i < TEXT_PARAMETERS; i++)
+		free(*text_member(parameters, i));
+	*parameters = (QueryParameters){0};
+}
+
+static char **
+text_member(QueryParameters *parameters, size_t index)
+{
+	return (char **) ((char *) parameters + text_parameters[index].offset);
+}
+
+/* Keeps a parameter.  Returns what is wrong with it, "" where it is unknown. */
+static const char *
+take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes *value)
+{
+	if (strcmp(name->data, "time") == 0)
+	{
+		parameters->string_times = strcmp(value->data, "string") == 0;
+		return parameters->string_times || strcmp(value->data, "integer") == 0
+				   ? NULL
+				   : "must be integer or string";
+	}
+	for (size_t i = 0; i < TEXT_PARAMETERS; i++)
+	{
+		char **member = text_member(parameters, i);
+
+		if (strcmp(name->data, text_parameters[i].name) != 0 ||
+			(takes & text_parameters[i].bit) == 0)
+			continue;
+		if (*member != NULL)
+			return "is given twice";
+		if (!utf8_valid(value->data, value->length))
+			return "is not valid UTF-8";
+		if (text_parameters[i].bit == QUERY_TAG &&
+			(value->length == 0 || value->length > MESSAGE_MAX_TAG_BYTES))
+			return "must have 1 to 256 bytes";
+		*member = memory_strdup(value->data);
+		return NULL;
+	}
+	return "";
+}
+
+static void
+answer_wrong(Exchange *exchange, const char *name, const char *wrong, unsigned takes)
+{
+	char known[128] = "";
+
+	if (wrong[0] != '\0')
+	{
+		http_problem(exchange, 400, "parameter \"%.40s\" %s", name, wrong);
+		return;
+	}
+	for (size_t i = 0; i < TEXT_PARAMETERS; i++)
+	{
+		if ((takes & text_parameters[i].bit) == 0)
+			continue;
+		strncat(known, text_parameters[i].name, sizeof(known) - strlen(known) - 1);
+		strncat(known, ", ", sizeof(known) - strlen(known) - 1);
+	}
+	http_problem(exchange, 400, "parameter \"%.40s\" is unknown; %s takes %stime", name,
+				 exchange->route->path, known);
+}
+
+bool
+query_integer(const char *text, int64_t *value)
+{
+	const char *end = text + strlen(text);
+
+	return number_int64(&text, end, value) == NUMBER_OK && text == end;
+}
+
+void
+query_submit(Exchange *exchange, const char *sql, int parameter_count,
+			 const char *const *parameters, QueryCallback callback)
+{
+	ServerLoop *loop = exchange->server_loop;
+
+	exchange->waiting = true;
+	if (pg_pool_submit(loop->pool, sql, parameter_count, parameters, callback, exchange))
+		return;
+	exchange->waiting = false;
+	http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
+				 (unsigned long long) loop->server->config->max_queued_queries);
+}
+
+void
+query_answer_failure(Exchange *exchange, const QueryOutcome *outcome)
+{
+	int status = 500;
+	Bytes body = {0};
+
+	if (outcome->sqlstate[0] == '\0' || strncmp(outcome->sqlstate, "08", 2) == 0 ||
+		strncmp(outcome->sqlstate, "53", 2) == 0 || strncmp(outcome->sqlstate, "57P", 3) == 0)
+		status = 503; /* away, too busy, or restarting */
+	else if (strcmp(outcome->sqlstate, "57014") == 0)
+		status = 504; /* --query-timeout */
+	else if (strncmp(outcome->sqlstate, "22", 2) == 0)
+		status = 400; /* an argument that only the database knows to be wrong */
+
+	if (status == 503)
+	{
+		/* Connection errors name hosts and users: for the log, not for clients. */
+		http_problem(exchange, 503, "PostgreSQL cannot be reached");
+		return;
+	}
+	http_format_problem(&body, status, outcome->message);
+	bytes_printf(&body, ",\"sqlstate\":\"%s\"", outcome->sqlstate);
+	http_problem_body(exchange, status, &body);
+}
+
+void
+query_put_time(Bytes *out, const char *time, bool string)
+{
+	if (string)
+		bytes_append(out, "\"", 1);
+	bytes_puts(out, time);
+	if (string)
+		bytes_append(out, "\"", 1);
+}
+
+void
+query_put_values(Bytes *bytes, const char *text, size_t length)
+{
+	/* NaN grows by one byte, and with its comma takes four: a third more is always enough. */
+	char *start = bytes_reserve(bytes, length + length / 3 + 8);
+	char *out = start;
+
+	for (size_t i = 0; i < length; i++)
+	{
+		char c = text[i];
+
+		if (c == '{')
+			*out++ = '[';
+		else if (c == '}')
+			*out++ = ']';
+		else if (c == 'N' || c == 'I' || (c == '-' && text[i + 1] == 'I'))
+		{
+			memcpy(out, "null", 4);
+			out += 4;
+			while (i + 1 < length && text[i + 1] != ',' && text[i + 1] != '}')
+				i++;
+		}
+		else
+			*out++ = c;
+	}
+	bytes->length += (size_t) (out - start);
+}

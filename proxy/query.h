@@ -1,0 +1,60 @@
+/*
+ * query.h
+ *	  What the requests that read have in common: parameters, failures, rows as JSON.
+ */
+#ifndef HISTORIAND_QUERY_H
+#define HISTORIAND_QUERY_H
+
+#include "http_connection.h"
+#include "pg_pool.h"
+
+/* Which parameters a request takes besides "time". */
+#define QUERY_TAG	  0x01
+#define QUERY_START	  0x02
+#define QUERY_END	  0x04
+#define QUERY_SAMPLES 0x08
+#define QUERY_METHOD  0x10
+#define QUERY_PREFIX  0x20
+
+/* As given and decoded, NULL where not given; text without NUL. */
+typedef struct QueryParameters
+{
+	char *tag; /* 1 to 256 bytes of UTF-8 */
+	char *start;
+	char *end;
+	char *samples;
+	char *method;
+	char *prefix; /* UTF-8 */
+	bool string_times;
+} QueryParameters;
+
+/*
+ * Reads the parameters, each once; parameters is zeroed.  Returns false after having answered 400
+ * because of one that is broken or not among those taken.
+ */
+extern bool query_parameters_read(Exchange *exchange, QueryParameters *parameters, unsigned takes);
+extern void query_parameters_free(QueryParameters *parameters);
+
+/* A whole number that fills the text. */
+extern bool query_integer(const char *text, int64_t *value);
+
+/*
+ * Submits to the loop's pool, exchange being the callback's argument, or answers 503.  The exchange
+ * lives until the callback answers.
+ */
+extern void query_submit(Exchange *exchange, const char *sql, int parameter_count,
+						 const char *const *parameters, QueryCallback callback);
+
+/* Answers a query that has no result. */
+extern void query_answer_failure(Exchange *exchange, const QueryOutcome *outcome);
+
+/* Appends a time, as a string where asked for. */
+extern void query_put_time(Bytes *out, const char *time, bool string);
+
+/*
+ * Appends values from PostgreSQL's text of a float8[], the shortest that reads back as the same
+ * doubles: JSON needs only its brackets, and null for what it has no number for.
+ */
+extern void query_put_values(Bytes *out, const char *text, size_t length);
+
+#endif /* HISTORIAND_QUERY_H */
