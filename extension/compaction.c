@@ -74,7 +74,7 @@ compaction_horizon_take(Relation rel)
 	int			n = 0;
 	int			kept = 0;
 
-	/* the number first: who starts to write after it was taken gets a greater one */
+	/* the number first: who starts to write after it was taken gets none that is lower */
 	horizon.sequence = segment_next_sequence();
 
 	/* all who write hold RowExclusiveLock until they end; VACUUM holds a lock too, but loads nothing */
@@ -170,7 +170,7 @@ choose_sources(Compaction *compaction)
 	pending_list_load(&pending, compaction->cursor, compaction->tag, PG_INT64_MIN, PG_INT64_MAX);
 	for (uint32 i = 0; i < pending.nrefs; i++)
 	{
-		if (pending.refs[i].sequence > compaction->options->horizon)
+		if (pending.refs[i].sequence >= compaction->options->horizon)
 			continue;
 		bytes += pending.refs[i].bytes;
 		pending.refs[kept++] = pending.refs[i];
@@ -351,5 +351,6 @@ delete_sources(Compaction *compaction)
 					errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 					errmsg("could not compact historian table \"%s\" due to a concurrent change",
 						   RelationGetRelationName(compaction->rel)));
+		store_count_rows(compaction->rel, 0, compaction->sources.refs[i].nrows);
 	}
 }

@@ -11,9 +11,8 @@
 #include "utils/rel.h"
 
 /*
- * Up to which load segments may be merged.  A later load may still be under way, and commit
- * after the merge rows that are older in load order than what was merged; such a table's segments
- * are merged up to the oldest load that may be under way.
+ * Segments of a lower sequence than this may be merged.  Those of loads under way may not: such a
+ * load may commit, after the merge, rows that are earlier in load order than what was merged.
  */
 typedef struct CompactionHorizon
 {

@@ -39,6 +39,7 @@
 
 #include "access_method.h"
 #include "compaction.h"
+#include "directory.h"
 
 bool		historian_compaction = true;
 int			historian_compaction_interval = 10;
@@ -72,6 +73,7 @@ static List *take_noted(void);
 static List *all_databases(void);
 static void run_worker(Oid database);
 static List *historian_tables(void);
+static void try_table(Oid relid, MemoryContext context);
 static void compact_in_background(Oid relid);
 static bool compact_part(Oid relid, CompactionOptions *options, text *after, text **reached);
 static bool wait_for_writers(const CompactionHorizon *horizon);
@@ -162,7 +164,7 @@ historian_compaction_worker_main(Datum arg)
 	CommitTransactionCommand();
 
 	foreach(cell, tables)
-		compact_in_background(lfirst_oid(cell));
+		try_table(lfirst_oid(cell), context);
 }
 
 static void
@@ -320,10 +322,28 @@ historian_tables(void)
 	return tables;
 }
 
-/*
- * In transactions of bounded size.  An error ends the worker, is logged, and the next round tries
- * again.
- */
+/* An error is logged; the other tables come all the same, this one after its next load. */
+static void
+try_table(Oid relid, MemoryContext context)
+{
+	PG_TRY();
+	{
+		compact_in_background(relid);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		AbortCurrentTransaction();
+		FlushErrorState();
+		RESUME_INTERRUPTS();
+		MemoryContextSwitchTo(context);
+	}
+	PG_END_TRY();
+}
+
+/* In transactions of bounded size. */
 static void
 compact_in_background(Oid relid)
 {
@@ -380,7 +400,7 @@ compact_part(Oid relid, CompactionOptions *options, text *after, text **reached)
 	if (rel == NULL)
 		return true;
 
-	if (is_historian_table(rel))
+	if (is_historian_table(rel) && OidIsValid(directory_oid(rel)))
 	{
 		if (after == NULL)
 		{

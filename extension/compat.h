@@ -24,6 +24,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/paths.h"
+#include "pgstat.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "storage/sinvaladt.h"
@@ -161,6 +162,17 @@ historian_update_relstats(Relation rel, BlockNumber pages, double rows)
 #else
 	vac_update_relstats(rel, pages, rows, all_visible, true, InvalidTransactionId,
 						InvalidMultiXactId, NULL, NULL, false);
+#endif
+}
+
+/* Counts an updated row: one that was alive, is, and left a dead one behind. */
+static inline void
+historian_count_moved_row(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	pgstat_count_heap_update(rel, false, false);
+#else
+	pgstat_count_heap_update(rel, false);
 #endif
 }
 

@@ -88,7 +88,7 @@ static void check_unchanged(Deletion *deletion, text *tag, const SegmentRef *ref
 pg_noreturn static void report_changed(Relation rel);
 static uint32 mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept);
 static void rewrite(Deletion *deletion, const Segment *segment, const bool *kept);
-static void delete_segment(Deletion *deletion, const SegmentRef *ref);
+static void delete_segment(Deletion *deletion, const SegmentRef *ref, uint32 nkept);
 static int64 count_rows(Deletion *deletion, text *tag, int64 from, int64 until);
 static int	compare_deleted_rows(const void *left, const void *right);
 static int	compare_times(const void *left, const void *right);
@@ -324,7 +324,7 @@ delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref, const 
 
 	if (set->times == NULL && set->from <= ref->first_time && ref->last_time <= set->until)
 	{
-		delete_segment(deletion, ref);
+		delete_segment(deletion, ref, 0);
 		return;
 	}
 
@@ -337,7 +337,7 @@ delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref, const 
 		check_unchanged(deletion, tag, ref, &stored.segment, kept);
 		if (nkept > 0)
 			rewrite(deletion, &stored.segment, kept);
-		delete_segment(deletion, ref);
+		delete_segment(deletion, ref, nkept);
 	}
 	decoded_rows_free(&rows);
 	store_release(&stored);
@@ -449,13 +449,15 @@ rewrite(Deletion *deletion, const Segment *segment, const bool *kept)
 	segment_sink_write(deletion->sink, &header, &source);
 }
 
+/* Deletes a segment, of whose rows nkept have been written anew. */
 static void
-delete_segment(Deletion *deletion, const SegmentRef *ref)
+delete_segment(Deletion *deletion, const SegmentRef *ref, uint32 nkept)
 {
 	ItemPointerData tid = ref->tid;
 
 	if (!store_delete(deletion->rel, &tid, deletion->cid))
 		report_changed(deletion->rel);
+	store_count_rows(deletion->rel, ref->nrows - nkept, nkept);
 }
 
 static void

@@ -430,11 +430,16 @@ text *
 directory_next_tag(DirectoryCursor *cursor, text *tag)
 {
 	DirectoryEntry entry;
+	text	   *copy;
 
 	seek_after_tag(cursor, tag);
 	if (!directory_next_entry(cursor, &entry))
 		return NULL;
-	return DatumGetTextPCopy(PointerGetDatum(entry.tag));
+	copy = DatumGetTextPCopy(PointerGetDatum(entry.tag));
+
+	/* a walk that returns keys pins its page, and VACUUM would wait as long as the tag is read */
+	walk_start(cursor, &cursor->after_tag);
+	return copy;
 }
 
 static void

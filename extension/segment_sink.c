@@ -2,15 +2,18 @@
  * segment_sink.c
  *	  Where segments are written: the table's fork and its directory together.
  *
- * A sequence number is the WAL insert position, which no crash, promotion or clock turns back,
- * and at least one more than the backend's last.  Of two transactions one after the other the
- * first's commit record separates their numbers, also where the table itself writes no WAL.
+ * A sequence number is the WAL insert position, which no crash, promotion or clock turns back.  Of
+ * two transactions one after the other the first's commit record separates their numbers, also
+ * where the table itself writes no WAL; within a transaction they are made to differ.
  */
 #include "postgres.h"
 
 #include "segment_sink.h"
 
+#include "access/rmgr.h"
 #include "access/xlog.h"
+#include "access/xloginsert.h"
+#include "catalog/pg_control.h"
 #include "catalog/index.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -106,10 +109,24 @@ segment_sink_write_one(SegmentSink *sink, SegmentHeader *header, const CodecRows
 uint64
 segment_next_sequence(void)
 {
-	static uint64 last = 0;
+	static XLogRecPtr last = InvalidXLogRecPtr;
+	XLogRecPtr	position = GetXLogInsertRecPtr();
 
-	last = Max(last + 1, (uint64) GetXLogInsertRecPtr());
-	return last;
+	/*
+	 * Nothing was logged since the last number: the table is unlogged or temporary, say.  A number
+	 * must never run ahead of the WAL, or others' later ones would be less: push it on.
+	 */
+	if (position <= last)
+	{
+		char		filler = 0;
+
+		XLogBeginInsert();
+		XLogRegisterData(&filler, sizeof(filler));
+		(void) XLogInsert(RM_XLOG_ID, XLOG_NOOP);
+		position = GetXLogInsertRecPtr();
+	}
+	last = position;
+	return position;
 }
 
 /* One encoder a backend: its scratch memory is worth keeping, and only one is used at a time. */

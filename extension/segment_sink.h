@@ -32,7 +32,8 @@ extern uint32 segment_sink_write_one(SegmentSink *sink, SegmentHeader *header,
 
 /*
  * The next number in load order: greater than any that this backend gave out, and than any that a
- * transaction gave out which had ended before this call, also on a promoted standby.
+ * transaction gave out which had ended before this call, also on a promoted standby.  Numbers that
+ * transactions side by side give out may be equal.
  */
 extern uint64 segment_next_sequence(void);
 

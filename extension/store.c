@@ -19,6 +19,7 @@
 #include "access/visibilitymap.h"
 #include "access/xlog.h"
 #include "access/xloginsert.h"
+#include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
 #include "utils/snapmgr.h"
@@ -108,6 +109,16 @@ store_delete(Relation rel, ItemPointer tid, CommandId cid)
 	}
 	PG_END_TRY();
 	return result == TM_Ok;
+}
+
+void
+store_count_rows(Relation rel, uint32 deleted, uint32 moved)
+{
+	/* heap_delete() has counted one */
+	for (uint32 i = 1; i < deleted; i++)
+		pgstat_count_heap_delete(rel);
+	for (uint32 i = deleted > 0 ? 0 : 1; i < moved; i++)
+		historian_count_moved_row(rel);
 }
 
 bool

@@ -42,6 +42,12 @@ extern void store_insert(Relation rel, const uint8 *segment, Size length, Transa
 extern bool store_delete(Relation rel, ItemPointer tid, CommandId cid);
 
 /*
+ * Counts the rows of a deleted segment for the statistics and for autovacuum, which compares dead
+ * rows with pg_class.reltuples: rows that are gone, and rows that stand elsewhere now.
+ */
+extern void store_count_rows(Relation rel, uint32 deleted, uint32 moved);
+
+/*
  * Reads the segment at tid and pins its buffer, if the snapshot sees it; its header is checked.
  * Returns false, with nothing pinned, where the snapshot does not see one; *all_dead (if not NULL)
  * then tells whether nobody can see one, so that the directory's entry may be marked so.
