@@ -66,6 +66,7 @@ static void on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, R
 static CustomPath *make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 							 ParamPathInfo *param_info, int parallel_workers, bool backward);
 static bool reads_all_tags(const CustomPath *path);
+static void refuse_ctid(PlannerInfo *root, RelOptInfo *rel, const char *table_name);
 static void add_join_paths(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns);
 static List *matching_restrictions(PlannerInfo *root, RelOptInfo *rel, List *restrictions,
 								   const HistorianColumns *columns, bool *one_tag);
@@ -131,8 +132,7 @@ on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry
 	if (next_pathlist_hook != NULL)
 		next_pathlist_hook(root, rel, rti, rte);
 	/* of an inheritance parent (inh) its own member comes by itself */
-	if (!historian_enable_scan || rte->rtekind != RTE_RELATION || rte->inh ||
-		rte->tablesample != NULL ||
+	if (rte->rtekind != RTE_RELATION || rte->inh || rte->tablesample != NULL ||
 		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW) ||
 		!IS_SIMPLE_REL(rel) || rel->pathlist == NIL || IS_DUMMY_REL(rel))
 		return;
@@ -140,9 +140,12 @@ on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry
 	table = table_open(rte->relid, NoLock);
 	ours = is_historian_table(table);
 	if (ours)
+	{
+		refuse_ctid(root, rel, RelationGetRelationName(table));
 		columns = columns_of(table);
+	}
 	table_close(table, NoLock);
-	if (!ours)
+	if (!ours || !historian_enable_scan)
 		return;
 
 	rel->pathlist = NIL;
@@ -233,6 +236,27 @@ static bool
 reads_all_tags(const CustomPath *path)
 {
 	return linitial_int(path->custom_private);
+}
+
+/*
+ * Refuses a ctid but where the planner itself asks for one, to name the rows of DELETE and UPDATE
+ * or those to lock: rows have none.
+ */
+static void
+refuse_ctid(PlannerInfo *root, RelOptInfo *rel, const char *table_name)
+{
+	Bitmapset  *used = NULL;
+	ListCell   *cell;
+
+	foreach(cell, rel->baserestrictinfo)
+		pull_varattnos((Node *) lfirst_node(RestrictInfo, cell)->clause, rel->relid, &used);
+	if (root->parse->commandType == CMD_SELECT && root->rowMarks == NIL)
+		pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &used);
+	if (uses_column(used, SelfItemPointerAttributeNumber))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("rows of historian table \"%s\" have no ctid", table_name),
+				errhint("A row is identified by tag and time."));
 }
 
 /* Paths for nested loops whose outer side supplies the tag. */
@@ -387,11 +411,8 @@ begin(CustomScanState *css, EState *estate, int eflags)
 }
 
 /*
- * Which columns does the query use, and may it?
- *
- * Are values wanted?  Only the finished plan tells: the planner sets the target list last.  A
- * ctid is needed by DELETE and UPDATE and by row locks, which say for themselves what they can;
- * nobody else gets one, as rows have none.
+ * Which columns does the query use?  Only the finished plan tells: the planner sets the target list
+ * last.  A ctid is wanted by DELETE and UPDATE; who asks for row locks is refused.
  */
 static void
 check_columns_used(HistorianScanState *state, EState *estate)
@@ -399,11 +420,9 @@ check_columns_used(HistorianScanState *state, EState *estate)
 	Scan	   *plan = (Scan *) state->css.ss.ps.plan;
 	Relation	rel = state->css.ss.ss_currentRelation;
 	HistorianColumns columns = columns_of(rel);
-	ExecRowMark *rowmark = ExecFindRowMark(estate, plan->scanrelid, true);
-	bool		row_identity = estate->es_plannedstmt->commandType != CMD_SELECT ||
-		estate->es_plannedstmt->hasModifyingCTE || estate->es_plannedstmt->rowMarks != NIL;
 	Bitmapset  *in_target = NULL;
 	Bitmapset  *in_qual = NULL;
+	ExecRowMark *rowmark = ExecFindRowMark(estate, plan->scanrelid, true);
 
 	if (rowmark != NULL && RowMarkRequiresRowShareLock(rowmark->markType))
 		ereport(ERROR,
@@ -414,15 +433,6 @@ check_columns_used(HistorianScanState *state, EState *estate)
 
 	pull_varattnos((Node *) plan->plan.targetlist, plan->scanrelid, &in_target);
 	pull_varattnos((Node *) plan->plan.qual, plan->scanrelid, &in_qual);
-
-	if (uses_column(in_qual, SelfItemPointerAttributeNumber) ||
-		(!row_identity && uses_column(in_target, SelfItemPointerAttributeNumber)))
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("rows of historian table \"%s\" have no ctid",
-					   RelationGetRelationName(rel)),
-				errhint("A row is identified by tag and time."));
-
 	state->give_places = uses_column(in_target, SelfItemPointerAttributeNumber);
 	state->want_values = uses_column(in_target, 0) || uses_column(in_qual, 0) ||
 		uses_column(in_target, columns.values) || uses_column(in_qual, columns.values);
