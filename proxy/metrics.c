@@ -28,6 +28,7 @@ static const char *const route_names[METRIC_ROUTES] = {
 	"/save",
 	"/api",
 	"/tags",
+	"/latest",
 	"status",
 	"other",
 };

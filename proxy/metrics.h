@@ -21,6 +21,7 @@ typedef enum MetricRoute
 	ROUTE_SAVE,
 	ROUTE_API,
 	ROUTE_TAGS,
+	ROUTE_LATEST,
 	ROUTE_STATUS, /* metrics and the health routes */
 	ROUTE_OTHER,
 	METRIC_ROUTES,

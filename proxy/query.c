@@ -32,6 +32,7 @@ static const struct
 static char **text_member(QueryParameters *parameters, size_t index);
 static const char *take(QueryParameters *parameters, unsigned takes, const Bytes *name,
 						const Bytes *value);
+static const char *take_tag(Bytes *array, const Bytes *value);
 static void answer_wrong(Exchange *exchange, const char *name, const char *wrong, unsigned takes);
 
 bool
@@ -63,6 +64,7 @@ query_parameters_free(QueryParameters *parameters)
 {
 	for (size_t i = 0; i < TEXT_PARAMETERS; i++)
 		free(*text_member(parameters, i));
+	bytes_free(&parameters->tag_array);
 	*parameters = (QueryParameters){0};
 }
 
@@ -72,10 +74,41 @@ text_member(QueryParameters *parameters, size_t index)
 	return (char **) ((char *) parameters + text_parameters[index].offset);
 }
 
+static const char *
+wrong_tag(const Bytes *value)
+{
+	if (value->length == 0 || value->length > MESSAGE_MAX_TAG_BYTES)
+		return "must have 1 to 256 bytes";
+	return utf8_valid(value->data, value->length) ? NULL : "is not valid UTF-8";
+}
+
+/* Adds a tag to the text of an array; the length of targets limits their number. */
+static const char *
+take_tag(Bytes *array, const Bytes *value)
+{
+	const char *wrong = wrong_tag(value);
+
+	if (wrong != NULL)
+		return wrong;
+	if (array->length > 0)
+		array->length -= 2; /* "}" and NUL */
+	bytes_puts(array, array->length > 0 ? ",\"" : "{\"");
+	for (size_t i = 0; i < value->length; i++)
+	{
+		if (value->data[i] == '"' || value->data[i] == '\\')
+			bytes_puts(array, "\\");
+		bytes_append(array, value->data + i, 1);
+	}
+	bytes_append(array, "\"}", 3);
+	return NULL;
+}
+
 /* Keeps a parameter.  Returns what is wrong with it, "" where it is unknown. */
 static const char *
 take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes *value)
 {
+	const char *wrong;
+
 	if (strcmp(name->data, "time") == 0)
 	{
 		parameters->string_times = strcmp(value->data, "string") == 0;
@@ -83,6 +116,8 @@ take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes
 				   ? NULL
 				   : "must be integer or string";
 	}
+	if ((takes & QUERY_TAGS) != 0 && strcmp(name->data, "tag") == 0)
+		return take_tag(&parameters->tag_array, value);
 	for (size_t i = 0; i < TEXT_PARAMETERS; i++)
 	{
 		char **member = text_member(parameters, i);
@@ -92,11 +127,10 @@ take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes
 			continue;
 		if (*member != NULL)
 			return "is given twice";
+		if (text_parameters[i].bit == QUERY_TAG && (wrong = wrong_tag(value)) != NULL)
+			return wrong;
 		if (!utf8_valid(value->data, value->length))
 			return "is not valid UTF-8";
-		if (text_parameters[i].bit == QUERY_TAG &&
-			(value->length == 0 || value->length > MESSAGE_MAX_TAG_BYTES))
-			return "must have 1 to 256 bytes";
 		*member = memory_strdup(value->data);
 		return NULL;
 	}
@@ -108,6 +142,8 @@ answer_wrong(Exchange *exchange, const char *name, const char *wrong, unsigned t
 {
 	char known[128] = "";
 
+	if ((takes & QUERY_TAGS) != 0)
+		strncat(known, "tag, ", sizeof(known) - 1);
 	if (wrong[0] != '\0')
 	{
 		http_problem(exchange, 400, "parameter \"%.40s\" %s", name, wrong);

@@ -15,6 +15,7 @@
 #define QUERY_SAMPLES 0x08
 #define QUERY_METHOD  0x10
 #define QUERY_PREFIX  0x20
+#define QUERY_TAGS	  0x40 /* tag, any number of times */
 
 /* As given and decoded, NULL where not given; text without NUL. */
 typedef struct QueryParameters
@@ -24,13 +25,14 @@ typedef struct QueryParameters
 	char *end;
 	char *samples;
 	char *method;
-	char *prefix; /* UTF-8 */
+	char *prefix;	 /* UTF-8 */
+	Bytes tag_array; /* several tags as the text of a text[], ended by NUL */
 	bool string_times;
 } QueryParameters;
 
 /*
- * Reads the parameters, each once; parameters is zeroed.  Returns false after having answered 400
- * because of one that is broken or not among those taken.
+ * Reads the parameters, each once unless said otherwise; parameters is zeroed.  Returns false after
+ * having answered 400 because of one that is broken or not among those taken.
  */
 extern bool query_parameters_read(Exchange *exchange, QueryParameters *parameters, unsigned takes);
 extern void query_parameters_free(QueryParameters *parameters);

@@ -9,10 +9,11 @@
 
 extern const Route *routes_find(const char *path, size_t length);
 
-extern const Route route_save;	/* route_save.c */
-extern const Route route_api;	/* route_api.c */
-extern const Route route_tags;	/* route_tags.c */
-extern const Route route_livez; /* route_status.c, with the next three */
+extern const Route route_save;	 /* route_save.c */
+extern const Route route_api;	 /* route_api.c */
+extern const Route route_tags;	 /* route_tags.c */
+extern const Route route_latest; /* route_latest.c */
+extern const Route route_livez;	 /* route_status.c, with the next three */
 extern const Route route_healthz;
 extern const Route route_readyz;
 extern const Route route_metrics;
