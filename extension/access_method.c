@@ -15,6 +15,7 @@
 #include "access/parallel.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "utils/snapmgr.h"
@@ -355,13 +356,16 @@ refuse(Relation rel, const char *what, const char *hint)
 			hint != NULL ? errhint("%s", hint) : 0);
 }
 
-/* Takes note of a deleted row; the executor wants to know which command did it twice. */
+/* Takes note of a deleted row; the executor wants to know who has done it already. */
 static TM_Result
 remove_row(Relation rel, ItemPointer tid, CommandId cid, TM_FailureData *failure, bool update)
 {
 	TM_Result	result = deletion_add(rel, tid, cid, update);
 
 	if (result == TM_SelfModified)
+	{
 		failure->cmax = cid;
+		failure->xmax = GetCurrentTransactionId();
+	}
 	return result;
 }

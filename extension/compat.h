@@ -176,7 +176,10 @@ historian_count_moved_row(Relation rel)
 #endif
 }
 
-/* Is this transaction a VACUUM?  It holds locks on tables but loads no rows. */
+/*
+ * Is this transaction a VACUUM?  It holds locks on tables but loads no rows.  A prepared transaction
+ * bears the number of the backend that prepared it, which may be at something else now.
+ */
 static inline bool
 historian_is_vacuum(VirtualTransactionId vxid)
 {
@@ -184,10 +187,14 @@ historian_is_vacuum(VirtualTransactionId vxid)
 
 #if PG_VERSION_NUM >= 170000
 	proc = vxid.procNumber == INVALID_PROC_NUMBER ? NULL : ProcNumberGetProc(vxid.procNumber);
+	if (proc == NULL || proc->vxid.lxid != vxid.localTransactionId)
+		return false;
 #else
 	proc = vxid.backendId == InvalidBackendId ? NULL : BackendIdGetProc(vxid.backendId);
+	if (proc == NULL || proc->lxid != vxid.localTransactionId)
+		return false;
 #endif
-	return proc != NULL && (proc->statusFlags & PROC_IN_VACUUM) != 0;
+	return (proc->statusFlags & PROC_IN_VACUUM) != 0;
 }
 
 /* Raises an error unless the user owns the table. */

@@ -216,6 +216,7 @@ static int64 *
 collect_times(Relation rel, DeletedRows **segments, uint32 nsegments, uint64 *ntimes)
 {
 	uint64		capacity = 1024;
+	uint64		unique = 0;
 	int64	   *times = palloc(capacity * sizeof(int64));
 	uint64		n = 0;
 
@@ -241,7 +242,14 @@ collect_times(Relation rel, DeletedRows **segments, uint32 nsegments, uint64 *nt
 		store_release(&stored);
 	}
 	qsort(times, n, sizeof(int64), compare_times);
-	*ntimes = n;
+
+	/* rows of one time in two segments: one was met before, the other after a change by the command */
+	for (uint64 i = 0; i < n; i++)
+	{
+		if (unique == 0 || times[unique - 1] != times[i])
+			times[unique++] = times[i];
+	}
+	*ntimes = unique;
 	return times;
 }
 

@@ -25,8 +25,19 @@
 /* How many pages an estimate looks at. */
 #define ESTIMATE_PAGES 16
 
-static void append_tuple(Relation rel, Buffer *buffer, HeapTuple tuple);
-static void finish_page(Relation rel, Buffer buffer);
+/*
+ * The page being filled, in local memory: a locked buffer would keep interrupts off for as long as
+ * the copy takes.
+ */
+typedef struct CopyTarget
+{
+	PGAlignedBlock page;
+	bool		used;
+	BlockNumber block;			/* what the page will be */
+} CopyTarget;
+
+static void append_tuple(Relation rel, CopyTarget *target, HeapTuple tuple);
+static void finish_page(Relation rel, CopyTarget *target);
 static double rows_on_page(Relation rel, BlockNumber block);
 
 void
@@ -39,7 +50,7 @@ relation_copy_segments(Relation old_table, Relation new_table, Relation old_inde
 										SO_TYPE_SEQSCAN | SO_ALLOW_STRAT | SO_ALLOW_PAGEMODE);
 	TupleTableSlot *slot =
 		MakeSingleTupleTableSlot(RelationGetDescr(old_table), &TTSOpsBufferHeapTuple);
-	Buffer		buffer = InvalidBuffer;
+	CopyTarget	target = {.block = RelationGetNumberOfBlocks(new_table)};
 
 	while (heap_getnextslot(scan, ForwardScanDirection, slot))
 	{
@@ -63,11 +74,11 @@ relation_copy_segments(Relation old_table, Relation new_table, Relation old_inde
 		copy = heap_copytuple(stored->base.tuple);
 		heap_freeze_tuple(copy->t_data, old_table->rd_rel->relfrozenxid,
 						  old_table->rd_rel->relminmxid, *xid_cutoff, *multi_cutoff);
-		append_tuple(new_table, &buffer, copy);
+		append_tuple(new_table, &target, copy);
 		heap_freetuple(copy);
 	}
-	if (BufferIsValid(buffer))
-		finish_page(new_table, buffer);
+	if (target.used)
+		finish_page(new_table, &target);
 	ExecDropSingleTupleTableSlot(slot);
 	heap_endscan(scan);
 }
@@ -101,42 +112,44 @@ relation_estimate_rows(Relation rel, int32 *attr_widths, BlockNumber *pages, dou
 	*allvisfrac = 0;
 }
 
-/* Puts a tuple on the page being filled (*buffer, exclusively locked) or on a new one. */
+/* Puts a tuple on the page being filled, or on a new one. */
 static void
-append_tuple(Relation rel, Buffer *buffer, HeapTuple tuple)
+append_tuple(Relation rel, CopyTarget *target, HeapTuple tuple)
 {
+	Page		page = target->page.data;
 	OffsetNumber item;
-	Page		page;
 
-	if (BufferIsValid(*buffer) &&
-		PageGetHeapFreeSpace(BufferGetPage(*buffer)) < MAXALIGN(tuple->t_len))
+	if (target->used && PageGetHeapFreeSpace(page) < MAXALIGN(tuple->t_len))
+		finish_page(rel, target);
+	if (!target->used)
 	{
-		finish_page(rel, *buffer);
-		*buffer = InvalidBuffer;
-	}
-	if (!BufferIsValid(*buffer))
-	{
-		*buffer = ReadBufferExtended(rel, MAIN_FORKNUM, P_NEW, RBM_ZERO_AND_LOCK, NULL);
-		PageInit(BufferGetPage(*buffer), BLCKSZ, 0);
+		PageInit(page, BLCKSZ, 0);
+		target->used = true;
 	}
 
-	page = BufferGetPage(*buffer);
 	item = PageAddItem(page, (Item) tuple->t_data, tuple->t_len, InvalidOffsetNumber, false, true);
 	if (item == InvalidOffsetNumber)
 		elog(ERROR, "failed to add a segment to a new page");
 	ItemPointerSet(&((HeapTupleHeader) PageGetItem(page, PageGetItemId(page, item)))->t_ctid,
-				   BufferGetBlockNumber(*buffer), item);
+				   target->block, item);
 }
 
+/* Appends the filled page to the table. */
 static void
-finish_page(Relation rel, Buffer buffer)
+finish_page(Relation rel, CopyTarget *target)
 {
+	Buffer		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, P_NEW, RBM_ZERO_AND_LOCK, NULL);
+
+	Assert(BufferGetBlockNumber(buffer) == target->block);
 	START_CRIT_SECTION();
+	memcpy(BufferGetPage(buffer), target->page.data, BLCKSZ);
 	MarkBufferDirty(buffer);
 	if (RelationNeedsWAL(rel))
 		log_newpage_buffer(buffer, true);
 	END_CRIT_SECTION();
 	UnlockReleaseBuffer(buffer);
+	target->used = false;
+	target->block++;
 }
 
 /* Rows in the segments of a page, dead ones included. */

@@ -4,7 +4,8 @@
  *
  * PostgreSQL's DELETE names rows by ctid.  A row of a segment has no place of six bytes of its
  * own, so the scan numbers the segments that it reads, and a ctid is that number and the row's in
- * the segment.  It holds within the command only.
+ * the segment.  A row met twice, by a join's inner side say, has the same ctid.  It holds within the
+ * command only.
  */
 #ifndef HISTORIAN_ROW_PLACES_H
 #define HISTORIAN_ROW_PLACES_H
@@ -26,8 +27,8 @@ typedef struct RowPlace
 extern void row_places_begin(void);
 extern void row_places_end(void);
 
-/* Numbers a segment. */
-extern uint32 row_places_add(ItemPointer segment, text *tag);
+/* The number of a table's segment; the same whenever and by whichever scan it is met. */
+extern uint32 row_places_number(Oid relid, ItemPointer segment, text *tag);
 
 static inline void
 row_place_set(ItemPointer ctid, uint32 number, uint32 row)

@@ -300,7 +300,7 @@ give_place(RowScan *scan, TupleTableSlot *slot, uint32 row)
 
 	if (!ItemPointerIsValid(&scan->numbered) || !ItemPointerEquals(&scan->numbered, &segment))
 	{
-		scan->number = row_places_add(&segment, scan->tag);
+		scan->number = row_places_number(RelationGetRelid(scan->rel), &segment, scan->tag);
 		scan->numbered = segment;
 	}
 	row_place_set(&slot->tts_tid, scan->number, row);
