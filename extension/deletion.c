@@ -7,10 +7,10 @@
  * place in load order.
  *
  * Under READ COMMITTED the rows are taken from the segments of a fresh snapshot, as compaction may
- * have moved them since the command's.  A row that is no longer the one that the command met is a
- * serialization failure: its conditions and new values were computed from the old.  So is, under a
- * transaction's snapshot, any row that was moved.  The directory's lock keeps compaction and other
- * deletions away until the transaction ends.
+ * have moved them since the command's.  A row that another load has replaced since the command met
+ * it stays where the command is a DELETE; an UPDATE, which computed from the old row, fails as not
+ * serializable.  So does, under a transaction's snapshot, whatever finds a row moved.  The
+ * directory's lock keeps compaction and other deletions away until the transaction ends.
  */
 #include "postgres.h"
 
@@ -68,6 +68,7 @@ typedef struct Deletion
 	Relation	rel;
 	CommandId	cid;
 	DirectoryCursor *cursor;
+	bool		update;			/* the rows are to be there again */
 	Snapshot	met_under;		/* the command's snapshot, where rows may have changed since */
 	DirectoryCursor *met_cursor;	/* under it; NULL until needed */
 	SegmentSink *sink;			/* NULL until something is rewritten */
@@ -83,8 +84,8 @@ static void end_deletion(Deletion *deletion);
 static void delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set);
 static void delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref,
 								const TimeSet *set);
-static void check_unchanged(Deletion *deletion, text *tag, const SegmentRef *ref,
-							const Segment *segment, const bool *kept);
+static uint32 keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref,
+							const Segment *segment, bool *kept);
 pg_noreturn static void report_changed(Relation rel);
 static uint32 mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept);
 static void rewrite(Deletion *deletion, const Segment *segment, const bool *kept);
@@ -182,6 +183,7 @@ do_deletions(CommandWork *work)
 	DeletedRows *deleted;
 	long		n = 0;
 
+	deletion.update = ((DeletionWork *) work)->update;
 	hash_seq_init(&status, segments);
 	while ((deleted = hash_seq_search(&status)) != NULL)
 		order[n++] = deleted;
@@ -199,7 +201,7 @@ do_deletions(CommandWork *work)
 		set.until = set.times[set.ntimes - 1];
 		set.met = palloc0(set.ntimes);
 		delete_from_tag(&deletion, order[first]->tag, &set);
-		for (uint64 i = 0; ((DeletionWork *) work)->update && i < set.ntimes; i++)
+		for (uint64 i = 0; deletion.update && i < set.ntimes; i++)
 		{
 			if (!set.met[i])
 				report_changed(rel);
@@ -341,8 +343,9 @@ delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref, const 
 	decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, false);
 	nkept = mark_kept(&rows, set, kept);
 	if (nkept < rows.nrows)
+		nkept += keep_replaced(deletion, tag, ref, &stored.segment, kept);
+	if (nkept < rows.nrows)
 	{
-		check_unchanged(deletion, tag, ref, &stored.segment, kept);
 		if (nkept > 0)
 			rewrite(deletion, &stored.segment, kept);
 		delete_segment(deletion, ref, nkept);
@@ -379,22 +382,24 @@ mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept)
 
 /*
  * Are the rows to delete those that the command has met?  Only in a segment that its snapshot does
- * not see can they be others: loaded since, or moved there by compaction.
+ * not see can they be others: loaded since, or moved there by compaction.  Marks those that are
+ * others as kept and returns their number.
  */
-static void
-check_unchanged(Deletion *deletion, text *tag, const SegmentRef *ref, const Segment *segment,
-				const bool *kept)
+static uint32
+keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref, const Segment *segment,
+			  bool *kept)
 {
+	uint32		replaced = 0;
 	ItemPointerData tid = ref->tid;
 	StoredSegment stored;
 	TagReader  *reader;
 
 	if (deletion->met_under == NULL)
-		return;
+		return 0;
 	if (store_fetch(deletion->rel, deletion->met_under, &tid, &stored, NULL))
 	{
 		store_release(&stored);
-		return;
+		return 0;
 	}
 
 	if (deletion->met_cursor == NULL)
@@ -422,10 +427,15 @@ check_unchanged(Deletion *deletion, text *tag, const SegmentRef *ref, const Segm
 			report_changed(deletion->rel);
 		met_values = decoded_rows_array(met.rows, met.first, &met_null);
 		values = segment_row_array(segment, row, &isnull);
-		if (met_null != isnull || (!isnull && !datumIsEqual(met_values, values, false, -1)))
+		if (met_null == isnull && (isnull || datumIsEqual(met_values, values, false, -1)))
+			continue;
+		if (deletion->update)
 			report_changed(deletion->rel);
+		kept[row] = true;
+		replaced++;
 	}
 	tag_reader_end(reader);
+	return replaced;
 }
 
 /* Writes the kept rows of a segment as one, or a few where they compress worse. */
