@@ -7,10 +7,11 @@
  * place in load order.
  *
  * Under READ COMMITTED the rows are taken from the segments of a fresh snapshot, as compaction may
- * have moved them since the command's.  A row that another load has replaced since the command met
+ * have moved them since the command's.  What another load has put over a row since the command met
  * it stays where the command is a DELETE; an UPDATE, which computed from the old row, fails as not
- * serializable.  So does, under a transaction's snapshot, whatever finds a row moved.  The
- * directory's lock keeps compaction and other deletions away until the transaction ends.
+ * serializable, as does either where the row itself was updated.  So does, under a transaction's
+ * snapshot, whatever finds a row moved.  The directory's lock keeps compaction and other deletions
+ * away until the transaction ends.
  */
 #include "postgres.h"
 
@@ -86,6 +87,7 @@ static void delete_from_segment(Deletion *deletion, text *tag, const SegmentRef 
 								const TimeSet *set);
 static uint32 keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref,
 							const Segment *segment, bool *kept);
+static bool is_in_place(Deletion *deletion, const SegmentRef *ref);
 pg_noreturn static void report_changed(Relation rel);
 static uint32 mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept);
 static void rewrite(Deletion *deletion, const Segment *segment, const bool *kept);
@@ -429,13 +431,26 @@ keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref, const Segmen
 		values = segment_row_array(segment, row, &isnull);
 		if (met_null == isnull && (isnull || datumIsEqual(met_values, values, false, -1)))
 			continue;
-		if (deletion->update)
+		if (deletion->update || !is_in_place(deletion, met.segment))
 			report_changed(deletion->rel);
 		kept[row] = true;
 		replaced++;
 	}
 	tag_reader_end(reader);
 	return replaced;
+}
+
+/* Is a segment that the command has met still there? */
+static bool
+is_in_place(Deletion *deletion, const SegmentRef *ref)
+{
+	ItemPointerData tid = ref->tid;
+	StoredSegment stored;
+
+	if (!store_fetch(deletion->rel, GetActiveSnapshot(), &tid, &stored, NULL))
+		return false;
+	store_release(&stored);
+	return true;
 }
 
 /* Writes the kept rows of a segment as one, or a few where they compress worse. */
