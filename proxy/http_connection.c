@@ -27,6 +27,7 @@
 #define MAX_OUTPUT_BYTES	 1048576 /* unwritten answers that stop the parsing */
 #define MAX_EXCHANGES		 256	 /* unanswered requests of one connection */
 #define KEPT_BYTES			 16384	 /* larger buffers are given back when they are empty */
+#define MAX_STREAM_BYTES	 262144	 /* unwritten bytes that pause a streamed answer */
 #define LINGER_MS			 2000
 #define MAX_IGNORED_BODY	 1048576 /* a body read only to keep the connection */
 #define SLOWEST_BYTES_SECOND 1024
@@ -63,6 +64,8 @@ struct HttpConnection
 	bool paused;	  /* by us: unparsed holds what follows */
 	bool closing;	  /* no further request is taken */
 	bool ended;		  /* the client has sent its last byte */
+	bool broken;	  /* ends once what is pending is written */
+	bool unframed;	  /* only its end ends the last answer */
 	bool closed;
 	int refusal; /* the status a callback wants the request refused with */
 	Bytes unparsed;
@@ -82,6 +85,7 @@ static bool too_far_ahead(const HttpConnection *connection);
 static void refuse(HttpConnection *connection, int status, const char *detail);
 static void advance_queue(HttpConnection *connection);
 static void flush(HttpConnection *connection);
+static void flush_later(HttpConnection *connection);
 static void close_connection(HttpConnection *connection);
 static Exchange *new_exchange(HttpConnection *connection);
 static void free_exchange(Exchange *exchange, HttpLoop *loop);
@@ -340,12 +344,18 @@ parse(HttpConnection *connection, const char *data, size_t length)
 					 llhttp_get_error_reason(parser));
 		refuse(connection, status, detail);
 	}
-	if (!connection->flush_later)
-	{
-		connection->flush_later = true;
-		connection->next_unflushed = connection->loop->unflushed;
-		connection->loop->unflushed = connection;
-	}
+	flush_later(connection);
+}
+
+/* Has it flushed once, in this turn of the loop, after everything was read. */
+static void
+flush_later(HttpConnection *connection)
+{
+	if (connection->flush_later)
+		return;
+	connection->flush_later = true;
+	connection->next_unflushed = connection->loop->unflushed;
+	connection->loop->unflushed = connection;
 }
 
 /* After all connections that had input were read: writes what was answered. */
@@ -700,6 +710,111 @@ refuse(HttpConnection *connection, int status, const char *detail)
 		advance_queue(connection);
 }
 
+/*
+ * Streamed answers
+ */
+
+/* Where an answer is written: to the client, or aside until its turn comes. */
+static Bytes *
+response_of(Exchange *exchange)
+{
+	return exchange == exchange->connection->first ? &exchange->connection->output.pending
+												   : &exchange->response;
+}
+
+void
+http_stream_begin(Exchange *exchange, const char *content_type, const char *headers)
+{
+	HttpConnection *connection = exchange->connection;
+
+	if (exchange->request.http_1_0 || (is_draining(connection->loop) && exchange->next == NULL))
+		exchange->close = true;
+	connection->unframed |= exchange->request.http_1_0;
+	http_format_answer(response_of(exchange),
+					   &(HttpAnswer){
+						   .status = 200,
+						   .content_type = content_type,
+						   .headers = headers,
+						   .streamed = true,
+						   .close = exchange->close,
+						   .http_1_0 = exchange->request.http_1_0,
+					   },
+					   connection->loop->date);
+	flush_later(connection);
+}
+
+bool
+http_stream_send(Exchange *exchange, const char *data, size_t length)
+{
+	HttpConnection *connection = exchange->connection;
+	Bytes *out = response_of(exchange);
+	bool chunked = !exchange->request.http_1_0;
+
+	if (exchange->request.method == HTTP_HEAD || length == 0)
+		return true;
+	if (chunked)
+		bytes_printf(out, "%zx\r\n", length);
+	bytes_append(out, data, length);
+	if (chunked)
+		bytes_append(out, "\r\n", 2);
+	flush_later(connection);
+	exchange->full = (exchange == connection->first ? http_output_unsent(&connection->output)
+													: out->length) >= MAX_STREAM_BYTES;
+	return !exchange->full;
+}
+
+void
+http_stream_end(Exchange *exchange)
+{
+	HttpConnection *connection = exchange->connection;
+
+	if (exchange->request.method != HTTP_HEAD && !exchange->request.http_1_0)
+		bytes_puts(response_of(exchange), "0\r\n\r\n");
+	metric_http(connection->loop->metrics, exchange->route->metric, 200,
+				uv_hrtime() - exchange->started_ns);
+	exchange->answered = true;
+	exchange->full = false;
+	if (exchange->received)
+		advance_queue(connection);
+	flush_later(connection);
+}
+
+bool
+http_stream_retract(Exchange *exchange)
+{
+	if (exchange == exchange->connection->first)
+		return false;
+	exchange->response.length = 0;
+	exchange->full = false;
+	return true;
+}
+
+void
+http_stream_break(Exchange *exchange)
+{
+	HttpConnection *connection = exchange->connection;
+
+	metric_http(connection->loop->metrics, exchange->route->metric, 500,
+				uv_hrtime() - exchange->started_ns);
+	exchange->full = false;
+	connection->closing = true;
+	connection->broken = true;
+	flush_later(connection);
+}
+
+/* Lets the route go on whose answer is being streamed. */
+static void
+offer_room(HttpConnection *connection)
+{
+	Exchange *exchange = connection->first;
+
+	if (exchange == NULL || !exchange->full ||
+		http_output_unsent(&connection->output) > MAX_STREAM_BYTES / 2)
+		return;
+	exchange->full = false;
+	exchange->route->drained(exchange);
+}
+
 /* Passes finished exchanges on, in order. */
 static void
 advance_queue(HttpConnection *connection)
@@ -767,10 +882,13 @@ flush(HttpConnection *connection)
 		close_connection(connection);
 		return;
 	}
+	offer_room(connection);
 	if (connection->output.active)
 		return;
-	if (connection->first == NULL && connection->phase != PHASE_LINGER &&
-		(connection->closing || connection->ended || is_draining(connection->loop)))
+	if (connection->broken)
+		close_connection(connection);
+	else if (connection->first == NULL && connection->phase != PHASE_LINGER &&
+			 (connection->closing || connection->ended || is_draining(connection->loop)))
 		linger(connection);
 	else if (connection->paused && connection->phase != PHASE_BLOCKED && !too_far_ahead(connection))
 		resume_parsing(connection);
@@ -812,6 +930,7 @@ new_exchange(HttpConnection *connection)
 	exchange->answered = false;
 	exchange->waiting = false;
 	exchange->close = false;
+	exchange->full = false;
 	if (connection->last == NULL)
 		connection->first = exchange;
 	else
@@ -845,6 +964,9 @@ static void
 close_connection(HttpConnection *connection)
 {
 	HttpLoop *loop = connection->loop;
+	/* Without chunks only a reset tells a client that the end of an answer is missing. */
+	bool reset = connection->unframed &&
+				 (connection->first != NULL || !http_output_idle(&connection->output));
 
 	if (connection->closed)
 		return;
@@ -862,7 +984,8 @@ close_connection(HttpConnection *connection)
 	}
 	connection->last = NULL;
 	connection->current = NULL;
-	uv_close((uv_handle_t *) &connection->tcp, on_closed);
+	if (!reset || uv_tcp_close_reset(&connection->tcp, on_closed) != 0)
+		uv_close((uv_handle_t *) &connection->tcp, on_closed);
 }
 
 static void

@@ -4,7 +4,7 @@
  *
  * An Exchange is one request and its answer.  Its route is called when the head is complete
  * (begin), for each piece of the body (body) and at its end (end); in one of them, or later from
- * the same loop, it answers exactly once with http_answer() or http_problem().
+ * the same loop, it answers exactly once with http_answer(), http_problem() or http_stream_begin().
  */
 #ifndef HISTORIAND_HTTP_CONNECTION_H
 #define HISTORIAND_HTTP_CONNECTION_H
@@ -32,6 +32,8 @@ typedef struct Route
 	bool (*end)(Exchange *exchange);
 	/* Frees state.  Called once after begin, also where there is no answer. */
 	void (*release)(Exchange *exchange);
+	/* A streamed answer may go on: http_stream_send() had returned false. */
+	void (*drained)(Exchange *exchange);
 	/* How long it may stay blocked, answered by a problem it writes itself. */
 	void (*block_timeout)(Exchange *exchange);
 } Route;
@@ -50,6 +52,7 @@ struct Exchange
 	bool answered;
 	bool waiting; /* the route answers later, even if the client is gone */
 	bool close;	  /* the connection ends after the answer */
+	bool full;	  /* the route waits for drained() */
 };
 
 /* What the connections of one loop share; zeroed, then filled in by the server. */
@@ -99,5 +102,27 @@ extern void http_problem(Exchange *exchange, int status, const char *detail, ...
 
 /* The same with members added to the problem: {"type":.. without its closing brace; consumed. */
 extern void http_problem_body(Exchange *exchange, int status, Bytes *body);
+
+/*
+ * A streamed answer with status 200: begin, any number of pieces, then end or break.  If the client
+ * leaves before the end, release() is called and the exchange must not be used any more; this
+ * happens from the loop, never from within these functions.
+ */
+extern void http_stream_begin(Exchange *exchange, const char *content_type, const char *headers);
+
+/* Returns false where that is enough until drained() is called. */
+extern bool http_stream_send(Exchange *exchange, const char *data, size_t length);
+
+/* All was sent.  The exchange must not be used afterwards. */
+extern void http_stream_end(Exchange *exchange);
+
+/*
+ * Takes a streamed answer back, so that another one can be given.  Returns false where it is too
+ * late: it stands first and may have been sent.
+ */
+extern bool http_stream_retract(Exchange *exchange);
+
+/* Ends the connection after what was sent, so that the client sees that the end is missing. */
+extern void http_stream_break(Exchange *exchange);
 
 #endif /* HISTORIAND_HTTP_CONNECTION_H */

@@ -85,7 +85,12 @@ http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 	c = put(c, status_title(answer->status));
 	c = put(c, "\r\nDate: ");
 	c = put(c, date);
-	if (answer->status != 204)
+	if (answer->streamed)
+	{
+		if (!answer->http_1_0)
+			c = put(c, "\r\nTransfer-Encoding: chunked");
+	}
+	else if (answer->status != 204)
 	{
 		c = put(c, "\r\nContent-Length: ");
 		c = put_number(c, answer->length);
@@ -100,7 +105,7 @@ http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 		c = put(c, answer->headers);
 	if (answer->close)
 		c = put(c, "Connection: close\r\n");
-	else if (answer->http_1_0)
+	else if (answer->http_1_0 && !answer->streamed)
 		c = put(c, "Connection: keep-alive\r\n");
 	c = put(c, "\r\n");
 	if (!answer->head_only && answer->length > 0)

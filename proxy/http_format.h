@@ -16,6 +16,7 @@ typedef struct HttpAnswer
 	const char *headers;	  /* more header lines, each with its line end, or NULL */
 	const char *body;
 	size_t length;
+	bool streamed; /* in chunks; for HTTP/1.0 until the connection ends */
 	bool close;
 	bool http_1_0;	/* keep-alive must be said */
 	bool head_only; /* HEAD: the length, but no body */

@@ -76,6 +76,12 @@ http_output_idle(const HttpOutput *output)
 	return !output->active && output->pending.length == 0;
 }
 
+size_t
+http_output_unsent(const HttpOutput *output)
+{
+	return output->pending.length + (output->active ? output->writing.length - output->written : 0);
+}
+
 bool
 http_output_stuck(const HttpOutput *output, uint64_t now_ms, uint64_t limit_ms)
 {

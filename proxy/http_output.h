@@ -35,6 +35,9 @@ extern bool http_output_flush(HttpOutput *output);
 /* Is there nothing on its way? */
 extern bool http_output_idle(const HttpOutput *output);
 
+/* How many bytes the kernel has not taken yet. */
+extern size_t http_output_unsent(const HttpOutput *output);
+
 /* Has the client taken nothing for longer than limit_ms? */
 extern bool http_output_stuck(const HttpOutput *output, uint64_t now_ms, uint64_t limit_ms);
 

@@ -29,6 +29,7 @@ static const char *const route_names[METRIC_ROUTES] = {
 	"/api",
 	"/tags",
 	"/latest",
+	"/export",
 	"status",
 	"other",
 };

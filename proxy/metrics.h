@@ -22,6 +22,7 @@ typedef enum MetricRoute
 	ROUTE_API,
 	ROUTE_TAGS,
 	ROUTE_LATEST,
+	ROUTE_EXPORT,
 	ROUTE_STATUS, /* metrics and the health routes */
 	ROUTE_OTHER,
 	METRIC_ROUTES,

@@ -26,6 +26,7 @@ struct PgConnection
 	char *failure; /* of the worker */
 	bool connecting;
 	bool want_write;
+	bool paused;
 };
 
 static void connect_in_worker(uv_work_t *work);
@@ -183,12 +184,18 @@ on_socket(uv_poll_t *poll, int status, int events)
 }
 
 static void
-watch(PgConnection *connection, bool write)
+watch(PgConnection *connection, bool write, bool paused)
 {
-	if (write == connection->want_write)
+	int events = (paused ? 0 : UV_READABLE) | (write ? UV_WRITABLE : 0);
+
+	if (write == connection->want_write && paused == connection->paused)
 		return;
 	connection->want_write = write;
-	uv_poll_start(&connection->poll, write ? UV_READABLE | UV_WRITABLE : UV_READABLE, on_socket);
+	connection->paused = paused;
+	if (events != 0)
+		uv_poll_start(&connection->poll, events, on_socket);
+	else
+		uv_poll_stop(&connection->poll);
 }
 
 bool
@@ -198,12 +205,18 @@ pg_connection_flush(PgConnection *connection, bool *all)
 
 	*all = left == 0;
 	/* After a failure too: a broken socket reports itself as writable. */
-	watch(connection, left != 0);
+	watch(connection, left != 0, connection->paused);
 	return left >= 0;
 }
 
 void
 pg_connection_again(PgConnection *connection)
 {
-	watch(connection, true);
+	watch(connection, true, connection->paused);
+}
+
+void
+pg_connection_pause(PgConnection *connection, bool pause)
+{
+	watch(connection, connection->want_write, pause);
 }

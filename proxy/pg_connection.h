@@ -39,6 +39,12 @@ extern PGconn *pg_connection_pq(PgConnection *connection);
  */
 extern bool pg_connection_flush(PgConnection *connection, bool *all);
 
+/*
+ * Stops or starts reading from the socket, so that a server that sends faster than its data can be
+ * passed on has to wait.  A connection that breaks meanwhile is seen later.
+ */
+extern void pg_connection_pause(PgConnection *connection, bool pause);
+
 /* Asks for on_input in the loop's next turn even though nothing is left to send. */
 extern void pg_connection_again(PgConnection *connection);
 

@@ -6,6 +6,9 @@
  * connection broke is answered as failed: the client decides about asking again.  Queries that
  * were only queued fail too once connecting fails, so that nobody waits for a database that is
  * away.
+ *
+ * A query is cancelled from a worker thread, since libpq blocks in it.  The connection is not used
+ * again before that worker is done: a late cancellation would hit the next query.
  */
 #include "pg_pool.h"
 
@@ -25,12 +28,21 @@
 typedef struct Query
 {
 	struct Query *next;
-	const char *sql; /* static text of the caller */
+	PgPool *pool;
+	const char *sql; /* static text of the caller; of a stream its own */
 	int parameter_count;
 	char *parameters[QUERY_MAX_PARAMETERS];
 	QueryCallback callback;
 	void *argument;
 	uint64_t deadline_ms; /* for getting a connection */
+
+	/* Of streams. */
+	const StreamHandler *stream; /* NULL: an ordinary query */
+	char *copy_sql;
+	struct PoolSlot *slot; /* NULL: queued */
+	uint64_t progress_ms;  /* when something came, or might have begun to */
+	bool paused;
+	bool abandoned; /* nobody wants the rest */
 } Query;
 
 typedef struct PoolSlot
@@ -40,7 +52,18 @@ typedef struct PoolSlot
 	bool open;
 	Query *query;	  /* being executed */
 	PGresult *result; /* its result; the connection is not free yet */
+	bool copied;	  /* the server has begun to send a stream */
+	bool copying;	  /* and has not ended */
+	bool cancelling;  /* a worker is about it */
+	bool over;		  /* only the worker is waited for */
 } PoolSlot;
+
+typedef struct Cancellation
+{
+	uv_work_t work;
+	PGcancel *cancel;
+	PoolSlot *slot;
+} Cancellation;
 
 struct PgPool
 {
@@ -53,6 +76,9 @@ struct PgPool
 	uint64_t queued;
 	Query *first;
 	Query *last;
+	uint64_t stream_limit; /* streams at a time */
+	uint64_t streams;	   /* being executed */
+	uint64_t queued_streams;
 	uint64_t pause_until_ms;
 	char *pause_reason;
 	uv_timer_t fail_timer; /* fails queued queries from the loop */
@@ -62,6 +88,10 @@ static void assign(PgPool *pool);
 static void execute(PoolSlot *slot, Query *query);
 static void finish(PoolSlot *slot);
 static void answer(PoolSlot *slot, const QueryOutcome *outcome);
+static void advance_stream(PoolSlot *slot);
+static void cancel(PoolSlot *slot);
+static void cancel_in_worker(uv_work_t *work);
+static void on_cancelled(uv_work_t *work, int status);
 static void fail_queued(uv_timer_t *timer);
 static void on_open(void *owner);
 static void on_input(void *owner);
@@ -79,6 +109,7 @@ pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t connections, uint64_
 	pool->config = config;
 	pool->slot_count = connections;
 	pool->queue_limit = queue_limit;
+	pool->stream_limit = connections > 1 ? connections / 2 : 1;
 	pool->slots = memory_new(connections * sizeof(PoolSlot));
 	for (uint64_t i = 0; i < connections; i++)
 		pool->slots[i].pool = pool;
@@ -96,7 +127,23 @@ free_query(Query *query)
 {
 	for (int i = 0; i < query->parameter_count; i++)
 		free(query->parameters[i]);
+	free(query->copy_sql);
 	free(query);
+}
+
+static void
+enqueue(PgPool *pool, Query *query)
+{
+	query->pool = pool;
+	query->deadline_ms = uv_now(pool->loop) + pool->config->query_timeout_ms;
+	if (pool->last == NULL)
+		pool->first = query;
+	else
+		pool->last->next = query;
+	pool->last = query;
+	pool->queued++;
+	pool->queued_streams += query->stream != NULL;
+	assign(pool);
 }
 
 bool
@@ -114,27 +161,103 @@ pg_pool_submit(PgPool *pool, const char *sql, int parameter_count, const char *c
 		query->parameters[i] = memory_strdup(parameters[i]);
 	query->callback = callback;
 	query->argument = argument;
-	query->deadline_ms = uv_now(pool->loop) + pool->config->query_timeout_ms;
-	if (pool->last == NULL)
-		pool->first = query;
-	else
-		pool->last->next = query;
-	pool->last = query;
-	pool->queued++;
-	assign(pool);
+	enqueue(pool, query);
 	return true;
+}
+
+PgStream *
+pg_pool_stream(PgPool *pool, const char *copy_sql, const StreamHandler *stream, void *argument)
+{
+	Query *query;
+
+	if (pool->queued >= pool->queue_limit)
+		return NULL;
+	query = memory_new(sizeof(Query));
+	query->copy_sql = memory_strdup(copy_sql);
+	query->sql = query->copy_sql;
+	query->stream = stream;
+	query->callback = stream->on_end;
+	query->argument = argument;
+	enqueue(pool, query);
+	return query;
+}
+
+void
+pg_stream_resume(PgStream *stream)
+{
+	PgConnection *connection;
+
+	if (!stream->paused)
+		return;
+	stream->paused = false;
+	stream->progress_ms = uv_now(stream->pool->loop);
+	connection = stream->slot->connection;
+	pg_connection_pause(connection, false);
+	/* What libpq has read already makes no event. */
+	pg_connection_again(connection);
+}
+
+/* Takes a query out of the queue; before is the one before it, or NULL. */
+static Query *
+unlink_after(PgPool *pool, Query *before)
+{
+	Query **link = before ? &before->next : &pool->first;
+	Query *query = *link;
+
+	*link = query->next;
+	if (pool->last == query)
+		pool->last = before;
+	query->next = NULL;
+	pool->queued--;
+	pool->queued_streams -= query->stream != NULL;
+	return query;
 }
 
 static Query *
 dequeue(PgPool *pool)
 {
-	Query *query = pool->first;
+	return unlink_after(pool, NULL);
+}
 
-	pool->first = query->next;
-	if (pool->first == NULL)
-		pool->last = NULL;
-	pool->queued--;
-	return query;
+/* The first query that may be executed now, or NULL. */
+static Query *
+dequeue_runnable(PgPool *pool)
+{
+	Query *before = NULL;
+
+	for (Query *query = pool->first; query != NULL; before = query, query = query->next)
+	{
+		if (query->stream == NULL || pool->streams < pool->stream_limit)
+			return unlink_after(pool, before);
+	}
+	return NULL;
+}
+
+/* How many queries of the queue could be executed with enough connections. */
+static uint64_t
+count_runnable(const PgPool *pool)
+{
+	uint64_t room = pool->stream_limit - pool->streams;
+
+	return pool->queued - pool->queued_streams +
+		   (pool->queued_streams < room ? pool->queued_streams : room);
+}
+
+void
+pg_stream_cancel(PgStream *stream)
+{
+	Query *before = NULL;
+
+	if (stream->slot != NULL)
+	{
+		stream->abandoned = true;
+		pg_stream_resume(stream);
+		cancel(stream->slot);
+		return;
+	}
+	for (Query *query = stream->pool->first; query != stream; query = query->next)
+		before = query;
+	free_query(unlink_after(stream->pool, before));
 }
 
 /* Gives queued queries to idle connections, and opens connections for those left over. */
@@ -142,16 +265,23 @@ static void
 assign(PgPool *pool)
 {
 	uint64_t connecting = 0;
+	uint64_t wanted;
 
 	for (uint64_t i = 0; i < pool->slot_count && pool->first != NULL; i++)
 	{
 		PoolSlot *slot = &pool->slots[i];
 
-		if (slot->open && slot->query == NULL)
-			execute(slot, dequeue(pool));
+		if (slot->open && slot->query == NULL && !slot->cancelling)
+		{
+			Query *query = dequeue_runnable(pool);
+
+			if (query != NULL)
+				execute(slot, query);
+		}
 		connecting += slot->connection != NULL && !slot->open;
 	}
-	if (pool->first == NULL)
+	wanted = count_runnable(pool);
+	if (wanted == 0)
 		return;
 	if (uv_now(pool->loop) < pool->pause_until_ms)
 	{
@@ -159,11 +289,11 @@ assign(PgPool *pool)
 		return;
 	}
 	for (uint64_t i = 0;
-		 i < pool->slot_count && connecting < pool->queued && connecting < CONNECT_AT_ONCE; i++)
+		 i < pool->slot_count && connecting < wanted && connecting < CONNECT_AT_ONCE; i++)
 	{
 		PoolSlot *slot = &pool->slots[i];
 
-		if (slot->connection != NULL)
+		if (slot->connection != NULL || slot->cancelling)
 			continue;
 		slot->connection =
 			pg_connection_open(pool->loop, pool->config->database, pool->setup, &handler, slot);
@@ -182,6 +312,17 @@ pg_pool_tick(PgPool *pool)
 
 		query->callback(query->argument, &late);
 		free_query(query);
+	}
+	for (uint64_t i = 0; i < pool->slot_count; i++)
+	{
+		PoolSlot *slot = &pool->slots[i];
+		Query *query = slot->query;
+
+		if (query == NULL || query->stream == NULL || query->paused || slot->cancelling ||
+			uv_now(pool->loop) - query->progress_ms <= pool->config->query_timeout_ms)
+			continue;
+		query->progress_ms = uv_now(pool->loop);
+		cancel(slot);
 	}
 }
 
@@ -214,6 +355,17 @@ execute(PoolSlot *slot, Query *query)
 	bool all;
 
 	slot->query = query;
+	if (query->stream != NULL)
+	{
+		query->slot = slot;
+		query->progress_ms = uv_now(slot->pool->loop);
+		slot->pool->streams++;
+		slot->copied = false;
+		slot->copying = false;
+		PQsendQuery(pg_connection_pq(slot->connection), query->sql);
+		pg_connection_flush(slot->connection, &all);
+		return;
+	}
 	/* If sending fails the connection is broken and on_lost() follows. */
 	PQsendQueryParams(pg_connection_pq(slot->connection), query->sql, query->parameter_count, NULL,
 					  (const char *const *) query->parameters, NULL, NULL, 0);
@@ -238,6 +390,11 @@ on_input(void *owner)
 
 	if (slot->query == NULL)
 		return;
+	if (slot->query->stream != NULL)
+	{
+		advance_stream(slot);
+		return;
+	}
 	while (!PQisBusy(pq))
 	{
 		PGresult *result = PQgetResult(pq);
@@ -254,6 +411,113 @@ on_input(void *owner)
 	}
 }
 
+static void
+pass_on(PoolSlot *slot, const char *data, size_t length)
+{
+	Query *query = slot->query;
+
+	if (query->abandoned)
+		return;
+	query->progress_ms = uv_now(slot->pool->loop);
+	if (!query->stream->on_data(query->argument, data, length))
+	{
+		query->paused = true;
+		pg_connection_pause(slot->connection, true);
+	}
+}
+
+static void
+advance_stream(PoolSlot *slot)
+{
+	PGconn *pq = pg_connection_pq(slot->connection);
+
+	while (!slot->query->paused)
+	{
+		PGresult *result;
+
+		if (slot->copying)
+		{
+			char *data;
+			int length = PQgetCopyData(pq, &data, 1);
+
+			if (length == 0)
+				return;
+			if (length > 0)
+			{
+				pass_on(slot, data, (size_t) length);
+				PQfreemem(data);
+				continue;
+			}
+			slot->copying = false; /* the next result says why */
+		}
+		if (PQisBusy(pq))
+			return;
+		result = PQgetResult(pq);
+		if (result == NULL)
+		{
+			if (slot->cancelling)
+				slot->over = true;
+			else
+				finish(slot);
+			return;
+		}
+		if (PQresultStatus(result) == PGRES_COPY_OUT)
+			slot->copied = slot->copying = true;
+		else if (slot->result == NULL &&
+				 (slot->copied || PQresultStatus(result) != PGRES_COMMAND_OK))
+		{
+			slot->result = result;
+			continue;
+		}
+		PQclear(result);
+	}
+}
+
+/* Asks the server to end a stream's query, which then ends with an error as others do. */
+static void
+cancel(PoolSlot *slot)
+{
+	Cancellation *cancellation;
+
+	if (slot->cancelling)
+		return;
+	cancellation = memory_new(sizeof(Cancellation));
+	cancellation->cancel = PQgetCancel(pg_connection_pq(slot->connection));
+	cancellation->slot = slot;
+	cancellation->work.data = cancellation;
+	slot->cancelling = true;
+	uv_queue_work(slot->pool->loop, &cancellation->work, cancel_in_worker, on_cancelled);
+}
+
+static void
+cancel_in_worker(uv_work_t *work)
+{
+	Cancellation *cancellation = work->data;
+	char reason[256];
+
+	if (cancellation->cancel != NULL && !PQcancel(cancellation->cancel, reason, sizeof(reason)))
+		log_warning("cannot cancel a query: %s", reason);
+}
+
+static void
+on_cancelled(uv_work_t *work, int status)
+{
+	Cancellation *cancellation = work->data;
+	PoolSlot *slot = cancellation->slot;
+
+	(void) status;
+	PQfreeCancel(cancellation->cancel);
+	free(cancellation);
+	slot->cancelling = false;
+	if (slot->over)
+	{
+		slot->over = false;
+		finish(slot);
+	}
+	else
+		assign(slot->pool);
+}
+
 /* The query is over and the connection is free for the next one. */
 static void
 finish(PoolSlot *slot)
@@ -261,7 +525,7 @@ finish(PoolSlot *slot)
 	PGresult *result = slot->result;
 
 	slot->result = NULL;
-	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+	if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK)
 		answer(slot, &(QueryOutcome){.result = result});
 	else
 	{
@@ -281,7 +545,9 @@ answer(PoolSlot *slot, const QueryOutcome *outcome)
 	Query *query = slot->query;
 
 	slot->query = NULL;
-	query->callback(query->argument, outcome);
+	slot->pool->streams -= query->stream != NULL;
+	if (!query->abandoned)
+		query->callback(query->argument, outcome);
 	free_query(query);
 }
 
@@ -294,6 +560,7 @@ on_lost(void *owner, const char *reason)
 	log_warning("no connection to PostgreSQL for reading: %s", reason);
 	slot->connection = NULL;
 	slot->open = false;
+	slot->over = false;
 	PQclear(slot->result);
 	slot->result = NULL;
 	if (slot->query != NULL)

@@ -36,6 +36,33 @@ extern PgPool *pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t conne
 extern bool pg_pool_submit(PgPool *pool, const char *sql, int parameter_count,
 						   const char *const *parameters, QueryCallback callback, void *argument);
 
+/* A COPY TO STDOUT whose rows are passed on as they come. */
+typedef struct Query PgStream;
+
+typedef struct StreamHandler
+{
+	/*
+	 * A piece as COPY sends it: a row, or the header or trailer of the format.  Returns false where
+	 * that is enough until pg_stream_resume() is called.
+	 */
+	bool (*on_data)(void *argument, const char *data, size_t length);
+	/* Once, after the last piece; the outcome's result says only that all was sent. */
+	QueryCallback on_end;
+} StreamHandler;
+
+/*
+ * Queues a COPY; copy_sql is copied.  At most half of the connections are used for streams, as far
+ * as there are two, so that other queries go on.  --query-timeout limits the time in which nothing
+ * comes, not the whole.  Returns NULL if the queue is full; callbacks come from the loop, never from
+ * within these functions.
+ */
+extern PgStream *pg_pool_stream(PgPool *pool, const char *copy_sql, const StreamHandler *handler,
+								void *argument);
+extern void pg_stream_resume(PgStream *stream);
+
+/* Cancels the query in the server, too.  No callback follows; not to be called after on_end. */
+extern void pg_stream_cancel(PgStream *stream);
+
 /* To be called some times a second: fails queries that wait too long (--query-timeout). */
 extern void pg_pool_tick(PgPool *pool);
 

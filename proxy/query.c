@@ -25,6 +25,7 @@ static const struct
 	{"samples", QUERY_SAMPLES, offsetof(QueryParameters, samples)},
 	{"method", QUERY_METHOD, offsetof(QueryParameters, method)},
 	{"prefix", QUERY_PREFIX, offsetof(QueryParameters, prefix)},
+	{"format", QUERY_FORMAT, offsetof(QueryParameters, format)},
 };
 
 #define TEXT_PARAMETERS (sizeof(text_parameters) / sizeof(text_parameters[0]))
@@ -109,7 +110,7 @@ take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes
 {
 	const char *wrong;
 
-	if (strcmp(name->data, "time") == 0)
+	if ((takes & QUERY_TIME) != 0 && strcmp(name->data, "time") == 0)
 	{
 		parameters->string_times = strcmp(value->data, "string") == 0;
 		return parameters->string_times || strcmp(value->data, "integer") == 0
@@ -141,22 +142,26 @@ static void
 answer_wrong(Exchange *exchange, const char *name, const char *wrong, unsigned takes)
 {
 	char known[128] = "";
+	const char *comma = "";
 
-	if ((takes & QUERY_TAGS) != 0)
-		strncat(known, "tag, ", sizeof(known) - 1);
 	if (wrong[0] != '\0')
 	{
 		http_problem(exchange, 400, "parameter \"%.40s\" %s", name, wrong);
 		return;
 	}
+	if ((takes & QUERY_TAGS) != 0)
+		takes |= QUERY_TAG; /* of the same name */
 	for (size_t i = 0; i < TEXT_PARAMETERS; i++)
 	{
 		if ((takes & text_parameters[i].bit) == 0)
 			continue;
+		strncat(known, comma, sizeof(known) - strlen(known) - 1);
 		strncat(known, text_parameters[i].name, sizeof(known) - strlen(known) - 1);
-		strncat(known, ", ", sizeof(known) - strlen(known) - 1);
+		comma = ", ";
 	}
-	http_problem(exchange, 400, "parameter \"%.40s\" is unknown; %s takes %stime", name,
+	if ((takes & QUERY_TIME) != 0)
+		strncat(known, known[0] ? ", time" : "time", sizeof(known) - strlen(known) - 1);
+	http_problem(exchange, 400, "parameter \"%.40s\" is unknown; %s takes %s", name,
 				 exchange->route->path, known);
 }
 

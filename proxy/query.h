@@ -8,7 +8,7 @@
 #include "http_connection.h"
 #include "pg_pool.h"
 
-/* Which parameters a request takes besides "time". */
+/* Which parameters a request takes. */
 #define QUERY_TAG	  0x01
 #define QUERY_START	  0x02
 #define QUERY_END	  0x04
@@ -16,6 +16,8 @@
 #define QUERY_METHOD  0x10
 #define QUERY_PREFIX  0x20
 #define QUERY_TAGS	  0x40 /* tag, any number of times */
+#define QUERY_TIME	  0x80
+#define QUERY_FORMAT  0x100
 
 /* As given and decoded, NULL where not given; text without NUL. */
 typedef struct QueryParameters
@@ -25,6 +27,7 @@ typedef struct QueryParameters
 	char *end;
 	char *samples;
 	char *method;
+	char *format;
 	char *prefix;	 /* UTF-8 */
 	Bytes tag_array; /* several tags as the text of a text[], ended by NUL */
 	bool string_times;

@@ -35,8 +35,8 @@ api_end(Exchange *exchange)
 
 	exchange->state = parameters;
 	if (!query_parameters_read(exchange, parameters,
-							   QUERY_TAG | QUERY_START | QUERY_END | QUERY_SAMPLES |
-								   QUERY_METHOD) ||
+							   QUERY_TAG | QUERY_START | QUERY_END | QUERY_SAMPLES | QUERY_METHOD |
+								   QUERY_TIME) ||
 		!check_parameters(exchange, parameters))
 		return true;
 

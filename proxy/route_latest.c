@@ -30,7 +30,7 @@ latest_end(Exchange *exchange)
 	const char *arguments[2];
 
 	exchange->state = parameters;
-	if (!query_parameters_read(exchange, parameters, QUERY_TAGS))
+	if (!query_parameters_read(exchange, parameters, QUERY_TAGS | QUERY_TIME))
 		return true;
 	arguments[0] = loop->server->config->table_sql;
 	arguments[1] = parameters->tag_array.data;

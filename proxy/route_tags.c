@@ -30,7 +30,7 @@ tags_end(Exchange *exchange)
 	const char *arguments[2];
 
 	exchange->state = parameters;
-	if (!query_parameters_read(exchange, parameters, QUERY_PREFIX))
+	if (!query_parameters_read(exchange, parameters, QUERY_PREFIX | QUERY_TIME))
 		return true;
 	arguments[0] = loop->server->config->table_sql;
 	arguments[1] = parameters->prefix ? parameters->prefix : "";

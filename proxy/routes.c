@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const Route *const routes[] = {
-	&route_save,  &route_api,	  &route_tags,	 &route_latest,
+	&route_save,  &route_api,	  &route_tags,	 &route_latest,	 &route_export,
 	&route_livez, &route_healthz, &route_readyz, &route_metrics,
 };
 

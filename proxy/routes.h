@@ -13,6 +13,7 @@ extern const Route route_save;	 /* route_save.c */
 extern const Route route_api;	 /* route_api.c */
 extern const Route route_tags;	 /* route_tags.c */
 extern const Route route_latest; /* route_latest.c */
+extern const Route route_export; /* route_export.c */
 extern const Route route_livez;	 /* route_status.c, with the next three */
 extern const Route route_healthz;
 extern const Route route_readyz;

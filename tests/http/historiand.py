@@ -115,11 +115,27 @@ class Client:
         for line in lines[1:]:
             name, value = line.split(": ", 1)
             headers[name.lower()] = value
+        if headers.get("transfer-encoding") == "chunked" and not head_only:
+            return Answer(status, headers, b"".join(self.chunks()))
         length = 0 if head_only else int(headers.get("content-length", 0))
         while len(self.buffer) < length:
             assert self.fill(), "closed within a body"
         body, self.buffer = self.buffer[:length], self.buffer[length:]
         return Answer(status, headers, body)
+
+    def chunks(self):
+        """The rest of a chunked body, piece by piece; fails where its end is missing."""
+        while True:
+            while b"\r\n" not in self.buffer:
+                assert self.fill(), "closed within a chunked body"
+            size, self.buffer = self.buffer.split(b"\r\n", 1)
+            size = int(size, 16)
+            while len(self.buffer) < size + 2:
+                assert self.fill(), "closed within a chunk"
+            chunk, self.buffer = self.buffer[:size], self.buffer[size + 2:]
+            if size == 0:
+                return
+            yield chunk
 
     def request(self, method, target, body=None, headers=None):
         self.send(request_bytes(method, target, body, headers))

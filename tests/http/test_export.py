@@ -1,0 +1,387 @@
+#!/usr/bin/python3
+"""GET /export: what comes out is what was stored, in constant memory, for fast and slow clients."""
+import json
+import random
+import socket
+import struct
+import subprocess
+import sys
+import urllib.parse
+
+from historiand import (CONNINFO, Client, Relay, Server, message, ndjson, new_table, run, sql,
+                        wait_for, NDJSON)
+
+server = None
+series = {}
+big = None
+SEED = random.randrange(2 ** 32)
+TAGS = ("plain", "größe /%&+", "it's \"q\" \\ '; DROP TABLE x; --", "line\nend\ttab", "{a,b}")
+BIG_ROWS = 1000000
+
+
+def any_double(generator):
+    """Every bit pattern but infinities and NaN; zeros, denormals and extremes more often."""
+    value = generator.choice([0.0, -0.0, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308,
+                              0.1, None, None, None, None])
+    while value is None or value != value or value in (float("inf"), float("-inf")):
+        value = struct.unpack("<d", generator.randbytes(8))[0]
+    return value
+
+
+def setup():
+    """Tags with random rows of random length."""
+    global server
+    if server is not None:
+        return
+    print(f"# seed {SEED}")
+    generator = random.Random(SEED)
+    server = Server()
+    for tag in TAGS:
+        series[tag] = {generator.randrange(-2 ** 63, 2 ** 63): [
+            any_double(generator) for _ in range(generator.randrange(12))] for _ in range(500)}
+    messages = [message(t, tag, v) for tag, points in series.items() for t, v in points.items()]
+    generator.shuffle(messages)
+    assert server.save(ndjson(messages), "?ack=committed", NDJSON).status == 204
+
+
+def big_server(**settings):
+    """A server on a table with a million rows of one tag."""
+    global big
+    if big is None:
+        big = new_table()
+        sql(f"INSERT INTO {big} SELECT i, 'big', ARRAY[i, i / 7.0, sin(i), -i, 1] "
+            f"FROM generate_series(1, {BIG_ROWS}) i")
+    return Server(table=big, **settings)
+
+
+def target(tag, **more):
+    return "/export?" + urllib.parse.urlencode({"tag": tag, **more})
+
+
+def digest(table):
+    """Tells tables apart whose rows differ in any bit."""
+    return sql("SELECT count(*), md5(string_agg(md5(array_send(values) || "
+               "convert_to(tag, 'UTF8') || int8send(time)), '' ORDER BY tag COLLATE \"C\", time)) "
+               f"FROM {table}")
+
+
+def copies():
+    """Exports that PostgreSQL is executing for any server."""
+    return int(sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' "
+                   "AND query LIKE '%COPY (SELECT %' AND pid <> pg_backend_pid()")[0][0])
+
+
+def rss(process):
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    raise AssertionError("no VmRSS")
+
+
+def begin_unread(port, tag="big"):
+    """An export of which the client takes next to nothing."""
+    client = Client.__new__(Client)
+    client.socket = socket.socket()
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.socket.settimeout(20)
+    client.socket.connect(("127.0.0.1", port))
+    client.buffer = b""
+    client.send(f"GET {target(tag)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert client.socket.recv(12) == b"HTTP/1.1 200"
+    return client
+
+
+class Locked:
+    """A table that nobody can read for a while."""
+
+    def __init__(self, table):
+        self.table = table
+        self.session = None
+
+    def __enter__(self):
+        self.session = subprocess.Popen(["psql", "-X", "-q", "-A", "-t", "-d", CONNINFO],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.session.stdin.write(f"BEGIN; LOCK TABLE {self.table}; SELECT 'locked';\n")
+        self.session.stdin.flush()
+        assert self.session.stdout.readline() == "locked\n"
+
+    def __exit__(self, *_):
+        self.session.communicate("ROLLBACK;\n")
+
+
+def load(table, data, options):
+    """COPY FROM with psql, as a user would."""
+    done = subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", CONNINFO, "-c",
+                           f"COPY {table} FROM STDIN ({options})"],
+                          input=data, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_windows():
+    """the rows with start <= time < end in the order of time, as messages"""
+    setup()
+    generator = random.Random(SEED + 1)
+    for tag, points in series.items():
+        times = sorted(points)
+        windows = [{}, {"start": times[3]}, {"end": times[7]}, {"start": times[0], "end": times[1]},
+                   {"start": -2 ** 63, "end": 2 ** 63 - 1}, {"start": times[-1] + 1},
+                   {"start": times[2], "end": times[2] + 1}]
+        for _ in range(5):
+            start, end = sorted(generator.randrange(-2 ** 63, 2 ** 63) for _ in range(2))
+            windows.append({"start": start, "end": end})
+        for window in windows:
+            answer = server.get(target(tag, **window))
+            assert answer.status == 200, answer
+            assert answer.headers["content-type"] == "application/x-ndjson", answer
+            assert [json.loads(line) for line in answer.body.splitlines()] == [
+                message(t, tag, points[t]) for t in times
+                if window.get("start", t) <= t < window.get("end", t + 1)], (tag, window)
+
+
+def test_round_trip():
+    """exports of every format that are loaded again give the same rows, bit for bit"""
+    setup()
+    other = Server()
+    for tag in TAGS:
+        body = server.get(target(tag)).body
+        assert other.save(body, "?ack=committed", NDJSON).status == 204
+    assert digest(other.table) == digest(server.table)
+    for form, options in (("csv", "FORMAT csv, HEADER"), ("binary", "FORMAT binary")):
+        table = new_table()
+        for tag in TAGS:
+            load(table, server.get(target(tag, format=form)).body, options)
+        assert digest(table) == digest(server.table), form
+
+
+def test_what_json_lacks():
+    """NaN and infinities are null in NDJSON and kept by the other formats"""
+    setup()
+    table = new_table()
+    odd = Server()
+    sql(f"INSERT INTO {odd.table} VALUES (1, 'odd', '{{NaN,Infinity,-Infinity,1,-0}}'), "
+        "(2, 'odd', '{}')")
+    assert odd.get(target("odd")).body == (
+        b'{"time":1,"tag":"odd","values":[null,null,null,1,-0]}\n'
+        b'{"time":2,"tag":"odd","values":[]}\n')
+    answer = odd.get(target("odd", format="csv"))
+    assert answer.body == b'time,tag,values\n1,odd,"{NaN,Infinity,-Infinity,1,-0}"\n2,odd,{}\n'
+    assert answer.headers["content-type"].startswith("text/csv"), answer
+    load(table, answer.body, "FORMAT csv, HEADER")
+    assert digest(table) == digest(odd.table)
+
+
+def test_empty():
+    """no rows: an empty body, or only what the format begins with"""
+    setup()
+    assert server.get(target("nobody")).body == b""
+    assert server.get(target("nobody", format="csv")).body == b"time,tag,values\n"
+    assert server.get(target("nobody", format="binary")).body.startswith(b"PGCOPY\n")
+
+
+def test_refusals():
+    """bad parameters get 400 that names them"""
+    setup()
+    for query, word in (
+            ("start=0&end=1", "tag"), ("tag=a&start=x", "start"), ("tag=a&end=1.5", "end"),
+            ("tag=a&start=1&end=1", "start"), ("tag=a&format=xml", "format"),
+            ("tag=a&end=9223372036854775808", "end"), ("tag=a&start=1'", "start"),
+            ("tag=a&tag=b", "tag"), ("tag=%ff", "tag"), ("tag=a%00b", "tag"), ("tag=", "tag"),
+            ("tag=a&time=string", "time"), ("tag=a&samples=3", "format")):
+        answer = server.get("/export?" + query)
+        assert answer.status == 400 and word in answer.json()["detail"], (query, answer)
+
+
+def test_pipelined():
+    """exports stand in line with other requests, HEAD has no body"""
+    setup()
+    client = server.connect()
+    wanted = [target("plain"), "/livez", target("plain", format="csv"), "/export", target("{a,b}")]
+    client.send(b"".join(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for path in wanted))
+    answers = [client.answer() for _ in wanted]
+    assert [a.status for a in answers] == [200, 200, 200, 400, 200]
+    assert answers[0].body == server.get(wanted[0]).body
+    assert answers[1].body == b"alive\n"
+    assert answers[4].body == server.get(wanted[4]).body
+    head = client.request("HEAD", wanted[0])
+    assert head.status == 200 and head.headers["transfer-encoding"] == "chunked", head
+    assert client.request("GET", "/livez").body == b"alive\n"
+
+
+def test_http_1_0():
+    """HTTP/1.0 knows no chunks: the end of the connection ends the body"""
+    setup()
+    client = server.connect()
+    client.send(f"GET {target('plain')} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".encode())
+    while client.fill():
+        pass
+    head, body = client.buffer.split(b"\r\n\r\n", 1)
+    assert b"Transfer-Encoding" not in head and b"Connection: close" in head, head
+    assert body == server.get(target("plain")).body
+
+
+def test_error_before():
+    """an error before the first byte is a problem"""
+    table = new_table()
+    other = Server(table=table)
+    sql(f"DROP TABLE {table}")
+    for form in ("ndjson", "csv", "binary"):
+        answer = other.get(target("a", format=form))
+        assert answer.status == 500 and answer.json()["sqlstate"] == "42P01", answer
+
+
+def test_stalled():
+    """a query from which nothing comes for --query-timeout is cancelled: 504"""
+    table = new_table()
+    other = Server(table=table, query_timeout="300ms")
+    with Locked(table):
+        answer = other.get(target("a"))
+    assert answer.status == 504 and "--query-timeout" in answer.json()["detail"], answer
+    assert other.get(target("a")).status == 200
+
+
+def test_constant_memory():
+    """a million rows pass through a few megabytes, for a slow client and for a fast one"""
+    other = big_server()
+    other.get(target("big", end=1000))
+    before = rss(other.process)
+    slow = begin_unread(other.port)
+    wait_for("the export to wait for its client", lambda: sql(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientWrite' "
+        "AND query LIKE '%COPY (SELECT %'") == [["1"]])
+    peak = rss(other.process)
+
+    client = other.connect(timeout=60)
+    client.send(f"GET {target('big')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    while b"\r\n\r\n" not in client.buffer:
+        client.fill()
+    client.buffer = client.buffer.split(b"\r\n\r\n", 1)[1]
+    lines = size = 0
+    last = b""
+    for number, chunk in enumerate(client.chunks()):
+        lines += chunk.count(b"\n")
+        size += len(chunk)
+        last = chunk
+        if number % 50 == 0:
+            peak = max(peak, rss(other.process))
+    slow.close()
+    print(f"# {size} bytes, {before} bytes before, {peak} at most")
+    assert lines == BIG_ROWS and json.loads(last.splitlines()[-1])["time"] == BIG_ROWS
+    assert peak - before < 8 * 1048576, (before, peak)
+
+
+def test_client_leaves():
+    """the query of a client that is gone is cancelled, and its connection serves on"""
+    other = big_server(max_queries=2)
+    for _ in range(5):
+        client = begin_unread(other.port)
+        wait_for("the export to run", lambda: copies() == 1)
+        client.close()
+        wait_for("the export to be cancelled", lambda: copies() == 0)
+        assert other.get(f"/api?tag=big&start=0&end={BIG_ROWS}&samples=1").status == 200
+    assert "no connection" not in "".join(other.log), other.log
+
+
+def test_client_leaves_early():
+    """a query that has sent nothing yet is cancelled too, and so is one that only waits"""
+    table = new_table()
+    other = Server(table=table, max_queries=1, query_timeout="1h")
+    with Locked(table):
+        clients = [other.connect() for _ in range(3)]
+        for client in clients:
+            client.send(f"GET {target('a')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            # closing sends a reset: the end of sending alone is no reason not to answer
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wait_for("the export to run", lambda: copies() == 1)
+        for client in reversed(clients):
+            client.close()
+        wait_for("the export to be cancelled", lambda: copies() == 0)
+    assert other.get(target("a")).status == 200
+
+
+def test_slow_client():
+    """a client that takes nothing for --write-timeout is cut off and its query cancelled"""
+    other = big_server(write_timeout="300ms")
+    client = begin_unread(other.port)
+    wait_for("the export to be cancelled", lambda: copies() == 0)
+    client.close()
+
+
+def test_limits():
+    """exports take half of --max-queries, the others wait; reads go on beside them"""
+    other = big_server(max_queries=4, query_timeout="1s", max_queued_queries=10)
+    clients = [begin_unread(other.port) for _ in range(2)]
+    answer = other.get(target("big"))
+    assert answer.status == 503 and "retry-after" in answer.headers, answer
+    for _ in range(10):
+        assert other.get(f"/api?tag=big&start=0&end={BIG_ROWS}&samples=1").status == 200
+    waiting = [other.connect() for _ in range(11)]
+    for client in waiting:
+        client.send(f"GET {target('big')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    answer = other.get(target("big"))
+    assert answer.status == 503 and "--max-queued-queries" in answer.json()["detail"], answer
+    for client in clients + waiting:
+        client.close()
+    wait_for("all to be cancelled", lambda: copies() == 0)
+    assert other.get(target("big", end=10)).body.count(b"\n") == 9
+
+
+def test_broken_off():
+    """an error after the first byte leaves the end of the body missing"""
+    other = big_server()
+    for version in ("1.1", "1.0"):
+        client = other.connect()
+        client.send(f"GET {target('big')} HTTP/{version}\r\nHost: x\r\n\r\n".encode())
+        client.fill()
+        assert client.buffer.startswith(b"HTTP/1.1 200"), client.buffer
+        wait_for("the export to run", lambda: copies() == 1)
+        sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity "
+            "WHERE query LIKE '%COPY (SELECT %' AND pid <> pg_backend_pid()")
+        try:
+            while client.fill():
+                client.buffer = client.buffer[-100:]
+            assert version == "1.1" and not client.buffer.endswith(b"0\r\n\r\n"), client.buffer
+        except ConnectionResetError:
+            assert version == "1.0"
+        client.close()
+    other.logged("export is broken off")
+    assert other.get(target("big", end=10)).body.count(b"\n") == 9
+
+
+def test_connection_lost():
+    """a connection to PostgreSQL that breaks is an error like others"""
+    relay = Relay()
+    other = big_server(conninfo=relay.conninfo)
+    client = begin_unread(other.port)
+    relay.cut()
+    try:
+        while client.fill():
+            client.buffer = client.buffer[-100:]
+        assert not client.buffer.endswith(b"0\r\n\r\n"), client.buffer
+    except ConnectionResetError:
+        pass
+    relay.mend()
+    wait_for("exports to work again",
+             lambda: other.get(target("big", end=10)).body.count(b"\n") == 9)
+
+
+def test_stop():
+    """SIGTERM ends the server in time although exports are stuck, which end incomplete"""
+    other = big_server()
+    client = begin_unread(other.port)
+    old = other.connect()
+    old.send(f"GET {target('big')} HTTP/1.0\r\n\r\n".encode())
+    assert old.fill()
+    assert other.stop() == 0
+    client.close()
+    try:
+        while old.fill():
+            old.buffer = b""
+        assert False, "an HTTP/1.0 client takes this for the whole"
+    except ConnectionResetError:
+        pass
+    wait_for("the export to be over", lambda: copies() == 0)
+
+
+if __name__ == "__main__":
+    run(sys.modules[__name__])
