@@ -33,7 +33,7 @@ static const struct
 static char **text_member(QueryParameters *parameters, size_t index);
 static const char *take(QueryParameters *parameters, unsigned takes, const Bytes *name,
 						const Bytes *value);
-static const char *take_tag(Bytes *array, const Bytes *value);
+static const char *take_tag(QueryParameters *parameters, const Bytes *value);
 static void answer_wrong(Exchange *exchange, const char *name, const char *wrong, unsigned takes);
 
 bool
@@ -85,8 +85,9 @@ wrong_tag(const Bytes *value)
 
 /* Adds a tag to the text of an array; the length of targets limits their number. */
 static const char *
-take_tag(Bytes *array, const Bytes *value)
+take_tag(QueryParameters *parameters, const Bytes *value)
 {
+	Bytes *array = &parameters->tag_array;
 	const char *wrong = wrong_tag(value);
 
 	if (wrong != NULL)
@@ -101,6 +102,8 @@ take_tag(Bytes *array, const Bytes *value)
 		bytes_append(array, value->data + i, 1);
 	}
 	bytes_append(array, "\"}", 3);
+	if (parameters->tag_count++ == 0)
+		parameters->tag = memory_strdup(value->data);
 	return NULL;
 }
 
@@ -118,7 +121,7 @@ take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes
 				   : "must be integer or string";
 	}
 	if ((takes & QUERY_TAGS) != 0 && strcmp(name->data, "tag") == 0)
-		return take_tag(&parameters->tag_array, value);
+		return take_tag(parameters, value);
 	for (size_t i = 0; i < TEXT_PARAMETERS; i++)
 	{
 		char **member = text_member(parameters, i);

@@ -22,7 +22,7 @@
 /* As given and decoded, NULL where not given; text without NUL. */
 typedef struct QueryParameters
 {
-	char *tag; /* 1 to 256 bytes of UTF-8 */
+	char *tag; /* 1 to 256 bytes of UTF-8; of several tags the first */
 	char *start;
 	char *end;
 	char *samples;
@@ -30,6 +30,7 @@ typedef struct QueryParameters
 	char *format;
 	char *prefix;	 /* UTF-8 */
 	Bytes tag_array; /* several tags as the text of a text[], ended by NUL */
+	int tag_count;	 /* of the array */
 	bool string_times;
 } QueryParameters;
 

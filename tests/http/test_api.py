@@ -72,6 +72,23 @@ def test_windows():
             check(tag, start, start + generator.randrange(1, span), generator.randrange(1, 200))
 
 
+def test_several_tags():
+    """several tags at once give the samples that each has alone"""
+    setup()
+    start = min(points[0][0] for points in series.values())
+    end = max(points[-1][0] for points in series.values())
+    for tags in (["sparse", "dense"], ["dense", "dense"], ["nobody", "größe /%&+", "dense"]):
+        query = urllib.parse.urlencode([("tag", tag) for tag in tags] +
+                                       [("start", start), ("end", end), ("samples", 50)])
+        known = sorted({tag for tag in tags if tag in series}, key=str.encode)
+        assert server.get("/api?" + query).json() == {"start": start, "end": end, "series": [
+            {"tagName": tag, "samples": expected(tag, start, end, 50)} for tag in known]}, tags
+        text = server.get("/api?time=string&" + query).json()["series"][0]["samples"]
+        assert [s["time"] for s in text] == [
+            str(s["time"]) for s in expected(known[0], start, end, 50)]
+    assert server.get("/api?tag=nobody&tag=no&start=0&end=1").status == 404
+
+
 def test_defaults():
     """1000 samples unless said otherwise; times as strings on request"""
     setup()
@@ -118,7 +135,8 @@ def test_refusals():
             ("tag=a&start=0&end=1&samples=ten", "samples"),
             ("tag=a&start=0&end=1&time=iso", "time"),
             ("tag=a&start=0&end=1&sample=3", "sample"),
-            ("tag=a&tag=b&start=0&end=1", "tag"),
+            ("tag=a&tag=&start=0&end=1", "tag"), ("tag=a&tag=%ff&start=0&end=1", "tag"),
+            ("&".join(["tag=a"] * 11) + "&start=0&end=1&samples=10000", "number of tags"),
             ("tag=%zz&start=0&end=1", "tag"), ("tag=%ff&start=0&end=1", "tag"),
             ("tag=a%00b&start=0&end=1", "tag"),
             ("tag=dense&start=0&end=1&method=no_such_method", "no_such_method")):
