@@ -14,6 +14,9 @@
 
 #include <stdlib.h>
 
+#define RETRY_FIRST_MS	 100
+#define RETRY_LARGEST_MS 5000
+
 struct Backlog
 {
 	const Config *config;
@@ -29,7 +32,9 @@ struct Backlog
 	uv_work_t read_work;
 	bool reading; /* read_result is the worker's */
 	IngestBatch *read_result;
-	IngestBatch *loaded; /* read, and not taken yet */
+	IngestBatch *loaded;	/* read, and not taken yet */
+	uv_timer_t retry_timer; /* runs while the file must not be tried yet */
+	uint64_t retry_ms;
 
 	/* Being written. */
 	uv_work_t write_work;
@@ -57,6 +62,8 @@ backlog_new(uv_loop_t *loop, const Config *config, Ingest *ingest, Metrics *metr
 	backlog->ready_argument = argument;
 	backlog->read_work.data = backlog;
 	backlog->write_work.data = backlog;
+	uv_timer_init(loop, &backlog->retry_timer);
+	backlog->retry_timer.data = backlog;
 	if (config->spool_dir[0] != '\0')
 	{
 		backlog->spool = spool_open(config->spool_dir, config->max_spool_bytes);
@@ -177,6 +184,12 @@ read_in_worker(uv_work_t *work)
 }
 
 static void
+on_retry_timer(uv_timer_t *timer)
+{
+	start_reading(timer->data);
+}
+
+static void
 on_read(uv_work_t *work, int status)
 {
 	Backlog *backlog = work->data;
@@ -184,6 +197,15 @@ on_read(uv_work_t *work, int status)
 	(void) status;
 	backlog->reading = false;
 	backlog->loaded = backlog->read_result;
+	if (backlog->loaded == NULL)
+	{
+		backlog->retry_ms = backlog->retry_ms == 0 ? RETRY_FIRST_MS : backlog->retry_ms * 2;
+		if (backlog->retry_ms > RETRY_LARGEST_MS)
+			backlog->retry_ms = RETRY_LARGEST_MS;
+		uv_timer_start(&backlog->retry_timer, on_retry_timer, backlog->retry_ms, 0);
+		return;
+	}
+	backlog->retry_ms = 0;
 	ingest_adopt(backlog->ingest, backlog->loaded);
 	backlog->ready(backlog->ready_argument);
 }
@@ -191,7 +213,8 @@ on_read(uv_work_t *work, int status)
 static void
 start_reading(Backlog *backlog)
 {
-	if (backlog->reading || backlog->loaded != NULL)
+	if (backlog->reading || backlog->loaded != NULL ||
+		uv_is_active((uv_handle_t *) &backlog->retry_timer))
 		return;
 	backlog->reading = true;
 	uv_queue_work(backlog->loop, &backlog->read_work, read_in_worker, on_read);

@@ -6,6 +6,8 @@
  * one number, the last finished generation, answers most of them.  Rejected rows are rare: they
  * stand in a list, by ticket, until their waiter has looked.  A waiter that was answered early
  * (time limit) stays in the queue until its batch is done, so that it clears the list too.
+ *
+ * Generations with losses stand in another list, for good: each one is a spool file that broke.
  */
 #include "commit.h"
 
@@ -25,15 +27,24 @@ typedef struct Rejection
 	char message[512];
 } Rejection;
 
+typedef struct Loss
+{
+	struct Loss *next;
+	uint64_t generation;
+} Loss;
+
 struct CommitBoard
 {
 	_Atomic uint64_t generation;
 	atomic_bool rejections_exist;
-	pthread_mutex_t lock; /* guards the list */
+	atomic_bool losses_exist;
+	pthread_mutex_t lock; /* guards the lists */
 	Rejection *rejections;
+	Loss *losses;
 };
 
 static void take_rejection(CommitBoard *board, uint32_t ticket, CommitOutcome *outcome);
+static bool has_losses(CommitBoard *board, const IngestTicket *ticket);
 
 CommitBoard *
 commit_board_new(void)
@@ -68,6 +79,19 @@ commit_reject(CommitBoard *board, uint32_t ticket, const char *sqlstate, const c
 		atomic_store(&board->rejections_exist, true);
 	}
 	rejection->rows++;
+	pthread_mutex_unlock(&board->lock);
+}
+
+void
+commit_lose(CommitBoard *board, uint64_t generation)
+{
+	Loss *loss = memory_new(sizeof(Loss));
+
+	loss->generation = generation;
+	pthread_mutex_lock(&board->lock);
+	loss->next = board->losses;
+	board->losses = loss;
+	atomic_store(&board->losses_exist, true);
 	pthread_mutex_unlock(&board->lock);
 }
 
@@ -118,6 +142,8 @@ commit_queue_check(CommitQueue *queue, CommitBoard *board, uint64_t now_ms)
 
 		if (atomic_load(&board->rejections_exist))
 			take_rejection(board, waiter->ticket.number, &outcome);
+		if (atomic_load(&board->losses_exist) && has_losses(board, &waiter->ticket))
+			outcome.state = COMMIT_LOST;
 		queue->first = waiter->next;
 		if (queue->first == NULL)
 			queue->last = NULL;
@@ -167,4 +193,17 @@ take_rejection(CommitBoard *board, uint32_t ticket, CommitOutcome *outcome)
 	}
 	atomic_store(&board->rejections_exist, board->rejections != NULL);
 	pthread_mutex_unlock(&board->lock);
+}
+
+static bool
+has_losses(CommitBoard *board, const IngestTicket *ticket)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&board->lock);
+	for (const Loss *loss = board->losses; loss != NULL && !found; loss = loss->next)
+		found =
+			loss->generation >= ticket->first_generation && loss->generation <= ticket->generation;
+	pthread_mutex_unlock(&board->lock);
+	return found;
 }

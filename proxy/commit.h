@@ -18,6 +18,9 @@ extern CommitBoard *commit_board_new(void);
 extern void commit_reject(CommitBoard *board, uint32_t ticket, const char *sqlstate,
 						  const char *message);
 
+/* Messages of this generation are lost, nobody knows whose.  To be called before it is published. */
+extern void commit_lose(CommitBoard *board, uint64_t generation);
+
 /* Every batch up to this generation has been dealt with. */
 extern void commit_publish(CommitBoard *board, uint64_t generation);
 
@@ -27,6 +30,7 @@ typedef struct CommitOutcome
 	{
 		COMMIT_DONE,
 		COMMIT_REJECTED, /* at least one row */
+		COMMIT_LOST,	 /* rows of this batch are gone, perhaps some of this request */
 		COMMIT_UNKNOWN,	 /* the wait was limited; it may still be committed */
 	} state;
 	char sqlstate[6]; /* of the first rejected row */

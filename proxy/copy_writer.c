@@ -67,7 +67,8 @@ struct CopyWriter
 	/* The batch being loaded, or NULL. */
 	IngestBatch *batch;
 	Range *ranges;
-	bool loading; /* load is running, for the top range */
+	bool loading;	/* load is running, for the top range */
+	bool finishing; /* nothing is left to load, dead letters are being written */
 	CopyLoad load;
 	uint64_t batch_start_ns;
 	uint64_t rejected;
@@ -300,6 +301,8 @@ take_batch(CopyWriter *writer)
 static void
 load_next_range(CopyWriter *writer)
 {
+	if (writer->finishing)
+		return;
 	if (writer->ranges == NULL)
 	{
 		batch_loaded(writer);
@@ -454,6 +457,7 @@ on_dead_letters_written(uv_work_t *work, int status)
 				  (unsigned long long) writer->rejected, writer->config->dead_letter_file,
 				  strerror(writer->dead_letter_error));
 	bytes_free(&writer->dead_letters);
+	writer->finishing = false;
 	batch_done(writer);
 }
 
@@ -469,6 +473,7 @@ batch_loaded(CopyWriter *writer)
 		batch_done(writer);
 		return;
 	}
+	writer->finishing = true;
 	writer->dead_letter_work.data = writer;
 	uv_queue_work(writer->loop, &writer->dead_letter_work, write_dead_letters,
 				  on_dead_letters_written);
@@ -494,6 +499,9 @@ batch_done(CopyWriter *writer)
 	}
 
 	writer->batch = NULL;
+	metric_add(&writer->metrics->rejected[REJECT_SPOOL], batch->lost);
+	if (batch->damaged && batch->generation > 0)
+		commit_lose(writer->board, batch->generation);
 	/* Those of an earlier process have no generation, and nobody waits for them. */
 	if (batch->generation > 0)
 		commit_publish(writer->board, batch->generation);

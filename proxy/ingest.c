@@ -125,6 +125,7 @@ ingest_append(Ingest *ingest, const Stage *stage, uint64_t now_ms, IngestTicket 
 				if (++ingest->last_ticket == 0)
 					ingest->last_ticket = 1;
 				ticket->number = ingest->last_ticket;
+				ticket->first_generation = batch->generation;
 			}
 			ticket->generation = batch->generation;
 			wake = !batch->awaited && stage->count > 0;

@@ -24,6 +24,8 @@ typedef struct IngestBatch
 	Batch *rows;
 	uint64_t generation; /* batches are loaded in the order of this number */
 	bool awaited;		 /* somebody waits for its commit */
+	bool damaged;		 /* not all of it came back from the spool */
+	uint64_t lost;		 /* so many of its messages did not, as far as is known */
 
 	/* How many messages arrived in each slot_ms after first_ms; for the lag histogram. */
 	uint64_t first_ms;
@@ -34,8 +36,9 @@ typedef struct IngestBatch
 /* Where a request's messages are: loaded once the batch of that generation is. */
 typedef struct IngestTicket
 {
-	uint32_t number;	 /* 0: not given yet */
-	uint64_t generation; /* of the last messages appended with it */
+	uint32_t number;		   /* 0: not given yet */
+	uint64_t first_generation; /* of the first messages appended with it */
+	uint64_t generation;	   /* of the last ones */
 } IngestTicket;
 
 /*

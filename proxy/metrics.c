@@ -38,6 +38,7 @@ static const char *const reason_names[REJECT_REASONS] = {
 	"too_large",
 	"buffer_full",
 	"database",
+	"spool",
 };
 /* The last one stands for every other status. */
 static const int statuses[METRIC_STATUSES] = {
@@ -166,7 +167,7 @@ metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *
 	number(text, "messages_spooled_total", "counter", "Messages written to the spool.",
 		   SUM(messages_spooled));
 	head(text, "rejected_total", "counter",
-		 "Messages refused, by reason; for buffer_full and too_large: requests.");
+		 "Messages refused or lost, by reason; for buffer_full and too_large: requests.");
 	for (int i = 0; i < REJECT_REASONS; i++)
 		bytes_printf(text, "historiand_rejected_total{reason=\"%s\"} %llu\n", reason_names[i],
 					 (unsigned long long) sum(all, count,

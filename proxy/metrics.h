@@ -34,6 +34,7 @@ typedef enum RejectReason
 	REJECT_TOO_LARGE,
 	REJECT_BUFFER_FULL, /* counts requests: their messages were not all read */
 	REJECT_DATABASE,	/* PostgreSQL refused the row */
+	REJECT_SPOOL,		/* lost in a damaged spool file */
 	REJECT_REASONS,
 } RejectReason;
 

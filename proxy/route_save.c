@@ -488,6 +488,11 @@ on_commit(void *argument, const CommitOutcome *outcome)
 						 "the messages are in the buffer, but not known to be committed yet; "
 						 "sending them again is harmless");
 			return;
+		case COMMIT_LOST:
+			http_problem(exchange, 503,
+						 "a spool file was damaged, and messages of this request may be lost with "
+						 "it; sending them again is harmless");
+			return;
 		case COMMIT_REJECTED:
 			break;
 	}

@@ -37,7 +37,7 @@
 typedef struct SpoolHead
 {
 	uint64_t magic;
-	uint64_t generation;
+	uint64_t rows;
 } SpoolHead;
 
 typedef struct BlockHead
@@ -70,6 +70,7 @@ struct Spool
 static bool find_files(Spool *spool);
 static bool write_rows(int fd, const Batch *rows, size_t *bytes);
 static uint64_t read_rows(int fd, Batch *rows, bool keep_tickets, const char **damage);
+static bool read_all(int fd, void *data, size_t length);
 
 static void
 file_name(char *name, size_t size, uint64_t sequence, const char *ending)
@@ -195,7 +196,7 @@ spool_new_file(Spool *spool, const IngestBatch *batch, bool oldest)
 bool
 spool_write(const Spool *spool, SpoolFile *file, const IngestBatch *batch)
 {
-	const SpoolHead head = {SPOOL_MAGIC, batch->generation};
+	const SpoolHead head = {SPOOL_MAGIC, batch_rows(batch->rows)};
 	char name[64];
 	char unfinished[64];
 	int fd;
@@ -249,7 +250,7 @@ spool_remove_first(Spool *spool)
 		result = renameat(spool->directory_fd, name, spool->directory_fd, kept);
 	else
 		result = unlinkat(spool->directory_fd, name, 0);
-	if (result != 0)
+	if (result != 0 && errno != ENOENT)
 		log_error("cannot remove %s/%s: %s", spool->directory, name, strerror(errno));
 	spool->first = file->next;
 	if (spool->first == NULL)
@@ -258,31 +259,65 @@ spool_remove_first(Spool *spool)
 	free(file);
 }
 
+/* What a damaged file does not have any more, as far as is known. */
+static uint64_t
+rows_lost(const SpoolFile *file, uint64_t stated, uint64_t read)
+{
+	uint64_t rows = file->rows > 0 ? file->rows : stated;
+
+	/* The head has no checksum: a number that no file holds is not one. */
+	if (rows > UINT32_MAX)
+		rows = 0;
+	return rows > read ? rows - read : 0;
+}
+
 IngestBatch *
 spool_read(const Spool *spool, SpoolFile *file)
 {
-	IngestBatch *batch = memory_new(sizeof(IngestBatch));
-	SpoolHead head;
+	IngestBatch *batch;
+	SpoolHead head = {0};
 	char name[64];
 	int fd;
+	int error = 0;
 	uint64_t rows = 0;
 	const char *damage = NULL;
 
-	*batch = file->about;
-	batch->rows = batch_new();
 	file_name(name, sizeof(name), file->sequence, "");
 	fd = openat(spool->directory_fd, name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, &head, sizeof(head)) != sizeof(head) || head.magic != SPOOL_MAGIC)
-		damage = fd < 0 ? strerror(errno) : "it is not a spool file";
+	if (fd < 0 && errno != ENOENT)
+	{
+		log_error("cannot open %s/%s, trying again: %s", spool->directory, name, strerror(errno));
+		return NULL;
+	}
+	batch = memory_new(sizeof(IngestBatch));
+	*batch = file->about;
+	batch->rows = batch_new();
+	errno = 0;
+	if (fd < 0)
+		damage = "it is missing";
+	else if (!read_all(fd, &head, sizeof(head)) || head.magic != SPOOL_MAGIC)
+		damage = "it is not a spool file";
 	else
 		/* Nobody of an earlier process waits any more. */
 		rows = read_rows(fd, batch->rows, file->rows > 0, &damage);
+	error = errno;
 	if (fd >= 0)
 		close(fd);
+	if (damage != NULL && fd >= 0 && error != 0)
+	{
+		log_error("cannot read %s/%s, trying again: %s", spool->directory, name, strerror(error));
+		batch_free(batch->rows);
+		free(batch);
+		return NULL;
+	}
 	file->damaged = damage != NULL;
 	if (file->damaged)
-		log_error("%s/%s is damaged (%s): %" PRIu64 " rows could be read", spool->directory, name,
-				  damage, rows);
+	{
+		batch->damaged = true;
+		batch->lost = rows_lost(file, head.magic == SPOOL_MAGIC ? head.rows : 0, rows);
+		log_error("%s/%s is damaged (%s): %" PRIu64 " rows could be read, %" PRIu64 " are lost",
+				  spool->directory, name, damage, rows, batch->lost);
+	}
 	return batch;
 }
 
@@ -376,6 +411,7 @@ write_rows(int fd, const Batch *rows, size_t *bytes)
 	return good;
 }
 
+/* On false errno is why, and 0 where the file ends. */
 static bool
 read_all(int fd, void *data, size_t length)
 {
@@ -387,6 +423,8 @@ read_all(int fd, void *data, size_t length)
 
 		if (count < 0 && errno == EINTR)
 			continue;
+		if (count == 0)
+			errno = 0;
 		if (count <= 0)
 			return false;
 		bytes += count;
@@ -434,6 +472,7 @@ read_rows(int fd, Batch *rows, bool keep_tickets, const char **damage)
 	{
 		if (head.length > BLOCK_BYTES)
 		{
+			errno = 0;
 			*damage = "a block's length is wrong";
 			break;
 		}
@@ -442,6 +481,7 @@ read_rows(int fd, Batch *rows, bool keep_tickets, const char **damage)
 		if (block_checksum(block, head.length, head.rows) != head.checksum ||
 			!add_rows(rows, block, head.length, keep_tickets, &count) || count != head.rows)
 		{
+			errno = 0;
 			*damage = "a block's checksum is wrong";
 			break;
 		}

@@ -40,7 +40,11 @@ extern SpoolFile *spool_new_file(Spool *spool, const IngestBatch *batch, bool ol
 extern bool spool_write(const Spool *spool, SpoolFile *file, const IngestBatch *batch);
 extern void spool_queue(Spool *spool, SpoolFile *file);
 
-/* The rows of a file as a batch, from a worker.  What is damaged is logged and left out. */
+/*
+ * The rows of a file as a batch, from a worker.  What is damaged is logged, left out and counted in
+ * the batch's lost.  Returns NULL after logging why where the file cannot be read now, which says
+ * nothing about what is in it: try again later.
+ */
 extern IngestBatch *spool_read(const Spool *spool, SpoolFile *file);
 
 /* Removes the first file: it is loaded.  A damaged one is kept under another name. */

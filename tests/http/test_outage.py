@@ -242,6 +242,88 @@ def test_spool_after_restart():
     assert server.stop() == 0
 
 
+def spooled(directory):
+    """The files of a spool, oldest first."""
+    return sorted(os.path.join(directory, name) for name in os.listdir(directory)
+                  if name.startswith("spool-") and not name.endswith((".new", ".damaged")))
+
+
+def server_with_spool(relay, directory, total, **settings):
+    """One whose loading connection is cut, with messages and a waiting request in its spool."""
+    server = Server(conninfo=relay.conninfo, max_buffered_bytes="1MiB", spool_dir=directory,
+                    commit_timeout="60s", **settings)
+    relay.cut()
+    wait_for("not ready", lambda: server.get("/readyz").status == 503)
+    waiting = server.connect(timeout=60)
+    body = ndjson([message(i, "waits", [i] * 10) for i in range(1000)])
+    waiting.send(request_bytes("POST", "/save?ack=committed", body, NDJSON))
+    wait_for("the messages", lambda: server.metric("historiand_messages_received_total") == 1000)
+    fill_spool(server, total)
+    wait_for("a spool", lambda: len(spooled(directory)) >= 3)
+    return server, waiting
+
+
+def test_spool_cannot_be_opened():
+    """a spool file that cannot be opened is tried again: nothing is lost, nothing called damaged"""
+    relay = Relay()
+    directory = temporary_directory()
+    server, waiting = server_with_spool(relay, directory, 18000)
+    first = spooled(directory)[0]
+    os.rename(first, os.path.join(directory, "aside"))
+    os.symlink("loop", os.path.join(directory, "loop"))
+    os.symlink("loop", first)
+    relay.mend()
+    server.logged("cannot open.*trying again")
+    server.logged("connected to PostgreSQL")
+    os.rename(os.path.join(directory, "aside"), first)
+    assert waiting.answer().status == 204
+    assert count(server.table, "tag = 'waits'") == 1000
+    wait_for("all rows", lambda: count(server.table) == 19000)
+    assert server.metric('historiand_rejected_total{reason="spool"}') == 0
+    wait_for("an empty spool", lambda: os.listdir(directory) == ["loop"])
+    assert server.stop() == 0
+
+
+def test_spool_damaged_while_waiting():
+    """rows lost with a damaged spool file are counted, and never said to be committed"""
+    relay = Relay()
+    directory = temporary_directory()
+    server, waiting = server_with_spool(relay, directory, 10000)
+    with open(spooled(directory)[0], "r+b") as first:
+        first.truncate(100)
+    relay.mend()
+    server.logged("is damaged .*too early.*: 0 rows could be read")
+    answer = waiting.answer()
+    assert answer.status == 503 and "may be lost" in answer.json()["detail"], answer
+    lost = server.metric('historiand_rejected_total{reason="spool"}')
+    assert lost > 1000
+    wait_for("what is left", lambda: count(server.table) == 11000 - lost)
+    assert server.save(message(1, "later", [1]), "?ack=committed").status == 204
+    assert server.stop() == 0
+
+
+def test_lost_while_writing_dead_letters():
+    """the loading connection lost while rejected rows are written: they are written once"""
+    path = os.path.join(temporary_directory(), "dead")
+    os.mkfifo(path)     # a slow disk: opening it waits for a reader
+    server = rejecting_server("ALTER TABLE {table} ADD CHECK (values[1] >= 0)", path)
+    client = server.connect()
+    client.send(request_bytes("POST", "/save?ack=committed",
+                              json.dumps(message(1, "bad", [-1])).encode()))
+    server.logged("rejected the row of tag")
+    connected = sum("connected to PostgreSQL" in line for line in server.log)
+    sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE "
+        f"'COPY%{server.table}%'")
+    wait_for("a new connection", lambda: sum("connected to PostgreSQL" in line
+                                             for line in server.log) > connected)
+    assert server.save(message(2, "good", [1])).status == 202
+    with open(path, encoding="utf-8") as letters:
+        assert client.answer().status == 422
+        assert len(letters.readlines()) == 1
+    wait_for("the row", lambda: count(server.table) == 1)
+    assert server.stop() == 0
+
+
 def test_partial_waits_for_room():
     """partial=true: the body is not read on while the buffer is full, and goes on afterwards"""
     relay = Relay()
