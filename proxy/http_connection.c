@@ -128,6 +128,7 @@ void
 http_connection_accept(HttpLoop *loop, uv_stream_t *listener)
 {
 	HttpConnection *connection = memory_new(sizeof(HttpConnection));
+	int64_t over;
 
 	connection->loop = loop;
 	uv_tcp_init(loop->uv, &connection->tcp);
@@ -151,11 +152,14 @@ http_connection_accept(HttpLoop *loop, uv_stream_t *listener)
 	connection->parser.data = connection;
 	set_phase(connection, PHASE_IDLE);
 	uv_read_start((uv_stream_t *) &connection->tcp, on_allocate, on_read);
-	if (atomic_fetch_add(loop->open_connections, 1) >= (int) loop->config->max_connections)
-	{
-		metric_add(&loop->metrics->connections_refused, 1);
+	over = atomic_fetch_add(loop->open_connections, 1) - (int64_t) loop->config->max_connections;
+	if (over < 0)
+		return;
+	metric_add(&loop->metrics->connections_refused, 1);
+	if (over < HTTP_REFUSED_CONNECTIONS)
 		refuse(connection, 503, "too many connections (--max-connections)");
-	}
+	else
+		close_connection(connection);
 }
 
 static void

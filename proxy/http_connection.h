@@ -17,6 +17,9 @@
 #include <stdatomic.h>
 #include <uv.h>
 
+/* So many connections over the limit are told why at a time, the others are closed at once. */
+#define HTTP_REFUSED_CONNECTIONS 16
+
 typedef struct HttpConnection HttpConnection;
 typedef struct Exchange Exchange;
 

@@ -26,6 +26,8 @@ main(int argc, char **argv)
 	}
 	log_set_level(config.log_level);
 	number_init();
+	if (!server_fit_descriptors(&config))
+		return 1;
 
 	/* Threads and connections end with the process: nothing is freed one by one. */
 	fflush(NULL);

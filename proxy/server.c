@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,6 +30,10 @@
 #define SPOOL_MS	  6000 /* with a spool there is no need to try for long */
 #define GIVE_UP_MS	  8500
 #define BACKLOG		  4096
+
+/* Descriptors besides connections: files, the loading connection; each loop's own. */
+#define OTHER_DESCRIPTORS (16 + HTTP_REFUSED_CONNECTIONS)
+#define LOOP_DESCRIPTORS  8
 
 /* What only the main thread uses. */
 typedef struct Main
@@ -56,6 +61,35 @@ static void on_connection(uv_stream_t *listener, int status);
 static void on_signal(uv_signal_t *signal, int number);
 static void on_drain(uv_timer_t *timer);
 static void stop(Main *main);
+
+bool
+server_fit_descriptors(Config *config)
+{
+	uint64_t others = OTHER_DESCRIPTORS + LOOP_DESCRIPTORS * config->threads + config->max_queries;
+	uint64_t wanted = others + config->max_connections;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+		return true;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur >= wanted)
+		return true;
+	if (limit.rlim_cur <= others)
+	{
+		log_error("%llu file descriptors are allowed (ulimit -n), at least %llu are needed",
+				  (unsigned long long) limit.rlim_cur, (unsigned long long) others + 1);
+		return false;
+	}
+	log_warning("--max-connections %llu is lowered to %llu: %llu file descriptors are allowed "
+				"(ulimit -n)",
+				(unsigned long long) config->max_connections,
+				(unsigned long long) (limit.rlim_cur - others),
+				(unsigned long long) limit.rlim_cur);
+	config->max_connections = limit.rlim_cur - others;
+	return true;
+}
 
 int
 server_run(const Config *config)

@@ -56,6 +56,13 @@ struct Server
 };
 
 /*
+ * Sees that there are descriptors for all connections and everything else: raises the process's
+ * limit or, where that is not allowed, lowers max_connections.  Returns false after logging that not
+ * even one connection would fit.
+ */
+extern bool server_fit_descriptors(Config *config);
+
+/*
  * Serves until SIGTERM or SIGINT and everything is drained.  Returns the exit code: 0, or 1 where
  * it could not start or messages were lost.
  */

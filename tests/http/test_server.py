@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Settings, start, health, metrics."""
+import json
 import os
 import shutil
 import subprocess
@@ -121,6 +122,22 @@ def test_metrics():
         done = subprocess.run(["promtool", "check", "metrics"], input=answer.body,
                               capture_output=True)
         assert done.returncode == 0, done.stdout + done.stderr
+    assert server.stop() == 0
+
+
+def test_descriptors():
+    """connections cannot take the descriptors that loading and the spool need"""
+    server = Server(descriptors=80)
+    server.logged("--max-connections 10000 is lowered to [0-9]+: 80 file descriptors")
+    clients = [server.connect() for _ in range(100)]
+    answers = [client.answer() for client in clients[40:]]
+    assert {answer.status for answer in answers if answer} == {503}, answers
+    assert None in answers
+    assert clients[0].request("GET", "/api?tag=a&start=0&end=1").status == 404
+    body = json.dumps(message(1, "a", [1])).encode()
+    assert clients[0].request("POST", "/save?ack=committed", body).status == 204
+    for client in clients:
+        client.close()
     assert server.stop() == 0
 
 
