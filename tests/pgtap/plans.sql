@@ -154,10 +154,13 @@ INSERT INTO h VALUES (50000, 't1', '{1}');
 DELETE FROM h WHERE tag = 't5' AND time = 5;
 INSERT INTO h VALUES (5, 't5', '{0}');
 SELECT pg_temp.twin('SELECT count(*), sum(values[1]), max(time) FROM %s');
-SET LOCAL force_parallel_mode = on;
+-- renamed in 16
+SELECT set_config(name, 'on', true) FROM pg_settings
+	WHERE name IN ('force_parallel_mode', 'debug_parallel_query') \gset unused_
 SELECT pg_temp.twin('SELECT count(*), sum(values[1]), max(time) FROM %s WHERE tag = ''t5''');
 SELECT is((SELECT count(*) FROM historian.downsample('m', 't1', 0, 1000, 10)), 10::bigint, 'downsample in a parallel worker');
-RESET force_parallel_mode;
+SELECT set_config(name, 'off', true) FROM pg_settings
+	WHERE name IN ('force_parallel_mode', 'debug_parallel_query') \gset unused_
 
 -- without the scan node
 SET LOCAL historian.enable_scan = off;
