@@ -18,6 +18,9 @@
 #include "access/xact.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "columns.h"
@@ -45,10 +48,19 @@ is_historian_table(Relation rel)
 }
 
 Relation
-historian_table_open(Oid relid, LOCKMODE lockmode)
+historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode)
 {
-	Relation	rel = table_open(relid, lockmode);
+	AclResult	access = ACLCHECK_OK;
+	Relation	rel;
 
+	if (privileges != ACL_NO_RIGHTS)
+		access = pg_class_aclcheck(relid, GetUserId(), privileges);
+	else if (!historian_is_owner(relid))
+		access = ACLCHECK_NOT_OWNER;
+	if (access != ACLCHECK_OK)
+		aclcheck_error(access, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
+
+	rel = table_open(relid, lockmode);
 	if (!is_historian_table(rel))
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),

@@ -7,12 +7,17 @@
 
 #include "postgres.h"
 
+#include "nodes/parsenodes.h"
 #include "utils/rel.h"
 
 /* Is this a table (or materialized view) that uses the access method? */
 extern bool is_historian_table(Relation rel);
 
-/* Opens the table for a function that only works on historian tables, or raises an error. */
-extern Relation historian_table_open(Oid relid, LOCKMODE lockmode);
+/*
+ * Opens a historian table for a function that needs these privileges on it (ACL_*; ACL_NO_RIGHTS:
+ * that it is the user's own), or raises an error.  Privileges are checked first: who has none must
+ * not take, or queue for, a lock.
+ */
+extern Relation historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode);
 
 #endif							/* HISTORIAN_ACCESS_METHOD_H */

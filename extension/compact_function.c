@@ -44,8 +44,7 @@ historian_compact(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
-	rel = historian_table_open(relid, RowExclusiveLock);
-	historian_check_owner(rel);
+	rel = historian_table_open(relid, ACL_NO_RIGHTS, RowExclusiveLock);
 	command_work_flush(relid);
 
 	horizon = compaction_horizon_take(rel);

@@ -197,19 +197,15 @@ historian_is_vacuum(VirtualTransactionId vxid)
 	return (proc->statusFlags & PROC_IN_VACUUM) != 0;
 }
 
-/* Raises an error unless the user owns the table. */
-static inline void
-historian_check_owner(Relation rel)
+/* Does the user own the table? */
+static inline bool
+historian_is_owner(Oid relid)
 {
 #if PG_VERSION_NUM >= 160000
-	bool		owner = object_ownercheck(RelationRelationId, RelationGetRelid(rel), GetUserId());
+	return object_ownercheck(RelationRelationId, relid, GetUserId());
 #else
-	bool		owner = pg_class_ownercheck(RelationGetRelid(rel), GetUserId());
+	return pg_class_ownercheck(relid, GetUserId());
 #endif
-
-	if (!owner)
-		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(rel->rd_rel->relkind),
-					   RelationGetRelationName(rel));
 }
 
 /*

@@ -62,12 +62,8 @@ historian_drop_before(PG_FUNCTION_ARGS)
 static Relation
 open_for_deletion(Oid relid)
 {
-	Relation	rel = historian_table_open(relid, RowExclusiveLock);
-	AclResult	access = pg_class_aclcheck(relid, GetUserId(), ACL_DELETE);
+	Relation	rel = historian_table_open(relid, ACL_DELETE, RowExclusiveLock);
 
-	if (access != ACLCHECK_OK)
-		aclcheck_error(access, get_relkind_objtype(rel->rd_rel->relkind),
-					   RelationGetRelationName(rel));
 	if (check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

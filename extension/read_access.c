@@ -19,12 +19,8 @@
 Relation
 read_access_open(Oid relid)
 {
-	Relation	rel = historian_table_open(relid, AccessShareLock);
-	AclResult	access = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
+	Relation	rel = historian_table_open(relid, ACL_SELECT, AccessShareLock);
 
-	if (access != ACLCHECK_OK)
-		aclcheck_error(access, get_relkind_objtype(rel->rd_rel->relkind),
-					   RelationGetRelationName(rel));
 	if (check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
