@@ -60,7 +60,7 @@ struct HttpConnection
 
 	HttpConnection *next_unflushed;
 	bool flush_later; /* is in that list */
-	bool parsing;	  /* llhttp_execute() is on the stack */
+	bool parsing;	  /* parse() or offer_blocked() is on the stack: no flushing */
 	bool paused;	  /* by us: unparsed holds what follows */
 	bool closing;	  /* no further request is taken */
 	bool ended;		  /* the client has sent its last byte */
@@ -79,6 +79,8 @@ static void set_phase(HttpConnection *connection, Phase phase);
 static void parse(HttpConnection *connection, const char *data, size_t length);
 static void resume_parsing(HttpConnection *connection);
 static bool offer_blocked(HttpConnection *connection);
+static bool take_blocked(HttpConnection *connection);
+static void give_up_blocked(HttpConnection *connection);
 static void message_received(HttpConnection *connection);
 static bool has_body(const HttpRequest *request);
 static bool too_far_ahead(const HttpConnection *connection);
@@ -205,11 +207,8 @@ check_limits(HttpConnection *connection, uint64_t now_ms)
 			refuse(connection, 408, "the request's body took too long (--body-timeout)");
 			break;
 		case PHASE_BLOCKED:
-			if (passed_ms > config->commit_timeout_ms && !connection->current->answered)
-			{
-				connection->current->close = true;
-				connection->current->route->block_timeout(connection->current);
-			}
+			if (passed_ms > config->commit_timeout_ms)
+				give_up_blocked(connection);
 			break;
 		case PHASE_ANSWERING:
 			break; /* queries and commits have their own limits */
@@ -383,7 +382,7 @@ resume_parsing(HttpConnection *connection)
 {
 	Bytes unparsed = connection->unparsed;
 
-	if (!connection->paused || connection->closed)
+	if (!connection->paused || connection->closing || connection->closed)
 		return;
 	connection->paused = false;
 	connection->unparsed = (Bytes){0};
@@ -398,9 +397,29 @@ resume_parsing(HttpConnection *connection)
 		uv_read_start((uv_stream_t *) &connection->tcp, on_allocate, on_read);
 }
 
-/* Offers the blocked part of the body again.  Returns false if it is still blocked. */
+/*
+ * Offers the blocked part of the body again.  Returns true where parsing may go on.
+ *
+ * As in the parser's callbacks, an answer given meanwhile must not be flushed at once: that could
+ * begin the next request while this one is still the current one.
+ */
 static bool
 offer_blocked(HttpConnection *connection)
+{
+	bool taken;
+
+	if (connection->current == NULL || connection->current->answered)
+		return false;
+	connection->parsing = true;
+	taken = take_blocked(connection);
+	connection->parsing = false;
+	flush_later(connection);
+	return taken;
+}
+
+/* Does so for offer_blocked(), which keeps the answers back. */
+static bool
+take_blocked(HttpConnection *connection)
 {
 	Exchange *exchange = connection->current;
 	Bytes *blocked = &connection->blocked;
@@ -425,6 +444,24 @@ offer_blocked(HttpConnection *connection)
 	else
 		set_phase(connection, PHASE_BODY);
 	return true;
+}
+
+/*
+ * Answers the blocked request.  It may have to wait for the answers before it, so from here on it
+ * is no longer the current one: nothing more of it is offered, and nothing behind it is parsed.
+ */
+static void
+give_up_blocked(HttpConnection *connection)
+{
+	Exchange *exchange = connection->current;
+
+	connection->current = NULL;
+	connection->closing = true;
+	bytes_free(&connection->blocked);
+	set_phase(connection, PHASE_ANSWERING);
+	exchange->received = true;
+	exchange->close = true;
+	exchange->route->block_timeout(exchange);
 }
 
 /*

@@ -278,6 +278,7 @@ class Relay:
         self.up = True
         self.swallow = None     # bytes of the server's after which the connection breaks
         self.swallowed = 0
+        self.held = []          # (bytes of the client's, Event that lets them through)
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -306,6 +307,10 @@ class Relay:
                     self.swallow = None
                     self.swallowed += 1
                     break
+                if not from_server:
+                    for held, passes in list(self.held):
+                        if held in data:
+                            passes.wait()
                 target.sendall(data)
         except OSError:
             pass
@@ -314,6 +319,12 @@ class Relay:
                 end.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+
+    def hold(self, data):
+        """Stops every connection whose client sends data, until the Event returned is set."""
+        passes = threading.Event()
+        self.held.append((data, passes))
+        return passes
 
     def cut(self):
         self.up = False

@@ -366,6 +366,74 @@ def test_partial_gives_up():
     assert server.stop() == 0
 
 
+def fill_buffer(server):
+    """Saves until there is no room for 50 more messages; returns how many were accepted."""
+    for accepted in range(0, 100000, 50):
+        body = ndjson([message(accepted + i, "fill", [i] * 10) for i in range(50)])
+        if server.save(body, "", NDJSON).status == 503:
+            return accepted
+    raise AssertionError("the buffer has no end")
+
+
+def partial_request(lines):
+    body = ndjson([message(i, "p", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) for i in range(lines)])
+    return request_bytes("POST", "/save?partial=true", body, NDJSON), len(body)
+
+
+def test_partial_end_blocked_before_half_a_request():
+    """a partial body whose end waited for room, and half of the next request behind it"""
+    relay = Relay()
+    server = Server(conninfo=relay.conninfo, max_buffered_bytes="1MiB")
+    load = relay.hold(b"COPY ")
+    fill_buffer(server)
+    received = server.metric("historiand_received_bytes_total")
+    request, length = partial_request(100)
+    following = request_bytes("POST", "/save", ndjson([message(i, "q", [i]) for i in range(3)]),
+                              NDJSON)
+    client = server.connect()
+    client.send(request + following[:-20])
+    wait_for("the body", lambda: server.metric("historiand_received_bytes_total") ==
+             received + length)
+    load.set()
+    assert client.answer().status == 202
+    wait_for("its rows", lambda: count(server.table, "tag = 'p'") == 100)
+    client.send(following[-20:] + request_bytes("GET", "/livez"))
+    assert client.answer().status == 202
+    assert client.answer().status == 200
+    wait_for("the next rows", lambda: count(server.table, "tag = 'q'") == 3)
+    assert server.stop() == 0
+
+
+def test_partial_gives_up_behind_another():
+    """a body that cannot go on behind an unanswered request is answered once, in its turn"""
+    for lines in (100, 3000):       # the end is blocked; the body is
+        relay = Relay()
+        server = Server(conninfo=relay.conninfo, max_buffered_bytes="1MiB",
+                        commit_timeout="500ms")
+        load = relay.hold(b"COPY ")
+        query = relay.hold(b"historian.downsample")
+        accepted = fill_buffer(server)
+        client = server.connect()
+        client.send(request_bytes("GET", "/api?tag=fill&start=0&end=9&samples=1") +
+                    partial_request(lines)[0] + request_bytes("GET", "/livez"))
+        refused = 'historiand_rejected_total{reason="buffer_full"}'
+        wait_for("the time limit", lambda s=server: s.metric(refused) == 2)
+        load.set()
+        wait_for("the load", lambda t=server.table, n=accepted: count(t) >= n)
+        # What that commit woke has been dealt with before a second one is answered.
+        wait_for("a commit", lambda s=server: s.save(message(1, "after", [1]), "?ack=committed")
+                 .status == 204)
+        query.set()
+        answer = client.answer()
+        assert answer.status == 200, answer
+        answer = client.answer()
+        assert answer.status == 503 and answer.headers["connection"] == "close", answer
+        said = int(answer.json()["detail"].split("; ")[1].split(" ")[0])
+        assert client.closed()
+        assert server.stop() == 0
+        assert count(server.table, "tag = 'p'") == said
+
+
 def test_drain():
     """SIGTERM under load: every message that got an answer is in the table"""
     server = Server(flush_interval="1h")
