@@ -79,6 +79,8 @@ static const Setting settings[] = {
 	 "reads that may wait for one of them; 503 past it"},
 	{"query-timeout", SETTING_DURATION, MEMBER(query_timeout_ms), "10s", 1, HOUR,
 	 "a read that takes longer is cancelled and answered 504"},
+	{"max-result-bytes", SETTING_BYTES, MEMBER(max_result_bytes), "256MiB", MIB, 1024 * GIB,
+	 "memory for results and for long answers that clients have not taken yet; 503 past it"},
 	{"max-connections", SETTING_COUNT, MEMBER(max_connections), "10000", 1, 1000000,
 	 "HTTP connections at a time, over all threads; 503 past it"},
 	{"header-timeout", SETTING_DURATION, MEMBER(header_timeout_ms), "10s", 100, HOUR,

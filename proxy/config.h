@@ -33,6 +33,7 @@ typedef struct Config
 	uint64_t max_queries;
 	uint64_t max_queued_queries;
 	uint64_t query_timeout_ms;
+	uint64_t max_result_bytes;
 
 	/* connections */
 	uint64_t max_connections;

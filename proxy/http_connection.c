@@ -28,6 +28,7 @@
 #define MAX_EXCHANGES		 256	 /* unanswered requests of one connection */
 #define KEPT_BYTES			 16384	 /* larger buffers are given back when they are empty */
 #define MAX_STREAM_BYTES	 262144	 /* unwritten bytes that pause a streamed answer */
+#define LONG_ANSWER_BYTES	 16384	 /* from here on an answer counts against the results */
 #define LINGER_MS			 2000
 #define MAX_IGNORED_BODY	 1048576 /* a body read only to keep the connection */
 #define SLOWEST_BYTES_SECOND 1024
@@ -71,7 +72,8 @@ struct HttpConnection
 	Bytes unparsed;
 	Bytes blocked; /* of the body, not taken by its route yet */
 
-	HttpOutput output; /* formatted answers */
+	HttpOutput output;	  /* formatted answers */
+	size_t counted_bytes; /* of long answers, in HttpLoop.results */
 	uv_shutdown_t shutdown;
 };
 
@@ -293,6 +295,12 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 
 	if (count == 0)
 		return;
+	if (count > 0 && connection->paused && !connection->closing)
+	{
+		bytes_append(&connection->unparsed, buffer->base, (size_t) count);
+		uv_read_stop(stream);
+		return;
+	}
 	if (count > 0)
 	{
 		if (!connection->closing)
@@ -328,7 +336,9 @@ parse(HttpConnection *connection, const char *data, size_t length)
 
 		bytes_append(&connection->unparsed, rest, (size_t) (data + length - rest));
 		connection->paused = true;
-		uv_read_stop((uv_stream_t *) &connection->tcp);
+		/* Between requests reading goes on until something comes: it tells that a client left. */
+		if (connection->current != NULL || connection->unparsed.length > 0)
+			uv_read_stop((uv_stream_t *) &connection->tcp);
 	}
 	else if (error == HPE_PAUSED_UPGRADE)
 		refuse(connection, 400, "the protocol cannot be changed");
@@ -644,12 +654,42 @@ has_body(const HttpRequest *request)
 	return request->chunked || request->content_length > 0;
 }
 
+/* Bytes of answers that wait for those before them. */
+static size_t
+aside_bytes(const HttpConnection *connection)
+{
+	size_t bytes = 0;
+
+	for (const Exchange *exchange = connection->first; exchange != NULL; exchange = exchange->next)
+		bytes += exchange->response.length;
+	return bytes;
+}
+
+/* Gives back what the long answers took, once all are sent. */
+static void
+settle(HttpConnection *connection)
+{
+	if (connection->counted_bytes == 0 ||
+		(!connection->closed &&
+		 (!http_output_idle(&connection->output) || aside_bytes(connection) > 0)))
+		return;
+	budget_return(connection->loop->results, connection->counted_bytes);
+	connection->counted_bytes = 0;
+}
+
 /* Requests are parsed faster than their answers get away. */
 static bool
 too_far_ahead(const HttpConnection *connection)
 {
+	const Exchange *last = connection->last;
+	size_t unsent = http_output_unsent(&connection->output);
+
+	if (last == NULL)
+		return unsent > MAX_OUTPUT_BYTES;
+	if (!last->answered && last->received && last->route != NULL && last->route->alone)
+		return true;
 	return connection->exchange_count >= MAX_EXCHANGES ||
-		   connection->output.pending.length > MAX_OUTPUT_BYTES;
+		   unsent + aside_bytes(connection) > MAX_OUTPUT_BYTES;
 }
 
 void
@@ -695,6 +735,11 @@ http_answer(Exchange *exchange, int status, const char *content_type, const char
 						   .head_only = request->method == HTTP_HEAD,
 					   },
 					   loop->date);
+	if (length >= LONG_ANSWER_BYTES && request->method != HTTP_HEAD)
+	{
+		budget_add(loop->results, length);
+		connection->counted_bytes += length;
+	}
 	if (exchange->close && !exchange->received)
 	{
 		exchange->received = true;
@@ -923,6 +968,7 @@ flush(HttpConnection *connection)
 		close_connection(connection);
 		return;
 	}
+	settle(connection);
 	offer_room(connection);
 	if (connection->output.active)
 		return;
@@ -1043,6 +1089,7 @@ on_closed(uv_handle_t *handle)
 		connection->next->previous = connection->previous;
 	atomic_fetch_sub(loop->open_connections, 1);
 	metric_add(&loop->metrics->connections_closed, 1);
+	settle(connection);
 	bytes_free(&connection->unparsed);
 	bytes_free(&connection->blocked);
 	http_output_free(&connection->output);

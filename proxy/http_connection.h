@@ -9,6 +9,7 @@
 #ifndef HISTORIAND_HTTP_CONNECTION_H
 #define HISTORIAND_HTTP_CONNECTION_H
 
+#include "budget.h"
 #include "config.h"
 #include "http_format.h"
 #include "http_request.h"
@@ -27,7 +28,8 @@ typedef struct Route
 {
 	const char *path;
 	MetricRoute metric;
-	bool post; /* else GET and HEAD */
+	bool post;	/* else GET and HEAD */
+	bool alone; /* its answer may be long: what follows in the connection waits for it */
 	void (*begin)(Exchange *exchange);
 	/* Returns how much it took; less than length: blocked, offer the rest after a resume. */
 	size_t (*body)(Exchange *exchange, const char *data, size_t length);
@@ -68,6 +70,7 @@ typedef struct HttpLoop
 	const Route *(*find_route)(const char *path, size_t length);
 	atomic_int *open_connections; /* of all loops */
 	atomic_bool *draining;
+	Budget *results; /* long answers count until they are sent */
 
 	HttpConnection *connections;
 	HttpConnection *unflushed; /* have answers that are not written yet */

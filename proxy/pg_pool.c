@@ -22,6 +22,9 @@
 /* After a failed attempt to connect, queries fail at once for this long. */
 #define CONNECT_PAUSE_MS 500
 
+/* How much later than PostgreSQL we end a query. */
+#define GRACE_MS 1000
+
 /* Attempts at a time: each keeps a thread of libuv's pool, which others need too. */
 #define CONNECT_AT_ONCE 2
 
@@ -50,12 +53,15 @@ typedef struct PoolSlot
 	PgPool *pool;
 	PgConnection *connection; /* NULL: not connected */
 	bool open;
-	Query *query;	  /* being executed */
-	PGresult *result; /* its result; the connection is not free yet */
-	bool copied;	  /* the server has begun to send a stream */
-	bool copying;	  /* and has not ended */
-	bool cancelling;  /* a worker is about it */
-	bool over;		  /* only the worker is waited for */
+	Query *query;		  /* being executed */
+	PGresult *result;	  /* its result; the connection is not free yet */
+	bool copied;		  /* the server has begun to send a stream */
+	bool copying;		  /* and has not ended */
+	bool cancelling;	  /* a worker is about it */
+	bool over;			  /* only the worker is waited for */
+	uint64_t deadline_ms; /* PostgreSQL should have answered by then; 0: no limit */
+	size_t result_bytes;  /* taken from the budget */
+	bool too_large;		  /* the budget was used up; the rest is thrown away */
 } PoolSlot;
 
 typedef struct Cancellation
@@ -73,6 +79,7 @@ struct PgPool
 	PoolSlot *slots;
 	uint64_t slot_count;
 	uint64_t queue_limit;
+	Budget *budget;
 	uint64_t queued;
 	Query *first;
 	Query *last;
@@ -86,6 +93,8 @@ struct PgPool
 
 static void assign(PgPool *pool);
 static void execute(PoolSlot *slot, Query *query);
+static void add_row(PoolSlot *slot, const PGresult *row);
+static void drop(PoolSlot *slot);
 static void finish(PoolSlot *slot);
 static void answer(PoolSlot *slot, const QueryOutcome *outcome);
 static void advance_stream(PoolSlot *slot);
@@ -100,7 +109,8 @@ static void on_lost(void *owner, const char *reason);
 static const PgHandler handler = {on_open, on_input, on_lost};
 
 PgPool *
-pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t connections, uint64_t queue_limit)
+pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t connections, uint64_t queue_limit,
+			Budget *budget)
 {
 	PgPool *pool = memory_new(sizeof(PgPool));
 	Bytes setup = {0};
@@ -109,6 +119,7 @@ pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t connections, uint64_
 	pool->config = config;
 	pool->slot_count = connections;
 	pool->queue_limit = queue_limit;
+	pool->budget = budget;
 	pool->stream_limit = connections > 1 ? connections / 2 : 1;
 	pool->slots = memory_new(connections * sizeof(PoolSlot));
 	for (uint64_t i = 0; i < connections; i++)
@@ -304,13 +315,24 @@ assign(PgPool *pool)
 void
 pg_pool_tick(PgPool *pool)
 {
-	const QueryOutcome late = {.sqlstate = "", .message = "no connection was free in time"};
+	static const QueryOutcome away = {.sqlstate = "", .message = "no connection in time"};
+	static const QueryOutcome busy = {
+		.sqlstate = "",
+		.message = "no connection for reading was free in time (--max-queries, --query-timeout)",
+		.limit = 503,
+	};
+	const QueryOutcome *late = &away;
 
+	for (uint64_t i = 0; i < pool->slot_count; i++)
+	{
+		if (pool->slots[i].open)
+			late = &busy;
+	}
 	while (pool->first != NULL && pool->first->deadline_ms <= uv_now(pool->loop))
 	{
 		Query *query = dequeue(pool);
 
-		query->callback(query->argument, &late);
+		query->callback(query->argument, late);
 		free_query(query);
 	}
 	for (uint64_t i = 0; i < pool->slot_count; i++)
@@ -318,6 +340,11 @@ pg_pool_tick(PgPool *pool)
 		PoolSlot *slot = &pool->slots[i];
 		Query *query = slot->query;
 
+		if (query != NULL && slot->deadline_ms > 0 && slot->deadline_ms <= uv_now(pool->loop))
+		{
+			drop(slot);
+			continue;
+		}
 		if (query == NULL || query->stream == NULL || query->paused || slot->cancelling ||
 			uv_now(pool->loop) - query->progress_ms <= pool->config->query_timeout_ms)
 			continue;
@@ -355,6 +382,7 @@ execute(PoolSlot *slot, Query *query)
 	bool all;
 
 	slot->query = query;
+	slot->deadline_ms = 0;
 	if (query->stream != NULL)
 	{
 		query->slot = slot;
@@ -369,6 +397,9 @@ execute(PoolSlot *slot, Query *query)
 	/* If sending fails the connection is broken and on_lost() follows. */
 	PQsendQueryParams(pg_connection_pq(slot->connection), query->sql, query->parameter_count, NULL,
 					  (const char *const *) query->parameters, NULL, NULL, 0);
+	/* Row by row: libpq would collect a result of any size before it shows it. */
+	PQsetSingleRowMode(pg_connection_pq(slot->connection));
+	slot->deadline_ms = uv_now(slot->pool->loop) + slot->pool->config->query_timeout_ms + GRACE_MS;
 	pg_connection_flush(slot->connection, &all);
 }
 
@@ -401,14 +432,54 @@ on_input(void *owner)
 
 		if (result == NULL)
 		{
-			finish(slot);
+			if (slot->cancelling)
+				slot->over = true;
+			else
+				finish(slot);
 			return;
 		}
-		if (slot->result == NULL)
+		if (PQresultStatus(result) == PGRES_SINGLE_TUPLE)
+			add_row(slot, result);
+		else if (slot->result == NULL || PQresultStatus(result) == PGRES_FATAL_ERROR)
+		{
+			PQclear(slot->result);
 			slot->result = result;
-		else
-			PQclear(result);
+			continue;
+		}
+		PQclear(result);
 	}
+}
+
+/* Adds a row to the slot's result, as far as the budget allows; past it the query is cancelled. */
+static void
+add_row(PoolSlot *slot, const PGresult *row)
+{
+	int columns = PQnfields(row);
+	int number = slot->result ? PQntuples(slot->result) : 0;
+	size_t bytes = 64;
+	bool good;
+
+	if (slot->too_large)
+		return;
+	for (int i = 0; i < columns; i++)
+		bytes += 32 + (size_t) PQgetlength(row, 0, i);
+	good = budget_take(slot->pool->budget, bytes);
+	if (good)
+		slot->result_bytes += bytes;
+	if (good && slot->result == NULL)
+		slot->result = PQcopyResult(row, PG_COPYRES_ATTRS);
+	for (int i = 0; good && i < columns; i++)
+		good = PQsetvalue(slot->result, number, i,
+						  PQgetisnull(row, 0, i) ? NULL : PQgetvalue(row, 0, i),
+						  PQgetisnull(row, 0, i) ? -1 : PQgetlength(row, 0, i));
+	if (good)
+		return;
+	slot->too_large = true;
+	PQclear(slot->result);
+	slot->result = NULL;
+	budget_return(slot->pool->budget, slot->result_bytes);
+	slot->result_bytes = 0;
+	cancel(slot);
 }
 
 static void
@@ -473,7 +544,7 @@ advance_stream(PoolSlot *slot)
 	}
 }
 
-/* Asks the server to end a stream's query, which then ends with an error as others do. */
+/* Asks the server to end a query, which then ends with an error as others do. */
 static void
 cancel(PoolSlot *slot)
 {
@@ -486,6 +557,7 @@ cancel(PoolSlot *slot)
 	cancellation->slot = slot;
 	cancellation->work.data = cancellation;
 	slot->cancelling = true;
+	slot->deadline_ms = uv_now(slot->pool->loop) + slot->pool->config->query_timeout_ms + GRACE_MS;
 	uv_queue_work(slot->pool->loop, &cancellation->work, cancel_in_worker, on_cancelled);
 }
 
@@ -525,7 +597,15 @@ finish(PoolSlot *slot)
 	PGresult *result = slot->result;
 
 	slot->result = NULL;
-	if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK)
+	if (slot->too_large)
+		answer(slot, &(QueryOutcome){
+						 .sqlstate = "",
+						 .message = "the results under way have more bytes than allowed "
+									"(--max-result-bytes); ask for less, or later",
+						 .limit = 503,
+					 });
+	else if (PQresultStatus(result) == PGRES_TUPLES_OK ||
+			 PQresultStatus(result) == PGRES_COMMAND_OK)
 		answer(slot, &(QueryOutcome){.result = result});
 	else
 	{
@@ -545,10 +625,33 @@ answer(PoolSlot *slot, const QueryOutcome *outcome)
 	Query *query = slot->query;
 
 	slot->query = NULL;
+	slot->deadline_ms = 0;
 	slot->pool->streams -= query->stream != NULL;
 	if (!query->abandoned)
 		query->callback(query->argument, outcome);
 	free_query(query);
+	budget_return(slot->pool->budget, slot->result_bytes);
+	slot->result_bytes = 0;
+	slot->too_large = false;
+}
+
+/* PostgreSQL has neither answered nor ended the query: neither will it end the next one. */
+static void
+drop(PoolSlot *slot)
+{
+	log_warning("PostgreSQL did not answer a query in time (--query-timeout)");
+	pg_connection_close(slot->connection);
+	slot->connection = NULL;
+	slot->open = false;
+	slot->over = false;
+	PQclear(slot->result);
+	slot->result = NULL;
+	answer(slot, &(QueryOutcome){
+					 .sqlstate = "",
+					 .message = "PostgreSQL did not answer in time (--query-timeout)",
+					 .limit = 504,
+				 });
+	assign(slot->pool);
 }
 
 static void

@@ -7,6 +7,7 @@
 #ifndef HISTORIAND_PG_POOL_H
 #define HISTORIAND_PG_POOL_H
 
+#include "budget.h"
 #include "config.h"
 
 #include <libpq-fe.h>
@@ -21,13 +22,15 @@ typedef struct QueryOutcome
 	const PGresult *result; /* the rows, or NULL */
 	const char *sqlstate;	/* why there are none; "" where PostgreSQL was not reached */
 	const char *message;
+	int limit; /* where a limit of this server is why: the HTTP status, message names the limit */
 } QueryOutcome;
 
 /* Called once, from the loop, never from within pg_pool_submit().  The result is freed after. */
 typedef void (*QueryCallback)(void *argument, const QueryOutcome *outcome);
 
+/* The memory of results, until their callback has returned, is taken from the budget. */
 extern PgPool *pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t connections,
-						   uint64_t queue_limit);
+						   uint64_t queue_limit, Budget *budget);
 
 /*
  * Queues a query; parameters are text and copied.  Returns false if the queue is full; the
@@ -63,7 +66,10 @@ extern void pg_stream_resume(PgStream *stream);
 /* Cancels the query in the server, too.  No callback follows; not to be called after on_end. */
 extern void pg_stream_cancel(PgStream *stream);
 
-/* To be called some times a second: fails queries that wait too long (--query-timeout). */
+/*
+ * To be called some times a second: fails queries that wait too long for a connection or, PostgreSQL
+ * not having ended them, for their result (--query-timeout).
+ */
 extern void pg_pool_tick(PgPool *pool);
 
 #endif /* HISTORIAND_PG_POOL_H */

@@ -196,6 +196,11 @@ query_answer_failure(Exchange *exchange, const QueryOutcome *outcome)
 	int status = 500;
 	Bytes body = {0};
 
+	if (outcome->limit != 0)
+	{
+		http_problem(exchange, outcome->limit, "%s", outcome->message);
+		return;
+	}
 	if (outcome->sqlstate[0] == '\0' || strncmp(outcome->sqlstate, "08", 2) == 0 ||
 		strncmp(outcome->sqlstate, "53", 2) == 0 || strncmp(outcome->sqlstate, "57P", 3) == 0)
 		status = 503; /* away, too busy, or restarting */

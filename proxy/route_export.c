@@ -52,6 +52,7 @@ static void export_release(Exchange *exchange);
 const Route route_export = {
 	.path = "/export",
 	.metric = ROUTE_EXPORT,
+	.alone = true,
 	.end = export_end,
 	.release = export_release,
 	.drained = export_drained,

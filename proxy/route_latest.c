@@ -16,6 +16,7 @@ static void latest_release(Exchange *exchange);
 const Route route_latest = {
 	.path = "/latest",
 	.metric = ROUTE_LATEST,
+	.alone = true,
 	.end = latest_end,
 	.release = latest_release,
 };

@@ -16,6 +16,7 @@ static void tags_release(Exchange *exchange);
 const Route route_tags = {
 	.path = "/tags",
 	.metric = ROUTE_TAGS,
+	.alone = true,
 	.end = tags_end,
 	.release = tags_release,
 };

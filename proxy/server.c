@@ -105,6 +105,7 @@ server_run(const Config *config)
 	server->loops = memory_new(sizeof(ServerLoop) * config->threads);
 	server->ingest = ingest_new(config->max_buffered_bytes, wake_writer, &main);
 	server->board = commit_board_new();
+	server->results.limit = config->max_result_bytes;
 	if (!parse_address(config->listen, &address))
 		return 1;
 	for (int i = 0; i < server->loop_count; i++)
@@ -219,7 +220,8 @@ init_loop(Main *main, ServerLoop *loop)
 	loop->tick.data = loop;
 	uv_timer_start(&loop->tick, on_tick, TICK_MS, TICK_MS);
 	loop->pool = pg_pool_new(&loop->uv, config, queries > 0 ? queries : 1,
-							 config->max_queued_queries / config->threads + 1);
+							 config->max_queued_queries / config->threads + 1,
+							 &main->server.results);
 	loop->http = (HttpLoop){
 		.uv = &loop->uv,
 		.server_loop = loop,
@@ -228,6 +230,7 @@ init_loop(Main *main, ServerLoop *loop)
 		.find_route = routes_find,
 		.open_connections = &main->open_connections,
 		.draining = &main->server.draining,
+		.results = &main->server.results,
 	};
 	http_loop_init(&loop->http);
 	return true;

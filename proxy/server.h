@@ -43,6 +43,7 @@ struct Server
 	const Config *config;
 	Ingest *ingest;
 	CommitBoard *board;
+	Budget results; /* of PostgreSQL, and the long answers made of them */
 	CopyWriter *writer;
 	ServerLoop *loops;
 	int loop_count;
