@@ -10,8 +10,11 @@
 
 #include "memory.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <libpq-fe.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -384,6 +387,22 @@ quote_table(const char *table)
 	return quoted.data;
 }
 
+/* 127.0.0.1 or [::1]; a zone may follow the latter's address. */
+static bool
+numeric_address(const char *text, size_t length)
+{
+	char host[64];
+	char address[sizeof(struct in6_addr)];
+	bool brackets = length > 1 && text[0] == '[' && text[length - 1] == ']';
+
+	if (length >= sizeof(host))
+		return false;
+	memcpy(host, text + brackets, length - 2 * brackets);
+	host[length - 2 * brackets] = '\0';
+	host[strcspn(host, "%")] = '\0';
+	return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
+}
+
 /* What one setting alone cannot show, and what is made of several. */
 static bool
 check_whole(Config *config)
@@ -396,6 +415,18 @@ check_whole(Config *config)
 	if (colon == NULL || colon == config->listen ||
 		!parse_quantity(colon + 1, count_units, &port) || port > 65535)
 		return wrong("listen: \"%s\" is not address:port", config->listen);
+	if (!numeric_address(config->listen, (size_t) (colon - config->listen)))
+		return wrong("listen: \"%s\" has no numeric IPv4 or IPv6 address", config->listen);
+	if (strchr(config->database, '=') != NULL || strstr(config->database, "://") != NULL)
+	{
+		char *why = NULL;
+		PQconninfoOption *options = PQconninfoParse(config->database, &why);
+
+		/* The reason may quote a password. */
+		if (options == NULL)
+			return wrong("database: not a valid libpq connection string");
+		PQconninfoFree(options);
+	}
 	if (config->table[0] == '\0')
 		return wrong("table: must not be empty");
 	config->table_sql = quote_table(config->table);

@@ -55,7 +55,8 @@ def test_wrong_settings():
             (["--max-buffered-bytes=99999999999999999999"], "--max-buffered-bytes"),
             (["--threads", "0"], "--threads"), (["--threads", "-1"], "--threads"),
             (["--threads"], "--threads"), (["--listen", "localhost"], "listen"),
-            (["--listen", "127.0.0.1:70000"], "listen"), (["--table", ""], "table"),
+            (["--listen", "127.0.0.1:70000"], "listen"),
+            (["--listen", "localhost:8080"], "listen"), (["--database", "garbage==="], "database"), (["--table", ""], "table"),
             (["--log-level", "loud"], "log-level"), (["--no-such-flag", "1"], "--no-such-flag"),
             (["stray"], "stray"), (["--config", "/no/such/file"], "/no/such/file")):
         done = check_config(*flags)
