@@ -259,6 +259,9 @@ static Step
 decode_json(BodyDecoder *decoder, const char **data, const char *end, bool last)
 {
 	MessageError error = {0};
+	const char *begin;
+	size_t length;
+	uint32_t count;
 
 	while ((*data = skip_space(*data, end)) < end && decoder->state != STATE_FAILED)
 	{
@@ -300,9 +303,25 @@ decode_json(BodyDecoder *decoder, const char **data, const char *end, bool last)
 				continue;
 		}
 
+		begin = *data;
+		length = decoder->stage->length;
+		count = decoder->stage->count;
 		switch (message_scan(decoder->stage, data, end, &error))
 		{
 			case SCAN_OK:
+				if (*data - begin > MESSAGE_MAX_BYTES)
+				{
+					decoder->stage->length = length;
+					decoder->stage->count = count;
+					snprintf(error.detail, sizeof(error.detail),
+							 "the message is longer than %d bytes", MESSAGE_MAX_BYTES);
+					add_error(decoder, &error);
+					if (decoder->state == STATE_START || !decoder->partial)
+					{
+						decoder->state = STATE_FAILED;
+						break;
+					}
+				}
 				decoder->state = decoder->state == STATE_START ? STATE_END : STATE_COMMA_OR_END;
 				break;
 			case SCAN_INCOMPLETE:

@@ -541,11 +541,21 @@ static void
 dispatch(Exchange *exchange)
 {
 	HttpRequest *request = &exchange->request;
-	const Route *route = exchange->connection->loop->find_route(request->target.data,
-																http_request_path_length(request));
+	const Route *route;
 
-	if (!request->http_1_0 && !request->has_host)
+	http_request_drop_authority(request);
+	route = exchange->connection->loop->find_route(request->target.data,
+												   http_request_path_length(request));
+
+	if (!request->http_1_0 && request->hosts == 0)
 		http_problem(exchange, 400, "the header Host is missing");
+	else if (request->hosts > 1)
+	{
+		exchange->close = true;
+		http_problem(exchange, 400, "the header Host is given twice");
+	}
+	else if (request->chunked && strcasecmp(request->transfer_encoding, "chunked") != 0)
+		http_problem(exchange, 501, "the only Transfer-Encoding that is supported is chunked");
 	else if (request->expect[0] != '\0' && !request->expect_continue)
 		http_problem(exchange, 417, "the header Expect may only ask for 100-continue");
 	else if (route == NULL)
@@ -577,6 +587,8 @@ on_headers_complete(llhttp_t *parser)
 	request->http_1_0 = parser->http_minor == 0;
 	request->chunked = (parser->flags & F_CHUNKED) != 0;
 	request->content_length = request->chunked ? 0 : parser->content_length;
+	if (request->http_1_0)
+		request->expect[0] = '\0'; /* RFC 9110, 10.1.1 */
 	request->expect_continue = strcasecmp(request->expect, "100-continue") == 0;
 	exchange->close = !llhttp_should_keep_alive(parser) || parser->method == HTTP_CONNECT;
 

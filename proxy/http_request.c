@@ -19,12 +19,13 @@ http_request_reset(HttpRequest *request)
 	target.length = 0;
 	request->target = target;
 	request->expect_continue = false;
-	request->has_host = false;
+	request->hosts = 0;
 	request->chunked = false;
 	request->content_length = 0;
 	request->content_type[0] = '\0';
 	request->content_encoding[0] = '\0';
 	request->expect[0] = '\0';
+	request->transfer_encoding[0] = '\0';
 	request->header_bytes = 0;
 	request->name_length = 0;
 	request->in_value = false;
@@ -52,6 +53,9 @@ http_request_header_name(HttpRequest *request, const char *data, size_t length)
 	}
 	if (request->header_bytes > HTTP_MAX_HEADER_BYTES)
 		return 431;
+	/* The parser itself refuses white space before the colon only in names that it knows. */
+	if (memchr(data, ' ', length) != NULL || memchr(data, '\t', length) != NULL)
+		return 400;
 	if (request->name_length + length >= sizeof(request->name))
 	{
 		request->name_length = sizeof(request->name);
@@ -75,7 +79,7 @@ begin_value(HttpRequest *request)
 	request->in_value = true;
 	request->value = NULL;
 	if (name_is(request, "host", 4))
-		request->has_host = true;
+		request->hosts++;
 	else if (name_is(request, "content-type", 12))
 	{
 		request->value = request->content_type;
@@ -90,6 +94,11 @@ begin_value(HttpRequest *request)
 	{
 		request->value = request->expect;
 		request->value_size = sizeof(request->expect);
+	}
+	else if (name_is(request, "transfer-encoding", 17))
+	{
+		request->value = request->transfer_encoding;
+		request->value_size = sizeof(request->transfer_encoding);
 	}
 	/* The same header again reads as a list: no value of ours, so it will be refused. */
 	if (request->value != NULL && request->value[0] != '\0')
@@ -116,6 +125,19 @@ http_request_header_value(HttpRequest *request, const char *data, size_t length)
 		request->value[used + length] = '\0';
 	}
 	return 0;
+}
+
+void
+http_request_drop_authority(HttpRequest *request)
+{
+	Bytes *target = &request->target;
+	const char *path;
+
+	if (target->length < 7 || strncasecmp(target->data, "http://", 7) != 0)
+		return;
+	path = memchr(target->data + 7, '/', target->length - 7);
+	if (path != NULL)
+		bytes_consume(target, (size_t) (path - target->data));
 }
 
 size_t

@@ -18,13 +18,14 @@ typedef struct HttpRequest
 	uint8_t method; /* llhttp's number */
 	bool http_1_0;
 	bool expect_continue;
-	bool has_host;
+	int hosts; /* headers Host */
 	bool chunked;
 	uint64_t content_length;
 	Bytes target;
 	char content_type[128];
 	char content_encoding[32];
 	char expect[32];
+	char transfer_encoding[32];
 
 	/* while the head arrives */
 	size_t header_bytes;
@@ -41,6 +42,9 @@ extern void http_request_reset(HttpRequest *request);
 extern int http_request_target(HttpRequest *request, const char *data, size_t length);
 extern int http_request_header_name(HttpRequest *request, const char *data, size_t length);
 extern int http_request_header_value(HttpRequest *request, const char *data, size_t length);
+
+/* http://host/path becomes /path. */
+extern void http_request_drop_authority(HttpRequest *request);
 
 /* Length of the path in target; a question mark may follow. */
 extern size_t http_request_path_length(const HttpRequest *request);

@@ -48,7 +48,8 @@ query_parameters_read(Exchange *exchange, QueryParameters *parameters, unsigned 
 	while (wrong == NULL &&
 		   http_request_parameter(&exchange->request, &position, &name, &value, &valid))
 	{
-		if (!valid || memchr(value.data, '\0', value.length) != NULL)
+		if (!valid || memchr(value.data, '\0', value.length) != NULL ||
+			memchr(name.data, '\0', name.length) != NULL)
 			wrong = "has an invalid percent escape";
 		else
 			wrong = take(parameters, takes, &name, &value);
@@ -115,6 +116,9 @@ take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes
 
 	if ((takes & QUERY_TIME) != 0 && strcmp(name->data, "time") == 0)
 	{
+		if (parameters->time_given)
+			return "is given twice";
+		parameters->time_given = true;
 		parameters->string_times = strcmp(value->data, "string") == 0;
 		return parameters->string_times || strcmp(value->data, "integer") == 0
 				   ? NULL

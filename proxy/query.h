@@ -32,6 +32,7 @@ typedef struct QueryParameters
 	Bytes tag_array; /* several tags as the text of a text[], ended by NUL */
 	int tag_count;	 /* of the array */
 	bool string_times;
+	bool time_given;
 } QueryParameters;
 
 /*

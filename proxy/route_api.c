@@ -98,7 +98,14 @@ check_parameters(Exchange *exchange, QueryParameters *parameters)
 		http_problem(exchange, 400, "parameter \"samples\" times the number of tags is over %d",
 					 MAX_ALL_SAMPLES);
 	else
+	{
+		/* The answer repeats them: not as -0, which is a whole number, too. */
+		if (start == 0)
+			memcpy(parameters->start, "0", 2);
+		if (end == 0)
+			memcpy(parameters->end, "0", 2);
 		return true;
+	}
 	return false;
 }
 

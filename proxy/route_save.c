@@ -128,16 +128,23 @@ read_parameters(Exchange *exchange, Save *save)
 	Bytes value = {0};
 	bool valid;
 	bool good = true;
+	bool ack_given = false;
+	bool partial_given = false;
 
 	while (good && http_request_parameter(&exchange->request, &position, &name, &value, &valid))
 	{
-		if (valid && strcmp(name.data, "ack") == 0)
+		/* A value with NUL would be compared only up to there. */
+		valid &= memchr(name.data, '\0', name.length) == NULL &&
+				 memchr(value.data, '\0', value.length) == NULL;
+		if (valid && strcmp(name.data, "ack") == 0 && !ack_given)
 		{
+			ack_given = true;
 			save->committed = strcmp(value.data, "committed") == 0;
 			good = save->committed || strcmp(value.data, "received") == 0;
 		}
-		else if (valid && strcmp(name.data, "partial") == 0)
+		else if (valid && strcmp(name.data, "partial") == 0 && !partial_given)
 		{
+			partial_given = true;
 			save->partial = strcmp(value.data, "true") == 0;
 			good = save->partial || strcmp(value.data, "false") == 0;
 		}
@@ -147,7 +154,7 @@ read_parameters(Exchange *exchange, Save *save)
 	if (!good)
 		http_problem(exchange, 400,
 					 "parameter \"%.40s\": /save takes ack=received or ack=committed, and "
-					 "partial=true or partial=false",
+					 "partial=true or partial=false, each once",
 					 name.data ? name.data : "");
 	bytes_free(&name);
 	bytes_free(&value);

@@ -123,12 +123,70 @@ def test_malformed():
                  b"G\xffT / HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n",
                  b"GET / HTTP/1.1\r\nHost: x\r\nA\x00B: 1\r\n\r\n",
                  b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+                 b"GET / HTTP/1.1\r\nHost: x\r\nContent-Type : text/plain\r\n\r\n",
+                 b"GET /livez HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
                  b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
         client = server.connect()
         client.send(text)
         answer = client.answer()
         assert answer is None or answer.status in (400, 404, 405, 505), (text, answer)
         assert text.startswith(b"GET / HTTP/1.1\r\n\r\n") or client.closed(), text
+
+
+def test_absolute_form():
+    """a target with scheme and host is that path"""
+    setup()
+    assert server.get("http://x/livez").status == 200
+    assert server.get("http://x/api?tag=none&start=0&end=1").status == 404
+    assert server.get("http://x/nothing").status == 404
+
+
+def test_transfer_encodings():
+    """chunked alone is supported"""
+    setup()
+    client = server.connect()
+    client.send(b"POST /save HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n")
+    assert client.answer().status == 501
+    assert client.closed()
+
+
+def test_old_expect():
+    """HTTP/1.0 knows no Expect"""
+    setup()
+    client = server.connect()
+    body = json.dumps(message(1, "old", [1])).encode()
+    client.send(b"POST /save HTTP/1.0\r\nExpect: 100-continue\r\n"
+                b"Content-Length: %d\r\n\r\n" % len(body))
+    client.send(body)
+    assert client.answer().status == 202
+
+
+def test_doubtful_parameters():
+    """a parameter given twice, or with a NUL in it, is refused"""
+    setup()
+    for query in ("ack=committed&ack=received", "partial=true&partial=true", "ack%00=committed",
+                  "ack=committed%00"):
+        assert server.save(message(1, "a", [1]), "?" + query).status == 400, query
+    for query in ("time=string&time=integer", "start%00=5"):
+        answer = server.get("/api?tag=a&start=0&end=9&" + query)
+        assert answer.status == 400, (query, answer)
+    assert server.save(message(-1, "zero", [1]), "?ack=committed").status == 204
+    answer = server.get("/api?tag=zero&start=-0&end=9&samples=1")
+    assert answer.status == 200 and b'"start":0,' in answer.body, answer
+
+
+def test_message_size():
+    """a message has at most 65,536 bytes, however it arrives"""
+    setup()
+    text = json.dumps(message(1, "size", [1])).encode()
+    fits = b"{" + b" " * (65536 - len(text)) + text[1:]
+    large = b"{ " + fits[1:]
+    for before, after in ((b"", b""), (b"[", b"]")):
+        assert server.save(before + fits + after).status == 202
+        answer = server.save(before + large + after)
+        assert answer.status == 400 and "65536" in answer.json()["detail"], answer
+    answer = server.save(b"[" + large + b"," + fits + b"]", "?partial=true")
+    assert answer.status == 207 and answer.json()["accepted"] == 1, answer
 
 
 def test_upgrade_is_ignored():
