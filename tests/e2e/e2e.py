@@ -173,6 +173,15 @@ class Run:
             return int(file.readline())
 
 
+def has_ended(pid):
+    """Also of a process that its new parent, init, has not waited for yet."""
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 def binary_rows(data):
     """Parses COPY BINARY of (time bigint, tag text, values float8[])."""
     assert data[:11] == b"PGCOPY\n\xff\r\n\0", data[:20]

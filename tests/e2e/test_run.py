@@ -33,7 +33,7 @@ def start_stop():
             same(beside.sql("SELECT count(*) FROM measurement"), "0", "each with data of its own")
         # make itself dies of the signal, as make does, once what it runs has ended.
         same(run.stop(), -signal.SIGTERM, "SIGTERM to make ends it")
-        ok(not os.path.exists("/proc/%d" % postmaster), "PostgreSQL has ended")
+        ok(e2e.has_ended(postmaster), "PostgreSQL has ended")
     stopped_cleanly(run, "and was shut down cleanly")
     return run
 
