@@ -7,7 +7,8 @@ DATADIR ?= .data
 PG_CONFIG ?= $(shell scripts/pg-config)
 PREFIX ?= /usr/local
 SUITE ?=
-export PORT DATADIR PG_CONFIG
+BENCH ?= http
+export PORT DATADIR PG_CONFIG BENCH
 
 all:
 	@$(MAKE) -C extension PG_CONFIG=$(PG_CONFIG)
@@ -25,7 +26,7 @@ demo: ready-to-run
 	@scripts/with-server scripts/demo
 
 bench: ready-to-run
-	@scripts/with-server scripts/bench
+	@scripts/bench
 
 test:
 	@scripts/install-packages test
@@ -54,7 +55,7 @@ help:
 	@echo 'make run       install what is missing, build, start PostgreSQL and historiand'
 	@echo 'make test      the same, then every test; SUITE=name runs one suite of tests/run'
 	@echo 'make demo      60 s of load at 10,000 messages/s with 10 readers, and a report'
-	@echo 'make bench     how fast this machine takes and reads messages'
+	@echo 'make bench     how fast this machine takes and reads messages; BENCH=name runs one of tests/bench'
 	@echo 'make all       build only;  make install  install the extension and historiand'
 	@echo 'make conninfo  print the conninfo string of the cluster in DATADIR'
 	@echo 'make format    apply .clang-format;  make clean  remove what was built (not the data)'
