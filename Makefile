@@ -8,6 +8,7 @@ PG_CONFIG ?= $(shell scripts/pg-config)
 PREFIX ?= /usr/local
 SUITE ?=
 BENCH ?= http
+SECONDS ?= 60
 export PORT DATADIR PG_CONFIG BENCH
 
 all:
@@ -34,6 +35,10 @@ test:
 	@scripts/install-extension
 	@tests/run $(SUITE)
 
+fuzz:
+	@scripts/install-packages fuzz
+	@$(MAKE) -C tests/fuzz run SECONDS=$(SECONDS)
+
 ready-to-run:
 	@scripts/install-packages run
 	@$(MAKE) -s all
@@ -55,6 +60,7 @@ help:
 	@echo 'make run       install what is missing, build, start PostgreSQL and historiand'
 	@echo 'make test      the same, then every test; SUITE=name runs one suite of tests/run'
 	@echo 'make demo      60 s of load at 10,000 messages/s with 10 readers, and a report'
+	@echo 'make fuzz      the long form of the tests: hostile blocks and messages, SECONDS=60 for each target'
 	@echo 'make bench     how fast this machine takes and reads messages; BENCH=name runs one of tests/bench'
 	@echo 'make all       build only;  make install  install the extension and historiand'
 	@echo 'make conninfo  print the conninfo string of the cluster in DATADIR'
@@ -62,4 +68,4 @@ help:
 	@echo
 	@echo 'PORT=$(PORT)  DATADIR=$(DATADIR)  PG_CONFIG=$(PG_CONFIG)'
 
-.PHONY: all install run demo bench test ready-to-run conninfo format clean help
+.PHONY: all install run demo bench test fuzz ready-to-run conninfo format clean help

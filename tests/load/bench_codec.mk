@@ -1,4 +1,5 @@
-# build/bench-codec: the codec's size and speed, without a server.
+# build/bench-codec: the codec's size and speed, without a server (make bench BENCH=codec).
+# Needs libzstd-dev, liblz4-dev and zlib1g-dev.
 #
 #	make -C tests/load -f bench_codec.mk && build/bench-codec [skab-valves.ndjson]
 
@@ -12,8 +13,8 @@ override CFLAGS += -std=gnu11 -Wall -Wextra -Werror -ffp-contract=off -MMD -MP
 
 CODEC = $(patsubst $(EXTENSION)/%.c,$(OBJECTS)/%.o,$(wildcard $(EXTENSION)/codec_*.c))
 
-$(BUILD)/bench-codec: $(OBJECTS)/bench_codec.o $(OBJECTS)/bench_data.o $(CODEC)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm
+$(BUILD)/bench-codec: $(addprefix $(OBJECTS)/,bench_codec.o bench_data.o bench_peers.o bench_timing.o) $(CODEC)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lzstd -llz4 -lz -lm
 
 $(OBJECTS)/%.o: %.c | $(OBJECTS)
 	$(CC) -I$(EXTENSION) $(CFLAGS) -c -o $@ $<

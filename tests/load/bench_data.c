@@ -86,20 +86,33 @@ bench_decimal_walk(BenchSeries *series, uint32_t nrows)
 		}
 }
 
-void
-bench_full_precision_walk(BenchSeries *series, uint32_t nrows)
+/* A walk in steps of -1 .. 1, all columns from somewhere in first .. first + range on. */
+static void
+full_precision_walk(BenchSeries *series, uint32_t nrows, double first, double range)
 {
 	double		at[BENCH_COLUMNS];
 
 	begin(series, nrows);
 	for (int v = 0; v < BENCH_COLUMNS; v++)
-		at[v] = 100 + 900 * random_unit();
+		at[v] = first + range * random_unit();
 	for (uint32_t r = 0; r < nrows; r++)
 		for (int v = 0; v < BENCH_COLUMNS; v++)
 		{
 			at[v] += 2 * random_unit() - 1;
 			series->values[r * BENCH_COLUMNS + v] = at[v];
 		}
+}
+
+void
+bench_walk_from_100(BenchSeries *series, uint32_t nrows)
+{
+	full_precision_walk(series, nrows, 100, 900);
+}
+
+void
+bench_walk_from_0(BenchSeries *series, uint32_t nrows)
+{
+	full_precision_walk(series, nrows, 0, 100);
 }
 
 /* Nearly normal: the sum of twelve uniform numbers. */
@@ -240,6 +253,15 @@ entropy_bits(int64_t *numbers, uint32_t count)
 	return bits;
 }
 
+/* Bits a row of the times' differences; scratch has room for them. */
+static double
+time_bits(const BenchSeries *series, int64_t *scratch)
+{
+	for (uint32_t i = 0; i + 1 < series->nrows; i++)
+		scratch[i] = series->time[i + 1] - series->time[i];
+	return entropy_bits(scratch, series->nrows - 1);
+}
+
 double
 bench_entropy_bits(const BenchSeries *series, double unit)
 {
@@ -249,9 +271,7 @@ bench_entropy_bits(const BenchSeries *series, double unit)
 
 	if (differences == NULL)
 		return 0;
-	for (uint32_t i = 0; i < count; i++)
-		differences[i] = series->time[i + 1] - series->time[i];
-	bits = entropy_bits(differences, count);
+	bits = time_bits(series, differences);
 	for (int v = 0; v < BENCH_COLUMNS; v++)
 	{
 		const double *column = series->values + v;
@@ -262,5 +282,24 @@ bench_entropy_bits(const BenchSeries *series, double unit)
 		bits += entropy_bits(differences, count);
 	}
 	free(differences);
+	return bits;
+}
+
+double
+bench_walk_bits(const BenchSeries *series)
+{
+	int64_t    *scratch = malloc(series->nrows * sizeof(*scratch));
+	double		bits = 0;
+
+	if (scratch == NULL)
+		return 0;
+	for (uint32_t i = 0; i < series->nrows * BENCH_COLUMNS; i++)
+	{
+		int			exponent = ilogb(series->values[i]);
+
+		bits += exponent > 0 ? 53 - exponent : 53;
+	}
+	bits = bits / series->nrows + time_bits(series, scratch);
+	free(scratch);
 	return bits;
 }
