@@ -127,6 +127,12 @@ http_request_header_value(HttpRequest *request, const char *data, size_t length)
 	return 0;
 }
 
+bool
+http_request_has_body(const HttpRequest *request)
+{
+	return request->chunked || request->content_length > 0;
+}
+
 void
 http_request_drop_authority(HttpRequest *request)
 {

@@ -43,6 +43,8 @@ extern int http_request_target(HttpRequest *request, const char *data, size_t le
 extern int http_request_header_name(HttpRequest *request, const char *data, size_t length);
 extern int http_request_header_value(HttpRequest *request, const char *data, size_t length);
 
+extern bool http_request_has_body(const HttpRequest *request);
+
 /* http://host/path becomes /path. */
 extern void http_request_drop_authority(HttpRequest *request);
 

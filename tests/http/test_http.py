@@ -133,6 +133,17 @@ def test_malformed():
         assert text.startswith(b"GET / HTTP/1.1\r\n\r\n") or client.closed(), text
 
 
+def test_other_versions():
+    """a version that is not spoken gets 505 with a word about it"""
+    setup()
+    for version in ("2.0", "3.0", "9.9"):
+        client = server.connect()
+        client.send(f"GET /livez HTTP/{version}\r\nHost: x\r\n\r\n".encode())
+        answer = client.answer()
+        assert answer.status == 505 and "HTTP/1.1 and HTTP/1.0" in answer.json()["detail"], answer
+        assert client.closed(), version
+
+
 def test_absolute_form():
     """a target with scheme and host is that path"""
     setup()

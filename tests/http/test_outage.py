@@ -248,8 +248,11 @@ def spooled(directory):
                   if name.startswith("spool-") and not name.endswith((".new", ".damaged")))
 
 
-def server_with_spool(relay, directory, total, **settings):
-    """One whose loading connection is cut, with messages and a waiting request in its spool."""
+def server_with_spool(relay, directory, files, **settings):
+    """One whose loading connection is cut, with some files and a waiting request in its spool.
+
+    Returns it, the waiting client and how many messages were accepted.
+    """
     server = Server(conninfo=relay.conninfo, max_buffered_bytes="1MiB", spool_dir=directory,
                     commit_timeout="60s", **settings)
     relay.cut()
@@ -258,16 +261,18 @@ def server_with_spool(relay, directory, total, **settings):
     body = ndjson([message(i, "waits", [i] * 10) for i in range(1000)])
     waiting.send(request_bytes("POST", "/save?ack=committed", body, NDJSON))
     wait_for("the messages", lambda: server.metric("historiand_messages_received_total") == 1000)
-    fill_spool(server, total)
-    wait_for("a spool", lambda: len(spooled(directory)) >= 3)
-    return server, waiting
+    total = 0
+    while len(spooled(directory)) < files:
+        fill_spool(server, 1000, total)
+        total += 1000
+    return server, waiting, 1000 + total
 
 
 def test_spool_cannot_be_opened():
     """a spool file that cannot be opened is tried again: nothing is lost, nothing called damaged"""
     relay = Relay()
     directory = temporary_directory()
-    server, waiting = server_with_spool(relay, directory, 18000)
+    server, waiting, total = server_with_spool(relay, directory, 4)
     first = spooled(directory)[0]
     os.rename(first, os.path.join(directory, "aside"))
     os.symlink("loop", os.path.join(directory, "loop"))
@@ -278,7 +283,7 @@ def test_spool_cannot_be_opened():
     os.rename(os.path.join(directory, "aside"), first)
     assert waiting.answer().status == 204
     assert count(server.table, "tag = 'waits'") == 1000
-    wait_for("all rows", lambda: count(server.table) == 19000)
+    wait_for("all rows", lambda: count(server.table) == total)
     assert server.metric('historiand_rejected_total{reason="spool"}') == 0
     wait_for("an empty spool", lambda: os.listdir(directory) == ["loop"])
     assert server.stop() == 0
@@ -288,7 +293,7 @@ def test_spool_damaged_while_waiting():
     """rows lost with a damaged spool file are counted, and never said to be committed"""
     relay = Relay()
     directory = temporary_directory()
-    server, waiting = server_with_spool(relay, directory, 10000)
+    server, waiting, total = server_with_spool(relay, directory, 3)
     with open(spooled(directory)[0], "r+b") as first:
         first.truncate(100)
     relay.mend()
@@ -297,7 +302,7 @@ def test_spool_damaged_while_waiting():
     assert answer.status == 503 and "may be lost" in answer.json()["detail"], answer
     lost = server.metric('historiand_rejected_total{reason="spool"}')
     assert lost > 1000
-    wait_for("what is left", lambda: count(server.table) == 11000 - lost)
+    wait_for("what is left", lambda: count(server.table) == total - lost)
     assert server.save(message(1, "later", [1]), "?ack=committed").status == 204
     assert server.stop() == 0
 

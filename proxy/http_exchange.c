@@ -1,0 +1,345 @@
+/*
+ * http_exchange.c
+ *	  Requests and their answers, in order.
+ *
+ * An answer whose turn has come goes straight to the connection's output; one that is ready sooner
+ * is kept aside in its exchange.
+ */
+#include "http_internal.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#define MAX_OUTPUT_BYTES  1048576 /* unwritten answers that stop the parsing */
+#define MAX_EXCHANGES	  256	  /* unanswered requests of one connection */
+#define KEPT_BYTES		  16384	  /* larger buffers are given back when they are empty */
+#define MAX_STREAM_BYTES  262144  /* unwritten bytes that pause a streamed answer */
+#define LONG_ANSWER_BYTES 16384	  /* from here on an answer counts against the results */
+#define MAX_IGNORED_BODY  1048576 /* a body read only to keep the connection */
+
+static Bytes *response_of(Exchange *exchange);
+static size_t aside_bytes(const HttpConnection *connection);
+
+Exchange *
+exchange_new(HttpConnection *connection)
+{
+	HttpLoop *loop = connection->loop;
+	Exchange *exchange = loop->free_exchanges;
+
+	if (exchange != NULL)
+		loop->free_exchanges = exchange->next;
+	else
+		exchange = memory_new(sizeof(Exchange));
+	http_request_reset(&exchange->request);
+	exchange->next = NULL;
+	exchange->connection = connection;
+	exchange->server_loop = loop->server_loop;
+	exchange->route = NULL;
+	exchange->state = NULL;
+	exchange->started_ns = uv_hrtime();
+	exchange->received = false;
+	exchange->answered = false;
+	exchange->waiting = false;
+	exchange->close = false;
+	exchange->full = false;
+	if (connection->last == NULL)
+		connection->first = exchange;
+	else
+		connection->last->next = exchange;
+	connection->last = exchange;
+	connection->exchange_count++;
+	return exchange;
+}
+
+void
+exchange_free(Exchange *exchange, HttpLoop *loop)
+{
+	if (exchange->route != NULL && exchange->route->release != NULL)
+		exchange->route->release(exchange);
+	exchange->route = NULL;
+	if (loop == NULL || exchange->response.capacity > KEPT_BYTES)
+		bytes_free(&exchange->response);
+	exchange->response.length = 0;
+	if (loop == NULL)
+	{
+		bytes_free(&exchange->request.target);
+		free(exchange);
+		return;
+	}
+	exchange->next = loop->free_exchanges;
+	loop->free_exchanges = exchange;
+}
+
+void
+exchange_advance(HttpConnection *connection)
+{
+	Exchange *exchange;
+
+	while ((exchange = connection->first) != NULL && exchange->answered && exchange->received)
+	{
+		connection->first = exchange->next;
+		if (connection->first == NULL)
+			connection->last = NULL;
+		connection->exchange_count--;
+		connection->closing |= exchange->close;
+		exchange_free(exchange, connection->loop);
+		if (connection->first != NULL)
+		{
+			/* What was formatted while others stood before it. */
+			Bytes *response = &connection->first->response;
+
+			bytes_append(&connection->output.pending, response->data, response->length);
+			response->length = 0;
+		}
+	}
+	if (connection->first == NULL && connection->phase != PHASE_LINGER)
+		connection_set_phase(connection, PHASE_IDLE);
+}
+
+bool
+exchange_too_far_ahead(const HttpConnection *connection)
+{
+	const Exchange *last = connection->last;
+	size_t unsent = http_output_unsent(&connection->output);
+
+	if (last == NULL)
+		return unsent > MAX_OUTPUT_BYTES;
+	if (!last->answered && last->received && last->route != NULL && last->route->alone)
+		return true;
+	return connection->exchange_count >= MAX_EXCHANGES ||
+		   unsent + aside_bytes(connection) > MAX_OUTPUT_BYTES;
+}
+
+/* Bytes of answers that wait for those before them. */
+static size_t
+aside_bytes(const HttpConnection *connection)
+{
+	size_t bytes = 0;
+
+	for (const Exchange *exchange = connection->first; exchange != NULL; exchange = exchange->next)
+		bytes += exchange->response.length;
+	return bytes;
+}
+
+void
+exchange_settle(HttpConnection *connection)
+{
+	if (connection->counted_bytes == 0 ||
+		(!connection->closed &&
+		 (!http_output_idle(&connection->output) || aside_bytes(connection) > 0)))
+		return;
+	budget_return(connection->loop->results, connection->counted_bytes);
+	connection->counted_bytes = 0;
+}
+
+/*
+ * Answering
+ */
+
+void
+http_answer(Exchange *exchange, int status, const char *content_type, const char *headers,
+			const char *body, size_t length)
+{
+	HttpConnection *connection = exchange->connection;
+	const HttpRequest *request = &exchange->request;
+	HttpLoop *loop;
+
+	if (connection == NULL)
+	{
+		/* The client is gone.  exchange_free() needs no loop to free all of it. */
+		exchange_free(exchange, NULL);
+		return;
+	}
+	loop = connection->loop;
+	exchange->answered = true;
+	metric_http(loop->metrics, exchange->route ? exchange->route->metric : ROUTE_OTHER, status,
+				uv_hrtime() - exchange->started_ns);
+
+	/*
+	 * A body that nobody needs is read to keep the connection, unless that may cost too much or
+	 * the client may not send it at all.
+	 */
+	if (!exchange->received && http_request_has_body(request) &&
+		(request->expect_continue || request->chunked ||
+		 request->content_length > MAX_IGNORED_BODY))
+		exchange->close = true;
+	if (connection_draining(loop) && exchange->next == NULL)
+		exchange->close = true;
+
+	http_format_answer(exchange == connection->first ? &connection->output.pending
+													 : &exchange->response,
+					   &(HttpAnswer){
+						   .status = status,
+						   .content_type = content_type,
+						   .headers = headers,
+						   .body = body,
+						   .length = length,
+						   .close = exchange->close,
+						   .http_1_0 = request->http_1_0,
+						   .head_only = request->method == HTTP_HEAD,
+					   },
+					   loop->date);
+	if (length >= LONG_ANSWER_BYTES && request->method != HTTP_HEAD)
+	{
+		budget_add(loop->results, length);
+		connection->counted_bytes += length;
+	}
+	if (exchange->close && !exchange->received)
+	{
+		exchange->received = true;
+		connection->current = NULL;
+		connection->closing = true;
+	}
+	if (exchange->received)
+		exchange_advance(connection);
+	if (!connection->parsing)
+		connection_flush(connection);
+}
+
+void
+http_problem(Exchange *exchange, int status, const char *format, ...)
+{
+	Bytes detail = {0};
+	Bytes body = {0};
+	va_list args;
+
+	va_start(args, format);
+	bytes_vprintf(&detail, format, args);
+	va_end(args);
+	bytes_append(&detail, "", 1);
+	http_format_problem(&body, status, detail.data);
+	bytes_free(&detail);
+	http_problem_body(exchange, status, &body);
+}
+
+void
+http_problem_body(Exchange *exchange, int status, Bytes *body)
+{
+	bytes_puts(body, "}");
+	http_answer(exchange, status, "application/problem+json",
+				status == 503 ? "Retry-After: 1\r\n" : NULL, body->data, body->length);
+	bytes_free(body);
+}
+
+void
+exchange_refuse(HttpConnection *connection, int status, const char *detail)
+{
+	Exchange *exchange = connection->current;
+
+	connection->closing = true;
+	uv_read_stop((uv_stream_t *) &connection->tcp);
+	if (exchange == NULL)
+		exchange = exchange_new(connection);
+	connection->current = NULL;
+	exchange->received = true;
+	exchange->close = true;
+	if (!exchange->answered)
+		http_problem(exchange, status, "%s", detail);
+	else
+		exchange_advance(connection);
+}
+
+/*
+ * Streamed answers
+ */
+
+/* Where an answer is written: to the client, or aside until its turn comes. */
+static Bytes *
+response_of(Exchange *exchange)
+{
+	return exchange == exchange->connection->first ? &exchange->connection->output.pending
+												   : &exchange->response;
+}
+
+void
+http_stream_begin(Exchange *exchange, const char *content_type, const char *headers)
+{
+	HttpConnection *connection = exchange->connection;
+
+	if (exchange->request.http_1_0 ||
+		(connection_draining(connection->loop) && exchange->next == NULL))
+		exchange->close = true;
+	connection->unframed |= exchange->request.http_1_0;
+	http_format_answer(response_of(exchange),
+					   &(HttpAnswer){
+						   .status = 200,
+						   .content_type = content_type,
+						   .headers = headers,
+						   .streamed = true,
+						   .close = exchange->close,
+						   .http_1_0 = exchange->request.http_1_0,
+					   },
+					   connection->loop->date);
+	connection_flush_later(connection);
+}
+
+bool
+http_stream_send(Exchange *exchange, const char *data, size_t length)
+{
+	HttpConnection *connection = exchange->connection;
+	Bytes *out = response_of(exchange);
+	bool chunked = !exchange->request.http_1_0;
+
+	if (exchange->request.method == HTTP_HEAD || length == 0)
+		return true;
+	if (chunked)
+		bytes_printf(out, "%zx\r\n", length);
+	bytes_append(out, data, length);
+	if (chunked)
+		bytes_append(out, "\r\n", 2);
+	connection_flush_later(connection);
+	exchange->full = (exchange == connection->first ? http_output_unsent(&connection->output)
+													: out->length) >= MAX_STREAM_BYTES;
+	return !exchange->full;
+}
+
+void
+http_stream_end(Exchange *exchange)
+{
+	HttpConnection *connection = exchange->connection;
+
+	if (exchange->request.method != HTTP_HEAD && !exchange->request.http_1_0)
+		bytes_puts(response_of(exchange), "0\r\n\r\n");
+	metric_http(connection->loop->metrics, exchange->route->metric, 200,
+				uv_hrtime() - exchange->started_ns);
+	exchange->answered = true;
+	exchange->full = false;
+	if (exchange->received)
+		exchange_advance(connection);
+	connection_flush_later(connection);
+}
+
+bool
+http_stream_retract(Exchange *exchange)
+{
+	if (exchange == exchange->connection->first)
+		return false;
+	exchange->response.length = 0;
+	exchange->full = false;
+	return true;
+}
+
+void
+http_stream_break(Exchange *exchange)
+{
+	HttpConnection *connection = exchange->connection;
+
+	metric_http(connection->loop->metrics, exchange->route->metric, 500,
+				uv_hrtime() - exchange->started_ns);
+	exchange->full = false;
+	connection->closing = true;
+	connection->broken = true;
+	connection_flush_later(connection);
+}
+
+void
+exchange_offer_room(HttpConnection *connection)
+{
+	Exchange *exchange = connection->first;
+
+	if (exchange == NULL || !exchange->full ||
+		http_output_unsent(&connection->output) > MAX_STREAM_BYTES / 2)
+		return;
+	exchange->full = false;
+	exchange->route->drained(exchange);
+}

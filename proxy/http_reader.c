@@ -1,0 +1,405 @@
+/*
+ * http_reader.c
+ *	  From what a client sends to calls of routes.
+ *
+ * All connections of a loop read into one buffer, and what was read is parsed at once.  Only where
+ * parsing must pause (a blocked body, too many unanswered requests) is the rest copied aside and
+ * reading stopped, which in the end slows the client down.
+ */
+#include "http_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define READ_BUFFER_BYTES 65536
+
+static void parse(HttpConnection *connection, const char *data, size_t length);
+static bool take_blocked(HttpConnection *connection);
+static void message_received(HttpConnection *connection);
+
+static int on_message_begin(llhttp_t *parser);
+static int on_url(llhttp_t *parser, const char *data, size_t length);
+static int on_header_field(llhttp_t *parser, const char *data, size_t length);
+static int on_header_value(llhttp_t *parser, const char *data, size_t length);
+static int on_headers_complete(llhttp_t *parser);
+static int on_body(llhttp_t *parser, const char *data, size_t length);
+static int on_message_complete(llhttp_t *parser);
+
+static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer);
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer);
+
+static llhttp_settings_t parser_settings;
+
+void
+reader_init(HttpLoop *loop)
+{
+	llhttp_settings_init(&parser_settings);
+	parser_settings.on_message_begin = on_message_begin;
+	parser_settings.on_url = on_url;
+	parser_settings.on_header_field = on_header_field;
+	parser_settings.on_header_value = on_header_value;
+	parser_settings.on_headers_complete = on_headers_complete;
+	parser_settings.on_body = on_body;
+	parser_settings.on_message_complete = on_message_complete;
+	loop->read_buffer = memory_new_raw(READ_BUFFER_BYTES);
+}
+
+void
+reader_start(HttpConnection *connection)
+{
+	llhttp_init(&connection->parser, HTTP_REQUEST, &parser_settings);
+	connection->parser.data = connection;
+	reader_continue(connection);
+}
+
+void
+reader_continue(HttpConnection *connection)
+{
+	uv_read_start((uv_stream_t *) &connection->tcp, on_allocate, on_read);
+}
+
+static void
+on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+	HttpConnection *connection = handle->data;
+
+	(void) suggested;
+	*buffer = uv_buf_init(connection->loop->read_buffer, READ_BUFFER_BYTES);
+}
+
+static void
+on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
+{
+	HttpConnection *connection = stream->data;
+
+	if (count == 0)
+		return;
+	if (count > 0 && connection->paused && !connection->closing)
+	{
+		bytes_append(&connection->unparsed, buffer->base, (size_t) count);
+		uv_read_stop(stream);
+		return;
+	}
+	if (count > 0)
+	{
+		if (!connection->closing)
+			parse(connection, buffer->base, (size_t) count);
+		return;
+	}
+	/* The client will send no more.  What it has asked for it may still read: flush() closes. */
+	connection->ended = true;
+	uv_read_stop(stream);
+	if (count != UV_EOF || connection->current != NULL ||
+		(connection->first == NULL && http_output_idle(&connection->output)))
+		connection_close(connection);
+}
+
+static void
+parse(HttpConnection *connection, const char *data, size_t length)
+{
+	llhttp_t *parser = &connection->parser;
+	llhttp_errno_t error;
+	char detail[160];
+
+	connection->parsing = true;
+	error = llhttp_execute(parser, data, length);
+	connection->parsing = false;
+
+	if (connection->closed)
+		return;
+	if (connection->closing)
+		; /* whatever follows the last request is ignored */
+	else if (error == HPE_PAUSED)
+	{
+		const char *rest = llhttp_get_error_pos(parser);
+
+		bytes_append(&connection->unparsed, rest, (size_t) (data + length - rest));
+		connection->paused = true;
+		/* Between requests reading goes on until something comes: it tells that a client left. */
+		if (connection->current != NULL || connection->unparsed.length > 0)
+			uv_read_stop((uv_stream_t *) &connection->tcp);
+	}
+	else if (error == HPE_PAUSED_UPGRADE)
+		exchange_refuse(connection, 400, "the protocol cannot be changed");
+	else if (error != HPE_OK)
+	{
+		int status = error == HPE_INVALID_VERSION ? 505
+					 : connection->refusal != 0	  ? connection->refusal
+												  : 400;
+
+		if (status == 414)
+			snprintf(detail, sizeof(detail), "the request target is longer than %d bytes",
+					 HTTP_MAX_TARGET_BYTES);
+		else if (status == 431)
+			snprintf(detail, sizeof(detail), "the headers are longer than %d bytes",
+					 HTTP_MAX_HEADER_BYTES);
+		else if (status == 505)
+			snprintf(detail, sizeof(detail), "only HTTP/1.1 and HTTP/1.0 are spoken here");
+		else
+			snprintf(detail, sizeof(detail), "the request is not valid HTTP/1.1: %s",
+					 llhttp_get_error_reason(parser));
+		exchange_refuse(connection, status, detail);
+	}
+	connection_flush_later(connection);
+}
+
+void
+reader_resume(HttpConnection *connection)
+{
+	Bytes unparsed = connection->unparsed;
+
+	if (!connection->paused || connection->closing || connection->closed)
+		return;
+	connection->paused = false;
+	connection->unparsed = (Bytes){0};
+	llhttp_resume(&connection->parser);
+	/*
+	 * Also without data: the end of a message may be all that is left.  Never with NULL, by which
+	 * llhttp would forget that it is in the middle of a body.
+	 */
+	parse(connection, unparsed.length > 0 ? unparsed.data : "", unparsed.length);
+	bytes_free(&unparsed);
+	if (!connection->paused && !connection->closed && !connection->ended)
+		reader_continue(connection);
+}
+
+/*
+ * As in the parser's callbacks, an answer given meanwhile must not be flushed at once: that could
+ * begin the next request while this one is still the current one.
+ */
+bool
+reader_offer_blocked(HttpConnection *connection)
+{
+	bool taken;
+
+	if (connection->current == NULL || connection->current->answered)
+		return false;
+	connection->parsing = true;
+	taken = take_blocked(connection);
+	connection->parsing = false;
+	connection_flush_later(connection);
+	return taken;
+}
+
+/* Does so for reader_offer_blocked(), which keeps the answers back. */
+static bool
+take_blocked(HttpConnection *connection)
+{
+	Exchange *exchange = connection->current;
+	Bytes *blocked = &connection->blocked;
+
+	if (blocked->length > 0)
+	{
+		size_t taken = exchange->route->body(exchange, blocked->data, blocked->length);
+
+		if (connection->closing)
+			return false;
+		bytes_consume(blocked, taken);
+		if (blocked->length > 0)
+			return false;
+	}
+	if (exchange->received)
+	{
+		/* It was the end that was blocked. */
+		if (!exchange->route->end(exchange))
+			return false;
+		message_received(connection);
+	}
+	else
+		connection_set_phase(connection, PHASE_BODY);
+	return true;
+}
+
+/*
+ * The answer may have to wait for those before it, so from here on the request is no longer the
+ * current one: nothing more of it is offered, and nothing behind it is parsed.
+ */
+void
+reader_give_up_blocked(HttpConnection *connection)
+{
+	Exchange *exchange = connection->current;
+
+	connection->current = NULL;
+	connection->closing = true;
+	bytes_free(&connection->blocked);
+	connection_set_phase(connection, PHASE_ANSWERING);
+	exchange->received = true;
+	exchange->close = true;
+	exchange->route->block_timeout(exchange);
+}
+
+/*
+ * The parser's callbacks.  A nonzero return stops the parser; see parse().
+ */
+
+static int
+on_message_begin(llhttp_t *parser)
+{
+	HttpConnection *connection = parser->data;
+
+	connection->current = exchange_new(connection);
+	connection->body_bytes = 0;
+	connection_set_phase(connection, PHASE_HEAD);
+	return 0;
+}
+
+static int
+head_piece(HttpConnection *connection, int refusal)
+{
+	connection->refusal = refusal;
+	return refusal == 0 ? 0 : HPE_USER;
+}
+
+static int
+on_url(llhttp_t *parser, const char *data, size_t length)
+{
+	HttpConnection *connection = parser->data;
+
+	return head_piece(connection, http_request_target(&connection->current->request, data, length));
+}
+
+static int
+on_header_field(llhttp_t *parser, const char *data, size_t length)
+{
+	HttpConnection *connection = parser->data;
+
+	return head_piece(connection,
+					  http_request_header_name(&connection->current->request, data, length));
+}
+
+static int
+on_header_value(llhttp_t *parser, const char *data, size_t length)
+{
+	HttpConnection *connection = parser->data;
+
+	return head_piece(connection,
+					  http_request_header_value(&connection->current->request, data, length));
+}
+
+static void
+method_not_allowed(Exchange *exchange, const Route *route)
+{
+	Bytes body = {0};
+
+	http_format_problem(&body, 405,
+						route->post ? "this path takes POST only"
+									: "this path takes GET and HEAD only");
+	bytes_puts(&body, "}");
+	http_answer(exchange, 405, "application/problem+json",
+				route->post ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n", body.data, body.length);
+	bytes_free(&body);
+}
+
+/* Finds the route, or answers why there is none. */
+static void
+dispatch(Exchange *exchange)
+{
+	HttpRequest *request = &exchange->request;
+	const Route *route;
+
+	http_request_drop_authority(request);
+	route = exchange->connection->loop->find_route(request->target.data,
+												   http_request_path_length(request));
+
+	if (!request->http_1_0 && request->hosts == 0)
+		http_problem(exchange, 400, "the header Host is missing");
+	else if (request->hosts > 1)
+	{
+		exchange->close = true;
+		http_problem(exchange, 400, "the header Host is given twice");
+	}
+	else if (request->chunked && strcasecmp(request->transfer_encoding, "chunked") != 0)
+		http_problem(exchange, 501, "the only Transfer-Encoding that is supported is chunked");
+	else if (request->expect[0] != '\0' && !request->expect_continue)
+		http_problem(exchange, 417, "the header Expect may only ask for 100-continue");
+	else if (route == NULL)
+		http_problem(exchange, 404, "there is nothing at this path");
+	else if (route->post ? request->method != HTTP_POST
+						 : request->method != HTTP_GET && request->method != HTTP_HEAD)
+		method_not_allowed(exchange, route);
+	else
+	{
+		exchange->route = route;
+		if (route->begin != NULL)
+			route->begin(exchange);
+	}
+}
+
+static int
+on_headers_complete(llhttp_t *parser)
+{
+	HttpConnection *connection = parser->data;
+	Exchange *exchange = connection->current;
+	HttpRequest *request = &exchange->request;
+
+	/* An offer to change the protocol may be ignored, and is. */
+	if (parser->method != HTTP_CONNECT)
+		parser->upgrade = 0;
+	if (parser->http_major != 1)
+		return head_piece(connection, 505);
+	request->method = parser->method;
+	request->http_1_0 = parser->http_minor == 0;
+	request->chunked = (parser->flags & F_CHUNKED) != 0;
+	request->content_length = request->chunked ? 0 : parser->content_length;
+	if (request->http_1_0)
+		request->expect[0] = '\0'; /* RFC 9110, 10.1.1 */
+	request->expect_continue = strcasecmp(request->expect, "100-continue") == 0;
+	exchange->close = !llhttp_should_keep_alive(parser) || parser->method == HTTP_CONNECT;
+
+	connection_set_phase(connection, PHASE_BODY);
+	dispatch(exchange);
+	if (connection->closing)
+		return HPE_PAUSED;
+	if (!exchange->answered && request->expect_continue && http_request_has_body(request))
+		bytes_puts(exchange == connection->first ? &connection->output.pending
+												 : &exchange->response,
+				   "HTTP/1.1 100 Continue\r\n\r\n");
+	return 0;
+}
+
+static int
+on_body(llhttp_t *parser, const char *data, size_t length)
+{
+	HttpConnection *connection = parser->data;
+	Exchange *exchange = connection->current;
+	size_t taken;
+
+	connection->body_bytes += length;
+	/* Without a route for it, a body is read only to get to the next request. */
+	if (exchange->answered || exchange->route->body == NULL)
+		return 0;
+	taken = exchange->route->body(exchange, data, length);
+	if (connection->closing)
+		return HPE_PAUSED;
+	if (taken == length)
+		return 0;
+	bytes_append(&connection->blocked, data + taken, length - taken);
+	connection_set_phase(connection, PHASE_BLOCKED);
+	return HPE_PAUSED;
+}
+
+static int
+on_message_complete(llhttp_t *parser)
+{
+	HttpConnection *connection = parser->data;
+	Exchange *exchange = connection->current;
+
+	exchange->received = true;
+	if (!exchange->answered && !exchange->route->end(exchange))
+	{
+		connection_set_phase(connection, PHASE_BLOCKED);
+		return HPE_PAUSED;
+	}
+	message_received(connection);
+	if (exchange_too_far_ahead(connection))
+		return HPE_PAUSED;
+	return 0;
+}
+
+static void
+message_received(HttpConnection *connection)
+{
+	connection->current = NULL;
+	connection_set_phase(connection, PHASE_ANSWERING);
+	exchange_advance(connection);
+}
