@@ -47,8 +47,8 @@ historian_compact(PG_FUNCTION_ARGS)
 	rel = historian_table_open(relid, ACL_NO_RIGHTS, RowExclusiveLock);
 	command_work_flush(relid);
 
-	horizon = compaction_horizon_take(rel);
-	compaction_horizon_reached(&horizon, true);
+	horizon = compaction_horizon_take();
+	compaction_horizon_reached(rel, &horizon, true);
 	options.horizon = horizon.sequence;
 	compact_table(rel, &options, &after, &counts);
 	table_close(rel, NoLock);

@@ -20,11 +20,11 @@
 #include "access/heapam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "storage/proc.h"
-#include "storage/procarray.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "compaction_stat.h"
 #include "compat.h"
 #include "directory.h"
 #include "pending.h"
@@ -67,35 +67,40 @@ static uint32 segment_rows_to_try(const Compaction *compaction, const RowBuffer 
 static void delete_sources(Compaction *compaction);
 
 CompactionHorizon
-compaction_horizon_take(Relation rel)
+compaction_horizon_take(void)
 {
 	CompactionHorizon horizon;
-	LOCKTAG		tag;
-	int			n = 0;
-	int			kept = 0;
 
-	/* the number first: who starts to write after it was taken gets none that is lower */
+	/*
+	 * The number first: who has none yet when it is taken gets a higher one, and whoever has one
+	 * had its transaction ID before, which is lower than the next.
+	 */
 	horizon.sequence = segment_next_sequence();
-
-	/* all who write hold RowExclusiveLock until they end; VACUUM holds a lock too, but loads nothing */
-	SET_LOCKTAG_RELATION(tag, MyDatabaseId, RelationGetRelid(rel));
-	horizon.writers = GetLockConflicts(&tag, ShareLock, &n);
-	for (int i = 0; i < n; i++)
-	{
-		if (!historian_is_vacuum(horizon.writers[i]))
-			horizon.writers[kept++] = horizon.writers[i];
-	}
-	SetInvalidVirtualTransactionId(horizon.writers[kept]);
+	horizon.next_xid = ReadNextFullTransactionId();
 	return horizon;
 }
 
 bool
-compaction_horizon_reached(const CompactionHorizon *horizon, bool wait)
+compaction_horizon_reached(Relation rel, const CompactionHorizon *horizon, bool wait)
 {
-	for (VirtualTransactionId *writer = horizon->writers; VirtualTransactionIdIsValid(*writer);
-		 writer++)
+	TransactionId next_xid = XidFromFullTransactionId(horizon->next_xid);
+	LOCKTAG		tag;
+	VirtualTransactionId *writers;
+
+	/* a transaction this old cannot be running, and its ID could not be compared */
+	if (U64FromFullTransactionId(ReadNextFullTransactionId()) -
+		U64FromFullTransactionId(horizon->next_xid) > INT32_MAX)
+		return true;
+
+	/* all who write hold RowExclusiveLock until they end */
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, RelationGetRelid(rel));
+	writers = GetLockConflicts(&tag, ShareLock, NULL);
+	for (VirtualTransactionId *writer = writers; VirtualTransactionIdIsValid(*writer); writer++)
 	{
-		if (!VirtualXactLock(*writer, wait))
+		TransactionId xid = historian_loader_xid(*writer);
+
+		if (TransactionIdIsValid(xid) && TransactionIdPrecedes(xid, next_xid) &&
+			!VirtualXactLock(*writer, wait))
 			return false;
 	}
 	return true;
@@ -111,7 +116,8 @@ compact_table(Relation rel, const CompactionOptions *options, text **after,
 		.counts = counts,
 		.tag = *after,
 	};
-	int64		rows_before = counts->rows;
+	CompactionCounts before = *counts;
+	CompactionCounts done;
 	MemoryContext context;
 	MemoryContext caller;
 	MemoryContext tag_context;
@@ -141,12 +147,24 @@ compact_table(Relation rel, const CompactionOptions *options, text **after,
 		memset(&compaction.rows, 0, sizeof(compaction.rows));
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(tag_context);
-		if (options->max_rows > 0 && counts->rows - rows_before >= options->max_rows)
+		if (options->max_rows > 0 && counts->rows - before.rows >= options->max_rows)
 			break;
 	}
 
 	if (compaction.sink != NULL)
+	{
+		counts->bytes_written += segment_sink_bytes(compaction.sink);
 		segment_sink_end(compaction.sink);
+	}
+	done = (CompactionCounts) {
+		.tags = counts->tags - before.tags,
+		.segments_merged = counts->segments_merged - before.segments_merged,
+		.segments_written = counts->segments_written - before.segments_written,
+		.bytes_merged = counts->bytes_merged - before.bytes_merged,
+		.bytes_written = counts->bytes_written - before.bytes_written,
+		.rows = counts->rows - before.rows,
+	};
+	compaction_stat_add(RelationGetRelid(rel), &done);
 	tag_reader_end(compaction.reader);
 	directory_end(compaction.cursor);
 	UnregisterSnapshot(compaction.snapshot);
@@ -352,5 +370,6 @@ delete_sources(Compaction *compaction)
 					errmsg("could not compact historian table \"%s\" due to a concurrent change",
 						   RelationGetRelationName(compaction->rel)));
 		store_count_rows(compaction->rel, 0, compaction->sources.refs[i].nrows);
+		compaction->counts->bytes_merged += compaction->sources.refs[i].bytes;
 	}
 }

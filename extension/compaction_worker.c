@@ -7,8 +7,9 @@
  * database noted, one after the other, and a worker ends when it has seen to its tables.  After a
  * start of the server every database is looked at once.
  *
- * A worker never waits for long: a table that another session compacts, or whose writers do not
- * end soon, is left for the next interval.
+ * A worker never waits: a table that another session compacts is left for the next interval.  While
+ * a table's loads are under way, a worker merges what was loaded before those that the round before
+ * had met, if these have ended: a horizon is kept from round to round until it is reached.
  */
 #include "postgres.h"
 
@@ -39,6 +40,7 @@
 
 #include "access_method.h"
 #include "compaction.h"
+#include "compaction_stat.h"
 #include "directory.h"
 
 bool		historian_compaction = true;
@@ -46,10 +48,6 @@ int			historian_compaction_interval = 10;
 
 /* Databases that can be noted between two rounds; if more are active, all are looked at. */
 #define MAX_NOTED 64
-
-/* How long a worker waits for a table's writers to end, and how often it looks. */
-#define WRITERS_WAIT_MS 5000
-#define WRITERS_POLL_MS 20
 
 /* Some seconds of work, so that neither old snapshots nor a restart cost much. */
 #define MAX_ROWS_PER_TRANSACTION 2000000
@@ -76,7 +74,8 @@ static List *historian_tables(void);
 static void try_table(Oid relid, MemoryContext context);
 static void compact_in_background(Oid relid);
 static bool compact_part(Oid relid, CompactionOptions *options, text *after, text **reached);
-static bool wait_for_writers(const CompactionHorizon *horizon);
+static uint64 reached_horizon(Relation rel);
+static void on_exit_leave(int code, Datum arg);
 
 void
 compaction_worker_init(void)
@@ -86,6 +85,7 @@ compaction_worker_init(void)
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 
+	compaction_stat_init();
 	next_shmem_request = shmem_request_hook;
 	shmem_request_hook = on_shmem_request;
 	next_shmem_startup = shmem_startup_hook;
@@ -118,6 +118,8 @@ historian_compaction_launcher_main(Datum arg)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	before_shmem_exit(on_exit_leave, (Datum) 0);
+	compaction_stat_launched();
 	round = AllocSetContextCreate(TopMemoryContext, "historian round", ALLOCSET_DEFAULT_SIZES);
 
 	for (;;)
@@ -138,8 +140,10 @@ historian_compaction_launcher_main(Datum arg)
 			continue;
 
 		caller = MemoryContextSwitchTo(round);
+		compaction_stat_round_begin();
 		foreach(cell, take_noted())
 			run_worker(lfirst_oid(cell));
+		compaction_stat_round_end();
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(round);
 	}
@@ -156,6 +160,9 @@ historian_compaction_worker_main(Datum arg)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
 
+	before_shmem_exit(on_exit_leave, (Datum) 0);
+	compaction_stat_working(InvalidOid);
+
 	context = AllocSetContextCreate(TopMemoryContext, "historian tables", ALLOCSET_SMALL_SIZES);
 	MemoryContextSwitchTo(context);
 	StartTransactionCommand();
@@ -164,7 +171,10 @@ historian_compaction_worker_main(Datum arg)
 	CommitTransactionCommand();
 
 	foreach(cell, tables)
+	{
+		compaction_stat_working(lfirst_oid(cell));
 		try_table(lfirst_oid(cell), context);
+	}
 }
 
 static void
@@ -337,6 +347,7 @@ try_table(Oid relid, MemoryContext context)
 		EmitErrorReport();
 		AbortCurrentTransaction();
 		FlushErrorState();
+		compaction_stat_failed(relid);
 		RESUME_INTERRUPTS();
 		MemoryContextSwitchTo(context);
 	}
@@ -362,6 +373,7 @@ compact_in_background(Oid relid)
 
 		if (!compact_part(relid, &options, after, &reached))
 		{
+			compaction_stat_deferred(relid);
 			compaction_worker_notify();
 			reached = NULL;
 		}
@@ -403,12 +415,8 @@ compact_part(Oid relid, CompactionOptions *options, text *after, text **reached)
 	if (is_historian_table(rel) && OidIsValid(directory_oid(rel)))
 	{
 		if (after == NULL)
-		{
-			CompactionHorizon horizon = compaction_horizon_take(rel);
-
-			options->horizon = horizon.sequence;
-			done = wait_for_writers(&horizon);
-		}
+			options->horizon = reached_horizon(rel);
+		done = options->horizon != 0;
 		if (done)
 		{
 			*reached = after;
@@ -419,17 +427,31 @@ compact_part(Oid relid, CompactionOptions *options, text *after, text **reached)
 	return done;
 }
 
-static bool
-wait_for_writers(const CompactionHorizon *horizon)
+/*
+ * The latest horizon that is reached, or 0.  Where loads overlap all the time the one of now never
+ * is, but one kept from an earlier round will be.
+ */
+static uint64
+reached_horizon(Relation rel)
 {
-	for (int waited = 0; waited < WRITERS_WAIT_MS; waited += WRITERS_POLL_MS)
-	{
-		if (compaction_horizon_reached(horizon, false))
-			return true;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 WRITERS_POLL_MS, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
-	return false;
+	Oid			relid = RelationGetRelid(rel);
+	CompactionHorizon now = compaction_horizon_take();
+	CompactionHorizon kept;
+	bool		has_kept = compaction_stat_get_horizon(relid, &kept);
+
+	if (compaction_horizon_reached(rel, &now, false))
+		return now.sequence;
+	if (has_kept && !compaction_horizon_reached(rel, &kept, false))
+		return 0;
+	compaction_stat_set_horizon(relid, &now);
+
+	/* what is left until the one of now is reached must not wait for the next load */
+	compaction_worker_notify();
+	return has_kept ? kept.sequence : 0;
+}
+
+static void
+on_exit_leave(int code, Datum arg)
+{
+	compaction_stat_leave();
 }

@@ -177,24 +177,29 @@ historian_count_moved_row(Relation rel)
 }
 
 /*
- * Is this transaction a VACUUM?  It holds locks on tables but loads no rows.  A prepared transaction
- * bears the number of the backend that prepared it, which may be at something else now.
+ * The ID of a transaction that may load rows; invalid where it has none yet, has ended, or is a
+ * VACUUM, which holds locks on tables but loads nothing.  A prepared transaction is named by its ID
+ * alone.
  */
-static inline bool
-historian_is_vacuum(VirtualTransactionId vxid)
+static inline TransactionId
+historian_loader_xid(VirtualTransactionId vxid)
 {
 	PGPROC	   *proc;
 
 #if PG_VERSION_NUM >= 170000
-	proc = vxid.procNumber == INVALID_PROC_NUMBER ? NULL : ProcNumberGetProc(vxid.procNumber);
+	if (vxid.procNumber == INVALID_PROC_NUMBER)
+		return vxid.localTransactionId;
+	proc = ProcNumberGetProc(vxid.procNumber);
 	if (proc == NULL || proc->vxid.lxid != vxid.localTransactionId)
-		return false;
+		return InvalidTransactionId;
 #else
-	proc = vxid.backendId == InvalidBackendId ? NULL : BackendIdGetProc(vxid.backendId);
+	if (vxid.backendId == InvalidBackendId)
+		return vxid.localTransactionId;
+	proc = BackendIdGetProc(vxid.backendId);
 	if (proc == NULL || proc->lxid != vxid.localTransactionId)
-		return false;
+		return InvalidTransactionId;
 #endif
-	return (proc->statusFlags & PROC_IN_VACUUM) != 0;
+	return (proc->statusFlags & PROC_IN_VACUUM) != 0 ? InvalidTransactionId : proc->xid;
 }
 
 /* Does the user own the table? */

@@ -29,6 +29,7 @@ struct SegmentSink
 	CommandId	cid;
 	int			options;
 	BulkInsertState bistate;
+	uint64		bytes;			/* of the segments written */
 };
 
 static CodecEncoder *shared_encoder(void);
@@ -101,9 +102,16 @@ segment_sink_write_one(SegmentSink *sink, SegmentHeader *header, const CodecRows
 						  (size_t) STORE_MAX_SEGMENT_BYTES));
 	store_insert(sink->rel, bytes, length, sink->xid, sink->cid, sink->options, sink->bistate,
 				 &tid);
+	sink->bytes += length;
 	if (sink->directory != NULL)
 		directory_insert(sink->directory, sink->directory_info, sink->rel, header, &tid);
 	return header->nrows;
+}
+
+uint64
+segment_sink_bytes(const SegmentSink *sink)
+{
+	return sink->bytes;
 }
 
 uint64

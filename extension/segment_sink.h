@@ -30,6 +30,9 @@ extern void segment_sink_write(SegmentSink *sink, SegmentHeader *header, const C
 extern uint32 segment_sink_write_one(SegmentSink *sink, SegmentHeader *header,
 									 const CodecRows *rows);
 
+/* The bytes of the segments written so far. */
+extern uint64 segment_sink_bytes(const SegmentSink *sink);
+
 /*
  * The next number in load order: greater than any that this backend gave out, and than any that a
  * transaction gave out which had ended before this call, also on a promoted standby.  Numbers that
