@@ -18,7 +18,29 @@ all:
 
 install: all
 	@$(MAKE) -C extension install PG_CONFIG=$(PG_CONFIG)
-	install -D -m 755 build/historiand $(DESTDIR)$(PREFIX)/bin/historiand
+	@$(MAKE) install-programs
+
+# What is built in build/, without the extension: also for the Debian package.
+install-programs:
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin \
+		build/historiand build/historian-producer build/historian-client
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/man/historiand.8
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 \
+		docs/man/historian-producer.1 docs/man/historian-client.1
+
+deb:
+	@scripts/install-packages deb
+	@scripts/deb/build
+
+test-deb:
+	@tests/deb/run
+
+dist:
+	@scripts/dist
+
+.PHONY: install-programs deb test-deb dist man
+man: all
+	@scripts/man
 
 run: ready-to-run
 	@scripts/run
@@ -63,6 +85,8 @@ help:
 	@echo 'make fuzz      the long form of the tests: hostile blocks and messages, SECONDS=60 for each target'
 	@echo 'make bench     how fast this machine takes and reads messages; BENCH=name runs one of tests/bench'
 	@echo 'make all       build only;  make install  install the extension and historiand'
+	@echo 'make deb       Debian packages in build/deb;  make test-deb  try them in a fresh root'
+	@echo 'make dist      a zip of the sources for PGXN;  make man  --help into the man pages'
 	@echo 'make conninfo  print the conninfo string of the cluster in DATADIR'
 	@echo 'make format    apply .clang-format;  make clean  remove what was built (not the data)'
 	@echo

@@ -20,8 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HISTORIAND_VERSION "0.1.0"
-
 typedef enum SettingType
 {
 	SETTING_TEXT,
@@ -74,8 +72,7 @@ static const Setting settings[] = {
 	 "disk space that the spool may use"},
 	{"dead-letter-file", SETTING_TEXT, MEMBER(dead_letter_file), "", 0, 0,
 	 "NDJSON file for rows that PostgreSQL rejects; empty: dead-letters.ndjson in the spool-dir, "
-	 "or "
-	 "none: they are logged and counted only"},
+	 "or without one they are logged and counted only"},
 	{"max-queries", SETTING_COUNT, MEMBER(max_queries), "8", 1, 1000,
 	 "database connections for reads, over all threads"},
 	{"max-queued-queries", SETTING_COUNT, MEMBER(max_queued_queries), "1000", 1, 1000000,

@@ -14,6 +14,7 @@
 #include "log.h"
 #include "memory.h"
 #include "routes.h"
+#include "service_notify.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -141,6 +142,7 @@ server_run(const Config *config)
 	log_info(address.ss_family == AF_INET6 ? "listening on http://[%s]:%d"
 										   : "listening on http://%s:%d",
 			 name, ntohs(((struct sockaddr_in *) &address)->sin_port));
+	service_notify("READY=1");
 	uv_run(uv, UV_RUN_DEFAULT);
 	return main.exit_code;
 }
@@ -314,6 +316,7 @@ on_tick(uv_timer_t *timer)
 	commit_queue_check(&loop->waiters, server->board, uv_now(&loop->uv));
 	if (loop == &server->loops[0])
 	{
+		service_notify_alive();
 		atomic_store(&server->database_connected, copy_writer_connected(server->writer));
 		atomic_store(&server->oldest_ms, copy_writer_oldest_ms(server->writer));
 		atomic_store(&server->spool_bytes, copy_writer_spool_bytes(server->writer));
@@ -329,6 +332,7 @@ on_signal(uv_signal_t *signal, int number)
 		return;
 	log_info("stopping on %s: answering what is under way, loading what is buffered",
 			 number == SIGTERM ? "SIGTERM" : "SIGINT");
+	service_notify("STOPPING=1");
 	atomic_store(&main->server.draining, true);
 	main->drain_start_ms = uv_now(signal->loop);
 	wake_all(&main->server);

@@ -1,0 +1,177 @@
+"""The installed packages in the Debian root that is the argument: what README.Debian says, the unit
+as systemd would start it, and the main job.  tests/deb/run makes the root; nothing else has the
+network here, so that the ports are those of the packages' own settings."""
+import glob
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+ROOT = sys.argv[1]
+TIMEOUT_S = 60
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+_count = 0
+_failed = 0
+
+
+def ok(right, name, detail=""):
+    global _count, _failed
+    _count += 1
+    _failed += not right
+    print("%sok %d - %s" % ("" if right else "not ", _count, name))
+    if not right:
+        print("\n".join("# " + line for line in str(detail).splitlines()[-40:]))
+    sys.stdout.flush()
+
+
+def chroot(*command, **keywords):
+    """(exit status, output)"""
+    done = subprocess.run(["chroot", ROOT, "env", "-i", "PATH=" + PATH, "LC_ALL=C.UTF-8", *command],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **keywords)
+    return done.returncode, done.stdout
+
+
+def read(path):
+    with open(ROOT + path) as file:
+        return file.read()
+
+
+class Unit:
+    """The unit's program, started as systemd would start it, as far as that goes without it."""
+
+    def __init__(self):
+        self.settings = {}
+        for line in read("/lib/systemd/system/historiand.service").splitlines():
+            name, equals, value = line.partition("=")
+            if equals and not line.startswith("#"):
+                self.settings[name] = value
+        self.messages = []
+        path = ROOT + "/run/notify"
+        if os.path.exists(path):
+            os.remove(path)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        os.chdir(ROOT + "/run")  # a socket's path has an end
+        self.socket.bind("notify")
+        os.chmod("notify", 0o777)
+        user = self.settings["User"]
+        state = "/var/lib/" + self.settings["StateDirectory"]
+        chroot("install", "-d", "-o", user, "-g", user, "-m",
+               self.settings["StateDirectoryMode"], state)
+        self.log = open(os.path.dirname(ROOT) + "/historiand.log", "w+")
+        self.process = subprocess.Popen(
+            ["chroot", ROOT, "env", "-i", "PATH=" + PATH, "NOTIFY_SOCKET=/run/notify",
+             "WATCHDOG_USEC=30000000", "STATE_DIRECTORY=" + state,
+             "setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs",
+             "--bounding-set=-all"] + self.settings["ExecStart"].split(),
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+
+    def wait_for(self, message):
+        """Until the program has notified it; False where it does not."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while message not in self.messages and time.monotonic() < deadline:
+            self.socket.settimeout(0.5)
+            try:
+                self.messages.append(self.socket.recv(4096).decode())
+            except socket.timeout:
+                if self.process.poll() is not None:
+                    return False
+        return message in self.messages
+
+    def output(self):
+        self.log.seek(0)
+        return self.log.read()
+
+
+def request(method, path, body=None):
+    """(status, body)"""
+    connection = http.client.HTTPConnection("127.0.0.1", 8080, timeout=TIMEOUT_S)
+    connection.request(method, path, body)
+    response = connection.getresponse()
+    return response.status, response.read()
+
+
+def readme_debian(version):
+    """The lines to type as root in README.Debian, but for systemctl: there is no systemd here."""
+    block = read("/usr/share/doc/historiand/README.Debian").split("on this machine:\n\n")[1]
+    for line in block.split("\n\n")[0].splitlines():
+        line = line.strip()
+        if line == "systemctl restart postgresql":
+            line = "pg_ctlcluster %s main restart" % version
+        elif line.startswith("systemctl"):
+            ok(line == "systemctl enable --now historiand", "README.Debian then enables historiand")
+            continue
+        status, output = chroot("sh", "-c", line)
+        ok(status == 0, "README.Debian: " + line, output)
+
+
+def main_job():
+    now = time.time_ns()
+    body = '{"time":%d,"tag":"boiler","values":[71.3,1.02]}' % now
+    status, answer = request("POST", "/save?ack=committed", body)
+    ok(status == 204, "a message is committed", answer)
+    status, answer = request("GET", "/api?tag=boiler&start=%d&end=%d&samples=2" % (now - 10, now))
+    ok(status == 200 and [sample["values"] for sample in json.loads(answer)["samples"]] ==
+       [None, [71.3, 1.02]], "and read back", answer)
+    status, output = chroot("historian-producer", "--rate", "10000", "--duration", "10")
+    ok(status == 0, "historian-producer sends 10,000 messages/s", output)
+    status, output = chroot("historian-client", "--finished", "--duration", "5")
+    ok(status == 0, "historian-client finds every value that it checks", output)
+
+
+def main():
+    version, = [os.path.basename(path) for path in glob.glob(ROOT + "/usr/lib/postgresql/*")]
+    for page in "man8/historiand.8", "man1/historian-producer.1", "man1/historian-client.1":
+        ok(os.path.exists("%s/usr/share/man/%s.gz" % (ROOT, page)), "there is a man page " + page)
+    status, output = chroot("systemd-analyze", "verify", "--man=no",
+                            "/lib/systemd/system/historiand.service")
+    ok(status == 0 and "historiand.service:" not in output, "systemd-analyze verify", output)
+    status, output = chroot("systemd-analyze", "security", "--offline=true", "--threshold=20",
+                            "/lib/systemd/system/historiand.service")
+    ok(status == 0, "systemd-analyze security: exposure at most 2.0", output)
+    entry = re.search(r"^historiand:[^:]*:(\d+):", read("/etc/passwd"), re.M)
+    ok(entry and int(entry[1]) < 1000, "historiand is a system user", read("/etc/passwd"))
+    status, output = chroot("setpriv", "--reuid", "historiand", "--regid", "historiand",
+                            "--clear-groups", "historiand", "--config",
+                            "/etc/historiand/historiand.conf", "--check-config")
+    ok(status == 0 and "valid" in output, "--check-config takes the configuration", output)
+    links = glob.glob(ROOT + "/etc/systemd/system/*/historiand.service")
+    ok(links == [], "nothing is enabled before there is a database", links)
+
+    chroot("pg_ctlcluster", version, "main", "start")
+    readme_debian(version)
+    unit = Unit()
+    try:
+        ok(unit.wait_for("READY=1"), "READY=1 is notified", unit.output())
+        deadline = time.monotonic() + TIMEOUT_S
+        while request("GET", "/readyz")[0] != 200 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        ok(request("GET", "/readyz")[0] == 200, "the database is reached", unit.output())
+        main_job()
+        ok(unit.wait_for("WATCHDOG=1"), "WATCHDOG=1 is notified", unit.messages)
+        unit.process.send_signal(signal.SIGTERM)
+        ok(unit.wait_for("STOPPING=1"), "SIGTERM: STOPPING=1 is notified", unit.output())
+        ok(unit.process.wait(TIMEOUT_S) == 0, "and it ends with 0", unit.output())
+    finally:
+        unit.process.kill()
+        unit.process.wait()
+    count = chroot("runuser", "-u", "postgres", "--", "psql", "-XAtc",
+                   "SELECT count(*) > 100000 FROM measurement", "historian")
+    ok(count == (0, "t\n"), "the table has all of it", count)
+    status, output = chroot("pg_ctlcluster", version, "main", "stop")
+    ok(status == 0, "PostgreSQL stops", output)
+
+    status, output = chroot("dpkg", "--purge", "historiand", "postgresql-%s-historian" % version)
+    ok(status == 0, "both packages can be purged", output)
+    ok(not os.path.exists(ROOT + "/etc/historiand/historiand.conf") and
+       os.path.exists(ROOT + "/var/lib/historiand"), "settings are gone, the spool stays")
+    print("1..%d" % _count)
+    sys.exit(_failed > 0)
+
+
+main()
