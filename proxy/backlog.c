@@ -35,6 +35,7 @@ struct Backlog
 	IngestBatch *loaded;	/* read, and not taken yet */
 	uv_timer_t retry_timer; /* runs while the file must not be tried yet */
 	uint64_t retry_ms;
+	uint64_t unreadable_ms; /* for how long it could not be read */
 
 	/* Being written. */
 	uv_work_t write_work;
@@ -180,7 +181,9 @@ read_in_worker(uv_work_t *work)
 {
 	Backlog *backlog = work->data;
 
-	backlog->read_result = spool_read(backlog->spool, spool_first(backlog->spool));
+	/* What stands behind it must not wait for ever; it is kept, and those who wait are told. */
+	backlog->read_result = spool_read(backlog->spool, spool_first(backlog->spool),
+									  backlog->unreadable_ms >= backlog->config->load_timeout_ms);
 }
 
 static void
@@ -202,10 +205,12 @@ on_read(uv_work_t *work, int status)
 		backlog->retry_ms = backlog->retry_ms == 0 ? RETRY_FIRST_MS : backlog->retry_ms * 2;
 		if (backlog->retry_ms > RETRY_LARGEST_MS)
 			backlog->retry_ms = RETRY_LARGEST_MS;
+		backlog->unreadable_ms += backlog->retry_ms;
 		uv_timer_start(&backlog->retry_timer, on_retry_timer, backlog->retry_ms, 0);
 		return;
 	}
 	backlog->retry_ms = 0;
+	backlog->unreadable_ms = 0;
 	ingest_adopt(backlog->ingest, backlog->loaded);
 	backlog->ready(backlog->ready_argument);
 }

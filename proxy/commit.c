@@ -5,7 +5,8 @@
  * Batches are loaded in order and a loop's waiters are queued in the order of their batches, so
  * one number, the last finished generation, answers most of them.  Rejected rows are rare: they
  * stand in a list, by ticket, until their waiter has looked.  A waiter that was answered early
- * (time limit) stays in the queue until its batch is done, so that it clears the list too.
+ * (time limit) stays in the queue until its batch is done, so that it clears the list too; and
+ * where a client leaves in the middle of a body, a waiter without a callback is queued for that.
  *
  * Generations with losses stand in another list, for good: each one is a spool file that broke.
  */

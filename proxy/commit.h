@@ -56,6 +56,7 @@ typedef struct CommitQueue
 	CommitWaiter *last;
 } CommitQueue;
 
+/* callback may be NULL: then only what is on the board for the ticket is cleared. */
 extern void commit_wait(CommitQueue *queue, const IngestTicket *ticket, uint64_t deadline_ms,
 						CommitCallback callback, void *argument);
 

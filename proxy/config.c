@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include "memory.h"
+#include "spool.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -212,6 +213,8 @@ config_read(Config *config, int argc, char **argv)
 	}
 
 	if (!check_whole(config))
+		return CONFIG_WRONG;
+	if (check_only && config->spool_dir[0] != '\0' && !spool_check(config->spool_dir))
 		return CONFIG_WRONG;
 	if (check_only)
 		puts("historiand: the settings are valid");
@@ -426,6 +429,11 @@ check_whole(Config *config)
 	}
 	if (config->table[0] == '\0')
 		return wrong("table: must not be empty");
+	if (config->max_queries < config->threads)
+		return wrong("max-queries: %llu is less than threads, %llu; each thread has a connection "
+					 "for reads of its own",
+					 (unsigned long long) config->max_queries,
+					 (unsigned long long) config->threads);
 	config->table_sql = quote_table(config->table);
 	if (config->dead_letter_file[0] == '\0' && config->spool_dir[0] != '\0')
 	{

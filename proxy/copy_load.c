@@ -168,8 +168,9 @@ take_result(CopyLoad *load, PGresult *result)
 static LoadStatus
 verdict(const CopyLoad *load)
 {
-	/* connection, rollback, wrong state (read only after a failover), resources, intervention */
-	static const char *const server_classes[] = {"08", "25", "40", "53", "55", "57", "58", NULL};
+	/* connection, rollback, wrong state (failover), resources, intervention, damage or a bug */
+	static const char *const server_classes[] = {"08", "25", "40", "53", "55",
+												 "57", "58", "XX", NULL};
 
 	if (load->message[0] == '\0' && load->sqlstate[0] == '\0')
 		return load->began ? LOAD_COMMITTED : LOAD_UNAVAILABLE;

@@ -124,7 +124,10 @@ pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t connections, uint64_
 	pool->slots = memory_new(connections * sizeof(PoolSlot));
 	for (uint64_t i = 0; i < connections; i++)
 		pool->slots[i].pool = pool;
-	bytes_printf(&setup, "SET statement_timeout = %llu; SET default_transaction_read_only = on",
+	bytes_printf(&setup,
+				 "SET statement_timeout = %llu; SET default_transaction_read_only = on; "
+				 /* a role may have it lower, and then values would be rounded */
+				 "SET extra_float_digits = 1",
 				 (unsigned long long) config->query_timeout_ms);
 	bytes_append(&setup, "", 1);
 	pool->setup = setup.data;

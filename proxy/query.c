@@ -70,6 +70,23 @@ query_parameters_free(QueryParameters *parameters)
 	*parameters = (QueryParameters){0};
 }
 
+bool
+query_begin(Exchange *exchange, unsigned takes)
+{
+	exchange->state = memory_new(sizeof(QueryParameters));
+	return query_parameters_read(exchange, exchange->state, takes);
+}
+
+void
+query_release(Exchange *exchange)
+{
+	if (exchange->state == NULL)
+		return;
+	query_parameters_free(exchange->state);
+	free(exchange->state);
+	exchange->state = NULL;
+}
+
 static char **
 text_member(QueryParameters *parameters, size_t index)
 {
@@ -192,6 +209,32 @@ query_submit(Exchange *exchange, const char *sql, int parameter_count,
 	exchange->waiting = false;
 	http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
 				 (unsigned long long) loop->server->config->max_queued_queries);
+}
+
+void
+query_answer_tags(Exchange *exchange, const QueryOutcome *outcome, const char *name,
+				  void (*put_rest)(Bytes *body, const QueryParameters *parameters,
+								   const PGresult *result, int row))
+{
+	const PGresult *result = outcome->result;
+	Bytes body = {0};
+
+	if (result == NULL)
+	{
+		query_answer_failure(exchange, outcome);
+		return;
+	}
+	bytes_printf(&body, "{\"%s\":[", name);
+	for (int row = 0; row < PQntuples(result); row++)
+	{
+		bytes_puts(&body, row > 0 ? ",{\"tag\":" : "{\"tag\":");
+		bytes_json_string(&body, PQgetvalue(result, row, 0), (size_t) PQgetlength(result, row, 0));
+		put_rest(&body, exchange->state, result, row);
+		bytes_puts(&body, "}");
+	}
+	bytes_puts(&body, "]}");
+	http_answer(exchange, 200, "application/json", NULL, body.data, body.length);
+	bytes_free(&body);
 }
 
 void

@@ -42,6 +42,13 @@ typedef struct QueryParameters
 extern bool query_parameters_read(Exchange *exchange, QueryParameters *parameters, unsigned takes);
 extern void query_parameters_free(QueryParameters *parameters);
 
+/*
+ * For routes whose state is their parameters: reads them into it, with the same result, and frees
+ * them on release.
+ */
+extern bool query_begin(Exchange *exchange, unsigned takes);
+extern void query_release(Exchange *exchange);
+
 /* A whole number that fills the text. */
 extern bool query_integer(const char *text, int64_t *value);
 
@@ -51,6 +58,14 @@ extern bool query_integer(const char *text, int64_t *value);
  */
 extern void query_submit(Exchange *exchange, const char *sql, int parameter_count,
 						 const char *const *parameters, QueryCallback callback);
+
+/*
+ * Answers with the rows of a query as {"name":[{"tag":..},..]}: each row begins with its tag, and
+ * put_rest appends ,"member":value for the columns after it.  Or tells why there is no result.
+ */
+extern void query_answer_tags(Exchange *exchange, const QueryOutcome *outcome, const char *name,
+							  void (*put_rest)(Bytes *body, const QueryParameters *parameters,
+											   const PGresult *result, int row));
 
 /* Answers a query that has no result. */
 extern void query_answer_failure(Exchange *exchange, const QueryOutcome *outcome);

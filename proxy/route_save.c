@@ -37,7 +37,9 @@ typedef struct Save
 	Gunzip *gunzip;
 	uint64_t body_bytes; /* decoded */
 	uint64_t accepted;	 /* messages in the buffer */
+	uint64_t counted;	 /* errors that are in the metrics */
 	IngestTicket ticket;
+	bool waited; /* commit_wait() has the ticket */
 } Save;
 
 static void save_begin(Exchange *exchange);
@@ -62,8 +64,9 @@ static bool read_type(Exchange *exchange, BodyFormat *format);
 static bool take_piece(Exchange *exchange, const char *data, size_t length);
 static bool take_compressed(Exchange *exchange, const char **data, size_t *length);
 static bool append_stage(Save *save);
+static void count_errors(Save *save);
 static void answer_errors(Exchange *exchange);
-static void answer_partial(Exchange *exchange);
+static void put_partial(const Save *save, const char *errors_name, Bytes *body);
 static void answer_accepted(Exchange *exchange);
 static void on_commit(void *argument, const CommitOutcome *outcome);
 
@@ -208,7 +211,6 @@ take_piece(Exchange *exchange, const char *data, size_t length)
 {
 	Save *save = exchange->state;
 	Server *server = save->loop->server;
-	uint64_t rejected = save->decoder.error_count;
 
 	if (save->partial && save->stage.count > 0 && !append_stage(save))
 		return false;
@@ -227,9 +229,7 @@ take_piece(Exchange *exchange, const char *data, size_t length)
 	}
 	if (!body_decoder_feed(&save->decoder, data, length))
 		save->stopped = true;
-	if (save->decoder.error_count > rejected)
-		metric_add(&save->loop->metrics.rejected[REJECT_INVALID],
-				   save->decoder.error_count - rejected);
+	count_errors(save);
 
 	if (save->partial)
 	{
@@ -302,12 +302,20 @@ append_stage(Save *save)
 	return true;
 }
 
+/* Brings the metrics up to what the decoder has found. */
+static void
+count_errors(Save *save)
+{
+	metric_add(&save->loop->metrics.rejected[REJECT_INVALID],
+			   save->decoder.error_count - save->counted);
+	save->counted = save->decoder.error_count;
+}
+
 /* Returns false where the last messages of a partial body are blocked. */
 static bool
 save_end(Exchange *exchange)
 {
 	Save *save = exchange->state;
-	uint64_t rejected;
 
 	if (save->gunzip != NULL && !save->stopped)
 	{
@@ -324,10 +332,9 @@ save_end(Exchange *exchange)
 			save->stopped = true;
 		}
 	}
-	rejected = save->decoder.error_count;
 	if (!save->stopped && !body_decoder_finish(&save->decoder))
 		save->stopped = true;
-	metric_add(&save->loop->metrics.rejected[REJECT_INVALID], save->decoder.error_count - rejected);
+	count_errors(save);
 
 	if (!save->partial && save->decoder.error_count > 0)
 	{
@@ -350,6 +357,7 @@ save_end(Exchange *exchange)
 	if (save->committed && save->accepted > 0)
 	{
 		exchange->waiting = true;
+		save->waited = true;
 		commit_wait(&save->loop->waiters, &save->ticket,
 					uv_now(&save->loop->uv) + save->loop->server->config->commit_timeout_ms,
 					on_commit, exchange);
@@ -364,11 +372,19 @@ save_block_timeout(Exchange *exchange)
 {
 	Save *save = exchange->state;
 
+	Bytes detail = {0};
+	Bytes body = {0};
+
 	metric_add(&save->loop->metrics.rejected[REJECT_BUFFER_FULL], 1);
-	http_problem(exchange, 503,
+	bytes_printf(&detail,
 				 "the buffer stayed full (--max-buffered-bytes); %llu messages of this body were "
 				 "accepted, what follows them was not read",
 				 (unsigned long long) save->accepted);
+	bytes_append(&detail, "", 1);
+	http_format_problem(&body, 503, detail.data);
+	bytes_free(&detail);
+	put_partial(save, "invalid", &body);
+	http_problem_body(exchange, 503, &body);
 }
 
 static void
@@ -378,6 +394,11 @@ save_release(Exchange *exchange)
 
 	if (save->reserved > 0)
 		ingest_unreserve(save->loop->server->ingest, save->reserved);
+	/* The client left in the middle of a body: what is said of its rows must be taken off the board. */
+	if (save->ticket.number != 0 && !save->waited)
+		commit_wait(&save->loop->waiters, &save->ticket,
+					uv_now(&save->loop->uv) + save->loop->server->config->commit_timeout_ms, NULL,
+					NULL);
 	gunzip_free(save->gunzip);
 	body_decoder_free(&save->decoder);
 	if (save->stage.capacity > KEPT_STAGE_BYTES)
@@ -436,36 +457,37 @@ answer_errors(Exchange *exchange)
 	http_problem_body(exchange, 400, &body);
 }
 
+/*
+ * What became of a partial body, as members after others: how many messages were accepted, how many
+ * were not under the given name, and the first of those.
+ */
 static void
-answer_partial(Exchange *exchange)
+put_partial(const Save *save, const char *errors_name, Bytes *body)
 {
-	Save *save = exchange->state;
-	BodyDecoder *decoder = &save->decoder;
+	const BodyDecoder *decoder = &save->decoder;
 	uint64_t listed = decoder->error_count < BODY_MAX_LISTED_ERRORS ? decoder->error_count
 																	: BODY_MAX_LISTED_ERRORS;
-	Bytes body = {0};
 
-	bytes_printf(&body, "{\"accepted\":%llu,\"rejected\":%llu,\"errors\":[",
-				 (unsigned long long) save->accepted, (unsigned long long) decoder->error_count);
+	bytes_printf(body, ",\"accepted\":%llu,\"%s\":%llu,\"errors\":[",
+				 (unsigned long long) save->accepted, errors_name,
+				 (unsigned long long) decoder->error_count);
 	for (uint64_t i = 0; i < listed; i++)
 	{
 		const BodyError *error = &decoder->errors[i];
 
-		bytes_puts(&body, i > 0 ? ",{" : "{");
-		describe_position(decoder, error, NULL, &body);
+		bytes_puts(body, i > 0 ? ",{" : "{");
+		describe_position(decoder, error, NULL, body);
 		if (error->message.field[0] != '\0')
 		{
-			bytes_puts(&body, "\"field\":");
-			bytes_json_string(&body, error->message.field, strlen(error->message.field));
-			bytes_puts(&body, ",");
+			bytes_puts(body, "\"field\":");
+			bytes_json_string(body, error->message.field, strlen(error->message.field));
+			bytes_puts(body, ",");
 		}
-		bytes_puts(&body, "\"detail\":");
-		bytes_json_string(&body, error->message.detail, strlen(error->message.detail));
-		bytes_puts(&body, "}");
+		bytes_puts(body, "\"detail\":");
+		bytes_json_string(body, error->message.detail, strlen(error->message.detail));
+		bytes_puts(body, "}");
 	}
-	bytes_puts(&body, "]}");
-	http_answer(exchange, 207, "application/json", NULL, body.data, body.length);
-	bytes_free(&body);
+	bytes_puts(body, "]");
 }
 
 static void
@@ -473,16 +495,26 @@ answer_accepted(Exchange *exchange)
 {
 	Save *save = exchange->state;
 
-	if (save->decoder.error_count > 0)
-		answer_partial(exchange);
-	else
+	Bytes body = {0};
+
+	if (save->decoder.error_count == 0)
+	{
 		http_answer(exchange, save->committed ? 204 : 202, NULL, NULL, NULL, 0);
+		return;
+	}
+	put_partial(save, "rejected", &body);
+	bytes_puts(&body, "}");
+	body.data[0] = '{';
+	http_answer(exchange, 207, "application/json", NULL, body.data, body.length);
+	bytes_free(&body);
 }
 
 static void
 on_commit(void *argument, const CommitOutcome *outcome)
 {
 	Exchange *exchange = argument;
+	const Save *save = exchange->state;
+	int status = outcome->state == COMMIT_REJECTED ? 422 : 503;
 	Bytes body = {0};
 
 	switch (outcome->state)
@@ -491,20 +523,23 @@ on_commit(void *argument, const CommitOutcome *outcome)
 			answer_accepted(exchange);
 			return;
 		case COMMIT_UNKNOWN:
-			http_problem(exchange, 503,
-						 "the messages are in the buffer, but not known to be committed yet; "
-						 "sending them again is harmless");
-			return;
+			http_format_problem(&body, status,
+								"the messages are in the buffer, but not known to be committed "
+								"yet; sending them again is harmless");
+			break;
 		case COMMIT_LOST:
-			http_problem(exchange, 503,
-						 "a spool file was damaged, and messages of this request may be lost with "
-						 "it; sending them again is harmless");
-			return;
+			http_format_problem(&body, status,
+								"a spool file was damaged, and messages of this request may be "
+								"lost with it; sending them again is harmless");
+			break;
 		case COMMIT_REJECTED:
+			http_format_problem(&body, status, outcome->message);
+			bytes_printf(&body, ",\"sqlstate\":\"%s\",\"rejected\":%llu", outcome->sqlstate,
+						 (unsigned long long) outcome->rejected);
 			break;
 	}
-	http_format_problem(&body, 422, outcome->message);
-	bytes_printf(&body, ",\"sqlstate\":\"%s\",\"rejected\":%llu", outcome->sqlstate,
-				 (unsigned long long) outcome->rejected);
-	http_problem_body(exchange, 422, &body);
+	/* The client must learn of its bad messages too: the good ones may be all that it repeats. */
+	if (save->decoder.error_count > 0)
+		put_partial(save, "invalid", &body);
+	http_problem_body(exchange, status, &body);
 }

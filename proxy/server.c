@@ -201,6 +201,7 @@ open_listener(ServerLoop *loop, struct sockaddr_storage *address)
 		return false;
 	}
 	loop->listening = true;
+	atomic_fetch_add(&loop->server->open_listeners, 1);
 	return true;
 }
 
@@ -208,7 +209,9 @@ static bool
 init_loop(Main *main, ServerLoop *loop)
 {
 	const Config *config = main->server.config;
-	uint64_t queries = config->max_queries / config->threads;
+	uint64_t number = (uint64_t) (loop - main->server.loops);
+	uint64_t queries =
+		config->max_queries / config->threads + (number < config->max_queries % config->threads);
 
 	loop->server = &main->server;
 	if (uv_loop_init(&loop->uv) != 0)
@@ -221,9 +224,9 @@ init_loop(Main *main, ServerLoop *loop)
 	loop->wake.data = loop;
 	loop->tick.data = loop;
 	uv_timer_start(&loop->tick, on_tick, TICK_MS, TICK_MS);
-	loop->pool = pg_pool_new(&loop->uv, config, queries > 0 ? queries : 1,
-							 config->max_queued_queries / config->threads + 1,
-							 &main->server.results);
+	loop->pool =
+		pg_pool_new(&loop->uv, config, queries, config->max_queued_queries / config->threads + 1,
+					&main->server.results);
 	loop->http = (HttpLoop){
 		.uv = &loop->uv,
 		.server_loop = loop,
@@ -294,6 +297,7 @@ on_wake(uv_async_t *async)
 	{
 		loop->listening = false;
 		uv_close((uv_handle_t *) &loop->listener, NULL);
+		atomic_fetch_sub(&server->open_listeners, 1);
 		http_loop_drain(&loop->http);
 	}
 	commit_queue_check(&loop->waiters, server->board, uv_now(&loop->uv));
@@ -346,7 +350,9 @@ on_drain(uv_timer_t *timer)
 	Main *main = timer->data;
 	Server *server = &main->server;
 	uint64_t passed_ms = uv_now(timer->loop) - main->drain_start_ms;
-	bool quiet = atomic_load(&main->open_connections) == 0;
+	/* In this order: another loop may accept a connection until its listener is closed. */
+	bool quiet =
+		atomic_load(&server->open_listeners) == 0 && atomic_load(&main->open_connections) == 0;
 
 	copy_writer_drain(server->writer);
 	if (quiet && copy_writer_idle(server->writer))

@@ -47,6 +47,7 @@ struct Server
 	CopyWriter *writer;
 	ServerLoop *loops;
 	int loop_count;
+	atomic_int open_listeners;
 	atomic_bool draining;
 	atomic_bool stopping; /* what is not answered yet gets its answer now */
 

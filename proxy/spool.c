@@ -105,6 +105,39 @@ spool_open(const char *directory, uint64_t max_bytes)
 	return find_files(spool) ? spool : NULL;
 }
 
+bool
+spool_check(const char *directory)
+{
+	char *parent;
+	char *slash;
+	struct stat about;
+	bool usable;
+
+	if (stat(directory, &about) == 0)
+	{
+		usable = S_ISDIR(about.st_mode) && access(directory, R_OK | W_OK | X_OK) == 0;
+		if (!usable)
+			log_error("spool-dir: cannot use %s: %s", directory,
+					  S_ISDIR(about.st_mode) ? strerror(errno) : "it is not a directory");
+		return usable;
+	}
+	/* It would be made, but not what it stands in. */
+	parent = memory_strdup(directory);
+	slash = strrchr(parent, '/');
+	while (slash != NULL && slash != parent && slash[1] == '\0')
+	{
+		*slash = '\0';
+		slash = strrchr(parent, '/');
+	}
+	if (slash != NULL)
+		slash[slash == parent] = '\0';
+	usable = errno == ENOENT && access(slash != NULL ? parent : ".", W_OK | X_OK) == 0;
+	if (!usable)
+		log_error("spool-dir: cannot make %s: %s", directory, strerror(errno));
+	free(parent);
+	return usable;
+}
+
 static int
 by_sequence(const void *a, const void *b)
 {
@@ -272,21 +305,22 @@ rows_lost(const SpoolFile *file, uint64_t stated, uint64_t read)
 }
 
 IngestBatch *
-spool_read(const Spool *spool, SpoolFile *file)
+spool_read(const Spool *spool, SpoolFile *file, bool last_try)
 {
 	IngestBatch *batch;
 	SpoolHead head = {0};
 	char name[64];
 	int fd;
-	int error = 0;
+	int error;
 	uint64_t rows = 0;
 	const char *damage = NULL;
 
 	file_name(name, sizeof(name), file->sequence, "");
 	fd = openat(spool->directory_fd, name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && errno != ENOENT)
+	error = errno;
+	if (fd < 0 && error != ENOENT && !last_try)
 	{
-		log_error("cannot open %s/%s, trying again: %s", spool->directory, name, strerror(errno));
+		log_error("cannot open %s/%s, trying again: %s", spool->directory, name, strerror(error));
 		return NULL;
 	}
 	batch = memory_new(sizeof(IngestBatch));
@@ -294,7 +328,7 @@ spool_read(const Spool *spool, SpoolFile *file)
 	batch->rows = batch_new();
 	errno = 0;
 	if (fd < 0)
-		damage = "it is missing";
+		damage = error == ENOENT ? "it is missing" : "it cannot be opened";
 	else if (!read_all(fd, &head, sizeof(head)) || head.magic != SPOOL_MAGIC)
 		damage = "it is not a spool file";
 	else
@@ -303,7 +337,9 @@ spool_read(const Spool *spool, SpoolFile *file)
 	error = errno;
 	if (fd >= 0)
 		close(fd);
-	if (damage != NULL && fd >= 0 && error != 0)
+	if (damage != NULL && fd >= 0 && error != 0 && last_try)
+		damage = "it cannot be read";
+	else if (damage != NULL && fd >= 0 && error != 0)
 	{
 		log_error("cannot read %s/%s, trying again: %s", spool->directory, name, strerror(error));
 		batch_free(batch->rows);

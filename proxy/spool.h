@@ -23,6 +23,12 @@ typedef struct SpoolFile
 } SpoolFile;
 
 /*
+ * Would spool_open() have a directory that it can use?  Makes and locks nothing: another process
+ * may be using it now.  Returns false after logging what is wrong.
+ */
+extern bool spool_check(const char *directory);
+
+/*
  * Opens the directory for this process alone and finds what an earlier one left there.  Returns
  * NULL after logging why it cannot.
  */
@@ -43,9 +49,9 @@ extern void spool_queue(Spool *spool, SpoolFile *file);
 /*
  * The rows of a file as a batch, from a worker.  What is damaged is logged, left out and counted in
  * the batch's lost.  Returns NULL after logging why where the file cannot be read now, which says
- * nothing about what is in it: try again later.
+ * nothing about what is in it: try again later.  On the last try it counts as damaged instead.
  */
-extern IngestBatch *spool_read(const Spool *spool, SpoolFile *file);
+extern IngestBatch *spool_read(const Spool *spool, SpoolFile *file, bool last_try);
 
 /* Removes the first file: it is loaded.  A damaged one is kept under another name. */
 extern void spool_remove_first(Spool *spool);

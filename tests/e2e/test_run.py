@@ -23,6 +23,11 @@ def start_stop():
         other = e2e.Run(port=run.port)
         ok(other.process.wait(e2e.TIMEOUT_S) == 1 and
            "port %d is taken" % run.port in other.output(), "a taken port is said", other.output())
+        for wrong in "abc", "0", "65536":
+            other = e2e.Run(port=wrong)
+            ok(other.process.wait(e2e.TIMEOUT_S) == 1 and "is not a port" in other.output() and
+               not os.path.exists(other.datadir), "the port \"%s\" is refused before anything is made"
+               % wrong, other.output())
         other = e2e.Run(datadir=run.datadir)
         ok(other.process.wait(e2e.TIMEOUT_S) == 1 and "in use" in other.output(),
            "a data directory in use is said", other.output())

@@ -123,6 +123,26 @@ def test_table_missing():
     assert server.stop() == 0
 
 
+def test_internal_error():
+    """an internal error of PostgreSQL's is not a row's fault: the load is sent again until it works"""
+    path = os.path.join(temporary_directory(), "dead")
+    server = rejecting_server(
+        "CREATE FUNCTION refuse_{table}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "RAISE 'out of order' USING ERRCODE = 'XX000'; END $$; "
+        "CREATE TRIGGER refuse BEFORE INSERT ON {table} "
+        "FOR EACH ROW EXECUTE FUNCTION refuse_{table}()", path)
+    client = server.connect()
+    client.send(request_bytes("POST", "/save?ack=committed",
+                              ndjson([message(i, "a", [i]) for i in range(10)]), NDJSON))
+    server.logged("does not take rows now.*XX000")
+    sql(f"DROP TRIGGER refuse ON {server.table}")
+    assert client.answer().status == 204
+    assert count(server.table) == 10
+    assert server.metric('historiand_rejected_total{reason="database"}') == 0
+    assert not os.path.exists(path)
+    assert server.stop() == 0
+
+
 def rejecting_server(check, dead_letters):
     table = new_table("heap")
     sql(check.format(table=table))
@@ -170,6 +190,59 @@ def test_rejected_late():
         "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED "
         "FOR EACH ROW EXECUTE FUNCTION refuse_{table}()", path)
     reject_and_check(server, path, {3, 4, 7000})
+
+
+PARTLY_BAD = (ndjson([message(1, "good", [1])]) + b"{}\n" + ndjson([message(2, "refused", [-1])]) +
+              b"no\n")
+
+
+def check_invalid(problem):
+    """The lines of PARTLY_BAD that are no messages."""
+    assert problem["accepted"] == 2 and problem["invalid"] == 2, problem
+    assert [error["line"] for error in problem["errors"]] == [2, 4], problem
+    assert all(error["detail"] for error in problem["errors"]), problem
+
+
+def test_partial_rejected():
+    """partial=true: an answer about the database's refusal still lists the lines that were bad"""
+    path = os.path.join(temporary_directory(), "dead")
+    server = rejecting_server("ALTER TABLE {table} ADD CHECK (values[1] >= 0)", path)
+    answer = server.save(PARTLY_BAD, "?partial=true&ack=committed", NDJSON)
+    assert answer.status == 422, answer
+    assert answer.json()["rejected"] == 1 and answer.json()["sqlstate"] == "23514", answer
+    check_invalid(answer.json())
+    assert [tag for _, tag, _ in rows(server.table)] == ["good"]
+    assert server.stop() == 0
+
+
+def test_partial_unknown():
+    """the same where the commit is not known yet"""
+    relay = Relay()
+    server = Server(conninfo=relay.conninfo, commit_timeout="300ms")
+    relay.cut()
+    answer = server.save(PARTLY_BAD, "?partial=true&ack=committed", NDJSON)
+    assert answer.status == 503 and "again is harmless" in answer.json()["detail"], answer
+    check_invalid(answer.json())
+    relay.mend()
+    wait_for("the rows", lambda: count(server.table) == 2)
+    assert server.stop() == 0
+
+
+def test_left_in_partial_body():
+    """a client that leaves in the middle of a body whose rows are refused disturbs nobody"""
+    path = os.path.join(temporary_directory(), "dead")
+    server = rejecting_server("ALTER TABLE {table} ADD CHECK (values[1] >= 0)", path)
+    for number in range(3):
+        client = server.connect()
+        request = request_bytes("POST", "/save?partial=true&ack=committed",
+                                ndjson([message(number, "bad", [-1])]) * 2, NDJSON)
+        client.send(request[:-5])
+        wait_for("its refusal", lambda n=number: server.metric(
+            'historiand_rejected_total{reason="database"}') == n + 1)
+        client.close()
+        wait_for("its end", lambda: server.connections() == 0)
+        assert server.save(message(number, "good", [1]), "?ack=committed").status == 204
+    assert server.stop() == 0
 
 
 def fill_spool(server, total, start=0):
@@ -286,6 +359,25 @@ def test_spool_cannot_be_opened():
     wait_for("all rows", lambda: count(server.table) == total)
     assert server.metric('historiand_rejected_total{reason="spool"}') == 0
     wait_for("an empty spool", lambda: os.listdir(directory) == ["loop"])
+    assert server.stop() == 0
+
+
+def test_spool_unreadable():
+    """a spool file that stays unreadable is set aside: what stands behind it is loaded"""
+    relay = Relay()
+    directory = temporary_directory()
+    server, waiting, total = server_with_spool(relay, directory, 3, load_timeout="1s")
+    first = spooled(directory)[0]
+    os.unlink(first)
+    os.mkdir(first)     # it opens, and cannot be read
+    relay.mend()
+    server.logged("cannot read.*trying again")
+    answer = waiting.answer()
+    assert answer.status == 503 and "may be lost" in answer.json()["detail"], answer
+    lost = server.metric('historiand_rejected_total{reason="spool"}')
+    assert lost >= 1000
+    wait_for("what is left", lambda: count(server.table) == total - lost)
+    wait_for("it set aside", lambda: os.listdir(directory) == [os.path.basename(first) + ".damaged"])
     assert server.stop() == 0
 
 
@@ -434,9 +526,41 @@ def test_partial_gives_up_behind_another():
         assert count(server.table, "tag = 'p'") == said
 
 
+def test_blocked_behind_a_commit():
+    """a partial body that waits for room behind an unanswered commit goes on after it, in order"""
+    relay = Relay()
+    server = Server(conninfo=relay.conninfo, max_buffered_bytes="1MiB")
+    load = relay.hold(b"COPY ")
+    client = server.connect()
+    client.send(request_bytes("POST", "/save?ack=committed",
+                              json.dumps(message(1, "first", [1])).encode()))
+    wait_for("it", lambda: server.metric("historiand_messages_received_total") == 1)
+    accepted = fill_buffer(server)
+    request, length = partial_request(3000)
+    received = server.metric("historiand_received_bytes_total")
+    client.send(request + request_bytes("GET", "/livez"))
+    wait_for("a part of the body", lambda: server.metric("historiand_received_bytes_total") >
+             received)
+    time.sleep(0.2)     # it must stay that way: neither is answered, nor is the rest read
+    assert server.metric("historiand_received_bytes_total") < received + length
+    load.set()
+    assert [client.answer().status for _ in range(3)] == [204, 202, 200]
+    wait_for("all rows", lambda: count(server.table) == 1 + accepted + 3000)
+    assert server.stop() == 0
+
+
 def test_drain():
     """SIGTERM under load: every message that got an answer is in the table"""
-    server = Server(flush_interval="1h")
+    drain_under_load(Server(flush_interval="1h"), False)
+
+
+def test_drain_of_threads():
+    """the same with several loops, and a new connection for each message"""
+    for _ in range(3):
+        drain_under_load(Server(flush_interval="1h", threads=4), True)
+
+
+def drain_under_load(server, connect_anew):
     answered = []
     stop = threading.Event()
 
@@ -452,7 +576,10 @@ def test_drain():
                 assert answer.status == 202
                 answered.append((i, number))
                 i += 1
-                if answer.headers.get("connection") == "close":
+                if connect_anew:
+                    client.close()
+                    client = server.connect()
+                elif answer.headers.get("connection") == "close":
                     break
         except OSError:
             pass

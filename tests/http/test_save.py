@@ -166,6 +166,17 @@ BAD = [
 ]
 
 
+def test_bad_gzip_is_counted():
+    """a body whose compression is broken counts as invalid, as any other bad body does"""
+    own = Server()
+    packed = gzip.compress(ndjson([message(i, "z", [i]) for i in range(100)]))
+    for number, body in enumerate((b"not gzip", packed[:-20], packed[:30] + b"x" * 30)):
+        answer = own.save(body, "", dict(NDJSON, **{"Content-Encoding": "gzip"}))
+        assert answer.status == 400, answer
+        assert own.metric('historiand_rejected_total{reason="invalid"}') == number + 1
+    assert own.stop() == 0
+
+
 def test_bad():
     """bad input gets 400 that names what is wrong; nothing of it is stored, its neighbours are"""
     setup()

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 
-from historiand import (BINARY, CONNINFO, Server, message, new_table, ndjson, run,
+from historiand import (BINARY, CONNINFO, Server, Skip, message, new_table, ndjson, run,
                         temporary_directory, wait_for, NDJSON)
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("HISTORIAND_")}
@@ -51,6 +51,7 @@ def test_wrong_settings():
     for flags, word in (
             (["--flush-interval", "1"], "--flush-interval"),
             (["--flush-interval", "0s"], "--flush-interval"),
+            (["--threads", "4", "--max-queries", "3"], "max-queries"),
             (["--max-buffered-bytes", "lots"], "--max-buffered-bytes"),
             (["--max-buffered-bytes=99999999999999999999"], "--max-buffered-bytes"),
             (["--threads", "0"], "--threads"), (["--threads", "-1"], "--threads"),
@@ -119,10 +120,51 @@ def test_metrics():
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     for line in answer.body.decode().splitlines():
         assert line.startswith(("# HELP historiand_", "# TYPE historiand_", "historiand_")), line
-    if shutil.which("promtool"):
-        done = subprocess.run(["promtool", "check", "metrics"], input=answer.body,
-                              capture_output=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+    assert server.stop() == 0
+
+
+def test_promtool():
+    """promtool finds nothing to say about the metrics, with all kinds of requests in them"""
+    if not shutil.which("promtool"):
+        raise Skip("promtool (Debian package prometheus) is absent")
+    server = Server()
+    assert server.save(message(1, "a", [1]), "?ack=committed").status == 204
+    assert server.save(b"{}").status == 400
+    for path in ("/api?tag=a&start=0&end=2", "/tags", "/latest", "/export?tag=a&start=0&end=2",
+                 "/livez", "/readyz", "/nothing", "/metrics"):
+        server.get(path)
+    done = subprocess.run(["promtool", "check", "metrics"], input=server.get("/metrics").body,
+                          capture_output=True)
+    assert done.returncode == 0 and not done.stdout + done.stderr, done.stdout + done.stderr
+    assert server.stop() == 0
+
+
+def test_check_spool_dir():
+    """--check-config tries the spool directory, without making it or needing it for itself"""
+    directory = temporary_directory()
+    file = os.path.join(directory, "file")
+    with open(file, "w", encoding="utf-8"):
+        pass
+    for path, word in ((file, "not a directory"), (file + "/below", "Not a directory"),
+                       (directory + "/none/below", "No such file")):
+        done = check_config("--spool-dir", path)
+        assert done.returncode == 2 and word in done.stderr and path in done.stderr, done
+    for path in (directory, directory + "/new", directory + "/new/"):
+        assert check_config("--spool-dir", path).returncode == 0, path
+    assert os.listdir(directory) == ["file"]
+    server = Server(spool_dir=directory + "/used")
+    assert check_config("--spool-dir", directory + "/used").returncode == 0
+    assert server.stop() == 0
+
+
+def test_float_digits():
+    """values are read back exactly whatever the role's extra_float_digits"""
+    value = 0.1 + 0.2
+    server = Server(conninfo=CONNINFO + " options='-c extra_float_digits=-15'")
+    assert server.save(message(1, "a", [value]), "?ack=committed").status == 204
+    for path, samples in (("/api?tag=a&start=0&end=1&samples=1", "samples"),
+                          ("/latest?tag=a", "latest")):
+        assert server.get(path).json()[samples][0]["values"] == [value], path
     assert server.stop() == 0
 
 
