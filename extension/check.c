@@ -4,8 +4,9 @@
  *
  * Reads the whole file and the whole directory: every segment that the snapshot sees must be
  * intact (header, checksum, rows ascending within the header's times), stand in the directory
- * under its key, and where it is compacted not overlap another of its tag.  Each fault found is
- * one row of the result; the reading goes on behind it.
+ * under its key, and where it is compacted not overlap another of its tag.  Summaries must name
+ * the compacted segments in their reach, and say what those amount to.  Each fault found is one row
+ * of the result; the reading goes on behind it.
  */
 #include "postgres.h"
 
@@ -21,12 +22,15 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include <math.h>
+
 #include "access_method.h"
 #include "command_work.h"
 #include "compat.h"
 #include "decoded_rows.h"
 #include "directory.h"
 #include "pending.h"
+#include "summary.h"
 #include "tag.h"
 
 PG_FUNCTION_INFO_V1(historian_check);
@@ -37,9 +41,10 @@ PG_FUNCTION_INFO_V1(historian_check);
 typedef struct FoundSegment
 {
 	ItemPointerData place;		/* hash key */
-	bool		compacted;
+	bool		compacted;		/* or a summary: stands under its first time */
+	bool		summary;
 	bool		entered;		/* stands in the directory */
-	text	   *tag;
+	text	   *tag;			/* as in the directory: of a summary, its own */
 	int64		first_time;
 	int64		last_time;
 } FoundSegment;
@@ -59,6 +64,12 @@ static void check_tuple(Check *check, HeapTuple tuple);
 static const char *check_rows(Check *check, const Segment *segment);
 static void check_directory(Check *check);
 static void check_disjoint(Check *check);
+static void check_summaries(Check *check);
+static const char *check_summary(Check *check, DirectoryCursor *cursor,
+								 const FoundSegment *found);
+static const char *check_summarized(Check *check, StoredSegment *stored,
+									const SummaryBlock *block, uint32 i);
+static bool same_summary(const SummaryBlock *block, uint32 i, const RowBuffer *computed);
 static void report(Check *check, ItemPointer place, const SegmentHeader *header,
 				   const char *problem);
 static void report_found(Check *check, const FoundSegment *found, const char *problem);
@@ -92,6 +103,7 @@ historian_check(PG_FUNCTION_ARGS)
 		check_block(&check, block);
 	check_directory(&check);
 	check_disjoint(&check);
+	check_summaries(&check);
 
 	hash_destroy(check.found);
 	UnregisterSnapshot(check.snapshot);
@@ -152,7 +164,7 @@ check_tuple(Check *check, HeapTuple tuple)
 		report(check, &tuple->t_self, header, segment_status_text(status));
 		return;
 	}
-	problem = check_rows(check, &segment);
+	problem = (header->flags & SEGMENT_SUMMARY) ? NULL : check_rows(check, &segment);
 	if (problem != NULL)
 	{
 		report(check, &tuple->t_self, header, problem);
@@ -161,9 +173,12 @@ check_tuple(Check *check, HeapTuple tuple)
 
 	caller = MemoryContextSwitchTo(check->context);
 	found = hash_search(check->found, &tuple->t_self, HASH_ENTER, NULL);
-	found->compacted = (header->flags & SEGMENT_COMPACTED) != 0;
+	found->summary = (header->flags & SEGMENT_SUMMARY) != 0;
+	found->compacted = found->summary || (header->flags & SEGMENT_COMPACTED) != 0;
 	found->entered = false;
 	found->tag = cstring_to_text_with_len(header->tag, header->tag_bytes);
+	if (found->summary)
+		found->tag = directory_summary_tag(found->tag);
 	found->first_time = header->first_time;
 	found->last_time = header->last_time;
 	MemoryContextSwitchTo(caller);
@@ -222,7 +237,7 @@ check_directory(Check *check)
 	}
 }
 
-/* Compacted segments of one tag do not overlap. */
+/* Compacted segments of one tag do not overlap, nor do its summaries. */
 static void
 check_disjoint(Check *check)
 {
@@ -247,6 +262,113 @@ check_disjoint(Check *check)
 						 "The segment overlaps another compacted one of its tag.");
 	}
 	pfree(order);
+}
+
+static void
+check_summaries(Check *check)
+{
+	DirectoryCursor *cursor = directory_begin(check->rel, check->snapshot);
+	HASH_SEQ_STATUS status;
+	FoundSegment *found;
+
+	hash_seq_init(&status, check->found);
+	while ((found = hash_seq_search(&status)) != NULL)
+	{
+		const char *problem = found->summary ? check_summary(check, cursor, found) : NULL;
+
+		if (problem != NULL)
+			report_found(check, found, problem);
+	}
+	directory_end(cursor);
+}
+
+/* Compares a segment of summaries with the segments that it names; returns what is wrong. */
+static const char *
+check_summary(Check *check, DirectoryCursor *cursor, const FoundSegment *found)
+{
+	ItemPointerData place = found->place;
+	text	   *tag = cstring_to_text_with_len(VARDATA_ANY(found->tag),
+											   VARSIZE_ANY_EXHDR(found->tag) - 1);
+	SummaryBlock block = {0};
+	StoredSegment stored;
+	const char *problem = NULL;
+	uint32		next = 0;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!store_fetch(check->rel, check->snapshot, &place, &stored, NULL))
+		return "The summary has vanished.";
+	store_open_rows(check->rel, &stored, false);
+	if (!summary_block_load(&block, &stored.segment, ~0))
+		problem = "The summary is malformed.";
+	store_release(&stored);
+	if (problem == NULL && (block.first_time[0] != found->first_time ||
+							block.last_time[block.nsegments - 1] != found->last_time))
+		problem = "The first or last time differs from the header's.";
+	if (problem == NULL)
+	{
+		/* the one that begins at the first time, then the others */
+		directory_seek_back_within(cursor, tag, found->first_time, found->first_time);
+		if (directory_next_back(cursor, &stored))
+			problem = check_summarized(check, &stored, &block, next++);
+		directory_seek_forward(cursor, tag, found->first_time, found->last_time);
+		while (problem == NULL && directory_next_forward(cursor, &stored))
+			problem = check_summarized(check, &stored, &block, next++);
+		if (problem == NULL && next != block.nsegments)
+			problem = "The summary names segments that are not there.";
+	}
+	summary_block_free(&block);
+	return problem;
+}
+
+/* Compares a stored segment with summary i, and lets it go. */
+static const char *
+check_summarized(Check *check, StoredSegment *stored, const SummaryBlock *block, uint32 i)
+{
+	const SegmentHeader *header = &stored->segment.header;
+	const uint8 *bytes;
+	Size		length;
+	const char *problem = NULL;
+
+	bytes = store_segment_bytes(&stored->tuple, &length);
+	if (i >= block->nsegments || header->first_time != block->first_time[i] ||
+		header->last_time != block->last_time[i] || header->nrows != block->nrows[i])
+		problem = "The summary does not name the segments that are there.";
+	else if (segment_open(&stored->segment, bytes, length, true) == SEGMENT_OK)
+	{
+		RowBuffer	computed = {0};
+		CodecRows	source;
+
+		/* else the segment itself has been reported */
+		decoded_rows_load(&check->rows, &stored->segment, PG_INT64_MIN, PG_INT64_MAX, true);
+		source = decoded_rows_source(&check->rows);
+		summary_add(&computed, &source);
+		if (!same_summary(block, i, &computed))
+			problem = "The summary differs from what a segment's rows amount to.";
+	}
+	store_release(stored);
+	return problem;
+}
+
+/* Sums may differ in the last bits between machines. */
+static bool
+same_summary(const SummaryBlock *block, uint32 i, const RowBuffer *computed)
+{
+	RowBuffer	stored = {0};
+	uint32		width;
+
+	summary_block_append(block, i, &stored);
+	width = stored.stride;
+	if (width != computed->stride)
+		return false;
+	for (uint32 n = 0; n < width; n++)
+	{
+		double		a = stored.values[n];
+		double		b = computed->values[n];
+
+		if (memcmp(&a, &b, sizeof(a)) != 0 && !(fabs(a - b) <= 1e-9 * Max(fabs(a), fabs(b))))
+			return false;
+	}
+	return true;
 }
 
 static void
@@ -277,7 +399,7 @@ report_found(Check *check, const FoundSegment *found, const char *problem)
 {
 	SegmentHeader header = {
 		.tag = VARDATA_ANY(found->tag),
-		.tag_bytes = VARSIZE_ANY_EXHDR(found->tag),
+		.tag_bytes = VARSIZE_ANY_EXHDR(found->tag) - found->summary,
 		.first_time = found->first_time,
 		.last_time = found->last_time,
 	};

@@ -30,6 +30,7 @@
 #include "pending.h"
 #include "row_buffer.h"
 #include "segment_sink.h"
+#include "summary_edit.h"
 #include "tag_reader.h"
 
 /* A last segment with less than this is filled up by later rows. */
@@ -46,6 +47,7 @@ typedef struct Compaction
 	DirectoryCursor *cursor;
 	TagReader  *reader;
 	SegmentSink *sink;
+	SummaryEdit *summaries;
 	CommandId	cid;
 	CompactionCounts *counts;
 
@@ -154,6 +156,7 @@ compact_table(Relation rel, const CompactionOptions *options, text **after,
 	if (compaction.sink != NULL)
 	{
 		counts->bytes_written += segment_sink_bytes(compaction.sink);
+		summary_edit_end(compaction.summaries);
 		segment_sink_end(compaction.sink);
 	}
 	done = (CompactionCounts) {
@@ -274,6 +277,8 @@ merge_tag(Compaction *compaction)
 
 		compaction->sink = segment_sink_begin(compaction->rel, GetCurrentTransactionId(),
 											  compaction->cid, 0);
+		compaction->summaries = summary_edit_begin(compaction->rel, compaction->cid);
+		segment_sink_note(compaction->sink, summary_edit_added(compaction->summaries));
 		MemoryContextSwitchTo(caller);
 	}
 	tag_reader_start_segments(compaction->reader, &compaction->sources);
@@ -281,6 +286,7 @@ merge_tag(Compaction *compaction)
 		append_run(compaction, &run);
 	write_rows(compaction, true);
 	delete_sources(compaction);
+	summary_edit_finish_tag(compaction->summaries, compaction->tag, compaction->sink);
 	compaction->counts->tags++;
 	compaction->counts->segments_merged += compaction->sources.nrefs;
 }
@@ -371,5 +377,6 @@ delete_sources(Compaction *compaction)
 						   RelationGetRelationName(compaction->rel)));
 		store_count_rows(compaction->rel, 0, compaction->sources.refs[i].nrows);
 		compaction->counts->bytes_merged += compaction->sources.refs[i].bytes;
+		summary_edit_removed(compaction->summaries, &compaction->sources.refs[i]);
 	}
 }

@@ -131,6 +131,21 @@ segment_row_array(const Segment *segment, uint32 row, bool *isnull)
 	return PointerGetDatum(array);
 }
 
+CodecRows
+decoded_rows_source(const DecodedRows *rows)
+{
+	return (CodecRows) {
+		.nrows = rows->nrows,
+		.nvalues = rows->nvalues,
+		.time = rows->time,
+		.values = rows->values,
+		.row_stride = 1,
+		.value_stride = rows->nrows,
+		.width = rows->width,
+		.isnull = rows->isnull,
+	};
+}
+
 void
 decoded_rows_append(const DecodedRows *rows, uint32 row, RowBuffer *buffer)
 {

@@ -43,6 +43,9 @@ extern Datum decoded_rows_array(const DecodedRows *rows, uint32 row, bool *isnul
 /* The same straight from an opened segment. */
 extern Datum segment_row_array(const Segment *segment, uint32 row, bool *isnull);
 
+/* The rows for the codec; valid until the next load. */
+extern CodecRows decoded_rows_source(const DecodedRows *rows);
+
 /* Adds a row to a buffer. */
 extern void decoded_rows_append(const DecodedRows *rows, uint32 row, RowBuffer *buffer);
 

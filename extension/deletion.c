@@ -34,6 +34,7 @@
 #include "row_buffer.h"
 #include "row_places.h"
 #include "segment_sink.h"
+#include "summary_edit.h"
 #include "tag.h"
 #include "tag_reader.h"
 
@@ -73,6 +74,7 @@ typedef struct Deletion
 	Snapshot	met_under;		/* the command's snapshot, where rows may have changed since */
 	DirectoryCursor *met_cursor;	/* under it; NULL until needed */
 	SegmentSink *sink;			/* NULL until something is rewritten */
+	SummaryEdit *summaries;
 	MemoryContext context;		/* of this struct's members */
 	MemoryContext tag_context;	/* of one tag's work */
 } Deletion;
@@ -91,6 +93,7 @@ static bool is_in_place(Deletion *deletion, const SegmentRef *ref);
 pg_noreturn static void report_changed(Relation rel);
 static uint32 mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept);
 static void rewrite(Deletion *deletion, const Segment *segment, const bool *kept);
+static SegmentSink *deletion_sink(Deletion *deletion);
 static void delete_segment(Deletion *deletion, const SegmentRef *ref, uint32 nkept);
 static int64 count_rows(Deletion *deletion, text *tag, int64 from, int64 until);
 static int	compare_deleted_rows(const void *left, const void *right);
@@ -273,6 +276,7 @@ begin_deletion(Relation rel, CommandId cid, Snapshot met_under)
 					   : GetLatestSnapshot());
 	GetActiveSnapshot()->curcid = cid;
 	deletion.cursor = directory_begin(rel, GetActiveSnapshot());
+	deletion.summaries = summary_edit_begin(rel, cid);
 	deletion.tag_context = AllocSetContextCreate(CurrentMemoryContext, "historian deletion",
 												 ALLOCSET_DEFAULT_SIZES);
 	return deletion;
@@ -283,6 +287,7 @@ end_deletion(Deletion *deletion)
 {
 	if (deletion->sink != NULL)
 		segment_sink_end(deletion->sink);
+	summary_edit_end(deletion->summaries);
 	directory_end(deletion->cursor);
 	if (deletion->met_cursor != NULL)
 		directory_end(deletion->met_cursor);
@@ -322,6 +327,8 @@ delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set)
 		CHECK_FOR_INTERRUPTS();
 		delete_from_segment(deletion, tag, &segments.refs[i], set);
 	}
+	if (summary_edit_is_needed(deletion->summaries))
+		summary_edit_finish_tag(deletion->summaries, tag, deletion_sink(deletion));
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(deletion->tag_context);
 }
@@ -470,16 +477,24 @@ rewrite(Deletion *deletion, const Segment *segment, const bool *kept)
 	}
 	decoded_rows_free(&rows);
 
+	source = row_buffer_rows(&buffer, 0);
+	segment_sink_write(deletion_sink(deletion), &header, &source);
+}
+
+/* The sink, opened when it is needed first. */
+static SegmentSink *
+deletion_sink(Deletion *deletion)
+{
 	if (deletion->sink == NULL)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(deletion->context);
 
 		deletion->sink = segment_sink_begin(deletion->rel, GetCurrentTransactionId(),
 											deletion->cid, 0);
+		segment_sink_note(deletion->sink, summary_edit_added(deletion->summaries));
 		MemoryContextSwitchTo(caller);
 	}
-	source = row_buffer_rows(&buffer, 0);
-	segment_sink_write(deletion->sink, &header, &source);
+	return deletion->sink;
 }
 
 /* Deletes a segment, of whose rows nkept have been written anew. */
@@ -491,6 +506,7 @@ delete_segment(Deletion *deletion, const SegmentRef *ref, uint32 nkept)
 	if (!store_delete(deletion->rel, &tid, deletion->cid))
 		report_changed(deletion->rel);
 	store_count_rows(deletion->rel, ref->nrows - nkept, nkept);
+	summary_edit_removed(deletion->summaries, ref);
 }
 
 static void

@@ -78,11 +78,11 @@ static ItemPointer walk_step(DirectoryCursor *cursor, Walk *walk, ScanDirection 
 static bool walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction,
 					  StoredSegment *stored);
 
-/* Room for the text datum of any tag. */
+/* Room for the text datum of any tag, or of its summaries. */
 typedef union TagDatum
 {
 	text		text;
-	char		bytes[VARHDRSZ + SEGMENT_MAX_TAG_BYTES];
+	char		bytes[VARHDRSZ + SEGMENT_MAX_TAG_BYTES + 1];
 } TagDatum;
 
 void
@@ -383,6 +383,19 @@ directory_any_between(DirectoryCursor *cursor, text *tag, int64 after, int64 bef
 	return true;
 }
 
+/* No tag has a NUL, so nothing comes between a tag and its summaries. */
+text *
+directory_summary_tag(text *tag)
+{
+	Size		length = VARSIZE_ANY_EXHDR(tag);
+	text	   *summary_tag = palloc(VARHDRSZ + length + 1);
+
+	SET_VARSIZE(summary_tag, VARHDRSZ + length + 1);
+	memcpy(VARDATA(summary_tag), VARDATA_ANY(tag), length);
+	VARDATA(summary_tag)[length] = '\0';
+	return summary_tag;
+}
+
 bool
 directory_has_tag(DirectoryCursor *cursor, text *tag)
 {
@@ -437,6 +450,16 @@ directory_next_tag(DirectoryCursor *cursor, text *tag)
 		return NULL;
 	copy = DatumGetTextPCopy(PointerGetDatum(entry.tag));
 
+	/* the summaries of a tag whose own entries are gone: it has no row, but is a tag */
+	if (VARSIZE_ANY_EXHDR(copy) > 0 &&
+		VARDATA_ANY(copy)[VARSIZE_ANY_EXHDR(copy) - 1] == '\0')
+	{
+		text	   *trimmed = cstring_to_text(VARDATA_ANY(copy));
+
+		pfree(copy);
+		copy = trimmed;
+	}
+
 	/* a walk that returns keys pins its page, and VACUUM would wait as long as the tag is read */
 	walk_start(cursor, &cursor->after_tag);
 	return copy;
@@ -445,7 +468,7 @@ directory_next_tag(DirectoryCursor *cursor, text *tag)
 static void
 seek_after_tag(DirectoryCursor *cursor, text *tag)
 {
-	text	   *start = tag != NULL ? tag : cstring_to_text("");
+	text	   *start = tag != NULL ? directory_summary_tag(tag) : cstring_to_text("");
 
 	cursor->after_tag.keys[0].sk_argument = PointerGetDatum(start);
 	walk_start(cursor, &cursor->after_tag);
@@ -492,12 +515,16 @@ depend_on_access_method(Oid index_oid)
 static void
 make_entry(const SegmentHeader *header, text *tag, Datum *values, bool *isnull)
 {
-	SET_VARSIZE(tag, VARHDRSZ + header->tag_bytes);
+	bool		is_summary = (header->flags & SEGMENT_SUMMARY) != 0;
+
+	SET_VARSIZE(tag, VARHDRSZ + header->tag_bytes + is_summary);
 	memcpy(VARDATA(tag), header->tag, header->tag_bytes);
+	if (is_summary)
+		VARDATA(tag)[header->tag_bytes] = '\0';	/* directory_summary_tag() */
 	values[0] = PointerGetDatum(tag);
 	isnull[0] = false;
 	values[1] = Int64GetDatum(header->first_time);
-	isnull[1] = (header->flags & SEGMENT_COMPACTED) == 0;
+	isnull[1] = (header->flags & SEGMENT_KNOWN_FLAGS) == 0;
 }
 
 static void

@@ -86,6 +86,12 @@ extern bool directory_next_forward(DirectoryCursor *cursor, StoredSegment *store
 /* Does a compacted segment begin after `after` and before `before`?  Uses the forward walk. */
 extern bool directory_any_between(DirectoryCursor *cursor, text *tag, int64 after, int64 before);
 
+/*
+ * The summaries of a tag stand in the directory like the compacted segments of a tag of their own,
+ * which follows the tag and that no user can name: the name to seek them by, palloc'd.
+ */
+extern text *directory_summary_tag(text *tag);
+
 /* Does the snapshot see any segment of this tag?  Uses the pending and the back walk. */
 extern bool directory_has_tag(DirectoryCursor *cursor, text *tag);
 
@@ -93,9 +99,9 @@ extern bool directory_has_tag(DirectoryCursor *cursor, text *tag);
 typedef struct DirectoryEntry
 {
 	ItemPointerData place;
-	text	   *tag;			/* valid until the next step */
-	bool		compacted;
-	int64		first_time;		/* of a compacted segment */
+	text	   *tag;			/* valid until the next step; of a summary, its own */
+	bool		compacted;		/* or a summary */
+	int64		first_time;		/* of a compacted segment or a summary */
 } DirectoryEntry;
 
 extern void directory_seek_entries(DirectoryCursor *cursor);

@@ -2,7 +2,8 @@
  * method_reduce.c
  *	  The methods that reduce the rows of each period, element by element, to one number.
  *
- * One pass over the window's rows, column by column.  A sample has as many elements as the widest
+ * One pass over the window, column by column: over summaries of the segments that lie in a period
+ * whole, over the rows of the others.  A sample has as many elements as the widest
  * array of its period; elements that are NULL or that a narrower array lacks are left out.  The
  * array is NULL where the period has no array.
  */
@@ -15,8 +16,8 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 
+#include "period_reader.h"
 #include "reduction.h"
-#include "slice_reader.h"
 
 /* The rows of one period. */
 typedef struct Period
@@ -30,7 +31,10 @@ typedef struct Period
 
 static void reduce(const MethodCall *call, int facets, ReductionResult result);
 static void period_clear(Period *period);
-static void period_add(Period *period, const RowSlice *slice);
+static int	wanted_summaries(int facets);
+static void period_add_rows(Period *period, const RowSlice *slice);
+static void period_add_summaries(Period *period, const SummarySlice *slice);
+static void period_widen(Period *period, uint32 width);
 static void period_put(const Period *period, int64 time, ReductionResult result, SampleSink *sink);
 static void copy_padded(const SampleSink *from, SampleSink *to);
 static ArrayType *padded_array(const ArrayType *array, int width);
@@ -100,30 +104,51 @@ reduce(const MethodCall *call, int facets, ReductionResult result)
 	Period	   *period = palloc_object(Period);
 	uint32		nperiods = call->window->samples;
 	uint32		current = 0;
-	SliceReader *reader;
-	RowSlice	slice;
+	PeriodReader *reader;
+	PeriodPart	part;
 
 	period->facets = facets;
 	period->width = 0;
 	period_clear(period);
-	reader = slice_reader_begin(call->rel, call->cursor, call->snapshot, call->tag,
-								call->window->start + 1, call->ends, nperiods, true);
-	while (slice_reader_next(reader, &slice))
+	reader = period_reader_begin(call->rel, call->cursor, call->snapshot, call->tag,
+								 call->window->start + 1, call->ends, nperiods,
+								 wanted_summaries(facets));
+	while (period_reader_next(reader, &part))
 	{
-		for (; current < slice.period; current++)
+		for (; current < part.period; current++)
 		{
 			period_put(period, call->ends[current], result, call->sink);
 			period_clear(period);
 		}
-		period_add(period, &slice);
+		if (part.summarized)
+			period_add_summaries(period, &part.summaries);
+		else
+			period_add_rows(period, &part.rows);
 	}
 	for (; current < nperiods; current++)
 	{
 		period_put(period, call->ends[current], result, call->sink);
 		period_clear(period);
 	}
-	slice_reader_end(reader);
+	period_reader_end(reader);
 	pfree(period);
+}
+
+/* The facets of summaries that give these of a reduction. */
+static int
+wanted_summaries(int facets)
+{
+	int			wanted = 0;
+
+	if (facets & REDUCTION_SPREAD)
+		return PERIOD_ROWS_ONLY;
+	if (facets & REDUCTION_SUM)
+		wanted |= 1 << SUMMARY_SUM;
+	if (facets & REDUCTION_EXTREMES)
+		wanted |= 1 << SUMMARY_MIN | 1 << SUMMARY_MAX;
+	if (facets & REDUCTION_ENDS)
+		wanted |= 1 << SUMMARY_FIRST | 1 << SUMMARY_LAST;
+	return wanted;
 }
 
 static void
@@ -134,15 +159,13 @@ period_clear(Period *period)
 }
 
 static void
-period_add(Period *period, const RowSlice *slice)
+period_add_rows(Period *period, const RowSlice *slice)
 {
 	uint32		width;
 
 	if (!row_slice_width(slice, &width))
 		return;
-	period->has_array = true;
-	for (; period->width < width; period->width++)
-		reduction_init(&period->columns[period->width]);
+	period_widen(period, width);
 	for (uint32 v = 0; v < width; v++)
 	{
 		const double *values = NULL;
@@ -150,6 +173,36 @@ period_add(Period *period, const RowSlice *slice)
 
 		reduction_add(&period->columns[v], period->facets, values, nvalues);
 	}
+}
+
+static void
+period_add_summaries(Period *period, const SummarySlice *slice)
+{
+	const SummaryBlock *block = slice->block;
+	uint32		width = block->width[slice->first];
+	ReducedParts parts = {.nparts = slice->nsegments};
+
+	for (uint32 i = slice->first; i < slice->first + slice->nsegments; i++)
+		parts.count += block->nrows[i];
+	period_widen(period, width);
+	for (uint32 v = 0; v < width; v++)
+	{
+		parts.sum = summary_slice_values(slice, SUMMARY_SUM, v);
+		parts.min = summary_slice_values(slice, SUMMARY_MIN, v);
+		parts.max = summary_slice_values(slice, SUMMARY_MAX, v);
+		parts.first = summary_slice_values(slice, SUMMARY_FIRST, v);
+		parts.last = summary_slice_values(slice, SUMMARY_LAST, v);
+		reduction_add_parts(&period->columns[v], period->facets, &parts);
+	}
+}
+
+/* Makes room for arrays of this width. */
+static void
+period_widen(Period *period, uint32 width)
+{
+	period->has_array = true;
+	for (; period->width < width; period->width++)
+		reduction_init(&period->columns[period->width]);
 }
 
 static void

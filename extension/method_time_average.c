@@ -14,8 +14,8 @@
 #include "utils/array.h"
 
 #include "as_of.h"
+#include "period_reader.h"
 #include "reduction.h"
-#include "slice_reader.h"
 
 /* The row whose values hold at a time. */
 typedef struct HeldRow
@@ -42,7 +42,9 @@ static void hold_row_before(HeldRow *held, const MethodCall *call);
 static void hold_row(HeldRow *held, const RowSlice *slice);
 static void widen(Period *period, uint32 width);
 static void add_held(Period *period, int64 until);
-static void add_slice(Period *period, const RowSlice *slice);
+static void add_rows(Period *period, const RowSlice *slice);
+static void add_summaries(Period *period, const SummarySlice *slice);
+static void add_summary(Period *period, const SummarySlice *slice, uint32 i);
 static void finish(Period *period, int64 time, SampleSink *sink);
 
 void
@@ -51,21 +53,25 @@ method_time_average(const MethodCall *call)
 	Period	   *period = palloc0_object(Period);
 	uint32		nperiods = call->window->samples;
 	uint32		current = 0;
-	SliceReader *reader;
-	RowSlice	slice;
+	PeriodReader *reader;
+	PeriodPart	part;
 
 	hold_row_before(&period->held, call);
-	reader = slice_reader_begin(call->rel, call->cursor, call->snapshot, call->tag,
-								call->window->start + 1, call->ends, nperiods, true);
-	while (slice_reader_next(reader, &slice))
+	reader = period_reader_begin(call->rel, call->cursor, call->snapshot, call->tag,
+								 call->window->start + 1, call->ends, nperiods,
+								 1 << SUMMARY_INTEGRAL | 1 << SUMMARY_LAST);
+	while (period_reader_next(reader, &part))
 	{
-		for (; current < slice.period; current++)
+		for (; current < part.period; current++)
 			finish(period, call->ends[current], call->sink);
-		add_slice(period, &slice);
+		if (part.summarized)
+			add_summaries(period, &part.summaries);
+		else
+			add_rows(period, &part.rows);
 	}
 	for (; current < nperiods; current++)
 		finish(period, call->ends[current], call->sink);
-	slice_reader_end(reader);
+	period_reader_end(reader);
 	pfree(period);
 }
 
@@ -149,7 +155,7 @@ add_held(Period *period, int64 until)
 }
 
 static void
-add_slice(Period *period, const RowSlice *slice)
+add_rows(Period *period, const RowSlice *slice)
 {
 	const int64 *times = slice->rows->time + slice->first;
 	RowSlice	inner = *slice;
@@ -183,6 +189,43 @@ add_slice(Period *period, const RowSlice *slice)
 		}
 	}
 	hold_row(&period->held, slice);
+}
+
+/* Whole segments: each counts what held before it, and then its own rows but the last. */
+static void
+add_summaries(Period *period, const SummarySlice *slice)
+{
+	for (uint32 i = 0; i < slice->nsegments; i++)
+		add_summary(period, slice, i);
+}
+
+static void
+add_summary(Period *period, const SummarySlice *slice, uint32 i)
+{
+	const SummaryBlock *block = slice->block;
+	HeldRow    *held = &period->held;
+	int64		first_time = block->first_time[slice->first + i];
+	int64		last_time = block->last_time[slice->first + i];
+
+	add_held(period, first_time);
+	held->since = last_time;
+	held->has_array = true;
+	held->width = block->width[slice->first + i];
+	for (uint32 v = 0; v < held->width; v++)
+	{
+		held->isnull[v] = false;
+		held->values[v] = summary_slice_values(slice, SUMMARY_LAST, v)[i];
+	}
+	if (first_time == last_time)
+		return;
+	widen(period, held->width);
+	for (uint32 v = 0; v < held->width; v++)
+	{
+		TimeReduction *column = &period->columns[v];
+
+		column->time_ns += (uint64) last_time - (uint64) first_time;
+		double_sum_add(&column->integral, summary_slice_values(slice, SUMMARY_INTEGRAL, v)[i]);
+	}
 }
 
 /* Puts the sample of a period, which ends at time, and starts the next. */

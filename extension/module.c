@@ -11,6 +11,7 @@
 #include "command_work.h"
 #include "compaction_worker.h"
 #include "ddl.h"
+#include "period_reader.h"
 #include "scan_node.h"
 #include "writer.h"
 
@@ -49,6 +50,13 @@ define_settings(void)
 							 "Lets the planner use HistorianScan, which reads only the tags and times asked for.",
 							 NULL,
 							 &historian_enable_scan,
+							 true,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("historian.enable_summaries",
+							 "Lets downsample() use the summaries of whole segments instead of their rows.",
+							 NULL,
+							 &historian_enable_summaries,
 							 true,
 							 PGC_USERSET, 0,
 							 NULL, NULL, NULL);

@@ -80,6 +80,7 @@ segment_ref(const StoredSegment *stored)
 		.tid = stored->tuple.t_self,
 		.nrows = header->nrows,
 		.bytes = stored->tuple.t_len - STORE_TUPLE_HEADER,
+		.compacted = (header->flags & SEGMENT_COMPACTED) != 0,
 		.sequence = header->sequence,
 		.first_time = header->first_time,
 		.last_time = header->last_time,

@@ -15,6 +15,7 @@ typedef struct SegmentRef
 	ItemPointerData tid;
 	uint16		nrows;
 	uint16		bytes;			/* of the segment, at most a page */
+	bool		compacted;
 	uint64		sequence;
 	int64		first_time;
 	int64		last_time;

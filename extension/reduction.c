@@ -163,6 +163,32 @@ reduction_merge(Reduction *state, int facets, const Reduction *later)
 	state->count = count;
 }
 
+void
+reduction_add_parts(Reduction *state, int facets, const ReducedParts *parts)
+{
+	Reduction	whole;
+
+	Assert(!(facets & REDUCTION_SPREAD));
+	reduction_init(&whole);
+	whole.count = parts->count;
+	if (facets & REDUCTION_SUM)
+		whole.sum = double_sum(parts->sum, parts->nparts);
+	if (facets & REDUCTION_EXTREMES)
+	{
+		for (uint32 i = 0; i < parts->nparts; i++)
+		{
+			whole.min = parts->min[i] < whole.min ? parts->min[i] : whole.min;
+			whole.max = parts->max[i] > whole.max ? parts->max[i] : whole.max;
+		}
+	}
+	if (facets & REDUCTION_ENDS)
+	{
+		whole.first = parts->first[0];
+		whole.last = parts->last[parts->nparts - 1];
+	}
+	reduction_merge(state, facets, &whole);
+}
+
 bool
 reduction_count(const Reduction *state, double *result)
 {

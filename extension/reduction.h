@@ -89,6 +89,23 @@ extern void reduction_add(Reduction *state, int facets, const double *values, ui
 /* Adds the state of the values that follow those of state. */
 extern void reduction_merge(Reduction *state, int facets, const Reduction *later);
 
+/*
+ * Adds parts, each of which has been reduced before: count values in all, and of each part the
+ * facets asked for (the spread is none of them).  The values of all parts are finite.
+ */
+typedef struct ReducedParts
+{
+	uint32		nparts;			/* at least 1 */
+	int64		count;
+	const double *sum;			/* [nparts] */
+	const double *min;
+	const double *max;
+	const double *first;
+	const double *last;
+} ReducedParts;
+
+extern void reduction_add_parts(Reduction *state, int facets, const ReducedParts *parts);
+
 /* The result, or false where it is NULL.  Each needs its facet. */
 typedef bool (*ReductionResult) (const Reduction *state, double *result);
 

@@ -174,7 +174,8 @@ rows_on_page(Relation rel, BlockNumber block)
 		tuple.t_data = (HeapTupleHeader) PageGetItem(page, id);
 		tuple.t_len = ItemIdGetLength(id);
 		bytes = store_segment_bytes(&tuple, &length);
-		if (segment_read_header(&header, bytes, length) == SEGMENT_OK)
+		if (segment_read_header(&header, bytes, length) == SEGMENT_OK &&
+			!(header.flags & SEGMENT_SUMMARY))
 			rows += header.nrows;
 	}
 	UnlockReleaseBuffer(buffer);

@@ -83,8 +83,8 @@ get64(const uint8 *src)
 }
 
 Size
-segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *rows, uint8 *dst,
-			  Size capacity)
+segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *rows,
+			  const int64 *last_times, uint8 *dst, Size capacity)
 {
 	Size		prefix = SEGMENT_HEADER_BYTES + header->tag_bytes;
 	uint32		taken;
@@ -98,7 +98,7 @@ segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *row
 
 	header->nrows = taken;
 	header->first_time = rows->time[0];
-	header->last_time = rows->time[taken - 1];
+	header->last_time = (last_times != NULL ? last_times : rows->time)[taken - 1];
 
 	put16(dst, SEGMENT_MAGIC);
 	dst[2] = SEGMENT_VERSION;
@@ -119,7 +119,7 @@ segment_read_header(SegmentHeader *header, const uint8 *bytes, Size length)
 {
 	if (length < SEGMENT_HEADER_BYTES || get16(bytes) != SEGMENT_MAGIC)
 		return SEGMENT_NOT_A_SEGMENT;
-	if (bytes[2] != SEGMENT_VERSION)
+	if (bytes[2] != SEGMENT_VERSION || (bytes[3] & ~SEGMENT_KNOWN_FLAGS) != 0)
 		return SEGMENT_NEWER_VERSION;
 
 	header->flags = bytes[3];

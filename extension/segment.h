@@ -27,6 +27,14 @@
  */
 #define SEGMENT_COMPACTED 0x01
 
+/*
+ * Set in a segment whose rows are no samples but tell of compacted segments of the tag, one row of
+ * each (summary.h): nrows, first and last time are of those segments.
+ */
+#define SEGMENT_SUMMARY 0x02
+
+#define SEGMENT_KNOWN_FLAGS (SEGMENT_COMPACTED | SEGMENT_SUMMARY)
+
 /* A segment's identity and range, apart from its rows. */
 typedef struct SegmentHeader
 {
@@ -59,10 +67,11 @@ typedef enum SegmentStatus
 /*
  * Builds a segment from the first rows that fit into capacity bytes at dst.  header->nrows,
  * first_time and last_time are set from the rows taken; the other members are the caller's.
+ * last_times tells how far each row reaches; NULL: no further than its time.
  * Returns the segment's length, or 0 when not even one row fits.
  */
 extern Size segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *rows,
-						  uint8 *dst, Size capacity);
+						  const int64 *last_times, uint8 *dst, Size capacity);
 
 /* Reads and checks the header alone: cheap, touches no row. */
 extern SegmentStatus segment_read_header(SegmentHeader *header, const uint8 *bytes, Size length);

@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 
 #include "directory.h"
+#include "summary.h"
 
 struct SegmentSink
 {
@@ -30,8 +31,11 @@ struct SegmentSink
 	int			options;
 	BulkInsertState bistate;
 	uint64		bytes;			/* of the segments written */
+	RowBuffer  *summaries;		/* where compacted segments are noted, or NULL */
 };
 
+static void write_bytes(SegmentSink *sink, const SegmentHeader *header, const uint8 *bytes,
+						Size length);
 static CodecEncoder *shared_encoder(void);
 
 SegmentSink *
@@ -86,12 +90,11 @@ segment_sink_write_one(SegmentSink *sink, SegmentHeader *header, const CodecRows
 {
 	uint8		bytes[STORE_MAX_SEGMENT_BYTES];
 	CodecRows	first = *rows;
-	ItemPointerData tid;
 	Size		length;
 
 	CHECK_FOR_INTERRUPTS();
 	first.nrows = Min(first.nrows, CODEC_MAX_ROWS);
-	length = segment_build(shared_encoder(), header, &first, bytes, sizeof(bytes));
+	length = segment_build(shared_encoder(), header, &first, NULL, bytes, sizeof(bytes));
 	if (length == 0)
 		ereport(ERROR,
 				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -100,12 +103,48 @@ segment_sink_write_one(SegmentSink *sink, SegmentHeader *header, const CodecRows
 					   RelationGetRelationName(sink->rel)),
 				errdetail("A compressed row must fit into %zu bytes.",
 						  (size_t) STORE_MAX_SEGMENT_BYTES));
-	store_insert(sink->rel, bytes, length, sink->xid, sink->cid, sink->options, sink->bistate,
-				 &tid);
-	sink->bytes += length;
-	if (sink->directory != NULL)
-		directory_insert(sink->directory, sink->directory_info, sink->rel, header, &tid);
+	write_bytes(sink, header, bytes, length);
+	if (sink->summaries != NULL && (header->flags & SEGMENT_COMPACTED))
+	{
+		first.nrows = header->nrows;
+		summary_add(sink->summaries, &first);
+	}
 	return header->nrows;
+}
+
+void
+segment_sink_note(SegmentSink *sink, RowBuffer *summaries)
+{
+	sink->summaries = summaries;
+}
+
+void
+segment_sink_write_summaries(SegmentSink *sink, text *tag, const RowBuffer *summaries)
+{
+	uint8		bytes[STORE_MAX_SEGMENT_BYTES];
+	int64	   *last_times = summary_last_times(summaries);
+	uint32		parts = (summaries->nrows + SUMMARY_SEGMENTS - 1) / SUMMARY_SEGMENTS;
+	SegmentHeader header = {
+		.flags = SEGMENT_SUMMARY,
+		.tag = VARDATA_ANY(tag),
+		.tag_bytes = VARSIZE_ANY_EXHDR(tag),
+	};
+
+	/* of about the same size, so that none is a scrap */
+	for (uint32 done = 0; done < summaries->nrows; done += header.nrows)
+	{
+		CodecRows	rows = row_buffer_rows(summaries, done);
+		Size		length;
+
+		rows.nrows = (rows.nrows + parts - 1) / parts;
+		length = segment_build(shared_encoder(), &header, &rows, last_times + done, bytes,
+							   sizeof(bytes));
+		if (length == 0)
+			elog(ERROR, "summary of a segment does not fit into a page");
+		write_bytes(sink, &header, bytes, length);
+		parts = Max(parts, 2) - 1;
+	}
+	pfree(last_times);
 }
 
 uint64
@@ -135,6 +174,18 @@ segment_next_sequence(void)
 	}
 	last = position;
 	return position;
+}
+
+static void
+write_bytes(SegmentSink *sink, const SegmentHeader *header, const uint8 *bytes, Size length)
+{
+	ItemPointerData tid;
+
+	store_insert(sink->rel, bytes, length, sink->xid, sink->cid, sink->options, sink->bistate,
+				 &tid);
+	sink->bytes += length;
+	if (sink->directory != NULL)
+		directory_insert(sink->directory, sink->directory_info, sink->rel, header, &tid);
 }
 
 /* One encoder a backend: its scratch memory is worth keeping, and only one is used at a time. */

@@ -9,6 +9,7 @@
 
 #include "utils/rel.h"
 
+#include "row_buffer.h"
 #include "store.h"
 
 typedef struct SegmentSink SegmentSink;
@@ -32,6 +33,14 @@ extern uint32 segment_sink_write_one(SegmentSink *sink, SegmentHeader *header,
 
 /* The bytes of the segments written so far. */
 extern uint64 segment_sink_bytes(const SegmentSink *sink);
+
+/*
+ * From now on a row that tells of each compacted segment written goes to summaries; NULL: nowhere.
+ */
+extern void segment_sink_note(SegmentSink *sink, RowBuffer *summaries);
+
+/* Writes rows that tell of segments of a tag, in as many segments of their own as they need. */
+extern void segment_sink_write_summaries(SegmentSink *sink, text *tag, const RowBuffer *summaries);
 
 /*
  * The next number in load order: greater than any that this backend gave out, and than any that a

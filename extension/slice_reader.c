@@ -13,6 +13,8 @@
 struct SliceReader
 {
 	TagReader  *reader;
+	text	   *tag;
+	bool		want_values;
 	const int64 *ends;
 	uint32		nends;
 	uint32		period;			/* of the last slice */
@@ -27,13 +29,34 @@ SliceReader *
 slice_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot, text *tag, int64 from,
 				   const int64 *ends, uint32 nends, bool want_values)
 {
+	SliceReader *reader =
+		slice_reader_begin_parts(rel, cursor, snapshot, tag, ends, nends, want_values);
+
+	tag_reader_start(reader->reader, tag, from, ends[nends - 1], want_values);
+	return reader;
+}
+
+SliceReader *
+slice_reader_begin_parts(Relation rel, DirectoryCursor *cursor, Snapshot snapshot, text *tag,
+						 const int64 *ends, uint32 nends, bool want_values)
+{
 	SliceReader *reader = palloc0(sizeof(SliceReader));
 
 	reader->reader = tag_reader_begin(rel, cursor, snapshot);
+	reader->tag = tag;
+	reader->want_values = want_values;
 	reader->ends = ends;
 	reader->nends = nends;
-	tag_reader_start(reader->reader, tag, from, ends[nends - 1], want_values);
 	return reader;
+}
+
+void
+slice_reader_start_part(SliceReader *reader, int64 from, int64 until, const PendingList *pending,
+						bool after_segment)
+{
+	reader->run.rows = NULL;
+	tag_reader_start_part(reader->reader, reader->tag, from, until, pending, after_segment,
+						  reader->want_values);
 }
 
 void

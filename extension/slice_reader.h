@@ -27,6 +27,15 @@ typedef struct SliceReader SliceReader;
 extern SliceReader *slice_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot,
 									   text *tag, int64 from, const int64 *ends, uint32 nends,
 									   bool want_values);
+
+/* The same, but with nothing to read until slice_reader_start_part(). */
+extern SliceReader *slice_reader_begin_parts(Relation rel, DirectoryCursor *cursor,
+											 Snapshot snapshot, text *tag, const int64 *ends,
+											 uint32 nends, bool want_values);
+
+/* Starts with the rows from <= time <= until: see tag_reader_start_part(). */
+extern void slice_reader_start_part(SliceReader *reader, int64 from, int64 until,
+									const PendingList *pending, bool after_segment);
 extern void slice_reader_end(SliceReader *reader);
 
 /* The next rows, or false at the end.  A slice is valid until the next call. */

@@ -43,7 +43,7 @@ typedef struct HistorianParallelScan
 
 static RowScan *begin_rows(HistorianTableScan *scan);
 static bool analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double *dead);
-static void analyze_load(HistorianTableScan *scan, HeapTuple tuple);
+static bool analyze_load(HistorianTableScan *scan, HeapTuple tuple);
 
 TableScanDesc
 table_scan_begin(Relation rel, Snapshot snapshot, int nkeys, struct ScanKeyData *keys,
@@ -257,8 +257,7 @@ analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double
 				*dead += 1;
 				break;
 		}
-		if (found)
-			analyze_load(scan, &tuple);
+		found = found && analyze_load(scan, &tuple);
 	}
 	LockBuffer(scan->buffer, BUFFER_LOCK_UNLOCK);
 
@@ -270,7 +269,8 @@ analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double
 	return found;
 }
 
-static void
+/* Returns false where the segment has no rows of the table. */
+static bool
 analyze_load(HistorianTableScan *scan, HeapTuple tuple)
 {
 	Relation	rel = scan->base.rs_rd;
@@ -283,6 +283,8 @@ analyze_load(HistorianTableScan *scan, HeapTuple tuple)
 	status = segment_open(&segment, bytes, length, true);
 	if (status != SEGMENT_OK)
 		store_report(rel, &tuple->t_self, NULL, status);
+	if (segment.header.flags & SEGMENT_SUMMARY)
+		return false;
 
 	if (scan->tag != NULL)
 		pfree(scan->tag);
@@ -291,4 +293,5 @@ analyze_load(HistorianTableScan *scan, HeapTuple tuple)
 	memcpy(VARDATA(scan->tag), segment.header.tag, segment.header.tag_bytes);
 	scan->next_row = 0;
 	decoded_rows_load(&scan->decoded, &segment, PG_INT64_MIN, PG_INT64_MAX, true);
+	return true;
 }

@@ -146,6 +146,33 @@ tag_reader_start_backward(TagReader *reader, text *tag, int64 from, int64 until,
 }
 
 void
+tag_reader_start_part(TagReader *reader, text *tag, int64 from, int64 until,
+					  const PendingList *pending, bool after_segment, bool want_values)
+{
+	MemoryContext caller = MemoryContextSwitchTo(reader->context);
+
+	clear(reader);
+	reader->from = from;
+	reader->until = until;
+	reader->want_values = want_values;
+	reader->backward = false;
+	for (uint32 i = 0; i < pending->nrefs && pending->refs[i].first_time <= until; i++)
+	{
+		if (pending->refs[i].last_time >= from)
+			pending_list_add(&reader->pending, &pending->refs[i]);
+	}
+	if (after_segment && from > PG_INT64_MIN)
+	{
+		directory_seek_forward(reader->cursor, tag, from - 1, until);
+		step_compacted(reader);
+	}
+	else
+		find_first_compacted(reader, tag);
+	reserve_heap(reader);
+	MemoryContextSwitchTo(caller);
+}
+
+void
 tag_reader_start_segments(TagReader *reader, const PendingList *segments)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->context);

@@ -48,6 +48,15 @@ extern void tag_reader_start(TagReader *reader, text *tag, int64 from, int64 unt
 extern void tag_reader_start_backward(TagReader *reader, text *tag, int64 from, int64 until,
 									  bool want_values);
 
+/*
+ * The rows of a part of what the caller reads, after one part the next.  pending lists the tag's
+ * pending segments, at least those that meet from..until.  after_segment tells that no compacted
+ * segment which begins before `from` reaches it.
+ */
+extern void tag_reader_start_part(TagReader *reader, text *tag, int64 from, int64 until,
+								  const PendingList *pending, bool after_segment,
+								  bool want_values);
+
 /* The same with every row of the given segments of a tag, in order of first_time, instead. */
 extern void tag_reader_start_segments(TagReader *reader, const PendingList *segments);
 

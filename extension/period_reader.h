@@ -1,0 +1,61 @@
+/*
+ * period_reader.h
+ *	  What lies in each of consecutive periods of a tag: rows, or summaries of whole segments.
+ */
+#ifndef HISTORIAN_PERIOD_READER_H
+#define HISTORIAN_PERIOD_READER_H
+
+#include "postgres.h"
+
+#include "slice_reader.h"
+#include "summary.h"
+
+extern bool historian_enable_summaries;
+
+/* Consecutive segments that lie in one period whole, all summarized with the same width. */
+typedef struct SummarySlice
+{
+	const SummaryBlock *block;
+	uint32		first;
+	uint32		nsegments;		/* at least 1 */
+} SummarySlice;
+
+/* Either rows or segments; there may be several parts in a period, ascending in time. */
+typedef struct PeriodPart
+{
+	uint32		period;			/* ends[period - 1] < time <= ends[period] */
+	bool		summarized;
+	RowSlice	rows;			/* where not summarized */
+	SummarySlice summaries;		/* where summarized */
+} PeriodPart;
+
+typedef struct PeriodReader PeriodReader;
+
+/* Instead of facets: no summaries. */
+#define PERIOD_ROWS_ONLY (-1)
+
+/*
+ * Reads what lies at from <= time <= the last of ends, which ascend and must outlive the reader,
+ * as must the cursor and the tag.  Summaries have the facets whose bits are in facets; 0 asks for
+ * their counts of rows alone.
+ */
+extern PeriodReader *period_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot,
+										 text *tag, int64 from, const int64 *ends, uint32 nends,
+										 int facets);
+extern void period_reader_end(PeriodReader *reader);
+
+/* The next part, or false at the end.  It is valid until the next call. */
+extern bool period_reader_next(PeriodReader *reader, PeriodPart *part);
+
+/* A facet of value v of each segment of a slice, or NULL where it was not asked for. */
+static inline const double *
+summary_slice_values(const SummarySlice *slice, SummaryFacet facet, uint32 v)
+{
+	const SummaryBlock *block = slice->block;
+
+	return block->facet[facet] == NULL
+		? NULL
+		: block->facet[facet] + (Size) v * block->nsegments + slice->first;
+}
+
+#endif							/* HISTORIAN_PERIOD_READER_H */

@@ -1,0 +1,335 @@
+/*
+ * summary_edit.c
+ *	  Keeping the summaries of a tag true while its compacted segments are replaced.
+ *
+ * A stored summary that meets a replaced segment is replaced too: its row goes, the rows of the
+ * segments written within the summary's reach come.  Segments that no summary reaches are
+ * summarized once SUMMARY_SEGMENTS of them follow each other, so that a tag's end, where each
+ * round of compaction adds a segment or two, is not summarized again and again.
+ *
+ * All is read as it stands now, own changes included: the directory's lock keeps everybody else
+ * from changing compacted segments, and what the transaction's snapshot does not see of them
+ * matters as well.
+ */
+#include "postgres.h"
+
+#include "summary_edit.h"
+
+#include "access/heapam.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "decoded_rows.h"
+#include "directory.h"
+#include "summary.h"
+
+struct SummaryEdit
+{
+	Relation	rel;
+	CommandId	cid;
+	DirectoryCursor *cursor;	/* sees what is committed and what this transaction did */
+
+	/* the tag at hand */
+	MemoryContext tag_context;
+	RowBuffer	added;			/* the summaries of segments written */
+	uint32		next_added;		/* the first that no stored summary has taken yet */
+	PendingList removed;
+	int64	   *apart;			/* first times of those added that no stored summary reaches */
+	uint32		napart;
+};
+
+/* A segment of summaries. */
+typedef struct StoredSummary
+{
+	ItemPointerData tid;
+	SummaryBlock block;
+} StoredSummary;
+
+static void find_range(SummaryEdit *edit, int64 *from, int64 *until);
+static List *find_summaries(SummaryEdit *edit, text *key, int64 from, int64 until);
+static StoredSummary *load_summary(SummaryEdit *edit, StoredSegment *stored);
+static void replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary,
+							SegmentSink *sink);
+static void leave_apart(SummaryEdit *edit);
+static bool is_removed(const SummaryEdit *edit, int64 first_time);
+static int64 summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time,
+							  SegmentSink *sink);
+static void summarize_segments(SummaryEdit *edit, text *tag, const PendingList *segments,
+							   uint32 first, uint32 n, SegmentSink *sink);
+
+SummaryEdit *
+summary_edit_begin(Relation rel, CommandId cid)
+{
+	SummaryEdit *edit = palloc0(sizeof(SummaryEdit));
+
+	edit->rel = rel;
+	edit->cid = cid;
+	edit->cursor = directory_begin(rel, SnapshotSelf);
+	edit->tag_context = AllocSetContextCreate(CurrentMemoryContext, "historian summaries",
+											  ALLOCSET_DEFAULT_SIZES);
+	return edit;
+}
+
+void
+summary_edit_end(SummaryEdit *edit)
+{
+	directory_end(edit->cursor);
+	MemoryContextDelete(edit->tag_context);
+	pfree(edit);
+}
+
+void
+summary_edit_removed(SummaryEdit *edit, const SegmentRef *ref)
+{
+	MemoryContext caller = MemoryContextSwitchTo(edit->tag_context);
+
+	if (ref->compacted)
+		pending_list_add(&edit->removed, ref);
+	MemoryContextSwitchTo(caller);
+}
+
+RowBuffer *
+summary_edit_added(SummaryEdit *edit)
+{
+	return &edit->added;
+}
+
+bool
+summary_edit_is_needed(const SummaryEdit *edit)
+{
+	return edit->added.nrows > 0 || edit->removed.nrefs > 0;
+}
+
+void
+summary_edit_finish_tag(SummaryEdit *edit, text *tag, SegmentSink *sink)
+{
+	MemoryContext caller = MemoryContextSwitchTo(edit->tag_context);
+
+	if (summary_edit_is_needed(edit))
+	{
+		text	   *key = directory_summary_tag(tag);
+		int64		from;
+		int64		until;
+		ListCell   *cell;
+
+		row_buffer_sort(&edit->added);
+		pending_list_sort(&edit->removed);
+		edit->apart = palloc(Max(edit->added.nrows, 1) * sizeof(int64));
+		find_range(edit, &from, &until);
+		foreach(cell, find_summaries(edit, key, from, until))
+			replace_summary(edit, tag, lfirst(cell), sink);
+		while (edit->next_added < edit->added.nrows)
+			leave_apart(edit);
+
+		/* several of them stand between the same summaries, as a rule */
+		until = PG_INT64_MIN;
+		for (uint32 i = 0; i < edit->napart; i++)
+		{
+			if (i == 0 || edit->apart[i] > until)
+				until = summarize_around(edit, tag, key, edit->apart[i], sink);
+		}
+	}
+
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(edit->tag_context);
+	memset(&edit->added, 0, sizeof(edit->added));
+	memset(&edit->removed, 0, sizeof(edit->removed));
+	edit->next_added = 0;
+	edit->napart = 0;
+}
+
+static void
+leave_apart(SummaryEdit *edit)
+{
+	edit->apart[edit->napart++] = edit->added.time[edit->next_added++];
+}
+
+/* From the first to the last time of anything added or removed. */
+static void
+find_range(SummaryEdit *edit, int64 *from, int64 *until)
+{
+	int64	   *last_times = summary_last_times(&edit->added);
+
+	*from = PG_INT64_MAX;
+	*until = PG_INT64_MIN;
+	if (edit->added.nrows > 0)
+	{
+		*from = edit->added.time[0];
+		*until = last_times[edit->added.nrows - 1];
+	}
+	if (edit->removed.nrefs > 0)
+	{
+		*from = Min(*from, edit->removed.refs[0].first_time);
+		*until = Max(*until, edit->removed.refs[edit->removed.nrefs - 1].last_time);
+	}
+}
+
+/* Loads the stored summaries that meet a range, in order; they are disjoint. */
+static List *
+find_summaries(SummaryEdit *edit, text *key, int64 from, int64 until)
+{
+	List	   *found = NIL;
+	StoredSegment stored;
+
+	directory_seek_back(edit->cursor, key, from);
+	if (directory_next_back(edit->cursor, &stored))
+	{
+		if (stored.segment.header.last_time >= from)
+			found = lappend(found, load_summary(edit, &stored));
+		store_release(&stored);
+	}
+	directory_seek_forward(edit->cursor, key, from, until);
+	while (directory_next_forward(edit->cursor, &stored))
+	{
+		found = lappend(found, load_summary(edit, &stored));
+		store_release(&stored);
+	}
+	return found;
+}
+
+static StoredSummary *
+load_summary(SummaryEdit *edit, StoredSegment *stored)
+{
+	StoredSummary *summary = palloc0(sizeof(StoredSummary));
+
+	CHECK_FOR_INTERRUPTS();
+	store_open_rows(edit->rel, stored, true);
+	summary->tid = stored->tuple.t_self;
+	if (!summary_block_load(&summary->block, &stored->segment, ~0))
+		store_report(edit->rel, &summary->tid, &stored->segment.header, SEGMENT_BAD_ROWS);
+	return summary;
+}
+
+/*
+ * Writes a stored summary anew: without segments that are gone, with those written that it
+ * reaches.
+ */
+static void
+replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary, SegmentSink *sink)
+{
+	const SummaryBlock *block = &summary->block;
+	int64		first_time = block->first_time[0];
+	int64		last_time = block->last_time[block->nsegments - 1];
+	int64	   *added_last = summary_last_times(&edit->added);
+	RowBuffer	rows = {0};
+	uint32		taken;
+	bool		changed = false;
+
+	while (edit->next_added < edit->added.nrows && added_last[edit->next_added] < first_time)
+		leave_apart(edit);
+	for (taken = edit->next_added; taken < edit->added.nrows && edit->added.time[taken] <= last_time; taken++)
+		changed = true;
+	for (uint32 i = 0; i < block->nsegments; i++)
+		changed |= is_removed(edit, block->first_time[i]);
+	if (!changed)
+		return;
+
+	for (uint32 i = 0; i < block->nsegments; i++)
+	{
+		if (!is_removed(edit, block->first_time[i]))
+			summary_block_append(block, i, &rows);
+	}
+	for (; edit->next_added < taken; edit->next_added++)
+	{
+		uint32		row = edit->next_added;
+		uint32		width = edit->added.width ? edit->added.width[row] : edit->added.stride;
+		RowSlot		slot = row_buffer_add(&rows, edit->added.time[row], width, false);
+
+		memcpy(slot.values, edit->added.values + (Size) row * edit->added.stride,
+			   width * sizeof(double));
+	}
+	row_buffer_sort(&rows);
+
+	if (!store_delete(edit->rel, &summary->tid, edit->cid))
+		elog(ERROR, "summary of historian table \"%s\" was changed concurrently",
+			 RelationGetRelationName(edit->rel));
+	if (rows.nrows > 0)
+		segment_sink_write_summaries(sink, tag, &rows);
+}
+
+/* Is the segment that began at this time gone? */
+static bool
+is_removed(const SummaryEdit *edit, int64 first_time)
+{
+	uint32		low = 0;
+	uint32		high = edit->removed.nrefs;
+
+	while (low < high)
+	{
+		uint32		middle = low + (high - low) / 2;
+
+		if (edit->removed.refs[middle].first_time < first_time)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < edit->removed.nrefs && edit->removed.refs[low].first_time == first_time;
+}
+
+/*
+ * Summarizes the segments between the two summaries around a time, if they are many; returns up
+ * to where it looked.  The tag's last segment is left out while it is, for it will grow.
+ */
+static int64
+summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time, SegmentSink *sink)
+{
+	PendingList segments = {0};
+	StoredSegment stored;
+	int64		after = PG_INT64_MIN;
+	int64		until = PG_INT64_MAX;
+	bool		is_end = true;
+	uint32		done = 0;
+
+	directory_seek_back(edit->cursor, key, time);
+	if (directory_next_back(edit->cursor, &stored))
+	{
+		after = stored.segment.header.last_time;
+		store_release(&stored);
+	}
+	directory_seek_forward(edit->cursor, key, time, PG_INT64_MAX);
+	if (directory_next_forward(edit->cursor, &stored))
+	{
+		until = stored.segment.header.first_time - 1;
+		is_end = false;
+		store_release(&stored);
+	}
+
+	directory_seek_forward(edit->cursor, tag, after, until);
+	while (directory_next_forward(edit->cursor, &stored))
+	{
+		SegmentRef	ref = segment_ref(&stored);
+
+		store_release(&stored);
+		pending_list_add(&segments, &ref);
+	}
+	if (is_end && segments.nrefs > 0)
+		segments.nrefs--;
+	for (; segments.nrefs - done >= SUMMARY_SEGMENTS; done += SUMMARY_SEGMENTS)
+		summarize_segments(edit, tag, &segments, done, SUMMARY_SEGMENTS, sink);
+	return until;
+}
+
+static void
+summarize_segments(SummaryEdit *edit, text *tag, const PendingList *segments, uint32 first,
+				   uint32 n, SegmentSink *sink)
+{
+	RowBuffer	summaries = {0};
+	DecodedRows rows = {0};
+
+	for (uint32 i = first; i < first + n; i++)
+	{
+		StoredSegment stored;
+		CodecRows	source;
+
+		CHECK_FOR_INTERRUPTS();
+		pending_fetch(edit->rel, SnapshotSelf, &segments->refs[i], &stored);
+		store_open_rows(edit->rel, &stored, true);
+		decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, true);
+		store_release(&stored);
+		source = decoded_rows_source(&rows);
+		summary_add(&summaries, &source);
+	}
+	decoded_rows_free(&rows);
+	segment_sink_write_summaries(sink, tag, &summaries);
+}
