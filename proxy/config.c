@@ -21,6 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char historiand_version[] = HISTORIAND_VERSION;
+
 typedef enum SettingType
 {
 	SETTING_TEXT,

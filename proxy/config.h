@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+extern const char historiand_version[];
+
 typedef struct Config
 {
 	char *listen;

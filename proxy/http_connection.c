@@ -13,6 +13,8 @@
 
 #include <stdlib.h>
 
+/* A client that has closed its side is waited for so long with the answer of a read. */
+#define HALF_CLOSED_MS		 1000
 #define LINGER_MS			 2000
 #define SLOWEST_BYTES_SECOND 1024
 
@@ -141,6 +143,19 @@ connection_draining(const HttpLoop *loop)
  * Time limits
  */
 
+/*
+ * Is a read under way for a client that has closed its side?  It may have closed all of it: TCP does
+ * not tell before something is sent.  What is streamed will tell.
+ */
+static bool
+left_before_answer(const HttpConnection *connection)
+{
+	const Exchange *exchange = connection->first;
+
+	return connection->ended && exchange != NULL && !exchange->answered &&
+		   exchange->route != NULL && exchange->route->alone && exchange->route->drained == NULL;
+}
+
 static void
 check_limits(HttpConnection *connection, uint64_t now_ms)
 {
@@ -178,7 +193,10 @@ check_limits(HttpConnection *connection, uint64_t now_ms)
 				reader_give_up_blocked(connection);
 			break;
 		case PHASE_ANSWERING:
-			break; /* queries and commits have their own limits */
+			/* Queries and commits have their own limits. */
+			if (passed_ms > HALF_CLOSED_MS && left_before_answer(connection))
+				connection_close(connection);
+			break;
 		case PHASE_LINGER:
 			if (passed_ms > LINGER_MS)
 				connection_close(connection);

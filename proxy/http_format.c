@@ -18,6 +18,7 @@ static const struct
 	{202, "Accepted"},
 	{204, "No Content"},
 	{207, "Multi-Status"},
+	{304, "Not Modified"},
 	{400, "Bad Request"},
 	{404, "Not Found"},
 	{405, "Method Not Allowed"},
@@ -91,7 +92,7 @@ http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 		if (!answer->http_1_0)
 			c = put(c, "\r\nTransfer-Encoding: chunked");
 	}
-	else if (answer->status != 204)
+	else if (answer->status != 204 && answer->status != 304)
 	{
 		c = put(c, "\r\nContent-Length: ");
 		c = put_number(c, answer->length);

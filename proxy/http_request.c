@@ -8,8 +8,29 @@
  */
 #include "http_request.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
+
+#define KEPT(name, member)                                                                         \
+	{                                                                                              \
+		name, offsetof(HttpRequest, member), sizeof(((HttpRequest *) 0)->member)                   \
+	}
+
+/* The headers whose values are kept, and where. */
+static const struct
+{
+	const char *name;
+	size_t offset;
+	size_t size;
+} kept[] = {
+	KEPT("content-type", content_type),
+	KEPT("content-encoding", content_encoding),
+	KEPT("expect", expect),
+	KEPT("transfer-encoding", transfer_encoding),
+	KEPT("accept-encoding", accept_encoding),
+	KEPT("if-none-match", if_none_match),
+};
 
 void
 http_request_reset(HttpRequest *request)
@@ -22,10 +43,8 @@ http_request_reset(HttpRequest *request)
 	request->hosts = 0;
 	request->chunked = false;
 	request->content_length = 0;
-	request->content_type[0] = '\0';
-	request->content_encoding[0] = '\0';
-	request->expect[0] = '\0';
-	request->transfer_encoding[0] = '\0';
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		((char *) request)[kept[i].offset] = '\0';
 	request->header_bytes = 0;
 	request->name_length = 0;
 	request->in_value = false;
@@ -80,27 +99,15 @@ begin_value(HttpRequest *request)
 	request->value = NULL;
 	if (name_is(request, "host", 4))
 		request->hosts++;
-	else if (name_is(request, "content-type", 12))
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 	{
-		request->value = request->content_type;
-		request->value_size = sizeof(request->content_type);
+		if (name_is(request, kept[i].name, strlen(kept[i].name)))
+		{
+			request->value = (char *) request + kept[i].offset;
+			request->value_size = kept[i].size;
+		}
 	}
-	else if (name_is(request, "content-encoding", 16))
-	{
-		request->value = request->content_encoding;
-		request->value_size = sizeof(request->content_encoding);
-	}
-	else if (name_is(request, "expect", 6))
-	{
-		request->value = request->expect;
-		request->value_size = sizeof(request->expect);
-	}
-	else if (name_is(request, "transfer-encoding", 17))
-	{
-		request->value = request->transfer_encoding;
-		request->value_size = sizeof(request->transfer_encoding);
-	}
-	/* The same header again reads as a list: no value of ours, so it will be refused. */
+	/* The same header again reads as a list, which is refused where only one value has a sense. */
 	if (request->value != NULL && request->value[0] != '\0')
 		strncat(request->value, ",", request->value_size - strlen(request->value) - 1);
 }

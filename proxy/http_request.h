@@ -26,6 +26,8 @@ typedef struct HttpRequest
 	char content_encoding[32];
 	char expect[32];
 	char transfer_encoding[32];
+	char accept_encoding[128];
+	char if_none_match[256];
 
 	/* while the head arrives */
 	size_t header_bytes;

@@ -4,6 +4,8 @@
  */
 #include "metrics.h"
 
+#include "config.h"
+
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -31,6 +33,7 @@ static const char *const route_names[METRIC_ROUTES] = {
 	"/latest",
 	"/export",
 	"status",
+	"file",
 	"other",
 };
 static const char *const reason_names[REJECT_REASONS] = {
@@ -42,7 +45,7 @@ static const char *const reason_names[REJECT_REASONS] = {
 };
 /* The last one stands for every other status. */
 static const int statuses[METRIC_STATUSES] = {
-	200, 202, 204, 207, 400, 404, 405, 408, 413, 415, 422, 431, 500, 503, 504, 0,
+	200, 202, 204, 207, 304, 400, 404, 405, 408, 413, 415, 422, 431, 500, 503, 504, 0,
 };
 
 static void
@@ -100,6 +103,22 @@ number(Bytes *text, const char *name, const char *type, const char *help, uint64
 {
 	head(text, name, type, help);
 	bytes_printf(text, "historiand_%s %llu\n", name, (unsigned long long) value);
+}
+
+static void
+put_label(Bytes *text, const char *value)
+{
+	for (; *value != '\0'; value++)
+	{
+		if (*value == '\n')
+			bytes_puts(text, "\\n");
+		else
+		{
+			if (*value == '"' || *value == '\\')
+				bytes_puts(text, "\\");
+			bytes_append(text, value, 1);
+		}
+	}
 }
 
 /* labels is empty or ends with a comma. */
@@ -160,6 +179,10 @@ void
 metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *gauges)
 {
 #define SUM(member) sum(all, count, offsetof(Metrics, member))
+	head(text, "info", "gauge", "Always 1; the labels say what this server is.");
+	bytes_printf(text, "historiand_info{version=\"%s\",table=\"", historiand_version);
+	put_label(text, gauges->table);
+	bytes_puts(text, "\"} 1\n");
 	number(text, "messages_received_total", "counter", "Messages accepted into the buffer.",
 		   SUM(messages_received));
 	number(text, "messages_committed_total", "counter", "Messages committed by PostgreSQL.",

@@ -24,6 +24,7 @@ typedef enum MetricRoute
 	ROUTE_LATEST,
 	ROUTE_EXPORT,
 	ROUTE_STATUS, /* metrics and the health routes */
+	ROUTE_FILE,	  /* the page and openapi.json */
 	ROUTE_OTHER,
 	METRIC_ROUTES,
 } MetricRoute;
@@ -38,7 +39,7 @@ typedef enum RejectReason
 	REJECT_REASONS,
 } RejectReason;
 
-#define METRIC_STATUSES	  16
+#define METRIC_STATUSES	  17
 #define HISTOGRAM_BUCKETS 14
 
 typedef struct Histogram
@@ -77,6 +78,7 @@ typedef struct MetricGauges
 	uint64_t oldest_age_ms;
 	uint64_t spool_bytes;
 	bool database_connected;
+	const char *table;
 } MetricGauges;
 
 /* Only the owning thread adds. */

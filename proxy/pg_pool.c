@@ -37,15 +37,15 @@ typedef struct Query
 	char *parameters[QUERY_MAX_PARAMETERS];
 	QueryCallback callback;
 	void *argument;
-	uint64_t deadline_ms; /* for getting a connection */
+	uint64_t deadline_ms;  /* for getting a connection */
+	struct PoolSlot *slot; /* NULL: queued */
+	bool abandoned;		   /* nobody wants the rest */
 
 	/* Of streams. */
 	const StreamHandler *stream; /* NULL: an ordinary query */
 	char *copy_sql;
-	struct PoolSlot *slot; /* NULL: queued */
-	uint64_t progress_ms;  /* when something came, or might have begun to */
+	uint64_t progress_ms; /* when something came, or might have begun to */
 	bool paused;
-	bool abandoned; /* nobody wants the rest */
 } Query;
 
 typedef struct PoolSlot
@@ -160,14 +160,14 @@ enqueue(PgPool *pool, Query *query)
 	assign(pool);
 }
 
-bool
+PgQuery *
 pg_pool_submit(PgPool *pool, const char *sql, int parameter_count, const char *const *parameters,
 			   QueryCallback callback, void *argument)
 {
 	Query *query;
 
 	if (pool->queued >= pool->queue_limit)
-		return false;
+		return NULL;
 	query = memory_new(sizeof(Query));
 	query->sql = sql;
 	query->parameter_count = parameter_count;
@@ -176,10 +176,10 @@ pg_pool_submit(PgPool *pool, const char *sql, int parameter_count, const char *c
 	query->callback = callback;
 	query->argument = argument;
 	enqueue(pool, query);
-	return true;
+	return query;
 }
 
-PgStream *
+PgQuery *
 pg_pool_stream(PgPool *pool, const char *copy_sql, const StreamHandler *stream, void *argument)
 {
 	Query *query;
@@ -197,15 +197,15 @@ pg_pool_stream(PgPool *pool, const char *copy_sql, const StreamHandler *stream, 
 }
 
 void
-pg_stream_resume(PgStream *stream)
+pg_query_resume(PgQuery *query)
 {
 	PgConnection *connection;
 
-	if (!stream->paused)
+	if (!query->paused)
 		return;
-	stream->paused = false;
-	stream->progress_ms = uv_now(stream->pool->loop);
-	connection = stream->slot->connection;
+	query->paused = false;
+	query->progress_ms = uv_now(query->pool->loop);
+	connection = query->slot->connection;
 	pg_connection_pause(connection, false);
 	/* What libpq has read already makes no event. */
 	pg_connection_again(connection);
@@ -258,20 +258,20 @@ count_runnable(const PgPool *pool)
 }
 
 void
-pg_stream_cancel(PgStream *stream)
+pg_query_cancel(PgQuery *query)
 {
 	Query *before = NULL;
 
-	if (stream->slot != NULL)
+	if (query->slot != NULL)
 	{
-		stream->abandoned = true;
-		pg_stream_resume(stream);
-		cancel(stream->slot);
+		query->abandoned = true;
+		pg_query_resume(query);
+		cancel(query->slot);
 		return;
 	}
-	for (Query *query = stream->pool->first; query != stream; query = query->next)
-		before = query;
-	free_query(unlink_after(stream->pool, before));
+	for (Query *other = query->pool->first; other != query; other = other->next)
+		before = other;
+	free_query(unlink_after(query->pool, before));
 }
 
 /* Gives queued queries to idle connections, and opens connections for those left over. */
@@ -385,10 +385,10 @@ execute(PoolSlot *slot, Query *query)
 	bool all;
 
 	slot->query = query;
+	query->slot = slot;
 	slot->deadline_ms = 0;
 	if (query->stream != NULL)
 	{
-		query->slot = slot;
 		query->progress_ms = uv_now(slot->pool->loop);
 		slot->pool->streams++;
 		slot->copied = false;
@@ -462,7 +462,7 @@ add_row(PoolSlot *slot, const PGresult *row)
 	size_t bytes = 64;
 	bool good;
 
-	if (slot->too_large)
+	if (slot->too_large || slot->query->abandoned)
 		return;
 	for (int i = 0; i < columns; i++)
 		bytes += 32 + (size_t) PQgetlength(row, 0, i);

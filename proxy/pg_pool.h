@@ -32,21 +32,22 @@ typedef void (*QueryCallback)(void *argument, const QueryOutcome *outcome);
 extern PgPool *pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t connections,
 						   uint64_t queue_limit, Budget *budget);
 
+typedef struct Query PgQuery;
+
 /*
- * Queues a query; parameters are text and copied.  Returns false if the queue is full; the
- * callback is then never called.
+ * Queues a query; parameters are text and copied.  Returns NULL if the queue is full; the callback
+ * is then never called.
  */
-extern bool pg_pool_submit(PgPool *pool, const char *sql, int parameter_count,
-						   const char *const *parameters, QueryCallback callback, void *argument);
+extern PgQuery *pg_pool_submit(PgPool *pool, const char *sql, int parameter_count,
+							   const char *const *parameters, QueryCallback callback,
+							   void *argument);
 
-/* A COPY TO STDOUT whose rows are passed on as they come. */
-typedef struct Query PgStream;
-
+/* A COPY TO STDOUT, whose rows are passed on as they come. */
 typedef struct StreamHandler
 {
 	/*
 	 * A piece as COPY sends it: a row, or the header or trailer of the format.  Returns false where
-	 * that is enough until pg_stream_resume() is called.
+	 * that is enough until pg_query_resume() is called.
 	 */
 	bool (*on_data)(void *argument, const char *data, size_t length);
 	/* Once, after the last piece; the outcome's result says only that all was sent. */
@@ -59,12 +60,12 @@ typedef struct StreamHandler
  * comes, not the whole.  Returns NULL if the queue is full; callbacks come from the loop, never from
  * within these functions.
  */
-extern PgStream *pg_pool_stream(PgPool *pool, const char *copy_sql, const StreamHandler *handler,
-								void *argument);
-extern void pg_stream_resume(PgStream *stream);
+extern PgQuery *pg_pool_stream(PgPool *pool, const char *copy_sql, const StreamHandler *handler,
+							   void *argument);
+extern void pg_query_resume(PgQuery *query);
 
-/* Cancels the query in the server, too.  No callback follows; not to be called after on_end. */
-extern void pg_stream_cancel(PgStream *stream);
+/* Cancels it in PostgreSQL, too.  No callback follows; not to be called after the callback. */
+extern void pg_query_cancel(PgQuery *query);
 
 /*
  * To be called some times a second: fails queries that wait too long for a connection or, PostgreSQL

@@ -4,6 +4,7 @@
  */
 #include "query.h"
 
+#include "http_content.h"
 #include "number.h"
 #include "server.h"
 #include "stage.h"
@@ -64,6 +65,8 @@ query_parameters_read(Exchange *exchange, QueryParameters *parameters, unsigned 
 void
 query_parameters_free(QueryParameters *parameters)
 {
+	if (parameters->query != NULL)
+		pg_query_cancel(parameters->query);
 	for (size_t i = 0; i < TEXT_PARAMETERS; i++)
 		free(*text_member(parameters, i));
 	bytes_free(&parameters->tag_array);
@@ -197,18 +200,28 @@ query_integer(const char *text, int64_t *value)
 	return number_int64(&text, end, value) == NUMBER_OK && text == end;
 }
 
+static void
+on_outcome(void *argument, const QueryOutcome *outcome)
+{
+	QueryParameters *parameters = ((Exchange *) argument)->state;
+
+	parameters->query = NULL;
+	parameters->callback(argument, outcome);
+}
+
 void
-query_submit(Exchange *exchange, const char *sql, int parameter_count,
-			 const char *const *parameters, QueryCallback callback)
+query_submit(Exchange *exchange, const char *sql, int argument_count, const char *const *arguments,
+			 QueryCallback callback)
 {
 	ServerLoop *loop = exchange->server_loop;
+	QueryParameters *parameters = exchange->state;
 
-	exchange->waiting = true;
-	if (pg_pool_submit(loop->pool, sql, parameter_count, parameters, callback, exchange))
-		return;
-	exchange->waiting = false;
-	http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
-				 (unsigned long long) loop->server->config->max_queued_queries);
+	parameters->callback = callback;
+	parameters->query =
+		pg_pool_submit(loop->pool, sql, argument_count, arguments, on_outcome, exchange);
+	if (parameters->query == NULL)
+		http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
+					 (unsigned long long) loop->server->config->max_queued_queries);
 }
 
 void
@@ -233,8 +246,7 @@ query_answer_tags(Exchange *exchange, const QueryOutcome *outcome, const char *n
 		bytes_puts(&body, "}");
 	}
 	bytes_puts(&body, "]}");
-	http_answer(exchange, 200, "application/json", NULL, body.data, body.length);
-	bytes_free(&body);
+	http_answer_content(exchange, "application/json", &body);
 }
 
 void

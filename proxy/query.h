@@ -33,6 +33,9 @@ typedef struct QueryParameters
 	int tag_count;	 /* of the array */
 	bool string_times;
 	bool time_given;
+
+	PgQuery *query; /* being executed for them, or NULL */
+	QueryCallback callback;
 } QueryParameters;
 
 /*
@@ -40,6 +43,8 @@ typedef struct QueryParameters
  * having answered 400 because of one that is broken or not among those taken.
  */
 extern bool query_parameters_read(Exchange *exchange, QueryParameters *parameters, unsigned takes);
+
+/* Cancels a query that is still under way. */
 extern void query_parameters_free(QueryParameters *parameters);
 
 /*
@@ -53,11 +58,11 @@ extern void query_release(Exchange *exchange);
 extern bool query_integer(const char *text, int64_t *value);
 
 /*
- * Submits to the loop's pool, exchange being the callback's argument, or answers 503.  The exchange
- * lives until the callback answers.
+ * After query_begin(): submits to the loop's pool, exchange being the callback's argument, or
+ * answers 503.  query_release() ends the query of a client that has left.
  */
-extern void query_submit(Exchange *exchange, const char *sql, int parameter_count,
-						 const char *const *parameters, QueryCallback callback);
+extern void query_submit(Exchange *exchange, const char *sql, int argument_count,
+						 const char *const *arguments, QueryCallback callback);
 
 /*
  * Answers with the rows of a query as {"name":[{"tag":..},..]}: each row begins with its tag, and

@@ -4,6 +4,7 @@
  */
 #include "routes.h"
 
+#include "http_content.h"
 #include "query.h"
 #include "server.h"
 
@@ -196,6 +197,5 @@ on_result(void *argument, const QueryOutcome *outcome)
 		put_samples(&body, outcome->result, 0, string_times);
 		bytes_puts(&body, "]}");
 	}
-	http_answer(exchange, 200, "application/json", NULL, body.data, body.length);
-	bytes_free(&body);
+	http_answer_content(exchange, "application/json", &body);
 }

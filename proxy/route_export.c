@@ -8,6 +8,8 @@
  */
 #include "routes.h"
 
+#include "gzip.h"
+#include "http_content.h"
 #include "log.h"
 #include "query.h"
 #include "server.h"
@@ -39,9 +41,11 @@ typedef struct Export
 {
 	QueryParameters parameters;
 	const ExportFormat *format;
-	PgStream *stream; /* NULL once it has ended */
+	PgQuery *stream;  /* NULL once it has ended */
 	Bytes tag_json;	  /* what stands between time and values */
 	Bytes chunk;	  /* not sent yet */
+	Gzip *gzip;		  /* NULL: not compressed */
+	Bytes compressed; /* of the chunk */
 	bool begun;		  /* the answer */
 } Export;
 
@@ -60,7 +64,8 @@ const Route route_export = {
 
 static bool check_parameters(Exchange *exchange, Export *export);
 static void put_copy(Bytes *sql, const char *table_sql, const Export *export);
-static bool send_chunk(Exchange *exchange);
+static void begin(Exchange *exchange);
+static bool send_chunk(Exchange *exchange, bool last);
 static bool on_data(void *argument, const char *data, size_t length);
 static void on_end(void *argument, const QueryOutcome *outcome);
 
@@ -79,9 +84,11 @@ export_end(Exchange *exchange)
 							   QUERY_TAG | QUERY_START | QUERY_END | QUERY_FORMAT) ||
 		!check_parameters(exchange, export))
 		return true;
+	if (http_accepts_gzip(&exchange->request))
+		export->gzip = gzip_new();
 	if (exchange->request.method == HTTP_HEAD)
 	{
-		http_stream_begin(exchange, export->format->content_type, NULL);
+		begin(exchange);
 		http_stream_end(exchange);
 		return true;
 	}
@@ -107,7 +114,7 @@ export_drained(Exchange *exchange)
 	Export *export = exchange->state;
 
 	if (export->stream != NULL)
-		pg_stream_resume(export->stream);
+		pg_query_resume(export->stream);
 }
 
 static void
@@ -118,10 +125,12 @@ export_release(Exchange *exchange)
 	if (export == NULL)
 		return;
 	if (export->stream != NULL)
-		pg_stream_cancel(export->stream);
+		pg_query_cancel(export->stream);
 	query_parameters_free(&export->parameters);
 	bytes_free(&export->tag_json);
 	bytes_free(&export->chunk);
+	bytes_free(&export->compressed);
+	gzip_free(export->gzip);
 	free(export);
 	exchange->state = NULL;
 }
@@ -221,20 +230,37 @@ on_data(void *argument, const char *data, size_t length)
 		put_line(export, data, length);
 	else
 		bytes_append(&export->chunk, data, length);
-	return export->chunk.length < CHUNK_BYTES || send_chunk(exchange);
+	return export->chunk.length < CHUNK_BYTES || send_chunk(exchange, false);
+}
+
+static void
+begin(Exchange *exchange)
+{
+	Export *export = exchange->state;
+
+	http_stream_begin(exchange, export->format->content_type,
+					  export->gzip ? "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
+								   : "Vary: Accept-Encoding\r\n");
+	export->begun = true;
 }
 
 static bool
-send_chunk(Exchange *exchange)
+send_chunk(Exchange *exchange, bool last)
 {
 	Export *export = exchange->state;
+	Bytes *chunk = &export->chunk;
 	bool room;
 
 	if (!export->begun)
-		http_stream_begin(exchange, export->format->content_type, NULL);
-	export->begun = true;
-	room = http_stream_send(exchange, export->chunk.data, export->chunk.length);
-	export->chunk.length = 0;
+		begin(exchange);
+	if (export->gzip != NULL)
+	{
+		gzip_add(export->gzip, &export->compressed, chunk->data, chunk->length, last);
+		chunk->length = 0;
+		chunk = &export->compressed;
+	}
+	room = http_stream_send(exchange, chunk->data, chunk->length);
+	chunk->length = 0;
 	return room;
 }
 
@@ -248,7 +274,7 @@ on_end(void *argument, const QueryOutcome *outcome)
 	export->stream = NULL;
 	if (outcome->result != NULL)
 	{
-		send_chunk(exchange);
+		send_chunk(exchange, true);
 		http_stream_end(exchange);
 		return;
 	}

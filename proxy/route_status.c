@@ -53,6 +53,7 @@ metrics_end(Exchange *exchange)
 		.buffer_limit_bytes = server->config->max_buffered_bytes,
 		.spool_bytes = atomic_load(&server->spool_bytes),
 		.oldest_age_ms = oldest_ms > 0 && now_ms > oldest_ms ? now_ms - oldest_ms : 0,
+		.table = server->config->table,
 		.database_connected = atomic_load(&server->database_connected),
 	};
 	Bytes text = {0};

@@ -19,5 +19,5 @@ routes_find(const char *path, size_t length)
 		if (strlen(routes[i]->path) == length && memcmp(routes[i]->path, path, length) == 0)
 			return routes[i];
 	}
-	return NULL;
+	return route_file_serves(path, length) ? &route_file : NULL;
 }

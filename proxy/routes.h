@@ -18,5 +18,9 @@ extern const Route route_livez;	 /* route_status.c, with the next three */
 extern const Route route_healthz;
 extern const Route route_readyz;
 extern const Route route_metrics;
+extern const Route route_file; /* route_file.c */
+
+/* Is the path that of a file in the program? */
+extern bool route_file_serves(const char *path, size_t length);
 
 #endif /* HISTORIAND_ROUTES_H */

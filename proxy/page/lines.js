@@ -1,0 +1,93 @@
+/*
+ * lines.js
+ *	  What the page shows, as lines for a shell.
+ */
+import {apiParameters} from "./server.js";
+
+/* One word of a POSIX shell that is exactly this text. */
+export function shellWord(text) {
+	if (!text.includes("'"))
+		return `'${text}'`;
+	if (!/["$`\\!]/.test(text))
+		return `"${text}"`;
+	return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+export function sqlText(text) {
+	const quoted = `'${text.replaceAll("'", "''").replaceAll("\\", "\\\\")}'`;
+	return text.includes("\\") ? `E${quoted}` : quoted;
+}
+
+/* A setting "schema.table" as SQL's name of it. */
+function tableName(table) {
+	return table.split(".").map(part =>
+		/^[a-z_][a-z0-9_]*$/.test(part) ? part : `"${part.replaceAll('"', '""')}"`).join(".");
+}
+
+function url(path, parameters) {
+	return location.origin + path + "?" + parameters.map(([name, value]) =>
+		`${name}=${encodeURIComponent(value).replaceAll("%2F", "/")}`).join("&");
+}
+
+function psqlLine(view, table) {
+	const tags = view.tags.map(sqlText);
+	const from = tags.length > 1
+		? `historian.downsample_many(${sqlText(tableName(table))}, ARRAY[${tags.join(", ")}]`
+		: `historian.downsample(${sqlText(tableName(table))}, ${tags[0]}`;
+	return "psql -c " + shellWord(`SELECT * FROM ${from}, ${view.start}, ${view.end}, ` +
+		`${view.samples}, ${sqlText(view.method)})`);
+}
+
+/* [[what, line]...] for a view with tags, else how to send a first message. */
+export function shellLines(view, table, now) {
+	if (view.tags.length === 0)
+		return [["Send a message", "curl " + location.origin + "/save -d " + shellWord(
+			`{"time": ${now}, "tag": "boiler", "values": [71.3, 1.02]}`)]];
+	const raw = [["tag", view.tags[0]], ["start", view.start], ["end", view.end], ["format", "csv"]];
+	return [
+		["These samples, over HTTP", "curl " + shellWord(url("/api", apiParameters(view)))],
+		["The same in SQL (PGHOST, PGDATABASE or a conninfo say where)", psqlLine(view, table)],
+		[`As recorded, ${view.tags[0]}`, "curl -o export.csv " + shellWord(url("/export", raw))],
+	];
+}
+
+/* Shows the lines, each with a button that copies it; what stands there already is kept. */
+export function drawLines(element, lines) {
+	while (element.children.length > lines.length)
+		element.lastChild.remove();
+	lines.forEach(([what, line], index) => {
+		const box = element.children[index] ?? element.appendChild(emptyBox());
+		for (const [part, text] of [["h3", what], ["code", line]]) {
+			const place = box.querySelector(part);
+			if (place.textContent !== text)
+				place.textContent = text;
+		}
+	});
+}
+
+function emptyBox() {
+	const box = document.createElement("div");
+	const code = document.createElement("code");
+	const button = document.createElement("button");
+	box.className = "line";
+	code.tabIndex = 0;
+	button.type = "button";
+	button.textContent = "Copy";
+	button.addEventListener("click", () => copy(code, button));
+	box.append(document.createElement("h3"), code, button);
+	return box;
+}
+
+/* Browsers allow the clipboard only over TLS or on this machine; else the line is selected. */
+async function copy(code, button) {
+	try {
+		await navigator.clipboard.writeText(code.textContent);
+		button.textContent = "Copied";
+	} catch {
+		getSelection().selectAllChildren(code);
+		button.textContent = "Selected";
+	}
+	setTimeout(() => {
+		button.textContent = "Copy";
+	}, 2000);
+}

@@ -1,0 +1,123 @@
+/*
+ * values.js
+ *	  Which elements of the arrays are drawn, and the table of values: under the cursor and latest.
+ */
+import {durationText, offsetText, timeText} from "./time.js";
+
+const ONE_SECOND = 1_000_000_000n;
+
+export function numberText(value) {
+	if (value === null || value === undefined)
+		return "–";
+	const size = Math.abs(value);
+	if (value !== 0 && (size >= 1e9 || size < 1e-4))
+		return value.toExponential(4);
+	return String(+value.toPrecision(7));
+}
+
+/* "2020-03-09 11:14:33 (10:14:33Z)": in local time what stands there in UTC is added. */
+export function bothTimes(ns, utc) {
+	if (utc)
+		return timeText(ns, true);
+	return `${timeText(ns, false)} ${offsetText(ns)}`;
+}
+
+export class Values {
+	/* onElements(numbers) is told of another choice of elements, onFocus(key) of a series. */
+	constructor({onElements, onFocus}) {
+		this.onElements = onElements;
+		this.onFocus = onFocus;
+		this.list = document.getElementById("element-list");
+		this.body = document.querySelector("#values tbody");
+		this.cursorTime = document.getElementById("cursor-time");
+		this.atHead = document.getElementById("at-head");
+		this.list.addEventListener("change", () => this.onElements(
+			[...this.list.querySelectorAll("input:checked")].map(box => Number(box.value))));
+		this.body.addEventListener("click", event => {
+			const button = event.target.closest("button");
+			if (button !== null)
+				this.onFocus(button.value);
+		});
+	}
+
+	/* A box for each of count elements; the focus stays where it is. */
+	drawElements(count, chosen) {
+		while (this.list.children.length > count)
+			this.list.lastChild.remove();
+		while (this.list.children.length < count) {
+			const label = document.createElement("label");
+			const box = document.createElement("input");
+			box.type = "checkbox";
+			box.value = this.list.children.length + 1;
+			label.append(box, box.value);
+			this.list.append(label);
+		}
+		for (const box of this.list.querySelectorAll("input"))
+			box.checked = chosen.includes(Number(box.value));
+		this.list.closest("fieldset").hidden = count < 2;
+	}
+
+	/* series as Chart has them, with key, tag and element; latest: Map of tag to {time, values}. */
+	draw(series, latest, now, utc) {
+		if (series.map(one => one.key).join("\n") !== this.keys) {
+			this.keys = series.map(one => one.key).join("\n");
+			this.body.replaceChildren(...series.map(one => this.row(one)));
+		}
+		series.forEach((one, index) => {
+			const row = this.body.children[index];
+			const button = row.querySelector("button");
+			const last = latest.get(one.tag);
+			button.setAttribute("aria-pressed", String(one.focused));
+			row.querySelector(".mark").style.borderTop =
+				`3px ${one.dash ? "dashed" : "solid"} ${one.color}`;
+			row.querySelector(".latest").textContent = numberText(last?.values[one.element - 1]);
+			row.querySelector(".age").textContent = last === undefined ? "–" : this.age(last.time, now, utc);
+		});
+	}
+
+	/* at: what each series has at the time; the end of the window where there is no cursor. */
+	drawAt(time, at, utc) {
+		this.atHead.textContent = time === null ? "At the end" : "At the cursor";
+		this.cursorTime.textContent = time === null ? "" : this.cursorText(time, utc);
+		at.forEach((value, index) => {
+			const cell = this.body.children[index]?.querySelector(".at");
+			if (cell !== undefined && cell !== null)
+				cell.textContent = numberText(value);
+		});
+	}
+
+	cursorText(time, utc) {
+		return utc ? timeText(time, true)
+			: `${timeText(time, false)} ${offsetText(time)}, ${timeText(time, true).slice(11)}`;
+	}
+
+	age(time, now, utc) {
+		const age = now - time;
+		const text = bothTimes(time, utc);
+		if (age < 0n)
+			return text;
+		return age < ONE_SECOND ? `${text}, now` : `${text}, ${durationText(age)} ago`;
+	}
+
+	row(one) {
+		const row = document.createElement("tr");
+		const tag = document.createElement("th");
+		const button = document.createElement("button");
+		const mark = document.createElement("span");
+		tag.scope = "row";
+		button.type = "button";
+		button.value = one.key;
+		button.title = "Bring this line to the front";
+		mark.className = "mark";
+		button.append(mark, one.tag);
+		tag.append(button);
+		row.append(tag);
+		for (const name of ["element", "at number", "latest number", "age"]) {
+			const cell = document.createElement("td");
+			cell.className = name;
+			row.append(cell);
+		}
+		row.querySelector(".element").textContent = one.element;
+		return row;
+	}
+}

@@ -1,0 +1,174 @@
+#!/usr/bin/python3
+"""Answers compressed, answers that the client has already, files in the program, clients that leave."""
+import gzip
+import json
+import socket
+import subprocess
+import sys
+
+from historiand import Server, message, ndjson, run, sql, wait_for, CONNINFO, HERE, NDJSON
+
+server = None
+
+
+def setup():
+    global server
+    if server is not None:
+        return
+    server = Server()
+    body = ndjson([message(i * 1000, f"tag{i % 50}", [i / 7, -i]) for i in range(5000)])
+    assert server.save(body, "?ack=committed", NDJSON).status == 204
+
+
+READS = ("/api?tag=tag1&start=0&end=5000000", "/tags", "/latest", "/export?tag=tag1",
+         "/export?tag=tag1&format=csv", "/export?tag=tag1&format=binary", "/", "/page/page.js")
+
+
+def test_gzip():
+    """every read is compressed where the client takes gzip, and only there"""
+    setup()
+    for path in READS:
+        plain = server.get(path)
+        assert plain.status == 200 and "content-encoding" not in plain.headers, (path, plain)
+        assert plain.headers["vary"] == "Accept-Encoding", (path, plain)
+        for accepted in ("gzip", "deflate, GZIP;q=0.5", "br;q=1.0, gzip ; q=0.05, *;q=0"):
+            answer = server.request("GET", path, headers={"Accept-Encoding": accepted})
+            assert answer.headers["content-encoding"] == "gzip", (path, accepted, answer)
+            assert gzip.decompress(answer.body) == plain.body, (path, accepted)
+            assert len(answer.body) < len(plain.body), (path, len(answer.body), len(plain.body))
+        for refused in ("", "identity", "gzip;q=0", "gzip;q=0.000", "x-gzipped, br", "deflate"):
+            answer = server.request("GET", path, headers={"Accept-Encoding": refused})
+            assert "content-encoding" not in answer.headers, (path, refused, answer)
+            assert answer.body == plain.body, (path, refused)
+
+
+def test_short_answers_stay():
+    """what is short is not compressed; an error neither"""
+    setup()
+    for path, status in (("/api?tag=tag1&start=0&end=1000&samples=1", 200), ("/api?tag=none", 400)):
+        answer = server.request("GET", path, headers={"Accept-Encoding": "gzip"})
+        assert answer.status == status and "content-encoding" not in answer.headers, answer
+
+
+def test_large_export():
+    """a compressed export of many chunks is whole, byte for byte"""
+    own = Server()
+    sql(f"INSERT INTO {own.table} SELECT i, 'big', ARRAY[i / 3.0, -i] "
+        "FROM generate_series(1, 100000) i")
+    path = "/export?tag=big"
+    plain = own.get(path)
+    packed = own.request("GET", path, headers={"Accept-Encoding": "gzip"})
+    assert len(plain.body) > 3_000_000 and gzip.decompress(packed.body) == plain.body
+    assert own.stop() == 0
+
+
+def test_etag():
+    """If-None-Match: 304 without a body for the same answer, 200 once a late message changed it"""
+    setup()
+    for path in ("/api?tag=tag1&start=0&end=5000000", "/tags", "/latest?tag=tag1"):
+        for coding in ({}, {"Accept-Encoding": "gzip"}):
+            first = server.request("GET", path, headers=coding)
+            etag = first.headers["etag"]
+            assert etag[0] == etag[-1] == '"', first
+            for known in (etag, f'"other", {etag}', f"W/{etag}"):
+                again = server.request("GET", path, headers={"If-None-Match": known, **coding})
+                assert (again.status, again.body) == (304, b""), (path, known, again)
+                assert again.headers["etag"] == etag and "content-length" not in again.headers
+            for unknown in ('"other"', etag[:-2] + '"', ""):
+                again = server.request("GET", path, headers={"If-None-Match": unknown, **coding})
+                assert again.status == 200 and again.body == first.body, (path, unknown, again)
+    path = "/api?tag=tag1&start=0&end=5000000"
+    plain, packed = (server.request("GET", path, headers=coding).headers["etag"]
+                     for coding in ({}, {"Accept-Encoding": "gzip"}))
+    assert plain != packed
+    late = json.dumps(message(2_500_000, "tag1", [99, 99])).encode()
+    assert server.save(late, "?ack=committed").status == 204
+    again = server.request("GET", path, headers={"If-None-Match": plain})
+    assert again.status == 200 and again.headers["etag"] != plain
+    assert b"[99,99]" in again.body
+
+
+def test_connection_after_304():
+    """a connection goes on after 304"""
+    setup()
+    client = server.connect()
+    etag = client.request("GET", "/tags").headers["etag"]
+    client.send(b"GET /tags HTTP/1.1\r\nHost: x\r\nIf-None-Match: " + etag.encode() + b"\r\n\r\n")
+    assert client.answer(head_only=True).status == 304
+    assert client.request("GET", "/livez").body == b"alive\n"
+
+
+def test_files():
+    """the page and its files are those of the sources, and allow no other origin"""
+    setup()
+    page = server.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8", page
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'self';") and "http" not in policy, policy
+    sources = f"{HERE}/../../proxy/page/"
+    with open(sources + "index.html", "rb") as file:
+        assert page.body == file.read()
+    for name, kind in (("page.js", "text/javascript; charset=utf-8"), ("icon.svg", "image/svg+xml"),
+                       ("page.css", "text/css; charset=utf-8"),
+                       ("vendor/uplot/uPlot.iife.min.js", "text/javascript; charset=utf-8")):
+        answer = server.get("/page/" + name.split("/")[-1])
+        with open(sources + name, "rb") as file:
+            assert answer.body == file.read(), name
+        assert answer.headers["content-type"] == kind, answer
+        etag = answer.headers["etag"]
+        again = server.request("GET", "/page/" + name.split("/")[-1],
+                               headers={"If-None-Match": etag})
+        assert (again.status, again.body) == (304, b""), again
+    assert server.get("/page/no-such.js").status == 404
+    assert server.request("POST", "/").status == 405
+
+
+def running(table):
+    return int(sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' "
+                   f"AND query LIKE '%downsample%' AND pid <> pg_backend_pid() "
+                   f"AND application_name = '{table}'")[0][0])
+
+
+def test_client_leaves():
+    """a client that closes its connection ends its query, running or queued"""
+    name = "leaver"
+    own = Server(conninfo=CONNINFO + f" application_name={name}", max_queries=1,
+                 query_timeout="60s")
+    assert own.save(message(1, "a", [1]), "?ack=committed").status == 204
+    # Locked, the table makes every read wait.
+    lock = subprocess.Popen(["psql", "-X", "-q", "-d", CONNINFO], stdin=subprocess.PIPE, text=True)
+    try:
+        lock.stdin.write(f"BEGIN; LOCK TABLE {own.table};\n")
+        lock.stdin.flush()
+        wait_for("the lock", lambda: sql(
+            f"SELECT 1 FROM pg_locks WHERE relation = '{own.table}'::regclass "
+            "AND mode = 'AccessExclusiveLock' AND granted") == [["1"]])
+        path = "/api?tag=a&start=0&end=1"
+        first, second = own.connect(), own.connect()
+        first.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        wait_for("the query", lambda: running(name) == 1)
+        second.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        own.get("/livez")
+        second.close()
+        first.close()
+        wait_for("the end of the query", lambda: running(name) == 0, 10)
+        wait_for("both connections' end", lambda: own.connections() == 0, 10)
+    finally:
+        lock.stdin.close()
+        lock.wait()
+    answer = own.get(path)
+    assert answer.status == 200, answer
+    assert own.stop() == 0
+
+
+def test_half_closed():
+    """a client that only closes its own side is answered"""
+    setup()
+    client = server.connect()
+    client.send(b"GET /tags HTTP/1.1\r\nHost: x\r\n\r\n")
+    client.socket.shutdown(socket.SHUT_WR)
+    assert client.answer().status == 200
+
+
+if __name__ == "__main__":
+    run(sys.modules[__name__])
