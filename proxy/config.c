@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char historiand_version[] = HISTORIAND_VERSION;
 
@@ -54,6 +55,10 @@ static const Setting settings[] = {
 	 "address:port to serve on; [::1]:8080 for IPv6, port 0 for any free one"},
 	{"database", SETTING_TEXT, MEMBER(database), "", 0, 0,
 	 "libpq connection string, several hosts allowed; empty: libpq's own environment"},
+	{"read-database", SETTING_TEXT, MEMBER(read_database), "", 0, 0,
+	 "connection string for reads, where a standby may answer them too; empty: database"},
+	{"database-password-file", SETTING_TEXT, MEMBER(database_password_file), "", 0, 0,
+	 "file with the password, read for each connection; empty: the connection string or libpq has it"},
 	{"table", SETTING_TEXT, MEMBER(table), "measurement", 0, 0,
 	 "table with the columns time, tag, values; may be schema.table"},
 	{"threads", SETTING_COUNT, MEMBER(threads), "1", 1, 64, "event loops that share the port"},
@@ -78,6 +83,10 @@ static const Setting settings[] = {
 	 "or without one they are logged and counted only"},
 	{"max-queries", SETTING_COUNT, MEMBER(max_queries), "8", 1, 1000,
 	 "database connections for reads, over all threads"},
+	{"read-connection-lifetime", SETTING_DURATION, MEMBER(read_connection_lifetime_ms), "10min",
+	 100, 24 * HOUR,
+	 "a connection for reads is given up after this, idle; of several hosts the next one may choose "
+	 "another"},
 	{"max-queued-queries", SETTING_COUNT, MEMBER(max_queued_queries), "1000", 1, 1000000,
 	 "reads that may wait for one of them; 503 past it"},
 	{"query-timeout", SETTING_DURATION, MEMBER(query_timeout_ms), "10s", 1, HOUR,
@@ -405,6 +414,23 @@ numeric_address(const char *text, size_t length)
 	return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
 }
 
+/* Anything else than a connection string is a database's name. */
+static bool
+check_conninfo(const char *name, const char *conninfo)
+{
+	char *why = NULL;
+	PQconninfoOption *options;
+
+	if (strchr(conninfo, '=') == NULL && strstr(conninfo, "://") == NULL)
+		return true;
+	options = PQconninfoParse(conninfo, &why);
+	/* The reason may quote a password. */
+	if (options == NULL)
+		return wrong("%s: not a valid libpq connection string", name);
+	PQconninfoFree(options);
+	return true;
+}
+
 /* What one setting alone cannot show, and what is made of several. */
 static bool
 check_whole(Config *config)
@@ -419,16 +445,18 @@ check_whole(Config *config)
 		return wrong("listen: \"%s\" is not address:port", config->listen);
 	if (!numeric_address(config->listen, (size_t) (colon - config->listen)))
 		return wrong("listen: \"%s\" has no numeric IPv4 or IPv6 address", config->listen);
-	if (strchr(config->database, '=') != NULL || strstr(config->database, "://") != NULL)
+	if (!check_conninfo("database", config->database) ||
+		!check_conninfo("read-database", config->read_database))
+		return false;
+	if (config->read_database[0] == '\0')
 	{
-		char *why = NULL;
-		PQconninfoOption *options = PQconninfoParse(config->database, &why);
-
-		/* The reason may quote a password. */
-		if (options == NULL)
-			return wrong("database: not a valid libpq connection string");
-		PQconninfoFree(options);
+		free(config->read_database);
+		config->read_database = memory_strdup(config->database);
 	}
+	if (config->database_password_file[0] != '\0' &&
+		access(config->database_password_file, R_OK) != 0)
+		return wrong("database-password-file: cannot read %s: %s", config->database_password_file,
+					 strerror(errno));
 	if (config->table[0] == '\0')
 		return wrong("table: must not be empty");
 	if (config->max_queries < config->threads)

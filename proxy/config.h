@@ -16,6 +16,8 @@ typedef struct Config
 {
 	char *listen;
 	char *database;
+	char *read_database; /* as database where not given */
+	char *database_password_file;
 	char *table;
 	uint64_t threads;
 	char *log_level_name;
@@ -33,6 +35,7 @@ typedef struct Config
 
 	/* queries */
 	uint64_t max_queries;
+	uint64_t read_connection_lifetime_ms;
 	uint64_t max_queued_queries;
 	uint64_t query_timeout_ms;
 	uint64_t max_result_bytes;

@@ -195,7 +195,8 @@ static void
 connect_now(CopyWriter *writer)
 {
 	writer->connection =
-		pg_connection_open(writer->loop, writer->config->database, NULL, &handler, writer);
+		pg_connection_open(writer->loop, writer->config->database,
+						   writer->config->database_password_file, NULL, &handler, writer);
 }
 
 static void

@@ -10,6 +10,8 @@
 
 #include "memory.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +21,7 @@ struct PgConnection
 	uv_poll_t poll;
 	uv_loop_t *loop;
 	char *conninfo;
+	char *password_file; /* NULL: none */
 	char *setup;
 	const PgHandler *handler;
 	void *owner; /* NULL once closed */
@@ -36,13 +39,14 @@ static void free_connection(PgConnection *connection);
 static void lose(PgConnection *connection);
 
 PgConnection *
-pg_connection_open(uv_loop_t *loop, const char *conninfo, const char *setup,
-				   const PgHandler *handler, void *owner)
+pg_connection_open(uv_loop_t *loop, const char *conninfo, const char *password_file,
+				   const char *setup, const PgHandler *handler, void *owner)
 {
 	PgConnection *connection = memory_new(sizeof(PgConnection));
 
 	connection->loop = loop;
 	connection->conninfo = memory_strdup(conninfo);
+	connection->password_file = password_file[0] != '\0' ? memory_strdup(password_file) : NULL;
 	connection->setup = setup ? memory_strdup(setup) : NULL;
 	connection->handler = handler;
 	connection->owner = owner;
@@ -58,22 +62,53 @@ pg_connection_pq(PgConnection *connection)
 	return connection->pq;
 }
 
+/*
+ * Reads the password, without the line end that editors leave.  Read for every connection, so that
+ * a new password needs no restart.
+ */
+static bool
+read_password(PgConnection *connection, char *password, size_t size)
+{
+	FILE *file = fopen(connection->password_file, "r");
+	Bytes failure = {0};
+
+	if (file != NULL && fgets(password, (int) size, file) != NULL)
+	{
+		password[strcspn(password, "\r\n")] = '\0';
+		fclose(file);
+		return true;
+	}
+	bytes_printf(&failure, "cannot read the password from %s: %s", connection->password_file,
+				 file == NULL ? strerror(errno) : "it is empty");
+	bytes_append(&failure, "", 1);
+	connection->failure = failure.data;
+	if (file != NULL)
+		fclose(file);
+	return false;
+}
+
 static void
 connect_in_worker(uv_work_t *work)
 {
 	PgConnection *connection = work->data;
+	char password[1024] = "";
+	PGconn *pq;
 
 	/* What the connection string says wins over what stands before it. */
 	static const char *const keywords[] = {
 		"connect_timeout",			 "keepalives_idle",	 "keepalives_interval",
 		"keepalives_count",			 "tcp_user_timeout", "client_encoding",
-		"fallback_application_name", "dbname",			 NULL,
+		"fallback_application_name", "password",		 "dbname",			 NULL,
 	};
 	const char *const values[] = {
-		"3", "10", "5", "3", "15000", "UTF8", "historiand", connection->conninfo, NULL,
+		"3", "10", "5", "3", "15000", "UTF8", "historiand", password, connection->conninfo, NULL,
 	};
-	PGconn *pq = PQconnectdbParams(keywords, values, 1);
 
+	if (connection->password_file != NULL &&
+		!read_password(connection, password, sizeof(password)))
+		return;
+	pq = PQconnectdbParams(keywords, values, 1);
+	explicit_bzero(password, sizeof(password));
 	if (PQstatus(pq) == CONNECTION_OK && connection->setup != NULL)
 	{
 		PGresult *result = PQexec(pq, connection->setup);
@@ -121,6 +156,7 @@ free_connection(PgConnection *connection)
 {
 	PQfinish(connection->pq);
 	free(connection->conninfo);
+	free(connection->password_file);
 	free(connection->setup);
 	free(connection->failure);
 	free(connection);

@@ -24,8 +24,12 @@ typedef struct PgHandler
 	void (*on_lost)(void *owner, const char *reason);
 } PgHandler;
 
-/* setup is SQL run right after connecting, or NULL. */
-extern PgConnection *pg_connection_open(uv_loop_t *loop, const char *conninfo, const char *setup,
+/*
+ * password_file holds the password, for conninfo that has none, or is "".  setup is SQL run right
+ * after connecting, or NULL.
+ */
+extern PgConnection *pg_connection_open(uv_loop_t *loop, const char *conninfo,
+										const char *password_file, const char *setup,
 										const PgHandler *handler, void *owner);
 extern void pg_connection_close(PgConnection *connection);
 

@@ -53,6 +53,7 @@ typedef struct PoolSlot
 	PgPool *pool;
 	PgConnection *connection; /* NULL: not connected */
 	bool open;
+	uint64_t opened_ms;
 	Query *query;		  /* being executed */
 	PGresult *result;	  /* its result; the connection is not free yet */
 	bool copied;		  /* the server has begun to send a stream */
@@ -310,7 +311,8 @@ assign(PgPool *pool)
 		if (slot->connection != NULL || slot->cancelling)
 			continue;
 		slot->connection =
-			pg_connection_open(pool->loop, pool->config->database, pool->setup, &handler, slot);
+			pg_connection_open(pool->loop, pool->config->read_database,
+							   pool->config->database_password_file, pool->setup, &handler, slot);
 		connecting++;
 	}
 }
@@ -346,6 +348,14 @@ pg_pool_tick(PgPool *pool)
 		if (query != NULL && slot->deadline_ms > 0 && slot->deadline_ms <= uv_now(pool->loop))
 		{
 			drop(slot);
+			continue;
+		}
+		if (slot->open && query == NULL && !slot->cancelling &&
+			uv_now(pool->loop) - slot->opened_ms > pool->config->read_connection_lifetime_ms)
+		{
+			pg_connection_close(slot->connection);
+			slot->connection = NULL;
+			slot->open = false;
 			continue;
 		}
 		if (query == NULL || query->stream == NULL || query->paused || slot->cancelling ||
@@ -412,6 +422,7 @@ on_open(void *owner)
 	PoolSlot *slot = owner;
 
 	slot->open = true;
+	slot->opened_ms = uv_now(slot->pool->loop);
 	slot->pool->pause_until_ms = 0;
 	assign(slot->pool);
 }

@@ -69,7 +69,8 @@ extern void pg_query_cancel(PgQuery *query);
 
 /*
  * To be called some times a second: fails queries that wait too long for a connection or, PostgreSQL
- * not having ended them, for their result (--query-timeout).
+ * not having ended them, for their result (--query-timeout); closes connections that are idle and old
+ * (--read-connection-lifetime).
  */
 extern void pg_pool_tick(PgPool *pool);
 
