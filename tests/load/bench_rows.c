@@ -1,33 +1,25 @@
 /*
  * bench_rows.c
- *	  bench-rows ROWS FILES PREFIX: the workload as files of COPY BINARY, for the benchmarks.
+ *	  bench-rows ROWS FILES PREFIX [lines]: the workload as files for the benchmarks.
  *
- * Writes ROWS messages in order of time, spread evenly over FILES files PREFIX0, PREFIX1, ...; the
- * messages are those of historian-producer --seed 1 at 10,000 a second, 10,000 tags, 10 values.
+ * Writes ROWS messages of bench_workload.h in order of time, spread evenly over FILES files PREFIX0,
+ * PREFIX1, ..., for COPY BINARY, or as line protocol for other stores.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "workload.h"
+#include "bench_workload.h"
 
 #define FLOAT8_OID 701
-
-static const WorkloadOptions options = {
-	.start_ns = INT64_C(1700000000000000000),
-	.seed = 1,
-	.rate = 10000,
-	.tags = 10000,
-	.values = 10,
-	.decimals = 2,
-};
 
 /* What is known of a tag: how many messages it had, and the values of the last. */
 typedef struct Tag
 {
 	uint64_t messages;
-	int64_t values[10];
+	int64_t values[BENCH_VALUES];
 } Tag;
 
 static void
@@ -63,13 +55,13 @@ put_row(FILE *file, const Workload *workload, uint64_t message, uint32_t tag, co
 	put_integer(file, name_length, 4);
 	put(file, name, name_length);
 	/* the array: its length, 1 dimension, no NULLs, the type, its size and its lower bound */
-	put_integer(file, 20 + 12 * options.values, 4);
+	put_integer(file, 20 + 12 * BENCH_VALUES, 4);
 	put_integer(file, 1, 4);
 	put_integer(file, 0, 4);
 	put_integer(file, FLOAT8_OID, 4);
-	put_integer(file, options.values, 4);
+	put_integer(file, BENCH_VALUES, 4);
 	put_integer(file, 1, 4);
-	for (uint32_t i = 0; i < options.values; i++)
+	for (uint32_t i = 0; i < BENCH_VALUES; i++)
 	{
 		double value = (double) values[i] / (double) workload_scale(workload);
 		uint64_t bits;
@@ -80,18 +72,33 @@ put_row(FILE *file, const Workload *workload, uint64_t message, uint32_t tag, co
 	}
 }
 
+static void
+put_line(FILE *file, const Workload *workload, uint64_t message, uint32_t tag, const int64_t *values)
+{
+	char name[WORKLOAD_TAG_BYTES];
+
+	workload_tag_name(tag, name);
+	fprintf(file, "m,tag=%s ", name);
+	for (uint32_t i = 0; i < BENCH_VALUES; i++)
+		fprintf(file, "%sv%u=%.2f", i > 0 ? "," : "", i,
+				(double) values[i] / (double) workload_scale(workload));
+	fprintf(file, " %lld\n", (long long) workload_time(workload, message));
+}
+
 int
 main(int argc, char **argv)
 {
-	uint64_t rows = argc == 4 ? strtoull(argv[1], NULL, 10) : 0;
-	uint64_t files = argc == 4 ? strtoull(argv[2], NULL, 10) : 0;
-	Workload *workload = workload_open(&options);
-	Tag *tags = calloc(options.tags, sizeof(Tag));
+	bool lines = argc == 5 && strcmp(argv[4], "lines") == 0;
+	bool named = argc == 4 || lines;
+	uint64_t rows = named ? strtoull(argv[1], NULL, 10) : 0;
+	uint64_t files = named ? strtoull(argv[2], NULL, 10) : 0;
+	Workload *workload = workload_open(&bench_workload);
+	Tag *tags = calloc(BENCH_TAGS, sizeof(Tag));
 	uint64_t message = 0;
 
 	if (rows == 0 || files == 0 || files > rows || tags == NULL)
 	{
-		fprintf(stderr, "usage: bench-rows ROWS FILES PREFIX\n");
+		fprintf(stderr, "usage: bench-rows ROWS FILES PREFIX [lines]\n");
 		return 2;
 	}
 	for (uint64_t f = 0; f < files; f++)
@@ -108,16 +115,21 @@ main(int argc, char **argv)
 			perror(path);
 			return 1;
 		}
-		put(file, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
+		if (!lines)
+			put(file, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
 		for (uint64_t end = rows * (f + 1) / files; message < end; message++)
 		{
 			uint32_t number = workload_tag(workload, message);
 			Tag *tag = &tags[number];
 
 			workload_step(workload, number, tag->messages++, tag->values);
-			put_row(file, workload, message, number, tag->values);
+			if (lines)
+				put_line(file, workload, message, number, tag->values);
+			else
+				put_row(file, workload, message, number, tag->values);
 		}
-		put_integer(file, UINT16_MAX, 2);
+		if (!lines)
+			put_integer(file, UINT16_MAX, 2);
 		if (fclose(file) != 0)
 		{
 			perror(path);
