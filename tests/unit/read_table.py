@@ -3,18 +3,23 @@
     read_table.py FILE
 
 Prints a line a row, ordered by tag and time: tag, time, and the values as PostgreSQL's array_send
-gives them, in hex.  The file must hold nothing deleted (VACUUM) and everything written (CHECKPOINT).
+gives them, in hex.  Computes what the summaries should say, and fails where they say something else.
+The file must hold nothing deleted (VACUUM) and everything written (CHECKPOINT).
 """
 
+import math
 import struct
 import sys
+from fractions import Fraction
 
 from read_block import read_block
 
 PAGE_BYTES = 8192
 NORMAL = 1
 MAGIC = 0x5348
+PENDING, COMPACTED, SUMMARIES = 0, 1, 2
 NULL_WIDTH = 65535
+SUMMARY_MAX_VALUES = 64
 FLOAT8_OID = 701
 
 CRC_TABLE = []
@@ -54,33 +59,88 @@ def array(columns, width, row):
                            for isnull, (bits, _) in zip(nulls, columns))
 
 
-def segment_rows(segment):
-    """(tag, time, sequence, values) of each row."""
-    magic, version, flags, crc, sequence, first, last, rows, tag_bytes = \
-        struct.unpack_from("<HBBIQqqHH", segment)
-    assert (magic, version, flags & ~1) == (MAGIC, 1, 0)
-    assert crc == crc32c(segment[:4] + segment[8:])
-    tag = segment[36:36 + tag_bytes].decode()
-    times, widths, columns = read_block(segment[36 + tag_bytes:], rows)
-    assert len(times) == rows and (times[0], times[-1]) == (first, last)
-    assert all(before < after for before, after in zip(times, times[1:]))
-    for row, time in enumerate(times):
-        yield tag, time, sequence, array(columns, widths[row] if widths else len(columns), row)
+def double(bits):
+    return struct.unpack("<d", struct.pack("<Q", bits))[0]
+
+
+class Segment:
+    def __init__(self, data):
+        magic, version, self.flags, crc, self.sequence, self.first, self.last, self.rows, \
+            tag_bytes = struct.unpack_from("<HBBIQqqHH", data)
+        assert (magic, version) == (MAGIC, 1) and self.flags in (PENDING, COMPACTED, SUMMARIES)
+        assert crc == crc32c(data[:4] + data[8:])
+        self.tag = data[36:36 + tag_bytes].decode()
+        self.times, self.widths, self.columns = read_block(data[36 + tag_bytes:], self.rows)
+        assert len(self.times) == self.rows and self.times[0] == self.first
+        assert all(before < after for before, after in zip(self.times, self.times[1:]))
+        if self.flags != SUMMARIES:
+            assert self.times[-1] == self.last
+
+    def width(self, row):
+        return self.widths[row] if self.widths else len(self.columns)
+
+    def values(self, row):
+        return array(self.columns, self.width(row), row)
+
+    def summary(self):
+        """The values of the row that tells of this segment."""
+        head = [float(self.rows), double(self.last % (1 << 64))]
+        columns = [[double(bits) for bits in column] for column, _ in self.columns]
+        if self.widths or len(columns) > SUMMARY_MAX_VALUES \
+                or any(nulls is not None for _, nulls in self.columns) \
+                or not all(math.isfinite(value) for column in columns for value in column):
+            return head
+        gaps = [after - before for before, after in zip(self.times, self.times[1:])]
+        facets = []
+        for column in columns:
+            exact = [Fraction(value) for value in column]
+            try:
+                facets += [float(sum(exact)), min(column), max(column), column[0], column[-1],
+                           float(sum(value * gap for value, gap in zip(exact, gaps)))]
+            except OverflowError:
+                return head
+        return head + facets
+
+
+def check_summaries(segments):
+    """Returns the number of segments that are summarized, each once."""
+    compacted = {(one.tag, one.first): one for one in segments if one.flags == COMPACTED}
+    named = set()
+    for one in segments:
+        if one.flags != SUMMARIES:
+            continue
+        between = [other for (tag, first), other in compacted.items()
+                   if tag == one.tag and one.first <= first <= one.times[-1]]
+        assert one.sequence == 0 and sorted(other.first for other in between) == one.times
+        for row, time in enumerate(one.times):
+            of = compacted[one.tag, time]
+            told = [double(bits[row]) for bits, _ in one.columns[:one.width(row)]]
+            expected = of.summary()
+            assert struct.pack("<d", told[1]) == struct.pack("<d", expected[1])
+            assert told[:1] + told[2:] == expected[:1] + expected[2:], (one.tag, time, told, expected)
+            assert (one.tag, time) not in named
+            named.add((one.tag, time))
+        assert compacted[one.tag, one.times[-1]].last == one.last
+    return len(named)
 
 
 def main():
-    latest = {}
-    segments = {0: 0, 1: 0}
+    segments = []
     with open(sys.argv[1], "rb") as file:
         while page := file.read(PAGE_BYTES):
-            for segment in tuples(page):
-                segments[segment[3]] += 1
-                for tag, time, sequence, values in segment_rows(segment):
-                    if sequence >= latest.get((tag, time), (0, None))[0]:
-                        latest[tag, time] = sequence, values
+            segments += [Segment(data) for data in tuples(page)]
+    latest = {}
+    for one in segments:
+        if one.flags == SUMMARIES:
+            continue
+        for row, time in enumerate(one.times):
+            if one.sequence >= latest.get((one.tag, time), (0, None))[0]:
+                latest[one.tag, time] = one.sequence, one.values(row)
     for (tag, time), (_, values) in sorted(latest.items()):
         print(tag, time, "NULL" if values is None else values.hex())
-    print(f"{segments[0]} pending, {segments[1]} compacted", file=sys.stderr)
+    print(f"{sum(one.flags == PENDING for one in segments)} pending, "
+          f"{sum(one.flags == COMPACTED for one in segments)} compacted, "
+          f"{check_summaries(segments)} summarized", file=sys.stderr)
 
 
 if __name__ == "__main__":
