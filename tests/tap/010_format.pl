@@ -25,6 +25,7 @@ CREATE FUNCTION load(first integer, rows integer) RETURNS void LANGUAGE sql AS \
 		CASE tag
 			WHEN 'decimals' THEN ARRAY[round((100 * random())::numeric, 2), row * 0.5, 7]::float8[]
 			WHEN 'digits' THEN ARRAY[1000 * random(), exp(700 * random()), -random()]
+			WHEN 'wide' THEN ARRAY[random(), random(), random(), random(), random(), 1e9 * random(), 0.1 * row, -row]
 			WHEN 'single' THEN ARRAY[(100 * random())::float4, row % 3, (random() < 0.1)::integer]
 			WHEN 'special' THEN ARRAY[(ARRAY['NaN', 'Infinity', '-Infinity', '-0', '5e-324', '1e308', '0.1', '12'])
 				[1 + (8 * random())::integer % 8]]::float8[]
@@ -32,9 +33,11 @@ CREATE FUNCTION load(first integer, rows integer) RETURNS void LANGUAGE sql AS \
 			ELSE (ARRAY[1.5, 2.5, 3.5, 4.5])[1 : (5 * random())::integer - CASE WHEN random() < 0.1 THEN NULL ELSE 0 END]
 		END
 	FROM generate_series(first, first + rows - 1) AS row,
-		unnest(ARRAY['decimals', 'digits', 'single', 'special', 'nulls', 'ragged']) AS tag
+		unnest(ARRAY['decimals', 'digits', 'single', 'special', 'nulls', 'ragged', 'wide']) AS tag
 \$\$;
 SELECT load(1, 9000);
+SELECT historian.compact('m');
+SELECT load(2500, 20);
 SELECT historian.compact('m');
 SELECT load(9001, 50), load(9041, 1), load(9000, 30);
 VACUUM m;
@@ -50,7 +53,7 @@ my $ran = IPC::Run::run([ 'python3', $reader, $file ], '>', \$output, '2>', \$er
 chomp $output;
 ok($ran, 'the reader reads every segment, and the summaries are true') or diag $errors;
 like($errors, qr/^[1-9][0-9]* pending, [1-9][0-9]* compacted, [1-9][0-9]* summarized$/m, 'pending, compacted and summarized ones: ' . $errors =~ s/\n.*//sr);
-cmp_ok(scalar(split /\n/, $expected), '>', 54000, 'there are rows');
+cmp_ok(scalar(split /\n/, $expected), '>', 63000, 'there are rows');
 ok($output eq $expected, 'all rows are the same to the bit');
 $node->stop;
 done_testing();
