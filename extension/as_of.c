@@ -40,7 +40,9 @@ struct AsOfReader
 	int64		next_first;			/* first time of the compacted segment after it */
 	bool		none_before;		/* nothing compacted begins before next_first */
 
-	/* pending */
+	/* pending, and late */
+	int64		until;			/* no time after it will be asked for */
+	bool		listed;			/* the list is loaded, from the first time asked for on */
 	PendingList pending;
 	uint32		next_pending;		/* those before it are open or passed */
 	uint32	   *open;				/* indexes into pending.refs */
@@ -94,16 +96,25 @@ as_of_start(AsOfReader *reader, text *tag, int64 until)
 	reader->nopen = 0;
 	reader->passed.valid = false;
 	reader->answer.valid = false;
-	pending_list_load(&reader->pending, reader->cursor, tag, PG_INT64_MIN, until);
+	reader->until = until;
+	reader->listed = false;
 }
 
 bool
 as_of_seek(AsOfReader *reader, int64 time, bool *changed)
 {
 	Candidate	former = reader->answer;
-	Candidate	best = compacted_at(reader, time);
-	Candidate	pending = pending_at(reader, time);
+	Candidate	best;
+	Candidate	pending;
 
+	if (!reader->listed)
+	{
+		pending_list_load_as_of(&reader->pending, reader->cursor, reader->tag, time,
+								Max(time, reader->until));
+		reader->listed = true;
+	}
+	best = compacted_at(reader, time);
+	pending = pending_at(reader, time);
 	consider(&best, &pending);
 	reader->answer = best;
 	*changed = best.valid != former.valid ||

@@ -41,10 +41,9 @@ PG_FUNCTION_INFO_V1(historian_check);
 typedef struct FoundSegment
 {
 	ItemPointerData place;		/* hash key */
-	bool		compacted;		/* or a summary: stands under its first time */
-	bool		summary;
+	uint8		flags;
 	bool		entered;		/* stands in the directory */
-	text	   *tag;			/* as in the directory: of a summary, its own */
+	text	   *tag;
 	int64		first_time;
 	int64		last_time;
 } FoundSegment;
@@ -63,13 +62,14 @@ static void check_block(Check *check, BlockNumber block);
 static void check_tuple(Check *check, HeapTuple tuple);
 static const char *check_rows(Check *check, const Segment *segment);
 static void check_directory(Check *check);
-static void check_disjoint(Check *check);
+static void check_disjoint(Check *check, uint8 kind);
 static void check_summaries(Check *check);
 static const char *check_summary(Check *check, DirectoryCursor *cursor,
 								 const FoundSegment *found);
 static const char *check_summarized(Check *check, StoredSegment *stored,
 									const SummaryBlock *block, uint32 i);
 static bool same_summary(const SummaryBlock *block, uint32 i, const RowBuffer *computed);
+static SegmentHeader found_header(const FoundSegment *found);
 static void report(Check *check, ItemPointer place, const SegmentHeader *header,
 				   const char *problem);
 static void report_found(Check *check, const FoundSegment *found, const char *problem);
@@ -102,7 +102,9 @@ historian_check(PG_FUNCTION_ARGS)
 	for (BlockNumber block = 0; block < nblocks; block++)
 		check_block(&check, block);
 	check_directory(&check);
-	check_disjoint(&check);
+	check_disjoint(&check, SEGMENT_COMPACTED);
+	check_disjoint(&check, SEGMENT_LATE);
+	check_disjoint(&check, SEGMENT_SUMMARY);
 	check_summaries(&check);
 
 	hash_destroy(check.found);
@@ -173,12 +175,9 @@ check_tuple(Check *check, HeapTuple tuple)
 
 	caller = MemoryContextSwitchTo(check->context);
 	found = hash_search(check->found, &tuple->t_self, HASH_ENTER, NULL);
-	found->summary = (header->flags & SEGMENT_SUMMARY) != 0;
-	found->compacted = found->summary || (header->flags & SEGMENT_COMPACTED) != 0;
+	found->flags = header->flags;
 	found->entered = false;
 	found->tag = cstring_to_text_with_len(header->tag, header->tag_bytes);
-	if (found->summary)
-		found->tag = directory_summary_tag(found->tag);
 	found->first_time = header->first_time;
 	found->last_time = header->last_time;
 	MemoryContextSwitchTo(caller);
@@ -212,6 +211,7 @@ check_directory(Check *check)
 {
 	DirectoryCursor *cursor = directory_begin(check->rel, check->snapshot);
 	DirectoryEntry entry;
+	SegmentHeader header;
 	HASH_SEQ_STATUS status;
 	FoundSegment *found;
 
@@ -222,8 +222,8 @@ check_directory(Check *check)
 		found = hash_search(check->found, &entry.place, HASH_FIND, NULL);
 		if (found == NULL)
 			continue;			/* of a segment that the snapshot does not see */
-		if (tag_compare(found->tag, entry.tag) != 0 || found->compacted != entry.compacted ||
-			(entry.compacted && found->first_time != entry.first_time))
+		header = found_header(found);
+		if (!directory_entry_fits(&entry, &header))
 			report_found(check, found, "The directory has the segment under another key.");
 		found->entered = true;
 	}
@@ -237,29 +237,31 @@ check_directory(Check *check)
 	}
 }
 
-/* Compacted segments of one tag do not overlap, nor do its summaries. */
+/* Compacted segments of one tag do not overlap; nor do its late ones, nor its summaries. */
 static void
-check_disjoint(Check *check)
+check_disjoint(Check *check, uint8 kind)
 {
 	long		n = hash_get_num_entries(check->found);
 	FoundSegment **order = palloc_extended(Max(n, 1) * sizeof(FoundSegment *), MCXT_ALLOC_HUGE);
-	long		ncompacted = 0;
+	long		nfound = 0;
 	HASH_SEQ_STATUS status;
 	FoundSegment *found;
 
 	hash_seq_init(&status, check->found);
 	while ((found = hash_seq_search(&status)) != NULL)
 	{
-		if (found->compacted)
-			order[ncompacted++] = found;
+		if (found->flags & kind)
+			order[nfound++] = found;
 	}
-	qsort(order, ncompacted, sizeof(FoundSegment *), compare_found);
-	for (long i = 1; i < ncompacted; i++)
+	qsort(order, nfound, sizeof(FoundSegment *), compare_found);
+	for (long i = 1; i < nfound; i++)
 	{
 		if (tag_compare(order[i - 1]->tag, order[i]->tag) == 0 &&
 			order[i - 1]->last_time >= order[i]->first_time)
 			report_found(check, order[i],
-						 "The segment overlaps another compacted one of its tag.");
+						 kind == SEGMENT_LATE ? "The segment overlaps another late one of its tag."
+						 : kind == SEGMENT_SUMMARY ? "The summary overlaps another of its tag."
+						 : "The segment overlaps another compacted one of its tag.");
 	}
 	pfree(order);
 }
@@ -274,7 +276,7 @@ check_summaries(Check *check)
 	hash_seq_init(&status, check->found);
 	while ((found = hash_seq_search(&status)) != NULL)
 	{
-		const char *problem = found->summary ? check_summary(check, cursor, found) : NULL;
+		const char *problem = found->flags & SEGMENT_SUMMARY ? check_summary(check, cursor, found) : NULL;
 
 		if (problem != NULL)
 			report_found(check, found, problem);
@@ -287,8 +289,7 @@ static const char *
 check_summary(Check *check, DirectoryCursor *cursor, const FoundSegment *found)
 {
 	ItemPointerData place = found->place;
-	text	   *tag = cstring_to_text_with_len(VARDATA_ANY(found->tag),
-											   VARSIZE_ANY_EXHDR(found->tag) - 1);
+	text	   *tag = found->tag;
 	SummaryBlock block = {0};
 	StoredSegment stored;
 	const char *problem = NULL;
@@ -394,15 +395,22 @@ report(Check *check, ItemPointer place, const SegmentHeader *header, const char 
 	tuplestore_putvalues(check->result->setResult, check->result->setDesc, values, isnull);
 }
 
-static void
-report_found(Check *check, const FoundSegment *found, const char *problem)
+static SegmentHeader
+found_header(const FoundSegment *found)
 {
-	SegmentHeader header = {
+	return (SegmentHeader) {
+		.flags = found->flags,
 		.tag = VARDATA_ANY(found->tag),
-		.tag_bytes = VARSIZE_ANY_EXHDR(found->tag) - found->summary,
+		.tag_bytes = VARSIZE_ANY_EXHDR(found->tag),
 		.first_time = found->first_time,
 		.last_time = found->last_time,
 	};
+}
+
+static void
+report_found(Check *check, const FoundSegment *found, const char *problem)
+{
+	SegmentHeader header = found_header(found);
 
 	report(check, (ItemPointer) &found->place, &header, problem);
 }

@@ -1,6 +1,6 @@
 /*
  * compact_function.c
- *	  historian.compact(): compaction on demand.
+ *	  historian.compact() and historian.compact_due(): compaction on demand.
  */
 #include "postgres.h"
 
@@ -17,6 +17,9 @@
 #include "compat.h"
 
 PG_FUNCTION_INFO_V1(historian_compact);
+PG_FUNCTION_INFO_V1(historian_compact_due);
+
+static Datum compact(FunctionCallInfo fcinfo, const char *name, bool everything);
 
 /*
  * historian.compact(table regclass)
@@ -25,21 +28,34 @@ PG_FUNCTION_INFO_V1(historian_compact);
 Datum
 historian_compact(PG_FUNCTION_ARGS)
 {
+	return compact(fcinfo, "historian.compact()", true);
+}
+
+/* historian.compact_due(table regclass): the same */
+Datum
+historian_compact_due(PG_FUNCTION_ARGS)
+{
+	return compact(fcinfo, "historian.compact_due()", false);
+}
+
+static Datum
+compact(FunctionCallInfo fcinfo, const char *name, bool everything)
+{
 	Oid			relid = PG_GETARG_OID(0);
 	CompactionCounts counts = {0};
 	CompactionHorizon horizon;
-	CompactionOptions options = {.everything = true, .wait = true};
+	CompactionOptions options = {.everything = everything, .wait = true};
 	text	   *after = NULL;
 	TupleDesc	desc;
 	Datum		values[4];
 	bool		isnull[4] = {false};
 	Relation	rel;
 
-	PreventCommandDuringRecovery("historian.compact()");
+	PreventCommandDuringRecovery(name);
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("historian.compact() needs the isolation level READ COMMITTED"),
+				errmsg("%s needs the isolation level READ COMMITTED", name),
 				errdetail("It merges what others have committed since the transaction's snapshot."));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");

@@ -2,16 +2,29 @@
  * compaction.c
  *	  Merging a table's pending segments into full, disjoint ones.
  *
- * For one tag: its pending segments, the compacted ones that they overlap, and the last compacted
- * one while it is not full, are read as one stream in order of time, each time once, and written
- * anew; then the old ones are deleted.  A tag's merge is within one transaction, so that every
- * snapshot sees either the old or the new.
+ * Rows that come in order of time are appended: a tag's pending segments are merged with its last
+ * compacted one, while that is not full, once they amount to a page.
  *
- * New segments never overlap a compacted one that stayed: where one lies between two rows of the
- * stream, the rows before it are written out first.
+ * Rows that come late would each have a full segment written anew.  So they are gathered until
+ * enough of them fall on a compacted segment, in three steps (docs/adr/0006):
  *
+ * - What a merge meets of them becomes a late run, a segment beside the pending ones.
+ * - A tag's late runs are merged with its late segments, which are disjoint in time, once that
+ *	 multiplies the runs' bytes by LATE_FACTOR at most.
+ * - At that occasion rows go to the compacted segments where that multiplies theirs by
+ *	 COMPACTED_FACTOR at most.
+ *
+ * Rows that fall densely on few segments, and no late ones of the same times are waiting, take the
+ * last step at once.
+ *
+ * A tag's merge is within one transaction, so that every snapshot sees either the old or the new.
  * The directory's lock keeps compactions and deletions of one table apart; no load or read waits
  * for it.
+ *
+ * Of all rows of one tag and time the latest load's stays, so no row may overtake a later one on its
+ * way (tag_merge.c): pending segments are merged all together, as far as the horizon allows; late
+ * runs from one on with all that came after it, or all together; and no row goes to a compacted
+ * segment past a late run or segment that spans its time.
  */
 #include "postgres.h"
 
@@ -28,45 +41,42 @@
 #include "compat.h"
 #include "directory.h"
 #include "pending.h"
-#include "row_buffer.h"
-#include "segment_sink.h"
-#include "summary_edit.h"
-#include "tag_reader.h"
+#include "tag_merge.h"
 
-/* A last segment with less than this is filled up by later rows. */
-#define FULL_SEGMENT_BYTES (STORE_MAX_SEGMENT_BYTES * 9 / 10)
+/* By how much the bytes of late rows may be multiplied where they are merged. */
+#define LATE_FACTOR 16
+#define COMPACTED_FACTOR 32
 
-/* Rows gathered before segments are cut from them. */
-#define STREAM_ROWS CODEC_MAX_ROWS
+/* A tag has at most about so many late runs: reading meets all of them. */
+#define MAX_PARTIAL_RUNS 8
+#define MAX_FULL_RUNS 64
+
+/* What is before the first compacted segment weighs as if it were a segment of so many rows. */
+#define NO_SEGMENT_ROWS 512
+
+/* How much a group of neighbours may lose again until it is taken to have ended. */
+#define GROUP_SLACK_ROWS (16 * NO_SEGMENT_ROWS)
 
 typedef struct Compaction
 {
-	Relation	rel;
+	TagMerge	merge;
 	const CompactionOptions *options;
-	Snapshot	snapshot;
-	DirectoryCursor *cursor;
-	TagReader  *reader;
-	SegmentSink *sink;
-	SummaryEdit *summaries;
-	CommandId	cid;
-	CompactionCounts *counts;
+	text	   *late_tag;
 
-	/* the tag at hand */
-	text	   *tag;
-	PendingList sources;		/* what is merged */
-	SegmentRef	last;			/* the last compacted segment */
-	bool		has_last;
-	RowBuffer	rows;
-	uint64		sequence;		/* the greatest of the sources' */
+	/* the tag's segments */
+	PendingList fresh;			/* pending ones before the horizon */
+	PendingList runs;			/* late runs */
 } Compaction;
 
-static bool choose_sources(Compaction *compaction);
-static void add_overlapped(Compaction *compaction, PendingList *pending);
-static void merge_tag(Compaction *compaction);
-static void append_run(Compaction *compaction, const RowRun *run);
-static void write_rows(Compaction *compaction, bool all);
-static uint32 segment_rows_to_try(const Compaction *compaction, const RowBuffer *rows);
-static void delete_sources(Compaction *compaction);
+static void list_segments(Compaction *compaction);
+static bool last_placed(Compaction *compaction, text *name, SegmentRef *last);
+static Size total_bytes(const PendingList *list);
+static void merge_fresh(Compaction *compaction);
+static bool merge_late(Compaction *compaction);
+static void merge_everything(Compaction *compaction);
+static void take_partial_runs(Compaction *compaction, PendingList *taken, PendingList *left);
+static void choose(StretchList *found, bool appends);
+static void remove_after_horizon(PendingList *list, uint64 horizon);
 
 CompactionHorizon
 compaction_horizon_take(void)
@@ -112,14 +122,11 @@ bool
 compact_table(Relation rel, const CompactionOptions *options, text **after,
 			  CompactionCounts *counts)
 {
-	Compaction	compaction = {
-		.rel = rel,
-		.options = options,
-		.counts = counts,
-		.tag = *after,
-	};
-	CompactionCounts before = *counts;
-	CompactionCounts done;
+	Compaction	compaction = {.options = options};
+	TagMerge   *merge = &compaction.merge;
+	CompactionCounts done = {0};
+	text	   *tag = *after;
+	Snapshot	snapshot;
 	MemoryContext context;
 	MemoryContext caller;
 	MemoryContext tag_context;
@@ -134,249 +141,305 @@ compact_table(Relation rel, const CompactionOptions *options, text **after,
 										ALLOCSET_DEFAULT_SIZES);
 	caller = MemoryContextSwitchTo(context);
 
-	compaction.snapshot = RegisterSnapshot(GetLatestSnapshot());
-	compaction.cursor = directory_begin(rel, compaction.snapshot);
-	compaction.reader = tag_reader_begin(rel, compaction.cursor, compaction.snapshot);
-	compaction.cid = GetCurrentCommandId(true);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	merge->rel = rel;
+	merge->context = context;
+	merge->cursor = directory_begin(rel, snapshot);
+	merge->reader = tag_reader_begin(rel, merge->cursor, snapshot);
+	merge->cid = GetCurrentCommandId(true);
 
-	while ((compaction.tag = directory_next_tag(compaction.cursor, compaction.tag)) != NULL)
+	while ((tag = directory_next_tag(merge->cursor, tag)) != NULL)
 	{
+		int64		merged = merge->segments_merged;
+
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(tag_context);
-		if (choose_sources(&compaction))
-			merge_tag(&compaction);
-		memset(&compaction.sources, 0, sizeof(compaction.sources));
-		memset(&compaction.rows, 0, sizeof(compaction.rows));
+		merge->tag = tag;
+		list_segments(&compaction);
+		if (options->everything)
+			merge_everything(&compaction);
+		else if (total_bytes(&compaction.fresh) >= STORE_MAX_SEGMENT_BYTES &&
+				 !merge_late(&compaction))
+			merge_fresh(&compaction);
+		done.tags += merge->segments_merged > merged;
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(tag_context);
-		if (options->max_rows > 0 && counts->rows - before.rows >= options->max_rows)
+		if (options->max_rows > 0 && merge->rows_written >= options->max_rows)
 			break;
 	}
 
-	if (compaction.sink != NULL)
+	if (merge->sink != NULL)
 	{
-		counts->bytes_written += segment_sink_bytes(compaction.sink);
-		summary_edit_end(compaction.summaries);
-		segment_sink_end(compaction.sink);
+		done.segments_merged = merge->segments_merged;
+		done.segments_written = merge->segments_written;
+		done.bytes_merged = merge->bytes_merged;
+		done.bytes_written = segment_sink_bytes(merge->sink);
+		done.rows = merge->rows_written;
+		summary_edit_end(merge->summaries);
+		segment_sink_end(merge->sink);
+		compaction_stat_add(RelationGetRelid(rel), &done);
 	}
-	done = (CompactionCounts) {
-		.tags = counts->tags - before.tags,
-		.segments_merged = counts->segments_merged - before.segments_merged,
-		.segments_written = counts->segments_written - before.segments_written,
-		.bytes_merged = counts->bytes_merged - before.bytes_merged,
-		.bytes_written = counts->bytes_written - before.bytes_written,
-		.rows = counts->rows - before.rows,
-	};
-	compaction_stat_add(RelationGetRelid(rel), &done);
-	tag_reader_end(compaction.reader);
-	directory_end(compaction.cursor);
-	UnregisterSnapshot(compaction.snapshot);
+	counts->tags += done.tags;
+	counts->segments_merged += done.segments_merged;
+	counts->segments_written += done.segments_written;
+	counts->bytes_merged += done.bytes_merged;
+	counts->bytes_written += done.bytes_written;
+	counts->rows += done.rows;
+	tag_reader_end(merge->reader);
+	directory_end(merge->cursor);
+	UnregisterSnapshot(snapshot);
 	MemoryContextSwitchTo(caller);
-	*after = compaction.tag ? DatumGetTextPCopy(PointerGetDatum(compaction.tag)) : NULL;
+	*after = tag ? DatumGetTextPCopy(PointerGetDatum(tag)) : NULL;
 	MemoryContextDelete(context);
 	CommandCounterIncrement();
 	return true;
 }
 
-/* Lists what to merge of the tag; false where that is not worth it. */
-static bool
-choose_sources(Compaction *compaction)
+/* Lists the tag's segments that may be merged, but the late and compacted ones. */
+static void
+list_segments(Compaction *compaction)
 {
-	PendingList pending = {0};
+	PendingList all = {0};
+
+	memset(&compaction->fresh, 0, sizeof(PendingList));
+	memset(&compaction->runs, 0, sizeof(PendingList));
+	pending_list_load_unplaced(&all, compaction->merge.cursor, compaction->merge.tag);
+	for (uint32 i = 0; i < all.nrefs; i++)
+	{
+		if (all.refs[i].flags & SEGMENT_LATE_RUN)
+			pending_list_add(&compaction->runs, &all.refs[i]);
+		else if (all.refs[i].sequence < compaction->options->horizon)
+			pending_list_add(&compaction->fresh, &all.refs[i]);
+	}
+	compaction->late_tag = directory_late_tag(compaction->merge.tag);
+}
+
+/* Finds the last segment of those that stand in the directory under a name by their first time. */
+static bool
+last_placed(Compaction *compaction, text *name, SegmentRef *last)
+{
 	StoredSegment stored;
-	Size		bytes = 0;
-	bool		append = false;
-	uint32		kept = 0;
 
-	pending_list_load(&pending, compaction->cursor, compaction->tag, PG_INT64_MIN, PG_INT64_MAX);
-	for (uint32 i = 0; i < pending.nrefs; i++)
-	{
-		if (pending.refs[i].sequence >= compaction->options->horizon)
-			continue;
-		bytes += pending.refs[i].bytes;
-		pending.refs[kept++] = pending.refs[i];
-	}
-	pending.nrefs = kept;
-	if (kept == 0 || (!compaction->options->everything && bytes < STORE_MAX_SEGMENT_BYTES))
+	directory_seek_back(compaction->merge.cursor, name, PG_INT64_MAX);
+	if (!directory_next_back(compaction->merge.cursor, &stored))
 		return false;
-
-	directory_seek_back(compaction->cursor, compaction->tag, PG_INT64_MAX);
-	compaction->has_last = directory_next_back(compaction->cursor, &stored);
-	if (compaction->has_last)
-	{
-		compaction->last = segment_ref(&stored);
-		store_release(&stored);
-		append = pending.refs[kept - 1].first_time > compaction->last.last_time;
-	}
-
-	add_overlapped(compaction, &pending);
-	if (append && compaction->last.bytes < FULL_SEGMENT_BYTES &&
-		(compaction->sources.nrefs == 0 ||
-		 !ItemPointerEquals(&compaction->sources.refs[compaction->sources.nrefs - 1].tid,
-							&compaction->last.tid)))
-		pending_list_add(&compaction->sources, &compaction->last);
-
-	compaction->sequence = 0;
-	for (uint32 i = 0; i < kept; i++)
-		pending_list_add(&compaction->sources, &pending.refs[i]);
-	for (uint32 i = 0; i < compaction->sources.nrefs; i++)
-		compaction->sequence = Max(compaction->sequence, compaction->sources.refs[i].sequence);
-	pending_list_sort(&compaction->sources);
+	*last = segment_ref(&stored);
+	store_release(&stored);
 	return true;
 }
 
-/* Adds the compacted segments that overlap a pending one, each once and in order of time. */
-static void
-add_overlapped(Compaction *compaction, PendingList *pending)
+static Size
+total_bytes(const PendingList *list)
 {
-	PendingList *sources = &compaction->sources;
-	StoredSegment stored;
+	Size		bytes = 0;
 
-	for (uint32 i = 0; i < pending->nrefs; i++)
-	{
-		const SegmentRef *ref = &pending->refs[i];
-		int64		from = ref->first_time;
-
-		if (!compaction->has_last || ref->first_time > compaction->last.last_time)
-			break;				/* in order of first_time: nor do the others overlap any */
-		if (sources->nrefs > 0)
-			from = Max(from, sources->refs[sources->nrefs - 1].last_time);
-		if (from > ref->last_time)
-			continue;			/* within what the former ones overlapped */
-
-		directory_seek_back(compaction->cursor, compaction->tag, ref->first_time);
-		if (directory_next_back(compaction->cursor, &stored))
-		{
-			SegmentRef	found = segment_ref(&stored);
-
-			store_release(&stored);
-			if (found.last_time >= ref->first_time &&
-				(sources->nrefs == 0 ||
-				 found.first_time > sources->refs[sources->nrefs - 1].last_time))
-				pending_list_add(sources, &found);
-		}
-		directory_seek_forward(compaction->cursor, compaction->tag, from, ref->last_time);
-		while (directory_next_forward(compaction->cursor, &stored))
-		{
-			SegmentRef	found = segment_ref(&stored);
-
-			store_release(&stored);
-			pending_list_add(sources, &found);
-		}
-	}
+	for (uint32 i = 0; i < list->nrefs; i++)
+		bytes += list->refs[i].bytes;
+	return bytes;
 }
 
+/*
+ * Merges the tag's pending segments: what comes after all that the tag has is appended, the rest
+ * becomes a late run, but for rows that may be merged at once.
+ */
 static void
-merge_tag(Compaction *compaction)
+merge_fresh(Compaction *compaction)
 {
-	RowRun		run;
-
-	if (compaction->sink == NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(compaction->cursor));
-
-		compaction->sink = segment_sink_begin(compaction->rel, GetCurrentTransactionId(),
-											  compaction->cid, 0);
-		compaction->summaries = summary_edit_begin(compaction->rel, compaction->cid);
-		segment_sink_note(compaction->sink, summary_edit_added(compaction->summaries));
-		MemoryContextSwitchTo(caller);
-	}
-	tag_reader_start_segments(compaction->reader, &compaction->sources);
-	while (tag_reader_next(compaction->reader, &run))
-		append_run(compaction, &run);
-	write_rows(compaction, true);
-	delete_sources(compaction);
-	summary_edit_finish_tag(compaction->summaries, compaction->tag, compaction->sink);
-	compaction->counts->tags++;
-	compaction->counts->segments_merged += compaction->sources.nrefs;
-}
-
-static void
-append_run(Compaction *compaction, const RowRun *run)
-{
-	RowBuffer  *rows = &compaction->rows;
-	const DecodedRows *decoded = run->rows;
-
-	/* does a compacted segment that stays lie between the last row and this run? */
-	if (rows->nrows > 0 && compaction->has_last &&
-		rows->time[rows->nrows - 1] < compaction->last.first_time)
-	{
-		int64		after = rows->time[rows->nrows - 1];
-
-		/* those among the sources would have put a row between */
-		if (directory_any_between(compaction->cursor, compaction->tag, after,
-								  decoded->time[run->first]))
-			write_rows(compaction, true);
-	}
-
-	for (uint32 row = run->first; row < run->first + run->nrows; row++)
-	{
-		if (rows->nrows == STREAM_ROWS)
-			write_rows(compaction, false);
-		decoded_rows_append(decoded, row, rows);
-	}
-}
-
-/* Cuts segments from the gathered rows: all of them, or as long as enough are left for two more. */
-static void
-write_rows(Compaction *compaction, bool all)
-{
-	RowBuffer  *rows = &compaction->rows;
-	SegmentHeader header = {
-		.flags = SEGMENT_COMPACTED,
-		.sequence = compaction->sequence,
-		.tag = VARDATA_ANY(compaction->tag),
-		.tag_bytes = VARSIZE_ANY_EXHDR(compaction->tag),
+	TagMerge   *merge = &compaction->merge;
+	PendingList sources = {0};
+	PendingList left = {0};
+	SegmentRef	last = {.last_time = PG_INT64_MIN};
+	SegmentRef	last_late = {.last_time = PG_INT64_MIN};
+	bool		has_last = last_placed(compaction, merge->tag, &last);
+	bool		has_late = last_placed(compaction, compaction->late_tag, &last_late);
+	RowsHeldBack held = {.any = has_late, .until = last_late.last_time, .within = &left};
+	StretchList found = {0};
+	TagMergePlan plan = {
+		.sources = &sources,
+		.compacted = &found,
+		.append = true,
+		.after = Max(last.last_time, last_late.last_time),
+		.held = &held,
+		.rest_flags = SEGMENT_LATE_RUN,
 	};
-	uint32		taken = 0;
+	int64		newest = PG_INT64_MIN;
 
-	while (rows->nrows > 0 && (all || rows->nrows >= 2 * taken))
+	take_partial_runs(compaction, &sources, &left);
+	for (uint32 i = 0; i < compaction->runs.nrefs; i++)
+		plan.after = Max(plan.after, compaction->runs.refs[i].last_time);
+	for (uint32 i = 0; i < compaction->fresh.nrefs; i++)
+		pending_list_add(&sources, &compaction->fresh.refs[i]);
+	pending_list_sort(&sources);
+
+	/* of a tag without anything else there is nothing to come after */
+	plan.everything = !has_last && !has_late && compaction->runs.nrefs == 0;
+	tag_merge_find(merge, merge->tag, &plan, &found);
+	for (uint32 i = 0; i < sources.nrefs; i++)
+		newest = Max(newest, sources.refs[i].last_time);
+	choose(&found, newest > plan.after);
+	tag_merge_run(merge, &plan);
+}
+
+/*
+ * Merges the tag's late runs with its late segments, and what pays of both with the compacted ones.
+ * False, with nothing done, where it is too early for that.
+ */
+static bool
+merge_late(Compaction *compaction)
+{
+	TagMerge   *merge = &compaction->merge;
+	PendingList sources = {0};
+	StretchList late = {0};
+	StretchList found = {0};
+	TagMergePlan plan = {
+		.sources = &compaction->runs,
+		.compacted = &found,
+		.rest_flags = SEGMENT_LATE,
+		.rest = &late,
+	};
+	uint32		full = 0;
+	Size		rewritten = 0;
+
+	for (uint32 i = 0; i < compaction->runs.nrefs; i++)
+		full += compaction->runs.refs[i].bytes >= SEGMENT_FULL_BYTES;
+
+	/* worth a look when another full run has just been written */
+	if (full == 0 || (full < MAX_FULL_RUNS && compaction->runs.nrefs > full + 1))
+		return false;
+	tag_merge_find(merge, compaction->late_tag, &plan, &late);
+	for (uint32 i = 0; i < late.nstretches; i++)
 	{
-		CodecRows	source = row_buffer_rows(rows, 0);
+		late.stretches[i].chosen = true;
+		if (late.stretches[i].has_segment)
+			rewritten += late.stretches[i].segment.bytes;
+	}
+	if (full < MAX_FULL_RUNS && total_bytes(&compaction->runs) * LATE_FACTOR < rewritten)
+		return false;
 
-		source.nrows = segment_rows_to_try(compaction, rows);
-		taken = segment_sink_write_one(compaction->sink, &header, &source);
-		row_buffer_shift(rows, taken);
-		compaction->counts->segments_written++;
-		compaction->counts->rows += taken;
+	for (uint32 i = 0; i < compaction->runs.nrefs; i++)
+		pending_list_add(&sources, &compaction->runs.refs[i]);
+	for (uint32 i = 0; i < late.nstretches; i++)
+	{
+		if (late.stretches[i].has_segment)
+			pending_list_add(&sources, &late.stretches[i].segment);
+	}
+	pending_list_sort(&sources);
+	plan.sources = &sources;
+	tag_merge_find(merge, merge->tag, &plan, &found);
+	choose(&found, false);
+	tag_merge_run(merge, &plan);
+	return true;
+}
+
+/* Merges all that the tag has with the compacted segments that its rows fall on. */
+static void
+merge_everything(Compaction *compaction)
+{
+	TagMerge   *merge = &compaction->merge;
+	PendingList sources = {0};
+	StretchList found = {0};
+	TagMergePlan plan = {
+		.sources = &sources,
+		.compacted = &found,
+		.everything = true,
+		.rest_flags = SEGMENT_LATE_RUN,
+	};
+
+	pending_list_load(&sources, merge->cursor, merge->tag, PG_INT64_MIN, PG_INT64_MAX);
+	remove_after_horizon(&sources, compaction->options->horizon);
+	if (sources.nrefs == 0)
+		return;
+	tag_merge_find(merge, merge->tag, &plan, &found);
+	for (uint32 i = 0; i < found.nstretches; i++)
+	{
+		Stretch    *stretch = &found.stretches[i];
+
+		stretch->chosen = !stretch->has_segment || stretch->overlapped ||
+			(stretch->until == PG_INT64_MAX && stretch->segment.bytes < SEGMENT_FULL_BYTES);
+	}
+	tag_merge_run(merge, &plan);
+}
+
+/*
+ * Where there are many small late runs, takes them to be merged.  Full ones that came after the first
+ * of them must go along.
+ */
+static void
+take_partial_runs(Compaction *compaction, PendingList *taken, PendingList *left)
+{
+	const PendingList *runs = &compaction->runs;
+	uint32		partial = 0;
+	uint64		oldest = PG_UINT64_MAX;
+
+	for (uint32 i = 0; i < runs->nrefs; i++)
+	{
+		if (runs->refs[i].bytes < SEGMENT_FULL_BYTES)
+		{
+			partial++;
+			oldest = Min(oldest, runs->refs[i].sequence);
+		}
+	}
+	for (uint32 i = 0; i < runs->nrefs; i++)
+	{
+		bool		take = partial >= MAX_PARTIAL_RUNS && runs->refs[i].sequence >= oldest;
+
+		pending_list_add(take ? taken : left, &runs->refs[i]);
 	}
 }
 
 /*
- * How many rows to offer for the next segment.  Where late rows made a full segment a little too
- * large, two halves are better than a full one and a scrap; at the end of a tag's rows the scrap
- * grows by itself.
+ * Chooses the segments to write anew: groups of neighbours, as large as they pay, so that new
+ * segments can be cut regardless of the old ones' ends.  What a segment gains is the rows that fall
+ * on it times the factor, less those that it has.  When rows are appended, the last segment is
+ * written anyway, unless it is full.
  */
-static uint32
-segment_rows_to_try(const Compaction *compaction, const RowBuffer *rows)
+static void
+choose(StretchList *found, bool appends)
 {
-	uint32		full_rows = 0;
+	Stretch    *stretches = found->stretches;
+	uint32		start = 0;
 
-	if (!compaction->has_last || rows->time[rows->nrows - 1] > compaction->last.last_time)
-		return rows->nrows;
-	for (uint32 i = 0; i < compaction->sources.nrefs; i++)
+	while (start < found->nstretches)
 	{
-		if (compaction->sources.refs[i].bytes >= FULL_SEGMENT_BYTES)
-			full_rows = Max(full_rows, compaction->sources.refs[i].nrows);
+		int64		sum = 0;
+		int64		best = 0;
+		uint32		end = start;	/* of the best group, exclusive */
+
+		for (uint32 i = start; i < found->nstretches; i++)
+		{
+			const Stretch *stretch = &stretches[i];
+			bool		is_last = stretch->until == PG_INT64_MAX && stretch->has_segment;
+			bool		is_free = appends && is_last &&
+				stretch->segment.bytes < SEGMENT_FULL_BYTES;
+			int64		rows = stretch->has_segment ? stretch->segment.nrows : NO_SEGMENT_ROWS;
+
+			if (i > start && stretches[i - 1].until + 1 != stretch->from)
+				break;
+			sum += is_free ? rows : (int64) stretch->rows * COMPACTED_FACTOR - rows;
+			if (sum > best)
+			{
+				best = sum;
+				end = i + 1;
+			}
+			if (sum <= 0 || sum < best - GROUP_SLACK_ROWS)
+				break;
+		}
+		for (uint32 i = start; i < end; i++)
+			stretches[i].chosen = true;
+		start = Max(end, start + 1);
 	}
-	if (rows->nrows > full_rows && rows->nrows < full_rows + full_rows / 3)
-		return (rows->nrows + 1) / 2;
-	return rows->nrows;
 }
 
+/* Leaves out what the horizon keeps from being merged. */
 static void
-delete_sources(Compaction *compaction)
+remove_after_horizon(PendingList *list, uint64 horizon)
 {
-	for (uint32 i = 0; i < compaction->sources.nrefs; i++)
+	uint32		kept = 0;
+
+	for (uint32 i = 0; i < list->nrefs; i++)
 	{
-		/* the directory's lock keeps others from deleting what a fresh snapshot sees */
-		if (!store_delete(compaction->rel, &compaction->sources.refs[i].tid, compaction->cid))
-			ereport(ERROR,
-					errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-					errmsg("could not compact historian table \"%s\" due to a concurrent change",
-						   RelationGetRelationName(compaction->rel)));
-		store_count_rows(compaction->rel, 0, compaction->sources.refs[i].nrows);
-		compaction->counts->bytes_merged += compaction->sources.refs[i].bytes;
-		summary_edit_removed(compaction->summaries, &compaction->sources.refs[i]);
+		if (list->refs[i].flags != 0 || list->refs[i].sequence < horizon)
+			list->refs[kept++] = list->refs[i];
 	}
+	list->nrefs = kept;
 }

@@ -15,6 +15,7 @@
 #include "access/multixact.h"
 #include "access/relscan.h"
 #include "access/tableam.h"
+#include "access/twophase.h"
 #include "access/visibilitymap.h"
 #include "catalog/index.h"
 #include "catalog/objectaddress.h"
@@ -177,29 +178,32 @@ historian_count_moved_row(Relation rel)
 }
 
 /*
- * The ID of a transaction that may load rows; invalid where it has none yet, has ended, or is a
- * VACUUM, which holds locks on tables but loads nothing.  A prepared transaction is named by its ID
- * alone.
+ * The ID of a transaction that may load rows, of those that GetLockConflicts() names; invalid where
+ * it has none yet, has ended, or is a VACUUM, which holds locks on tables but loads nothing.
  */
 static inline TransactionId
 historian_loader_xid(VirtualTransactionId vxid)
 {
+	TransactionId xid;
 	PGPROC	   *proc;
+	bool		more;
 
 #if PG_VERSION_NUM >= 170000
 	if (vxid.procNumber == INVALID_PROC_NUMBER)
 		return vxid.localTransactionId;
 	proc = ProcNumberGetProc(vxid.procNumber);
-	if (proc == NULL || proc->vxid.lxid != vxid.localTransactionId)
-		return InvalidTransactionId;
+	if (proc != NULL && proc->vxid.lxid == vxid.localTransactionId)
 #else
 	if (vxid.backendId == InvalidBackendId)
 		return vxid.localTransactionId;
 	proc = BackendIdGetProc(vxid.backendId);
-	if (proc == NULL || proc->lxid != vxid.localTransactionId)
-		return InvalidTransactionId;
+	if (proc != NULL && proc->lxid == vxid.localTransactionId)
 #endif
-	return (proc->statusFlags & PROC_IN_VACUUM) != 0 ? InvalidTransactionId : proc->xid;
+		return (proc->statusFlags & PROC_IN_VACUUM) != 0 ? InvalidTransactionId : proc->xid;
+
+	/* prepared by a backend that is at something else now; of several the lowest must be assumed */
+	xid = TwoPhaseGetXidByVirtualXID(vxid, &more);
+	return more ? FirstNormalTransactionId : xid;
 }
 
 /* Does the user own the table? */

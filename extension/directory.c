@@ -37,6 +37,7 @@
 
 #include "columns.h"
 #include "compat.h"
+#include "tag.h"
 
 /* Keys of the directory. */
 #define KEY_TAG 1
@@ -67,6 +68,7 @@ struct DirectoryCursor
 	Walk		after_tag;
 };
 
+static text *suffixed_tag(text *tag, Size suffix_bytes);
 static void seek_after_tag(DirectoryCursor *cursor, text *tag);
 static void drop_directories(Relation rel, Oid keep);
 static void depend_on_access_method(Oid index_oid);
@@ -78,11 +80,15 @@ static ItemPointer walk_step(DirectoryCursor *cursor, Walk *walk, ScanDirection 
 static bool walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction,
 					  StoredSegment *stored);
 
-/* Room for the text datum of any tag, or of its summaries. */
+/* What follows the tag in the names of its summaries and its late segments.  No tag has a NUL. */
+#define SUMMARY_SUFFIX_BYTES 1
+#define LATE_SUFFIX_BYTES 2
+
+/* Room for the text datum of any tag, or of its late segments. */
 typedef union TagDatum
 {
 	text		text;
-	char		bytes[VARHDRSZ + SEGMENT_MAX_TAG_BYTES + 1];
+	char		bytes[VARHDRSZ + SEGMENT_MAX_TAG_BYTES + LATE_SUFFIX_BYTES];
 } TagDatum;
 
 void
@@ -383,17 +389,17 @@ directory_any_between(DirectoryCursor *cursor, text *tag, int64 after, int64 bef
 	return true;
 }
 
-/* No tag has a NUL, so nothing comes between a tag and its summaries. */
+/* No tag has a NUL, so nothing comes between a tag and its summaries and late segments. */
 text *
 directory_summary_tag(text *tag)
 {
-	Size		length = VARSIZE_ANY_EXHDR(tag);
-	text	   *summary_tag = palloc(VARHDRSZ + length + 1);
+	return suffixed_tag(tag, SUMMARY_SUFFIX_BYTES);
+}
 
-	SET_VARSIZE(summary_tag, VARHDRSZ + length + 1);
-	memcpy(VARDATA(summary_tag), VARDATA_ANY(tag), length);
-	VARDATA(summary_tag)[length] = '\0';
-	return summary_tag;
+text *
+directory_late_tag(text *tag)
+{
+	return suffixed_tag(tag, LATE_SUFFIX_BYTES);
 }
 
 bool
@@ -408,6 +414,14 @@ directory_has_tag(DirectoryCursor *cursor, text *tag)
 	{
 		directory_seek_pending(cursor, tag);
 		found = directory_next_pending(cursor, &stored);
+	}
+	if (!found)
+	{
+		text	   *late_tag = directory_late_tag(tag);
+
+		directory_seek_back(cursor, late_tag, PG_INT64_MAX);
+		found = directory_next_back(cursor, &stored);
+		pfree(late_tag);
 	}
 	if (found)
 		store_release(&stored);
@@ -434,9 +448,21 @@ directory_next_entry(DirectoryCursor *cursor, DirectoryEntry *entry)
 	value = index_getattr(walk->scan->xs_itup, KEY_TAG, walk->scan->xs_itupdesc, &isnull);
 	entry->tag = DatumGetTextPP(value);
 	value = index_getattr(walk->scan->xs_itup, KEY_TIME, walk->scan->xs_itupdesc, &isnull);
-	entry->compacted = !isnull;
+	entry->placed = !isnull;
 	entry->first_time = isnull ? 0 : DatumGetInt64(value);
 	return true;
+}
+
+bool
+directory_entry_fits(const DirectoryEntry *entry, const SegmentHeader *header)
+{
+	TagDatum	tag;
+	Datum		values[DIRECTORY_NKEYS];
+	bool		isnull[DIRECTORY_NKEYS];
+
+	make_entry(header, &tag.text, values, isnull);
+	return tag_compare(entry->tag, &tag.text) == 0 && entry->placed == !isnull[1] &&
+		(isnull[1] || entry->first_time == header->first_time);
 }
 
 text *
@@ -450,7 +476,7 @@ directory_next_tag(DirectoryCursor *cursor, text *tag)
 		return NULL;
 	copy = DatumGetTextPCopy(PointerGetDatum(entry.tag));
 
-	/* the summaries of a tag whose own entries are gone: it has no row, but is a tag */
+	/* summaries or late segments of a tag that has no others, or whose others nobody sees */
 	if (VARSIZE_ANY_EXHDR(copy) > 0 &&
 		VARDATA_ANY(copy)[VARSIZE_ANY_EXHDR(copy) - 1] == '\0')
 	{
@@ -465,10 +491,22 @@ directory_next_tag(DirectoryCursor *cursor, text *tag)
 	return copy;
 }
 
+static text *
+suffixed_tag(text *tag, Size suffix_bytes)
+{
+	Size		length = VARSIZE_ANY_EXHDR(tag);
+	text	   *suffixed = palloc(VARHDRSZ + length + suffix_bytes);
+
+	SET_VARSIZE(suffixed, VARHDRSZ + length + suffix_bytes);
+	memcpy(VARDATA(suffixed), VARDATA_ANY(tag), length);
+	memset(VARDATA(suffixed) + length, 0, suffix_bytes);
+	return suffixed;
+}
+
 static void
 seek_after_tag(DirectoryCursor *cursor, text *tag)
 {
-	text	   *start = tag != NULL ? directory_summary_tag(tag) : cstring_to_text("");
+	text	   *start = tag != NULL ? directory_late_tag(tag) : cstring_to_text("");
 
 	cursor->after_tag.keys[0].sk_argument = PointerGetDatum(start);
 	walk_start(cursor, &cursor->after_tag);
@@ -515,16 +553,16 @@ depend_on_access_method(Oid index_oid)
 static void
 make_entry(const SegmentHeader *header, text *tag, Datum *values, bool *isnull)
 {
-	bool		is_summary = (header->flags & SEGMENT_SUMMARY) != 0;
+	Size		suffix = header->flags & SEGMENT_SUMMARY ? SUMMARY_SUFFIX_BYTES
+		: header->flags & SEGMENT_LATE ? LATE_SUFFIX_BYTES : 0;
 
-	SET_VARSIZE(tag, VARHDRSZ + header->tag_bytes + is_summary);
+	SET_VARSIZE(tag, VARHDRSZ + header->tag_bytes + suffix);
 	memcpy(VARDATA(tag), header->tag, header->tag_bytes);
-	if (is_summary)
-		VARDATA(tag)[header->tag_bytes] = '\0';	/* directory_summary_tag() */
+	memset(VARDATA(tag) + header->tag_bytes, 0, suffix);
 	values[0] = PointerGetDatum(tag);
 	isnull[0] = false;
 	values[1] = Int64GetDatum(header->first_time);
-	isnull[1] = (header->flags & SEGMENT_KNOWN_FLAGS) == 0;
+	isnull[1] = (header->flags & (SEGMENT_COMPACTED | SEGMENT_SUMMARY | SEGMENT_LATE)) == 0;
 }
 
 static void

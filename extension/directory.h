@@ -3,7 +3,8 @@
  *	  The directory of a historian table: one internal btree that finds segments by tag and time.
  *
  * Its keys are (tag COLLATE "C", time): a compacted segment stands under its first time, a
- * pending one under NULL, which sorts after every time.  Its predicate is the constant false, so
+ * pending one under NULL, which sorts after every time.  A late one stands under its first time and
+ * a tag of its own.  Its predicate is the constant false, so
  * that neither the planner nor the executor ever uses it for rows; VACUUM, REINDEX, TRUNCATE,
  * pg_dump and replication treat it like any index.
  */
@@ -87,10 +88,12 @@ extern bool directory_next_forward(DirectoryCursor *cursor, StoredSegment *store
 extern bool directory_any_between(DirectoryCursor *cursor, text *tag, int64 after, int64 before);
 
 /*
- * The summaries of a tag stand in the directory like the compacted segments of a tag of their own,
- * which follows the tag and that no user can name: the name to seek them by, palloc'd.
+ * The summaries of a tag, and its late segments, stand in the directory like the compacted segments
+ * of a tag of their own, which follows the tag and that no user can name: the name to seek them by,
+ * palloc'd.
  */
 extern text *directory_summary_tag(text *tag);
+extern text *directory_late_tag(text *tag);
 
 /* Does the snapshot see any segment of this tag?  Uses the pending and the back walk. */
 extern bool directory_has_tag(DirectoryCursor *cursor, text *tag);
@@ -99,13 +102,16 @@ extern bool directory_has_tag(DirectoryCursor *cursor, text *tag);
 typedef struct DirectoryEntry
 {
 	ItemPointerData place;
-	text	   *tag;			/* valid until the next step; of a summary, its own */
-	bool		compacted;		/* or a summary */
-	int64		first_time;		/* of a compacted segment or a summary */
+	text	   *tag;			/* or of its summaries or late segments; valid until the next step */
+	bool		placed;			/* it stands there by its first time */
+	int64		first_time;
 } DirectoryEntry;
 
 extern void directory_seek_entries(DirectoryCursor *cursor);
 extern bool directory_next_entry(DirectoryCursor *cursor, DirectoryEntry *entry);
+
+/* Is this the key that the segment of this header stands under? */
+extern bool directory_entry_fits(const DirectoryEntry *entry, const SegmentHeader *header);
 
 /*
  * The first tag after the given one in byte order (NULL: the first of all), palloc'd, or NULL.

@@ -1,20 +1,50 @@
 /*
  * pending.c
- *	  The pending segments of one tag: written by loads, not yet compacted.
+ *	  The segments of one tag that are not, or not yet, compacted.
  */
 #include "postgres.h"
 
 #include "pending.h"
 
+static void add_unplaced(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from,
+						 int64 until);
+static void add_late(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from,
+					 int64 until, bool last_before);
 static int	compare_first_time(const void *left, const void *right);
 static int	compare_last_time_descending(const void *left, const void *right);
 
 void
 pending_list_load(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until)
 {
+	list->nrefs = 0;
+	add_unplaced(list, cursor, tag, from, until);
+	add_late(list, cursor, tag, from, until, false);
+	pending_list_sort(list);
+}
+
+void
+pending_list_load_as_of(PendingList *list, DirectoryCursor *cursor, text *tag, int64 time,
+						int64 until)
+{
+	list->nrefs = 0;
+	add_unplaced(list, cursor, tag, PG_INT64_MIN, until);
+	add_late(list, cursor, tag, time, until, true);
+	pending_list_sort(list);
+}
+
+void
+pending_list_load_unplaced(PendingList *list, DirectoryCursor *cursor, text *tag)
+{
+	list->nrefs = 0;
+	add_unplaced(list, cursor, tag, PG_INT64_MIN, PG_INT64_MAX);
+	pending_list_sort(list);
+}
+
+static void
+add_unplaced(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until)
+{
 	StoredSegment stored;
 
-	list->nrefs = 0;
 	directory_seek_pending(cursor, tag);
 	while (directory_next_pending(cursor, &stored))
 	{
@@ -28,7 +58,28 @@ pending_list_load(PendingList *list, DirectoryCursor *cursor, text *tag, int64 f
 		}
 		store_release(&stored);
 	}
-	pending_list_sort(list);
+}
+
+/* Late segments are disjoint: those in question come one after the other, backward from the last. */
+static void
+add_late(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until,
+		 bool last_before)
+{
+	text	   *late_tag = directory_late_tag(tag);
+	StoredSegment stored;
+	bool		more = true;
+
+	directory_seek_back(cursor, late_tag, until);
+	while (more && directory_next_back(cursor, &stored))
+	{
+		SegmentRef	ref = segment_ref(&stored);
+
+		store_release(&stored);
+		more = ref.first_time > from;
+		if (ref.last_time >= from || last_before)
+			pending_list_add(list, &ref);
+	}
+	pfree(late_tag);
 }
 
 void
@@ -80,7 +131,7 @@ segment_ref(const StoredSegment *stored)
 		.tid = stored->tuple.t_self,
 		.nrows = header->nrows,
 		.bytes = stored->tuple.t_len - STORE_TUPLE_HEADER,
-		.compacted = (header->flags & SEGMENT_COMPACTED) != 0,
+		.flags = header->flags,
 		.sequence = header->sequence,
 		.first_time = header->first_time,
 		.last_time = header->last_time,

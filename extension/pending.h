@@ -1,6 +1,6 @@
 /*
  * pending.h
- *	  The pending segments of one tag: written by loads, not yet compacted.
+ *	  The segments of one tag that are not, or not yet, compacted.
  */
 #ifndef HISTORIAN_PENDING_H
 #define HISTORIAN_PENDING_H
@@ -15,7 +15,7 @@ typedef struct SegmentRef
 	ItemPointerData tid;
 	uint16		nrows;
 	uint16		bytes;			/* of the segment, at most a page */
-	bool		compacted;
+	uint8		flags;
 	uint64		sequence;
 	int64		first_time;
 	int64		last_time;
@@ -29,11 +29,22 @@ typedef struct PendingList
 } PendingList;
 
 /*
- * Lists the tag's pending segments that the cursor's snapshot sees and that overlap from..until.
- * The list is re-used from call to call; its memory is of the context current at the first.
+ * Lists the tag's segments beside the compacted ones (pending, late runs, late) that the cursor's
+ * snapshot sees and that overlap from..until.  The list is re-used from call to call; its memory is
+ * of the context current at the first.  These use the pending and the back walk.
  */
 extern void pending_list_load(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from,
 							  int64 until);
+
+/*
+ * The same for who wants the last row at or before times of time..until: what begins at or before
+ * until, but of the late segments that end before time only the last one.
+ */
+extern void pending_list_load_as_of(PendingList *list, DirectoryCursor *cursor, text *tag,
+									int64 time, int64 until);
+
+/* Lists all pending segments and late runs, for compaction. */
+extern void pending_list_load_unplaced(PendingList *list, DirectoryCursor *cursor, text *tag);
 
 /* Adds a segment; the caller sees to the order. */
 extern void pending_list_add(PendingList *list, const SegmentRef *ref);

@@ -33,7 +33,17 @@
  */
 #define SEGMENT_SUMMARY 0x02
 
-#define SEGMENT_KNOWN_FLAGS (SEGMENT_COMPACTED | SEGMENT_SUMMARY)
+/*
+ * Set in the two kinds of segments in which compaction gathers rows that came late, until enough of
+ * them fall on a compacted segment to write it anew (compaction.c).  A late run stands in the
+ * directory among the pending ones and may overlap anything.  Late segments of one tag are disjoint
+ * in time and stand there by their first time, apart from the compacted ones.
+ */
+#define SEGMENT_LATE_RUN 0x04
+#define SEGMENT_LATE 0x08
+
+#define SEGMENT_KNOWN_FLAGS \
+	(SEGMENT_COMPACTED | SEGMENT_SUMMARY | SEGMENT_LATE_RUN | SEGMENT_LATE)
 
 /* A segment's identity and range, apart from its rows. */
 typedef struct SegmentHeader

@@ -84,7 +84,7 @@ summary_edit_removed(SummaryEdit *edit, const SegmentRef *ref)
 {
 	MemoryContext caller = MemoryContextSwitchTo(edit->tag_context);
 
-	if (ref->compacted)
+	if (ref->flags & SEGMENT_COMPACTED)
 		pending_list_add(&edit->removed, ref);
 	MemoryContextSwitchTo(caller);
 }

@@ -3,7 +3,7 @@
  *	  historian.stat_get_table(): what a table holds, and what waits for compaction.
  *
  * Pending segments are counted one by one: finding them takes one descent in the directory for
- * each tag.  Compacted ones are estimated from some pages, as a table may have very many; of a
+ * each tag.  Compacted and late ones are estimated from some pages, as a table may have very many; of a
  * table of no more pages than those the numbers are exact.
  */
 #include "postgres.h"
@@ -28,7 +28,7 @@ PG_FUNCTION_INFO_V1(historian_stat_get_table);
 /* How many pages an estimate looks at: some milliseconds from a disk. */
 #define SAMPLED_PAGES 128
 
-#define STAT_NCOLUMNS 8
+#define STAT_NCOLUMNS 11
 
 typedef struct SegmentTotals
 {
@@ -38,13 +38,18 @@ typedef struct SegmentTotals
 } SegmentTotals;
 
 static Relation open_without_waiting(Oid relid);
-static SegmentTotals estimate_compacted(Relation rel, Snapshot snapshot);
-static void add_page(Relation rel, Snapshot snapshot, BlockNumber block, SegmentTotals *totals);
+static void estimate(Relation rel, Snapshot snapshot, SegmentTotals *compacted,
+					 SegmentTotals *late);
+static void add_page(Relation rel, Snapshot snapshot, BlockNumber block, SegmentTotals *compacted,
+					 SegmentTotals *late);
+static void add_segment(SegmentTotals *totals, Size bytes, uint32 rows);
+static void multiply(SegmentTotals *totals, double factor);
 static SegmentTotals count_pending(Relation rel, Snapshot snapshot, int64 *tags);
 
 /*
  * historian.stat_get_table(table regclass) returns record (total_bytes, compacted_segments,
- * compacted_bytes, compacted_rows, pending_segments, pending_bytes, pending_rows, pending_tags)
+ * compacted_bytes, compacted_rows, pending_segments, pending_bytes, pending_rows, pending_tags,
+ * late_segments, late_bytes, late_rows)
  *
  * NULL for a table that somebody has locked exclusively, or that is another session's own.
  */
@@ -54,7 +59,8 @@ historian_stat_get_table(PG_FUNCTION_ARGS)
 	Oid			relid = PG_GETARG_OID(0);
 	Snapshot	snapshot = GetActiveSnapshot();
 	Relation	rel = open_without_waiting(relid);
-	SegmentTotals compacted;
+	SegmentTotals compacted = {0};
+	SegmentTotals late = {0};
 	SegmentTotals pending;
 	int64		tags = 0;
 	TupleDesc	desc;
@@ -66,7 +72,7 @@ historian_stat_get_table(PG_FUNCTION_ARGS)
 	if (rel == NULL)
 		PG_RETURN_NULL();
 
-	compacted = estimate_compacted(rel, snapshot);
+	estimate(rel, snapshot, &compacted, &late);
 	values[0] = DirectFunctionCall1(pg_total_relation_size, ObjectIdGetDatum(relid));
 	values[1] = Int64GetDatum((int64) compacted.segments);
 	values[2] = Int64GetDatum((int64) compacted.bytes);
@@ -81,6 +87,9 @@ historian_stat_get_table(PG_FUNCTION_ARGS)
 	}
 	else
 		isnull[4] = isnull[5] = isnull[6] = isnull[7] = true;
+	values[8] = Int64GetDatum((int64) late.segments);
+	values[9] = Int64GetDatum((int64) late.bytes);
+	values[10] = Int64GetDatum((int64) late.rows);
 	relation_close(rel, AccessShareLock);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, isnull)));
 }
@@ -102,25 +111,24 @@ open_without_waiting(Oid relid)
 	return NULL;
 }
 
-static SegmentTotals
-estimate_compacted(Relation rel, Snapshot snapshot)
+static void
+estimate(Relation rel, Snapshot snapshot, SegmentTotals *compacted, SegmentTotals *late)
 {
 	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
 	uint32		sampled = Min(nblocks, SAMPLED_PAGES);
-	SegmentTotals totals = {0};
-	double		factor;
 
 	for (uint32 i = 0; i < sampled; i++)
-		add_page(rel, snapshot, (BlockNumber) ((uint64) nblocks * i / sampled), &totals);
-	factor = sampled > 0 ? (double) nblocks / sampled : 0;
-	totals.segments *= factor;
-	totals.bytes *= factor;
-	totals.rows *= factor;
-	return totals;
+		add_page(rel, snapshot, (BlockNumber) ((uint64) nblocks * i / sampled), compacted, late);
+	if (sampled > 0)
+	{
+		multiply(compacted, (double) nblocks / sampled);
+		multiply(late, (double) nblocks / sampled);
+	}
 }
 
 static void
-add_page(Relation rel, Snapshot snapshot, BlockNumber block, SegmentTotals *totals)
+add_page(Relation rel, Snapshot snapshot, BlockNumber block, SegmentTotals *compacted,
+		 SegmentTotals *late)
 {
 	Buffer		buffer = ReadBuffer(rel, block);
 	Page		page = BufferGetPage(buffer);
@@ -144,14 +152,30 @@ add_page(Relation rel, Snapshot snapshot, BlockNumber block, SegmentTotals *tota
 		if (!HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
 			continue;
 		bytes = store_segment_bytes(&tuple, &length);
-		if (segment_read_header(&header, bytes, length) != SEGMENT_OK ||
-			!(header.flags & SEGMENT_COMPACTED))
+		if (segment_read_header(&header, bytes, length) != SEGMENT_OK)
 			continue;
-		totals->segments++;
-		totals->bytes += length;
-		totals->rows += header.nrows;
+		if (header.flags & SEGMENT_COMPACTED)
+			add_segment(compacted, length, header.nrows);
+		else if (header.flags & (SEGMENT_LATE | SEGMENT_LATE_RUN))
+			add_segment(late, length, header.nrows);
 	}
 	UnlockReleaseBuffer(buffer);
+}
+
+static void
+add_segment(SegmentTotals *totals, Size bytes, uint32 rows)
+{
+	totals->segments++;
+	totals->bytes += bytes;
+	totals->rows += rows;
+}
+
+static void
+multiply(SegmentTotals *totals, double factor)
+{
+	totals->segments *= factor;
+	totals->bytes *= factor;
+	totals->rows *= factor;
 }
 
 static SegmentTotals
@@ -167,16 +191,16 @@ count_pending(Relation rel, Snapshot snapshot, int64 *tags)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(context);
 		PendingList pending = {0};
+		double		before = totals.segments;
 
 		CHECK_FOR_INTERRUPTS();
-		pending_list_load(&pending, cursor, tag, PG_INT64_MIN, PG_INT64_MAX);
+		pending_list_load_unplaced(&pending, cursor, tag);
 		for (uint32 i = 0; i < pending.nrefs; i++)
 		{
-			totals.bytes += pending.refs[i].bytes;
-			totals.rows += pending.refs[i].nrows;
+			if (!(pending.refs[i].flags & SEGMENT_LATE_RUN))
+				add_segment(&totals, pending.refs[i].bytes, pending.refs[i].nrows);
 		}
-		totals.segments += pending.nrefs;
-		*tags += pending.nrefs > 0;
+		*tags += totals.segments > before;
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(context);
 	}

@@ -173,14 +173,14 @@ tag_reader_start_part(TagReader *reader, text *tag, int64 from, int64 until,
 }
 
 void
-tag_reader_start_segments(TagReader *reader, const PendingList *segments)
+tag_reader_start_segments(TagReader *reader, const PendingList *segments, bool want_values)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->context);
 
 	clear(reader);
 	reader->from = PG_INT64_MIN;
 	reader->until = PG_INT64_MAX;
-	reader->want_values = true;
+	reader->want_values = want_values;
 	reader->backward = false;
 	for (uint32 i = 0; i < segments->nrefs; i++)
 		pending_list_add(&reader->pending, &segments->refs[i]);

@@ -9,7 +9,8 @@ CREATE FUNCTION historian.stat_get_table(
     OUT total_bytes bigint,
     OUT compacted_segments bigint, OUT compacted_bytes bigint, OUT compacted_rows bigint,
     OUT pending_segments bigint, OUT pending_bytes bigint, OUT pending_rows bigint,
-    OUT pending_tags bigint)
+    OUT pending_tags bigint,
+    OUT late_segments bigint, OUT late_bytes bigint, OUT late_rows bigint)
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000
 AS 'MODULE_PATHNAME', 'historian_stat_get_table';
 
@@ -48,7 +49,7 @@ FROM pg_class c
 WHERE c.relkind IN ('r', 'm');
 
 COMMENT ON VIEW historian.historian_stat_tables IS
-'The historian tables of this database: total_bytes is all that a table occupies (pg_total_relation_size); compacted_segments, _bytes and _rows are estimated from 128 of its pages, exact up to 1 MB; pending_segments, _bytes, _rows and the pending_tags that have some are counted: what compaction has yet to merge. NULL while a table is locked exclusively. For members of pg_monitor.';
+'The historian tables of this database: total_bytes is all that a table occupies (pg_total_relation_size); compacted_segments, _bytes and _rows are estimated from 128 of its pages, exact up to 1 MB; pending_segments, _bytes, _rows and the pending_tags that have some are counted: what compaction has yet to merge; late_segments, _bytes and _rows, estimated, hold rows that came late and wait for others of about their time. NULL while a table is locked exclusively. For members of pg_monitor.';
 
 CREATE VIEW historian.historian_stat_compaction AS
 SELECT c.oid AS relid, n.nspname AS schemaname, c.relname, s.*
@@ -75,3 +76,12 @@ GRANT EXECUTE ON FUNCTION historian.stat_get_table(regclass),
     historian.stat_get_compaction(regclass), historian.stat_get_worker() TO pg_monitor;
 GRANT SELECT ON historian.historian_stat_tables, historian.historian_stat_compaction,
     historian.historian_stat_worker TO pg_monitor;
+
+CREATE FUNCTION historian.compact_due(
+    "table" regclass,
+    OUT tags bigint, OUT segments_merged bigint, OUT segments_written bigint, OUT "rows" bigint)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'historian_compact_due';
+
+COMMENT ON FUNCTION historian.compact_due(regclass) IS
+'Does once what the background worker does each historian.compaction_interval: merges the pending segments of the tags that have a page of them. For servers without background workers. Waits for the loads under way first. Returns what historian.compact() does. Needs ownership of the table and READ COMMITTED.';

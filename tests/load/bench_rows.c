@@ -1,9 +1,11 @@
 /*
  * bench_rows.c
- *	  bench-rows ROWS FILES PREFIX [lines]: the workload as files for the benchmarks.
+ *	  bench-rows ROWS FILES PREFIX [lines | PERCENT SPAN]: the workload as files for the benchmarks.
  *
  * Writes ROWS messages of bench_workload.h in order of time, spread evenly over FILES files PREFIX0,
- * PREFIX1, ..., for COPY BINARY, or as line protocol for other stores.
+ * PREFIX1, ..., for COPY BINARY, or as line protocol for other stores.  PERCENT of them, drawn at
+ * random, come late: by 0 to SPAN files, each as likely as the other.  What would come after the last
+ * file is left out.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,6 +23,15 @@ typedef struct Tag
 	uint64_t messages;
 	int64_t values[BENCH_VALUES];
 } Tag;
+
+/* A message that waits for its file, in a list of that file. */
+typedef struct LateMessage
+{
+	struct LateMessage *next;
+	uint64_t message;
+	uint32_t tag;
+	int64_t values[BENCH_VALUES];
+} LateMessage;
 
 static void
 put(FILE *file, const void *bytes, size_t length)
@@ -85,22 +96,64 @@ put_line(FILE *file, const Workload *workload, uint64_t message, uint32_t tag, c
 	fprintf(file, " %lld\n", (long long) workload_time(workload, message));
 }
 
+static void
+keep_late(LateMessage **list, uint64_t message, uint32_t tag, const int64_t *values)
+{
+	LateMessage *late = malloc(sizeof(*late));
+
+	if (late == NULL)
+	{
+		perror("malloc");
+		exit(1);
+	}
+	late->next = *list;
+	late->message = message;
+	late->tag = tag;
+	memcpy(late->values, values, sizeof(late->values));
+	*list = late;
+}
+
+/* The file that a message of file f comes with, drawn by its number. */
+static uint64_t
+file_of(uint64_t message, uint64_t f, double percent, uint64_t span)
+{
+	uint64_t x = message + UINT64_C(0x9e3779b97f4a7c15);
+
+	/* the mixer of splitmix64 */
+	for (int i = 0; i < 2; i++)
+	{
+		x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+		x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+		x ^= x >> 31;
+	}
+	if ((double) (x >> 40) / (1 << 24) * 100 >= percent)
+		return f;
+	return f + (x & UINT32_MAX) * (span + 1) / ((uint64_t) UINT32_MAX + 1);
+}
+
 int
 main(int argc, char **argv)
 {
 	bool lines = argc == 5 && strcmp(argv[4], "lines") == 0;
-	bool named = argc == 4 || lines;
+	bool delayed = argc == 6;
+	bool named = argc == 4 || lines || delayed;
 	uint64_t rows = named ? strtoull(argv[1], NULL, 10) : 0;
 	uint64_t files = named ? strtoull(argv[2], NULL, 10) : 0;
+	double percent = delayed ? strtod(argv[4], NULL) : 0;
+	uint64_t span = delayed ? strtoull(argv[5], NULL, 10) : 0;
+	LateMessage **late;
 	Workload *workload = workload_open(&bench_workload);
 	Tag *tags = calloc(BENCH_TAGS, sizeof(Tag));
 	uint64_t message = 0;
 
 	if (rows == 0 || files == 0 || files > rows || tags == NULL)
 	{
-		fprintf(stderr, "usage: bench-rows ROWS FILES PREFIX [lines]\n");
+		fprintf(stderr, "usage: bench-rows ROWS FILES PREFIX [lines | PERCENT SPAN]\n");
 		return 2;
 	}
+	late = calloc(files, sizeof(*late));
+	if (late == NULL)
+		return 1;
 	for (uint64_t f = 0; f < files; f++)
 	{
 		char path[4096];
@@ -122,11 +175,23 @@ main(int argc, char **argv)
 			uint32_t number = workload_tag(workload, message);
 			Tag *tag = &tags[number];
 
+			uint64_t comes = file_of(message, f, percent, span);
+
 			workload_step(workload, number, tag->messages++, tag->values);
 			if (lines)
 				put_line(file, workload, message, number, tag->values);
-			else
+			else if (comes == f)
 				put_row(file, workload, message, number, tag->values);
+			else if (comes < files)
+				keep_late(&late[comes], message, number, tag->values);
+		}
+		while (late[f] != NULL)
+		{
+			LateMessage *first = late[f];
+
+			put_row(file, workload, first->message, first->tag, first->values);
+			late[f] = first->next;
+			free(first);
 		}
 		if (!lines)
 			put_integer(file, UINT16_MAX, 2);
@@ -136,6 +201,7 @@ main(int argc, char **argv)
 			return 1;
 		}
 	}
+	free(late);
 	free(tags);
 	workload_close(workload);
 	return 0;
