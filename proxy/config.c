@@ -104,7 +104,11 @@ static const Setting settings[] = {
 	{"write-timeout", SETTING_DURATION, MEMBER(write_timeout_ms), "30s", 100, HOUR,
 	 "a client that takes nothing of its answer for this long is cut off"},
 	{"log-level", SETTING_TEXT, MEMBER(log_level_name), "info", 0, 0,
-	 "debug, info, warning or error"},
+	 "debug (each request), info, warning (failed and slow ones) or error"},
+	{"log-format", SETTING_TEXT, MEMBER(log_format_name), "text", 0, 0,
+	 "text, or json: an object a line"},
+	{"slow-request", SETTING_DURATION, MEMBER(slow_request_ms), "1s", 1, HOUR,
+	 "a read, other than an export, that takes longer is logged"},
 };
 
 #define SETTING_COUNT_ALL (sizeof(settings) / sizeof(settings[0]))
@@ -431,14 +435,28 @@ check_conninfo(const char *name, const char *conninfo)
 	return true;
 }
 
+/* The place of a word in a list that ends with NULL, or -1. */
+static int
+find_word(const char *word, const char *const *words)
+{
+	for (int i = 0; words[i] != NULL; i++)
+	{
+		if (strcmp(word, words[i]) == 0)
+			return i;
+	}
+	return -1;
+}
+
 /* What one setting alone cannot show, and what is made of several. */
 static bool
 check_whole(Config *config)
 {
-	static const char *const levels[] = {"debug", "info", "warning", "error"};
+	static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
+	static const char *const formats[] = {"text", "json", NULL};
 	const char *colon = strrchr(config->listen, ':');
 	uint64_t port;
-	bool known = false;
+	int level;
+	int format;
 
 	if (colon == NULL || colon == config->listen ||
 		!parse_quantity(colon + 1, count_units, &port) || port > 65535)
@@ -474,17 +492,15 @@ check_whole(Config *config)
 		free(config->dead_letter_file);
 		config->dead_letter_file = path.data;
 	}
-	for (int i = 0; i < 4; i++)
-	{
-		if (strcmp(config->log_level_name, levels[i]) == 0)
-		{
-			config->log_level = (LogLevel) i;
-			known = true;
-		}
-	}
-	if (!known)
+	level = find_word(config->log_level_name, levels);
+	if (level < 0)
 		return wrong("log-level: \"%s\" is none of debug, info, warning, error",
 					 config->log_level_name);
+	config->log_level = (LogLevel) level;
+	format = find_word(config->log_format_name, formats);
+	if (format < 0)
+		return wrong("log-format: \"%s\" is neither text nor json", config->log_format_name);
+	config->log_format = (LogFormat) format;
 	return true;
 }
 

@@ -21,6 +21,8 @@ typedef struct Config
 	char *table;
 	uint64_t threads;
 	char *log_level_name;
+	char *log_format_name;
+	uint64_t slow_request_ms;
 
 	/* ingest */
 	uint64_t flush_interval_ms;
@@ -49,6 +51,7 @@ typedef struct Config
 
 	/* made of the above */
 	LogLevel log_level;
+	LogFormat log_format;
 	char *table_sql; /* table with each part quoted, for use in SQL */
 } Config;
 

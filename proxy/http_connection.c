@@ -28,6 +28,8 @@ static void on_after_reading(uv_check_t *check);
 void
 http_loop_init(HttpLoop *loop)
 {
+	if (uv_random(NULL, NULL, &loop->next_request_id, sizeof(loop->next_request_id), 0, NULL) != 0)
+		loop->next_request_id = uv_hrtime();
 	reader_init(loop);
 	uv_check_init(loop->uv, &loop->after_reading);
 	loop->after_reading.data = loop;

@@ -34,6 +34,11 @@ typedef struct HttpLoop
 	Exchange *free_exchanges;
 	char *read_buffer;
 	char date[32];
+	uint64_t next_request_id;
+
+	/* of http_trace.c */
+	uint64_t log_second;
+	uint64_t log_lines;
 } HttpLoop;
 
 extern void http_loop_init(HttpLoop *loop);

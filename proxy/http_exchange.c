@@ -6,6 +6,7 @@
  * is kept aside in its exchange.
  */
 #include "http_internal.h"
+#include "http_trace.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -42,6 +43,10 @@ exchange_new(HttpConnection *connection)
 	exchange->waiting = false;
 	exchange->close = false;
 	exchange->full = false;
+	exchange->streamed = false;
+	exchange->identified = false;
+	exchange->cause[0] = '\0';
+	exchange->sqlstate[0] = '\0';
 	if (connection->last == NULL)
 		connection->first = exchange;
 	else
@@ -154,6 +159,7 @@ http_answer(Exchange *exchange, int status, const char *content_type, const char
 	exchange->answered = true;
 	metric_http(loop->metrics, exchange->route ? exchange->route->metric : ROUTE_OTHER, status,
 				uv_hrtime() - exchange->started_ns);
+	trace_answered(exchange, status);
 
 	/*
 	 * A body that nobody needs is read to keep the connection, unless that may cost too much or
@@ -172,6 +178,7 @@ http_answer(Exchange *exchange, int status, const char *content_type, const char
 						   .status = status,
 						   .content_type = content_type,
 						   .headers = headers,
+						   .request_id = trace_request_id(exchange),
 						   .body = body,
 						   .length = length,
 						   .close = exchange->close,
@@ -208,6 +215,7 @@ http_problem(Exchange *exchange, int status, const char *format, ...)
 	va_end(args);
 	bytes_append(&detail, "", 1);
 	http_format_problem(&body, status, detail.data);
+	trace_cause(exchange, "", detail.data);
 	bytes_free(&detail);
 	http_problem_body(exchange, status, &body);
 }
@@ -260,11 +268,13 @@ http_stream_begin(Exchange *exchange, const char *content_type, const char *head
 		(connection_draining(connection->loop) && exchange->next == NULL))
 		exchange->close = true;
 	connection->unframed |= exchange->request.http_1_0;
+	exchange->streamed = true;
 	http_format_answer(response_of(exchange),
 					   &(HttpAnswer){
 						   .status = 200,
 						   .content_type = content_type,
 						   .headers = headers,
+						   .request_id = trace_request_id(exchange),
 						   .streamed = true,
 						   .close = exchange->close,
 						   .http_1_0 = exchange->request.http_1_0,
@@ -302,6 +312,7 @@ http_stream_end(Exchange *exchange)
 		bytes_puts(response_of(exchange), "0\r\n\r\n");
 	metric_http(connection->loop->metrics, exchange->route->metric, 200,
 				uv_hrtime() - exchange->started_ns);
+	trace_answered(exchange, 200);
 	exchange->answered = true;
 	exchange->full = false;
 	if (exchange->received)
@@ -326,6 +337,7 @@ http_stream_break(Exchange *exchange)
 
 	metric_http(connection->loop->metrics, exchange->route->metric, 500,
 				uv_hrtime() - exchange->started_ns);
+	trace_answered(exchange, 500);
 	exchange->full = false;
 	connection->closing = true;
 	connection->broken = true;

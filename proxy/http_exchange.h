@@ -50,6 +50,10 @@ struct Exchange
 	bool waiting; /* the route answers later, even if the client is gone */
 	bool close;	  /* the connection ends after the answer */
 	bool full;	  /* the route waits for drained() */
+	bool streamed;
+	bool identified; /* the request's id is settled */
+	char cause[256]; /* why it failed, for the log */
+	char sqlstate[6];
 };
 
 /*

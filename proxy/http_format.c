@@ -77,7 +77,8 @@ void
 http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 {
 	size_t extra = (answer->headers ? strlen(answer->headers) : 0) +
-				   (answer->content_type ? strlen(answer->content_type) : 0);
+				   (answer->content_type ? strlen(answer->content_type) : 0) +
+				   strlen(answer->request_id);
 	char *start = bytes_reserve(out, 256 + extra + answer->length);
 	char *c = start;
 
@@ -102,6 +103,8 @@ http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 		c = put(c, "\r\nContent-Type: ");
 		c = put(c, answer->content_type);
 	}
+	c = put(c, "\r\nX-Request-Id: ");
+	c = put(c, answer->request_id);
 	c = put(c, "\r\n");
 	if (answer->headers != NULL)
 		c = put(c, answer->headers);

@@ -14,6 +14,7 @@ typedef struct HttpAnswer
 	int status;
 	const char *content_type; /* NULL where there is no body */
 	const char *headers;	  /* more header lines, each with its line end, or NULL */
+	const char *request_id;
 	const char *body;
 	size_t length;
 	bool streamed; /* in chunks; for HTTP/1.0 until the connection ends */

@@ -30,6 +30,8 @@ static const struct
 	KEPT("transfer-encoding", transfer_encoding),
 	KEPT("accept-encoding", accept_encoding),
 	KEPT("if-none-match", if_none_match),
+	KEPT("x-request-id", request_id),
+	KEPT("traceparent", traceparent),
 };
 
 void
@@ -39,6 +41,8 @@ http_request_reset(HttpRequest *request)
 
 	target.length = 0;
 	request->target = target;
+	request->method = HTTP_METHOD_UNKNOWN;
+	request->http_1_0 = false;
 	request->expect_continue = false;
 	request->hosts = 0;
 	request->chunked = false;

@@ -12,6 +12,7 @@
 
 #define HTTP_MAX_TARGET_BYTES 8192
 #define HTTP_MAX_HEADER_BYTES 16384
+#define HTTP_METHOD_UNKNOWN	  UINT8_MAX /* the head is not complete */
 
 typedef struct HttpRequest
 {
@@ -28,6 +29,8 @@ typedef struct HttpRequest
 	char transfer_encoding[32];
 	char accept_encoding[128];
 	char if_none_match[256];
+	char request_id[136]; /* longer than a sound one may be, so that a cut one is too long */
+	char traceparent[60];
 
 	/* while the head arrives */
 	size_t header_bytes;

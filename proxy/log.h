@@ -1,9 +1,11 @@
 /*
  * log.h
- *	  Log lines on standard error: time, level, text.  One line an event, where it is handled.
+ *	  Log lines on standard error, as text or as JSON.  One line an event, where it is handled.
  */
 #ifndef HISTORIAND_LOG_H
 #define HISTORIAND_LOG_H
+
+#include <stdbool.h>
 
 typedef enum LogLevel
 {
@@ -13,10 +15,31 @@ typedef enum LogLevel
 	LOG_ERROR,
 } LogLevel;
 
+typedef enum LogFormat
+{
+	LOG_TEXT, /* time level: message name=value .. */
+	LOG_JSON, /* {"time":..,"level":..,"message":..,"name":value,..} */
+} LogFormat;
+
+/* A fact of an event, apart from its message. */
+typedef struct LogField
+{
+	const char *name;
+	const char *value; /* NULL or "": the field is left out */
+	bool number;	   /* value is the text of one */
+} LogField;
+
 /* Lines below this level are dropped.  Set once at start, before there are threads. */
-extern void log_set_level(LogLevel level);
+extern void log_set(LogLevel level, LogFormat format);
+
+/* Is a line of this level written at all?  For facts that cost something to gather. */
+extern bool log_enabled(LogLevel level);
 
 extern void log_line(LogLevel level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The fields end with one that has no name. */
+extern void log_event(LogLevel level, const LogField *fields, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #define log_debug(...)	 log_line(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...)	 log_line(LOG_INFO, __VA_ARGS__)

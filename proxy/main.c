@@ -24,7 +24,7 @@ main(int argc, char **argv)
 		case CONFIG_WRONG:
 			return 2;
 	}
-	log_set_level(config.log_level);
+	log_set(config.log_level, config.log_format);
 	number_init();
 	if (!server_fit_descriptors(&config))
 		return 1;

@@ -8,6 +8,7 @@
  */
 #include "pg_connection.h"
 
+#include "log.h"
 #include "memory.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ struct PgConnection
 };
 
 static void connect_in_worker(uv_work_t *work);
+static void on_notice(void *argument, const char *message);
 static void on_worker_done(uv_work_t *work, int status);
 static void on_socket(uv_poll_t *poll, int status, int events);
 static void free_connection(PgConnection *connection);
@@ -109,6 +111,7 @@ connect_in_worker(uv_work_t *work)
 		return;
 	pq = PQconnectdbParams(keywords, values, 1);
 	explicit_bzero(password, sizeof(password));
+	PQsetNoticeProcessor(pq, on_notice, NULL);
 	if (PQstatus(pq) == CONNECTION_OK && connection->setup != NULL)
 	{
 		PGresult *result = PQexec(pq, connection->setup);
@@ -126,6 +129,14 @@ connect_in_worker(uv_work_t *work)
 	}
 	PQsetnonblocking(pq, 1);
 	connection->pq = pq;
+}
+
+/* PostgreSQL's warnings; libpq itself would print them between the lines of the log. */
+static void
+on_notice(void *argument, const char *message)
+{
+	(void) argument;
+	log_info("PostgreSQL says: %s", message);
 }
 
 static void

@@ -32,7 +32,8 @@ typedef struct Query
 {
 	struct Query *next;
 	PgPool *pool;
-	const char *sql; /* static text of the caller; of a stream its own */
+	const char *sql; /* static text of the caller, or own_sql */
+	char *own_sql;
 	int parameter_count;
 	char *parameters[QUERY_MAX_PARAMETERS];
 	QueryCallback callback;
@@ -43,7 +44,6 @@ typedef struct Query
 
 	/* Of streams. */
 	const StreamHandler *stream; /* NULL: an ordinary query */
-	char *copy_sql;
 	uint64_t progress_ms; /* when something came, or might have begun to */
 	bool paused;
 } Query;
@@ -142,7 +142,7 @@ free_query(Query *query)
 {
 	for (int i = 0; i < query->parameter_count; i++)
 		free(query->parameters[i]);
-	free(query->copy_sql);
+	free(query->own_sql);
 	free(query);
 }
 
@@ -161,16 +161,30 @@ enqueue(PgPool *pool, Query *query)
 	assign(pool);
 }
 
+/* As sqlcommenter writes it, but in front: there it is seen however long the query is. */
+static char *
+commented(const char *traceparent, const char *sql)
+{
+	Bytes text = {0};
+
+	if (traceparent != NULL)
+		bytes_printf(&text, "/*traceparent='%s'*/ ", traceparent);
+	bytes_append(&text, sql, strlen(sql) + 1);
+	return text.data;
+}
+
 PgQuery *
-pg_pool_submit(PgPool *pool, const char *sql, int parameter_count, const char *const *parameters,
-			   QueryCallback callback, void *argument)
+pg_pool_submit(PgPool *pool, const char *traceparent, const char *sql, int parameter_count,
+			   const char *const *parameters, QueryCallback callback, void *argument)
 {
 	Query *query;
 
 	if (pool->queued >= pool->queue_limit)
 		return NULL;
 	query = memory_new(sizeof(Query));
-	query->sql = sql;
+	if (traceparent != NULL)
+		query->own_sql = commented(traceparent, sql);
+	query->sql = traceparent != NULL ? query->own_sql : sql;
 	query->parameter_count = parameter_count;
 	for (int i = 0; i < parameter_count; i++)
 		query->parameters[i] = memory_strdup(parameters[i]);
@@ -181,15 +195,16 @@ pg_pool_submit(PgPool *pool, const char *sql, int parameter_count, const char *c
 }
 
 PgQuery *
-pg_pool_stream(PgPool *pool, const char *copy_sql, const StreamHandler *stream, void *argument)
+pg_pool_stream(PgPool *pool, const char *traceparent, const char *copy_sql,
+			   const StreamHandler *stream, void *argument)
 {
 	Query *query;
 
 	if (pool->queued >= pool->queue_limit)
 		return NULL;
 	query = memory_new(sizeof(Query));
-	query->copy_sql = memory_strdup(copy_sql);
-	query->sql = query->copy_sql;
+	query->own_sql = commented(traceparent, copy_sql);
+	query->sql = query->own_sql;
 	query->stream = stream;
 	query->callback = stream->on_end;
 	query->argument = argument;

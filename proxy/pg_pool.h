@@ -35,12 +35,13 @@ extern PgPool *pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t conne
 typedef struct Query PgQuery;
 
 /*
- * Queues a query; parameters are text and copied.  Returns NULL if the queue is full; the callback
- * is then never called.
+ * Queues a query; parameters are text and copied.  A traceparent, which has been checked, or NULL
+ * goes before the SQL in a comment, for who looks at what PostgreSQL executes.  Returns NULL if the
+ * queue is full; the callback is then never called.
  */
-extern PgQuery *pg_pool_submit(PgPool *pool, const char *sql, int parameter_count,
-							   const char *const *parameters, QueryCallback callback,
-							   void *argument);
+extern PgQuery *pg_pool_submit(PgPool *pool, const char *traceparent, const char *sql,
+							   int parameter_count, const char *const *parameters,
+							   QueryCallback callback, void *argument);
 
 /* A COPY TO STDOUT, whose rows are passed on as they come. */
 typedef struct StreamHandler
@@ -60,8 +61,8 @@ typedef struct StreamHandler
  * comes, not the whole.  Returns NULL if the queue is full; callbacks come from the loop, never from
  * within these functions.
  */
-extern PgQuery *pg_pool_stream(PgPool *pool, const char *copy_sql, const StreamHandler *handler,
-							   void *argument);
+extern PgQuery *pg_pool_stream(PgPool *pool, const char *traceparent, const char *copy_sql,
+							   const StreamHandler *handler, void *argument);
 extern void pg_query_resume(PgQuery *query);
 
 /* Cancels it in PostgreSQL, too.  No callback follows; not to be called after the callback. */

@@ -5,6 +5,7 @@
 #include "query.h"
 
 #include "http_content.h"
+#include "http_trace.h"
 #include "number.h"
 #include "server.h"
 #include "stage.h"
@@ -217,8 +218,8 @@ query_submit(Exchange *exchange, const char *sql, int argument_count, const char
 	QueryParameters *parameters = exchange->state;
 
 	parameters->callback = callback;
-	parameters->query =
-		pg_pool_submit(loop->pool, sql, argument_count, arguments, on_outcome, exchange);
+	parameters->query = pg_pool_submit(loop->pool, trace_parent(exchange), sql, argument_count,
+									   arguments, on_outcome, exchange);
 	if (parameters->query == NULL)
 		http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
 					 (unsigned long long) loop->server->config->max_queued_queries);
@@ -255,6 +256,7 @@ query_answer_failure(Exchange *exchange, const QueryOutcome *outcome)
 	int status = 500;
 	Bytes body = {0};
 
+	trace_cause(exchange, outcome->sqlstate, outcome->message);
 	if (outcome->limit != 0)
 	{
 		http_problem(exchange, outcome->limit, "%s", outcome->message);

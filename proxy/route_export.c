@@ -10,7 +10,7 @@
 
 #include "gzip.h"
 #include "http_content.h"
-#include "log.h"
+#include "http_trace.h"
 #include "query.h"
 #include "server.h"
 
@@ -100,7 +100,8 @@ export_end(Exchange *exchange)
 		bytes_puts(&export->tag_json, ",\"values\":");
 	}
 	put_copy(&sql, config->table_sql, export);
-	export->stream = pg_pool_stream(loop->pool, sql.data, &handler, exchange);
+	export->stream =
+		pg_pool_stream(loop->pool, trace_parent(exchange), sql.data, &handler, exchange);
 	bytes_free(&sql);
 	if (export->stream == NULL)
 		http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
@@ -285,6 +286,6 @@ on_end(void *argument, const QueryOutcome *outcome)
 		query_answer_failure(exchange, &failure);
 		return;
 	}
-	log_warning("an export is broken off: %s", failure.message);
+	trace_cause(exchange, failure.sqlstate, failure.message);
 	http_stream_break(exchange);
 }

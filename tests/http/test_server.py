@@ -58,7 +58,8 @@ def test_wrong_settings():
             (["--threads"], "--threads"), (["--listen", "localhost"], "listen"),
             (["--listen", "127.0.0.1:70000"], "listen"),
             (["--listen", "localhost:8080"], "listen"), (["--database", "garbage==="], "database"), (["--table", ""], "table"),
-            (["--log-level", "loud"], "log-level"), (["--no-such-flag", "1"], "--no-such-flag"),
+            (["--log-level", "loud"], "log-level"),
+            (["--log-format", "xml"], "log-format"), (["--no-such-flag", "1"], "--no-such-flag"),
             (["stray"], "stray"), (["--config", "/no/such/file"], "/no/such/file")):
         done = check_config(*flags)
         assert done.returncode == 2 and word in done.stderr, (flags, done)
