@@ -214,10 +214,16 @@ http_problem(Exchange *exchange, int status, const char *format, ...)
 	bytes_vprintf(&detail, format, args);
 	va_end(args);
 	bytes_append(&detail, "", 1);
-	http_format_problem(&body, status, detail.data);
-	trace_cause(exchange, "", detail.data);
+	http_problem_begin(exchange, &body, status, detail.data);
 	bytes_free(&detail);
 	http_problem_body(exchange, status, &body);
+}
+
+void
+http_problem_begin(Exchange *exchange, Bytes *body, int status, const char *detail)
+{
+	trace_cause(exchange, "", detail);
+	http_format_problem(body, status, detail);
 }
 
 void

@@ -65,6 +65,9 @@ extern void http_answer(Exchange *exchange, int status, const char *content_type
 extern void http_problem(Exchange *exchange, int status, const char *detail, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* A problem's beginning, without the closing brace; the detail is also what the log says. */
+extern void http_problem_begin(Exchange *exchange, Bytes *body, int status, const char *detail);
+
 /* The same with members added to the problem: {"type":.. without its closing brace; consumed. */
 extern void http_problem_body(Exchange *exchange, int status, Bytes *body);
 

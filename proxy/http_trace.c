@@ -86,6 +86,7 @@ trace_answered(Exchange *exchange, int status)
 				passed_us >= connection->loop->config->slow_request_ms * 1000;
 	bool important = status >= 500 || slow;
 	LogLevel level = important ? LOG_WARNING : LOG_DEBUG;
+	const char *what = slow ? "slow request" : "request";
 	struct sockaddr_storage peer = {0};
 	int peer_length = sizeof(peer);
 	char address[64] = "";
@@ -95,6 +96,8 @@ trace_answered(Exchange *exchange, int status)
 
 	if (!log_enabled(level) || (important && !may_log(connection->loop)))
 		return;
+	if (status >= 500)
+		what = exchange->streamed ? "an export is broken off" : "request failed";
 	snprintf(number, sizeof(number), "%d", status);
 	snprintf(milliseconds, sizeof(milliseconds), "%" PRIu64 ".%03" PRIu64, passed_us / 1000,
 			 passed_us % 1000);
@@ -119,9 +122,7 @@ trace_answered(Exchange *exchange, int status)
 			{.name = "traceparent", .value = trace_parent(exchange)},
 			{0},
 		},
-		status >= 500 ? "request failed"
-		: slow		  ? "slow request"
-					  : "request");
+		"%s", what);
 }
 
 /* Counts the line; of those that are left out the number is said in the next second. */

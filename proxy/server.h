@@ -35,7 +35,7 @@ typedef struct ServerLoop
 	Metrics metrics;
 	PgPool *pool;
 	CommitQueue waiters;
-	struct Save *free_saves; /* for reuse by route_save.c */
+	struct Intake *free_intakes; /* for reuse by intake.c */
 } ServerLoop;
 
 struct Server
