@@ -11,15 +11,21 @@
 
 #include "utils/float.h"
 
+#include "codec_cpu.h"
+
 #define NLANES 4
 
 typedef double Lanes __attribute__((vector_size(NLANES * sizeof(double))));
+
+/* The same anywhere in an array of doubles. */
+typedef double LanesAnywhere __attribute__((vector_size(NLANES * sizeof(double)),
+											aligned(sizeof(double)), may_alias));
 
 static void add_extremes(Reduction *part, const double *values, uint32 nvalues);
 static void add_spread(Reduction *part, const double *values, uint32 nvalues);
 
 /* Lanes go by pointer: by value their ABI depends on the processor. */
-static inline void
+CODEC_KERNEL void
 lanes_add(Lanes *high, Lanes *low, const Lanes *value)
 {
 	Lanes		sum = *high + *value;
@@ -29,69 +35,99 @@ lanes_add(Lanes *high, Lanes *low, const Lanes *value)
 	*high = sum;
 }
 
-static inline DoubleSum
-lanes_sum(const Lanes *high, const Lanes *low)
+CODEC_KERNEL void
+lanes_sum(DoubleSum *sum, const Lanes *high, const Lanes *low)
 {
-	DoubleSum	sum = {0};
-
 	for (int lane = 0; lane < NLANES; lane++)
 	{
 		DoubleSum	one = {.high = (*high)[lane], .low = (*low)[lane]};
 
-		double_sum_merge(&sum, &one);
+		double_sum_merge(sum, &one);
 	}
-	return sum;
 }
 
-DoubleSum
-double_sum(const double *values, uint32 nvalues)
+/* Two vectors of lanes, as one addition must wait for the last. */
+CODEC_KERNEL DoubleSum
+sum_kernel(const double *values, uint32 nvalues)
 {
 	DoubleSum	sum = {0};
+	Lanes		high = {0};
+	Lanes		low = {0};
+	Lanes		other_high = {0};
+	Lanes		other_low = {0};
 	uint32		i = 0;
 
-	if (nvalues >= NLANES)
+	for (; i + 2 * NLANES <= nvalues; i += 2 * NLANES)
 	{
-		Lanes		high = {0};
-		Lanes		low = {0};
-		Lanes		next;
+		Lanes		next = *(const LanesAnywhere *) (values + i);
+		Lanes		other = *(const LanesAnywhere *) (values + i + NLANES);
 
-		for (; i + NLANES <= nvalues; i += NLANES)
-		{
-			memcpy(&next, values + i, sizeof(next));
-			lanes_add(&high, &low, &next);
-		}
-		sum = lanes_sum(&high, &low);
+		lanes_add(&high, &low, &next);
+		lanes_add(&other_high, &other_low, &other);
+	}
+	if (i > 0)
+	{
+		lanes_sum(&sum, &high, &low);
+		lanes_sum(&sum, &other_high, &other_low);
 	}
 	for (; i < nvalues; i++)
 		double_sum_add(&sum, values[i]);
 	return sum;
 }
 
-DoubleSum
-double_sum_products(const double *values, const double *factors, uint32 nvalues)
+CODEC_KERNEL DoubleSum
+sum_products_kernel(const double *values, const double *factors, uint32 nvalues)
 {
 	DoubleSum	sum = {0};
+	Lanes		high = {0};
+	Lanes		low = {0};
+	Lanes		other_high = {0};
+	Lanes		other_low = {0};
 	uint32		i = 0;
 
-	if (nvalues >= NLANES)
+	for (; i + 2 * NLANES <= nvalues; i += 2 * NLANES)
 	{
-		Lanes		high = {0};
-		Lanes		low = {0};
-		Lanes		next;
-		Lanes		factor;
+		Lanes		next = *(const LanesAnywhere *) (values + i) *
+			*(const LanesAnywhere *) (factors + i);
+		Lanes		other = *(const LanesAnywhere *) (values + i + NLANES) *
+			*(const LanesAnywhere *) (factors + i + NLANES);
 
-		for (; i + NLANES <= nvalues; i += NLANES)
-		{
-			memcpy(&next, values + i, sizeof(next));
-			memcpy(&factor, factors + i, sizeof(factor));
-			next *= factor;
-			lanes_add(&high, &low, &next);
-		}
-		sum = lanes_sum(&high, &low);
+		lanes_add(&high, &low, &next);
+		lanes_add(&other_high, &other_low, &other);
+	}
+	if (i > 0)
+	{
+		lanes_sum(&sum, &high, &low);
+		lanes_sum(&sum, &other_high, &other_low);
 	}
 	for (; i < nvalues; i++)
 		double_sum_add(&sum, values[i] * factors[i]);
 	return sum;
+}
+
+static CODEC_AVX2 DoubleSum
+sum_avx2(const double *values, uint32 nvalues)
+{
+	return sum_kernel(values, nvalues);
+}
+
+static CODEC_AVX2 DoubleSum
+sum_products_avx2(const double *values, const double *factors, uint32 nvalues)
+{
+	return sum_products_kernel(values, factors, nvalues);
+}
+
+DoubleSum
+double_sum(const double *values, uint32 nvalues)
+{
+	return codec_cpu_has_avx2() ? sum_avx2(values, nvalues) : sum_kernel(values, nvalues);
+}
+
+DoubleSum
+double_sum_products(const double *values, const double *factors, uint32 nvalues)
+{
+	return codec_cpu_has_avx2() ? sum_products_avx2(values, factors, nvalues)
+		: sum_products_kernel(values, factors, nvalues);
 }
 
 void
