@@ -42,6 +42,10 @@ typedef struct Config
 	uint64_t query_timeout_ms;
 	uint64_t max_result_bytes;
 
+	/* metrics of the database */
+	uint64_t metrics_interval_ms;
+	char *watch_tags;
+
 	/* connections */
 	uint64_t max_connections;
 	uint64_t header_timeout_ms;

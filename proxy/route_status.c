@@ -61,6 +61,7 @@ metrics_end(Exchange *exchange)
 	for (int i = 0; i < server->loop_count; i++)
 		all[i] = &server->loops[i].metrics;
 	metrics_expose(&text, all, server->loop_count, &gauges);
+	database_metrics_expose(server->database_metrics, &text);
 	http_answer(exchange, 200, "text/plain; version=0.0.4", NULL, text.data, text.length);
 	bytes_free(&text);
 	return true;

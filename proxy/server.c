@@ -123,6 +123,7 @@ server_run(const Config *config)
 									 &server->loops[0].metrics, wake_all, server);
 	if (server->writer == NULL)
 		return 1;
+	server->database_metrics = database_metrics_new(uv, config, server->loops[0].pool);
 	uv_timer_init(uv, &main.drain_timer);
 	uv_signal_init(uv, &main.sigterm);
 	uv_signal_init(uv, &main.sigint);

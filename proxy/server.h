@@ -12,6 +12,7 @@
 #include "commit.h"
 #include "config.h"
 #include "copy_writer.h"
+#include "database_metrics.h"
 #include "http_connection.h"
 #include "ingest.h"
 #include "metrics.h"
@@ -45,6 +46,7 @@ struct Server
 	CommitBoard *board;
 	Budget results; /* of PostgreSQL, and the long answers made of them */
 	CopyWriter *writer;
+	DatabaseMetrics *database_metrics;
 	ServerLoop *loops;
 	int loop_count;
 	atomic_int open_listeners;
