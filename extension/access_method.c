@@ -160,11 +160,9 @@ multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, in
 	if (rel->trigdesc != NULL && rel->trigdesc->trig_insert_after_row)
 		refuse(rel, "AFTER ... FOR EACH ROW triggers are not supported",
 			   "Use a BEFORE trigger, or an AFTER ... FOR EACH STATEMENT trigger with a transition table.");
+	writer_append(rel, &columns, slots, nslots, cid, options);
 	for (int i = 0; i < nslots; i++)
-	{
-		writer_append(rel, &columns, slots[i], cid, options);
 		slots[i]->tts_tableOid = RelationGetRelid(rel);
-	}
 }
 
 static void

@@ -24,11 +24,18 @@
 
 int			historian_write_buffer = 64 * 1024;
 
+/* Rows are taken in groups of so many; see append_group(). */
+#define GROUP_ROWS 16
+
+/* The first bytes stand beside the hash, so that most tags are compared without a look elsewhere. */
+#define PREFIX_BYTES 16
+
 typedef struct TagName
 {
 	const char *bytes;
 	uint32		length;
 	uint32		hash;
+	char		prefix[PREFIX_BYTES];	/* padded with zeros */
 } TagName;
 
 typedef struct TagEntry
@@ -41,7 +48,9 @@ typedef struct TagEntry
 static inline bool
 same_tag(const TagName *a, const TagName *b)
 {
-	return a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0;
+	return a->length == b->length && memcmp(a->prefix, b->prefix, PREFIX_BYTES) == 0 &&
+		(a->length <= PREFIX_BYTES ||
+		 memcmp(a->bytes + PREFIX_BYTES, b->bytes + PREFIX_BYTES, a->length - PREFIX_BYTES) == 0);
 }
 
 #define SH_PREFIX tagtable
@@ -63,7 +72,6 @@ typedef struct Batch
 	CommandWork work;
 	int			options;		/* TABLE_INSERT_*, the same for all of a command */
 	tagtable_hash *tags;
-	TagEntry	last;			/* rows often come grouped by tag */
 	Size		bytes;
 	uint64		nrows;
 } Batch;
@@ -76,8 +84,21 @@ typedef struct RowValues
 	ArrayType  *array;			/* otherwise */
 } RowValues;
 
+/* A row as it comes in; it points into its slot. */
+typedef struct IncomingRow
+{
+	int64		time;
+	TagName		tag;
+	RowValues	values;
+	RowBuffer  *rows;			/* where it goes */
+} IncomingRow;
+
+static void append_group(Batch *batch, IncomingRow *row, int nrows);
+static void read_row(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot,
+					 IncomingRow *row, const TagName *previous);
 static Batch *find_batch(Oid relid, CommandId cid, int options);
-static RowBuffer *find_tag(Batch *batch, text *tag);
+static RowBuffer *find_tag(Batch *batch, const TagName *name);
+static TagName read_tag(text *tag, const TagName *previous);
 static RowValues read_values(Datum datum, bool isnull);
 static void append_row(RowBuffer *rows, int64 time, const RowValues *values);
 static void write_batch(CommandWork *work);
@@ -90,16 +111,75 @@ static const CommandWorkKind writing = {
 };
 
 void
-writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot, CommandId cid,
-			  int options)
+writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **slots, int nslots,
+			  CommandId cid, int options)
 {
-	Batch	   *batch;
-	MemoryContext caller;
-	RowValues	values;
-	RowBuffer  *rows;
-	text	   *tag;
-	int64		time;
+	IncomingRow row[GROUP_ROWS];
 
+	for (int first = 0; first < nslots; first += GROUP_ROWS)
+	{
+		int			nrows = Min(GROUP_ROWS, nslots - first);
+		Batch	   *batch;
+		MemoryContext caller;
+
+		for (int i = 0; i < nrows; i++)
+			read_row(rel, columns, slots[first + i], &row[i], i > 0 ? &row[i - 1].tag : NULL);
+
+		batch = find_batch(RelationGetRelid(rel), cid, options);
+		caller = MemoryContextSwitchTo(batch->work.context);
+		append_group(batch, row, nrows);
+		MemoryContextSwitchTo(caller);
+
+		if (batch->bytes >= (Size) historian_write_buffer * 1024)
+			command_work_flush(RelationGetRelid(rel));
+	}
+}
+
+/* A tag's tail, where its next row goes, is in memory that was touched long ago. */
+static inline void
+prefetch_tail(const RowBuffer *rows)
+{
+	const char *values = (const char *) (rows->values + (Size) rows->nrows * rows->stride);
+
+	__builtin_prefetch(rows->time + rows->nrows, 1);
+	__builtin_prefetch(values, 1);
+	__builtin_prefetch(values + 64, 1);
+}
+
+/*
+ * Rows come in the order of time, each of another tag, and what is gathered is larger than the
+ * processor's caches.  So each step is taken for all rows of the group before the next one, and
+ * has the memory of that next one fetched meanwhile.  Called in the batch's context.
+ */
+static void
+append_group(Batch *batch, IncomingRow *row, int nrows)
+{
+	for (int i = 0; i < nrows; i++)
+		__builtin_prefetch(&batch->tags->data[row[i].tag.hash & batch->tags->sizemask]);
+	for (int i = 0; i < nrows; i++)
+	{
+		/* rows of historiand's come grouped by tag */
+		if (i > 0 && same_tag(&row[i].tag, &row[i - 1].tag))
+			row[i].rows = row[i - 1].rows;
+		else
+			row[i].rows = find_tag(batch, &row[i].tag);
+		__builtin_prefetch(row[i].rows, 1);
+	}
+	for (int i = 0; i < nrows; i++)
+		prefetch_tail(row[i].rows);
+	for (int i = 0; i < nrows; i++)
+	{
+		batch->bytes -= row[i].rows->bytes;
+		append_row(row[i].rows, row[i].time, &row[i].values);
+		batch->bytes += row[i].rows->bytes;
+	}
+	batch->nrows += nrows;
+}
+
+static void
+read_row(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot, IncomingRow *row,
+		 const TagName *previous)
+{
 	slot_getallattrs(slot);
 	if (slot->tts_isnull[columns->time - 1] || slot->tts_isnull[columns->tag - 1])
 	{
@@ -113,22 +193,10 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot *slo
 				errdetail("Every row of a historian table has a time and a tag."));
 	}
 
-	time = DatumGetInt64(slot->tts_values[columns->time - 1]);
-	tag = DatumGetTextPP(slot->tts_values[columns->tag - 1]);
-	values = read_values(slot->tts_values[columns->values - 1],
-						 slot->tts_isnull[columns->values - 1]);
-
-	batch = find_batch(RelationGetRelid(rel), cid, options);
-	caller = MemoryContextSwitchTo(batch->work.context);
-	rows = find_tag(batch, tag);
-	batch->bytes -= rows->bytes;
-	append_row(rows, time, &values);
-	batch->bytes += rows->bytes;
-	batch->nrows++;
-	MemoryContextSwitchTo(caller);
-
-	if (batch->bytes >= (Size) historian_write_buffer * 1024)
-		command_work_flush(RelationGetRelid(rel));
+	row->time = DatumGetInt64(slot->tts_values[columns->time - 1]);
+	row->tag = read_tag(DatumGetTextPP(slot->tts_values[columns->tag - 1]), previous);
+	row->values = read_values(slot->tts_values[columns->values - 1],
+							  slot->tts_isnull[columns->values - 1]);
 }
 
 static Batch *
@@ -146,37 +214,42 @@ find_batch(Oid relid, CommandId cid, int options)
 
 /* Called in the batch's context. */
 static RowBuffer *
-find_tag(Batch *batch, text *tag)
+find_tag(Batch *batch, const TagName *name)
 {
-	TagName		name;
 	TagEntry   *entry;
 	char	   *copy;
 	bool		found;
 
-	name.bytes = VARDATA_ANY(tag);
-	name.length = VARSIZE_ANY_EXHDR(tag);
-	if (batch->last.rows != NULL && same_tag(&batch->last.name, &name))
-		return batch->last.rows;
+	entry = tagtable_insert(batch->tags, *name, &found);
+	if (!found)
+	{
+		/* on failure of an allocation the transaction aborts and the batch goes with it */
+		copy = palloc(name->length);
+		memcpy(copy, name->bytes, name->length);
+		entry->name.bytes = copy;
+		entry->rows = palloc0(sizeof(RowBuffer));
+		batch->bytes += sizeof(RowBuffer) + 2 * sizeof(TagEntry) + name->length;
+	}
+	return entry->rows;
+}
+
+/* previous, or NULL, is the tag of the row before: often the same. */
+static TagName
+read_tag(text *tag, const TagName *previous)
+{
+	TagName		name = {.bytes = VARDATA_ANY(tag), .length = VARSIZE_ANY_EXHDR(tag)};
 
 	if (name.length == 0 || name.length > SEGMENT_MAX_TAG_BYTES)
 		ereport(ERROR,
 				errcode(ERRCODE_STRING_DATA_LENGTH_MISMATCH),
 				errmsg("tag of %u bytes", name.length),
 				errdetail("A tag has 1 to %d bytes.", SEGMENT_MAX_TAG_BYTES));
-
-	name.hash = hash_bytes((const unsigned char *) name.bytes, name.length);
-	entry = tagtable_insert(batch->tags, name, &found);
-	if (!found)
-	{
-		/* on failure of an allocation the transaction aborts and the batch goes with it */
-		copy = palloc(name.length);
-		memcpy(copy, name.bytes, name.length);
-		entry->name.bytes = copy;
-		entry->rows = palloc0(sizeof(RowBuffer));
-		batch->bytes += sizeof(RowBuffer) + 2 * sizeof(TagEntry) + name.length;
-	}
-	batch->last = *entry;
-	return entry->rows;
+	memcpy(name.prefix, name.bytes, Min(name.length, PREFIX_BYTES));
+	if (previous != NULL && same_tag(&name, previous))
+		name.hash = previous->hash;
+	else
+		name.hash = hash_bytes((const unsigned char *) name.bytes, name.length);
+	return name;
 }
 
 static RowValues

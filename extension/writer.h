@@ -16,10 +16,10 @@
 extern int	historian_write_buffer;
 
 /*
- * Takes a row that the command cid inserts into rel.  Raises an error for a row that cannot be
- * stored.  The row is part of a segment at the latest when the command ends.
+ * Takes rows that the command cid inserts into rel.  Raises an error for a row that cannot be
+ * stored.  The rows are part of segments at the latest when the command ends.
  */
-extern void writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot,
-						  CommandId cid, int options);
+extern void writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **slots,
+						  int nslots, CommandId cid, int options);
 
 #endif							/* HISTORIAN_WRITER_H */

@@ -77,6 +77,7 @@ typedef struct Flood
 	int64_t length_ns;
 	int64_t start_ns; /* time of the first message */
 	bool time_is_now; /* each message's time is when it is due */
+	char letter;	  /* that tags begin with */
 
 	char *pool;
 	size_t pool_bytes;
@@ -117,7 +118,8 @@ static const char usage[] =
 	"  --duration TIME   at most so long (10s)\n"
 	"  --start TIME      time of the first message, 100 us between two; \"due\": each is dated "
 	"when\n"
-	"                    it is due to be sent, which needs a rate (ns since 1970, now, -24h)\n";
+	"                    it is due to be sent, which needs a rate (ns since 1970, now, -24h)\n"
+	"  --letter C        that tags begin with (t)\n";
 
 static void
 die(const char *what)
@@ -141,12 +143,13 @@ allocate(size_t bytes)
  */
 
 static size_t
-line_message(uint32_t tag, const int64_t *values, uint32_t count, char *out)
+line_message(char letter, uint32_t tag, const int64_t *values, uint32_t count, char *out)
 {
 	char name[WORKLOAD_TAG_BYTES];
 	size_t n;
 
 	workload_tag_name(tag, name);
+	name[0] = letter;
 	n = (size_t) sprintf(out, "measurement,tag=%s ", name);
 	for (uint32_t i = 0; i < count; i++)
 	{
@@ -193,7 +196,7 @@ make_pool(Flood *flood)
 			workload_step(workload, tag, counts[tag]++, values[tag]);
 			if (flood->format == FORMAT_LINE)
 			{
-				bytes += line_message(tag, values[tag], 10, text);
+				bytes += line_message(flood->letter, tag, values[tag], 10, text);
 				flood->time_at[message] = bytes - TIME_DIGITS;
 			}
 			else
@@ -201,6 +204,7 @@ make_pool(Flood *flood)
 				size_t length = workload_json(workload, options.start_ns, tag, values[tag], text);
 				const char *digits = memmem(text, length, "1000000000000000000", TIME_DIGITS);
 
+				((char *) memmem(text, length, ":\"t", 3))[2] = flood->letter;
 				flood->time_at[message] = bytes + (size_t) (digits - text);
 				bytes += length;
 			}
@@ -567,6 +571,7 @@ read_options(Flood *flood, int argc, char **argv)
 		MESSAGES,
 		DURATION,
 		START,
+		LETTER,
 		HELP,
 	};
 	static const struct option options[] = {{"url", required_argument, NULL, URL},
@@ -580,6 +585,7 @@ read_options(Flood *flood, int argc, char **argv)
 											{"messages", required_argument, NULL, MESSAGES},
 											{"duration", required_argument, NULL, DURATION},
 											{"start", required_argument, NULL, START},
+											{"letter", required_argument, NULL, LETTER},
 											{"help", no_argument, NULL, HELP},
 											{0}};
 	const char *url = "http://127.0.0.1:8080";
@@ -628,6 +634,9 @@ read_options(Flood *flood, int argc, char **argv)
 				if (!flood->time_is_now)
 					flood->start_ns = option_time(name, optarg);
 				break;
+			case LETTER:
+				flood->letter = optarg[0];
+				break;
 			default:
 				fputs(usage, option == HELP ? stdout : stderr);
 				exit(option == HELP ? 0 : 2);
@@ -662,7 +671,8 @@ main(int argc, char **argv)
 						  .connections = 16,
 						  .depth = 1,
 						  .messages = UINT64_MAX,
-						  .length_ns = 10 * NS};
+						  .length_ns = 10 * NS,
+						  .letter = 't'};
 
 	flood.start_ns = now_ns();
 	read_options(&flood, argc, argv);
