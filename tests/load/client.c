@@ -8,7 +8,6 @@
  * whether the answer before is there or not, and latency counts from these times, so a stall of
  * the server is not hidden.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
@@ -232,8 +231,8 @@ parse_options(Client *client, int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	const char *url = "http://127.0.0.1:8080";
-	const char *problem = NULL;
-	int option, index;
+	const char *name;
+	int option;
 
 	client->reader_count = 10;
 	client->rate = 1;
@@ -248,10 +247,8 @@ parse_options(Client *client, int argc, char **argv)
 	client->max_p99_ms = 100;
 	client->seed = 1;
 
-	while ((option = getopt_long(argc, argv, "", options, &index)) != -1)
+	while ((option = option_next(argc, argv, options, usage, &name)) != -1)
 	{
-		const char *name = option == '?' ? "" : options[index].name;
-
 #define NUMBER(min, max) option_number(name, optarg, min, max)
 		switch (option)
 		{
@@ -300,25 +297,12 @@ parse_options(Client *client, int argc, char **argv)
 			case TOTALS:
 				client->totals = client->finished = true;
 				break;
-			case HELP:
-				fputs(usage, stdout);
-				exit(0);
-			default:
-				exit(2);
 		}
 #undef NUMBER
 	}
-	if (optind < argc)
-		problem = "there are no arguments but options; see --help";
-	else if (client->window_min_s < 1 || client->window_min_s > client->window_max_s)
-		problem = "--window-min must be 1 or more and not over --window-max";
-	else
-		problem = http_url_parse(&client->url, url);
-	if (problem != NULL)
-	{
-		fprintf(stderr, "historian-client: %s\n", problem);
-		exit(2);
-	}
+	if (client->window_min_s < 1 || client->window_min_s > client->window_max_s)
+		options_check("--window-min must be 1 or more and not over --window-max");
+	options_check(http_url_parse(&client->url, url));
 }
 
 /* Asks for one sample, the last value in start .. end. */

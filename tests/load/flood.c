@@ -9,7 +9,6 @@
  */
 #define _GNU_SOURCE /* memmem() */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -589,14 +588,11 @@ read_options(Flood *flood, int argc, char **argv)
 											{"help", no_argument, NULL, HELP},
 											{0}};
 	const char *url = "http://127.0.0.1:8080";
-	const char *error;
+	const char *name;
 	int option;
-	int which;
 
-	while ((option = getopt_long(argc, argv, "", options, &which)) != -1)
+	while ((option = option_next(argc, argv, options, usage, &name)) != -1)
 	{
-		const char *name = option == '?' ? "" : options[which].name;
-
 		switch (option)
 		{
 			case URL:
@@ -637,28 +633,18 @@ read_options(Flood *flood, int argc, char **argv)
 			case LETTER:
 				flood->letter = optarg[0];
 				break;
-			default:
-				fputs(usage, option == HELP ? stdout : stderr);
-				exit(option == HELP ? 0 : 2);
 		}
 	}
-	error = http_url_parse(&flood->url, url);
-	if (error == NULL && optind < argc)
-		error = "unexpected argument";
-	if (error == NULL && flood->format == FORMAT_JSON && flood->batch > 1)
-		error = "json is one message a POST";
-	if (error == NULL && flood->time_is_now && flood->rate == 0)
-		error = "--start due needs a --rate";
-	if (error == NULL && !flood->time_is_now && flood->start_ns < NS * NS)
-		error = "--start must have 19 digits";
+	options_check(http_url_parse(&flood->url, url));
+	if (flood->format == FORMAT_JSON && flood->batch > 1)
+		options_check("json is one message a POST");
+	if (flood->time_is_now && flood->rate == 0)
+		options_check("--start due needs a --rate");
+	if (!flood->time_is_now && flood->start_ns < NS * NS)
+		options_check("--start must have 19 digits");
 	/* Else a request would be dated anew while it is on its way. */
-	if (error == NULL && flood->distinct / flood->batch < 2 * flood->connections * flood->depth)
+	if (flood->distinct / flood->batch < 2 * flood->connections * flood->depth)
 		flood->distinct = 2 * flood->connections * flood->depth * flood->batch;
-	if (error != NULL)
-	{
-		fprintf(stderr, "historian-flood: %s\n", error);
-		exit(2);
-	}
 	flood->messages -= flood->messages % flood->batch;
 }
 

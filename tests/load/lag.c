@@ -8,7 +8,6 @@
  * measurements is used.  What is asked for begins a little before the newest row known; rows that
  * came in late behind that are found by a last query over everything, and count as that late.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <libpq-fe.h>
 #include <stdbool.h>
@@ -41,6 +40,14 @@ typedef struct Lag
 	Seen seen;
 	Latency latency;
 } Lag;
+
+static const char usage[] = "historian-lag: how long after a message was due SQL sees it\n"
+							"\n"
+							"  --database CONNINFO  libpq's\n"
+							"  --table NAME         (measurement)\n"
+							"  --tags N             polls for the first N tags, at most 16 (10)\n"
+							"  --duration TIME      (10s)\n"
+							"  --every MS           the pause between two polls (20)\n";
 
 static void
 fail(const char *what)
@@ -117,10 +124,13 @@ look(Lag *lag, int64_t after_ns)
 int
 main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"database", required_argument, NULL, 'd'}, {"table", required_argument, NULL, 't'},
-		{"tags", required_argument, NULL, 'n'},		{"duration", required_argument, NULL, 's'},
-		{"every", required_argument, NULL, 'e'},	{0}};
+	static const struct option options[] = {{"database", required_argument, NULL, 'd'},
+											{"table", required_argument, NULL, 't'},
+											{"tags", required_argument, NULL, 'n'},
+											{"duration", required_argument, NULL, 's'},
+											{"help", no_argument, NULL, 'h'},
+											{"every", required_argument, NULL, 'e'},
+											{0}};
 	Lag lag = {.table = "measurement"};
 	const char *database = "";
 	uint64_t tags = 10;
@@ -128,9 +138,10 @@ main(int argc, char **argv)
 	int64_t end_ns = now_ns() + 10 * NS;
 	uint64_t polls = 0;
 	uint64_t late;
+	const char *name;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+	while ((option = option_next(argc, argv, options, usage, &name)) != -1)
 	{
 		switch (option)
 		{
@@ -141,18 +152,14 @@ main(int argc, char **argv)
 				lag.table = optarg;
 				break;
 			case 'n':
-				tags = option_number("tags", optarg, 1, 16);
+				tags = option_number(name, optarg, 1, 16);
 				break;
 			case 's':
-				end_ns = now_ns() + (int64_t) option_seconds("duration", optarg) * NS;
+				end_ns = now_ns() + (int64_t) option_seconds(name, optarg) * NS;
 				break;
 			case 'e':
-				every_ms = option_number("every", optarg, 1, 10000);
+				every_ms = option_number(name, optarg, 1, 10000);
 				break;
-			default:
-				fprintf(stderr, "usage: historian-lag --database CONNINFO [--table NAME] "
-								"[--tags N] [--duration TIME] [--every MS]\n");
-				return 2;
 		}
 	}
 	for (uint64_t tag = 0; tag < tags; tag++)

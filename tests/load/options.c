@@ -1,7 +1,8 @@
 /*
  * options.c
- *	  Reading the numbers, durations and times of a command line.
+ *	  Reading a command line: its options, and the numbers, durations and times of them.
  */
+#define _GNU_SOURCE /* program_invocation_short_name */
 #include "options.h"
 
 #include <errno.h>
@@ -12,6 +13,39 @@
 #include <time.h>
 
 #define MAX_SECONDS UINT64_C(3155760000) /* a century */
+
+int
+option_next(int argc, char **argv, const struct option *options, const char *usage,
+			const char **name)
+{
+	int which;
+	int option = getopt_long(argc, argv, "", options, &which);
+
+	if (option == '?')
+		exit(2);
+	if (option == -1)
+	{
+		if (optind < argc)
+			options_check("there are no arguments but options; see --help");
+		return -1;
+	}
+	*name = options[which].name;
+	if (strcmp(*name, "help") == 0)
+	{
+		fputs(usage, stdout);
+		exit(0);
+	}
+	return option;
+}
+
+void
+options_check(const char *problem)
+{
+	if (problem == NULL)
+		return;
+	fprintf(stderr, "%s: %s\n", program_invocation_short_name, problem);
+	exit(2);
+}
 
 static void
 fail(const char *option, const char *text, const char *expected)

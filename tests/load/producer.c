@@ -7,7 +7,6 @@
  * producer late, never lossy.  Before the first and after the last message of a workload the
  * producer announces it (announcement.h).
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -181,8 +180,8 @@ parse_options(Producer *producer, int argc, char **argv)
 	WorkloadOptions *workload = &producer->announcement.workload;
 	const char *url = "http://127.0.0.1:8080";
 	bool rate_given = false;
-	const char *error;
-	int option, index;
+	const char *name;
+	int option;
 
 	*workload = (WorkloadOptions){.start_ns = now_ns(),
 								  .seed = 1,
@@ -198,10 +197,8 @@ parse_options(Producer *producer, int argc, char **argv)
 	producer->sender_options.connections = 4;
 	producer->sender_options.pipeline = 4;
 
-	while ((option = getopt_long(argc, argv, "", options, &index)) != -1)
+	while ((option = option_next(argc, argv, options, usage, &name)) != -1)
 	{
-		const char *name = option == '?' ? "" : options[index].name;
-
 #define NUMBER(min, max) option_number(name, optarg, min, max)
 		switch (option)
 		{
@@ -264,23 +261,11 @@ parse_options(Producer *producer, int argc, char **argv)
 			case ACK:
 				producer->sender_options.committed = option_word(name, optarg, kinds) == 1;
 				break;
-			case HELP:
-				fputs(usage, stdout);
-				exit(0);
-			default:
-				exit(2);
 		}
 #undef NUMBER
 	}
-	error = optind < argc ? "there are no arguments but options; see --help"
-						  : http_url_parse(&producer->url, url);
-	if (error == NULL)
-		error = workload_check(workload);
-	if (error != NULL)
-	{
-		fprintf(stderr, "historian-producer: %s\n", error);
-		exit(2);
-	}
+	options_check(http_url_parse(&producer->url, url));
+	options_check(workload_check(workload));
 	finish_options(producer, rate_given);
 }
 
