@@ -58,10 +58,12 @@ static const Setting settings[] = {
 	{"read-database", SETTING_TEXT, MEMBER(read_database), "", 0, 0,
 	 "connection string for reads, where a standby may answer them too; empty: database"},
 	{"database-password-file", SETTING_TEXT, MEMBER(database_password_file), "", 0, 0,
-	 "file with the password, read for each connection; empty: the connection string or libpq has it"},
+	 "file with the password, read for each connection; empty: the connection string or libpq has "
+	 "it"},
 	{"table", SETTING_TEXT, MEMBER(table), "measurement", 0, 0,
 	 "table with the columns time, tag, values; may be schema.table"},
-	{"threads", SETTING_COUNT, MEMBER(threads), "1", 1, 64, "event loops that share the port"},
+	{"threads", SETTING_COUNT, MEMBER(threads), "1", 1, CONFIG_MAX_THREADS,
+	 "event loops that share the port; the loading has a thread of its own"},
 	{"flush-interval", SETTING_DURATION, MEMBER(flush_interval_ms), "1s", 1, HOUR,
 	 "buffered messages are loaded this often"},
 	{"commit-delay", SETTING_DURATION, MEMBER(commit_delay_ms), "20ms", 0, 10 * SECOND,
@@ -85,7 +87,8 @@ static const Setting settings[] = {
 	 "database connections for reads, over all threads"},
 	{"read-connection-lifetime", SETTING_DURATION, MEMBER(read_connection_lifetime_ms), "10min",
 	 100, 24 * HOUR,
-	 "a connection for reads is given up after this, idle; of several hosts the next one may choose "
+	 "a connection for reads is given up after this, idle; of several hosts the next one may "
+	 "choose "
 	 "another"},
 	{"max-queued-queries", SETTING_COUNT, MEMBER(max_queued_queries), "1000", 1, 1000000,
 	 "reads that may wait for one of them; 503 past it"},

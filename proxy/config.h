@@ -12,6 +12,8 @@
 
 extern const char historiand_version[];
 
+#define CONFIG_MAX_THREADS 64
+
 typedef struct Config
 {
 	char *listen;

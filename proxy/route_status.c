@@ -47,7 +47,7 @@ metrics_end(Exchange *exchange)
 	Server *server = loop->server;
 	uint64_t oldest_ms = atomic_load(&server->oldest_ms);
 	uint64_t now_ms = uv_now(&loop->uv);
-	Metrics *all[64];
+	Metrics *all[CONFIG_MAX_THREADS + 1];
 	MetricGauges gauges = {
 		.buffer_bytes = ingest_bytes(server->ingest),
 		.buffer_limit_bytes = server->config->max_buffered_bytes,
@@ -60,7 +60,8 @@ metrics_end(Exchange *exchange)
 
 	for (int i = 0; i < server->loop_count; i++)
 		all[i] = &server->loops[i].metrics;
-	metrics_expose(&text, all, server->loop_count, &gauges);
+	all[server->loop_count] = &server->writer_metrics;
+	metrics_expose(&text, all, server->loop_count + 1, &gauges);
 	database_metrics_expose(server->database_metrics, &text);
 	http_answer(exchange, 200, "text/plain; version=0.0.4", NULL, text.data, text.length);
 	bytes_free(&text);

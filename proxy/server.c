@@ -2,8 +2,10 @@
  * server.c
  *	  Loops, listeners, signals, and the orderly end.
  *
- * Every loop has a listener of its own on the same port (SO_REUSEPORT), so that the kernel spreads
- * connections over the threads and no loop hands one to another.
+ * Every HTTP loop has a thread and a listener of its own on the same port (SO_REUSEPORT), so that the
+ * kernel spreads connections over the threads and no loop hands one to another.  The main thread
+ * has a loop for the writer alone: PostgreSQL takes rows in small pieces, and should not wait for
+ * the next one until a turn's requests are parsed.
  *
  * The end: on SIGTERM or SIGINT listeners close and /readyz fails, what is under way is answered,
  * then whatever is buffered is loaded.  After GRACE_MS connections that are still busy are ended;
@@ -32,7 +34,7 @@
 #define GIVE_UP_MS	  8500
 #define BACKLOG		  4096
 
-/* Descriptors besides connections: files, the loading connection; each loop's own. */
+/* Descriptors besides connections: files, the writer and its loop; each HTTP loop's own. */
 #define OTHER_DESCRIPTORS (16 + HTTP_REFUSED_CONNECTIONS)
 #define LOOP_DESCRIPTORS  8
 
@@ -40,6 +42,8 @@
 typedef struct Main
 {
 	Server server;
+	uv_loop_t uv;
+	uv_timer_t tick;
 	atomic_int open_connections;
 	uv_async_t writer_wake;
 	uv_signal_t sigterm;
@@ -58,6 +62,7 @@ static void wake_writer(void *argument);
 static void on_wake(uv_async_t *async);
 static void on_writer_wake(uv_async_t *async);
 static void on_tick(uv_timer_t *timer);
+static void on_main_tick(uv_timer_t *timer);
 static void on_connection(uv_stream_t *listener, int status);
 static void on_signal(uv_signal_t *signal, int number);
 static void on_drain(uv_timer_t *timer);
@@ -115,15 +120,24 @@ server_run(const Config *config)
 			return 1;
 	}
 
-	uv_loop_t *uv = &server->loops[0].uv;
+	uv_loop_t *uv = &main.uv;
 
+	if (uv_loop_init(uv) != 0)
+	{
+		log_error("cannot start an event loop");
+		return 1;
+	}
+	uv_timer_init(uv, &main.tick);
+	main.tick.data = &main;
+	uv_timer_start(&main.tick, on_main_tick, TICK_MS, TICK_MS);
 	uv_async_init(uv, &main.writer_wake, on_writer_wake);
 	main.writer_wake.data = &main;
 	server->writer = copy_writer_new(uv, config, server->ingest, server->board,
-									 &server->loops[0].metrics, wake_all, server);
+									 &server->writer_metrics, wake_all, server);
 	if (server->writer == NULL)
 		return 1;
-	server->database_metrics = database_metrics_new(uv, config, server->loops[0].pool);
+	server->database_metrics =
+		database_metrics_new(&server->loops[0].uv, config, server->loops[0].pool);
 	uv_timer_init(uv, &main.drain_timer);
 	uv_signal_init(uv, &main.sigterm);
 	uv_signal_init(uv, &main.sigint);
@@ -131,11 +145,11 @@ server_run(const Config *config)
 	uv_signal_start(&main.sigterm, on_signal, SIGTERM);
 	uv_signal_start(&main.sigint, on_signal, SIGINT);
 
-	for (int i = 1; i < server->loop_count; i++)
+	for (int i = 0; i < server->loop_count; i++)
 	{
 		if (pthread_create(&server->loops[i].thread, NULL, run_loop, &server->loops[i]) != 0)
 		{
-			log_error("cannot start thread %d of --threads", i);
+			log_error("cannot start thread %d of --threads", i + 1);
 			return 1;
 		}
 	}
@@ -320,12 +334,18 @@ on_tick(uv_timer_t *timer)
 	pg_pool_tick(loop->pool);
 	commit_queue_check(&loop->waiters, server->board, uv_now(&loop->uv));
 	if (loop == &server->loops[0])
-	{
 		service_notify_alive();
-		atomic_store(&server->database_connected, copy_writer_connected(server->writer));
-		atomic_store(&server->oldest_ms, copy_writer_oldest_ms(server->writer));
-		atomic_store(&server->spool_bytes, copy_writer_spool_bytes(server->writer));
-	}
+}
+
+/* What the other loops may know of the writer. */
+static void
+on_main_tick(uv_timer_t *timer)
+{
+	Server *server = &((Main *) timer->data)->server;
+
+	atomic_store(&server->database_connected, copy_writer_connected(server->writer));
+	atomic_store(&server->oldest_ms, copy_writer_oldest_ms(server->writer));
+	atomic_store(&server->spool_bytes, copy_writer_spool_bytes(server->writer));
 }
 
 static void
@@ -388,5 +408,5 @@ stop(Main *main)
 	else
 		log_info("stopped; everything is loaded");
 	main->exit_code = lost > 0 ? 1 : 0;
-	uv_stop(&main->server.loops[0].uv);
+	uv_stop(&main->uv);
 }

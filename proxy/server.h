@@ -26,7 +26,7 @@ typedef struct Server Server;
 typedef struct ServerLoop
 {
 	Server *server;
-	pthread_t thread; /* not of the first loop: that is the main thread */
+	pthread_t thread;
 	uv_loop_t uv;
 	uv_async_t wake;
 	uv_timer_t tick;
@@ -44,8 +44,9 @@ struct Server
 	const Config *config;
 	Ingest *ingest;
 	CommitBoard *board;
-	Budget results; /* of PostgreSQL, and the long answers made of them */
-	CopyWriter *writer;
+	Budget results;		/* of PostgreSQL, and the long answers made of them */
+	CopyWriter *writer; /* of the main thread */
+	Metrics writer_metrics;
 	DatabaseMetrics *database_metrics;
 	ServerLoop *loops;
 	int loop_count;
@@ -53,7 +54,7 @@ struct Server
 	atomic_bool draining;
 	atomic_bool stopping; /* what is not answered yet gets its answer now */
 
-	/* The writer's state for other threads; set in each tick of the first loop. */
+	/* The writer's state for other threads; set in each tick of the main thread. */
 	atomic_bool database_connected;
 	_Atomic uint64_t oldest_ms;
 	_Atomic uint64_t spool_bytes;
