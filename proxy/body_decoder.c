@@ -24,8 +24,8 @@ enum State
 	STATE_ELEMENT_OR_END, /* after the opening bracket */
 	STATE_COMMA_OR_END,	  /* after an element */
 	STATE_END,			  /* after the object or the array: white space only */
-	STATE_LINE,			  /* NDJSON: at the start of a line */
-	STATE_SKIP_LINE,	  /* NDJSON: in a line that is too long */
+	STATE_LINE,			  /* lines: at the start of a line */
+	STATE_SKIP_LINE,	  /* lines: in a line that is too long */
 	STATE_FAILED,
 };
 
@@ -48,8 +48,8 @@ body_decoder_init(BodyDecoder *decoder, Stage *stage, BodyFormat format, bool pa
 	decoder->stage = stage;
 	decoder->format = format;
 	decoder->partial = partial;
-	decoder->state = format == BODY_NDJSON ? STATE_LINE : STATE_START;
-	decoder->position = format == BODY_NDJSON ? 1 : -1;
+	decoder->state = format == BODY_JSON ? STATE_START : STATE_LINE;
+	decoder->position = format == BODY_JSON ? -1 : 1;
 	decoder->carry = (Bytes){0};
 	decoder->carry_tried = 0;
 	decoder->error_count = 0;
@@ -169,9 +169,18 @@ decode(BodyDecoder *decoder, const char **data, const char *end, bool last)
 		*data = end;
 		return STEP_DONE;
 	}
-	if (decoder->format == BODY_NDJSON)
-		return decode_lines(decoder, data, end, last);
-	return decode_json(decoder, data, end, last);
+	if (decoder->format == BODY_JSON)
+		return decode_json(decoder, data, end, last);
+	return decode_lines(decoder, data, end, last);
+}
+
+/* NULL where it has not arrived. */
+static const char *
+find_line_end(const BodyDecoder *decoder, const char *line, const char *end)
+{
+	if (decoder->format == BODY_POINTS)
+		return line_end(line, end);
+	return memchr(line, '\n', (size_t) (end - line));
 }
 
 static Step
@@ -180,7 +189,7 @@ decode_lines(BodyDecoder *decoder, const char **data, const char *end, bool last
 	while (*data < end && decoder->state != STATE_FAILED)
 	{
 		const char *line = *data;
-		const char *line_end = memchr(line, '\n', (size_t) (end - line));
+		const char *line_end = find_line_end(decoder, line, end);
 
 		if (line_end == NULL && !last)
 		{
@@ -203,6 +212,9 @@ decode_lines(BodyDecoder *decoder, const char **data, const char *end, bool last
 			snprintf(error.detail, sizeof(error.detail), "the line is longer than %d bytes",
 					 MESSAGE_MAX_BYTES);
 			add_error(decoder, &error);
+			/* A string may go on past it, and nothing of that may be taken for points. */
+			if (decoder->format == BODY_POINTS)
+				decoder->state = STATE_FAILED;
 			if (line_end == end && !last && decoder->state != STATE_FAILED)
 			{
 				decoder->state = STATE_SKIP_LINE;
@@ -237,6 +249,16 @@ decode_line(BodyDecoder *decoder, const char *line, const char *end)
 	line = skip_space(line, end);
 	if (line == end)
 		return;
+	if (decoder->format == BODY_POINTS)
+	{
+		if (*line == '#')
+			return; /* a comment */
+		if (end[-1] == '\r')
+			end--;
+		if (!line_scan(decoder->stage, line, end, &decoder->points, &error))
+			add_error(decoder, &error);
+		return;
+	}
 	switch (message_scan(decoder->stage, &line, end, &error))
 	{
 		case SCAN_OK:

@@ -5,6 +5,7 @@
 #ifndef HISTORIAND_BODY_DECODER_H
 #define HISTORIAND_BODY_DECODER_H
 
+#include "line_scan.h"
 #include "memory.h"
 #include "message_scan.h"
 #include "stage.h"
@@ -16,6 +17,7 @@ typedef enum BodyFormat
 {
 	BODY_JSON,	 /* one object, or an array of them */
 	BODY_NDJSON, /* an object a line */
+	BODY_POINTS, /* a point of InfluxDB's line protocol a line */
 } BodyFormat;
 
 /* The errors that an answer lists. */
@@ -31,9 +33,10 @@ typedef struct BodyDecoder
 {
 	Stage *stage; /* where the messages go; the caller's */
 	BodyFormat format;
+	LineRules points;	/* of BODY_POINTS; the caller's to set after body_decoder_init() */
 	bool partial;		/* go on after a bad message */
 	int state;			/* body_decoder.c knows */
-	int64_t position;	/* NDJSON: line, from 1; array: index, from 0 */
+	int64_t position;	/* lines: line, from 1; array: index, from 0 */
 	Bytes carry;		/* a message whose end has not arrived yet */
 	size_t carry_tried; /* length of carry when it was last found incomplete */
 	uint64_t error_count;

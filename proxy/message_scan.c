@@ -12,7 +12,6 @@
  */
 #include "message_scan.h"
 
-#include "memory.h"
 #include "message_json.h"
 #include "number.h"
 #include "utf8.h"
@@ -51,7 +50,6 @@ static ScanStatus scan_time(Scan *scan);
 static ScanStatus scan_tag(Scan *scan);
 static ScanStatus scan_values(Scan *scan);
 static ScanStatus scan_string(Scan *scan, const char **start, const char **close, bool *plain);
-static void stage_message(Scan *scan);
 
 static ScanStatus __attribute__((cold, noinline, format(printf, 3, 4)))
 invalid(Scan *scan, const char *field, const char *format, ...)
@@ -120,7 +118,7 @@ message_scan(Stage *stage, const char **cursor, const char *end, MessageError *e
 
 		return invalid(&scan, missing, "the field \"%s\" is missing", missing);
 	}
-	stage_message(&scan);
+	stage_add(stage, scan.time_ns, scan.value_count, scan.tag, scan.tag_length);
 	*cursor = scan.c + 1;
 	return SCAN_OK;
 }
@@ -284,21 +282,6 @@ scan_string(Scan *scan, const char **start, const char **close, bool *plain)
 	return SCAN_OK;
 }
 
-/* Makes room for a message with count values. */
-static double *
-reserve_values(Stage *stage, uint32_t count)
-{
-	/* 8 more for the padding of a tag whose length is a multiple of 8 (stage_message) */
-	size_t need = stage->length + staged_size(count, MESSAGE_MAX_TAG_BYTES + 8);
-
-	if (stage->capacity < need)
-	{
-		stage->capacity = stage->capacity * 2 > need ? stage->capacity * 2 : need;
-		stage->data = memory_resize(stage->data, stage->capacity);
-	}
-	return ((StagedMessage *) (stage->data + stage->length))->values;
-}
-
 static ScanStatus __attribute__((cold, noinline))
 value_invalid(Scan *scan, NumberStatus status, uint32_t index)
 {
@@ -322,7 +305,7 @@ number_is_cut(const char *c, const char *end)
 static ScanStatus
 scan_values(Scan *scan)
 {
-	double *values = reserve_values(scan->stage, VALUES_STEP);
+	double *values = stage_reserve(scan->stage, VALUES_STEP)->values;
 	uint32_t count = 0;
 
 	if (*scan->c != '[')
@@ -339,7 +322,7 @@ scan_values(Scan *scan)
 		if (count == MESSAGE_MAX_VALUES)
 			return invalid(scan, "values", "values has more than %d elements", MESSAGE_MAX_VALUES);
 		if (count > 0 && count % VALUES_STEP == 0)
-			values = reserve_values(scan->stage, count + VALUES_STEP);
+			values = stage_reserve(scan->stage, count + VALUES_STEP)->values;
 		status = number_double(&scan->c, scan->end, &values[count]);
 		if (status != NUMBER_OK)
 			return number_is_cut(scan->c, scan->end) ? SCAN_INCOMPLETE
@@ -359,21 +342,4 @@ scan_values(Scan *scan)
 	scan->c++;
 	scan->value_count = count;
 	return SCAN_OK;
-}
-
-/* Values are in place already (scan_values made the room for the tag too); add the rest. */
-static void
-stage_message(Scan *scan)
-{
-	StagedMessage *message = (StagedMessage *) (scan->stage->data + scan->stage->length);
-	char *tag = (char *) (message->values + scan->value_count);
-
-	message->time_ns = scan->time_ns;
-	message->value_count = scan->value_count;
-	message->tag_length = (uint32_t) scan->tag_length;
-	/* Hashing and comparing read whole words, so the padding must be defined. */
-	memset(tag + (scan->tag_length & ~(size_t) 7), 0, 8);
-	memcpy(tag, scan->tag, scan->tag_length);
-	scan->stage->length += staged_size(message->value_count, message->tag_length);
-	scan->stage->count++;
 }

@@ -28,6 +28,7 @@ static const char *const row_labels[HISTOGRAM_BUCKETS] = {
 
 static const char *const route_names[METRIC_ROUTES] = {
 	"/save",
+	"/write",
 	"/api",
 	"/tags",
 	"/latest",

@@ -19,6 +19,7 @@ typedef _Atomic uint64_t Counter;
 typedef enum MetricRoute
 {
 	ROUTE_SAVE,
+	ROUTE_WRITE,
 	ROUTE_API,
 	ROUTE_TAGS,
 	ROUTE_LATEST,

@@ -10,6 +10,10 @@
 extern const Route *routes_find(const char *path, size_t length);
 
 extern const Route route_save;	 /* route_save.c */
+extern const Route route_write; /* route_write.c, with the next three */
+extern const Route route_write_v2;
+extern const Route route_ping;
+extern const Route route_influx_query;
 extern const Route route_api;	 /* route_api.c */
 extern const Route route_tags;	 /* route_tags.c */
 extern const Route route_latest; /* route_latest.c */

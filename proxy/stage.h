@@ -8,8 +8,11 @@
 #ifndef HISTORIAND_STAGE_H
 #define HISTORIAND_STAGE_H
 
-#include <stdint.h>
+#include "memory.h"
+
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 /* The longest tag in bytes, and the most values of one message (the extension's limit too). */
 #define MESSAGE_MAX_TAG_BYTES 256
@@ -50,6 +53,38 @@ staged_next(const StagedMessage *message)
 {
 	return (const StagedMessage *) ((const char *) message +
 									staged_size(message->value_count, message->tag_length));
+}
+
+/* Makes room for one more message with count values, and returns where it will lie. */
+static inline StagedMessage *
+stage_reserve(Stage *stage, uint32_t count)
+{
+	/* 8 more for the padding of a tag whose length is a multiple of 8 (stage_add) */
+	size_t need = stage->length + staged_size(count, MESSAGE_MAX_TAG_BYTES + 8);
+
+	if (stage->capacity < need)
+	{
+		stage->capacity = stage->capacity * 2 > need ? stage->capacity * 2 : need;
+		stage->data = (char *) memory_resize(stage->data, stage->capacity);
+	}
+	return (StagedMessage *) (stage->data + stage->length);
+}
+
+/* Adds the message whose values are in place already, with room for its tag. */
+static inline void
+stage_add(Stage *stage, int64_t time_ns, uint32_t value_count, const char *tag, size_t tag_length)
+{
+	StagedMessage *message = (StagedMessage *) (stage->data + stage->length);
+	char *to = (char *) (message->values + value_count);
+
+	message->time_ns = time_ns;
+	message->value_count = value_count;
+	message->tag_length = (uint32_t) tag_length;
+	/* Hashing and comparing read whole words, so the padding must be defined. */
+	memset(to + (tag_length & ~(size_t) 7), 0, 8);
+	memcpy(to, tag, tag_length);
+	stage->length += staged_size(value_count, message->tag_length);
+	stage->count++;
 }
 
 #endif /* HISTORIAND_STAGE_H */
