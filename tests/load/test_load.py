@@ -15,6 +15,7 @@ import fake_historiand
 BUILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "build")
 PRODUCER = os.path.join(BUILD, "historian-producer")
 CLIENT = os.path.join(BUILD, "historian-client")
+FLOOD = os.path.join(BUILD, "historian-flood")
 
 count = 0
 failed = 0
@@ -132,10 +133,36 @@ def test_file():
        "a gzip file with long lines and no last line feed is replayed", result.stdout)
 
 
+def flood(server, *options):
+    return subprocess.run([FLOOD, "--url", server.url, "--start", "1700000000000000000",
+                           "--messages", "3000", "--distinct", "500", *options],
+                          capture_output=True, text=True, timeout=60)
+
+
+def test_flood():
+    stored = []
+    for options in (["--connections", "2", "--depth", "4"],
+                    ["--connections", "3", "--format", "ndjson", "--batch", "100"]):
+        server = fake_historiand.start()
+        result = flood(server, *options)
+        ok(result.returncode == 0 and result.stdout.startswith("accepted=3000 sent=3000 refused=0 "),
+           "flood counts what was accepted: " + " ".join(options), result.stdout + result.stderr)
+        times = sorted(row[0] for rows in server.store.tags.values() for row in rows)
+        ok(times == [1700000000000000000 + i * 100000 for i in range(3000)],
+           "each message has a time of its own, though the requests repeat", times[:3])
+        stored.append(sorted((row[0], tag, row[2]) for tag, rows in server.store.tags.items()
+                             for row in rows)[:500])
+    ok(stored[0] == stored[1], "the messages are the same, singly or in batches")
+    result = flood(fake_historiand.start(fault="busy"), "--connections", "1", "--messages", "4")
+    ok(result.returncode == 1 and "refused=1 " in result.stdout, "a refusal is counted",
+       result.stdout)
+
+
 test_right()
 test_faults()
 test_busy()
 test_sequence()
 test_file()
+test_flood()
 print("1..%d" % count)
 sys.exit(failed > 0)
