@@ -48,7 +48,9 @@ sub batch
 
 	for my $i (0 .. $rows - 1)
 	{
-		my $time = ($n * $rows + $i) * 10 + $loader;
+		my $number = $n * $rows + $i;
+		# some come late: before all the others, in no order among themselves, but each time once
+		my $time = ($i % 10 == 9 ? $number * 7919 % 15_485_863 - 20_000_000 : $number) * 10 + $loader;
 		my $tag = $i % 4 == 0 ? "own$loader" : 'shared' . $i % 4;
 		$lines .= "$time\t$tag\t{$loader,$n,$i}\n";
 	}
@@ -143,12 +145,13 @@ for my $round (1 .. $rounds)
 	# disturbances go on while the loaders run
 	while (time < $until)
 	{
-		my $kind = int(rand(7));
+		my $kind = int(rand(9));
 		my $sql = $kind == 0 ? "SELECT historian.compact('m') \\gset\n"
 			: $kind == 1 ? "VACUUM m;\n"
 			: $kind == 2 ? "CHECKPOINT;\n"
 			: $kind == 3 ? "REINDEX TABLE m;\n"
 			: $kind == 4 ? "BEGIN; INSERT INTO m SELECT i, 'never', '{9,9,9}' FROM generate_series(1, 5000) i; ROLLBACK;\n"
+			: $kind >= 7 ? "SELECT historian.compact_due('m') \\gset\n"
 			: $kind == 5 ? do { my $l = int(rand($loaders)); drop_some($l) }
 			: "SELECT count(*) FROM m \\gset\n";
 		print { $disturb->{in} } $sql . "\\echo done\n";
