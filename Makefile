@@ -61,6 +61,9 @@ fuzz:
 	@scripts/install-packages fuzz
 	@$(MAKE) -C tests/fuzz run SECONDS=$(SECONDS)
 
+test-matrix:
+	@scripts/test-matrix $(SUITE)
+
 torture:
 	@scripts/install-packages test
 	@$(MAKE) -s all
@@ -90,6 +93,7 @@ clean:
 help:
 	@echo 'make run       install what is missing, build, start PostgreSQL and historiand'
 	@echo 'make test      the same, then every test; SUITE=name runs one suite of tests/run'
+	@echo 'make test-matrix  every test on PostgreSQL 17 and 18, in systems made with debootstrap'
 	@echo 'make torture   kills the postmaster 200 times amid everything; KILLS=n for less'
 	@echo 'make test-hour  an hour at 10,000 messages/s: sizes, memory, autovacuum; SECONDS_LONG=n for less'
 	@echo 'make demo      60 s of load at 10,000 messages/s with 10 readers, and a report'
@@ -103,4 +107,4 @@ help:
 	@echo
 	@echo 'PORT=$(PORT)  DATADIR=$(DATADIR)  PG_CONFIG=$(PG_CONFIG)'
 
-.PHONY: all install run demo bench test torture test-hour fuzz ready-to-run conninfo format clean help
+.PHONY: all install run demo bench test test-matrix torture test-hour fuzz ready-to-run conninfo format clean help

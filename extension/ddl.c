@@ -16,6 +16,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
@@ -26,6 +27,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "tcop/utility.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -36,12 +38,20 @@
 #include "directory.h"
 
 static object_access_hook_type next_hook = NULL;
+static ProcessUtility_hook_type next_utility_hook = NULL;
+
+static void on_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
+					   ProcessUtilityContext context, ParamListInfo params,
+					   QueryEnvironment *environment, DestReceiver *receiver,
+					   QueryCompletion *completion);
+static bool is_copied_directory(const Node *statement, ProcessUtilityContext context);
 
 static void on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id,
 							 void *arg);
 static void on_create_relation(Oid relid, bool is_internal);
 static void on_create_index(Oid index_oid);
 static void on_create_trigger(Oid trigger_oid);
+pg_noreturn static void refuse_row_triggers(Oid relid);
 static void check_publication(Oid index, AttrNumber key, Oid oid);
 static void on_alter_relation(Oid relid);
 static void on_alter_column(Oid relid, AttrNumber column);
@@ -56,6 +66,44 @@ ddl_init(void)
 {
 	next_hook = object_access_hook;
 	object_access_hook = on_object_access;
+	next_utility_hook = ProcessUtility_hook;
+	ProcessUtility_hook = on_utility;
+}
+
+static void
+on_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
+		   ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
+		   DestReceiver *receiver, QueryCompletion *completion)
+{
+	if (is_copied_directory(statement->utilityStmt, context))
+		return;
+	if (next_utility_hook != NULL)
+		next_utility_hook(statement, query, read_only_tree, context, params, environment,
+						  receiver, completion);
+	else
+		standard_ProcessUtility(statement, query, read_only_tree, context, params, environment,
+								receiver, completion);
+}
+
+/*
+ * Is this what CREATE TABLE (LIKE .. INCLUDING INDEXES) makes of a directory for a table that is no
+ * historian table?  Such an index on two columns, whose predicate is the constant false, serves
+ * nobody.
+ */
+static bool
+is_copied_directory(const Node *statement, ProcessUtilityContext context)
+{
+	const IndexStmt *index = (const IndexStmt *) statement;
+	Oid			relid;
+
+	if (context != PROCESS_UTILITY_SUBCOMMAND || !IsA(statement, IndexStmt) ||
+		!index->transformed || index->unique || list_length(index->indexParams) != 2 ||
+		index->whereClause == NULL || !IsA(index->whereClause, Const) ||
+		((Const *) index->whereClause)->constisnull ||
+		DatumGetBool(((Const *) index->whereClause)->constvalue))
+		return false;
+	relid = RangeVarGetRelid(index->relation, NoLock, true);
+	return OidIsValid(relid) && !is_historian_oid(relid);
 }
 
 static void
@@ -189,11 +237,17 @@ on_create_trigger(Oid trigger_oid)
 	fetch_self_end(catalog, scan);
 
 	if (TRIGGER_FOR_ROW(type) && TRIGGER_FOR_AFTER(type) && is_historian_oid(table_oid))
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("historian tables do not support AFTER ... FOR EACH ROW triggers or foreign keys"),
-				errdetail("Table \"%s\".", get_rel_name(table_oid)),
-				errhint("Use a BEFORE trigger, or an AFTER ... FOR EACH STATEMENT trigger with a transition table."));
+		refuse_row_triggers(table_oid);
+}
+
+static void
+refuse_row_triggers(Oid relid)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("historian tables do not support AFTER ... FOR EACH ROW triggers or foreign keys"),
+			errdetail("Table \"%s\".", get_rel_name(relid)),
+			errhint("Use a BEFORE trigger, or an AFTER ... FOR EACH STATEMENT trigger with a transition table."));
 }
 
 /*
@@ -237,8 +291,17 @@ on_alter_relation(Oid relid)
 		return;
 	if (is_historian_table(rel))
 	{
+		const TriggerDesc *triggers = rel->trigdesc;
+
 		if (!OidIsValid(directory_oid(rel)))
+		{
+			/* those that it had before it was one */
+			if (triggers != NULL && (triggers->trig_insert_after_row ||
+									 triggers->trig_update_after_row ||
+									 triggers->trig_delete_after_row))
+				refuse_row_triggers(relid);
 			directory_create(rel);
+		}
 	}
 	else if (rel->rd_rel->relhasindex)
 		directory_drop(rel);

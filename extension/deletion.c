@@ -90,6 +90,8 @@ static void delete_from_segment(Deletion *deletion, text *tag, const SegmentRef 
 static uint32 keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref,
 							const Segment *segment, bool *kept);
 static bool is_in_place(Deletion *deletion, const SegmentRef *ref);
+static bool is_changed_by_itself(Deletion *deletion, const ItemPointerData *tid);
+pg_noreturn static void report_triggered_change(Relation rel);
 pg_noreturn static void report_changed(Relation rel);
 static uint32 mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept);
 static void rewrite(Deletion *deletion, const Segment *segment, const bool *kept);
@@ -504,9 +506,39 @@ delete_segment(Deletion *deletion, const SegmentRef *ref, uint32 nkept)
 	ItemPointerData tid = ref->tid;
 
 	if (!store_delete(deletion->rel, &tid, deletion->cid))
+	{
+		if (is_changed_by_itself(deletion, &tid))
+			report_triggered_change(deletion->rel);
 		report_changed(deletion->rel);
+	}
 	store_count_rows(deletion->rel, ref->nrows - nkept, nkept);
 	summary_edit_removed(deletion->summaries, ref);
+}
+
+/* Has a command within this one (of a trigger or a function) deleted or written anew the segment? */
+static bool
+is_changed_by_itself(Deletion *deletion, const ItemPointerData *tid)
+{
+	ItemPointerData place = *tid;
+	StoredSegment stored;
+	bool		result;
+
+	if (!store_fetch(deletion->rel, SnapshotAny, &place, &stored, NULL))
+		return false;
+	result = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(stored.tuple.t_data));
+	store_release(&stored);
+	return result;
+}
+
+static void
+report_triggered_change(Relation rel)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			errmsg("row to be changed was already modified by an operation triggered by the current command"),
+			errdetail("Rows of one tag in historian table \"%s\" that are near in time are stored, and so changed, together.",
+					  RelationGetRelationName(rel)),
+			errhint("Consider an AFTER ... FOR EACH STATEMENT trigger instead of a BEFORE trigger to change other rows."));
 }
 
 static void

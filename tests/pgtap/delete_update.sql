@@ -1,6 +1,6 @@
 -- DELETE, UPDATE and MERGE, compared with a heap table; historian.delete() and drop_before().
 BEGIN;
-SELECT plan(99);
+SELECT plan(102);
 
 CREATE TABLE m (time bigint, tag text, values float8[]) USING historian;
 CREATE TABLE h (time bigint, tag text, values float8[]);
@@ -202,6 +202,20 @@ SELECT lives_ok('DELETE FROM m', 'DELETE applies the policy');
 RESET ROLE;
 SELECT is((SELECT count(*) FROM m WHERE tag = 't1'), 0::bigint, 'to the rows it shows');
 SELECT cmp_ok((SELECT count(*) FROM m), '>', 0::bigint, 'and to no others');
+
+-- a BEFORE trigger that changes a neighbour: the segment that holds both rows was written anew under the command
+CREATE TABLE neighbours (time bigint, tag text, values float8[]) USING historian;
+INSERT INTO neighbours SELECT i, 'a', ARRAY[i] FROM generate_series(1, 10) i;
+CREATE FUNCTION pg_temp.change_neighbour() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF pg_trigger_depth() = 1 THEN UPDATE neighbours SET values = '{0}' WHERE time = OLD.time + 1; END IF;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER neighbour BEFORE UPDATE ON neighbours FOR EACH ROW EXECUTE FUNCTION pg_temp.change_neighbour();
+SELECT throws_ok($$UPDATE neighbours SET values = '{7}' WHERE time = 3$$, '27000', NULL, 'a BEFORE trigger that changes a neighbour: no retry helps, and the error says so');
+SELECT is((SELECT count(*) FROM neighbours WHERE values = ARRAY[time::float8]), 10::bigint, 'nothing is changed');
+INSERT INTO neighbours VALUES (100000, 'b', '{1}');
+SELECT lives_ok($$UPDATE neighbours SET values = '{7}' WHERE tag = 'b'$$, 'one that changes no neighbour works');
 
 SELECT * FROM finish();
 ROLLBACK;

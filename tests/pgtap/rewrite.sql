@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 DROP SCHEMA IF EXISTS pgtap_rewrite CASCADE;
 CREATE SCHEMA pgtap_rewrite;
 SET search_path = pgtap_rewrite, public;
-SELECT plan(58);
+SELECT plan(66);
 
 CREATE TABLE h (time bigint, tag text, values float8[]);
 INSERT INTO h SELECT i, 't' || i % 50, ARRAY[i, i % 7, sin(i)] FROM generate_series(1, 50000) i;
@@ -165,6 +165,31 @@ INSERT INTO m VALUES (70000, 't1', '{2}');
 SELECT is((SELECT count(*) FROM m WHERE time = 70000), 1::bigint, 'compact between two commands of a transaction');
 ROLLBACK;
 SELECT same('rolled back');
+
+-- what a heap table had before it became a historian table
+CREATE TABLE triggered (time bigint, tag text, values float8[]);
+CREATE FUNCTION pg_temp.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER each AFTER INSERT ON triggered FOR EACH ROW EXECUTE FUNCTION pg_temp.nothing();
+SELECT throws_ok('ALTER TABLE triggered SET ACCESS METHOD historian', '0A000',
+	'historian tables do not support AFTER ... FOR EACH ROW triggers or foreign keys', 'of a table with an AFTER ROW trigger');
+DROP TRIGGER each ON triggered;
+CREATE TABLE known (tag text PRIMARY KEY);
+ALTER TABLE triggered ADD FOREIGN KEY (tag) REFERENCES known;
+SELECT throws_ok('ALTER TABLE triggered SET ACCESS METHOD historian', '0A000',
+	'historian tables do not support AFTER ... FOR EACH ROW triggers or foreign keys', 'of a table with a foreign key');
+ALTER TABLE triggered DROP CONSTRAINT triggered_tag_fkey;
+CREATE TRIGGER statement AFTER INSERT ON triggered EXECUTE FUNCTION pg_temp.nothing();
+SELECT lives_ok('ALTER TABLE triggered SET ACCESS METHOD historian', 'of a table with a statement trigger');
+
+-- LIKE takes no directory along
+SELECT lives_ok('CREATE TABLE like_heap (LIKE triggered INCLUDING ALL)', 'a heap table LIKE a historian table');
+SELECT is((SELECT count(*) FROM pg_index WHERE indrelid = 'like_heap'::regclass), 0::bigint, 'has no directory');
+SELECT lives_ok('CREATE TABLE like_historian (LIKE triggered INCLUDING ALL) USING historian', 'a historian table LIKE another');
+SELECT is((SELECT count(*) FROM pg_index WHERE indrelid = 'like_historian'::regclass), 1::bigint, 'has one');
+CREATE TABLE partly (time bigint, tag text, values float8[]);
+CREATE INDEX ON partly (tag, time) WHERE time > 0;
+CREATE TABLE like_partly (LIKE partly INCLUDING ALL);
+SELECT is((SELECT count(*) FROM pg_index WHERE indrelid = 'like_partly'::regclass), 1::bigint, 'other partial indexes are copied');
 
 SELECT * FROM finish();
 DROP SCHEMA pgtap_rewrite CASCADE;
