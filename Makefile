@@ -53,6 +53,7 @@ bench: ready-to-run
 
 test:
 	@scripts/install-packages test
+	@scripts/install-page-tools
 	@$(MAKE) -s all
 	@scripts/install-extension
 	@tests/run $(SUITE)

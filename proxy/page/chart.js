@@ -236,7 +236,6 @@ export class Chart {
 			removeEventListener("mouseup", stop);
 			this.ask(this.start, this.end, true);
 		};
-		event.preventDefault();
 		addEventListener("mousemove", move);
 		addEventListener("mouseup", stop);
 	}

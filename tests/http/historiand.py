@@ -346,6 +346,10 @@ class Skip(Exception):
     """What a test needs is absent; the text says what."""
 
 
+class Skip(Exception):
+    """Raised by a test that cannot run here; says why."""
+
+
 def run(module):
     """Runs the module's test_ functions in their order; prints TAP; exits."""
     if not CONNINFO:
@@ -368,6 +372,8 @@ def run(module):
             print(f"ok {number} - {title}", flush=True)
         except Skip as why:
             print(f"ok {number} - {title} # SKIP {why}", flush=True)
+        except Skip as why:
+            print(f"ok {number} # SKIP {title}: {why}", flush=True)
         except Exception:       # pylint: disable=broad-except
             failed += 1
             print(f"not ok {number} - {title}", flush=True)

@@ -1,12 +1,10 @@
 #!/usr/bin/python3
-"""Answers compressed, answers that the client has already, files in the program, clients that leave."""
+"""Answers compressed, answers that the client has already, files in the program."""
 import gzip
 import json
-import socket
-import subprocess
 import sys
 
-from historiand import Server, message, ndjson, run, sql, wait_for, CONNINFO, HERE, NDJSON
+from historiand import Server, message, ndjson, run, sql, HERE, NDJSON
 
 server = None
 
@@ -21,7 +19,8 @@ def setup():
 
 
 READS = ("/api?tag=tag1&start=0&end=5000000", "/tags", "/latest", "/export?tag=tag1",
-         "/export?tag=tag1&format=csv", "/export?tag=tag1&format=binary", "/", "/page/page.js")
+         "/export?tag=tag1&format=csv", "/export?tag=tag1&format=binary", "/", "/openapi.json",
+         "/page/page.js")
 
 
 def test_gzip():
@@ -121,53 +120,6 @@ def test_files():
         assert (again.status, again.body) == (304, b""), again
     assert server.get("/page/no-such.js").status == 404
     assert server.request("POST", "/").status == 405
-
-
-def running(table):
-    return int(sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' "
-                   f"AND query LIKE '%downsample%' AND pid <> pg_backend_pid() "
-                   f"AND application_name = '{table}'")[0][0])
-
-
-def test_client_leaves():
-    """a client that closes its connection ends its query, running or queued"""
-    name = "leaver"
-    own = Server(conninfo=CONNINFO + f" application_name={name}", max_queries=1,
-                 query_timeout="60s")
-    assert own.save(message(1, "a", [1]), "?ack=committed").status == 204
-    # Locked, the table makes every read wait.
-    lock = subprocess.Popen(["psql", "-X", "-q", "-d", CONNINFO], stdin=subprocess.PIPE, text=True)
-    try:
-        lock.stdin.write(f"BEGIN; LOCK TABLE {own.table};\n")
-        lock.stdin.flush()
-        wait_for("the lock", lambda: sql(
-            f"SELECT 1 FROM pg_locks WHERE relation = '{own.table}'::regclass "
-            "AND mode = 'AccessExclusiveLock' AND granted") == [["1"]])
-        path = "/api?tag=a&start=0&end=1"
-        first, second = own.connect(), own.connect()
-        first.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        wait_for("the query", lambda: running(name) == 1)
-        second.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        own.get("/livez")
-        second.close()
-        first.close()
-        wait_for("the end of the query", lambda: running(name) == 0, 10)
-        wait_for("both connections' end", lambda: own.connections() == 0, 10)
-    finally:
-        lock.stdin.close()
-        lock.wait()
-    answer = own.get(path)
-    assert answer.status == 200, answer
-    assert own.stop() == 0
-
-
-def test_half_closed():
-    """a client that only closes its own side is answered"""
-    setup()
-    client = server.connect()
-    client.send(b"GET /tags HTTP/1.1\r\nHost: x\r\n\r\n")
-    client.socket.shutdown(socket.SHUT_WR)
-    assert client.answer().status == 200
 
 
 if __name__ == "__main__":

@@ -1,0 +1,103 @@
+#!/usr/bin/node
+/*
+ * test_openapi.js
+ *	  proxy/openapi.json is valid OpenAPI 3.1, and answers are what it says.
+ */
+"use strict";
+const assert = require("node:assert");
+const fs = require("node:fs");
+const path = require("node:path");
+const {MODULES, ROOT, Server, missing, run, sql} = require("./page.js");
+
+const why = missing("@seriousme/openapi-schema-validator");
+if (why !== null) {
+	console.log(`1..0 # SKIP ${why}`);
+	process.exit(0);
+}
+
+const api = JSON.parse(fs.readFileSync(path.join(ROOT, "proxy/openapi.json")));
+let server;
+let ajv;
+
+/* The description of the answer that a request got. */
+function described(method, route, response) {
+	let answer = api.paths[route][method].responses[response.status];
+	assert(answer !== undefined, `${method} ${route} answers ${response.status}, which is not described`);
+	if (answer.$ref)
+		answer = answer.$ref.slice(2).split("/").reduce((place, name) => place[name], api);
+	return answer;
+}
+
+async function check(method, target, status, options = {}) {
+	const response = await fetch(new URL(target, server.url), {method, ...options});
+	const route = target.split("?")[0];
+	assert.strictEqual(response.status, status, `${target}: ${response.status}`);
+	const answer = described(method.toLowerCase(), route, response);
+	const type = response.headers.get("content-type");
+	if (type === null) {
+		assert(answer.content === undefined, `${target} has a body in the description`);
+		return;
+	}
+	const kinds = Object.keys(answer.content);
+	assert(kinds.includes(type) || kinds.includes(type.split(";")[0]), `${target}: ${type} is not in ${kinds}`);
+	for (const name of Object.keys(answer.headers ?? {}))
+		assert(response.headers.has(name), `${target} has no ${name}`);
+	const {schema} = answer.content[type] ?? answer.content[type.split(";")[0]];
+	if (!type.includes("json") || type.includes("x-ndjson"))
+		return;
+	const validate = ajv.compile({$id: `answer${Math.random()}`, components: api.components, ...schema});
+	assert(validate(await response.json()), `${target}: ${JSON.stringify(validate.errors)}`);
+}
+
+const ndjson = body => ({body, headers: {"Content-Type": "application/x-ndjson"}});
+
+const tests = [
+	["openapi.json is valid OpenAPI 3.1", async () => {
+		const {Validator} = await import(path.join(MODULES, "@seriousme/openapi-schema-validator/index.js"));
+		const validator = new Validator();
+		const result = await validator.validate(structuredClone(api));
+		assert(result.valid, JSON.stringify(result.errors));
+		assert.strictEqual(validator.version, "3.1");
+		const broken = structuredClone(api);
+		delete broken.paths["/api"].get.responses;
+		broken.paths["/api"].get.parameters.push({name: "x"});
+		assert(!(await new Validator().validate(broken)).valid, "the validator finds nothing wrong");
+	}],
+
+	["every answer has the status, type, headers and form described", async () => {
+		const good = "{\"time\":5,\"tag\":\"a\",\"values\":[1,2.5]}\n";
+		await check("POST", "/save", 202, ndjson(good));
+		await check("POST", "/save?ack=committed", 204, ndjson(good + good.replace('"a"', '"b"')));
+		await check("POST", "/save?partial=true", 207, ndjson(good + "nonsense\n"));
+		await check("POST", "/save", 400, ndjson("{\"time\":5}\n"));
+		await check("POST", "/save?unknown=1", 400, ndjson(good));
+		await check("POST", "/save", 415, {body: good, headers: {"Content-Type": "text/xml"}});
+		await check("POST", "/save?ack=committed", 422, ndjson("{\"time\":-1,\"tag\":\"a\",\"values\":[]}\n"));
+		await check("POST", "/save", 413, ndjson(good.repeat(2000)));
+		await check("GET", "/api?tag=a&start=0&end=9&samples=3", 200);
+		await check("GET", "/api?tag=a&start=0&end=9&samples=3&time=string", 200);
+		await check("GET", "/api?tag=a&tag=b&start=0&end=9&samples=3", 200);
+		await check("GET", "/api?tag=none&start=0&end=9", 404);
+		for (const target of ["/api?tag=a", "/api?tag=a&start=0&end=9&method=nonsense", "/tags?x=1", "/latest?tag=",
+			"/export?tag=a&format=xml"])
+			await check("GET", target, 400);
+		for (const target of ["/tags", "/tags?prefix=a&time=string", "/latest", "/latest?tag=a&time=string",
+			"/export?tag=a", "/export?tag=a&format=csv", "/export?tag=a&format=binary", "/metrics", "/livez",
+			"/healthz", "/readyz", "/openapi.json", "/"])
+			await check("GET", target, 200);
+		const etag = (await fetch(server.url + "tags")).headers.get("etag");
+		await check("GET", "/tags", 304, {headers: {"If-None-Match": etag, "Accept-Encoding": "identity"}});
+	}],
+];
+
+(async () => {
+	const {default: Ajv} = await import(path.join(MODULES, "ajv/dist/2020.js"));
+	ajv = new Ajv.default({strict: false, validateFormats: false});
+	const table = `openapi_${process.pid}`;
+	sql(`CREATE TABLE ${table} (time bigint CHECK (time >= 0), tag text, values float8[]) USING historian`);
+	server = await new Server(table, 0, ["--max-body-bytes", "64KiB"]).ready();
+	await run(tests, async () => {
+		await server.stop();
+		sql(`DROP TABLE ${table}`);
+	});
+})();
