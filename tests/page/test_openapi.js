@@ -74,6 +74,16 @@ const tests = [
 		await check("POST", "/save", 415, {body: good, headers: {"Content-Type": "text/xml"}});
 		await check("POST", "/save?ack=committed", 422, ndjson("{\"time\":-1,\"tag\":\"a\",\"values\":[]}\n"));
 		await check("POST", "/save", 413, ndjson(good.repeat(2000)));
+		const points = "m,k=v f=1 5\n";
+		for (const target of ["/write", "/api/v2/write?bucket=b&org=o"])
+			await check("POST", target, 204, {body: points});
+		await check("POST", "/write?ack=received&db=d", 202, {body: points});
+		await check("POST", "/write", 400, {body: points + "nonsense\n"});
+		await check("POST", "/write?precision=x", 400, {body: points});
+		await check("POST", "/write", 422, {body: "m f=1 -5\n"});
+		await check("GET", "/ping", 204);
+		await check("POST", "/query?q=CREATE%20DATABASE%20x", 200);
+		await check("POST", "/query?q=SELECT%201", 400);
 		await check("GET", "/api?tag=a&start=0&end=9&samples=3", 200);
 		await check("GET", "/api?tag=a&start=0&end=9&samples=3&time=string", 200);
 		await check("GET", "/api?tag=a&tag=b&start=0&end=9&samples=3", 200);
