@@ -79,7 +79,7 @@ sub random_times
 
 	push @times, $now{$tag} += 1 + int(rand(40)) for 1 .. $n;
 	# some that are late, anywhere
-	push @times, 1_000_000 + int(rand($now{$tag} - 1_000_000)) for 1 .. int(rand($tag eq 'busy' ? 16 : 3));
+	push @times, 1_000_000 + int(rand($now{$tag} - 1_000_000)) for 1 .. int(rand($tag eq 'busy' ? 30 : 3));
 	# sent again
 	push @times, @times[ 0 .. int(rand(@times)) ] if $kind == 0;
 	# much of a past stretch at once
@@ -113,7 +113,7 @@ for (my $load = 1; $load <= $loads;)
 		}
 		$sql .= "DELETE FROM m WHERE tag = '$tag' AND time > $now{$tag} - 100; DELETE FROM twin WHERE tag = '$tag' AND time > $now{$tag} - 100;\n" if rand() < 0.01;
 		$sql .= "VACUUM m;\n" if rand() < 0.05;
-		$sql .= "SELECT historian.compact('m');\n" if rand() < 0.003;
+		$sql .= "SELECT historian.compact('m');\n" if $load > $loads * 2 / 3 && rand() < 0.01;
 		$load++;
 	}
 	$node->safe_psql('postgres', $sql);
