@@ -9,7 +9,7 @@ PREFIX ?= /usr/local
 SUITE ?=
 BENCH ?= http
 SECONDS ?= 60
-export PORT DATADIR PG_CONFIG BENCH
+export PORT DATADIR PG_CONFIG BENCH SUITE
 
 all:
 	@$(MAKE) -C extension PG_CONFIG=$(PG_CONFIG)

@@ -16,7 +16,8 @@ import {Values} from "./values.js";
 
 const LIVE_MS = 1000;
 const STATUS_MS = 2000;
-const TAGS_MS = 5000;
+const TAGS_MS = 30000;
+const FIRST_TAG_MS = 3000;
 const RETRY_MS = 3000;
 const SETTLE_MS = 120;
 const MAX_SAMPLES = 2000;
@@ -232,7 +233,12 @@ async function loadNow() {
 		load(document.hidden ? Math.max(next, RETRY_MS) : next);
 }
 
+/* The list may be long: it is asked for seldom, and not for a page that nobody sees. */
 async function loadTags() {
+	if (document.hidden && known !== null) {
+		setTimeout(loadTags, TAGS_MS);
+		return;
+	}
 	try {
 		known = await server.tags();
 		tagList.setTags(known);
@@ -251,7 +257,7 @@ async function loadTags() {
 		showError("tags", error.message);
 	}
 	drawNote();
-	setTimeout(loadTags, known?.length > 0 && !view.live ? 6 * TAGS_MS : TAGS_MS);
+	setTimeout(loadTags, known?.length > 0 ? TAGS_MS : FIRST_TAG_MS);
 }
 
 async function loadStatus() {
