@@ -31,7 +31,6 @@ typedef struct Period
 
 static void reduce(const MethodCall *call, int facets, ReductionResult result);
 static void period_clear(Period *period);
-static int	wanted_summaries(int facets);
 static void period_add_rows(Period *period, const RowSlice *slice);
 static void period_add_summaries(Period *period, const SummarySlice *slice);
 static void period_widen(Period *period, uint32 width);
@@ -112,7 +111,7 @@ reduce(const MethodCall *call, int facets, ReductionResult result)
 	period_clear(period);
 	reader = period_reader_begin(call->rel, call->cursor, call->snapshot, call->tag,
 								 call->window->start + 1, call->ends, nperiods,
-								 wanted_summaries(facets));
+								 summaries_for_reduction(facets));
 	while (period_reader_next(reader, &part))
 	{
 		for (; current < part.period; current++)
@@ -132,23 +131,6 @@ reduce(const MethodCall *call, int facets, ReductionResult result)
 	}
 	period_reader_end(reader);
 	pfree(period);
-}
-
-/* The facets of summaries that give these of a reduction. */
-static int
-wanted_summaries(int facets)
-{
-	int			wanted = 0;
-
-	if (facets & REDUCTION_SPREAD)
-		return PERIOD_ROWS_ONLY;
-	if (facets & REDUCTION_SUM)
-		wanted |= 1 << SUMMARY_SUM;
-	if (facets & REDUCTION_EXTREMES)
-		wanted |= 1 << SUMMARY_MIN | 1 << SUMMARY_MAX;
-	if (facets & REDUCTION_ENDS)
-		wanted |= 1 << SUMMARY_FIRST | 1 << SUMMARY_LAST;
-	return wanted;
 }
 
 static void
@@ -180,20 +162,13 @@ period_add_summaries(Period *period, const SummarySlice *slice)
 {
 	const SummaryBlock *block = slice->block;
 	uint32		width = block->width[slice->first];
-	ReducedParts parts = {.nparts = slice->nsegments};
+	int64		count = 0;
 
 	for (uint32 i = slice->first; i < slice->first + slice->nsegments; i++)
-		parts.count += block->nrows[i];
+		count += block->nrows[i];
 	period_widen(period, width);
 	for (uint32 v = 0; v < width; v++)
-	{
-		parts.sum = summary_slice_values(slice, SUMMARY_SUM, v);
-		parts.min = summary_slice_values(slice, SUMMARY_MIN, v);
-		parts.max = summary_slice_values(slice, SUMMARY_MAX, v);
-		parts.first = summary_slice_values(slice, SUMMARY_FIRST, v);
-		parts.last = summary_slice_values(slice, SUMMARY_LAST, v);
-		reduction_add_parts(&period->columns[v], period->facets, &parts);
-	}
+		summary_slice_reduce(slice, v, count, period->facets, &period->columns[v]);
 }
 
 /* Makes room for arrays of this width. */

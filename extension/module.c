@@ -8,6 +8,7 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "aggregate_node.h"
 #include "command_work.h"
 #include "compaction_worker.h"
 #include "ddl.h"
@@ -31,6 +32,7 @@ _PG_init(void)
 	command_work_init();
 	ddl_init();
 	scan_node_init();
+	aggregate_node_init();
 	compaction_worker_init();
 	next_executor_finish = ExecutorFinish_hook;
 	ExecutorFinish_hook = on_executor_finish;
@@ -50,6 +52,13 @@ define_settings(void)
 							 "Lets the planner use HistorianScan, which reads only the tags and times asked for.",
 							 NULL,
 							 &historian_enable_scan,
+							 true,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("historian.enable_aggregate",
+							 "Lets the planner use HistorianAggregate, which answers count, min, max, sum and avg without returning rows.",
+							 NULL,
+							 &historian_enable_aggregate,
 							 true,
 							 PGC_USERSET, 0,
 							 NULL, NULL, NULL);

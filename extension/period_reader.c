@@ -87,7 +87,8 @@ period_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot, te
 
 	pending_list_load(&reader->pending, cursor, tag, from, last_end(reader));
 	list_spans(reader);
-	reader->rows = slice_reader_begin_parts(rel, cursor, snapshot, tag, ends, nends, true);
+	reader->rows = slice_reader_begin_parts(rel, cursor, snapshot, tag, ends, nends,
+											facets != PERIOD_COUNTS_ONLY);
 	if (!historian_enable_summaries || facets == PERIOD_ROWS_ONLY)
 	{
 		slice_reader_start_part(reader->rows, from, last_end(reader), &reader->pending, false);
@@ -143,6 +144,39 @@ period_reader_next(PeriodReader *reader, PeriodPart *part)
 			return false;
 		find_segment(reader);
 	}
+}
+
+int
+summaries_for_reduction(int facets)
+{
+	int			wanted = 0;
+
+	if (facets & REDUCTION_SPREAD)
+		return PERIOD_ROWS_ONLY;
+	if (facets & REDUCTION_SUM)
+		wanted |= 1 << SUMMARY_SUM;
+	if (facets & REDUCTION_EXTREMES)
+		wanted |= 1 << SUMMARY_MIN | 1 << SUMMARY_MAX;
+	if (facets & REDUCTION_ENDS)
+		wanted |= 1 << SUMMARY_FIRST | 1 << SUMMARY_LAST;
+	return wanted;
+}
+
+void
+summary_slice_reduce(const SummarySlice *slice, uint32 v, int64 count, int facets,
+					 Reduction *reduction)
+{
+	ReducedParts parts = {
+		.nparts = slice->nsegments,
+		.count = count,
+		.sum = summary_slice_values(slice, SUMMARY_SUM, v),
+		.min = summary_slice_values(slice, SUMMARY_MIN, v),
+		.max = summary_slice_values(slice, SUMMARY_MAX, v),
+		.first = summary_slice_values(slice, SUMMARY_FIRST, v),
+		.last = summary_slice_values(slice, SUMMARY_LAST, v),
+	};
+
+	reduction_add_parts(reduction, facets, &parts);
 }
 
 /* Sets the ranges that pending segments cover, from their list in order of first_time. */
@@ -239,7 +273,7 @@ load_block(PeriodReader *reader, StoredSegment *stored)
 	MemoryContext caller = MemoryContextSwitchTo(reader->context);
 
 	store_open_rows(reader->rel, stored, false);
-	if (!summary_block_load(&reader->block, &stored->segment, reader->facets))
+	if (!summary_block_load(&reader->block, &stored->segment, Max(reader->facets, 0)))
 		store_report(reader->rel, &stored->tuple.t_self, &stored->segment.header,
 					 SEGMENT_BAD_ROWS);
 	store_release(stored);
@@ -256,7 +290,7 @@ is_usable(PeriodReader *reader, uint32 segment)
 
 	while (reader->ends[reader->period] < block->first_time[segment])
 		reader->period++;
-	return block->width[segment] > 0 &&
+	return (block->width[segment] > 0 || reader->facets == PERIOD_COUNTS_ONLY) &&
 		block->last_time[segment] <= reader->ends[reader->period] &&
 		!pending_meets(reader, block->first_time[segment], block->last_time[segment]);
 }

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "reduction.h"
 #include "slice_reader.h"
 #include "summary.h"
 
@@ -31,13 +32,17 @@ typedef struct PeriodPart
 
 typedef struct PeriodReader PeriodReader;
 
-/* Instead of facets: no summaries. */
+/* Instead of facets: no summaries; or the times of rows and the counts of summaries alone. */
 #define PERIOD_ROWS_ONLY (-1)
+#define PERIOD_COUNTS_ONLY (-2)
+
+/* The facets of summaries from which these of a reduction follow, or PERIOD_ROWS_ONLY. */
+extern int	summaries_for_reduction(int facets);
 
 /*
  * Reads what lies at from <= time <= the last of ends, which ascend and must outlive the reader,
- * as must the cursor and the tag.  Summaries have the facets whose bits are in facets; 0 asks for
- * their counts of rows alone.
+ * as must the cursor and the tag.  Summaries have the facets whose bits (1 << SummaryFacet) are in
+ * facets.
  */
 extern PeriodReader *period_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot,
 										 text *tag, int64 from, const int64 *ends, uint32 nends,
@@ -46,6 +51,10 @@ extern void period_reader_end(PeriodReader *reader);
 
 /* The next part, or false at the end.  It is valid until the next call. */
 extern bool period_reader_next(PeriodReader *reader, PeriodPart *part);
+
+/* Adds value v of the segments of a slice, which have count rows, to a reduction. */
+extern void summary_slice_reduce(const SummarySlice *slice, uint32 v, int64 count, int facets,
+								 Reduction *reduction);
 
 /* A facet of value v of each segment of a slice, or NULL where it was not asked for. */
 static inline const double *

@@ -69,10 +69,19 @@ scan_condition_match(Expr *clause, Index varno, const HistorianColumns *columns,
 ScanCondition
 scan_condition_init(Expr *clause, ConditionKind kind, PlanState *parent)
 {
-	List	   *args = IsA(clause, OpExpr) ? ((OpExpr *) clause)->args
-		: castNode(ScalarArrayOpExpr, clause)->args;
-	Expr	   *value = lsecond(args);
+	return scan_condition_init_value(scan_condition_value(clause), kind, parent);
+}
 
+Expr *
+scan_condition_value(Expr *clause)
+{
+	return lsecond(IsA(clause, OpExpr) ? ((OpExpr *) clause)->args
+				   : castNode(ScalarArrayOpExpr, clause)->args);
+}
+
+ScanCondition
+scan_condition_init_value(Expr *value, ConditionKind kind, PlanState *parent)
+{
 	return (ScanCondition) {
 		.kind = kind,
 		.type = exprType((Node *) value),

@@ -42,6 +42,11 @@ typedef struct ScanCondition
 
 extern ScanCondition scan_condition_init(Expr *clause, ConditionKind kind, PlanState *parent);
 
+/* The same in two steps: the side that does not depend on the row, and that prepared. */
+extern Expr *scan_condition_value(Expr *clause);
+extern ScanCondition scan_condition_init_value(Expr *value, ConditionKind kind,
+											   PlanState *parent);
+
 /*
  * Evaluates the conditions into a filter, whose memory is of the current context.  A NULL lets
  * nothing pass.
