@@ -66,6 +66,7 @@ static void check_disjoint(Check *check, uint8 kind);
 static void check_summaries(Check *check);
 static const char *check_summary(Check *check, DirectoryCursor *cursor,
 								 const FoundSegment *found);
+static bool has_gap_behind(DirectoryCursor *cursor, text *tag, const FoundSegment *summary);
 static const char *check_summarized(Check *check, StoredSegment *stored,
 									const SummaryBlock *block, uint32 i);
 static bool same_summary(const SummaryBlock *block, uint32 i, const RowBuffer *computed);
@@ -316,9 +317,26 @@ check_summary(Check *check, DirectoryCursor *cursor, const FoundSegment *found)
 			problem = check_summarized(check, &stored, &block, next++);
 		if (problem == NULL && next != block.nsegments)
 			problem = "The summary names segments that are not there.";
+		if (problem == NULL && has_gap_behind(cursor, tag, found))
+			problem = "Between the summary and the next there are segments without.";
 	}
 	summary_block_free(&block);
 	return problem;
+}
+
+/* Does the next segment of a tag have no summary, while a later one has? */
+static bool
+has_gap_behind(DirectoryCursor *cursor, text *tag, const FoundSegment *summary)
+{
+	StoredSegment stored;
+	int64		next_summary;
+
+	directory_seek_forward(cursor, summary->tag, summary->first_time, PG_INT64_MAX);
+	if (!directory_next_forward(cursor, &stored))
+		return false;
+	next_summary = stored.segment.header.first_time;
+	store_release(&stored);
+	return directory_any_between(cursor, tag, summary->last_time, next_summary);
 }
 
 /* Compares a stored segment with summary i, and lets it go. */

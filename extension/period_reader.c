@@ -215,18 +215,12 @@ find_segment(PeriodReader *reader)
 	{
 		if (reader->next == block->nsegments)
 		{
-			int64		end = block->nsegments > 0 ? block->last_time[block->nsegments - 1] : 0;
-
 			if (!next_block(reader))
 			{
-				/* there may be segments that are not summarized */
+				/* there may be segments that are not summarized, but not between two that are */
 				has_rows = true;
 				break;
 			}
-
-			/* and also between two summaries */
-			has_rows = has_rows ||
-				directory_any_between(reader->cursor, reader->tag, end, block->first_time[0]);
 		}
 		if (block->first_time[reader->next] < reader->position)
 			continue;

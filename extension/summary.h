@@ -7,9 +7,10 @@
  * consecutive segments of a tag are stored as a segment of their own (SEGMENT_SUMMARY), compressed
  * like samples; docs/format.md gives the order of the numbers.
  *
- * A stored summary holds for every snapshot that sees it: it names all compacted segments between
- * the first and the last that it names, for whoever replaces one of them replaces it too, in the
- * same command (summary_edit.h).  It says nothing of pending segments.
+ * Stored summaries hold for every snapshot that sees them: those of a tag name all compacted
+ * segments between the first and the last that they name, for whoever replaces one of them replaces
+ * its summary too, in the same command (summary_edit.h).  Older and newer segments may have none.
+ * Summaries say nothing of pending segments.
  */
 #ifndef HISTORIAN_SUMMARY_H
 #define HISTORIAN_SUMMARY_H

@@ -2,10 +2,11 @@
  * summary_edit.c
  *	  Keeping the summaries of a tag true while its compacted segments are replaced.
  *
- * A stored summary that meets a replaced segment is replaced too: its row goes, the rows of the
- * segments written within the summary's reach come.  Segments that no summary reaches are
- * summarized once SUMMARY_SEGMENTS of them follow each other, so that a tag's end, where each
- * round of compaction adds a segment or two, is not summarized again and again.
+ * A stored segment of summaries that names a replaced segment is replaced too: its row goes, the
+ * rows of segments written come, up to the next one's first.  So no segment between two that are
+ * summarized is ever without.  Those before the first and after the last of a tag are summarized
+ * once SUMMARY_SEGMENTS of them are there, so that a tag's end, where each round of compaction adds
+ * a segment or two, is not summarized again and again.
  *
  * All is read as it stands now, own changes included: the directory's lock keeps everybody else
  * from changing compacted segments, and what the transaction's snapshot does not see of them
@@ -35,7 +36,7 @@ struct SummaryEdit
 	RowBuffer	added;			/* the summaries of segments written */
 	uint32		next_added;		/* the first that no stored summary has taken yet */
 	PendingList removed;
-	int64	   *apart;			/* first times of those added that no stored summary reaches */
+	int64	   *apart;			/* first times of those added that no stored summary takes */
 	uint32		napart;
 };
 
@@ -44,6 +45,7 @@ typedef struct StoredSummary
 {
 	ItemPointerData tid;
 	SummaryBlock block;
+	int64		until;			/* it takes what begins up to here */
 } StoredSummary;
 
 static void find_range(SummaryEdit *edit, int64 *from, int64 *until);
@@ -165,24 +167,37 @@ find_range(SummaryEdit *edit, int64 *from, int64 *until)
 	}
 }
 
-/* Loads the stored summaries that meet a range, in order; they are disjoint. */
+/* Loads the stored summaries that a range concerns, in order; they are disjoint. */
 static List *
 find_summaries(SummaryEdit *edit, text *key, int64 from, int64 until)
 {
 	List	   *found = NIL;
+	StoredSummary *last = NULL;
+	bool		more = true;
 	StoredSegment stored;
 
 	directory_seek_back(edit->cursor, key, from);
 	if (directory_next_back(edit->cursor, &stored))
 	{
-		if (stored.segment.header.last_time >= from)
-			found = lappend(found, load_summary(edit, &stored));
+		last = load_summary(edit, &stored);
+		found = lappend(found, last);
 		store_release(&stored);
 	}
-	directory_seek_forward(edit->cursor, key, from, until);
-	while (directory_next_forward(edit->cursor, &stored))
+
+	/* one beyond the range tells how far the last within it goes */
+	directory_seek_forward(edit->cursor, key, from, PG_INT64_MAX);
+	while (more && directory_next_forward(edit->cursor, &stored))
 	{
-		found = lappend(found, load_summary(edit, &stored));
+		int64		first_time = stored.segment.header.first_time;
+
+		if (last != NULL)
+			last->until = first_time - 1;
+		more = first_time <= until;
+		if (more)
+		{
+			last = load_summary(edit, &stored);
+			found = lappend(found, last);
+		}
 		store_release(&stored);
 	}
 	return found;
@@ -198,19 +213,19 @@ load_summary(SummaryEdit *edit, StoredSegment *stored)
 	summary->tid = stored->tuple.t_self;
 	if (!summary_block_load(&summary->block, &stored->segment, ~0))
 		store_report(edit->rel, &summary->tid, &stored->segment.header, SEGMENT_BAD_ROWS);
+	summary->until = stored->segment.header.last_time;
 	return summary;
 }
 
 /*
- * Writes a stored summary anew: without segments that are gone, with those written that it
- * reaches.
+ * Writes a stored summary anew: without segments that are gone, with those written up to where it
+ * goes.
  */
 static void
 replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary, SegmentSink *sink)
 {
 	const SummaryBlock *block = &summary->block;
 	int64		first_time = block->first_time[0];
-	int64		last_time = block->last_time[block->nsegments - 1];
 	int64	   *added_last = summary_last_times(&edit->added);
 	RowBuffer	rows = {0};
 	uint32		taken;
@@ -218,7 +233,8 @@ replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary, SegmentSin
 
 	while (edit->next_added < edit->added.nrows && added_last[edit->next_added] < first_time)
 		leave_apart(edit);
-	for (taken = edit->next_added; taken < edit->added.nrows && edit->added.time[taken] <= last_time; taken++)
+	for (taken = edit->next_added;
+		 taken < edit->added.nrows && edit->added.time[taken] <= summary->until; taken++)
 		changed = true;
 	for (uint32 i = 0; i < block->nsegments; i++)
 		changed |= is_removed(edit, block->first_time[i]);
@@ -268,8 +284,9 @@ is_removed(const SummaryEdit *edit, int64 first_time)
 }
 
 /*
- * Summarizes the segments between the two summaries around a time, if they are many; returns up
- * to where it looked.  The tag's last segment is left out while it is, for it will grow.
+ * Summarizes the segments around a time that come before the tag's first summary, or after its
+ * last, if they are many; returns up to where it looked.  The tag's last segment is left out while
+ * it is, for it will grow.
  */
 static int64
 summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time, SegmentSink *sink)
@@ -305,6 +322,8 @@ summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time, SegmentSin
 	}
 	if (is_end && segments.nrefs > 0)
 		segments.nrefs--;
+	else
+		done = segments.nrefs % SUMMARY_SEGMENTS;	/* what is left over stays in front */
 	for (; segments.nrefs - done >= SUMMARY_SEGMENTS; done += SUMMARY_SEGMENTS)
 		summarize_segments(edit, tag, &segments, done, SUMMARY_SEGMENTS, sink);
 	return until;

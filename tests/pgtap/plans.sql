@@ -143,6 +143,7 @@ SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL min_parallel_table_scan_size = 0;
 SET LOCAL max_parallel_workers_per_gather = 3;
+SET LOCAL historian.enable_aggregate = off;
 SELECT matches(pg_temp.plan_of('SELECT count(*), sum(values[1]) FROM m'), 'Gather.*Parallel', 'a parallel plan');
 SELECT pg_temp.twin('SELECT count(*), sum(values[1]), min(time) FROM %s');
 SELECT pg_temp.twin('SELECT tag, count(*) FROM %s GROUP BY tag');
