@@ -2,8 +2,7 @@
  * gzip.c
  *	  Compression of answers.
  *
- * At the quickest level: this runs in the event loop, and numbers as text shrink to about a third
- * with any.
+ * At the quickest level: numbers as text shrink to about a third with any.
  */
 #include "gzip.h"
 

@@ -10,13 +10,30 @@
 #include "http_content.h"
 
 #include "gzip.h"
+#include "http_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 /* What is shorter fits in a packet or two as it is. */
 #define SHORTEST_GZIP 1024
+
+/* What is longer takes over a millisecond: in a worker, the loop has others to serve. */
+#define LONG_GZIP 131072
+
+/* A body on its way to be compressed. */
+typedef struct Content
+{
+	uv_work_t work;
+	Exchange *exchange;
+	const char *type; /* static */
+	Bytes headers;
+	Bytes body; /* counts against the results */
+	Bytes compressed;
+	Budget *results;
+} Content;
 
 /* Is value a list that has this name with a quality above 0? */
 static bool
@@ -89,31 +106,85 @@ hash_content(const char *data, size_t length)
 	return hash;
 }
 
+static void
+free_content(Content *content)
+{
+	budget_return(content->results, content->body.length);
+	bytes_free(&content->body);
+	bytes_free(&content->compressed);
+	free(content);
+}
+
+static void
+answer_compressed(Content *content)
+{
+	bytes_puts(&content->headers, "Content-Encoding: gzip\r\n");
+	bytes_append(&content->headers, "", 1);
+	http_answer(content->exchange, 200, content->type, content->headers.data,
+				content->compressed.data, content->compressed.length);
+	bytes_free(&content->headers);
+	free_content(content);
+}
+
+static void
+compress(Content *content)
+{
+	gzip_whole(&content->compressed, content->body.data, content->body.length);
+}
+
+static void
+compress_in_worker(uv_work_t *work)
+{
+	compress(work->data);
+}
+
+static void
+on_compressed(uv_work_t *work, int status)
+{
+	(void) status;
+	answer_compressed(work->data);
+}
+
 void
 http_answer_content(Exchange *exchange, const char *content_type, Bytes *body)
 {
 	bool gzip = body->length >= SHORTEST_GZIP && http_accepts_gzip(&exchange->request);
+	HttpLoop *loop = exchange->connection->loop;
 	char etag[HTTP_ETAG_BYTES];
-	char headers[160];
+	bool known;
+	Bytes headers = {0};
+	Content *content;
 
 	http_etag(etag, hash_content(body->data, body->length), gzip);
-	snprintf(headers, sizeof(headers),
-			 "ETag: %s\r\nCache-Control: no-cache\r\nVary: Accept-Encoding\r\n%s", etag,
-			 gzip ? "Content-Encoding: gzip\r\n" : "");
-	if (http_etag_known(&exchange->request, etag))
+	bytes_printf(&headers, "ETag: %s\r\nCache-Control: no-cache\r\nVary: Accept-Encoding\r\n",
+				 etag);
+	known = http_etag_known(&exchange->request, etag);
+	if (!gzip || known)
 	{
-		*strstr(headers, "Vary") = '\0';
-		http_answer(exchange, 304, NULL, headers, NULL, 0);
+		bytes_append(&headers, "", 1);
+		if (known)
+			http_answer(exchange, 304, NULL, headers.data, NULL, 0);
+		else
+			http_answer(exchange, 200, content_type, headers.data, body->data, body->length);
+		bytes_free(&headers);
+		bytes_free(body);
+		return;
 	}
-	else if (gzip)
+	content = memory_new(sizeof(Content));
+	content->exchange = exchange;
+	content->type = content_type;
+	content->headers = headers;
+	content->body = *body;
+	content->results = loop->results;
+	content->work.data = content;
+	*body = (Bytes){0};
+	budget_add(content->results, content->body.length);
+	if (content->body.length < LONG_GZIP)
 	{
-		Bytes compressed = {0};
-
-		gzip_whole(&compressed, body->data, body->length);
-		http_answer(exchange, 200, content_type, headers, compressed.data, compressed.length);
-		bytes_free(&compressed);
+		compress(content);
+		answer_compressed(content);
+		return;
 	}
-	else
-		http_answer(exchange, 200, content_type, headers, body->data, body->length);
-	bytes_free(body);
+	exchange->waiting = true;
+	uv_queue_work(loop->uv, &content->work, compress_in_worker, on_compressed);
 }

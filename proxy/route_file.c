@@ -64,6 +64,7 @@ file_end(Exchange *exchange)
 	const HttpRequest *request = &exchange->request;
 	const StaticFile *file = find_file(request->target.data, http_request_path_length(request));
 	bool gzip = http_accepts_gzip(request);
+	bool known;
 	uint64_t trailer;
 	char etag[HTTP_ETAG_BYTES];
 	char headers[512];
@@ -71,11 +72,11 @@ file_end(Exchange *exchange)
 
 	memcpy(&trailer, file->gzip + file->gzip_length - sizeof(trailer), sizeof(trailer));
 	http_etag(etag, trailer, gzip);
+	known = http_etag_known(request, etag);
 	snprintf(headers, sizeof(headers), "ETag: %s\r\nVary: Accept-Encoding\r\n" HEADERS "%s", etag,
-			 gzip ? "Content-Encoding: gzip\r\n" : "");
-	if (http_etag_known(request, etag))
+			 gzip && !known ? "Content-Encoding: gzip\r\n" : "");
+	if (known)
 	{
-		snprintf(headers, sizeof(headers), "ETag: %s\r\n" HEADERS, etag);
 		http_answer(exchange, 304, NULL, headers, NULL, 0);
 		return true;
 	}

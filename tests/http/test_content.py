@@ -3,8 +3,10 @@
 import gzip
 import json
 import sys
+import time
 
-from historiand import Server, message, ndjson, run, sql, HERE, NDJSON
+from historiand import (Server, message, ndjson, request_bytes, run, sql, wait_for, HERE,
+                        NDJSON)
 
 server = None
 
@@ -49,6 +51,28 @@ def test_short_answers_stay():
         assert answer.status == status and "content-encoding" not in answer.headers, answer
 
 
+def test_long_answers():
+    """a long answer, which a worker compresses, is the same; also where clients leave meanwhile"""
+    setup()
+    path = "/api?tag=tag1&tag=tag2&start=0&end=5000000&samples=10000"
+    plain = server.get(path)
+    assert len(plain.body) > 500_000
+    packed = {"Accept-Encoding": "gzip"}
+    client = server.connect()
+    for _ in range(3):
+        answer = client.request("GET", path, headers=packed)
+        assert gzip.decompress(answer.body) == plain.body
+        assert client.request("GET", "/livez").body == b"alive\n"
+    leavers = [server.connect() for _ in range(20)]
+    for leaver in leavers:
+        leaver.send(request_bytes("GET", path, headers=packed))
+    for number, leaver in enumerate(leavers):
+        time.sleep(number * 0.002)
+        leaver.close()
+    wait_for("the leavers' end", lambda: server.connections() == 1)
+    assert gzip.decompress(client.request("GET", path, headers=packed).body) == plain.body
+
+
 def test_large_export():
     """a compressed export of many chunks is whole, byte for byte"""
     own = Server()
@@ -73,6 +97,8 @@ def test_etag():
                 again = server.request("GET", path, headers={"If-None-Match": known, **coding})
                 assert (again.status, again.body) == (304, b""), (path, known, again)
                 assert again.headers["etag"] == etag and "content-length" not in again.headers
+                assert again.headers["vary"] == "Accept-Encoding"
+                assert "content-encoding" not in again.headers
             for unknown in ('"other"', etag[:-2] + '"', ""):
                 again = server.request("GET", path, headers={"If-None-Match": unknown, **coding})
                 assert again.status == 200 and again.body == first.body, (path, unknown, again)
