@@ -54,6 +54,8 @@ static StoredSummary *load_summary(SummaryEdit *edit, StoredSegment *stored);
 static void replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary,
 							SegmentSink *sink);
 static void leave_apart(SummaryEdit *edit);
+static void append_added(const SummaryEdit *edit, uint32 row, RowBuffer *summaries);
+static uint32 find_added(const SummaryEdit *edit, int64 first_time);
 static bool is_removed(const SummaryEdit *edit, int64 first_time);
 static int64 summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time,
 							  SegmentSink *sink);
@@ -247,14 +249,7 @@ replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary, SegmentSin
 			summary_block_append(block, i, &rows);
 	}
 	for (; edit->next_added < taken; edit->next_added++)
-	{
-		uint32		row = edit->next_added;
-		uint32		width = edit->added.width ? edit->added.width[row] : edit->added.stride;
-		RowSlot		slot = row_buffer_add(&rows, edit->added.time[row], width, false);
-
-		memcpy(slot.values, edit->added.values + (Size) row * edit->added.stride,
-			   width * sizeof(double));
-	}
+		append_added(edit, edit->next_added, &rows);
 	row_buffer_sort(&rows);
 
 	if (!store_delete(edit->rel, &summary->tid, edit->cid))
@@ -262,6 +257,37 @@ replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary, SegmentSin
 			 RelationGetRelationName(edit->rel));
 	if (rows.nrows > 0)
 		segment_sink_write_summaries(sink, tag, &rows);
+}
+
+/* Adds the summary of a segment written to others. */
+static void
+append_added(const SummaryEdit *edit, uint32 row, RowBuffer *summaries)
+{
+	uint32		width = edit->added.width ? edit->added.width[row] : edit->added.stride;
+	RowSlot		slot = row_buffer_add(summaries, edit->added.time[row], width, false);
+
+	memcpy(slot.values, edit->added.values + (Size) row * edit->added.stride,
+		   width * sizeof(double));
+}
+
+/* The number of a segment written, by its first time; added.nrows if there is none. */
+static uint32
+find_added(const SummaryEdit *edit, int64 first_time)
+{
+	uint32		low = 0;
+	uint32		high = edit->added.nrows;
+
+	while (low < high)
+	{
+		uint32		middle = low + (high - low) / 2;
+
+		if (edit->added.time[middle] < first_time)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < edit->added.nrows && edit->added.time[low] == first_time ? low
+		: edit->added.nrows;
 }
 
 /* Is the segment that began at this time gone? */
@@ -329,6 +355,7 @@ summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time, SegmentSin
 	return until;
 }
 
+/* Summarizes n segments; those written just now have been summarized already. */
 static void
 summarize_segments(SummaryEdit *edit, text *tag, const PendingList *segments, uint32 first,
 				   uint32 n, SegmentSink *sink)
@@ -340,8 +367,15 @@ summarize_segments(SummaryEdit *edit, text *tag, const PendingList *segments, ui
 	{
 		StoredSegment stored;
 		CodecRows	source;
+		uint32		added;
 
 		CHECK_FOR_INTERRUPTS();
+		added = find_added(edit, segments->refs[i].first_time);
+		if (added < edit->added.nrows)
+		{
+			append_added(edit, added, &summaries);
+			continue;
+		}
 		pending_fetch(edit->rel, SnapshotSelf, &segments->refs[i], &stored);
 		store_open_rows(edit->rel, &stored, true);
 		decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, true);
