@@ -27,6 +27,9 @@
 /* The integers up to here are all float64. */
 #define MAX_EXACT_INTEGER (INT64_C(1) << 53)
 
+/* Room made before values are stored. */
+#define VALUES_STEP 64
+
 /* Numbers with a form that JSON has not; longer ones are refused. */
 #define MAX_NUMBER_BYTES 400
 
@@ -52,6 +55,8 @@ typedef struct Line
 {
 	const char *c;
 	const char *end;
+	bool plain;	 /* there is no backslash in it */
+	bool sorted; /* the fields come in the order of their names */
 	MessageError *error;
 	int pair_count;
 	uint32_t field_count;
@@ -63,12 +68,12 @@ typedef struct Line
 } Line;
 
 static bool scan_series(Line *line);
-static bool scan_fields(Line *line);
-static bool scan_value(Line *line, Field *field);
-static bool scan_number(Line *line, Field *field);
+static bool scan_fields(Line *line, Stage *stage);
+static bool scan_other_value(Line *line, Text key, double *value);
+static bool scan_number(Line *line, Text key, double *value);
 static bool scan_time(Line *line, const LineRules *rules, int64_t *time_ns);
 static bool make_tag(Line *line);
-static bool sort_fields(Line *line);
+static bool sort_fields(Line *line, double *values);
 
 static bool __attribute__((cold, noinline, format(printf, 3, 4)))
 invalid(Line *line, Text field, const char *format, ...)
@@ -90,21 +95,18 @@ line_scan(Stage *stage, const char *text, const char *end, const LineRules *rule
 		  MessageError *error)
 {
 	Line line; /* not initialized as a whole: it is large */
-	StagedMessage *message;
 	int64_t time_ns = 0;
 
 	line.c = text;
 	line.end = end;
+	line.sorted = true;
+	line.plain = memchr(text, '\\', (size_t) (end - text)) == NULL;
 	line.error = error;
 	line.pair_count = 0;
 	line.field_count = 0;
-	if (!scan_series(&line) || !scan_fields(&line) || !scan_time(&line, rules, &time_ns) ||
-		!make_tag(&line) || !sort_fields(&line))
+	if (!scan_series(&line) || !scan_fields(&line, stage) || !scan_time(&line, rules, &time_ns) ||
+		!make_tag(&line))
 		return false;
-
-	message = stage_reserve(stage, line.field_count);
-	for (uint32_t i = 0; i < line.field_count; i++)
-		message->values[i] = line.fields[i].value;
 	stage_add(stage, time_ns, line.field_count, line.tag, line.tag_length);
 	return true;
 }
@@ -116,14 +118,23 @@ escapes(const char *c, const char *end)
 }
 
 /* Moves to the next of the stops that is not escaped, or to the end; returns what lay before. */
-static Text
+static inline Text __attribute__((always_inline))
 scan_until(Line *line, char stop, char other, char third)
 {
 	const char *start = line->c;
+	const char *end = line->end;
 	const char *c = start;
 
-	while (c < line->end && *c != stop && *c != other && *c != third)
-		c += escapes(c, line->end) ? 2 : 1;
+	if (line->plain)
+	{
+		while (c < end && *c != stop && *c != other && *c != third)
+			c++;
+	}
+	else
+	{
+		while (c < end && *c != stop && *c != other && *c != third)
+			c += escapes(c, end) ? 2 : 1;
+	}
 	line->c = c;
 	return (Text){start, (size_t) (c - start)};
 }
@@ -142,6 +153,43 @@ skip_spaces(Line *line)
 	while (at(line, ' '))
 		line->c++;
 	return line->c > start;
+}
+
+/* As memcmp of the texts without their escapes. */
+static int
+compare_escaped(Text a, Text b)
+{
+	const char *x = a.start;
+	const char *y = b.start;
+	const char *x_end = x + a.length;
+	const char *y_end = y + b.length;
+
+	while (x < x_end && y < y_end)
+	{
+		x += escapes(x, x_end);
+		y += escapes(y, y_end);
+		if (*x != *y)
+			return (unsigned char) *x < (unsigned char) *y ? -1 : 1;
+		x++;
+		y++;
+	}
+	return (x < x_end) - (y < y_end);
+}
+
+static inline int
+compare(const Line *line, Text a, Text b)
+{
+	size_t shorter = a.length < b.length ? a.length : b.length;
+
+	if (!line->plain)
+		return compare_escaped(a, b);
+	/* Names are short: calling memcmp takes longer than this. */
+	for (size_t i = 0; i < shorter; i++)
+	{
+		if (a.start[i] != b.start[i])
+			return (unsigned char) a.start[i] < (unsigned char) b.start[i] ? -1 : 1;
+	}
+	return (a.length > b.length) - (a.length < b.length);
 }
 
 /* The measurement and its pairs. */
@@ -171,28 +219,43 @@ scan_series(Line *line)
 	return true;
 }
 
+/* The values go where they stay: most clients send the fields in the order of their names. */
 static bool
-scan_fields(Line *line)
+scan_fields(Line *line, Stage *stage)
 {
+	double *values = stage_reserve(stage, VALUES_STEP)->values;
+	uint32_t count = 0;
+
 	if (!skip_spaces(line) || line->c == line->end)
 		return invalid(line, NOWHERE, "the fields are missing");
 	line->c--;
 	do
 	{
-		Field *field = &line->fields[line->field_count];
+		Field *field = &line->fields[count];
+		const char *start;
 
-		if (line->field_count == MESSAGE_MAX_VALUES)
+		if (count == MESSAGE_MAX_VALUES)
 			return invalid(line, NOWHERE, "there are more than %d fields", MESSAGE_MAX_VALUES);
+		if (count > 0 && count % VALUES_STEP == 0)
+			values = stage_reserve(stage, count + VALUES_STEP)->values;
 		line->c++;
 		field->key = scan_until(line, '=', ',', ' ');
 		if (field->key.length == 0 || !at(line, '='))
 			return invalid(line, field->key, "a field must be name=value");
-		line->c++;
-		if (!scan_value(line, field))
-			return false;
-		line->field_count++;
+		if (count > 0 && compare(line, field[-1].key, field->key) >= 0)
+			line->sorted = false;
+		start = ++line->c;
+		if (number_double(&line->c, line->end, &values[count]) != NUMBER_OK ||
+			(line->c < line->end && *line->c != ',' && *line->c != ' '))
+		{
+			line->c = start;
+			if (!scan_other_value(line, field->key, &values[count]))
+				return false;
+		}
+		count++;
 	} while (at(line, ','));
-	return true;
+	line->field_count = count;
+	return line->sorted || sort_fields(line, values);
 }
 
 static bool
@@ -201,8 +264,8 @@ is_word(Text value, const char *word)
 	return value.length == strlen(word) && memcmp(value.start, word, value.length) == 0;
 }
 
-static bool
-scan_value(Line *line, Field *field)
+/* What is no number as JSON knows it. */
+static bool __attribute__((noinline)) scan_other_value(Line *line, Text key, double *value)
 {
 	static const char *const words[] = {"f", "F", "false", "False", "FALSE",
 										"t", "T", "true",  "True",	"TRUE"};
@@ -210,39 +273,37 @@ scan_value(Line *line, Field *field)
 	Text word;
 
 	if ((first >= '0' && first <= '9') || first == '-' || first == '.')
-		return scan_number(line, field);
+		return scan_number(line, key, value);
 	if (first == '"')
-		return invalid(line, field->key,
-					   "the field is a string; only numbers and booleans can be stored");
+		return invalid(line, key, "the field is a string; only numbers and booleans can be stored");
 	word = scan_until(line, ',', ' ', ' ');
 	for (int i = 0; i < 10; i++)
 	{
 		if (is_word(word, words[i]))
 		{
-			field->value = i >= 5;
+			*value = i >= 5;
 			return true;
 		}
 	}
-	return invalid(line, field->key, "the field is neither a number nor a boolean");
+	return invalid(line, key, "the field is neither a number nor a boolean");
 }
 
 /* Digits with a suffix that says that they are an integer. */
 static bool
-scan_integer(Line *line, Field *field, Text text)
+scan_integer(Line *line, Text key, Text text, double *value)
 {
 	const char *c = text.start;
 	const char *end = text.start + text.length - 1;
-	int64_t value = 0;
+	int64_t integer = 0;
 	NumberStatus status = NUMBER_SYNTAX;
 
 	if (*end == 'i' || *c != '-')
-		status = number_int64(&c, end, &value);
-	if (status == NUMBER_RANGE || value > MAX_EXACT_INTEGER || value < -MAX_EXACT_INTEGER)
-		return invalid(line, field->key,
-					   "the integer is past 2^53: float64 cannot hold it exactly");
+		status = number_int64(&c, end, &integer);
+	if (status == NUMBER_RANGE || integer > MAX_EXACT_INTEGER || integer < -MAX_EXACT_INTEGER)
+		return invalid(line, key, "the integer is past 2^53: float64 cannot hold it exactly");
 	if (status != NUMBER_OK || c != end)
-		return invalid(line, field->key, "the field is not an integer");
-	field->value = (double) value;
+		return invalid(line, key, "the field is not an integer");
+	*value = (double) integer;
 	return true;
 }
 
@@ -251,7 +312,7 @@ scan_integer(Line *line, Field *field, Text text)
  * point.  It is brought into JSON's form, for the exact conversion of number.c.
  */
 static bool
-scan_loose_number(Line *line, Field *field, Text text)
+scan_loose_number(Line *line, Text key, Text text, double *value)
 {
 	char json[MAX_NUMBER_BYTES + 8];
 	char *out = json;
@@ -263,7 +324,7 @@ scan_loose_number(Line *line, Field *field, Text text)
 	size_t fraction = 0;
 
 	if (text.length > MAX_NUMBER_BYTES)
-		return invalid(line, field->key, "the number is longer than %d bytes", MAX_NUMBER_BYTES);
+		return invalid(line, key, "the number is longer than %d bytes", MAX_NUMBER_BYTES);
 	if (c < end && *c == '-')
 		*out++ = *c++;
 	while (c + 1 < end && *c == '0' && c[1] >= '0' && c[1] <= '9')
@@ -288,37 +349,30 @@ scan_loose_number(Line *line, Field *field, Text text)
 	out += end - c;
 	if (whole + fraction > 0)
 	{
-		switch (number_double(&json_start, out, &field->value))
+		switch (number_double(&json_start, out, value))
 		{
 			case NUMBER_OK:
 				if (json_start == out)
 					return true;
 				break;
 			case NUMBER_RANGE:
-				return invalid(line, field->key, "the number is too large for float64");
+				return invalid(line, key, "the number is too large for float64");
 			default:
 				break;
 		}
 	}
-	return invalid(line, field->key, "the field is not a number");
+	return invalid(line, key, "the field is not a number");
 }
 
 static bool
-scan_number(Line *line, Field *field)
+scan_number(Line *line, Text key, double *value)
 {
-	const char *start = line->c;
-	NumberStatus status = number_double(&line->c, line->end, &field->value);
-	char last;
-	Text text;
+	Text text = scan_until(line, ',', ' ', ' ');
+	char last = text.start[text.length - 1];
 
-	if (status == NUMBER_OK && (line->c == line->end || *line->c == ',' || *line->c == ' '))
-		return true;
-	line->c = start;
-	text = scan_until(line, ',', ' ', ' ');
-	last = text.start[text.length - 1];
 	if (last == 'i' || last == 'u')
-		return scan_integer(line, field, text);
-	return scan_loose_number(line, field, text);
+		return scan_integer(line, key, text, value);
+	return scan_loose_number(line, key, text, value);
 }
 
 static bool
@@ -344,31 +398,18 @@ scan_time(Line *line, const LineRules *rules, int64_t *time_ns)
 	return true;
 }
 
-/* As memcmp of the texts without their escapes. */
-static int
-compare(Text a, Text b)
-{
-	const char *x = a.start;
-	const char *y = b.start;
-	const char *x_end = x + a.length;
-	const char *y_end = y + b.length;
-
-	while (x < x_end && y < y_end)
-	{
-		x += escapes(x, x_end);
-		y += escapes(y, y_end);
-		if (*x != *y)
-			return (unsigned char) *x < (unsigned char) *y ? -1 : 1;
-		x++;
-		y++;
-	}
-	return (x < x_end) - (y < y_end);
-}
-
 /* Appends a text with plain spaces; false where it does not fit. */
 static bool
 put(Line *line, Text text)
 {
+	if (line->plain)
+	{
+		if (text.length > sizeof(line->tag) - line->tag_length)
+			return false;
+		memcpy(line->tag + line->tag_length, text.start, text.length);
+		line->tag_length += text.length;
+		return true;
+	}
 	for (size_t i = 0; i < text.length; i++)
 	{
 		/* Of an escaped space the backslash is left out. */
@@ -392,6 +433,7 @@ put(Line *line, Text text)
 static bool
 make_tag(Line *line)
 {
+	unsigned char all = 0;
 	bool fits;
 
 	/* In order already, as most clients send them; few they are in any case. */
@@ -401,7 +443,7 @@ make_tag(Line *line)
 		int order = -1;
 		int j = i;
 
-		for (; j > 0 && (order = compare(pair.key, line->pairs[j - 1].key)) < 0; j--)
+		for (; j > 0 && (order = compare(line, pair.key, line->pairs[j - 1].key)) < 0; j--)
 			line->pairs[j] = line->pairs[j - 1];
 		if (order == 0)
 			return invalid(line, pair.key, "the tag is given twice");
@@ -418,8 +460,9 @@ make_tag(Line *line)
 	{
 		if ((unsigned char) line->tag[i] < ' ')
 			return invalid(line, NOWHERE, "measurement or tags have a control character");
+		all |= (unsigned char) line->tag[i];
 	}
-	if (!utf8_valid(line->tag, line->tag_length))
+	if (all >= 0x80 && !utf8_valid(line->tag, line->tag_length))
 		return invalid(line, NOWHERE, "measurement or tags are not valid UTF-8");
 	return true;
 }
@@ -427,23 +470,20 @@ make_tag(Line *line)
 static int
 compare_fields(const void *a, const void *b)
 {
-	return compare(((const Field *) a)->key, ((const Field *) b)->key);
+	return compare_escaped(((const Field *) a)->key, ((const Field *) b)->key);
 }
 
 static bool
-sort_fields(Line *line)
+sort_fields(Line *line, double *values)
 {
-	bool sorted = true;
-
-	for (uint32_t i = 1; sorted && i < line->field_count; i++)
-		sorted = compare(line->fields[i - 1].key, line->fields[i].key) < 0;
-	if (sorted)
-		return true;
+	for (uint32_t i = 0; i < line->field_count; i++)
+		line->fields[i].value = values[i];
 	qsort(line->fields, line->field_count, sizeof(Field), compare_fields);
-	for (uint32_t i = 1; i < line->field_count; i++)
+	for (uint32_t i = 0; i < line->field_count; i++)
 	{
-		if (compare(line->fields[i - 1].key, line->fields[i].key) == 0)
+		if (i > 0 && compare(line, line->fields[i - 1].key, line->fields[i].key) == 0)
 			return invalid(line, line->fields[i].key, "the field is given twice");
+		values[i] = line->fields[i].value;
 	}
 	return true;
 }

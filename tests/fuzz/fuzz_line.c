@@ -44,7 +44,8 @@ check(const Stage *stage)
 
 	for (uint32_t i = 0; i < stage->count; i++, message = staged_next(message))
 	{
-		expect(message->tag_length > 0 && message->tag_length <= MESSAGE_MAX_TAG_BYTES, "tag length");
+		expect(message->tag_length > 0 && message->tag_length <= MESSAGE_MAX_TAG_BYTES,
+			   "tag length");
 		expect(utf8_valid(staged_tag(message), message->tag_length), "tag is not UTF-8");
 		expect(memchr(staged_tag(message), '\0', message->tag_length) == NULL, "tag has a NUL");
 		expect(message->value_count > 0 && message->value_count <= MESSAGE_MAX_VALUES, "count");

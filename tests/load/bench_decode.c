@@ -1,0 +1,101 @@
+/*
+ * bench_decode.c
+ *	  How fast bodies are decoded: the same messages as NDJSON and as line protocol.
+ *
+ * One thread, no network: only what the server's decoder does.  The best of ROUNDS rounds counts.
+ */
+#include "body_decoder.h"
+#include "number.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define MESSAGES 100000
+#define ROUNDS	 9
+#define PIECE	 65536
+
+static double
+seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double) now.tv_sec + (double) now.tv_nsec * 1e-9;
+}
+
+/* 10 values of two decimals, as the workload has them. */
+static void
+put_messages(Bytes *json, Bytes *points)
+{
+	srandom(1);
+	for (int i = 0; i < MESSAGES; i++)
+	{
+		int64_t time_ns = INT64_C(1583748873000000000) + i * INT64_C(100000);
+		int tag = (int) (random() % 10000);
+
+		bytes_printf(json, "{\"time\":%" PRId64 ",\"tag\":\"tag%05d\",\"values\":[", time_ns, tag);
+		bytes_printf(points, "tag%05d ", tag);
+		for (int j = 0; j < 10; j++)
+		{
+			double value = (double) (random() % 100000) / 100;
+
+			bytes_printf(json, "%s%.2f", j > 0 ? "," : "", value);
+			bytes_printf(points, "%sv%d=%.2f", j > 0 ? "," : "", j, value);
+		}
+		bytes_puts(json, "]}\n");
+		bytes_printf(points, " %" PRId64 "\n", time_ns);
+	}
+}
+
+static double
+messages_a_second(const Bytes *body, BodyFormat format)
+{
+	Stage stage = {0};
+	double best = 0;
+
+	for (int round = 0; round < ROUNDS; round++)
+	{
+		BodyDecoder decoder;
+		double began = seconds_now();
+		double rate;
+
+		stage.length = stage.count = 0;
+		body_decoder_init(&decoder, &stage, format, true);
+		decoder.points = (LineRules){.unit_ns = 1};
+		for (size_t at = 0; at < body->length; at += PIECE)
+			body_decoder_feed(&decoder, body->data + at,
+							  body->length - at < PIECE ? body->length - at : PIECE);
+		body_decoder_finish(&decoder);
+		rate = MESSAGES / (seconds_now() - began);
+		if (stage.count != MESSAGES || decoder.error_count > 0)
+			abort();
+		best = rate > best ? rate : best;
+		body_decoder_free(&decoder);
+	}
+	free(stage.data);
+	return best;
+}
+
+int
+main(void)
+{
+	Bytes json = {0};
+	Bytes points = {0};
+	double of_json;
+	double of_points;
+
+	number_init();
+	put_messages(&json, &points);
+	of_json = messages_a_second(&json, BODY_NDJSON);
+	of_points = messages_a_second(&points, BODY_POINTS);
+	printf("%d messages of 10 values, decoded by one thread\n", MESSAGES);
+	printf("  NDJSON         %10.0f messages/s %6.1f bytes each\n", of_json,
+		   (double) json.length / MESSAGES);
+	printf("  line protocol  %10.0f messages/s %6.1f bytes each, %.2f of NDJSON\n", of_points,
+		   (double) points.length / MESSAGES, of_points / of_json);
+	bytes_free(&json);
+	bytes_free(&points);
+	return 0;
+}
