@@ -114,7 +114,7 @@ export class TagList {
 		name.textContent = tag;
 		about.className = "quiet";
 		about.textContent = age < SECOND ? "now" : `${durationText(age)} ago`;
-		label.title = `${samples.toLocaleString("en")} samples, the last one ${about.textContent}`;
+		label.title = `${tag}: ${samples.toLocaleString("en")} samples, the last one ${about.textContent}`;
 		label.append(box, name, about);
 		item.append(label);
 		return item;

@@ -104,12 +104,15 @@ export class Values {
 		const tag = document.createElement("th");
 		const button = document.createElement("button");
 		const mark = document.createElement("span");
+		const name = document.createElement("span");
 		tag.scope = "row";
 		button.type = "button";
 		button.value = one.key;
-		button.title = "Bring this line to the front";
+		button.title = `${one.tag}: bring this line to the front`;
 		mark.className = "mark";
-		button.append(mark, one.tag);
+		name.className = "name";
+		name.textContent = one.tag;
+		button.append(mark, name);
 		tag.append(button);
 		row.append(tag);
 		for (const name of ["element", "at number", "latest number", "age"]) {

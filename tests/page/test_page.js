@@ -410,6 +410,27 @@ const tests = [
 		}
 	}],
 
+	["an empty table: how to send a first message, which is then shown", async () => {
+		const table = `page_empty_${process.pid}`;
+		const old = server;
+		sql(`CREATE TABLE ${table} (time bigint, tag text, values float8[]) USING historian`);
+		server = await new Server(table).ready();
+		try {
+			await open("");
+			await waitFor("the words", async () => (await text("#chart-note")).startsWith("No tag was stored yet."));
+			await picture("empty");
+			const line = await text("#lines code");
+			assert.strictEqual(spawnSync("sh", ["-c", line.replace("curl ", "curl -sS ")]).status, 0);
+			await shown();
+			await shownValue(1, "latest", 71.3);
+			assert.strictEqual(await page.inputValue("#tag-list input:checked"), "boiler");
+		} finally {
+			await server.stop();
+			server = old;
+			sql(`DROP TABLE ${table}`);
+		}
+	}],
+
 	["times: text, parsing and ticks, with zones and before 1970", async () => {
 		await open("");
 		const wrong = await page.evaluate(async () => {
