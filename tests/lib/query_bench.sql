@@ -24,13 +24,15 @@ LANGUAGE plpgsql AS $$
 DECLARE
     laps float8[] = '{}';
 BEGIN
-    PERFORM bench.lap(bench.placed(statement, start, length)); -- does not count
+    IF runs > 1 THEN
+        PERFORM bench.lap(bench.placed(statement, start, length)); -- does not count
+    END IF;
     FOR run IN 1 .. runs LOOP
         laps = laps || bench.lap(bench.placed(statement, start, length));
     END LOOP;
     RETURN laps;
 END $$;
-COMMENT ON FUNCTION laps IS 'Laps of a statement over windows of one length, after one that warms up';
+COMMENT ON FUNCTION laps IS 'Laps of a statement over windows of one length, after one that warms up if there are several';
 
 -- whether two arrays are the same but for rounding: relative to the greater, or to 1 where both are small
 CREATE OR REPLACE FUNCTION near(a float8[], b float8[], tolerance float8) RETURNS boolean LANGUAGE sql AS $$
