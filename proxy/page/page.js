@@ -1,10 +1,9 @@
 /*
  * page.js
- *	  The page: what is shown (the view), where it comes from, and who is told when it changes.
+ *	  The page: brings what is shown and what people do together.
  *
- * The view is kept in the address's fragment, so that a link or a reload shows the same.  One
- * request for samples is under way at a time; a newer view takes its place, and the server then
- * cancels the older one's query.
+ * One request for samples is under way at a time; a newer view takes its place, and the server
+ * then cancels the older one's query.
  */
 import {Chart} from "./chart.js";
 import {drawLines, shellLines} from "./lines.js";
@@ -13,6 +12,7 @@ import {Status} from "./status.js";
 import {TagList} from "./tag_list.js";
 import {clampTime, parseTime, SECOND, timeText} from "./time.js";
 import {Values} from "./values.js";
+import {readAddress, view, writeAddress} from "./view.js";
 
 const LIVE_MS = 1000;
 const STATUS_MS = 2000;
@@ -27,18 +27,6 @@ const SHAPE = {last: "after", interpolated: "line", plot: "line", lttb: "line"};
 
 const $ = id => document.getElementById(id);
 
-const view = {
-	tags: [],
-	elements: [1],
-	start: 0n,
-	end: 0n,
-	method: "last",
-	live: false,
-	own: false,
-	utc: false,
-	focus: "",
-	samples: 1000,
-};
 const earlier = []; /* windows to go back to */
 
 let fresh = false; /* nothing was chosen by the address or by hand */
@@ -68,39 +56,7 @@ const tagList = new TagList(tags => {
 });
 const status = new Status();
 
-/* The view */
-
-function readAddress() {
-	const parameters = new URLSearchParams(location.hash.slice(1));
-	const integer = name => /^-?\d{1,19}$/.test(parameters.get(name) ?? "")
-		? clampTime(BigInt(parameters.get(name))) : null;
-	const start = integer("start");
-	const end = integer("end");
-	view.tags = parameters.getAll("tag");
-	view.elements = (parameters.get("values") ?? "1").split(",").map(Number)
-		.filter(number => Number.isInteger(number) && number > 0);
-	view.method = parameters.get("method") ?? "last";
-	view.live = parameters.get("live") === "1";
-	view.own = parameters.get("scale") === "own";
-	view.utc = parameters.get("zone") === "utc";
-	if (start !== null && end !== null && start < end)
-		[view.start, view.end] = [start, end];
-}
-
-function writeAddress() {
-	const parameters = new URLSearchParams(view.tags.map(tag => ["tag", tag]));
-	parameters.set("values", view.elements.join(","));
-	parameters.set("start", view.start);
-	parameters.set("end", view.end);
-	parameters.set("method", view.method);
-	if (view.live)
-		parameters.set("live", "1");
-	if (view.own)
-		parameters.set("scale", "own");
-	if (view.utc)
-		parameters.set("zone", "utc");
-	history.replaceState(null, "", "#" + parameters);
-}
+/* The window */
 
 /* What is known of the chosen tags. */
 function chosenRows() {
@@ -389,7 +345,7 @@ function drawSettings() {
 	$("live").checked = view.live;
 	$("back").disabled = earlier.length === 0;
 	for (const [id, time] of [["from", view.start], ["to", view.end]]) {
-		if (document.activeElement !== $(id) || view.live)
+		if (document.activeElement !== $(id))
 			$(id).value = view.start < view.end ? timeText(time, view.utc) : "";
 	}
 }

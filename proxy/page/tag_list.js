@@ -7,9 +7,9 @@
  */
 import {now} from "./server.js";
 import {durationText, SECOND} from "./time.js";
+import {MAX_TAGS} from "./view.js";
 
 const SHOWN_ROWS = 100;
-export const MAX_CHOSEN = 12;
 
 export class TagList {
 	/* onChange(tags) is told of another choice. */
@@ -49,11 +49,11 @@ export class TagList {
 		const tag = box.value;
 		if (!box.checked)
 			this.choose(this.chosen.filter(other => other !== tag));
-		else if (this.chosen.length < MAX_CHOSEN)
+		else if (this.chosen.length < MAX_TAGS)
 			this.choose([...this.chosen, tag]);
 		else {
 			box.checked = false;
-			this.note.textContent = `At most ${MAX_CHOSEN} tags can be shown at once.`;
+			this.note.textContent = `At most ${MAX_TAGS} tags can be shown at once.`;
 		}
 	}
 

@@ -293,6 +293,10 @@ const tests = [
 			await server.save([[now(), "live", [2]]]);
 			return /^0\.\d|[1-9]/.test(await text("#status-rate")) && / ms|s, 99% /.test(await text("#status-lag"));
 		});
+		await page.fill("#from", "half typed");
+		await server.save([[now(), "live", [3]]]);
+		await shownValue(1, "latest", 3);
+		assert.strictEqual(await page.inputValue("#from"), "half typed");
 		assert((await text("#values .age")).includes("202"));
 		await picture("live");
 		await page.uncheck("#live");
