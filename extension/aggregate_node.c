@@ -41,6 +41,7 @@
 #include "compat.h"
 #include "scan_condition.h"
 #include "tag_totals.h"
+#include "value_usage.h"
 
 bool		historian_enable_aggregate = true;
 
@@ -107,7 +108,6 @@ static bool match_results(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *
 static bool match_aggregate(const Aggref *aggref, Index varno, const HistorianColumns *columns,
 							int *kind, int *value);
 static bool is_column(const Node *node, Index varno, AttrNumber column);
-static bool is_value(const Node *node, Index varno, const HistorianColumns *columns, int *value);
 static char *condition_text(List *clauses, Index varno, Relation table);
 static Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 					   List *clauses, List *custom_plans);
@@ -330,7 +330,7 @@ match_aggregate(const Aggref *aggref, Index varno, const HistorianColumns *colum
 		default:
 			return false;
 	}
-	return is_value(argument, varno, columns, value);
+	return value_usage_match(argument, varno, 0, columns, value);
 }
 
 static bool
@@ -340,25 +340,6 @@ is_column(const Node *node, Index varno, AttrNumber column)
 
 	return IsA(node, Var) && var->varno == varno && var->varattno == column &&
 		var->varlevelsup == 0;
-}
-
-/* Is it values[k] with a constant k?  *value is k - 1: arrays begin at 1. */
-static bool
-is_value(const Node *node, Index varno, const HistorianColumns *columns, int *value)
-{
-	const SubscriptingRef *subscript = (const SubscriptingRef *) node;
-	const Const *index;
-
-	if (!IsA(node, SubscriptingRef) || subscript->refassgnexpr != NULL ||
-		subscript->reflowerindexpr != NIL || list_length(subscript->refupperindexpr) != 1 ||
-		subscript->refelemtype != FLOAT8OID || subscript->refrestype != FLOAT8OID ||
-		!is_column((Node *) subscript->refexpr, varno, columns->values))
-		return false;
-	index = linitial(subscript->refupperindexpr);
-	if (index == NULL || !IsA(index, Const) || index->constisnull || index->consttype != INT4OID)
-		return false;
-	*value = DatumGetInt32(index->constvalue) - 1;
-	return *value >= 0 && *value < CODEC_MAX_VALUES;
 }
 
 /* The conditions as EXPLAIN shows them; the plan has no columns of the table to name later. */

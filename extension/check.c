@@ -192,7 +192,7 @@ check_rows(Check *check, const Segment *segment)
 	MemoryContext caller = MemoryContextSwitchTo(check->context);
 	const DecodedRows *rows = &check->rows;
 
-	decoded_rows_load(&check->rows, segment, PG_INT64_MIN, PG_INT64_MAX, true);
+	decoded_rows_load(&check->rows, segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
 	MemoryContextSwitchTo(caller);
 	if (rows->nrows != header->nrows)
 		return "The number of rows differs from the header's.";
@@ -358,7 +358,7 @@ check_summarized(Check *check, StoredSegment *stored, const SummaryBlock *block,
 		CodecRows	source;
 
 		/* else the segment itself has been reported */
-		decoded_rows_load(&check->rows, &stored->segment, PG_INT64_MIN, PG_INT64_MAX, true);
+		decoded_rows_load(&check->rows, &stored->segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
 		source = decoded_rows_source(&check->rows);
 		summary_add(&computed, &source);
 		if (!same_summary(block, i, &computed))

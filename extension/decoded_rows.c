@@ -10,16 +10,18 @@
 #include "utils/array.h"
 
 static void reserve(DecodedRows *rows, uint32 nrows, uint32 nvalues, bool ragged, bool nulls);
-static ArrayType *new_array(uint32 width, bool with_nulls);
+static ArrayType *new_array(uint32 first_value, uint32 width, bool with_nulls);
 
 void
 decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 until,
-				  bool want_values)
+				  ValueRange wanted)
 {
 	const CodecReader *reader = &segment->rows;
 	uint32		first = 0;
 	uint32		end = segment->header.nrows;
-	uint32		nvalues = want_values ? codec_nvalues(reader) : 0;
+	uint32		end_value = Min(wanted.end, codec_nvalues(reader));
+	uint32		nvalues = end_value > wanted.first ? end_value - wanted.first : 0;
+	bool		want_values = wanted.end > wanted.first;
 
 	if (from > segment->header.first_time)
 		first = codec_find(reader, from - 1) + 1;
@@ -32,20 +34,28 @@ decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 u
 	}
 
 	rows->first_row = first;
+	rows->first_value = wanted.first;
 	reserve(rows, end - first, nvalues, want_values && codec_is_ragged(reader),
 			want_values && codec_has_nulls(reader));
 	codec_decode_times(reader, first, rows->nrows, rows->time);
 	for (uint32 v = 0; v < nvalues; v++)
-		codec_decode_column(reader, v, first, rows->nrows, rows->values + (Size) v * rows->nrows);
+		codec_decode_column(reader, wanted.first + v, first, rows->nrows,
+							rows->values + (Size) v * rows->nrows);
 	if (rows->width != NULL)
 	{
 		for (uint32 row = 0; row < rows->nrows; row++)
-			rows->width[row] = codec_width_at(reader, first + row);
+		{
+			uint16		width = codec_width_at(reader, first + row);
+
+			if (width != CODEC_WIDTH_NULL)
+				width = width > wanted.first ? Min(width - wanted.first, nvalues) : 0;
+			rows->width[row] = width;
+		}
 	}
 	if (rows->isnull != NULL)
 	{
 		for (uint32 v = 0; v < nvalues; v++)
-			codec_decode_nulls(reader, v, first, rows->nrows,
+			codec_decode_nulls(reader, wanted.first + v, first, rows->nrows,
 							   rows->isnull + (Size) v * rows->nrows);
 	}
 }
@@ -73,7 +83,7 @@ decoded_rows_array(const DecodedRows *rows, uint32 row, bool *isnull)
 	for (uint32 v = 0; rows->isnull != NULL && v < width; v++)
 		with_nulls |= rows->isnull[(Size) v * rows->nrows + row];
 
-	array = new_array(width, with_nulls);
+	array = new_array(rows->first_value, width, with_nulls);
 	dst = (double *) ARR_DATA_PTR(array);
 	for (uint32 v = 0; v < width; v++)
 	{
@@ -104,7 +114,7 @@ segment_row_array(const Segment *segment, uint32 row, bool *isnull)
 	if (*isnull)
 		return (Datum) 0;
 
-	array = new_array(width, with_nulls);
+	array = new_array(0, width, with_nulls);
 	dst = (double *) ARR_DATA_PTR(array);
 	for (uint32 v = 0; v < width; v++)
 	{
@@ -121,7 +131,7 @@ segment_row_array(const Segment *segment, uint32 row, bool *isnull)
 	/* PostgreSQL compares arrays with and without a bitmap alike, but keep the canonical form */
 	if (with_nulls && present == width && width > 0)
 	{
-		ArrayType  *dense = new_array(width, false);
+		ArrayType  *dense = new_array(0, width, false);
 
 		memcpy(ARR_DATA_PTR(dense), dst, width * sizeof(double));
 		array = dense;
@@ -197,7 +207,7 @@ reserve(DecodedRows *rows, uint32 nrows, uint32 nvalues, bool ragged, bool nulls
 
 /* An array with room for width values; its NULL bitmap, where it has one, is all NULL. */
 static ArrayType *
-new_array(uint32 width, bool with_nulls)
+new_array(uint32 first_value, uint32 width, bool with_nulls)
 {
 	Size		overhead = with_nulls ? ARR_OVERHEAD_WITHNULLS(1, width) : ARR_OVERHEAD_NONULLS(1);
 	ArrayType  *array;
@@ -212,6 +222,6 @@ new_array(uint32 width, bool with_nulls)
 	array->dataoffset = with_nulls ? overhead : 0;
 	array->elemtype = FLOAT8OID;
 	ARR_DIMS(array)[0] = width;
-	ARR_LBOUND(array)[0] = 1;
+	ARR_LBOUND(array)[0] = first_value + 1;
 	return array;
 }

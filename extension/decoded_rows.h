@@ -10,6 +10,16 @@
 #include "row_buffer.h"
 #include "store.h"
 
+/* Values of a row by their numbers, first <= number < end. */
+typedef struct ValueRange
+{
+	uint32		first;
+	uint32		end;
+} ValueRange;
+
+static const ValueRange values_all = {0, CODEC_MAX_VALUES};
+static const ValueRange values_none = {0, 0};
+
 /*
  * Consecutive rows of one segment, column by column.  Zero it to start; the buffers grow in the
  * memory context that is current at decoded_rows_load() and serve any number of segments.
@@ -18,10 +28,11 @@ typedef struct DecodedRows
 {
 	uint32		first_row;		/* of the segment's rows, the first that is here */
 	uint32		nrows;
+	uint32		first_value;	/* of the rows' values, the first that is here: 0, as a rule */
 	uint32		nvalues;		/* columns decoded; 0 where only times were wanted */
 	int64	   *time;			/* [nrows] */
-	double	   *values;			/* value v of row r at values[v * nrows + r] */
-	uint16	   *width;			/* [nrows], or NULL: all rows have nvalues values */
+	double	   *values;			/* value first_value + v of row r at values[v * nrows + r] */
+	uint16	   *width;			/* [nrows], of what is here; or NULL: all rows have nvalues values */
 	uint8	   *isnull;			/* as values, or NULL: no element is NULL */
 
 	/* what is allocated */
@@ -31,13 +42,16 @@ typedef struct DecodedRows
 
 /*
  * Decodes the rows of an opened segment with from <= time <= until: the times, and the values
- * where wanted.  There may be none.
+ * wanted.  There may be none.
  */
 extern void decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 until,
-							  bool want_values);
+							  ValueRange wanted);
 extern void decoded_rows_free(DecodedRows *rows);
 
-/* The values of a row as float8[], palloc'd; *isnull where the array itself is NULL. */
+/*
+ * The values of a row as float8[], palloc'd; *isnull where the array itself is NULL.  Each stands
+ * under its own subscript, also where the first are left out.
+ */
 extern Datum decoded_rows_array(const DecodedRows *rows, uint32 row, bool *isnull);
 
 /* The same straight from an opened segment. */

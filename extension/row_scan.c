@@ -59,7 +59,7 @@ static void store_row(RowScan *scan, TupleTableSlot *slot);
 static void give_place(RowScan *scan, TupleTableSlot *slot, uint32 row);
 
 RowScan *
-row_scan_begin(Relation rel, Snapshot snapshot, bool want_values, RowScanShared *shared)
+row_scan_begin(Relation rel, Snapshot snapshot, ValueRange wanted, RowScanShared *shared)
 {
 	RowScan    *scan = palloc0(sizeof(RowScan));
 
@@ -75,7 +75,8 @@ row_scan_begin(Relation rel, Snapshot snapshot, bool want_values, RowScanShared 
 	scan->cursor = directory_begin(rel, snapshot);
 	scan->reader = tag_reader_begin(rel, scan->cursor, snapshot);
 	scan->shared = shared;
-	scan->want_values = want_values;
+	scan->want_values = wanted.end > wanted.first;
+	tag_reader_restrict_values(scan->reader, wanted);
 	scan->row_context = AllocSetContextCreate(CurrentMemoryContext, "historian rows",
 											  ALLOCSET_DEFAULT_SIZES);
 	row_scan_start(scan, &row_scan_everything);

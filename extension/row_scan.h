@@ -49,9 +49,10 @@ typedef struct RowScanCounts
 
 /*
  * Writes what this transaction has gathered for the table, then opens it under the snapshot.
- * Where values are not wanted they come out NULL.  shared may be NULL.
+ * Arrays have the values wanted, under their own subscripts; where none are wanted they come out
+ * NULL.  shared may be NULL.
  */
-extern RowScan *row_scan_begin(Relation rel, Snapshot snapshot, bool want_values,
+extern RowScan *row_scan_begin(Relation rel, Snapshot snapshot, ValueRange wanted,
 							   RowScanShared *shared);
 
 /* Before the first row: gives every row a ctid, for DELETE. */

@@ -36,7 +36,9 @@
 #include "access_method.h"
 #include "command_work.h"
 #include "compat.h"
+#include "directory.h"
 #include "scan_condition.h"
+#include "value_usage.h"
 
 bool		historian_enable_scan = true;
 
@@ -51,7 +53,7 @@ typedef struct HistorianScanState
 	CustomScanState css;
 	ScanCondition *conditions;
 	int			nconditions;
-	bool		want_values;
+	ValueRange	wanted;			/* of each row's values */
 	bool		give_places;		/* the rows are named by ctid further up */
 	bool		backward;
 	bool		filter_valid;
@@ -169,8 +171,9 @@ on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry
 }
 
 /*
- * custom_private is a list of two integers: whether the path reads all tags, which workers can
- * then share out among them, and whether it goes backward in time.
+ * custom_private is a list of integers: whether the path reads all tags, which workers can then
+ * share out among them, whether it goes backward in time, and the range of values that the query
+ * uses.
  */
 static CustomPath *
 make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
@@ -186,6 +189,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 	QualCost	qual_cost;
 	double		rows;
 	double		divisor = 1;
+	ValueRange	values;
 
 	if (param_info != NULL)
 		restrictions = list_concat(restrictions, param_info->ppi_clauses);
@@ -208,7 +212,8 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 	path->path.parallel_workers = parallel_workers;
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	path->methods = &path_methods;
-	path->custom_private = list_make2_int(all_tags, backward);
+	values = value_usage(root, rel, columns);
+	path->custom_private = list_make4_int(all_tags, backward, values.first, values.end);
 	if (one_tag)
 		path->path.pathkeys = historian_pathkeys(
 			root, (Expr *) makeVar(rel->relid, columns->time, INT8OID, -1, InvalidOid, 0),
@@ -336,8 +341,8 @@ tag_member_matches(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, Equ
 }
 
 /*
- * custom_exprs are the conditions that the scan does, custom_private their kinds and, last,
- * whether it goes backward.
+ * custom_exprs are the conditions that the scan does, custom_private a list of their kinds and one
+ * of how to read: what the path's says but for the first.
  */
 static Plan *
 plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, List *clauses,
@@ -368,14 +373,12 @@ plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, Lis
 			rest = lappend(rest, lfirst(cell));
 	}
 
-	kinds = lappend_int(kinds, lsecond_int(path->custom_private));
-
 	plan->scan.plan.targetlist = tlist;
 	plan->scan.plan.qual = rest;
 	plan->scan.scanrelid = rel->relid;
 	plan->flags = path->flags;
 	plan->custom_exprs = pushed;
-	plan->custom_private = kinds;
+	plan->custom_private = list_make2(kinds, list_copy_tail(path->custom_private, 1));
 	plan->methods = &plan_methods;
 	return (Plan *) plan;
 }
@@ -397,14 +400,16 @@ begin(CustomScanState *css, EState *estate, int eflags)
 {
 	HistorianScanState *state = (HistorianScanState *) css;
 	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
+	List	   *how = lsecond_node(List, plan->custom_private);
 	ListCell   *clause;
 	ListCell   *kind;
 
 	state->conditions = palloc0(Max(list_length(plan->custom_exprs), 1) * sizeof(ScanCondition));
-	forboth(clause, plan->custom_exprs, kind, plan->custom_private)
+	forboth(clause, plan->custom_exprs, kind, linitial_node(List, plan->custom_private))
 		state->conditions[state->nconditions++] =
 			scan_condition_init(lfirst(clause), lfirst_int(kind), &css->ss.ps);
-	state->backward = llast_int(plan->custom_private);
+	state->backward = linitial_int(how);
+	state->wanted = (ValueRange) {.first = lsecond_int(how), .end = lthird_int(how)};
 	check_columns_used(state, estate);
 	state->filter_context = AllocSetContextCreate(estate->es_query_cxt, "historian filter",
 												  ALLOCSET_SMALL_SIZES);
@@ -434,8 +439,9 @@ check_columns_used(HistorianScanState *state, EState *estate)
 	pull_varattnos((Node *) plan->plan.targetlist, plan->scanrelid, &in_target);
 	pull_varattnos((Node *) plan->plan.qual, plan->scanrelid, &in_qual);
 	state->give_places = uses_column(in_target, SelfItemPointerAttributeNumber);
-	state->want_values = uses_column(in_target, 0) || uses_column(in_qual, 0) ||
-		uses_column(in_target, columns.values) || uses_column(in_qual, columns.values);
+	if (!uses_column(in_target, 0) && !uses_column(in_qual, 0) &&
+		!uses_column(in_target, columns.values) && !uses_column(in_qual, columns.values))
+		state->wanted = values_none;
 }
 
 /* Is the column (0: the whole row) in a set of pull_varattnos()? */
@@ -453,7 +459,7 @@ next_row(ScanState *ss)
 	if (state->rows == NULL)
 	{
 		state->rows = row_scan_begin(ss->ss_currentRelation, ss->ps.state->es_snapshot,
-									 state->want_values, state->shared);
+									 state->wanted, state->shared);
 		if (state->give_places)
 			row_scan_give_places(state->rows);
 	}
@@ -507,6 +513,17 @@ rescan(CustomScanState *css)
 	ExecScanReScan(&css->ss);
 }
 
+/* Which values of a row are decoded, by their subscripts. */
+static const char *
+wanted_text(ValueRange wanted)
+{
+	if (wanted.first == values_all.first && wanted.end == values_all.end)
+		return "all";
+	if (wanted.end == wanted.first + 1)
+		return psprintf("%u", wanted.end);
+	return psprintf("%u to %u", wanted.first + 1, wanted.end);
+}
+
 static void
 explain(CustomScanState *css, List *ancestors, ExplainState *es)
 {
@@ -523,14 +540,19 @@ explain(CustomScanState *css, List *ancestors, ExplainState *es)
 											   context, prefix, false),
 							es);
 	}
+	if (state->wanted.end > state->wanted.first)
+		ExplainPropertyText("Values Decoded", wanted_text(state->wanted), es);
 	if (state->backward)
 		ExplainPropertyText("Scan Direction", "Backward", es);
 	if (es->analyze && state->rows != NULL)
 	{
 		RowScanCounts counts = row_scan_counts(state->rows);
+		uint64		total = directory_count_segments(css->ss.ss_currentRelation);
 
 		ExplainPropertyUInteger("Tags Read", NULL, counts.tags, es);
 		ExplainPropertyUInteger("Segments Decoded", NULL, counts.segments, es);
+		if (total >= counts.segments)
+			ExplainPropertyUInteger("Segments Skipped", NULL, total - counts.segments, es);
 	}
 }
 

@@ -378,7 +378,7 @@ summarize_segments(SummaryEdit *edit, text *tag, const PendingList *segments, ui
 		}
 		pending_fetch(edit->rel, SnapshotSelf, &segments->refs[i], &stored);
 		store_open_rows(edit->rel, &stored, true);
-		decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, true);
+		decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
 		store_release(&stored);
 		source = decoded_rows_source(&rows);
 		summary_add(&summaries, &source);

@@ -213,7 +213,7 @@ begin_rows(HistorianTableScan *scan)
 				errmsg("historian table \"%s\" can only be read under an MVCC snapshot",
 					   RelationGetRelationName(scan->base.rs_rd)),
 				errhint("A subscription into a historian table takes inserts alone: CREATE PUBLICATION ... WITH (publish = 'insert')."));
-	rows = row_scan_begin(scan->base.rs_rd, scan->base.rs_snapshot, true,
+	rows = row_scan_begin(scan->base.rs_rd, scan->base.rs_snapshot, values_all,
 						  parallel ? &parallel->shared : NULL);
 	MemoryContextSwitchTo(caller);
 	return rows;
@@ -292,6 +292,6 @@ analyze_load(HistorianTableScan *scan, HeapTuple tuple)
 	SET_VARSIZE(scan->tag, VARHDRSZ + segment.header.tag_bytes);
 	memcpy(VARDATA(scan->tag), segment.header.tag, segment.header.tag_bytes);
 	scan->next_row = 0;
-	decoded_rows_load(&scan->decoded, &segment, PG_INT64_MIN, PG_INT64_MAX, true);
+	decoded_rows_load(&scan->decoded, &segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
 	return true;
 }

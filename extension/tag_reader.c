@@ -38,6 +38,7 @@ struct TagReader
 	int64		from;
 	int64		until;
 	bool		want_values;
+	ValueRange	values;			/* if so, which */
 	bool		backward;
 
 	/* segments not reached yet */
@@ -111,6 +112,7 @@ tag_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot)
 	reader->cursor = cursor;
 	reader->snapshot = snapshot;
 	reader->context = CurrentMemoryContext;
+	reader->values = values_all;
 	reader->active = binaryheap_allocate(16, compare_sources, reader);
 	return reader;
 }
@@ -131,6 +133,12 @@ tag_reader_end(TagReader *reader)
 		pfree(reader->pending.refs);
 	binaryheap_free(reader->active);
 	pfree(reader);
+}
+
+void
+tag_reader_restrict_values(TagReader *reader, ValueRange values)
+{
+	reader->values = values;
 }
 
 void
@@ -380,7 +388,7 @@ activate(TagReader *reader, StoredSegment *stored)
 	store_open_rows(reader->rel, stored, true);
 	source->ref = segment_ref(stored);
 	decoded_rows_load(&source->rows, &stored->segment, reader->from, reader->until,
-					  reader->want_values);
+					  reader->want_values ? reader->values : values_none);
 	source->left = source->rows.nrows;
 	reader->counts.segments++;
 	reader->counts.rows += source->rows.nrows;

@@ -39,6 +39,9 @@ typedef struct TagReaderCounts
 extern TagReader *tag_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot);
 extern void tag_reader_end(TagReader *reader);
 
+/* From now on only these values are decoded where values are wanted. */
+extern void tag_reader_restrict_values(TagReader *reader, ValueRange values);
+
 /*
  * Starts with the rows of tag with from <= time <= until, from the first on or, backward, from the
  * last.  tag must stay valid until the last row.  Values are decoded only where wanted.
