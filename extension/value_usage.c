@@ -94,8 +94,10 @@ note_usage(Node *node, void *context)
 	{
 		const Var  *var = (const Var *) node;
 
-		usage->whole = var->varno == usage->varno && var->varlevelsup == usage->level &&
-			(var->varattno == usage->columns->values || var->varattno == InvalidAttrNumber);
+		/* once found it stays: two walks are made */
+		if (var->varno == usage->varno && var->varlevelsup == usage->level &&
+			(var->varattno == usage->columns->values || var->varattno == InvalidAttrNumber))
+			usage->whole = true;
 		return usage->whole;
 	}
 	return expression_tree_walker(node, note_usage, context);

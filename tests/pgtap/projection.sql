@@ -1,6 +1,6 @@
 -- Only the values that a query uses are decoded: whatever the query, it answers as a heap twin does.
 BEGIN;
-SELECT plan(31);
+SELECT plan(35);
 CREATE TABLE m (time bigint, tag text, values float8[]) USING historian;
 CREATE TABLE h (time bigint, tag text, values float8[]);
 INSERT INTO h SELECT i, 't' || i % 3, CASE WHEN i % 10 = 0 THEN NULL WHEN i % 11 = 0 THEN '{}' WHEN i % 7 = 0 THEN ARRAY[i, NULL, i + 2.5]
@@ -46,6 +46,8 @@ SELECT twin('SELECT avg(values[7]), count(values[1]) FROM %s', '1 to 7');
 SELECT twin('SELECT count(values[200]) FROM %s', '200');
 SELECT twin('SELECT time FROM %s WHERE tag = ''even''', NULL);
 SELECT twin('SELECT time, values FROM %s', 'all');
+SELECT twin('SELECT time FROM %s WHERE values IS NULL OR 4 = ANY (values)', 'all');
+SELECT twin('SELECT values[1] FROM %s WHERE 4 = ANY (values)', 'all');
 SELECT twin('SELECT x, values[1] FROM %s x', 'all');
 SELECT twin('SELECT values[1], cardinality(values) FROM %s', 'all');
 SELECT twin('SELECT values[1:2], values[time] FROM %s', 'all');
