@@ -17,7 +17,7 @@ from read_block import read_block
 PAGE_BYTES = 8192
 NORMAL = 1
 MAGIC = 0x5348
-PENDING, COMPACTED, SUMMARIES = 0, 1, 2
+PENDING, COMPACTED, SUMMARIES, LATE_RUN, LATE = 0, 1, 2, 4, 8
 NULL_WIDTH = 65535
 SUMMARY_MAX_VALUES = 64
 INTEGRAL = 7 % 6
@@ -68,7 +68,8 @@ class Segment:
     def __init__(self, data):
         magic, version, self.flags, crc, self.sequence, self.first, self.last, self.rows, \
             tag_bytes = struct.unpack_from("<HBBIQqqHH", data)
-        assert (magic, version) == (MAGIC, 1) and self.flags in (PENDING, COMPACTED, SUMMARIES)
+        assert (magic, version) == (MAGIC, 1) and self.flags in (
+            PENDING, COMPACTED, SUMMARIES, LATE_RUN, LATE)
         assert crc == crc32c(data[:4] + data[8:])
         self.tag = data[36:36 + tag_bytes].decode()
         self.times, self.widths, self.columns = read_block(data[36 + tag_bytes:], self.rows)
@@ -110,26 +111,27 @@ def close(told, expected):
 
 def check_summaries(segments):
     """Returns the number of segments that are summarized, each once."""
-    compacted = {(one.tag, one.first): one for one in segments if one.flags == COMPACTED}
-    named = set()
+    compacted = {}
+    named = {}
+    for one in segments:
+        if one.flags == COMPACTED:
+            compacted.setdefault(one.tag, {})[one.first] = one
     for one in segments:
         if one.flags != SUMMARIES:
             continue
-        between = [other for (tag, first), other in compacted.items()
-                   if tag == one.tag and one.first <= first <= one.times[-1]]
-        assert one.sequence == 0 and sorted(other.first for other in between) == one.times
+        assert one.sequence == 0 and compacted[one.tag][one.times[-1]].last == one.last
+        named.setdefault(one.tag, []).extend(one.times)
         for row, time in enumerate(one.times):
-            of = compacted[one.tag, time]
             told = [double(bits[row]) for bits, _ in one.columns[:one.width(row)]]
-            expected = of.summary()
+            expected = compacted[one.tag][time].summary()
             assert struct.pack("<d", told[1]) == struct.pack("<d", expected[1])
             assert len(told) == len(expected) and all(
                 close(*pair) if facet >= 2 and facet % 6 == INTEGRAL else pair[0] == pair[1]
                 for facet, pair in enumerate(zip(told, expected)) if facet != 1)
-            assert (one.tag, time) not in named
-            named.add((one.tag, time))
-        assert compacted[one.tag, one.times[-1]].last == one.last
-    return len(named)
+    for tag, times in named.items():
+        assert sorted(times) == sorted(first for first in compacted[tag]
+                                       if min(times) <= first <= max(times))
+    return sum(map(len, named.values()))
 
 
 def main():
