@@ -71,6 +71,9 @@ torture:
 	@scripts/install-extension
 	@tests/endurance/torture
 
+test-compose:
+	@tests/compose/run
+
 test-hour: ready-to-run
 	@scripts/with-server tests/endurance/hour
 
@@ -96,6 +99,7 @@ help:
 	@echo 'make test      the same, then every test; SUITE=name runs one suite of tests/run'
 	@echo 'make test-matrix  every test on PostgreSQL 17 and 18, in systems made with debootstrap'
 	@echo 'make torture   kills the postmaster 200 times amid everything; KILLS=n for less'
+	@echo 'make test-compose  docker-compose.yml: load, crashes, promotion, dashboards; SECONDS_LONG=60 for the long form'
 	@echo 'make test-hour  an hour at 10,000 messages/s: sizes, memory, autovacuum; SECONDS_LONG=n for less'
 	@echo 'make demo      60 s of load at 10,000 messages/s with 10 readers, and a report'
 	@echo 'make fuzz      the long form of the tests: hostile blocks and messages, SECONDS=60 for each target'
@@ -108,4 +112,4 @@ help:
 	@echo
 	@echo 'PORT=$(PORT)  DATADIR=$(DATADIR)  PG_CONFIG=$(PG_CONFIG)'
 
-.PHONY: all install run demo bench test test-matrix torture test-hour fuzz ready-to-run conninfo format clean help
+.PHONY: all install run demo bench test test-compose test-matrix torture test-hour fuzz ready-to-run conninfo format clean help

@@ -58,8 +58,8 @@ static const Setting settings[] = {
 	{"read-database", SETTING_TEXT, MEMBER(read_database), "", 0, 0,
 	 "connection string for reads, where a standby may answer them too; empty: database"},
 	{"database-password-file", SETTING_TEXT, MEMBER(database_password_file), "", 0, 0,
-	 "file with the password, read for each connection; empty: the connection string or libpq has "
-	 "it"},
+	 "file with the password, read for each connection; empty: the connection string or libpq's "
+	 "own files have it"},
 	{"table", SETTING_TEXT, MEMBER(table), "measurement", 0, 0,
 	 "table with the columns time, tag, values; may be schema.table"},
 	{"threads", SETTING_COUNT, MEMBER(threads), "1", 1, CONFIG_MAX_THREADS,
@@ -87,9 +87,7 @@ static const Setting settings[] = {
 	 "database connections for reads, over all threads"},
 	{"read-connection-lifetime", SETTING_DURATION, MEMBER(read_connection_lifetime_ms), "10min",
 	 100, 24 * HOUR,
-	 "a connection for reads is given up after this, idle; of several hosts the next one may "
-	 "choose "
-	 "another"},
+	 "a connection for reads is given up after this, idle; the next one may choose another host"},
 	{"max-queued-queries", SETTING_COUNT, MEMBER(max_queued_queries), "1000", 1, 1000000,
 	 "reads that may wait for one of them; 503 past it"},
 	{"query-timeout", SETTING_DURATION, MEMBER(query_timeout_ms), "10s", 1, HOUR,

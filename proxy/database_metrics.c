@@ -96,7 +96,8 @@ static const char *const part_sql[PARTS] = {
 	" WHERE value IS NOT NULL",
 
 	"SELECT 'historian_tag_age_seconds', 'gauge',"
-	" 'Age of the last message of a watched tag (--watch-tags); +Inf: there is none.', 'tag', w.tag,"
+	" 'Age of the last message of a watched tag (--watch-tags); +Inf: there is none.',"
+	" 'tag', w.tag,"
 	" coalesce(extract(epoch FROM clock_timestamp())::float8 - l.time / 1e9, 'Infinity')"
 	" FROM (SELECT DISTINCT unnest($2::text[]) AS tag) w"
 	" LEFT JOIN historian.latest($1::text::regclass, $2::text[]) l USING (tag)",

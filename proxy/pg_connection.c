@@ -98,16 +98,22 @@ connect_in_worker(uv_work_t *work)
 
 	/* What the connection string says wins over what stands before it. */
 	static const char *const keywords[] = {
-		"connect_timeout",			 "keepalives_idle",	 "keepalives_interval",
-		"keepalives_count",			 "tcp_user_timeout", "client_encoding",
-		"fallback_application_name", "password",		 "dbname",			 NULL,
+		"connect_timeout",
+		"keepalives_idle",
+		"keepalives_interval",
+		"keepalives_count",
+		"tcp_user_timeout",
+		"client_encoding",
+		"fallback_application_name",
+		"password",
+		"dbname",
+		NULL,
 	};
 	const char *const values[] = {
 		"3", "10", "5", "3", "15000", "UTF8", "historiand", password, connection->conninfo, NULL,
 	};
 
-	if (connection->password_file != NULL &&
-		!read_password(connection, password, sizeof(password)))
+	if (connection->password_file != NULL && !read_password(connection, password, sizeof(password)))
 		return;
 	pq = PQconnectdbParams(keywords, values, 1);
 	explicit_bzero(password, sizeof(password));

@@ -44,7 +44,7 @@ typedef struct Query
 
 	/* Of streams. */
 	const StreamHandler *stream; /* NULL: an ordinary query */
-	uint64_t progress_ms; /* when something came, or might have begun to */
+	uint64_t progress_ms;		 /* when something came, or might have begun to */
 	bool paused;
 } Query;
 
