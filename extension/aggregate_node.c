@@ -109,6 +109,7 @@ static bool match_aggregate(const Aggref *aggref, Index varno, const HistorianCo
 							int *kind, int *value);
 static bool is_column(const Node *node, Index varno, AttrNumber column);
 static char *condition_text(List *clauses, Index varno, Relation table);
+static bool show_params_by_number(Node *node, void *context);
 static Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 					   List *clauses, List *custom_plans);
 static Node *create_state(CustomScan *plan);
@@ -351,10 +352,22 @@ condition_text(List *clauses, Index varno, Relation table)
 	if (clauses == NIL)
 		return pstrdup("");
 	ChangeVarNodes(all, varno, 1, 0);
+	(void) show_params_by_number(all, NULL);
 	return deparse_expression(all,
 							  deparse_context_for(RelationGetRelationName(table),
 												  RelationGetRelid(table)),
 							  false, false);
+}
+
+/* Without a plan around it, PostgreSQL 17 cannot look up where a subquery's parameter comes from. */
+static bool
+show_params_by_number(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param))
+		((Param *) node)->paramkind = PARAM_EXTERN;
+	return expression_tree_walker(node, show_params_by_number, context);
 }
 
 static Plan *

@@ -18,13 +18,14 @@ BEGIN
 	END LOOP;
 	RETURN lines;
 END $$;
+-- since 18 rows are averages, with two decimals
 CREATE FUNCTION pg_temp.analyzed(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	line text;
 	lines text := '';
 BEGIN
 	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
-		lines := lines || line || E'\n';
+		lines := lines || regexp_replace(line, 'rows=(\d+)\.00', 'rows=\1') || E'\n';
 	END LOOP;
 	RETURN lines;
 END $$;
