@@ -217,7 +217,7 @@ def test_promotion():
         load.join()
         assert load.wrong is None, load.wrong
         stored = {int(row[0]) for row in stack.sql(
-            f"SELECT time FROM measurement WHERE tag = '{load.tag}' AND values = ARRAY[time]",
+            f"SELECT time FROM measurement WHERE tag = '{load.tag}' AND values = ARRAY[time]::float8[]",
             "standby")}
         lost = [first + i for first in load.acknowledged for i in range(100)
                 if first + i not in stored]
