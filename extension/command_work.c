@@ -73,6 +73,12 @@ command_work_find(const CommandWorkKind *kind, Oid relid, CommandId cid, Size si
 	return work;
 }
 
+bool
+command_work_is_alone(const CommandWork *work)
+{
+	return works == work && work->next == NULL;
+}
+
 void
 command_work_flush(Oid relid)
 {

@@ -43,6 +43,9 @@ extern void command_work_init(void);
 extern CommandWork *command_work_find(const CommandWorkKind *kind, Oid relid, CommandId cid,
 									  Size size);
 
+/* Is this all that the transaction has gathered, for any table? */
+extern bool command_work_is_alone(const CommandWork *work);
+
 /* Does the divisible work that the current subtransaction has gathered for a table. */
 extern void command_work_flush(Oid relid);
 

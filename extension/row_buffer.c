@@ -107,6 +107,22 @@ row_buffer_sort(RowBuffer *buffer)
 }
 
 void
+row_buffer_empty(RowBuffer *buffer)
+{
+	buffer->nrows = 0;
+	buffer->unordered = false;
+	if (buffer->width == NULL && buffer->isnull == NULL)
+		return;
+	pfree(buffer->time);
+	pfree(buffer->values);
+	if (buffer->width != NULL)
+		pfree(buffer->width);
+	if (buffer->isnull != NULL)
+		pfree(buffer->isnull);
+	*buffer = (RowBuffer) {0};
+}
+
+void
 row_buffer_shift(RowBuffer *buffer, uint32 n)
 {
 	Size		rest = buffer->nrows - n;

@@ -39,6 +39,9 @@ extern RowSlot row_buffer_add(RowBuffer *buffer, int64 time, uint16 width, bool 
 /* Orders the rows by time and keeps of equal times the one added last. */
 extern void row_buffer_sort(RowBuffer *buffer);
 
+/* Forgets all rows; the memory stays where they were all of one width. */
+extern void row_buffer_empty(RowBuffer *buffer);
+
 /* Forgets the first n rows. */
 extern void row_buffer_shift(RowBuffer *buffer, uint32 n);
 

@@ -72,7 +72,9 @@ typedef struct Batch
 	CommandWork work;
 	int			options;		/* TABLE_INSERT_*, the same for all of a command */
 	tagtable_hash *tags;
-	Size		bytes;
+	Size		bytes;			/* allocated */
+	Size		used;			/* of them, by rows that are not written yet */
+	Size		full;			/* so much was used when it was first full, or 0 */
 	uint64		nrows;
 } Batch;
 
@@ -101,14 +103,22 @@ static RowBuffer *find_tag(Batch *batch, const TagName *name);
 static TagName read_tag(text *tag, const TagName *previous);
 static RowValues read_values(Datum datum, bool isnull);
 static void append_row(RowBuffer *rows, int64 time, const RowValues *values);
+static void write_full(Batch *batch);
 static void write_batch(CommandWork *work);
-static void write_tag(SegmentSink *sink, const TagEntry *entry, uint64 sequence);
+static void write_tag(SegmentSink *sink, const Batch *batch, const TagEntry *entry,
+					  uint64 sequence);
 static int	compare_tag_entries(const void *left, const void *right);
 
 static const CommandWorkKind writing = {
 	.work_do = write_batch,
 	.divisible = true,
 };
+
+static inline Size
+write_limit(void)
+{
+	return (Size) historian_write_buffer * 1024;
+}
 
 void
 writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **slots, int nslots,
@@ -130,8 +140,9 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **sl
 		append_group(batch, row, nrows);
 		MemoryContextSwitchTo(caller);
 
-		if (batch->bytes >= (Size) historian_write_buffer * 1024)
-			command_work_flush(RelationGetRelid(rel));
+		if (batch->bytes >= (batch->full > 0 ? write_limit() + write_limit() / 4 : write_limit()) ||
+			(batch->full > 0 && batch->used >= batch->full))
+			write_full(batch);
 	}
 }
 
@@ -172,6 +183,7 @@ append_group(Batch *batch, IncomingRow *row, int nrows)
 		batch->bytes -= row[i].rows->bytes;
 		append_row(row[i].rows, row[i].time, &row[i].values);
 		batch->bytes += row[i].rows->bytes;
+		batch->used += sizeof(int64) + row[i].rows->stride * sizeof(double);
 	}
 	batch->nrows += nrows;
 }
@@ -305,6 +317,43 @@ append_row(RowBuffer *rows, int64 time, const RowValues *values)
 	}
 }
 
+/*
+ * In the middle of a command.  The memory is kept for its next rows: to get it anew from the system
+ * costs more than to fill it.  Unless they are of other tags: then it would be kept for nothing.
+ */
+static void
+write_full(Batch *batch)
+{
+	MemoryContext scratch;
+	MemoryContext caller;
+	tagtable_iterator iterator;
+	TagEntry   *entry;
+
+	if (!command_work_is_alone(&batch->work) || batch->bytes >= write_limit() + write_limit() / 4)
+	{
+		command_work_flush(batch->work.relid);
+		return;
+	}
+
+	batch->full = Max(batch->used, 1);
+	scratch = AllocSetContextCreate(batch->work.context, "historian write", ALLOCSET_DEFAULT_SIZES);
+	caller = MemoryContextSwitchTo(scratch);
+	write_batch(&batch->work);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(scratch);
+
+	tagtable_start_iterate(batch->tags, &iterator);
+	while ((entry = tagtable_iterate(batch->tags, &iterator)) != NULL)
+	{
+		batch->bytes -= entry->rows->bytes;
+		row_buffer_empty(entry->rows);
+		batch->bytes += entry->rows->bytes;
+	}
+	batch->used = 0;
+	batch->nrows = 0;
+}
+
+/* Leaves the rows where they are; allocates in the memory context that is current. */
 static void
 write_batch(CommandWork *work)
 {
@@ -320,11 +369,14 @@ write_batch(CommandWork *work)
 	/* in tag order: neighbours in the directory, and the same bytes for the same load */
 	tagtable_start_iterate(batch->tags, &iterator);
 	while ((entry = tagtable_iterate(batch->tags, &iterator)) != NULL)
-		order[ntags++] = entry;
+	{
+		if (entry->rows->nrows > 0)
+			order[ntags++] = entry;
+	}
 	qsort(order, ntags, sizeof(TagEntry *), compare_tag_entries);
 
 	for (uint32 i = 0; i < ntags; i++)
-		write_tag(sink, order[i], sequence);
+		write_tag(sink, batch, order[i], sequence);
 
 	pgstat_count_heap_insert(rel, batch->nrows);
 	compaction_worker_notify();
@@ -333,7 +385,7 @@ write_batch(CommandWork *work)
 }
 
 static void
-write_tag(SegmentSink *sink, const TagEntry *entry, uint64 sequence)
+write_tag(SegmentSink *sink, const Batch *batch, const TagEntry *entry, uint64 sequence)
 {
 	SegmentHeader header = {
 		.sequence = sequence,
@@ -341,8 +393,11 @@ write_tag(SegmentSink *sink, const TagEntry *entry, uint64 sequence)
 		.tag_bytes = entry->name.length,
 	};
 	CodecRows	rows;
+	MemoryContext caller;
 
+	caller = MemoryContextSwitchTo(batch->work.context);
 	row_buffer_sort(entry->rows);
+	MemoryContextSwitchTo(caller);
 	rows = row_buffer_rows(entry->rows, 0);
 	segment_sink_write(sink, &header, &rows);
 }
