@@ -345,8 +345,8 @@ scan_loose_number(Line *line, Text key, Text text, double *value)
 		if (fraction == 0)
 			*out++ = '0';
 	}
-	memcpy(out, c, (size_t) (end - c));
-	out += end - c;
+	while (c < end)
+		*out++ = *c++; /* what is left is an exponent, or no number */
 	if (whole + fraction > 0)
 	{
 		switch (number_double(&json_start, out, value))
