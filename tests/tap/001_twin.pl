@@ -358,8 +358,8 @@ for my $n (0 .. $sequences - 1)
 		$log .= "-- session $who\n$sql\n";
 		my $output = run_step($sessions[$who], $sql);
 		$statements++;
-		# a COPY that did not get its lock leaves its rows to psql, which takes them for commands and statements
-		$output = '' if $sql =~ /^COPY .* FROM stdin/m && $output =~ /^ERROR:  canceling statement due to lock timeout/;
+		# a COPY that could not begin leaves its rows to psql, which takes them for commands and statements
+		$output = '' if $sql =~ /^COPY .* FROM stdin/m && $output =~ /^ERROR:  (canceling statement due to lock timeout|current transaction is aborted)/;
 		# what concurrency may answer; the transaction is then rolled back on both tables
 		$output =~ s/^ERROR:  (could not serialize access|could not (compact|delete from|update) historian table|canceling statement due to lock timeout|current transaction is aborted|deadlock detected).*\n//mg;
 		$output =~ s/^ERROR:  (savepoint|prepared transaction).* does not exist\n//mg;
