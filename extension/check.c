@@ -58,6 +58,15 @@ typedef struct Check
 	MemoryContext context;		/* of what is found */
 } Check;
 
+/* How far the comparison of summaries with their segments is. */
+typedef struct SummaryProgress
+{
+	const SummaryBlock *block;
+	uint32		next;			/* summary */
+	RowBuffer	computed;		/* of its segments so far */
+	bool		damaged;		/* a segment cannot be read, and is reported itself */
+} SummaryProgress;
+
 static void check_block(Check *check, BlockNumber block);
 static void check_tuple(Check *check, HeapTuple tuple);
 static const char *check_rows(Check *check, const Segment *segment);
@@ -67,8 +76,8 @@ static void check_summaries(Check *check);
 static const char *check_summary(Check *check, DirectoryCursor *cursor,
 								 const FoundSegment *found);
 static bool has_gap_behind(DirectoryCursor *cursor, text *tag, const FoundSegment *summary);
-static const char *check_summarized(Check *check, StoredSegment *stored,
-									const SummaryBlock *block, uint32 i);
+static const char *check_summarized(Check *check, SummaryProgress *progress,
+									StoredSegment *stored);
 static bool same_summary(const SummaryBlock *block, uint32 i, const RowBuffer *computed);
 static SegmentHeader found_header(const FoundSegment *found);
 static void report(Check *check, ItemPointer place, const SegmentHeader *header,
@@ -294,7 +303,6 @@ check_summary(Check *check, DirectoryCursor *cursor, const FoundSegment *found)
 	SummaryBlock block = {0};
 	StoredSegment stored;
 	const char *problem = NULL;
-	uint32		next = 0;
 
 	CHECK_FOR_INTERRUPTS();
 	if (!store_fetch(check->rel, check->snapshot, &place, &stored, NULL))
@@ -308,14 +316,16 @@ check_summary(Check *check, DirectoryCursor *cursor, const FoundSegment *found)
 		problem = "The first or last time differs from the header's.";
 	if (problem == NULL)
 	{
+		SummaryProgress progress = {.block = &block};
+
 		/* the one that begins at the first time, then the others */
 		directory_seek_back_within(cursor, tag, found->first_time, found->first_time);
 		if (directory_next_back(cursor, &stored))
-			problem = check_summarized(check, &stored, &block, next++);
+			problem = check_summarized(check, &progress, &stored);
 		directory_seek_forward(cursor, tag, found->first_time, found->last_time);
 		while (problem == NULL && directory_next_forward(cursor, &stored))
-			problem = check_summarized(check, &stored, &block, next++);
-		if (problem == NULL && next != block.nsegments)
+			problem = check_summarized(check, &progress, &stored);
+		if (problem == NULL && !progress.damaged && progress.next != block.nsegments)
 			problem = "The summary names segments that are not there.";
 		if (problem == NULL && has_gap_behind(cursor, tag, found))
 			problem = "Between the summary and the next there are segments without.";
@@ -339,33 +349,44 @@ has_gap_behind(DirectoryCursor *cursor, text *tag, const FoundSegment *summary)
 	return directory_any_between(cursor, tag, summary->last_time, next_summary);
 }
 
-/* Compares a stored segment with summary i, and lets it go. */
+/* Adds a stored segment to those that a summary tells of, and lets it go; compares at the last. */
 static const char *
-check_summarized(Check *check, StoredSegment *stored, const SummaryBlock *block, uint32 i)
+check_summarized(Check *check, SummaryProgress *progress, StoredSegment *stored)
 {
+	const SummaryBlock *block = progress->block;
 	const SegmentHeader *header = &stored->segment.header;
+	uint32		i = progress->next;
+	int64		last_time = header->last_time;
+	CodecRows	source;
 	const uint8 *bytes;
 	Size		length;
-	const char *problem = NULL;
 
 	bytes = store_segment_bytes(&stored->tuple, &length);
-	if (i >= block->nsegments || header->first_time != block->first_time[i] ||
-		header->last_time != block->last_time[i] || header->nrows != block->nrows[i])
-		problem = "The summary does not name the segments that are there.";
-	else if (segment_open(&stored->segment, bytes, length, true) == SEGMENT_OK)
+	if (progress->damaged || segment_open(&stored->segment, bytes, length, true) != SEGMENT_OK)
 	{
-		RowBuffer	computed = {0};
-		CodecRows	source;
-
-		/* else the segment itself has been reported */
-		decoded_rows_load(&check->rows, &stored->segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
-		source = decoded_rows_source(&check->rows);
-		summary_add(&computed, &source);
-		if (!same_summary(block, i, &computed))
-			problem = "The summary differs from what a segment's rows amount to.";
+		progress->damaged = true;
+		store_release(stored);
+		return NULL;
 	}
+	if (i >= block->nsegments || last_time > block->last_time[i] ||
+		(progress->computed.nrows == 0 && header->first_time != block->first_time[i]))
+	{
+		store_release(stored);
+		return "The summary does not name the segments that are there.";
+	}
+	decoded_rows_load(&check->rows, &stored->segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
 	store_release(stored);
-	return problem;
+	source = decoded_rows_source(&check->rows);
+	summary_add(&progress->computed, &source);
+	if (last_time < block->last_time[i])
+		return NULL;
+
+	summaries_merge(&progress->computed);
+	if (progress->computed.nrows != 1 || !same_summary(block, i, &progress->computed))
+		return "The summary differs from what the rows amount to.";
+	progress->computed.nrows = 0;
+	progress->next++;
+	return NULL;
 }
 
 /* Sums may differ in the last bits between machines. */

@@ -119,18 +119,22 @@ segment_sink_note(SegmentSink *sink, RowBuffer *summaries)
 }
 
 void
-segment_sink_write_summaries(SegmentSink *sink, text *tag, const RowBuffer *summaries)
+segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer *summaries)
 {
 	uint8		bytes[STORE_MAX_SEGMENT_BYTES];
-	int64	   *last_times = summary_last_times(summaries);
-	uint32		parts = (summaries->nrows + SUMMARY_SEGMENTS - 1) / SUMMARY_SEGMENTS;
+	int64	   *last_times;
+	uint32		parts;
 	SegmentHeader header = {
 		.flags = SEGMENT_SUMMARY,
 		.tag = VARDATA_ANY(tag),
 		.tag_bytes = VARSIZE_ANY_EXHDR(tag),
 	};
 
+	summaries_merge(summaries);
+	last_times = summary_last_times(summaries);
+
 	/* of about the same size, so that none is a scrap */
+	parts = (summaries->nrows + SUMMARY_SEGMENTS - 1) / SUMMARY_SEGMENTS;
 	for (uint32 done = 0; done < summaries->nrows; done += header.nrows)
 	{
 		CodecRows	rows = row_buffer_rows(summaries, done);

@@ -39,8 +39,11 @@ extern uint64 segment_sink_bytes(const SegmentSink *sink);
  */
 extern void segment_sink_note(SegmentSink *sink, RowBuffer *summaries);
 
-/* Writes rows that tell of segments of a tag, in as many segments of their own as they need. */
-extern void segment_sink_write_summaries(SegmentSink *sink, text *tag, const RowBuffer *summaries);
+/*
+ * Writes the summaries of consecutive segments of a tag, in as many segments of their own as they
+ * need; merges neighbours in the buffer.
+ */
+extern void segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer *summaries);
 
 /*
  * The next number in load order: greater than any that this backend gave out, and than any that a

@@ -21,6 +21,8 @@
 
 #define ALL_FACETS ((1 << SUMMARY_NFACETS) - 1)
 
+static bool merge_into_last(RowBuffer *summaries, int64 first_time, const double *numbers,
+							uint32 width);
 static bool uniform_width(const CodecRows *rows, uint32 *width);
 static bool summarize_value(double *facets, const double *values, const double *spans,
 							uint32 nrows);
@@ -75,6 +77,62 @@ summary_add(RowBuffer *summaries, const CodecRows *rows)
 
 	slot = row_buffer_add(summaries, rows->time[0], nnumbers, false);
 	memcpy(slot.values, numbers, nnumbers * sizeof(double));
+}
+
+void
+summaries_merge(RowBuffer *summaries)
+{
+	RowBuffer	merged = {0};
+
+	for (uint32 row = 0; row < summaries->nrows; row++)
+	{
+		const double *numbers = summaries->values + (Size) row * summaries->stride;
+		uint32		width = summaries->width ? summaries->width[row] : summaries->stride;
+
+		if (merged.nrows == 0 || !merge_into_last(&merged, summaries->time[row], numbers, width))
+			memcpy(row_buffer_add(&merged, summaries->time[row], width, false).values, numbers,
+				   width * sizeof(double));
+	}
+	*summaries = merged;
+}
+
+/* Adds a summary to the last of a buffer; false where they are to stay apart. */
+static bool
+merge_into_last(RowBuffer *summaries, int64 first_time, const double *numbers, uint32 width)
+{
+	uint32		last = summaries->nrows - 1;
+	double	   *into = summaries->values + (Size) last * summaries->stride;
+	double		held;
+
+	if (into[NUMBER_NROWS] + numbers[NUMBER_NROWS] > SUMMARY_ROWS ||
+		(summaries->width ? summaries->width[last] : summaries->stride) != width)
+		return false;
+
+	/* the last values hold until the next segment begins */
+	held = (double) ((uint64) first_time - (uint64) double_as_time(into[NUMBER_LAST_TIME]));
+	for (uint32 n = NUMBER_VALUES; n < width; n += SUMMARY_NFACETS)
+	{
+		double	   *a = into + n;
+		const double *b = numbers + n;
+
+		if (!isfinite(a[SUMMARY_SUM] + b[SUMMARY_SUM]) ||
+			!isfinite(a[SUMMARY_INTEGRAL] + b[SUMMARY_INTEGRAL] + a[SUMMARY_LAST] * held))
+			return false;
+	}
+	for (uint32 n = NUMBER_VALUES; n < width; n += SUMMARY_NFACETS)
+	{
+		double	   *a = into + n;
+		const double *b = numbers + n;
+
+		a[SUMMARY_SUM] += b[SUMMARY_SUM];
+		a[SUMMARY_MIN] = b[SUMMARY_MIN] < a[SUMMARY_MIN] ? b[SUMMARY_MIN] : a[SUMMARY_MIN];
+		a[SUMMARY_MAX] = b[SUMMARY_MAX] > a[SUMMARY_MAX] ? b[SUMMARY_MAX] : a[SUMMARY_MAX];
+		a[SUMMARY_INTEGRAL] += a[SUMMARY_LAST] * held + b[SUMMARY_INTEGRAL];
+		a[SUMMARY_LAST] = b[SUMMARY_LAST];
+	}
+	into[NUMBER_NROWS] += numbers[NUMBER_NROWS];
+	into[NUMBER_LAST_TIME] = numbers[NUMBER_LAST_TIME];
+	return true;
 }
 
 /* Have all rows the same number of values, and none that is NULL? */
@@ -158,7 +216,7 @@ summary_block_load(SummaryBlock *block, const Segment *segment, int wanted)
 	codec_decode_column(rows, NUMBER_NROWS, 0, n, numbers);
 	for (uint32 i = 0; i < n; i++)
 	{
-		if (!(numbers[i] >= 1 && numbers[i] <= CODEC_MAX_ROWS))
+		if (!(numbers[i] >= 1 && numbers[i] <= CODEC_MAX_ROWS + SUMMARY_ROWS))
 			return false;
 		block->nrows[i] = (int64) numbers[i];
 	}

@@ -2,10 +2,10 @@
  * summary.h
  *	  What whole segments amount to, so that a period need not decode those that lie in it.
  *
- * A summary is a row that tells of one compacted segment: how many rows it has, when it ends and,
- * for each value of a row, the facets below.  The row's time is the segment's first time.  Rows of
- * consecutive segments of a tag are stored as a segment of their own (SEGMENT_SUMMARY), compressed
- * like samples; docs/format.md gives the order of the numbers.
+ * A summary is a row that tells of a compacted segment, or of consecutive ones with few rows each:
+ * how many rows there are, when they end and, for each value of a row, the facets below.  The
+ * summary's time is the first time.  Summaries that follow each other are stored as a segment of
+ * their own (SEGMENT_SUMMARY), compressed like samples; docs/format.md gives the order of the numbers.
  *
  * Stored summaries hold for every snapshot that sees them: those of a tag name all compacted
  * segments between the first and the last that they name, for whoever replaces one of them replaces
@@ -33,8 +33,11 @@ typedef enum SummaryFacet
 
 #define SUMMARY_NFACETS 6
 
-/* As many segments stand in one stored summary; fewer where they do not fit into a page. */
+/* Segments are summarized so many at a time; as many summaries are stored together at the most. */
 #define SUMMARY_SEGMENTS 32
+
+/* Segments share a summary up to so many rows; a period's end may cut them all. */
+#define SUMMARY_ROWS 512
 
 /*
  * Only these many values of a row are summarized.  A segment of wider rows, of rows that differ in
@@ -45,10 +48,16 @@ typedef enum SummaryFacet
 /* Adds the summary of a segment of these rows. */
 extern void summary_add(RowBuffer *summaries, const CodecRows *rows);
 
+/*
+ * Makes one summary of neighbours that have few rows; nothing may lie between them.  Both have
+ * values, of one width, or neither has.
+ */
+extern void summaries_merge(RowBuffer *summaries);
+
 /* When the segments end that the rows of a buffer tell of: [nrows], palloc'd. */
 extern int64 *summary_last_times(const RowBuffer *summaries);
 
-/* Summaries decoded: those of one stored segment. */
+/* Summaries decoded: those of one stored segment.  "Segment" means what one of them tells of. */
 typedef struct SummaryBlock
 {
 	uint32		nsegments;

@@ -56,7 +56,15 @@ static void replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary
 static void leave_apart(SummaryEdit *edit);
 static void append_added(const SummaryEdit *edit, uint32 row, RowBuffer *summaries);
 static uint32 find_added(const SummaryEdit *edit, int64 first_time);
-static bool is_removed(const SummaryEdit *edit, int64 first_time);
+static uint32 first_from(int64 time, uint32 n, int64 (*time_of) (const SummaryEdit *, uint32),
+						 const SummaryEdit *edit);
+static int64 removed_time(const SummaryEdit *edit, uint32 i);
+static int64 added_time(const SummaryEdit *edit, uint32 i);
+static bool is_concerned(const SummaryEdit *edit, int64 from, int64 until);
+static void append_remaining(SummaryEdit *edit, text *tag, int64 from, int64 until,
+							 RowBuffer *summaries);
+static void list_remaining(SummaryEdit *edit, StoredSegment *stored, PendingList *segments);
+static void summarize_segment(SummaryEdit *edit, const SegmentRef *ref, RowBuffer *summaries);
 static int64 summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time,
 							  SegmentSink *sink);
 static void summarize_segments(SummaryEdit *edit, text *tag, const PendingList *segments,
@@ -239,13 +247,15 @@ replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary, SegmentSin
 		 taken < edit->added.nrows && edit->added.time[taken] <= summary->until; taken++)
 		changed = true;
 	for (uint32 i = 0; i < block->nsegments; i++)
-		changed |= is_removed(edit, block->first_time[i]);
+		changed |= is_concerned(edit, block->first_time[i], block->last_time[i]);
 	if (!changed)
 		return;
 
 	for (uint32 i = 0; i < block->nsegments; i++)
 	{
-		if (!is_removed(edit, block->first_time[i]))
+		if (is_concerned(edit, block->first_time[i], block->last_time[i]))
+			append_remaining(edit, tag, block->first_time[i], block->last_time[i], &rows);
+		else
 			summary_block_append(block, i, &rows);
 	}
 	for (; edit->next_added < taken; edit->next_added++)
@@ -274,39 +284,81 @@ append_added(const SummaryEdit *edit, uint32 row, RowBuffer *summaries)
 static uint32
 find_added(const SummaryEdit *edit, int64 first_time)
 {
-	uint32		low = 0;
-	uint32		high = edit->added.nrows;
+	uint32		row = first_from(first_time, edit->added.nrows, added_time, edit);
 
-	while (low < high)
-	{
-		uint32		middle = low + (high - low) / 2;
-
-		if (edit->added.time[middle] < first_time)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < edit->added.nrows && edit->added.time[low] == first_time ? low
+	return row < edit->added.nrows && added_time(edit, row) == first_time ? row
 		: edit->added.nrows;
 }
 
-/* Is the segment that began at this time gone? */
+/* Summarizes segments of a range again that were neither removed nor added. */
+static void
+append_remaining(SummaryEdit *edit, text *tag, int64 from, int64 until, RowBuffer *summaries)
+{
+	PendingList segments = {0};
+	StoredSegment stored;
+
+	directory_seek_back_within(edit->cursor, tag, from, from);
+	if (directory_next_back(edit->cursor, &stored))
+		list_remaining(edit, &stored, &segments);
+	directory_seek_forward(edit->cursor, tag, from, until);
+	while (directory_next_forward(edit->cursor, &stored))
+		list_remaining(edit, &stored, &segments);
+	for (uint32 i = 0; i < segments.nrefs; i++)
+		summarize_segment(edit, &segments.refs[i], summaries);
+}
+
+/* Lists a segment unless it was written just now, and lets it go. */
+static void
+list_remaining(SummaryEdit *edit, StoredSegment *stored, PendingList *segments)
+{
+	SegmentRef	ref = segment_ref(stored);
+
+	store_release(stored);
+	if (find_added(edit, ref.first_time) == edit->added.nrows)
+		pending_list_add(segments, &ref);
+}
+
+/* Has a segment that begins in this range been removed or written? */
 static bool
-is_removed(const SummaryEdit *edit, int64 first_time)
+is_concerned(const SummaryEdit *edit, int64 from, int64 until)
+{
+	uint32		removed = first_from(from, edit->removed.nrefs, removed_time, edit);
+	uint32		added = first_from(from, edit->added.nrows, added_time, edit);
+
+	return (removed < edit->removed.nrefs && removed_time(edit, removed) <= until) ||
+		(added < edit->added.nrows && added_time(edit, added) <= until);
+}
+
+static int64
+removed_time(const SummaryEdit *edit, uint32 i)
+{
+	return edit->removed.refs[i].first_time;
+}
+
+static int64
+added_time(const SummaryEdit *edit, uint32 i)
+{
+	return edit->added.time[i];
+}
+
+/* The first of n ascending times that is at or after the given one, or n. */
+static uint32
+first_from(int64 time, uint32 n, int64 (*time_of) (const SummaryEdit *, uint32),
+		   const SummaryEdit *edit)
 {
 	uint32		low = 0;
-	uint32		high = edit->removed.nrefs;
+	uint32		high = n;
 
 	while (low < high)
 	{
 		uint32		middle = low + (high - low) / 2;
 
-		if (edit->removed.refs[middle].first_time < first_time)
+		if (time_of(edit, middle) < time)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < edit->removed.nrefs && edit->removed.refs[low].first_time == first_time;
+	return low;
 }
 
 /*
@@ -355,34 +407,37 @@ summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time, SegmentSin
 	return until;
 }
 
-/* Summarizes n segments; those written just now have been summarized already. */
 static void
 summarize_segments(SummaryEdit *edit, text *tag, const PendingList *segments, uint32 first,
 				   uint32 n, SegmentSink *sink)
 {
 	RowBuffer	summaries = {0};
-	DecodedRows rows = {0};
 
 	for (uint32 i = first; i < first + n; i++)
-	{
-		StoredSegment stored;
-		CodecRows	source;
-		uint32		added;
-
-		CHECK_FOR_INTERRUPTS();
-		added = find_added(edit, segments->refs[i].first_time);
-		if (added < edit->added.nrows)
-		{
-			append_added(edit, added, &summaries);
-			continue;
-		}
-		pending_fetch(edit->rel, SnapshotSelf, &segments->refs[i], &stored);
-		store_open_rows(edit->rel, &stored, true);
-		decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
-		store_release(&stored);
-		source = decoded_rows_source(&rows);
-		summary_add(&summaries, &source);
-	}
-	decoded_rows_free(&rows);
+		summarize_segment(edit, &segments->refs[i], &summaries);
 	segment_sink_write_summaries(sink, tag, &summaries);
+}
+
+/* Adds the summary of a segment; one written just now has been summarized already. */
+static void
+summarize_segment(SummaryEdit *edit, const SegmentRef *ref, RowBuffer *summaries)
+{
+	uint32		added = find_added(edit, ref->first_time);
+	DecodedRows rows = {0};
+	StoredSegment stored;
+	CodecRows	source;
+
+	CHECK_FOR_INTERRUPTS();
+	if (added < edit->added.nrows)
+	{
+		append_added(edit, added, summaries);
+		return;
+	}
+	pending_fetch(edit->rel, SnapshotSelf, ref, &stored);
+	store_open_rows(edit->rel, &stored, true);
+	decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
+	store_release(&stored);
+	source = decoded_rows_source(&rows);
+	summary_add(summaries, &source);
+	decoded_rows_free(&rows);
 }
