@@ -27,9 +27,9 @@
 #include "optimizer/restrictinfo.h"
 #include "optimizer/tlist.h"
 #include "parser/parsetree.h"
-#include "rewrite/rewriteManip.h"
 #include "storage/predicate.h"
 #include "utils/fmgroids.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -68,7 +68,6 @@ enum
 	PRIVATE_RELATION,			/* its OID */
 	PRIVATE_KINDS,				/* of the conditions */
 	PRIVATE_RESULTS,			/* kind and value number of each column, by turns */
-	PRIVATE_TEXT,				/* the conditions, for EXPLAIN; "" where there are none */
 	PRIVATE_VALUES,				/* of a path: the conditions' other sides */
 	PRIVATE_EXPRESSIONS,		/* of a path: what each column of the result is */
 };
@@ -102,14 +101,12 @@ static create_upper_paths_hook_type next_upper_paths_hook = NULL;
 static void on_create_upper_paths(PlannerInfo *root, UpperRelationKind stage,
 								  RelOptInfo *input_rel, RelOptInfo *output_rel, void *extra);
 static bool match_conditions(RelOptInfo *rel, const HistorianColumns *columns, List **kinds,
-							 List **values, List **clauses);
+							 List **values);
 static bool match_results(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_rel,
 						  const HistorianColumns *columns, List **results, List **expressions);
 static bool match_aggregate(const Aggref *aggref, Index varno, const HistorianColumns *columns,
 							int *kind, int *value);
 static bool is_column(const Node *node, Index varno, AttrNumber column);
-static char *condition_text(List *clauses, Index varno, Relation table);
-static bool show_params_by_number(Node *node, void *context);
 static Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 					   List *clauses, List *custom_plans);
 static Node *create_state(CustomScan *plan);
@@ -118,6 +115,7 @@ static TupleTableSlot *exec(CustomScanState *css);
 static void end(CustomScanState *css);
 static void rescan(CustomScanState *css);
 static void explain(CustomScanState *css, List *ancestors, ExplainState *es);
+static const char *condition_text(const HistorianAggregateState *state, List *context);
 static uint32 totals_slot(HistorianAggregateState *state, uint32 value);
 static void start(HistorianAggregateState *state);
 static text *next_tag(HistorianAggregateState *state);
@@ -164,11 +162,9 @@ on_create_upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *in
 	Relation	table;
 	List	   *kinds = NIL;
 	List	   *values = NIL;
-	List	   *clauses = NIL;
 	List	   *results = NIL;
 	List	   *expressions = NIL;
 	bool		ours;
-	char	   *text_of_conditions = NULL;
 
 	if (next_upper_paths_hook != NULL)
 		next_upper_paths_hook(root, stage, input_rel, output_rel, extra);
@@ -188,11 +184,9 @@ on_create_upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *in
 	if (ours)
 	{
 		columns = columns_of(table);
-		ours = match_conditions(input_rel, &columns, &kinds, &values, &clauses) &&
+		ours = match_conditions(input_rel, &columns, &kinds, &values) &&
 			match_results(root, input_rel, output_rel, &columns, &results, &expressions);
 	}
-	if (ours)
-		text_of_conditions = condition_text(clauses, input_rel->relid, table);
 	table_close(table, NoLock);
 	if (!ours)
 		return;
@@ -206,17 +200,14 @@ on_create_upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *in
 	path->path.startup_cost = input_rel->cheapest_total_path->total_cost * SCAN_COST_FACTOR;
 	path->path.total_cost = path->path.startup_cost + path->path.rows * cpu_tuple_cost;
 	path->methods = &path_methods;
-	path->custom_private = list_make4(list_make1_oid(rte->relid), kinds, results,
-									  makeString(text_of_conditions));
-	path->custom_private = lappend(path->custom_private, values);
-	path->custom_private = lappend(path->custom_private, expressions);
+	path->custom_private =
+		list_make5(list_make1_oid(rte->relid), kinds, results, values, expressions);
 	add_path(output_rel, (Path *) path);
 }
 
 /* Can a scan do all conditions itself? */
 static bool
-match_conditions(RelOptInfo *rel, const HistorianColumns *columns, List **kinds, List **values,
-				 List **clauses)
+match_conditions(RelOptInfo *rel, const HistorianColumns *columns, List **kinds, List **values)
 {
 	ListCell   *cell;
 
@@ -231,7 +222,6 @@ match_conditions(RelOptInfo *rel, const HistorianColumns *columns, List **kinds,
 			return false;
 		*kinds = lappend_int(*kinds, kind);
 		*values = lappend(*values, scan_condition_value(clause));
-		*clauses = lappend(*clauses, clause);
 	}
 	return true;
 }
@@ -341,33 +331,6 @@ is_column(const Node *node, Index varno, AttrNumber column)
 
 	return IsA(node, Var) && var->varno == varno && var->varattno == column &&
 		var->varlevelsup == 0;
-}
-
-/* The conditions as EXPLAIN shows them; the plan has no columns of the table to name later. */
-static char *
-condition_text(List *clauses, Index varno, Relation table)
-{
-	Node	   *all = copyObject((Node *) make_ands_explicit(clauses));
-
-	if (clauses == NIL)
-		return pstrdup("");
-	ChangeVarNodes(all, varno, 1, 0);
-	(void) show_params_by_number(all, NULL);
-	return deparse_expression(all,
-							  deparse_context_for(RelationGetRelationName(table),
-												  RelationGetRelid(table)),
-							  false, false);
-}
-
-/* Without a plan around it, PostgreSQL 17 cannot look up where a subquery's parameter comes from. */
-static bool
-show_params_by_number(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Param))
-		((Param *) node)->paramkind = PARAM_EXTERN;
-	return expression_tree_walker(node, show_params_by_number, context);
 }
 
 static Plan *
@@ -638,11 +601,50 @@ explain(CustomScanState *css, List *ancestors, ExplainState *es)
 {
 	HistorianAggregateState *state = (HistorianAggregateState *) css;
 	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
-	const char *conditions = strVal(list_nth(plan->custom_private, PRIVATE_TEXT));
 
 	ExplainPropertyText("Table", RelationGetRelationName(state->rel), es);
-	if (conditions[0] != '\0')
-		ExplainPropertyText("Historian Cond", conditions, es);
+	if (plan->custom_exprs != NIL)
+	{
+		List	   *context = set_deparse_context_plan(es->deparse_cxt, &plan->scan.plan, ancestors);
+
+		ExplainPropertyText("Historian Cond", condition_text(state, context), es);
+	}
 	if (es->analyze)
 		ExplainPropertyUInteger("Tags Read", NULL, state->tags_read, es);
+}
+
+/*
+ * The conditions as PostgreSQL writes them.  The plan has no columns of the table to name, only
+ * what they are compared with.
+ */
+static const char *
+condition_text(const HistorianAggregateState *state, List *context)
+{
+	static const char *const operators[] = {
+		[CONDITION_TAG_EQUAL] = "=",
+		[CONDITION_TAG_ANY] = "= ANY",
+		[CONDITION_TIME_BELOW] = "<",
+		[CONDITION_TIME_AT_MOST] = "<=",
+		[CONDITION_TIME_EQUAL] = "=",
+		[CONDITION_TIME_AT_LEAST] = ">=",
+		[CONDITION_TIME_ABOVE] = ">",
+	};
+	List	   *values = ((CustomScan *) state->css.ss.ps.plan)->custom_exprs;
+	HistorianColumns columns = columns_of(state->rel);
+	StringInfoData all;
+
+	initStringInfo(&all);
+	for (int i = 0; i < state->nconditions; i++)
+	{
+		ConditionKind kind = state->conditions[i].kind;
+		bool		on_tag = kind == CONDITION_TAG_EQUAL || kind == CONDITION_TAG_ANY;
+		AttrNumber	column = on_tag ? columns.tag : columns.time;
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(state->rel), column - 1);
+
+		appendStringInfo(&all, kind == CONDITION_TAG_ANY ? "%s(%s %s (%s))" : "%s(%s %s %s)",
+						 i > 0 ? " AND " : "", quote_identifier(NameStr(attribute->attname)),
+						 operators[kind],
+						 deparse_expression(list_nth(values, i), context, false, false));
+	}
+	return state->nconditions > 1 ? psprintf("(%s)", all.data) : all.data;
 }

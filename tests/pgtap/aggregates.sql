@@ -1,7 +1,7 @@
 -- HistorianAggregate: what it answers equals what PostgreSQL computes from the rows, and from a heap
 -- twin; what it does not know is left to PostgreSQL.
 BEGIN;
-SELECT plan(44);
+SELECT plan(50);
 SELECT random() AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -70,6 +70,10 @@ SELECT same('SELECT count(time), count(tag) FROM m WHERE tag = ''t0'' AND 5 < ti
 SELECT same('SELECT x, (SELECT count(*) FROM m WHERE tag = x AND time > 70000) FROM (VALUES (''t0''), (''t5''), (''none'')) v (x)');
 SELECT same('SELECT tag, count(*), sum(count(*)) OVER () FROM m GROUP BY tag');
 SELECT same('SELECT count(*) FROM m WHERE tag = ''t0'' AND time > 10 AND time < 5');
+SELECT same('SELECT count(*) FROM m WHERE tag = (SELECT ''t1'' LIMIT 1)');
+SELECT same('SELECT count(*) FROM m WHERE time > CASE WHEN 5 IN (SELECT g FROM generate_series(1, 9) g) THEN 300000 ELSE 4 END');
+SELECT alike(plan_of('SELECT count(*) FROM m WHERE tag = ANY (''{t1,t2}'') AND 5 < time'), '%' || condition || '%', 'EXPLAIN tells ' || condition)
+	FROM unnest(ARRAY['("time" > 5)', '(tag = ANY (''{t1,t2}''::text[]))']) condition;
 
 -- not known to it
 SELECT same('SELECT count(*) FROM m WHERE values[1] > 5', false);
