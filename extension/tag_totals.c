@@ -8,11 +8,21 @@
 
 #include "tag_totals.h"
 
+#include "utils/float.h"
+
 #include "period_reader.h"
 
 static void add_rows(TagTotals *totals, const RowSlice *slice);
 static void add_summaries(TagTotals *totals, const SummarySlice *slice);
 static void add_span(TagTotals *totals, int64 count, int64 first_time, int64 last_time);
+static bool all_finite(const double *values, uint32 n);
+
+/* PostgreSQL's aggregates raise an error where finite numbers have a sum that is not. */
+static inline bool
+sum_left_range(const Reduction *reduced, bool was_finite)
+{
+	return was_finite && !isfinite(reduced->sum.high);
+}
 
 void
 tag_totals_clear(TagTotals *totals)
@@ -57,8 +67,11 @@ add_rows(TagTotals *totals, const RowSlice *slice)
 		double		scratch[CODEC_MAX_ROWS];
 		const double *values = NULL;
 		uint32		n = row_slice_values(slice, totals->value[i], scratch, &values);
+		bool		was_finite = isfinite(totals->reduced[i].sum.high);
 
 		reduction_add(&totals->reduced[i], totals->facets, values, n);
+		if (sum_left_range(&totals->reduced[i], was_finite) && all_finite(values, n))
+			float_overflow_error();
 	}
 }
 
@@ -75,9 +88,14 @@ add_summaries(TagTotals *totals, const SummarySlice *slice)
 			 block->last_time[first + slice->nsegments - 1]);
 	for (uint32 i = 0; i < totals->nvalues; i++)
 	{
+		bool		was_finite = isfinite(totals->reduced[i].sum.high);
+
 		if (totals->value[i] < block->width[first])
 			summary_slice_reduce(slice, totals->value[i], count, totals->facets,
 								 &totals->reduced[i]);
+		/* what has a summary is finite */
+		if (sum_left_range(&totals->reduced[i], was_finite))
+			float_overflow_error();
 	}
 }
 
@@ -88,4 +106,15 @@ add_span(TagTotals *totals, int64 count, int64 first_time, int64 last_time)
 	totals->count += count;
 	totals->first_time = Min(totals->first_time, first_time);
 	totals->last_time = Max(totals->last_time, last_time);
+}
+
+static bool
+all_finite(const double *values, uint32 n)
+{
+	for (uint32 i = 0; i < n; i++)
+	{
+		if (!isfinite(values[i]))
+			return false;
+	}
+	return true;
 }

@@ -1,7 +1,7 @@
 -- HistorianAggregate: what it answers equals what PostgreSQL computes from the rows, and from a heap
 -- twin; what it does not know is left to PostgreSQL.
 BEGIN;
-SELECT plan(50);
+SELECT plan(54);
 SELECT random() AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -88,6 +88,17 @@ SELECT same('SELECT sum(time) FROM m WHERE tag = ''t1''', false);
 -- sums of any numbers, but for rounding
 SELECT ok(abs(a - b) <= 1e-12 * abs(b), 'avg of large numbers')
 	FROM (SELECT avg(values[5]) a FROM m WHERE tag = 't0') x, (SELECT avg(values[5]::numeric)::float8 b FROM h WHERE tag = 't0') y;
+
+-- numbers that are finite, but not their sum, in rows and in summaries; and those that are not
+INSERT INTO m SELECT i, 'large', ARRAY[1e305] || (SELECT array_agg(random()) FROM generate_series(1, 10 + i * 0))
+	FROM generate_series(1, 6000) i;
+SELECT throws_ok('SELECT sum(values[1]) FROM m WHERE tag = ''large''', '22003', NULL, 'a sum out of range');
+SELECT historian.compact('m') \g /dev/null
+SELECT throws_ok('SELECT avg(values[1]) FROM m WHERE tag = ''large''', '22003', NULL, 'a sum of sums out of range');
+INSERT INTO m VALUES (1, 'infinite', '{1,Infinity}'), (2, 'infinite', '{Infinity,-Infinity}');
+INSERT INTO h VALUES (1, 'infinite', '{1,Infinity}'), (2, 'infinite', '{Infinity,-Infinity}');
+SELECT same('SELECT sum(values[1]), avg(values[2]) FROM m WHERE tag = ''infinite''');
+DELETE FROM m WHERE tag IN ('large', 'infinite');
 
 SET historian.enable_aggregate = off;
 SELECT unalike(plan_of('SELECT count(*) FROM m'), '%HistorianAggregate%', 'can be switched off');
