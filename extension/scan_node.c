@@ -25,6 +25,7 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
+#include "optimizer/plancat.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
 #include "parser/parsetree.h"
@@ -62,8 +63,10 @@ typedef struct HistorianScanState
 	RowScanShared *shared;		/* in a parallel scan */
 } HistorianScanState;
 
+static get_relation_info_hook_type next_relation_info_hook = NULL;
 static set_rel_pathlist_hook_type next_pathlist_hook = NULL;
 
+static void on_get_relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel);
 static void on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte);
 static CustomPath *make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 							 ParamPathInfo *param_info, int parallel_workers, bool backward);
@@ -116,11 +119,32 @@ void
 scan_node_init(void)
 {
 	RegisterCustomScanMethods(&plan_methods);
+	next_relation_info_hook = get_relation_info_hook;
+	get_relation_info_hook = on_get_relation_info;
 	next_pathlist_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = on_set_rel_pathlist;
 }
 
 /* Planning. */
+
+/*
+ * Hides the directory, the only index.  Its predicate is false, which follows from conditions that
+ * contradict each other: the planner would take rows from it.
+ */
+static void
+on_get_relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
+{
+	Relation	table;
+
+	if (next_relation_info_hook != NULL)
+		next_relation_info_hook(root, relid, inhparent, rel);
+	if (rel->indexlist == NIL)
+		return;
+	table = table_open(relid, NoLock);
+	if (is_historian_table(table))
+		rel->indexlist = NIL;
+	table_close(table, NoLock);
+}
 
 static void
 on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)

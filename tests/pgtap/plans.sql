@@ -1,6 +1,6 @@
 -- What the planner hands to the scan, and that the answers do not depend on it.
 BEGIN;
-SELECT plan(79);
+SELECT plan(81);
 
 CREATE TABLE m (time bigint, tag text, values float8[]) USING historian;
 CREATE TABLE h (time bigint, tag text, values float8[]);
@@ -171,6 +171,9 @@ SELECT pg_temp.twin('SELECT * FROM %s WHERE tag = ''t1'' AND time BETWEEN 100 AN
 SELECT pg_temp.twin('SELECT count(*), sum(values[1]), max(time) FROM %s');
 SET LOCAL max_parallel_workers_per_gather = 0;
 SELECT pg_temp.twin('SELECT * FROM %s WHERE values[1] < 500');
+-- the directory is no index to take rows from, though its predicate follows from a contradiction
+SELECT pg_temp.twin('SELECT count(*) FROM %s WHERE tag = ''t1'' AND tag = ''t2''');
+SELECT pg_temp.twin('SELECT max(time) FROM (SELECT * FROM %1$s WHERE tag = ''t1'' UNION ALL SELECT * FROM %1$s WHERE tag = ''t2'') u WHERE tag = ''t1''');
 
 SELECT * FROM finish();
 ROLLBACK;
