@@ -244,6 +244,10 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 			get_opfamily_member(INTEGER_BTREE_FAM_OID, INT8OID, INT8OID,
 								backward ? BTGreaterStrategyNumber : BTLessStrategyNumber),
 			rel);
+	/* one time is no order, and an Append would look for it among its columns */
+	if (path->path.pathkeys != NIL &&
+		linitial_node(PathKey, path->path.pathkeys)->pk_eclass->ec_has_const)
+		path->path.pathkeys = NIL;
 
 	read = clauselist_selectivity(root, pushed, 0, JOIN_INNER, NULL);
 	cost_qual_eval(&qual_cost, list_difference_ptr(restrictions, pushed), root);

@@ -1,6 +1,6 @@
 -- Historian tables as partitions.
 BEGIN;
-SELECT plan(28);
+SELECT plan(29);
 
 CREATE TABLE p (time bigint, tag text, values float8[]) PARTITION BY RANGE (time);
 CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (1000) USING historian;
@@ -64,6 +64,8 @@ SET LOCAL enable_partitionwise_join = on;
 SET LOCAL enable_partitionwise_aggregate = on;
 SELECT bag_eq('SELECT tag, count(*) FROM q GROUP BY tag', $$VALUES ('a'::text, 100::bigint), ('x', 100), ('y', 100)$$, 'partition-wise aggregate');
 SELECT results_eq('SELECT count(*) FROM q a JOIN q b USING (tag, time)', 'VALUES (300::bigint)', 'partition-wise join');
+
+SELECT lives_ok('SELECT DISTINCT values[2] FROM p WHERE tag = ''a'' AND time = 5', 'one partition, tag and time');
 
 -- plain inheritance
 CREATE TABLE parent (time bigint, tag text, values float8[]) USING historian;
