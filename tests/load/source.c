@@ -174,12 +174,14 @@ read_file(Source *source, uint32_t max_messages, Text *text)
 
 	while (count < max_messages)
 	{
-		char *line;
+		char *line = NULL;
 		int error;
 
 		reserve(text, LINE_BYTES);
-		line = text->data + text->bytes;
-		if (gzgets(source->file, line, LINE_BYTES) == NULL)
+		/* past a last line without line feed, zlib 1.3.2 would call the file incomplete */
+		if (!gzeof(source->file))
+			line = gzgets(source->file, text->data + text->bytes, LINE_BYTES);
+		if (line == NULL)
 		{
 			const char *reason = gzerror(source->file, &error);
 
