@@ -37,7 +37,7 @@ typedef enum SummaryFacet
 #define SUMMARY_SEGMENTS 32
 
 /* Segments share a summary up to so many rows; a period's end may cut them all. */
-#define SUMMARY_ROWS 512
+#define SUMMARY_ROWS 1024
 
 /*
  * Only these many values of a row are summarized.  A segment of wider rows, of rows that differ in
