@@ -48,12 +48,13 @@ CREATE FUNCTION nearly_equal(a float8[], b float8[]) RETURNS boolean LANGUAGE sq
 	FROM unnest(a, b) u (x, y)
 $$;
 
--- where summaries change something; windows over all, over a part, of few and of many periods
+-- where summaries change something; windows over all, over a part, of few and of many periods, each
+-- of some time, so that no two samples have the same
 CREATE FUNCTION wrong_samples(of_tag text) RETURNS bigint LANGUAGE sql AS $$
 	SELECT count(*) FROM
 		(SELECT (SELECT min(time) FROM h WHERE tag = of_tag) a, (SELECT max(time) FROM h WHERE tag = of_tag) b) r,
-		LATERAL (VALUES (a - 1, b, 1), (a - 1, b, 7), (a + (b - a) / 3, b - (b - a) / 5, 40),
-			(a, b + (b - a), 300), (a + ((b - a) * random())::bigint, b + 1, 13)) w (s, e, n),
+		LATERAL (SELECT * FROM (VALUES (a - 1, b, 1), (a - 1, b, 7), (a + (b - a) / 3, b - (b - a) / 5, 40),
+			(a, b + (b - a), 300), (a + ((b - a) * random())::bigint, b + 1, 13)) v (s, e, n) WHERE e::numeric - s >= n) w,
 		LATERAL (SELECT * FROM samples(of_tag, s, e, n, true)) x
 		FULL JOIN LATERAL (SELECT * FROM samples(of_tag, s, e, n, false)) y USING (method, time)
 	WHERE NOT nearly_equal(x.values, y.values)
