@@ -33,7 +33,10 @@ def last_value(tag):
 def test_first_result():
     """up -d --build, a POST, a GET"""
     stack.compose("up", "-d", "--build", profile=None, seconds=900)
-    assert stack.request("/save", line(time.time_ns(), "boiler", [71.3, 1.02])).status == 202
+    # "up -d" returns when the last container has started, not when its program listens
+    stack.ready()
+    answer = stack.request("/save", line(time.time_ns(), "boiler", [71.3, 1.02]))
+    assert answer.status == 202, answer
     wait_for("the message", lambda: last_value("boiler") == [71.3, 1.02], 10)
     running = set(stack.compose("ps", "--services", "--status", "running").stdout.split())
     assert running == {"postgres", "historiand"}, running
