@@ -14,6 +14,10 @@ import time
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 TIMEOUT_S = 60
 
+# What a shell starts in the background, and nohup, ignores SIGINT, and so does what the tests start then: a bash
+# script cannot even trap it. With a handler of Python's own here, what is executed has the default, as from a terminal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 _count = 0
 _failed = 0
 
