@@ -11,6 +11,7 @@
 #include "database_metrics.h"
 
 #include "log.h"
+#include "metrics.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -191,23 +192,6 @@ on_outcome(void *argument, const QueryOutcome *outcome)
 	bytes_free(&old);
 }
 
-/* A label's value, escaped as the exposition format wants it. */
-static void
-append_label(Bytes *text, const char *value)
-{
-	for (; *value != '\0'; value++)
-	{
-		if (*value == '\n')
-			bytes_puts(text, "\\n");
-		else
-		{
-			if (*value == '"' || *value == '\\')
-				bytes_puts(text, "\\");
-			bytes_append(text, value, 1);
-		}
-	}
-}
-
 static void
 append_rows(Bytes *text, const PGresult *rows)
 {
@@ -226,7 +210,7 @@ append_rows(Bytes *text, const PGresult *rows)
 		if (!PQgetisnull(rows, i, 3))
 		{
 			bytes_printf(text, "{%s=\"", PQgetvalue(rows, i, 3));
-			append_label(text, PQgetvalue(rows, i, 4));
+			metrics_put_label(text, PQgetvalue(rows, i, 4));
 			bytes_puts(text, "\"}");
 		}
 		bytes_printf(text, " %s\n", strcmp(value, "Infinity") == 0 ? "+Inf" : value);

@@ -27,22 +27,10 @@ static const char *const row_labels[HISTOGRAM_BUCKETS] = {
 };
 
 static const char *const route_names[METRIC_ROUTES] = {
-	"/save",
-	"/write",
-	"/api",
-	"/tags",
-	"/latest",
-	"/export",
-	"status",
-	"file",
-	"other",
+	"/save", "/write", "/api", "/tags", "/latest", "/export", "status", "file", "other",
 };
 static const char *const reason_names[REJECT_REASONS] = {
-	"invalid",
-	"too_large",
-	"buffer_full",
-	"database",
-	"spool",
+	"invalid", "too_large", "buffer_full", "database", "spool",
 };
 /* The last one stands for every other status. */
 static const int statuses[METRIC_STATUSES] = {
@@ -106,8 +94,8 @@ number(Bytes *text, const char *name, const char *type, const char *help, uint64
 	bytes_printf(text, "historiand_%s %llu\n", name, (unsigned long long) value);
 }
 
-static void
-put_label(Bytes *text, const char *value)
+void
+metrics_put_label(Bytes *text, const char *value)
 {
 	for (; *value != '\0'; value++)
 	{
@@ -182,7 +170,7 @@ metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *
 #define SUM(member) sum(all, count, offsetof(Metrics, member))
 	head(text, "info", "gauge", "Always 1; the labels say what this server is.");
 	bytes_printf(text, "historiand_info{version=\"%s\",table=\"", historiand_version);
-	put_label(text, gauges->table);
+	metrics_put_label(text, gauges->table);
 	bytes_puts(text, "\"} 1\n");
 	number(text, "messages_received_total", "counter", "Messages accepted into the buffer.",
 		   SUM(messages_received));

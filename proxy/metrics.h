@@ -96,6 +96,9 @@ extern void metric_http(Metrics *metrics, MetricRoute route, int status, uint64_
 extern void metric_seconds(Histogram *histogram, uint64_t nanoseconds, uint64_t count);
 extern void metric_rows(Histogram *histogram, uint64_t rows);
 
+/* A label's value, escaped as the exposition format wants it. */
+extern void metrics_put_label(Bytes *text, const char *value);
+
 /* Appends the text for the sum of several threads' metrics. */
 extern void metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *gauges);
 
