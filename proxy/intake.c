@@ -77,8 +77,9 @@ intake_begin(Exchange *exchange, BodyFormat format)
 	return true;
 }
 
-bool
-intake_parameter(Intake *intake, const char *name, const char *value, unsigned *seen)
+/* One of the parameters that all intakes have; seen is 0 before the first. */
+static bool
+read_parameter(Intake *intake, const char *name, const char *value, unsigned *seen)
 {
 	bool ack = strcmp(name, "ack") == 0;
 	unsigned bit = ack ? 1 : 2;
@@ -89,6 +90,32 @@ intake_parameter(Intake *intake, const char *name, const char *value, unsigned *
 	*seen |= bit;
 	*setting = strcmp(value, ack ? "committed" : "true") == 0;
 	return *setting || strcmp(value, ack ? "received" : "false") == 0;
+}
+
+bool
+intake_parameters(Exchange *exchange, IntakeParameter own, void *argument, const char *taken)
+{
+	size_t position = 0;
+	Bytes name = {0};
+	Bytes value = {0};
+	unsigned seen = 0;
+	bool valid;
+	bool good = true;
+
+	while (good && http_request_parameter(&exchange->request, &position, &name, &value, &valid))
+	{
+		/* A value with NUL would be compared only up to there. */
+		good = valid && memchr(name.data, '\0', name.length) == NULL &&
+			   memchr(value.data, '\0', value.length) == NULL &&
+			   ((own != NULL && own(argument, name.data, value.data)) ||
+				read_parameter(exchange->state, name.data, value.data, &seen));
+	}
+	if (!good)
+		http_problem(exchange, 400, "parameter \"%.40s\": %s takes %s", name.data ? name.data : "",
+					 exchange->route->path, taken);
+	bytes_free(&name);
+	bytes_free(&value);
+	return good;
 }
 
 /*

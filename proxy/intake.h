@@ -39,11 +39,15 @@ extern Intake *intake_new(Exchange *exchange);
 /* Makes it ready for a body.  Returns false after having answered that the body cannot be taken. */
 extern bool intake_begin(Exchange *exchange, BodyFormat format);
 
+/* Takes one of a route's own parameters; false where it is none of them or has another value. */
+typedef bool (*IntakeParameter)(void *argument, const char *name, const char *value);
+
 /*
- * Takes one of the parameters that all intakes have, ack and partial; seen is 0 before the first.
- * Returns false where it is another one, given twice, or has another value.
+ * Reads the request's parameters: ack and partial, which all intakes have, each at most once, and
+ * the route's own ones.  Returns false after having answered what the route takes.
  */
-extern bool intake_parameter(Intake *intake, const char *name, const char *value, unsigned *seen);
+extern bool intake_parameters(Exchange *exchange, IntakeParameter own, void *argument,
+							  const char *taken);
 
 /* "line 3: " to text, where that is not NULL, and the same as a member with a comma to member. */
 extern void intake_describe_position(const BodyDecoder *decoder, const BodyError *error,

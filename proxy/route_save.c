@@ -9,7 +9,6 @@
 #include <string.h>
 
 static void save_begin(Exchange *exchange);
-static bool read_parameters(Exchange *exchange, Intake *intake);
 static bool read_type(Exchange *exchange, BodyFormat *format);
 static void answer(Exchange *exchange);
 static void answer_refused(Exchange *exchange);
@@ -33,35 +32,11 @@ save_begin(Exchange *exchange)
 
 	intake->answer = answer;
 	intake->answer_refused = answer_refused;
-	if (read_parameters(exchange, intake) && read_type(exchange, &format))
+	if (intake_parameters(exchange, NULL, NULL,
+						  "ack=received or ack=committed, and partial=true or partial=false, "
+						  "each once") &&
+		read_type(exchange, &format))
 		intake_begin(exchange, format);
-}
-
-static bool
-read_parameters(Exchange *exchange, Intake *intake)
-{
-	size_t position = 0;
-	Bytes name = {0};
-	Bytes value = {0};
-	unsigned seen = 0;
-	bool valid;
-	bool good = true;
-
-	while (good && http_request_parameter(&exchange->request, &position, &name, &value, &valid))
-	{
-		/* A value with NUL would be compared only up to there. */
-		good = valid && memchr(name.data, '\0', name.length) == NULL &&
-			   memchr(value.data, '\0', value.length) == NULL &&
-			   intake_parameter(intake, name.data, value.data, &seen);
-	}
-	if (!good)
-		http_problem(exchange, 400,
-					 "parameter \"%.40s\": /save takes ack=received or ack=committed, and "
-					 "partial=true or partial=false, each once",
-					 name.data ? name.data : "");
-	bytes_free(&name);
-	bytes_free(&value);
-	return good;
 }
 
 /* curl's default type, and none, are taken as JSON. */

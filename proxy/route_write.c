@@ -25,26 +25,12 @@ static size_t query_body(Exchange *exchange, const char *data, size_t length);
 static bool query_end(Exchange *exchange);
 static void query_release(Exchange *exchange);
 
-const Route route_write = {
-	.path = "/write",
-	.metric = ROUTE_WRITE,
-	.post = true,
-	.begin = write_begin,
-	.body = intake_body,
-	.end = intake_end,
-	.release = intake_release,
-	.block_timeout = intake_block_timeout,
-};
-const Route route_write_v2 = {
-	.path = "/api/v2/write",
-	.metric = ROUTE_WRITE,
-	.post = true,
-	.begin = write_begin,
-	.body = intake_body,
-	.end = intake_end,
-	.release = intake_release,
-	.block_timeout = intake_block_timeout,
-};
+#define TAKES_POINTS                                                                               \
+	.metric = ROUTE_WRITE, .post = true, .begin = write_begin, .body = intake_body,                \
+	.end = intake_end, .release = intake_release, .block_timeout = intake_block_timeout
+
+const Route route_write = {.path = "/write", TAKES_POINTS};
+const Route route_write_v2 = {.path = "/api/v2/write", TAKES_POINTS};
 const Route route_ping = {.path = "/ping", .metric = ROUTE_STATUS, .end = ping_end};
 const Route route_influx_query = {
 	.path = "/query",
@@ -56,7 +42,7 @@ const Route route_influx_query = {
 	.release = query_release,
 };
 
-static bool read_parameters(Exchange *exchange, Intake *intake, int64_t *unit_ns);
+static bool read_parameter(void *unit_ns, const char *name, const char *value);
 static void answer(Exchange *exchange);
 
 static void
@@ -70,7 +56,11 @@ write_begin(Exchange *exchange)
 	intake->committed = true;
 	intake->answer = answer;
 	intake->answer_refused = answer;
-	if (!read_parameters(exchange, intake, &unit_ns) || !intake_begin(exchange, BODY_POINTS))
+	if (!intake_parameters(exchange, read_parameter, &unit_ns,
+						   "precision=ns, us, ms, s, m or h, ack=committed or received, "
+						   "partial=true or false, and ignores db, rp, consistency, u, p, bucket, "
+						   "org and orgID") ||
+		!intake_begin(exchange, BODY_POINTS))
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	intake->decoder.points = (LineRules){
@@ -123,32 +113,9 @@ is_ignored(const char *name)
 }
 
 static bool
-read_parameters(Exchange *exchange, Intake *intake, int64_t *unit_ns)
+read_parameter(void *unit_ns, const char *name, const char *value)
 {
-	size_t position = 0;
-	Bytes name = {0};
-	Bytes value = {0};
-	unsigned seen = 0;
-	bool valid;
-	bool good = true;
-
-	while (good && http_request_parameter(&exchange->request, &position, &name, &value, &valid))
-	{
-		good = valid && memchr(name.data, '\0', name.length) == NULL &&
-			   memchr(value.data, '\0', value.length) == NULL &&
-			   (is_ignored(name.data) ||
-				(strcmp(name.data, "precision") == 0 && read_precision(value.data, unit_ns)) ||
-				intake_parameter(intake, name.data, value.data, &seen));
-	}
-	if (!good)
-		http_problem(exchange, 400,
-					 "parameter \"%.40s\": %s takes precision=ns, us, ms, s, m or h, "
-					 "ack=committed or received, partial=true or false, and ignores db, rp, "
-					 "consistency, u, p, bucket, org and orgID",
-					 name.data ? name.data : "", exchange->route->path);
-	bytes_free(&name);
-	bytes_free(&value);
-	return good;
+	return is_ignored(name) || (strcmp(name, "precision") == 0 && read_precision(value, unit_ns));
 }
 
 /* The text stands under the names, too, by which clients of InfluxDB 1 and 2 look for it. */
