@@ -8,6 +8,10 @@
  * once SUMMARY_SEGMENTS of them are there, so that a tag's end, where each round of compaction adds
  * a segment or two, is not summarized again and again.
  *
+ * Stored segments of summaries are found by the times of what was removed and written, and replaced
+ * one at a time: what lies between two that change is not read, and memory goes with what changes
+ * in the tag, not with how far apart it is.
+ *
  * All is read as it stands now, own changes included: the directory's lock keeps everybody else
  * from changing compacted segments, and what the transaction's snapshot does not see of them
  * matters as well.
@@ -34,10 +38,14 @@ struct SummaryEdit
 	/* the tag at hand */
 	MemoryContext tag_context;
 	RowBuffer	added;			/* the summaries of segments written */
+	int64	   *added_last;		/* when these segments end */
 	uint32		next_added;		/* the first that no stored summary has taken yet */
 	PendingList removed;
+	uint32		next_removed;	/* the first not yet looked at */
 	int64	   *apart;			/* first times of those added that no stored summary takes */
 	uint32		napart;
+
+	MemoryContext summary_context;	/* of the one that is being written */
 };
 
 /* A segment of summaries. */
@@ -45,12 +53,14 @@ typedef struct StoredSummary
 {
 	ItemPointerData tid;
 	SummaryBlock block;
+	bool		is_last;		/* of the tag */
 	int64		until;			/* it takes what begins up to here */
 } StoredSummary;
 
-static void find_range(SummaryEdit *edit, int64 *from, int64 *until);
-static List *find_summaries(SummaryEdit *edit, text *key, int64 from, int64 until);
-static StoredSummary *load_summary(SummaryEdit *edit, StoredSegment *stored);
+static void replace_summaries(SummaryEdit *edit, text *tag, text *key, SegmentSink *sink);
+static bool next_touched(const SummaryEdit *edit, int64 *time);
+static bool find_summary(SummaryEdit *edit, text *key, int64 time, StoredSummary *summary);
+static void load_summary(SummaryEdit *edit, StoredSegment *stored, StoredSummary *summary);
 static void replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary,
 							SegmentSink *sink);
 static void leave_apart(SummaryEdit *edit);
@@ -78,8 +88,10 @@ summary_edit_begin(Relation rel, CommandId cid)
 	edit->rel = rel;
 	edit->cid = cid;
 	edit->cursor = directory_begin(rel, SnapshotSelf);
-	edit->tag_context = AllocSetContextCreate(CurrentMemoryContext, "historian summaries",
+	edit->tag_context = AllocSetContextCreate(CurrentMemoryContext, "historian summaries of a tag",
 											  ALLOCSET_DEFAULT_SIZES);
+	edit->summary_context = AllocSetContextCreate(CurrentMemoryContext, "historian summary",
+												  ALLOCSET_DEFAULT_SIZES);
 	return edit;
 }
 
@@ -87,6 +99,7 @@ void
 summary_edit_end(SummaryEdit *edit)
 {
 	directory_end(edit->cursor);
+	MemoryContextDelete(edit->summary_context);
 	MemoryContextDelete(edit->tag_context);
 	pfree(edit);
 }
@@ -121,21 +134,15 @@ summary_edit_finish_tag(SummaryEdit *edit, text *tag, SegmentSink *sink)
 	if (summary_edit_is_needed(edit))
 	{
 		text	   *key = directory_summary_tag(tag);
-		int64		from;
-		int64		until;
-		ListCell   *cell;
+		int64		until = PG_INT64_MIN;
 
 		row_buffer_sort(&edit->added);
 		pending_list_sort(&edit->removed);
+		edit->added_last = summary_last_times(&edit->added);
 		edit->apart = palloc(Max(edit->added.nrows, 1) * sizeof(int64));
-		find_range(edit, &from, &until);
-		foreach(cell, find_summaries(edit, key, from, until))
-			replace_summary(edit, tag, lfirst(cell), sink);
-		while (edit->next_added < edit->added.nrows)
-			leave_apart(edit);
+		replace_summaries(edit, tag, key, sink);
 
 		/* several of them stand between the same summaries, as a rule */
-		until = PG_INT64_MIN;
 		for (uint32 i = 0; i < edit->napart; i++)
 		{
 			if (i == 0 || edit->apart[i] > until)
@@ -148,6 +155,7 @@ summary_edit_finish_tag(SummaryEdit *edit, text *tag, SegmentSink *sink)
 	memset(&edit->added, 0, sizeof(edit->added));
 	memset(&edit->removed, 0, sizeof(edit->removed));
 	edit->next_added = 0;
+	edit->next_removed = 0;
 	edit->napart = 0;
 }
 
@@ -157,74 +165,83 @@ leave_apart(SummaryEdit *edit)
 	edit->apart[edit->napart++] = edit->added.time[edit->next_added++];
 }
 
-/* From the first to the last time of anything added or removed. */
+/*
+ * Replaces the stored summaries that something added or removed falls on, in order of time.  What is
+ * written in place of one begins where that one reaches, so the search goes past it.
+ */
 static void
-find_range(SummaryEdit *edit, int64 *from, int64 *until)
+replace_summaries(SummaryEdit *edit, text *tag, text *key, SegmentSink *sink)
 {
-	int64	   *last_times = summary_last_times(&edit->added);
+	MemoryContext caller = MemoryContextSwitchTo(edit->summary_context);
+	StoredSummary summary = {0};
+	int64		time;
 
-	*from = PG_INT64_MAX;
-	*until = PG_INT64_MIN;
-	if (edit->added.nrows > 0)
+	while (!summary.is_last && next_touched(edit, &time) &&
+		   find_summary(edit, key, time, &summary))
 	{
-		*from = edit->added.time[0];
-		*until = last_times[edit->added.nrows - 1];
+		replace_summary(edit, tag, &summary, sink);
+		while (edit->next_removed < edit->removed.nrefs &&
+			   removed_time(edit, edit->next_removed) <= summary.until)
+			edit->next_removed++;
+		MemoryContextReset(edit->summary_context);
 	}
-	if (edit->removed.nrefs > 0)
-	{
-		*from = Min(*from, edit->removed.refs[0].first_time);
-		*until = Max(*until, edit->removed.refs[edit->removed.nrefs - 1].last_time);
-	}
+	while (edit->next_added < edit->added.nrows)
+		leave_apart(edit);
+	MemoryContextSwitchTo(caller);
 }
 
-/* Loads the stored summaries that a range concerns, in order; they are disjoint. */
-static List *
-find_summaries(SummaryEdit *edit, text *key, int64 from, int64 until)
+/* The first time that something left of the added and removed has; false if nothing is left. */
+static bool
+next_touched(const SummaryEdit *edit, int64 *time)
 {
-	List	   *found = NIL;
-	StoredSummary *last = NULL;
-	bool		more = true;
+	bool		added = edit->next_added < edit->added.nrows;
+	bool		removed = edit->next_removed < edit->removed.nrefs;
+
+	*time = PG_INT64_MAX;
+	if (added)
+		*time = added_time(edit, edit->next_added);
+	if (removed)
+		*time = Min(*time, removed_time(edit, edit->next_removed));
+	return added || removed;
+}
+
+/*
+ * Loads the stored summary that a time falls on, which is the last at or before it; the first of
+ * the tag where there is none, as what begins before that may reach into it.
+ */
+static bool
+find_summary(SummaryEdit *edit, text *key, int64 time, StoredSummary *summary)
+{
 	StoredSegment stored;
 
-	directory_seek_back(edit->cursor, key, from);
-	if (directory_next_back(edit->cursor, &stored))
+	directory_seek_back(edit->cursor, key, time);
+	directory_seek_forward(edit->cursor, key, time, PG_INT64_MAX);
+	if (!directory_next_back(edit->cursor, &stored) &&
+		!directory_next_forward(edit->cursor, &stored))
+		return false;
+	load_summary(edit, &stored, summary);
+	store_release(&stored);
+
+	/* the next one tells how far it goes */
+	summary->is_last = !directory_next_forward(edit->cursor, &stored);
+	if (!summary->is_last)
 	{
-		last = load_summary(edit, &stored);
-		found = lappend(found, last);
+		summary->until = stored.segment.header.first_time - 1;
 		store_release(&stored);
 	}
-
-	/* one beyond the range tells how far the last within it goes */
-	directory_seek_forward(edit->cursor, key, from, PG_INT64_MAX);
-	while (more && directory_next_forward(edit->cursor, &stored))
-	{
-		int64		first_time = stored.segment.header.first_time;
-
-		if (last != NULL)
-			last->until = first_time - 1;
-		more = first_time <= until;
-		if (more)
-		{
-			last = load_summary(edit, &stored);
-			found = lappend(found, last);
-		}
-		store_release(&stored);
-	}
-	return found;
+	return true;
 }
 
-static StoredSummary *
-load_summary(SummaryEdit *edit, StoredSegment *stored)
+static void
+load_summary(SummaryEdit *edit, StoredSegment *stored, StoredSummary *summary)
 {
-	StoredSummary *summary = palloc0(sizeof(StoredSummary));
-
 	CHECK_FOR_INTERRUPTS();
+	memset(summary, 0, sizeof(*summary));
 	store_open_rows(edit->rel, stored, true);
 	summary->tid = stored->tuple.t_self;
+	summary->until = stored->segment.header.last_time;
 	if (!summary_block_load(&summary->block, &stored->segment, ~0))
 		store_report(edit->rel, &summary->tid, &stored->segment.header, SEGMENT_BAD_ROWS);
-	summary->until = stored->segment.header.last_time;
-	return summary;
 }
 
 /*
@@ -236,12 +253,12 @@ replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary, SegmentSin
 {
 	const SummaryBlock *block = &summary->block;
 	int64		first_time = block->first_time[0];
-	int64	   *added_last = summary_last_times(&edit->added);
 	RowBuffer	rows = {0};
 	uint32		taken;
 	bool		changed = false;
 
-	while (edit->next_added < edit->added.nrows && added_last[edit->next_added] < first_time)
+	while (edit->next_added < edit->added.nrows &&
+		   edit->added_last[edit->next_added] < first_time)
 		leave_apart(edit);
 	for (taken = edit->next_added;
 		 taken < edit->added.nrows && edit->added.time[taken] <= summary->until; taken++)
@@ -411,11 +428,14 @@ static void
 summarize_segments(SummaryEdit *edit, text *tag, const PendingList *segments, uint32 first,
 				   uint32 n, SegmentSink *sink)
 {
+	MemoryContext caller = MemoryContextSwitchTo(edit->summary_context);
 	RowBuffer	summaries = {0};
 
 	for (uint32 i = first; i < first + n; i++)
 		summarize_segment(edit, &segments->refs[i], &summaries);
 	segment_sink_write_summaries(sink, tag, &summaries);
+	MemoryContextReset(edit->summary_context);
+	MemoryContextSwitchTo(caller);
 }
 
 /* Adds the summary of a segment; one written just now has been summarized already. */

@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 DROP SCHEMA IF EXISTS pgtap_summaries CASCADE;
 CREATE SCHEMA pgtap_summaries;
 SET search_path = pgtap_summaries, public;
-SELECT plan(47);
+SELECT plan(49);
 SELECT random() AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -152,6 +152,23 @@ ANALYZE m;
 SELECT checked('VACUUM');
 SELECT ok(abs(reltuples - (SELECT count(*) FROM h)) < (SELECT count(*) FROM h) * 0.2,
 	'summaries do not count as rows') FROM pg_class WHERE oid = 'm'::regclass;
+
+-- of the summaries that lie between those of two late rows, none is read
+CREATE TABLE wide (time bigint, tag text, values float8[]) USING historian;
+INSERT INTO wide SELECT i * 1000, 'w', array_fill(random(), ARRAY[64]) FROM generate_series(1, 32000) i;
+SELECT historian.compact('wide') \g /dev/null
+CREATE FUNCTION blocks_to_merge(a bigint, b bigint) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	plan json;
+BEGIN
+	INSERT INTO wide VALUES (a, 'w', '{1}'), (b, 'w', '{2}');
+	EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, FORMAT json) SELECT historian.compact(''wide'')' INTO plan;
+	RETURN (plan->0->'Plan'->>'Shared Hit Blocks')::int + (plan->0->'Plan'->>'Shared Read Blocks')::int;
+END $$;
+SELECT blocks_to_merge(5000500, 6000500) AS warm, blocks_to_merge(2000500, 3000500) AS near,
+	blocks_to_merge(700500, 31000500) AS far \gset
+SELECT cmp_ok(:far - :near, '<', 25, format('late rows far apart: %s blocks, near: %s', :far, :near));
+SELECT is((SELECT count(*) FROM historian.check('wide')), 0::bigint, 'and the summaries are true');
 
 -- everything at random
 CREATE PROCEDURE something(n int) LANGUAGE plpgsql AS $$
