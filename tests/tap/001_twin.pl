@@ -4,15 +4,20 @@
 #
 # SEED (printed) and TWIN_SEQUENCES set what is run. Every sequence starts from empty tables and from
 # its own seed, so SEED=<that of a failed one> TWIN_SEQUENCES=1 repeats it; its statements are printed.
+#
+# Sequences run in lanes side by side, each in a database of its own: no other lane's transactions keep rows from
+# being vacuumed, or segments from being compacted.
 use strict;
 use warnings;
 use IPC::Open2;
+use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $first_seed = $ENV{SEED} // int(rand(1_000_000_000));
-my $sequences = $ENV{TWIN_SEQUENCES} // 400;
+my $sequences = $ENV{TWIN_SEQUENCES} // 2000;
+my $lanes = $sequences < 3 ? $sequences : 3;
 my $mark = 'end of step';
 my ($session, $alone, $in_transaction);    # of the statement being made
 
@@ -37,10 +42,9 @@ CREATE TABLE h (time bigint, tag text, values float8[], PRIMARY KEY (tag, time))
 CREATE FUNCTION differ(what text, query_m text, query_h text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($q$
-		WITH m AS MATERIALIZED (%2$s), h AS MATERIALIZED (%3$s)
-		SELECT 'DIFFERENT in %1$s: ' || min(d::text) || ', ' || count(*) || ' rows'
-		FROM ((SELECT 'only in m', m.* FROM m EXCEPT ALL SELECT 'only in m', h.* FROM h)
-			UNION ALL (SELECT 'only in h', h.* FROM h EXCEPT ALL SELECT 'only in h', m.* FROM m)) d
+		SELECT 'DIFFERENT in %1$s: ' || min(d::text) || ', ' || count(*) || ' rows, more (+) or fewer (-) in m'
+		FROM (SELECT sum(side) AS surplus, r FROM (SELECT 1 AS side, m AS r FROM (%2$s) m UNION ALL SELECT -1, h FROM (%3$s) h) b
+			GROUP BY r HAVING sum(side) <> 0) d
 		HAVING count(*) > 0$q$, what, query_m, query_h);
 END $$;
 CREATE FUNCTION differ(condition text) RETURNS SETOF text LANGUAGE sql AS $$
@@ -136,10 +140,13 @@ sub both
 	return "DO \$b\$ BEGIN $m; $h; EXCEPTION WHEN lock_not_available OR serialization_failure OR deadlock_detected OR object_in_use THEN NULL; END \$b\$;";
 }
 
+# Where a range begins; often among the few times that many rows have, so that its ends fall on those of segments.
+sub any_bound { return int(rand(pick(25, 300, 1000))) }
+
 sub range
 {
-	my $from = int(rand(1000));
-	my $until = $from + int(rand(pick(3, 100, 3000)));
+	my $from = any_bound();
+	my $until = $from + int(rand(pick(3, 25, 100, 3000)));
 	my $tag = any_tag();
 	return pick("tag = '$tag' AND time BETWEEN $from AND $until", "tag = '$tag' AND time BETWEEN $from AND $until", "tag = '$tag'",
 		"time < $from", "tag = '$tag' AND time = $from", "tag IN ('t0', '$tag') AND time > $until", "values IS NULL", "values[1] > 50 AND tag = '$tag'",
@@ -187,13 +194,14 @@ my %statements = (
 	},
 	delete_range => sub {
 		return '' unless $alone;
-		my ($tag, $from) = (any_tag(), int(rand(1000)));
-		my $until = $from + int(rand(1000));
+		my ($tag, $from) = (any_tag(), pick(0, any_bound()));
+		# the last row's time, too, where a segment ends
+		my $until = pick($from + any_bound(), "(SELECT greatest($from, max(time)) FROM h WHERE tag = '$tag')");
 		return both("PERFORM historian.delete('m', '$tag', $from, $until)", "DELETE FROM h WHERE tag = '$tag' AND time >= $from AND time < $until");
 	},
 	drop_before => sub {
 		return '' unless $alone;
-		my $time = int(rand(500));
+		my $time = any_bound();
 		return both("PERFORM historian.drop_before('m', $time)", "DELETE FROM h WHERE time < $time");
 	},
 	update => sub {
@@ -284,7 +292,7 @@ my %statements = (
 	prepare => sub {
 		return '' unless $alone && $in_transaction->[$session];
 		$in_transaction->[$session] = 0;
-		return "PREPARE TRANSACTION 'twin'; " . pick('COMMIT', 'ROLLBACK') . " PREPARED 'twin';";
+		return "PREPARE TRANSACTION :'lane'; " . pick('COMMIT', 'ROLLBACK') . " PREPARED :'lane';";
 	},
 );
 my %weight = (insert => 8, singles => 3, copy => 6, generated => 5, from_itself => 2, failing => 2, delete => 4, delete_range => 2, drop_before => 1,
@@ -317,11 +325,12 @@ sub make_sequence
 
 sub connect_session
 {
+	my ($lane) = @_;
 	my ($out, $in);
-	my $connection = $node->connstr('postgres');
+	my $connection = $node->connstr($lane);
 	local $ENV{PGOPTIONS} = '-c lock_timeout=30ms -c client_min_messages=warning';
 	my $pid = open2($out, $in, "exec psql -XAtq -d \"$connection\" 2>&1");
-	print { $in } "\\set VERBOSITY terse\n";
+	print { $in } "\\set VERBOSITY terse\n\\set lane $lane\n";
 	return { in => $in, out => $out, pid => $pid };
 }
 
@@ -341,45 +350,80 @@ sub run_step
 	return $output . 'the session ended';
 }
 
-my @sessions = map { connect_session() } 0 .. 2;
-my ($failed, $statements, $last_seed) = (0, 0, 0);
-
-for my $n (0 .. $sequences - 1)
+# Runs every $lanes-th sequence from the given one on in a database of its own. Prints what failed, and at the end how many
+# sequences did and how many statements there were.
+sub run_lane
 {
-	my ($log, $problem) = ('', '');
+	my ($first, $lane, $report) = @_;
+	my @sessions = map { connect_session($lane) } 0 .. 2;
+	my ($failed, $statements) = (0, 0);
 
-	$last_seed = $first_seed + $n;
-	srand($last_seed);
-	my @steps = make_sequence();
-	$problem = run_step($sessions[0], 'SET lock_timeout = 0; TRUNCATE m, h; SET lock_timeout = 30;');
-	for my $i (0 .. $#steps)
+	for (my $n = $first; $n < $sequences && $failed < 3; $n += $lanes)
 	{
-		my ($who, $sql) = @{ $steps[$i] };
-		$log .= "-- session $who\n$sql\n";
-		my $output = run_step($sessions[$who], $sql);
-		$statements++;
-		# a COPY that could not begin leaves its rows to psql, which takes them for commands and statements
-		$output = '' if $sql =~ /^COPY .* FROM stdin/m && $output =~ /^ERROR:  (canceling statement due to lock timeout|current transaction is aborted)/;
-		# what concurrency may answer; the transaction is then rolled back on both tables
-		$output =~ s/^ERROR:  (could not serialize access|could not (compact|delete from|update) historian table|canceling statement due to lock timeout|current transaction is aborted|deadlock detected).*\n//mg;
-		$output =~ s/^ERROR:  (savepoint|prepared transaction).* does not exist\n//mg;
-		$output =~ s/^WARNING:  there is no transaction in progress\n//mg;
-		if ($output ne '')
+		my ($log, $problem) = ('', '');
+		my $seed = $first_seed + $n;
+
+		srand($seed);
+		my @steps = make_sequence();
+		$problem = run_step($sessions[0], 'SET lock_timeout = 0; TRUNCATE m, h; SET lock_timeout = 30;');
+		for my $step (@steps)
 		{
+			my ($who, $sql) = @$step;
+			$log .= "-- session $who\n$sql\n";
+			my $output = run_step($sessions[$who], $sql);
+			$statements++;
+			# a COPY that could not begin leaves its rows to psql, which takes them for commands and statements
+			$output = '' if $sql =~ /^COPY .* FROM stdin/m && $output =~ /^ERROR:  (canceling statement due to lock timeout|current transaction is aborted)/;
+			# what concurrency may answer; the transaction is then rolled back on both tables
+			$output =~ s/^ERROR:  (could not serialize access|could not (compact|delete from|update) historian table|canceling statement due to lock timeout|current transaction is aborted|deadlock detected).*\n//mg;
+			$output =~ s/^ERROR:  (savepoint|prepared transaction).* does not exist\n//mg;
+			$output =~ s/^WARNING:  there is no transaction in progress\n//mg;
 			$problem .= $output;
-			last;
+			last if $problem ne '';
 		}
+		next if $problem eq '';
+		$failed++;
+		print $report "sequence of SEED=$seed: $problem\n$log";
+		run_step($_, 'ROLLBACK;') for @sessions;
 	}
-	next if $problem eq '';
-	fail("sequence of SEED=$last_seed");
-	diag("$problem\n$log");
-	last if ++$failed == 3;
-	run_step($_, 'ROLLBACK;') for @sessions;
+	print { $_->{in} } "\\q\n" for @sessions;
+	close $_->{in} for @sessions;
+	waitpid $_->{pid}, 0 for @sessions;
+	print $report "$failed failed of $statements statements\n";
 }
 
-print { $_->{in} } "\\q\n" for @sessions;
-close $_->{in} for @sessions;
-waitpid $_->{pid}, 0 for @sessions;
+my @reports;
+my ($failed, $statements) = (0, 0);
+
+for my $first (0 .. $lanes - 1)
+{
+	my $lane = "lane$first";
+
+	$node->safe_psql('template1', "CREATE DATABASE $lane TEMPLATE postgres");
+	pipe(my $report, my $end) or die "pipe: $!";
+	my $pid = fork() // die "fork: $!";
+	if ($pid == 0)
+	{
+		eval { run_lane($first, $lane, $end); 1 } or print $end $@;
+		close $end;
+		POSIX::_exit(0);
+	}
+	push @reports, $report;
+}
+for my $report (@reports)
+{
+	my $text = do { local $/; readline $report };
+
+	if ($text =~ s/^(\d+) failed of (\d+) statements\n\z//m)
+	{
+		($failed, $statements) = ($failed + $1, $statements + $2);
+	}
+	else
+	{
+		fail('a lane runs to its end');
+	}
+	diag($text) if $text ne '';
+}
 is($failed, 0, "$sequences sequences, $statements statements, SEED=$first_seed");
 $node->stop;
 done_testing();
