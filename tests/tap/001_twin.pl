@@ -424,6 +424,7 @@ for my $report (@reports)
 	}
 	diag($text) if $text ne '';
 }
+diag "$statements statements";
 is($failed, 0, "$sequences sequences, $statements statements, SEED=$first_seed");
 $node->stop;
 done_testing();
