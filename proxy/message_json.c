@@ -4,8 +4,13 @@
  *
  * None of this is on the hot path.  json-c replaces a lone surrogate by U+FFFD where we must
  * refuse it, hence the look at \u before it gets the string.
+ *
+ * JSON_TOKENER_STRICT never meets a byte past ASCII: json-c 0.18 takes it for a control character and
+ * refuses the string (its issue 875).
  */
 #include "message_json.h"
+
+#include "memory.h"
 
 #include <json-c/json.h>
 
@@ -77,7 +82,7 @@ message_json_string(const char *quoted, size_t length, char *decoded, size_t cap
 	tokener = json_tokener_new();
 	if (tokener == NULL)
 		return -1;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8);
 	object = json_tokener_parse_ex(tokener, quoted, (int) length);
 	if (json_object_is_type(object, json_type_string))
 	{
@@ -98,15 +103,20 @@ message_json_extent(const char *text, size_t length, size_t *extent)
 	struct json_tokener *tokener = json_tokener_new();
 	struct json_object *object;
 	JsonExtent result = JSON_INVALID;
+	char *ascii;
 
 	if (tokener == NULL || length > INT32_MAX)
 	{
 		json_tokener_free(tokener);
 		return JSON_INVALID;
 	}
-	/* Not validating UTF-8: json-c would take a character that is not complete yet for a wrong one. */
+	/* How far a value reaches is the same with a letter for each byte past ASCII. */
+	ascii = memory_new_raw(length + 1);
+	for (size_t i = 0; i < length; i++)
+		ascii[i] = (unsigned char) text[i] < 0x80 ? text[i] : 'x';
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
-	object = json_tokener_parse_ex(tokener, text, (int) length);
+	object = json_tokener_parse_ex(tokener, ascii, (int) length);
+	free(ascii);
 	switch (json_tokener_get_error(tokener))
 	{
 		case json_tokener_success:

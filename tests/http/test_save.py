@@ -291,7 +291,7 @@ def test_partial():
 def test_partial_array():
     """in an array partial=true goes on after what is JSON, and stops where it is not"""
     setup()
-    body = b'[{"time":1,"tag":"a","values":[1]},7,{"time":2,"x":{"y":[1,{}]}},"s",' \
+    body = b'[{"time":1,"tag":"a","values":[1]},7,{"time":2,"x":{"y":["\xc3\xa9",{}]}},"\xc3\xa9",' \
            b'{"time":3,"tag":"a","values":[3]}]'
     result = committed(body, "&partial=true").json()
     assert (result["accepted"], result["rejected"]) == (2, 3), result
