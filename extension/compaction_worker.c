@@ -42,9 +42,11 @@
 #include "compaction.h"
 #include "compaction_stat.h"
 #include "directory.h"
+#include "priority.h"
 
 bool		historian_compaction = true;
 int			historian_compaction_interval = 10;
+int			historian_compaction_nice = 10;
 
 /* Databases that can be noted between two rounds; if more are active, all are looked at. */
 #define MAX_NOTED 64
@@ -158,6 +160,7 @@ historian_compaction_worker_main(Datum arg)
 
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
+	priority_lower(historian_compaction_nice);
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
 
 	before_shmem_exit(on_exit_leave, (Datum) 0);

@@ -12,6 +12,7 @@ extern bool historian_compaction;
 
 /* historian.compaction_interval, in seconds. */
 extern int	historian_compaction_interval;
+extern int	historian_compaction_nice;
 
 /*
  * Reserves shared memory and registers the launcher.  Called once, and does something only in a

@@ -13,6 +13,7 @@
 #include "compaction_worker.h"
 #include "ddl.h"
 #include "period_reader.h"
+#include "priority.h"
 #include "scan_node.h"
 #include "writer.h"
 
@@ -83,6 +84,20 @@ define_settings(void)
 							10, 1, 3600,
 							PGC_SIGHUP, GUC_UNIT_S,
 							NULL, NULL, NULL);
+	DefineCustomIntVariable("historian.compaction_nice",
+							"How much nicer background compaction is than PostgreSQL's other processes, as in nice(1).",
+							NULL,
+							&historian_compaction_nice,
+							10, 0, 19,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("historian.nice",
+							"How much nicer this session is than PostgreSQL's other processes, as in nice(1).",
+							"For sessions that load while others read. A session cannot take it back unless the system lets it.",
+							&historian_nice,
+							0, 0, 19,
+							PGC_USERSET, GUC_DISALLOW_IN_FILE,
+							NULL, priority_assign, NULL);
 	MarkGUCPrefixReserved("historian");
 }
 

@@ -41,6 +41,7 @@ typedef struct BatchTag
 	BatchChunk *last;
 	uint64_t rows;
 	uint64_t hash;
+	uint64_t head;	  /* the name's first 8 bytes: most are not longer */
 	const char *name; /* padded with zeros to 8 bytes */
 	uint32_t name_length;
 } BatchTag;
@@ -175,11 +176,14 @@ find_tag(Batch *batch, const char *name, uint32_t length)
 	BatchTag *tag;
 	char *copy;
 	size_t padded = (length + 7u) & ~7u;
+	uint64_t head;
 
+	memcpy(&head, name, sizeof(head));
 	for (; batch->buckets[bucket] != 0; bucket = (bucket + 1) & batch->bucket_mask)
 	{
 		tag = &batch->tags[batch->buckets[bucket] - 1];
-		if (tag->hash == hash && tag->name_length == length && memcmp(tag->name, name, length) == 0)
+		if (tag->hash == hash && tag->head == head && tag->name_length == length &&
+			(length <= sizeof(head) || memcmp(tag->name, name, length) == 0))
 			return tag;
 	}
 
@@ -193,7 +197,7 @@ find_tag(Batch *batch, const char *name, uint32_t length)
 	copy = cut(batch, padded);
 	memcpy(copy, name, padded);
 	tag = &batch->tags[batch->tag_count++];
-	*tag = (BatchTag){.hash = hash, .name = copy, .name_length = length};
+	*tag = (BatchTag){.hash = hash, .head = head, .name = copy, .name_length = length};
 	batch->buckets[bucket] = batch->tag_count;
 	return tag;
 }

@@ -64,6 +64,9 @@ static const Setting settings[] = {
 	 "table with the columns time, tag, values; may be schema.table"},
 	{"threads", SETTING_COUNT, MEMBER(threads), "1", 1, CONFIG_MAX_THREADS,
 	 "event loops that share the port; the loading has a thread of its own"},
+	{"busy-poll", SETTING_COUNT, MEMBER(busy_poll_us), "0", 0, 1000,
+	 "microseconds that a loop looks for more requests before it sleeps; takes processor time to "
+	 "save those who send some"},
 	{"flush-interval", SETTING_DURATION, MEMBER(flush_interval_ms), "1s", 1, HOUR,
 	 "buffered messages are loaded this often"},
 	{"commit-delay", SETTING_DURATION, MEMBER(commit_delay_ms), "20ms", 0, 10 * SECOND,
@@ -72,6 +75,8 @@ static const Setting settings[] = {
 	 "a request that waits longer for its commit is answered 503"},
 	{"load-timeout", SETTING_DURATION, MEMBER(load_timeout_ms), "60s", 100, HOUR,
 	 "a load without progress for this long is broken off and sent again"},
+	{"load-nice", SETTING_COUNT, MEMBER(load_nice), "5", 0, 19,
+	 "how much nicer than answering the loading is, here and in PostgreSQL, as in nice(1)"},
 	{"max-buffered-bytes", SETTING_BYTES, MEMBER(max_buffered_bytes), "512MiB", MIB, 1024 * GIB,
 	 "memory for messages that PostgreSQL does not have yet; 503 past it"},
 	{"max-body-bytes", SETTING_BYTES, MEMBER(max_body_bytes), "64MiB", KIB, 64 * GIB,

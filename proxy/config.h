@@ -31,6 +31,8 @@ typedef struct Config
 	uint64_t commit_delay_ms;
 	uint64_t commit_timeout_ms;
 	uint64_t load_timeout_ms;
+	uint64_t load_nice;
+	uint64_t busy_poll_us;
 	uint64_t max_buffered_bytes;
 	uint64_t max_body_bytes;
 	char *spool_dir;

@@ -19,6 +19,7 @@
 #include "memory.h"
 #include "pg_connection.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -194,9 +195,15 @@ copy_writer_oldest_ms(const CopyWriter *writer)
 static void
 connect_now(CopyWriter *writer)
 {
+	char setup[128];
+
+	/* Where the server's extension has no such setting, nothing is set. */
+	snprintf(setup, sizeof(setup),
+			 "SELECT set_config(name, '%d', false) FROM pg_settings WHERE name = 'historian.nice'",
+			 (int) writer->config->load_nice);
 	writer->connection =
 		pg_connection_open(writer->loop, writer->config->database,
-						   writer->config->database_password_file, NULL, &handler, writer);
+						   writer->config->database_password_file, setup, &handler, writer);
 }
 
 static void

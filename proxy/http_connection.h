@@ -31,6 +31,8 @@ typedef struct HttpLoop
 	HttpConnection *connections;
 	HttpConnection *unflushed; /* have answers that are not written yet */
 	uv_check_t after_reading;
+	uv_idle_t awake; /* while it runs the loop does not sleep */
+	uint64_t awake_until_ns;
 	Exchange *free_exchanges;
 	char *read_buffer;
 	char date[32];

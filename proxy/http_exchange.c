@@ -141,6 +141,17 @@ exchange_settle(HttpConnection *connection)
  * Answering
  */
 
+/* Counts and logs it; the clock is read once, since many requests take little longer than that. */
+static void
+note_answer(Exchange *exchange, int status)
+{
+	uint64_t passed_ns = uv_hrtime() - exchange->started_ns;
+
+	metric_http(exchange->connection->loop->metrics,
+				exchange->route ? exchange->route->metric : ROUTE_OTHER, status, passed_ns);
+	trace_answered(exchange, status, passed_ns);
+}
+
 void
 http_answer(Exchange *exchange, int status, const char *content_type, const char *headers,
 			const char *body, size_t length)
@@ -157,9 +168,7 @@ http_answer(Exchange *exchange, int status, const char *content_type, const char
 	}
 	loop = connection->loop;
 	exchange->answered = true;
-	metric_http(loop->metrics, exchange->route ? exchange->route->metric : ROUTE_OTHER, status,
-				uv_hrtime() - exchange->started_ns);
-	trace_answered(exchange, status);
+	note_answer(exchange, status);
 
 	/*
 	 * A body that nobody needs is read to keep the connection, unless that may cost too much or
@@ -316,9 +325,7 @@ http_stream_end(Exchange *exchange)
 
 	if (exchange->request.method != HTTP_HEAD && !exchange->request.http_1_0)
 		bytes_puts(response_of(exchange), "0\r\n\r\n");
-	metric_http(connection->loop->metrics, exchange->route->metric, 200,
-				uv_hrtime() - exchange->started_ns);
-	trace_answered(exchange, 200);
+	note_answer(exchange, 200);
 	exchange->answered = true;
 	exchange->full = false;
 	if (exchange->received)
@@ -341,9 +348,7 @@ http_stream_break(Exchange *exchange)
 {
 	HttpConnection *connection = exchange->connection;
 
-	metric_http(connection->loop->metrics, exchange->route->metric, 500,
-				uv_hrtime() - exchange->started_ns);
-	trace_answered(exchange, 500);
+	note_answer(exchange, 500);
 	exchange->full = false;
 	connection->closing = true;
 	connection->broken = true;

@@ -7,6 +7,9 @@
  */
 #include "http_output.h"
 
+#include <errno.h>
+#include <sys/socket.h>
+
 #define SLICE_BYTES 262144
 #define KEPT_BYTES	16384 /* a larger buffer is given back when it is empty */
 
@@ -16,16 +19,18 @@ static void on_written(uv_write_t *write, int status);
 bool
 http_output_flush(HttpOutput *output)
 {
-	uv_buf_t buffer;
-	int sent;
+	uv_os_fd_t fd;
+	ssize_t sent;
 
 	if (output->active || output->pending.length == 0)
 		return true;
-	buffer = uv_buf_init(output->pending.data, (unsigned) output->pending.length);
-	sent = uv_try_write(output->stream, &buffer, 1);
-	if (sent < 0 && sent != UV_EAGAIN)
+	/* Not uv_try_write(): with nothing queued in libuv, this does the same for less. */
+	if (uv_fileno((uv_handle_t *) output->stream, &fd) != 0)
 		return false;
-	if (sent == (int) output->pending.length)
+	sent = send(fd, output->pending.data, output->pending.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+		return false;
+	if (sent == (ssize_t) output->pending.length)
 	{
 		output->pending.length = 0;
 		if (output->pending.capacity > KEPT_BYTES)

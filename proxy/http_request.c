@@ -14,13 +14,15 @@
 
 #define KEPT(name, member)                                                                         \
 	{                                                                                              \
-		name, offsetof(HttpRequest, member), sizeof(((HttpRequest *) 0)->member)                   \
+		name, sizeof(name) - 1, offsetof(HttpRequest, member),                                     \
+			sizeof(((HttpRequest *) 0)->member)                                                    \
 	}
 
 /* The headers whose values are kept, and where. */
 static const struct
 {
 	const char *name;
+	size_t name_length;
 	size_t offset;
 	size_t size;
 } kept[] = {
@@ -105,7 +107,7 @@ begin_value(HttpRequest *request)
 		request->hosts++;
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 	{
-		if (name_is(request, kept[i].name, strlen(kept[i].name)))
+		if (name_is(request, kept[i].name, kept[i].name_length))
 		{
 			request->value = (char *) request + kept[i].offset;
 			request->value_size = kept[i].size;

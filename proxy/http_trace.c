@@ -77,11 +77,11 @@ trace_parent(const Exchange *exchange)
 }
 
 void
-trace_answered(Exchange *exchange, int status)
+trace_answered(Exchange *exchange, int status, uint64_t passed_ns)
 {
 	HttpConnection *connection = exchange->connection;
 	const HttpRequest *request = &exchange->request;
-	uint64_t passed_us = (uv_hrtime() - exchange->started_ns) / 1000;
+	uint64_t passed_us = passed_ns / 1000;
 	bool slow = exchange->route != NULL && exchange->route->alone && !exchange->streamed &&
 				passed_us >= connection->loop->config->slow_request_ms * 1000;
 	bool important = status >= 500 || slow;

@@ -16,8 +16,8 @@ extern const char *trace_request_id(Exchange *exchange);
  */
 extern const char *trace_parent(const Exchange *exchange);
 
-/* Logs the answer to a request, if it is one that is logged; at the time of the answer. */
-extern void trace_answered(Exchange *exchange, int status);
+/* Logs the answer to a request, if it is one that is logged, passed_ns after its first byte. */
+extern void trace_answered(Exchange *exchange, int status, uint64_t passed_ns);
 
 /* Why the request fails, for its line; the first cause stays.  sqlstate may be "". */
 extern void trace_cause(Exchange *exchange, const char *sqlstate, const char *message);

@@ -122,7 +122,7 @@ connect_in_worker(uv_work_t *work)
 	{
 		PGresult *result = PQexec(pq, connection->setup);
 
-		if (PQresultStatus(result) != PGRES_COMMAND_OK)
+		if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK)
 			connection->failure = memory_strdup(PQerrorMessage(pq));
 		PQclear(result);
 	}

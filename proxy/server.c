@@ -158,6 +158,9 @@ server_run(const Config *config)
 										   : "listening on http://%s:%d",
 			 name, ntohs(((struct sockaddr_in *) &address)->sin_port));
 	service_notify("READY=1");
+	/* Of this thread, which loads; the others have started. */
+	if (setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + (int) config->load_nice) != 0)
+		log_warning("--load-nice: %s", strerror(errno));
 	uv_run(uv, UV_RUN_DEFAULT);
 	return main.exit_code;
 }

@@ -5,8 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
-from historiand import (BINARY, CONNINFO, Server, Skip, message, new_table, ndjson, run,
+from historiand import (BINARY, CONNINFO, Server, Skip, message, new_table, ndjson, run, sql,
                         temporary_directory, wait_for, NDJSON)
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("HISTORIAND_")}
@@ -54,6 +55,7 @@ def test_wrong_settings():
             (["--threads", "4", "--max-queries", "3"], "max-queries"),
             (["--max-buffered-bytes", "lots"], "--max-buffered-bytes"),
             (["--max-buffered-bytes=99999999999999999999"], "--max-buffered-bytes"),
+            (["--load-nice", "20"], "--load-nice"), (["--busy-poll", "1001"], "--busy-poll"),
             (["--threads", "0"], "--threads"), (["--threads", "-1"], "--threads"),
             (["--threads"], "--threads"), (["--listen", "localhost"], "listen"),
             (["--listen", "127.0.0.1:70000"], "listen"),
@@ -80,7 +82,6 @@ def test_port_in_use():
 
 def test_quoted_table():
     """a table in another schema and with an odd name works"""
-    from historiand import sql
     table = new_table()
     schema = f"Odd {table}"
     sql(f'CREATE SCHEMA "{schema}"; ALTER TABLE {table} SET SCHEMA "{schema}"')
@@ -166,6 +167,48 @@ def test_float_digits():
     for path, samples in (("/api?tag=a&start=0&end=1&samples=1", "samples"),
                           ("/latest?tag=a", "latest")):
         assert server.get(path).json()[samples][0]["values"] == [value], path
+    assert server.stop() == 0
+
+
+def test_load_nice():
+    """loading is nicer than answering, in the server's loading thread and in PostgreSQL"""
+    if sql("SELECT count(*) FROM pg_settings WHERE name = 'historian.nice'") == [["0"]]:
+        raise Skip("the extension is not loaded")
+
+    def nice(path):
+        with open(path, encoding="utf-8") as file:
+            return int(file.read().rsplit(")", 1)[1].split()[16])
+    server = Server(load_nice=4, conninfo=CONNINFO + f" application_name=nice{os.getpid()}")
+    assert server.save(message(1, "a", [1]), "?ack=committed").status == 204
+    assert server.get("/api?tag=a&start=0&end=1&samples=1").status == 200
+    backends = sql("SELECT query LIKE 'COPY%', pid FROM pg_stat_activity "
+                   f"WHERE application_name = 'nice{os.getpid()}'")
+    process = server.process.pid
+    ours = nice("/proc/self/stat")
+    assert nice(f"/proc/{process}/task/{process}/stat") == min(ours + 4, 19)
+    threads = [nice(f"/proc/{process}/task/{thread}/stat")
+               for thread in os.listdir(f"/proc/{process}/task")]
+    assert ours in threads, threads
+    found = {loads: nice(f"/proc/{pid}/stat") for loads, pid in backends}
+    assert found["t"] == min(found["f"] + 4, 19), (found, backends)
+    assert server.stop() == 0
+
+
+def test_busy_poll():
+    """with --busy-poll requests are answered, and without requests the processor is left alone"""
+    server = Server(busy_poll=1000)
+    client = server.connect()
+    for number in range(200):
+        body = json.dumps(message(number, "a", [number])).encode()
+        assert client.request("POST", "/save", body).status == 202
+    time.sleep(0.1)
+
+    def ticks():
+        with open(f"/proc/{server.process.pid}/stat", encoding="utf-8") as file:
+            return sum(int(field) for field in file.read().rsplit(")", 1)[1].split()[11:13])
+    before = ticks()
+    time.sleep(1)
+    assert ticks() - before < 0.2 * os.sysconf("SC_CLK_TCK"), ticks() - before
     assert server.stop() == 0
 
 
