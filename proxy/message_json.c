@@ -10,8 +10,6 @@
  */
 #include "message_json.h"
 
-#include "memory.h"
-
 #include <json-c/json.h>
 
 #include <stdlib.h>
@@ -101,35 +99,29 @@ JsonExtent
 message_json_extent(const char *text, size_t length, size_t *extent)
 {
 	struct json_tokener *tokener = json_tokener_new();
-	struct json_object *object;
-	JsonExtent result = JSON_INVALID;
-	char *ascii;
+	struct json_object *object = NULL;
+	enum json_tokener_error error = json_tokener_continue;
 
-	if (tokener == NULL || length > INT32_MAX)
-	{
-		json_tokener_free(tokener);
+	if (tokener == NULL)
 		return JSON_INVALID;
-	}
-	/* How far a value reaches is the same with a letter for each byte past ASCII. */
-	ascii = memory_new_raw(length + 1);
-	for (size_t i = 0; i < length; i++)
-		ascii[i] = (unsigned char) text[i] < 0x80 ? text[i] : 'x';
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
-	object = json_tokener_parse_ex(tokener, ascii, (int) length);
-	free(ascii);
-	switch (json_tokener_get_error(tokener))
+	/* In pieces: the text may go on far behind a value of one byte, and then come again. */
+	for (size_t done = 0; error == json_tokener_continue && done < length;)
 	{
-		case json_tokener_success:
-			*extent = json_tokener_get_parse_end(tokener);
-			result = JSON_COMPLETE;
-			break;
-		case json_tokener_continue:
-			result = JSON_INCOMPLETE;
-			break;
-		default:
-			break;
+		char ascii[256];
+		size_t n = length - done < sizeof(ascii) ? length - done : sizeof(ascii);
+
+		/* How far a value reaches is the same with a letter for each byte past ASCII. */
+		for (size_t i = 0; i < n; i++)
+			ascii[i] = (unsigned char) text[done + i] < 0x80 ? text[done + i] : 'x';
+		object = json_tokener_parse_ex(tokener, ascii, (int) n);
+		error = json_tokener_get_error(tokener);
+		*extent = done + json_tokener_get_parse_end(tokener);
+		done += n;
 	}
 	json_object_put(object);
 	json_tokener_free(tokener);
-	return result;
+	return error == json_tokener_success	? JSON_COMPLETE
+		   : error == json_tokener_continue ? JSON_INCOMPLETE
+											: JSON_INVALID;
 }

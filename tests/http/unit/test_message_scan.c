@@ -240,6 +240,43 @@ test_pieces(BodyFormat format, bool partial, const char *name)
 	ok(good, name);
 }
 
+/* Processor time of decoding an array of elements that are no messages, in pieces of a size. */
+static double
+time_of_refused(const Bytes *body, size_t piece)
+{
+	Stage stage = {0};
+	BodyDecoder decoder = {0};
+	clock_t start = clock();
+
+	body_decoder_init(&decoder, &stage, BODY_JSON, true);
+	for (size_t done = 0; done < body->length; done += piece)
+		body_decoder_feed(&decoder, body->data + done,
+						  piece < body->length - done ? piece : body->length - done);
+	body_decoder_free(&decoder);
+	free(stage.data);
+	return (double) (clock() - start);
+}
+
+/* What follows a refused element must not be looked at to find its end. */
+static void
+test_refused_elements(void)
+{
+	Bytes body = {0};
+	double large;
+	double small;
+
+	bytes_puts(&body, "[7");
+	while (body.length < 65000)
+		bytes_puts(&body, ",7");
+	time_of_refused(&body, 1024);
+	small = time_of_refused(&body, 1024);
+	large = time_of_refused(&body, body.length);
+	printf("# %.0f ms in pieces of 1 KiB, %.0f ms at once\n", small * 1000 / CLOCKS_PER_SEC,
+		   large * 1000 / CLOCKS_PER_SEC);
+	ok(large < 5 * small, "refused elements of an array take linear time");
+	bytes_free(&body);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -252,6 +289,7 @@ main(int argc, char **argv)
 	test_pieces(BODY_NDJSON, true, "NDJSON in pieces with partial=true");
 	test_pieces(BODY_JSON, false, "arrays in pieces");
 	test_pieces(BODY_JSON, true, "arrays in pieces with partial=true");
+	test_refused_elements();
 	printf("1..%d\n", test_number);
 	return failures > 0;
 }
