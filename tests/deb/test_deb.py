@@ -42,6 +42,21 @@ def read(path):
         return file.read()
 
 
+def allowed_calls(filters):
+    """The system calls that a unit's SystemCallFilter lines leave, in their order (systemd.exec)."""
+    def expand(name):
+        if not name.startswith("@"):
+            return {name}
+        lines = chroot("systemd-analyze", "syscall-filter", name)[1].splitlines()[1:]
+        return set().union(*(expand(line.strip()) for line in lines
+                             if line.strip() and "#" not in line))
+    allowed = set()
+    for line in filters:
+        names = set().union(*map(expand, line.lstrip("~").split()))
+        allowed = allowed - names if line.startswith("~") else allowed | names
+    return allowed
+
+
 class Unit:
     """The unit's program, started as systemd would start it, as far as that goes without it."""
 
@@ -134,6 +149,10 @@ def main():
     status, output = chroot("systemd-analyze", "security", "--offline=true", "--threshold=20",
                             "/lib/systemd/system/historiand.service")
     ok(status == 0, "systemd-analyze security: exposure at most 2.0", output)
+    allowed = allowed_calls(re.findall("^SystemCallFilter=(.*)$", read(
+        "/lib/systemd/system/historiand.service"), re.M))
+    ok("setpriority" in allowed and "sched_setscheduler" not in allowed,
+       "the unit lets --load-nice set a priority")
     entry = re.search(r"^historiand:[^:]*:(\d+):", read("/etc/passwd"), re.M)
     ok(entry and int(entry[1]) < 1000, "historiand is a system user", read("/etc/passwd"))
     status, output = chroot("setpriv", "--reuid", "historiand", "--regid", "historiand",
