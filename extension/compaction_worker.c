@@ -160,8 +160,10 @@ historian_compaction_worker_main(Datum arg)
 
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	priority_lower(historian_compaction_nice);
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
+
+	/* after that, which sets historian.nice where the database or the role has it */
+	priority_lower(historian_compaction_nice);
 
 	before_shmem_exit(on_exit_leave, (Datum) 0);
 	compaction_stat_working(InvalidOid);

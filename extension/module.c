@@ -97,7 +97,7 @@ define_settings(void)
 							&historian_nice,
 							0, 0, 19,
 							PGC_USERSET, GUC_DISALLOW_IN_FILE,
-							NULL, priority_assign, NULL);
+							priority_check, priority_assign, NULL);
 	MarkGUCPrefixReserved("historian");
 }
 

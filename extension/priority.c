@@ -17,6 +17,27 @@
 
 int			historian_nice = 0;
 
+/*
+ * GUC_DISALLOW_IN_FILE keeps only ALTER SYSTEM from setting it for everybody, checkpointer included.
+ * And what others' functions do while a table is analyzed or an index built is undone at its end;
+ * this the system would not take back.
+ */
+bool
+priority_check(int *nice, void **extra, GucSource source)
+{
+	if (source == PGC_S_FILE || source == PGC_S_ARGV)
+	{
+		GUC_check_errmsg("parameter \"historian.nice\" cannot be set for the whole server");
+		return false;
+	}
+	if (*nice != historian_nice && InSecurityRestrictedOperation())
+	{
+		GUC_check_errmsg("cannot set parameter \"historian.nice\" within security-restricted operation");
+		return false;
+	}
+	return true;
+}
+
 /* Also called where a transaction that has set it is rolled back. */
 void
 priority_assign(int nice, void *extra)

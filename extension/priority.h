@@ -5,10 +5,13 @@
 #ifndef HISTORIAN_PRIORITY_H
 #define HISTORIAN_PRIORITY_H
 
+#include "utils/guc.h"
+
 /* historian.nice */
 extern int	historian_nice;
 
-/* The setting's assign hook. */
+/* The setting's hooks. */
+extern bool priority_check(int *nice, void **extra, GucSource source);
 extern void priority_assign(int nice, void *extra);
 
 /*

@@ -195,11 +195,15 @@ copy_writer_oldest_ms(const CopyWriter *writer)
 static void
 connect_now(CopyWriter *writer)
 {
-	char setup[128];
+	char setup[192];
 
-	/* Where the server's extension has no such setting, nothing is set. */
+	/*
+	 * Where the server's extension has no such setting, nothing is set.  Where it has not been loaded
+	 * yet, as without shared_preload_libraries, it takes the setting when COPY loads it.
+	 */
 	snprintf(setup, sizeof(setup),
-			 "SELECT set_config(name, '%d', false) FROM pg_settings WHERE name = 'historian.nice'",
+			 "SELECT set_config('historian.nice', '%d', false) FROM pg_settings "
+			 "WHERE name LIKE 'historian.%%' HAVING count(*) = 0 OR bool_or(name = 'historian.nice')",
 			 (int) writer->config->load_nice);
 	writer->connection =
 		pg_connection_open(writer->loop, writer->config->database,
