@@ -202,8 +202,8 @@ connect_now(CopyWriter *writer)
 	 * yet, as without shared_preload_libraries, it takes the setting when COPY loads it.
 	 */
 	snprintf(setup, sizeof(setup),
-			 "SELECT set_config('historian.nice', '%d', false) FROM pg_settings "
-			 "WHERE name LIKE 'historian.%%' HAVING count(*) = 0 OR bool_or(name = 'historian.nice')",
+			 "SELECT set_config('historian.nice', '%d', false) WHERE current_setting('historian.nice', "
+			 "true) IS NOT NULL OR current_setting('historian.write_buffer', true) IS NULL",
 			 (int) writer->config->load_nice);
 	writer->connection =
 		pg_connection_open(writer->loop, writer->config->database,

@@ -29,6 +29,7 @@ $node->restart;
 is($node->safe_psql('postgres', 'SHOW historian.nice; SELECT nice()'), "0\n$before", 'not in postgresql.conf');
 $node->append_conf('postgresql.conf', "historian.nice = 4\n");
 $node->reload;
+is($node->safe_psql('postgres', "REVOKE SELECT ON pg_settings FROM PUBLIC; CREATE ROLE plain; SET ROLE plain; $setup"), '5', 'by whoever may not read pg_settings, too');
 like(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/"historian.nice" cannot be set for the whole server/, 'the log says so');
 is($node->safe_psql('postgres', 'SHOW historian.nice; SELECT nice()'), "0\n$before", 'nor at a reload');
 is($node->safe_psql('postgres', "$setup; SELECT nice()"), "5\n$after", 'preloaded: nicer at once');
