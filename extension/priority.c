@@ -3,7 +3,8 @@
  *	  How much of the processor a process takes while others want it too.
  *
  * Who reads waits for the answer; who loads or merges has a second or more.  So these may say that
- * they can wait, and on a machine that is not busy nothing changes.
+ * they can wait, and on a machine that is not busy nothing changes.  By default they are not as nice as
+ * can be: who has given way may hold a lock that others wait for.
  */
 #include "postgres.h"
 

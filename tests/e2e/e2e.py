@@ -173,8 +173,12 @@ class Run:
             "COPY (SELECT * FROM measurement WHERE %s) TO STDOUT (FORMAT binary)" % where)))
 
     def postmaster(self):
-        with open(os.path.join(self.datadir, "pgdata", "postmaster.pid")) as file:
-            return int(file.readline())
+        """Its process number, or None while there is none: it is removed and made anew at a start."""
+        try:
+            with open(os.path.join(self.datadir, "pgdata", "postmaster.pid")) as file:
+                return int(file.readline() or 0) or None
+        except FileNotFoundError:
+            return None
 
 
 def has_ended(pid):
