@@ -67,6 +67,17 @@ row_buffer_add(RowBuffer *buffer, int64 time, uint16 width, bool nulls)
 	return slot;
 }
 
+static void
+free_arrays(RowBuffer *buffer)
+{
+	pfree(buffer->time);
+	pfree(buffer->values);
+	if (buffer->width != NULL)
+		pfree(buffer->width);
+	if (buffer->isnull != NULL)
+		pfree(buffer->isnull);
+}
+
 void
 row_buffer_sort(RowBuffer *buffer)
 {
@@ -97,12 +108,7 @@ row_buffer_sort(RowBuffer *buffer)
 	sorted.isnull = permute(buffer->isnull, order, n, buffer->stride);
 	pfree(order);
 
-	pfree(buffer->time);
-	pfree(buffer->values);
-	if (buffer->width != NULL)
-		pfree(buffer->width);
-	if (buffer->isnull != NULL)
-		pfree(buffer->isnull);
+	free_arrays(buffer);
 	*buffer = sorted;
 }
 
@@ -113,12 +119,7 @@ row_buffer_empty(RowBuffer *buffer)
 	buffer->unordered = false;
 	if (buffer->width == NULL && buffer->isnull == NULL)
 		return;
-	pfree(buffer->time);
-	pfree(buffer->values);
-	if (buffer->width != NULL)
-		pfree(buffer->width);
-	if (buffer->isnull != NULL)
-		pfree(buffer->isnull);
+	free_arrays(buffer);
 	*buffer = (RowBuffer) {0};
 }
 
