@@ -20,6 +20,7 @@
 #include "announcement.h"
 #include "answer.h"
 #include "checker.h"
+#include "examiner.h"
 #include "http_client.h"
 #include "latency.h"
 #include "options.h"
@@ -94,6 +95,7 @@ struct Client
 	/* Reading. */
 	Announcement announcement;
 	Checker *checker;
+	Examiner *examiner; /* has the checker while there are readers */
 	Reader *readers;
 	Probe probe;
 	uv_timer_t second;
@@ -443,6 +445,7 @@ start_reading(Client *client)
 	uv_loop_t *loop = uv_default_loop();
 	uint64_t period_ns = (uint64_t) (1e9 / client->rate);
 
+	client->examiner = examiner_start(client->checker);
 	client->started_ns = uv_hrtime();
 	client->readers = calloc(client->reader_count, sizeof(*client->readers));
 	if (client->readers == NULL)
@@ -537,21 +540,15 @@ on_answer(HttpRequest *request, const HttpResponse *response)
 {
 	Read *read = request->context;
 	Client *client = read->client;
-	Answer answer = {0};
 
 	client->in_flight--;
 	latency_add(&client->latency, uv_hrtime() - read->due_ns);
-	checker_advance(client->checker, now_ns());
-	if (response != NULL && response->status == 404 &&
-		checker_may_be_unknown(client->checker, &read->question))
-		;
-	else if (response == NULL || response->status != 200)
-		error(client, "GET /api", response);
-	else if (!answer_parse(&answer, response->body, response->body_bytes))
-		error(client, "GET /api, JSON", response);
+	if (response != NULL && response->status == 404)
+		examiner_add(client->examiner, &read->question, NULL, 0);
+	else if (response != NULL && response->status == 200)
+		examiner_add(client->examiner, &read->question, response->body, response->body_bytes);
 	else
-		checker_check(client->checker, &read->question, &answer);
-	answer_free(&answer);
+		error(client, "GET /api", response);
 	free(read);
 }
 
@@ -644,16 +641,14 @@ static void
 on_second(uv_timer_t *timer)
 {
 	Client *client = timer->data;
-	const CheckerCounts *counts = checker_counts(client->checker);
 
-	checker_advance(client->checker, now_ns());
 	if (!isatty(STDERR_FILENO))
 		return;
 	fprintf(stderr,
 			"\r%" PRIu64 " requests, p99 %.1f ms, lag %.0f ms, %" PRIu64 " wrong, %" PRIu64
 			" errors\033[K",
 			client->requests, latency_percentile_ms(&client->latency, 99),
-			latency_percentile_ms(&client->lag, 99), counts->wrong, client->errors);
+			latency_percentile_ms(&client->lag, 99), examiner_wrong(client->examiner), client->errors);
 }
 
 /* No more questions; waits for the answers. */
@@ -697,7 +692,7 @@ report(Client *client)
 	double max_lag = latency_percentile_ms(&client->lag, 100);
 	bool lag_measured = client->lag.count > 0 || client->probe_ms == 0 || client->finished;
 
-	client->errors += client->in_flight;
+	client->errors += client->in_flight + examiner_end(client->examiner);
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "\r\033[K");
 	printf("client: %" PRIu64 " requests of %u readers in %.1f s, %" PRIu64 " errors\n",

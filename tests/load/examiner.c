@@ -1,0 +1,167 @@
+/*
+ * examiner.c
+ *	  Checks answers in a thread of its own, which has the processor when nobody else wants it.
+ */
+#define _GNU_SOURCE
+#include "examiner.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer.h"
+#include "options.h"
+
+/* So many bytes may wait; who brings more waits too. */
+#define MOST_BYTES ((size_t) 512 << 20)
+
+typedef struct Paper
+{
+	struct Paper *next;
+	Question question;
+	size_t bytes;
+	char *body; /* NULL: not found */
+} Paper;
+
+struct Examiner
+{
+	Checker *checker; /* the thread's */
+	pthread_t thread;
+	pthread_mutex_t lock; /* guards the rest */
+	pthread_cond_t changed;
+	Paper *first;
+	Paper **end;
+	size_t bytes;
+	bool ending;
+	uint64_t wrong;
+	uint64_t refused;
+};
+
+static void *examine(void *argument);
+static bool examine_paper(Checker *checker, const Paper *paper);
+
+Examiner *
+examiner_start(Checker *checker)
+{
+	Examiner *examiner = calloc(1, sizeof(*examiner));
+
+	if (examiner == NULL)
+		abort();
+	examiner->checker = checker;
+	examiner->end = &examiner->first;
+	pthread_mutex_init(&examiner->lock, NULL);
+	pthread_cond_init(&examiner->changed, NULL);
+	if (pthread_create(&examiner->thread, NULL, examine, examiner) != 0)
+		abort();
+	return examiner;
+}
+
+void
+examiner_add(Examiner *examiner, const Question *question, const char *body, size_t body_bytes)
+{
+	Paper *paper = calloc(1, sizeof(*paper));
+
+	if (paper == NULL)
+		abort();
+	paper->question = *question;
+	if (body != NULL)
+	{
+		paper->bytes = body_bytes;
+		paper->body = malloc(body_bytes + 1);
+		if (paper->body == NULL)
+			abort();
+		memcpy(paper->body, body, body_bytes);
+	}
+	pthread_mutex_lock(&examiner->lock);
+	while (examiner->bytes > MOST_BYTES)
+		pthread_cond_wait(&examiner->changed, &examiner->lock);
+	*examiner->end = paper;
+	examiner->end = &paper->next;
+	examiner->bytes += paper->bytes;
+	pthread_cond_broadcast(&examiner->changed);
+	pthread_mutex_unlock(&examiner->lock);
+}
+
+uint64_t
+examiner_wrong(Examiner *examiner)
+{
+	uint64_t wrong;
+
+	pthread_mutex_lock(&examiner->lock);
+	wrong = examiner->wrong;
+	pthread_mutex_unlock(&examiner->lock);
+	return wrong;
+}
+
+uint64_t
+examiner_end(Examiner *examiner)
+{
+	uint64_t refused;
+
+	pthread_mutex_lock(&examiner->lock);
+	examiner->ending = true;
+	pthread_cond_broadcast(&examiner->changed);
+	pthread_mutex_unlock(&examiner->lock);
+	pthread_join(examiner->thread, NULL);
+	refused = examiner->refused;
+	pthread_mutex_destroy(&examiner->lock);
+	pthread_cond_destroy(&examiner->changed);
+	free(examiner);
+	return refused;
+}
+
+static void *
+examine(void *argument)
+{
+	Examiner *examiner = argument;
+	Paper *paper;
+	bool accepted;
+
+	sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
+	pthread_mutex_lock(&examiner->lock);
+	for (;;)
+	{
+		while (examiner->first == NULL && !examiner->ending)
+			pthread_cond_wait(&examiner->changed, &examiner->lock);
+		paper = examiner->first;
+		if (paper == NULL)
+			break;
+		examiner->first = paper->next;
+		if (examiner->first == NULL)
+			examiner->end = &examiner->first;
+		examiner->bytes -= paper->bytes;
+		pthread_cond_broadcast(&examiner->changed);
+		pthread_mutex_unlock(&examiner->lock);
+
+		accepted = examine_paper(examiner->checker, paper);
+		free(paper->body);
+		free(paper);
+
+		pthread_mutex_lock(&examiner->lock);
+		examiner->refused += !accepted;
+		examiner->wrong = checker_counts(examiner->checker)->wrong;
+	}
+	pthread_mutex_unlock(&examiner->lock);
+	return NULL;
+}
+
+static bool
+examine_paper(Checker *checker, const Paper *paper)
+{
+	Answer answer = {0};
+	bool readable;
+
+	checker_advance(checker, now_ns());
+	if (paper->body == NULL)
+		return checker_may_be_unknown(checker, &paper->question);
+	readable = answer_parse(&answer, paper->body, paper->bytes);
+	if (readable)
+		checker_check(checker, &paper->question, &answer);
+	else
+		fprintf(stderr, "error: GET /api: no answer of its kind: %.*s\n",
+				(int) (paper->bytes < 200 ? paper->bytes : 200), paper->body);
+	answer_free(&answer);
+	return readable;
+}
