@@ -17,6 +17,7 @@
 #define HALF_CLOSED_MS		 1000
 #define LINGER_MS			 2000
 #define SLOWEST_BYTES_SECOND 1024
+#define SLEEPY_NS			 1000000 /* so far apart that a new loop does not look for requests */
 
 static void check_limits(HttpConnection *connection, uint64_t now_ms);
 static void linger(HttpConnection *connection);
@@ -37,6 +38,7 @@ http_loop_init(HttpLoop *loop)
 	loop->after_reading.data = loop;
 	uv_check_start(&loop->after_reading, on_after_reading);
 	uv_idle_init(loop->uv, &loop->awake);
+	loop->apart_ns = SLEEPY_NS;
 	http_format_date(loop->date, sizeof(loop->date));
 }
 
@@ -243,19 +245,27 @@ on_after_reading(uv_check_t *check)
 /*
  * Busy polling: for some microseconds after a turn with requests the loop looks for more before it
  * sleeps.  Waking it costs whoever sends the next request a few microseconds, and the request as many.
+ * It does so only while such turns come twice as often: then it would hardly sleep anyway.
  */
 static void
 stay_awake(HttpLoop *loop, bool worked)
 {
+	uint64_t limit_ns = loop->config->busy_poll_us * 1000;
 	uint64_t now_ns = uv_hrtime();
+	uint64_t apart_ns = now_ns - loop->worked_ns;
 
-	if (worked)
+	if (!worked)
 	{
-		loop->awake_until_ns = now_ns + loop->config->busy_poll_us * 1000;
-		uv_idle_start(&loop->awake, on_awake);
+		if (apart_ns >= limit_ns)
+			uv_idle_stop(&loop->awake);
+		return;
 	}
-	else if (now_ns >= loop->awake_until_ns)
-		uv_idle_stop(&loop->awake);
+	if (apart_ns > 4 * limit_ns)
+		apart_ns = 4 * limit_ns;
+	loop->apart_ns += apart_ns / 16 - loop->apart_ns / 16;
+	loop->worked_ns = now_ns;
+	if (loop->apart_ns < limit_ns / 2)
+		uv_idle_start(&loop->awake, on_awake);
 }
 
 static void

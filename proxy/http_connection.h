@@ -32,7 +32,8 @@ typedef struct HttpLoop
 	HttpConnection *unflushed; /* have answers that are not written yet */
 	uv_check_t after_reading;
 	uv_idle_t awake; /* while it runs the loop does not sleep */
-	uint64_t awake_until_ns;
+	uint64_t worked_ns; /* the last turn with requests */
+	uint64_t apart_ns;	/* how far such turns are apart, a moving mean */
 	Exchange *free_exchanges;
 	char *read_buffer;
 	char date[32];
