@@ -541,6 +541,12 @@ on_answer(HttpRequest *request, const HttpResponse *response)
 	Read *read = request->context;
 	Client *client = read->client;
 
+	if (client->examiner == NULL)
+	{
+		/* After the report, which has counted it as an error. */
+		free(read);
+		return;
+	}
 	client->in_flight--;
 	latency_add(&client->latency, uv_hrtime() - read->due_ns);
 	if (response != NULL && response->status == 404)
@@ -641,14 +647,17 @@ static void
 on_second(uv_timer_t *timer)
 {
 	Client *client = timer->data;
+	ExaminerCounts counts;
 
-	if (!isatty(STDERR_FILENO))
+	if (!isatty(STDERR_FILENO) || client->examiner == NULL)
 		return;
+	counts = examiner_counts(client->examiner);
 	fprintf(stderr,
 			"\r%" PRIu64 " requests, p99 %.1f ms, lag %.0f ms, %" PRIu64 " wrong, %" PRIu64
 			" errors\033[K",
 			client->requests, latency_percentile_ms(&client->latency, 99),
-			latency_percentile_ms(&client->lag, 99), examiner_wrong(client->examiner), client->errors);
+			latency_percentile_ms(&client->lag, 99), counts.wrong,
+			client->errors + counts.refused);
 }
 
 /* No more questions; waits for the answers. */
@@ -690,9 +699,12 @@ report(Client *client)
 	double seconds = (double) (uv_hrtime() - client->started_ns) / 1e9;
 	double p99 = latency_percentile_ms(&client->latency, 99);
 	double max_lag = latency_percentile_ms(&client->lag, 100);
+	ExaminerCounts examined;
 	bool lag_measured = client->lag.count > 0 || client->probe_ms == 0 || client->finished;
 
-	client->errors += client->in_flight + examiner_end(client->examiner);
+	examined = examiner_end(client->examiner);
+	client->examiner = NULL;
+	client->errors += client->in_flight + examined.refused;
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "\r\033[K");
 	printf("client: %" PRIu64 " requests of %u readers in %.1f s, %" PRIu64 " errors\n",
@@ -704,6 +716,10 @@ report(Client *client)
 		   "%" PRIu64 " ms)\n",
 		   latency_percentile_ms(&client->latency, 50), latency_percentile_ms(&client->latency, 95),
 		   p99, latency_percentile_ms(&client->latency, 100), client->max_p99_ms);
+	if (examined.waits > 0)
+		printf("client: %" PRIu64 " times answers waited for the check of those before; their latency "
+			   "has it in it\n",
+			   examined.waits);
 	if (client->lag.count > 0)
 		printf("client: lag p50 %.0f ms, p99 %.0f ms, max %.0f ms of %zu probes (limit: max "
 			   "%" PRIu64 " ms)\n",

@@ -15,7 +15,8 @@
 #include "options.h"
 
 /* So many bytes may wait; who brings more waits too. */
-#define MOST_BYTES ((size_t) 512 << 20)
+#define MOST_BYTES		 ((size_t) 512 << 20)
+#define REFUSED_TO_PRINT 5
 
 typedef struct Paper
 {
@@ -35,12 +36,11 @@ struct Examiner
 	Paper **end;
 	size_t bytes;
 	bool ending;
-	uint64_t wrong;
-	uint64_t refused;
+	ExaminerCounts counts;
 };
 
 static void *examine(void *argument);
-static bool examine_paper(Checker *checker, const Paper *paper);
+static bool examine_paper(Checker *checker, const Paper *paper, bool print);
 
 Examiner *
 examiner_start(Checker *checker)
@@ -75,6 +75,7 @@ examiner_add(Examiner *examiner, const Question *question, const char *body, siz
 		memcpy(paper->body, body, body_bytes);
 	}
 	pthread_mutex_lock(&examiner->lock);
+	examiner->counts.waits += examiner->bytes > MOST_BYTES;
 	while (examiner->bytes > MOST_BYTES)
 		pthread_cond_wait(&examiner->changed, &examiner->lock);
 	*examiner->end = paper;
@@ -84,32 +85,34 @@ examiner_add(Examiner *examiner, const Question *question, const char *body, siz
 	pthread_mutex_unlock(&examiner->lock);
 }
 
-uint64_t
-examiner_wrong(Examiner *examiner)
+ExaminerCounts
+examiner_counts(Examiner *examiner)
 {
-	uint64_t wrong;
+	ExaminerCounts counts;
 
 	pthread_mutex_lock(&examiner->lock);
-	wrong = examiner->wrong;
+	counts = examiner->counts;
 	pthread_mutex_unlock(&examiner->lock);
-	return wrong;
+	return counts;
 }
 
-uint64_t
+ExaminerCounts
 examiner_end(Examiner *examiner)
 {
-	uint64_t refused;
+	ExaminerCounts counts;
 
+	/* Nobody is disturbed any more. */
+	pthread_setschedparam(examiner->thread, SCHED_OTHER, &(struct sched_param){0});
 	pthread_mutex_lock(&examiner->lock);
 	examiner->ending = true;
 	pthread_cond_broadcast(&examiner->changed);
 	pthread_mutex_unlock(&examiner->lock);
 	pthread_join(examiner->thread, NULL);
-	refused = examiner->refused;
+	counts = examiner->counts;
 	pthread_mutex_destroy(&examiner->lock);
 	pthread_cond_destroy(&examiner->changed);
 	free(examiner);
-	return refused;
+	return counts;
 }
 
 static void *
@@ -117,6 +120,7 @@ examine(void *argument)
 {
 	Examiner *examiner = argument;
 	Paper *paper;
+	uint64_t refused = 0;
 	bool accepted;
 
 	sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
@@ -135,31 +139,39 @@ examine(void *argument)
 		pthread_cond_broadcast(&examiner->changed);
 		pthread_mutex_unlock(&examiner->lock);
 
-		accepted = examine_paper(examiner->checker, paper);
+		accepted = examine_paper(examiner->checker, paper, refused < REFUSED_TO_PRINT);
+		refused += !accepted;
 		free(paper->body);
 		free(paper);
 
 		pthread_mutex_lock(&examiner->lock);
-		examiner->refused += !accepted;
-		examiner->wrong = checker_counts(examiner->checker)->wrong;
+		examiner->counts.refused = refused;
+		examiner->counts.wrong = checker_counts(examiner->checker)->wrong;
 	}
 	pthread_mutex_unlock(&examiner->lock);
 	return NULL;
 }
 
 static bool
-examine_paper(Checker *checker, const Paper *paper)
+examine_paper(Checker *checker, const Paper *paper, bool print)
 {
 	Answer answer = {0};
 	bool readable;
 
 	checker_advance(checker, now_ns());
 	if (paper->body == NULL)
-		return checker_may_be_unknown(checker, &paper->question);
+	{
+		if (checker_may_be_unknown(checker, &paper->question))
+			return true;
+		if (print)
+			fprintf(stderr, "error: GET /api: 404 of tag %u, which has values\n",
+					paper->question.tag);
+		return false;
+	}
 	readable = answer_parse(&answer, paper->body, paper->bytes);
 	if (readable)
 		checker_check(checker, &paper->question, &answer);
-	else
+	else if (print)
 		fprintf(stderr, "error: GET /api: no answer of its kind: %.*s\n",
 				(int) (paper->bytes < 200 ? paper->bytes : 200), paper->body);
 	answer_free(&answer);

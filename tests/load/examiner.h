@@ -14,6 +14,13 @@
 
 typedef struct Examiner Examiner;
 
+typedef struct ExaminerCounts
+{
+	uint64_t wrong;	  /* samples */
+	uint64_t refused; /* answers that were no JSON, or 404 of a tag that has values */
+	uint64_t waits;	  /* of who brought answers, for the check of those before */
+} ExaminerCounts;
+
 /* The checker belongs to the examiner until that is ended. */
 extern Examiner *examiner_start(Checker *checker);
 
@@ -21,10 +28,10 @@ extern Examiner *examiner_start(Checker *checker);
 extern void examiner_add(Examiner *examiner, const Question *question, const char *body,
 						 size_t body_bytes);
 
-/* How many samples were wrong, of the answers that were checked so far. */
-extern uint64_t examiner_wrong(Examiner *examiner);
+/* Of the answers that were checked so far.  The first refused ones are printed to stderr. */
+extern ExaminerCounts examiner_counts(Examiner *examiner);
 
-/* Waits until all are checked.  Returns how many were no JSON, or 404 of a tag that has values. */
-extern uint64_t examiner_end(Examiner *examiner);
+/* Waits until all are checked. */
+extern ExaminerCounts examiner_end(Examiner *examiner);
 
 #endif
