@@ -233,7 +233,7 @@ scan_tag(Scan *scan)
 										 sizeof(scan->decoded));
 
 		if (length == -1)
-			return invalid(scan, "tag", "tag has an invalid escape or is not valid UTF-8");
+			return invalid(scan, "tag", "tag has an invalid escape");
 		scan->tag = scan->decoded;
 		scan->tag_length = length < 0 ? MESSAGE_MAX_TAG_BYTES + 1 : (size_t) length;
 		if (length > 0 && memchr(scan->decoded, '\0', (size_t) length) != NULL)
@@ -248,7 +248,7 @@ scan_tag(Scan *scan)
 
 /*
  * A string from its opening quote; scan->c ends up past the closing one.  *start and *close limit
- * what is between.  *plain is false where there are escapes; only plain text is known as UTF-8.
+ * what is between, which is UTF-8.  *plain is false where there are escapes.
  */
 static ScanStatus
 scan_string(Scan *scan, const char **start, const char **close, bool *plain)
@@ -277,7 +277,7 @@ scan_string(Scan *scan, const char **start, const char **close, bool *plain)
 	}
 	*close = c;
 	scan->c = c + 1;
-	if (all >= 0x80 && *plain && !utf8_valid(*start, (size_t) (c - *start)))
+	if (all >= 0x80 && !utf8_valid(*start, (size_t) (c - *start)))
 		return SCAN_INVALID;
 	return SCAN_OK;
 }

@@ -12,6 +12,8 @@
 #include "message_scan.h"
 #include "number.h"
 
+#include <errno.h>
+#include <iconv.h>
 #include <json-c/json.h>
 #include <regex.h>
 #include <stdbool.h>
@@ -40,6 +42,30 @@ parse(const char *text, size_t length, int flags)
 	return object;
 }
 
+/* By the C library: json-c takes overlong forms for UTF-8, too. */
+static bool
+utf8_well_formed(const char *text, size_t length)
+{
+	static iconv_t converter;
+	char *in = (char *) text;
+	char out[4096];
+
+	if (converter == NULL)
+		converter = iconv_open("UTF-32LE", "UTF-8");
+	if (converter == (iconv_t) -1)
+		abort();
+	iconv(converter, NULL, NULL, NULL, NULL);
+	while (length > 0)
+	{
+		char *end = out;
+		size_t room = sizeof(out);
+
+		if (iconv(converter, &in, &length, &end, &room) == (size_t) -1 && errno != E2BIG)
+			return false;
+	}
+	return true;
+}
+
 /*
  * Parses strictly, but for bytes past ASCII, which json-c 0.18 refuses in strings where it is strict
  * (its issue 875): so the grammar is looked at with letters in their place.
@@ -57,6 +83,8 @@ parse_whole(const char *text, size_t length)
 	if (strict == NULL)
 		return NULL;
 	json_object_put(strict);
+	if (!utf8_well_formed(text, length))
+		return NULL;
 	return parse(text, length, JSON_TOKENER_VALIDATE_UTF8);
 }
 
