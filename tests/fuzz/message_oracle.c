@@ -4,6 +4,7 @@
  *
  * The scanner may refuse what json-c takes only where SPEC is stricter, or json-c is laxer than
  * RFC 8259.  That list is allowed_refusal(); the other direction has has_huge_integer() alone.
+ * What is UTF-8 the C library says, for json-c is lax there, too.
  * Doubles must be equal bit for bit except where json-c reads an integer: it has no negative zero,
  * and saturates past 64 bits.
  */

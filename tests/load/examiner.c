@@ -1,6 +1,6 @@
 /*
  * examiner.c
- *	  Checks answers in a thread of its own, which has the processor when nobody else wants it.
+ *	  Checks answers in a thread of its own, of the lowest priority.
  */
 #define _GNU_SOURCE
 #include "examiner.h"

@@ -1,6 +1,6 @@
 /*
  * examiner.h
- *	  Checks answers in a thread of its own, which has the processor when nobody else wants it.
+ *	  Checks answers in a thread of its own, of the lowest priority.
  *
  * To parse and check an answer takes several times as long as to serve it.  Done where the answers
  * arrive, it would be the next answer's latency.
