@@ -7,6 +7,11 @@
  * were only queued fail too once connecting fails, so that nobody waits for a database that is
  * away.
  *
+ * What a query needs set is set with it, in one round trip and one transaction that ends with the
+ * query: a pooler of connections (PgBouncer) may give the next transaction another server, and this
+ * server to another client.  So a query is a pipeline of two statements up to one Sync, and a stream a
+ * string of several statements.
+ *
  * A query is cancelled from a worker thread, since libpq blocks in it.  The connection is not used
  * again before that worker is done: a late cancellation would hit the next query.
  */
@@ -16,11 +21,25 @@
 #include "memory.h"
 #include "pg_connection.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* After a failed attempt to connect, queries fail at once for this long. */
 #define CONNECT_PAUSE_MS 500
+
+/*
+ * What every query has set, for its transaction alone ($1 is the time limit).  A role may have
+ * extra_float_digits lower, and then values would be rounded.
+ */
+#define SETTINGS_SQL                                                                               \
+	"SELECT set_config('statement_timeout', $1, true), set_config('transaction_read_only', 'on', " \
+	"true), set_config('extra_float_digits', '1', true)"
+
+/* The same for streams, which COPY keeps from pipelines; the pool limits their time. */
+#define STREAM_SETTINGS_SQL                                                                        \
+	"SET LOCAL statement_timeout = 0; SET LOCAL transaction_read_only = on; "                      \
+	"SET LOCAL extra_float_digits = 1; "
 
 /* How much later than PostgreSQL we end a query. */
 #define GRACE_MS 1000
@@ -56,6 +75,7 @@ typedef struct PoolSlot
 	uint64_t opened_ms;
 	Query *query;		  /* being executed */
 	PGresult *result;	  /* its result; the connection is not free yet */
+	int statements_over;  /* of the pipeline: the settings, the query */
 	bool copied;		  /* the server has begun to send a stream */
 	bool copying;		  /* and has not ended */
 	bool cancelling;	  /* a worker is about it */
@@ -76,7 +96,6 @@ struct PgPool
 {
 	uv_loop_t *loop;
 	const Config *config;
-	char *setup;
 	PoolSlot *slots;
 	uint64_t slot_count;
 	uint64_t queue_limit;
@@ -94,6 +113,7 @@ struct PgPool
 
 static void assign(PgPool *pool);
 static void execute(PoolSlot *slot, Query *query);
+static void send_pipeline(PoolSlot *slot, Query *query);
 static void add_row(PoolSlot *slot, const PGresult *row);
 static void drop(PoolSlot *slot);
 static void finish(PoolSlot *slot);
@@ -114,7 +134,6 @@ pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t connections, uint64_
 			Budget *budget)
 {
 	PgPool *pool = memory_new(sizeof(PgPool));
-	Bytes setup = {0};
 
 	pool->loop = loop;
 	pool->config = config;
@@ -125,13 +144,6 @@ pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t connections, uint64_
 	pool->slots = memory_new(connections * sizeof(PoolSlot));
 	for (uint64_t i = 0; i < connections; i++)
 		pool->slots[i].pool = pool;
-	bytes_printf(&setup,
-				 "SET statement_timeout = %llu; SET default_transaction_read_only = on; "
-				 /* a role may have it lower, and then values would be rounded */
-				 "SET extra_float_digits = 1",
-				 (unsigned long long) config->query_timeout_ms);
-	bytes_append(&setup, "", 1);
-	pool->setup = setup.data;
 	uv_timer_init(loop, &pool->fail_timer);
 	pool->fail_timer.data = pool;
 	return pool;
@@ -163,12 +175,13 @@ enqueue(PgPool *pool, Query *query)
 
 /* As sqlcommenter writes it, but in front: there it is seen however long the query is. */
 static char *
-commented(const char *traceparent, const char *sql)
+commented(const char *traceparent, const char *settings, const char *sql)
 {
 	Bytes text = {0};
 
 	if (traceparent != NULL)
 		bytes_printf(&text, "/*traceparent='%s'*/ ", traceparent);
+	bytes_puts(&text, settings);
 	bytes_append(&text, sql, strlen(sql) + 1);
 	return text.data;
 }
@@ -183,7 +196,7 @@ pg_pool_submit(PgPool *pool, const char *traceparent, const char *sql, int param
 		return NULL;
 	query = memory_new(sizeof(Query));
 	if (traceparent != NULL)
-		query->own_sql = commented(traceparent, sql);
+		query->own_sql = commented(traceparent, "", sql);
 	query->sql = traceparent != NULL ? query->own_sql : sql;
 	query->parameter_count = parameter_count;
 	for (int i = 0; i < parameter_count; i++)
@@ -203,7 +216,7 @@ pg_pool_stream(PgPool *pool, const char *traceparent, const char *copy_sql,
 	if (pool->queued >= pool->queue_limit)
 		return NULL;
 	query = memory_new(sizeof(Query));
-	query->own_sql = commented(traceparent, copy_sql);
+	query->own_sql = commented(traceparent, STREAM_SETTINGS_SQL, copy_sql);
 	query->sql = query->own_sql;
 	query->stream = stream;
 	query->callback = stream->on_end;
@@ -327,7 +340,7 @@ assign(PgPool *pool)
 			continue;
 		slot->connection =
 			pg_connection_open(pool->loop, pool->config->read_database,
-							   pool->config->database_password_file, pool->setup, &handler, slot);
+							   pool->config->database_password_file, NULL, &handler, slot);
 		connecting++;
 	}
 }
@@ -422,13 +435,27 @@ execute(PoolSlot *slot, Query *query)
 		pg_connection_flush(slot->connection, &all);
 		return;
 	}
-	/* If sending fails the connection is broken and on_lost() follows. */
-	PQsendQueryParams(pg_connection_pq(slot->connection), query->sql, query->parameter_count, NULL,
-					  (const char *const *) query->parameters, NULL, NULL, 0);
-	/* Row by row: libpq would collect a result of any size before it shows it. */
-	PQsetSingleRowMode(pg_connection_pq(slot->connection));
+	send_pipeline(slot, query);
 	slot->deadline_ms = uv_now(slot->pool->loop) + slot->pool->config->query_timeout_ms + GRACE_MS;
 	pg_connection_flush(slot->connection, &all);
+}
+
+/* If sending fails the connection is broken and on_lost() follows. */
+static void
+send_pipeline(PoolSlot *slot, Query *query)
+{
+	PGconn *pq = pg_connection_pq(slot->connection);
+	char timeout_ms[24];
+	const char *settings[] = {timeout_ms};
+
+	snprintf(timeout_ms, sizeof(timeout_ms), "%llu",
+			 (unsigned long long) slot->pool->config->query_timeout_ms);
+	slot->statements_over = 0;
+	PQenterPipelineMode(pq);
+	PQsendQueryParams(pq, SETTINGS_SQL, 1, NULL, settings, NULL, NULL, 0);
+	PQsendQueryParams(pq, query->sql, query->parameter_count, NULL,
+					  (const char *const *) query->parameters, NULL, NULL, 0);
+	PQpipelineSync(pq);
 }
 
 static void
@@ -458,18 +485,31 @@ on_input(void *owner)
 	while (!PQisBusy(pq))
 	{
 		PGresult *result = PQgetResult(pq);
+		ExecStatusType status = PQresultStatus(result);
 
 		if (result == NULL)
 		{
+			/* The next one is the Sync's; without it the connection is broken. */
+			if (++slot->statements_over > 2)
+				return;
+			/* Row by row: libpq would collect a result of any size before it shows it. */
+			if (slot->statements_over == 1)
+				PQsetSingleRowMode(pq);
+			continue;
+		}
+		if (status == PGRES_PIPELINE_SYNC)
+		{
+			PQclear(result);
+			PQexitPipelineMode(pq);
 			if (slot->cancelling)
 				slot->over = true;
 			else
 				finish(slot);
 			return;
 		}
-		if (PQresultStatus(result) == PGRES_SINGLE_TUPLE)
+		if (status == PGRES_SINGLE_TUPLE)
 			add_row(slot, result);
-		else if (slot->result == NULL || PQresultStatus(result) == PGRES_FATAL_ERROR)
+		else if (status == PGRES_FATAL_ERROR || (slot->statements_over > 0 && slot->result == NULL))
 		{
 			PQclear(slot->result);
 			slot->result = result;

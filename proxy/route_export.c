@@ -182,16 +182,12 @@ put_literal(Bytes *sql, const char *text)
 	bytes_puts(sql, "'");
 }
 
-/*
- * COPY takes no parameters, hence the literals.  All statements are one transaction, so that the
- * settings end with it.  The pool limits the time in which nothing comes instead of the whole.
- */
+/* COPY takes no parameters, hence the literals. */
 static void
 put_copy(Bytes *sql, const char *table_sql, const Export *export)
 {
 	const QueryParameters *parameters = &export->parameters;
 
-	bytes_puts(sql, "SET LOCAL statement_timeout = 0; SET LOCAL extra_float_digits = 1; ");
 	bytes_printf(sql, "COPY (SELECT %s FROM %s WHERE tag = ", export->format->columns, table_sql);
 	put_literal(sql, parameters->tag);
 	if (parameters->start != NULL)
