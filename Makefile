@@ -65,6 +65,9 @@ fuzz:
 test-matrix:
 	@scripts/test-matrix $(SUITE)
 
+test-assert:
+	@scripts/test-assert $(SUITE)
+
 torture:
 	@scripts/install-packages test
 	@$(MAKE) -s all
@@ -98,6 +101,7 @@ help:
 	@echo 'make run       install what is missing, build, start PostgreSQL and historiand'
 	@echo 'make test      the same, then every test; SUITE=name runs one suite of tests/run'
 	@echo 'make test-matrix  every test on PostgreSQL 17 and 18, in systems made with debootstrap'
+	@echo 'make test-assert  pgtap, isolation and tap on PostgreSQL built with assertions; VERSIONS="15 17"'
 	@echo 'make torture   kills the postmaster 200 times amid everything; KILLS=n for less'
 	@echo 'make test-compose  docker-compose.yml: load, crashes, promotion, dashboards; SECONDS_LONG=60 for the long form'
 	@echo 'make test-hour  an hour at 10,000 messages/s: sizes, memory, autovacuum; SECONDS_LONG=n for less'
@@ -112,4 +116,4 @@ help:
 	@echo
 	@echo 'PORT=$(PORT)  DATADIR=$(DATADIR)  PG_CONFIG=$(PG_CONFIG)'
 
-.PHONY: all install run demo bench test test-compose test-matrix torture test-hour fuzz ready-to-run conninfo format clean help
+.PHONY: all install run demo bench test test-compose test-matrix test-assert torture test-hour fuzz ready-to-run conninfo format clean help

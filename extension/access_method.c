@@ -162,7 +162,11 @@ multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, in
 			   "Use a BEFORE trigger, or an AFTER ... FOR EACH STATEMENT trigger with a transition table.");
 	writer_append(rel, &columns, slots, nslots, cid, options);
 	for (int i = 0; i < nslots; i++)
+	{
 		slots[i]->tts_tableOid = RelationGetRelid(rel);
+		/* rows have none, but the executor asks for one before it sees that no index takes the row */
+		ItemPointerSet(&slots[i]->tts_tid, 0, FirstOffsetNumber);
+	}
 }
 
 static void

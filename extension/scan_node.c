@@ -428,12 +428,13 @@ begin(CustomScanState *css, EState *estate, int eflags)
 {
 	HistorianScanState *state = (HistorianScanState *) css;
 	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
-	List	   *how = lsecond_node(List, plan->custom_private);
+	List	   *kinds = (List *) linitial(plan->custom_private);	/* lists of integers are no List nodes */
+	List	   *how = (List *) lsecond(plan->custom_private);
 	ListCell   *clause;
 	ListCell   *kind;
 
 	state->conditions = palloc0(Max(list_length(plan->custom_exprs), 1) * sizeof(ScanCondition));
-	forboth(clause, plan->custom_exprs, kind, linitial_node(List, plan->custom_private))
+	forboth(clause, plan->custom_exprs, kind, kinds)
 		state->conditions[state->nconditions++] =
 			scan_condition_init(lfirst(clause), lfirst_int(kind), &css->ss.ps);
 	state->backward = linitial_int(how);

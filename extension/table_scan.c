@@ -28,6 +28,7 @@ typedef struct HistorianTableScan
 	/* ANALYZE: the block being sampled and the segment of it being read */
 	Buffer		buffer;
 	OffsetNumber next_item;
+	uint32		rows_of_block;	/* given so far */
 	DecodedRows decoded;
 	uint32		next_row;
 	text	   *tag;
@@ -42,6 +43,8 @@ typedef struct HistorianParallelScan
 } HistorianParallelScan;
 
 static RowScan *begin_rows(HistorianTableScan *scan);
+static void give_position(HistorianTableScan *scan, TupleTableSlot *slot);
+static HeapTuple copy_with_position(TupleTableSlot *slot);
 static bool analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double *dead);
 static bool analyze_load(HistorianTableScan *scan, HeapTuple tuple);
 
@@ -153,6 +156,7 @@ table_analyze_next_block(TableScanDesc base, ReadStream *stream)
 		ReleaseBuffer(scan->buffer);
 	scan->buffer = read_stream_next_buffer(stream, NULL);
 	scan->next_item = FirstOffsetNumber;
+	scan->rows_of_block = 0;
 	return BufferIsValid(scan->buffer);
 }
 #else
@@ -165,6 +169,7 @@ table_analyze_next_block(TableScanDesc base, BlockNumber block, BufferAccessStra
 		ReleaseBuffer(scan->buffer);
 	scan->buffer = ReadBufferExtended(base->rs_rd, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
 	scan->next_item = FirstOffsetNumber;
+	scan->rows_of_block = 0;
 	return true;
 }
 #endif
@@ -197,7 +202,38 @@ table_analyze_next_row(TableScanDesc base, TransactionId oldest_xmin, double *li
 		decoded_rows_array(&scan->decoded, row, &slot->tts_isnull[columns.values - 1]);
 	MemoryContextSwitchTo(caller);
 	ExecStoreVirtualTuple(slot);
+	give_position(scan, slot);
 	return true;
+}
+
+/*
+ * ANALYZE copies the row, and brings its sample into the order of the table by the copies' ctid,
+ * which a virtual slot does not copy.  Only ANALYZE's slot is changed: elsewhere slots that are not
+ * plainly virtual would make the executor copy rows that it now passes on.
+ */
+static void
+give_position(HistorianTableScan *scan, TupleTableSlot *slot)
+{
+	static TupleTableSlotOps with_position;
+
+	if (slot->tts_ops != &with_position)
+	{
+		with_position = TTSOpsVirtual;
+		with_position.copy_heap_tuple = copy_with_position;
+		*(const TupleTableSlotOps **) &slot->tts_ops = &with_position;
+	}
+	scan->rows_of_block = Min(scan->rows_of_block + 1, PG_UINT16_MAX);
+	ItemPointerSet(&slot->tts_tid, BufferGetBlockNumber(scan->buffer), scan->rows_of_block);
+}
+
+static HeapTuple
+copy_with_position(TupleTableSlot *slot)
+{
+	HeapTuple	copy = TTSOpsVirtual.copy_heap_tuple(slot);
+
+	copy->t_self = slot->tts_tid;
+	copy->t_tableOid = slot->tts_tableOid;
+	return copy;
 }
 
 static RowScan *

@@ -1,6 +1,6 @@
 -- The statistics views: exact for small tables, counted where the library is preloaded, for pg_monitor.
 BEGIN;
-SELECT plan(23);
+SELECT plan(24);
 
 CREATE TABLE m (time bigint, tag text, values float8[]) USING historian;
 CREATE TABLE heap (time bigint, tag text, values float8[]);
@@ -44,6 +44,15 @@ SELECT cmp_ok(abs((SELECT compacted_rows FROM historian.historian_stat_tables WH
 SELECT results_eq('SELECT preloaded, enabled, launcher_pid = (SELECT pid FROM pg_stat_activity WHERE backend_type = ''historian compaction launcher''), counting_since <= now() FROM historian.historian_stat_worker',
 	'VALUES (true, true, true, true)', 'the worker view');
 SELECT cmp_ok((SELECT counting_since FROM historian.historian_stat_worker), '>=', pg_postmaster_start_time() - interval '1 s', 'counting since the start');
+
+-- more rows than ANALYZE takes: its sample is in the order of the file, as that of a heap of the same order is
+CREATE TABLE by_tag (time bigint, tag text, values float8[]) USING historian;
+CREATE TABLE by_tag_heap (LIKE by_tag);
+INSERT INTO by_tag SELECT i, 't' || i % 100, '{1}' FROM generate_series(1, 40000) i;
+INSERT INTO by_tag_heap SELECT * FROM by_tag ORDER BY tag, time;
+ANALYZE by_tag, by_tag_heap;
+SELECT cmp_ok((SELECT abs(m.correlation - h.correlation) FROM pg_stats m, pg_stats h WHERE m.schemaname = current_schema() AND h.schemaname = current_schema()
+	AND (m.tablename, m.attname) = ('by_tag', 'tag') AND (h.tablename, h.attname) = ('by_tag_heap', 'tag')), '<', 0.05::real, 'correlation of the tag');
 
 CREATE ROLE pgtap_watcher;
 CREATE ROLE pgtap_nobody;
