@@ -112,6 +112,8 @@ tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleT
 	RowPlace	place = row_place_get(tid);
 	HistorianColumns columns = columns_of(rel);
 	StoredSegment stored;
+	Datum		values;
+	bool		isnull;
 
 	/* a row that DELETE ... RETURNING or UPDATE has met */
 	if (!store_fetch(rel, SnapshotAny, &place.segment, &stored, NULL))
@@ -123,13 +125,17 @@ tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleT
 	slot->tts_isnull[columns.time - 1] = false;
 	slot->tts_values[columns.tag - 1] = PointerGetDatum(place.tag);
 	slot->tts_isnull[columns.tag - 1] = false;
-	slot->tts_values[columns.values - 1] =
-		segment_row_array(&stored.segment, place.row, &slot->tts_isnull[columns.values - 1]);
+	values = segment_row_array(&stored.segment, place.row, &isnull);
+	slot->tts_values[columns.values - 1] = values;
+	slot->tts_isnull[columns.values - 1] = isnull;
 	store_release(&stored);
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tid = *tid;
 	slot->tts_tableOid = RelationGetRelid(rel);
 	ExecMaterializeSlot(slot);
+	/* the slot has a copy, and the caller's context may live as long as its query */
+	if (!isnull)
+		pfree(DatumGetPointer(values));
 	return true;
 }
 

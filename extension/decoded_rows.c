@@ -134,6 +134,7 @@ segment_row_array(const Segment *segment, uint32 row, bool *isnull)
 		ArrayType  *dense = new_array(0, width, false);
 
 		memcpy(ARR_DATA_PTR(dense), dst, width * sizeof(double));
+		pfree(array);
 		array = dense;
 	}
 	else if (with_nulls && width > 0)

@@ -163,12 +163,16 @@ delete_range(Relation rel, text *tag, int64 from, int64 until)
 	}
 	else
 	{
-		text	   *next = NULL;
+		text	   *next = directory_next_tag(deletion.cursor, NULL);
 
-		while ((next = directory_next_tag(deletion.cursor, next)) != NULL)
+		while (next != NULL)
 		{
+			text	   *former = next;
+
 			count += count_rows(&deletion, next, from, until);
 			delete_from_tag(&deletion, next, &set);
+			next = directory_next_tag(deletion.cursor, next);
+			pfree(former);
 		}
 	}
 	end_deletion(&deletion);

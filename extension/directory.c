@@ -47,6 +47,17 @@
 /* The most scan keys that a walk needs: tag, lower bound, upper bound. */
 #define WALK_MAX_KEYS 3
 
+/* What follows the tag in the names of its summaries and its late segments.  No tag has a NUL. */
+#define SUMMARY_SUFFIX_BYTES 1
+#define LATE_SUFFIX_BYTES 2
+
+/* Room for the text datum of any tag, or of its late segments. */
+typedef union TagDatum
+{
+	text		text;
+	char		bytes[VARHDRSZ + SEGMENT_MAX_TAG_BYTES + LATE_SUFFIX_BYTES];
+} TagDatum;
+
 /* One kind of walk: an index scan that is opened at its first seek and then re-used. */
 typedef struct Walk
 {
@@ -66,6 +77,7 @@ struct DirectoryCursor
 	Walk		back;
 	Walk		forward;
 	Walk		after_tag;
+	TagDatum	after;			/* the key of after_tag */
 };
 
 static text *suffixed_tag(text *tag, Size suffix_bytes);
@@ -79,17 +91,6 @@ static void walk_start(DirectoryCursor *cursor, Walk *walk);
 static ItemPointer walk_step(DirectoryCursor *cursor, Walk *walk, ScanDirection direction);
 static bool walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction,
 					  StoredSegment *stored);
-
-/* What follows the tag in the names of its summaries and its late segments.  No tag has a NUL. */
-#define SUMMARY_SUFFIX_BYTES 1
-#define LATE_SUFFIX_BYTES 2
-
-/* Room for the text datum of any tag, or of its late segments. */
-typedef union TagDatum
-{
-	text		text;
-	char		bytes[VARHDRSZ + SEGMENT_MAX_TAG_BYTES + LATE_SUFFIX_BYTES];
-} TagDatum;
 
 void
 directory_create(Relation rel)
@@ -527,8 +528,16 @@ suffixed_tag(text *tag, Size suffix_bytes)
 static void
 seek_after_tag(DirectoryCursor *cursor, text *tag)
 {
-	text	   *start = tag != NULL ? directory_late_tag(tag) : cstring_to_text("");
+	text	   *start = &cursor->after.text;
+	Size		length = 0;
 
+	if (tag != NULL)
+	{
+		length = VARSIZE_ANY_EXHDR(tag) + LATE_SUFFIX_BYTES;
+		memcpy(VARDATA(start), VARDATA_ANY(tag), VARSIZE_ANY_EXHDR(tag));
+		memset(VARDATA(start) + VARSIZE_ANY_EXHDR(tag), 0, LATE_SUFFIX_BYTES);
+	}
+	SET_VARSIZE(start, VARHDRSZ + length);
 	cursor->after_tag.keys[0].sk_argument = PointerGetDatum(start);
 	walk_start(cursor, &cursor->after_tag);
 }

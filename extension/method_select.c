@@ -16,6 +16,9 @@
 #include "as_of.h"
 #include "slice_reader.h"
 
+/* The most corners that a period's upper or lower hull keeps. */
+#define MAX_CORNERS 16384
+
 /* Times chosen, in ascending order. */
 typedef struct Choice
 {
@@ -43,12 +46,16 @@ typedef struct Points
 /*
  * The points of a period, of which largest-triangle-three-buckets takes one.  The area is a
  * linear function of the point within either half-plane, so only corners of the convex hull can
- * be the one; the others need not be kept.
+ * be the one; the others need not be kept.  Of a smooth curve all may be corners: where they are too
+ * many, none is kept, and the period is read once more.
  */
 typedef struct Bucket
 {
 	Points		upper;
 	Points		lower;
+	bool		too_many;
+	int64		first_time;
+	int64		last_time;
 	double		sum_x;
 	double		sum_y;
 	uint64		npoints;
@@ -57,11 +64,24 @@ typedef struct Bucket
 /* State of largest-triangle-three-buckets. */
 typedef struct Triangles
 {
+	const MethodCall *call;
+	DirectoryCursor *again;		/* for periods that are read once more; NULL until then */
 	Choice	   *choice;
 	Point		former;			/* the point chosen last */
 	Bucket	   *full;			/* complete, waits for the average of the next one */
 	Bucket	   *filling;
 } Triangles;
+
+/* The point that spans the largest triangle so far. */
+typedef struct Largest
+{
+	Point		former;			/* the triangle's other corners */
+	double		next_x;
+	double		next_y;
+	bool		any;
+	Point		best;
+	double		area;
+} Largest;
 
 static void choose(Choice *choice, int64 time);
 static void put_chosen(const MethodCall *call, const Choice *choice);
@@ -73,6 +93,8 @@ static void bucket_add(Bucket *bucket, const Point *point);
 static void bucket_clear(Bucket *bucket);
 static void bucket_full(Triangles *triangles);
 static void choose_largest(Triangles *triangles, double next_x, double next_y);
+static void consider(Largest *largest, const Point *point);
+static void consider_again(Triangles *triangles, const Bucket *bucket, Largest *largest);
 
 /* The first row of each period; NULL where the period has none. */
 void
@@ -172,7 +194,12 @@ method_lttb(const MethodCall *call)
 	Window		window = *call->window;
 	Choice		choice = {0};
 	Bucket		buckets[2] = {0};
-	Triangles	triangles = {.choice = &choice, .full = &buckets[0], .filling = &buckets[1]};
+	Triangles	triangles = {
+		.call = call,
+		.choice = &choice,
+		.full = &buckets[0],
+		.filling = &buckets[1],
+	};
 	Point		pending;		/* the last row so far: perhaps the last of all */
 	uint32		pending_period = 0;
 	uint32		period = 0;		/* of the bucket being filled */
@@ -216,6 +243,8 @@ method_lttb(const MethodCall *call)
 		choose_largest(&triangles, pending.x, pending.y);
 		choose(&choice, pending.time);
 	}
+	if (triangles.again != NULL)
+		directory_end(triangles.again);
 	slice_reader_end(reader);
 	put_chosen(call, &choice);
 }
@@ -320,8 +349,15 @@ hull_add(Points *hull, const Point *point, int side)
 static void
 bucket_add(Bucket *bucket, const Point *point)
 {
-	hull_add(&bucket->upper, point, 1);
-	hull_add(&bucket->lower, point, -1);
+	if (bucket->npoints == 0)
+		bucket->first_time = point->time;
+	bucket->last_time = point->time;
+	if (!bucket->too_many)
+	{
+		hull_add(&bucket->upper, point, 1);
+		hull_add(&bucket->lower, point, -1);
+		bucket->too_many = Max(bucket->upper.npoints, bucket->lower.npoints) > MAX_CORNERS;
+	}
 	bucket->sum_x += point->x;
 	bucket->sum_y += point->y;
 	bucket->npoints++;
@@ -332,6 +368,7 @@ bucket_clear(Bucket *bucket)
 {
 	bucket->upper.npoints = 0;
 	bucket->lower.npoints = 0;
+	bucket->too_many = false;
 	bucket->sum_x = 0;
 	bucket->sum_y = 0;
 	bucket->npoints = 0;
@@ -356,30 +393,68 @@ bucket_full(Triangles *triangles)
 static void
 choose_largest(Triangles *triangles, double next_x, double next_y)
 {
-	const Point *former = &triangles->former;
-	const Points *hulls[] = {&triangles->full->upper, &triangles->full->lower};
-	const Point *best = NULL;
-	double		best_area = -1;
+	Bucket	   *bucket = triangles->full;
+	const Points *hulls[] = {&bucket->upper, &bucket->lower};
+	Largest		largest = {
+		.former = triangles->former,
+		.next_x = next_x,
+		.next_y = next_y,
+		.area = -1,
+	};
 
-	for (int i = 0; i < lengthof(hulls); i++)
+	if (bucket->too_many)
+		consider_again(triangles, bucket, &largest);
+	else
 	{
-		for (uint32 j = 0; j < hulls[i]->npoints; j++)
+		for (int i = 0; i < lengthof(hulls); i++)
 		{
-			const Point *point = &hulls[i]->points[j];
-			double		area = fabs((former->x - next_x) * (point->y - former->y) -
-									(former->x - point->x) * (next_y - former->y));
-
-			if (best == NULL || area > best_area ||
-				(area == best_area && point->time < best->time))
-			{
-				best = point;
-				best_area = isnan(area) ? best_area : area;
-			}
+			for (uint32 j = 0; j < hulls[i]->npoints; j++)
+				consider(&largest, &hulls[i]->points[j]);
 		}
 	}
-	if (best == NULL)
+	if (!largest.any)
 		return;
-	choose(triangles->choice, best->time);
-	triangles->former = *best;
-	bucket_clear(triangles->full);
+	choose(triangles->choice, largest.best.time);
+	triangles->former = largest.best;
+	bucket_clear(bucket);
+}
+
+static void
+consider(Largest *largest, const Point *point)
+{
+	const Point *former = &largest->former;
+	double		area = fabs((former->x - largest->next_x) * (point->y - former->y) -
+							(former->x - point->x) * (largest->next_y - former->y));
+
+	if (largest->any && !(area > largest->area) &&
+		!(area == largest->area && point->time < largest->best.time))
+		return;
+	largest->area = isnan(area) ? largest->area : area;
+	largest->best = *point;
+	largest->any = true;
+}
+
+/* Considers all points of a bucket, which are read once more. */
+static void
+consider_again(Triangles *triangles, const Bucket *bucket, Largest *largest)
+{
+	const MethodCall *call = triangles->call;
+	SliceReader *reader;
+	RowSlice	slice;
+
+	if (triangles->again == NULL)
+		triangles->again = directory_begin(call->rel, call->snapshot);
+	reader = slice_reader_begin(call->rel, triangles->again, call->snapshot, call->tag,
+								bucket->first_time, &bucket->last_time, 1, true);
+	while (slice_reader_next(reader, &slice))
+	{
+		for (uint32 row = slice.first; row < slice.first + slice.nrows; row++)
+		{
+			Point		point = row_point(call, &slice, row);
+
+			if (isfinite(point.y))
+				consider(largest, &point);
+		}
+	}
+	slice_reader_end(reader);
 }

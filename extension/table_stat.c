@@ -185,10 +185,11 @@ count_pending(Relation rel, Snapshot snapshot, int64 *tags)
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian statistics",
 												  ALLOCSET_DEFAULT_SIZES);
 	SegmentTotals totals = {0};
-	text	   *tag = NULL;
+	text	   *tag = directory_next_tag(cursor, NULL);
 
-	while ((tag = directory_next_tag(cursor, tag)) != NULL)
+	while (tag != NULL)
 	{
+		text	   *former = tag;
 		MemoryContext caller = MemoryContextSwitchTo(context);
 		PendingList pending = {0};
 		double		before = totals.segments;
@@ -203,6 +204,8 @@ count_pending(Relation rel, Snapshot snapshot, int64 *tags)
 		*tags += totals.segments > before;
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(context);
+		tag = directory_next_tag(cursor, tag);
+		pfree(former);
 	}
 	MemoryContextDelete(context);
 	directory_end(cursor);

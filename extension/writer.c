@@ -70,6 +70,7 @@ same_tag(const TagName *a, const TagName *b)
 typedef struct Batch
 {
 	CommandWork work;
+	MemoryContext incoming;		/* of what a group of rows is detoasted to */
 	int			options;		/* TABLE_INSERT_*, the same for all of a command */
 	tagtable_hash *tags;
 	Size		bytes;			/* allocated */
@@ -129,16 +130,17 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **sl
 	for (int first = 0; first < nslots; first += GROUP_ROWS)
 	{
 		int			nrows = Min(GROUP_ROWS, nslots - first);
-		Batch	   *batch;
-		MemoryContext caller;
+		Batch	   *batch = find_batch(RelationGetRelid(rel), cid, options);
+		MemoryContext caller = MemoryContextSwitchTo(batch->incoming);
 
+		/* the caller's context may live as long as its query, with a row's array for each row */
 		for (int i = 0; i < nrows; i++)
 			read_row(rel, columns, slots[first + i], &row[i], i > 0 ? &row[i - 1].tag : NULL);
 
-		batch = find_batch(RelationGetRelid(rel), cid, options);
-		caller = MemoryContextSwitchTo(batch->work.context);
+		MemoryContextSwitchTo(batch->work.context);
 		append_group(batch, row, nrows);
 		MemoryContextSwitchTo(caller);
+		MemoryContextReset(batch->incoming);
 
 		if (batch->bytes >= (batch->full > 0 ? write_limit() + write_limit() / 4 : write_limit()) ||
 			(batch->full > 0 && batch->used >= batch->full))
@@ -188,6 +190,7 @@ append_group(Batch *batch, IncomingRow *row, int nrows)
 	batch->nrows += nrows;
 }
 
+/* Called in the context of incoming rows. */
 static void
 read_row(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot, IncomingRow *row,
 		 const TagName *previous)
@@ -219,6 +222,8 @@ find_batch(Oid relid, CommandId cid, int options)
 	if (batch->tags == NULL)
 	{
 		batch->tags = tagtable_create(batch->work.context, 64, NULL);
+		batch->incoming = AllocSetContextCreate(batch->work.context, "historian incoming rows",
+												ALLOCSET_DEFAULT_SIZES);
 		batch->options = options;
 	}
 	return batch;

@@ -1,6 +1,6 @@
 -- raw(), latest(), tags(), moving_average() and downsample_many().
 BEGIN;
-SELECT plan(43);
+SELECT plan(49);
 
 CREATE TABLE m (time bigint, tag text, values float8[]) USING historian;
 INSERT INTO m VALUES (1, 'b', '{1}'), (2, 'b', '{2,20}'), (3, 'b', NULL), (4, 'b', '{NULL,40}'), (9, 'b', '{9}'),
@@ -54,6 +54,18 @@ SELECT results_eq($$SELECT * FROM historian.moving_average('m', 'Z', -9223372036
 	$$VALUES (-4611686018427387904, '{-1}'::float8[]), (0, NULL)$$, 'and before all times');
 INSERT INTO m SELECT i, 'spike', ARRAY[CASE i WHEN 500 THEN 1e300 ELSE 0.1 END] FROM generate_series(1, 1000) i;
 SELECT is((SELECT count(*) FROM historian.moving_average('m', 'spike', 0, 1000, 1000, 100) WHERE abs(values[1] - 0.1) < 1e-16), 900::bigint, 'a spike leaves nothing behind');
+-- with so little memory most rows of a window are read twice
+CREATE TABLE wide (time bigint, tag text, values float8[]) USING historian;
+INSERT INTO wide SELECT i, 't', CASE WHEN i % 997 = 0 THEN NULL WHEN i % 10 = 0 THEN ARRAY[i * 7919 % 1000]::float8[] ELSE ARRAY[i * 7919 % 1000, i, NULLIF(i % 3, 0), CASE i WHEN 1500 THEN 'Infinity'::float8 ELSE i % 4 END] END
+	FROM generate_series(1, 2500) i ORDER BY i * 7919 % 2501;
+SET LOCAL work_mem = '64kB';
+SELECT results_eq(format($$SELECT * FROM historian.moving_average('wide', 't', 0, 3000, 3000, %s)$$, span),
+	format($$SELECT i::bigint, CASE WHEN max(cardinality(values)) OVER w > 1 THEN ARRAY[avg(values[1]) OVER w, avg(values[2]) OVER w, avg(values[3]) OVER w, CASE WHEN max(values[4]) OVER w < 'Infinity' THEN avg(values[4]) OVER w WHEN max(values[4]) OVER w IS NOT NULL THEN 'Infinity' END]
+		WHEN count(values) OVER w > 0 THEN ARRAY[avg(values[1]) OVER w] END
+		FROM generate_series(1, 3000) i LEFT JOIN wide ON time = i WINDOW w AS (ORDER BY i ROWS BETWEEN %s PRECEDING AND CURRENT ROW) ORDER BY i$$, span - 1),
+	'moving_average over ' || span || ' of 2,500 rows')
+	FROM unnest(ARRAY[1, 2, 113, 300, 600, 100000]) span;
+RESET work_mem;
 SELECT is((SELECT count(*) FROM historian.moving_average('m', 'no', 0, 90, 9, 20)), 0::bigint, 'moving_average of an unknown tag');
 SELECT throws_ok($$SELECT historian.moving_average('m', 'v', 0, 90, 9, 0)$$, '22023', 'window (0) must be greater than zero', 'moving_average over nothing');
 

@@ -1,6 +1,6 @@
 -- The methods of downsample() at their edges, by hand: docs/methods.md says what each should give.
 BEGIN;
-SELECT plan(64);
+SELECT plan(65);
 
 CREATE TABLE m (time bigint, tag text, values float8[]) USING historian;
 INSERT INTO m VALUES
@@ -75,6 +75,12 @@ SELECT is(sampled('null', 0, 3, 4, 'plot'), NULL, 'plot of them');
 SELECT throws_ok($$SELECT historian.downsample('m', 'a', 0, 1, 1, 'mean')$$, '22023', 'unknown method "mean"', 'an unknown method');
 SELECT throws_ok($$SELECT historian.downsample('m', 'a', 0, 1, 3, 'plot')$$, '22023', 'method "plot" needs at least 4 samples', 'too few samples for plot');
 SELECT throws_ok($$SELECT historian.downsample('m', 'a', 0, 1, 2, 'lttb')$$, '22023', 'method "lttb" needs at least 3 samples', 'too few samples for lttb');
+
+-- of a parabola every row is a corner of the hull: the largest triangle is in the middle between the ends
+CREATE TABLE curve (time bigint, tag text, values float8[]) USING historian;
+INSERT INTO curve SELECT i, 't', ARRAY[i::float8 * i, 0] FROM generate_series(1, 40001) i;
+SELECT results_eq($$SELECT time, values[1] FROM historian.downsample('curve', 't', 0, 40001, 3, 'lttb')$$,
+	$$VALUES (1::bigint, 1::float8), (20001, 400040001), (40001, 1600080001)$$, 'lttb of 40,001 corners');
 
 -- plot and lttb: at most as many rows as asked for, all stored ones, in order
 INSERT INTO m SELECT i * 10, 'wave', ARRAY[sin(i / 30.0), i] FROM generate_series(1, 20000) i;
