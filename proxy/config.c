@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <libpq-fe.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,12 +31,14 @@ typedef enum SettingType
 	SETTING_COUNT,
 	SETTING_BYTES,	  /* 512MiB, 64kB, plain bytes */
 	SETTING_DURATION, /* 250ms, 1s, 5min, 1h; held in milliseconds */
+	SETTING_TYPE = 0x0f,
+	LIVE = 0x10, /* SIGHUP changes it; numbers are then LiveSettings */
 } SettingType;
 
 typedef struct Setting
 {
 	const char *name;
-	SettingType type;
+	int type;
 	size_t offset;
 	const char *initial;
 	uint64_t minimum;
@@ -64,14 +67,14 @@ static const Setting settings[] = {
 	 "table with the columns time, tag, values; may be schema.table"},
 	{"threads", SETTING_COUNT, MEMBER(threads), "1", 1, CONFIG_MAX_THREADS,
 	 "event loops that share the port; the loading has a thread of its own"},
-	{"busy-poll", SETTING_COUNT, MEMBER(busy_poll_us), "50", 0, 1000,
+	{"busy-poll", SETTING_COUNT | LIVE, MEMBER(busy_poll_us), "50", 0, 1000,
 	 "microseconds that a loop looks for more requests before it sleeps, while they come twice as "
 	 "often; 0: it sleeps at once"},
-	{"flush-interval", SETTING_DURATION, MEMBER(flush_interval_ms), "1s", 1, HOUR,
+	{"flush-interval", SETTING_DURATION | LIVE, MEMBER(flush_interval_ms), "1s", 1, HOUR,
 	 "buffered messages are loaded this often"},
-	{"commit-delay", SETTING_DURATION, MEMBER(commit_delay_ms), "20ms", 0, 10 * SECOND,
+	{"commit-delay", SETTING_DURATION | LIVE, MEMBER(commit_delay_ms), "20ms", 0, 10 * SECOND,
 	 "a load starts this soon once a request waits for ack=committed"},
-	{"commit-timeout", SETTING_DURATION, MEMBER(commit_timeout_ms), "30s", 100, HOUR,
+	{"commit-timeout", SETTING_DURATION | LIVE, MEMBER(commit_timeout_ms), "30s", 100, HOUR,
 	 "a request that waits longer for its commit is answered 503"},
 	{"load-timeout", SETTING_DURATION, MEMBER(load_timeout_ms), "60s", 100, HOUR,
 	 "a load without progress for this long is broken off and sent again"},
@@ -79,7 +82,7 @@ static const Setting settings[] = {
 	 "how much nicer than answering the loading is, here and in PostgreSQL, as in nice(1)"},
 	{"max-buffered-bytes", SETTING_BYTES, MEMBER(max_buffered_bytes), "512MiB", MIB, 1024 * GIB,
 	 "memory for messages that PostgreSQL does not have yet; 503 past it"},
-	{"max-body-bytes", SETTING_BYTES, MEMBER(max_body_bytes), "64MiB", KIB, 64 * GIB,
+	{"max-body-bytes", SETTING_BYTES | LIVE, MEMBER(max_body_bytes), "64MiB", KIB, 64 * GIB,
 	 "largest decoded body of a request without partial=true; 413 past it"},
 	{"spool-dir", SETTING_TEXT, MEMBER(spool_dir), "", 0, 0,
 	 "directory for messages that memory has no room for; empty: none"},
@@ -90,12 +93,12 @@ static const Setting settings[] = {
 	 "or without one they are logged and counted only"},
 	{"max-queries", SETTING_COUNT, MEMBER(max_queries), "8", 1, 1000,
 	 "database connections for reads, over all threads"},
-	{"read-connection-lifetime", SETTING_DURATION, MEMBER(read_connection_lifetime_ms), "10min",
+	{"read-connection-lifetime", SETTING_DURATION | LIVE, MEMBER(read_connection_lifetime_ms), "10min",
 	 100, 24 * HOUR,
 	 "a connection for reads is given up after this, idle; the next one may choose another host"},
 	{"max-queued-queries", SETTING_COUNT, MEMBER(max_queued_queries), "1000", 1, 1000000,
 	 "reads that may wait for one of them; 503 past it"},
-	{"query-timeout", SETTING_DURATION, MEMBER(query_timeout_ms), "10s", 1, HOUR,
+	{"query-timeout", SETTING_DURATION | LIVE, MEMBER(query_timeout_ms), "10s", 1, HOUR,
 	 "a read that takes longer is cancelled and answered 504"},
 	{"max-result-bytes", SETTING_BYTES, MEMBER(max_result_bytes), "256MiB", MIB, 1024 * GIB,
 	 "memory for results and for long answers that clients have not taken yet; 503 past it"},
@@ -105,19 +108,19 @@ static const Setting settings[] = {
 	 "tags whose age /metrics tells, separated by commas; \"a, b\" in quotes where a tag has one"},
 	{"max-connections", SETTING_COUNT, MEMBER(max_connections), "10000", 1, 1000000,
 	 "HTTP connections at a time, over all threads; 503 past it"},
-	{"header-timeout", SETTING_DURATION, MEMBER(header_timeout_ms), "10s", 100, HOUR,
+	{"header-timeout", SETTING_DURATION | LIVE, MEMBER(header_timeout_ms), "10s", 100, HOUR,
 	 "from a request's first byte to the end of its headers; 408 past it"},
-	{"body-timeout", SETTING_DURATION, MEMBER(body_timeout_ms), "10s", 100, HOUR,
+	{"body-timeout", SETTING_DURATION | LIVE, MEMBER(body_timeout_ms), "10s", 100, HOUR,
 	 "for a body, plus one second for each KiB of it; 408 past it"},
-	{"idle-timeout", SETTING_DURATION, MEMBER(idle_timeout_ms), "75s", 100, HOUR,
+	{"idle-timeout", SETTING_DURATION | LIVE, MEMBER(idle_timeout_ms), "75s", 100, HOUR,
 	 "a connection without a request is closed after this"},
-	{"write-timeout", SETTING_DURATION, MEMBER(write_timeout_ms), "30s", 100, HOUR,
+	{"write-timeout", SETTING_DURATION | LIVE, MEMBER(write_timeout_ms), "30s", 100, HOUR,
 	 "a client that takes nothing of its answer for this long is cut off"},
-	{"log-level", SETTING_TEXT, MEMBER(log_level_name), "info", 0, 0,
+	{"log-level", SETTING_TEXT | LIVE, MEMBER(log_level_name), "info", 0, 0,
 	 "debug (each request), info, warning (failed and slow ones) or error"},
-	{"log-format", SETTING_TEXT, MEMBER(log_format_name), "text", 0, 0,
+	{"log-format", SETTING_TEXT | LIVE, MEMBER(log_format_name), "text", 0, 0,
 	 "text, or json: an object a line"},
-	{"slow-request", SETTING_DURATION, MEMBER(slow_request_ms), "1s", 1, HOUR,
+	{"slow-request", SETTING_DURATION | LIVE, MEMBER(slow_request_ms), "1s", 1, HOUR,
 	 "a read, other than an export, that takes longer is logged"},
 };
 
@@ -138,6 +141,16 @@ static const Unit duration_units[] = {
 };
 static const Unit count_units[] = {{"", 1}, {NULL, 0}};
 
+/* Where the settings came from, for reading them again. */
+static struct
+{
+	int count;
+	char **values;
+	Config config; /* as it was read last */
+	bool running;
+} arguments;
+
+static bool read_all(Config *config, int argc, char **argv);
 static const Setting *find_setting(const char *name, size_t length);
 static bool assign(Config *config, const Setting *setting, const char *value, const char *source);
 static bool read_environment(Config *config);
@@ -145,25 +158,27 @@ static bool read_file(Config *config, const char *path);
 static bool check_whole(Config *config);
 static void print_help(void);
 
+/* For people at start; for the log while the server is running. */
 static bool __attribute__((format(printf, 1, 2))) wrong(const char *format, ...)
 {
 	va_list args;
+	char text[1024];
 
-	fputs("historiand: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fputs("\n", stderr);
+	if (arguments.running)
+		log_error("%s", text);
+	else
+		fprintf(stderr, "historiand: %s\n", text);
 	return false;
 }
 
 ConfigResult
 config_read(Config *config, int argc, char **argv)
 {
-	const char *file = getenv("HISTORIAND_CONFIG");
 	bool check_only = false;
 
-	/* The file's place must be known before the flags are applied over it. */
 	for (int i = 1; i < argc; i++)
 	{
 		if (strcmp(argv[i], "--help") == 0)
@@ -176,17 +191,84 @@ config_read(Config *config, int argc, char **argv)
 			puts("historiand " HISTORIAND_VERSION);
 			return CONFIG_EXIT;
 		}
-		if (strcmp(argv[i], "--check-config") == 0)
-			check_only = true;
-		else if (strncmp(argv[i], "--config=", 9) == 0)
+		check_only |= strcmp(argv[i], "--check-config") == 0;
+		if (strcmp(argv[i], "--config") == 0)
+			i++;
+	}
+	if (!read_all(config, argc, argv))
+		return CONFIG_WRONG;
+	if (check_only && config->spool_dir[0] != '\0' && !spool_check(config->spool_dir))
+		return CONFIG_WRONG;
+	if (check_only)
+		puts("historiand: the settings are valid");
+	arguments.count = argc;
+	arguments.values = argv;
+	arguments.config = *config;
+	return check_only ? CONFIG_CHECK : CONFIG_RUN;
+}
+
+static bool
+same_setting(const Config *a, const Config *b, const Setting *setting)
+{
+	const void *x = (const char *) a + setting->offset;
+	const void *y = (const char *) b + setting->offset;
+
+	if ((setting->type & SETTING_TYPE) == SETTING_TEXT)
+		return strcmp(*(char *const *) x, *(char *const *) y) == 0;
+	return *(const uint64_t *) x == *(const uint64_t *) y;
+}
+
+/*
+ * Of a number whoever reads it takes the old or the new one.  Texts are only the log's, which other
+ * threads do not read; what is replaced is not freed, for the few times that people do this.
+ */
+bool
+config_reload(Config *config)
+{
+	static Config fresh;
+
+	memset(&fresh, 0, sizeof(fresh));
+	arguments.running = true;
+	if (!read_all(&fresh, arguments.count, arguments.values))
+	{
+		log_error("the settings stay as they are (SIGHUP)");
+		return false;
+	}
+	for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
+	{
+		const Setting *setting = &settings[i];
+		void *member = (char *) config + setting->offset;
+		const void *value = (const char *) &fresh + setting->offset;
+
+		if (same_setting(&fresh, &arguments.config, setting))
+			continue;
+		if ((setting->type & LIVE) == 0)
+			log_warning("%s has changed, which takes effect at the next start", setting->name);
+		else if ((setting->type & SETTING_TYPE) == SETTING_TEXT)
+			*(char **) member = *(char *const *) value;
+		else
+			atomic_store((LiveSetting *) member, *(const uint64_t *) value);
+	}
+	config->log_level = fresh.log_level;
+	config->log_format = fresh.log_format;
+	arguments.config = fresh;
+	return true;
+}
+
+static bool
+read_all(Config *config, int argc, char **argv)
+{
+	const char *file = getenv("HISTORIAND_CONFIG");
+
+	/* The file's place must be known before the flags are applied over it. */
+	for (int i = 1; i < argc; i++)
+	{
+		if (strncmp(argv[i], "--config=", 9) == 0)
 			file = argv[i] + 9;
 		else if (strcmp(argv[i], "--config") == 0)
 		{
 			if (i + 1 == argc)
-			{
-				wrong("--config needs a file name");
-				return CONFIG_WRONG;
-			}
+				return wrong("--config needs a file name");
 			file = argv[++i];
 		}
 	}
@@ -194,12 +276,12 @@ config_read(Config *config, int argc, char **argv)
 	for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
 	{
 		if (!assign(config, &settings[i], settings[i].initial, "default"))
-			return CONFIG_WRONG;
+			return false;
 	}
 	if (file != NULL && file[0] != '\0' && !read_file(config, file))
-		return CONFIG_WRONG;
+		return false;
 	if (!read_environment(config))
-		return CONFIG_WRONG;
+		return false;
 
 	for (int i = 1; i < argc; i++)
 	{
@@ -209,10 +291,7 @@ config_read(Config *config, int argc, char **argv)
 		char source[64];
 
 		if (strncmp(argv[i], "--", 2) != 0)
-		{
-			wrong("unexpected argument \"%s\"; see --help", argv[i]);
-			return CONFIG_WRONG;
-		}
+			return wrong("unexpected argument \"%s\"; see --help", argv[i]);
 		if (strcmp(name, "check-config") == 0 || strncmp(name, "config=", 7) == 0)
 			continue;
 		if (strcmp(name, "config") == 0)
@@ -223,27 +302,14 @@ config_read(Config *config, int argc, char **argv)
 		equals = strchr(name, '=');
 		setting = find_setting(name, equals ? (size_t) (equals - name) : strlen(name));
 		if (setting == NULL)
-		{
-			wrong("unknown flag %s; see --help", argv[i]);
-			return CONFIG_WRONG;
-		}
+			return wrong("unknown flag %s; see --help", argv[i]);
 		if (equals == NULL && i + 1 == argc)
-		{
-			wrong("--%s needs a value", setting->name);
-			return CONFIG_WRONG;
-		}
+			return wrong("--%s needs a value", setting->name);
 		snprintf(source, sizeof(source), "--%s", setting->name);
 		if (!assign(config, setting, equals ? equals + 1 : argv[++i], source))
-			return CONFIG_WRONG;
+			return false;
 	}
-
-	if (!check_whole(config))
-		return CONFIG_WRONG;
-	if (check_only && config->spool_dir[0] != '\0' && !spool_check(config->spool_dir))
-		return CONFIG_WRONG;
-	if (check_only)
-		puts("historiand: the settings are valid");
-	return check_only ? CONFIG_EXIT : CONFIG_RUN;
+	return check_whole(config);
 }
 
 static const Setting *
@@ -284,12 +350,13 @@ static bool
 assign(Config *config, const Setting *setting, const char *value, const char *source)
 {
 	void *member = (char *) config + setting->offset;
-	const Unit *units = setting->type == SETTING_BYTES		? byte_units
-						: setting->type == SETTING_DURATION ? duration_units
-															: count_units;
+	int type = setting->type & SETTING_TYPE;
+	const Unit *units = type == SETTING_BYTES	   ? byte_units
+						: type == SETTING_DURATION ? duration_units
+												   : count_units;
 	uint64_t quantity;
 
-	if (setting->type == SETTING_TEXT)
+	if (type == SETTING_TEXT)
 	{
 		char **text = member;
 
@@ -299,15 +366,15 @@ assign(Config *config, const Setting *setting, const char *value, const char *so
 	}
 	if (!parse_quantity(value, units, &quantity))
 		return wrong("%s: \"%s\" is not %s", source, value,
-					 setting->type == SETTING_BYTES ? "a number of bytes such as 64MiB"
-					 : setting->type == SETTING_DURATION
+					 type == SETTING_BYTES ? "a number of bytes such as 64MiB"
+					 : type == SETTING_DURATION
 						 ? "a duration with its unit such as 250ms, 1s, 5min or 1h"
 						 : "a whole number");
 	if (quantity < setting->minimum || quantity > setting->maximum)
 		return wrong("%s: \"%s\" is outside of %llu .. %llu%s", source, value,
 					 (unsigned long long) setting->minimum, (unsigned long long) setting->maximum,
-					 setting->type == SETTING_BYTES		 ? " bytes"
-					 : setting->type == SETTING_DURATION ? " ms"
+					 type == SETTING_BYTES		 ? " bytes"
+					 : type == SETTING_DURATION ? " ms"
 														 : "");
 	*(uint64_t *) member = quantity;
 	return true;
@@ -528,10 +595,14 @@ print_help(void)
 		char name[64];
 
 		environment_name(&settings[i], name, sizeof(name));
-		printf("  --%s, %s (default %s)\n      %s\n", settings[i].name, name,
-			   settings[i].initial[0] == '\0' ? "empty" : settings[i].initial, settings[i].help);
+		printf("  --%s, %s (default %s)\n      %s%s\n", settings[i].name, name,
+			   settings[i].initial[0] == '\0' ? "empty" : settings[i].initial, settings[i].help,
+			   (settings[i].type & LIVE) != 0 ? " [SIGHUP]" : "");
 	}
 	puts("\n  --config, HISTORIAND_CONFIG\n      file with settings\n"
-		 "  --check-config\n      check the settings and exit\n"
-		 "  --help, --version");
+		 "  --check-config\n      check the settings, the spool directory, the address, the database and "
+		 "its table; then exit\n      with 0, with 2 where a setting is wrong, else with 1\n"
+		 "  --help, --version\n\n"
+		 "SIGHUP reads the settings again; those marked [SIGHUP] take effect at once, others at the next\n"
+		 "start. SIGTERM, SIGINT and SIGQUIT load what is buffered and end the server.");
 }

@@ -1,18 +1,22 @@
 /*
  * config.h
- *	  The settings: read once at start, constant afterwards.
+ *	  The settings: read at start; SIGHUP changes those that may change while all goes on.
  */
 #ifndef HISTORIAND_CONFIG_H
 #define HISTORIAND_CONFIG_H
 
 #include "log.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 extern const char historiand_version[];
 
 #define CONFIG_MAX_THREADS 64
+
+/* Every thread reads it anew when it needs it; config_reload() changes it. */
+typedef _Atomic uint64_t LiveSetting;
 
 typedef struct Config
 {
@@ -24,26 +28,26 @@ typedef struct Config
 	uint64_t threads;
 	char *log_level_name;
 	char *log_format_name;
-	uint64_t slow_request_ms;
+	LiveSetting slow_request_ms;
 
 	/* ingest */
-	uint64_t flush_interval_ms;
-	uint64_t commit_delay_ms;
-	uint64_t commit_timeout_ms;
+	LiveSetting flush_interval_ms;
+	LiveSetting commit_delay_ms;
+	LiveSetting commit_timeout_ms;
 	uint64_t load_timeout_ms;
 	uint64_t load_nice;
-	uint64_t busy_poll_us;
+	LiveSetting busy_poll_us;
 	uint64_t max_buffered_bytes;
-	uint64_t max_body_bytes;
+	LiveSetting max_body_bytes;
 	char *spool_dir;
 	uint64_t max_spool_bytes;
 	char *dead_letter_file;
 
 	/* queries */
 	uint64_t max_queries;
-	uint64_t read_connection_lifetime_ms;
+	LiveSetting read_connection_lifetime_ms;
 	uint64_t max_queued_queries;
-	uint64_t query_timeout_ms;
+	LiveSetting query_timeout_ms;
 	uint64_t max_result_bytes;
 
 	/* metrics of the database */
@@ -52,10 +56,10 @@ typedef struct Config
 
 	/* connections */
 	uint64_t max_connections;
-	uint64_t header_timeout_ms;
-	uint64_t body_timeout_ms;
-	uint64_t idle_timeout_ms;
-	uint64_t write_timeout_ms;
+	LiveSetting header_timeout_ms;
+	LiveSetting body_timeout_ms;
+	LiveSetting idle_timeout_ms;
+	LiveSetting write_timeout_ms;
 
 	/* made of the above */
 	LogLevel log_level;
@@ -66,11 +70,19 @@ typedef struct Config
 typedef enum ConfigResult
 {
 	CONFIG_RUN,	  /* serve */
-	CONFIG_EXIT,  /* --help, --version or --check-config did its work */
+	CONFIG_CHECK, /* the settings are good; see whether what they name is (--check-config) */
+	CONFIG_EXIT,  /* --help or --version did its work */
 	CONFIG_WRONG, /* an error was printed that names the setting */
 } ConfigResult;
 
 /* Flags win over environment variables, those over the file, that over the defaults. */
 extern ConfigResult config_read(Config *config, int argc, char **argv);
+
+/*
+ * Reads flags, environment and file again and takes over the LiveSettings and the log's; logs a
+ * warning for each other one that has changed.  Returns false, after having logged why and with nothing
+ * changed, where anything is wrong.  For the thread that called config_read().
+ */
+extern bool config_reload(Config *config);
 
 #endif /* HISTORIAND_CONFIG_H */

@@ -265,7 +265,10 @@ on_retry_timer(uv_timer_t *timer)
 static void
 on_flush_timer(uv_timer_t *timer)
 {
-	take_or_relieve(timer->data);
+	CopyWriter *writer = timer->data;
+
+	uv_timer_set_repeat(&writer->flush_timer, writer->config->flush_interval_ms); /* may change */
+	take_or_relieve(writer);
 }
 
 /* Takes the next batch; where that is not possible, sees that there is room for the next ones. */

@@ -26,8 +26,8 @@ typedef struct Line
 	size_t length;
 } Line;
 
-static LogLevel log_level = LOG_INFO;
-static LogFormat log_format = LOG_TEXT;
+static _Atomic LogLevel log_level = LOG_INFO;
+static _Atomic LogFormat log_format = LOG_TEXT;
 
 static void put_event(LogLevel level, const LogField *fields, const char *format, va_list args);
 static void put(Line *line, const char *text);

@@ -3,12 +3,42 @@
  *	  historiand: takes messages over HTTP, loads them into PostgreSQL, answers queries.
  */
 #include "config.h"
+#include "listener.h"
 #include "log.h"
 #include "number.h"
 #include "server.h"
+#include "table_check.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
+
+/*
+ * --check-config: what the settings name.  An address that is in use is no fault: a server may be
+ * running while its next settings are checked.
+ */
+static int
+check(const Config *config)
+{
+	struct sockaddr_storage address;
+	int socket;
+	bool good = true;
+
+	if (listener_parse(config->listen, &address) && listener_open(&address, &socket, 1))
+		close(socket);
+	else if (errno == EADDRINUSE)
+		printf("historiand: %s is in use now\n", config->listen);
+	else
+	{
+		log_error("listen: cannot listen on %s: %s", config->listen, strerror(errno));
+		good = false;
+	}
+	good &= table_check_now(config);
+	if (good)
+		puts("historiand: the address, the database and the table are there");
+	return good ? 0 : 1;
+}
 
 int
 main(int argc, char **argv)
@@ -19,6 +49,8 @@ main(int argc, char **argv)
 	{
 		case CONFIG_RUN:
 			break;
+		case CONFIG_CHECK:
+			return check(&config);
 		case CONFIG_EXIT:
 			return 0;
 		case CONFIG_WRONG:

@@ -22,7 +22,7 @@ struct PgConnection
 	uv_poll_t poll;
 	uv_loop_t *loop;
 	char *conninfo;
-	char *password_file; /* NULL: none */
+	char *password_file; /* "": none */
 	char *setup;
 	const PgHandler *handler;
 	void *owner; /* NULL once closed */
@@ -48,7 +48,7 @@ pg_connection_open(uv_loop_t *loop, const char *conninfo, const char *password_f
 
 	connection->loop = loop;
 	connection->conninfo = memory_strdup(conninfo);
-	connection->password_file = password_file[0] != '\0' ? memory_strdup(password_file) : NULL;
+	connection->password_file = memory_strdup(password_file);
 	connection->setup = setup ? memory_strdup(setup) : NULL;
 	connection->handler = handler;
 	connection->owner = owner;
@@ -69,9 +69,9 @@ pg_connection_pq(PgConnection *connection)
  * a new password needs no restart.
  */
 static bool
-read_password(PgConnection *connection, char *password, size_t size)
+read_password(const char *path, char *password, size_t size, char **failure_text)
 {
-	FILE *file = fopen(connection->password_file, "r");
+	FILE *file = fopen(path, "r");
 	Bytes failure = {0};
 
 	if (file != NULL && fgets(password, (int) size, file) != NULL)
@@ -80,19 +80,18 @@ read_password(PgConnection *connection, char *password, size_t size)
 		fclose(file);
 		return true;
 	}
-	bytes_printf(&failure, "cannot read the password from %s: %s", connection->password_file,
+	bytes_printf(&failure, "cannot read the password from %s: %s", path,
 				 file == NULL ? strerror(errno) : "it is empty");
 	bytes_append(&failure, "", 1);
-	connection->failure = failure.data;
+	*failure_text = failure.data;
 	if (file != NULL)
 		fclose(file);
 	return false;
 }
 
-static void
-connect_in_worker(uv_work_t *work)
+PGconn *
+pg_connect_now(const char *conninfo, const char *password_file, char **failure)
 {
-	PgConnection *connection = work->data;
 	char password[1024] = "";
 	PGconn *pq;
 
@@ -110,15 +109,30 @@ connect_in_worker(uv_work_t *work)
 		NULL,
 	};
 	const char *const values[] = {
-		"3", "10", "5", "3", "15000", "UTF8", "historiand", password, connection->conninfo, NULL,
+		"3", "10", "5", "3", "15000", "UTF8", "historiand", password, conninfo, NULL,
 	};
 
-	if (connection->password_file != NULL && !read_password(connection, password, sizeof(password)))
-		return;
+	if (password_file[0] != '\0' &&
+		!read_password(password_file, password, sizeof(password), failure))
+		return NULL;
 	pq = PQconnectdbParams(keywords, values, 1);
 	explicit_bzero(password, sizeof(password));
 	PQsetNoticeProcessor(pq, on_notice, NULL);
-	if (PQstatus(pq) == CONNECTION_OK && connection->setup != NULL)
+	if (PQstatus(pq) == CONNECTION_OK)
+		return pq;
+	*failure = memory_strdup(PQerrorMessage(pq));
+	PQfinish(pq);
+	return NULL;
+}
+
+static void
+connect_in_worker(uv_work_t *work)
+{
+	PgConnection *connection = work->data;
+	PGconn *pq =
+		pg_connect_now(connection->conninfo, connection->password_file, &connection->failure);
+
+	if (pq != NULL && connection->setup != NULL)
 	{
 		PGresult *result = PQexec(pq, connection->setup);
 
@@ -126,8 +140,6 @@ connect_in_worker(uv_work_t *work)
 			connection->failure = memory_strdup(PQerrorMessage(pq));
 		PQclear(result);
 	}
-	if (PQstatus(pq) != CONNECTION_OK && connection->failure == NULL)
-		connection->failure = memory_strdup(PQerrorMessage(pq));
 	if (connection->failure != NULL)
 	{
 		PQfinish(pq);

@@ -31,6 +31,9 @@ typedef struct PgHandler
 extern PgConnection *pg_connection_open(uv_loop_t *loop, const char *conninfo,
 										const char *password_file, const char *setup,
 										const PgHandler *handler, void *owner);
+/* The same without a loop; blocks.  Returns NULL and the reason, which the caller frees. */
+extern PGconn *pg_connect_now(const char *conninfo, const char *password_file, char **failure);
+
 extern void pg_connection_close(PgConnection *connection);
 
 /* The libpq connection, after on_open. */

@@ -28,11 +28,14 @@ static bool
 readyz_end(Exchange *exchange)
 {
 	Server *server = ((ServerLoop *) exchange->server_loop)->server;
+	char why[512];
 
 	if (atomic_load(&server->draining))
 		http_problem(exchange, 503, "the server is stopping");
 	else if (!atomic_load(&server->database_connected))
 		http_problem(exchange, 503, "PostgreSQL does not take rows now");
+	else if (!table_check_good(server->table_check, why, sizeof(why)))
+		http_problem(exchange, 503, "%s", why);
 	else if (ingest_full(server->ingest))
 		http_problem(exchange, 503, "the buffer is full (--max-buffered-bytes)");
 	else

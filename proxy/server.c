@@ -2,25 +2,26 @@
  * server.c
  *	  Loops, listeners, signals, and the orderly end.
  *
- * Every HTTP loop has a thread and a listener of its own on the same port (SO_REUSEPORT), so that the
+ * Every HTTP loop has a thread and a listener of its own on the same port (listener.c), so that the
  * kernel spreads connections over the threads and no loop hands one to another.  The main thread
  * has a loop for the writer alone: PostgreSQL takes rows in small pieces, and should not wait for
  * the next one until a turn's requests are parsed.
  *
- * The end: on SIGTERM or SIGINT listeners close and /readyz fails, what is under way is answered,
+ * The end: on SIGTERM and its like (signals.h) listeners close and /readyz fails, what is under way is answered,
  * then whatever is buffered is loaded.  After GRACE_MS connections that are still busy are ended;
  * what cannot be loaded by SPOOL_MS goes to the spool, or is counted as lost at GIVE_UP_MS.
  */
 #include "server.h"
 
+#include "listener.h"
 #include "log.h"
 #include "memory.h"
 #include "routes.h"
 #include "service_notify.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -32,7 +33,6 @@
 #define GRACE_MS	  5000
 #define SPOOL_MS	  6000 /* with a spool there is no need to try for long */
 #define GIVE_UP_MS	  8500
-#define BACKLOG		  4096
 
 /* Descriptors besides connections: files, the writer and its loop; each HTTP loop's own. */
 #define OTHER_DESCRIPTORS (16 + HTTP_REFUSED_CONNECTIONS)
@@ -46,15 +46,14 @@ typedef struct Main
 	uv_timer_t tick;
 	atomic_int open_connections;
 	uv_async_t writer_wake;
-	uv_signal_t sigterm;
-	uv_signal_t sigint;
+	Config *config;
+	SignalHandler signals;
 	uv_timer_t drain_timer;
 	uint64_t drain_start_ms;
 	int exit_code;
 } Main;
 
-static bool parse_address(const char *listen, struct sockaddr_storage *address);
-static bool open_listener(ServerLoop *loop, struct sockaddr_storage *address);
+static bool open_listeners(Server *server, struct sockaddr_storage *address);
 static bool init_loop(Main *main, ServerLoop *loop);
 static void *run_loop(void *argument);
 static void wake_all(void *argument);
@@ -64,7 +63,8 @@ static void on_writer_wake(uv_async_t *async);
 static void on_tick(uv_timer_t *timer);
 static void on_main_tick(uv_timer_t *timer);
 static void on_connection(uv_stream_t *listener, int status);
-static void on_signal(uv_signal_t *signal, int number);
+static void on_stop(void *argument, const char *name);
+static void on_reload(void *argument);
 static void on_drain(uv_timer_t *timer);
 static void stop(Main *main);
 
@@ -98,27 +98,28 @@ server_fit_descriptors(Config *config)
 }
 
 int
-server_run(const Config *config)
+server_run(Config *config)
 {
 	static Main main; /* too many parts for the stack, one for the process */
 	Server *server = &main.server;
 	struct sockaddr_storage address;
 	char name[64];
 
-	signal(SIGPIPE, SIG_IGN);
+	signals_ignore();
+	main.config = config;
 	server->config = config;
 	server->loop_count = (int) config->threads;
 	server->loops = memory_new(sizeof(ServerLoop) * config->threads);
 	server->ingest = ingest_new(config->max_buffered_bytes, wake_writer, &main);
 	server->board = commit_board_new();
 	server->results.limit = config->max_result_bytes;
-	if (!parse_address(config->listen, &address))
-		return 1;
 	for (int i = 0; i < server->loop_count; i++)
 	{
-		if (!init_loop(&main, &server->loops[i]) || !open_listener(&server->loops[i], &address))
+		if (!init_loop(&main, &server->loops[i]))
 			return 1;
 	}
+	if (!open_listeners(server, &address))
+		return 1;
 
 	uv_loop_t *uv = &main.uv;
 
@@ -138,12 +139,11 @@ server_run(const Config *config)
 		return 1;
 	server->database_metrics =
 		database_metrics_new(&server->loops[0].uv, config, server->loops[0].pool);
+	server->table_check = table_check_new(uv, config);
 	uv_timer_init(uv, &main.drain_timer);
-	uv_signal_init(uv, &main.sigterm);
-	uv_signal_init(uv, &main.sigint);
-	main.drain_timer.data = main.sigterm.data = main.sigint.data = &main;
-	uv_signal_start(&main.sigterm, on_signal, SIGTERM);
-	uv_signal_start(&main.sigint, on_signal, SIGINT);
+	main.drain_timer.data = &main;
+	main.signals = (SignalHandler){on_stop, on_reload, &main};
+	signals_watch(uv, &main.signals);
 
 	for (int i = 0; i < server->loop_count; i++)
 	{
@@ -166,60 +166,34 @@ server_run(const Config *config)
 }
 
 static bool
-parse_address(const char *listen, struct sockaddr_storage *address)
+open_listeners(Server *server, struct sockaddr_storage *address)
 {
-	char host[64];
-	const char *colon = strrchr(listen, ':');
-	size_t length = (size_t) (colon - listen);
-	int port = atoi(colon + 1);
+	int sockets[CONFIG_MAX_THREADS];
 
-	/* An IPv6 address stands in brackets. */
-	if (listen[0] == '[' && length > 1 && listen[length - 1] == ']')
+	if (!listener_parse(server->config->listen, address) ||
+		!listener_open(address, sockets, server->loop_count))
 	{
-		listen++;
-		length -= 2;
-	}
-	if (length < sizeof(host))
-	{
-		memcpy(host, listen, length);
-		host[length] = '\0';
-		memset(address, 0, sizeof(*address));
-		if (uv_ip4_addr(host, port, (struct sockaddr_in *) address) == 0 ||
-			uv_ip6_addr(host, port, (struct sockaddr_in6 *) address) == 0)
-			return true;
-	}
-	log_error("listen: \"%.*s\" is not a numeric IPv4 or IPv6 address", (int) length, listen);
-	return false;
-}
-
-/* Port 0 becomes the port that was bound, so that the next listeners share it. */
-static bool
-open_listener(ServerLoop *loop, struct sockaddr_storage *address)
-{
-	int on = 1;
-	socklen_t length =
-		address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	bool share = loop->server->loop_count > 1;
-
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-		(share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) ||
-		bind(fd, (struct sockaddr *) address, length) != 0 ||
-		getsockname(fd, (struct sockaddr *) address, &length) != 0)
-	{
-		log_error("cannot listen on %s: %s", loop->server->config->listen, strerror(errno));
+		log_error("cannot listen on %s: %s", server->config->listen, strerror(errno));
 		return false;
 	}
-	uv_tcp_init(&loop->uv, &loop->listener);
-	loop->listener.data = loop;
-	if (uv_tcp_open(&loop->listener, fd) != 0 ||
-		uv_listen((uv_stream_t *) &loop->listener, BACKLOG, on_connection) != 0)
+	for (int i = 0; i < server->loop_count; i++)
 	{
-		log_error("cannot listen on %s: %s", loop->server->config->listen, strerror(errno));
-		return false;
+		ServerLoop *loop = &server->loops[i];
+		int error;
+
+		uv_tcp_init(&loop->uv, &loop->listener);
+		loop->listener.data = loop;
+		error = uv_tcp_open(&loop->listener, sockets[i]);
+		if (error == 0)
+			error = uv_listen((uv_stream_t *) &loop->listener, LISTENER_BACKLOG, on_connection);
+		if (error != 0)
+		{
+			log_error("cannot listen on %s: %s", server->config->listen, uv_strerror(error));
+			return false;
+		}
+		loop->listening = true;
+		atomic_fetch_add(&server->open_listeners, 1);
 	}
-	loop->listening = true;
-	atomic_fetch_add(&loop->server->open_listeners, 1);
 	return true;
 }
 
@@ -352,20 +326,35 @@ on_main_tick(uv_timer_t *timer)
 }
 
 static void
-on_signal(uv_signal_t *signal, int number)
+on_stop(void *argument, const char *name)
 {
-	Main *main = signal->data;
+	Main *main = argument;
 
 	if (atomic_load(&main->server.draining))
+	{
+		log_info("%s: stopping already", name);
 		return;
-	log_info("stopping on %s: answering what is under way, loading what is buffered",
-			 number == SIGTERM ? "SIGTERM" : "SIGINT");
+	}
+	log_info("stopping on %s: answering what is under way, loading what is buffered", name);
 	service_notify("STOPPING=1");
 	atomic_store(&main->server.draining, true);
-	main->drain_start_ms = uv_now(signal->loop);
+	main->drain_start_ms = uv_now(&main->uv);
 	wake_all(&main->server);
 	copy_writer_drain(main->server.writer);
 	uv_timer_start(&main->drain_timer, on_drain, 0, DRAIN_TICK_MS);
+}
+
+static void
+on_reload(void *argument)
+{
+	Main *main = argument;
+
+	/* What is wrong was logged; the settings then stay as they are. */
+	if (config_reload(main->config))
+	{
+		log_set(main->config->log_level, main->config->log_format);
+		log_info("the settings were read again (SIGHUP)");
+	}
 }
 
 static void

@@ -17,6 +17,7 @@
 #include "ingest.h"
 #include "metrics.h"
 #include "pg_pool.h"
+#include "table_check.h"
 
 #include <pthread.h>
 #include <uv.h>
@@ -48,6 +49,7 @@ struct Server
 	CopyWriter *writer; /* of the main thread */
 	Metrics writer_metrics;
 	DatabaseMetrics *database_metrics;
+	TableCheck *table_check; /* of the main thread, but for what it found */
 	ServerLoop *loops;
 	int loop_count;
 	atomic_int open_listeners;
@@ -68,9 +70,10 @@ struct Server
 extern bool server_fit_descriptors(Config *config);
 
 /*
- * Serves until SIGTERM or SIGINT and everything is drained.  Returns the exit code: 0, or 1 where
- * it could not start or messages were lost.
+ * Serves until a signal asks for the end (signals.h) and everything is drained.  Returns the exit
+ * code: 0, or 1 where it could not start or messages were lost.  The settings that SIGHUP may change
+ * are changed in *config.
  */
-extern int server_run(const Config *config);
+extern int server_run(Config *config);
 
 #endif /* HISTORIAND_SERVER_H */

@@ -155,15 +155,15 @@ def main():
        "the unit lets --load-nice set a priority")
     entry = re.search(r"^historiand:[^:]*:(\d+):", read("/etc/passwd"), re.M)
     ok(entry and int(entry[1]) < 1000, "historiand is a system user", read("/etc/passwd"))
-    status, output = chroot("setpriv", "--reuid", "historiand", "--regid", "historiand",
-                            "--clear-groups", "historiand", "--config",
-                            "/etc/historiand/historiand.conf", "--check-config")
-    ok(status == 0 and "valid" in output, "--check-config takes the configuration", output)
     links = glob.glob(ROOT + "/etc/systemd/system/*/historiand.service")
     ok(links == [], "nothing is enabled before there is a database", links)
 
     chroot("pg_ctlcluster", version, "main", "start")
     readme_debian(version)
+    status, output = chroot("setpriv", "--reuid", "historiand", "--regid", "historiand",
+                            "--clear-groups", "historiand", "--config",
+                            "/etc/historiand/historiand.conf", "--check-config")
+    ok(status == 0 and "valid" in output, "--check-config takes the configuration", output)
     unit = Unit()
     try:
         ok(unit.wait_for("READY=1"), "READY=1 is notified", unit.output())

@@ -187,7 +187,8 @@ class Server:
         flags.update({name.replace("_", "-"): str(value) for name, value in settings.items()})
         command = [BINARY]
         for name, value in flags.items():
-            command += ["--" + name, value]
+            if value != "None":
+                command += ["--" + name, value]
         if descriptors:
             command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh"] + command
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

@@ -68,17 +68,111 @@ def test_wrong_settings():
         assert done.returncode == 2 and word in done.stderr, (flags, done)
     done = check_config(HISTORIAND_THREADS="many")
     assert done.returncode == 2 and "HISTORIAND_THREADS" in done.stderr, done
-    done = check_config()
+    done = check_config("--database", CONNINFO, "--table", new_table(), "--listen", "127.0.0.1:0")
     assert done.returncode == 0 and "valid" in done.stdout, done
 
 
 def test_port_in_use():
-    """an address that is in use is a clear error"""
-    server = Server()
-    done = subprocess.run([BINARY, "--listen", f"127.0.0.1:{server.port}", "--database", CONNINFO],
-                          capture_output=True, text=True)
-    assert done.returncode == 1 and "cannot listen on" in done.stderr, done
+    """an address that is in use is a clear error, with several threads too, and on all addresses"""
+    for threads in (1, 2):
+        server = Server(threads=threads)
+        for address in ("127.0.0.1", "0.0.0.0"):
+            done = subprocess.run(
+                [BINARY, "--listen", f"{address}:{server.port}", "--database", CONNINFO,
+                 "--threads", "2", "--table", server.table], capture_output=True, text=True,
+                timeout=10)
+            assert done.returncode == 1 and "cannot listen on" in done.stderr, done
+            assert "Address already in use" in done.stderr, done
+        assert server.stop() == 0
+
+
+def test_threads_share():
+    """each of several threads gets connections"""
+    server = Server(threads=3)
+    clients = [server.connect() for _ in range(64)]
+    for client in clients:
+        assert client.request("GET", "/livez").status == 200
+    counts = []     # of what each loop's epoll instance waits for
+    for name in os.listdir(f"/proc/{server.process.pid}/fdinfo"):
+        with open(f"/proc/{server.process.pid}/fdinfo/{name}", encoding="utf-8") as file:
+            counts.append(file.read().count("tfd:"))
+    assert sum(polled >= 8 for polled in counts) >= 3, sorted(counts)
+    for client in clients:
+        client.close()
     assert server.stop() == 0
+
+
+def test_check_config_tries():
+    """--check-config tries the address, the database and the table, with what is wrong by name"""
+    table = new_table()
+    for flags, word in (
+            (["--database", "host=/nonexistent dbname=x"], "cannot connect to PostgreSQL"),
+            (["--table", "no_such_table"], 'relation "no_such_table" does not exist'),
+            (["--table", "no_such_schema.t"], 'schema "no_such_schema" does not exist'),
+            (["--table", new_table("heap", "time bigint, tag text")], 'no column "values"'),
+            (["--table", new_table("heap", "time timestamptz, tag text, values float8[]")],
+             "type timestamp with time zone, not bigint"),
+            (["--table", new_table("heap", "time bigint, tag text, values float4[]")],
+             "type real[], not double precision[]"),
+            (["--listen", "192.0.2.1:80"], "listen")):
+        done = check_config("--listen=127.0.0.1:0", "--database", CONNINFO, "--table", table, *flags)
+        assert done.returncode == 1 and word in done.stderr, (flags, done)
+        assert "the settings are valid" in done.stdout, done
+    server = Server(table)
+    done = check_config("--listen", f"127.0.0.1:{server.port}", "--database", CONNINFO,
+                        "--table", table)
+    assert done.returncode == 0 and "is in use now" in done.stdout, done
+    assert server.stop() == 0
+
+
+def why_not_ready(server):
+    answer = server.get("/readyz")
+    return answer.json()["detail"] if answer.status == 503 else None
+
+
+def test_table_not_there():
+    """readyz names what is wrong with the table, from the start and later, without a load"""
+    table = new_table()
+    server = Server(table + "_later", expect_ready=False)
+    wait_for("the reason", lambda: "does not exist" in (why_not_ready(server) or ""))
+    assert table + "_later" in why_not_ready(server)
+    sql(f"ALTER TABLE {table} RENAME TO {table}_later")
+    wait_for("ready", lambda: why_not_ready(server) is None)
+    sql(f"ALTER TABLE {table}_later RENAME TO {table}")
+    wait_for("the reason", lambda: "does not exist" in (why_not_ready(server) or ""))
+    assert server.metric("historiand_loads_total") == 0
+    assert server.stop() == 0
+
+
+def test_table_wrong():
+    """readyz names columns that are wrong and privileges that are lacking, as they come and go"""
+    table = new_table("heap")
+    server = Server(table)
+    for change, back, word in (
+            (f"ALTER TABLE {table} RENAME values TO v", f"ALTER TABLE {table} RENAME v TO values",
+             "values"),
+            (f"ALTER TABLE {table} ALTER values TYPE float4[]",
+             f"ALTER TABLE {table} ALTER values TYPE float8[]", "real[]"),
+            (f"ALTER TABLE {table} ADD more int NOT NULL", f"ALTER TABLE {table} DROP more",
+             "more")):
+        sql(change)
+        wait_for(f"the reason of {change}", lambda: word in (why_not_ready(server) or ""))
+        sql(back)
+        wait_for("ready", lambda: why_not_ready(server) is None)
+    assert server.stop() == 0
+    role = f"loader_{table}"
+    sql(f"CREATE ROLE {role} LOGIN")
+    try:
+        conninfo = f"{CONNINFO} options='-c role={role}'"
+        server = Server(table, conninfo=conninfo, expect_ready=False)
+        wait_for("the reason", lambda: "permission denied" in (why_not_ready(server) or ""))
+        sql(f"GRANT INSERT ON {table} TO {role}")
+        wait_for("ready", lambda: why_not_ready(server) is None)
+        sql(f"REVOKE INSERT ON {table} FROM {role}")
+        wait_for("the reason", lambda: "permission denied" in (why_not_ready(server) or ""))
+        assert server.stop() == 0
+    finally:
+        sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 def test_quoted_table():
@@ -152,11 +246,12 @@ def test_check_spool_dir():
                        (directory + "/none/below", "No such file")):
         done = check_config("--spool-dir", path)
         assert done.returncode == 2 and word in done.stderr and path in done.stderr, done
+    there = ("--listen", "127.0.0.1:0", "--database", CONNINFO, "--table", new_table())
     for path in (directory, directory + "/new", directory + "/new/"):
-        assert check_config("--spool-dir", path).returncode == 0, path
+        assert check_config("--spool-dir", path, *there).returncode == 0, path
     assert os.listdir(directory) == ["file"]
     server = Server(spool_dir=directory + "/used")
-    assert check_config("--spool-dir", directory + "/used").returncode == 0
+    assert check_config("--spool-dir", directory + "/used", *there).returncode == 0
     assert server.stop() == 0
 
 
