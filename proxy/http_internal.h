@@ -6,6 +6,7 @@
 #define HISTORIAND_HTTP_INTERNAL_H
 
 #include "http_connection.h"
+#include "http_framing.h"
 #include "http_output.h"
 
 #include <llhttp.h>
@@ -26,6 +27,7 @@ struct HttpConnection
 	HttpLoop *loop;
 	HttpConnection *previous;
 	HttpConnection *next;
+	Framing framing;
 	llhttp_t parser;
 	Phase phase;
 	uint64_t phase_start_ms;
@@ -45,7 +47,6 @@ struct HttpConnection
 	bool broken;	  /* ends once what is pending is written */
 	bool unframed;	  /* only its end ends the last answer */
 	bool closed;
-	int refusal; /* the status a callback wants the request refused with */
 	Bytes unparsed;
 	Bytes blocked; /* of the body, not taken by its route yet */
 

@@ -2,6 +2,9 @@
  * http_reader.c
  *	  From what a client sends to calls of routes.
  *
+ * Every byte passes http_framing before llhttp sees it.  What that refuses is never parsed; the request
+ * it belongs to is answered when llhttp has seen all before it.
+ *
  * All connections of a loop read into one buffer, and what was read is parsed at once.  Only where
  * parsing must pause (a blocked body, too many unanswered requests) is the rest copied aside and
  * reading stopped, which in the end slows the client down.
@@ -74,16 +77,20 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 
 	if (count == 0)
 		return;
-	if (count > 0 && connection->paused && !connection->closing)
-	{
-		bytes_append(&connection->unparsed, buffer->base, (size_t) count);
-		uv_read_stop(stream);
-		return;
-	}
 	if (count > 0)
 	{
-		if (!connection->closing)
-			parse(connection, buffer->base, (size_t) count);
+		size_t right;
+
+		if (connection->closing)
+			return;
+		right = framing_check(&connection->framing, buffer->base, (size_t) count);
+		if (!connection->paused)
+			parse(connection, buffer->base, right);
+		else
+		{
+			bytes_append(&connection->unparsed, buffer->base, right);
+			uv_read_stop(stream);
+		}
 		return;
 	}
 	/* The client will send no more.  What it has asked for it may still read: flush() closes. */
@@ -123,23 +130,23 @@ parse(HttpConnection *connection, const char *data, size_t length)
 		exchange_refuse(connection, 400, "the protocol cannot be changed");
 	else if (error != HPE_OK)
 	{
-		int status = error == HPE_INVALID_VERSION ? 505
-					 : connection->refusal != 0	  ? connection->refusal
-												  : 400;
+		int status = error == HPE_USER				? 414
+					 : error == HPE_INVALID_METHOD	? 501
+					 : error == HPE_INVALID_VERSION ? 505
+													: 400;
 
 		if (status == 414)
 			snprintf(detail, sizeof(detail), "the request target is longer than %d bytes",
 					 HTTP_MAX_TARGET_BYTES);
-		else if (status == 431)
-			snprintf(detail, sizeof(detail), "the headers are longer than %d bytes",
-					 HTTP_MAX_HEADER_BYTES);
-		else if (status == 505)
-			snprintf(detail, sizeof(detail), "only HTTP/1.1 and HTTP/1.0 are spoken here");
+		else if (status == 501)
+			snprintf(detail, sizeof(detail), "the method is not known");
 		else
 			snprintf(detail, sizeof(detail), "the request is not valid HTTP/1.1: %s",
 					 llhttp_get_error_reason(parser));
 		exchange_refuse(connection, status, detail);
 	}
+	else if (connection->framing.status != 0)
+		exchange_refuse(connection, connection->framing.status, connection->framing.detail);
 	connection_flush_later(connection);
 }
 
@@ -244,18 +251,11 @@ on_message_begin(llhttp_t *parser)
 }
 
 static int
-head_piece(HttpConnection *connection, int refusal)
-{
-	connection->refusal = refusal;
-	return refusal == 0 ? 0 : HPE_USER;
-}
-
-static int
 on_url(llhttp_t *parser, const char *data, size_t length)
 {
 	HttpConnection *connection = parser->data;
 
-	return head_piece(connection, http_request_target(&connection->current->request, data, length));
+	return http_request_target(&connection->current->request, data, length) ? 0 : HPE_USER;
 }
 
 static int
@@ -263,8 +263,8 @@ on_header_field(llhttp_t *parser, const char *data, size_t length)
 {
 	HttpConnection *connection = parser->data;
 
-	return head_piece(connection,
-					  http_request_header_name(&connection->current->request, data, length));
+	http_request_header_name(&connection->current->request, data, length);
+	return 0;
 }
 
 static int
@@ -272,8 +272,8 @@ on_header_value(llhttp_t *parser, const char *data, size_t length)
 {
 	HttpConnection *connection = parser->data;
 
-	return head_piece(connection,
-					  http_request_header_value(&connection->current->request, data, length));
+	http_request_header_value(&connection->current->request, data, length);
+	return 0;
 }
 
 static void
@@ -296,21 +296,22 @@ dispatch(Exchange *exchange)
 {
 	HttpRequest *request = &exchange->request;
 	const Route *route;
+	const char *wrong;
 
-	http_request_drop_authority(request);
+	wrong = !http_request_resolve_target(request)
+				? "the request target must be a path, or http://host/path"
+			: !http_request_host_valid(request) ? "the header Host is not host, or host:port"
+												: NULL;
+	if (wrong != NULL)
+	{
+		exchange->close = true;
+		http_problem(exchange, 400, "%s", wrong);
+		return;
+	}
 	route = exchange->connection->loop->find_route(request->target.data,
 												   http_request_path_length(request));
 
-	if (!request->http_1_0 && request->hosts == 0)
-		http_problem(exchange, 400, "the header Host is missing");
-	else if (request->hosts > 1)
-	{
-		exchange->close = true;
-		http_problem(exchange, 400, "the header Host is given twice");
-	}
-	else if (request->chunked && strcasecmp(request->transfer_encoding, "chunked") != 0)
-		http_problem(exchange, 501, "the only Transfer-Encoding that is supported is chunked");
-	else if (request->expect[0] != '\0' && !request->expect_continue)
+	if (request->expect[0] != '\0' && !request->expect_continue)
 		http_problem(exchange, 417, "the header Expect may only ask for 100-continue");
 	else if (route == NULL)
 		http_problem(exchange, 404, "there is nothing at this path");
@@ -335,8 +336,7 @@ on_headers_complete(llhttp_t *parser)
 	/* An offer to change the protocol may be ignored, and is. */
 	if (parser->method != HTTP_CONNECT)
 		parser->upgrade = 0;
-	if (parser->http_major != 1)
-		return head_piece(connection, 505);
+	http_request_head_complete(request);
 	request->method = parser->method;
 	request->http_1_0 = parser->http_minor == 0;
 	request->chunked = (parser->flags & F_CHUNKED) != 0;
@@ -385,15 +385,15 @@ on_message_complete(llhttp_t *parser)
 	Exchange *exchange = connection->current;
 
 	exchange->received = true;
+	/* Behind the last request nothing is answered, however long its own answer takes. */
+	connection->closing |= exchange->close;
 	if (!exchange->answered && !exchange->route->end(exchange))
 	{
 		connection_set_phase(connection, PHASE_BLOCKED);
 		return HPE_PAUSED;
 	}
 	message_received(connection);
-	if (exchange_too_far_ahead(connection))
-		return HPE_PAUSED;
-	return 0;
+	return connection->closing || exchange_too_far_ahead(connection) ? HPE_PAUSED : 0;
 }
 
 static void

@@ -4,9 +4,13 @@
  *
  * llhttp delivers names and values in pieces of any size, hence the collecting.  Only the headers
  * that some code here asks for are kept; Content-Length, Transfer-Encoding and Connection are
- * llhttp's.
+ * llhttp's, and what may stand in a head at all is http_framing's.
  */
 #include "http_request.h"
+
+#include "http_host.h"
+
+#include <llhttp.h>
 
 #include <stddef.h>
 #include <string.h>
@@ -14,8 +18,7 @@
 
 #define KEPT(name, member)                                                                         \
 	{                                                                                              \
-		name, sizeof(name) - 1, offsetof(HttpRequest, member),                                     \
-			sizeof(((HttpRequest *) 0)->member)                                                    \
+		name, sizeof(name) - 1, offsetof(HttpRequest, member), sizeof(((HttpRequest *) 0)->member) \
 	}
 
 /* The headers whose values are kept, and where. */
@@ -29,7 +32,7 @@ static const struct
 	KEPT("content-type", content_type),
 	KEPT("content-encoding", content_encoding),
 	KEPT("expect", expect),
-	KEPT("transfer-encoding", transfer_encoding),
+	KEPT("host", host),
 	KEPT("accept-encoding", accept_encoding),
 	KEPT("if-none-match", if_none_match),
 	KEPT("x-request-id", request_id),
@@ -46,49 +49,42 @@ http_request_reset(HttpRequest *request)
 	request->method = HTTP_METHOD_UNKNOWN;
 	request->http_1_0 = false;
 	request->expect_continue = false;
-	request->hosts = 0;
 	request->chunked = false;
 	request->content_length = 0;
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		((char *) request)[kept[i].offset] = '\0';
-	request->header_bytes = 0;
+	request->head_complete = false;
 	request->name_length = 0;
 	request->in_value = false;
 	request->value = NULL;
 }
 
-int
+bool
 http_request_target(HttpRequest *request, const char *data, size_t length)
 {
 	if (request->target.length + length > HTTP_MAX_TARGET_BYTES)
-		return 414;
+		return false;
 	bytes_append(&request->target, data, length);
-	return 0;
+	return true;
 }
 
-int
+void
 http_request_header_name(HttpRequest *request, const char *data, size_t length)
 {
-	request->header_bytes += length;
+	if (request->head_complete)
+		return;
 	if (request->in_value)
 	{
 		request->in_value = false;
 		request->name_length = 0;
-		request->header_bytes += 4; /* colon, space, line end */
 	}
-	if (request->header_bytes > HTTP_MAX_HEADER_BYTES)
-		return 431;
-	/* The parser itself refuses white space before the colon only in names that it knows. */
-	if (memchr(data, ' ', length) != NULL || memchr(data, '\t', length) != NULL)
-		return 400;
 	if (request->name_length + length >= sizeof(request->name))
 	{
 		request->name_length = sizeof(request->name);
-		return 0;
+		return;
 	}
 	memcpy(request->name + request->name_length, data, length);
 	request->name_length += (uint8_t) length;
-	return 0;
 }
 
 static bool
@@ -103,8 +99,6 @@ begin_value(HttpRequest *request)
 {
 	request->in_value = true;
 	request->value = NULL;
-	if (name_is(request, "host", 4))
-		request->hosts++;
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 	{
 		if (name_is(request, kept[i].name, kept[i].name_length))
@@ -118,12 +112,11 @@ begin_value(HttpRequest *request)
 		strncat(request->value, ",", request->value_size - strlen(request->value) - 1);
 }
 
-int
+void
 http_request_header_value(HttpRequest *request, const char *data, size_t length)
 {
-	request->header_bytes += length;
-	if (request->header_bytes > HTTP_MAX_HEADER_BYTES)
-		return 431;
+	if (request->head_complete)
+		return;
 	if (!request->in_value)
 		begin_value(request);
 	if (request->value != NULL)
@@ -137,7 +130,20 @@ http_request_header_value(HttpRequest *request, const char *data, size_t length)
 		memcpy(request->value + used, data, length);
 		request->value[used + length] = '\0';
 	}
-	return 0;
+}
+
+void
+http_request_head_complete(HttpRequest *request)
+{
+	request->head_complete = true;
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+	{
+		char *value = (char *) request + kept[i].offset;
+		size_t length = strlen(value);
+
+		while (length > 0 && strchr(" \t", value[length - 1]) != NULL)
+			value[--length] = '\0';
+	}
 }
 
 bool
@@ -146,17 +152,42 @@ http_request_has_body(const HttpRequest *request)
 	return request->chunked || request->content_length > 0;
 }
 
-void
-http_request_drop_authority(HttpRequest *request)
+bool
+http_request_resolve_target(HttpRequest *request)
 {
+	static const char scheme[] = "http://";
+	size_t before = sizeof(scheme) - 1;
 	Bytes *target = &request->target;
-	const char *path;
+	const char *authority = target->data + before;
+	size_t length;
 
-	if (target->length < 7 || strncasecmp(target->data, "http://", 7) != 0)
-		return;
-	path = memchr(target->data + 7, '/', target->length - 7);
-	if (path != NULL)
-		bytes_consume(target, (size_t) (path - target->data));
+	if (target->length > 0 && target->data[0] == '/')
+		return true;
+	if (target->length == 1 && target->data[0] == '*')
+		return request->method == HTTP_OPTIONS;
+	if (target->length < before || strncasecmp(target->data, scheme, before) != 0)
+		return false;
+	/* Without a path the next slash may stand in the query. */
+	for (length = 0; before + length < target->length; length++)
+	{
+		if (strchr("/?@", authority[length]) != NULL)
+			break;
+	}
+	if (length == 0 || length >= sizeof(request->host) || before + length == target->length ||
+		authority[length] != '/')
+		return false;
+	memcpy(request->host, authority, length);
+	request->host[length] = '\0';
+	bytes_consume(target, before + length);
+	return true;
+}
+
+bool
+http_request_host_valid(const HttpRequest *request)
+{
+	return (request->http_1_0 && request->host[0] == '\0') ||
+		   (strlen(request->host) < sizeof(request->host) - 1 &&
+			http_host_name_length(request->host) > 0);
 }
 
 size_t

@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 #define HTTP_MAX_TARGET_BYTES 8192
-#define HTTP_MAX_HEADER_BYTES 16384
 #define HTTP_METHOD_UNKNOWN	  UINT8_MAX /* the head is not complete */
 
 typedef struct HttpRequest
@@ -19,39 +18,47 @@ typedef struct HttpRequest
 	uint8_t method; /* llhttp's number */
 	bool http_1_0;
 	bool expect_continue;
-	int hosts; /* headers Host */
 	bool chunked;
 	uint64_t content_length;
 	Bytes target;
 	char content_type[128];
 	char content_encoding[32];
 	char expect[32];
-	char transfer_encoding[32];
+	char host[300];
 	char accept_encoding[128];
 	char if_none_match[256];
 	char request_id[136]; /* longer than a sound one may be, so that a cut one is too long */
 	char traceparent[60];
 
 	/* while the head arrives */
-	size_t header_bytes;
 	char name[24];
 	uint8_t name_length; /* sizeof(name): too long to be one of ours */
 	bool in_value;
+	bool head_complete;
 	char *value; /* where the value goes, or NULL */
 	size_t value_size;
 } HttpRequest;
 
 extern void http_request_reset(HttpRequest *request);
 
-/* Pieces as llhttp finds them.  0, or the status to refuse the request with. */
-extern int http_request_target(HttpRequest *request, const char *data, size_t length);
-extern int http_request_header_name(HttpRequest *request, const char *data, size_t length);
-extern int http_request_header_value(HttpRequest *request, const char *data, size_t length);
+/* Pieces as llhttp finds them.  Returns false where the target is too long. */
+extern bool http_request_target(HttpRequest *request, const char *data, size_t length);
+extern void http_request_header_name(HttpRequest *request, const char *data, size_t length);
+extern void http_request_header_value(HttpRequest *request, const char *data, size_t length);
+
+/* What follows are trailers, which are ignored. */
+extern void http_request_head_complete(HttpRequest *request);
 
 extern bool http_request_has_body(const HttpRequest *request);
 
-/* http://host/path becomes /path. */
-extern void http_request_drop_authority(HttpRequest *request);
+/*
+ * http://host/path becomes /path, and host replaces the header's (RFC 9112, 3.2.2).  Returns false where
+ * the target has none of the forms that are served.
+ */
+extern bool http_request_resolve_target(HttpRequest *request);
+
+/* HTTP/1.0 may leave it out. */
+extern bool http_request_host_valid(const HttpRequest *request);
 
 /* Length of the path in target; a question mark may follow. */
 extern size_t http_request_path_length(const HttpRequest *request);
