@@ -60,6 +60,8 @@ static void look_ahead(AsOfReader *reader, int64 after);
 static Candidate pending_at(AsOfReader *reader, int64 time);
 static void open_reached(AsOfReader *reader, int64 time);
 static Candidate find_in_pending(AsOfReader *reader, const SegmentRef *ref, int64 time);
+static void find_row(const AsOfReader *reader, const StoredSegment *stored, int64 time,
+					 Candidate *found);
 static void fetch_rows(const AsOfReader *reader, const SegmentRef *ref, StoredSegment *stored);
 static void let_go(AsOfReader *reader);
 
@@ -177,10 +179,10 @@ compacted_at(AsOfReader *reader, int64 time)
 
 	found.valid = true;
 	found.ref = segment_ref(&reader->segment);
-	found.row = time >= header->last_time ? header->nrows - 1
-		: codec_find(&reader->segment.segment.rows, time);
-	found.time = time >= header->last_time ? header->last_time
-		: codec_time_at(&reader->segment.segment.rows, found.row);
+	found.row = header->nrows - 1;
+	found.time = header->last_time;
+	if (time < header->last_time)
+		find_row(reader, &reader->segment, time, &found);
 	return found;
 }
 
@@ -309,10 +311,23 @@ find_in_pending(AsOfReader *reader, const SegmentRef *ref, int64 time)
 	Candidate	found = {.valid = true, .ref = *ref};
 
 	fetch_rows(reader, ref, &stored);
-	found.row = codec_find(&stored.segment.rows, time);
-	found.time = codec_time_at(&stored.segment.rows, found.row);
+	find_row(reader, &stored, time, &found);
 	store_release(&stored);
 	return found;
+}
+
+/* Searches a segment that begins at or before time; no checksum has been compared. */
+static void
+find_row(const AsOfReader *reader, const StoredSegment *stored, int64 time, Candidate *found)
+{
+	const SegmentHeader *header = &stored->segment.header;
+	int32		row = codec_find(&stored->segment.rows, time);
+
+	if (row >= 0)
+		found->time = codec_time_at(&stored->segment.rows, row);
+	if (row < 0 || found->time < header->first_time || found->time > time)
+		store_report(reader->rel, (ItemPointer) &stored->tuple.t_self, header, SEGMENT_BAD_TIMES);
+	found->row = row;
 }
 
 static void

@@ -14,7 +14,6 @@
 #include "access/table.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
@@ -68,7 +67,7 @@ typedef struct SummaryProgress
 } SummaryProgress;
 
 static void check_block(Check *check, BlockNumber block);
-static void check_tuple(Check *check, HeapTuple tuple);
+static void check_tuple(Check *check, Page page, HeapTuple tuple);
 static const char *check_rows(Check *check, const Segment *segment);
 static void check_directory(Check *check);
 static void check_disjoint(Check *check, uint8 kind);
@@ -144,14 +143,16 @@ check_block(Check *check, BlockNumber block)
 		tuple.t_data = (HeapTupleHeader) PageGetItem(page, id);
 		tuple.t_len = ItemIdGetLength(id);
 		ItemPointerSet(&tuple.t_self, block, item);
-		if (HeapTupleSatisfiesVisibility(&tuple, check->snapshot, buffer))
-			check_tuple(check, &tuple);
+		if (!store_item_is_within(page, item))
+			report(check, &tuple.t_self, NULL, segment_status_text(SEGMENT_NOT_A_SEGMENT));
+		else if (HeapTupleSatisfiesVisibility(&tuple, check->snapshot, buffer))
+			check_tuple(check, page, &tuple);
 	}
 	UnlockReleaseBuffer(buffer);
 }
 
 static void
-check_tuple(Check *check, HeapTuple tuple)
+check_tuple(Check *check, Page page, HeapTuple tuple)
 {
 	const SegmentHeader *header;
 	Segment		segment;
@@ -162,7 +163,7 @@ check_tuple(Check *check, HeapTuple tuple)
 	FoundSegment *found;
 	MemoryContext caller;
 
-	bytes = store_segment_bytes(tuple, &length);
+	bytes = store_segment_bytes(page, tuple, &length);
 	status = segment_read_header(&segment.header, bytes, length);
 	if (status != SEGMENT_OK)
 	{
@@ -197,22 +198,11 @@ check_tuple(Check *check, HeapTuple tuple)
 static const char *
 check_rows(Check *check, const Segment *segment)
 {
-	const SegmentHeader *header = &segment->header;
 	MemoryContext caller = MemoryContextSwitchTo(check->context);
-	const DecodedRows *rows = &check->rows;
+	bool		ascend = decoded_rows_load(&check->rows, segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
 
-	decoded_rows_load(&check->rows, segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
 	MemoryContextSwitchTo(caller);
-	if (rows->nrows != header->nrows)
-		return "The number of rows differs from the header's.";
-	if (rows->time[0] != header->first_time || rows->time[rows->nrows - 1] != header->last_time)
-		return "The first or last time differs from the header's.";
-	for (uint32 row = 1; row < rows->nrows; row++)
-	{
-		if (rows->time[row] <= rows->time[row - 1])
-			return "The times do not ascend.";
-	}
-	return NULL;
+	return ascend ? NULL : segment_status_text(SEGMENT_BAD_TIMES);
 }
 
 /* Every segment found stands in the directory under its own key. */
@@ -361,7 +351,7 @@ check_summarized(Check *check, SummaryProgress *progress, StoredSegment *stored)
 	const uint8 *bytes;
 	Size		length;
 
-	bytes = store_segment_bytes(&stored->tuple, &length);
+	bytes = store_segment_bytes(BufferGetPage(stored->buffer), &stored->tuple, &length);
 	if (progress->damaged || segment_open(&stored->segment, bytes, length, true) != SEGMENT_OK)
 	{
 		progress->damaged = true;
@@ -374,8 +364,11 @@ check_summarized(Check *check, SummaryProgress *progress, StoredSegment *stored)
 		store_release(stored);
 		return "The summary does not name the segments that are there.";
 	}
-	decoded_rows_load(&check->rows, &stored->segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
+	progress->damaged =
+		!decoded_rows_load(&check->rows, &stored->segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
 	store_release(stored);
+	if (progress->damaged)
+		return NULL;
 	source = decoded_rows_source(&check->rows);
 	summary_add(&progress->computed, &source);
 	if (last_time < block->last_time[i])
@@ -421,11 +414,7 @@ report(Check *check, ItemPointer place, const SegmentHeader *header, const char 
 	values[1] = Int32GetDatum(ItemPointerGetOffsetNumber(place));
 	if (header != NULL)
 	{
-		/* a damaged tag may not be text: show it in a form that is */
-		if (pg_verify_mbstr(GetDatabaseEncoding(), header->tag, header->tag_bytes, true))
-			values[2] = PointerGetDatum(cstring_to_text_with_len(header->tag, header->tag_bytes));
-		else
-			values[2] = CStringGetTextDatum("(not valid text)");
+		values[2] = CStringGetTextDatum(store_tag_text(header));
 		values[3] = Int64GetDatum(header->first_time);
 		values[4] = Int64GetDatum(header->last_time);
 		isnull[2] = isnull[3] = isnull[4] = false;

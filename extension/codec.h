@@ -9,9 +9,11 @@
  * Losslessness: every int64 time and every double comes back bit for bit (NaN payloads, -0.0,
  * subnormals included), and so do the rows' widths and the NULL elements.
  *
- * Safety: codec_open() validates every length and offset of the block, so that no later call on
- * the same reader reads outside of it, whatever the bytes are.  Values may then be wrong if the
- * bytes are, never the memory access; a checksum is the caller's business.
+ * Safety: codec_open() validates every length and offset of the block, and the width of every row,
+ * so that no later call on the same reader reads outside of the block, or tells of more values than
+ * codec_nvalues(), whatever the bytes are.  Numbers may then be wrong if the bytes are: a double is
+ * any double, a time is any time, and times need not ascend.  A checksum is the caller's business,
+ * and so is a bound for times.
  */
 #ifndef HISTORIAN_CODEC_H
 #define HISTORIAN_CODEC_H
@@ -82,7 +84,8 @@ typedef enum CodecStatus
 } CodecStatus;
 
 /*
- * Validates the block's structure and prepares random access.  Cheap: O(columns), no allocation.
+ * Validates the block's structure and prepares random access.  Cheap: O(columns), and O(rows) where
+ * rows differ in width; no allocation.
  */
 extern CodecStatus codec_open(CodecReader *reader, const uint8_t *block, size_t length,
 							  uint32_t nrows);

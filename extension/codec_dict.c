@@ -109,16 +109,21 @@ codec_dict_get(const CodecStream *stream, uint32_t row)
 {
 	uint64_t	index = bits_get(indexes(stream), stream->last, stream->index_width, row);
 
+	/* an index of a corrupt block may be too large */
+	if (index >= stream->count)
+		index = stream->count - 1;
 	return stream->base + bits_get(stream->data, stream->last, stream->width, index);
 }
 
 void
 codec_dict_decode(const CodecStream *stream, uint32_t first, uint32_t count, uint64_t *dst)
 {
-	/* an index has 8 bits or less, so that none, however corrupt, is outside */
+	/* an index has 8 bits or less, and each, however corrupt, finds an entry of the dictionary */
 	uint64_t	entry[CODEC_MAX_DICT];
 
-	codec_for_decode(stream, 0, 1u << stream->index_width, entry);
+	codec_for_decode(stream, 0, stream->count, entry);
+	for (uint32_t i = stream->count; i < 1u << stream->index_width; i++)
+		entry[i] = entry[stream->count - 1];
 	bits_unpack(indexes(stream), stream->last, stream->index_width, first, count, dst);
 	for (uint32_t i = 0; i < count; i++)
 		dst[i] = entry[dst[i]];

@@ -62,6 +62,24 @@ column_open(const CodecReader *reader, uint32_t v, CodecColumn *column, CodecCol
 	return column;
 }
 
+/* Is each row's width one that a row of this block can have? */
+static bool
+widths_are_valid(const CodecReader *reader)
+{
+	const CodecStream *stream = &reader->widths.ints;
+	uint64_t	widths[CODEC_DECODE_ROWS];
+	bool		valid = stream->scheme != CODEC_RUNS || codec_runs_ascend(stream);
+
+	for (uint32_t first = 0, here; valid && first < reader->nrows; first += here)
+	{
+		here = reader->nrows - first < CODEC_DECODE_ROWS ? reader->nrows - first : CODEC_DECODE_ROWS;
+		codec_stream_decode(stream, first, here, widths);
+		for (uint32_t i = 0; i < here; i++)
+			valid &= widths[i] <= reader->nvalues || widths[i] == CODEC_WIDTH_NULL;
+	}
+	return valid;
+}
+
 /* Parses the headers of the columns and adds their data's lengths to *bytes. */
 static bool
 open_columns(CodecReader *reader, ByteCursor *cursor, size_t *bytes)
@@ -107,7 +125,8 @@ static bool
 open_shared(CodecReader *reader, ByteCursor *cursor, size_t *bytes)
 {
 	if (!codec_column_parse(&reader->shared, cursor, reader->nrows, true) ||
-		reader->shared.rule == CODEC_RULE_INTEGER)
+		reader->shared.rule == CODEC_RULE_INTEGER ||
+		reader->shared.rule == CODEC_RULE_PATCHED || reader->shared.rule == CODEC_RULE_SPLIT)
 		return false;
 	reader->shared_base_width = cursor_byte(cursor);
 	if (cursor->overrun || !bits_width_is_valid(reader->shared_base_width))
@@ -181,6 +200,8 @@ codec_open(CodecReader *reader, const uint8_t *block, size_t length, uint32_t nr
 	}
 	else
 		attach_columns(reader, (uint32_t) header);
+	if ((reader->flags & CODEC_BLOCK_RAGGED) && !widths_are_valid(reader))
+		return CODEC_CORRUPT;
 	return CODEC_OK;
 }
 

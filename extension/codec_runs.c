@@ -65,6 +65,22 @@ codec_runs_decode(const CodecStream *stream, uint32_t first, uint32_t count, uin
 	}
 }
 
+bool
+codec_runs_ascend(const CodecStream *stream)
+{
+	uint32_t	former = 0;
+
+	for (uint32_t run = 1; run < stream->count; run++)
+	{
+		uint32_t	start = run_start(stream, run);
+
+		if (start <= former || start >= stream->nrows)
+			return false;
+		former = start;
+	}
+	return true;
+}
+
 void
 codec_runs_plan(CodecStream *stream, const CodecStats *stats)
 {

@@ -9,10 +9,11 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 
+static bool times_ascend(const DecodedRows *rows, int64 from, int64 until);
 static void reserve(DecodedRows *rows, uint32 nrows, uint32 nvalues, bool ragged, bool nulls);
 static ArrayType *new_array(uint32 first_value, uint32 width, bool with_nulls);
 
-void
+bool
 decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 until,
 				  ValueRange wanted)
 {
@@ -30,7 +31,7 @@ decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 u
 	if (first >= end)
 	{
 		rows->nrows = 0;
-		return;
+		return true;
 	}
 
 	rows->first_row = first;
@@ -38,6 +39,9 @@ decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 u
 	reserve(rows, end - first, nvalues, want_values && codec_is_ragged(reader),
 			want_values && codec_has_nulls(reader));
 	codec_decode_times(reader, first, rows->nrows, rows->time);
+	if (!times_ascend(rows, Max(from, segment->header.first_time),
+					  Min(until, segment->header.last_time)))
+		return false;
 	for (uint32 v = 0; v < nvalues; v++)
 		codec_decode_column(reader, wanted.first + v, first, rows->nrows,
 							rows->values + (Size) v * rows->nrows);
@@ -58,6 +62,7 @@ decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 u
 			codec_decode_nulls(reader, wanted.first + v, first, rows->nrows,
 							   rows->isnull + (Size) v * rows->nrows);
 	}
+	return true;
 }
 
 void
@@ -172,6 +177,18 @@ decoded_rows_append(const DecodedRows *rows, uint32 row, RowBuffer *buffer)
 		if (rows->isnull != NULL)
 			slot.isnull[v] = rows->isnull[at];
 	}
+}
+
+/* Readers merge and cut rows by their times: those of damaged bytes would lead them astray. */
+static bool
+times_ascend(const DecodedRows *rows, int64 from, int64 until)
+{
+	const int64 *time = rows->time;
+	bool		ascend = true;
+
+	for (uint32 row = 1; row < rows->nrows; row++)
+		ascend &= time[row - 1] < time[row];
+	return ascend && time[0] >= from && time[rows->nrows - 1] <= until;
 }
 
 /* Lays the arrays out in one piece of memory. */

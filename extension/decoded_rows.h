@@ -42,9 +42,10 @@ typedef struct DecodedRows
 
 /*
  * Decodes the rows of an opened segment with from <= time <= until: the times, and the values
- * wanted.  There may be none.
+ * wanted.  There may be none.  Returns false where their times do not ascend within the header's and
+ * these bounds: SEGMENT_BAD_TIMES.
  */
-extern void decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 until,
+extern bool decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 until,
 							  ValueRange wanted);
 extern void decoded_rows_free(DecodedRows *rows);
 

@@ -355,7 +355,8 @@ delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref, const 
 
 	pending_fetch(deletion->rel, GetActiveSnapshot(), ref, &stored);
 	store_open_rows(deletion->rel, &stored, true);
-	decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, values_none);
+	if (!decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, values_none))
+		store_report(deletion->rel, &stored.tuple.t_self, &stored.segment.header, SEGMENT_BAD_TIMES);
 	nkept = mark_kept(&rows, set, kept);
 	if (nkept < rows.nrows)
 		nkept += keep_replaced(deletion, tag, ref, &stored.segment, kept);
@@ -475,7 +476,8 @@ rewrite(Deletion *deletion, const Segment *segment, const bool *kept)
 	SegmentHeader header = segment->header;
 	CodecRows	source;
 
-	decoded_rows_load(&rows, segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
+	/* the times have been looked at */
+	(void) decoded_rows_load(&rows, segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
 	for (uint32 row = 0; row < rows.nrows; row++)
 	{
 		if (kept[row])

@@ -89,6 +89,7 @@ static void walk_key(Walk *walk, int flags, AttrNumber column, StrategyNumber st
 					 Oid collation, RegProcedure procedure);
 static void walk_start(DirectoryCursor *cursor, Walk *walk);
 static ItemPointer walk_step(DirectoryCursor *cursor, Walk *walk, ScanDirection direction);
+static bool walk_seeks(const DirectoryCursor *cursor, const Walk *walk, const SegmentHeader *header);
 static bool walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction,
 					  StoredSegment *stored);
 
@@ -272,7 +273,7 @@ directory_build(Relation rel, Relation index, Snapshot snapshot, IndexBuildCallb
 				continue;
 		}
 
-		bytes = store_segment_bytes(tuple, &length);
+		bytes = store_segment_bytes(BufferGetPage(stored->buffer), tuple, &length);
 		status = segment_read_header(&header, bytes, length);
 		if (status != SEGMENT_OK)
 			store_report(rel, &tuple->t_self, NULL, status);
@@ -629,6 +630,26 @@ walk_step(DirectoryCursor *cursor, Walk *walk, ScanDirection direction)
 	return tid;
 }
 
+/*
+ * Is a segment found what its key says?  Its header is not checked otherwise before its rows are, and
+ * readers rely on its tag and times.
+ */
+static bool
+walk_seeks(const DirectoryCursor *cursor, const Walk *walk, const SegmentHeader *header)
+{
+	TagDatum	tag;
+	Datum		values[DIRECTORY_NKEYS];
+	bool		isnull[DIRECTORY_NKEYS];
+
+	make_entry(header, &tag.text, values, isnull);
+	if (tag_compare((const text *) DatumGetPointer(walk->keys[0].sk_argument), &tag.text) != 0)
+		return false;
+	if (isnull[1] || walk == &cursor->pending)
+		return isnull[1] && walk == &cursor->pending;
+	return header->first_time >= DatumGetInt64(walk->keys[1].sk_argument) &&
+		header->first_time <= DatumGetInt64(walk->keys[2].sk_argument);
+}
+
 /* Steps to the next visible segment; entries of segments dead to everyone are marked so. */
 static bool
 walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction, StoredSegment *stored)
@@ -641,7 +662,12 @@ walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction, StoredSe
 
 		CHECK_FOR_INTERRUPTS();
 		if (store_fetch(cursor->rel, cursor->snapshot, tid, stored, &all_dead))
+		{
+			if (!walk_seeks(cursor, walk, &stored->segment.header))
+				store_report(cursor->rel, &stored->tuple.t_self, &stored->segment.header,
+							 SEGMENT_MISPLACED);
 			return true;
+		}
 		if (all_dead && !walk->scan->xactStartedInRecovery)
 			walk->scan->kill_prior_tuple = true;
 	}

@@ -169,11 +169,11 @@ rows_on_page(Relation rel, BlockNumber block)
 		const uint8 *bytes;
 		Size		length;
 
-		if (!ItemIdIsNormal(id))
+		if (!ItemIdIsNormal(id) || !store_item_is_within(page, item))
 			continue;
 		tuple.t_data = (HeapTupleHeader) PageGetItem(page, id);
 		tuple.t_len = ItemIdGetLength(id);
-		bytes = store_segment_bytes(&tuple, &length);
+		bytes = store_segment_bytes(page, &tuple, &length);
 		if (segment_read_header(&header, bytes, length) == SEGMENT_OK &&
 			!(header.flags & SEGMENT_SUMMARY))
 			rows += header.nrows;

@@ -10,7 +10,8 @@
  *	  4  uint32 CRC-32C of bytes 0..3 and 8..end
  *
  * The checksum is for historian.check(), for scans and for compaction, which must not carry
- * damage on.  Lookups of single samples rely on the page's checksum instead.
+ * damage on.  Lookups of single samples rely on the page's checksum instead, where there is one.
+ * Neither keeps out bytes that somebody made: everything is bounded before it indexes memory.
  */
 #include "postgres.h"
 
@@ -22,6 +23,7 @@
 #define CHECKSUM_OFFSET 4
 #define CHECKSUM_END 8
 
+static bool times_fit_header(const Segment *segment);
 static pg_crc32c segment_checksum(const uint8 *bytes, Size length);
 
 #ifdef WORDS_BIGENDIAN
@@ -154,7 +156,7 @@ segment_open(Segment *segment, const uint8 *bytes, Size length, bool verify)
 	switch (codec_open(&segment->rows, bytes + prefix, length - prefix, segment->header.nrows))
 	{
 		case CODEC_OK:
-			return SEGMENT_OK;
+			return times_fit_header(segment) ? SEGMENT_OK : SEGMENT_BAD_TIMES;
 		case CODEC_UNSUPPORTED:
 			return SEGMENT_NEWER_VERSION;
 		case CODEC_CORRUPT:
@@ -180,8 +182,23 @@ segment_status_text(SegmentStatus status)
 			return "The segment's checksum does not match its bytes.";
 		case SEGMENT_BAD_ROWS:
 			return "The segment's compressed rows are malformed.";
+		case SEGMENT_BAD_TIMES:
+			return "The segment's times do not ascend from the header's first to its last.";
+		case SEGMENT_MISPLACED:
+			return "The segment is not the one that the directory has there.";
 	}
 	return "Unknown status.";
+}
+
+/* A row of a summary reaches further than its time, which is that of a first row. */
+static bool
+times_fit_header(const Segment *segment)
+{
+	const SegmentHeader *header = &segment->header;
+
+	return codec_time_at(&segment->rows, 0) == header->first_time &&
+		((header->flags & SEGMENT_SUMMARY) ||
+		 codec_time_at(&segment->rows, header->nrows - 1) == header->last_time);
 }
 
 static pg_crc32c

@@ -72,6 +72,8 @@ typedef enum SegmentStatus
 	SEGMENT_BAD_HEADER,
 	SEGMENT_BAD_CHECKSUM,
 	SEGMENT_BAD_ROWS,
+	SEGMENT_BAD_TIMES,
+	SEGMENT_MISPLACED,			/* not what the directory has at its place */
 } SegmentStatus;
 
 /*
@@ -86,7 +88,11 @@ extern Size segment_build(CodecEncoder *encoder, SegmentHeader *header, const Co
 /* Reads and checks the header alone: cheap, touches no row. */
 extern SegmentStatus segment_read_header(SegmentHeader *header, const uint8 *bytes, Size length);
 
-/* Opens the rows too.  With verify the checksum over all bytes is compared first. */
+/*
+ * Opens the rows too.  With verify the checksum over all bytes is compared first.  Without, the bytes
+ * may be anything: all that is read of them later is within the bounds that codec.h tells, and the
+ * first and the last row have the times that the header has.
+ */
 extern SegmentStatus segment_open(Segment *segment, const uint8 *bytes, Size length, bool verify);
 
 /* What a status other than SEGMENT_OK means, for an error's detail. */

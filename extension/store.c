@@ -19,6 +19,7 @@
 #include "access/visibilitymap.h"
 #include "access/xlog.h"
 #include "access/xloginsert.h"
+#include "mb/pg_wchar.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
@@ -134,6 +135,8 @@ store_fetch(Relation rel, Snapshot snapshot, ItemPointer tid, StoredSegment *sto
 	stored->buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
 	heap_page_prune_opt(rel, stored->buffer);
 	LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
+	if (!store_item_is_within(BufferGetPage(stored->buffer), ItemPointerGetOffsetNumber(tid)))
+		store_report(rel, tid, NULL, SEGMENT_NOT_A_SEGMENT);
 	found = heap_hot_search_buffer(&place, rel, stored->buffer, snapshot, &stored->tuple, all_dead,
 								   true);
 	LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
@@ -143,7 +146,7 @@ store_fetch(Relation rel, Snapshot snapshot, ItemPointer tid, StoredSegment *sto
 		return false;
 	}
 
-	bytes = store_segment_bytes(&stored->tuple, &length);
+	bytes = store_segment_bytes(BufferGetPage(stored->buffer), &stored->tuple, &length);
 	status = segment_read_header(&stored->segment.header, bytes, length);
 	if (status != SEGMENT_OK)
 		store_report(rel, tid, NULL, status);
@@ -157,7 +160,7 @@ store_open_rows(Relation rel, StoredSegment *stored, bool verify)
 	Size		length;
 	SegmentStatus status;
 
-	bytes = store_segment_bytes(&stored->tuple, &length);
+	bytes = store_segment_bytes(BufferGetPage(stored->buffer), &stored->tuple, &length);
 	status = segment_open(&stored->segment, bytes, length, verify);
 	if (status != SEGMENT_OK)
 		store_report(rel, &stored->tuple.t_self, &stored->segment.header, status);
@@ -181,11 +184,11 @@ store_report(Relation rel, ItemPointer tid, const SegmentHeader *header, Segment
 				errcode(code),
 				errmsg("cannot read a segment of historian table \"%s\"",
 					   RelationGetRelationName(rel)),
-				errdetail("Block %u, item %u, tag \"%.*s\", times " INT64_FORMAT " to " INT64_FORMAT
+				errdetail("Block %u, item %u, tag \"%s\", times " INT64_FORMAT " to " INT64_FORMAT
 						  ": %s",
 						  ItemPointerGetBlockNumberNoCheck(tid),
-						  ItemPointerGetOffsetNumberNoCheck(tid), (int) header->tag_bytes,
-						  header->tag, header->first_time, header->last_time,
+						  ItemPointerGetOffsetNumberNoCheck(tid), store_tag_text(header),
+						  header->first_time, header->last_time,
 						  segment_status_text(status)));
 	ereport(ERROR,
 			errcode(code),
@@ -193,6 +196,27 @@ store_report(Relation rel, ItemPointer tid, const SegmentHeader *header, Segment
 				   RelationGetRelationName(rel)),
 			errdetail("Block %u, item %u: %s", ItemPointerGetBlockNumberNoCheck(tid),
 					  ItemPointerGetOffsetNumberNoCheck(tid), segment_status_text(status)));
+}
+
+const char *
+store_tag_text(const SegmentHeader *header)
+{
+	if (!pg_verify_mbstr(GetDatabaseEncoding(), header->tag, header->tag_bytes, true))
+		return "(not valid text)";
+	return pnstrdup(header->tag, header->tag_bytes);
+}
+
+bool
+store_item_is_within(Page page, OffsetNumber item)
+{
+	ItemId		id;
+
+	if (item > PageGetMaxOffsetNumber(page))
+		return true;
+	id = PageGetItemId(page, item);
+	return !ItemIdIsNormal(id) ||
+		(ItemIdGetOffset(id) >= SizeOfPageHeaderData &&
+		 ItemIdGetOffset(id) + STORE_TUPLE_HEADER <= BLCKSZ);
 }
 
 static void

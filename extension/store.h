@@ -60,13 +60,25 @@ extern void store_open_rows(Relation rel, StoredSegment *stored, bool verify);
 
 extern void store_release(StoredSegment *stored);
 
-/* The segment's bytes in a stored tuple. */
+/*
+ * The segment's bytes in a tuple stored on a page.  A damaged line pointer may name more bytes than
+ * the page has, or none of it: the length is that of what is there.
+ */
 static inline const uint8 *
-store_segment_bytes(HeapTuple tuple, Size *length)
+store_segment_bytes(Page page, HeapTuple tuple, Size *length)
 {
-	*length = tuple->t_len > STORE_TUPLE_HEADER ? tuple->t_len - STORE_TUPLE_HEADER : 0;
+	Size		offset = (Size) ((char *) tuple->t_data - (char *) page);
+	Size		bytes = offset < BLCKSZ ? Min(tuple->t_len, BLCKSZ - offset) : 0;
+
+	*length = bytes > STORE_TUPLE_HEADER ? bytes - STORE_TUPLE_HEADER : 0;
 	return (const uint8 *) tuple->t_data + STORE_TUPLE_HEADER;
 }
+
+/* Does a line pointer, if it is in use, name bytes of its page?  Heap's own code does not ask. */
+extern bool store_item_is_within(Page page, OffsetNumber item);
+
+/* The tag of a segment in a form that a message can show, whatever its bytes are. */
+extern const char *store_tag_text(const SegmentHeader *header);
 
 /* Raises ERRCODE_DATA_CORRUPTED that names the relation and the segment's place. */
 pg_noreturn extern void store_report(Relation rel, ItemPointer tid, const SegmentHeader *header,

@@ -227,11 +227,14 @@ summary_block_load(SummaryBlock *block, const Segment *segment, int wanted)
 
 		block->last_time[i] = double_as_time(numbers[i]);
 		if (width < NUMBER_VALUES || width > nnumbers ||
+			(width - NUMBER_VALUES) % SUMMARY_NFACETS != 0 ||
 			block->first_time[i] > block->last_time[i] ||
 			(i > 0 && block->first_time[i] <= block->last_time[i - 1]))
 			return false;
 		block->width[i] = (width - NUMBER_VALUES) / SUMMARY_NFACETS;
 	}
+	if (block->last_time[n - 1] != segment->header.last_time)
+		return false;
 	for (int f = 0; f < SUMMARY_NFACETS; f++)
 	{
 		if (block->facet[f] == NULL)

@@ -455,7 +455,8 @@ summarize_segment(SummaryEdit *edit, const SegmentRef *ref, RowBuffer *summaries
 	}
 	pending_fetch(edit->rel, SnapshotSelf, ref, &stored);
 	store_open_rows(edit->rel, &stored, true);
-	decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
+	if (!decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
+		store_report(edit->rel, &stored.tuple.t_self, &stored.segment.header, SEGMENT_BAD_TIMES);
 	store_release(&stored);
 	source = decoded_rows_source(&rows);
 	summary_add(summaries, &source);

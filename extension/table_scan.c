@@ -271,6 +271,8 @@ analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double
 		ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(scan->buffer), scan->next_item++);
 		if (!ItemIdIsNormal(item))
 			continue;
+		if (!store_item_is_within(page, ItemPointerGetOffsetNumber(&tuple.t_self)))
+			store_report(scan->base.rs_rd, &tuple.t_self, NULL, SEGMENT_NOT_A_SEGMENT);
 		tuple.t_tableOid = RelationGetRelid(scan->base.rs_rd);
 		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
 		tuple.t_len = ItemIdGetLength(item);
@@ -315,7 +317,7 @@ analyze_load(HistorianTableScan *scan, HeapTuple tuple)
 	Segment		segment;
 	SegmentStatus status;
 
-	bytes = store_segment_bytes(tuple, &length);
+	bytes = store_segment_bytes(BufferGetPage(scan->buffer), tuple, &length);
 	status = segment_open(&segment, bytes, length, true);
 	if (status != SEGMENT_OK)
 		store_report(rel, &tuple->t_self, NULL, status);
@@ -328,6 +330,7 @@ analyze_load(HistorianTableScan *scan, HeapTuple tuple)
 	SET_VARSIZE(scan->tag, VARHDRSZ + segment.header.tag_bytes);
 	memcpy(VARDATA(scan->tag), segment.header.tag, segment.header.tag_bytes);
 	scan->next_row = 0;
-	decoded_rows_load(&scan->decoded, &segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
+	if (!decoded_rows_load(&scan->decoded, &segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
+		store_report(rel, &tuple->t_self, &segment.header, SEGMENT_BAD_TIMES);
 	return true;
 }

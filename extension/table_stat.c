@@ -143,7 +143,7 @@ add_page(Relation rel, Snapshot snapshot, BlockNumber block, SegmentTotals *comp
 		const uint8 *bytes;
 		Size		length;
 
-		if (!ItemIdIsNormal(id))
+		if (!ItemIdIsNormal(id) || !store_item_is_within(page, item))
 			continue;
 		tuple.t_tableOid = RelationGetRelid(rel);
 		tuple.t_data = (HeapTupleHeader) PageGetItem(page, id);
@@ -151,7 +151,7 @@ add_page(Relation rel, Snapshot snapshot, BlockNumber block, SegmentTotals *comp
 		ItemPointerSet(&tuple.t_self, block, item);
 		if (!HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
 			continue;
-		bytes = store_segment_bytes(&tuple, &length);
+		bytes = store_segment_bytes(page, &tuple, &length);
 		if (segment_read_header(&header, bytes, length) != SEGMENT_OK)
 			continue;
 		if (header.flags & SEGMENT_COMPACTED)

@@ -387,8 +387,10 @@ activate(TagReader *reader, StoredSegment *stored)
 
 	store_open_rows(reader->rel, stored, true);
 	source->ref = segment_ref(stored);
-	decoded_rows_load(&source->rows, &stored->segment, reader->from, reader->until,
-					  reader->want_values ? reader->values : values_none);
+	if (!decoded_rows_load(&source->rows, &stored->segment, reader->from, reader->until,
+						   reader->want_values ? reader->values : values_none))
+		store_report(reader->rel, &stored->tuple.t_self, &stored->segment.header,
+					 SEGMENT_BAD_TIMES);
 	source->left = source->rows.nrows;
 	reader->counts.segments++;
 	reader->counts.rows += source->rows.nrows;

@@ -207,7 +207,9 @@ codec_exercise_block(const uint8_t *block, size_t length, uint32_t nrows)
 			return "codec_find";
 		if (codec_time_at(&reader, r) != time[r])
 			return "codec_time_at";
-		codec_width_at(&reader, r);
+		if (codec_width_at(&reader, r) > codec_nvalues(&reader) &&
+			codec_width_at(&reader, r) != CODEC_WIDTH_NULL)
+			return "codec_width_at";
 	}
 	for (uint32_t v = 0; v < codec_nvalues(&reader); v++)
 	{
