@@ -12,7 +12,6 @@
 #include "access_method.h"
 
 #include "access/heapam.h"
-#include "access/parallel.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -20,6 +19,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
@@ -30,7 +30,7 @@
 #include "deletion.h"
 #include "directory.h"
 #include "relation_files.h"
-#include "row_places.h"
+#include "row_place.h"
 #include "table_scan.h"
 #include "writer.h"
 
@@ -67,6 +67,14 @@ historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode)
 				errmsg("\"%s\" is not a historian table", RelationGetRelationName(rel)),
 				errhint("Historian tables are made with CREATE TABLE ... USING historian."));
 	return rel;
+}
+
+void
+historian_check_may_write(const char *function)
+{
+	PreventCommandDuringRecovery(function);
+	PreventCommandIfReadOnly(function);
+	PreventCommandIfParallelMode(function);
 }
 
 static const TupleTableSlotOps *
@@ -109,21 +117,28 @@ index_fetch_tuple(IndexFetchTableData *fetch, ItemPointer tid, Snapshot snapshot
 static bool
 tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot)
 {
-	RowPlace	place = row_place_get(tid);
 	HistorianColumns columns = columns_of(rel);
 	StoredSegment stored;
+	RowPlace	place;
 	Datum		values;
 	bool		isnull;
 
-	/* a row that DELETE ... RETURNING or UPDATE has met */
+	/* a row that DELETE ... RETURNING, UPDATE or EvalPlanQual has met */
+	if (!ItemPointerIsValid(tid))
+		row_place_report_none(rel);
+	place = row_place_get(tid);
 	if (!store_fetch(rel, SnapshotAny, &place.segment, &stored, NULL))
 		return false;
 	store_open_rows(rel, &stored, false);
+	if (place.row >= stored.segment.header.nrows)
+		elog(ERROR, "no row %u in the segment of a ctid", place.row);
 	ExecClearTuple(slot);
 	slot->tts_values[columns.time - 1] =
 		Int64GetDatum(codec_time_at(&stored.segment.rows, place.row));
 	slot->tts_isnull[columns.time - 1] = false;
-	slot->tts_values[columns.tag - 1] = PointerGetDatum(place.tag);
+	slot->tts_values[columns.tag - 1] =
+		PointerGetDatum(cstring_to_text_with_len(stored.segment.header.tag,
+												 stored.segment.header.tag_bytes));
 	slot->tts_isnull[columns.tag - 1] = false;
 	values = segment_row_array(&stored.segment, place.row, &isnull);
 	slot->tts_values[columns.values - 1] = values;
@@ -234,7 +249,7 @@ tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slo
 static void
 finish_bulk_insert(Relation rel, int options)
 {
-	command_work_flush(RelationGetRelid(rel));
+	command_work_write(RelationGetRelid(rel));
 }
 
 /* A new file: CREATE TABLE, TRUNCATE, or the target of a rewrite. */
@@ -244,7 +259,7 @@ set_new_file(Relation rel, const HistorianFileId *file, char persistence,
 {
 	columns_of(rel);
 	/* what was gathered for the old file must not reach the new one */
-	command_work_flush(RelationGetRelid(rel));
+	command_work_before_change(rel);
 	GetHeapamTableAmRoutine()->HISTORIAN_SET_NEW_FILE(rel, file, persistence, freeze_xid,
 													  min_multi);
 }
@@ -252,7 +267,7 @@ set_new_file(Relation rel, const HistorianFileId *file, char persistence,
 static void
 nontransactional_truncate(Relation rel)
 {
-	command_work_flush(RelationGetRelid(rel));
+	command_work_before_change(rel);
 	GetHeapamTableAmRoutine()->relation_nontransactional_truncate(rel);
 }
 
@@ -267,8 +282,7 @@ index_build_range_scan(Relation rel, Relation index, IndexInfo *info, bool allow
 	/* amcheck brings a scan of its own, and calls it concurrent for the snapshot's sake */
 	if (info->ii_Concurrent && scan == NULL)
 		refuse(rel, "indexes cannot be built concurrently", "REINDEX without CONCURRENTLY.");
-	if (!IsParallelWorker())
-		command_work_flush(RelationGetRelid(rel));
+	command_work_before_change(rel);
 	/* entries are few and quickly made: in a parallel build one participant makes them all */
 	if (scan == NULL || table_scan_claim_all(scan))
 		count = directory_build(rel, index, scan ? scan->rs_snapshot : SnapshotAny, callback,

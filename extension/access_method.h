@@ -20,4 +20,10 @@ extern bool is_historian_table(Relation rel);
  */
 extern Relation historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode);
 
+/*
+ * Raises the error for a SQL function of this name, "historian.delete()" say, that writes, on a
+ * standby, in a read-only transaction and in a parallel worker.
+ */
+extern void historian_check_may_write(const char *function);
+
 #endif							/* HISTORIAN_ACCESS_METHOD_H */

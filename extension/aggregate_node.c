@@ -460,7 +460,7 @@ start(HistorianAggregateState *state)
 	MemoryContext caller;
 
 	/* as for a scan of all rows: see row_scan_begin() */
-	command_work_flush(RelationGetRelid(state->rel));
+	command_work_before_read(state->rel, snapshot);
 	PredicateLockRelation(state->rel, snapshot);
 
 	MemoryContextReset(state->filter_context);
@@ -566,17 +566,22 @@ store_result(HistorianAggregateState *state, text *tag, TupleTableSlot *slot)
 	ExecStoreVirtualTuple(slot);
 }
 
-/* Rows are never locked or changed here. */
-static bool
-recheck(ScanState *ss, TupleTableSlot *slot)
-{
-	return true;
-}
-
+/*
+ * Not by ExecScan(): within an EvalPlanQual, where this may be part of a subquery, it takes a node
+ * without a table of its own for a join whose rows it has already.
+ */
 static TupleTableSlot *
 exec(CustomScanState *css)
 {
-	return ExecScan(&css->ss, next_result, recheck);
+	ExprContext *econtext = css->ss.ps.ps_ExprContext;
+	TupleTableSlot *slot;
+
+	ResetExprContext(econtext);
+	slot = next_result(&css->ss);
+	if (TupIsNull(slot) || css->ss.ps.ps_ProjInfo == NULL)
+		return slot;
+	econtext->ecxt_scantuple = slot;
+	return ExecProject(css->ss.ps.ps_ProjInfo);
 }
 
 static void
@@ -593,7 +598,7 @@ static void
 rescan(CustomScanState *css)
 {
 	((HistorianAggregateState *) css)->started = false;
-	ExecScanReScan(&css->ss);
+	ExecClearTuple(css->ss.ss_ScanTupleSlot);
 }
 
 static void

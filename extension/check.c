@@ -96,7 +96,7 @@ historian_check(PG_FUNCTION_ARGS)
 	BlockNumber nblocks;
 
 	check.rel = historian_table_open(PG_GETARG_OID(0), ACL_NO_RIGHTS, AccessShareLock);
-	command_work_flush(RelationGetRelid(check.rel));
+	command_work_before_change(check.rel);
 	InitMaterializedSRF(fcinfo, 0);
 	check.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	check.context = CurrentMemoryContext;

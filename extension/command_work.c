@@ -7,18 +7,24 @@
  * - Work belongs to one kind, table, subtransaction and command.  What it writes carries exactly
  *	 that command's xmin, xmax and command ID, so that PostgreSQL's own visibility rules hold; the
  *	 command counter is never touched.
- * - Work is done when its command ends (ExecutorFinish, COPY's finish), where it is divisible also
- *	 when the table is read or replaced, and at the latest before its subtransaction commits or is
- *	 prepared.  WAL replay takes a tuple's xmin from the record, so only the current
- *	 subtransaction's work is ever done.
- * - When a subtransaction aborts, its work is dropped.
+ * - Work is done when its command ends, before the command's AFTER triggers run.  Where it is
+ *	 divisible it is also done when a later command reads the table, and at the latest before its
+ *	 subtransaction commits or is prepared: COPY and the like have no end that can be seen here.
+ * - What was gathered first is done first.
+ * - WAL replay takes a tuple's xmin from the record, so only the current subtransaction's work is
+ *	 ever done.  A reader that would have to see other work gets an error: it reads in the middle of
+ *	 a command that deletes or updates, or in a subtransaction within a command that inserts.
+ * - When a subtransaction aborts, its work is dropped.  Nothing outlives the transaction.
  */
 #include "postgres.h"
 
 #include "command_work.h"
 
+#include "access/parallel.h"
 #include "access/xact.h"
+#include "executor/executor.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 /* Which of the current subtransaction's work to do. */
 typedef struct WorkFilter
@@ -29,9 +35,16 @@ typedef struct WorkFilter
 	CommandId	cid;
 } WorkFilter;
 
+/* In the order of gathering. */
 static CommandWork *works = NULL;
 
+static ExecutorFinish_hook_type next_executor_finish = NULL;
+
+static void on_executor_finish(QueryDesc *query);
+static void finish_modifying_ctes(EState *estate);
+static void finish_command(CommandId cid);
 static void finish_subtransaction(void);
+static void before_command(Relation rel, CommandId cid);
 static void do_matching(WorkFilter filter);
 static void drop_work(SubTransactionId subid);
 static void on_transaction(XactEvent event, void *arg);
@@ -41,6 +54,8 @@ static void on_subtransaction(SubXactEvent event, SubTransactionId subid,
 void
 command_work_init(void)
 {
+	next_executor_finish = ExecutorFinish_hook;
+	ExecutorFinish_hook = on_executor_finish;
 	RegisterXactCallback(on_transaction, NULL);
 	RegisterSubXactCallback(on_subtransaction, NULL);
 }
@@ -49,10 +64,11 @@ CommandWork *
 command_work_find(const CommandWorkKind *kind, Oid relid, CommandId cid, Size size)
 {
 	SubTransactionId subid = GetCurrentSubTransactionId();
+	CommandWork **link;
 	MemoryContext context;
 	CommandWork *work;
 
-	for (work = works; work != NULL; work = work->next)
+	for (link = &works; (work = *link) != NULL; link = &work->next)
 	{
 		if (work->kind == kind && work->relid == relid && work->subid == subid &&
 			work->cid == cid)
@@ -68,8 +84,7 @@ command_work_find(const CommandWorkKind *kind, Oid relid, CommandId cid, Size si
 	work->cid = cid;
 	work->xid = GetCurrentTransactionId();
 	work->context = context;
-	work->next = works;
-	works = work;
+	*link = work;
 	return work;
 }
 
@@ -80,17 +95,98 @@ command_work_is_alone(const CommandWork *work)
 }
 
 void
-command_work_flush(Oid relid)
+command_work_write(Oid relid)
 {
-	if (works != NULL)
-		do_matching((WorkFilter) {.relid = relid, .divisible = true, .any_cid = true});
+	do_matching((WorkFilter) {.relid = relid, .divisible = true, .any_cid = true});
 }
 
 void
-command_work_finish(CommandId cid)
+command_work_before_read(Relation rel, Snapshot snapshot)
 {
-	if (works == NULL)
+	before_command(rel, IsMVCCSnapshot(snapshot) ? snapshot->curcid : InvalidCommandId);
+}
+
+void
+command_work_before_change(Relation rel)
+{
+	before_command(rel, InvalidCommandId);
+}
+
+/* Does what commands before cid (InvalidCommandId: all commands) have gathered for the table. */
+static void
+before_command(Relation rel, CommandId cid)
+{
+	Oid			relid = RelationGetRelid(rel);
+	bool		wanted = false;
+
+	/* a parallel worker has gathered nothing, and may not write */
+	if (works == NULL || IsParallelWorker())
 		return;
+	for (CommandWork *work = works; work != NULL; work = work->next)
+		wanted |= work->relid == relid && work->cid < cid;
+	if (!wanted)
+		return;
+
+	command_work_write(relid);
+	for (CommandWork *work = works; work != NULL; work = work->next)
+	{
+		if (work->relid == relid && work->cid < cid)
+			ereport(ERROR,
+					errcode(ERRCODE_OBJECT_IN_USE),
+					errmsg("historian table \"%s\" is being changed by a command that has not ended",
+						   RelationGetRelationName(rel)),
+					work->kind->divisible
+					? errdetail("Rows that it inserts cannot be read in a subtransaction within it.")
+					: errdetail("Rows that it deletes or updates are changed all at once when it ends."),
+					work->kind->divisible
+					? errhint("Read the table without EXCEPTION or SAVEPOINT in between, or after the command.")
+					: errhint("Read the table before or after the command, for example in an AFTER ... FOR EACH STATEMENT trigger."));
+	}
+}
+
+/*
+ * What a command has gathered is done when it ends, and a command has not ended before the CTEs have
+ * that the query has not read to their end.  standard_ExecutorFinish() sees to these first and runs
+ * the AFTER triggers then; they are run here already, so that the triggers find the work done.
+ */
+static void
+on_executor_finish(QueryDesc *query)
+{
+	if (query->operation != CMD_SELECT || query->plannedstmt->hasModifyingCTE)
+	{
+		finish_modifying_ctes(query->estate);
+		finish_command(query->estate->es_output_cid);
+	}
+	if (next_executor_finish != NULL)
+		next_executor_finish(query);
+	else
+		standard_ExecutorFinish(query);
+}
+
+/* As ExecPostprocessPlan() does in PostgreSQL's execMain.c; a CTE that has ended returns nothing. */
+static void
+finish_modifying_ctes(EState *estate)
+{
+	MemoryContext caller = MemoryContextSwitchTo(estate->es_query_cxt);
+	ListCell   *cell;
+
+	estate->es_direction = ForwardScanDirection;
+	foreach(cell, estate->es_auxmodifytables)
+	{
+		TupleTableSlot *slot;
+
+		do
+		{
+			ResetPerTupleExprContext(estate);
+			slot = ExecProcNode((PlanState *) lfirst(cell));
+		} while (!TupIsNull(slot));
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+finish_command(CommandId cid)
+{
 	do_matching((WorkFilter) {.cid = cid});
 	do_matching((WorkFilter) {.cid = cid, .divisible = true});
 }
@@ -99,18 +195,26 @@ command_work_finish(CommandId cid)
 static void
 finish_subtransaction(void)
 {
-	if (works == NULL)
-		return;
-	do_matching((WorkFilter) {.any_cid = true});
+	SubTransactionId subid = GetCurrentSubTransactionId();
+
 	do_matching((WorkFilter) {.any_cid = true, .divisible = true});
+	for (CommandWork *work = works; work != NULL; work = work->next)
+	{
+		if (work->subid == subid)
+			elog(ERROR, "command %u has deleted rows of table %u and was never finished",
+				 work->cid, work->relid);
+	}
 }
 
 static void
 do_matching(WorkFilter filter)
 {
-	SubTransactionId subid = GetCurrentSubTransactionId();
+	SubTransactionId subid;
 	CommandWork **link = &works;
 
+	if (works == NULL)
+		return;
+	subid = GetCurrentSubTransactionId();
 	while (*link != NULL)
 	{
 		CommandWork *work = *link;
@@ -162,6 +266,10 @@ on_transaction(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
 			finish_subtransaction();
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PREPARE:
+			Assert(works == NULL);
 			break;
 		case XACT_EVENT_ABORT:
 			drop_work(InvalidSubTransactionId);

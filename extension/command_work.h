@@ -7,6 +7,9 @@
 
 #include "postgres.h"
 
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
 typedef struct CommandWork CommandWork;
 
 typedef struct CommandWorkKind
@@ -24,7 +27,7 @@ typedef struct CommandWorkKind
 /* The head of a struct that holds what was gathered. */
 struct CommandWork
 {
-	CommandWork *next;
+	CommandWork *next;			/* gathered later */
 	const CommandWorkKind *kind;
 	Oid			relid;
 	SubTransactionId subid;
@@ -33,7 +36,7 @@ struct CommandWork
 	MemoryContext context;		/* of this struct and of all that it holds */
 };
 
-/* Registers the transaction callbacks; called once, when the library is loaded. */
+/* Registers the hook and the transaction callbacks; called once, when the library is loaded. */
 extern void command_work_init(void);
 
 /*
@@ -47,9 +50,18 @@ extern CommandWork *command_work_find(const CommandWorkKind *kind, Oid relid, Co
 extern bool command_work_is_alone(const CommandWork *work);
 
 /* Does the divisible work that the current subtransaction has gathered for a table. */
-extern void command_work_flush(Oid relid);
+extern void command_work_write(Oid relid);
 
-/* Does all that a command of the current subtransaction has gathered: it ends. */
-extern void command_work_finish(CommandId cid);
+/*
+ * Sees to it that a reader under this snapshot finds in the table what earlier commands of the
+ * transaction have gathered: does it, or raises an error where it cannot be done yet.
+ */
+extern void command_work_before_read(Relation rel, Snapshot snapshot);
+
+/*
+ * The same for a caller that changes the table as a whole, or that changes rows without a command
+ * of its own (TRUNCATE, historian.delete()): does all that the transaction has gathered for it.
+ */
+extern void command_work_before_change(Relation rel);
 
 #endif							/* HISTORIAN_COMMAND_WORK_H */

@@ -51,7 +51,7 @@ compact(FunctionCallInfo fcinfo, const char *name, bool everything)
 	bool		isnull[4] = {false};
 	Relation	rel;
 
-	PreventCommandDuringRecovery(name);
+	historian_check_may_write(name);
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -61,7 +61,7 @@ compact(FunctionCallInfo fcinfo, const char *name, bool everything)
 		elog(ERROR, "return type must be a row type");
 
 	rel = historian_table_open(relid, ACL_NO_RIGHTS, RowExclusiveLock);
-	command_work_flush(relid);
+	command_work_before_change(rel);
 
 	horizon = compaction_horizon_take();
 	compaction_horizon_reached(rel, &horizon, true);

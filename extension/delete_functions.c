@@ -29,7 +29,7 @@ historian_delete(PG_FUNCTION_ARGS)
 	int64		count = 0;
 	Relation	rel;
 
-	PreventCommandDuringRecovery("historian.delete()");
+	historian_check_may_write("historian.delete()");
 	if (start > end)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -50,7 +50,7 @@ historian_drop_before(PG_FUNCTION_ARGS)
 	int64		count = 0;
 	Relation	rel;
 
-	PreventCommandDuringRecovery("historian.drop_before()");
+	historian_check_may_write("historian.drop_before()");
 	rel = open_for_deletion(PG_GETARG_OID(0));
 	if (time > PG_INT64_MIN)
 		count = delete_range(rel, NULL, PG_INT64_MIN, time - 1);
@@ -70,6 +70,6 @@ open_for_deletion(Oid relid)
 				errmsg("row-level security is in force on historian table \"%s\"",
 					   RelationGetRelationName(rel)),
 				errhint("Use DELETE, which applies the policies, instead of this function."));
-	command_work_flush(relid);
+	command_work_before_change(rel);
 	return rel;
 }

@@ -32,7 +32,7 @@
 #include "directory.h"
 #include "pending.h"
 #include "row_buffer.h"
-#include "row_places.h"
+#include "row_place.h"
 #include "segment_sink.h"
 #include "summary_edit.h"
 #include "tag.h"
@@ -41,8 +41,7 @@
 /* The rows of one segment that a DELETE has met. */
 typedef struct DeletedRows
 {
-	uint32		number;			/* hash key: the segment's number in row_places.c */
-	ItemPointerData segment;
+	ItemPointerData segment;	/* hash key */
 	text	   *tag;
 	uint8		rows[CODEC_MAX_ROWS / 8];
 } DeletedRows;
@@ -79,6 +78,8 @@ typedef struct Deletion
 	MemoryContext tag_context;	/* of one tag's work */
 } Deletion;
 
+static text *tag_of_segment(Relation rel, ItemPointer segment);
+static void fetch_met(Relation rel, ItemPointer segment, StoredSegment *stored);
 static void do_deletions(CommandWork *work);
 static int64 *collect_times(Relation rel, DeletedRows **segments, uint32 nsegments,
 							uint64 *ntimes);
@@ -111,16 +112,20 @@ deletion_add(Relation rel, ItemPointer ctid, CommandId cid, bool update)
 {
 	DeletionWork *work = (DeletionWork *) command_work_find(&deleting, RelationGetRelid(rel), cid,
 															sizeof(DeletionWork));
-	RowPlace	place = row_place_get(ctid);
+	RowPlace	place;
 	DeletedRows *deleted;
-	uint8		bit = 1 << (place.row % 8);
+	uint8		bit;
 	bool		found;
 
+	if (!ItemPointerIsValid(ctid))
+		row_place_report_none(rel);
+	place = row_place_get(ctid);
+	bit = 1 << (place.row % 8);
 	work->update |= update;
 	if (work->segments == NULL)
 	{
 		HASHCTL		control = {
-			.keysize = sizeof(uint32),
+			.keysize = sizeof(ItemPointerData),
 			.entrysize = sizeof(DeletedRows),
 			.hcxt = work->work.context,
 		};
@@ -129,13 +134,12 @@ deletion_add(Relation rel, ItemPointer ctid, CommandId cid, bool update)
 									 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
 
-	deleted = hash_search(work->segments, &place.number, HASH_ENTER, &found);
+	deleted = hash_search(work->segments, &place.segment, HASH_ENTER, &found);
 	if (!found)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(work->work.context);
 
-		deleted->segment = place.segment;
-		deleted->tag = DatumGetTextPCopy(PointerGetDatum(place.tag));
+		deleted->tag = tag_of_segment(rel, &place.segment);
 		memset(deleted->rows, 0, sizeof(deleted->rows));
 		MemoryContextSwitchTo(caller);
 	}
@@ -178,6 +182,28 @@ delete_range(Relation rel, text *tag, int64 from, int64 until)
 	end_deletion(&deletion);
 	CommandCounterIncrement();
 	return count;
+}
+
+/* Copies the tag of a segment that the command has met. */
+static text *
+tag_of_segment(Relation rel, ItemPointer segment)
+{
+	StoredSegment stored;
+	text	   *tag;
+
+	fetch_met(rel, segment, &stored);
+	tag = cstring_to_text_with_len(stored.segment.header.tag, stored.segment.header.tag_bytes);
+	store_release(&stored);
+	return tag;
+}
+
+/* Fetches a segment of which the command has met a row. */
+static void
+fetch_met(Relation rel, ItemPointer segment, StoredSegment *stored)
+{
+	/* the command's snapshot has seen it, so it is still there, if perhaps deleted since */
+	if (!store_fetch(rel, SnapshotAny, segment, stored, NULL))
+		elog(ERROR, "segment of a deleted row has vanished");
 }
 
 /* Deletes all rows that a command has met, tag by tag. */
@@ -237,9 +263,7 @@ collect_times(Relation rel, DeletedRows **segments, uint32 nsegments, uint64 *nt
 	{
 		StoredSegment stored;
 
-		/* the command's snapshot has seen it, so it is still there, if perhaps deleted since */
-		if (!store_fetch(rel, SnapshotAny, &segments[i]->segment, &stored, NULL))
-			elog(ERROR, "segment of a deleted row has vanished");
+		fetch_met(rel, &segments[i]->segment, &stored);
 		store_open_rows(rel, &stored, false);
 		for (uint32 row = 0; row < stored.segment.header.nrows; row++)
 		{
@@ -581,7 +605,7 @@ compare_deleted_rows(const void *left, const void *right)
 
 	if (order != 0)
 		return order;
-	return a->number < b->number ? -1 : a->number > b->number;
+	return ItemPointerCompare((ItemPointer) &a->segment, (ItemPointer) &b->segment);
 }
 
 static int

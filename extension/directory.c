@@ -467,27 +467,6 @@ directory_entry_fits(const DirectoryEntry *entry, const SegmentHeader *header)
 		(isnull[1] || entry->first_time == header->first_time);
 }
 
-uint64
-directory_count_segments(Relation rel)
-{
-	DirectoryCursor *cursor = directory_begin(rel, GetActiveSnapshot());
-	DirectoryEntry entry;
-	uint64		count = 0;
-
-	directory_seek_entries(cursor);
-	while (directory_next_entry(cursor, &entry))
-	{
-		const char *name = VARDATA_ANY(entry.tag);
-		Size		length = VARSIZE_ANY_EXHDR(entry.tag);
-
-		CHECK_FOR_INTERRUPTS();
-		/* a summary's name ends in one NUL, see directory_summary_tag() */
-		count += name[length - 1] != '\0' || name[length - 2] == '\0';
-	}
-	directory_end(cursor);
-	return count;
-}
-
 text *
 directory_next_tag(DirectoryCursor *cursor, text *tag)
 {

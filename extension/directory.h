@@ -113,9 +113,6 @@ extern bool directory_next_entry(DirectoryCursor *cursor, DirectoryEntry *entry)
 /* Is this the key that the segment of this header stands under? */
 extern bool directory_entry_fits(const DirectoryEntry *entry, const SegmentHeader *header);
 
-/* How many segments of rows stand in the table's directory, some of them perhaps dead. */
-extern uint64 directory_count_segments(Relation rel);
-
 /*
  * The first tag after the given one in byte order (NULL: the first of all), palloc'd, or NULL.
  * Its segments may all be invisible to the snapshot.

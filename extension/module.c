@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "executor/executor.h"
 #include "fmgr.h"
 #include "utils/guc.h"
 
@@ -21,10 +20,7 @@ PG_MODULE_MAGIC;
 
 void		_PG_init(void);
 
-static ExecutorFinish_hook_type next_executor_finish = NULL;
-
 static void define_settings(void);
-static void on_executor_finish(QueryDesc *query);
 
 void
 _PG_init(void)
@@ -35,8 +31,6 @@ _PG_init(void)
 	scan_node_init();
 	aggregate_node_init();
 	compaction_worker_init();
-	next_executor_finish = ExecutorFinish_hook;
-	ExecutorFinish_hook = on_executor_finish;
 }
 
 static void
@@ -99,16 +93,4 @@ define_settings(void)
 							PGC_USERSET, GUC_DISALLOW_IN_FILE,
 							priority_check, priority_assign, NULL);
 	MarkGUCPrefixReserved("historian");
-}
-
-/* What a command has gathered is done when it ends, before its AFTER triggers run. */
-static void
-on_executor_finish(QueryDesc *query)
-{
-	if (query->operation != CMD_SELECT || query->plannedstmt->hasModifyingCTE)
-		command_work_finish(query->estate->es_output_cid);
-	if (next_executor_finish != NULL)
-		next_executor_finish(query);
-	else
-		standard_ExecutorFinish(query);
 }

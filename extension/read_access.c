@@ -6,7 +6,6 @@
 
 #include "read_access.h"
 
-#include "access/parallel.h"
 #include "miscadmin.h"
 #include "storage/predicate.h"
 #include "utils/acl.h"
@@ -28,9 +27,7 @@ read_access_open(Oid relid)
 					   RelationGetRelationName(rel)),
 				errhint("Use SELECT, which applies the policies, instead of this function."));
 
-	/* a parallel worker has gathered nothing, and may not write */
-	if (!IsParallelWorker())
-		command_work_flush(relid);
+	command_work_before_read(rel, GetActiveSnapshot());
 
 	/* gaps between rows are looked at too */
 	PredicateLockRelation(rel, GetActiveSnapshot());

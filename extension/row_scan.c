@@ -10,7 +10,6 @@
 
 #include "row_scan.h"
 
-#include "access/parallel.h"
 #include "miscadmin.h"
 #include "storage/predicate.h"
 #include "storage/spin.h"
@@ -19,7 +18,7 @@
 
 #include "columns.h"
 #include "command_work.h"
-#include "row_places.h"
+#include "row_place.h"
 
 const RowScanFilter row_scan_everything = {
 	.all_tags = true,
@@ -44,8 +43,6 @@ struct RowScan
 	text	   *tag;				/* being read; NULL before the first */
 	uint32		next_tag;			/* index in filter.tags */
 	bool		give_places;
-	ItemPointerData numbered;		/* the segment numbered last */
-	uint32		number;
 	bool		reading;			/* the reader has been started for tag */
 	RowRun		run;
 	uint32		next_row;			/* within the run */
@@ -56,16 +53,13 @@ struct RowScan
 static bool next_tag(RowScan *scan);
 static text *claim_tag(RowScan *scan);
 static void store_row(RowScan *scan, TupleTableSlot *slot);
-static void give_place(RowScan *scan, TupleTableSlot *slot, uint32 row);
 
 RowScan *
 row_scan_begin(Relation rel, Snapshot snapshot, ValueRange wanted, RowScanShared *shared)
 {
 	RowScan    *scan = palloc0(sizeof(RowScan));
 
-	/* a parallel worker has gathered nothing, and may not write */
-	if (!IsParallelWorker())
-		command_work_flush(RelationGetRelid(rel));
+	command_work_before_read(rel, snapshot);
 
 	/* a scan looks at the gaps between rows too: the whole table is read, as by a sequential scan */
 	PredicateLockRelation(rel, snapshot);
@@ -86,16 +80,12 @@ row_scan_begin(Relation rel, Snapshot snapshot, ValueRange wanted, RowScanShared
 void
 row_scan_give_places(RowScan *scan)
 {
-	row_places_begin();
 	scan->give_places = true;
-	ItemPointerSetInvalid(&scan->numbered);
 }
 
 void
 row_scan_end(RowScan *scan)
 {
-	if (scan->give_places)
-		row_places_end();
 	tag_reader_end(scan->reader);
 	directory_end(scan->cursor);
 	MemoryContextDelete(scan->row_context);
@@ -290,19 +280,5 @@ store_row(RowScan *scan, TupleTableSlot *slot)
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tableOid = RelationGetRelid(scan->rel);
 	if (scan->give_places)
-		give_place(scan, slot, scan->run.rows->first_row + row);
-}
-
-/* Sets the slot's ctid to a row of the run's segment. */
-static void
-give_place(RowScan *scan, TupleTableSlot *slot, uint32 row)
-{
-	ItemPointerData segment = scan->run.segment->tid;
-
-	if (!ItemPointerIsValid(&scan->numbered) || !ItemPointerEquals(&scan->numbered, &segment))
-	{
-		scan->number = row_places_number(RelationGetRelid(scan->rel), &segment, scan->tag);
-		scan->numbered = segment;
-	}
-	row_place_set(&slot->tts_tid, scan->number, row);
+		row_place_set(&slot->tts_tid, &scan->run.segment->tid, scan->run.rows->first_row + row);
 }

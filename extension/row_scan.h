@@ -55,7 +55,7 @@ typedef struct RowScanCounts
 extern RowScan *row_scan_begin(Relation rel, Snapshot snapshot, ValueRange wanted,
 							   RowScanShared *shared);
 
-/* Before the first row: gives every row a ctid, for DELETE. */
+/* Before the first row: gives every row a ctid (row_place.h), for DELETE and UPDATE. */
 extern void row_scan_give_places(RowScan *scan);
 
 extern void row_scan_end(RowScan *scan);

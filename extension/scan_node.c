@@ -37,7 +37,6 @@
 #include "access_method.h"
 #include "command_work.h"
 #include "compat.h"
-#include "directory.h"
 #include "scan_condition.h"
 #include "value_usage.h"
 
@@ -54,6 +53,7 @@ typedef struct HistorianScanState
 	CustomScanState css;
 	ScanCondition *conditions;
 	int			nconditions;
+	ExprState  *recheck;			/* all of them, of a row that is there already */
 	ValueRange	wanted;			/* of each row's values */
 	bool		give_places;		/* the rows are named by ctid further up */
 	bool		backward;
@@ -437,6 +437,7 @@ begin(CustomScanState *css, EState *estate, int eflags)
 	forboth(clause, plan->custom_exprs, kind, kinds)
 		state->conditions[state->nconditions++] =
 			scan_condition_init(lfirst(clause), lfirst_int(kind), &css->ss.ps);
+	state->recheck = ExecInitQual(plan->custom_exprs, &css->ss.ps);
 	state->backward = linitial_int(how);
 	state->wanted = (ValueRange) {.first = lsecond_int(how), .end = lthird_int(how)};
 	check_columns_used(state, estate);
@@ -510,11 +511,18 @@ next_row(ScanState *ss)
 	return ss->ss_ScanTupleSlot;
 }
 
-/* Only UPDATE, DELETE and row locks re-check rows, and historian tables refuse those. */
+/*
+ * EvalPlanQual brings a row that this scan has returned, to be joined with the new version of a row
+ * that the command has found changed: it may not match that one.
+ */
 static bool
 recheck(ScanState *ss, TupleTableSlot *slot)
 {
-	return true;
+	HistorianScanState *state = (HistorianScanState *) ss;
+	ExprContext *econtext = ss->ps.ps_ExprContext;
+
+	econtext->ecxt_scantuple = slot;
+	return ExecQualAndReset(state->recheck, econtext);
 }
 
 static TupleTableSlot *
@@ -576,12 +584,9 @@ explain(CustomScanState *css, List *ancestors, ExplainState *es)
 	if (es->analyze && state->rows != NULL)
 	{
 		RowScanCounts counts = row_scan_counts(state->rows);
-		uint64		total = directory_count_segments(css->ss.ss_currentRelation);
 
 		ExplainPropertyUInteger("Tags Read", NULL, counts.tags, es);
 		ExplainPropertyUInteger("Segments Decoded", NULL, counts.segments, es);
-		if (total >= counts.segments)
-			ExplainPropertyUInteger("Segments Skipped", NULL, total - counts.segments, es);
 	}
 }
 
@@ -596,7 +601,7 @@ initialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate)
 {
 	HistorianScanState *state = (HistorianScanState *) css;
 
-	command_work_flush(RelationGetRelid(css->ss.ss_currentRelation));
+	command_work_before_read(css->ss.ss_currentRelation, css->ss.ps.state->es_snapshot);
 	row_scan_shared_init(coordinate);
 	state->shared = coordinate;
 }

@@ -133,7 +133,7 @@ Size
 table_parallel_initialize(Relation rel, ParallelTableScanDesc parallel)
 {
 	/* before the workers take their snapshot, and while writing is still allowed */
-	command_work_flush(RelationGetRelid(rel));
+	command_work_before_change(rel);
 	historian_parallel_set_relation(parallel, rel);
 	parallel->phs_syncscan = false;
 	row_scan_shared_init(&((HistorianParallelScan *) parallel)->shared);
@@ -251,6 +251,8 @@ begin_rows(HistorianTableScan *scan)
 				errhint("A subscription into a historian table takes inserts alone: CREATE PUBLICATION ... WITH (publish = 'insert')."));
 	rows = row_scan_begin(scan->base.rs_rd, scan->base.rs_snapshot, values_all,
 						  parallel ? &parallel->shared : NULL);
+	/* it may be for a DELETE or UPDATE, which does not say so */
+	row_scan_give_places(rows);
 	MemoryContextSwitchTo(caller);
 	return rows;
 }

@@ -336,7 +336,7 @@ write_full(Batch *batch)
 
 	if (!command_work_is_alone(&batch->work) || batch->bytes >= write_limit() + write_limit() / 4)
 	{
-		command_work_flush(batch->work.relid);
+		command_work_write(batch->work.relid);
 		return;
 	}
 
