@@ -69,7 +69,7 @@ test-assert:
 	@scripts/test-assert $(SUITE)
 
 torture:
-	@scripts/install-packages test
+	@SUITE=tap scripts/install-packages test
 	@$(MAKE) -s all
 	@scripts/install-extension
 	@tests/endurance/torture
@@ -77,7 +77,9 @@ torture:
 test-compose:
 	@tests/compose/run
 
-test-hour: ready-to-run
+test-hour:
+	@scripts/install-packages hour
+	@$(MAKE) ready-to-run
 	@scripts/with-server tests/endurance/hour
 
 ready-to-run:
