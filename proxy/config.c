@@ -8,6 +8,7 @@
  */
 #include "config.h"
 
+#include "http_host.h"
 #include "memory.h"
 #include "spool.h"
 
@@ -56,6 +57,9 @@ typedef struct Setting
 static const Setting settings[] = {
 	{"listen", SETTING_TEXT, MEMBER(listen), "127.0.0.1:8080", 0, 0,
 	 "address:port to serve on; [::1]:8080 for IPv6, port 0 for any free one"},
+	{"allowed-hosts", SETTING_TEXT, MEMBER(allowed_hosts), "", 0, 0,
+	 "names besides those that cannot be a stranger's by which browsers may ask for this server, "
+	 "separated by commas: historian.example.com, .example.org (and all below), * (any)"},
 	{"database", SETTING_TEXT, MEMBER(database), "", 0, 0,
 	 "libpq connection string, several hosts allowed; empty: libpq's own environment"},
 	{"read-database", SETTING_TEXT, MEMBER(read_database), "", 0, 0,
@@ -540,6 +544,12 @@ check_whole(Config *config)
 		return wrong("listen: \"%s\" is not address:port", config->listen);
 	if (!numeric_address(config->listen, (size_t) (colon - config->listen)))
 		return wrong("listen: \"%s\" has no numeric IPv4 or IPv6 address", config->listen);
+	config->loopback =
+		strncmp(config->listen, "127.", 4) == 0 || strncmp(config->listen, "[::1]", 5) == 0;
+	if (!http_host_list_valid(config->allowed_hosts))
+		return wrong("allowed-hosts: \"%s\" is not a list of names such as historian.example.com, "
+					 ".example.org or *, each perhaps with a port",
+					 config->allowed_hosts);
 	if (!check_conninfo("database", config->database) ||
 		!check_conninfo("read-database", config->read_database))
 		return false;

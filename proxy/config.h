@@ -21,6 +21,7 @@ typedef _Atomic uint64_t LiveSetting;
 typedef struct Config
 {
 	char *listen;
+	char *allowed_hosts;
 	char *database;
 	char *read_database; /* as database where not given */
 	char *database_password_file;
@@ -62,6 +63,7 @@ typedef struct Config
 	LiveSetting write_timeout_ms;
 
 	/* made of the above */
+	bool loopback; /* listens where only this machine reaches it */
 	LogLevel log_level;
 	LogFormat log_format;
 	char *table_sql; /* table with each part quoted, for use in SQL */

@@ -20,6 +20,7 @@ static const struct
 	{207, "Multi-Status"},
 	{304, "Not Modified"},
 	{400, "Bad Request"},
+	{403, "Forbidden"},
 	{404, "Not Found"},
 	{405, "Method Not Allowed"},
 	{408, "Request Timeout"},
@@ -72,6 +73,11 @@ put_number(char *out, size_t number)
 	return out;
 }
 
+/* What browsers are told of every answer: its type is right, and it is for pages from here. */
+static const char for_browsers[] = "X-Content-Type-Options: nosniff\r\n"
+								   "Cross-Origin-Resource-Policy: same-origin\r\n"
+								   "Referrer-Policy: no-referrer\r\n";
+
 /* Not with printf: this runs once a request, and a request costs a few microseconds. */
 void
 http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
@@ -79,7 +85,7 @@ http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 	size_t extra = (answer->headers ? strlen(answer->headers) : 0) +
 				   (answer->content_type ? strlen(answer->content_type) : 0) +
 				   strlen(answer->request_id);
-	char *start = bytes_reserve(out, 256 + extra + answer->length);
+	char *start = bytes_reserve(out, 256 + sizeof(for_browsers) + extra + answer->length);
 	char *c = start;
 
 	c = put(c, "HTTP/1.1 ");
@@ -106,6 +112,7 @@ http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 	c = put(c, "\r\nX-Request-Id: ");
 	c = put(c, answer->request_id);
 	c = put(c, "\r\n");
+	c = put(c, for_browsers);
 	if (answer->headers != NULL)
 		c = put(c, answer->headers);
 	if (answer->close)

@@ -1,13 +1,30 @@
 /*
  * http_host.h
- *	  The name of a host with its port, as in the header Host.
+ *	  Names of hosts with their ports, as in the header Host, and lists of them.
  */
 #ifndef HISTORIAND_HTTP_HOST_H
 #define HISTORIAND_HTTP_HOST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Bytes of the name, an IPv6 address with its brackets, before ":port"; 0 where it is not valid. */
 extern size_t http_host_name_length(const char *host);
+
+/* Are these the same name and port?  standard is the port where none is given. */
+extern bool http_host_equal(const char *a, const char *b, const char *standard);
+
+/*
+ * Is it in a list such as "historian.example.com, .example.org, proxy:8443"?  A name without a port
+ * is meant with any where standard is NULL, else with that one.  A leading dot means all names
+ * below, too.  * is any host, but no host and port, which standard asks for.
+ */
+extern bool http_host_listed(const char *host, const char *list, const char *standard);
+
+/* Is each element of such a list right? */
+extern bool http_host_list_valid(const char *list);
+
+/* Is it an address, this machine's name, or one that nobody can have in the public DNS? */
+extern bool http_host_private(const char *host);
 
 #endif /* HISTORIAND_HTTP_HOST_H */

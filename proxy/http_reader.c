@@ -10,6 +10,7 @@
  * reading stopped, which in the end slows the client down.
  */
 #include "http_internal.h"
+#include "http_site.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -297,6 +298,7 @@ dispatch(Exchange *exchange)
 	HttpRequest *request = &exchange->request;
 	const Route *route;
 	const char *wrong;
+	char why[640];
 
 	wrong = !http_request_resolve_target(request)
 				? "the request target must be a path, or http://host/path"
@@ -311,7 +313,10 @@ dispatch(Exchange *exchange)
 	route = exchange->connection->loop->find_route(request->target.data,
 												   http_request_path_length(request));
 
-	if (request->expect[0] != '\0' && !request->expect_continue)
+	if (http_site_foreign(request, exchange->connection->loop->config,
+						  route != NULL && route->linked, why, sizeof(why)))
+		http_problem(exchange, 403, "%s", why);
+	else if (request->expect[0] != '\0' && !request->expect_continue)
 		http_problem(exchange, 417, "the header Expect may only ask for 100-continue");
 	else if (route == NULL)
 		http_problem(exchange, 404, "there is nothing at this path");

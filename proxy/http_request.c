@@ -10,8 +10,6 @@
 
 #include "http_host.h"
 
-#include <llhttp.h>
-
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
@@ -33,6 +31,11 @@ static const struct
 	KEPT("content-encoding", content_encoding),
 	KEPT("expect", expect),
 	KEPT("host", host),
+	KEPT("origin", origin),
+	KEPT("sec-fetch-site", sec_fetch_site),
+	KEPT("sec-fetch-mode", sec_fetch_mode),
+	KEPT("sec-fetch-dest", sec_fetch_dest),
+	KEPT("user-agent", user_agent),
 	KEPT("accept-encoding", accept_encoding),
 	KEPT("if-none-match", if_none_match),
 	KEPT("x-request-id", request_id),
@@ -48,6 +51,7 @@ http_request_reset(HttpRequest *request)
 	request->target = target;
 	request->method = HTTP_METHOD_UNKNOWN;
 	request->http_1_0 = false;
+	request->accepts_language = false;
 	request->expect_continue = false;
 	request->chunked = false;
 	request->content_length = 0;
@@ -99,6 +103,8 @@ begin_value(HttpRequest *request)
 {
 	request->in_value = true;
 	request->value = NULL;
+	if (name_is(request, "accept-language", 15))
+		request->accepts_language = true;
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 	{
 		if (name_is(request, kept[i].name, kept[i].name_length))

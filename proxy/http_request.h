@@ -7,6 +7,8 @@
 
 #include "memory.h"
 
+#include <llhttp.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,7 +26,13 @@ typedef struct HttpRequest
 	char content_type[128];
 	char content_encoding[32];
 	char expect[32];
-	char host[300];
+	char host[264];
+	char origin[264];
+	char sec_fetch_site[16];
+	char sec_fetch_mode[16];
+	char sec_fetch_dest[16];
+	char user_agent[16]; /* its beginning */
+	bool accepts_language; /* has Accept-Language, perhaps an empty one */
 	char accept_encoding[128];
 	char if_none_match[256];
 	char request_id[136]; /* longer than a sound one may be, so that a cut one is too long */

@@ -18,12 +18,11 @@
 #define HEADERS                                                                                    \
 	"Cache-Control: no-cache\r\n"                                                                  \
 	"Content-Security-Policy: default-src 'self'; base-uri 'none'; form-action 'none'; "           \
-	"frame-ancestors 'none'; object-src 'none'\r\n"                                                \
-	"X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
+	"frame-ancestors 'none'; object-src 'none'\r\n"
 
 static bool file_end(Exchange *exchange);
 
-const Route route_file = {.path = "/", .metric = ROUTE_FILE, .end = file_end};
+const Route route_file = {.path = "/", .metric = ROUTE_FILE, .linked = true, .end = file_end};
 
 static const StaticFile *
 find_file(const char *path, size_t length)

@@ -27,8 +27,10 @@ function chromium() {
 
 async function launch() {
 	const {chromium: driver} = require(path.join(MODULES, "playwright-core"));
-	/* Chromium's sandbox does not start for root, nor in most containers; the pages are ours. */
-	return driver.launch({executablePath: chromium(), args: ["--no-sandbox", "--disable-gpu"]});
+	/* Chromium's sandbox does not start for root, nor in most containers; the pages are ours. Names under
+	   .example lead to this machine: a stranger's, for the tests of what other sites may do. */
+	return driver.launch({executablePath: chromium(), args: ["--no-sandbox", "--disable-gpu",
+		"--host-resolver-rules=MAP *.example 127.0.0.1"]});
 }
 
 async function waitFor(what, condition) {
@@ -57,7 +59,7 @@ class Server {
 	}
 
 	async ready() {
-		const match = await waitFor("the port", () => /listening on http:\/\/\S+:(\d+)/.exec(this.log));
+		const match = await waitFor("the port", () => /listening on http:\/\/[^\s"]+:(\d+)/.exec(this.log));
 		this.port = Number(match[1]);
 		this.url = `http://127.0.0.1:${this.port}/`;
 		await waitFor("readyz", async () => (await fetch(this.url + "readyz").catch(() => ({}))).ok);

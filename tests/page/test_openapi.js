@@ -97,6 +97,8 @@ const tests = [
 			await check("GET", target, 200);
 		const etag = (await fetch(server.url + "tags")).headers.get("etag");
 		await check("GET", "/tags", 304, {headers: {"If-None-Match": etag, "Accept-Encoding": "identity"}});
+		for (const [method, target] of [["GET", "/tags"], ["POST", "/save"], ["POST", "/write"], ["GET", "/livez"]])
+			await check(method, target, 403, {headers: {Origin: "https://other.example"}});
 	}],
 ];
 
