@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 
 #include "as_of.h"
+#include "reduction.h"
 #include "tag_reader.h"
 
 /* How many runs to read on for the next row before a search is cheaper. */
@@ -41,7 +42,7 @@ typedef struct Elements
 static bool next_row_seek(NextRow *next, int64 time);
 static bool next_row_in_run(NextRow *next, int64 time);
 static Elements array_elements(Datum array);
-static double interpolate(double left, double right, double share);
+static double interpolate(double left, double right, double left_span, double right_span);
 static void put_between(const MethodCall *call, int64 time, const AsOfReader *before,
 						const AsOfReader *after, Datum left);
 
@@ -178,14 +179,25 @@ array_elements(Datum array)
 	return elements;
 }
 
+/*
+ * Each weighed by how near it is: left + (right - left) * share would lose a small result between
+ * large numbers.  The products' rounding errors count, where they cancel.
+ */
 static double
-interpolate(double left, double right, double share)
+interpolate(double left, double right, double left_span, double right_span)
 {
-	double		difference = right - left;
+	double		left_weight = right_span / (left_span + right_span);
+	double		right_weight = left_span / (left_span + right_span);
+	double		a = left * left_weight;
+	double		b = right * right_weight;
+	double		error;
+	double		sum;
 
-	if (isinf(difference) && !isinf(left) && !isinf(right))
-		return left * (1 - share) + right * share;
-	return left + difference * share;
+	/* an infinity, or NaN, as arithmetic has it */
+	if (left == right || !isfinite(left) || !isfinite(right))
+		return left == right ? left : left + (right - left) * right_weight;
+	sum = two_sum(a, b, &error);
+	return sum + (error + (fma(left, left_weight, -a) + fma(right, right_weight, -b)));
 }
 
 static void
@@ -193,8 +205,8 @@ put_between(const MethodCall *call, int64 time, const AsOfReader *before, const 
 			Datum left)
 {
 	uint64		left_time = (uint64) as_of_time(before);
-	double		share = (double) ((uint64) time - left_time) /
-		(double) ((uint64) as_of_time(after) - left_time);
+	double		left_span = (double) ((uint64) time - left_time);
+	double		right_span = (double) ((uint64) as_of_time(after) - (uint64) time);
 	Elements	given = array_elements(left);
 	bool		right_null;
 	Datum		right = as_of_values(after, &right_null);
@@ -207,7 +219,8 @@ put_between(const MethodCall *call, int64 time, const AsOfReader *before, const 
 	{
 		elements[v] = given.isnull[v] ? 0 : DatumGetFloat8(given.values[v]);
 		if (!given.isnull[v] && v < next.width && !next.isnull[v])
-			elements[v] = interpolate(elements[v], DatumGetFloat8(next.values[v]), share);
+			elements[v] = interpolate(elements[v], DatumGetFloat8(next.values[v]), left_span,
+									  right_span);
 	}
 	sample_put_elements(call->sink, time, true, elements, given.isnull, given.width);
 }

@@ -14,10 +14,17 @@
 #include "miscadmin.h"
 
 #include "as_of.h"
+#include "reduction.h"
 #include "slice_reader.h"
 
 /* The most corners that a period's upper or lower hull keeps. */
 #define MAX_CORNERS 16384
+
+/*
+ * Products of differences.  Those of numbers near 1e-300 have fewer digits as a double, and those of the
+ * greatest overflow; most processors have a type of more range.
+ */
+typedef long double Area;
 
 /* Times chosen, in ascending order. */
 typedef struct Choice
@@ -57,7 +64,7 @@ typedef struct Bucket
 	int64		first_time;
 	int64		last_time;
 	double		sum_x;
-	double		sum_y;
+	DoubleSum	sum_y;
 	uint64		npoints;
 } Bucket;
 
@@ -80,7 +87,7 @@ typedef struct Largest
 	double		next_y;
 	bool		any;
 	Point		best;
-	double		area;
+	Area		area;
 } Largest;
 
 static void choose(Choice *choice, int64 time);
@@ -336,7 +343,8 @@ hull_add(Points *hull, const Point *point, int side)
 	{
 		const Point *a = &hull->points[hull->npoints - 2];
 		const Point *b = &hull->points[hull->npoints - 1];
-		double		turn = (b->x - a->x) * (point->y - a->y) - (b->y - a->y) * (point->x - a->x);
+		Area		turn = (Area) (b->x - a->x) * ((Area) point->y - a->y) -
+			((Area) b->y - a->y) * (point->x - a->x);
 
 		/* overflow may have made it NaN: then keep the point */
 		if (!(turn * side >= 0))
@@ -359,7 +367,7 @@ bucket_add(Bucket *bucket, const Point *point)
 		bucket->too_many = Max(bucket->upper.npoints, bucket->lower.npoints) > MAX_CORNERS;
 	}
 	bucket->sum_x += point->x;
-	bucket->sum_y += point->y;
+	double_sum_add(&bucket->sum_y, point->y);
 	bucket->npoints++;
 }
 
@@ -370,7 +378,7 @@ bucket_clear(Bucket *bucket)
 	bucket->lower.npoints = 0;
 	bucket->too_many = false;
 	bucket->sum_x = 0;
-	bucket->sum_y = 0;
+	bucket->sum_y = (DoubleSum) {0};
 	bucket->npoints = 0;
 }
 
@@ -383,7 +391,7 @@ bucket_full(Triangles *triangles)
 	if (complete->npoints == 0)
 		return;
 	choose_largest(triangles, complete->sum_x / complete->npoints,
-				   complete->sum_y / complete->npoints);
+				   double_sum_quotient(&complete->sum_y, complete->npoints));
 	triangles->filling = triangles->full;
 	triangles->full = complete;
 	bucket_clear(triangles->filling);
@@ -423,8 +431,8 @@ static void
 consider(Largest *largest, const Point *point)
 {
 	const Point *former = &largest->former;
-	double		area = fabs((former->x - largest->next_x) * (point->y - former->y) -
-							(former->x - point->x) * (largest->next_y - former->y));
+	Area		area = fabsl((former->x - largest->next_x) * ((Area) point->y - former->y) -
+							 (former->x - point->x) * ((Area) largest->next_y - former->y));
 
 	if (largest->any && !(area > largest->area) &&
 		!(area == largest->area && point->time < largest->best.time))

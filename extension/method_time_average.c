@@ -150,7 +150,7 @@ add_held(Period *period, int64 until)
 		if (held->isnull[v])
 			continue;
 		period->columns[v].time_ns += span;
-		double_sum_add(&period->columns[v].integral, held->values[v] * (double) span);
+		double_sum_add_product(&period->columns[v].integral, held->values[v], (double) span);
 	}
 }
 
@@ -241,7 +241,7 @@ finish(Period *period, int64 time, SampleSink *sink)
 		const TimeReduction *column = &period->columns[v];
 
 		isnull[v] = column->time_ns == 0;
-		elements[v] = double_sum_value(&column->integral) / (double) column->time_ns;
+		elements[v] = double_sum_quotient(&column->integral, (double) column->time_ns);
 	}
 	sample_put_elements(sink, time, period->has_array, elements, isnull, period->width);
 	period->has_array = false;

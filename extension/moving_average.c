@@ -130,7 +130,7 @@ put_mean(const Sums *total, int64 time, SampleSink *sink)
 		const ColumnSum *column = &total->columns[v];
 
 		isnull[v] = column->count == 0;
-		elements[v] = double_sum_value(&column->sum) / (double) column->count;
+		elements[v] = double_sum_quotient(&column->sum, (double) column->count);
 	}
 	sample_put_elements(sink, time, total->has_array, elements, isnull, total->width);
 }

@@ -15,6 +15,16 @@
 
 #define NLANES 4
 
+/*
+ * Where squares of distances, and their sums, stay within the range of doubles.  Distances are at
+ * least 2^-53 of the values, or 0.  A spread around 0 has an exponent below all others.
+ */
+#define SQUARES_LEAST 0x1p-900
+#define SQUARES_MOST 0x1p900
+#define VALUES_LEAST 0x1p-400
+#define VALUES_MOST 0x1p450
+#define EXPONENT_OF_ZERO (-1100)
+
 typedef double Lanes __attribute__((vector_size(NLANES * sizeof(double))));
 
 /* The same anywhere in an array of doubles. */
@@ -22,7 +32,9 @@ typedef double LanesAnywhere __attribute__((vector_size(NLANES * sizeof(double))
 											aligned(sizeof(double)), may_alias));
 
 static void add_extremes(Reduction *part, const double *values, uint32 nvalues);
+static void merge_spread(Reduction *state, const Reduction *later);
 static void add_spread(Reduction *part, const double *values, uint32 nvalues);
+static void measure_spread(Reduction *part, const double *values, uint32 nvalues);
 
 /* Lanes go by pointer: by value their ABI depends on the processor. */
 CODEC_KERNEL void
@@ -35,14 +47,23 @@ lanes_add(Lanes *high, Lanes *low, const Lanes *value)
 	*high = sum;
 }
 
+/* Without scaling: what is not finite is summed again by the caller. */
+CODEC_KERNEL void
+add_plain(DoubleSum *sum, double value)
+{
+	double		error;
+
+	sum->high = two_sum(sum->high, value, &error);
+	sum->low += error;
+}
+
 CODEC_KERNEL void
 lanes_sum(DoubleSum *sum, const Lanes *high, const Lanes *low)
 {
 	for (int lane = 0; lane < NLANES; lane++)
 	{
-		DoubleSum	one = {.high = (*high)[lane], .low = (*low)[lane]};
-
-		double_sum_merge(sum, &one);
+		add_plain(sum, (*high)[lane]);
+		sum->low += (*low)[lane];
 	}
 }
 
@@ -71,7 +92,7 @@ sum_kernel(const double *values, uint32 nvalues)
 		lanes_sum(&sum, &other_high, &other_low);
 	}
 	for (; i < nvalues; i++)
-		double_sum_add(&sum, values[i]);
+		add_plain(&sum, values[i]);
 	return sum;
 }
 
@@ -101,7 +122,7 @@ sum_products_kernel(const double *values, const double *factors, uint32 nvalues)
 		lanes_sum(&sum, &other_high, &other_low);
 	}
 	for (; i < nvalues; i++)
-		double_sum_add(&sum, values[i] * factors[i]);
+		add_plain(&sum, values[i] * factors[i]);
 	return sum;
 }
 
@@ -120,14 +141,39 @@ sum_products_avx2(const double *values, const double *factors, uint32 nvalues)
 DoubleSum
 double_sum(const double *values, uint32 nvalues)
 {
-	return codec_cpu_has_avx2() ? sum_avx2(values, nvalues) : sum_kernel(values, nvalues);
+	DoubleSum	sum =
+		codec_cpu_has_avx2() ? sum_avx2(values, nvalues) : sum_kernel(values, nvalues);
+
+	if (!isfinite(sum.high))
+	{
+		sum = (DoubleSum) {.scaled = true};
+		for (uint32 i = 0; i < nvalues; i++)
+			add_plain(&sum, values[i] * DOUBLE_SUM_SCALE);
+	}
+	return sum;
 }
 
 DoubleSum
 double_sum_products(const double *values, const double *factors, uint32 nvalues)
 {
-	return codec_cpu_has_avx2() ? sum_products_avx2(values, factors, nvalues)
+	DoubleSum	sum = codec_cpu_has_avx2() ? sum_products_avx2(values, factors, nvalues)
 		: sum_products_kernel(values, factors, nvalues);
+
+	if (!isfinite(sum.high))
+	{
+		sum = (DoubleSum) {.scaled = true};
+		for (uint32 i = 0; i < nvalues; i++)
+			add_plain(&sum, values[i] * (factors[i] * DOUBLE_SUM_SCALE));
+	}
+	return sum;
+}
+
+void
+double_sum_add_product(DoubleSum *sum, double value, double factor)
+{
+	DoubleSum	product = double_sum_products(&value, &factor, 1);
+
+	double_sum_merge(sum, &product);
 }
 
 void
@@ -182,18 +228,7 @@ reduction_merge(Reduction *state, int facets, const Reduction *later)
 		state->max = later->max > state->max ? later->max : state->max;
 	}
 	if (facets & REDUCTION_SPREAD)
-	{
-		/*
-		 * Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing
-		 * sample variances", with the means as pairs, as their difference cancels.
-		 */
-		double		distance = (later->shift - state->shift) + (later->offset - state->offset);
-		double		share = (double) later->count / (double) count;
-
-		state->offset += distance * share;
-		state->square_sum +=
-			later->square_sum + distance * distance * share * (double) state->count;
-	}
+		merge_spread(state, later);
 	if (facets & REDUCTION_ENDS)
 		state->last = later->last;
 	state->count = count;
@@ -242,7 +277,7 @@ reduction_sum(const Reduction *state, double *result)
 bool
 reduction_average(const Reduction *state, double *result)
 {
-	*result = double_sum_value(&state->sum) / (double) state->count;
+	*result = double_sum_quotient(&state->sum, (double) state->count);
 	return state->count > 0;
 }
 
@@ -271,7 +306,7 @@ reduction_range(const Reduction *state, double *result)
 bool
 reduction_stddev(const Reduction *state, double *result)
 {
-	*result = sqrt(state->square_sum / (double) (state->count - 1));
+	*result = ldexp(sqrt(state->square_sum / (double) (state->count - 1)), state->exponent);
 	return state->count > 1;
 }
 
@@ -322,9 +357,76 @@ add_extremes(Reduction *part, const double *values, uint32 nvalues)
 	part->nans = nans;
 }
 
-/* Two passes: the mean first, then the distances to it, which rounding hardly touches. */
+/* The same spread with its values divided by 2^exponent. */
+static void
+spread_set_exponent(Reduction *state, int exponent)
+{
+	int			by = state->exponent - exponent;
+
+	if (by == 0)
+		return;
+	state->shift = ldexp(state->shift, by);
+	state->offset = ldexp(state->offset, by);
+	state->square_sum = ldexp(state->square_sum, 2 * by);
+	state->exponent = exponent;
+}
+
+/*
+ * Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+ * variances", with the means as pairs, as their difference cancels.
+ */
+static void
+merge_spread(Reduction *state, const Reduction *later)
+{
+	Reduction	part = *later;
+	int			exponent = Max(state->exponent, part.exponent);
+	double		share = (double) part.count / (double) (state->count + part.count);
+	double		distance;
+
+	spread_set_exponent(state, exponent);
+	spread_set_exponent(&part, exponent);
+	distance = (part.shift - state->shift) + (part.offset - state->offset);
+	state->offset += distance * share;
+	state->square_sum += part.square_sum + distance * distance * share * (double) state->count;
+}
+
 static void
 add_spread(Reduction *part, const double *values, uint32 nvalues)
+{
+	double		largest = 0;
+	double	   *scaled;
+
+	measure_spread(part, values, nvalues);
+	if (part->square_sum > SQUARES_LEAST && part->square_sum < SQUARES_MOST &&
+		fabs(part->shift) < VALUES_MOST)
+		return;
+
+	/* all values the same, or so small or large that their squares leave the doubles' range */
+	for (uint32 i = 0; i < nvalues; i++)
+	{
+		if (!isfinite(values[i]))
+			return;
+		largest = Max(largest, fabs(values[i]));
+	}
+	if (largest == 0)
+	{
+		part->exponent = EXPONENT_OF_ZERO;
+		return;
+	}
+	if (largest > VALUES_LEAST && largest < VALUES_MOST)
+		return;
+
+	scaled = palloc_array(double, nvalues);
+	part->exponent = ilogb(largest);
+	for (uint32 i = 0; i < nvalues; i++)
+		scaled[i] = ldexp(values[i], -part->exponent);
+	measure_spread(part, scaled, nvalues);
+	pfree(scaled);
+}
+
+/* Two passes: the mean first, then the distances to it, which rounding hardly touches. */
+static void
+measure_spread(Reduction *part, const double *values, uint32 nvalues)
 {
 	double		sum[NLANES] = {0};
 	double		squares[NLANES] = {0};

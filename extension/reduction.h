@@ -19,12 +19,18 @@
 #define REDUCTION_SPREAD 0x04
 #define REDUCTION_ENDS 0x08
 
-/* A sum whose rounding errors are summed too: high + low. */
+/*
+ * A sum whose rounding errors are summed too: high + low.  Where it would pass the greatest double it
+ * is kept divided by 2^64 from then on, so that a mean, or a sum that comes back, is right.
+ */
 typedef struct DoubleSum
 {
 	double		high;
 	double		low;
+	bool		scaled;
 } DoubleSum;
+
+#define DOUBLE_SUM_SCALE 0x1p-64
 
 typedef struct Reduction
 {
@@ -36,7 +42,11 @@ typedef struct Reduction
 	double		min;
 	double		max;
 
-	/* spread: the mean is shift + offset, square_sum that of the distances to it */
+	/*
+	 * Spread: the mean is shift + offset, square_sum that of the distances to it, all of the values
+	 * divided by 2^exponent: squares of doubles have twice the range of doubles.
+	 */
+	int			exponent;
 	double		shift;
 	double		offset;
 	double		square_sum;
@@ -53,35 +63,84 @@ typedef struct TimeReduction
 	DoubleSum	integral;		/* of the value over the time, in ns */
 } TimeReduction;
 
-/*
- * Adds a value without losing what rounding cuts off (Knuth's TwoSum).  After an infinity or an
- * overflow low means nothing.
- */
-static inline void
-double_sum_add(DoubleSum *sum, double value)
+/* Knuth's TwoSum: the sum and, in *error, what rounding has cut off it. */
+static inline double
+two_sum(double a, double b, double *error)
 {
-	double		high = sum->high + value;
-	double		added = high - sum->high;
+	double		sum = a + b;
+	double		added = sum - a;
 
-	sum->low += (sum->high - (high - added)) + (value - added);
+	*error = (a - (sum - added)) + (b - added);
+	return sum;
+}
+
+static inline void
+double_sum_scale(DoubleSum *sum)
+{
+	if (sum->scaled)
+		return;
+	sum->high *= DOUBLE_SUM_SCALE;
+	sum->low *= DOUBLE_SUM_SCALE;
+	sum->scaled = true;
+}
+
+/* After an infinity low means nothing. */
+static inline void
+double_sum_merge(DoubleSum *sum, const DoubleSum *other)
+{
+	DoubleSum	part = *other;
+	double		error;
+	double		high;
+
+	if (sum->scaled || part.scaled)
+	{
+		double_sum_scale(sum);
+		double_sum_scale(&part);
+	}
+	high = two_sum(sum->high, part.high, &error);
+	if (!isfinite(high) && !sum->scaled)
+	{
+		double_sum_scale(sum);
+		double_sum_scale(&part);
+		high = two_sum(sum->high, part.high, &error);
+	}
+	sum->low += error + part.low;
 	sum->high = high;
 }
 
 static inline void
-double_sum_merge(DoubleSum *sum, const DoubleSum *other)
+double_sum_add(DoubleSum *sum, double value)
 {
-	double_sum_add(sum, other->high);
-	sum->low += other->low;
+	DoubleSum	part = {.high = value};
+
+	double_sum_merge(sum, &part);
 }
 
 static inline double
 double_sum_value(const DoubleSum *sum)
 {
-	return isfinite(sum->high) ? sum->high + sum->low : sum->high;
+	double		value = isfinite(sum->high) ? sum->high + sum->low : sum->high;
+
+	return sum->scaled ? value / DOUBLE_SUM_SCALE : value;
+}
+
+/* The sum divided by a number, finite where that is, whatever the sum. */
+static inline double
+double_sum_quotient(const DoubleSum *sum, double divisor)
+{
+	double		value = isfinite(sum->high) ? sum->high + sum->low : sum->high;
+
+	value /= divisor;
+	return sum->scaled ? value / DOUBLE_SUM_SCALE : value;
 }
 
 extern DoubleSum double_sum(const double *values, uint32 nvalues);
+
+/* The sum of values[i] * factors[i]; no factor is negative or above 2^64. */
 extern DoubleSum double_sum_products(const double *values, const double *factors, uint32 nvalues);
+
+/* Adds value * factor, for a factor as above. */
+extern void double_sum_add_product(DoubleSum *sum, double value, double factor);
 
 extern void reduction_init(Reduction *state);
 extern void reduction_add(Reduction *state, int facets, const double *values, uint32 nvalues);

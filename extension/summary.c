@@ -170,7 +170,7 @@ summarize_value(double *facets, const double *values, const double *spans, uint3
 	double		max = values[0];
 
 	/* one that is not finite leaves a sum that is not */
-	if (!isfinite(sum.high) || !isfinite(integral.high))
+	if (!isfinite(double_sum_value(&sum)) || !isfinite(double_sum_value(&integral)))
 		return false;
 	for (uint32 i = 1; i < nrows; i++)
 	{

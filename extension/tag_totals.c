@@ -21,7 +21,7 @@ static bool all_finite(const double *values, uint32 n);
 static inline bool
 sum_left_range(const Reduction *reduced, bool was_finite)
 {
-	return was_finite && !isfinite(reduced->sum.high);
+	return was_finite && !isfinite(double_sum_value(&reduced->sum));
 }
 
 void
@@ -67,7 +67,7 @@ add_rows(TagTotals *totals, const RowSlice *slice)
 		double		scratch[CODEC_MAX_ROWS];
 		const double *values = NULL;
 		uint32		n = row_slice_values(slice, totals->value[i], scratch, &values);
-		bool		was_finite = isfinite(totals->reduced[i].sum.high);
+		bool		was_finite = isfinite(double_sum_value(&totals->reduced[i].sum));
 
 		reduction_add(&totals->reduced[i], totals->facets, values, n);
 		if (sum_left_range(&totals->reduced[i], was_finite) && all_finite(values, n))
@@ -88,7 +88,7 @@ add_summaries(TagTotals *totals, const SummarySlice *slice)
 			 block->last_time[first + slice->nsegments - 1]);
 	for (uint32 i = 0; i < totals->nvalues; i++)
 	{
-		bool		was_finite = isfinite(totals->reduced[i].sum.high);
+		bool		was_finite = isfinite(double_sum_value(&totals->reduced[i].sum));
 
 		if (totals->value[i] < block->width[first])
 			summary_slice_reduce(slice, totals->value[i], count, totals->facets,
