@@ -68,6 +68,12 @@ test-matrix:
 test-assert:
 	@scripts/test-assert $(SUITE)
 
+sqlsmith:
+	@scripts/install-packages sqlsmith
+	@$(MAKE) -s all
+	@scripts/install-extension
+	@tests/endurance/sqlsmith $(SECONDS)
+
 torture:
 	@SUITE=tap scripts/install-packages test
 	@$(MAKE) -s all
@@ -104,6 +110,7 @@ help:
 	@echo 'make test      the same, then every test; SUITE=name runs one suite of tests/run'
 	@echo 'make test-matrix  every test on PostgreSQL 17 and 18, in systems made with debootstrap'
 	@echo 'make test-assert  pgtap, isolation and tap on PostgreSQL built with assertions; VERSIONS="15 17"'
+	@echo 'make sqlsmith  random statements on historian tables for SECONDS=60: no crash, no internal error'
 	@echo 'make torture   kills the postmaster 200 times amid everything; KILLS=n for less'
 	@echo 'make test-compose  docker-compose.yml: load, crashes, promotion, dashboards; SECONDS_LONG=60 for the long form'
 	@echo 'make test-hour  an hour at 10,000 messages/s: sizes, memory, autovacuum; SECONDS_LONG=n for less'
@@ -118,4 +125,4 @@ help:
 	@echo
 	@echo 'PORT=$(PORT)  DATADIR=$(DATADIR)  PG_CONFIG=$(PG_CONFIG)'
 
-.PHONY: all install run demo bench test test-compose test-matrix test-assert torture test-hour fuzz ready-to-run conninfo format clean help
+.PHONY: all install run demo bench test test-compose test-matrix test-assert sqlsmith torture test-hour fuzz ready-to-run conninfo format clean help
