@@ -66,8 +66,8 @@ static void grow_tags(Batch *batch);
  * The hash is keyed so that a client cannot choose tags that collide.  Multiply and fold, a word
  * at a time, over the zero padding too.
  */
-static uint64_t
-hash_tag(const char *name, uint32_t length)
+uint64_t
+batch_hash_tag(const char *name, uint32_t length)
 {
 	static uint64_t key[2];
 	uint64_t hash = length;
@@ -130,6 +130,14 @@ batch_bytes(const Batch *batch)
 	return batch->bytes;
 }
 
+/* Chunks are on the average well over half full, and the arrays of tags three quarters. */
+size_t
+batch_estimate(size_t staged_bytes, uint64_t tags)
+{
+	return staged_bytes + staged_bytes * 2 / 3 +
+		   tags * (FIRST_CHUNK + (sizeof(BatchTag) + 2 * sizeof(uint32_t)) * 4 / 3);
+}
+
 void
 batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket)
 {
@@ -171,7 +179,7 @@ batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket)
 static BatchTag *
 find_tag(Batch *batch, const char *name, uint32_t length)
 {
-	uint64_t hash = hash_tag(name, length);
+	uint64_t hash = batch_hash_tag(name, length);
 	uint32_t bucket = (uint32_t) hash & batch->bucket_mask;
 	BatchTag *tag;
 	char *copy;

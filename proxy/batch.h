@@ -24,6 +24,15 @@ typedef struct BatchRow
 extern Batch *batch_new(void);
 extern void batch_free(Batch *batch);
 
+/*
+ * About what a batch takes for messages of so many bytes in a stage with so many different tags, where
+ * all of them are new to it.
+ */
+extern size_t batch_estimate(size_t staged_bytes, uint64_t tags);
+
+/* A keyed hash: it differs from process to process. */
+extern uint64_t batch_hash_tag(const char *name, uint32_t length);
+
 extern void batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket);
 
 extern uint64_t batch_rows(const Batch *batch);

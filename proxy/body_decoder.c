@@ -33,12 +33,21 @@ typedef enum Step
 {
 	STEP_DONE,	/* all was used */
 	STEP_CARRY, /* what *data points at is an incomplete message */
+	STEP_LATER, /* *data has more than one call may look at */
 } Step;
+
+/*
+ * What one call looks at: so many messages, good or bad, or as many times REFUSED_BYTES of JSON that is
+ * no message.  It takes some hundred microseconds at most.
+ */
+#define CALL_MESSAGES 256
+#define REFUSED_BYTES 16
 
 static Step decode(BodyDecoder *decoder, const char **data, const char *end, bool last);
 static Step decode_lines(BodyDecoder *decoder, const char **data, const char *end, bool last);
 static Step decode_json(BodyDecoder *decoder, const char **data, const char *end, bool last);
 static void decode_line(BodyDecoder *decoder, const char *line, const char *end);
+static bool spend(BodyDecoder *decoder, size_t amount);
 static Step refused_element(BodyDecoder *decoder, const char **data, const char *end, bool last,
 							const MessageError *error);
 
@@ -90,11 +99,13 @@ body_decoder_fail(BodyDecoder *decoder, const char *detail)
 }
 
 bool
-body_decoder_feed(BodyDecoder *decoder, const char *data, size_t length)
+body_decoder_step(BodyDecoder *decoder, const char **from, const char *end)
 {
-	const char *end = data + length;
+	const char *data = *from;
 	Bytes *carry = &decoder->carry;
 
+	*from = end;
+	decoder->allowance = CALL_MESSAGES;
 	if (carry->length > 0)
 	{
 		/*
@@ -114,6 +125,8 @@ body_decoder_feed(BodyDecoder *decoder, const char *data, size_t length)
 			if (data == end && carry->length < 2 * decoder->carry_tried)
 				return true;
 			rest = carry->data;
+			if (decoder->allowance == 0)
+				decoder->allowance = 1; /* for the carried message itself */
 			decode(decoder, &rest, carry->data + carry->length, false);
 			left = (size_t) (carry->data + carry->length - rest);
 			if (left <= take)
@@ -132,10 +145,17 @@ body_decoder_feed(BodyDecoder *decoder, const char *data, size_t length)
 	if (decoder->state == STATE_FAILED)
 		return false;
 
-	if (data < end && decode(decoder, &data, end, false) == STEP_CARRY)
+	switch (decode(decoder, &data, end, false))
 	{
-		bytes_append(carry, data, (size_t) (end - data));
-		decoder->carry_tried = carry->length;
+		case STEP_DONE:
+			break;
+		case STEP_CARRY:
+			bytes_append(carry, data, (size_t) (end - data));
+			decoder->carry_tried = carry->length;
+			break;
+		case STEP_LATER:
+			*from = data;
+			break;
 	}
 	return decoder->state != STATE_FAILED;
 }
@@ -145,6 +165,7 @@ body_decoder_finish(BodyDecoder *decoder)
 {
 	const char *data = decoder->carry.data;
 
+	decoder->allowance = SIZE_MAX;
 	if (decoder->carry.length > 0)
 		decode(decoder, &data, data + decoder->carry.length, true);
 	switch (decoder->state)
@@ -174,6 +195,16 @@ decode(BodyDecoder *decoder, const char **data, const char *end, bool last)
 	return decode_lines(decoder, data, end, last);
 }
 
+/* Takes from what this call may still look at; false where nothing is left of it. */
+static bool
+spend(BodyDecoder *decoder, size_t amount)
+{
+	bool left = decoder->allowance > 0;
+
+	decoder->allowance -= decoder->allowance < amount ? decoder->allowance : amount;
+	return left;
+}
+
 /* NULL where it has not arrived. */
 static const char *
 find_line_end(const BodyDecoder *decoder, const char *line, const char *end)
@@ -201,6 +232,8 @@ decode_lines(BodyDecoder *decoder, const char **data, const char *end, bool last
 			if (end - line <= MESSAGE_MAX_BYTES)
 				return STEP_CARRY;
 		}
+		if (!spend(decoder, 1))
+			return STEP_LATER;
 		if (line_end == NULL)
 			line_end = end;
 		if (decoder->state == STATE_SKIP_LINE)
@@ -325,6 +358,8 @@ decode_json(BodyDecoder *decoder, const char **data, const char *end, bool last)
 				continue;
 		}
 
+		if (!spend(decoder, 1))
+			return STEP_LATER;
 		begin = *data;
 		length = decoder->stage->length;
 		count = decoder->stage->count;
@@ -381,12 +416,13 @@ refused_element(BodyDecoder *decoder, const char **data, const char *end, bool l
 				const MessageError *error)
 {
 	size_t available = (size_t) (end - *data);
-	size_t extent;
+	size_t extent = 0;
 	JsonExtent result;
 
 	if (available > MESSAGE_MAX_BYTES)
 		available = MESSAGE_MAX_BYTES;
 	result = message_json_extent(*data, available, &extent);
+	spend(decoder, extent / REFUSED_BYTES);
 	if (result == JSON_INCOMPLETE && available < MESSAGE_MAX_BYTES && !last)
 		return STEP_CARRY;
 	add_error(decoder, error);

@@ -39,6 +39,7 @@ typedef struct BodyDecoder
 	int64_t position;	/* lines: line, from 1; array: index, from 0 */
 	Bytes carry;		/* a message whose end has not arrived yet */
 	size_t carry_tried; /* length of carry when it was last found incomplete */
+	size_t allowance;	/* what the call under way may still look at */
 	uint64_t error_count;
 	BodyError *errors; /* the first of them */
 } BodyDecoder;
@@ -46,12 +47,28 @@ typedef struct BodyDecoder
 extern void body_decoder_init(BodyDecoder *decoder, Stage *stage, BodyFormat format, bool partial);
 
 /*
- * Takes the next piece, or the end.  Returns false once the body is known to be bad and nothing
- * after it can be used: at the first error, or with partial where the text is no longer JSON.
+ * Takes of the next piece, *data to end, what takes some hundred microseconds at most, and moves *data
+ * on; at least one message, or what is there of it.  Returns false once the body is known to be bad and
+ * nothing after it can be used: at the first error, or with partial where the text is no longer JSON.
  * More pieces may be given then; they are ignored.
  */
-extern bool body_decoder_feed(BodyDecoder *decoder, const char *data, size_t length);
+extern bool body_decoder_step(BodyDecoder *decoder, const char **data, const char *end);
+
+/* The same with the body's end, and what was kept for it. */
 extern bool body_decoder_finish(BodyDecoder *decoder);
+
+/* Takes a whole piece. */
+static inline bool
+body_decoder_feed(BodyDecoder *decoder, const char *data, size_t length)
+{
+	const char *end = data + length;
+	bool good;
+
+	do
+		good = body_decoder_step(decoder, &data, end);
+	while (data < end);
+	return good;
+}
 
 /* For errors found by the caller, such as a corrupt compression: no more input is taken. */
 extern void body_decoder_fail(BodyDecoder *decoder, const char *detail);

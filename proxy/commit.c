@@ -119,6 +119,9 @@ commit_wait(CommitQueue *queue, const IngestTicket *ticket, uint64_t deadline_ms
 	queue->last = waiter;
 }
 
+/* Calls of commit_queue_check() end after so many; each is an answer and may be a write. */
+#define CALLS_AT_ONCE 256
+
 static void
 call_back(CommitWaiter *waiter, const CommitOutcome *outcome)
 {
@@ -129,18 +132,21 @@ call_back(CommitWaiter *waiter, const CommitOutcome *outcome)
 		callback(waiter->argument, outcome);
 }
 
-void
+bool
 commit_queue_check(CommitQueue *queue, CommitBoard *board, uint64_t now_ms)
 {
 	uint64_t done = atomic_load_explicit(&board->generation, memory_order_acquire);
 	const CommitOutcome unknown = {.state = COMMIT_UNKNOWN};
 	CommitWaiter *waiter;
+	int left = CALLS_AT_ONCE;
 
 	/* A callback may lead to new waiters; they join at the end. */
 	while ((waiter = queue->first) != NULL && waiter->ticket.generation <= done)
 	{
 		CommitOutcome outcome = {.state = COMMIT_DONE};
 
+		if (left-- == 0)
+			return true;
 		if (atomic_load(&board->rejections_exist))
 			take_rejection(board, waiter->ticket.number, &outcome);
 		if (atomic_load(&board->losses_exist) && has_losses(board, &waiter->ticket))
@@ -153,7 +159,12 @@ commit_queue_check(CommitQueue *queue, CommitBoard *board, uint64_t now_ms)
 	}
 	/* Deadlines are all the same distance after a waiter's start: the first ones run out first. */
 	for (; waiter != NULL && waiter->deadline_ms <= now_ms; waiter = waiter->next)
+	{
+		if (waiter->callback != NULL && left-- == 0)
+			return true;
 		call_back(waiter, &unknown);
+	}
+	return false;
 }
 
 void

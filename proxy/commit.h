@@ -60,8 +60,11 @@ typedef struct CommitQueue
 extern void commit_wait(CommitQueue *queue, const IngestTicket *ticket, uint64_t deadline_ms,
 						CommitCallback callback, void *argument);
 
-/* Calls back whoever can be told something. */
-extern void commit_queue_check(CommitQueue *queue, CommitBoard *board, uint64_t now_ms);
+/*
+ * Calls back whoever can be told something, but not more than takes a few milliseconds: returns true
+ * where there may be others, for another call.
+ */
+extern bool commit_queue_check(CommitQueue *queue, CommitBoard *board, uint64_t now_ms);
 
 /* Tells everybody that the outcome is unknown: the server stops. */
 extern void commit_queue_give_up(CommitQueue *queue);

@@ -37,6 +37,7 @@ http_loop_init(HttpLoop *loop)
 	uv_check_init(loop->uv, &loop->after_reading);
 	loop->after_reading.data = loop;
 	uv_check_start(&loop->after_reading, on_after_reading);
+	turns_init(&loop->turns, loop->uv);
 	uv_idle_init(loop->uv, &loop->awake);
 	loop->apart_ns = SLEEPY_NS;
 	http_format_date(loop->date, sizeof(loop->date));
@@ -53,6 +54,7 @@ http_connection_accept(HttpLoop *loop, uv_stream_t *listener)
 	connection->tcp.data = connection;
 	connection->output.stream = (uv_stream_t *) &connection->tcp;
 	connection->output.on_done = on_output_done;
+	connection->task.run = reader_go_on;
 	connection->next = loop->connections;
 	if (loop->connections != NULL)
 		loop->connections->previous = connection;
@@ -101,9 +103,8 @@ http_loop_resume(HttpLoop *loop)
 	for (HttpConnection *connection = loop->connections; connection != NULL; connection = next)
 	{
 		next = connection->next;
-		if (!connection->closed && connection->phase == PHASE_BLOCKED &&
-			reader_offer_blocked(connection))
-			reader_resume(connection);
+		if (!connection->closed && connection->phase == PHASE_BLOCKED)
+			turn_queue(&loop->turns, &connection->task);
 	}
 }
 
@@ -116,7 +117,7 @@ http_loop_drain(HttpLoop *loop)
 	{
 		next = connection->next;
 		if (!connection->closed && connection->phase == PHASE_IDLE &&
-			http_output_idle(&connection->output))
+			http_output_idle(&connection->output) && !turn_queued(&connection->task))
 			connection_close(connection);
 	}
 }
@@ -189,7 +190,8 @@ check_limits(HttpConnection *connection, uint64_t now_ms)
 							"the request's headers took too long (--header-timeout)");
 			break;
 		case PHASE_BODY:
-			if (passed_ms <=
+			/* What was withheld is our time, not the client's. */
+			if (connection->withheld || passed_ms <=
 				config->body_timeout_ms + connection->body_bytes * 1000 / SLOWEST_BYTES_SECOND)
 				break;
 			metric_add(&connection->loop->metrics->connections_timed_out, 1);
@@ -225,21 +227,34 @@ connection_flush_later(HttpConnection *connection)
 	connection->loop->unflushed = connection;
 }
 
-/* After all connections that had input were read: writes what was answered. */
 static void
-on_after_reading(uv_check_t *check)
+flush_all(HttpLoop *loop)
 {
-	HttpLoop *loop = check->data;
 	HttpConnection *connection;
 
-	if (loop->config->busy_poll_us > 0)
-		stay_awake(loop, loop->unflushed != NULL);
 	while ((connection = loop->unflushed) != NULL)
 	{
 		loop->unflushed = connection->next_unflushed;
 		connection->flush_later = false;
 		connection_flush(connection);
 	}
+}
+
+/*
+ * After all connections that had input were read: writes what was answered, then goes on with what
+ * was left for later.
+ */
+static void
+on_after_reading(uv_check_t *check)
+{
+	HttpLoop *loop = check->data;
+
+	if (loop->config->busy_poll_us > 0)
+		stay_awake(loop, loop->unflushed != NULL);
+	flush_all(loop);
+	turn_tasks_begin(&loop->turns);
+	while (turn_run_task(&loop->turns))
+		flush_all(loop);
 }
 
 /*
@@ -291,11 +306,12 @@ connection_flush(HttpConnection *connection)
 	if (connection->broken)
 		connection_close(connection);
 	else if (connection->first == NULL && connection->phase != PHASE_LINGER &&
-			 (connection->closing || connection->ended || connection_draining(connection->loop)))
+			 (connection->closing || connection->ended ||
+			  (connection_draining(connection->loop) && !turn_queued(&connection->task))))
 		linger(connection);
 	else if (connection->paused && connection->phase != PHASE_BLOCKED &&
 			 !exchange_too_far_ahead(connection))
-		reader_resume(connection);
+		turn_queue(&connection->loop->turns, &connection->task);
 }
 
 static void
@@ -350,6 +366,7 @@ connection_close(HttpConnection *connection)
 		return;
 	connection->closed = true;
 	connection->closing = true;
+	turn_unqueue(&connection->task);
 	while (connection->first != NULL)
 	{
 		Exchange *exchange = connection->first;

@@ -41,6 +41,8 @@ exchange_new(HttpConnection *connection)
 	exchange->received = false;
 	exchange->answered = false;
 	exchange->waiting = false;
+	exchange->alone = false;
+	exchange->turned = false;
 	exchange->close = false;
 	exchange->full = false;
 	exchange->streamed = false;
@@ -109,7 +111,7 @@ exchange_too_far_ahead(const HttpConnection *connection)
 
 	if (last == NULL)
 		return unsent > MAX_OUTPUT_BYTES;
-	if (!last->answered && last->received && last->route != NULL && last->route->alone)
+	if (!last->answered && last->received && last->alone)
 		return true;
 	return connection->exchange_count >= MAX_EXCHANGES ||
 		   unsent + aside_bytes(connection) > MAX_OUTPUT_BYTES;
@@ -135,6 +137,15 @@ exchange_settle(HttpConnection *connection)
 		return;
 	budget_return(connection->loop->results, connection->counted_bytes);
 	connection->counted_bytes = 0;
+}
+
+bool
+http_turn_over(Exchange *exchange)
+{
+	HttpConnection *connection = exchange->connection;
+
+	exchange->turned = turn_slice_over(&connection->loop->turns);
+	return exchange->turned;
 }
 
 /*

@@ -24,9 +24,12 @@ typedef struct Route
 	bool linked; /* pages of other sites may link to it: it tells nothing of what is stored */
 	bool alone; /* its answer may be long: what follows in the connection waits for it */
 	void (*begin)(Exchange *exchange);
-	/* Returns how much it took; less than length: blocked, offer the rest after a resume. */
+	/*
+	 * Returns how much it took.  Where that is less than length, and http_turn_over() has not told it
+	 * to stop, it is blocked: the rest is offered after a resume.
+	 */
 	size_t (*body)(Exchange *exchange, const char *data, size_t length);
-	/* Returns false where it is blocked: call again after a resume. */
+	/* Returns false where it is blocked, or was told to stop: it is called again. */
 	bool (*end)(Exchange *exchange);
 	/* Frees state.  Called once after begin, also where there is no answer. */
 	void (*release)(Exchange *exchange);
@@ -49,6 +52,8 @@ struct Exchange
 	bool received; /* the request is complete */
 	bool answered;
 	bool waiting; /* the route answers later, even if the client is gone */
+	bool alone;	  /* what follows in the connection waits for the answer */
+	bool turned;  /* the route left something for another turn */
 	bool close;	  /* the connection ends after the answer */
 	bool full;	  /* the route waits for drained() */
 	bool streamed;
@@ -56,6 +61,13 @@ struct Exchange
 	char cause[256]; /* why it failed, for the log */
 	char sqlstate[6];
 };
+
+/*
+ * For body() and end(), after each piece of work: has the request had its share of this turn of the
+ * loop?  Then they return, having taken what they did, and are called again in a later turn, body()
+ * perhaps with a length of 0.
+ */
+extern bool http_turn_over(Exchange *exchange);
 
 /*
  * Answers.  content_type may be NULL where there is no body, headers (whole lines) NULL where there

@@ -38,10 +38,15 @@ struct HttpConnection
 	Exchange *last;
 	int exchange_count;
 
+	TurnTask task;		   /* goes on with what was read */
+	uint64_t turn;		   /* the last one with input */
+	uint64_t slice_end_ns; /* in that turn */
+
 	HttpConnection *next_unflushed;
 	bool flush_later; /* is in that list */
 	bool parsing;	  /* the reader is on the stack: no flushing */
 	bool paused;	  /* by us: unparsed holds what follows */
+	bool withheld;	  /* the current request's route has not taken all that came of it */
 	bool closing;	  /* no further request is taken */
 	bool ended;		  /* the client has sent its last byte */
 	bool broken;	  /* ends once what is pending is written */
@@ -82,11 +87,8 @@ extern void reader_start(HttpConnection *connection);
 /* Reads again after uv_read_stop(). */
 extern void reader_continue(HttpConnection *connection);
 
-/* The reason for a pause is gone. */
-extern void reader_resume(HttpConnection *connection);
-
-/* Offers the blocked part of the body again.  Returns true where parsing may go on. */
-extern bool reader_offer_blocked(HttpConnection *connection);
+/* The connection's task: offers what was withheld again, then parses on. */
+extern void reader_go_on(TurnTask *task);
 
 /* Answers the blocked request. */
 extern void reader_give_up_blocked(HttpConnection *connection);

@@ -6,19 +6,23 @@
  * it belongs to is answered when llhttp has seen all before it.
  *
  * All connections of a loop read into one buffer, and what was read is parsed at once.  Only where
- * parsing must pause (a blocked body, too many unanswered requests) is the rest copied aside and
- * reading stopped, which in the end slows the client down.
+ * parsing must pause (a blocked body, too many unanswered requests, others' turn) is the rest copied
+ * aside and reading stopped, which in the end slows the client down.
  */
 #include "http_internal.h"
 #include "http_site.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #define READ_BUFFER_BYTES 65536
 
+static void take_input(HttpConnection *connection, const char *data, size_t length);
 static void parse(HttpConnection *connection, const char *data, size_t length);
-static bool take_blocked(HttpConnection *connection);
+static void resume(HttpConnection *connection);
+static bool offer_withheld(HttpConnection *connection);
+static bool take_withheld(HttpConnection *connection);
 static void message_received(HttpConnection *connection);
 
 static int on_message_begin(llhttp_t *parser);
@@ -86,7 +90,7 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 			return;
 		right = framing_check(&connection->framing, buffer->base, (size_t) count);
 		if (!connection->paused)
-			parse(connection, buffer->base, right);
+			take_input(connection, buffer->base, right);
 		else
 		{
 			bytes_append(&connection->unparsed, buffer->base, right);
@@ -100,6 +104,35 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 	if (count != UV_EOF || connection->current != NULL ||
 		(connection->first == NULL && http_output_idle(&connection->output)))
 		connection_close(connection);
+}
+
+/* What was read, up to the end of the connection's slice: it may be read from several times a turn. */
+static void
+take_input(HttpConnection *connection, const char *data, size_t length)
+{
+	Turns *turns = &connection->loop->turns;
+
+	if (turn_over(turns))
+	{
+		bytes_append(&connection->unparsed, data, length);
+		connection->paused = true;
+		uv_read_stop((uv_stream_t *) &connection->tcp);
+		turn_queue_fresh(turns, &connection->task);
+		return;
+	}
+	if (connection->turn != turns->number)
+	{
+		connection->turn = turns->number;
+		connection->slice_end_ns = turn_slice(turns);
+	}
+	else
+		turn_slice_again(turns, connection->slice_end_ns);
+	parse(connection, data, length);
+	if (connection->paused || connection->closed || !turn_slice_over(turns))
+		return;
+	connection->paused = true;
+	uv_read_stop((uv_stream_t *) &connection->tcp);
+	turn_queue(turns, &connection->task);
 }
 
 static void
@@ -126,6 +159,8 @@ parse(HttpConnection *connection, const char *data, size_t length)
 		/* Between requests reading goes on until something comes: it tells that a client left. */
 		if (connection->current != NULL || connection->unparsed.length > 0)
 			uv_read_stop((uv_stream_t *) &connection->tcp);
+		if (connection->phase != PHASE_BLOCKED && !exchange_too_far_ahead(connection))
+			turn_queue(&connection->loop->turns, &connection->task);
 	}
 	else if (error == HPE_PAUSED_UPGRADE)
 		exchange_refuse(connection, 400, "the protocol cannot be changed");
@@ -152,7 +187,21 @@ parse(HttpConnection *connection, const char *data, size_t length)
 }
 
 void
-reader_resume(HttpConnection *connection)
+reader_go_on(TurnTask *task)
+{
+	HttpConnection *connection =
+		(HttpConnection *) ((char *) task - offsetof(HttpConnection, task));
+
+	if (connection->closed)
+		return;
+	if (connection->withheld && !offer_withheld(connection))
+		return;
+	if (!exchange_too_far_ahead(connection))
+		resume(connection);
+}
+
+static void
+resume(HttpConnection *connection)
 {
 	Bytes unparsed = connection->unparsed;
 
@@ -172,49 +221,71 @@ reader_resume(HttpConnection *connection)
 }
 
 /*
- * As in the parser's callbacks, an answer given meanwhile must not be flushed at once: that could
- * begin the next request while this one is still the current one.
+ * Returns true where parsing may go on.  As in the parser's callbacks, an answer given meanwhile must
+ * not be flushed at once: that could begin the next request while this one is still the current one.
  */
-bool
-reader_offer_blocked(HttpConnection *connection)
+static bool
+offer_withheld(HttpConnection *connection)
 {
 	bool taken;
 
 	if (connection->current == NULL || connection->current->answered)
 		return false;
 	connection->parsing = true;
-	taken = take_blocked(connection);
+	taken = take_withheld(connection);
 	connection->parsing = false;
 	connection_flush_later(connection);
 	return taken;
 }
 
-/* Does so for reader_offer_blocked(), which keeps the answers back. */
+/* What a route does not take now: it is blocked, or it is others' turn, which comes to it again. */
+static void
+withhold(HttpConnection *connection)
+{
+	Exchange *exchange = connection->current;
+	bool blocked = !exchange->turned;
+
+	connection->withheld = true;
+	exchange->turned = false;
+	if (blocked && connection->phase != PHASE_BLOCKED)
+		connection_set_phase(connection, PHASE_BLOCKED);
+	else if (!blocked && connection->phase == PHASE_BLOCKED)
+		connection_set_phase(connection, PHASE_BODY);
+	if (!blocked)
+		turn_queue(&connection->loop->turns, &connection->task);
+}
+
+/* Does so for offer_withheld(), which keeps the answers back. */
 static bool
-take_blocked(HttpConnection *connection)
+take_withheld(HttpConnection *connection)
 {
 	Exchange *exchange = connection->current;
 	Bytes *blocked = &connection->blocked;
 
-	if (blocked->length > 0)
+	if (!exchange->received)
 	{
 		size_t taken = exchange->route->body(exchange, blocked->data, blocked->length);
 
 		if (connection->closing)
 			return false;
 		bytes_consume(blocked, taken);
-		if (blocked->length > 0)
+		if (blocked->length > 0 || exchange->turned)
+		{
+			withhold(connection);
 			return false;
+		}
+		bytes_free(blocked);
+		connection_set_phase(connection, PHASE_BODY);
 	}
-	if (exchange->received)
+	/* It was the end that was withheld. */
+	else if (!exchange->answered && !exchange->route->end(exchange))
 	{
-		/* It was the end that was blocked. */
-		if (!exchange->route->end(exchange))
-			return false;
-		message_received(connection);
+		withhold(connection);
+		return false;
 	}
 	else
-		connection_set_phase(connection, PHASE_BODY);
+		message_received(connection);
+	connection->withheld = false;
 	return true;
 }
 
@@ -229,6 +300,7 @@ reader_give_up_blocked(HttpConnection *connection)
 
 	connection->current = NULL;
 	connection->closing = true;
+	connection->withheld = false;
 	bytes_free(&connection->blocked);
 	connection_set_phase(connection, PHASE_ANSWERING);
 	exchange->received = true;
@@ -326,6 +398,7 @@ dispatch(Exchange *exchange)
 	else
 	{
 		exchange->route = route;
+		exchange->alone = route->alone;
 		if (route->begin != NULL)
 			route->begin(exchange);
 	}
@@ -376,10 +449,10 @@ on_body(llhttp_t *parser, const char *data, size_t length)
 	taken = exchange->route->body(exchange, data, length);
 	if (connection->closing)
 		return HPE_PAUSED;
-	if (taken == length)
+	if (taken == length && !exchange->turned)
 		return 0;
 	bytes_append(&connection->blocked, data + taken, length - taken);
-	connection_set_phase(connection, PHASE_BLOCKED);
+	withhold(connection);
 	return HPE_PAUSED;
 }
 
@@ -394,11 +467,14 @@ on_message_complete(llhttp_t *parser)
 	connection->closing |= exchange->close;
 	if (!exchange->answered && !exchange->route->end(exchange))
 	{
-		connection_set_phase(connection, PHASE_BLOCKED);
+		withhold(connection);
 		return HPE_PAUSED;
 	}
 	message_received(connection);
-	return connection->closing || exchange_too_far_ahead(connection) ? HPE_PAUSED : 0;
+	return connection->closing || exchange_too_far_ahead(connection) ||
+				   turn_slice_over(&connection->loop->turns)
+			   ? HPE_PAUSED
+			   : 0;
 }
 
 static void

@@ -6,7 +6,8 @@
  * message, and nobody waits for anything while holding it.  One batch for all threads keeps the
  * order of arrival, and gives PostgreSQL long runs of each tag.
  *
- * The bound is checked before a request is taken, so it may be passed by one request's messages.
+ * The bound is checked before messages are taken, by the size that they have in their stage.  They may
+ * take more here, so that one stage, of 256 KiB, may exceed the bound by ten times that.
  */
 #include "ingest.h"
 
@@ -31,6 +32,7 @@ struct Ingest
 	void (*wake)(void *);
 	void *wake_argument;
 	atomic_size_t taken_bytes; /* closed batches and reservations */
+	atomic_size_t held_bytes;
 
 	pthread_mutex_t lock; /* guards the rest */
 	IngestBatch *first_closed;
@@ -105,8 +107,15 @@ close_filling(Ingest *ingest)
 	atomic_store(&ingest->filling_bytes, 0);
 }
 
+static size_t
+all_bytes(Ingest *ingest)
+{
+	return ingest_bytes(ingest) + ingest_held_bytes(ingest);
+}
+
 bool
-ingest_append(Ingest *ingest, const Stage *stage, uint64_t now_ms, IngestTicket *ticket)
+ingest_append(Ingest *ingest, const Stage *stage, bool promised, uint64_t now_ms,
+			  IngestTicket *ticket)
 {
 	const StagedMessage *message = (const StagedMessage *) stage->data;
 	IngestBatch *batch;
@@ -115,7 +124,7 @@ ingest_append(Ingest *ingest, const Stage *stage, uint64_t now_ms, IngestTicket 
 
 	pthread_mutex_lock(&ingest->lock);
 	batch = ingest->filling;
-	room = ingest_bytes(ingest) + stage->length <= ingest->max_bytes;
+	room = promised || all_bytes(ingest) + stage->length <= ingest->max_bytes;
 	if (room)
 	{
 		if (ticket != NULL)
@@ -157,7 +166,7 @@ bool
 ingest_reserve(Ingest *ingest, size_t bytes)
 {
 	atomic_fetch_add(&ingest->taken_bytes, bytes);
-	if (ingest_bytes(ingest) <= ingest->max_bytes)
+	if (all_bytes(ingest) <= ingest->max_bytes)
 		return true;
 	ingest_unreserve(ingest, bytes);
 	ingest->wake(ingest->wake_argument);
@@ -165,9 +174,33 @@ ingest_reserve(Ingest *ingest, size_t bytes)
 }
 
 void
+ingest_add(Ingest *ingest, size_t bytes)
+{
+	atomic_fetch_add(&ingest->taken_bytes, bytes);
+}
+
+void
 ingest_unreserve(Ingest *ingest, size_t bytes)
 {
 	atomic_fetch_sub(&ingest->taken_bytes, bytes);
+}
+
+void
+ingest_hold(Ingest *ingest, size_t bytes)
+{
+	atomic_fetch_add_explicit(&ingest->held_bytes, bytes, memory_order_relaxed);
+}
+
+void
+ingest_let_go(Ingest *ingest, size_t bytes)
+{
+	atomic_fetch_sub_explicit(&ingest->held_bytes, bytes, memory_order_relaxed);
+}
+
+size_t
+ingest_held_bytes(Ingest *ingest)
+{
+	return atomic_load_explicit(&ingest->held_bytes, memory_order_relaxed);
 }
 
 IngestBatch *
@@ -249,5 +282,5 @@ ingest_bytes(Ingest *ingest)
 bool
 ingest_full(Ingest *ingest)
 {
-	return ingest_bytes(ingest) >= ingest->max_bytes;
+	return all_bytes(ingest) >= ingest->max_bytes;
 }

@@ -48,15 +48,21 @@ typedef struct IngestTicket
 extern Ingest *ingest_new(size_t max_bytes, void (*wake)(void *), void *argument);
 
 /*
- * Takes all messages of the stage or, where the buffer has no room, none and returns false.
- * With a ticket the caller waits for the commit.
+ * Takes all messages of the stage or, where the buffer has no room, none and returns false; with
+ * promised, the caller having reserved room for them, always all.  With a ticket the caller waits for
+ * the commit.
  */
-extern bool ingest_append(Ingest *ingest, const Stage *stage, uint64_t now_ms,
+extern bool ingest_append(Ingest *ingest, const Stage *stage, bool promised, uint64_t now_ms,
 						  IngestTicket *ticket);
 
-/* Memory of requests that are still arriving counts too; false where there is no room. */
+/* Messages that are still arriving count too; false where there is no room. */
 extern bool ingest_reserve(Ingest *ingest, size_t bytes);
+extern void ingest_add(Ingest *ingest, size_t bytes); /* even so */
 extern void ingest_unreserve(Ingest *ingest, size_t bytes);
+
+/* As does what else is held for requests and answers, and cannot be refused any more. */
+extern void ingest_hold(Ingest *ingest, size_t bytes);
+extern void ingest_let_go(Ingest *ingest, size_t bytes);
 
 /* The oldest batch, closed, or NULL where there is nothing.  The caller owns it. */
 extern IngestBatch *ingest_take(Ingest *ingest);
@@ -70,7 +76,8 @@ extern void ingest_release(Ingest *ingest, IngestBatch *batch);
 extern bool ingest_awaited(Ingest *ingest);		  /* does somebody wait for the oldest batch? */
 extern bool ingest_has_closed(Ingest *ingest);	  /* has the oldest batch reached its size? */
 extern uint64_t ingest_oldest_ms(Ingest *ingest); /* first arrival in it; 0: there is nothing */
-extern size_t ingest_bytes(Ingest *ingest);
+extern size_t ingest_bytes(Ingest *ingest);		  /* of messages */
+extern size_t ingest_held_bytes(Ingest *ingest);  /* of other things, see ingest_hold() */
 extern bool ingest_full(Ingest *ingest);
 
 #endif /* HISTORIAND_INGEST_H */

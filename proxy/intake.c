@@ -3,25 +3,53 @@
  *	  A request's body of messages on its way into the ingest buffer: what /save and /write share.
  *
  * Without partial=true a request is whole or nothing: its messages stay staged until the body has
- * ended without an error, then they are appended in one step.  With partial=true they are
- * appended as they come, errors are collected, and when the buffer is full the body is not read
- * on until there is room.
+ * ended without an error, and room for all of them is reserved meanwhile.  Then they are appended, in
+ * one step where they are few, else in pieces, since the loop has others to serve; nothing but the
+ * end of the process stops that.  With partial=true they are appended as they come, errors are
+ * collected, and when the buffer is full the body is not read on until there is room.
+ *
+ * All work on a body is cut into steps of some hundred microseconds, with a look at the time after each.
  */
 #include "intake.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-/* Staged bytes past this count against the buffer's bound; below they are noise. */
-#define UNCOUNTED_STAGE_BYTES 65536
+/* A stage of this size is put aside as a piece, which is appended in one step: 3 ms at most. */
+#define PIECE_BYTES 262144
+
+/* What a body that arrives compressed takes besides: zlib's window and state, its output. */
+#define GUNZIP_BYTES 81920
+
+/* Text shrinks to a tenth, rarely to a fiftieth; what shrinks to less was made to cost time. */
+#define MAX_GZIP_RATIO 200
+
+/* Intakes that are kept for the next requests. */
+#define KEPT_INTAKES 64
 
 /* A larger stage is given back after its request, a smaller one kept for the next. */
 #define KEPT_STAGE_BYTES 16384
 
-static bool take_piece(Exchange *exchange, const char *data, size_t length);
-static bool take_compressed(Exchange *exchange, const char **data, size_t *length);
+/* Messages of a strict body that were decoded before the ones in its stage. */
+typedef struct StagePiece
+{
+	struct StagePiece *next;
+	Stage stage;
+} StagePiece;
+
+static bool take(Exchange *exchange, const char **data, const char *end);
+static bool has_output(Exchange *exchange, const char **data, const char *end);
+static void decoded(Exchange *exchange, size_t length);
+static void refuse_ratio(Exchange *exchange);
+static void put_aside(Intake *intake);
+static void count_memory(Intake *intake);
+static void drop_messages(Intake *intake);
 static bool append_stage(Intake *intake);
+static void append_pieces(TurnTask *task);
+static void finish(Exchange *exchange);
+static void answer_full(Exchange *exchange);
 static void count_errors(Intake *intake);
 static void on_commit(void *argument, const CommitOutcome *outcome);
 
@@ -38,10 +66,11 @@ intake_new(Exchange *exchange)
 	else
 	{
 		loop->free_intakes = intake->next_free;
+		loop->free_intake_count--;
 		stage.data = intake->stage.data;
 		stage.capacity = intake->stage.capacity;
 	}
-	*intake = (Intake){.loop = loop, .stage = stage};
+	*intake = (Intake){.loop = loop, .exchange = exchange, .stage = stage};
 	exchange->state = intake;
 	return intake;
 }
@@ -72,7 +101,15 @@ intake_begin(Exchange *exchange, BodyFormat format)
 		return false;
 	}
 	if (gzip)
+	{
+		if (!ingest_reserve(loop->server->ingest, GUNZIP_BYTES))
+		{
+			answer_full(exchange);
+			return false;
+		}
+		intake->reserved = GUNZIP_BYTES;
 		intake->gunzip = gunzip_new();
+	}
 	body_decoder_init(&intake->decoder, &intake->stage, format, intake->partial);
 	return true;
 }
@@ -119,97 +156,232 @@ intake_parameters(Exchange *exchange, IntakeParameter own, void *argument, const
 }
 
 /*
- * The body.  Returns how much of it was taken: less than all where a partial body is blocked by a
- * full buffer.
+ * The body.  Returns how much of it was taken: less than all where a partial body is blocked by a full
+ * buffer, or the turn is over.
  */
 size_t
 intake_body(Exchange *exchange, const char *data, size_t length)
 {
 	Intake *intake = exchange->state;
-	size_t left = length;
+	const char *rest = data;
 
-	if (intake->stopped)
-		return length;
-	if (intake->gunzip == NULL)
-		return take_piece(exchange, data, length) ? length : 0;
-	take_compressed(exchange, &data, &left);
+	take(exchange, &rest, data + length);
 	/* After an answer or an error the rest does not matter. */
-	return exchange->answered || intake->stopped ? length : length - left;
+	if (exchange->answered || intake->stopped)
+		return length;
+	/* Most bodies come whole, and then nothing is held for longer than this. */
+	if (intake->received_bytes != exchange->request.content_length)
+		count_memory(intake);
+	return (size_t) (rest - data);
 }
 
-/* A decoded piece.  Returns false if it is blocked and was not taken. */
+/*
+ * Decodes what came, *data to end, and moves *data on.  Returns false where there is no room for more
+ * now, or no time.
+ */
 static bool
-take_piece(Exchange *exchange, const char *data, size_t length)
+take(Exchange *exchange, const char **data, const char *end)
 {
 	Intake *intake = exchange->state;
-	Server *server = intake->loop->server;
 
-	if (intake->partial && intake->stage.count > 0 && !append_stage(intake))
-		return false;
+	while (!intake->stopped && !exchange->answered)
+	{
+		const char **text = data;
+		const char *text_end = end;
+		const char *before = *data;
+
+		/* zlib may hold output back: there must be room before it is asked. */
+		if (intake->partial && !append_stage(intake))
+			return false;
+		if (intake->gunzip != NULL)
+		{
+			bool more = has_output(exchange, data, end);
+
+			intake->received_bytes += (size_t) (*data - before);
+			if (!more)
+				return true;
+			text = &intake->output;
+			text_end = intake->output_end;
+			before = *text;
+		}
+		else if (*data == end)
+			return true;
+		if (!body_decoder_step(&intake->decoder, text, text_end))
+			intake->stopped = true;
+		if (intake->gunzip == NULL)
+			intake->received_bytes += (size_t) (*text - before);
+		decoded(exchange, (size_t) (*text - before));
+		if (!exchange->answered && http_turn_over(exchange))
+			return false;
+	}
+	return true;
+}
+
+/* Is there output of gunzip's to decode?  Has it make some of *data to end where there is none. */
+static bool
+has_output(Exchange *exchange, const char **data, const char *end)
+{
+	Intake *intake = exchange->state;
+	size_t left = (size_t) (end - *data);
+	size_t length;
+
+	if (intake->output != intake->output_end)
+		return true;
+	switch (gunzip_step(intake->gunzip, data, &left, &intake->output, &length))
+	{
+		case GUNZIP_MORE:
+			intake->output_end = intake->output + length;
+			return true;
+		case GUNZIP_HUNGRY:
+			break;
+		case GUNZIP_CORRUPT:
+			body_decoder_fail(&intake->decoder, "the body is not valid gzip");
+			intake->stopped = true;
+			count_errors(intake);
+			break;
+	}
+	intake->output_end = intake->output;
+	return false;
+}
+
+/* After a step: so much more of the body is decoded. */
+static void
+decoded(Exchange *exchange, size_t length)
+{
+	Intake *intake = exchange->state;
+	uint64_t limit = intake->loop->server->config->max_body_bytes;
 
 	intake->body_bytes += length;
 	metric_add(&intake->loop->metrics.bytes_received, length);
-	if (!intake->partial && intake->body_bytes > server->config->max_body_bytes)
-	{
-		intake->stopped = true;
-		metric_add(&intake->loop->metrics.rejected[REJECT_TOO_LARGE], 1);
-		http_problem(exchange, 413,
-					 "the decoded body is larger than --max-body-bytes %llu; send less at a time, "
-					 "or NDJSON with partial=true",
-					 (unsigned long long) server->config->max_body_bytes);
-		return true;
-	}
-	if (!body_decoder_feed(&intake->decoder, data, length))
-		intake->stopped = true;
 	count_errors(intake);
-
-	if (intake->partial)
+	if (intake->body_bytes > limit)
 	{
-		append_stage(intake); /* if it does not fit now, the next piece is blocked */
-		return true;
-	}
-	if (intake->stage.length > intake->reserved + UNCOUNTED_STAGE_BYTES)
-	{
-		size_t more = intake->stage.length - intake->reserved;
-
-		if (ingest_reserve(server->ingest, more))
-			intake->reserved += more;
-		else
+		if (!intake->partial)
 		{
-			intake->full = true;
 			intake->stopped = true;
+			metric_add(&intake->loop->metrics.rejected[REJECT_TOO_LARGE], 1);
+			http_problem(
+				exchange, 413,
+				"the decoded body is larger than --max-body-bytes %llu; send less at a time, "
+				"or NDJSON with partial=true",
+				(unsigned long long) limit);
+			return;
+		}
+		if (intake->gunzip != NULL &&
+			intake->body_bytes / MAX_GZIP_RATIO > intake->received_bytes)
+		{
+			refuse_ratio(exchange);
+			return;
 		}
 	}
-	return true;
+	if (!intake->partial && intake->stage.length >= PIECE_BYTES)
+	{
+		put_aside(intake);
+		count_memory(intake);
+	}
 }
 
-/* Returns false if it is blocked; *data and *length move on. */
-static bool
-take_compressed(Exchange *exchange, const char **data, size_t *length)
+/* Ends a partial body that is nearly nothing but what gzip makes of it. */
+static void
+refuse_ratio(Exchange *exchange)
 {
 	Intake *intake = exchange->state;
-	const char *output;
-	size_t output_length;
+	Bytes detail = {0};
+	Bytes body = {0};
 
-	while (!intake->stopped)
+	append_stage(intake);
+	intake->stopped = true;
+	metric_add(&intake->loop->metrics.rejected[REJECT_TOO_LARGE], 1);
+	bytes_printf(&detail,
+				 "past --max-body-bytes a body may decode to %d times its size, and this one is more; "
+				 "%llu messages of it were accepted, what follows them was not read",
+				 MAX_GZIP_RATIO, (unsigned long long) intake->accepted);
+	bytes_append(&detail, "", 1);
+	http_problem_begin(exchange, &body, 413, detail.data);
+	bytes_free(&detail);
+	intake_put_partial(intake, "invalid", &body);
+	http_problem_body(exchange, 413, &body);
+}
+
+/*
+ * What a strict body takes
+ */
+
+/* Begins the next stage. */
+static void
+put_aside(Intake *intake)
+{
+	StagePiece *piece = memory_new(sizeof(StagePiece));
+	size_t capacity = intake->stage.capacity;
+
+	piece->stage = intake->stage;
+	piece->stage.data = memory_resize(piece->stage.data, piece->stage.length + 1);
+	intake->stage = (Stage){.data = memory_new_raw(capacity), .capacity = capacity};
+	if (intake->last_piece == NULL)
+		intake->first_piece = piece;
+	else
+		intake->last_piece->next = piece;
+	intake->last_piece = piece;
+	intake->piece_count++;
+	intake->piece_bytes += piece->stage.length;
+	if (intake->tags == NULL)
+		intake->tags = tag_count_new();
+	tag_count_add(intake->tags, &piece->stage);
+}
+
+/* Counts what the body holds and will take in the buffer; where there is no room nothing of it is kept. */
+static void
+count_memory(Intake *intake)
+{
+	Ingest *ingest = intake->loop->server->ingest;
+	size_t bytes = intake->stage.capacity + intake->decoder.carry.capacity +
+				   (intake->gunzip != NULL ? GUNZIP_BYTES : 0);
+
+	if (intake->tags != NULL)
+		bytes += batch_estimate(intake->piece_bytes, tag_count_estimate(intake->tags));
+	if (bytes <= intake->reserved)
+		return;
+	if (intake->partial)
+		ingest_add(ingest, bytes - intake->reserved); /* the buffer being full stops it */
+	else if (!ingest_reserve(ingest, bytes - intake->reserved))
 	{
-		/* zlib may hold output back: there must be room before it is asked. */
-		if (intake->partial && intake->stage.count > 0 && !append_stage(intake))
-			return false;
-		switch (gunzip_step(intake->gunzip, data, length, &output, &output_length))
-		{
-			case GUNZIP_MORE:
-				take_piece(exchange, output, output_length);
-				break;
-			case GUNZIP_HUNGRY:
-				return true;
-			case GUNZIP_CORRUPT:
-				body_decoder_fail(&intake->decoder, "the body is not valid gzip");
-				intake->stopped = true;
-				break;
-		}
+		intake->full = true;
+		intake->stopped = true;
+		drop_messages(intake);
+		return;
 	}
-	return true;
+	intake->reserved = bytes;
+}
+
+/* Frees what is staged. */
+static void
+drop_messages(Intake *intake)
+{
+	while (intake->first_piece != NULL)
+	{
+		StagePiece *piece = intake->first_piece;
+
+		intake->first_piece = piece->next;
+		free(piece->stage.data);
+		free(piece);
+	}
+	intake->last_piece = NULL;
+	intake->piece_count = 0;
+	intake->piece_bytes = 0;
+	tag_count_free(intake->tags);
+	intake->tags = NULL;
+	free(intake->stage.data);
+	intake->stage = (Stage){0};
+	bytes_free(&intake->decoder.carry);
+	ingest_unreserve(intake->loop->server->ingest, intake->reserved);
+	intake->reserved = 0;
+}
+
+static void
+note_appended(Intake *intake, const Stage *stage)
+{
+	intake->accepted += stage->count;
+	metric_add(&intake->loop->metrics.messages_received, stage->count);
 }
 
 /* Moves the stage into the buffer.  Returns false where there is no room; it is kept then. */
@@ -220,18 +392,46 @@ append_stage(Intake *intake)
 
 	if (intake->stage.count > 0)
 	{
-		/* The reservation was for these very messages. */
-		ingest_unreserve(loop->server->ingest, intake->reserved);
-		intake->reserved = 0;
-		if (!ingest_append(loop->server->ingest, &intake->stage, uv_now(&loop->uv),
+		if (!ingest_append(loop->server->ingest, &intake->stage, false, uv_now(&loop->uv),
 						   intake->committed ? &intake->ticket : NULL))
 			return false;
-		intake->accepted += intake->stage.count;
-		metric_add(&loop->metrics.messages_received, intake->stage.count);
+		note_appended(intake, &intake->stage);
 		intake->stage.length = 0;
 		intake->stage.count = 0;
 	}
 	return true;
+}
+
+/* The intake's task: appends the pieces, as many a turn as there is time for. */
+static void
+append_pieces(TurnTask *task)
+{
+	Intake *intake = (Intake *) ((char *) task - offsetof(Intake, task));
+	ServerLoop *loop = intake->loop;
+	Ingest *ingest = loop->server->ingest;
+	StagePiece *piece;
+
+	while ((piece = intake->first_piece) != NULL)
+	{
+		size_t share = intake->reserved / intake->piece_count;
+
+		ingest_append(ingest, &piece->stage, true, uv_now(&loop->uv),
+					  intake->committed ? &intake->ticket : NULL);
+		note_appended(intake, &piece->stage);
+		ingest_unreserve(ingest, share);
+		intake->reserved -= share;
+		intake->first_piece = piece->next;
+		intake->piece_count--;
+		free(piece->stage.data);
+		free(piece);
+		if (intake->first_piece != NULL && turn_slice_over(&loop->http.turns))
+		{
+			turn_queue(&loop->http.turns, task);
+			return;
+		}
+	}
+	intake->last_piece = NULL;
+	finish(intake->exchange);
 }
 
 /* Brings the metrics up to what the decoder has found. */
@@ -243,7 +443,7 @@ count_errors(Intake *intake)
 	intake->counted = intake->decoder.error_count;
 }
 
-/* Returns false where the last messages of a partial body are blocked. */
+/* Returns false where the last messages of a partial body are blocked, or the turn is over. */
 bool
 intake_end(Exchange *exchange)
 {
@@ -252,9 +452,8 @@ intake_end(Exchange *exchange)
 	if (intake->gunzip != NULL && !intake->stopped)
 	{
 		const char *none = NULL;
-		size_t nothing = 0;
 
-		if (!take_compressed(exchange, &none, &nothing))
+		if (!take(exchange, &none, NULL))
 			return false;
 		if (exchange->answered)
 			return true;
@@ -273,30 +472,64 @@ intake_end(Exchange *exchange)
 		intake->answer_refused(exchange);
 		return true;
 	}
-	if (intake->full || !append_stage(intake))
+	if (intake->first_piece != NULL)
 	{
-		if (intake->partial)
-		{
-			intake->stopped = true; /* the body has ended: do not finish it again */
-			return false;
-		}
-		metric_add(&intake->loop->metrics.rejected[REJECT_BUFFER_FULL], 1);
-		http_problem(exchange, 503, "the buffer is full (--max-buffered-bytes %llu)",
-					 (unsigned long long) intake->loop->server->config->max_buffered_bytes);
+		put_aside(intake);
+		count_memory(intake);
+	}
+	if (intake->full)
+	{
+		answer_full(exchange);
 		return true;
 	}
-
-	if (intake->committed && intake->accepted > 0)
+	if (intake->first_piece != NULL)
 	{
 		exchange->waiting = true;
-		intake->waited = true;
-		commit_wait(&intake->loop->waiters, &intake->ticket,
-					uv_now(&intake->loop->uv) + intake->loop->server->config->commit_timeout_ms,
-					on_commit, exchange);
+		exchange->alone = true; /* what follows must not be appended before it */
+		intake->task.run = append_pieces;
+		turn_queue(&intake->loop->http.turns, &intake->task);
+		return true;
+	}
+	ingest_unreserve(intake->loop->server->ingest, intake->reserved);
+	intake->reserved = 0;
+	if (append_stage(intake))
+		finish(exchange);
+	else if (intake->partial)
+	{
+		intake->stopped = true; /* the body has ended: do not finish it again */
+		return false;
 	}
 	else
-		intake->answer(exchange);
+		answer_full(exchange);
 	return true;
+}
+
+/* All is in the buffer: answers, or waits for the commit. */
+static void
+finish(Exchange *exchange)
+{
+	Intake *intake = exchange->state;
+
+	if (!intake->committed || intake->accepted == 0)
+	{
+		intake->answer(exchange);
+		return;
+	}
+	exchange->waiting = true;
+	intake->waited = true;
+	commit_wait(&intake->loop->waiters, &intake->ticket,
+				uv_now(&intake->loop->uv) + intake->loop->server->config->commit_timeout_ms,
+				on_commit, exchange);
+}
+
+static void
+answer_full(Exchange *exchange)
+{
+	Intake *intake = exchange->state;
+
+	metric_add(&intake->loop->metrics.rejected[REJECT_BUFFER_FULL], 1);
+	http_problem(exchange, 503, "the buffer is full (--max-buffered-bytes %llu)",
+				 (unsigned long long) intake->loop->server->config->max_buffered_bytes);
 }
 
 void
@@ -323,21 +556,24 @@ intake_release(Exchange *exchange)
 {
 	Intake *intake = exchange->state;
 
-	if (intake->reserved > 0)
-		ingest_unreserve(intake->loop->server->ingest, intake->reserved);
 	/* The client left in the middle of a body: what is said of its rows must be taken off the board. */
 	if (intake->ticket.number != 0 && !intake->waited)
 		commit_wait(&intake->loop->waiters, &intake->ticket,
 					uv_now(&intake->loop->uv) + intake->loop->server->config->commit_timeout_ms,
 					NULL, NULL);
 	gunzip_free(intake->gunzip);
+	turn_unqueue(&intake->task);
+	if (intake->reserved > 0 || intake->tags != NULL || intake->stage.capacity > KEPT_STAGE_BYTES)
+		drop_messages(intake);
 	body_decoder_free(&intake->decoder);
-	if (intake->stage.capacity > KEPT_STAGE_BYTES)
+	exchange->state = NULL;
+	if (intake->loop->free_intake_count == KEPT_INTAKES)
 	{
 		free(intake->stage.data);
-		intake->stage = (Stage){0};
+		free(intake);
+		return;
 	}
-	exchange->state = NULL;
+	intake->loop->free_intake_count++;
 	intake->next_free = intake->loop->free_intakes;
 	intake->loop->free_intakes = intake;
 }

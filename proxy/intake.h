@@ -9,22 +9,33 @@
 #include "gunzip.h"
 #include "http_exchange.h"
 #include "server.h"
+#include "tag_count.h"
 
 typedef struct Intake
 {
 	struct Intake *next_free; /* in ServerLoop.free_intakes */
 	ServerLoop *loop;
+	Exchange *exchange;
 	bool partial;
 	bool committed; /* ack=committed */
 	bool full;		/* strict: there was no room for the stage */
 	bool stopped;	/* nothing more of the body is of use */
 	bool waited;	/* the ticket waits for its commit */
 	Stage stage;
-	size_t reserved; /* counted against the buffer */
+	struct StagePiece *first_piece; /* strict: what was staged before */
+	struct StagePiece *last_piece;
+	TagCount *tags;		/* of the pieces */
+	size_t piece_count;
+	size_t piece_bytes; /* what they hold */
+	TurnTask task;		/* appends them */
+	size_t reserved;	/* counted against the buffer */
 	BodyDecoder decoder;
 	uint64_t counted; /* of its errors, in the metrics */
 	Gunzip *gunzip;
-	uint64_t body_bytes; /* decoded */
+	const char *output; /* of gunzip's, not decoded yet */
+	const char *output_end;
+	uint64_t received_bytes; /* of the body, as sent */
+	uint64_t body_bytes;	 /* decoded */
 	uint64_t accepted;	 /* messages in the buffer */
 	IngestTicket ticket;
 	/* The body was taken, and committed where that was asked for; there may be errors. */

@@ -22,6 +22,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -63,6 +64,8 @@ static void on_writer_wake(uv_async_t *async);
 static void on_tick(uv_timer_t *timer);
 static void on_main_tick(uv_timer_t *timer);
 static void on_connection(uv_stream_t *listener, int status);
+static void accept_now(TurnTask *task);
+static void tell_waiters(TurnTask *task);
 static void on_stop(void *argument, const char *name);
 static void on_reload(void *argument);
 static void on_drain(uv_timer_t *timer);
@@ -230,6 +233,8 @@ init_loop(Main *main, ServerLoop *loop)
 		.results = &main->server.results,
 	};
 	http_loop_init(&loop->http);
+	loop->accept.run = accept_now;
+	loop->tell_waiters.run = tell_waiters;
 	return true;
 }
 
@@ -249,8 +254,28 @@ on_connection(uv_stream_t *listener, int status)
 
 	if (status < 0)
 		log_warning("cannot accept a connection: %s", uv_strerror(status));
+	else if (turn_over(&loop->http.turns))
+		turn_queue_fresh(&loop->http.turns, &loop->accept); /* libuv accepts no other until then */
 	else
 		http_connection_accept(&loop->http, listener);
+}
+
+static void
+accept_now(TurnTask *task)
+{
+	ServerLoop *loop = (ServerLoop *) ((char *) task - offsetof(ServerLoop, accept));
+
+	if (loop->listening)
+		http_connection_accept(&loop->http, (uv_stream_t *) &loop->listener);
+}
+
+static void
+tell_waiters(TurnTask *task)
+{
+	ServerLoop *loop = (ServerLoop *) ((char *) task - offsetof(ServerLoop, tell_waiters));
+
+	if (commit_queue_check(&loop->waiters, loop->server->board, uv_now(&loop->uv)))
+		turn_queue(&loop->http.turns, task);
 }
 
 static void
@@ -292,10 +317,12 @@ on_wake(uv_async_t *async)
 		atomic_fetch_sub(&server->open_listeners, 1);
 		http_loop_drain(&loop->http);
 	}
-	commit_queue_check(&loop->waiters, server->board, uv_now(&loop->uv));
+	turn_queue_fresh(&loop->http.turns, &loop->tell_waiters);
 	http_loop_resume(&loop->http);
 	if (atomic_load(&server->stopping))
 	{
+		while (commit_queue_check(&loop->waiters, server->board, uv_now(&loop->uv)))
+			;
 		commit_queue_give_up(&loop->waiters);
 		http_loop_close(&loop->http);
 	}
@@ -309,7 +336,7 @@ on_tick(uv_timer_t *timer)
 
 	http_loop_tick(&loop->http);
 	pg_pool_tick(loop->pool);
-	commit_queue_check(&loop->waiters, server->board, uv_now(&loop->uv));
+	turn_queue_fresh(&loop->http.turns, &loop->tell_waiters);
 	if (loop == &server->loops[0])
 		service_notify_alive();
 }

@@ -37,7 +37,10 @@ typedef struct ServerLoop
 	Metrics metrics;
 	PgPool *pool;
 	CommitQueue waiters;
+	TurnTask tell_waiters;
+	TurnTask accept; /* a connection that the listener has ready */
 	struct Intake *free_intakes; /* for reuse by intake.c */
+	int free_intake_count;
 } ServerLoop;
 
 struct Server

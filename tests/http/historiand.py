@@ -180,7 +180,8 @@ def ndjson(messages):
 class Server:
     """historiand with a table of its own.  Settings are keywords: flush_interval="50ms"."""
 
-    def __init__(self, table=None, conninfo=None, expect_ready=True, descriptors=None, **settings):
+    def __init__(self, table=None, conninfo=None, expect_ready=True, descriptors=None,
+                 environment=None, **settings):
         self.table = table or new_table()
         flags = {"listen": "127.0.0.1:0", "database": conninfo or CONNINFO, "table": self.table,
                  "flush-interval": "50ms"}
@@ -191,7 +192,8 @@ class Server:
                 command += ["--" + name, value]
         if descriptors:
             command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh"] + command
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True,
+                                        env={**os.environ, **(environment or {})})
         atexit.register(self.kill)
         self.log = []
         self.reader = threading.Thread(target=self.read_log, daemon=True)

@@ -1,0 +1,64 @@
+/*
+ * turn.h
+ *	  Fair turns: how long work may hold a loop, and whose goes on next.
+ *
+ * A loop serves many clients, so nothing that one of them asks for may keep it for long.  Whoever works
+ * for a client gets a slice of a millisecond.  What is not done then is queued, as a task, and goes on
+ * in a later turn of the loop, after the others' slices; all tasks together get a few milliseconds a
+ * turn, so that the loop soon looks for input again.
+ *
+ * There are two queues.  The fresh one has what came while the turn's time was used up, and has had no
+ * slice yet; it goes before the tired one, with what has had some, so that a short request does not
+ * wait for the long ones.
+ */
+#ifndef HISTORIAND_TURN_H
+#define HISTORIAND_TURN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+typedef struct TurnTask
+{
+	struct TurnTask *previous;
+	struct TurnTask *next; /* NULL: not queued */
+	void (*run)(struct TurnTask *task);
+} TurnTask;
+
+typedef struct Turns
+{
+	uv_idle_t busy;		   /* runs while there are tasks: the loop must not sleep */
+	uint64_t number;	   /* of the turn */
+	uint64_t end_ns;	   /* of the turn's time; 0: it has not begun */
+	uint64_t slice_end_ns; /* of the slice under way */
+	TurnTask fresh;		   /* the head of a ring */
+	TurnTask tired;
+	bool tired_ran; /* one of them, in this turn */
+} Turns;
+
+extern void turns_init(Turns *turns, uv_loop_t *loop);
+
+/* Is this turn's time for requests used up? */
+extern bool turn_over(Turns *turns);
+
+/* Begins a slice, and tells when it ends; more work for the same client goes on in the same slice. */
+extern uint64_t turn_slice(Turns *turns);
+extern void turn_slice_again(Turns *turns, uint64_t end_ns);
+
+/* Is the slice used up? */
+extern bool turn_slice_over(const Turns *turns);
+
+/* Has the task run soon, with a new slice; it may be queued already. */
+extern void turn_queue_fresh(Turns *turns, TurnTask *task);
+extern void turn_queue(Turns *turns, TurnTask *task);
+extern void turn_unqueue(TurnTask *task);
+extern bool turn_queued(const TurnTask *task);
+
+/*
+ * Once a turn, after input was read: begins the time of the tasks, then runs one after the other.
+ * Returns false where that is enough for this turn; the next one may begin.
+ */
+extern void turn_tasks_begin(Turns *turns);
+extern bool turn_run_task(Turns *turns);
+
+#endif /* HISTORIAND_TURN_H */
