@@ -40,12 +40,12 @@ typedef struct CutList
 } CutList;
 
 /* Consecutive cuts. */
-typedef struct Block
+typedef struct SumsBlock
 {
 	uint32		first_bound;	/* of the first cut that has rows */
 	uint32		last_bound;
 	Sums		sums;			/* its own; of an old block those from it to the last old one */
-} Block;
+} SumsBlock;
 
 struct SlidingSums
 {
@@ -54,7 +54,7 @@ struct SlidingSums
 	Size		block_bytes;
 	uint32		block_cuts;
 	CutList		older;
-	Block	   *blocks;			/* all there ever were */
+	SumsBlock  *blocks;			/* all there ever were */
 	uint32		first_block;	/* those before it have left, or are the older cuts */
 	uint32		first_new_block;
 	uint32		nblocks;
@@ -69,7 +69,7 @@ struct SlidingSums
 static void enter(SlidingSums *sliding, CutList *list, const RowSlice *slice, uint32 bound,
 				  Sums *also);
 static void close_block(SlidingSums *sliding);
-static void read_block_again(SlidingSums *sliding, const Block *block, int64 after);
+static void read_block_again(SlidingSums *sliding, const SumsBlock *block, int64 after);
 static bool leave_blocks(SlidingSums *sliding, int64 until);
 static bool turn_over(SlidingSums *sliding, int64 until);
 static void add_up_from_end(CutList *list);
@@ -184,17 +184,17 @@ static void
 close_block(SlidingSums *sliding)
 {
 	CutList    *newer = &sliding->newer;
-	Block	   *block;
+	SumsBlock  *block;
 
 	if (sliding->nblocks == sliding->blocks_capacity)
 	{
 		sliding->blocks_capacity = Max(16, sliding->blocks_capacity * 2);
 		sliding->blocks = sliding->blocks == NULL
-			? palloc_array(Block, sliding->blocks_capacity)
-			: repalloc_array(sliding->blocks, Block, sliding->blocks_capacity);
+			? palloc_array(SumsBlock, sliding->blocks_capacity)
+			: repalloc_array(sliding->blocks, SumsBlock, sliding->blocks_capacity);
 	}
 	block = &sliding->blocks[sliding->nblocks++];
-	*block = (Block) {
+	*block = (SumsBlock) {
 		.first_bound = newer->cuts[0].bound,
 		.last_bound = newer->cuts[newer->ncuts - 1].bound,
 	};
@@ -215,7 +215,7 @@ leave_blocks(SlidingSums *sliding, int64 until)
 
 	while (sliding->first_block < sliding->first_new_block)
 	{
-		Block	   *block = &sliding->blocks[sliding->first_block];
+		SumsBlock  *block = &sliding->blocks[sliding->first_block];
 		bool		again;
 
 		if (bounds[block->first_bound] > until)
@@ -234,7 +234,7 @@ leave_blocks(SlidingSums *sliding, int64 until)
 
 /* Makes the cuts of a block that end after a time the older cuts. */
 static void
-read_block_again(SlidingSums *sliding, const Block *block, int64 after)
+read_block_again(SlidingSums *sliding, const SumsBlock *block, int64 after)
 {
 	const SlidingSource *source = &sliding->source;
 	uint32		first = block->first_bound;
