@@ -27,17 +27,34 @@ const Route route_api = {
 	.release = api_release,
 };
 
+/* A tag's samples as the answer has them. */
+typedef struct Series
+{
+	char *tag;
+	Bytes samples; /* without brackets */
+} Series;
+
+typedef struct Api
+{
+	QueryParameters parameters; /* first: query.c takes the state for them */
+	Series *series;
+	int series_count;
+} Api;
+
 static bool check_parameters(Exchange *exchange, QueryParameters *parameters);
 static void on_result(void *argument, const QueryOutcome *outcome);
+static void on_known(void *argument, const QueryOutcome *outcome);
+static void answer_series(Exchange *exchange);
 
 static bool
 api_end(Exchange *exchange)
 {
 	ServerLoop *loop = exchange->server_loop;
-	QueryParameters *parameters = memory_new(sizeof(QueryParameters));
+	Api *api = memory_new(sizeof(Api));
+	QueryParameters *parameters = &api->parameters;
 	const char *arguments[6];
 
-	exchange->state = parameters;
+	exchange->state = api;
 	if (!query_parameters_read(exchange, parameters,
 							   QUERY_TAGS | QUERY_START | QUERY_END | QUERY_SAMPLES | QUERY_METHOD |
 								   QUERY_TIME) ||
@@ -65,10 +82,18 @@ api_end(Exchange *exchange)
 static void
 api_release(Exchange *exchange)
 {
-	if (exchange->state == NULL)
+	Api *api = exchange->state;
+
+	if (api == NULL)
 		return;
-	query_parameters_free(exchange->state);
-	free(exchange->state);
+	query_parameters_free(&api->parameters);
+	for (int i = 0; i < api->series_count; i++)
+	{
+		free(api->series[i].tag);
+		bytes_free(&api->series[i].samples);
+	}
+	free(api->series);
+	free(api);
 	exchange->state = NULL;
 }
 
@@ -123,61 +148,117 @@ put_sample(Bytes *body, const PGresult *result, int row, bool string_times)
 	bytes_puts(body, "}");
 }
 
-/* Puts the samples of the tag that row is of, without brackets.  Returns the row after them. */
-static int
-put_samples(Bytes *body, const PGresult *result, int row, bool string_times)
+static Series *
+add_series(Api *api, const char *tag)
+{
+	Series *series;
+
+	if (api->series == NULL)
+		api->series = memory_new((size_t) api->parameters.tag_count * sizeof(Series));
+	series = &api->series[api->series_count++];
+	series->tag = memory_strdup(tag);
+	return series;
+}
+
+/* The rows come by tag; those of one tag have no column for it. */
+static void
+take_samples(Api *api, const PGresult *result)
 {
 	bool many = PQnfields(result) > 2;
-	int first = row;
+	Series *series = NULL;
 
-	for (; row < PQntuples(result); row++)
+	for (int row = 0; row < PQntuples(result); row++)
 	{
-		if (many && strcmp(PQgetvalue(result, row, 2), PQgetvalue(result, first, 2)) != 0)
-			break;
-		if (row > first)
-			bytes_puts(body, ",");
-		put_sample(body, result, row, string_times);
+		const char *tag = many ? PQgetvalue(result, row, 2) : api->parameters.tag;
+
+		if (series == NULL || strcmp(series->tag, tag) != 0)
+			series = add_series(api, tag);
+		else
+			bytes_puts(&series->samples, ",");
+		put_sample(&series->samples, result, row, api->parameters.string_times);
 	}
-	return row;
 }
 
-static void
-put_series(Bytes *body, const PGresult *result, bool string_times)
-{
-	int row = 0;
-
-	bytes_puts(body, ",\"series\":[");
-	while (row < PQntuples(result))
-	{
-		bytes_puts(body, row > 0 ? ",{\"tagName\":" : "{\"tagName\":");
-		bytes_json_string(body, PQgetvalue(result, row, 2), (size_t) PQgetlength(result, row, 2));
-		bytes_puts(body, ",\"samples\":[");
-		row = put_samples(body, result, row, string_times);
-		bytes_puts(body, "]}");
-	}
-	bytes_puts(body, "]}");
-}
-
+/*
+ * Methods that select rows return none where the window has none.  So of a tag without samples only
+ * another question tells whether it was ever stored.
+ */
 static void
 on_result(void *argument, const QueryOutcome *outcome)
 {
 	Exchange *exchange = argument;
-	const QueryParameters *parameters = exchange->state;
-	bool string_times = parameters->string_times;
-	Bytes body = {0};
+	ServerLoop *loop = exchange->server_loop;
+	Api *api = exchange->state;
+	const char *arguments[2] = {loop->server->config->table_sql, api->parameters.tag_array.data};
 
 	if (outcome->result == NULL)
 	{
 		query_answer_failure(exchange, outcome);
 		return;
 	}
-	if (PQntuples(outcome->result) == 0)
+	take_samples(api, outcome->result);
+	if (api->series_count == api->parameters.tag_count)
+		answer_series(exchange);
+	else
+		query_submit(exchange,
+					 "SELECT tag FROM historian.latest($1::text::regclass, $2::text[])", 2,
+					 arguments, on_known);
+}
+
+static int
+by_tag(const void *a, const void *b)
+{
+	return strcmp(((const Series *) a)->tag, ((const Series *) b)->tag);
+}
+
+/* These tags were stored: those without samples have an empty list of them. */
+static void
+on_known(void *argument, const QueryOutcome *outcome)
+{
+	Exchange *exchange = argument;
+	Api *api = exchange->state;
+	int with_samples = api->series_count;
+
+	if (outcome->result == NULL)
 	{
-		http_problem(exchange, 404,
-					 parameters->tag_count > 1 ? "none of the tags has values"
-											   : "the tag has no values");
+		query_answer_failure(exchange, outcome);
 		return;
 	}
+	for (int row = 0; row < PQntuples(outcome->result); row++)
+	{
+		Series wanted = {.tag = PQgetvalue(outcome->result, row, 0)};
+
+		if (with_samples == 0 || bsearch(&wanted, api->series, (size_t) with_samples,
+										 sizeof(Series), by_tag) == NULL)
+			add_series(api, wanted.tag);
+	}
+	if (api->series_count == 0)
+	{
+		http_problem(exchange, 404,
+					 api->parameters.tag_count > 1 ? "none of the tags has values"
+												   : "the tag has no values");
+		return;
+	}
+	qsort(api->series, (size_t) api->series_count, sizeof(Series), by_tag);
+	answer_series(exchange);
+}
+
+static void
+put_series(Bytes *body, const Series *series)
+{
+	bytes_puts(body, "\"samples\":[");
+	bytes_append(body, series->samples.data, series->samples.length);
+	bytes_puts(body, "]}");
+}
+
+static void
+answer_series(Exchange *exchange)
+{
+	const Api *api = exchange->state;
+	const QueryParameters *parameters = &api->parameters;
+	bool string_times = parameters->string_times;
+	Bytes body = {0};
+
 	bytes_puts(&body, "{");
 	if (parameters->tag_count == 1)
 	{
@@ -189,13 +270,21 @@ on_result(void *argument, const QueryOutcome *outcome)
 	query_put_time(&body, parameters->start, string_times);
 	bytes_puts(&body, ",\"end\":");
 	query_put_time(&body, parameters->end, string_times);
-	if (parameters->tag_count > 1)
-		put_series(&body, outcome->result, string_times);
-	else
+	bytes_puts(&body, ",");
+	if (parameters->tag_count == 1)
 	{
-		bytes_puts(&body, ",\"samples\":[");
-		put_samples(&body, outcome->result, 0, string_times);
-		bytes_puts(&body, "]}");
+		put_series(&body, &api->series[0]);
+		http_answer_content(exchange, "application/json", &body);
+		return;
 	}
+	bytes_puts(&body, "\"series\":[");
+	for (int i = 0; i < api->series_count; i++)
+	{
+		bytes_puts(&body, i > 0 ? ",{\"tagName\":" : "{\"tagName\":");
+		bytes_json_string(&body, api->series[i].tag, strlen(api->series[i].tag));
+		bytes_puts(&body, ",");
+		put_series(&body, &api->series[i]);
+	}
+	bytes_puts(&body, "]}");
 	http_answer_content(exchange, "application/json", &body);
 }

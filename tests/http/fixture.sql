@@ -1,5 +1,5 @@
 -- fixture.sql
---	 historian.downsample in plain SQL over any table, so that the HTTP server can be tested on a
+--	 historian.downsample and latest in plain SQL over any table, so that the HTTP server can be tested on a
 --	 PostgreSQL without the extension.  Method "last" only.  Of several rows of the same time the
 --	 last loaded one counts, as in the extension.
 
@@ -30,5 +30,16 @@ BEGIN
 				 ORDER BY m.time DESC, m.ctid DESC LIMIT 1) l ON true
 		  ORDER BY t.i', relation)
 		USING start, "end", samples, tag;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION historian.latest(relation regclass, tags text[])
+RETURNS TABLE (tag text, "time" bigint, "values" float8[])
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN QUERY EXECUTE format(
+		'SELECT DISTINCT ON (m.tag COLLATE "C") m.tag, m.time, m.values FROM %s m
+		  WHERE m.tag = ANY ($1) ORDER BY m.tag COLLATE "C", m.time DESC, m.ctid DESC', relation)
+		USING tags;
 END
 $$;

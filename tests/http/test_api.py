@@ -6,7 +6,7 @@ import random
 import sys
 import urllib.parse
 
-from historiand import Server, message, ndjson, run, NDJSON
+from historiand import Server, Skip, message, ndjson, run, NDJSON
 
 server = None
 series = {}
@@ -119,6 +119,29 @@ def test_unknown_tag():
     setup()
     answer = server.get(target("nobody", 0, 1))
     assert answer.status == 404 and answer.headers["content-type"] == "application/problem+json"
+
+
+def test_empty_is_not_unknown():
+    """a tag without samples in the window has an empty list of them, whatever the method"""
+    setup()
+    if "unknown method" in server.get(target("dense", 0, 9, method="max")).body.decode():
+        raise Skip("without the extension there is the method last alone")
+    server.save([message(7, "early", [1]),
+                 message(10 ** 6, "empty array", [])], "?ack=committed")
+    for method in ("plot", "lttb"):
+        for tag in ("dense", "early", "empty array"):
+            answer = server.get(target(tag, 10, 20, samples=4, method=method))
+            assert answer.status == 200, (method, tag, answer)
+            assert answer.json() == {"tagName": tag, "start": 10, "end": 20, "samples": []}
+        assert server.get(target("never", 10, 20, samples=4, method=method)).status == 404
+        answer = server.get(target("early", 6, 20, samples=4, method=method)
+                            + "&tag=dense&tag=never&tag=dense&tag=empty%20array").json()
+        assert [(one["tagName"], one["samples"]) for one in answer["series"]] == [
+            ("dense", []), ("early", [{"time": 7, "values": [1]}]), ("empty array", [])], answer
+        answer = server.get(target("never", 6, 20, samples=4, method=method) + "&tag=nowhere")
+        assert answer.status == 404 and "none of the tags" in answer.json()["detail"], answer
+    for method in ("last", "max", "count", "time_average"):
+        assert server.get(target("early", 10, 20, samples=4, method=method)).status == 200, method
 
 
 def test_refusals():
