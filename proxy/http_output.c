@@ -2,12 +2,19 @@
  * http_output.c
  *	  Bytes on their way to a client.
  *
- * What the kernel does not take at once is given to libuv in slices, so that a slow client can be
- * told from one that takes nothing.
+ * What the kernel does not take at once is given to libuv in slices, so that its memory is given back
+ * to the routes as it goes.
+ *
+ * A client is stuck when nothing reaches it, however little is asked of it.  What the kernel has taken
+ * says little about that: it wakes us only when a third of its buffer, which may be megabytes, is
+ * free.  So progress is what the client's side has acknowledged: bytes that have left both buffers.
  */
 #include "http_output.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define SLICE_BYTES 262144
@@ -37,6 +44,8 @@ http_output_flush(HttpOutput *output)
 			bytes_free(&output->pending);
 		return true;
 	}
+	output->progress_ms = uv_now(output->stream->loop);
+	output->undelivered = SIZE_MAX;
 	output->writing = output->pending;
 	output->written = sent > 0 ? (size_t) sent : 0;
 	output->pending = (Bytes){0};
@@ -52,7 +61,6 @@ write_slice(HttpOutput *output)
 	if (output->slice > SLICE_BYTES)
 		output->slice = SLICE_BYTES;
 	buffer = uv_buf_init(output->writing.data + output->written, (unsigned) output->slice);
-	output->slice_start_ms = uv_now(output->stream->loop);
 	output->write.data = output;
 	output->active = uv_write(&output->write, output->stream, &buffer, 1, on_written) == 0;
 	return output->active;
@@ -87,10 +95,31 @@ http_output_unsent(const HttpOutput *output)
 	return output->pending.length + (output->active ? output->writing.length - output->written : 0);
 }
 
-bool
-http_output_stuck(const HttpOutput *output, uint64_t now_ms, uint64_t limit_ms)
+/* What the client's side has not acknowledged of what is under way. */
+static size_t
+undelivered(const HttpOutput *output)
 {
-	return output->active && now_ms - output->slice_start_ms > limit_ms;
+	uv_os_fd_t fd;
+	int queued = 0;
+
+	if (uv_fileno((uv_handle_t *) output->stream, &fd) != 0 || ioctl(fd, SIOCOUTQ, &queued) != 0)
+		queued = 0;
+	return (size_t) queued + uv_stream_get_write_queue_size(output->stream) +
+		   output->writing.length - output->written - output->slice;
+}
+
+bool
+http_output_stuck(HttpOutput *output, uint64_t now_ms, uint64_t limit_ms)
+{
+	size_t left;
+
+	if (!output->active)
+		return false;
+	left = undelivered(output);
+	if (left < output->undelivered)
+		output->progress_ms = now_ms;
+	output->undelivered = left;
+	return now_ms - output->progress_ms > limit_ms;
 }
 
 void

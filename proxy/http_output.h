@@ -21,7 +21,8 @@ typedef struct HttpOutput
 	Bytes writing; /* what uv_write() has; written of it are done */
 	size_t written;
 	size_t slice;
-	uint64_t slice_start_ms;
+	size_t undelivered;	  /* when it was last looked at */
+	uint64_t progress_ms; /* when that was last seen to fall */
 	bool active; /* uv_write() is under way */
 	uv_write_t write;
 } HttpOutput;
@@ -38,8 +39,8 @@ extern bool http_output_idle(const HttpOutput *output);
 /* How many bytes the kernel has not taken yet. */
 extern size_t http_output_unsent(const HttpOutput *output);
 
-/* Has the client taken nothing for longer than limit_ms? */
-extern bool http_output_stuck(const HttpOutput *output, uint64_t now_ms, uint64_t limit_ms);
+/* Has the client taken nothing for longer than limit_ms?  To be asked some times a second. */
+extern bool http_output_stuck(HttpOutput *output, uint64_t now_ms, uint64_t limit_ms);
 
 /* After the stream is closed. */
 extern void http_output_free(HttpOutput *output);

@@ -6,6 +6,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 import urllib.parse
 
 from historiand import (CONNINFO, Client, Relay, Server, message, ndjson, new_table, run, sql,
@@ -305,6 +306,26 @@ def test_slow_client():
     client = begin_unread(other.port)
     wait_for("the export to be cancelled", lambda: copies() == 0)
     client.close()
+
+
+def test_slow_but_steady():
+    """a client that takes a little all the time is not cut off, however long the whole takes"""
+    other = big_server(write_timeout="1s")
+    client = other.connect()
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+    client.send(f"GET {target('big')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    end = time.monotonic() + 8      # several times --write-timeout
+    taken = 0
+    while time.monotonic() < end:
+        piece = client.socket.recv(2048)
+        assert piece, f"cut off after {taken} bytes"
+        taken += len(piece)
+        time.sleep(0.02)            # the client's pace: 100 kB a second
+    assert copies() == 1 and taken < 2_000_000, taken
+    assert other.get("/metrics").status == 200
+    assert other.metric("historiand_connections_timed_out_total") == 0
+    client.close()
+    wait_for("the export's end", lambda: copies() == 0)
 
 
 def test_limits():
