@@ -14,12 +14,16 @@
 #include "access_method.h"
 #include "command_work.h"
 #include "compaction.h"
+#include "compaction_notes.h"
 #include "compat.h"
+#include "directory.h"
+#include "noted_tags.h"
 
 PG_FUNCTION_INFO_V1(historian_compact);
 PG_FUNCTION_INFO_V1(historian_compact_due);
 
 static Datum compact(FunctionCallInfo fcinfo, const char *name, bool everything);
+static void compact_noted(Relation rel, CompactionOptions *options, CompactionCounts *counts);
 
 /*
  * historian.compact(table regclass)
@@ -63,10 +67,14 @@ compact(FunctionCallInfo fcinfo, const char *name, bool everything)
 	rel = historian_table_open(relid, ACL_NO_RIGHTS, RowExclusiveLock);
 	command_work_before_change(rel);
 
+	compaction_notes_start(rel);
 	horizon = compaction_horizon_take();
 	compaction_horizon_reached(rel, &horizon, true);
 	options.horizon = horizon.sequence;
-	compact_table(rel, &options, &after, &counts);
+	if (everything)
+		compact_table(rel, &options, &after, &counts);
+	else
+		compact_noted(rel, &options, &counts);
 	table_close(rel, NoLock);
 
 	values[0] = Int64GetDatum(counts.tags);
@@ -74,4 +82,19 @@ compact(FunctionCallInfo fcinfo, const char *name, bool everything)
 	values[2] = Int64GetDatum(counts.segments_written);
 	values[3] = Int64GetDatum(counts.rows);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, isnull)));
+}
+
+/* Compacts what was written since the last look, or all of the table. */
+static void
+compact_noted(Relation rel, CompactionOptions *options, CompactionCounts *counts)
+{
+	text	   *after = NULL;
+	CompactionLook look;
+
+	directory_lock(rel, true);
+	look = compaction_notes_take(rel);
+	if (!look.full)
+		options->tags = noted_tags(rel, &look, options->horizon, &options->ntags);
+	compact_table(rel, options, &after, counts);
+	compaction_notes_done(rel, &look, options->horizon);
 }

@@ -37,10 +37,13 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "compaction_notes.h"
 #include "compaction_stat.h"
+#include "compaction_worker.h"
 #include "compat.h"
 #include "directory.h"
 #include "pending.h"
+#include "tag.h"
 #include "tag_merge.h"
 
 /* By how much the bytes of late rows may be multiplied where they are merged. */
@@ -61,6 +64,7 @@ typedef struct Compaction
 {
 	TagMerge	merge;
 	const CompactionOptions *options;
+	uint32		next_tag;		/* of options->tags */
 	text	   *late_tag;
 
 	/* the tag's segments */
@@ -68,7 +72,9 @@ typedef struct Compaction
 	PendingList runs;			/* late runs */
 } Compaction;
 
+static text *next_tag(Compaction *compaction, text *after);
 static void list_segments(Compaction *compaction);
+static void look_again(Compaction *compaction, const SegmentRef *ref);
 static bool last_placed(Compaction *compaction, text *name, SegmentRef *last);
 static Size total_bytes(const PendingList *list);
 static void merge_fresh(Compaction *compaction);
@@ -148,7 +154,7 @@ compact_table(Relation rel, const CompactionOptions *options, text **after,
 	merge->reader = tag_reader_begin(rel, merge->cursor, snapshot);
 	merge->cid = GetCurrentCommandId(true);
 
-	while ((tag = directory_next_tag(merge->cursor, tag)) != NULL)
+	while ((tag = next_tag(&compaction, tag)) != NULL)
 	{
 		int64		merged = merge->segments_merged;
 
@@ -158,9 +164,14 @@ compact_table(Relation rel, const CompactionOptions *options, text **after,
 		list_segments(&compaction);
 		if (options->everything)
 			merge_everything(&compaction);
-		else if (total_bytes(&compaction.fresh) >= STORE_MAX_SEGMENT_BYTES &&
-				 !merge_late(&compaction))
-			merge_fresh(&compaction);
+		else if (total_bytes(&compaction.fresh) >= STORE_MAX_SEGMENT_BYTES)
+		{
+			/* one of the two in a transaction: what the first has written, the snapshot does not see */
+			if (merge_late(&compaction))
+				look_again(&compaction, &compaction.fresh.refs[0]);
+			else
+				merge_fresh(&compaction);
+		}
 		done.tags += merge->segments_merged > merged;
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(tag_context);
@@ -195,6 +206,20 @@ compact_table(Relation rel, const CompactionOptions *options, text **after,
 	return true;
 }
 
+/* The first tag to see to after the given one (NULL: of all), or NULL. */
+static text *
+next_tag(Compaction *compaction, text *after)
+{
+	const CompactionOptions *options = compaction->options;
+
+	if (options->tags == NULL)
+		return directory_next_tag(compaction->merge.cursor, after);
+	while (after != NULL && compaction->next_tag < options->ntags &&
+		   tag_compare(options->tags[compaction->next_tag], after) <= 0)
+		compaction->next_tag++;
+	return compaction->next_tag < options->ntags ? options->tags[compaction->next_tag] : NULL;
+}
+
 /* Lists the tag's segments that may be merged, but the late and compacted ones. */
 static void
 list_segments(Compaction *compaction)
@@ -210,8 +235,21 @@ list_segments(Compaction *compaction)
 			pending_list_add(&compaction->runs, &all.refs[i]);
 		else if (all.refs[i].sequence < compaction->options->horizon)
 			pending_list_add(&compaction->fresh, &all.refs[i]);
+		else if (compaction->options->tags == NULL)
+			look_again(compaction, &all.refs[i]);
 	}
 	compaction->late_tag = directory_late_tag(compaction->merge.tag);
+}
+
+/* Has the next round look at the tag of a pending segment again. */
+static void
+look_again(Compaction *compaction, const SegmentRef *ref)
+{
+	BlockNumber block = ItemPointerGetBlockNumber(&ref->tid);
+	NotedBlocks one = {.first = block, .last = block};
+
+	compaction_notes_add(compaction->merge.rel, &one, 1);
+	compaction_worker_notify();
 }
 
 /* Finds the last segment of those that stand in the directory under a name by their first time. */

@@ -46,6 +46,8 @@ typedef struct CompactionOptions
 	bool		everything;		/* also tags with less than a page's worth of pending segments */
 	bool		wait;			/* for another compaction or deletion of the table to end */
 	int64		max_rows;		/* stop at the tag after so many rows; 0: never */
+	text	  **tags;			/* in order: these alone; NULL: all */
+	uint32		ntags;
 } CompactionOptions;
 
 /*

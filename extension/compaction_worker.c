@@ -40,8 +40,10 @@
 
 #include "access_method.h"
 #include "compaction.h"
+#include "compaction_notes.h"
 #include "compaction_stat.h"
 #include "directory.h"
+#include "noted_tags.h"
 #include "priority.h"
 
 bool		historian_compaction = true;
@@ -62,6 +64,15 @@ typedef struct Shared
 	Oid			noted[MAX_NOTED];
 } Shared;
 
+/* A worker's look at a table. */
+typedef struct TableLook
+{
+	CompactionOptions options;
+	CompactionLook noted;
+	text	   *after;			/* the last part's last tag; NULL at the beginning and at the end */
+	MemoryContext context;		/* of the members */
+} TableLook;
+
 static Shared *shared = NULL;
 static shmem_request_hook_type next_shmem_request = NULL;
 static shmem_startup_hook_type next_shmem_startup = NULL;
@@ -75,7 +86,8 @@ static void run_worker(Oid database);
 static List *historian_tables(void);
 static void try_table(Oid relid, MemoryContext context);
 static void compact_in_background(Oid relid);
-static bool compact_part(Oid relid, CompactionOptions *options, text *after, text **reached);
+static bool compact_part(Oid relid, TableLook *look);
+static bool begin_look(Relation rel, TableLook *look);
 static uint64 reached_horizon(Relation rel);
 static void on_exit_leave(int code, Datum arg);
 
@@ -88,6 +100,7 @@ compaction_worker_init(void)
 		return;
 
 	compaction_stat_init();
+	compaction_notes_init();
 	next_shmem_request = shmem_request_hook;
 	shmem_request_hook = on_shmem_request;
 	next_shmem_startup = shmem_startup_hook;
@@ -363,32 +376,26 @@ try_table(Oid relid, MemoryContext context)
 static void
 compact_in_background(Oid relid)
 {
-	CompactionOptions options = {.max_rows = MAX_ROWS_PER_TRANSACTION};
-	text	   *after = NULL;
+	TableLook	look = {
+		.options.max_rows = MAX_ROWS_PER_TRANSACTION,
+		.context = AllocSetContextCreate(CurrentMemoryContext, "historian look",
+										 ALLOCSET_DEFAULT_SIZES),
+	};
 
 	do
 	{
 		MemoryContext context = CurrentMemoryContext;
-		text	   *reached = NULL;
 
 		CHECK_FOR_INTERRUPTS();
 		StartTransactionCommand();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		pgstat_report_activity(STATE_RUNNING, "historian: compaction");
 
-		if (!compact_part(relid, &options, after, &reached))
+		if (!compact_part(relid, &look))
 		{
 			compaction_stat_deferred(relid);
 			compaction_worker_notify();
-			reached = NULL;
-		}
-		after = NULL;
-		if (reached != NULL)
-		{
-			MemoryContext transaction = MemoryContextSwitchTo(context);
-
-			after = DatumGetTextPCopy(PointerGetDatum(reached));
-			MemoryContextSwitchTo(transaction);
+			look.after = NULL;
 		}
 
 		PopActiveSnapshot();
@@ -396,15 +403,16 @@ compact_in_background(Oid relid)
 		MemoryContextSwitchTo(context);
 		pgstat_report_stat(true);
 		pgstat_report_activity(STATE_IDLE, NULL);
-	} while (after != NULL);
+	} while (look.after != NULL);
+	MemoryContextDelete(look.context);
 }
 
 /*
- * Compacts the tags after one, or from the first on, which also takes the horizon.  Returns false
- * where the table is to be tried again in the next round.
+ * Compacts the tags after the last part's, or from the first on, which also takes the horizon.
+ * Returns false where the table is to be tried again in the next round.
  */
 static bool
-compact_part(Oid relid, CompactionOptions *options, text *after, text **reached)
+compact_part(Oid relid, TableLook *look)
 {
 	CompactionCounts counts = {0};
 	bool		done = true;
@@ -415,21 +423,47 @@ compact_part(Oid relid, CompactionOptions *options, text *after, text **reached)
 		return false;
 	rel = try_relation_open(relid, NoLock);
 	if (rel == NULL)
-		return true;
-
-	if (is_historian_table(rel) && OidIsValid(directory_oid(rel)))
 	{
-		if (after == NULL)
-			options->horizon = reached_horizon(rel);
-		done = options->horizon != 0;
-		if (done)
-		{
-			*reached = after;
-			done = compact_table(rel, options, reached, &counts);
-		}
+		look->after = NULL;
+		return true;
+	}
+
+	if (!is_historian_table(rel) || !OidIsValid(directory_oid(rel)))
+		look->after = NULL;
+	else if (look->after != NULL || !compaction_notes_none(rel))
+	{
+		text	   *after = look->after;
+		MemoryContext caller;
+
+		done = (look->after != NULL || begin_look(rel, look)) &&
+			compact_table(rel, &look->options, &after, &counts);
+		caller = MemoryContextSwitchTo(look->context);
+		look->after = after != NULL ? DatumGetTextPCopy(PointerGetDatum(after)) : NULL;
+		MemoryContextSwitchTo(caller);
+		if (done && look->after == NULL)
+			compaction_notes_done(rel, &look->noted, look->options.horizon);
 	}
 	relation_close(rel, NoLock);
 	return done;
+}
+
+/* Takes the horizon and what to look at; false where it is not the time. */
+static bool
+begin_look(Relation rel, TableLook *look)
+{
+	MemoryContext caller;
+
+	compaction_notes_start(rel);
+	look->options.horizon = reached_horizon(rel);
+	if (look->options.horizon == 0 || !directory_lock(rel, false))
+		return false;
+	caller = MemoryContextSwitchTo(look->context);
+	look->noted = compaction_notes_take(rel);
+	if (!look->noted.full)
+		look->options.tags = noted_tags(rel, &look->noted, look->options.horizon,
+										&look->options.ntags);
+	MemoryContextSwitchTo(caller);
+	return true;
 }
 
 /*

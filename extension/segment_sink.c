@@ -18,8 +18,12 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "compaction_notes.h"
 #include "directory.h"
 #include "summary.h"
+
+/* Runs of blocks that are noted at once. */
+#define NOTES_AT_ONCE 64
 
 struct SegmentSink
 {
@@ -32,10 +36,13 @@ struct SegmentSink
 	BulkInsertState bistate;
 	uint64		bytes;			/* of the segments written */
 	RowBuffer  *summaries;		/* where compacted segments are noted, or NULL */
+	NotedBlocks pending[NOTES_AT_ONCE]; /* where pending ones were written, to be noted */
+	uint32		npending;
 };
 
 static void write_bytes(SegmentSink *sink, const SegmentHeader *header, const uint8 *bytes,
 						Size length);
+static void note_pending(SegmentSink *sink, BlockNumber block);
 static CodecEncoder *shared_encoder(void);
 
 SegmentSink *
@@ -60,6 +67,7 @@ segment_sink_begin(Relation rel, TransactionId xid, CommandId cid, int options)
 void
 segment_sink_end(SegmentSink *sink)
 {
+	compaction_notes_add(sink->rel, sink->pending, sink->npending);
 	FreeBulkInsertState(sink->bistate);
 	if (sink->directory != NULL)
 		index_close(sink->directory, NoLock);
@@ -190,6 +198,26 @@ write_bytes(SegmentSink *sink, const SegmentHeader *header, const uint8 *bytes, 
 	sink->bytes += length;
 	if (sink->directory != NULL)
 		directory_insert(sink->directory, sink->directory_info, sink->rel, header, &tid);
+	if (header->flags == 0)
+		note_pending(sink, ItemPointerGetBlockNumber(&tid));
+}
+
+static void
+note_pending(SegmentSink *sink, BlockNumber block)
+{
+	NotedBlocks *last = sink->npending > 0 ? &sink->pending[sink->npending - 1] : NULL;
+
+	if (last != NULL && block >= last->first && block <= last->last + 1)
+	{
+		last->last = Max(last->last, block);
+		return;
+	}
+	if (sink->npending == NOTES_AT_ONCE)
+	{
+		compaction_notes_add(sink->rel, sink->pending, sink->npending);
+		sink->npending = 0;
+	}
+	sink->pending[sink->npending++] = (NotedBlocks) {.first = block, .last = block};
 }
 
 /* One encoder a backend: its scratch memory is worth keeping, and only one is used at a time. */

@@ -1,0 +1,161 @@
+# Compaction looks only at what was written since its last look, and misses nothing of it: after rollbacks, deletions,
+# rewrites, looks that fail, a crash and a promotion a look at all tags finds no more to do.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $seed = $ENV{SEED} || time;
+srand($seed);
+note "SEED=$seed";
+
+my $node = PostgreSQL::Test::Cluster->new('idle');
+$node->init(allows_streaming => 1);
+$node->append_conf('postgresql.conf', <<'END');
+shared_preload_libraries = 'historian'
+historian.compaction = off
+historian.compaction_interval = 1
+max_prepared_transactions = 10
+fsync = off
+autovacuum = off
+jit = off
+END
+$node->start;
+$node->safe_psql('postgres', <<'END');
+CREATE EXTENSION historian;
+CREATE TABLE m (time bigint, tag text, values float8[]) USING historian;
+CREATE UNLOGGED TABLE u (time bigint, tag text, values float8[]) USING historian;
+-- so many rows of random numbers are more than a page, or less
+CREATE FUNCTION load(t regclass, tag text, at bigint, n int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('INSERT INTO %s SELECT %s + i, %L, ARRAY[random(), random(), random()] FROM generate_series(1, %s) i', t, at, tag, n);
+END $$;
+END
+
+# How many tags a round merges, and how many buffers it touches.
+sub due
+{
+	my ($table) = @_;
+
+	return $node->safe_psql('postgres', "SELECT tags FROM historian.compact_due('$table')");
+}
+
+sub buffers
+{
+	my ($table) = @_;
+	my $plan = $node->safe_psql('postgres', "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, SUMMARY OFF, COSTS OFF) SELECT * FROM historian.compact_due('$table')");
+	my $sum = 0;
+
+	$plan =~ s/Planning.*//s;
+	$sum += $_ for ($plan =~ /Buffers: (.*)/ ? $1 : "") =~ /(?:hit|read)=(\d+)/g;
+	return $sum;
+}
+
+$node->safe_psql('postgres', "INSERT INTO $_ SELECT 1, 'tag' || i, '{1}' FROM generate_series(1, 3000) i") for qw(m u);
+for my $table (qw(m u))
+{
+	cmp_ok(buffers($table), '>', 3000, "$table: the first look is at all tags");
+	cmp_ok(buffers($table), '<', 200, "$table: the next one at none");
+	$node->safe_psql('postgres', "SELECT load('$table', 'tag7', 10, 1000)");
+	cmp_ok(buffers($table), '<', 500, "$table: with one tag loaded");
+	is(due($table), '0', "$table: which was merged");
+	cmp_ok(buffers($table), '<', 200, "$table: and is not looked at again");
+}
+
+# what is not committed, or rolled back, is not forgotten
+$node->safe_psql('postgres', "BEGIN; SELECT load('m', 'tag8', 10, 1000); PREPARE TRANSACTION 'p'");
+$node->safe_psql('postgres', "COMMIT PREPARED 'p'; BEGIN; SELECT tags FROM historian.compact_due('m'); ROLLBACK");
+is(due('m'), '1', 'a look that was rolled back has not been');
+$node->safe_psql('postgres', "SELECT load('m', 'tag9', 10, 1000); BEGIN; SAVEPOINT s; SELECT tags FROM historian.compact_due('m'); ROLLBACK TO s; COMMIT");
+is(due('m'), '1', 'nor in a subtransaction');
+$node->safe_psql('postgres', "SELECT load('m', 'tag10', 10, 1000); BEGIN; DELETE FROM m WHERE tag = 'tag10' AND time = 11; COMMIT");
+is(due('m'), '1', 'what a deletion has written anew is looked at');
+is($node->safe_psql('postgres', "BEGIN; SELECT load('m', 'tag11', 10, 1000) \\g /dev/null\nSELECT tags FROM historian.compact_due('m'); COMMIT"), '1', "the transaction's own");
+$node->safe_psql('postgres', "SELECT load('m', 'tag12', 10, 1000); VACUUM FULL m");
+is(due('m'), '1', 'a rewritten table is looked at as a whole');
+$node->safe_psql('postgres', "SELECT load('m', 'tag13', 10, 1000)");
+$node->safe_psql('postgres', "BEGIN; TRUNCATE m; SELECT load('m', 'tag14', 10, 1000); ROLLBACK");
+is(due('m'), '1', 'TRUNCATE that is rolled back');
+
+# random histories in three sessions; then a look at all tags, after a restart, must find nothing
+my @sessions = map { $node->background_psql('postgres', on_error_stop => 0) } 1 .. 3;
+my @open = (0) x @sessions;
+my @prepared;
+for my $step (1 .. 300)
+{
+	my $which = int rand @sessions;
+	my $tag = 'r' . int rand 12;
+	my $load = sprintf("SELECT load('m', '%s', %d, %d);", $tag, rand 100000, (30, 300, 900)[rand 3]);
+	my $kind = int rand 14;
+	my $sql = $kind < 6 ? $load
+		: $kind == 6 ? "SAVEPOINT s; $load ROLLBACK TO s;"
+		: $kind == 7 ? "DELETE FROM m WHERE tag = '$tag' AND time < @{[int rand 50000]};"
+		: $kind < 11 ? "SELECT historian.compact_due('m');"
+		: $kind == 11 ? 'VACUUM m;' : $kind == 12 ? "SELECT historian.delete('m', '$tag', 0, 5000);" : 'SELECT 1;';
+
+	if ($open[$which])
+	{
+		# statements that wait for another session's transaction would wait for ever
+		$sql = $load if $sql =~ /compact_due|delete|VACUUM/i;
+		$sql = ('COMMIT', 'ROLLBACK', "PREPARE TRANSACTION 'p$step'")[rand 3] . ';' if rand() < 0.4;
+		$open[$which] = 0 if $sql =~ /^(COMMIT|ROLLBACK|PREPARE)/;
+		push @prepared, $step if $sql =~ /^PREPARE/;
+	}
+	elsif ($kind < 7 && rand() < 0.5)
+	{
+		$sql = "BEGIN; $sql";
+		$open[$which] = 1;
+	}
+	elsif ($sql =~ /compact_due|delete/i)
+	{
+		# these wait for loads, or keep others waiting: with open transactions only what does not
+		$sql = "SET lock_timeout = '10ms'; $sql RESET lock_timeout;";
+	}
+	elsif ($kind == 6)
+	{
+		$sql = "BEGIN; $sql COMMIT;";
+	}
+	$sessions[$which]->query($sql);
+	if (@prepared && rand() < 0.5)
+	{
+		$node->safe_psql('postgres', (rand() < 0.7 ? 'COMMIT' : 'ROLLBACK') . " PREPARED 'p" . shift(@prepared) . "'");
+	}
+}
+$_->quit for @sessions;
+$node->safe_psql('postgres', "COMMIT PREPARED 'p$_'") for @prepared;
+my $rounds = 0;
+$rounds++ while due('m') > 0 && $rounds < 20;
+my $second = due('m');
+$node->restart;
+is("$second " . due('m'), '0 0', 'after random histories all is looked at');
+is($node->safe_psql('postgres', "SELECT count(*) FROM historian.check('m')"), '0', 'and intact');
+
+# in the background, without another load: after a crash
+sub merged
+{
+	my ($of, $name) = @_;
+
+	ok($of->poll_query_until('postgres', "SELECT pending_bytes < 8136 FROM historian.historian_stat_tables WHERE relname = 'm'"), $name);
+}
+
+$node->safe_psql('postgres', "SELECT historian.compact('m')");
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('idle_standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+$node->safe_psql('postgres', "SELECT load('m', 'crash', 10, 3000)");
+$node->wait_for_catchup($standby);
+$node->stop('immediate');
+$node->append_conf('postgresql.conf', 'historian.compaction = on');
+$node->start;
+merged($node, 'after a crash the background worker merges what was loaded before');
+$node->safe_psql('postgres', "SELECT load('m', 'more', 10, 3000)");
+merged($node, 'and what is loaded later');
+$node->stop;
+$standby->append_conf('postgresql.conf', 'historian.compaction = on');
+$standby->promote;
+$standby->reload;
+merged($standby, 'after a promotion, too');
+$standby->stop;
+done_testing();
