@@ -9,7 +9,8 @@
  *	 command counter is never touched.
  * - Work is done when its command ends, before the command's AFTER triggers run.  Where it is
  *	 divisible it is also done when a later command reads the table, and at the latest before its
- *	 subtransaction commits or is prepared: COPY and the like have no end that can be seen here.
+ *	 subtransaction commits or is prepared: logical replication's commands have no end that can be
+ *	 seen here.
  * - What was gathered first is done first.
  * - WAL replay takes a tuple's xmin from the record, so only the current subtransaction's work is
  *	 ever done.  A reader that would have to see other work gets an error: it reads in the middle of
@@ -23,6 +24,7 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "tcop/utility.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -39,9 +41,14 @@ typedef struct WorkFilter
 static CommandWork *works = NULL;
 
 static ExecutorFinish_hook_type next_executor_finish = NULL;
+static ProcessUtility_hook_type next_utility = NULL;
 
 static void on_executor_finish(QueryDesc *query);
 static void finish_modifying_ctes(EState *estate);
+static void on_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
+					   ProcessUtilityContext context, ParamListInfo params,
+					   QueryEnvironment *environment, DestReceiver *receiver,
+					   QueryCompletion *completion);
 static void finish_command(CommandId cid);
 static void finish_subtransaction(void);
 static void before_command(Relation rel, CommandId cid);
@@ -56,6 +63,8 @@ command_work_init(void)
 {
 	next_executor_finish = ExecutorFinish_hook;
 	ExecutorFinish_hook = on_executor_finish;
+	next_utility = ProcessUtility_hook;
+	ProcessUtility_hook = on_utility;
 	RegisterXactCallback(on_transaction, NULL);
 	RegisterSubXactCallback(on_subtransaction, NULL);
 }
@@ -182,6 +191,25 @@ finish_modifying_ctes(EState *estate)
 		} while (!TupIsNull(slot));
 	}
 	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * COPY FROM ends here.  Where a trigger or a volatile default makes it insert row by row, it never
+ * calls finish_bulk_insert().
+ */
+static void
+on_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
+		   ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
+		   DestReceiver *receiver, QueryCompletion *completion)
+{
+	const CopyStmt *copy = (const CopyStmt *) statement->utilityStmt;
+	CommandId	cid = GetCurrentCommandId(false);
+	ProcessUtility_hook_type utility = next_utility != NULL ? next_utility
+		: standard_ProcessUtility;
+
+	utility(statement, query, read_only_tree, context, params, environment, receiver, completion);
+	if (IsA(copy, CopyStmt) && copy->is_from)
+		finish_command(cid);
 }
 
 static void

@@ -1,5 +1,5 @@
 -- What the executor takes for granted of a table: each statement gives what it gives on a heap, or is refused at once.
-SELECT plan(34);
+SELECT plan(38);
 
 CREATE SCHEMA executor;
 SET search_path = executor, public;
@@ -107,6 +107,29 @@ SELECT throws_ok('DELETE FROM ours', '55006', 'historian table "ours" is being c
 SELECT throws_ok('UPDATE ours SET values = NULL', '55006', NULL, 'or half an UPDATE');
 DROP TRIGGER look ON ours;
 DROP TRIGGER look ON twin;
+
+-- COPY that inserts row by row, as a BEFORE trigger makes it, has ended when it returns
+CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER pass BEFORE INSERT ON ours FOR EACH ROW EXECUTE FUNCTION pass();
+CALL reset();
+BEGIN;
+CALL on_both($$COPY TABLE FROM PROGRAM 'seq 21 30 | sed "s/$/\tcopied\t\\\\N/"'$$);
+SAVEPOINT s;
+SELECT same('rows of COPY, read in a savepoint');
+RELEASE s;
+CALL on_both('DELETE FROM TABLE WHERE time = 25');
+COMMIT;
+SELECT same('DELETE of one of them');
+BEGIN;
+COPY ours FROM PROGRAM 'seq 21 30 | sed "s/$/\tcopied\t{1}/"';
+INSERT INTO ours VALUES (22, 'copied', '{2}');
+COMMIT;
+SELECT is((SELECT array_agg(values[1] ORDER BY time) FROM ours WHERE tag = 'copied'), '{1,2,1,1,1,1,1,1,1,1}'::float8[],
+	'a row written after COPY, in its transaction, is the later one');
+CREATE TABLE short_lived (LIKE ours) USING historian;
+CREATE TRIGGER pass BEFORE INSERT ON short_lived FOR EACH ROW EXECUTE FUNCTION pass();
+SELECT lives_ok($$DO 'BEGIN COPY short_lived FROM PROGRAM ''echo "1\ta\t{1}"''; DROP TABLE short_lived; END'$$, 'COPY, then DROP TABLE');
+DROP TRIGGER pass ON ours;
 
 -- functions that look from within the command, without and with a subtransaction
 CREATE FUNCTION look_from(name text) RETURNS bigint LANGUAGE plpgsql AS $$
