@@ -457,13 +457,11 @@ make_tag(Line *line)
 		return invalid(line, NOWHERE, "measurement and tags make a tag of more than %d bytes",
 					   MESSAGE_MAX_TAG_BYTES);
 	for (size_t i = 0; i < line->tag_length; i++)
-	{
-		if ((unsigned char) line->tag[i] < ' ')
-			return invalid(line, NOWHERE, "measurement or tags have a control character");
 		all |= (unsigned char) line->tag[i];
-	}
 	if (all >= 0x80 && !utf8_valid(line->tag, line->tag_length))
 		return invalid(line, NOWHERE, "measurement or tags are not valid UTF-8");
+	if (utf8_has_control(line->tag, line->tag_length))
+		return invalid(line, NOWHERE, "measurement or tags have a control character");
 	return true;
 }
 

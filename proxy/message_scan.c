@@ -5,7 +5,7 @@
  * The hot path of the whole server, hence written by hand for this one shape: any order of the
  * three fields, any white space, each byte looked at once, values stored where they stay.  It is
  * stricter than JSON where SPEC asks for it: no duplicate, missing or unknown field, an integer
- * time, no NUL in a tag.  Strings with escapes go to json-c.
+ * time, no control characters in a tag.  Strings with escapes go to json-c.
  *
  * Text that ends too early is told from text that is wrong, because a message may arrive in
  * pieces: every "not what was expected" first asks whether the end was reached.
@@ -243,6 +243,9 @@ scan_tag(Scan *scan)
 		return invalid(scan, "tag", "tag is empty");
 	if (scan->tag_length > MESSAGE_MAX_TAG_BYTES)
 		return invalid(scan, "tag", "tag is longer than %d bytes", MESSAGE_MAX_TAG_BYTES);
+	/* They would reach terminals and shells with the tag. */
+	if (utf8_has_control(scan->tag, scan->tag_length))
+		return invalid(scan, "tag", "tag has a control character");
 	return SCAN_OK;
 }
 

@@ -1,6 +1,6 @@
 /*
  * utf8.h
- *	  Recognition of well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates).
+ *	  Recognition of well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates), and of controls in it.
  */
 #ifndef HISTORIAND_UTF8_H
 #define HISTORIAND_UTF8_H
@@ -58,6 +58,20 @@ utf8_valid(const char *text, size_t length)
 		length -= step;
 	}
 	return true;
+}
+
+/* Has the text, which is well-formed, a character of U+0000 to U+001F or U+007F to U+009F? */
+static inline bool
+utf8_has_control(const char *text, size_t length)
+{
+	const unsigned char *c = (const unsigned char *) text;
+
+	for (size_t i = 0; i < length; i++)
+	{
+		if (c[i] < 0x20 || c[i] == 0x7F || (c[i] == 0xC2 && i + 1 < length && c[i + 1] < 0xA0))
+			return true;
+	}
+	return false;
 }
 
 #endif /* HISTORIAND_UTF8_H */

@@ -4,8 +4,20 @@
  */
 import {apiParameters} from "./server.js";
 
-/* One word of a POSIX shell that is exactly this text. */
+/*
+ * Characters that do something to a terminal, or to the order in which it shows others: controls,
+ * marks of direction, line separators.  Pasted into a shell, a control can end the line and begin another.
+ */
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/;
+const ALL_UNSEEN = new RegExp(UNSEEN, "g");
+
+const hex = (number, digits) => number.toString(16).padStart(digits, "0");
+
+/* One word of a POSIX shell that is exactly this text; with unseen characters one of bash, ksh and zsh. */
 export function shellWord(text) {
+	if (UNSEEN.test(text))
+		return `$'${text.replace(/['\\]/g, "\\$&").replace(ALL_UNSEEN, character =>
+			[...new TextEncoder().encode(character)].map(byte => "\\x" + hex(byte, 2)).join(""))}'`;
 	if (!text.includes("'"))
 		return `'${text}'`;
 	if (!/["$`\\!]/.test(text))
@@ -13,9 +25,11 @@ export function shellWord(text) {
 	return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
+/* Text in SQL, with unseen characters as escapes, so that every shell can have it in a word. */
 export function sqlText(text) {
-	const quoted = `'${text.replaceAll("'", "''").replaceAll("\\", "\\\\")}'`;
-	return text.includes("\\") ? `E${quoted}` : quoted;
+	const quoted = `'${text.replaceAll("'", "''").replaceAll("\\", "\\\\").replace(ALL_UNSEEN, character =>
+		"\\u" + hex(character.charCodeAt(0), 4))}'`;
+	return text.includes("\\") || UNSEEN.test(text) ? `E${quoted}` : quoted;
 }
 
 /* A setting "schema.table" as SQL's name of it. */
@@ -47,7 +61,7 @@ export function shellLines(view, table, now) {
 	return [
 		["These samples, over HTTP", "curl " + shellWord(url("/api", apiParameters(view)))],
 		["The same in SQL (PGHOST, PGDATABASE or a conninfo say where)", psqlLine(view, table)],
-		[`As recorded, ${view.tags[0]}`, "curl -o export.csv " + shellWord(url("/export", raw))],
+		[`As recorded, ${view.tags[0].replace(ALL_UNSEEN, "\ufffd")}`, "curl -o export.csv " + shellWord(url("/export", raw))],
 	];
 }
 

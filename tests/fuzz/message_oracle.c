@@ -89,6 +89,27 @@ parse_whole(const char *text, size_t length)
 	return parse(text, length, JSON_TOKENER_VALIDATE_UTF8);
 }
 
+/* By the characters' numbers, as iconv tells them: U+0000 to U+001F, U+007F to U+009F. */
+static bool
+has_control(const char *text, int length)
+{
+	uint32_t characters[MESSAGE_MAX_TAG_BYTES];
+	char *in = (char *) text;
+	char *out = (char *) characters;
+	size_t in_left = (size_t) length;
+	size_t out_left = sizeof(characters);
+	iconv_t converter = iconv_open("UCS-4LE", "UTF-8");
+	bool found = false;
+
+	if (converter == (iconv_t) -1)
+		abort();
+	iconv(converter, &in, &in_left, &out, &out_left);
+	iconv_close(converter);
+	for (size_t i = 0; i < (sizeof(characters) - out_left) / sizeof(characters[0]); i++)
+		found |= characters[i] < 0x20 || (characters[i] >= 0x7F && characters[i] <= 0x9F);
+	return found;
+}
+
 /* Does json-c see a message?  The three members are borrowed from object. */
 static bool
 is_message(struct json_object *object, struct json_object **time, struct json_object **tag,
@@ -106,7 +127,7 @@ is_message(struct json_object *object, struct json_object **time, struct json_ob
 		return false;
 	length = json_object_get_string_len(*tag);
 	if (length < 1 || length > MESSAGE_MAX_TAG_BYTES ||
-		memchr(json_object_get_string(*tag), '\0', (size_t) length) != NULL ||
+		has_control(json_object_get_string(*tag), length) ||
 		json_object_array_length(*values) > MESSAGE_MAX_VALUES)
 		return false;
 	for (size_t i = 0; i < json_object_array_length(*values); i++)

@@ -122,6 +122,9 @@ BAD = [
     (b'{"time":1,"tag":"a\\u0000b","values":[1]}', {}, {"field": "tag"}, "NUL"),
     (b'{"time":1,"tag":"a\x00b","values":[1]}', {}, {"field": "tag"}, "control"),
     (b'{"time":1,"tag":"a\tb","values":[1]}', {}, {"field": "tag"}, "control"),
+    *((b'{"time":1,"tag":"a' + text + b'","values":[1]}', {}, {"field": "tag"}, "control") for text in (
+        b"\\t", b"\\n", b"\\r", b"\\b", b"\\f", b"\\u0001", b"\\u001f", b"\\u001b[2J", b"\\u007f", b"\x7f",
+        b"\\u0080", b"\\u009F", b"\xc2\x80", b"\xc2\x9f", b"\xc2\x85b", b"\\n\xc3\xa9")),
     (b'{"time":1,"tag":"\xff","values":[1]}', {}, {"field": "tag"}, "UTF-8"),
     (b'{"time":1,"tag":"\xc1\xa9","values":[1]}', {}, {"field": "tag"}, "UTF-8"),
     (b'{"time":1,"tag":"\\n\xc1\xa9","values":[1]}', {}, {"field": "tag"}, "UTF-8"),
@@ -238,8 +241,8 @@ def test_numbers():
 def test_tags():
     """tags: escapes, any language, up to 256 bytes"""
     setup()
-    tags = ["a", "é", "温度/1", "\U0001f600", 'q"uote\\', "tab\there", "new\nline", "x" * 256,
-            "é" * 128, " ", "\x7f"]
+    tags = ["a", "é", "温度/1", "\U0001f600", 'q"uote\\', "tab\\here", "x" * 256,
+            "é" * 128, " ", "\xa0", "\u202e"]
     body = json.dumps([message(i, tag, [i]) for i, tag in enumerate(tags)])
     assert committed(body.encode()).status == 204
     raw = json.dumps([message(100 + i, tag, [i]) for i, tag in enumerate(tags)],

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+import unicodedata
 
 from historiand import HERE, Relay, Server, new_table, rows, run, sql, wait_for
 
@@ -41,10 +42,11 @@ def point(line):
     tag = match[1] + "".join(f",{key}={value}" for key, value in
                              sorted(pairs, key=lambda pair: plain(pair[0]).encode("utf-8", "surrogateescape")))
     tag = tag.replace("\\ ", " ").encode("utf-8", "surrogateescape")
-    if len(tag) > 256 or any(byte < 32 for byte in tag):
+    if len(tag) > 256:
         return None
     try:
-        tag.decode()
+        if any(unicodedata.category(c) == "Cc" for c in tag.decode()):
+            return None
     except UnicodeDecodeError:
         return None
     rest = line[match.end():]
@@ -169,7 +171,7 @@ NUMBERS = ["1", "-1.5", "0", "-0", "1e3", "1.e+78", ".5", "5.", "-.5e-3", "007",
            '"text"', '"a b"', '"a,b=c"', '"quo\\"te"', '"back\\\\"', '"line\nfeed v=1 5"', '"open', '""']
 STAMPS = ["", " 0", " 1583748873000000", " -5", "  7  ", " 9223372036854775807", " 9223372036854775", " 1.5",
           " 1e3", " x", " 007", " 7 8", " -9223372036854775808", " -9223372036854776"]
-NOISE = list(" ,=\\\"\n\r\t#1ei.-") + ["\0", "\x01", "\u00e9", "\udcff", "\udcc3"]
+NOISE = list(" ,=\\\"\n\r\t#1ei.-") + ["\0", "\x01", "\x7f", "\x85", "\xa0", "\u00e9", "\udcff", "\udcc3"]
 
 
 def random_line(chance):

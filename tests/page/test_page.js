@@ -96,6 +96,32 @@ function inked() {
 	});
 }
 
+/* The lines that the page shows for tags. */
+async function linesFor(tags) {
+	await open("#" + new URLSearchParams([...tags.map(tag => ["tag", tag]), ["start", START],
+		["end", START + 600n * SECOND]]));
+	await shown();
+	return waitFor("the lines", async () => {
+		const all = await page.locator("#lines code").allTextContents();
+		return all.length === 3 && all;
+	});
+}
+
+/* What a shell prints for each. */
+function runLines(lines) {
+	const settings = {};
+	for (const [, name, value] of process.env.HISTORIAN_CONNINFO.matchAll(/(\w+)=('[^']*'|\S+)/g))
+		settings[{host: "PGHOST", port: "PGPORT", user: "PGUSER", dbname: "PGDATABASE"}[name]] =
+			value.replace(/^'|'$/g, "");
+	return lines.map(line => {
+		const done = spawnSync("sh", ["-c", line.replace("curl -o export.csv", "curl -s")
+			.replace("curl '", "curl -s '").replace('curl "', 'curl -s "').replace("psql -c", "psql -X -A -t -c")],
+		{encoding: "utf8", env: {...process.env, ...settings}, maxBuffer: 1 << 28});
+		assert.strictEqual(done.status, 0, `${line}\n${done.stderr}`);
+		return done.stdout;
+	});
+}
+
 const tests = [
 	["loads: the first tag, all its time, its values; nothing from elsewhere", async () => {
 		await open("");
@@ -323,25 +349,8 @@ const tests = [
 	}],
 
 	["the lines for a shell give what is shown, also of an odd tag", async () => {
-		const settings = {};
-		for (const [, name, value] of process.env.HISTORIAN_CONNINFO.matchAll(/(\w+)=('[^']*'|\S+)/g))
-			settings[{host: "PGHOST", port: "PGPORT", user: "PGUSER", dbname: "PGDATABASE"}[name]] =
-				value.replace(/^'|'$/g, "");
 		for (const tags of [[ODD], ["pump/1", ODD]]) {
-			await open("#" + new URLSearchParams([...tags.map(tag => ["tag", tag]),
-				["start", START], ["end", START + 600n * SECOND]]));
-			await shown();
-			const lines = await waitFor("the lines", async () => {
-				const all = await page.locator("#lines code").allTextContents();
-				return all.length === 3 && all;
-			});
-			const outputs = lines.map(line => {
-				const done = spawnSync("sh", ["-c", line.replace("curl -o export.csv", "curl -s")
-					.replace("curl '", "curl -s '").replace('curl "', 'curl -s "').replace("psql -c", "psql -X -A -t -c")],
-				{encoding: "utf8", env: {...process.env, ...settings}, maxBuffer: 1 << 28});
-				assert.strictEqual(done.status, 0, `${line}\n${done.stderr}`);
-				return done.stdout;
-			});
+			const outputs = runLines(await linesFor(tags));
 			const api = JSON.parse(outputs[0]);
 			const odd = (api.series ?? [api]).find(one => one.tagName === ODD);
 			assert.deepStrictEqual(odd.samples.at(-1).values, [42]);
@@ -350,6 +359,29 @@ const tests = [
 			assert(rows.at(-1).includes(tags.length > 1 ? "pump/1" : "{42}"), rows.at(-1));
 			assert.strictEqual(outputs[2].split("\n")[0], "time,tag,values");
 		}
+	}],
+
+	["controls in a tag, or in the address, do nothing to a shell that gets the lines", async () => {
+		const tag = "x\u0003\ntouch owned\n\u001b[2J\u007f\u0085\u202e'\\";
+		const hexed = Buffer.from(tag).toString("hex");
+		sql(`INSERT INTO ${server.table} VALUES (${START + SECOND}, convert_from('\\x${hexed}', 'UTF8'), '{7}')`);
+		const lines = await linesFor([tag]);
+		const odd = await page.evaluate(async () => (await import("/page/lines.js")).shellLines({tags: ["a"], start: 1n,
+			end: 2n, samples: 3, method: "last\ntouch owned\n"}, "m\ntouch owned\n", 0n).flat());
+		for (const text of [...lines, ...odd, ...await page.locator("#lines h3").allTextContents()])
+			assert(!/[\u0000-\u001f\u007f-\u009f\u202e]/.test(text), JSON.stringify(text));
+		const outputs = runLines(lines);
+		sql(`DELETE FROM ${server.table} WHERE tag = convert_from('\\x${hexed}', 'UTF8')`);
+		assert.strictEqual(JSON.parse(outputs[0]).tagName, tag);
+		assert.deepStrictEqual(JSON.parse(outputs[0]).samples.at(-1).values, [7]);
+		assert(outputs[1].trim().endsWith("{7}"), outputs[1]);
+		assert(outputs[2].includes("touch owned"), outputs[2]);
+		const words = await page.evaluate(async tag => {
+			const lines = await import("/page/lines.js");
+			return [lines.shellWord(tag), lines.shellWord("it's"), lines.shellWord("a $b"), lines.shellWord("it's $b")];
+		}, tag);
+		for (const [index, text] of [tag, "it's", "a $b", "it's $b"].entries())
+			assert.strictEqual(spawnSync("bash", ["-c", `printf %s ${words[index]}`], {encoding: "utf8"}).stdout, text);
 	}],
 
 	["390 pixels: nothing is wider than the screen; fingers move and zoom", async () => {

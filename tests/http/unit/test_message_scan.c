@@ -74,7 +74,7 @@ put_message(Bytes *text)
 	static const char *const spaces[] = {"", "", "", " ", "\t", " \r "};
 	static const char *const tags[] = {
 		"a",		"tag00042",		  "\xc3\xa9",			"\\u00e9x",
-		"a\\/b\\n", "\\ud83d\\ude00", "0123456789012345678", "\\u00e9 \xc3\xa9"};
+		"a\\/b\\\\", "\\ud83d\\ude00", "0123456789012345678", "\\u00e9 \xc3\xa9"};
 	static const char *const times[] = {"0", "-1", "1583748873000000000", "9223372036854775807",
 										"-9223372036854775808"};
 	int first = (int) next_random(3);
@@ -112,7 +112,7 @@ put_message(Bytes *text)
 static void
 damage(Bytes *text)
 {
-	static const char alphabet[] = "{}[]\",:0123456789.eE+-\\u tagimevls\n\x80\xff";
+	static const char alphabet[] = "{}[]\",:0123456789.eE+-\\u tagimevls\n\x80\xff\x7f\xc2";
 
 	for (uint32_t times = 1 + next_random(3); times > 0 && text->length > 0; times--)
 	{
