@@ -28,6 +28,12 @@
 /* The most values that one row has. */
 #define CODEC_MAX_VALUES 1000
 
+/*
+ * A block of one row takes at most so many bytes, 8 a value and, where an element is NULL, a bit a
+ * value.
+ */
+#define CODEC_ROW_OVERHEAD 14
+
 /* Width of a row whose array itself is NULL (an empty array has width 0). */
 #define CODEC_WIDTH_NULL UINT16_MAX
 

@@ -23,6 +23,9 @@
 /* What a column's header takes, as a guess. */
 #define FIT_COLUMN_HEADER_BYTES 6
 
+/* A shared header of one row: the rule, and the width of the bases. */
+#define RAW_HEADER_BYTES 2
+
 typedef struct BlockSize
 {
 	size_t		header;
@@ -157,14 +160,14 @@ plan_integers(CodecColumn *column, const uint64_t *numbers, uint32_t nrows)
 }
 
 static uint8_t
-block_flags(const CodecRows *rows, uint32_t nrows)
+block_flags(const CodecRows *rows, uint32_t nrows, uint32_t nvalues)
 {
 	uint8_t		flags = 0;
 
 	for (uint32_t r = 0; rows->width != NULL && r < nrows; r++)
-		if (rows->width[r] != rows->nvalues)
+		if (rows->width[r] != nvalues)
 			flags |= CODEC_BLOCK_RAGGED;
-	for (uint32_t v = 0; rows->isnull != NULL && v < rows->nvalues; v++)
+	for (uint32_t v = 0; rows->isnull != NULL && v < nvalues; v++)
 		for (uint32_t r = 0; r < nrows && !(flags & CODEC_BLOCK_NULLS); r++)
 		{
 			uint16_t	width = row_width(rows, r);
@@ -173,6 +176,20 @@ block_flags(const CodecRows *rows, uint32_t nrows)
 				flags |= CODEC_BLOCK_NULLS;
 		}
 	return flags;
+}
+
+/* The values of the widest of the first rows. */
+static uint32_t
+widest_row(const CodecRows *rows, uint32_t nrows)
+{
+	uint32_t	widest = 0;
+
+	if (rows->width == NULL)
+		return rows->nvalues;
+	for (uint32_t r = 0; r < nrows; r++)
+		if (rows->width[r] != CODEC_WIDTH_NULL && rows->width[r] > widest)
+			widest = rows->width[r];
+	return widest;
 }
 
 /* Finds the one rule that all columns can have, the decimal of most digits; false if none. */
@@ -291,8 +308,24 @@ plan_shared(CodecEncoder *encoder, BlockSize *size)
 	encoder->shared_base_width = (uint8_t) bits_packed_width(widest);
 	size->header = 2 + codec_stream_header_bytes(&shared->ints) +
 		bits_packed_bytes(encoder->nvalues, encoder->shared_base_width);
-	size->data = encoder->nvalues * codec_stream_data_bytes(&shared->ints);
+	size->data = encoder->nvalues * codec_stream_data_bytes(&shared->ints) +
+		codec_shared_null_bytes(encoder->flags, encoder->nvalues, encoder->nrows);
 	return true;
+}
+
+/*
+ * Makes each column's numbers the bits of its doubles, which any double has, so that all can share
+ * a header.  Where each column has digits of its own this takes 8 bytes a value and nothing more.
+ */
+static void
+plan_bits(CodecEncoder *encoder, const CodecRows *rows)
+{
+	for (uint32_t v = 0; v < encoder->nvalues; v++)
+	{
+		gather_values(encoder, rows, v, encoder->values);
+		codec_bits_plan(&encoder->column[v].values, encoder->values, encoder->nrows,
+						encoder->numbers + (size_t) v * encoder->nrows);
+	}
 }
 
 /* Makes the columns' numbers what the shared header says they are. */
@@ -332,7 +365,7 @@ reserve_numbers(CodecEncoder *encoder, size_t count)
 static void
 plan_columns(CodecEncoder *encoder, const CodecRows *rows, BlockSize *size)
 {
-	for (uint32_t v = 0; v < rows->nvalues; v++)
+	for (uint32_t v = 0; v < encoder->nvalues; v++)
 	{
 		ColumnPlan *column = &encoder->column[v];
 
@@ -350,6 +383,19 @@ plan_columns(CodecEncoder *encoder, const CodecRows *rows, BlockSize *size)
 }
 
 /*
+ * What one row takes under a shared header with the bits of its doubles.  Several rows have no such
+ * bound: they are taken one by one where they compress to nothing.
+ */
+static size_t
+raw_bytes(const CodecEncoder *encoder)
+{
+	if (encoder->nrows > 1 || encoder->nvalues == 0)
+		return SIZE_MAX;
+	return RAW_HEADER_BYTES + 8 * (size_t) encoder->nvalues +
+		codec_shared_null_bytes(encoder->flags, encoder->nvalues, 1);
+}
+
+/*
  * Plans the first nrows rows.  Returns the bytes of the block, or 0 when there are too many rows or
  * values for one, or memory is short.
  */
@@ -364,19 +410,25 @@ plan_block(CodecEncoder *encoder, const CodecRows *rows, uint32_t nrows)
 		!reserve_numbers(encoder, (size_t) rows->nvalues * nrows))
 		return 0;
 	encoder->nrows = nrows;
-	encoder->nvalues = rows->nvalues;
-	encoder->flags = block_flags(rows, nrows);
+	encoder->nvalues = widest_row(rows, nrows);
+	encoder->flags = block_flags(rows, nrows, encoder->nvalues);
 
 	plan_columns(encoder, rows, &size);
-	if (nrows <= SHARED_MAX_ROWS && !(encoder->flags & CODEC_BLOCK_NULLS) &&
-		plan_shared(encoder, &shared) && shared.header + shared.data < size.header + size.data)
+	if (nrows <= SHARED_MAX_ROWS && plan_shared(encoder, &shared) &&
+		shared.header + shared.data < size.header + size.data)
 	{
 		apply_shared(encoder);
 		size = shared;
 	}
+	if (size.header + size.data > raw_bytes(encoder))
+	{
+		plan_bits(encoder, rows);
+		plan_shared(encoder, &size);
+		apply_shared(encoder);
+	}
 
 	codec_times_plan(&encoder->times, rows->time, nrows, encoder->time_numbers);
-	size.header += 1 + bits_varint_bytes(rows->nvalues) +
+	size.header += 1 + bits_varint_bytes(encoder->nvalues) +
 		codec_times_header_bytes(&encoder->times);
 	size.data += codec_stream_data_bytes(&encoder->times.units);
 	if (encoder->flags & CODEC_BLOCK_RAGGED)
@@ -394,7 +446,7 @@ plan_block(CodecEncoder *encoder, const CodecRows *rows, uint32_t nrows)
 static uint8_t *
 write_headers(const CodecEncoder *encoder, uint8_t *dst)
 {
-	*dst++ = (uint8_t) (CODEC_BLOCK_VERSION << 4 | encoder->flags);
+	*dst++ = (uint8_t) (codec_block_version(encoder->flags) << 4 | encoder->flags);
 	dst = bits_put_varint(dst, encoder->nvalues);
 	dst = codec_times_write_header(&encoder->times, dst);
 	if (encoder->flags & CODEC_BLOCK_RAGGED)
@@ -414,6 +466,23 @@ write_headers(const CodecEncoder *encoder, uint8_t *dst)
 	return dst;
 }
 
+/* The NULL flags of all columns, one after the other, a bit each. */
+static uint8_t *
+write_null_bits(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst)
+{
+	size_t		bytes = codec_shared_null_bytes(encoder->flags, encoder->nvalues, encoder->nrows);
+	size_t		bit = 0;
+
+	memset(dst, 0, bytes);
+	for (uint32_t v = 0; v < encoder->nvalues; v++)
+	{
+		gather_nulls(encoder, rows, v, encoder->null_numbers);
+		for (uint32_t r = 0; r < encoder->nrows; r++, bit++)
+			dst[bit / 8] |= (uint8_t) (encoder->null_numbers[r] << (bit % 8));
+	}
+	return dst + bytes;
+}
+
 static uint8_t *
 write_data(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst)
 {
@@ -427,12 +496,14 @@ write_data(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst)
 		for (uint32_t v = 0; v < encoder->nvalues; v++)
 			bases[v] = encoder->column[v].values.ints.base;
 		dst = bits_pack(dst, encoder->shared_base_width, bases, encoder->nvalues);
+		if (encoder->flags & CODEC_BLOCK_NULLS)
+			dst = write_null_bits(encoder, rows, dst);
 	}
 	for (uint32_t v = 0; v < encoder->nvalues; v++)
 	{
 		const CodecColumn *column = &encoder->column[v].values;
 
-		if (encoder->flags & CODEC_BLOCK_NULLS)
+		if ((encoder->flags & CODEC_BLOCK_NULLS) && !(encoder->flags & CODEC_BLOCK_SHARED))
 		{
 			gather_nulls(encoder, rows, v, encoder->null_numbers);
 			dst = codec_stream_write_data(&encoder->column[v].nulls.ints,

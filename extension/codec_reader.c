@@ -4,7 +4,8 @@
  *
  * A block is one byte of version and flags, the number of values as varint, all headers, and then
  * all data, in the same order: times; widths, if ragged; columns, each led by its NULL flags if
- * the block has any.  Under a shared header the columns' bases are an array before their data.
+ * the block has any.  Under a shared header the columns' bases are an array before their data, and
+ * so are the NULL flags of all, one bit each.
  * No length is stored: the headers tell it, and it must be the block's.  So one pass over the
  * headers, which are together, validates everything and says where each column is.
  */
@@ -133,6 +134,7 @@ open_shared(CodecReader *reader, ByteCursor *cursor, size_t *bytes)
 		return false;
 	reader->shared_bytes = (uint32_t) codec_column_data_bytes(&reader->shared);
 	*bytes += bits_packed_bytes(reader->nvalues, reader->shared_base_width) +
+		codec_shared_null_bytes(reader->flags, reader->nvalues, reader->nrows) +
 		(size_t) reader->nvalues * reader->shared_bytes;
 	return true;
 }
@@ -155,12 +157,12 @@ codec_open(CodecReader *reader, const uint8_t *block, size_t length, uint32_t nr
 	byte = cursor_byte(&cursor);
 	if (byte >> 4 == 0)
 		return CODEC_CORRUPT;
-	if (byte >> 4 != CODEC_BLOCK_VERSION)
+	if (byte >> 4 > CODEC_BLOCK_VERSION_SHARED_NULLS)
 		return CODEC_UNSUPPORTED;
 	nvalues = cursor_varint(&cursor);
 	shared = byte & CODEC_BLOCK_SHARED;
 	if ((byte & 0x0f & ~CODEC_BLOCK_FLAGS) || nvalues > CODEC_MAX_VALUES ||
-		(shared && (byte & CODEC_BLOCK_NULLS)))
+		byte >> 4 != codec_block_version(byte))
 		return CODEC_CORRUPT;
 
 	reader->block = block;
@@ -195,8 +197,10 @@ codec_open(CodecReader *reader, const uint8_t *block, size_t length, uint32_t nr
 	if (shared)
 	{
 		reader->shared_bases = block + header + time_bytes + width_bytes;
-		reader->shared_data = reader->shared_bases +
+		reader->shared_nulls = reader->shared_bases +
 			bits_packed_bytes(reader->nvalues, reader->shared_base_width);
+		reader->shared_data = reader->shared_nulls +
+			codec_shared_null_bytes(reader->flags, reader->nvalues, nrows);
 	}
 	else
 		attach_columns(reader, (uint32_t) header);
@@ -265,7 +269,9 @@ codec_value_at(const CodecReader *reader, uint32_t row, uint32_t v, bool *isnull
 	column = column_open(reader, v, &spare, &nulls);
 	if (reader->flags & CODEC_BLOCK_NULLS)
 	{
-		*isnull = codec_stream_get(&nulls.ints, row) != 0;
+		*isnull = reader->flags & CODEC_BLOCK_SHARED
+			? bits_get(reader->shared_nulls, reader->last, 1, (size_t) v * reader->nrows + row) != 0
+			: codec_stream_get(&nulls.ints, row) != 0;
 		if (*isnull)
 			return 0.0;
 	}
@@ -276,6 +282,25 @@ void
 codec_decode_times(const CodecReader *reader, uint32_t first, uint32_t count, int64_t *dst)
 {
 	codec_times_decode(&reader->times, first, count, dst);
+}
+
+/* At most CODEC_DECODE_ROWS; nonzero where the element is NULL. */
+static void
+decode_null_flags(const CodecReader *reader, uint32_t v, uint32_t first, uint32_t count,
+				  uint64_t *numbers)
+{
+	CodecColumn column;
+	CodecColumn nulls;
+
+	if (reader->flags & CODEC_BLOCK_SHARED)
+	{
+		for (uint32_t i = 0; i < count; i++)
+			numbers[i] = bits_get(reader->shared_nulls, reader->last, 1,
+								  (size_t) v * reader->nrows + first + i);
+		return;
+	}
+	parsed_column(reader, v, &column, &nulls);
+	codec_stream_decode(&nulls.ints, first, count, numbers);
 }
 
 void
@@ -296,11 +321,7 @@ codec_decode_nulls(const CodecReader *reader, uint32_t v, uint32_t first, uint32
 		}
 		if (reader->flags & CODEC_BLOCK_NULLS)
 		{
-			CodecColumn column;
-			CodecColumn nulls;
-
-			parsed_column(reader, v, &column, &nulls);
-			codec_stream_decode(&nulls.ints, first + done, here, numbers);
+			decode_null_flags(reader, v, first + done, here, numbers);
 			for (uint32_t i = 0; i < here; i++)
 				dst[done + i] |= numbers[i] != 0;
 		}

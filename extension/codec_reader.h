@@ -13,8 +13,12 @@
 #include "codec_column.h"
 #include "codec_time.h"
 
-/* A block's first byte: the format's version in the upper 4 bits, and these. */
+/*
+ * A block's first byte: the format's version in the upper 4 bits, and these.  Version 2 is that of
+ * blocks with both a shared header and NULL elements, and of no others.
+ */
 #define CODEC_BLOCK_VERSION 1
+#define CODEC_BLOCK_VERSION_SHARED_NULLS 2
 #define CODEC_BLOCK_SHARED	0x01	/* all columns have the same header */
 #define CODEC_BLOCK_RAGGED	0x02	/* rows differ in width */
 #define CODEC_BLOCK_NULLS	0x04	/* there are NULL elements */
@@ -22,6 +26,21 @@
 
 /* The least bytes of a block, filled up with zeros, so that 8 bytes can always be read. */
 #define CODEC_BLOCK_MIN_BYTES 8
+
+/* The bytes of the NULL flags of a block with a shared header. */
+static inline size_t
+codec_shared_null_bytes(uint8_t flags, uint32_t nvalues, uint32_t nrows)
+{
+	return flags & CODEC_BLOCK_NULLS ? bits_packed_bytes((size_t) nvalues * nrows, 1) : 0;
+}
+
+/* The version that a block with these flags has. */
+static inline uint8_t
+codec_block_version(uint8_t flags)
+{
+	return (flags & CODEC_BLOCK_SHARED) && (flags & CODEC_BLOCK_NULLS)
+		? CODEC_BLOCK_VERSION_SHARED_NULLS : CODEC_BLOCK_VERSION;
+}
 
 /* The columns that a reader keeps open. */
 #define CODEC_OPEN_COLUMNS 16
@@ -40,6 +59,7 @@ struct CodecReader
 	/* CODEC_BLOCK_SHARED: one header for all columns, whose bases stand in an array */
 	CodecColumn shared;
 	const uint8_t *shared_bases;
+	const uint8_t *shared_nulls;	/* with CODEC_BLOCK_NULLS: a bit for each row of each column */
 	const uint8_t *shared_data;
 	uint32_t	shared_bytes;	/* of one column's data */
 	uint8_t		shared_base_width;

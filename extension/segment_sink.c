@@ -110,7 +110,9 @@ segment_sink_write_one(SegmentSink *sink, SegmentHeader *header, const CodecRows
 					   (int) header->tag_bytes, header->tag, first.time[0],
 					   RelationGetRelationName(sink->rel)),
 				errdetail("A compressed row must fit into %zu bytes.",
-						  (size_t) STORE_MAX_SEGMENT_BYTES));
+						  (size_t) STORE_MAX_SEGMENT_BYTES),
+				errhint("8 bytes a value, a bit a value where any is NULL, and the tag fit always if they are "
+						"at most %zu bytes.", (size_t) STORE_SURE_ROW_BYTES));
 	write_bytes(sink, header, bytes, length);
 	if (sink->summaries != NULL && (header->flags & SEGMENT_COMPACTED))
 	{

@@ -20,6 +20,10 @@
 /* The longest segment: one tuple fills a page. */
 #define STORE_MAX_SEGMENT_BYTES (MaxHeapTupleSize - STORE_TUPLE_HEADER)
 
+/* The bytes of a tag and of values as they are, see CODEC_ROW_OVERHEAD, that fit a segment always. */
+#define STORE_SURE_ROW_BYTES \
+	(STORE_MAX_SEGMENT_BYTES - SEGMENT_HEADER_BYTES - CODEC_ROW_OVERHEAD)
+
 /* A segment in a pinned buffer; its pointers hold until store_release(). */
 typedef struct StoredSegment
 {

@@ -107,6 +107,11 @@ line_scan(Stage *stage, const char *text, const char *end, const LineRules *rule
 	if (!scan_series(&line) || !scan_fields(&line, stage) || !scan_time(&line, rules, &time_ns) ||
 		!make_tag(&line))
 		return false;
+	if (!message_fits(line.field_count, line.tag_length))
+		return invalid(&line, NOWHERE,
+					   "%u fields with a tag of %zu bytes are more than a row holds (8 bytes each and the "
+					   "tag: %d)",
+					   line.field_count, line.tag_length, MESSAGE_MAX_ROW_BYTES);
 	stage_add(stage, time_ns, line.field_count, line.tag, line.tag_length);
 	return true;
 }

@@ -118,6 +118,11 @@ message_scan(Stage *stage, const char **cursor, const char *end, MessageError *e
 
 		return invalid(&scan, missing, "the field \"%s\" is missing", missing);
 	}
+	if (!message_fits(scan.value_count, scan.tag_length))
+		return invalid(&scan, "values",
+					   "values has %u elements, which with a tag of %zu bytes are more than a row holds "
+					   "(8 bytes each and the tag: %d)",
+					   scan.value_count, scan.tag_length, MESSAGE_MAX_ROW_BYTES);
 	stage_add(stage, scan.time_ns, scan.value_count, scan.tag, scan.tag_length);
 	*cursor = scan.c + 1;
 	return SCAN_OK;

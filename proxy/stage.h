@@ -10,6 +10,7 @@
 
 #include "memory.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -17,6 +18,16 @@
 /* The longest tag in bytes, and the most values of one message (the extension's limit too). */
 #define MESSAGE_MAX_TAG_BYTES 256
 #define MESSAGE_MAX_VALUES	  1000
+
+/* The most bytes of a tag and of values, 8 each, that fit a page of the table whatever the values are. */
+#define MESSAGE_MAX_ROW_BYTES 8086
+
+/* Can a message of MESSAGE_MAX_VALUES or less be stored, whatever its values are? */
+static inline bool
+message_fits(size_t value_count, size_t tag_length)
+{
+	return value_count * sizeof(double) + tag_length <= MESSAGE_MAX_ROW_BYTES;
+}
 
 /* A message as it lies in a stage: this head, value_count doubles, the tag padded to 8 bytes. */
 typedef struct StagedMessage

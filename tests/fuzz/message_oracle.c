@@ -128,7 +128,8 @@ is_message(struct json_object *object, struct json_object **time, struct json_ob
 	length = json_object_get_string_len(*tag);
 	if (length < 1 || length > MESSAGE_MAX_TAG_BYTES ||
 		has_control(json_object_get_string(*tag), length) ||
-		json_object_array_length(*values) > MESSAGE_MAX_VALUES)
+		json_object_array_length(*values) > MESSAGE_MAX_VALUES ||
+		json_object_array_length(*values) * 8 + (size_t) length > MESSAGE_MAX_ROW_BYTES)
 		return false;
 	for (size_t i = 0; i < json_object_array_length(*values); i++)
 	{

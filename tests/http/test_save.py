@@ -35,6 +35,18 @@ def test_object():
     assert rows(server.table) == [(5, "a", "{1.5,-2}")]
 
 
+def test_wide():
+    """a row is as wide as the table takes it whatever its values are, and a wider one is refused at once"""
+    setup()
+    for tag_bytes, most in ((1, 1000), (86, 1000), (87, 999), (256, 978)):
+        tag = "w" * tag_bytes
+        values = [random.uniform(-1, 1) * 10 ** random.randint(-300, 300) for _ in range(most)]
+        assert committed(message(tag_bytes, tag, values)).status == 204
+        assert rows(server.table)[-1][:2] == (tag_bytes, tag)
+        answer = server.save(message(1, tag, values + [1.5]))
+        assert answer.status == 400 and "values" in answer.json()["detail"], answer
+
+
 def test_received():
     """202 comes at once, the row within the flush interval"""
     setup()

@@ -45,9 +45,9 @@ SELECT pg_temp.both($$INSERT INTO %I SELECT i, 'wide', array_agg(j * i) FROM gen
 SELECT pg_temp.same('1000 values');
 SELECT throws_ok($$INSERT INTO m SELECT 1, 'wider', array_agg(j) FROM generate_series(1, 1001) j$$, '54000',
 	'row of 1001 values', '1001 values');
-SELECT throws_ok($$INSERT INTO m SELECT 1, 'incompressible',
+SELECT throws_ok($$INSERT INTO m SELECT 1, rpad('incompressible', 100, '.'),
 	array_agg(('x' || left(md5(j::text), 13))::bit(52)::bigint * pi()) FROM generate_series(1, 1000) j$$, '54000',
-	'row of tag "incompressible" at time 1 is too large for historian table "m"', 'a row over a page');
+	'row of tag "' || rpad('incompressible', 100, '.') || '" at time 1 is too large for historian table "m"', 'a row over a page');
 SELECT pg_temp.both($$INSERT INTO %I SELECT 1, 'half a page',
 	array_agg(('x' || left(md5(j::text), 13))::bit(52)::bigint * pi()) FROM generate_series(1, 500) j$$);
 SELECT pg_temp.same('500 incompressible values');

@@ -138,10 +138,14 @@ check_column(const CodecReader *reader, const CodecRows *rows, uint32_t nrows, u
 static const char *
 check_shape(const CodecReader *reader, const CodecRows *rows, uint32_t nrows)
 {
+	uint32_t	widest = rows->width == NULL ? rows->nvalues : 0;
 	bool		ragged = false;
 	bool		nulls = false;
 
-	if (codec_nvalues(reader) != rows->nvalues)
+	for (uint32_t r = 0; rows->width != NULL && r < nrows; r++)
+		if (rows->width[r] != CODEC_WIDTH_NULL && rows->width[r] > widest)
+			widest = rows->width[r];
+	if (codec_nvalues(reader) != widest)
 		return "codec_nvalues";
 	for (uint32_t r = 0; r < nrows; r++)
 	{
@@ -149,7 +153,7 @@ check_shape(const CodecReader *reader, const CodecRows *rows, uint32_t nrows)
 
 		if (codec_width_at(reader, r) != width)
 			return "codec_width_at";
-		ragged = ragged || width != rows->nvalues;
+		ragged = ragged || width != widest;
 		for (uint32_t v = 0; width != CODEC_WIDTH_NULL && v < width; v++)
 			nulls = nulls || is_absent(rows, r, v);
 	}
@@ -179,7 +183,7 @@ codec_check_block(const CodecRows *rows, uint32_t nrows, const uint8_t *block, s
 		wrong = check_times(&reader, rows, nrows);
 	if (wrong == NULL)
 		wrong = check_find(&reader, rows, nrows);
-	for (uint32_t v = 0; v < rows->nvalues && wrong == NULL; v++)
+	for (uint32_t v = 0; wrong == NULL && v < codec_nvalues(&reader); v++)
 		wrong = check_column(&reader, rows, nrows, v);
 	free(copy);
 	return wrong;

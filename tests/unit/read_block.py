@@ -180,9 +180,9 @@ def read_block(block, rows):
     """(times, widths or None, columns): a column is (bits of doubles, NULL flags or None)."""
     head = Reader(block)
     byte = head.byte()
-    if byte >> 4 != 1:
-        raise Corrupt("not version 1")
     flags = byte & 15
+    if byte >> 4 != (2 if flags & SHARED and flags & NULLS else 1):
+        raise Corrupt("not version 1 or 2")
     values = head.varint()
 
     first = head.decimal()
@@ -207,9 +207,10 @@ def read_block(block, rows):
         for base in data.packed(values, base_width):
             sign = base >> base_width - 1 if base_width else 0
             bases.append(base - (sign << base_width))
-        for base in bases:
+        null_bits = data.packed(values * rows, 1) if flags & NULLS else None
+        for v, base in enumerate(bases):
             shared.stream.base = base
-            read.append((shared.read(data), None))
+            read.append((shared.read(data), null_bits and null_bits[v * rows:(v + 1) * rows]))
     else:
         for column, nulls in columns:
             null_flags = nulls.read(data) if nulls else None
