@@ -3,7 +3,9 @@
  *	  Reading connections to PostgreSQL and the bounded queue of queries before them.
  *
  * Connections are opened when there is work for them and kept.  A query that was sent and whose
- * connection broke is answered as failed: the client decides about asking again.  Queries that
+ * connection broke is answered as failed: the client decides about asking again.  Only where a connection
+ * that had been idle breaks at once, without an answer, was it lost before, to a firewall or a time limit
+ * of PostgreSQL's: then the query is sent once more, on a new connection.  Queries that
  * were only queued fail too once connecting fails, so that nobody waits for a database that is
  * away.
  *
@@ -12,13 +14,15 @@
  * server to another client.  So a query is a pipeline of two statements up to one Sync, and a stream a
  * string of several statements.
  *
- * A query is cancelled from a worker thread, since libpq blocks in it.  The connection is not used
- * again before that worker is done: a late cancellation would hit the next query.
+ * A query is cancelled from another thread, since libpq blocks in it.  The connection is not used again
+ * before that is done, since a late cancellation would hit the next query; where it hangs, the connection
+ * is given up instead.
  */
 #include "pg_pool.h"
 
 #include "log.h"
 #include "memory.h"
+#include "pg_cancel.h"
 #include "pg_connection.h"
 
 #include <stdio.h>
@@ -44,8 +48,11 @@
 /* How much later than PostgreSQL we end a query. */
 #define GRACE_MS 1000
 
-/* Attempts at a time: each keeps a thread of libuv's pool, which others need too. */
-#define CONNECT_AT_ONCE 2
+/* PostgreSQL takes a cancellation within this, or is not waited for. */
+#define CANCEL_MS 2000
+
+/* A connection that breaks so soon after a query was sent was lost before. */
+#define LOST_BEFORE_MS 1000
 
 typedef struct Query
 {
@@ -60,6 +67,7 @@ typedef struct Query
 	uint64_t deadline_ms;  /* for getting a connection */
 	struct PoolSlot *slot; /* NULL: queued */
 	bool abandoned;		   /* nobody wants the rest */
+	bool repeated;		   /* for a new connection only */
 
 	/* Of streams. */
 	const StreamHandler *stream; /* NULL: an ordinary query */
@@ -73,24 +81,22 @@ typedef struct PoolSlot
 	PgConnection *connection; /* NULL: not connected */
 	bool open;
 	uint64_t opened_ms;
+	bool used;			  /* has had a query */
+	bool was_idle;		  /* before the one that is being executed */
+	uint64_t sent_ms;	  /* when that was sent */
 	Query *query;		  /* being executed */
 	PGresult *result;	  /* its result; the connection is not free yet */
 	int statements_over;  /* of the pipeline: the settings, the query */
 	bool copied;		  /* the server has begun to send a stream */
 	bool copying;		  /* and has not ended */
-	bool cancelling;	  /* a worker is about it */
-	bool over;			  /* only the worker is waited for */
+	bool cancelling;	  /* another thread is about it */
+	bool over;			  /* only that is waited for */
+	PgCancellation *cancellation;
+	uint64_t cancel_deadline_ms;
 	uint64_t deadline_ms; /* PostgreSQL should have answered by then; 0: no limit */
 	size_t result_bytes;  /* taken from the budget */
 	bool too_large;		  /* the budget was used up; the rest is thrown away */
 } PoolSlot;
-
-typedef struct Cancellation
-{
-	uv_work_t work;
-	PGcancel *cancel;
-	PoolSlot *slot;
-} Cancellation;
 
 struct PgPool
 {
@@ -100,6 +106,7 @@ struct PgPool
 	uint64_t slot_count;
 	uint64_t queue_limit;
 	Budget *budget;
+	PgCanceller *canceller;
 	uint64_t queued;
 	Query *first;
 	Query *last;
@@ -120,8 +127,10 @@ static void finish(PoolSlot *slot);
 static void answer(PoolSlot *slot, const QueryOutcome *outcome);
 static void advance_stream(PoolSlot *slot);
 static void cancel(PoolSlot *slot);
-static void cancel_in_worker(uv_work_t *work);
-static void on_cancelled(uv_work_t *work, int status);
+static void on_cancelled(void *argument);
+static void disconnect(PoolSlot *slot);
+static bool lost_before(const PoolSlot *slot);
+static void repeat(PoolSlot *slot);
 static void fail_queued(uv_timer_t *timer);
 static void on_open(void *owner);
 static void on_input(void *owner);
@@ -144,6 +153,7 @@ pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t connections, uint64_
 	pool->slots = memory_new(connections * sizeof(PoolSlot));
 	for (uint64_t i = 0; i < connections; i++)
 		pool->slots[i].pool = pool;
+	pool->canceller = pg_canceller_new(loop);
 	uv_timer_init(loop, &pool->fail_timer);
 	pool->fail_timer.data = pool;
 	return pool;
@@ -262,15 +272,16 @@ dequeue(PgPool *pool)
 	return unlink_after(pool, NULL);
 }
 
-/* The first query that may be executed now, or NULL. */
+/* The first query that may be executed now, on a connection that is new or not, or NULL. */
 static Query *
-dequeue_runnable(PgPool *pool)
+dequeue_runnable(PgPool *pool, bool new)
 {
 	Query *before = NULL;
 
 	for (Query *query = pool->first; query != NULL; before = query, query = query->next)
 	{
-		if (query->stream == NULL || pool->streams < pool->stream_limit)
+		if ((query->stream == NULL || pool->streams < pool->stream_limit) &&
+			(new || !query->repeated))
 			return unlink_after(pool, before);
 	}
 	return NULL;
@@ -316,7 +327,7 @@ assign(PgPool *pool)
 
 		if (slot->open && slot->query == NULL && !slot->cancelling)
 		{
-			Query *query = dequeue_runnable(pool);
+			Query *query = dequeue_runnable(pool, !slot->used);
 
 			if (query != NULL)
 				execute(slot, query);
@@ -332,7 +343,7 @@ assign(PgPool *pool)
 		return;
 	}
 	for (uint64_t i = 0;
-		 i < pool->slot_count && connecting < wanted && connecting < CONNECT_AT_ONCE; i++)
+		 i < pool->slot_count && connecting < wanted && connecting < PG_POOL_CONNECTING; i++)
 	{
 		PoolSlot *slot = &pool->slots[i];
 
@@ -373,6 +384,17 @@ pg_pool_tick(PgPool *pool)
 		PoolSlot *slot = &pool->slots[i];
 		Query *query = slot->query;
 
+		if (slot->cancelling && slot->over && slot->cancel_deadline_ms <= uv_now(pool->loop))
+		{
+			disconnect(slot);
+			finish(slot);
+			continue;
+		}
+		if (query != NULL && slot->cancelling && slot->cancel_deadline_ms <= uv_now(pool->loop))
+		{
+			drop(slot);
+			continue;
+		}
 		if (query != NULL && slot->deadline_ms > 0 && slot->deadline_ms <= uv_now(pool->loop))
 		{
 			drop(slot);
@@ -381,9 +403,7 @@ pg_pool_tick(PgPool *pool)
 		if (slot->open && query == NULL && !slot->cancelling &&
 			uv_now(pool->loop) - slot->opened_ms > pool->config->read_connection_lifetime_ms)
 		{
-			pg_connection_close(slot->connection);
-			slot->connection = NULL;
-			slot->open = false;
+			disconnect(slot);
 			continue;
 		}
 		if (query == NULL || query->stream == NULL || query->paused || slot->cancelling ||
@@ -424,12 +444,15 @@ execute(PoolSlot *slot, Query *query)
 
 	slot->query = query;
 	query->slot = slot;
+	slot->was_idle = slot->used;
+	slot->used = true;
+	slot->sent_ms = uv_now(slot->pool->loop);
+	slot->copied = false;
 	slot->deadline_ms = 0;
 	if (query->stream != NULL)
 	{
 		query->progress_ms = uv_now(slot->pool->loop);
 		slot->pool->streams++;
-		slot->copied = false;
 		slot->copying = false;
 		PQsendQuery(pg_connection_pq(slot->connection), query->sql);
 		pg_connection_flush(slot->connection, &all);
@@ -464,6 +487,7 @@ on_open(void *owner)
 	PoolSlot *slot = owner;
 
 	slot->open = true;
+	slot->used = false;
 	slot->opened_ms = uv_now(slot->pool->loop);
 	slot->pool->pause_until_ms = 0;
 	assign(slot->pool);
@@ -617,38 +641,20 @@ advance_stream(PoolSlot *slot)
 static void
 cancel(PoolSlot *slot)
 {
-	Cancellation *cancellation;
-
 	if (slot->cancelling)
 		return;
-	cancellation = memory_new(sizeof(Cancellation));
-	cancellation->cancel = PQgetCancel(pg_connection_pq(slot->connection));
-	cancellation->slot = slot;
-	cancellation->work.data = cancellation;
 	slot->cancelling = true;
+	slot->cancel_deadline_ms = uv_now(slot->pool->loop) + CANCEL_MS;
 	slot->deadline_ms = uv_now(slot->pool->loop) + slot->pool->config->query_timeout_ms + GRACE_MS;
-	uv_queue_work(slot->pool->loop, &cancellation->work, cancel_in_worker, on_cancelled);
+	slot->cancellation = pg_cancel(slot->pool->canceller, pg_connection_pq(slot->connection),
+								   on_cancelled, slot);
 }
 
 static void
-cancel_in_worker(uv_work_t *work)
+on_cancelled(void *argument)
 {
-	Cancellation *cancellation = work->data;
-	char reason[256];
+	PoolSlot *slot = argument;
 
-	if (cancellation->cancel != NULL && !PQcancel(cancellation->cancel, reason, sizeof(reason)))
-		log_warning("cannot cancel a query: %s", reason);
-}
-
-static void
-on_cancelled(uv_work_t *work, int status)
-{
-	Cancellation *cancellation = work->data;
-	PoolSlot *slot = cancellation->slot;
-
-	(void) status;
-	PQfreeCancel(cancellation->cancel);
-	free(cancellation);
 	slot->cancelling = false;
 	if (slot->over)
 	{
@@ -709,10 +715,7 @@ static void
 drop(PoolSlot *slot)
 {
 	log_warning("PostgreSQL did not answer a query in time (--query-timeout)");
-	pg_connection_close(slot->connection);
-	slot->connection = NULL;
-	slot->open = false;
-	slot->over = false;
+	disconnect(slot);
 	PQclear(slot->result);
 	slot->result = NULL;
 	answer(slot, &(QueryOutcome){
@@ -723,24 +726,81 @@ drop(PoolSlot *slot)
 	assign(slot->pool);
 }
 
+/* The slot has no connection any more, and nothing that was under way on one. */
+static void
+forget_connection(PoolSlot *slot)
+{
+	slot->connection = NULL;
+	slot->open = false;
+	slot->over = false;
+	if (slot->cancelling)
+		pg_cancellation_abandon(slot->cancellation);
+	slot->cancelling = false;
+}
+
+static void
+disconnect(PoolSlot *slot)
+{
+	pg_connection_close(slot->connection);
+	forget_connection(slot);
+}
+
 static void
 on_lost(void *owner, const char *reason)
 {
 	PoolSlot *slot = owner;
 	PgPool *pool = slot->pool;
+	bool connected = slot->open;
 
 	log_warning("no connection to PostgreSQL for reading: %s", reason);
-	slot->connection = NULL;
-	slot->open = false;
-	slot->over = false;
+	forget_connection(slot);
+	if (slot->query != NULL && lost_before(slot))
+		repeat(slot);
 	PQclear(slot->result);
 	slot->result = NULL;
 	if (slot->query != NULL)
 		answer(slot, &(QueryOutcome){.sqlstate = "", .message = reason});
-
+	if (connected)
+	{
+		assign(pool); /* PostgreSQL may well be there */
+		return;
+	}
 	free(pool->pause_reason);
 	pool->pause_reason = memory_strdup(reason);
 	pool->pause_until_ms = uv_now(pool->loop) + CONNECT_PAUSE_MS;
 	if (pool->first != NULL)
 		uv_timer_start(&pool->fail_timer, fail_queued, 0, 0);
+}
+
+/* Was the connection lost before the query was sent?  Then PostgreSQL has not answered anything of it. */
+static bool
+lost_before(const PoolSlot *slot)
+{
+	const Query *query = slot->query;
+
+	return slot->was_idle && !query->abandoned && !query->repeated && !slot->copied &&
+		   !slot->too_large &&
+		   (slot->result == NULL || PQresultStatus(slot->result) == PGRES_FATAL_ERROR) &&
+		   uv_now(slot->pool->loop) - slot->sent_ms <= LOST_BEFORE_MS;
+}
+
+/* Puts the slot's query before all others. */
+static void
+repeat(PoolSlot *slot)
+{
+	PgPool *pool = slot->pool;
+	Query *query = slot->query;
+
+	slot->query = NULL;
+	slot->deadline_ms = 0;
+	pool->streams -= query->stream != NULL;
+	query->slot = NULL;
+	query->repeated = true;
+	query->paused = false;
+	query->next = pool->first;
+	pool->first = query;
+	if (pool->last == NULL)
+		pool->last = query;
+	pool->queued++;
+	pool->queued_streams += query->stream != NULL;
 }

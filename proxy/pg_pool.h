@@ -15,6 +15,9 @@
 
 #define QUERY_MAX_PARAMETERS 8
 
+/* Connections that a pool opens at a time; each keeps a thread of libuv's, which others need too. */
+#define PG_POOL_CONNECTING 2
+
 typedef struct PgPool PgPool;
 
 typedef struct QueryOutcome

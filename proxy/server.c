@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -38,6 +39,9 @@
 /* Descriptors besides connections: files, the writer and its loop; each HTTP loop's own. */
 #define OTHER_DESCRIPTORS (16 + HTTP_REFUSED_CONNECTIONS)
 #define LOOP_DESCRIPTORS  8
+
+/* Of libuv's threads: the writer's connection, the spool's reading and writing, compressing. */
+#define OTHER_THREADS 6
 
 /* What only the main thread uses. */
 typedef struct Main
@@ -55,6 +59,7 @@ typedef struct Main
 } Main;
 
 static bool open_listeners(Server *server, struct sockaddr_storage *address);
+static void size_thread_pool(const Config *config);
 static bool init_loop(Main *main, ServerLoop *loop);
 static void *run_loop(void *argument);
 static void wake_all(void *argument);
@@ -109,6 +114,7 @@ server_run(Config *config)
 	char name[64];
 
 	signals_ignore();
+	size_thread_pool(config);
 	main.config = config;
 	server->config = config;
 	server->loop_count = (int) config->threads;
@@ -198,6 +204,19 @@ open_listeners(Server *server, struct sockaddr_storage *address)
 		atomic_fetch_add(&server->open_listeners, 1);
 	}
 	return true;
+}
+
+/*
+ * libuv's own threads do what blocks: connecting, which may take seconds each, must not keep them all
+ * from the spool and from compressing answers.  A size that the environment gives stays.
+ */
+static void
+size_thread_pool(const Config *config)
+{
+	char size[8];
+
+	snprintf(size, sizeof(size), "%d", OTHER_THREADS + (int) config->threads * PG_POOL_CONNECTING);
+	setenv("UV_THREADPOOL_SIZE", size, 0);
 }
 
 static bool

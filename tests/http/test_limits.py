@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 """Reads are bounded: their memory, whatever clients take, and their time, whatever PostgreSQL does."""
 import os
+import select
 import signal
+import struct
+import subprocess
 import sys
 import time
 
-from historiand import Server, message, request_bytes, run, sql, wait_for
+from historiand import CONNINFO, Relay, Server, message, request_bytes, run, sql, wait_for
 
 WIDE = "/api?tag=wide&start=0&end=100000&samples="
 
@@ -76,6 +79,85 @@ def test_backend_does_not_answer():
         wait_for("another connection", lambda: server.get(WIDE + "3").status == 200)
     finally:
         os.kill(backend, signal.SIGCONT)
+    assert server.stop() == 0
+
+
+def test_idle_connection_lost():
+    """a read whose idle connection PostgreSQL has ended meanwhile is answered on another one"""
+    server = wide_server(max_queries=3)
+    for i in range(30):
+        clients = [server.connect() for _ in range(3)]
+        for client in clients:
+            client.send(request_bytes("GET", WIDE + "50"))
+        for client in clients:
+            answer = client.answer()
+            assert answer.status == 200, (i, answer)
+        sql("SELECT CASE WHEN application_name = 'historiand' AND query LIKE '%downsample%' "
+            "THEN pg_terminate_backend(pid) END FROM pg_stat_activity")
+        # one time as soon as psql has ended, the next time as soon as the server may know
+        time.sleep(0.02 * (i % 2))
+        assert server.get("/export?tag=wide").status == 200, i
+    assert server.stop() == 0
+
+
+def test_broken_while_reading():
+    """a read that PostgreSQL ends while it executes is not repeated without end"""
+    server = wide_server(max_queries=1)
+    assert server.get(WIDE + "1").status == 200
+    locker = subprocess.Popen(["psql", "-Xq", "-d", CONNINFO], stdin=subprocess.PIPE, text=True)
+    locker.stdin.write(f"BEGIN; LOCK TABLE {server.table};\n")
+    locker.stdin.flush()
+    try:
+        wait_for("the lock", lambda: sql("SELECT count(*) FROM pg_locks WHERE granted AND mode = "
+                 f"'AccessExclusiveLock' AND relation = '{server.table}'::regclass") == [["1"]])
+        client = server.connect()
+        client.send(request_bytes("GET", WIDE + "1"))
+        ended = set()
+
+        def end_waiting():
+            for (pid,) in sql("SELECT pid FROM pg_stat_activity WHERE CASE WHEN wait_event_type = 'Lock' "
+                              "AND application_name = 'historiand' AND query LIKE '%downsample%' "
+                              "THEN pg_terminate_backend(pid) END"):
+                ended.add(pid)
+            return select.select([client.socket], [], [], 0)[0]
+        wait_for("an answer", end_waiting)
+        assert client.answer().status == 503
+        assert 1 <= len(ended) <= 2, ended
+    finally:
+        locker.communicate("")
+    assert server.stop() == 0
+
+
+def test_cancels_hang():
+    """cancellations that PostgreSQL does not answer keep neither reads nor anything else waiting"""
+    relay = Relay()
+    server = Server(conninfo=relay.conninfo, max_queries=8, query_timeout="60s")
+    assert server.save(message(0, "t", [1]), "?ack=committed").status == 204
+    passes = relay.hold(struct.pack("!II", 16, 80877102))   # a CancelRequest
+    locker = subprocess.Popen(["psql", "-Xq", "-d", CONNINFO], stdin=subprocess.PIPE, text=True)
+    locker.stdin.write(f"BEGIN; LOCK TABLE {server.table};\n")
+    locker.stdin.flush()
+    try:
+        wait_for("the lock", lambda: sql("SELECT count(*) FROM pg_locks WHERE granted AND mode = "
+                 f"'AccessExclusiveLock' AND relation = '{server.table}'::regclass") == [["1"]])
+        clients = [server.connect() for _ in range(8)]
+        for client in clients:
+            client.send(request_bytes("GET", "/api?tag=t&start=0&end=1&samples=1"))
+        wait_for("the queries", lambda: sql(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'historiand' "
+            "AND wait_event_type = 'Lock' AND query LIKE '%downsample%'") == [["8"]])
+        for client in clients:
+            client.close()
+        wait_for("the server to notice", lambda: server.connections() == 0)
+        locker.communicate("ROLLBACK;\n")
+        # Compressing a long answer takes a thread of libuv's, connecting again another one.
+        wait_for("a read", lambda: server.request(
+            "GET", "/api?tag=t&start=0&end=100000&samples=10000", None,
+            {"Accept-Encoding": "gzip"}).status == 200)
+        assert not passes.is_set()
+    finally:
+        locker.communicate("") if locker.poll() is None else None
+        passes.set()
     assert server.stop() == 0
 
 
