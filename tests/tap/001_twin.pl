@@ -1,6 +1,7 @@
 # Twin test: random statements on a historian table and on a heap table where the later row of a tag and
-# time wins. Transactions, savepoints, cursors, several sessions, compaction and vacuum in between; the
-# tables and what queries see of them must always be equal.
+# time wins. Transactions, prepared ones too, savepoints, statements that fail, CTEs that are not read to their end,
+# triggers that look, cursors, several sessions, compaction and vacuum in between; the tables and what queries see of
+# them must always be equal.
 #
 # SEED (printed) and TWIN_SEQUENCES set what is run. Every sequence starts from empty tables and from
 # its own seed, so SEED=<that of a failed one> TWIN_SEQUENCES=1 repeats it; its statements are printed.
@@ -16,10 +17,10 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $first_seed = $ENV{SEED} // int(rand(1_000_000_000));
-my $sequences = $ENV{TWIN_SEQUENCES} // 2000;
+my $sequences = $ENV{TWIN_SEQUENCES} // 1000;
 my $lanes = $sequences < 3 ? $sequences : 3;
 my $mark = 'end of step';
-my ($session, $alone, $in_transaction);    # of the statement being made
+my ($session, $alone, $in_transaction, $prepared);    # of the statement being made
 
 diag "SEED=$first_seed TWIN_SEQUENCES=$sequences";
 
@@ -78,6 +79,38 @@ BEGIN
 		EXIT WHEN rm IS NULL;
 	END LOOP;
 END $$;
+-- Moves two cursors alike.
+CREATE FUNCTION differ_cursors(VARIADIC moves int[]) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	cm refcursor := 'cm';
+	ch refcursor := 'ch';
+	rm text;
+	rh text;
+	move int;
+BEGIN
+	IF (SELECT count(*) FROM pg_cursors WHERE name IN ('cm', 'ch') AND is_scrollable) < 2 THEN
+		RETURN;
+	END IF;
+	FOREACH move IN ARRAY moves LOOP
+		FETCH RELATIVE move FROM cm INTO rm;
+		FETCH RELATIVE move FROM ch INTO rh;
+		IF rm IS DISTINCT FROM rh THEN
+			RETURN NEXT format('DIFFERENT in cursors moved by %s: %s in m, %s in h', move, rm, rh);
+			RETURN;
+		END IF;
+	END LOOP;
+END $$;
+-- What triggers see of their table before and after a statement. ON CONFLICT has those of INSERT and of UPDATE.
+CREATE TABLE seen (side text, at text, what text);
+CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('INSERT INTO seen SELECT %L, %L, (SELECT row(count(*), sum(time), sum(cardinality(values)), max(tag)) FROM %I)',
+		TG_TABLE_NAME, TG_WHEN, TG_TABLE_NAME);
+	RETURN NULL;
+END $$;
+CREATE FUNCTION differ_seen() RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT differ('what was seen', 'SELECT DISTINCT at, what FROM seen WHERE side = ''m''', 'SELECT DISTINCT at, what FROM seen WHERE side = ''h''')
+$$;
 -- UPDATE of the key as last-wins demands: away with the old rows, then the new ones.
 CREATE FUNCTION move_h(condition text, by bigint, to_tag text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -164,6 +197,7 @@ my %statements = (
 		return both(join('; ', map { 'INSERT INTO m VALUES ' . values_list($_) } @rows), insert_h(@rows));
 	},
 	copy => sub {
+		return '' if $prepared->[$session];    # the heap could wait for what is prepared, after the COPY
 		my @rows = any_rows();
 		return "COPY m FROM stdin;\n" . join('', map { "$_->{time}\t$_->{tag}\t" . ($_->{values} eq 'NULL' ? '\N' : $_->{values}) . "\n" } @rows)
 			. "\\.\n" . insert_h(@rows) . ';';
@@ -187,6 +221,52 @@ my %statements = (
 		my @rows = any_rows();
 		return 'DO $b$ BEGIN INSERT INTO m VALUES ' . values_list(@rows) . '; ' . insert_h(@rows)
 			. '; RAISE EXCEPTION SQLSTATE \'HX001\'; EXCEPTION WHEN SQLSTATE \'HX001\' THEN NULL; END $b$;';
+	},
+	# fails at a row in the middle, so that what it gathered must be let go; the next command works on
+	failing_change => sub {
+		my ($condition, $next, $at) = (range() . own(), range() . own(), any_time());
+		my $fails = "$condition AND CASE WHEN $condition THEN 1 / (time - $at) END IS NOT NULL";
+		my $change = pick("DELETE FROM %s WHERE $fails", "UPDATE %s SET values = '{2}' WHERE $fails", "UPDATE %s SET values = ARRAY[1 / (time - $at)] WHERE $condition");
+		my $both = "BEGIN $change; EXCEPTION WHEN division_by_zero THEN NULL; END; " . pick("DELETE FROM %s WHERE $next", "UPDATE %s SET values = '{3}' WHERE $next");
+		return both(map { my $table = $_; $both =~ s/%s/$table/gr } 'm', 'h');
+	},
+	# a CTE that changes rows is carried out to its end, whatever of it is read
+	cte => sub {
+		my $condition = range() . own() . " AND tag NOT LIKE '%-moved'";
+		my @rows = any_rows();
+		my $rows = values_list(last_ones(@rows));
+		my $last_wins = 'ON CONFLICT (tag, time) DO UPDATE SET values = excluded.values';
+		my $change = pick("c AS (DELETE FROM %s WHERE $condition RETURNING *)", "c AS (UPDATE %s SET values = '{4}' WHERE $condition RETURNING *)",
+			"c AS (INSERT INTO %s VALUES $rows %c RETURNING *)",
+			"d AS (DELETE FROM %s WHERE $condition RETURNING *), c AS (INSERT INTO %s SELECT time, tag || '-moved', values FROM d %c RETURNING *)");
+		my $main = pick('SELECT 1', 'SELECT 1 FROM c LIMIT 1', 'SELECT 1 FROM c LIMIT 0', 'SELECT EXISTS (SELECT FROM c)', 'SELECT c.time FROM c JOIN generate_series(1, 5) g ON true LIMIT 3',
+			"INSERT INTO seen SELECT '%s', 'cte', count(*) FROM %s", "INSERT INTO seen SELECT '%s', 'cte', count(*) FROM c");
+		# moved to tags of their own, as in the heap the order of the two changes is not defined
+		my @both = map { my ($table, $conflict) = @$_; "EXECUTE \$q\$WITH $change $main\$q\$" =~ s/%s/$table/gr =~ s/%c/$conflict/gr } [ 'm', '' ], [ 'h', $last_wins ];
+		return 'DELETE FROM seen; ' . both(@both) . " SELECT differ_seen(); SELECT differ('true');";
+	},
+	looked_at => sub {
+		return '' unless $alone;
+		my @rows = any_rows();
+		my $condition = range();
+		my ($m, $h) = @{ pick([ 'INSERT INTO m VALUES ' . values_list(@rows), insert_h(@rows) ], map { my $change = $_; [ map { $change =~ s/%s/$_/r } 'm', 'h' ] }
+			"DELETE FROM %s WHERE $condition", "UPDATE %s SET values = '{5}' WHERE $condition") };
+		my @both = map { my ($table, $change) = @$_; join('; ', (map { "CREATE TRIGGER look_$_ $_ INSERT OR DELETE OR UPDATE ON $table EXECUTE FUNCTION look()" } 'BEFORE', 'AFTER'),
+				$change, "DROP TRIGGER look_BEFORE ON $table", "DROP TRIGGER look_AFTER ON $table") } [ 'm', $m ], [ 'h', $h ];
+		return 'DELETE FROM seen; ' . both(@both) . ' SELECT differ_seen();';
+	},
+	read_only => sub {
+		my ($tag, $from) = (any_tag(), any_bound());
+		my $write = pick("PERFORM historian.delete('m', '$tag', 0, $from)", "PERFORM historian.drop_before('m', $from)", "PERFORM historian.compact('m')", "DELETE FROM m WHERE tag = '$tag'");
+		return "DO \$b\$ BEGIN SET LOCAL transaction_read_only = on; $write; RAISE 'DIFFERENT: a READ ONLY transaction wrote';
+			EXCEPTION WHEN read_only_sql_transaction OR lock_not_available THEN NULL; END \$b\$;";
+	},
+	current_of => sub {
+		my $condition = range() . own();
+		my $change = pick('DELETE FROM m', "UPDATE m SET values = '{6}'");
+		return "DO \$b\$ DECLARE c refcursor; r record; BEGIN OPEN c FOR SELECT * FROM m WHERE $condition; FETCH c INTO r; IF NOT FOUND THEN CLOSE c; RETURN; END IF;
+			$change WHERE CURRENT OF c; RAISE 'DIFFERENT: WHERE CURRENT OF was not refused';
+			EXCEPTION WHEN feature_not_supported OR invalid_cursor_state OR lock_not_available THEN NULL; END \$b\$;";
 	},
 	delete => sub {
 		my $condition = range() . own();
@@ -244,8 +324,12 @@ my %statements = (
 	cursor => sub {
 		return '' unless $in_transaction->[$session];
 		my $condition = range();
-		return "CLOSE ALL; DECLARE cm CURSOR FOR SELECT time, tag, values FROM m WHERE $condition ORDER BY tag, time;
-			DECLARE ch CURSOR FOR SELECT time, tag, values FROM h WHERE $condition ORDER BY tag, time; MOVE 1 IN cm; MOVE 1 IN ch;";
+		my ($scroll, $hold) = (pick('', 'SCROLL'), pick('', '', 'WITH HOLD'));
+		return "CLOSE ALL; DECLARE cm $scroll CURSOR $hold FOR SELECT time, tag, values FROM m WHERE $condition ORDER BY tag, time;
+			DECLARE ch $scroll CURSOR $hold FOR SELECT time, tag, values FROM h WHERE $condition ORDER BY tag, time; MOVE 1 IN cm; MOVE 1 IN ch;";
+	},
+	move_cursor => sub {
+		return 'SELECT differ_cursors(' . join(', ', map { int(rand(pick(3, 200))) - pick(0, 2, 100) } 1 .. 5) . ');';
 	},
 	check_cursor => sub {
 		return 'SELECT differ_cursors();';
@@ -290,14 +374,21 @@ my %statements = (
 		return 'ROLLBACK;';
 	},
 	prepare => sub {
-		return '' unless $alone && $in_transaction->[$session];
+		return '' unless $in_transaction->[$session] && !$prepared->[$session];
 		$in_transaction->[$session] = 0;
-		return "PREPARE TRANSACTION :'lane'; " . pick('COMMIT', 'ROLLBACK') . " PREPARED :'lane';";
+		$prepared->[$session] = 1;
+		return "PREPARE TRANSACTION :'name';";
+	},
+	resolve => sub {
+		return '' unless $prepared->[$session] && !$in_transaction->[$session];
+		$prepared->[$session] = 0;
+		return pick('COMMIT', 'ROLLBACK') . " PREPARED :'name';";
 	},
 );
 my %weight = (insert => 8, singles => 3, copy => 6, generated => 5, from_itself => 2, failing => 2, delete => 4, delete_range => 2, drop_before => 1,
 	update => 3, move => 2, truncate => 1, buffer => 2, check => 6, check_part => 6, check_sequential => 1, check_downsample => 6, check_aggregate => 2,
-	cursor => 2, check_cursor => 3, compact => 5, vacuum => 2, begin => 8, savepoint => 5, rollback_to => 4, release => 2, commit => 4, rollback => 2, prepare => 1);
+	cursor => 2, check_cursor => 3, compact => 5, vacuum => 2, begin => 8, savepoint => 5, rollback_to => 4, release => 2, commit => 4, rollback => 2, prepare => 2, resolve => 4,
+	failing_change => 3, cte => 4, looked_at => 2, read_only => 1, current_of => 1, move_cursor => 2);
 my @bag = map { ($_) x $weight{$_} } sort keys %weight;
 
 # The steps of a sequence, [session, statements] each.
@@ -308,16 +399,21 @@ sub make_sequence
 
 	$alone = $nsessions == 1;
 	$in_transaction = [];
+	$prepared = [];
 	for (1 .. pick(10, 20, 40))
 	{
 		$session = int(rand($nsessions));
 		my $sql = $statements{ pick(@bag) }->();
 		push @steps, [ $session, $sql ] if $sql ne '';
 	}
-	for $session (0 .. $nsessions - 1)
+	for my $n (0 .. $nsessions - 1)
 	{
+		$session = $n;
 		push @steps, [ $session, $statements{check}->() ];
 		push @steps, [ $session, 'COMMIT;' ] if $in_transaction->[$session];
+		$in_transaction->[$session] = 0;
+		push @steps, [ $session, 'CLOSE ALL;' ];
+		push @steps, [ $session, $statements{resolve}->() ] if $prepared->[$session];
 	}
 	push @steps, [ 0, "SELECT differ('true');" ], [ 0, $statements{check_downsample}->() ], [ 0, "SELECT historian.compact('m') \\gset" ], [ 0, "SELECT differ('true');" ];
 	return @steps;
@@ -325,12 +421,12 @@ sub make_sequence
 
 sub connect_session
 {
-	my ($lane) = @_;
+	my ($lane, $number) = @_;
 	my ($out, $in);
 	my $connection = $node->connstr($lane);
 	local $ENV{PGOPTIONS} = '-c lock_timeout=30ms -c client_min_messages=warning';
 	my $pid = open2($out, $in, "exec psql -XAtq -d \"$connection\" 2>&1");
-	print { $in } "\\set VERBOSITY terse\n\\set lane $lane\n";
+	print { $in } "\\set VERBOSITY terse\n\\set name '$lane $number'\n";
 	return { in => $in, out => $out, pid => $pid };
 }
 
@@ -355,7 +451,7 @@ sub run_step
 sub run_lane
 {
 	my ($first, $lane, $report) = @_;
-	my @sessions = map { connect_session($lane) } 0 .. 2;
+	my @sessions = map { connect_session($lane, $_) } 0 .. 2;
 	my ($failed, $statements) = (0, 0);
 
 	for (my $n = $first; $n < $sequences && $failed < 3; $n += $lanes)
@@ -376,6 +472,7 @@ sub run_lane
 			$output = '' if $sql =~ /^COPY .* FROM stdin/m && $output =~ /^ERROR:  (canceling statement due to lock timeout|current transaction is aborted)/;
 			# what concurrency may answer; the transaction is then rolled back on both tables
 			$output =~ s/^ERROR:  (could not serialize access|could not (compact|delete from|update) historian table|canceling statement due to lock timeout|current transaction is aborted|deadlock detected).*\n//mg;
+			$output =~ s/^ERROR:  cannot PREPARE a transaction that has created a cursor WITH HOLD\n//mg;
 			$output =~ s/^ERROR:  (savepoint|prepared transaction).* does not exist\n//mg;
 			$output =~ s/^WARNING:  there is no transaction in progress\n//mg;
 			$problem .= $output;
