@@ -27,6 +27,7 @@ struct Backlog
 	void *ready_argument;
 	Spool *spool; /* NULL: none */
 	bool taken_from_spool;
+	uint64_t taken_sequence; /* the place in the spool of what was taken from elsewhere */
 
 	/* The spool's first file. */
 	uv_work_t read_work;
@@ -43,11 +44,19 @@ struct Backlog
 	IngestBatch *outgoing; /* stays here where writing failed */
 	SpoolFile *outgoing_file;
 	bool written;
+	uv_timer_t write_timer;	 /* runs while writing must not be tried yet */
+	uint64_t write_retry_ms; /* 0: the last one worked */
+
+	/* Being removed: nothing newer may be loaded until it cannot come back. */
+	uv_work_t remove_work;
+	bool removing;
 };
 
-static uint64_t save_batch(Backlog *backlog, const IngestBatch *batch, bool oldest);
+static uint64_t save_batch(Backlog *backlog, const IngestBatch *batch, uint64_t sequence);
 static void start_reading(Backlog *backlog);
 static void start_writing(Backlog *backlog);
+static void start_removing(Backlog *backlog);
+static void on_write_timer(uv_timer_t *timer);
 
 Backlog *
 backlog_new(uv_loop_t *loop, const Config *config, Ingest *ingest, Metrics *metrics,
@@ -63,8 +72,11 @@ backlog_new(uv_loop_t *loop, const Config *config, Ingest *ingest, Metrics *metr
 	backlog->ready_argument = argument;
 	backlog->read_work.data = backlog;
 	backlog->write_work.data = backlog;
+	backlog->remove_work.data = backlog;
 	uv_timer_init(loop, &backlog->retry_timer);
+	uv_timer_init(loop, &backlog->write_timer);
 	backlog->retry_timer.data = backlog;
+	backlog->write_timer.data = backlog;
 	if (config->spool_dir[0] != '\0')
 	{
 		backlog->spool = spool_open(config->spool_dir, config->max_spool_bytes);
@@ -91,6 +103,8 @@ backlog_take(Backlog *backlog)
 {
 	IngestBatch *batch = NULL;
 
+	if (backlog->removing)
+		return NULL;
 	backlog->taken_from_spool = false;
 	if (backlog->loaded != NULL)
 	{
@@ -110,6 +124,8 @@ backlog_take(Backlog *backlog)
 	}
 	else
 		batch = ingest_take(backlog->ingest);
+	if (batch != NULL && backlog->spool != NULL && !backlog->taken_from_spool)
+		backlog->taken_sequence = spool_next_sequence(backlog->spool);
 	return batch;
 }
 
@@ -118,10 +134,8 @@ backlog_done(Backlog *backlog, IngestBatch *batch)
 {
 	ingest_release(backlog->ingest, batch);
 	if (backlog->taken_from_spool)
-		spool_remove_first(backlog->spool);
+		start_removing(backlog);
 	backlog->taken_from_spool = false;
-	if (backlog->spool != NULL && spool_first(backlog->spool) != NULL)
-		start_reading(backlog);
 }
 
 void
@@ -129,6 +143,7 @@ backlog_relieve(Backlog *backlog)
 {
 	/* A quarter: one can be written and one be loading while the next ones arrive. */
 	if (backlog->spool == NULL || backlog->writing ||
+		uv_is_active((uv_handle_t *) &backlog->write_timer) ||
 		(backlog->outgoing == NULL &&
 		 ingest_bytes(backlog->ingest) < backlog->config->max_buffered_bytes / 4))
 		return;
@@ -138,7 +153,27 @@ backlog_relieve(Backlog *backlog)
 bool
 backlog_safe(const Backlog *backlog)
 {
-	return backlog->outgoing == NULL && ingest_oldest_ms(backlog->ingest) == 0;
+	return backlog->outgoing == NULL && !backlog->removing &&
+		   ingest_oldest_ms(backlog->ingest) == 0;
+}
+
+uint64_t
+backlog_oldest_age_ms(const Backlog *backlog, uint64_t now_ms)
+{
+	const SpoolFile *file = backlog->spool != NULL ? spool_first(backlog->spool) : NULL;
+	uint64_t oldest_ms = ingest_oldest_ms(backlog->ingest);
+	uint64_t age_ms = 0;
+
+	/* In the order of arrival; a file that is being removed is loaded. */
+	if (file != NULL && backlog->removing)
+		file = file->next;
+	if (file != NULL)
+		age_ms = ingest_age_ms(&file->about, now_ms);
+	else if (backlog->outgoing != NULL)
+		age_ms = ingest_age_ms(backlog->outgoing, now_ms);
+	else if (oldest_ms != 0 && now_ms > oldest_ms)
+		age_ms = now_ms - oldest_ms;
+	return age_ms;
 }
 
 uint64_t
@@ -147,29 +182,40 @@ backlog_save(Backlog *backlog, IngestBatch *taken)
 	uint64_t lost = 0;
 	IngestBatch *batch;
 
-	/* What was taken is older than every file. */
+	/* What was taken is older than every file, and has its number. */
 	if (taken != NULL && !backlog->taken_from_spool)
-		lost += save_batch(backlog, taken, true);
+		lost += save_batch(backlog, taken, backlog->taken_sequence);
 	if (backlog->outgoing != NULL)
-		lost += save_batch(backlog, backlog->outgoing, false);
+		lost += save_batch(backlog, backlog->outgoing, 0);
 	while ((batch = ingest_take(backlog->ingest)) != NULL)
-		lost += save_batch(backlog, batch, false);
+		lost += save_batch(backlog, batch, 0);
 	return lost;
 }
 
-/* Returns the messages that could not be saved. */
+/* In the place of that number, 0: the last one.  Returns the messages that could not be saved. */
 static uint64_t
-save_batch(Backlog *backlog, const IngestBatch *batch, bool oldest)
+save_batch(Backlog *backlog, const IngestBatch *batch, uint64_t sequence)
 {
 	SpoolFile *file;
 
 	if (backlog->spool == NULL)
 		return batch_rows(batch->rows);
-	file = spool_new_file(backlog->spool, batch, oldest);
-	if (!spool_write(backlog->spool, file, batch))
+	if (sequence == 0)
+		sequence = spool_next_sequence(backlog->spool);
+	file = spool_new_file(sequence, batch);
+	if (!spool_write(backlog->spool, file, batch, false))
 		return batch_rows(batch->rows);
 	spool_queue(backlog->spool, file);
 	return 0;
+}
+
+/* The next wait after one of that length. */
+static uint64_t
+longer(uint64_t retry_ms)
+{
+	if (retry_ms == 0)
+		return RETRY_FIRST_MS;
+	return retry_ms * 2 < RETRY_LARGEST_MS ? retry_ms * 2 : RETRY_LARGEST_MS;
 }
 
 /*
@@ -202,9 +248,7 @@ on_read(uv_work_t *work, int status)
 	backlog->loaded = backlog->read_result;
 	if (backlog->loaded == NULL)
 	{
-		backlog->retry_ms = backlog->retry_ms == 0 ? RETRY_FIRST_MS : backlog->retry_ms * 2;
-		if (backlog->retry_ms > RETRY_LARGEST_MS)
-			backlog->retry_ms = RETRY_LARGEST_MS;
+		backlog->retry_ms = longer(backlog->retry_ms);
 		backlog->unreadable_ms += backlog->retry_ms;
 		uv_timer_start(&backlog->retry_timer, on_retry_timer, backlog->retry_ms, 0);
 		return;
@@ -234,7 +278,9 @@ write_in_worker(uv_work_t *work)
 {
 	Backlog *backlog = work->data;
 
-	backlog->written = spool_write(backlog->spool, backlog->outgoing_file, backlog->outgoing);
+	/* A disk that stays full is logged once. */
+	backlog->written = spool_write(backlog->spool, backlog->outgoing_file, backlog->outgoing,
+								   backlog->write_retry_ms > 0);
 }
 
 static void
@@ -246,15 +292,32 @@ on_written(uv_work_t *work, int status)
 	backlog->writing = false;
 	if (backlog->written)
 	{
+		if (backlog->write_retry_ms > 0)
+			log_info("the spool can be written to again");
+		backlog->write_retry_ms = 0;
 		metric_add(&backlog->metrics->messages_spooled, batch_rows(backlog->outgoing->rows));
 		spool_queue(backlog->spool, backlog->outgoing_file);
 		ingest_release(backlog->ingest, backlog->outgoing);
 		backlog->outgoing = NULL;
 	}
 	else
+	{
 		free(backlog->outgoing_file);
+		backlog->write_retry_ms = longer(backlog->write_retry_ms);
+		uv_timer_start(&backlog->write_timer, on_write_timer, backlog->write_retry_ms, 0);
+	}
 	backlog->outgoing_file = NULL;
 	backlog->ready(backlog->ready_argument);
+}
+
+static void
+on_write_timer(uv_timer_t *timer)
+{
+	Backlog *backlog = timer->data;
+
+	/* The writer may have taken it meanwhile. */
+	if (backlog->outgoing != NULL && !backlog->writing)
+		start_writing(backlog);
 }
 
 /* Writes what the buffer has now, or tries again what could not be written. */
@@ -270,7 +333,37 @@ start_writing(Backlog *backlog)
 		if (backlog->outgoing == NULL)
 			return;
 	}
-	backlog->outgoing_file = spool_new_file(backlog->spool, backlog->outgoing, false);
+	backlog->outgoing_file = spool_new_file(spool_next_sequence(backlog->spool), backlog->outgoing);
 	backlog->writing = true;
 	uv_queue_work(backlog->loop, &backlog->write_work, write_in_worker, on_written);
+}
+
+/*
+ * Removing
+ */
+
+static void
+remove_in_worker(uv_work_t *work)
+{
+	Backlog *backlog = work->data;
+
+	spool_forget(backlog->spool, spool_first(backlog->spool));
+}
+
+static void
+on_removed(uv_work_t *work, int status)
+{
+	Backlog *backlog = work->data;
+
+	(void) status;
+	backlog->removing = false;
+	spool_drop_first(backlog->spool);
+	backlog->ready(backlog->ready_argument);
+}
+
+static void
+start_removing(Backlog *backlog)
+{
+	backlog->removing = true;
+	uv_queue_work(backlog->loop, &backlog->remove_work, remove_in_worker, on_removed);
 }

@@ -41,6 +41,9 @@ extern bool backlog_safe(const Backlog *backlog);
  */
 extern uint64_t backlog_save(Backlog *backlog, IngestBatch *taken);
 
+/* How long the oldest message has been here, apart from the batch that was taken; 0: there is none. */
+extern uint64_t backlog_oldest_age_ms(const Backlog *backlog, uint64_t now_ms);
+
 extern bool backlog_has_spool(const Backlog *backlog);
 extern uint64_t backlog_spool_bytes(const Backlog *backlog);
 

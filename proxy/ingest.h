@@ -28,7 +28,8 @@ typedef struct IngestBatch
 	uint64_t lost;		 /* so many of its messages did not, as far as is known */
 
 	/* How many messages arrived in each slot_ms after first_ms; for the lag histogram. */
-	uint64_t first_ms;
+	uint64_t first_ms;	/* 0: an earlier process's, whose arrivals are not known */
+	int64_t earlier_ms; /* that one's first, about; may be before this machine's start */
 	uint64_t slot_ms;
 	uint64_t arrivals[ARRIVAL_SLOTS];
 } IngestBatch;
@@ -66,6 +67,16 @@ extern void ingest_let_go(Ingest *ingest, size_t bytes);
 
 /* The oldest batch, closed, or NULL where there is nothing.  The caller owns it. */
 extern IngestBatch *ingest_take(Ingest *ingest);
+
+/* How long ago the first message of a batch arrived. */
+static inline uint64_t
+ingest_age_ms(const IngestBatch *batch, uint64_t now_ms)
+{
+	int64_t since_ms = batch->first_ms != 0 ? (int64_t) batch->first_ms : batch->earlier_ms;
+
+	return since_ms != 0 && (int64_t) now_ms > since_ms ? (uint64_t) ((int64_t) now_ms - since_ms)
+														: 0;
+}
 
 /* Counts the memory of a batch that was made elsewhere, until ingest_release(). */
 extern void ingest_adopt(Ingest *ingest, const IngestBatch *batch);

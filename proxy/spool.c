@@ -7,6 +7,12 @@
  * and checksum; the last one is empty and tells the number of rows, so that a file that was cut is
  * noticed.  A row is its ticket and the message as in a stage.  Numbers are in the machine's order:
  * a spool is emptied by the machine that filled it, and the head's magic tells if not.
+ *
+ * A file that was loaded must not come back after a power cut, since newer messages are loaded after
+ * it and its older ones would win.  So the file "loaded" says up to which number files were loaded, and
+ * is synced before anything newer is loaded.  It is written in place, in two slots in turn, so
+ * that it needs no space on a full disk and one slot is good whenever the power is cut.  Numbers are given
+ * once.
  */
 #include "spool.h"
 
@@ -18,18 +24,23 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
-#define SPOOL_MAGIC UINT64_C(0x314C4F4F50534948) /* "HISPOOL1" */
-#define BLOCK_BYTES ((size_t) 1 << 20)
-/* Far from 0, so that there are names before it. */
-#define FIRST_SEQUENCE (UINT64_C(1) << 32)
+#define SPOOL_MAGIC		UINT64_C(0x314C4F4F50534948) /* "HISPOOL1" */
+#define BLOCK_BYTES		((size_t) 1 << 20)
+#define FIRST_SEQUENCE	(UINT64_C(1) << 32)
+#define MARK_NAME		"loaded"
+#define MARK_MAGIC		UINT64_C(0x3144454B52414D48) /* "HMARKED1" */
+#define MARK_SLOTS		2
+#define MARK_SLOT_BYTES 512 /* a sector: written whole or not at all */
 #define MAX_ROW_BYTES                                                                              \
 	(sizeof(RowHead) + sizeof(double) * MESSAGE_MAX_VALUES + sizeof(StagedMessage) +               \
 	 MESSAGE_MAX_TAG_BYTES)
@@ -47,6 +58,13 @@ typedef struct BlockHead
 	uint64_t rows;	   /* of all blocks up to this one */
 } BlockHead;
 
+typedef struct Mark
+{
+	uint64_t magic;
+	uint64_t sequence; /* files up to this number are loaded */
+	uint64_t checksum;
+} Mark;
+
 typedef struct RowHead
 {
 	uint32_t ticket;
@@ -60,6 +78,9 @@ struct Spool
 {
 	char *directory;
 	int directory_fd;
+	int mark_fd; /* -1: none */
+	uint64_t loaded;
+	uint64_t marks; /* written */
 	uint64_t max_bytes;
 	uint64_t next_sequence;
 	SpoolFile *first;
@@ -68,6 +89,7 @@ struct Spool
 };
 
 static bool find_files(Spool *spool);
+static void open_mark(Spool *spool);
 static bool write_rows(int fd, const Batch *rows, size_t *bytes);
 static uint64_t read_rows(int fd, Batch *rows, bool keep_tickets, const char **damage);
 static bool read_all(int fd, void *data, size_t length);
@@ -102,7 +124,69 @@ spool_open(const char *directory, uint64_t max_bytes)
 		log_error("the spool directory %s is in use by another process", directory);
 		return NULL;
 	}
+	open_mark(spool);
 	return find_files(spool) ? spool : NULL;
+}
+
+/*
+ * The mark
+ */
+
+static uint64_t
+mark_checksum(const Mark *mark)
+{
+	return crc32(0, (const Bytef *) mark, offsetof(Mark, checksum));
+}
+
+/* Returns false, with errno, where it is not on disk. */
+static bool
+write_mark(Spool *spool, uint64_t sequence)
+{
+	Mark mark = {MARK_MAGIC, sequence, 0};
+	off_t place = (off_t) (spool->marks % MARK_SLOTS) * MARK_SLOT_BYTES;
+
+	mark.checksum = mark_checksum(&mark);
+	if (pwrite(spool->mark_fd, &mark, sizeof(mark), place) != sizeof(mark) ||
+		fdatasync(spool->mark_fd) != 0)
+		return false;
+	spool->marks++;
+	spool->loaded = sequence;
+	return true;
+}
+
+/* Where it cannot be made, as on a full disk, files are removed and the directory synced. */
+static void
+open_mark(Spool *spool)
+{
+	static const char nothing[MARK_SLOTS * MARK_SLOT_BYTES];
+	struct stat about;
+
+	spool->mark_fd = openat(spool->directory_fd, MARK_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	for (uint64_t slot = 0; spool->mark_fd >= 0 && slot < MARK_SLOTS; slot++)
+	{
+		Mark mark;
+
+		if (pread(spool->mark_fd, &mark, sizeof(mark), (off_t) slot * MARK_SLOT_BYTES) ==
+				sizeof(mark) &&
+			mark.magic == MARK_MAGIC && mark.checksum == mark_checksum(&mark) &&
+			mark.sequence >= spool->loaded)
+		{
+			spool->loaded = mark.sequence;
+			spool->marks = slot + 1; /* the other one is written next */
+		}
+	}
+	if (spool->mark_fd >= 0 && fstat(spool->mark_fd, &about) == 0 &&
+		about.st_size >= (off_t) sizeof(nothing))
+		return;
+	if (spool->mark_fd < 0 ||
+		pwrite(spool->mark_fd, nothing, sizeof(nothing), 0) != sizeof(nothing) ||
+		fsync(spool->mark_fd) != 0 || fsync(spool->directory_fd) != 0)
+	{
+		log_warning("cannot write %s/%s: %s", spool->directory, MARK_NAME, strerror(errno));
+		if (spool->mark_fd >= 0)
+			close(spool->mark_fd);
+		spool->mark_fd = -1;
+	}
 }
 
 bool
@@ -147,6 +231,21 @@ by_sequence(const void *a, const void *b)
 	return (first->sequence > second->sequence) - (first->sequence < second->sequence);
 }
 
+/* When a file was written, on the clock that messages' arrivals are told by. */
+static int64_t
+written_ms(const struct stat *about)
+{
+	struct timespec wall;
+	struct timespec steady;
+	int64_t age_ms;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	clock_gettime(CLOCK_MONOTONIC, &steady);
+	age_ms = (wall.tv_sec - about->st_mtim.tv_sec) * 1000 +
+			 (wall.tv_nsec - about->st_mtim.tv_nsec) / 1000000;
+	return steady.tv_sec * 1000 + steady.tv_nsec / 1000000 - age_ms;
+}
+
 /* Queues what an earlier process left, and removes what it had not finished writing. */
 static bool
 find_files(Spool *spool)
@@ -156,6 +255,8 @@ find_files(Spool *spool)
 	SpoolFile **files = NULL;
 	size_t count = 0;
 
+	if (spool->loaded >= spool->next_sequence)
+		spool->next_sequence = spool->loaded + 1;
 	if (listing == NULL)
 	{
 		log_error("cannot read the spool directory %s: %s", spool->directory, strerror(errno));
@@ -169,8 +270,16 @@ find_files(Spool *spool)
 
 		if (sscanf(entry->d_name, "spool-%16" SCNx64 "%n", &sequence, &end) != 1)
 			continue;
+		if (sequence >= spool->next_sequence)
+			spool->next_sequence = sequence + 1;
 		if (strcmp(entry->d_name + end, ".new") == 0)
 			unlinkat(spool->directory_fd, entry->d_name, 0);
+		if (entry->d_name[end] == '\0' && sequence <= spool->loaded)
+		{
+			log_info("%s/%s was loaded before, removing it", spool->directory, entry->d_name);
+			unlinkat(spool->directory_fd, entry->d_name, 0);
+			continue;
+		}
 		if (entry->d_name[end] != '\0' ||
 			fstatat(spool->directory_fd, entry->d_name, &about, 0) != 0)
 			continue;
@@ -178,16 +287,14 @@ find_files(Spool *spool)
 		files[count] = memory_new(sizeof(SpoolFile));
 		files[count]->sequence = sequence;
 		files[count]->bytes = (size_t) about.st_size;
+		files[count]->about.earlier_ms = written_ms(&about);
 		count++;
 	}
 	closedir(listing);
 	if (count > 0)
 		qsort(files, count, sizeof(SpoolFile *), by_sequence);
 	for (size_t i = 0; i < count; i++)
-	{
-		spool->next_sequence = files[i]->sequence + 1;
 		spool_queue(spool, files[i]);
-	}
 	if (count > 0)
 		log_info("found %zu spool files of an earlier run in %s, loading them first", count,
 				 spool->directory);
@@ -213,13 +320,18 @@ spool_has_room(const Spool *spool, size_t bytes)
 	return spool_bytes(spool) + bytes <= spool->max_bytes;
 }
 
+uint64_t
+spool_next_sequence(Spool *spool)
+{
+	return spool->next_sequence++;
+}
+
 SpoolFile *
-spool_new_file(Spool *spool, const IngestBatch *batch, bool oldest)
+spool_new_file(uint64_t sequence, const IngestBatch *batch)
 {
 	SpoolFile *file = memory_new(sizeof(SpoolFile));
 
-	file->sequence =
-		oldest && spool->first != NULL ? spool->first->sequence - 1 : spool->next_sequence++;
+	file->sequence = sequence;
 	file->rows = batch_rows(batch->rows);
 	file->about = *batch;
 	file->about.rows = NULL;
@@ -227,7 +339,7 @@ spool_new_file(Spool *spool, const IngestBatch *batch, bool oldest)
 }
 
 bool
-spool_write(const Spool *spool, SpoolFile *file, const IngestBatch *batch)
+spool_write(const Spool *spool, SpoolFile *file, const IngestBatch *batch, bool quiet)
 {
 	const SpoolHead head = {SPOOL_MAGIC, batch_rows(batch->rows)};
 	char name[64];
@@ -241,14 +353,19 @@ spool_write(const Spool *spool, SpoolFile *file, const IngestBatch *batch)
 	file->bytes = sizeof(head);
 	written = fd >= 0 && write(fd, &head, sizeof(head)) == sizeof(head) &&
 			  write_rows(fd, batch->rows, &file->bytes) && fsync(fd) == 0;
-	if (!written)
-		log_error("cannot write %s/%s: %s", spool->directory, unfinished, strerror(errno));
+	if (!written && !quiet)
+		log_error("cannot write %s/%s, trying again: %s", spool->directory, unfinished,
+				  strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	if (written && (renameat(spool->directory_fd, unfinished, spool->directory_fd, name) != 0 ||
 					fsync(spool->directory_fd) != 0))
 	{
-		log_error("cannot name %s/%s: %s", spool->directory, name, strerror(errno));
+		if (!quiet)
+			log_error("cannot name %s/%s, trying again: %s", spool->directory, name,
+					  strerror(errno));
+		/* It is written again under another number, and must not be loaded as this one too. */
+		unlinkat(spool->directory_fd, name, 0);
 		written = false;
 	}
 	if (!written)
@@ -269,22 +386,39 @@ spool_queue(Spool *spool, SpoolFile *file)
 }
 
 void
-spool_remove_first(Spool *spool)
+spool_forget(Spool *spool, const SpoolFile *file)
 {
-	SpoolFile *file = spool->first;
 	char name[64];
 	char kept[64];
+	bool marked;
 	int result;
 
 	file_name(name, sizeof(name), file->sequence, "");
 	file_name(kept, sizeof(kept), file->sequence, ".damaged");
-	/* Not synced: should it come back after a crash, it is loaded again, which changes nothing. */
-	if (file->damaged)
-		result = renameat(spool->directory_fd, name, spool->directory_fd, kept);
-	else
-		result = unlinkat(spool->directory_fd, name, 0);
-	if (result != 0 && errno != ENOENT)
+	/* Synced before it is marked, or the next start would remove it. */
+	if (file->damaged &&
+		(renameat(spool->directory_fd, name, spool->directory_fd, kept) != 0 ||
+		 fsync(spool->directory_fd) != 0) &&
+		errno != ENOENT)
+		log_error("cannot rename %s/%s: %s", spool->directory, name, strerror(errno));
+	marked = spool->mark_fd >= 0 && write_mark(spool, file->sequence);
+	if (!marked && spool->mark_fd >= 0)
+		log_error("cannot write %s/%s: %s", spool->directory, MARK_NAME, strerror(errno));
+	result = file->damaged ? 0 : unlinkat(spool->directory_fd, name, 0);
+	if (result != 0 && errno == ENOENT)
+		result = 0;
+	/* Either is enough to keep the file from being loaded again. */
+	if (result == 0 && !marked)
+		result = fsync(spool->directory_fd);
+	if (result != 0)
 		log_error("cannot remove %s/%s: %s", spool->directory, name, strerror(errno));
+}
+
+void
+spool_drop_first(Spool *spool)
+{
+	SpoolFile *file = spool->first;
+
 	spool->first = file->next;
 	if (spool->first == NULL)
 		spool->last = NULL;

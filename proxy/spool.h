@@ -38,12 +38,15 @@ extern SpoolFile *spool_first(const Spool *spool); /* NULL: empty */
 extern uint64_t spool_bytes(const Spool *spool);
 extern bool spool_has_room(const Spool *spool, size_t bytes);
 
+/* The next number, which no file ever had: files are loaded in the order of theirs. */
+extern uint64_t spool_next_sequence(Spool *spool);
+
 /*
- * In three steps, the middle one from a worker: name a file, write the batch, queue the file.  With
- * oldest the name sorts before all others: for a file that only the next process will load.
+ * In three steps, the middle one from a worker: name a file, write the batch, queue the file.  A
+ * failure is logged unless quiet, and leaves nothing behind.
  */
-extern SpoolFile *spool_new_file(Spool *spool, const IngestBatch *batch, bool oldest);
-extern bool spool_write(const Spool *spool, SpoolFile *file, const IngestBatch *batch);
+extern SpoolFile *spool_new_file(uint64_t sequence, const IngestBatch *batch);
+extern bool spool_write(const Spool *spool, SpoolFile *file, const IngestBatch *batch, bool quiet);
 extern void spool_queue(Spool *spool, SpoolFile *file);
 
 /*
@@ -53,7 +56,11 @@ extern void spool_queue(Spool *spool, SpoolFile *file);
  */
 extern IngestBatch *spool_read(const Spool *spool, SpoolFile *file, bool last_try);
 
-/* Removes the first file: it is loaded.  A damaged one is kept under another name. */
-extern void spool_remove_first(Spool *spool);
+/*
+ * The first file is loaded.  From a worker: removes it, so that no power cut brings it back; a damaged
+ * one is kept under another name.  Then, from the loop: drops it from the queue.
+ */
+extern void spool_forget(Spool *spool, const SpoolFile *file);
+extern void spool_drop_first(Spool *spool);
 
 #endif /* HISTORIAND_SPOOL_H */

@@ -69,16 +69,16 @@ def test_database_away():
 
 
 def test_lost_at_commit():
-    """a connection lost while waiting for the commit: the batch is sent again"""
+    """a connection lost while waiting for the commit: what was committed is found out, not sent again"""
     relay = Relay()
     table = new_table("heap")
     server = Server(table=table, conninfo=relay.conninfo)
-    relay.swallow = b"COPY 3\0"     # PostgreSQL has committed, nobody hears of it
+    relay.swallow = b"COMMIT\0"     # PostgreSQL has committed, nobody hears of it
     body = [message(i, "a", [i]) for i in range(3)]
     assert server.save(body, "?ack=committed").status == 204
     assert relay.swallowed == 1
-    # Each row once in a table that keeps the last of (tag, time); a plain one shows the resend.
-    assert sorted(r[0] for r in rows(table)) == [0, 0, 1, 1, 2, 2]
+    # A table that keeps the last of (tag, time) would hide a resend; in a plain one it would show.
+    assert sorted(r[0] for r in rows(table)) == [0, 1, 2]
     assert server.stop() == 0
 
 
@@ -185,7 +185,8 @@ def test_rejected_late():
     path = os.path.join(temporary_directory(), "dead")
     server = rejecting_server(
         "CREATE FUNCTION refuse_{table}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "IF new.values[1] < 0 THEN RAISE 'no' USING ERRCODE = 'check_violation'; END IF; "
+        "IF new.values[1] < 0 THEN RAISE 'no' USING ERRCODE = 'check_violation', CONSTRAINT = 'late'; "
+        "END IF; "
         "RETURN NULL; END $$; "
         "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED "
         "FOR EACH ROW EXECUTE FUNCTION refuse_{table}()", path)
@@ -271,7 +272,7 @@ def test_spool():
     wait_for("all rows", lambda: count(server.table, "tag <> 'again'") == 90000)
     wait_for("the last row", lambda: server.get("/api?tag=again&start=-2&end=-1&samples=1").json()
              ["samples"][0]["values"] == [3])
-    wait_for("an empty spool", lambda: [n for n in os.listdir(directory)] == [])
+    wait_for("an empty spool", lambda: in_spool(directory) == [])
     assert server.stop() == 0
 
 
@@ -299,7 +300,7 @@ def test_spool_after_restart():
     fill_spool(server, 30000, 50000)
     server.kill()
     relay.mend()
-    files = sorted(name for name in os.listdir(directory) if not name.endswith(".new"))
+    files = sorted(name for name in in_spool(directory) if not name.endswith(".new"))
     with open(os.path.join(directory, files[-1]), "r+b") as last:
         last.seek(os.path.getsize(last.name) - 100)
         last.truncate()
@@ -307,12 +308,17 @@ def test_spool_after_restart():
     server = Server(**settings)
     server.logged("is damaged.*too early")
     wait_for("an empty spool", lambda: all(name.endswith(".damaged")
-                                           for name in os.listdir(directory)))
+                                           for name in in_spool(directory)))
     kept = count(table)
     # All of the first server's; of the second one's what it had put to disk before it died.
     assert count(table, "time < 50000") == 30000, count(table, "time < 50000")
     assert 30000 < kept < 60000 and spooled > 3, kept
     assert server.stop() == 0
+
+
+def in_spool(directory):
+    """What is in a spool besides the mark up to where its files are loaded."""
+    return [name for name in os.listdir(directory) if name != "loaded"]
 
 
 def spooled(directory):
@@ -358,7 +364,7 @@ def test_spool_cannot_be_opened():
     assert count(server.table, "tag = 'waits'") == 1000
     wait_for("all rows", lambda: count(server.table) == total)
     assert server.metric('historiand_rejected_total{reason="spool"}') == 0
-    wait_for("an empty spool", lambda: os.listdir(directory) == ["loop"])
+    wait_for("an empty spool", lambda: in_spool(directory) == ["loop"])
     assert server.stop() == 0
 
 
@@ -377,7 +383,8 @@ def test_spool_unreadable():
     lost = server.metric('historiand_rejected_total{reason="spool"}')
     assert lost >= 1000
     wait_for("what is left", lambda: count(server.table) == total - lost)
-    wait_for("it set aside", lambda: os.listdir(directory) == [os.path.basename(first) + ".damaged"])
+    wait_for("it set aside", lambda: in_spool(directory) ==
+             [os.path.basename(first) + ".damaged"])
     assert server.stop() == 0
 
 
@@ -409,8 +416,8 @@ def test_lost_while_writing_dead_letters():
                               json.dumps(message(1, "bad", [-1])).encode()))
     server.logged("rejected the row of tag")
     connected = sum("connected to PostgreSQL" in line for line in server.log)
-    sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE "
-        f"'COPY%{server.table}%'")
+    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'COMMIT' "
+        "AND application_name = 'historiand' AND datname = current_database()")
     wait_for("a new connection", lambda: sum("connected to PostgreSQL" in line
                                              for line in server.log) > connected)
     assert server.save(message(2, "good", [1])).status == 202
