@@ -4,7 +4,7 @@
  *
  * Batches are loaded in order and a loop's waiters are queued in the order of their batches, so
  * one number, the last finished generation, answers most of them.  Rejected rows are rare: they
- * stand in a list, by ticket, until their waiter has looked.  A waiter that was answered early
+ * stand in a tree, by ticket, until their waiter has looked.  A waiter that was answered early
  * (time limit) stays in the queue until its batch is done, so that it clears the list too; and
  * where a client leaves in the middle of a body, a waiter without a callback is queued for that.
  *
@@ -15,14 +15,14 @@
 #include "memory.h"
 
 #include <pthread.h>
+#include <search.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 typedef struct Rejection
 {
-	struct Rejection *next;
-	uint32_t ticket;
+	uint32_t ticket; /* first: what the tree compares */
 	uint64_t rows;
 	char sqlstate[6];
 	char message[512];
@@ -39,8 +39,8 @@ struct CommitBoard
 	_Atomic uint64_t generation;
 	atomic_bool rejections_exist;
 	atomic_bool losses_exist;
-	pthread_mutex_t lock; /* guards the lists */
-	Rejection *rejections;
+	pthread_mutex_t lock; /* guards what follows */
+	void *rejections;	  /* a tree of tsearch(3), by ticket */
 	Loss *losses;
 };
 
@@ -56,27 +56,35 @@ commit_board_new(void)
 	return board;
 }
 
+static int
+by_ticket(const void *a, const void *b)
+{
+	uint32_t first = *(const uint32_t *) a;
+	uint32_t second = *(const uint32_t *) b;
+
+	return (first > second) - (first < second);
+}
+
 void
 commit_reject(CommitBoard *board, uint32_t ticket, const char *sqlstate, const char *message)
 {
-	Rejection *rejection;
+	Rejection *rejection = NULL;
+	Rejection **node;
 
 	if (ticket == 0)
 		return;
 	pthread_mutex_lock(&board->lock);
-	for (rejection = board->rejections; rejection != NULL; rejection = rejection->next)
-	{
-		if (rejection->ticket == ticket)
-			break;
-	}
-	if (rejection == NULL)
+	node = tfind(&ticket, &board->rejections, by_ticket);
+	if (node != NULL)
+		rejection = *node;
+	else
 	{
 		rejection = memory_new(sizeof(Rejection));
 		rejection->ticket = ticket;
 		snprintf(rejection->sqlstate, sizeof(rejection->sqlstate), "%s", sqlstate);
 		snprintf(rejection->message, sizeof(rejection->message), "%s", message);
-		rejection->next = board->rejections;
-		board->rejections = rejection;
+		if (tsearch(rejection, &board->rejections, by_ticket) == NULL)
+			abort();
 		atomic_store(&board->rejections_exist, true);
 	}
 	rejection->rows++;
@@ -186,22 +194,20 @@ commit_queue_give_up(CommitQueue *queue)
 static void
 take_rejection(CommitBoard *board, uint32_t ticket, CommitOutcome *outcome)
 {
-	Rejection **link;
+	Rejection **node;
 
 	pthread_mutex_lock(&board->lock);
-	for (link = &board->rejections; *link != NULL; link = &(*link)->next)
+	node = tfind(&ticket, &board->rejections, by_ticket);
+	if (node != NULL)
 	{
-		Rejection *rejection = *link;
+		Rejection *rejection = *node;
 
-		if (rejection->ticket != ticket)
-			continue;
 		outcome->state = COMMIT_REJECTED;
 		outcome->rejected = rejection->rows;
 		snprintf(outcome->sqlstate, sizeof(outcome->sqlstate), "%s", rejection->sqlstate);
 		snprintf(outcome->message, sizeof(outcome->message), "%s", rejection->message);
-		*link = rejection->next;
+		tdelete(rejection, &board->rejections, by_ticket);
 		free(rejection);
-		break;
 	}
 	atomic_store(&board->rejections_exist, board->rejections != NULL);
 	pthread_mutex_unlock(&board->lock);

@@ -3,12 +3,12 @@
  *	  Empties the ingest buffer into PostgreSQL, one batch after the other.
  *
  * While one batch loads, the next one fills.  A batch is never given up:
- *	- connection lost, also while waiting for the commit: connect again and load it again.  Rows
- *	  that were committed after all are the same (tag, time) again, which changes nothing.
- *	- PostgreSQL cannot take rows now (disk full, table missing, read only): wait, load it again.
- *	- a row is refused: the load is split around the row that PostgreSQL names, or in half, until
- *	  the bad rows stand alone.  Those are logged, counted, written to the dead-letter file and
- *	  reported to whoever waits for them; all others are committed.
+ *	- connection lost, also while waiting for the commit: connect again and load it again, unless it
+ *	  was committed after all (copy_load.c).
+ *	- PostgreSQL cannot take rows now (disk full, table missing, read only, no partition): wait,
+ *	  load it again.
+ *	- a row is refused: the bad rows are sifted out.  Those are logged, counted, written to the
+ *	  dead-letter file and reported to whoever waits for them; all others are committed.
  */
 #include "copy_writer.h"
 
@@ -26,20 +26,8 @@
 #define RETRY_FIRST_MS	 100
 #define RETRY_LARGEST_MS 5000
 #define STUCK_NS		 UINT64_C(2000000000) /* a load this long counts as no load */
-
-/* Rows first .. first + count - 1 of the batch; a stack, the next range on top. */
-typedef struct Range
-{
-	struct Range *next;
-	uint64_t first;
-	uint64_t count;
-	enum
-	{
-		EXPECT_NOTHING,
-		EXPECT_COMMIT,	/* stands before a row that PostgreSQL named */
-		EXPECT_REFUSAL, /* is that row */
-	} expectation;
-} Range;
+#define STILL_MS		 UINT64_C(5000)		  /* without progress this long it is told */
+#define STALL_CHECK_MS	 UINT64_C(1000)
 
 struct CopyWriter
 {
@@ -51,7 +39,7 @@ struct CopyWriter
 	Metrics *metrics;
 	void (*published)(void *);
 	void *published_argument;
-	char *copy_sql;
+	LoadSql sql;
 
 	PgConnection *connection; /* NULL while waiting to connect again */
 	bool connected;
@@ -63,18 +51,18 @@ struct CopyWriter
 	uv_timer_t commit_timer; /* somebody waits for a commit */
 	uv_timer_t retry_timer;	 /* runs while something must not be tried yet */
 	uv_timer_t stall_timer;
-	uint64_t stall_progress;
+	char trouble[640]; /* why PostgreSQL does not take rows; "": it does, as far as is known */
+	bool refusing;	   /* it has said so, and has not taken any since */
 
 	/* The batch being loaded, or NULL. */
 	IngestBatch *batch;
-	Range *ranges;
-	bool loading;	/* load is running, for the top range */
-	bool finishing; /* nothing is left to load, dead letters are being written */
+	bool sift;		/* some row of it is refused */
+	bool loading;	/* load is running */
+	bool finishing; /* it is loaded, dead letters are being written */
 	CopyLoad load;
+	LoadPast past;
+	Refusals refusals;
 	uint64_t batch_start_ns;
-	uint64_t rejected;
-	bool names_wrong; /* PostgreSQL named a row that was not the bad one */
-	Bytes dead_letters;
 	uv_work_t dead_letter_work;
 	int dead_letter_error;
 };
@@ -83,8 +71,8 @@ static void connect_now(CopyWriter *writer);
 static void retry_later(CopyWriter *writer);
 static void take_batch(CopyWriter *writer);
 static void take_or_relieve(void *argument);
-static void load_next_range(CopyWriter *writer);
-static void range_refused(CopyWriter *writer);
+static void load_batch(CopyWriter *writer);
+static void report_refusals(CopyWriter *writer);
 static void batch_loaded(CopyWriter *writer);
 static void batch_done(CopyWriter *writer);
 static void on_open(void *owner);
@@ -101,7 +89,7 @@ copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitBoa
 				Metrics *metrics, void (*published)(void *), void *argument)
 {
 	CopyWriter *writer = memory_new(sizeof(CopyWriter));
-	Bytes sql = {0};
+	uint64_t stall_check_ms;
 
 	writer->loop = loop;
 	writer->config = config;
@@ -110,9 +98,8 @@ copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitBoa
 	writer->metrics = metrics;
 	writer->published = published;
 	writer->published_argument = argument;
-	bytes_printf(&sql, "COPY %s (time, tag, values) FROM STDIN (FORMAT binary)", config->table_sql);
-	bytes_append(&sql, "", 1);
-	writer->copy_sql = sql.data;
+	load_sql_make(&writer->sql, config);
+	snprintf(writer->trouble, sizeof(writer->trouble), "not connected yet");
 	writer->backlog = backlog_new(loop, config, ingest, metrics, take_or_relieve, writer);
 	if (writer->backlog == NULL)
 		return NULL;
@@ -127,8 +114,9 @@ copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitBoa
 	writer->stall_timer.data = writer;
 	uv_timer_start(&writer->flush_timer, on_flush_timer, config->flush_interval_ms,
 				   config->flush_interval_ms);
-	uv_timer_start(&writer->stall_timer, on_stall_timer, config->load_timeout_ms,
-				   config->load_timeout_ms);
+	stall_check_ms =
+		config->load_timeout_ms < STALL_CHECK_MS ? config->load_timeout_ms : STALL_CHECK_MS;
+	uv_timer_start(&writer->stall_timer, on_stall_timer, stall_check_ms, stall_check_ms);
 	connect_now(writer);
 	return writer;
 }
@@ -181,33 +169,35 @@ copy_writer_save(CopyWriter *writer)
 }
 
 bool
-copy_writer_connected(const CopyWriter *writer)
+copy_writer_trouble(const CopyWriter *writer, char *why, size_t size)
 {
-	return writer->connected && !uv_is_active((const uv_handle_t *) &writer->retry_timer);
+	uint64_t still_ms = uv_hrtime() / 1000000 - writer->load.progress_ms;
+
+	if (writer->loading && still_ms >= STILL_MS && writer->trouble[0] == '\0')
+		snprintf(why, size, "the load has made no progress for %llu s",
+				 (unsigned long long) still_ms / 1000);
+	else
+		snprintf(why, size, "%s", writer->trouble);
+	return why[0] != '\0';
 }
 
 uint64_t
-copy_writer_oldest_ms(const CopyWriter *writer)
+copy_writer_oldest_age_ms(const CopyWriter *writer)
 {
-	return writer->batch != NULL ? writer->batch->first_ms : ingest_oldest_ms(writer->ingest);
+	uint64_t now_ms = uv_hrtime() / 1000000;
+	uint64_t age_ms = backlog_oldest_age_ms(writer->backlog, now_ms);
+
+	if (writer->batch != NULL && ingest_age_ms(writer->batch, now_ms) > age_ms)
+		age_ms = ingest_age_ms(writer->batch, now_ms);
+	return age_ms;
 }
 
 static void
 connect_now(CopyWriter *writer)
 {
-	char setup[192];
-
-	/*
-	 * Where the server's extension has no such setting, nothing is set.  Where it has not been loaded
-	 * yet, as without shared_preload_libraries, it takes the setting when COPY loads it.
-	 */
-	snprintf(setup, sizeof(setup),
-			 "SELECT set_config('historian.nice', '%d', false) WHERE current_setting('historian.nice', "
-			 "true) IS NOT NULL OR current_setting('historian.write_buffer', true) IS NULL",
-			 (int) writer->config->load_nice);
 	writer->connection =
 		pg_connection_open(writer->loop, writer->config->database,
-						   writer->config->database_password_file, setup, &handler, writer);
+						   writer->config->database_password_file, &handler, writer);
 }
 
 static void
@@ -221,8 +211,10 @@ on_open(void *owner)
 		metric_add(&writer->metrics->reconnects, 1);
 	writer->connected = true;
 	writer->was_connected = true;
+	if (!writer->refusing)
+		writer->trouble[0] = '\0';
 	if (writer->batch != NULL)
-		load_next_range(writer);
+		load_batch(writer);
 	else if (should_load_now(writer))
 		take_batch(writer);
 }
@@ -235,6 +227,9 @@ on_lost(void *owner, const char *reason)
 	log_warning("no connection to PostgreSQL for loading: %s", reason);
 	if (writer->loading)
 		metric_add(&writer->metrics->loads_failed, 1);
+	/* Its words name hosts and users, which are not for whoever asks for /readyz. */
+	if (!writer->refusing)
+		snprintf(writer->trouble, sizeof(writer->trouble), "there is no connection to it");
 	writer->connection = NULL;
 	writer->connected = false;
 	writer->loading = false;
@@ -259,7 +254,7 @@ on_retry_timer(uv_timer_t *timer)
 	if (writer->connection == NULL)
 		connect_now(writer);
 	else if (writer->connected && writer->batch != NULL)
-		load_next_range(writer);
+		load_batch(writer);
 }
 
 static void
@@ -286,13 +281,16 @@ static void
 on_stall_timer(uv_timer_t *timer)
 {
 	CopyWriter *writer = timer->data;
+	uint64_t still_ms = uv_hrtime() / 1000000 - writer->load.progress_ms;
 
-	if (writer->loading && writer->load.progress == writer->stall_progress)
+	if (writer->loading && still_ms >= writer->config->load_timeout_ms)
 	{
 		pg_connection_close(writer->connection);
-		on_lost(writer, "the load made no progress (--load-timeout)");
+		writer->refusing = true;
+		snprintf(writer->trouble, sizeof(writer->trouble),
+				 "a load made no progress (--load-timeout)");
+		on_lost(writer, writer->trouble);
 	}
-	writer->stall_progress = writer->load.progress;
 }
 
 /* Starts with the next batch if there is one and nothing else is under way. */
@@ -305,51 +303,25 @@ take_batch(CopyWriter *writer)
 	if (writer->batch == NULL)
 		return;
 	uv_timer_stop(&writer->commit_timer);
-	writer->ranges = memory_new(sizeof(Range));
-	writer->ranges->count = batch_rows(writer->batch->rows);
 	writer->batch_start_ns = uv_hrtime();
-	writer->rejected = 0;
-	writer->names_wrong = false;
-	load_next_range(writer);
+	writer->sift = false;
+	load_batch(writer);
 }
 
 static void
-load_next_range(CopyWriter *writer)
+load_batch(CopyWriter *writer)
 {
-	if (writer->finishing)
+	if (writer->finishing || writer->loading)
 		return;
-	if (writer->ranges == NULL)
+	uv_timer_stop(&writer->retry_timer);
+	if (batch_rows(writer->batch->rows) == 0)
 	{
-		batch_loaded(writer);
+		batch_done(writer); /* nothing was left of a damaged file */
 		return;
 	}
 	writer->loading = true;
-	copy_load_begin(&writer->load, writer->connection, writer->copy_sql, writer->batch->rows,
-					writer->ranges->first, writer->ranges->count);
-}
-
-static void
-pop_range(CopyWriter *writer)
-{
-	Range *range = writer->ranges;
-
-	writer->ranges = range->next;
-	free(range);
-}
-
-static void
-push_range(CopyWriter *writer, uint64_t first, uint64_t count, int expectation)
-{
-	Range *range;
-
-	if (count == 0)
-		return;
-	range = memory_new(sizeof(Range));
-	range->first = first;
-	range->count = count;
-	range->expectation = expectation;
-	range->next = writer->ranges;
-	writer->ranges = range;
+	copy_load_begin(&writer->load, &writer->sql, writer->connection, writer->batch->rows,
+					writer->sift, &writer->past, &writer->refusals);
 }
 
 /*
@@ -363,93 +335,86 @@ server_is_wrong(const char *sqlstate)
 }
 
 static void
+load_unavailable(CopyWriter *writer)
+{
+	const SqlFailure *failure = &writer->load.failure;
+
+	metric_add(&writer->metrics->loads_failed, 1);
+	writer->refusing = true;
+	snprintf(writer->trouble, sizeof(writer->trouble), "%s (SQLSTATE %s)", failure->message,
+			 failure->sqlstate);
+	log_warning("PostgreSQL does not take rows now, retrying: %s", writer->trouble);
+	if (server_is_wrong(failure->sqlstate))
+	{
+		pg_connection_close(writer->connection);
+		writer->connection = NULL;
+		writer->connected = false;
+	}
+	retry_later(writer);
+}
+
+static void
 on_input(void *owner)
 {
 	CopyWriter *writer = owner;
+	LoadStatus status;
 
 	if (!writer->loading)
 		return;
-	switch (copy_load_advance(&writer->load))
+	status = copy_load_advance(&writer->load);
+	if (status == LOAD_RUNNING)
+		return;
+	writer->loading = false;
+	switch (status)
 	{
-		case LOAD_RUNNING:
-			return;
 		case LOAD_COMMITTED:
-			writer->loading = false;
 			writer->retry_ms = 0;
-			metric_add(&writer->metrics->messages_committed, writer->ranges->count);
-			writer->names_wrong |= writer->ranges->expectation == EXPECT_REFUSAL;
-			pop_range(writer);
-			load_next_range(writer);
+			writer->refusing = false;
+			writer->trouble[0] = '\0';
+			metric_add(&writer->metrics->messages_committed,
+					   batch_rows(writer->batch->rows) - writer->refusals.count);
+			batch_loaded(writer);
 			return;
 		case LOAD_REFUSED:
-			writer->loading = false;
 			metric_add(&writer->metrics->loads_failed, 1);
-			range_refused(writer);
-			load_next_range(writer);
+			writer->sift = true;
+			load_batch(writer);
 			return;
 		case LOAD_UNAVAILABLE:
-			writer->loading = false;
-			metric_add(&writer->metrics->loads_failed, 1);
-			log_warning("PostgreSQL does not take rows now, retrying: %s (SQLSTATE %s)",
-						writer->load.message, writer->load.sqlstate);
-			if (server_is_wrong(writer->load.sqlstate))
-			{
-				pg_connection_close(writer->connection);
-				writer->connection = NULL;
-				writer->connected = false;
-			}
-			retry_later(writer);
+		case LOAD_WAITS:
+		case LOAD_RUNNING:
+			load_unavailable(writer);
 			return;
 	}
 }
 
 /*
- * Splits the top range so that what is wrong with it gets smaller, down to one row.  Where rows
- * are checked as they come the server's error names the bad one, and one bad row costs two loads.
- * Where they are checked later it names a wrong one; the expectations notice that, and from then
- * on ranges are halved.  Pushed last, loaded first: the order of arrival stays.
+ * Goes through the refused rows in the order of the batch, in which they are noted.
  */
 static void
-range_refused(CopyWriter *writer)
+report_refusals(CopyWriter *writer)
 {
-	Range range = *writer->ranges;
-	int64_t named = writer->load.refused_row;
-	const char *sqlstate = writer->load.sqlstate;
-	const char *message = writer->load.message;
+	const Refusals *refusals = &writer->refusals;
 	BatchCursor cursor;
-	const BatchRow *row;
+	uint64_t at = 0;
 
-	pop_range(writer);
-	writer->names_wrong |= range.expectation == EXPECT_COMMIT;
-	if (range.count > 1 && named >= 0 && (uint64_t) named < range.count && !writer->names_wrong)
+	metric_add(&writer->metrics->rejected[REJECT_DATABASE], refusals->count);
+	batch_cursor_seek(&cursor, writer->batch->rows, 0);
+	for (size_t i = 0; i < refusals->count; i++)
 	{
-		uint64_t at = range.first + (uint64_t) named;
+		const RefusalReason *reason = refusals_reason(refusals, i);
+		const BatchRow *row = NULL;
 
-		push_range(writer, at + 1, range.count - (uint64_t) named - 1, EXPECT_NOTHING);
-		push_range(writer, at, 1, EXPECT_REFUSAL);
-		push_range(writer, range.first, (uint64_t) named, EXPECT_COMMIT);
-		return;
+		for (; at <= refusals->rows[i].row; at++)
+			row = batch_cursor_next(&cursor);
+		if (i < 10)
+			log_error("PostgreSQL rejected the row of tag \"%.*s\" at %lld: %s (SQLSTATE %s)",
+					  (int) cursor.tag_length, cursor.tag, (long long) row->time_ns,
+					  reason->message, reason->sqlstate);
+		commit_reject(writer->board, row->ticket, reason->sqlstate, reason->message);
 	}
-	if (range.count > 1)
-	{
-		uint64_t half = range.count / 2;
-
-		push_range(writer, range.first + half, range.count - half, EXPECT_NOTHING);
-		push_range(writer, range.first, half, EXPECT_NOTHING);
-		return;
-	}
-
-	batch_cursor_seek(&cursor, writer->batch->rows, range.first);
-	row = batch_cursor_next(&cursor);
-	writer->rejected++;
-	metric_add(&writer->metrics->rejected[REJECT_DATABASE], 1);
-	if (writer->rejected <= 10)
-		log_error("PostgreSQL rejected the row of tag \"%.*s\" at %lld: %s (SQLSTATE %s)",
-				  (int) cursor.tag_length, cursor.tag, (long long) row->time_ns, message, sqlstate);
-	commit_reject(writer->board, row->ticket, sqlstate, message);
-	if (writer->config->dead_letter_file[0] != '\0')
-		dead_letter_format(&writer->dead_letters, row, cursor.tag, cursor.tag_length, sqlstate,
-						   message);
+	if (refusals->count > 10)
+		log_error("PostgreSQL rejected %zu rows of this load in all", refusals->count);
 }
 
 static void
@@ -458,7 +423,7 @@ write_dead_letters(uv_work_t *work)
 	CopyWriter *writer = work->data;
 
 	writer->dead_letter_error =
-		dead_letter_write(writer->config->dead_letter_file, &writer->dead_letters);
+		dead_letter_write(writer->config->dead_letter_file, writer->batch->rows, &writer->refusals);
 }
 
 static void
@@ -468,10 +433,8 @@ on_dead_letters_written(uv_work_t *work, int status)
 
 	(void) status;
 	if (writer->dead_letter_error != 0)
-		log_error("cannot write %llu rejected rows to %s: %s",
-				  (unsigned long long) writer->rejected, writer->config->dead_letter_file,
-				  strerror(writer->dead_letter_error));
-	bytes_free(&writer->dead_letters);
+		log_error("cannot write %zu rejected rows to %s: %s", writer->refusals.count,
+				  writer->config->dead_letter_file, strerror(writer->dead_letter_error));
 	writer->finishing = false;
 	batch_done(writer);
 }
@@ -480,10 +443,8 @@ on_dead_letters_written(uv_work_t *work, int status)
 static void
 batch_loaded(CopyWriter *writer)
 {
-	if (writer->rejected > 10)
-		log_error("PostgreSQL rejected %llu rows of this load in all",
-				  (unsigned long long) writer->rejected);
-	if (writer->dead_letters.length == 0)
+	report_refusals(writer);
+	if (writer->refusals.count == 0 || writer->config->dead_letter_file[0] == '\0')
 	{
 		batch_done(writer);
 		return;
@@ -514,6 +475,7 @@ batch_done(CopyWriter *writer)
 	}
 
 	writer->batch = NULL;
+	refusals_clear(&writer->refusals);
 	metric_add(&writer->metrics->rejected[REJECT_SPOOL], batch->lost);
 	if (batch->damaged && batch->generation > 0)
 		commit_lose(writer->board, batch->generation);

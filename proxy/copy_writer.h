@@ -32,10 +32,12 @@ extern void copy_writer_drain(CopyWriter *writer);
 
 /* Nothing is loading and nothing would be lost with the process. */
 extern bool copy_writer_idle(const CopyWriter *writer);
-extern bool copy_writer_connected(const CopyWriter *writer);
 
-/* When the oldest message that is not committed arrived; 0: there is none. */
-extern uint64_t copy_writer_oldest_ms(const CopyWriter *writer);
+/* Does PostgreSQL not take rows now?  Then why says the reason. */
+extern bool copy_writer_trouble(const CopyWriter *writer, char *why, size_t size);
+
+/* How long the oldest message that is not committed has been here; 0: there is none. */
+extern uint64_t copy_writer_oldest_age_ms(const CopyWriter *writer);
 
 extern uint64_t copy_writer_spool_bytes(const CopyWriter *writer);
 extern bool copy_writer_has_spool(const CopyWriter *writer);

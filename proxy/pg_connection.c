@@ -23,7 +23,6 @@ struct PgConnection
 	uv_loop_t *loop;
 	char *conninfo;
 	char *password_file; /* "": none */
-	char *setup;
 	const PgHandler *handler;
 	void *owner; /* NULL once closed */
 	PGconn *pq;
@@ -42,14 +41,13 @@ static void lose(PgConnection *connection);
 
 PgConnection *
 pg_connection_open(uv_loop_t *loop, const char *conninfo, const char *password_file,
-				   const char *setup, const PgHandler *handler, void *owner)
+				   const PgHandler *handler, void *owner)
 {
 	PgConnection *connection = memory_new(sizeof(PgConnection));
 
 	connection->loop = loop;
 	connection->conninfo = memory_strdup(conninfo);
 	connection->password_file = memory_strdup(password_file);
-	connection->setup = setup ? memory_strdup(setup) : NULL;
 	connection->handler = handler;
 	connection->owner = owner;
 	connection->connecting = true;
@@ -132,19 +130,8 @@ connect_in_worker(uv_work_t *work)
 	PGconn *pq =
 		pg_connect_now(connection->conninfo, connection->password_file, &connection->failure);
 
-	if (pq != NULL && connection->setup != NULL)
-	{
-		PGresult *result = PQexec(pq, connection->setup);
-
-		if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK)
-			connection->failure = memory_strdup(PQerrorMessage(pq));
-		PQclear(result);
-	}
-	if (connection->failure != NULL)
-	{
-		PQfinish(pq);
+	if (pq == NULL)
 		return;
-	}
 	PQsetnonblocking(pq, 1);
 	connection->pq = pq;
 }
@@ -186,7 +173,6 @@ free_connection(PgConnection *connection)
 	PQfinish(connection->pq);
 	free(connection->conninfo);
 	free(connection->password_file);
-	free(connection->setup);
 	free(connection->failure);
 	free(connection);
 }

@@ -25,12 +25,12 @@ typedef struct PgHandler
 } PgHandler;
 
 /*
- * password_file holds the password, for conninfo that has none, or is "".  setup is SQL run right
- * after connecting, or NULL.
+ * password_file holds the password, for conninfo that has none, or is "".  Behind a pooler
+ * a session is not ours, so nothing is set in it: each transaction sets what it needs.
  */
 extern PgConnection *pg_connection_open(uv_loop_t *loop, const char *conninfo,
-										const char *password_file, const char *setup,
-										const PgHandler *handler, void *owner);
+										const char *password_file, const PgHandler *handler,
+										void *owner);
 /* The same without a loop; blocks.  Returns NULL and the reason, which the caller frees. */
 extern PGconn *pg_connect_now(const char *conninfo, const char *password_file, char **failure);
 

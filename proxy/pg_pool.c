@@ -349,9 +349,8 @@ assign(PgPool *pool)
 
 		if (slot->connection != NULL || slot->cancelling)
 			continue;
-		slot->connection =
-			pg_connection_open(pool->loop, pool->config->read_database,
-							   pool->config->database_password_file, NULL, &handler, slot);
+		slot->connection = pg_connection_open(pool->loop, pool->config->read_database,
+											  pool->config->database_password_file, &handler, slot);
 		connecting++;
 	}
 }

@@ -6,6 +6,7 @@
 
 #include "server.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool livez_end(Exchange *exchange);
@@ -33,7 +34,14 @@ readyz_end(Exchange *exchange)
 	if (atomic_load(&server->draining))
 		http_problem(exchange, 503, "the server is stopping");
 	else if (!atomic_load(&server->database_connected))
-		http_problem(exchange, 503, "PostgreSQL does not take rows now");
+	{
+		char trouble[sizeof(server->trouble)];
+
+		pthread_mutex_lock(&server->trouble_lock);
+		snprintf(trouble, sizeof(trouble), "%s", server->trouble);
+		pthread_mutex_unlock(&server->trouble_lock);
+		http_problem(exchange, 503, "PostgreSQL does not take rows now: %s", trouble);
+	}
 	else if (!table_check_good(server->table_check, why, sizeof(why)))
 		http_problem(exchange, 503, "%s", why);
 	else if (ingest_full(server->ingest))
@@ -48,14 +56,12 @@ metrics_end(Exchange *exchange)
 {
 	ServerLoop *loop = exchange->server_loop;
 	Server *server = loop->server;
-	uint64_t oldest_ms = atomic_load(&server->oldest_ms);
-	uint64_t now_ms = uv_now(&loop->uv);
 	Metrics *all[CONFIG_MAX_THREADS + 1];
 	MetricGauges gauges = {
 		.buffer_bytes = ingest_bytes(server->ingest),
 		.buffer_limit_bytes = server->config->max_buffered_bytes,
 		.spool_bytes = atomic_load(&server->spool_bytes),
-		.oldest_age_ms = oldest_ms > 0 && now_ms > oldest_ms ? now_ms - oldest_ms : 0,
+		.oldest_age_ms = atomic_load(&server->oldest_age_ms),
 		.table = server->config->table,
 		.database_connected = atomic_load(&server->database_connected),
 	};

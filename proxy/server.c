@@ -121,6 +121,8 @@ server_run(Config *config)
 	server->loops = memory_new(sizeof(ServerLoop) * config->threads);
 	server->ingest = ingest_new(config->max_buffered_bytes, wake_writer, &main);
 	server->board = commit_board_new();
+	pthread_mutex_init(&server->trouble_lock, NULL);
+	strcpy(server->trouble, "not connected yet");
 	server->results.limit = config->max_result_bytes;
 	for (int i = 0; i < server->loop_count; i++)
 	{
@@ -366,8 +368,11 @@ on_main_tick(uv_timer_t *timer)
 {
 	Server *server = &((Main *) timer->data)->server;
 
-	atomic_store(&server->database_connected, copy_writer_connected(server->writer));
-	atomic_store(&server->oldest_ms, copy_writer_oldest_ms(server->writer));
+	pthread_mutex_lock(&server->trouble_lock);
+	atomic_store(&server->database_connected,
+				 !copy_writer_trouble(server->writer, server->trouble, sizeof(server->trouble)));
+	pthread_mutex_unlock(&server->trouble_lock);
+	atomic_store(&server->oldest_age_ms, copy_writer_oldest_age_ms(server->writer));
 	atomic_store(&server->spool_bytes, copy_writer_spool_bytes(server->writer));
 }
 

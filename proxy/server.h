@@ -61,7 +61,9 @@ struct Server
 
 	/* The writer's state for other threads; set in each tick of the main thread. */
 	atomic_bool database_connected;
-	_Atomic uint64_t oldest_ms;
+	pthread_mutex_t trouble_lock; /* guards trouble */
+	char trouble[640];			  /* why PostgreSQL does not take rows; "": it does */
+	_Atomic uint64_t oldest_age_ms;
 	_Atomic uint64_t spool_bytes;
 };
 

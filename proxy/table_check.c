@@ -160,8 +160,8 @@ ask(TableCheck *check)
 	uv_timer_start(&check->timer, on_timer, GIVE_UP_MS, 0);
 	if (check->connection == NULL)
 		check->connection = pg_connection_open(check->loop, check->config->database,
-											   check->config->database_password_file, NULL,
-											   &handler, check);
+											   check->config->database_password_file, &handler,
+											   check);
 	else
 		on_open(check);
 }
