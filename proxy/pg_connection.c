@@ -93,21 +93,24 @@ pg_connect_now(const char *conninfo, const char *password_file, char **failure)
 	char password[1024] = "";
 	PGconn *pq;
 
-	/* What the connection string says wins over what stands before it. */
+	/*
+	 * What the connection string says wins over what stands before it, and what stands behind it over
+	 * the string: bytes are sent and expected as UTF-8.
+	 */
 	static const char *const keywords[] = {
 		"connect_timeout",
 		"keepalives_idle",
 		"keepalives_interval",
 		"keepalives_count",
 		"tcp_user_timeout",
-		"client_encoding",
 		"fallback_application_name",
 		"password",
 		"dbname",
+		"client_encoding",
 		NULL,
 	};
 	const char *const values[] = {
-		"3", "10", "5", "3", "15000", "UTF8", "historiand", password, conninfo, NULL,
+		"3", "10", "5", "3", "15000", "historiand", password, conninfo, "UTF8", NULL,
 	};
 
 	if (password_file[0] != '\0' &&
