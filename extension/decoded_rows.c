@@ -36,6 +36,7 @@ decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 u
 
 	rows->first_row = first;
 	rows->first_value = wanted.first;
+	rows->widest = codec_nvalues(reader);
 	reserve(rows, end - first, nvalues, want_values && codec_is_ragged(reader),
 			want_values && codec_has_nulls(reader));
 	codec_decode_times(reader, first, rows->nrows, rows->time);

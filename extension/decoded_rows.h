@@ -29,6 +29,7 @@ typedef struct DecodedRows
 	uint32		first_row;		/* of the segment's rows, the first that is here */
 	uint32		nrows;
 	uint32		first_value;	/* of the rows' values, the first that is here: 0, as a rule */
+	uint32		widest;			/* width of the segment's widest row, decoded or not */
 	uint32		nvalues;		/* columns decoded; 0 where only times were wanted */
 	int64	   *time;			/* [nrows] */
 	double	   *values;			/* value first_value + v of row r at values[v * nrows + r] */

@@ -12,6 +12,7 @@
 
 static const Method methods[] = {
 	{"last", 1, method_last},
+	{"last_known", 1, method_last_known},
 	{"first", 1, method_first},
 	{"interpolated", 1, method_interpolated},
 	{"min", 1, method_min},

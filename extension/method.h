@@ -59,6 +59,9 @@ extern void sample_put_elements(SampleSink *sink, int64 time, bool has_array,
 extern void method_last(const MethodCall *call);
 extern void method_interpolated(const MethodCall *call);
 
+/* method_last_known.c: the same for each element by itself, passing over NULL */
+extern void method_last_known(const MethodCall *call);
+
 /* method_reduce.c: the rows of a period, reduced */
 extern void method_min(const MethodCall *call);
 extern void method_max(const MethodCall *call);

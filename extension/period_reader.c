@@ -88,7 +88,7 @@ period_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot, te
 	pending_list_load(&reader->pending, cursor, tag, from, last_end(reader));
 	list_spans(reader);
 	reader->rows = slice_reader_begin_parts(rel, cursor, snapshot, tag, ends, nends,
-											facets != PERIOD_COUNTS_ONLY);
+											facets != PERIOD_COUNTS_ONLY && facets != PERIOD_WIDTHS_ONLY);
 	if (!historian_enable_summaries || facets == PERIOD_ROWS_ONLY)
 	{
 		slice_reader_start_part(reader->rows, from, last_end(reader), &reader->pending, false);

@@ -32,9 +32,10 @@ typedef struct PeriodPart
 
 typedef struct PeriodReader PeriodReader;
 
-/* Instead of facets: no summaries; or the times of rows and the counts of summaries alone. */
+/* Instead of facets: no summaries; the times of rows and the counts of summaries; times and widths. */
 #define PERIOD_ROWS_ONLY (-1)
 #define PERIOD_COUNTS_ONLY (-2)
+#define PERIOD_WIDTHS_ONLY (-3)
 
 /* The facets of summaries from which these of a reduction follow, or PERIOD_ROWS_ONLY. */
 extern int	summaries_for_reduction(int facets);

@@ -7,7 +7,7 @@ DROP SCHEMA IF EXISTS pgtap_methods CASCADE;
 CREATE SCHEMA pgtap_methods;
 SET search_path = pgtap_methods, public;
 BEGIN;
-SELECT plan(21);
+SELECT plan(22);
 SELECT random() AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -133,6 +133,15 @@ RETURNS TABLE ("time" bigint, "values" float8[]) LANGUAGE sql AS $$
 	ORDER BY p.i
 $$;
 
+CREATE FUNCTION last_known(of_tag text, s bigint, e bigint, n int)
+RETURNS TABLE ("time" bigint, "values" float8[]) LANGUAGE sql AS $$
+	SELECT p.hi, CASE WHEN width IS NOT NULL THEN ARRAY(
+		SELECT (SELECT h.values[k] FROM h WHERE tag = of_tag AND h.time <= p.hi AND h.values[k] IS NOT NULL ORDER BY h.time DESC LIMIT 1)
+		FROM generate_series(1, width) k ORDER BY k) END
+	FROM periods(s, e, n) p, LATERAL (SELECT max(cardinality(h.values)) AS width FROM h WHERE tag = of_tag AND h.time <= p.hi) w
+	ORDER BY p.i
+$$;
+
 CREATE FUNCTION moving(of_tag text, s bigint, e bigint, n int, span bigint)
 RETURNS TABLE ("time" bigint, "values" float8[]) LANGUAGE sql AS $$
 	SELECT p.hi, (
@@ -221,7 +230,7 @@ BEGIN
 		size := CASE WHEN method IN ('time_average', 'interpolated') THEN 100 ELSE 0 END;
 		query := CASE
 			WHEN method IN ('first', 'last', 'interpolated') THEN 'carried($1, $2, $3, $4, $5)'
-			WHEN method = 'time_average' THEN 'time_average($1, $2, $3, $4)'
+			WHEN method IN ('time_average', 'last_known') THEN method || '($1, $2, $3, $4)'
 			WHEN method = 'moving_average' THEN 'moving($1, $2, $3, $4, $6)'
 			WHEN method IN ('plot', 'lttb') THEN method || '($1, $2, $3, $4)'
 			ELSE 'reductions($1, $2, $3, $4, $5)' END;
@@ -237,7 +246,7 @@ BEGIN
 END $$;
 
 CREATE TABLE methods (method text, windows int);
-INSERT INTO methods VALUES ('last', 60), ('first', 60), ('interpolated', 60), ('min', 20), ('max', 20), ('range', 20),
+INSERT INTO methods VALUES ('last', 60), ('last_known', 60), ('first', 60), ('interpolated', 60), ('min', 20), ('max', 20), ('range', 20),
 	('average', 20), ('time_average', 60), ('sum', 20), ('count', 20), ('stddev', 20), ('delta', 20), ('plot', 60),
 	('lttb', 40), ('moving_average', 40);
 

@@ -142,7 +142,7 @@ for my $table (1 .. $tables)
 $node->start;
 
 my $end = 1000000 + 2600 * 1000;
-my @methods = qw(last first interpolated min max range average time_average sum count stddev delta plot lttb);
+my @methods = qw(last first interpolated min max range average time_average sum count stddev delta plot lttb last_known);
 my @tags = qw(steady jitter levels nulls ragged runs widths);
 my @reads = (
 	'SELECT \'width\', max(cardinality(values)) FROM %s',
