@@ -34,6 +34,7 @@
 #include "storage/shmem.h"
 #include "storage/spin.h"
 #include "tcop/tcopprot.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
@@ -89,6 +90,7 @@ static void compact_in_background(Oid relid);
 static bool compact_part(Oid relid, TableLook *look);
 static bool begin_look(Relation rel, TableLook *look);
 static uint64 reached_horizon(Relation rel);
+static void override_session_defaults(void);
 static void on_exit_leave(int code, Datum arg);
 
 void
@@ -133,6 +135,7 @@ historian_compaction_launcher_main(Datum arg)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	override_session_defaults();
 	before_shmem_exit(on_exit_leave, (Datum) 0);
 	compaction_stat_launched();
 	round = AllocSetContextCreate(TopMemoryContext, "historian round", ALLOCSET_DEFAULT_SIZES);
@@ -175,7 +178,8 @@ historian_compaction_worker_main(Datum arg)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
 
-	/* after that, which sets historian.nice where the database or the role has it */
+	/* after that, which sets what the database or the role has set, historian.nice too */
+	override_session_defaults();
 	priority_lower(historian_compaction_nice);
 
 	before_shmem_exit(on_exit_leave, (Datum) 0);
@@ -487,6 +491,39 @@ reached_horizon(Relation rel)
 	/* what is left until the one of now is reached must not wait for the next load */
 	compaction_worker_notify();
 	return has_kept ? kept.sequence : 0;
+}
+
+/*
+ * What postgresql.conf, the database or the role has set for the sessions of users must not reach
+ * compaction, as it must not reach autovacuum, whose worker does the same: SERIALIZABLE would make
+ * users' transactions fail for compaction's sake and compaction for theirs, READ ONLY would end it,
+ * a damaged page would be given up as empty, and a commit that waits for a standby which is away
+ * would keep deletions of the table waiting.  A setting that this PostgreSQL does not know is left.
+ */
+static void
+override_session_defaults(void)
+{
+	static const char *const overrides[][2] = {
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "false"},
+		{"default_transaction_deferrable", "false"},
+		{"statement_timeout", "0"},
+		{"lock_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"transaction_timeout", "0"},
+		{"zero_damaged_pages", "false"},
+		{"ignore_checksum_failure", "false"},
+		{"search_path", ""},
+		{"role", "none"},
+	};
+
+	for (int i = 0; i < lengthof(overrides); i++)
+	{
+		if (GetConfigOption(overrides[i][0], true, false) != NULL)
+			SetConfigOption(overrides[i][0], overrides[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	}
+	if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
+		SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);
 }
 
 static void
