@@ -277,18 +277,20 @@ index_build_range_scan(Relation rel, Relation index, IndexInfo *info, bool allow
 					   BlockNumber nblocks, IndexBuildCallback callback, void *callback_state,
 					   TableScanDesc scan)
 {
+	Snapshot	snapshot = scan != NULL ? scan->rs_snapshot : SnapshotAny;
 	double		count = 0;
 
 	/* amcheck brings a scan of its own, and calls it concurrent for the snapshot's sake */
 	if (info->ii_Concurrent && scan == NULL)
-		refuse(rel, "indexes cannot be built concurrently", "REINDEX without CONCURRENTLY.");
+		snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	command_work_before_change(rel);
 	/* entries are few and quickly made: in a parallel build one participant makes them all */
 	if (scan == NULL || table_scan_claim_all(scan))
-		count = directory_build(rel, index, scan ? scan->rs_snapshot : SnapshotAny, callback,
-								callback_state);
+		count = directory_build(rel, index, snapshot, callback, callback_state);
 	if (scan != NULL)
 		table_endscan(scan);
+	else if (snapshot != SnapshotAny)
+		UnregisterSnapshot(snapshot);
 	return count;
 }
 
@@ -296,7 +298,7 @@ static void
 index_validate_scan(Relation rel, Relation index, IndexInfo *info, Snapshot snapshot,
 					ValidateIndexState *state)
 {
-	refuse(rel, "indexes cannot be built concurrently", "REINDEX without CONCURRENTLY.");
+	directory_validate(rel, index, info, snapshot, state);
 }
 
 static bool

@@ -27,7 +27,6 @@
 #include "optimizer/restrictinfo.h"
 #include "optimizer/tlist.h"
 #include "parser/parsetree.h"
-#include "storage/predicate.h"
 #include "utils/fmgroids.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -40,6 +39,7 @@
 #include "command_work.h"
 #include "compat.h"
 #include "scan_condition.h"
+#include "serializable.h"
 #include "tag_totals.h"
 #include "value_usage.h"
 
@@ -461,7 +461,7 @@ start(HistorianAggregateState *state)
 
 	/* as for a scan of all rows: see row_scan_begin() */
 	command_work_before_read(state->rel, snapshot);
-	PredicateLockRelation(state->rel, snapshot);
+	serializable_note_read(state->rel, snapshot);
 
 	MemoryContextReset(state->filter_context);
 	caller = MemoryContextSwitchTo(state->filter_context);

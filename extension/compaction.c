@@ -93,7 +93,7 @@ compaction_horizon_take(void)
 	 * The number first: who has none yet when it is taken gets a higher one, and whoever has one
 	 * had its transaction ID before, which is lower than the next.
 	 */
-	horizon.sequence = segment_next_sequence();
+	horizon.sequence = segment_sequence_bound();
 	horizon.next_xid = ReadNextFullTransactionId();
 	return horizon;
 }

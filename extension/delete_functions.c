@@ -9,10 +9,12 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/rls.h"
+#include "utils/snapmgr.h"
 
 #include "access_method.h"
 #include "command_work.h"
 #include "deletion.h"
+#include "serializable.h"
 
 PG_FUNCTION_INFO_V1(historian_delete);
 PG_FUNCTION_INFO_V1(historian_drop_before);
@@ -71,5 +73,8 @@ open_for_deletion(Oid relid)
 					   RelationGetRelationName(rel)),
 				errhint("Use DELETE, which applies the policies, instead of this function."));
 	command_work_before_change(rel);
+
+	/* what they delete, and how much it is, depends on what is there */
+	serializable_note_read(rel, GetActiveSnapshot());
 	return rel;
 }

@@ -34,6 +34,7 @@
 #include "row_buffer.h"
 #include "row_place.h"
 #include "segment_sink.h"
+#include "serializable.h"
 #include "summary_edit.h"
 #include "tag.h"
 #include "tag_reader.h"
@@ -302,6 +303,7 @@ begin_deletion(Relation rel, CommandId cid, Snapshot met_under)
 	};
 
 	(void) directory_lock(rel, true);
+	serializable_note_write(rel, GetCurrentTransactionId(), cid);
 	PushCopiedSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot()
 					   : GetLatestSnapshot());
 	GetActiveSnapshot()->curcid = cid;

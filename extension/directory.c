@@ -51,6 +51,9 @@
 #define SUMMARY_SUFFIX_BYTES 1
 #define LATE_SUFFIX_BYTES 2
 
+/* The tag of marks: one NUL. */
+#define MARK_TAG_BYTES 1
+
 /* Room for the text datum of any tag, or of its late segments. */
 typedef union TagDatum
 {
@@ -67,6 +70,20 @@ typedef struct Walk
 	ScanKeyData keys[WALK_MAX_KEYS];
 } Walk;
 
+/* Where segments are entered. */
+typedef struct Entered
+{
+	Relation	index;
+	IndexInfo  *info;
+} Entered;
+
+struct DirectoryWriter
+{
+	Relation	rel;
+	uint32		nindexes;
+	Entered		indexes[FLEXIBLE_ARRAY_MEMBER];
+};
+
 struct DirectoryCursor
 {
 	Relation	rel;
@@ -80,6 +97,11 @@ struct DirectoryCursor
 	TagDatum	after;			/* the key of after_tag */
 };
 
+static SegmentHeader read_header(Relation rel, TupleTableSlot *slot);
+static void fill_for_rewrite(Relation rel, Relation directory);
+static void enter(Relation index, IndexInfo *info, Relation rel, const SegmentHeader *header,
+				  ItemPointer tid);
+static bool next_place(ValidateIndexState *state, ItemPointer place);
 static text *suffixed_tag(text *tag, Size suffix_bytes);
 static void seek_after_tag(DirectoryCursor *cursor, text *tag);
 static void drop_directories(Relation rel, Oid keep);
@@ -152,6 +174,12 @@ directory_is(Relation index)
 Oid
 directory_oid(Relation rel)
 {
+	return directory_beside(rel, InvalidOid);
+}
+
+Oid
+directory_beside(Relation rel, Oid index_oid)
+{
 	Oid			found = InvalidOid;
 	List	   *indexes = RelationGetIndexList(rel);
 	ListCell   *cell;
@@ -160,7 +188,7 @@ directory_oid(Relation rel)
 	{
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
 
-		if (directory_is(index))
+		if (lfirst_oid(cell) != index_oid && index->rd_index->indisvalid && directory_is(index))
 			found = RelationGetRelid(index);
 		index_close(index, AccessShareLock);
 	}
@@ -172,6 +200,7 @@ Relation
 directory_open(Relation rel, LOCKMODE lockmode)
 {
 	Oid			index_oid = directory_oid(rel);
+	Relation	directory;
 
 	if (!OidIsValid(index_oid))
 	{
@@ -186,13 +215,22 @@ directory_open(Relation rel, LOCKMODE lockmode)
 						quote_identifier(NameStr(TupleDescAttr(desc, columns.tag - 1)->attname)),
 						quote_identifier(NameStr(TupleDescAttr(desc, columns.time - 1)->attname))));
 	}
-	return index_open(index_oid, lockmode);
+	directory = index_open(index_oid, lockmode);
+	if (directory->rd_createSubid != InvalidSubTransactionId)
+		fill_for_rewrite(rel, directory);
+	return directory;
 }
 
 void
 directory_adopt(Relation rel, Oid index_oid)
 {
 	drop_directories(rel, index_oid);
+	depend_on_access_method(index_oid);
+}
+
+void
+directory_adopt_beside(Oid index_oid)
+{
 	depend_on_access_method(index_oid);
 }
 
@@ -205,28 +243,55 @@ directory_drop(Relation rel)
 bool
 directory_lock(Relation rel, bool wait)
 {
-	Relation	directory = directory_open(rel, RowExclusiveLock);
-	bool		locked = true;
+	/*
+	 * A heavyweight lock on a page, as GIN takes for its pending list; of the table, on whose pages
+	 * nobody else takes any, as REINDEX CONCURRENTLY gives it another directory meanwhile.
+	 */
+	if (!wait)
+		return ConditionalLockPage(rel, 0, ExclusiveLock);
+	LockPage(rel, 0, ExclusiveLock);
+	return true;
+}
 
-	/* a heavyweight lock on the metapage, as GIN takes for its pending list; nobody else does */
-	if (wait)
-		LockPage(directory, 0, ExclusiveLock);
-	else
-		locked = ConditionalLockPage(directory, 0, ExclusiveLock);
-	index_close(directory, NoLock);
-	return locked;
+DirectoryWriter *
+directory_writer_begin(Relation rel)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	DirectoryWriter *writer = palloc0(offsetof(DirectoryWriter, indexes) +
+									  list_length(indexes) * sizeof(Entered));
+	ListCell   *cell;
+
+	writer->rel = rel;
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
+
+		/* ready, though perhaps not valid yet: as the executor does with every index */
+		if (index->rd_index->indisready && directory_is(index))
+			writer->indexes[writer->nindexes++] = (Entered) {
+				.index = index,
+				.info = BuildIndexInfo(index),
+			};
+		else
+			index_close(index, RowExclusiveLock);
+	}
+	list_free(indexes);
+	return writer;
 }
 
 void
-directory_insert(Relation directory, IndexInfo *info, Relation rel, const SegmentHeader *header,
-				 ItemPointer tid)
+directory_writer_enter(DirectoryWriter *writer, const SegmentHeader *header, ItemPointer tid)
 {
-	TagDatum	tag;
-	Datum		values[DIRECTORY_NKEYS];
-	bool		isnull[DIRECTORY_NKEYS];
+	for (uint32 i = 0; i < writer->nindexes; i++)
+		enter(writer->indexes[i].index, writer->indexes[i].info, writer->rel, header, tid);
+}
 
-	make_entry(header, &tag.text, values, isnull);
-	index_insert(directory, values, isnull, tid, rel, UNIQUE_CHECK_NO, false, info);
+void
+directory_writer_end(DirectoryWriter *writer)
+{
+	for (uint32 i = 0; i < writer->nindexes; i++)
+		index_close(writer->indexes[i].index, NoLock);
+	pfree(writer);
 }
 
 double
@@ -255,9 +320,6 @@ directory_build(Relation rel, Relation index, Snapshot snapshot, IndexBuildCallb
 		BufferHeapTupleTableSlot *stored = (BufferHeapTupleTableSlot *) slot;
 		HeapTuple	tuple = stored->base.tuple;
 		SegmentHeader header;
-		SegmentStatus status;
-		const uint8 *bytes;
-		Size		length;
 		TagDatum	tag;
 		Datum		values[DIRECTORY_NKEYS];
 		bool		isnull[DIRECTORY_NKEYS];
@@ -273,10 +335,7 @@ directory_build(Relation rel, Relation index, Snapshot snapshot, IndexBuildCallb
 				continue;
 		}
 
-		bytes = store_segment_bytes(BufferGetPage(stored->buffer), tuple, &length);
-		status = segment_read_header(&header, bytes, length);
-		if (status != SEGMENT_OK)
-			store_report(rel, &tuple->t_self, NULL, status);
+		header = read_header(rel, slot);
 		make_entry(&header, &tag.text, values, isnull);
 		callback(index, &tuple->t_self, values, isnull, state != HEAPTUPLE_RECENTLY_DEAD,
 				 callback_state);
@@ -285,6 +344,37 @@ directory_build(Relation rel, Relation index, Snapshot snapshot, IndexBuildCallb
 	ExecDropSingleTupleTableSlot(slot);
 	heap_endscan(scan);
 	return count;
+}
+
+/* As heapam_index_validate_scan() does it: both orders are that of places. */
+void
+directory_validate(Relation rel, Relation index, IndexInfo *info, Snapshot snapshot,
+				   ValidateIndexState *state)
+{
+	TableScanDesc scan = heap_beginscan(rel, snapshot, 0, NULL, NULL,
+										SO_TYPE_SEQSCAN | SO_ALLOW_STRAT | SO_ALLOW_PAGEMODE);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsBufferHeapTuple);
+	ItemPointerData place;
+	bool		more = next_place(state, &place);
+
+	while (heap_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		HeapTuple	tuple = ((BufferHeapTupleTableSlot *) slot)->base.tuple;
+		SegmentHeader header;
+
+		CHECK_FOR_INTERRUPTS();
+		state->htups += 1;
+		while (more && ItemPointerCompare(&place, &tuple->t_self) < 0)
+			more = next_place(state, &place);
+		if (more && ItemPointerEquals(&place, &tuple->t_self))
+			continue;
+
+		header = read_header(rel, slot);
+		enter(index, info, rel, &header, &tuple->t_self);
+		state->tups_inserted += 1;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	heap_endscan(scan);
 }
 
 DirectoryCursor *
@@ -404,6 +494,18 @@ directory_late_tag(text *tag)
 	return suffixed_tag(tag, LATE_SUFFIX_BYTES);
 }
 
+void
+directory_seek_marks(DirectoryCursor *cursor)
+{
+	directory_seek_pending(cursor, cstring_to_text_with_len("\0", MARK_TAG_BYTES));
+}
+
+SegmentHeader
+directory_mark_header(void)
+{
+	return (SegmentHeader) {.tag = "\0", .tag_bytes = MARK_TAG_BYTES};
+}
+
 bool
 directory_has_tag(DirectoryCursor *cursor, text *tag)
 {
@@ -491,6 +593,60 @@ directory_next_tag(DirectoryCursor *cursor, text *tag)
 	/* a walk that returns keys pins its page, and VACUUM would wait as long as the tag is read */
 	walk_start(cursor, &cursor->after_tag);
 	return copy;
+}
+
+/* The header of the stored segment in a slot of the heap's, which must keep it. */
+static SegmentHeader
+read_header(Relation rel, TupleTableSlot *slot)
+{
+	BufferHeapTupleTableSlot *stored = (BufferHeapTupleTableSlot *) slot;
+	HeapTuple	tuple = stored->base.tuple;
+	SegmentHeader header;
+	SegmentStatus status;
+	const uint8 *bytes;
+	Size		length;
+
+	bytes = store_segment_bytes(BufferGetPage(stored->buffer), tuple, &length);
+	status = segment_read_header(&header, bytes, length);
+	if (status != SEGMENT_OK)
+		store_report(rel, &tuple->t_self, NULL, status);
+	return header;
+}
+
+/*
+ * ALTER TABLE that changes the type of a column of the directory makes a new one, empty, before it
+ * reads the table to rewrite it, and builds it when that is done.  So it is built here for the
+ * reading as well, of the table as it is.
+ */
+static void
+fill_for_rewrite(Relation rel, Relation directory)
+{
+	if (RelationGetNumberOfBlocks(directory) == 0)
+		index_build(rel, directory, BuildIndexInfo(directory), false, false);
+}
+
+static void
+enter(Relation index, IndexInfo *info, Relation rel, const SegmentHeader *header, ItemPointer tid)
+{
+	TagDatum	tag;
+	Datum		values[DIRECTORY_NKEYS];
+	bool		isnull[DIRECTORY_NKEYS];
+
+	make_entry(header, &tag.text, values, isnull);
+	index_insert(index, values, isnull, tid, rel, UNIQUE_CHECK_NO, false, info);
+}
+
+/* The next place that the index has. */
+static bool
+next_place(ValidateIndexState *state, ItemPointer place)
+{
+	Datum		value;
+	bool		isnull;
+
+	if (!historian_next_datum(state->tuplesort, &value, &isnull))
+		return false;
+	itemptr_decode(place, DatumGetInt64(value));
+	return true;
 }
 
 static text *

@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "catalog/index.h"
 #include "nodes/execnodes.h"
 #include "storage/itemptr.h"
 #include "utils/rel.h"
@@ -27,11 +28,20 @@ extern void directory_create(Relation rel);
 /* Is this index shaped as a directory? */
 extern bool directory_is(Relation index);
 
-/* The directory's OID, or InvalidOid where the table has none (yet). */
+/*
+ * The OID of the directory that reads use, or InvalidOid where the table has none (yet).  While
+ * REINDEX CONCURRENTLY builds another beside it there are two.
+ */
 extern Oid	directory_oid(Relation rel);
+
+/* One that reads may use beside this one, or InvalidOid. */
+extern Oid	directory_beside(Relation rel, Oid index_oid);
 
 /* Makes a new index the directory, and drops the former one. */
 extern void directory_adopt(Relation rel, Oid index_oid);
+
+/* Takes a new index as ours that is being built beside the directory, concurrently. */
+extern void directory_adopt_beside(Oid index_oid);
 
 /* Drops the directory of a table that is no longer a historian table. */
 extern void directory_drop(Relation rel);
@@ -45,9 +55,16 @@ extern Relation directory_open(Relation rel, LOCKMODE lockmode);
  */
 extern bool directory_lock(Relation rel, bool wait);
 
-/* Enters a stored segment.  info is the directory's BuildIndexInfo(). */
-extern void directory_insert(Relation directory, IndexInfo *info, Relation rel,
-							 const SegmentHeader *header, ItemPointer tid);
+/*
+ * Enters stored segments in the table's directories: in the one being built concurrently, too.  Of a
+ * table that has none, because it is being rewritten, they are entered when it gets one.
+ */
+typedef struct DirectoryWriter DirectoryWriter;
+
+extern DirectoryWriter *directory_writer_begin(Relation rel);
+extern void directory_writer_enter(DirectoryWriter *writer, const SegmentHeader *header,
+								   ItemPointer tid);
+extern void directory_writer_end(DirectoryWriter *writer);
 
 /*
  * Hands every stored segment that is not dead to an index build (snapshot SnapshotAny), or those
@@ -55,6 +72,13 @@ extern void directory_insert(Relation directory, IndexInfo *info, Relation rel,
  */
 extern double directory_build(Relation rel, Relation index, Snapshot snapshot,
 							  IndexBuildCallback callback, void *callback_state);
+
+/*
+ * Enters what a concurrent build has missed: every segment that the snapshot sees and whose place is
+ * not among those of the index, which state has in order.
+ */
+extern void directory_validate(Relation rel, Relation index, IndexInfo *info, Snapshot snapshot,
+							   ValidateIndexState *state);
 
 /*
  * A cursor in the directory.  A seek starts a walk and replaces the last one of its kind; walks of
@@ -94,6 +118,13 @@ extern bool directory_any_between(DirectoryCursor *cursor, text *tag, int64 afte
  */
 extern text *directory_summary_tag(text *tag);
 extern text *directory_late_tag(text *tag);
+
+/*
+ * The marks that transactions leave (serializable.c) stand before all tags, as pending segments of a
+ * tag that no user can name and no walk from tag to tag comes to.
+ */
+extern void directory_seek_marks(DirectoryCursor *cursor);
+extern SegmentHeader directory_mark_header(void);
 
 /* Does the snapshot see any segment of this tag?  Uses the pending and the back walk. */
 extern bool directory_has_tag(DirectoryCursor *cursor, text *tag);

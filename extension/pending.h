@@ -61,7 +61,8 @@ extern SegmentRef segment_ref(const StoredSegment *stored);
 
 /*
  * Which of two segments holds the row that stays when both have one of the same time: positive
- * if a does.  Later loads win; the place decides within a load that wrote one tag twice.
+ * if a does.  Later loads win, and segments of one load and tag are disjoint.  Only where version 0.2
+ * or earlier loaded the table may different loads have equal numbers, and the place decides.
  */
 static inline int
 segment_ref_precedence(const SegmentRef *a, const SegmentRef *b)

@@ -7,13 +7,13 @@
 #include "read_access.h"
 
 #include "miscadmin.h"
-#include "storage/predicate.h"
 #include "utils/acl.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 #include "access_method.h"
 #include "command_work.h"
+#include "serializable.h"
 
 Relation
 read_access_open(Oid relid)
@@ -29,7 +29,6 @@ read_access_open(Oid relid)
 
 	command_work_before_read(rel, GetActiveSnapshot());
 
-	/* gaps between rows are looked at too */
-	PredicateLockRelation(rel, GetActiveSnapshot());
+	serializable_note_read(rel, GetActiveSnapshot());
 	return rel;
 }

@@ -11,7 +11,6 @@
 #include "row_scan.h"
 
 #include "miscadmin.h"
-#include "storage/predicate.h"
 #include "storage/spin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -19,6 +18,7 @@
 #include "columns.h"
 #include "command_work.h"
 #include "row_place.h"
+#include "serializable.h"
 
 const RowScanFilter row_scan_everything = {
 	.all_tags = true,
@@ -61,8 +61,7 @@ row_scan_begin(Relation rel, Snapshot snapshot, ValueRange wanted, RowScanShared
 
 	command_work_before_read(rel, snapshot);
 
-	/* a scan looks at the gaps between rows too: the whole table is read, as by a sequential scan */
-	PredicateLockRelation(rel, snapshot);
+	serializable_note_read(rel, snapshot);
 
 	scan->rel = rel;
 	scan->columns = columns_of(rel);

@@ -2,9 +2,10 @@
  * segment_sink.c
  *	  Where segments are written: the table's fork and its directory together.
  *
- * A sequence number is the WAL insert position, which no crash, promotion or clock turns back.  Of
- * two transactions one after the other the first's commit record separates their numbers, also
- * where the table itself writes no WAL; within a transaction they are made to differ.
+ * A sequence number is the end of a WAL record that is written for it, an empty one: no other load
+ * has the same, and no crash, promotion or clock turns the numbers back.  A segment never outlives
+ * a loss of WAL that takes its number back, as its own record or its transaction's commit comes
+ * later.  So all loads are in one order, that of their writing, wherever their segments lie.
  */
 #include "postgres.h"
 
@@ -14,7 +15,6 @@
 #include "access/xlog.h"
 #include "access/xloginsert.h"
 #include "catalog/pg_control.h"
-#include "catalog/index.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -28,8 +28,7 @@
 struct SegmentSink
 {
 	Relation	rel;
-	Relation	directory;		/* NULL while the table is being rewritten */
-	IndexInfo  *directory_info;
+	DirectoryWriter *directory;
 	TransactionId xid;
 	CommandId	cid;
 	int			options;
@@ -40,8 +39,8 @@ struct SegmentSink
 	uint32		npending;
 };
 
-static void write_bytes(SegmentSink *sink, const SegmentHeader *header, const uint8 *bytes,
-						Size length);
+static ItemPointerData write_bytes(SegmentSink *sink, const SegmentHeader *header,
+								   const uint8 *bytes, Size length);
 static void note_pending(SegmentSink *sink, BlockNumber block);
 static CodecEncoder *shared_encoder(void);
 
@@ -49,18 +48,13 @@ SegmentSink *
 segment_sink_begin(Relation rel, TransactionId xid, CommandId cid, int options)
 {
 	SegmentSink *sink = palloc0(sizeof(SegmentSink));
-	Oid			directory = directory_oid(rel);
 
 	sink->rel = rel;
 	sink->xid = xid;
 	sink->cid = cid;
 	sink->options = options;
 	sink->bistate = GetBulkInsertState();
-	if (OidIsValid(directory))
-	{
-		sink->directory = index_open(directory, RowExclusiveLock);
-		sink->directory_info = BuildIndexInfo(sink->directory);
-	}
+	sink->directory = directory_writer_begin(rel);
 	return sink;
 }
 
@@ -69,8 +63,7 @@ segment_sink_end(SegmentSink *sink)
 {
 	compaction_notes_add(sink->rel, sink->pending, sink->npending);
 	FreeBulkInsertState(sink->bistate);
-	if (sink->directory != NULL)
-		index_close(sink->directory, NoLock);
+	directory_writer_end(sink->directory);
 	pfree(sink);
 }
 
@@ -161,6 +154,24 @@ segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer *summaries)
 	pfree(last_times);
 }
 
+void
+segment_sink_write_mark(SegmentSink *sink)
+{
+	uint8		bytes[STORE_MAX_SEGMENT_BYTES];
+	SegmentHeader header = directory_mark_header();
+	int64		time = 0;
+	CodecRows	row = {.nrows = 1, .time = &time};
+	Size		length = segment_build(shared_encoder(), &header, &row, NULL, bytes, sizeof(bytes));
+	ItemPointerData tid;
+
+	if (length == 0)
+		elog(ERROR, "mark does not fit into a page");
+	tid = write_bytes(sink, &header, bytes, length);
+	/* by the next command, as no command deletes what it has inserted itself */
+	if (!store_delete(sink->rel, &tid, sink->cid + 1))
+		elog(ERROR, "mark was deleted by another transaction");
+}
+
 uint64
 segment_sink_bytes(const SegmentSink *sink)
 {
@@ -170,27 +181,21 @@ segment_sink_bytes(const SegmentSink *sink)
 uint64
 segment_next_sequence(void)
 {
-	static XLogRecPtr last = InvalidXLogRecPtr;
-	XLogRecPtr	position = GetXLogInsertRecPtr();
+	char		filler = 0;
 
-	/*
-	 * Nothing was logged since the last number: the table is unlogged or temporary, say.  A number
-	 * must never run ahead of the WAL, or others' later ones would be less: push it on.
-	 */
-	if (position <= last)
-	{
-		char		filler = 0;
-
-		XLogBeginInsert();
-		XLogRegisterData(&filler, sizeof(filler));
-		(void) XLogInsert(RM_XLOG_ID, XLOG_NOOP);
-		position = GetXLogInsertRecPtr();
-	}
-	last = position;
-	return position;
+	/* the position alone would be the same for all who look before one of them writes */
+	XLogBeginInsert();
+	XLogRegisterData(&filler, sizeof(filler));
+	return XLogInsert(RM_XLOG_ID, XLOG_NOOP);
 }
 
-static void
+uint64
+segment_sequence_bound(void)
+{
+	return GetXLogInsertRecPtr() + 1;
+}
+
+static ItemPointerData
 write_bytes(SegmentSink *sink, const SegmentHeader *header, const uint8 *bytes, Size length)
 {
 	ItemPointerData tid;
@@ -198,10 +203,10 @@ write_bytes(SegmentSink *sink, const SegmentHeader *header, const uint8 *bytes, 
 	store_insert(sink->rel, bytes, length, sink->xid, sink->cid, sink->options, sink->bistate,
 				 &tid);
 	sink->bytes += length;
-	if (sink->directory != NULL)
-		directory_insert(sink->directory, sink->directory_info, sink->rel, header, &tid);
+	directory_writer_enter(sink->directory, header, &tid);
 	if (header->flags == 0)
 		note_pending(sink, ItemPointerGetBlockNumber(&tid));
+	return tid;
 }
 
 static void

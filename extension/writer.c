@@ -20,6 +20,7 @@
 #include "compaction_worker.h"
 #include "row_buffer.h"
 #include "segment_sink.h"
+#include "serializable.h"
 #include "tag.h"
 
 int			historian_write_buffer = 64 * 1024;
@@ -364,12 +365,15 @@ write_batch(CommandWork *work)
 {
 	Batch	   *batch = (Batch *) work;
 	Relation	rel = table_open(work->relid, RowExclusiveLock);
-	SegmentSink *sink = segment_sink_begin(rel, work->xid, work->cid, batch->options);
+	SegmentSink *sink;
 	uint64		sequence = segment_next_sequence();
 	TagEntry  **order = palloc(batch->tags->members * sizeof(TagEntry *));
 	tagtable_iterator iterator;
 	TagEntry   *entry;
 	uint32		ntags = 0;
+
+	serializable_note_write(rel, work->xid, work->cid);
+	sink = segment_sink_begin(rel, work->xid, work->cid, batch->options);
 
 	/* in tag order: neighbours in the directory, and the same bytes for the same load */
 	tagtable_start_iterate(batch->tags, &iterator);
