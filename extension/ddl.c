@@ -15,6 +15,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/index.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
@@ -25,13 +26,17 @@
 #include "catalog/pg_publication_rel.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "access_method.h"
 #include "columns.h"
@@ -45,6 +50,10 @@ static void on_utility(PlannedStmt *statement, const char *query, bool read_only
 					   QueryEnvironment *environment, DestReceiver *receiver,
 					   QueryCompletion *completion);
 static bool is_copied_directory(const Node *statement, ProcessUtilityContext context);
+static List *tables_losing_index(const Node *statement);
+static bool is_historian_by_catalog(Oid relid);
+static void refuse_drop_concurrently(Oid relid, Oid index_oid);
+static void make_missing_directories(List *tables);
 
 static void on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id,
 							 void *arg);
@@ -75,14 +84,103 @@ on_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 		   ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
 		   DestReceiver *receiver, QueryCompletion *completion)
 {
+	List	   *losing;
+
 	if (is_copied_directory(statement->utilityStmt, context))
 		return;
+	losing = tables_losing_index(statement->utilityStmt);
 	if (next_utility_hook != NULL)
 		next_utility_hook(statement, query, read_only_tree, context, params, environment,
 						  receiver, completion);
 	else
 		standard_ProcessUtility(statement, query, read_only_tree, context, params, environment,
 								receiver, completion);
+	if (losing != NIL)
+		make_missing_directories(losing);
+}
+
+/*
+ * The historian tables whose indexes, which are directories, a DROP INDEX names.  That is allowed, as
+ * pg_dump --clean writes it before DROP TABLE; but they get new ones at once.
+ */
+static List *
+tables_losing_index(const Node *statement)
+{
+	const DropStmt *drop = (const DropStmt *) statement;
+	List	   *tables = NIL;
+	ListCell   *cell;
+
+	if (!IsA(statement, DropStmt) || drop->removeType != OBJECT_INDEX)
+		return NIL;
+	foreach(cell, drop->objects)
+	{
+		RangeVar   *name = makeRangeVarFromNameList(lfirst_node(List, cell));
+		Oid			index = RangeVarGetRelid(name, NoLock, true);
+		Oid			table = OidIsValid(index) && get_rel_relkind(index) == RELKIND_INDEX
+			? IndexGetRelation(index, true) : InvalidOid;
+
+		if (!OidIsValid(table) || !is_historian_by_catalog(table))
+			continue;
+		if (drop->concurrent)
+			refuse_drop_concurrently(table, index);
+		tables = list_append_unique_oid(tables, table);
+	}
+	return tables;
+}
+
+/* For a table that is not locked. */
+static bool
+is_historian_by_catalog(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			access_method = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		access_method = ((Form_pg_class) GETSTRUCT(tuple))->relam;
+		ReleaseSysCache(tuple);
+	}
+	return OidIsValid(access_method) && access_method == get_table_am_oid("historian", true);
+}
+
+/* No lock would keep writers out between the one directory and the next. */
+static void
+refuse_drop_concurrently(Oid relid, Oid index_oid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+
+	if (!OidIsValid(directory_beside(rel, index_oid)))
+		ereport(ERROR,
+				errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				errmsg("cannot drop index \"%s\" concurrently because historian table \"%s\" requires it",
+					   get_rel_name(index_oid), RelationGetRelationName(rel)),
+				errhint("Use REINDEX INDEX CONCURRENTLY to have it built anew."));
+	table_close(rel, AccessShareLock);
+}
+
+static void
+make_missing_directories(List *tables)
+{
+	ListCell   *cell;
+
+	CommandCounterIncrement();
+	foreach(cell, tables)
+	{
+		/* DROP INDEX has locked it against everybody */
+		Relation	rel = try_relation_open(lfirst_oid(cell), NoLock);
+
+		if (rel == NULL)
+			continue;
+		if (is_historian_table(rel) && !OidIsValid(directory_oid(rel)))
+		{
+			directory_create(rel);
+			ereport(NOTICE,
+					errmsg("historian table \"%s\" has got a new directory, \"%s\"",
+						   RelationGetRelationName(rel), get_rel_name(directory_oid(rel))));
+		}
+		relation_close(rel, NoLock);
+	}
+	list_free(tables);
 }
 
 /*
@@ -208,13 +306,11 @@ on_create_index(Oid index_oid)
 					errmsg("historian tables do not support indexes or unique constraints"),
 					errdetail("Table \"%s\".", RelationGetRelationName(rel)),
 					errhint("Conditions on tag and time are quick without an index; of rows with the same tag and time the later one stays."));
-		if (!is_ready)
-			ereport(ERROR,
-					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("the directory of historian table \"%s\" cannot be built concurrently",
-						   RelationGetRelationName(rel)),
-					errhint("Use CREATE INDEX or REINDEX without CONCURRENTLY."));
-		directory_adopt(rel, index_oid);
+		/* what is being built concurrently is no replacement yet; REINDEX makes it one itself */
+		if (is_ready)
+			directory_adopt(rel, index_oid);
+		else
+			directory_adopt_beside(index_oid);
 		table_close(rel, NoLock);
 	}
 }
@@ -293,7 +389,8 @@ on_alter_relation(Oid relid)
 	{
 		const TriggerDesc *triggers = rel->trigdesc;
 
-		if (!OidIsValid(directory_oid(rel)))
+		/* under a weaker lock others may be writing, into no directory: then CREATE INDEX is needed */
+		if (!OidIsValid(directory_oid(rel)) && CheckRelationLockedByMe(rel, ShareLock, true))
 		{
 			/* those that it had before it was one */
 			if (triggers != NULL && (triggers->trig_insert_after_row ||

@@ -41,8 +41,7 @@ is($node->safe_psql('postgres', 'SELECT values FROM l'), '{2}',
 # a table without its directory, and one with damage, keep nobody else from being compacted
 $node->safe_psql('postgres', create('', 'bare') . q{
 	INSERT INTO bare VALUES (1, 'a', '{1}');
-	DO $$ BEGIN EXECUTE 'DROP INDEX ' || (SELECT indexrelid::regclass FROM pg_index
-		WHERE indrelid = 'bare'::regclass); END $$});
+	UPDATE pg_index SET indisvalid = false WHERE indrelid = 'bare'::regclass});
 $node->safe_psql('postgres', create('', 'good') . q{
 	DO $$ BEGIN FOR i IN 1..300 LOOP INSERT INTO good VALUES (i, 'a', ARRAY[random()]); COMMIT;
 	END LOOP; END $$});
