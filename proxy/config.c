@@ -88,6 +88,8 @@ static const Setting settings[] = {
 	 "memory for messages that PostgreSQL does not have yet; 503 past it"},
 	{"max-body-bytes", SETTING_BYTES | LIVE, MEMBER(max_body_bytes), "64MiB", KIB, 64 * GIB,
 	 "largest decoded body of a request without partial=true; 413 past it"},
+	{"line-strings", SETTING_TEXT, MEMBER(line_strings), "refuse", 0, 0,
+	 "string fields of line protocol: refuse the line, or ignore the field and keep the others"},
 	{"spool-dir", SETTING_TEXT, MEMBER(spool_dir), "", 0, 0,
 	 "directory for messages that memory has no room for; empty: none"},
 	{"max-spool-bytes", SETTING_BYTES, MEMBER(max_spool_bytes), "16GiB", MIB, 1024 * 1024 * GIB,
@@ -579,6 +581,9 @@ check_whole(Config *config)
 		free(config->dead_letter_file);
 		config->dead_letter_file = path.data;
 	}
+	config->skip_strings = strcmp(config->line_strings, "ignore") == 0;
+	if (!config->skip_strings && strcmp(config->line_strings, "refuse") != 0)
+		return wrong("line-strings: \"%s\" is neither refuse nor ignore", config->line_strings);
 	level = find_word(config->log_level_name, levels);
 	if (level < 0)
 		return wrong("log-level: \"%s\" is none of debug, info, warning, error",

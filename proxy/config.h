@@ -40,6 +40,7 @@ typedef struct Config
 	LiveSetting busy_poll_us;
 	uint64_t max_buffered_bytes;
 	LiveSetting max_body_bytes;
+	char *line_strings;
 	char *spool_dir;
 	uint64_t max_spool_bytes;
 	char *dead_letter_file;
@@ -66,6 +67,7 @@ typedef struct Config
 	bool loopback; /* listens where only this machine reaches it */
 	LogLevel log_level;
 	LogFormat log_format;
+	bool skip_strings;	 /* of line_strings */
 	char *table_sql; /* table with each part quoted, for use in SQL */
 } Config;
 

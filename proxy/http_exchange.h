@@ -21,6 +21,7 @@ typedef struct Route
 	const char *path;
 	MetricRoute metric;
 	bool post;	/* else GET and HEAD */
+	bool get;	/* these too, where it takes POST */
 	bool linked; /* pages of other sites may link to it: it tells nothing of what is stored */
 	bool alone; /* its answer may be long: what follows in the connection waits for it */
 	void (*begin)(Exchange *exchange);

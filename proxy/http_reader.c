@@ -355,11 +355,14 @@ method_not_allowed(Exchange *exchange, const Route *route)
 	Bytes body = {0};
 
 	http_format_problem(&body, 405,
-						route->post ? "this path takes POST only"
-									: "this path takes GET and HEAD only");
+						!route->post ? "this path takes GET and HEAD only"
+						: route->get ? "this path takes GET, HEAD and POST only"
+									 : "this path takes POST only");
 	bytes_puts(&body, "}");
 	http_answer(exchange, 405, "application/problem+json",
-				route->post ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n", body.data, body.length);
+				!route->post ? "Allow: GET, HEAD\r\n"
+				: route->get ? "Allow: GET, HEAD, POST\r\n"
+							 : "Allow: POST\r\n", body.data, body.length);
 	bytes_free(&body);
 }
 
@@ -392,8 +395,9 @@ dispatch(Exchange *exchange)
 		http_problem(exchange, 417, "the header Expect may only ask for 100-continue");
 	else if (route == NULL)
 		http_problem(exchange, 404, "there is nothing at this path");
-	else if (route->post ? request->method != HTTP_POST
-						 : request->method != HTTP_GET && request->method != HTTP_HEAD)
+	else if (!(route->post && request->method == HTTP_POST) &&
+			 !((route->get || !route->post) &&
+			   (request->method == HTTP_GET || request->method == HTTP_HEAD)))
 		method_not_allowed(exchange, route);
 	else
 	{

@@ -68,7 +68,9 @@ typedef struct Line
 } Line;
 
 static bool scan_series(Line *line);
-static bool scan_fields(Line *line, Stage *stage);
+static bool scan_fields(Line *line, Stage *stage, const LineRules *rules);
+static bool add_other_fields(Line *line, Stage *stage, PointMerge *merge, int64_t time_ns);
+static bool skip_string(Line *line, Text key);
 static bool scan_other_value(Line *line, Text key, double *value);
 static bool scan_number(Line *line, Text key, double *value);
 static bool scan_time(Line *line, const LineRules *rules, int64_t *time_ns);
@@ -104,8 +106,12 @@ line_scan(Stage *stage, const char *text, const char *end, const LineRules *rule
 	line.error = error;
 	line.pair_count = 0;
 	line.field_count = 0;
-	if (!scan_series(&line) || !scan_fields(&line, stage) || !scan_time(&line, rules, &time_ns) ||
+	if (!scan_series(&line) || !scan_fields(&line, stage, rules) || !scan_time(&line, rules, &time_ns) ||
 		!make_tag(&line))
+		return false;
+	if (line.field_count == 0)
+		return true;
+	if (rules->merge != NULL && !add_other_fields(&line, stage, rules->merge, time_ns))
 		return false;
 	if (!message_fits(line.field_count, line.tag_length))
 		return invalid(&line, NOWHERE,
@@ -114,6 +120,22 @@ line_scan(Stage *stage, const char *text, const char *end, const LineRules *rule
 					   line.field_count, line.tag_length, MESSAGE_MAX_ROW_BYTES);
 	stage_add(stage, time_ns, line.field_count, line.tag, line.tag_length);
 	return true;
+}
+
+/* Those that other lines gave the same point. */
+static bool
+add_other_fields(Line *line, Stage *stage, PointMerge *merge, int64_t time_ns)
+{
+	double *values = stage_reserve(stage, MESSAGE_MAX_VALUES)->values;
+	PointName names[MESSAGE_MAX_VALUES];
+
+	for (uint32_t i = 0; i < line->field_count; i++)
+		names[i] = (PointName){line->fields[i].key.start, line->fields[i].key.length};
+	line->field_count = point_merge(merge, time_ns, line->tag, line->tag_length, names, values,
+									line->field_count);
+	return line->field_count > 0 ||
+		   invalid(line, NOWHERE, "the lines of this point have more than %d fields in all",
+				   MESSAGE_MAX_VALUES);
 }
 
 static inline bool
@@ -226,7 +248,7 @@ scan_series(Line *line)
 
 /* The values go where they stay: most clients send the fields in the order of their names. */
 static bool
-scan_fields(Line *line, Stage *stage)
+scan_fields(Line *line, Stage *stage, const LineRules *rules)
 {
 	double *values = stage_reserve(stage, VALUES_STEP)->values;
 	uint32_t count = 0;
@@ -247,9 +269,15 @@ scan_fields(Line *line, Stage *stage)
 		field->key = scan_until(line, '=', ',', ' ');
 		if (field->key.length == 0 || !at(line, '='))
 			return invalid(line, field->key, "a field must be name=value");
+		start = ++line->c;
+		if (rules->skip_strings && at(line, '"'))
+		{
+			if (!skip_string(line, field->key))
+				return false;
+			continue;
+		}
 		if (count > 0 && compare(line, field[-1].key, field->key) >= 0)
 			line->sorted = false;
-		start = ++line->c;
 		if (number_double(&line->c, line->end, &values[count]) != NUMBER_OK ||
 			(line->c < line->end && *line->c != ',' && *line->c != ' '))
 		{
@@ -261,6 +289,19 @@ scan_fields(Line *line, Stage *stage)
 	} while (at(line, ','));
 	line->field_count = count;
 	return line->sorted || sort_fields(line, values);
+}
+
+static bool
+skip_string(Line *line, Text key)
+{
+	const char *c = line->c + 1;
+
+	while (c < line->end && *c != '"')
+		c += *c == '\\' && c + 1 < line->end && (c[1] == '"' || c[1] == '\\') ? 2 : 1;
+	if (c == line->end || (c + 1 < line->end && c[1] != ',' && c[1] != ' '))
+		return invalid(line, key, "the string does not end with a quote");
+	line->c = c + 1;
+	return true;
 }
 
 static bool

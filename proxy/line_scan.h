@@ -6,6 +6,7 @@
 #define HISTORIAND_LINE_SCAN_H
 
 #include "message_scan.h"
+#include "point_merge.h"
 #include "stage.h"
 
 /* What a line does not say itself. */
@@ -13,10 +14,12 @@ typedef struct LineRules
 {
 	int64_t unit_ns; /* of its timestamp */
 	int64_t now_ns;	 /* where it has none */
+	bool skip_strings;	/* fields that are strings are left out, not refused */
+	PointMerge *merge;	/* where other lines' fields of the same point are, or NULL */
 } LineRules;
 
 /*
- * The point of a line, which ends at end, into the stage.  Returns false, with *error saying why and
+ * The point of a line, which ends at end, into the stage; nothing where all its fields were left out.  Returns false, with *error saying why and
  * nothing staged, where it is no point that can be stored.
  */
 extern bool line_scan(Stage *stage, const char *line, const char *end, const LineRules *rules,

@@ -1,6 +1,6 @@
 /*
  * route_status.c
- *	  GET /livez, /healthz, /readyz and /metrics.
+ *	  GET /livez, /healthz, /readyz, /metrics, and InfluxDB's /health.
  */
 #include "routes.h"
 
@@ -12,10 +12,12 @@
 static bool livez_end(Exchange *exchange);
 static bool readyz_end(Exchange *exchange);
 static bool metrics_end(Exchange *exchange);
+static bool health_end(Exchange *exchange);
 
 const Route route_livez = {.path = "/livez", .metric = ROUTE_STATUS, .end = livez_end};
 const Route route_healthz = {.path = "/healthz", .metric = ROUTE_STATUS, .end = livez_end};
 const Route route_readyz = {.path = "/readyz", .metric = ROUTE_STATUS, .end = readyz_end};
+const Route route_health = {.path = "/health", .metric = ROUTE_STATUS, .end = health_end};
 const Route route_metrics = {.path = "/metrics", .metric = ROUTE_STATUS, .end = metrics_end};
 
 static bool
@@ -25,29 +27,59 @@ livez_end(Exchange *exchange)
 	return true;
 }
 
-static bool
-readyz_end(Exchange *exchange)
+/* Why the server should get no messages now, or NULL; found is room for the reason. */
+static const char *
+why_not_ready(Server *server, char *found, size_t size)
 {
-	Server *server = ((ServerLoop *) exchange->server_loop)->server;
-	char why[512];
-
 	if (atomic_load(&server->draining))
-		http_problem(exchange, 503, "the server is stopping");
-	else if (!atomic_load(&server->database_connected))
+		return "the server is stopping";
+	if (!atomic_load(&server->database_connected))
 	{
 		char trouble[sizeof(server->trouble)];
 
 		pthread_mutex_lock(&server->trouble_lock);
 		snprintf(trouble, sizeof(trouble), "%s", server->trouble);
 		pthread_mutex_unlock(&server->trouble_lock);
-		http_problem(exchange, 503, "PostgreSQL does not take rows now: %s", trouble);
+		snprintf(found, size, "PostgreSQL does not take rows now: %s", trouble);
+		return found;
 	}
-	else if (!table_check_good(server->table_check, why, sizeof(why)))
+	if (!table_check_good(server->table_check, found, size))
+		return found;
+	if (ingest_full(server->ingest))
+		return "the buffer is full (--max-buffered-bytes)";
+	return NULL;
+}
+
+static bool
+readyz_end(Exchange *exchange)
+{
+	char found[1024];
+	const char *why = why_not_ready(((ServerLoop *) exchange->server_loop)->server, found,
+									sizeof(found));
+
+	if (why != NULL)
 		http_problem(exchange, 503, "%s", why);
-	else if (ingest_full(server->ingest))
-		http_problem(exchange, 503, "the buffer is full (--max-buffered-bytes)");
 	else
 		http_answer(exchange, 200, "text/plain", NULL, "ready\n", 6);
+	return true;
+}
+
+/* The same as clients of InfluxDB 2 ask it. */
+static bool
+health_end(Exchange *exchange)
+{
+	char found[1024];
+	const char *why = why_not_ready(((ServerLoop *) exchange->server_loop)->server, found,
+									sizeof(found));
+	Bytes body = {0};
+
+	bytes_puts(&body, "{\"name\":\"historiand\",\"message\":");
+	bytes_json_string(&body, why != NULL ? why : "ready for writes",
+					  strlen(why != NULL ? why : "ready for writes"));
+	bytes_printf(&body, ",\"status\":\"%s\",\"checks\":[],\"version\":\"%s\"}\n",
+				 why != NULL ? "fail" : "pass", historiand_version);
+	http_answer(exchange, why != NULL ? 503 : 200, "application/json", NULL, body.data, body.length);
+	bytes_free(&body);
 	return true;
 }
 

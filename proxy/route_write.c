@@ -1,7 +1,7 @@
 /*
  * route_write.c
  *	  POST /write and /api/v2/write: points of InfluxDB's line protocol; and what its clients ask at
- *	  their start, /ping and the creation of a database.
+ *	  their start: /ping, /health, and which databases there are.
  *
  * There is one table: databases, buckets, retention policies and users are taken and ignored.  As
  * with InfluxDB the good lines of a body are stored, and an answer of 400 says which were not.  204
@@ -36,37 +36,42 @@ const Route route_influx_query = {
 	.path = "/query",
 	.metric = ROUTE_OTHER,
 	.post = true,
+	.get = true,
 	.begin = query_begin,
 	.body = query_body,
 	.end = query_end,
 	.release = query_release,
 };
 
-static bool read_parameter(void *unit_ns, const char *name, const char *value);
+static bool read_parameter(void *rules, const char *name, const char *value);
+static void answer_refused(Exchange *exchange);
 static void answer(Exchange *exchange);
 
 static void
 write_begin(Exchange *exchange)
 {
 	Intake *intake = intake_new(exchange);
-	int64_t unit_ns = 1;
+	Server *server = intake->loop->server;
+	LineRules rules = {
+		.unit_ns = 1,
+		.skip_strings = server->config->skip_strings,
+		.merge = server->points,
+	};
 	struct timespec now;
 
 	intake->partial = true;
 	intake->committed = true;
 	intake->answer = answer;
-	intake->answer_refused = answer;
-	if (!intake_parameters(exchange, read_parameter, &unit_ns,
+	intake->answer_refused = answer_refused;
+	if (!intake_parameters(exchange, read_parameter, &rules,
 						   "precision=ns, us, ms, s, m or h, ack=committed or received, "
-						   "partial=true or false, and ignores db, rp, consistency, u, p, bucket, "
+						   "partial=true or false, strings=refuse or ignore, and ignores db, rp, consistency, u, p, bucket, "
 						   "org and orgID") ||
 		!intake_begin(exchange, BODY_POINTS))
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
-	intake->decoder.points = (LineRules){
-		.unit_ns = unit_ns,
-		.now_ns = (int64_t) now.tv_sec * 1000000000 + now.tv_nsec,
-	};
+	rules.now_ns = (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
+	intake->decoder.points = rules;
 }
 
 static bool
@@ -113,9 +118,25 @@ is_ignored(const char *name)
 }
 
 static bool
-read_parameter(void *unit_ns, const char *name, const char *value)
+read_parameter(void *argument, const char *name, const char *value)
 {
-	return is_ignored(name) || (strcmp(name, "precision") == 0 && read_precision(value, unit_ns));
+	LineRules *rules = argument;
+
+	if (strcmp(name, "strings") == 0)
+	{
+		rules->skip_strings = strcmp(value, "ignore") == 0;
+		return rules->skip_strings || strcmp(value, "refuse") == 0;
+	}
+	return is_ignored(name) ||
+		   (strcmp(name, "precision") == 0 && read_precision(value, &rules->unit_ns));
+}
+
+/* With partial=false nothing is stored: later lines must not be merged with what was refused. */
+static void
+answer_refused(Exchange *exchange)
+{
+	point_merge_forget(((ServerLoop *) exchange->server_loop)->server->points);
+	answer(exchange);
 }
 
 /* The text stands under the names, too, by which clients of InfluxDB 1 and 2 look for it. */
@@ -160,7 +181,7 @@ ping_end(Exchange *exchange)
 }
 
 /*
- * POST /query
+ * GET and POST /query
  */
 
 static void
@@ -182,42 +203,81 @@ query_body(Exchange *exchange, const char *data, size_t length)
 	return length;
 }
 
-/* Is there a q=CREATE DATABASE ..? */
-static bool
-creates_database(const Bytes *target)
+/* Statements that clients send before they write: the list of databases is the table; others are empty. */
+typedef enum Statement
 {
-	static const char wanted[] = "CREATE DATABASE ";
+	STATEMENT_NONE, /* there is no q= */
+	STATEMENT_UNKNOWN,
+	STATEMENT_DATABASES,
+	STATEMENT_NOTHING, /* done by doing nothing, or lists nothing */
+} Statement;
+
+static Statement
+classify(const char *query)
+{
+	static const char *const nothing[] = {"CREATE ", "ALTER ", "SHOW "};
+
+	query += strspn(query, " \t\r\n");
+	if (strncasecmp(query, "SHOW DATABASES", 14) == 0)
+		return STATEMENT_DATABASES;
+	for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++)
+	{
+		if (strncasecmp(query, nothing[i], strlen(nothing[i])) == 0)
+			return STATEMENT_NOTHING;
+	}
+	return STATEMENT_UNKNOWN;
+}
+
+static Statement
+find_statement(const Bytes *target)
+{
 	HttpRequest request = {.target = *target};
 	size_t position = 0;
 	Bytes name = {0};
 	Bytes value = {0};
 	bool valid;
-	bool found = false;
+	Statement statement = STATEMENT_NONE;
 
-	while (!found && http_request_parameter(&request, &position, &name, &value, &valid))
-		found = valid && strcmp(name.data, "q") == 0 &&
-				strncasecmp(value.data, wanted, sizeof(wanted) - 1) == 0;
+	while (statement == STATEMENT_NONE &&
+		   http_request_parameter(&request, &position, &name, &value, &valid))
+	{
+		if (strcmp(name.data, "q") == 0)
+			statement = valid ? classify(value.data) : STATEMENT_UNKNOWN;
+	}
 	bytes_free(&name);
 	bytes_free(&value);
-	return found;
+	return statement;
 }
 
 static bool
 query_end(Exchange *exchange)
 {
-	static const char done[] = "{\"results\":[{\"statement_id\":0}]}\n";
-	static const char refused[] = "only CREATE DATABASE is answered, which does nothing; "
-								  "read with GET /api, /latest or /export";
+	static const char refused[] =
+		"only CREATE, ALTER and SHOW are answered, which do nothing and list the table as a "
+		"database; read with GET /api, /latest or /export";
+	const Config *config = ((ServerLoop *) exchange->server_loop)->server->config;
+	Statement statement = find_statement(&exchange->request.target);
 	Bytes body = {0};
 
-	if (creates_database(&exchange->request.target) || creates_database(exchange->state))
+	if (statement == STATEMENT_NONE)
+		statement = find_statement(exchange->state);
+	if (statement == STATEMENT_NONE || statement == STATEMENT_UNKNOWN)
 	{
-		http_answer(exchange, 200, "application/json", NULL, done, sizeof(done) - 1);
+		http_problem_begin(exchange, &body, 400, refused);
+		bytes_printf(&body, ",\"error\":\"%s\"", refused);
+		http_problem_body(exchange, 400, &body);
 		return true;
 	}
-	http_problem_begin(exchange, &body, 400, refused);
-	bytes_printf(&body, ",\"error\":\"%s\"", refused);
-	http_problem_body(exchange, 400, &body);
+	bytes_puts(&body, "{\"results\":[{\"statement_id\":0");
+	if (statement == STATEMENT_DATABASES)
+	{
+		bytes_puts(&body, ",\"series\":[{\"name\":\"databases\",\"columns\":[\"name\"],\"values\":[[");
+		bytes_json_string(&body, config->table, strlen(config->table));
+		bytes_puts(&body, "]]}]");
+	}
+	bytes_puts(&body, "}]}\n");
+	http_answer(exchange, 200, "application/json", NULL, body.data, body.length);
+	bytes_free(&body);
 	return true;
 }
 

@@ -18,9 +18,10 @@ extern const Route route_api;	 /* route_api.c */
 extern const Route route_tags;	 /* route_tags.c */
 extern const Route route_latest; /* route_latest.c */
 extern const Route route_export; /* route_export.c */
-extern const Route route_livez;	 /* route_status.c, with the next three */
+extern const Route route_livez;	 /* route_status.c, with the next four */
 extern const Route route_healthz;
 extern const Route route_readyz;
+extern const Route route_health;
 extern const Route route_metrics;
 extern const Route route_file; /* route_file.c */
 

@@ -123,6 +123,7 @@ server_run(Config *config)
 	server->board = commit_board_new();
 	pthread_mutex_init(&server->trouble_lock, NULL);
 	strcpy(server->trouble, "not connected yet");
+	server->points = point_merge_new();
 	server->results.limit = config->max_result_bytes;
 	for (int i = 0; i < server->loop_count; i++)
 	{

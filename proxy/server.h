@@ -17,6 +17,7 @@
 #include "ingest.h"
 #include "metrics.h"
 #include "pg_pool.h"
+#include "point_merge.h"
 #include "table_check.h"
 
 #include <pthread.h>
@@ -51,6 +52,7 @@ struct Server
 	Budget results;		/* of PostgreSQL, and the long answers made of them */
 	CopyWriter *writer; /* of the main thread */
 	Metrics writer_metrics;
+	PointMerge *points; /* of line protocol */
 	DatabaseMetrics *database_metrics;
 	TableCheck *table_check; /* of the main thread, but for what it found */
 	ServerLoop *loops;

@@ -88,8 +88,8 @@ def test_routes():
     for path, methods in described.items():
         for method in methods:
             assert f"`{method.upper()} {path}`" in page, (method, path)
-            other = "POST" if method == "get" else "GET"
-            assert server.request(other, path, b"" if other == "POST" else None).status == 405, path
+        for other in {"GET", "POST", "PUT"} - {method.upper() for method in methods}:
+            assert server.request(other, path, b"" if other != "GET" else None).status == 405, path
 
 
 def test_openapi_served():

@@ -309,6 +309,100 @@ def test_partial_write():
     assert server.request("POST", "/query", b"q=" + b"x" * 5000).status == 413
 
 
+def test_fields_in_several_lines():
+    """fields of one series and time are one point, in one request or several, as Telegraf sends them"""
+    server = Server(threads=2)
+    system = "system,host=a "
+    assert write(server, f"{system}load1=0.5,load5=0.4,n_cpus=2i 7\n{system}uptime=807i 7\n").status == 204
+    assert rows(server.table) == [(7, "system,host=a", "{0.5,0.4,2,807}")]
+    assert write(server, f"{system}load15=0.3 7\n").status == 204     # another connection
+    assert rows(server.table) == [(7, "system,host=a", "{0.5,0.3,0.4,2,807}")]
+    assert write(server, f"{system}load1=9 7\n").status == 204        # the later value wins
+    assert rows(server.table) == [(7, "system,host=a", "{9,0.3,0.4,2,807}")]
+    assert write(server, f"{system}load1=1 8\n").status == 204        # another time
+    assert rows(server.table, "time = 8") == [(8, "system,host=a", "{1}")]
+    assert write(server, "e b\\ =2 1\ne b=1,b\\ a=3 1\n").status == 204
+    assert rows(server.table, "tag = 'e'") == [(1, "e", "{1,2,3}")], "in the order of plain names"
+    half = ",".join(f"f{i:04}=1" for i in range(501))
+    answer = write(server, f"wide {half} 1\nwide {half.replace('f', 'g')} 1\n")
+    assert answer.status == 400 and "1000 fields" in answer.json()["detail"], answer
+    # What was refused as a whole is not part of what comes later.
+    assert write(server, "r a=1,c=3 1\nbad\n", "?partial=false").status == 400
+    assert write(server, "r b=2 1\n").status == 204
+    assert rows(server.table, "tag = 'r'") == [(1, "r", "{2}")]
+
+
+def test_merged_at_random():
+    """against a dictionary of fields by series and time, lines in any order over several requests"""
+    seed = random.randrange(2 ** 32)
+    print(f"# seed {seed}")
+    generator = random.Random(seed)
+    server = Server(threads=2)
+    points = {}
+    for _ in range(20):
+        body = ""
+        for _ in range(generator.randrange(1, 400)):
+            tag = f"m,h={generator.randrange(40)}"
+            time_ns = generator.randrange(8)
+            fields = {f"f{generator.randrange(30)}": float(generator.randrange(100))
+                      for _ in range(generator.randrange(1, 6))}
+            points.setdefault((time_ns, tag), {}).update(fields)
+            order = list(fields.items())
+            generator.shuffle(order)
+            body += f"{tag} " + ",".join(f"{n}={v}" for n, v in order) + f" {time_ns}\n"
+        assert write(server, body).status == 204
+    expected = [(time_ns, tag, "{" + ",".join(f"{fields[name]:g}" for name in sorted(fields)) + "}")
+                for (time_ns, tag), fields in points.items()]
+    assert rows(server.table) == sorted(expected)
+
+
+def test_strings():
+    """string fields can be left out, by parameter or by setting; other faults stay faults"""
+    body = ('h,e=t value=21.5,unit="C" 1\nh,e=x ok=1,sep="\n, =\\"",a="" 2\nh,e=y ok=2 3\n'
+            'h,e=none text="only" 4\n')
+    expected = [(1, "h,e=t", "{21.5}"), (2, "h,e=x", "{1}"), (3, "h,e=y", "{2}")]
+    server = Server()
+    assert write(server, body).status == 400
+    assert [tag for _, tag, _ in rows(server.table)] == ["h,e=y"], "refused by default"
+    assert write(server, body, "?strings=ignore").status == 204
+    assert rows(server.table) == expected
+    assert write(server, body, "?strings=keep").status == 400
+    server = Server(line_strings="ignore")
+    assert write(server, body).status == 204
+    assert rows(server.table) == expected
+    assert write(server, body, "?strings=refuse").status == 400
+    for line in ('m v=1,s="open', 'm v=1,s="a"b 1', 'm s="a" x', 'm s="a",v=word 1', 'm s="a",=1 1'):
+        answer = write(server, line)
+        assert answer.status == 400, (line, answer)
+    assert rows(server.table) == expected
+
+
+def test_start_of_clients():
+    """what client libraries of InfluxDB ask at their start"""
+    relay = Relay()
+    server = Server(conninfo=relay.conninfo)
+    answer = server.get("/health")
+    assert answer.status == 200 and answer.json()["status"] == "pass", answer
+    databases = {"results": [{"statement_id": 0, "series": [
+        {"name": "databases", "columns": ["name"], "values": [[server.table]]}]}]}
+    empty = {"results": [{"statement_id": 0}]}
+    for query, expected in (("SHOW+DATABASES", databases), ("show%20databases", databases),
+                            ("SHOW+MEASUREMENTS", empty), ("SHOW+RETENTION+POLICIES+ON+%22x%22", empty),
+                            ("CREATE+DATABASE+x", empty)):
+        answer = server.get("/query?db=x&q=" + query)
+        assert answer.status == 200 and answer.json() == expected, (query, answer)
+        answer = server.request("POST", "/query?db=x&q=" + query, b"")
+        assert answer.status == 200 and answer.json() == expected, (query, answer)
+    for query in ("", "?q=SELECT+1", "?q=", "?q=DROP+DATABASE+x"):
+        answer = server.get("/query" + query)
+        assert answer.status == 400 and "error" in answer.json(), (query, answer)
+    answer = server.request("PUT", "/query", b"")
+    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD, POST", answer
+    relay.cut()
+    wait_for("the failure", lambda: server.get("/health").status == 503)
+    assert server.get("/health").json()["status"] == "fail"
+
+
 def test_ack():
     """ack=received answers 202 at once; a full buffer and an absent database 503, as with /save"""
     relay = Relay()
