@@ -12,6 +12,9 @@
  *	 subtransaction commits or is prepared: logical replication's commands have no end that can be
  *	 seen here.
  * - What was gathered first is done first.
+ * - A subscription brings each row as a command of its own, and none of them has an end that can be
+ *	 seen.  They gather in the work of the last one, or there would be as much of it as rows.  Whoever
+ *	 reads the table from between these commands gets an error.
  * - WAL replay takes a tuple's xmin from the record, so only the current subtransaction's work is
  *	 ever done.  A reader that would have to see other work gets an error: it reads in the middle of
  *	 a command that deletes or updates, or in a subtransaction within a command that inserts.
@@ -24,6 +27,7 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "replication/logicalworker.h"
 #include "tcop/utility.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -39,6 +43,7 @@ typedef struct WorkFilter
 
 /* In the order of gathering. */
 static CommandWork *works = NULL;
+static Size works_bytes = 0;	/* of all of them */
 
 static ExecutorFinish_hook_type next_executor_finish = NULL;
 static ProcessUtility_hook_type next_utility = NULL;
@@ -74,14 +79,22 @@ command_work_find(const CommandWorkKind *kind, Oid relid, CommandId cid, Size si
 {
 	SubTransactionId subid = GetCurrentSubTransactionId();
 	CommandWork **link;
+	CommandWork *former = NULL;
 	MemoryContext context;
 	CommandWork *work;
 
 	for (link = &works; (work = *link) != NULL; link = &work->next)
 	{
-		if (work->kind == kind && work->relid == relid && work->subid == subid &&
-			work->cid == cid)
+		if (work->kind != kind || work->relid != relid || work->subid != subid)
+			continue;
+		if (work->cid == cid)
 			return work;
+		former = work;
+	}
+	if (former != NULL && kind->divisible && former->cid < cid && IsLogicalWorker())
+	{
+		former->cid = cid;
+		return former;
 	}
 
 	context = AllocSetContextCreate(TopTransactionContext, "historian command work",
@@ -90,6 +103,7 @@ command_work_find(const CommandWorkKind *kind, Oid relid, CommandId cid, Size si
 	work->kind = kind;
 	work->relid = relid;
 	work->subid = subid;
+	work->first_cid = cid;
 	work->cid = cid;
 	work->xid = GetCurrentTransactionId();
 	work->context = context;
@@ -110,6 +124,37 @@ command_work_write(Oid relid)
 }
 
 void
+command_work_count(CommandWork *work, Size bytes)
+{
+	works_bytes += bytes - work->bytes;
+	work->bytes = bytes;
+}
+
+void
+command_work_limit(Size limit)
+{
+	/* mostly so, and for work of outer subtransactions nothing can be done */
+	while (works_bytes > limit)
+	{
+		SubTransactionId subid = GetCurrentSubTransactionId();
+		CommandWork *largest = NULL;
+		Size		sum = 0;
+
+		for (CommandWork *work = works; work != NULL; work = work->next)
+		{
+			if (work->subid != subid || !work->kind->divisible)
+				continue;
+			sum += work->bytes;
+			if (largest == NULL || work->bytes > largest->bytes)
+				largest = work;
+		}
+		if (sum <= limit)
+			return;
+		command_work_write(largest->relid);
+	}
+}
+
+void
 command_work_before_read(Relation rel, Snapshot snapshot)
 {
 	before_command(rel, IsMVCCSnapshot(snapshot) ? snapshot->curcid : InvalidCommandId);
@@ -127,14 +172,25 @@ before_command(Relation rel, CommandId cid)
 {
 	Oid			relid = RelationGetRelid(rel);
 	bool		wanted = false;
+	bool		between = false;
 
 	/* a parallel worker has gathered nothing, and may not write */
 	if (works == NULL || IsParallelWorker())
 		return;
 	for (CommandWork *work = works; work != NULL; work = work->next)
-		wanted |= work->relid == relid && work->cid < cid;
+	{
+		wanted |= work->relid == relid && work->first_cid < cid;
+		between |= work->relid == relid && work->first_cid < cid && work->cid >= cid &&
+			work->first_cid < work->cid;
+	}
 	if (!wanted)
 		return;
+	if (between)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_IN_USE),
+				errmsg("historian table \"%s\" cannot be read as it was between two rows of a subscription",
+					   RelationGetRelationName(rel)),
+				errdetail("Rows of a subscription's transaction are stored together."));
 
 	command_work_write(relid);
 	for (CommandWork *work = works; work != NULL; work = work->next)
@@ -257,6 +313,7 @@ do_matching(WorkFilter filter)
 		}
 		/* out of the list first: an error in the middle aborts what the work belongs to */
 		*link = work->next;
+		works_bytes -= work->bytes;
 		caller = MemoryContextSwitchTo(work->context);
 		work->kind->work_do(work);
 		MemoryContextSwitchTo(caller);
@@ -282,6 +339,7 @@ drop_work(SubTransactionId subid)
 			continue;
 		}
 		*link = work->next;
+		works_bytes -= work->bytes;
 		MemoryContextDelete(work->context);
 	}
 }

@@ -31,9 +31,11 @@ struct CommandWork
 	const CommandWorkKind *kind;
 	Oid			relid;
 	SubTransactionId subid;
+	CommandId	first_cid;		/* below cid where it is that of several commands */
 	CommandId	cid;
 	TransactionId xid;			/* subid's */
 	MemoryContext context;		/* of this struct and of all that it holds */
+	Size		bytes;			/* that it holds, if its kind counts them */
 };
 
 /* Registers the hook and the transaction callbacks; called once, when the library is loaded. */
@@ -51,6 +53,15 @@ extern bool command_work_is_alone(const CommandWork *work);
 
 /* Does the divisible work that the current subtransaction has gathered for a table. */
 extern void command_work_write(Oid relid);
+
+/* Tells how many bytes the work holds now. */
+extern void command_work_count(CommandWork *work, Size bytes);
+
+/*
+ * Does divisible work, of the table that has most of it first, while the current subtransaction's
+ * work holds more bytes than the limit.
+ */
+extern void command_work_limit(Size limit);
 
 /*
  * Sees to it that a reader under this snapshot finds in the table what earlier commands of the

@@ -37,7 +37,7 @@ static void
 define_settings(void)
 {
 	DefineCustomIntVariable("historian.write_buffer",
-							"Rows that a backend gathers for a table before it writes segments.",
+							"Rows that a backend gathers for all tables together before it writes segments.",
 							"They are also written when the command ends.",
 							&historian_write_buffer,
 							64 * 1024, 64, MAX_KILOBYTES,

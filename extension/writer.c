@@ -25,6 +25,9 @@
 
 int			historian_write_buffer = 64 * 1024;
 
+/* What a batch takes before it holds rows: its contexts, the hash table. */
+#define EMPTY_BATCH_BYTES (24 * 1024)
+
 /* Rows are taken in groups of so many; see append_group(). */
 #define GROUP_ROWS 16
 
@@ -146,6 +149,12 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **sl
 		if (batch->bytes >= (batch->full > 0 ? write_limit() + write_limit() / 4 : write_limit()) ||
 			(batch->full > 0 && batch->used >= batch->full))
 			write_full(batch);
+		else
+		{
+			command_work_count(&batch->work, batch->bytes);
+			if (!command_work_is_alone(&batch->work))
+				command_work_limit(write_limit());
+		}
 	}
 }
 
@@ -226,6 +235,7 @@ find_batch(Oid relid, CommandId cid, int options)
 		batch->incoming = AllocSetContextCreate(batch->work.context, "historian incoming rows",
 												ALLOCSET_DEFAULT_SIZES);
 		batch->options = options;
+		batch->bytes = EMPTY_BATCH_BYTES;
 	}
 	return batch;
 }
@@ -357,6 +367,7 @@ write_full(Batch *batch)
 	}
 	batch->used = 0;
 	batch->nrows = 0;
+	command_work_count(&batch->work, batch->bytes);
 }
 
 /* Leaves the rows where they are; allocates in the memory context that is current. */

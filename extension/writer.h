@@ -12,7 +12,7 @@
 
 #include "columns.h"
 
-/* historian.write_buffer in kilobytes: what a backend gathers for a table before it writes. */
+/* historian.write_buffer in kilobytes: what a backend gathers before it writes, of all tables. */
 extern int	historian_write_buffer;
 
 /*

@@ -44,6 +44,29 @@ $publisher->safe_psql('postgres', 'TRUNCATE m; INSERT INTO m VALUES (1, \'a\', \
 $publisher->wait_for_catchup('one');
 is($subscriber->safe_psql('postgres', 'SELECT count(*) FROM m'), '1', 'TRUNCATE arrives');
 
+# a transaction's rows are each a command of their own, and are gathered all the same
+$subscriber->safe_psql('postgres', "ALTER SYSTEM SET historian.compaction = off; SELECT pg_reload_conf()");
+$publisher->safe_psql('postgres', q{BEGIN; INSERT INTO m SELECT i, 'b' || i % 3, ARRAY[i, i] FROM generate_series(1, 20000) i;
+INSERT INTO m SELECT i, 'b1', '{0}' FROM generate_series(1, 100) i; COMMIT});
+$publisher->wait_for_catchup('one');
+my $content = 'SELECT count(*), sum(values[1]), md5(string_agg(tag || time || values::text, \',\' ORDER BY tag, time)) FROM ';
+is($subscriber->safe_psql('postgres', $content . 'm'), $publisher->safe_psql('postgres', $content . '(SELECT DISTINCT ON (tag, time) * FROM m ORDER BY tag, time, cardinality(values)) m'), '20,000 rows in one transaction');
+cmp_ok($subscriber->safe_psql('postgres', q{SELECT pending_segments FROM historian.historian_stat_tables WHERE relname = 'm'}), '<', 200, 'in few segments');
+
+# what a trigger of the subscription reads has the rows before its own
+$subscriber->safe_psql('postgres', <<'END');
+CREATE TABLE seen (n bigint);
+CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen SELECT count(*) FROM public.m WHERE tag = 'seen'; RETURN NEW; END $$;
+CREATE TRIGGER see BEFORE INSERT ON m FOR EACH ROW WHEN (NEW.tag = 'seen' AND NEW.time % 3 = 0) EXECUTE FUNCTION see();
+ALTER TABLE m ENABLE ALWAYS TRIGGER see;
+END
+$publisher->safe_psql('postgres', q{INSERT INTO m SELECT i, 'seen', '{1}' FROM generate_series(1, 10) i});
+$publisher->wait_for_catchup('one');
+is($subscriber->safe_psql('postgres', q{SELECT string_agg(n::text, ',' ORDER BY n) FROM seen}), '2,5,8', 'a trigger sees the rows before its own');
+$subscriber->safe_psql('postgres', 'DROP TRIGGER see ON m');
+$publisher->safe_psql('postgres', q{TRUNCATE m; INSERT INTO m VALUES (1, 'a', '{1}')});
+$publisher->wait_for_catchup('one');
+
 # out of one: nothing, and nothing breaks
 $subscriber->safe_psql('postgres', "DROP SUBSCRIPTION one; CREATE SUBSCRIPTION everything CONNECTION '" . $publisher->connstr . " dbname=postgres' PUBLICATION everything WITH (copy_data = false)");
 $publisher->safe_psql('postgres', q{INSERT INTO h SELECT i, 't' || i % 5, ARRAY[i] FROM generate_series(1, 3000) i;

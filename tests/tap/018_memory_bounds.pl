@@ -53,6 +53,23 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM (SELECT * FROM src EXCEPT 
 bounded(40, 'UPDATE of 100,000 rows', "SET historian.write_buffer = '2MB'; UPDATE warm SET values = values || 1::float8");
 bounded(40, 'DELETE ... RETURNING of 100,000 rows', "CREATE TEMP TABLE gone (n bigint); BEGIN; WITH d AS (DELETE FROM warm RETURNING *) INSERT INTO gone SELECT count(*) FROM d; ROLLBACK");
 
+# historian.write_buffer is that of all partitions together
+$node->safe_psql('postgres', <<'END');
+CREATE TABLE parts (time bigint, tag text, values float8[]) PARTITION BY RANGE (time);
+DO $$ BEGIN
+	FOR i IN 0 .. 199 LOOP
+		EXECUTE format('CREATE TABLE parts_%s PARTITION OF parts FOR VALUES FROM (%s) TO (%s) USING historian', i, i * 2500 + 1, i * 2500 + 2501);
+	END LOOP;
+END $$;
+CREATE TABLE mixed AS SELECT * FROM src ORDER BY time * 7919 % 500009;
+END
+my $file = $node->basedir . '/mixed';
+$node->safe_psql('postgres', "COPY mixed TO '$file' (FORMAT binary)");
+bounded(40, 'INSERT ... SELECT into 200 partitions', "SET historian.write_buffer = '8MB'; INSERT INTO parts SELECT * FROM mixed");
+is($node->safe_psql('postgres', 'SELECT count(*), sum(time) FROM parts'), $node->safe_psql('postgres', 'SELECT count(*), sum(time) FROM src'), 'all rows are there');
+bounded(40, 'COPY into 200 partitions', "TRUNCATE parts; SET historian.write_buffer = '8MB'; COPY parts FROM '$file' (FORMAT binary)");
+is($node->safe_psql('postgres', 'SELECT count(*), sum(time) FROM parts'), $node->safe_psql('postgres', 'SELECT count(*), sum(time) FROM src'), 'all rows are there');
+
 $node->safe_psql('postgres', <<'END');
 CREATE TABLE long (time bigint, tag text, values float8[]) USING historian;
 INSERT INTO long SELECT i, 'a', array_fill(i::float8, ARRAY[10]) FROM generate_series(1, 500000) i;
