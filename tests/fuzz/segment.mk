@@ -1,0 +1,27 @@
+# tests/fuzz/segment.mk: hostile segments as readers use them, with libFuzzer; see codec.mk.
+#
+#	make -f tests/fuzz/segment.mk				builds build/fuzz/segment (needs clang)
+#	make -f tests/fuzz/segment.mk run SECONDS=60	and runs it so long
+
+TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
+OUT := $(TOP)/build/fuzz
+SECONDS ?= 60
+PG_CONFIG ?= pg_config
+SOURCES := $(TOP)/tests/fuzz/fuzz_segment.c $(wildcard $(TOP)/extension/codec_*.c) \
+	$(addprefix $(TOP)/extension/,segment.c decoded_rows.c)
+
+$(OUT)/segment: $(SOURCES) $(wildcard $(TOP)/extension/*.h)
+	@mkdir -p $(OUT)
+	clang -std=gnu11 -g -O1 -w -ffp-contract=off -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -fno-sanitize=alignment -I$(TOP)/extension \
+		-I$$($(PG_CONFIG) --includedir-server) -o $@ $(SOURCES) \
+		-L$$($(PG_CONFIG) --libdir) -L$$($(PG_CONFIG) --pkglibdir) -lpgcommon -lpgport -lm
+
+run: $(OUT)/segment
+	$(MAKE) -f $(TOP)/tests/fuzz/codec.mk $(OUT)/codec-decode-seeds
+	@mkdir -p $(OUT)/segment-seeds $(OUT)/segment-corpus
+	python3 $(TOP)/tests/fuzz/segment_seeds.py $(OUT)/codec-decode-seeds $(OUT)/segment-seeds
+	$< -max_total_time=$(SECONDS) -max_len=4096 -print_final_stats=1 \
+		-artifact_prefix=$(OUT)/ $(OUT)/segment-corpus $(OUT)/segment-seeds
+
+.PHONY: run
