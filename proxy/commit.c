@@ -110,7 +110,7 @@ commit_publish(CommitBoard *board, uint64_t generation)
 	atomic_store_explicit(&board->generation, generation, memory_order_release);
 }
 
-void
+CommitWaiter *
 commit_wait(CommitQueue *queue, const IngestTicket *ticket, uint64_t deadline_ms,
 			CommitCallback callback, void *argument)
 {
@@ -125,6 +125,13 @@ commit_wait(CommitQueue *queue, const IngestTicket *ticket, uint64_t deadline_ms
 	else
 		queue->last->next = waiter;
 	queue->last = waiter;
+	return waiter;
+}
+
+void
+commit_wait_no_more(CommitWaiter *waiter)
+{
+	waiter->callback = NULL;
 }
 
 /* Calls of commit_queue_check() end after so many; each is an answer and may be a write. */

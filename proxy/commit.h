@@ -57,8 +57,11 @@ typedef struct CommitQueue
 } CommitQueue;
 
 /* callback may be NULL: then only what is on the board for the ticket is cleared. */
-extern void commit_wait(CommitQueue *queue, const IngestTicket *ticket, uint64_t deadline_ms,
-						CommitCallback callback, void *argument);
+extern CommitWaiter *commit_wait(CommitQueue *queue, const IngestTicket *ticket,
+								 uint64_t deadline_ms, CommitCallback callback, void *argument);
+
+/* Nobody wants to be called back any more; not to be called after the callback. */
+extern void commit_wait_no_more(CommitWaiter *waiter);
 
 /*
  * Calls back whoever can be told something, but not more than takes a few milliseconds: returns true

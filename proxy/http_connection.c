@@ -16,6 +16,7 @@
 /* A client that has closed its side is waited for so long with the answer of a read. */
 #define HALF_CLOSED_MS		 1000
 #define LINGER_MS			 2000
+#define KEPT_MS				 1000 /* an idle connection keeps its buffer */
 #define SLOWEST_BYTES_SECOND 1024
 #define SLEEPY_NS			 1000000 /* so far apart that a new loop does not look for requests */
 
@@ -90,8 +91,15 @@ http_loop_tick(HttpLoop *loop)
 	for (HttpConnection *connection = loop->connections; connection != NULL; connection = next)
 	{
 		next = connection->next;
-		if (!connection->closed)
-			check_limits(connection, now_ms);
+		if (connection->closed)
+			continue;
+		if (connection->phase == PHASE_IDLE && http_output_idle(&connection->output) &&
+			now_ms - connection->phase_start_ms > KEPT_MS)
+		{
+			bytes_free(&connection->output.pending);
+			exchange_count_memory(connection);
+		}
+		check_limits(connection, now_ms);
 	}
 }
 
@@ -292,7 +300,10 @@ on_awake(uv_idle_t *idle)
 void
 connection_flush(HttpConnection *connection)
 {
-	if (connection->closed || connection->output.active)
+	if (connection->closed)
+		return;
+	exchange_count_memory(connection);
+	if (connection->output.active)
 		return;
 	if (!http_output_flush(&connection->output))
 	{
@@ -300,6 +311,7 @@ connection_flush(HttpConnection *connection)
 		return;
 	}
 	exchange_settle(connection);
+	exchange_count_memory(connection);
 	exchange_offer_room(connection);
 	if (connection->output.active)
 		return;
@@ -379,6 +391,7 @@ connection_close(HttpConnection *connection)
 	}
 	connection->last = NULL;
 	connection->current = NULL;
+	exchange_count_memory(connection);
 	if (!reset || uv_tcp_close_reset(&connection->tcp, on_closed) != 0)
 		uv_close((uv_handle_t *) &connection->tcp, on_closed);
 }

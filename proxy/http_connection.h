@@ -8,6 +8,7 @@
 #include "budget.h"
 #include "config.h"
 #include "http_exchange.h"
+#include "ingest.h"
 #include "metrics.h"
 #include "turn.h"
 
@@ -28,6 +29,7 @@ typedef struct HttpLoop
 	atomic_int *open_connections; /* of all loops */
 	atomic_bool *draining;
 	Budget *results; /* long answers count until they are sent */
+	Ingest *ingest;	 /* requests and short answers count against its bound */
 
 	HttpConnection *connections;
 	HttpConnection *unflushed; /* have answers that are not written yet */
@@ -37,6 +39,7 @@ typedef struct HttpLoop
 	uint64_t worked_ns; /* the last turn with requests */
 	uint64_t apart_ns;	/* how far such turns are apart, a moving mean */
 	Exchange *free_exchanges;
+	int free_exchange_count;
 	char *read_buffer;
 	char date[32];
 	uint64_t next_request_id;

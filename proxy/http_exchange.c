@@ -14,6 +14,9 @@
 #define MAX_OUTPUT_BYTES  1048576 /* unwritten answers that stop the parsing */
 #define MAX_EXCHANGES	  256	  /* unanswered requests of one connection */
 #define KEPT_BYTES		  16384	  /* larger buffers are given back when they are empty */
+#define KEPT_TARGET_BYTES 1024
+#define KEPT_EXCHANGES	  64 /* of a loop, for the next requests */
+#define EXCHANGE_STATE_BYTES 640 /* about what a route keeps, and who waits for a commit */
 #define MAX_STREAM_BYTES  262144  /* unwritten bytes that pause a streamed answer */
 #define LONG_ANSWER_BYTES 16384	  /* from here on an answer counts against the results */
 #define MAX_IGNORED_BODY  1048576 /* a body read only to keep the connection */
@@ -28,7 +31,10 @@ exchange_new(HttpConnection *connection)
 	Exchange *exchange = loop->free_exchanges;
 
 	if (exchange != NULL)
+	{
 		loop->free_exchanges = exchange->next;
+		loop->free_exchange_count--;
+	}
 	else
 		exchange = memory_new(sizeof(Exchange));
 	http_request_reset(&exchange->request);
@@ -64,15 +70,19 @@ exchange_free(Exchange *exchange, HttpLoop *loop)
 	if (exchange->route != NULL && exchange->route->release != NULL)
 		exchange->route->release(exchange);
 	exchange->route = NULL;
-	if (loop == NULL || exchange->response.capacity > KEPT_BYTES)
-		bytes_free(&exchange->response);
-	exchange->response.length = 0;
-	if (loop == NULL)
+	if (loop == NULL || loop->free_exchange_count == KEPT_EXCHANGES)
 	{
+		bytes_free(&exchange->response);
 		bytes_free(&exchange->request.target);
 		free(exchange);
 		return;
 	}
+	if (exchange->response.capacity > KEPT_BYTES)
+		bytes_free(&exchange->response);
+	if (exchange->request.target.capacity > KEPT_TARGET_BYTES)
+		bytes_free(&exchange->request.target);
+	exchange->response.length = 0;
+	loop->free_exchange_count++;
 	exchange->next = loop->free_exchanges;
 	loop->free_exchanges = exchange;
 }
@@ -113,6 +123,9 @@ exchange_too_far_ahead(const HttpConnection *connection)
 		return unsent > MAX_OUTPUT_BYTES;
 	if (!last->answered && last->received && last->alone)
 		return true;
+	/* Where memory is short, one at a time. */
+	if (last->received && ingest_full(connection->loop->ingest))
+		return true;
 	return connection->exchange_count >= MAX_EXCHANGES ||
 		   unsent + aside_bytes(connection) > MAX_OUTPUT_BYTES;
 }
@@ -126,6 +139,29 @@ aside_bytes(const HttpConnection *connection)
 	for (const Exchange *exchange = connection->first; exchange != NULL; exchange = exchange->next)
 		bytes += exchange->response.length;
 	return bytes;
+}
+
+void
+exchange_count_memory(HttpConnection *connection)
+{
+	Ingest *ingest = connection->loop->ingest;
+	size_t bytes = connection->unparsed.capacity + connection->blocked.capacity;
+
+	for (const Exchange *exchange = connection->first; exchange != NULL; exchange = exchange->next)
+	{
+		bytes += sizeof(Exchange) + EXCHANGE_STATE_BYTES + exchange->request.target.capacity;
+		if (connection->counted_bytes == 0)
+			bytes += exchange->response.capacity;
+	}
+	if (connection->counted_bytes == 0)
+		bytes += connection->output.pending.capacity + connection->output.writing.capacity;
+	if (connection->closed)
+		bytes = 0;
+	if (bytes > connection->held_bytes)
+		ingest_hold(ingest, bytes - connection->held_bytes);
+	else if (bytes < connection->held_bytes)
+		ingest_let_go(ingest, connection->held_bytes - bytes);
+	connection->held_bytes = bytes;
 }
 
 void

@@ -57,6 +57,7 @@ struct HttpConnection
 
 	HttpOutput output;	  /* formatted answers */
 	size_t counted_bytes; /* of long answers, in HttpLoop.results */
+	size_t held_bytes;	  /* of all else, held in HttpLoop.ingest */
 	uv_shutdown_t shutdown;
 };
 
@@ -110,6 +111,9 @@ extern void exchange_advance(HttpConnection *connection);
 
 /* Are requests parsed faster than their answers get away? */
 extern bool exchange_too_far_ahead(const HttpConnection *connection);
+
+/* Counts what the connection holds now. */
+extern void exchange_count_memory(HttpConnection *connection);
 
 /* Gives back what the long answers took, once all are sent. */
 extern void exchange_settle(HttpConnection *connection);

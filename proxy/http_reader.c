@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define READ_BUFFER_BYTES 65536
+#define SMALL_READ_BYTES  16384
 
 static void take_input(HttpConnection *connection, const char *data, size_t length);
 static void parse(HttpConnection *connection, const char *data, size_t length);
@@ -72,7 +73,10 @@ on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 	HttpConnection *connection = handle->data;
 
 	(void) suggested;
-	*buffer = uv_buf_init(connection->loop->read_buffer, READ_BUFFER_BYTES);
+	/* What is read may have to be kept. */
+	*buffer = uv_buf_init(connection->loop->read_buffer, ingest_full(connection->loop->ingest)
+															 ? SMALL_READ_BYTES
+															 : READ_BUFFER_BYTES);
 }
 
 static void

@@ -515,11 +515,13 @@ finish(Exchange *exchange)
 		intake->answer(exchange);
 		return;
 	}
-	exchange->waiting = true;
+	/* If the client leaves there is no need to keep its request for the answer. */
+	exchange->waiting = exchange->connection == NULL;
 	intake->waited = true;
-	commit_wait(&intake->loop->waiters, &intake->ticket,
-				uv_now(&intake->loop->uv) + intake->loop->server->config->commit_timeout_ms,
-				on_commit, exchange);
+	intake->waiter =
+		commit_wait(&intake->loop->waiters, &intake->ticket,
+					uv_now(&intake->loop->uv) + intake->loop->server->config->commit_timeout_ms,
+					on_commit, exchange);
 }
 
 static void
@@ -562,6 +564,8 @@ intake_release(Exchange *exchange)
 					uv_now(&intake->loop->uv) + intake->loop->server->config->commit_timeout_ms,
 					NULL, NULL);
 	gunzip_free(intake->gunzip);
+	if (intake->waiter != NULL)
+		commit_wait_no_more(intake->waiter);
 	turn_unqueue(&intake->task);
 	if (intake->reserved > 0 || intake->tags != NULL || intake->stage.capacity > KEPT_STAGE_BYTES)
 		drop_messages(intake);
@@ -632,6 +636,7 @@ on_commit(void *argument, const CommitOutcome *outcome)
 	int status = outcome->state == COMMIT_REJECTED ? 422 : 503;
 	Bytes body = {0};
 
+	intake->waiter = NULL;
 	switch (outcome->state)
 	{
 		case COMMIT_DONE:

@@ -20,7 +20,8 @@ typedef struct Intake
 	bool committed; /* ack=committed */
 	bool full;		/* strict: there was no room for the stage */
 	bool stopped;	/* nothing more of the body is of use */
-	bool waited;	/* the ticket waits for its commit */
+	bool waited;	/* the ticket waits, or has waited, for its commit */
+	CommitWaiter *waiter; /* NULL: nobody waits */
 	Stage stage;
 	struct StagePiece *first_piece; /* strict: what was staged before */
 	struct StagePiece *last_piece;

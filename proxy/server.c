@@ -21,6 +21,7 @@
 #include "signals.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -40,6 +41,9 @@
 #define OTHER_DESCRIPTORS (16 + HTTP_REFUSED_CONNECTIONS)
 #define LOOP_DESCRIPTORS  8
 
+/* After so much less is used than at most, the system gets it back. */
+#define TRIM_BYTES ((size_t) 16 << 20)
+
 /* Of libuv's threads: the writer's connection, the spool's reading and writing, compressing. */
 #define OTHER_THREADS 6
 
@@ -49,6 +53,9 @@ typedef struct Main
 	Server server;
 	uv_loop_t uv;
 	uv_timer_t tick;
+	size_t most_used; /* since memory was given back */
+	bool trimming;
+	uv_work_t trim;
 	atomic_int open_connections;
 	uv_async_t writer_wake;
 	Config *config;
@@ -68,6 +75,9 @@ static void on_wake(uv_async_t *async);
 static void on_writer_wake(uv_async_t *async);
 static void on_tick(uv_timer_t *timer);
 static void on_main_tick(uv_timer_t *timer);
+static void give_back_memory(Main *main);
+static void trim_in_worker(uv_work_t *work);
+static void on_trimmed(uv_work_t *work, int status);
 static void on_connection(uv_stream_t *listener, int status);
 static void accept_now(TurnTask *task);
 static void tell_waiters(TurnTask *task);
@@ -253,6 +263,7 @@ init_loop(Main *main, ServerLoop *loop)
 		.open_connections = &main->open_connections,
 		.draining = &main->server.draining,
 		.results = &main->server.results,
+		.ingest = main->server.ingest,
 	};
 	http_loop_init(&loop->http);
 	loop->accept.run = accept_now;
@@ -375,6 +386,39 @@ on_main_tick(uv_timer_t *timer)
 	pthread_mutex_unlock(&server->trouble_lock);
 	atomic_store(&server->oldest_age_ms, copy_writer_oldest_age_ms(server->writer));
 	atomic_store(&server->spool_bytes, copy_writer_spool_bytes(server->writer));
+	give_back_memory(timer->data);
+}
+
+/* malloc keeps what was freed between things that are in use; after a peak much of that is of no use. */
+static void
+give_back_memory(Main *main)
+{
+	const Server *server = &main->server;
+	size_t used = ingest_bytes(server->ingest) + ingest_held_bytes(server->ingest) +
+				  atomic_load(&server->results.used);
+
+	if (used > main->most_used)
+		main->most_used = used;
+	if (main->trimming || main->most_used - used < TRIM_BYTES)
+		return;
+	main->most_used = used;
+	main->trimming = true;
+	main->trim.data = main;
+	uv_queue_work(&main->uv, &main->trim, trim_in_worker, on_trimmed);
+}
+
+static void
+trim_in_worker(uv_work_t *work)
+{
+	(void) work;
+	malloc_trim(0);
+}
+
+static void
+on_trimmed(uv_work_t *work, int status)
+{
+	(void) status;
+	((Main *) work->data)->trimming = false;
 }
 
 static void
