@@ -144,6 +144,25 @@ def test_table_not_there():
     assert server.stop() == 0
 
 
+def test_partitioned_parent():
+    """a partitioned parent is loaded and exported; what does not read it says so, and is no 500"""
+    if sql("SELECT count(*) FROM pg_am WHERE amname = 'historian'") == [["0"]]:
+        raise Skip("needs the extension")
+    table = new_table("heap")
+    sql(f"""DROP TABLE {table};
+            CREATE TABLE {table} (time bigint, tag text, values float8[]) PARTITION BY RANGE (time);
+            CREATE TABLE {table}_a PARTITION OF {table} FOR VALUES FROM (0) TO (1000) USING historian""")
+    server = Server(table)
+    assert server.save(message(10, "a", [1]), "?ack=committed").status == 204
+    assert server.get("/export?tag=a").json() == message(10, "a", [1])
+    for path in ("/api?tag=a&start=0&end=20&samples=2", "/api?tag=a&tag=b&start=0&end=20", "/tags",
+                 "/latest", "/latest?tag=a"):
+        answer = server.get(path)
+        assert answer.status == 422 and table in answer.json()["detail"], (path, answer)
+        assert answer.json()["sqlstate"] == "42809", (path, answer)
+    assert server.stop() == 0
+
+
 def test_table_wrong():
     """readyz names columns that are wrong and privileges that are lacking, as they come and go"""
     table = new_table("heap")
