@@ -111,6 +111,7 @@ help:
 	@echo 'make test-matrix  every test on PostgreSQL 17 and 18, in systems made with debootstrap'
 	@echo 'make test-assert  pgtap, isolation and tap on PostgreSQL built with assertions; VERSIONS="15 17"'
 	@echo 'make sqlsmith  random statements on historian tables for SECONDS=60: no crash, no internal error'
+	@echo 'make test-sanitizers  the suite http under ASan and UBSan, then under TSan'
 	@echo 'make torture   kills the postmaster 200 times amid everything; KILLS=n for less'
 	@echo 'make test-compose  docker-compose.yml: load, crashes, promotion, dashboards; SECONDS_LONG=60 for the long form'
 	@echo 'make test-hour  an hour at 10,000 messages/s: sizes, memory, autovacuum; SECONDS_LONG=n for less'
@@ -125,4 +126,4 @@ help:
 	@echo
 	@echo 'PORT=$(PORT)  DATADIR=$(DATADIR)  PG_CONFIG=$(PG_CONFIG)'
 
-.PHONY: all install run demo bench test test-compose test-matrix test-assert sqlsmith torture test-hour fuzz ready-to-run conninfo format clean help
+.PHONY: all install run demo bench test test-compose test-matrix test-assert sqlsmith test-sanitizers torture test-hour fuzz ready-to-run conninfo format clean help
