@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define FLOAT8_OID		   701
+#define NULL_LENGTH		   UINT32_MAX /* -1: no value follows */
 #define ARRAY_HEADER_BYTES 20 /* dimensions, null flag, element type, size, lower bound */
 #define EMPTY_ARRAY_BYTES  12 /* the same without size and lower bound */
 
@@ -65,12 +66,16 @@ copy_format_row_bytes(const BatchRow *row, uint32_t tag_length)
 char *
 copy_format_row(char *out, const BatchRow *row, const char *tag, uint32_t tag_length)
 {
+	char *array; /* its length, its dimensions, whether it has nulls */
+	bool has_nulls = false;
+
 	out = put16(out, 3);
 	out = put32(out, 8);
 	out = put64(out, (uint64_t) row->time_ns);
 	out = put32(out, tag_length);
 	memcpy(out, tag, tag_length);
-	out = put32(out + tag_length, array_bytes(row->value_count));
+	array = out + tag_length;
+	out = put32(array, array_bytes(row->value_count));
 	out = put32(out, row->value_count == 0 ? 0 : 1);
 	out = put32(out, 0);
 	out = put32(out, FLOAT8_OID);
@@ -83,8 +88,19 @@ copy_format_row(char *out, const BatchRow *row, const char *tag, uint32_t tag_le
 		uint64_t bits;
 
 		memcpy(&bits, &row->values[i], sizeof(bits));
+		if (__builtin_expect(bits == VALUE_NULL_BITS, 0))
+		{
+			out = put32(out, NULL_LENGTH);
+			has_nulls = true;
+			continue;
+		}
 		out = put32(out, 8);
 		out = put64(out, bits);
+	}
+	if (has_nulls)
+	{
+		put32(array, (uint32_t) (out - array - 4));
+		put32(array + 8, 1);
 	}
 	return out;
 }

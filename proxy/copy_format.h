@@ -13,7 +13,7 @@
 extern void copy_format_header(char *out);
 extern void copy_format_trailer(char *out);
 
-/* Bytes of a row, and the row itself; returns the place after it. */
+/* The most bytes of a row (nulls take less), and the row itself; returns the place after it. */
 extern size_t copy_format_row_bytes(const BatchRow *row, uint32_t tag_length);
 extern char *copy_format_row(char *out, const BatchRow *row, const char *tag, uint32_t tag_length);
 

@@ -24,7 +24,13 @@ put_row(Bytes *lines, const BatchRow *row, const char *tag, uint32_t tag_length,
 	bytes_json_string(lines, tag, tag_length);
 	bytes_puts(lines, ",\"values\":[");
 	for (uint32_t i = 0; i < row->value_count; i++)
-		bytes_printf(lines, "%s%.17g", i > 0 ? "," : "", row->values[i]);
+	{
+		bytes_puts(lines, i > 0 ? "," : "");
+		if (value_is_null(&row->values[i]))
+			bytes_puts(lines, "null");
+		else
+			bytes_printf(lines, "%.17g", row->values[i]);
+	}
 	bytes_printf(lines, "],\"sqlstate\":\"%s\",\"message\":", reason->sqlstate);
 	bytes_json_string(lines, reason->message, strlen(reason->message));
 	bytes_puts(lines, "}\n");

@@ -113,7 +113,7 @@ line_scan(Stage *stage, const char *text, const char *end, const LineRules *rule
 		return true;
 	if (rules->merge != NULL && !add_other_fields(&line, stage, rules->merge, time_ns))
 		return false;
-	if (!message_fits(line.field_count, line.tag_length))
+	if (!message_fits(line.field_count, false, line.tag_length))
 		return invalid(&line, NOWHERE,
 					   "%u fields with a tag of %zu bytes are more than a row holds (8 bytes each and the "
 					   "tag: %d)",

@@ -40,6 +40,7 @@ typedef struct Scan
 	unsigned seen; /* of enum Field */
 	int64_t time_ns;
 	uint32_t value_count;
+	bool has_nulls; /* among the values */
 	const char *tag; /* in the text, or decoded */
 	size_t tag_length;
 	char decoded[MESSAGE_MAX_TAG_BYTES];
@@ -89,6 +90,7 @@ message_scan(Stage *stage, const char **cursor, const char *end, MessageError *e
 	scan.end = end;
 	scan.error = error;
 	scan.seen = 0;
+	scan.has_nulls = false;
 
 	if (scan.c == end)
 		return SCAN_INCOMPLETE;
@@ -118,11 +120,12 @@ message_scan(Stage *stage, const char **cursor, const char *end, MessageError *e
 
 		return invalid(&scan, missing, "the field \"%s\" is missing", missing);
 	}
-	if (!message_fits(scan.value_count, scan.tag_length))
+	if (!message_fits(scan.value_count, scan.has_nulls, scan.tag_length))
 		return invalid(&scan, "values",
 					   "values has %u elements, which with a tag of %zu bytes are more than a row holds "
-					   "(8 bytes each and the tag: %d)",
-					   scan.value_count, scan.tag_length, MESSAGE_MAX_ROW_BYTES);
+					   "(8 bytes each%s and the tag: %d)",
+					   scan.value_count, scan.tag_length,
+					   scan.has_nulls ? ", a bit each beside a null," : "", MESSAGE_MAX_ROW_BYTES);
 	stage_add(stage, scan.time_ns, scan.value_count, scan.tag, scan.tag_length);
 	*cursor = scan.c + 1;
 	return SCAN_OK;
@@ -298,7 +301,7 @@ value_invalid(Scan *scan, NumberStatus status, uint32_t index)
 	snprintf(field, sizeof(field), "values[%u]", index);
 	if (status == NUMBER_RANGE)
 		return invalid(scan, field, "%s is too large for a 64-bit floating point number", field);
-	return invalid(scan, field, "%s is not a JSON number", field);
+	return invalid(scan, field, "%s is neither a JSON number nor null", field);
 }
 
 /* May a number that is no number become one with the bytes that have not come yet? */
@@ -310,6 +313,22 @@ number_is_cut(const char *c, const char *end)
 	return c == end;
 }
 
+/* What is no number: null, or the beginning of it, or wrong. */
+static ScanStatus __attribute__((noinline))
+scan_null(Scan *scan, double *value)
+{
+	size_t left = (size_t) (scan->end - scan->c);
+
+	if (memcmp(scan->c, "null", left < 4 ? left : 4) != 0)
+		return SCAN_INVALID;
+	if (left < 4)
+		return SCAN_INCOMPLETE;
+	value_set_null(value);
+	scan->has_nulls = true;
+	scan->c += 4;
+	return SCAN_OK;
+}
+
 static ScanStatus
 scan_values(Scan *scan)
 {
@@ -317,7 +336,7 @@ scan_values(Scan *scan)
 	uint32_t count = 0;
 
 	if (*scan->c != '[')
-		return invalid(scan, "values", "values must be an array of numbers");
+		return invalid(scan, "values", "values must be an array of numbers and nulls");
 	do
 	{
 		NumberStatus status;
@@ -333,8 +352,14 @@ scan_values(Scan *scan)
 			values = stage_reserve(scan->stage, count + VALUES_STEP)->values;
 		status = number_double(&scan->c, scan->end, &values[count]);
 		if (status != NUMBER_OK)
-			return number_is_cut(scan->c, scan->end) ? SCAN_INCOMPLETE
-													 : value_invalid(scan, status, count);
+		{
+			ScanStatus null = scan_null(scan, &values[count]);
+
+			if (null == SCAN_INCOMPLETE || (null == SCAN_INVALID && number_is_cut(scan->c, scan->end)))
+				return SCAN_INCOMPLETE;
+			if (null == SCAN_INVALID)
+				return value_invalid(scan, status, count);
+		}
 		count++;
 		if (!skip_space(scan))
 			return SCAN_INCOMPLETE;

@@ -5,7 +5,7 @@
  * A file "spool-<sequence>" is written under another name, synced, then renamed: what has the name
  * is whole unless the disk lies.  It begins with SpoolHead; blocks follow, each with its length
  * and checksum; the last one is empty and tells the number of rows, so that a file that was cut is
- * noticed.  A row is its ticket and the message as in a stage.  Numbers are in the machine's order:
+ * noticed.  A row is its ticket and the message as in a stage, nulls too.  Numbers are in the machine's order:
  * a spool is emptied by the machine that filled it, and the head's magic tells if not.
  *
  * A file that was loaded must not come back after a power cut, since newer messages are loaded after

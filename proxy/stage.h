@@ -19,17 +19,45 @@
 #define MESSAGE_MAX_TAG_BYTES 256
 #define MESSAGE_MAX_VALUES	  1000
 
-/* The most bytes of a tag and of values, 8 each, that fit a page of the table whatever the values are. */
+/*
+ * The most bytes that fit a page of the table whatever the values are: 8 a value, a bit a value where any is
+ * null, and the tag.
+ */
 #define MESSAGE_MAX_ROW_BYTES 8086
 
 /* Can a message of MESSAGE_MAX_VALUES or less be stored, whatever its values are? */
 static inline bool
-message_fits(size_t value_count, size_t tag_length)
+message_fits(size_t value_count, bool has_nulls, size_t tag_length)
 {
-	return value_count * sizeof(double) + tag_length <= MESSAGE_MAX_ROW_BYTES;
+	size_t null_bytes = has_nulls ? (value_count + 7) / 8 : 0;
+
+	return value_count * sizeof(double) + null_bytes + tag_length <= MESSAGE_MAX_ROW_BYTES;
 }
 
-/* A message as it lies in a stage: this head, value_count doubles, the tag padded to 8 bytes. */
+/*
+ * A value that was not measured, NULL in the table, is this NaN (its last bytes are "null") in a stage, a batch and
+ * the spool.  It cannot be taken for a value: neither JSON nor line protocol has a NaN.
+ */
+#define VALUE_NULL_BITS UINT64_C(0x7FF800006E756C6C)
+
+static inline void
+value_set_null(double *value)
+{
+	uint64_t bits = VALUE_NULL_BITS;
+
+	memcpy(value, &bits, sizeof(bits));
+}
+
+static inline bool
+value_is_null(const double *value)
+{
+	uint64_t bits;
+
+	memcpy(&bits, value, sizeof(bits));
+	return bits == VALUE_NULL_BITS;
+}
+
+/* A message as it lies in a stage: this head, value_count doubles (or nulls), the tag padded to 8 bytes. */
 typedef struct StagedMessage
 {
 	int64_t time_ns;

@@ -6,7 +6,7 @@
  * RFC 8259.  That list is allowed_refusal(); the other direction has has_huge_integer() alone.
  * What is UTF-8 the C library says, for json-c is lax there, too.
  * Doubles must be equal bit for bit except where json-c reads an integer: it has no negative zero,
- * and saturates past 64 bits.
+ * and saturates past 64 bits.  A null must be the bits that stage.h reserves.
  */
 #include "message_oracle.h"
 
@@ -116,6 +116,8 @@ is_message(struct json_object *object, struct json_object **time, struct json_ob
 		   struct json_object **values)
 {
 	int length;
+	size_t bytes;
+	bool has_nulls = false;
 
 	if (!json_object_is_type(object, json_type_object) || json_object_object_length(object) != 3 ||
 		!json_object_object_get_ex(object, "time", time) ||
@@ -128,21 +130,29 @@ is_message(struct json_object *object, struct json_object **time, struct json_ob
 	length = json_object_get_string_len(*tag);
 	if (length < 1 || length > MESSAGE_MAX_TAG_BYTES ||
 		has_control(json_object_get_string(*tag), length) ||
-		json_object_array_length(*values) > MESSAGE_MAX_VALUES ||
-		json_object_array_length(*values) * 8 + (size_t) length > MESSAGE_MAX_ROW_BYTES)
+		json_object_array_length(*values) > MESSAGE_MAX_VALUES)
 		return false;
 	for (size_t i = 0; i < json_object_array_length(*values); i++)
 	{
 		struct json_object *value = json_object_array_get_idx(*values, i);
 		double number = json_object_get_double(value);
 
+		if (json_object_is_type(value, json_type_null))
+		{
+			has_nulls = true;
+			continue;
+		}
 		if (!json_object_is_type(value, json_type_int) &&
 			!json_object_is_type(value, json_type_double))
 			return false;
 		if (!(number - number == 0)) /* NaN, infinities and what overflows to them */
 			return false;
 	}
-	return true;
+	/* A row has 8 bytes a value, a bit a value beside a null, and the tag. */
+	bytes = json_object_array_length(*values) * 8 + (size_t) length;
+	if (has_nulls)
+		bytes += json_object_array_length(*values) / 8 + (json_object_array_length(*values) % 8 > 0);
+	return bytes <= MESSAGE_MAX_ROW_BYTES;
 }
 
 /* The string that begins at text[i] ends before the position returned. */
@@ -277,6 +287,14 @@ compare_message(const Stage *stage, struct json_object *time, struct json_object
 		struct json_object *value = json_object_array_get_idx(values, i);
 		double expected = json_object_get_double(value);
 
+		if (json_object_is_type(value, json_type_null))
+		{
+			const uint64_t null = VALUE_NULL_BITS;
+
+			if (memcmp(&null, &message->values[i], sizeof(null)) != 0)
+				return "a null";
+			continue;
+		}
 		if (json_object_is_type(value, json_type_int))
 		{
 			int64_t integer = json_object_get_int64(value);

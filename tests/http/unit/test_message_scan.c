@@ -51,15 +51,18 @@ put_value(Bytes *text)
 	static const char *const odd[] = {"0",		"-0",	 "1e22", "1E-7",   "12345678901234567890",
 									  "5e-324", "1e308", "-1.5", "0.1e+1", "9007199254740993"};
 
-	switch (next_random(4))
+	switch (next_random(5))
 	{
 		case 0:
-			bytes_printf(text, "%s", PICK(odd));
+			bytes_puts(text, "null");
 			break;
 		case 1:
-			bytes_printf(text, "%.2f", next_random(1000000) / 100.0 - 5000);
+			bytes_printf(text, "%s", PICK(odd));
 			break;
 		case 2:
+			bytes_printf(text, "%.2f", next_random(1000000) / 100.0 - 5000);
+			break;
+		case 3:
 			bytes_printf(text, "%.17g", (next_random(1000000) - 5e5) / (next_random(1000) + 1));
 			break;
 		default:
