@@ -321,7 +321,7 @@ connection_flush(HttpConnection *connection)
 			 (connection->closing || connection->ended ||
 			  (connection_draining(connection->loop) && !turn_queued(&connection->task))))
 		linger(connection);
-	else if (connection->paused && connection->phase != PHASE_BLOCKED &&
+	else if ((connection->paused || connection->withheld) && connection->phase != PHASE_BLOCKED &&
 			 !exchange_too_far_ahead(connection))
 		turn_queue(&connection->loop->turns, &connection->task);
 }

@@ -21,7 +21,6 @@
 #define LONG_ANSWER_BYTES 16384	  /* from here on an answer counts against the results */
 #define MAX_IGNORED_BODY  1048576 /* a body read only to keep the connection */
 
-static Bytes *response_of(Exchange *exchange);
 static size_t aside_bytes(const HttpConnection *connection);
 
 Exchange *
@@ -114,6 +113,12 @@ exchange_advance(HttpConnection *connection)
 }
 
 bool
+exchange_too_early(const Exchange *exchange)
+{
+	return exchange->alone && exchange != exchange->connection->first;
+}
+
+bool
 exchange_too_far_ahead(const HttpConnection *connection)
 {
 	const Exchange *last = connection->last;
@@ -121,6 +126,8 @@ exchange_too_far_ahead(const HttpConnection *connection)
 
 	if (last == NULL)
 		return unsent > MAX_OUTPUT_BYTES;
+	if (last == connection->current && last->received)
+		return exchange_too_early(last);
 	if (!last->answered && last->received && last->alone)
 		return true;
 	/* Where memory is short, one at a time. */
@@ -313,14 +320,6 @@ exchange_refuse(HttpConnection *connection, int status, const char *detail)
  * Streamed answers
  */
 
-/* Where an answer is written: to the client, or aside until its turn comes. */
-static Bytes *
-response_of(Exchange *exchange)
-{
-	return exchange == exchange->connection->first ? &exchange->connection->output.pending
-												   : &exchange->response;
-}
-
 void
 http_stream_begin(Exchange *exchange, const char *content_type, const char *headers)
 {
@@ -331,7 +330,7 @@ http_stream_begin(Exchange *exchange, const char *content_type, const char *head
 		exchange->close = true;
 	connection->unframed |= exchange->request.http_1_0;
 	exchange->streamed = true;
-	http_format_answer(response_of(exchange),
+	http_format_answer(&connection->output.pending,
 					   &(HttpAnswer){
 						   .status = 200,
 						   .content_type = content_type,
@@ -349,7 +348,7 @@ bool
 http_stream_send(Exchange *exchange, const char *data, size_t length)
 {
 	HttpConnection *connection = exchange->connection;
-	Bytes *out = response_of(exchange);
+	Bytes *out = &connection->output.pending;
 	bool chunked = !exchange->request.http_1_0;
 
 	if (exchange->request.method == HTTP_HEAD || length == 0)
@@ -360,8 +359,7 @@ http_stream_send(Exchange *exchange, const char *data, size_t length)
 	if (chunked)
 		bytes_append(out, "\r\n", 2);
 	connection_flush_later(connection);
-	exchange->full = (exchange == connection->first ? http_output_unsent(&connection->output)
-													: out->length) >= MAX_STREAM_BYTES;
+	exchange->full = http_output_unsent(&connection->output) >= MAX_STREAM_BYTES;
 	return !exchange->full;
 }
 
@@ -371,23 +369,13 @@ http_stream_end(Exchange *exchange)
 	HttpConnection *connection = exchange->connection;
 
 	if (exchange->request.method != HTTP_HEAD && !exchange->request.http_1_0)
-		bytes_puts(response_of(exchange), "0\r\n\r\n");
+		bytes_puts(&connection->output.pending, "0\r\n\r\n");
 	note_answer(exchange, 200);
 	exchange->answered = true;
 	exchange->full = false;
 	if (exchange->received)
 		exchange_advance(connection);
 	connection_flush_later(connection);
-}
-
-bool
-http_stream_retract(Exchange *exchange)
-{
-	if (exchange == exchange->connection->first)
-		return false;
-	exchange->response.length = 0;
-	exchange->full = false;
-	return true;
 }
 
 void

@@ -23,7 +23,7 @@ typedef struct Route
 	bool post;	/* else GET and HEAD */
 	bool get;	/* these too, where it takes POST */
 	bool linked; /* pages of other sites may link to it: it tells nothing of what is stored */
-	bool alone; /* its answer may be long: what follows in the connection waits for it */
+	bool alone; /* reads what is stored: it comes after what stands before it, and before what follows */
 	void (*begin)(Exchange *exchange);
 	/*
 	 * Returns how much it took.  Where that is less than length, and http_turn_over() has not told it
@@ -86,7 +86,8 @@ extern void http_problem_begin(Exchange *exchange, Bytes *body, int status, cons
 extern void http_problem_body(Exchange *exchange, int status, Bytes *body);
 
 /*
- * A streamed answer with status 200: begin, any number of pieces, then end or break.  If the client
+ * A streamed answer with status 200, of a route that is alone: begin, any number of pieces, then end
+ * or break.  If the client
  * leaves before the end, release() is called and the exchange must not be used any more; this
  * happens from the loop, never from within these functions.
  */
@@ -97,12 +98,6 @@ extern bool http_stream_send(Exchange *exchange, const char *data, size_t length
 
 /* All was sent.  The exchange must not be used afterwards. */
 extern void http_stream_end(Exchange *exchange);
-
-/*
- * Takes a streamed answer back, so that another one can be given.  Returns false where it is too
- * late: it stands first and may have been sent.
- */
-extern bool http_stream_retract(Exchange *exchange);
 
 /* Ends the connection after what was sent, so that the client sees that the end is missing. */
 extern void http_stream_break(Exchange *exchange);

@@ -109,6 +109,12 @@ extern void exchange_refuse(HttpConnection *connection, int status, const char *
 /* Passes finished exchanges on, in order. */
 extern void exchange_advance(HttpConnection *connection);
 
+/*
+ * Must the request wait for the answers before its own?  A save that waits for its commit would not be
+ * seen by a read behind it.
+ */
+extern bool exchange_too_early(const Exchange *exchange);
+
 /* Are requests parsed faster than their answers get away? */
 extern bool exchange_too_far_ahead(const HttpConnection *connection);
 

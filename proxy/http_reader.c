@@ -24,6 +24,7 @@ static void parse(HttpConnection *connection, const char *data, size_t length);
 static void resume(HttpConnection *connection);
 static bool offer_withheld(HttpConnection *connection);
 static bool take_withheld(HttpConnection *connection);
+static bool end_request(Exchange *exchange);
 static void message_received(HttpConnection *connection);
 
 static int on_message_begin(llhttp_t *parser);
@@ -105,7 +106,7 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 	/* The client will send no more.  What it has asked for it may still read: flush() closes. */
 	connection->ended = true;
 	uv_read_stop(stream);
-	if (count != UV_EOF || connection->current != NULL ||
+	if (count != UV_EOF || (connection->current != NULL && !connection->current->received) ||
 		(connection->first == NULL && http_output_idle(&connection->output)))
 		connection_close(connection);
 }
@@ -242,12 +243,16 @@ offer_withheld(HttpConnection *connection)
 	return taken;
 }
 
-/* What a route does not take now: it is blocked, or it is others' turn, which comes to it again. */
+/*
+ * What a route does not take now: it is blocked, or it is others' turn, which comes to it again, or
+ * answers before its own are awaited, after which connection_flush() queues it.
+ */
 static void
 withhold(HttpConnection *connection)
 {
 	Exchange *exchange = connection->current;
-	bool blocked = !exchange->turned;
+	bool turned = exchange->turned;
+	bool blocked = !turned && !(exchange->received && exchange_too_early(exchange));
 
 	connection->withheld = true;
 	exchange->turned = false;
@@ -255,7 +260,7 @@ withhold(HttpConnection *connection)
 		connection_set_phase(connection, PHASE_BLOCKED);
 	else if (!blocked && connection->phase == PHASE_BLOCKED)
 		connection_set_phase(connection, PHASE_BODY);
-	if (!blocked)
+	if (turned)
 		turn_queue(&connection->loop->turns, &connection->task);
 }
 
@@ -282,7 +287,7 @@ take_withheld(HttpConnection *connection)
 		connection_set_phase(connection, PHASE_BODY);
 	}
 	/* It was the end that was withheld. */
-	else if (!exchange->answered && !exchange->route->end(exchange))
+	else if (!end_request(exchange))
 	{
 		withhold(connection);
 		return false;
@@ -473,7 +478,7 @@ on_message_complete(llhttp_t *parser)
 	exchange->received = true;
 	/* Behind the last request nothing is answered, however long its own answer takes. */
 	connection->closing |= exchange->close;
-	if (!exchange->answered && !exchange->route->end(exchange))
+	if (!end_request(exchange))
 	{
 		withhold(connection);
 		return HPE_PAUSED;
@@ -483,6 +488,14 @@ on_message_complete(llhttp_t *parser)
 				   turn_slice_over(&connection->loop->turns)
 			   ? HPE_PAUSED
 			   : 0;
+}
+
+/* Returns false where the end is to be withheld. */
+static bool
+end_request(Exchange *exchange)
+{
+	return exchange->answered ||
+		   (!exchange_too_early(exchange) && exchange->route->end(exchange));
 }
 
 static void

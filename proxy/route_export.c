@@ -277,7 +277,7 @@ on_end(void *argument, const QueryOutcome *outcome)
 	}
 	if (strcmp(outcome->sqlstate, "57014") == 0)
 		failure.message = "PostgreSQL sent nothing for too long (--query-timeout)";
-	if (!export->begun || http_stream_retract(exchange))
+	if (!export->begun)
 	{
 		query_answer_failure(exchange, &failure);
 		return;
