@@ -89,6 +89,49 @@ def test_backend_hangs_in_copy():
         assert server.stop() == 0
 
 
+def test_backends_ended_again_and_again():
+    """backends that are ended at any moment of a load lose nothing, bring nothing twice, and keep the order"""
+    table = ordered_table()
+    server = Server(table=table, threads=2, flush_interval="10ms")
+    stop = time.monotonic() + 8
+    answers = [[], []]
+
+    def write(client):
+        connection = server.connect(timeout=60)
+        while time.monotonic() < stop:
+            first = len(answers[client]) * 50
+            body = ndjson([message(0, f"again{client}", [len(answers[client])])] +
+                          [message(1 + i, f"k{client}{i % 7}", [i, None]) for i in range(first, first + 50)])
+            connection.send(request_bytes("POST", "/save?ack=committed", body, NDJSON))
+            answers[client].append(connection.answer().status)
+        connection.close()
+
+    writers = [threading.Thread(target=write, args=(client,)) for client in (0, 1)]
+    for writer in writers:
+        writer.start()
+    ended = int(sql("""CREATE TEMP TABLE ended AS SELECT 0 AS count; DO $$
+        DECLARE stop timestamptz := clock_timestamp() + interval '7 s'; n integer;
+        BEGIN
+            WHILE clock_timestamp() < stop LOOP
+                PERFORM pg_sleep(random() * 0.05), pg_stat_clear_snapshot();
+                SELECT count(pg_terminate_backend(pid)) INTO n FROM pg_stat_activity WHERE application_name = 'historiand';
+                UPDATE ended SET count = count + n;
+            END LOOP;
+        END $$; SELECT count FROM ended""")[0][0])
+    for writer in writers:
+        writer.join()
+    assert ended > 3, ended
+    for client in (0, 1):
+        assert set(answers[client]) == {204}, answers
+        requests = len(answers[client])
+        assert count(table, f"tag LIKE 'k{client}%'") == requests * 50
+        assert sql(f"SELECT count(DISTINCT time) FROM {table} WHERE tag LIKE 'k{client}%' "
+                   "AND values IS NOT DISTINCT FROM ARRAY[time - 1, NULL]::float8[]") == [[str(requests * 50)]]
+        assert values_in_order(f"{table} WHERE tag = 'again{client}'") == [f"{{{i}}}" for i in range(requests)]
+    print(f"# {ended} backends ended, {sum(map(len, answers))} requests")
+    assert server.stop() == 0
+
+
 def test_backend_hangs_in_commit():
     """while a backend hangs in its commit nothing newer is loaded; each value comes once, in order"""
     table = ordered_table()

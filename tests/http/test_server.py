@@ -2,6 +2,7 @@
 """Settings, start, health, metrics."""
 import json
 import os
+import resource
 import re
 import shutil
 import subprocess
@@ -353,6 +354,31 @@ def test_descriptors():
     assert clients[0].request("POST", "/save?ack=committed", body).status == 204
     for client in clients:
         client.close()
+
+    def room():
+        try:
+            return server.connect().request("POST", "/save?ack=committed", body).status == 204
+        except (OSError, AssertionError, AttributeError):    # refused, or closed without an answer
+            return False
+    wait_for("room for others", room)
+    assert server.stop() == 0
+
+
+def test_descriptors_used_up():
+    """a process without a free descriptor serves those that are connected, and new ones when it has some again"""
+    server = Server()
+    client = server.connect()
+    assert client.request("GET", "/livez").status == 200
+    body = json.dumps(message(1, "a", [1])).encode()
+    assert client.request("POST", "/save?ack=committed", body).status == 204
+    descriptors = f"/proc/{server.process.pid}/fd"
+    before = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (len(os.listdir(descriptors)), before[1]))
+    others = [server.connect() for _ in range(10)]
+    assert client.request("POST", "/save?ack=committed", body).status == 204
+    assert all(other.closed() for other in others)
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, before)
+    assert server.save(body, "?ack=committed").status == 204
     assert server.stop() == 0
 
 
