@@ -18,6 +18,8 @@
  * - WAL replay takes a tuple's xmin from the record, so only the current subtransaction's work is
  *	 ever done.  A reader that would have to see other work gets an error: it reads in the middle of
  *	 a command that deletes or updates, or in a subtransaction within a command that inserts.
+ * - What is gathered is in the memory of this process: no parallel worker sees it, none may write it.
+ *	 While there is any, queries run without workers.
  * - When a subtransaction aborts, its work is dropped.  Nothing outlives the transaction.
  */
 #include "postgres.h"
@@ -45,9 +47,11 @@ typedef struct WorkFilter
 static CommandWork *works = NULL;
 static Size works_bytes = 0;	/* of all of them */
 
+static ExecutorStart_hook_type next_executor_start = NULL;
 static ExecutorFinish_hook_type next_executor_finish = NULL;
 static ProcessUtility_hook_type next_utility = NULL;
 
+static void on_executor_start(QueryDesc *query, int flags);
 static void on_executor_finish(QueryDesc *query);
 static void finish_modifying_ctes(EState *estate);
 static void on_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
@@ -66,6 +70,8 @@ static void on_subtransaction(SubXactEvent event, SubTransactionId subid,
 void
 command_work_init(void)
 {
+	next_executor_start = ExecutorStart_hook;
+	ExecutorStart_hook = on_executor_start;
 	next_executor_finish = ExecutorFinish_hook;
 	ExecutorFinish_hook = on_executor_finish;
 	next_utility = ProcessUtility_hook;
@@ -207,6 +213,28 @@ before_command(Relation rel, CommandId cid)
 					? errhint("Read the table without EXCEPTION or SAVEPOINT in between, or after the command.")
 					: errhint("Read the table before or after the command, for example in an AFTER ... FOR EACH STATEMENT trigger."));
 	}
+}
+
+/*
+ * A query within a command that gathers, say of a function that the command calls, may read the table
+ * in any node of its plan, or in a function: so it is the query that goes without workers.  The plan
+ * may be kept for other executions and is left as it is.
+ */
+static void
+on_executor_start(QueryDesc *query, int flags)
+{
+	if (works != NULL && query->plannedstmt->parallelModeNeeded)
+	{
+		PlannedStmt *without_workers = palloc(sizeof(PlannedStmt));
+
+		*without_workers = *query->plannedstmt;
+		without_workers->parallelModeNeeded = false;
+		query->plannedstmt = without_workers;
+	}
+	if (next_executor_start != NULL)
+		next_executor_start(query, flags);
+	else
+		standard_ExecutorStart(query, flags);
 }
 
 /*

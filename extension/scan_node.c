@@ -35,7 +35,6 @@
 #include "utils/ruleutils.h"
 
 #include "access_method.h"
-#include "command_work.h"
 #include "compat.h"
 #include "scan_condition.h"
 #include "value_usage.h"
@@ -601,7 +600,6 @@ initialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate)
 {
 	HistorianScanState *state = (HistorianScanState *) css;
 
-	command_work_before_read(css->ss.ss_currentRelation, css->ss.ps.state->es_snapshot);
 	row_scan_shared_init(coordinate);
 	state->shared = coordinate;
 }

@@ -1,5 +1,5 @@
 -- What the executor takes for granted of a table: each statement gives what it gives on a heap, or is refused at once.
-SELECT plan(38);
+SELECT plan(40);
 
 CREATE SCHEMA executor;
 SET search_path = executor, public;
@@ -143,6 +143,25 @@ SELECT same('a function that counts what the command has inserted so far');
 SELECT throws_ok($$INSERT INTO ours SELECT look_safely('ours') + 2000, 'f', NULL FROM generate_series(1, 3)$$, '55006', NULL,
 	'one that looks from a subtransaction cannot see it');
 SELECT same('and nothing is left of that command');
+
+-- one that looks by queries which parallel workers would run: they cannot see what this process has gathered
+SELECT set_config(name, 'on', false) IS NULL AS refused
+FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query') \gset
+CREATE FUNCTION look_for(name text, condition text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE n bigint; BEGIN EXECUTE format('SELECT count(*) FROM %I WHERE %s', name, condition) INTO n; RETURN n; END $$;
+CREATE FUNCTION ours_of_w() RETURNS bigint STABLE PARALLEL SAFE LANGUAGE sql AS
+	$$SELECT count(*) FROM ours WHERE tag = 'w' AND values[1] = 1$$;
+CREATE FUNCTION twin_of_w() RETURNS bigint STABLE PARALLEL SAFE LANGUAGE sql AS
+	$$SELECT count(*) FROM twin WHERE tag = 'w' AND values[1] = 1$$;
+CALL reset();
+INSERT INTO ours SELECT look_for('ours', 'tag = ''w'' AND values[1] = 1'), 'w', '{1}' FROM generate_series(1, 5);
+INSERT INTO twin SELECT look_for('twin', 'tag = ''w'' AND values[1] = 1'), 'w', '{1}' FROM generate_series(1, 5);
+SELECT same('a function that looks at one tag in a parallel worker');
+INSERT INTO ours SELECT 10 + look_for('pg_am', 'amname = ''heap'' AND ours_of_w() > 0') * i, 'w', '{1}' FROM generate_series(1, 5) i;
+INSERT INTO twin SELECT 10 + look_for('pg_am', 'amname = ''heap'' AND twin_of_w() > 0') * i, 'w', '{1}' FROM generate_series(1, 5) i;
+SELECT same('a parallel-safe function that looks there');
+SELECT set_config(name, 'off', false) IS NULL AS refused
+FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query') \gset
 
 -- a command that fails in a savepoint leaves nothing behind
 CALL reset();
