@@ -11,6 +11,7 @@
 
 #include "memory.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -63,39 +64,49 @@ static void *cut(Batch *batch, size_t size);
 static void grow_tags(Batch *batch);
 
 /*
- * The hash is keyed so that a client cannot choose tags that collide.  Multiply and fold, a word
- * at a time, over the zero padding too.
+ * The hash is keyed so that a client cannot choose tags that collide.  The key is made with the first
+ * batch, before there are several threads to use it.
  */
-uint64_t
-batch_hash_tag(const char *name, uint32_t length)
-{
-	static uint64_t key[2];
-	uint64_t hash = length;
+static uint64_t hash_key[2];
 
-	if (key[0] == 0)
-	{
-		if (getrandom(key, sizeof(key), GRND_NONBLOCK) != sizeof(key))
-			key[1] = (uint64_t) (uintptr_t) &hash;
-		key[0] |= 1;
-	}
-	hash ^= key[1];
+static void
+make_hash_key(void)
+{
+	if (getrandom(hash_key, sizeof(hash_key), GRND_NONBLOCK) != sizeof(hash_key))
+		hash_key[1] = (uint64_t) (uintptr_t) &hash_key;
+}
+
+/* Multiply and fold, a word at a time, over the zero padding too. */
+static inline uint64_t
+hash_tag(const char *name, uint32_t length)
+{
+	uint64_t hash = length ^ hash_key[1];
+
 	for (uint32_t i = 0; i < length; i += 8)
 	{
 		uint64_t word;
 		unsigned __int128 product;
 
 		memcpy(&word, name + i, 8);
-		product = (unsigned __int128) (hash ^ word) * (key[0] ^ UINT64_C(0x9E3779B97F4A7C15));
+		product = (unsigned __int128) (hash ^ word) * (hash_key[0] ^ UINT64_C(0x9E3779B97F4A7C15));
 		hash = (uint64_t) product ^ (uint64_t) (product >> 64);
 	}
 	return hash;
 }
 
+uint64_t
+batch_hash_tag(const char *name, uint32_t length)
+{
+	return hash_tag(name, length);
+}
+
 Batch *
 batch_new(void)
 {
+	static pthread_once_t key_made = PTHREAD_ONCE_INIT;
 	Batch *batch = memory_new(sizeof(Batch));
 
+	pthread_once(&key_made, make_hash_key);
 	batch->buckets = memory_new(INITIAL_BUCKETS * sizeof(uint32_t));
 	batch->tag_capacity = INITIAL_BUCKETS / 2;
 	batch->tags = memory_new_raw(batch->tag_capacity * sizeof(BatchTag));
@@ -179,7 +190,7 @@ batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket)
 static BatchTag *
 find_tag(Batch *batch, const char *name, uint32_t length)
 {
-	uint64_t hash = batch_hash_tag(name, length);
+	uint64_t hash = hash_tag(name, length);
 	uint32_t bucket = (uint32_t) hash & batch->bucket_mask;
 	BatchTag *tag;
 	char *copy;

@@ -21,6 +21,7 @@
 #include "http_framing.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define TEXT_OF(number) #number
 #define TEXT(number)	TEXT_OF(number)
@@ -88,6 +89,7 @@ static const uint8_t classes[256] = {
 };
 
 static bool step(Framing *framing, unsigned char c);
+static void keep_name(Framing *framing, const char *data, size_t length);
 static void end_request(Framing *framing);
 
 static bool
@@ -98,21 +100,56 @@ refuse(Framing *framing, int status, const char *detail)
 	return false;
 }
 
-/* How many bytes from here on the current state takes as they are, without a look at each of them. */
+/* The version that nearly all have, where it is all there. */
 static size_t
-plain_bytes(const Framing *framing, const char *data, size_t length)
+whole_version(Framing *framing, const char *data, size_t length)
 {
-	uint8_t class = framing->state == TARGET					? IS_TARGET
-					: framing->state == VALUE && !framing->kept ? IS_VALUE
-																: 0;
+	static const char usual[] = "HTTP/1.1";
+	size_t size = sizeof(usual) - 1;
+
+	if (framing->value_size > 0 || length < size || memcmp(data, usual, size) != 0)
+		return 0;
+	framing->state = LINE_CR;
+	return size;
+}
+
+/* How many bytes from here on need no look at each of them: most of a head are runs of one kind. */
+static size_t
+take_run(Framing *framing, const char *data, size_t length)
+{
+	uint8_t class;
 	size_t count = 0;
 
-	if (framing->state == BODY || framing->state == CHUNK_DATA)
-		return framing->left < length ? (size_t) framing->left : length;
-	if (class == IS_VALUE && length > HTTP_MAX_HEADER_BYTES - framing->field_bytes)
+	switch (framing->state)
+	{
+		case BODY:
+		case CHUNK_DATA:
+			count = framing->left < length ? (size_t) framing->left : length;
+			framing->left -= count;
+			return count;
+		case METHOD:
+		case NAME:
+			class = IS_TOKEN;
+			break;
+		case TARGET:
+			class = IS_TARGET;
+			break;
+		case VERSION:
+			return whole_version(framing, data, length);
+		case VALUE:
+			class = framing->kept ? 0 : IS_VALUE;
+			break;
+		default:
+			return 0;
+	}
+	if (framing->state >= NAME && length > HTTP_MAX_HEADER_BYTES - framing->field_bytes)
 		length = HTTP_MAX_HEADER_BYTES - framing->field_bytes;
-	while (class != 0 && count < length && (classes[(unsigned char) data[count]] & class) != 0)
+	while (count < length && (classes[(unsigned char) data[count]] & class) != 0)
 		count++;
+	if (framing->state >= NAME)
+		framing->field_bytes += (uint32_t) count;
+	if (framing->state == NAME)
+		keep_name(framing, data, count);
 	return count;
 }
 
@@ -123,12 +160,9 @@ framing_check(Framing *framing, const char *data, size_t length)
 
 	while (done < length && framing->status == 0)
 	{
-		size_t plain = plain_bytes(framing, data + done, length - done);
-
-		done += plain;
+		done += take_run(framing, data + done, length - done);
 		if (framing->state == BODY || framing->state == CHUNK_DATA)
 		{
-			framing->left -= plain;
 			if (framing->left > 0)
 				break;
 			if (framing->state == BODY)
@@ -137,8 +171,6 @@ framing_check(Framing *framing, const char *data, size_t length)
 				framing->state = CHUNK_DATA_CR;
 			continue;
 		}
-		if (framing->state == VALUE)
-			framing->field_bytes += (uint32_t) plain;
 		if (done < length && step(framing, (unsigned char) data[done]))
 			done++;
 	}
@@ -149,10 +181,11 @@ framing_check(Framing *framing, const char *data, size_t length)
  * The fields that say where a request ends, and Host
  */
 
-static bool
+static inline bool
 name_is(const Framing *framing, const char *name)
 {
-	return framing->name_size == strlen(name) && memcmp(framing->name, name, strlen(name)) == 0;
+	return framing->name_size == strlen(name) &&
+		   strncasecmp(framing->name, name, strlen(name)) == 0;
 }
 
 static char
@@ -162,10 +195,14 @@ lower(char c)
 }
 
 static void
-keep_name(Framing *framing, unsigned char c)
+keep_name(Framing *framing, const char *data, size_t length)
 {
-	if (framing->name_size < sizeof(framing->name))
-		framing->name[framing->name_size++] = lower((char) c);
+	size_t room = sizeof(framing->name) - framing->name_size;
+
+	if (length > room)
+		length = room;
+	memcpy(framing->name + framing->name_size, data, length);
+	framing->name_size += (uint8_t) length;
 }
 
 /* The colon was read. */
@@ -423,7 +460,7 @@ step(Framing *framing, unsigned char c)
 				return name_complete(framing);
 			if ((classes[c] & IS_TOKEN) == 0)
 				return refuse(framing, 400, "a header is not name: value");
-			keep_name(framing, c);
+			keep_name(framing, &(char){(char) c}, 1);
 			return true;
 		case VALUE:
 			if (!count_field_byte(framing))

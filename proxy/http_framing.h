@@ -25,8 +25,8 @@ typedef struct Framing
 	bool kept;		   /* value is wanted */
 	uint8_t name_size; /* of name; sizeof(name): too long to be one of ours */
 	uint8_t value_size;
-	char name[18];	/* of the current field, in lower case */
-	char value[40]; /* likewise, where it is wanted */
+	char name[18];	/* of the current field */
+	char value[40]; /* in lower case, where it is wanted */
 	uint32_t field_bytes;
 	uint64_t left; /* of the body or chunk */
 	int status;	   /* 0, or what to refuse the request with, and why */

@@ -11,11 +11,18 @@
 
 #define DIGITS	"0123456789"
 #define HEX		DIGITS "abcdefABCDEF"
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define SPACES	" \t"
 
-/* RFC 3986, 3.2.2: unreserved, sub-delims, and the sign of an escape. */
-#define NAME_CHARACTERS LETTERS DIGITS "-._~!$&'()*+,;=%"
+/*
+ * RFC 3986, 3.2.2: unreserved, sub-delims, and the sign of an escape.  For that many strspn() would make
+ * such a table in each call.
+ */
+static const bool in_name[256] = {
+	['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['-'] = true, ['.'] = true,
+	['_'] = true,		  ['~'] = true,			['!'] = true,		  ['$'] = true, ['&'] = true,
+	['\''] = true,		  ['('] = true,			[')'] = true,		  ['*'] = true, ['+'] = true,
+	[','] = true,		  [';'] = true,			['='] = true,		  ['%'] = true,
+};
 
 #define MAX_HOST_BYTES 264 /* a name has 253 */
 
@@ -33,7 +40,10 @@ http_host_name_length(const char *host)
 		length++;
 	}
 	else
-		length = strspn(host, NAME_CHARACTERS);
+	{
+		for (length = 0; in_name[(unsigned char) host[length]];)
+			length++;
+	}
 	rest = host + length;
 	if (*rest == ':')
 	{

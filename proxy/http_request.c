@@ -94,7 +94,8 @@ http_request_header_name(HttpRequest *request, const char *data, size_t length)
 static bool
 name_is(const HttpRequest *request, const char *name, size_t length)
 {
-	return request->name_length == length && strncasecmp(request->name, name, length) == 0;
+	return request->name_length == length && (request->name[0] | 0x20) == name[0] &&
+		   strncasecmp(request->name, name, length) == 0;
 }
 
 /* The name is complete: where does its value go? */
@@ -145,7 +146,7 @@ http_request_head_complete(HttpRequest *request)
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 	{
 		char *value = (char *) request + kept[i].offset;
-		size_t length = strlen(value);
+		size_t length = value[0] == '\0' ? 0 : strlen(value);
 
 		while (length > 0 && strchr(" \t", value[length - 1]) != NULL)
 			value[--length] = '\0';

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 /* Bytes of the character that text starts with, or 0 if it is not well-formed. */
 static inline size_t
@@ -65,8 +67,22 @@ static inline bool
 utf8_has_control(const char *text, size_t length)
 {
 	const unsigned char *c = (const unsigned char *) text;
+	size_t i = 0;
 
-	for (size_t i = 0; i < length; i++)
+	/* Eight bytes of U+0020 to U+007E at a time: text hardly has others. */
+	while (length - i >= 8)
+	{
+		const uint64_t ones = UINT64_C(0x0101010101010101);
+		uint64_t word;
+
+		memcpy(&word, c + i, sizeof(word));
+		if (((word | (word + ones) | (word - 0x20 * ones)) & (0x80 * ones)) != 0)
+			break;
+		i += 8;
+		if (i < length && length - i < 8)
+			i = length - 8; /* the last eight, some of them again */
+	}
+	for (; i < length; i++)
 	{
 		if (c[i] < 0x20 || c[i] == 0x7F || (c[i] == 0xC2 && i + 1 < length && c[i + 1] < 0xA0))
 			return true;
