@@ -122,6 +122,10 @@ extern double codec_value_at(const CodecReader *reader, uint32_t row, uint32_t v
 /* Rows first .. first + count - 1 into dst[count]; 0.0 where value v is NULL. */
 extern void codec_decode_times(const CodecReader *reader, uint32_t first, uint32_t count,
 							   int64_t *dst);
+
+/* Does each of count times exceed the one before?  Those of a corrupt block need not. */
+extern bool codec_times_ascend(const int64_t *time, uint32_t count);
+
 extern void codec_decode_column(const CodecReader *reader, uint32_t v, uint32_t first,
 								uint32_t count, double *dst);
 

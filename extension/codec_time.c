@@ -12,6 +12,9 @@
  */
 #include "codec_time.h"
 
+#include "codec.h"
+#include "codec_cpu.h"
+
 #define MAX_ZEROS 18
 
 static uint64_t
@@ -175,4 +178,26 @@ codec_times_write_header(const CodecTimes *times, uint8_t *dst)
 	if (times->units.nrows > 1)
 		dst = put_decimal(dst, (int64_t) times->scale);
 	return codec_stream_write_header(&times->units, dst);
+}
+
+static inline bool
+ascend_kernel(const int64_t *time, uint32_t count)
+{
+	int64_t		wrong = 0;
+
+	for (uint32_t i = 1; i < count; i++)
+		wrong |= time[i - 1] >= time[i];
+	return wrong == 0;
+}
+
+CODEC_AVX2 static bool
+ascend_avx2(const int64_t *time, uint32_t count)
+{
+	return ascend_kernel(time, count);
+}
+
+bool
+codec_times_ascend(const int64_t *time, uint32_t count)
+{
+	return codec_cpu_has_avx2() ? ascend_avx2(time, count) : ascend_kernel(time, count);
 }

@@ -185,11 +185,9 @@ static bool
 times_ascend(const DecodedRows *rows, int64 from, int64 until)
 {
 	const int64 *time = rows->time;
-	bool		ascend = true;
 
-	for (uint32 row = 1; row < rows->nrows; row++)
-		ascend &= time[row - 1] < time[row];
-	return ascend && time[0] >= from && time[rows->nrows - 1] <= until;
+	return codec_times_ascend(time, rows->nrows) && time[0] >= from &&
+		time[rows->nrows - 1] <= until;
 }
 
 /* Lays the arrays out in one piece of memory. */
