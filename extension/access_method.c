@@ -47,11 +47,10 @@ is_historian_table(Relation rel)
 	return rel->rd_tableam != NULL && rel->rd_tableam->scan_begin == table_scan_begin;
 }
 
-Relation
-historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode)
+void
+historian_check_privileges(Oid relid, AclMode privileges)
 {
 	AclResult	access = ACLCHECK_OK;
-	Relation	rel;
 
 	if (privileges != ACL_NO_RIGHTS)
 		access = pg_class_aclcheck(relid, GetUserId(), privileges);
@@ -59,7 +58,14 @@ historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode)
 		access = ACLCHECK_NOT_OWNER;
 	if (access != ACLCHECK_OK)
 		aclcheck_error(access, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
+}
 
+Relation
+historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode)
+{
+	Relation	rel;
+
+	historian_check_privileges(relid, privileges);
 	rel = table_open(relid, lockmode);
 	if (!is_historian_table(rel))
 		ereport(ERROR,

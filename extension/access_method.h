@@ -14,9 +14,14 @@
 extern bool is_historian_table(Relation rel);
 
 /*
- * Opens a historian table for a function that needs these privileges on it (ACL_*; ACL_NO_RIGHTS:
- * that it is the user's own), or raises an error.  Privileges are checked first: who has none must
- * not take, or queue for, a lock.
+ * Raises an error where the user has not these privileges on a table (ACL_*; ACL_NO_RIGHTS: that it is
+ * the user's own).
+ */
+extern void historian_check_privileges(Oid relid, AclMode privileges);
+
+/*
+ * Opens a historian table for a function that needs these privileges on it, or raises an error.
+ * Privileges are checked first: who has none must not take, or queue for, a lock.
  */
 extern Relation historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode);
 

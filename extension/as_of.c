@@ -9,6 +9,8 @@
  * Pending segments may overlap anything.  As the times ascend, each goes from ahead (begins
  * later) to open (holds the time) to passed (ends before it).  Of those passed only the one with
  * the latest row counts; those open, seldom more than one, are searched.
+ *
+ * Of several tables each is searched by itself, and the latest of their rows is the answer.
  */
 #include "postgres.h"
 
@@ -21,12 +23,14 @@
 typedef struct Candidate
 {
 	bool		valid;
+	struct TableReader *table;
 	SegmentRef	ref;
 	int64		time;
 	uint32		row;
 } Candidate;
 
-struct AsOfReader
+/* The search in one table. */
+typedef struct TableReader
 {
 	Relation	rel;
 	DirectoryCursor *cursor;
@@ -49,79 +53,87 @@ struct AsOfReader
 	uint32		nopen;
 	uint32		open_capacity;
 	Candidate	passed;
+} TableReader;
 
+struct AsOfReader
+{
+	TableReader *tables;
+	uint32		ntables;
 	Candidate	answer;
 };
 
+static void start(TableReader *reader, text *tag, int64 until);
+static Candidate seek(TableReader *reader, int64 time);
 static void consider(Candidate *best, const Candidate *other);
-static Candidate compacted_at(AsOfReader *reader, int64 time);
-static void descend(AsOfReader *reader, int64 time);
-static void look_ahead(AsOfReader *reader, int64 after);
-static Candidate pending_at(AsOfReader *reader, int64 time);
-static void open_reached(AsOfReader *reader, int64 time);
-static Candidate find_in_pending(AsOfReader *reader, const SegmentRef *ref, int64 time);
-static void find_row(const AsOfReader *reader, const StoredSegment *stored, int64 time,
+static Candidate compacted_at(TableReader *reader, int64 time);
+static void descend(TableReader *reader, int64 time);
+static void look_ahead(TableReader *reader, int64 after);
+static Candidate pending_at(TableReader *reader, int64 time);
+static void open_reached(TableReader *reader, int64 time);
+static Candidate find_in_pending(TableReader *reader, const SegmentRef *ref, int64 time);
+static void find_row(const TableReader *reader, const StoredSegment *stored, int64 time,
 					 Candidate *found);
-static void fetch_rows(const AsOfReader *reader, const SegmentRef *ref, StoredSegment *stored);
-static void let_go(AsOfReader *reader);
+static void fetch_rows(const TableReader *reader, const SegmentRef *ref, StoredSegment *stored);
+static void let_go(TableReader *reader);
 
 AsOfReader *
-as_of_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot)
+as_of_begin(const Leaves *leaves)
 {
 	AsOfReader *reader = palloc0(sizeof(AsOfReader));
 
-	reader->rel = rel;
-	reader->cursor = cursor;
-	reader->snapshot = snapshot;
+	reader->tables = palloc0(sizeof(TableReader) * leaves->nleaves);
+	reader->ntables = leaves->nleaves;
+	for (uint32 i = 0; i < leaves->nleaves; i++)
+	{
+		reader->tables[i].rel = leaves->leaves[i].rel;
+		reader->tables[i].cursor = leaves->leaves[i].cursor;
+		reader->tables[i].snapshot = leaves->snapshot;
+	}
 	return reader;
 }
 
 void
 as_of_end(AsOfReader *reader)
 {
-	let_go(reader);
-	if (reader->pending.refs != NULL)
-		pfree(reader->pending.refs);
-	if (reader->open != NULL)
-		pfree(reader->open);
+	for (uint32 i = 0; i < reader->ntables; i++)
+	{
+		TableReader *table = &reader->tables[i];
+
+		let_go(table);
+		if (table->pending.refs != NULL)
+			pfree(table->pending.refs);
+		if (table->open != NULL)
+			pfree(table->open);
+	}
+	pfree(reader->tables);
 	pfree(reader);
 }
 
 void
 as_of_start(AsOfReader *reader, text *tag, int64 until)
 {
-	let_go(reader);
-	reader->tag = tag;
-	reader->next_known = false;
-	reader->none_before = false;
-	reader->next_pending = 0;
-	reader->nopen = 0;
-	reader->passed.valid = false;
+	for (uint32 i = 0; i < reader->ntables; i++)
+		start(&reader->tables[i], tag, until);
 	reader->answer.valid = false;
-	reader->until = until;
-	reader->listed = false;
 }
 
 bool
 as_of_seek(AsOfReader *reader, int64 time, bool *changed)
 {
 	Candidate	former = reader->answer;
-	Candidate	best;
-	Candidate	pending;
+	Candidate	best = {.valid = false};
 
-	if (!reader->listed)
+	for (uint32 i = 0; i < reader->ntables; i++)
 	{
-		pending_list_load_as_of(&reader->pending, reader->cursor, reader->tag, time,
-								Max(time, reader->until));
-		reader->listed = true;
+		Candidate	found = seek(&reader->tables[i], time);
+
+		consider(&best, &found);
 	}
-	best = compacted_at(reader, time);
-	pending = pending_at(reader, time);
-	consider(&best, &pending);
 	reader->answer = best;
 	*changed = best.valid != former.valid ||
 		(best.valid &&
-		 (best.row != former.row || !ItemPointerEquals(&best.ref.tid, &former.ref.tid)));
+		 (best.row != former.row || best.table != former.table ||
+		  !ItemPointerEquals(&best.ref.tid, &former.ref.tid)));
 	return best.valid;
 }
 
@@ -136,18 +148,52 @@ Datum
 as_of_values(const AsOfReader *reader, bool *isnull)
 {
 	const SegmentRef *ref = &reader->answer.ref;
+	TableReader *table = reader->answer.table;
 	StoredSegment stored;
 	Datum		values;
 
 	Assert(reader->answer.valid);
-	if (reader->has_segment &&
-		ItemPointerEquals((ItemPointer) &reader->segment.tuple.t_self, (ItemPointer) &ref->tid))
-		return segment_row_array(&reader->segment.segment, reader->answer.row, isnull);
+	if (table->has_segment &&
+		ItemPointerEquals((ItemPointer) &table->segment.tuple.t_self, (ItemPointer) &ref->tid))
+		return segment_row_array(&table->segment.segment, reader->answer.row, isnull);
 
-	fetch_rows(reader, ref, &stored);
+	fetch_rows(table, ref, &stored);
 	values = segment_row_array(&stored.segment, reader->answer.row, isnull);
 	store_release(&stored);
 	return values;
+}
+
+static void
+start(TableReader *reader, text *tag, int64 until)
+{
+	let_go(reader);
+	reader->tag = tag;
+	reader->next_known = false;
+	reader->none_before = false;
+	reader->next_pending = 0;
+	reader->nopen = 0;
+	reader->passed.valid = false;
+	reader->until = until;
+	reader->listed = false;
+}
+
+/* The table's last row at or before time. */
+static Candidate
+seek(TableReader *reader, int64 time)
+{
+	Candidate	best;
+	Candidate	pending;
+
+	if (!reader->listed)
+	{
+		pending_list_load_as_of(&reader->pending, reader->cursor, reader->tag, time,
+								Max(time, reader->until));
+		reader->listed = true;
+	}
+	best = compacted_at(reader, time);
+	pending = pending_at(reader, time);
+	consider(&best, &pending);
+	return best;
 }
 
 /* Keeps the later row; of equal times the later load's. */
@@ -162,9 +208,9 @@ consider(Candidate *best, const Candidate *other)
 }
 
 static Candidate
-compacted_at(AsOfReader *reader, int64 time)
+compacted_at(TableReader *reader, int64 time)
 {
-	Candidate	found = {.valid = false};
+	Candidate	found = {.table = reader};
 	const SegmentHeader *header = &reader->segment.segment.header;
 
 	if (reader->next_known && time < reader->next_first)
@@ -188,7 +234,7 @@ compacted_at(AsOfReader *reader, int64 time)
 
 /* Finds the compacted segment for time, which lies past the one at hand. */
 static void
-descend(AsOfReader *reader, int64 time)
+descend(TableReader *reader, int64 time)
 {
 	ItemPointerData former;
 	bool		had_segment = reader->has_segment;
@@ -233,7 +279,7 @@ descend(AsOfReader *reader, int64 time)
 
 /* Learns where the next compacted segment begins; PG_INT64_MAX may also stand for none. */
 static void
-look_ahead(AsOfReader *reader, int64 after)
+look_ahead(TableReader *reader, int64 after)
 {
 	StoredSegment next;
 
@@ -248,7 +294,7 @@ look_ahead(AsOfReader *reader, int64 after)
 }
 
 static Candidate
-pending_at(AsOfReader *reader, int64 time)
+pending_at(TableReader *reader, int64 time)
 {
 	Candidate	best;
 	uint32		still_open = 0;
@@ -262,6 +308,7 @@ pending_at(AsOfReader *reader, int64 time)
 		{
 			Candidate	last = {
 				.valid = true,
+				.table = reader,
 				.ref = *ref,
 				.time = ref->last_time,
 				.row = ref->nrows - 1,
@@ -287,7 +334,7 @@ pending_at(AsOfReader *reader, int64 time)
 
 /* Opens the pending segments that begin at or before time. */
 static void
-open_reached(AsOfReader *reader, int64 time)
+open_reached(TableReader *reader, int64 time)
 {
 	while (reader->next_pending < reader->pending.nrefs &&
 		   reader->pending.refs[reader->next_pending].first_time <= time)
@@ -305,10 +352,10 @@ open_reached(AsOfReader *reader, int64 time)
 
 /* Searches a pending segment that begins at or before time and ends after it. */
 static Candidate
-find_in_pending(AsOfReader *reader, const SegmentRef *ref, int64 time)
+find_in_pending(TableReader *reader, const SegmentRef *ref, int64 time)
 {
 	StoredSegment stored;
-	Candidate	found = {.valid = true, .ref = *ref};
+	Candidate	found = {.valid = true, .table = reader, .ref = *ref};
 
 	fetch_rows(reader, ref, &stored);
 	find_row(reader, &stored, time, &found);
@@ -318,7 +365,7 @@ find_in_pending(AsOfReader *reader, const SegmentRef *ref, int64 time)
 
 /* Searches a segment that begins at or before time; no checksum has been compared. */
 static void
-find_row(const AsOfReader *reader, const StoredSegment *stored, int64 time, Candidate *found)
+find_row(const TableReader *reader, const StoredSegment *stored, int64 time, Candidate *found)
 {
 	const SegmentHeader *header = &stored->segment.header;
 	int32		row = codec_find(&stored->segment.rows, time);
@@ -331,14 +378,14 @@ find_row(const AsOfReader *reader, const StoredSegment *stored, int64 time, Cand
 }
 
 static void
-fetch_rows(const AsOfReader *reader, const SegmentRef *ref, StoredSegment *stored)
+fetch_rows(const TableReader *reader, const SegmentRef *ref, StoredSegment *stored)
 {
 	pending_fetch(reader->rel, reader->snapshot, ref, stored);
 	store_open_rows(reader->rel, stored, false);
 }
 
 static void
-let_go(AsOfReader *reader)
+let_go(TableReader *reader)
 {
 	if (reader->has_segment)
 		store_release(&reader->segment);

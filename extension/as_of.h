@@ -7,12 +7,12 @@
 
 #include "postgres.h"
 
-#include "directory.h"
+#include "leaves.h"
 
 typedef struct AsOfReader AsOfReader;
 
-/* The cursor must outlive the reader; memory is of the current context. */
-extern AsOfReader *as_of_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot);
+/* The leaves' cursors must outlive the reader; memory is of the current context. */
+extern AsOfReader *as_of_begin(const Leaves *leaves);
 extern void as_of_end(AsOfReader *reader);
 
 /* Starts with a tag.  No time greater than until will be asked for. */

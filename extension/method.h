@@ -11,11 +11,9 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
-#include "utils/rel.h"
-#include "utils/snapshot.h"
 #include "utils/tuplestore.h"
 
-#include "directory.h"
+#include "leaves.h"
 #include "window.h"
 
 /* Where samples go: rows of (time, values), or (tag, time, values) where tag is not NULL. */
@@ -29,9 +27,7 @@ typedef struct SampleSink
 /* What to downsample.  The tag has rows that the snapshot sees. */
 typedef struct MethodCall
 {
-	Relation	rel;
-	Snapshot	snapshot;
-	DirectoryCursor *cursor;
+	const Leaves *leaves;		/* that have the tag */
 	text	   *tag;
 	const Window *window;
 	const int64 *ends;			/* of the window's periods */

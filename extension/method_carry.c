@@ -50,7 +50,7 @@ static void put_between(const MethodCall *call, int64 time, const AsOfReader *be
 void
 method_last(const MethodCall *call)
 {
-	AsOfReader *reader = as_of_begin(call->rel, call->cursor, call->snapshot);
+	AsOfReader *reader = as_of_begin(call->leaves);
 	Datum		values = (Datum) 0;
 	bool		isnull = true;
 
@@ -78,14 +78,14 @@ method_last(const MethodCall *call)
 void
 method_interpolated(const MethodCall *call)
 {
-	DirectoryCursor *ahead = directory_begin(call->rel, call->snapshot);
-	AsOfReader *before = as_of_begin(call->rel, call->cursor, call->snapshot);
-	AsOfReader *after = as_of_begin(call->rel, call->cursor, call->snapshot);
+	Leaves	   *ahead = leaves_again(call->leaves);
+	AsOfReader *before = as_of_begin(call->leaves);
+	AsOfReader *after = as_of_begin(call->leaves);
 	NextRow		next = {.tag = call->tag};
 	MemoryContext samples = AllocSetContextCreate(CurrentMemoryContext, "historian samples",
 												  ALLOCSET_DEFAULT_SIZES);
 
-	next.reader = tag_reader_begin(call->rel, ahead, call->snapshot);
+	next.reader = tag_reader_begin_leaves(ahead);
 	as_of_start(before, call->tag, call->window->end);
 	as_of_start(after, call->tag, PG_INT64_MAX);
 	for (int32 i = 0; i < call->window->samples; i++)
@@ -112,7 +112,7 @@ method_interpolated(const MethodCall *call)
 	tag_reader_end(next.reader);
 	as_of_end(after);
 	as_of_end(before);
-	directory_end(ahead);
+	leaves_again_end(ahead);
 	MemoryContextDelete(samples);
 }
 

@@ -13,7 +13,7 @@
 
 #include "miscadmin.h"
 
-#include "period_reader.h"
+#include "leaf_periods.h"
 #include "tag_reader.h"
 
 /* What is known of each element. */
@@ -40,13 +40,13 @@ method_last_known(const MethodCall *call)
 	Known	   *known = palloc0_object(Known);
 	uint32		nperiods = call->window->samples;
 	uint32		current = 0;
-	PeriodReader *reader;
+	LeafPeriods *reader;
 	PeriodPart	part;
 
 	read_backward(known, call);
-	reader = period_reader_begin(call->rel, call->cursor, call->snapshot, call->tag,
-								 call->window->start + 1, call->ends, nperiods, 1 << SUMMARY_LAST);
-	while (period_reader_next(reader, &part))
+	reader = leaf_periods_begin(call->leaves, call->tag, call->window->start + 1, call->ends,
+								nperiods, 1 << SUMMARY_LAST);
+	while (leaf_periods_next(reader, &part))
 	{
 		for (; current < part.period; current++)
 			sample_put_elements(call->sink, call->ends[current], known->has_array, known->values,
@@ -59,7 +59,7 @@ method_last_known(const MethodCall *call)
 	for (; current < nperiods; current++)
 		sample_put_elements(call->sink, call->ends[current], known->has_array, known->values,
 							known->unknown, known->width);
-	period_reader_end(reader);
+	leaf_periods_end(reader);
 	pfree(known);
 }
 
@@ -68,15 +68,14 @@ static uint32
 widest_before(const MethodCall *call)
 {
 	uint32		widest = 0;
-	PeriodReader *reader = period_reader_begin(call->rel, call->cursor, call->snapshot, call->tag,
-											   PG_INT64_MIN, &call->window->start, 1,
-											   PERIOD_WIDTHS_ONLY);
+	LeafPeriods *reader = leaf_periods_begin(call->leaves, call->tag, PG_INT64_MIN,
+											 &call->window->start, 1, PERIOD_WIDTHS_ONLY);
 	PeriodPart	part;
 
-	while (period_reader_next(reader, &part))
+	while (leaf_periods_next(reader, &part))
 		widest = Max(widest, part.summarized ? part.summaries.block->width[part.summaries.first]
 					 : part.rows.rows->widest);
-	period_reader_end(reader);
+	leaf_periods_end(reader);
 	return widest;
 }
 
@@ -85,7 +84,7 @@ static void
 read_backward(Known *known, const MethodCall *call)
 {
 	uint32		widest = widest_before(call);
-	TagReader  *reader = tag_reader_begin(call->rel, call->cursor, call->snapshot);
+	TagReader  *reader = tag_reader_begin_leaves(call->leaves);
 	RowRun		run;
 
 	tag_reader_start_backward(reader, call->tag, PG_INT64_MIN, call->window->start, true);

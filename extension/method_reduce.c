@@ -16,7 +16,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 
-#include "period_reader.h"
+#include "leaf_periods.h"
 #include "reduction.h"
 
 /* The rows of one period. */
@@ -103,16 +103,15 @@ reduce(const MethodCall *call, int facets, ReductionResult result)
 	Period	   *period = palloc_object(Period);
 	uint32		nperiods = call->window->samples;
 	uint32		current = 0;
-	PeriodReader *reader;
+	LeafPeriods *reader;
 	PeriodPart	part;
 
 	period->facets = facets;
 	period->width = 0;
 	period_clear(period);
-	reader = period_reader_begin(call->rel, call->cursor, call->snapshot, call->tag,
-								 call->window->start + 1, call->ends, nperiods,
-								 summaries_for_reduction(facets));
-	while (period_reader_next(reader, &part))
+	reader = leaf_periods_begin(call->leaves, call->tag, call->window->start + 1, call->ends,
+								nperiods, summaries_for_reduction(facets));
+	while (leaf_periods_next(reader, &part))
 	{
 		for (; current < part.period; current++)
 		{
@@ -129,7 +128,7 @@ reduce(const MethodCall *call, int facets, ReductionResult result)
 		period_put(period, call->ends[current], result, call->sink);
 		period_clear(period);
 	}
-	period_reader_end(reader);
+	leaf_periods_end(reader);
 	pfree(period);
 }
 

@@ -72,7 +72,7 @@ typedef struct Bucket
 typedef struct Triangles
 {
 	const MethodCall *call;
-	DirectoryCursor *again;		/* for periods that are read once more; NULL until then */
+	Leaves	   *again;			/* for periods that are read once more; NULL until then */
 	Choice	   *choice;
 	Point		former;			/* the point chosen last */
 	Bucket	   *full;			/* complete, waits for the average of the next one */
@@ -107,16 +107,16 @@ static void consider_again(Triangles *triangles, const Bucket *bucket, Largest *
 void
 method_first(const MethodCall *call)
 {
-	AsOfReader *reader = as_of_begin(call->rel, call->cursor, call->snapshot);
-	DirectoryCursor *ahead = directory_begin(call->rel, call->snapshot);
+	AsOfReader *reader = as_of_begin(call->leaves);
+	Leaves	   *ahead = leaves_again(call->leaves);
 	uint32		current = 0;
 	SliceReader *slices;
 	RowSlice	slice;
 	bool		changed;
 
 	as_of_start(reader, call->tag, call->window->end);
-	slices = slice_reader_begin(call->rel, ahead, call->snapshot, call->tag,
-								call->window->start + 1, call->ends, call->window->samples, false);
+	slices = slice_reader_begin(ahead, call->tag, call->window->start + 1, call->ends,
+								call->window->samples, false);
 	while (slice_reader_next(slices, &slice))
 	{
 		bool		isnull;
@@ -135,7 +135,7 @@ method_first(const MethodCall *call)
 	for (; current < call->window->samples; current++)
 		sample_put(call->sink, call->ends[current], (Datum) 0, true);
 	slice_reader_end(slices);
-	directory_end(ahead);
+	leaves_again_end(ahead);
 	as_of_end(reader);
 }
 
@@ -157,8 +157,8 @@ method_plot(const MethodCall *call)
 
 	window.samples = window.samples / 4;
 	ends = window_times(&window);
-	reader = slice_reader_begin(call->rel, call->cursor, call->snapshot, call->tag,
-								window.start + 1, ends, window.samples, true);
+	reader = slice_reader_begin(call->leaves, call->tag, window.start + 1, ends, window.samples,
+								true);
 	while (slice_reader_next(reader, &slice))
 	{
 		if (any && slice.period != period)
@@ -217,8 +217,8 @@ method_lttb(const MethodCall *call)
 
 	window.samples -= 2;
 	ends = window_times(&window);
-	reader = slice_reader_begin(call->rel, call->cursor, call->snapshot, call->tag,
-								window.start + 1, ends, window.samples, true);
+	reader = slice_reader_begin(call->leaves, call->tag, window.start + 1, ends, window.samples,
+								true);
 	while (slice_reader_next(reader, &slice))
 	{
 		for (uint32 row = slice.first; row < slice.first + slice.nrows; row++)
@@ -251,7 +251,7 @@ method_lttb(const MethodCall *call)
 		choose(&choice, pending.time);
 	}
 	if (triangles.again != NULL)
-		directory_end(triangles.again);
+		leaves_again_end(triangles.again);
 	slice_reader_end(reader);
 	put_chosen(call, &choice);
 }
@@ -273,7 +273,7 @@ choose(Choice *choice, int64 time)
 static void
 put_chosen(const MethodCall *call, const Choice *choice)
 {
-	AsOfReader *reader = as_of_begin(call->rel, call->cursor, call->snapshot);
+	AsOfReader *reader = as_of_begin(call->leaves);
 
 	as_of_start(reader, call->tag, call->window->end);
 	for (uint32 i = 0; i < choice->ntimes; i++)
@@ -451,9 +451,9 @@ consider_again(Triangles *triangles, const Bucket *bucket, Largest *largest)
 	RowSlice	slice;
 
 	if (triangles->again == NULL)
-		triangles->again = directory_begin(call->rel, call->snapshot);
-	reader = slice_reader_begin(call->rel, triangles->again, call->snapshot, call->tag,
-								bucket->first_time, &bucket->last_time, 1, true);
+		triangles->again = leaves_again(call->leaves);
+	reader = slice_reader_begin(triangles->again, call->tag, bucket->first_time,
+								&bucket->last_time, 1, true);
 	while (slice_reader_next(reader, &slice))
 	{
 		for (uint32 row = slice.first; row < slice.first + slice.nrows; row++)

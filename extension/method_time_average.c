@@ -14,7 +14,7 @@
 #include "utils/array.h"
 
 #include "as_of.h"
-#include "period_reader.h"
+#include "leaf_periods.h"
 #include "reduction.h"
 
 /* The row whose values hold at a time. */
@@ -53,14 +53,13 @@ method_time_average(const MethodCall *call)
 	Period	   *period = palloc0_object(Period);
 	uint32		nperiods = call->window->samples;
 	uint32		current = 0;
-	PeriodReader *reader;
+	LeafPeriods *reader;
 	PeriodPart	part;
 
 	hold_row_before(&period->held, call);
-	reader = period_reader_begin(call->rel, call->cursor, call->snapshot, call->tag,
-								 call->window->start + 1, call->ends, nperiods,
-								 1 << SUMMARY_INTEGRAL | 1 << SUMMARY_LAST);
-	while (period_reader_next(reader, &part))
+	reader = leaf_periods_begin(call->leaves, call->tag, call->window->start + 1, call->ends,
+								nperiods, 1 << SUMMARY_INTEGRAL | 1 << SUMMARY_LAST);
+	while (leaf_periods_next(reader, &part))
 	{
 		for (; current < part.period; current++)
 			finish(period, call->ends[current], call->sink);
@@ -71,7 +70,7 @@ method_time_average(const MethodCall *call)
 	}
 	for (; current < nperiods; current++)
 		finish(period, call->ends[current], call->sink);
-	period_reader_end(reader);
+	leaf_periods_end(reader);
 	pfree(period);
 }
 
@@ -79,7 +78,7 @@ method_time_average(const MethodCall *call)
 static void
 hold_row_before(HeldRow *held, const MethodCall *call)
 {
-	AsOfReader *reader = as_of_begin(call->rel, call->cursor, call->snapshot);
+	AsOfReader *reader = as_of_begin(call->leaves);
 	bool		changed;
 	bool		isnull;
 

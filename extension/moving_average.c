@@ -7,14 +7,12 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/snapmgr.h"
 
+#include "leaves.h"
 #include "method.h"
-#include "read_access.h"
 #include "slice_reader.h"
 #include "sliding_sums.h"
 
@@ -34,9 +32,9 @@ historian_moving_average(PG_FUNCTION_ARGS)
 	Window		window = window_check(PG_GETARG_INT64(2), PG_GETARG_INT64(3), PG_GETARG_INT32(4));
 	int64		span = PG_GETARG_INT64(5);
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Leaves	   *leaves;
 	SampleSink	sink;
 	MethodCall	call = {
-		.snapshot = GetActiveSnapshot(),
 		.tag = PG_GETARG_TEXT_PP(1),
 		.window = &window,
 		.sink = &sink,
@@ -46,14 +44,13 @@ historian_moving_average(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("window (" INT64_FORMAT ") must be greater than zero", span));
-	call.rel = read_access_open(PG_GETARG_OID(0));
+	leaves = leaves_open(PG_GETARG_OID(0));
 	InitMaterializedSRF(fcinfo, 0);
 	sink = (SampleSink) {.store = result->setResult, .desc = result->setDesc};
-	call.cursor = directory_begin(call.rel, call.snapshot);
-	if (directory_has_tag(call.cursor, call.tag))
+	call.leaves = leaves_with_tag(leaves, call.tag);
+	if (call.leaves->nleaves > 0)
 		moving_average(&call, span);
-	directory_end(call.cursor);
-	table_close(call.rel, NoLock);
+	leaves_close(leaves);
 	return (Datum) 0;
 }
 
@@ -61,14 +58,13 @@ static void
 moving_average(const MethodCall *call, int64 span)
 {
 	SlidingSource source = {
-		.rel = call->rel,
-		.snapshot = call->snapshot,
+		.leaves = call->leaves,
 		.tag = call->tag,
 	};
 	int64	   *bounds = span_bounds(call->window, span, &source.nbounds, &source.from);
 	SlidingSums *sliding;
-	SliceReader *reader = slice_reader_begin(call->rel, call->cursor, call->snapshot, call->tag,
-											 source.from, bounds, source.nbounds, true);
+	SliceReader *reader = slice_reader_begin(call->leaves, call->tag, source.from, bounds,
+											 source.nbounds, true);
 	RowSlice	slice;
 	bool		more = slice_reader_next(reader, &slice);
 

@@ -4,22 +4,20 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/snapmgr.h"
 
 #include "as_of.h"
+#include "leaves.h"
 #include "method.h"
-#include "read_access.h"
 #include "tag.h"
 #include "tag_reader.h"
 
 PG_FUNCTION_INFO_V1(historian_raw);
 PG_FUNCTION_INFO_V1(historian_latest);
 
-static void put_latest(SampleSink *sink, AsOfReader *reader, text *tag);
+static void put_latest(SampleSink *sink, Leaves *leaves, text *tag);
 
 /*
  * historian.raw(table regclass, tag text, start bigint, "end" bigint) returns setof
@@ -31,17 +29,14 @@ historian_raw(PG_FUNCTION_ARGS)
 	text	   *tag = PG_GETARG_TEXT_PP(1);
 	Window		window = window_check(PG_GETARG_INT64(2), PG_GETARG_INT64(3), 1);
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Snapshot	snapshot = GetActiveSnapshot();
-	Relation	rel = read_access_open(PG_GETARG_OID(0));
+	Leaves	   *leaves = leaves_open(PG_GETARG_OID(0));
 	SampleSink	sink;
-	DirectoryCursor *cursor;
 	TagReader  *reader;
 	RowRun		run;
 
 	InitMaterializedSRF(fcinfo, 0);
 	sink = (SampleSink) {.store = result->setResult, .desc = result->setDesc};
-	cursor = directory_begin(rel, snapshot);
-	reader = tag_reader_begin(rel, cursor, snapshot);
+	reader = tag_reader_begin_leaves(leaves_for_tag(leaves, tag));
 	tag_reader_start(reader, tag, window.start, window.end - 1, true);
 	while (tag_reader_next(reader, &run))
 	{
@@ -57,8 +52,7 @@ historian_raw(PG_FUNCTION_ARGS)
 		}
 	}
 	tag_reader_end(reader);
-	directory_end(cursor);
-	table_close(rel, NoLock);
+	leaves_close(leaves);
 	return (Datum) 0;
 }
 
@@ -70,58 +64,54 @@ Datum
 historian_latest(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Snapshot	snapshot = GetActiveSnapshot();
-	Relation	rel = read_access_open(PG_GETARG_OID(0));
+	Leaves	   *leaves = leaves_open(PG_GETARG_OID(0));
 	SampleSink	sink;
-	DirectoryCursor *cursor;
-	AsOfReader *reader;
 
 	InitMaterializedSRF(fcinfo, 0);
 	sink = (SampleSink) {.store = result->setResult, .desc = result->setDesc};
-	cursor = directory_begin(rel, snapshot);
-	reader = as_of_begin(rel, cursor, snapshot);
 	if (PG_NARGS() > 1)
 	{
 		uint32		ntags;
 		text	  **tags = tags_of_array(PG_GETARG_ARRAYTYPE_P(1), &ntags);
 
 		for (uint32 i = 0; i < ntags; i++)
-			put_latest(&sink, reader, tags[i]);
+			put_latest(&sink, leaves_for_tag(leaves, tags[i]), tags[i]);
 	}
 	else
 	{
-		text	   *tag = directory_next_tag(cursor, NULL);
+		TagWalk    *walk = tag_walk_begin(leaves);
+		Leaves	   *with_tag;
+		text	   *tag;
 
-		while (tag != NULL)
+		while ((tag = tag_walk_next(walk, &with_tag)) != NULL)
 		{
-			text	   *former = tag;
-
-			put_latest(&sink, reader, tag);
-			tag = directory_next_tag(cursor, tag);
-			pfree(former);
+			put_latest(&sink, with_tag, tag);
+			pfree(tag);
 		}
 	}
-	as_of_end(reader);
-	directory_end(cursor);
-	table_close(rel, NoLock);
+	leaves_close(leaves);
 	return (Datum) 0;
 }
 
-/* Puts the last row of a tag, if it has any. */
+/* Puts the last row of a tag, if it has any, and lets go of the leaves it was looked for in. */
 static void
-put_latest(SampleSink *sink, AsOfReader *reader, text *tag)
+put_latest(SampleSink *sink, Leaves *leaves, text *tag)
 {
+	AsOfReader *reader = as_of_begin(leaves);
 	bool		changed;
-	bool		isnull;
-	Datum		values;
 
 	CHECK_FOR_INTERRUPTS();
 	as_of_start(reader, tag, PG_INT64_MAX);
-	if (!as_of_seek(reader, PG_INT64_MAX, &changed))
-		return;
-	values = as_of_values(reader, &isnull);
-	sink->tag = tag;
-	sample_put(sink, as_of_time(reader), values, isnull);
-	if (!isnull)
-		pfree(DatumGetPointer(values));
+	if (as_of_seek(reader, PG_INT64_MAX, &changed))
+	{
+		bool		isnull;
+		Datum		values = as_of_values(reader, &isnull);
+
+		sink->tag = tag;
+		sample_put(sink, as_of_time(reader), values, isnull);
+		if (!isnull)
+			pfree(DatumGetPointer(values));
+	}
+	as_of_end(reader);
+	leaves_free(leaves);
 }

@@ -22,15 +22,16 @@ struct SliceReader
 	uint32		next;			/* the first row of the run not handed out */
 };
 
+static SliceReader *begin(TagReader *rows, text *tag, const int64 *ends, uint32 nends,
+						  bool want_values);
 static uint32 pack(const RowSlice *slice, uint32 v, const double **numbers, double *scratch);
 static uint32 rows_until(const RowRun *run, uint32 first, int64 time);
 
 SliceReader *
-slice_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot, text *tag, int64 from,
-				   const int64 *ends, uint32 nends, bool want_values)
+slice_reader_begin(const Leaves *leaves, text *tag, int64 from, const int64 *ends, uint32 nends,
+				   bool want_values)
 {
-	SliceReader *reader =
-		slice_reader_begin_parts(rel, cursor, snapshot, tag, ends, nends, want_values);
+	SliceReader *reader = begin(tag_reader_begin_leaves(leaves), tag, ends, nends, want_values);
 
 	tag_reader_start(reader->reader, tag, from, ends[nends - 1], want_values);
 	return reader;
@@ -40,14 +41,7 @@ SliceReader *
 slice_reader_begin_parts(Relation rel, DirectoryCursor *cursor, Snapshot snapshot, text *tag,
 						 const int64 *ends, uint32 nends, bool want_values)
 {
-	SliceReader *reader = palloc0(sizeof(SliceReader));
-
-	reader->reader = tag_reader_begin(rel, cursor, snapshot);
-	reader->tag = tag;
-	reader->want_values = want_values;
-	reader->ends = ends;
-	reader->nends = nends;
-	return reader;
+	return begin(tag_reader_begin(rel, cursor, snapshot), tag, ends, nends, want_values);
 }
 
 void
@@ -134,6 +128,19 @@ row_slice_factors(const RowSlice *slice, uint32 v, const double *factors, double
 	if (slice->rows->width != NULL || slice->rows->isnull != NULL)
 		pack(slice, v, &factors, scratch);
 	return factors;
+}
+
+static SliceReader *
+begin(TagReader *rows, text *tag, const int64 *ends, uint32 nends, bool want_values)
+{
+	SliceReader *reader = palloc0(sizeof(SliceReader));
+
+	reader->reader = rows;
+	reader->tag = tag;
+	reader->want_values = want_values;
+	reader->ends = ends;
+	reader->nends = nends;
+	return reader;
 }
 
 /* Copies those elements of *numbers whose row has a value v to scratch, unless all have. */

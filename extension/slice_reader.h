@@ -22,13 +22,12 @@ typedef struct SliceReader SliceReader;
 
 /*
  * Reads the rows with from <= time <= the last of ends, which ascend and must outlive the reader,
- * as must the cursor and the tag.  Values are decoded only where wanted.
+ * as must the cursors and the tag.  Values are decoded only where wanted.
  */
-extern SliceReader *slice_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot,
-									   text *tag, int64 from, const int64 *ends, uint32 nends,
-									   bool want_values);
+extern SliceReader *slice_reader_begin(const Leaves *leaves, text *tag, int64 from,
+									   const int64 *ends, uint32 nends, bool want_values);
 
-/* The same, but with nothing to read until slice_reader_start_part(). */
+/* The same of one table, but with nothing to read until slice_reader_start_part(). */
 extern SliceReader *slice_reader_begin_parts(Relation rel, DirectoryCursor *cursor,
 											 Snapshot snapshot, text *tag, const int64 *ends,
 											 uint32 nends, bool want_values);

@@ -50,7 +50,7 @@ typedef struct SumsBlock
 struct SlidingSums
 {
 	SlidingSource source;
-	DirectoryCursor *cursor;	/* for what is read once more; NULL until then */
+	Leaves	   *again;			/* for what is read once more; NULL until then */
 	Size		block_bytes;
 	uint32		block_cuts;
 	CutList		older;
@@ -93,8 +93,8 @@ sliding_sums_begin(const SlidingSource *source)
 void
 sliding_sums_end(SlidingSums *sliding)
 {
-	if (sliding->cursor != NULL)
-		directory_end(sliding->cursor);
+	if (sliding->again != NULL)
+		leaves_again_end(sliding->again);
 }
 
 void
@@ -243,9 +243,9 @@ read_block_again(SlidingSums *sliding, const SumsBlock *block, int64 after)
 
 	while (source->bounds[first] <= after)
 		first++;
-	if (sliding->cursor == NULL)
-		sliding->cursor = directory_begin(source->rel, source->snapshot);
-	reader = slice_reader_begin(source->rel, sliding->cursor, source->snapshot, source->tag,
+	if (sliding->again == NULL)
+		sliding->again = leaves_again(source->leaves);
+	reader = slice_reader_begin(sliding->again, source->tag,
 								first == 0 ? source->from : source->bounds[first - 1] + 1,
 								source->bounds + first, block->last_bound - first + 1, true);
 	cut_list_clear(&sliding->older);

@@ -32,8 +32,7 @@ typedef struct SlidingSums SlidingSums;
 /* Where the rows come from, and are read once more where not all cuts of a span fit into memory. */
 typedef struct SlidingSource
 {
-	Relation	rel;
-	Snapshot	snapshot;
+	const Leaves *leaves;
 	text	   *tag;
 	const int64 *bounds;		/* where cuts end, ascending */
 	uint32		nbounds;

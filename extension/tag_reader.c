@@ -7,6 +7,8 @@
  * its end, so memory holds only the segments that overlap at one time: one of them, as a rule.  As
  * long as nothing else begins, a whole run of rows is handed out at once.
  *
+ * The segments of several tables merge in the same way: each table is a strand of its own.
+ *
  * All comparisons are of keys.  A key is the time, or its complement when the reader goes
  * backward: that reverses the order of all int64 without overflow.
  */
@@ -26,10 +28,19 @@ typedef struct Source
 	struct Source *next_free;
 } Source;
 
-struct TagReader
+/* The segments of one table that are not reached yet. */
+typedef struct Strand
 {
 	Relation	rel;
 	DirectoryCursor *cursor;
+	PendingList pending;
+	uint32		next_pending;
+	StoredSegment compacted;	/* the next compacted one, pinned */
+	bool		has_compacted;
+} Strand;
+
+struct TagReader
+{
 	Snapshot	snapshot;
 	MemoryContext context;
 	TagReaderCounts counts;
@@ -41,11 +52,8 @@ struct TagReader
 	ValueRange	values;			/* if so, which */
 	bool		backward;
 
-	/* segments not reached yet */
-	PendingList pending;
-	uint32		next_pending;
-	StoredSegment compacted;	/* the next compacted one, pinned */
-	bool		has_compacted;
+	Strand	   *strands;
+	uint32		nstrands;
 
 	/* segments reached: a heap with the row of the least key on top */
 	binaryheap *active;
@@ -55,15 +63,17 @@ struct TagReader
 
 static void start(TagReader *reader, text *tag, int64 from, int64 until, bool want_values,
 				  bool backward);
-static void find_first_compacted(TagReader *reader, text *tag);
+static TagReader *begin(Snapshot snapshot, uint32 nstrands);
+static void find_first_compacted(TagReader *reader, Strand *strand, text *tag);
 static void reserve_heap(TagReader *reader);
-static void step_compacted(TagReader *reader);
+static void step_compacted(TagReader *reader, Strand *strand);
 static void activate_reached(TagReader *reader);
-static void activate_compacted(TagReader *reader);
-static void activate_pending(TagReader *reader);
-static void activate(TagReader *reader, StoredSegment *stored);
-static int64 compacted_key(const TagReader *reader);
-static bool next_segment_key(const TagReader *reader, int64 *key);
+static void activate_compacted(TagReader *reader, Strand *strand);
+static void activate_pending(TagReader *reader, Strand *strand);
+static void activate(TagReader *reader, Relation rel, StoredSegment *stored);
+static int64 compacted_key(const TagReader *reader, const Strand *strand);
+static bool strand_key(const TagReader *reader, const Strand *strand, int64 *key);
+static Strand *next_segment(const TagReader *reader, int64 *key);
 static uint32 rows_before(const TagReader *reader, const Source *source, int64 limit);
 static void put_back(TagReader *reader, Source *source);
 static void return_lent(TagReader *reader);
@@ -106,14 +116,23 @@ top_source(const TagReader *reader)
 TagReader *
 tag_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot)
 {
-	TagReader  *reader = palloc0(sizeof(TagReader));
+	TagReader  *reader = begin(snapshot, 1);
 
-	reader->rel = rel;
-	reader->cursor = cursor;
-	reader->snapshot = snapshot;
-	reader->context = CurrentMemoryContext;
-	reader->values = values_all;
-	reader->active = binaryheap_allocate(16, compare_sources, reader);
+	reader->strands[0].rel = rel;
+	reader->strands[0].cursor = cursor;
+	return reader;
+}
+
+TagReader *
+tag_reader_begin_leaves(const Leaves *leaves)
+{
+	TagReader  *reader = begin(leaves->snapshot, leaves->nleaves);
+
+	for (uint32 i = 0; i < leaves->nleaves; i++)
+	{
+		reader->strands[i].rel = leaves->leaves[i].rel;
+		reader->strands[i].cursor = leaves->leaves[i].cursor;
+	}
 	return reader;
 }
 
@@ -129,8 +148,12 @@ tag_reader_end(TagReader *reader)
 		decoded_rows_free(&source->rows);
 		pfree(source);
 	}
-	if (reader->pending.refs != NULL)
-		pfree(reader->pending.refs);
+	for (uint32 i = 0; i < reader->nstrands; i++)
+	{
+		if (reader->strands[i].pending.refs != NULL)
+			pfree(reader->strands[i].pending.refs);
+	}
+	pfree(reader->strands);
 	binaryheap_free(reader->active);
 	pfree(reader);
 }
@@ -158,7 +181,9 @@ tag_reader_start_part(TagReader *reader, text *tag, int64 from, int64 until,
 					  const PendingList *pending, bool after_segment, bool want_values)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->context);
+	Strand	   *strand = &reader->strands[0];
 
+	Assert(reader->nstrands == 1);
 	clear(reader);
 	reader->from = from;
 	reader->until = until;
@@ -167,15 +192,15 @@ tag_reader_start_part(TagReader *reader, text *tag, int64 from, int64 until,
 	for (uint32 i = 0; i < pending->nrefs && pending->refs[i].first_time <= until; i++)
 	{
 		if (pending->refs[i].last_time >= from)
-			pending_list_add(&reader->pending, &pending->refs[i]);
+			pending_list_add(&strand->pending, &pending->refs[i]);
 	}
 	if (after_segment && from > PG_INT64_MIN)
 	{
-		directory_seek_forward(reader->cursor, tag, from - 1, until);
-		step_compacted(reader);
+		directory_seek_forward(strand->cursor, tag, from - 1, until);
+		step_compacted(reader, strand);
 	}
 	else
-		find_first_compacted(reader, tag);
+		find_first_compacted(reader, strand, tag);
 	reserve_heap(reader);
 	MemoryContextSwitchTo(caller);
 }
@@ -185,13 +210,14 @@ tag_reader_start_segments(TagReader *reader, const PendingList *segments, bool w
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->context);
 
+	Assert(reader->nstrands == 1);
 	clear(reader);
 	reader->from = PG_INT64_MIN;
 	reader->until = PG_INT64_MAX;
 	reader->want_values = want_values;
 	reader->backward = false;
 	for (uint32 i = 0; i < segments->nrefs; i++)
-		pending_list_add(&reader->pending, &segments->refs[i]);
+		pending_list_add(&reader->strands[0].pending, &segments->refs[i]);
 	reserve_heap(reader);
 	MemoryContextSwitchTo(caller);
 }
@@ -212,7 +238,7 @@ tag_reader_next(TagReader *reader, RowRun *run)
 		return false;
 
 	source = (Source *) DatumGetPointer(binaryheap_remove_first(reader->active));
-	limited = next_segment_key(reader, &limit);
+	limited = next_segment(reader, &limit) != NULL;
 	if (!binaryheap_empty(reader->active))
 	{
 		int64		other = source_key(reader, top_source(reader));
@@ -245,6 +271,20 @@ tag_reader_counts(const TagReader *reader)
 	return reader->counts;
 }
 
+static TagReader *
+begin(Snapshot snapshot, uint32 nstrands)
+{
+	TagReader  *reader = palloc0(sizeof(TagReader));
+
+	reader->strands = palloc0(sizeof(Strand) * nstrands);
+	reader->nstrands = nstrands;
+	reader->snapshot = snapshot;
+	reader->context = CurrentMemoryContext;
+	reader->values = values_all;
+	reader->active = binaryheap_allocate(16, compare_sources, reader);
+	return reader;
+}
+
 static void
 start(TagReader *reader, text *tag, int64 from, int64 until, bool want_values, bool backward)
 {
@@ -255,15 +295,20 @@ start(TagReader *reader, text *tag, int64 from, int64 until, bool want_values, b
 	reader->until = until;
 	reader->want_values = want_values;
 	reader->backward = backward;
-	pending_list_load(&reader->pending, reader->cursor, tag, from, until);
-	if (backward)
+	for (uint32 i = 0; i < reader->nstrands; i++)
 	{
-		pending_list_sort_backward(&reader->pending);
-		directory_seek_back(reader->cursor, tag, until);
-		step_compacted(reader);
+		Strand	   *strand = &reader->strands[i];
+
+		pending_list_load(&strand->pending, strand->cursor, tag, from, until);
+		if (backward)
+		{
+			pending_list_sort_backward(&strand->pending);
+			directory_seek_back(strand->cursor, tag, until);
+			step_compacted(reader, strand);
+		}
+		else
+			find_first_compacted(reader, strand, tag);
 	}
-	else
-		find_first_compacted(reader, tag);
 	reserve_heap(reader);
 	MemoryContextSwitchTo(caller);
 }
@@ -291,32 +336,34 @@ rows_before(const TagReader *reader, const Source *source, int64 limit)
 
 /* The compacted segment that holds `from`, or else the first that begins after it. */
 static void
-find_first_compacted(TagReader *reader, text *tag)
+find_first_compacted(TagReader *reader, Strand *strand, text *tag)
 {
 	StoredSegment stored;
 
-	directory_seek_back(reader->cursor, tag, reader->from);
-	if (directory_next_back(reader->cursor, &stored))
+	directory_seek_back(strand->cursor, tag, reader->from);
+	if (directory_next_back(strand->cursor, &stored))
 	{
 		if (stored.segment.header.last_time >= reader->from)
 		{
-			reader->compacted = stored;
-			reader->has_compacted = true;
+			strand->compacted = stored;
+			strand->has_compacted = true;
 		}
 		else
 			store_release(&stored);
 	}
-	directory_seek_forward(reader->cursor, tag, reader->from, reader->until);
-	if (!reader->has_compacted)
-		step_compacted(reader);
+	directory_seek_forward(strand->cursor, tag, reader->from, reader->until);
+	if (!strand->has_compacted)
+		step_compacted(reader, strand);
 }
 
-/* One compacted segment at most is active beside the pending ones, or lent. */
+/* Of each table one compacted segment at most is active beside the pending ones, or lent. */
 static void
 reserve_heap(TagReader *reader)
 {
-	int			most_active = reader->pending.nrefs + 2;
+	int			most_active = 0;
 
+	for (uint32 i = 0; i < reader->nstrands; i++)
+		most_active += reader->strands[i].pending.nrefs + 2;
 	if (most_active <= reader->active->bh_space)
 		return;
 	binaryheap_free(reader->active);
@@ -324,17 +371,17 @@ reserve_heap(TagReader *reader)
 }
 
 static void
-step_compacted(TagReader *reader)
+step_compacted(TagReader *reader, Strand *strand)
 {
-	reader->has_compacted = reader->backward
-		? directory_next_back(reader->cursor, &reader->compacted)
-		: directory_next_forward(reader->cursor, &reader->compacted);
+	strand->has_compacted = reader->backward
+		? directory_next_back(strand->cursor, &strand->compacted)
+		: directory_next_forward(strand->cursor, &strand->compacted);
 
 	/* backward the directory knows only where segments begin */
-	if (reader->has_compacted && reader->compacted.segment.header.last_time < reader->from)
+	if (strand->has_compacted && strand->compacted.segment.header.last_time < reader->from)
 	{
-		store_release(&reader->compacted);
-		reader->has_compacted = false;
+		store_release(&strand->compacted);
+		strand->has_compacted = false;
 	}
 }
 
@@ -342,40 +389,42 @@ step_compacted(TagReader *reader)
 static void
 activate_reached(TagReader *reader)
 {
+	Strand	   *strand;
 	int64		key;
 
-	while (next_segment_key(reader, &key))
+	while ((strand = next_segment(reader, &key)) != NULL)
 	{
 		if (!binaryheap_empty(reader->active) && source_key(reader, top_source(reader)) < key)
 			return;
-		if (reader->has_compacted && compacted_key(reader) == key)
-			activate_compacted(reader);
+		if (strand->has_compacted && compacted_key(reader, strand) == key)
+			activate_compacted(reader, strand);
 		else
-			activate_pending(reader);
+			activate_pending(reader, strand);
 	}
 }
 
 static void
-activate_compacted(TagReader *reader)
+activate_compacted(TagReader *reader, Strand *strand)
 {
-	activate(reader, &reader->compacted);
-	store_release(&reader->compacted);
-	step_compacted(reader);
+	activate(reader, strand->rel, &strand->compacted);
+	store_release(&strand->compacted);
+	step_compacted(reader, strand);
 }
 
 static void
-activate_pending(TagReader *reader)
+activate_pending(TagReader *reader, Strand *strand)
 {
 	StoredSegment stored;
-	pending_fetch(reader->rel, reader->snapshot,
-				  &reader->pending.refs[reader->next_pending++], &stored);
-	activate(reader, &stored);
+
+	pending_fetch(strand->rel, reader->snapshot,
+				  &strand->pending.refs[strand->next_pending++], &stored);
+	activate(reader, strand->rel, &stored);
 	store_release(&stored);
 }
 
 /* Decodes the wanted rows of a fetched segment, if there are any, and puts them on the heap. */
 static void
-activate(TagReader *reader, StoredSegment *stored)
+activate(TagReader *reader, Relation rel, StoredSegment *stored)
 {
 	Source	   *source = reader->free;
 
@@ -385,12 +434,11 @@ activate(TagReader *reader, StoredSegment *stored)
 	else
 		source = palloc0(sizeof(Source));
 
-	store_open_rows(reader->rel, stored, true);
+	store_open_rows(rel, stored, true);
 	source->ref = segment_ref(stored);
 	if (!decoded_rows_load(&source->rows, &stored->segment, reader->from, reader->until,
 						   reader->want_values ? reader->values : values_none))
-		store_report(reader->rel, &stored->tuple.t_self, &stored->segment.header,
-					 SEGMENT_BAD_TIMES);
+		store_report(rel, &stored->tuple.t_self, &stored->segment.header, SEGMENT_BAD_TIMES);
 	source->left = source->rows.nrows;
 	reader->counts.segments++;
 	reader->counts.rows += source->rows.nrows;
@@ -399,28 +447,47 @@ activate(TagReader *reader, StoredSegment *stored)
 }
 
 static int64
-compacted_key(const TagReader *reader)
+compacted_key(const TagReader *reader, const Strand *strand)
 {
-	const SegmentHeader *header = &reader->compacted.segment.header;
+	const SegmentHeader *header = &strand->compacted.segment.header;
 
 	return segment_key(reader, header->first_time, header->last_time);
 }
 
-/* Where the merge meets the next segment not reached; false if there is none. */
+/* Where the merge meets the strand's next segment; false if there is none. */
 static bool
-next_segment_key(const TagReader *reader, int64 *key)
+strand_key(const TagReader *reader, const Strand *strand, int64 *key)
 {
-	bool		has_pending = reader->next_pending < reader->pending.nrefs;
+	bool		has_pending = strand->next_pending < strand->pending.nrefs;
 
 	if (has_pending)
 	{
-		const SegmentRef *ref = &reader->pending.refs[reader->next_pending];
+		const SegmentRef *ref = &strand->pending.refs[strand->next_pending];
 
 		*key = segment_key(reader, ref->first_time, ref->last_time);
 	}
-	if (reader->has_compacted)
-		*key = has_pending ? Min(*key, compacted_key(reader)) : compacted_key(reader);
-	return has_pending || reader->has_compacted;
+	if (strand->has_compacted)
+		*key = has_pending ? Min(*key, compacted_key(reader, strand)) : compacted_key(reader, strand);
+	return has_pending || strand->has_compacted;
+}
+
+/* The strand of the segment that the merge meets next, and where; NULL if there is none. */
+static Strand *
+next_segment(const TagReader *reader, int64 *key)
+{
+	Strand	   *next = NULL;
+
+	for (uint32 i = 0; i < reader->nstrands; i++)
+	{
+		int64		other;
+
+		if (strand_key(reader, &reader->strands[i], &other) && (next == NULL || other < *key))
+		{
+			next = &reader->strands[i];
+			*key = other;
+		}
+	}
+	return next;
 }
 
 /* Puts a source back on the heap, or aside where it is at its end. */
@@ -464,11 +531,16 @@ skip_superseded(TagReader *reader, int64 key)
 static void
 clear(TagReader *reader)
 {
-	if (reader->has_compacted)
-		store_release(&reader->compacted);
-	reader->has_compacted = false;
-	reader->next_pending = 0;
-	reader->pending.nrefs = 0;
+	for (uint32 i = 0; i < reader->nstrands; i++)
+	{
+		Strand	   *strand = &reader->strands[i];
+
+		if (strand->has_compacted)
+			store_release(&strand->compacted);
+		strand->has_compacted = false;
+		strand->next_pending = 0;
+		strand->pending.nrefs = 0;
+	}
 	if (reader->lent != NULL)
 		reader->lent->left = 0;
 	return_lent(reader);

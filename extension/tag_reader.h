@@ -9,6 +9,7 @@
 
 #include "decoded_rows.h"
 #include "directory.h"
+#include "leaves.h"
 #include "pending.h"
 
 typedef struct TagReader TagReader;
@@ -37,6 +38,9 @@ typedef struct TagReaderCounts
  * and allocates in the memory context current at tag_reader_begin().
  */
 extern TagReader *tag_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot);
+
+/* The same of several tables, of which each holds other times of the tag. */
+extern TagReader *tag_reader_begin_leaves(const Leaves *leaves);
 extern void tag_reader_end(TagReader *reader);
 
 /* From now on only these values are decoded where values are wanted. */
@@ -52,7 +56,7 @@ extern void tag_reader_start_backward(TagReader *reader, text *tag, int64 from, 
 									  bool want_values);
 
 /*
- * The rows of a part of what the caller reads, after one part the next.  pending lists the tag's
+ * One table only: the rows of a part of what the caller reads, after one part the next.  pending lists the tag's
  * pending segments, at least those that meet from..until.  after_segment tells that no compacted
  * segment which begins before `from` reaches it.
  */

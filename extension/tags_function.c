@@ -7,13 +7,11 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/snapmgr.h"
 
-#include "read_access.h"
+#include "leaves.h"
 #include "tag_reader.h"
 
 PG_FUNCTION_INFO_V1(historian_tags);
@@ -27,17 +25,18 @@ typedef struct TagRows
 	int64		rows;
 } TagRows;
 
-/* What the tags are read with. */
+/* What the tags of one leaf are read with. */
 typedef struct TagsReader
 {
+	Relation	rel;
+	Snapshot	snapshot;
 	DirectoryCursor *cursor;
-	TagReader  *reader;
-	PendingList segments;
+	PendingList *segments;		/* of one tag, and room for the next */
 } TagsReader;
 
-static bool tag_rows(TagsReader *tags, text *tag, TagRows *found);
-static int64 count_rows(TagsReader *tags, text *tag);
-static int64 count_merged(TagsReader *tags, text *tag, int64 from, int64 until);
+static void add_rows(const TagsReader *tags, text *tag, TagRows *found);
+static int64 count_rows(const TagsReader *tags, text *tag);
+static int64 count_merged(const TagsReader *tags, text *tag, int64 from, int64 until);
 
 /*
  * historian.tags(table regclass) returns setof (tag text, first_time bigint, last_time bigint,
@@ -47,22 +46,31 @@ Datum
 historian_tags(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Snapshot	snapshot = GetActiveSnapshot();
-	Relation	rel = read_access_open(PG_GETARG_OID(0));
-	TagsReader	tags = {0};
+	Leaves	   *leaves = leaves_open(PG_GETARG_OID(0));
+	PendingList segments = {0};
+	TagWalk    *walk;
+	Leaves	   *with_tag;
 	text	   *tag;
 
 	InitMaterializedSRF(fcinfo, 0);
-	tags.cursor = directory_begin(rel, snapshot);
-	tags.reader = tag_reader_begin(rel, tags.cursor, snapshot);
-	tag = directory_next_tag(tags.cursor, NULL);
-	while (tag != NULL)
+	walk = tag_walk_begin(leaves);
+	while ((tag = tag_walk_next(walk, &with_tag)) != NULL)
 	{
-		text	   *former = tag;
-		TagRows		found;
+		TagRows		found = {.first_time = PG_INT64_MAX, .last_time = PG_INT64_MIN};
 
-		CHECK_FOR_INTERRUPTS();
-		if (tag_rows(&tags, tag, &found))
+		for (uint32 i = 0; i < with_tag->nleaves; i++)
+		{
+			TagsReader	tags = {
+				.rel = with_tag->leaves[i].rel,
+				.snapshot = leaves->snapshot,
+				.cursor = with_tag->leaves[i].cursor,
+				.segments = &segments,
+			};
+
+			CHECK_FOR_INTERRUPTS();
+			add_rows(&tags, tag, &found);
+		}
+		if (found.rows > 0)
 		{
 			Datum		row[TAGS_NCOLUMNS] = {
 				PointerGetDatum(tag),
@@ -74,24 +82,22 @@ historian_tags(PG_FUNCTION_ARGS)
 
 			tuplestore_putvalues(result->setResult, result->setDesc, row, isnull);
 		}
-		tag = directory_next_tag(tags.cursor, tag);
-		pfree(former);
+		leaves_free(with_tag);
+		pfree(tag);
 	}
-	tag_reader_end(tags.reader);
-	directory_end(tags.cursor);
-	table_close(rel, NoLock);
+	leaves_close(leaves);
 	return (Datum) 0;
 }
 
-/* Returns false where the snapshot sees no row of the tag. */
-static bool
-tag_rows(TagsReader *tags, text *tag, TagRows *found)
+/* Adds what the snapshot sees of a tag in one leaf, which may be nothing. */
+static void
+add_rows(const TagsReader *tags, text *tag, TagRows *found)
 {
-	PendingList *segments = &tags->segments;
+	PendingList *segments = tags->segments;
 	StoredSegment stored;
+	int64		rows = 0;
 	bool		has_pending;
 
-	*found = (TagRows) {.first_time = PG_INT64_MAX, .last_time = PG_INT64_MIN};
 	pending_list_load(segments, tags->cursor, tag, PG_INT64_MIN, PG_INT64_MAX);
 	has_pending = segments->nrefs > 0;
 	for (uint32 i = 0; i < segments->nrefs; i++)
@@ -108,7 +114,7 @@ tag_rows(TagsReader *tags, text *tag, TagRows *found)
 		CHECK_FOR_INTERRUPTS();
 		found->first_time = Min(found->first_time, header->first_time);
 		found->last_time = Max(found->last_time, header->last_time);
-		found->rows += header->nrows;
+		rows += header->nrows;
 		if (has_pending)
 		{
 			SegmentRef	ref = segment_ref(&stored);
@@ -117,16 +123,14 @@ tag_rows(TagsReader *tags, text *tag, TagRows *found)
 		}
 		store_release(&stored);
 	}
-	if (has_pending)
-		found->rows = count_rows(tags, tag);
-	return found->rows > 0;
+	found->rows += has_pending ? count_rows(tags, tag) : rows;
 }
 
 /* Counts the rows of all segments of a tag: groups of overlapping ones by merging their times. */
 static int64
-count_rows(TagsReader *tags, text *tag)
+count_rows(const TagsReader *tags, text *tag)
 {
-	PendingList *segments = &tags->segments;
+	PendingList *segments = tags->segments;
 	int64		rows = 0;
 	uint32		next;
 
@@ -149,16 +153,18 @@ count_rows(TagsReader *tags, text *tag)
 }
 
 static int64
-count_merged(TagsReader *tags, text *tag, int64 from, int64 until)
+count_merged(const TagsReader *tags, text *tag, int64 from, int64 until)
 {
+	TagReader  *reader = tag_reader_begin(tags->rel, tags->cursor, tags->snapshot);
 	int64		rows = 0;
 	RowRun		run;
 
-	tag_reader_start(tags->reader, tag, from, until, false);
-	while (tag_reader_next(tags->reader, &run))
+	tag_reader_start(reader, tag, from, until, false);
+	while (tag_reader_next(reader, &run))
 	{
 		CHECK_FOR_INTERRUPTS();
 		rows += run.nrows;
 	}
+	tag_reader_end(reader);
 	return rows;
 }

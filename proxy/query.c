@@ -267,8 +267,8 @@ query_answer_failure(Exchange *exchange, const QueryOutcome *outcome)
 		status = 503; /* away, too busy, or restarting */
 	else if (strcmp(outcome->sqlstate, "57014") == 0)
 		status = 504; /* --query-timeout */
-	else if (strcmp(outcome->sqlstate, "42809") == 0)
-		status = 422; /* the table is none that historian's functions read, a partitioned parent */
+	else if (strcmp(outcome->sqlstate, "42809") == 0 || strcmp(outcome->sqlstate, "0A000") == 0)
+		status = 422; /* the table, or a partition, is none that historian's functions read */
 	else if (strncmp(outcome->sqlstate, "22", 2) == 0)
 		status = 400; /* an argument that only the database knows to be wrong */
 

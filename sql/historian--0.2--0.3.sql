@@ -10,3 +10,19 @@ ALTER FUNCTION historian.latest(regclass) PARALLEL RESTRICTED;
 ALTER FUNCTION historian.latest(regclass, text[]) PARALLEL RESTRICTED;
 ALTER FUNCTION historian.tags(regclass) PARALLEL RESTRICTED;
 ALTER FUNCTION historian.stat_get_table(regclass) PARALLEL RESTRICTED;
+
+-- The functions that read a table take a partitioned parent, too.
+COMMENT ON FUNCTION historian.downsample(regclass, text, bigint, bigint, integer, text) IS
+'Samples of one tag over a window. Sample i of 1..samples stands at start + floor(i * (end - start) / samples) and tells about the period from the one before (exclusive) to there (inclusive); times are nanoseconds since the Unix epoch. Method last: the values of the last row at or before that time, however old (period-end, carry-in), NULL before the first row. Others: first, interpolated, min, max, range, average, time_average, sum, count, stddev, delta, element by element; plot and lttb return at most so many stored rows instead. No rows for a tag that has none. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+COMMENT ON FUNCTION historian.downsample_many(regclass, text[], bigint, bigint, integer, text) IS
+'The samples of historian.downsample() for several tags, tag by tag in byte order, each tag once; tags that have no row are left out. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+COMMENT ON FUNCTION historian.moving_average(regclass, text, bigint, bigint, integer, bigint) IS
+'Samples of one tag that stand where those of historian.downsample() do, each the unweighted mean, element by element, of the rows with sample time - window < time <= sample time. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+COMMENT ON FUNCTION historian.raw(regclass, text, bigint, bigint) IS
+'The rows of one tag with start <= time < end (nanoseconds), in order of time: those that historian.delete() deletes. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+COMMENT ON FUNCTION historian.latest(regclass) IS
+'The last row of each tag, in byte order of the tags. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+COMMENT ON FUNCTION historian.latest(regclass, text[]) IS
+'The last row of each of some tags, in byte order of the tags, each once; tags that have no row are left out. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+COMMENT ON FUNCTION historian.tags(regclass) IS
+'The tags of a table in byte order, with the times (nanoseconds) of their first and last row and their exact number of rows. Reads segment headers, and times only where segments overlap. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';

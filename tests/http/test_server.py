@@ -146,21 +146,53 @@ def test_table_not_there():
 
 
 def test_partitioned_parent():
-    """a partitioned parent is loaded and exported; what does not read it says so, and is no 500"""
+    """a partitioned parent is loaded, read and exported; one that cannot be read says so, and is no 500"""
     if sql("SELECT count(*) FROM pg_am WHERE amname = 'historian'") == [["0"]]:
         raise Skip("needs the extension")
     table = new_table("heap")
     sql(f"""DROP TABLE {table};
             CREATE TABLE {table} (time bigint, tag text, values float8[]) PARTITION BY RANGE (time);
-            CREATE TABLE {table}_a PARTITION OF {table} FOR VALUES FROM (0) TO (1000) USING historian""")
+            CREATE TABLE {table}_a PARTITION OF {table} FOR VALUES FROM (0) TO (1000) USING historian;
+            CREATE TABLE {table}_b PARTITION OF {table} FOR VALUES FROM (1000) TO (2000)
+                PARTITION BY HASH (tag);
+            CREATE TABLE {table}_b0 PARTITION OF {table}_b FOR VALUES WITH (MODULUS 2, REMAINDER 0)
+                USING historian;
+            CREATE TABLE {table}_b1 PARTITION OF {table}_b FOR VALUES WITH (MODULUS 2, REMAINDER 1)
+                USING historian""")
     server = Server(table)
-    assert server.save(message(10, "a", [1]), "?ack=committed").status == 204
-    assert server.get("/export?tag=a").json() == message(10, "a", [1])
+    rows = [message(10, "a", [1]), message(1500, "a", [2]), message(1700, "b", [3])]
+    assert server.save(rows, "?ack=committed").status == 204
+    samples = [{"time": 1000, "values": [1]}, {"time": 2000, "values": [2]}]
+    for path, expected in (
+            ("/api?tag=a&start=0&end=2000&samples=2", samples),
+            ("/api?tag=a&start=0&end=2000&samples=2&method=sum", samples),
+            ("/api?tag=a&tag=b&start=0&end=1000&samples=1",
+             [{"tagName": "a", "samples": [samples[0]]},
+              {"tagName": "b", "samples": [{"time": 1000, "values": None}]}]),
+            ("/tags", [{"tag": "a", "first": 10, "last": 1500, "samples": 2},
+                       {"tag": "b", "first": 1700, "last": 1700, "samples": 1}]),
+            ("/latest", [message(1500, "a", [2]), message(1700, "b", [3])]),
+            ("/latest?tag=a", [message(1500, "a", [2])])):
+        answer = server.get(path)
+        assert answer.status == 200, (path, answer)
+        found = answer.json()
+        found = next(found[key] for key in ("samples", "series", "tags", "latest") if key in found)
+        assert found == expected, (path, found)
+    assert server.get("/api?tag=c&start=0&end=20").status == 404
+    export = server.get("/export?tag=a").body.decode().splitlines()
+    assert [json.loads(line) for line in export] == rows[:2]
+
+    sql(f"CREATE TABLE {table}_c PARTITION OF {table} DEFAULT USING heap")
     for path in ("/api?tag=a&start=0&end=20&samples=2", "/api?tag=a&tag=b&start=0&end=20", "/tags",
                  "/latest", "/latest?tag=a"):
         answer = server.get(path)
-        assert answer.status == 422 and table in answer.json()["detail"], (path, answer)
+        assert answer.status == 422 and table + "_c" in answer.json()["detail"], (path, answer)
         assert answer.json()["sqlstate"] == "42809", (path, answer)
+    assert len(server.get("/export?tag=a").body.splitlines()) == 2
+    sql(f"""DROP TABLE {table};
+            CREATE TABLE {table} (time bigint, tag text, values float8[]) PARTITION BY HASH (values)""")
+    answer = server.get("/tags")
+    assert answer.status == 422 and answer.json()["sqlstate"] == "0A000", answer
     assert server.stop() == 0
 
 

@@ -1,6 +1,6 @@
 -- Historian tables as partitions.
 BEGIN;
-SELECT plan(29);
+SELECT plan(51);
 
 CREATE TABLE p (time bigint, tag text, values float8[]) PARTITION BY RANGE (time);
 CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (1000) USING historian;
@@ -24,7 +24,7 @@ SELECT results_eq($$SELECT time::int, values[1]::int FROM p WHERE tag = 'a' ORDE
 SELECT results_eq($$SELECT time::int FROM p WHERE tag = 'a' ORDER BY time DESC LIMIT 2$$, 'VALUES (2005), (1006)', 'ORDER BY over partitions');
 SELECT throws_ok($$INSERT INTO p VALUES (5000, 'a', '{1}')$$, '23514', NULL, 'no partition');
 SELECT throws_ok($$INSERT INTO p1 VALUES (5000, 'a', '{1}')$$, '23514', NULL, 'a row of another partition');
-SELECT throws_ok($$SELECT * FROM historian.downsample('p', 'a', 0, 10)$$, '42809', NULL, 'downsample of the parent');
+SELECT throws_ok($$SELECT * FROM historian.downsample('p', 'a', 0, 10)$$, '42809', 'partition "p3" of "p" is not a historian table', 'downsample of a parent with a heap partition');
 SELECT results_eq($$SELECT "values" FROM historian.downsample('p1', 'a', 0, 10, 1)$$, $$VALUES ('{3}'::float8[])$$, 'downsample of a partition');
 
 -- attach and detach
@@ -58,6 +58,77 @@ SELECT results_eq($$INSERT INTO q (time, tag, values) VALUES (5, 'y', '{-1}') RE
 SELECT is((SELECT values[1]::int FROM q WHERE tag = 'y' AND time = 5), -1, 'the later row wins there too');
 SELECT throws_ok('ALTER TABLE q ADD PRIMARY KEY (tag, time)', '0A000', NULL, 'a primary key of the parent');
 SELECT throws_ok('CREATE INDEX ON q (time)', '0A000', NULL, 'an index of the parent');
+
+-- functions that read a parent
+SELECT results_eq($$SELECT tag, first_time, last_time, samples FROM historian.tags('q')$$, $$VALUES ('a'::text, 0::bigint, 99::bigint, 100::bigint), ('x', 0, 99, 100), ('y', 0, 99, 100)$$, 'tags of a parent');
+SELECT results_eq($$SELECT tag, time, values FROM historian.latest('q')$$, $$VALUES ('a'::text, 99::bigint, '{99}'::float8[]), ('x', 99, '{99}'), ('y', 99, '{99}')$$, 'latest of a parent');
+SELECT results_eq($$SELECT time, values FROM historian.raw('qx', 'y', 4, 7)$$, $$VALUES (4::bigint, '{4}'::float8[]), (5, '{-1}'), (6, '{6}')$$, 'raw of a parent that is a partition itself');
+SELECT is_empty($$SELECT * FROM historian.downsample('q', 'none', 0, 10)$$, 'a tag that no partition takes');
+SELECT pg_stat_get_xact_numscans(indexrelid) AS scans FROM pg_index WHERE indrelid = 'qx1'::regclass \gset
+SELECT isnt_empty($$SELECT * FROM historian.latest('q', ARRAY['a'])$$, 'a tag of one partition');
+SELECT isnt_empty($$SELECT * FROM historian.downsample('q', 'a', 0, 10)$$, 'its samples');
+SELECT is((SELECT pg_stat_get_xact_numscans(indexrelid) FROM pg_index WHERE indrelid = 'qx1'::regclass), :scans::bigint, 'are not looked for in others');
+ALTER TABLE q DETACH PARTITION qa;
+SELECT results_eq($$SELECT tag FROM historian.latest('q')$$, $$VALUES ('x'::text), ('y')$$, 'a partition detached is not read');
+ALTER TABLE q ATTACH PARTITION qa FOR VALUES IN ('a');
+CREATE TABLE empty (time bigint, tag text, values float8[]) PARTITION BY HASH (tag);
+SELECT is_empty($$SELECT * FROM historian.tags('empty')$$, 'a parent without partitions');
+CREATE TABLE other (id int) PARTITION BY HASH (id);
+SELECT throws_ok($$SELECT * FROM historian.tags('other')$$, '42809', '"other" has no partitions that are historian tables', 'nor of their columns');
+CREATE TABLE deep PARTITION OF empty FOR VALUES WITH (MODULUS 1, REMAINDER 0) PARTITION BY LIST (tag);
+CREATE TABLE plain PARTITION OF deep DEFAULT USING heap;
+SELECT throws_ok($$SELECT * FROM historian.tags('empty')$$, '42809', 'partition "plain" of "empty" is not a historian table', 'a heap partition below');
+CREATE FOREIGN DATA WRAPPER far;
+CREATE SERVER far FOREIGN DATA WRAPPER far;
+CREATE TABLE spread (time bigint, tag text, values float8[]) PARTITION BY LIST (tag);
+CREATE TABLE spread_near PARTITION OF spread FOR VALUES IN ('a') USING historian;
+CREATE FOREIGN TABLE spread_far PARTITION OF spread DEFAULT SERVER far;
+SELECT throws_ok($$SELECT * FROM historian.raw('spread', 'a', 0, 1)$$, '42809', 'partition "spread_far" of "spread" is not a historian table', 'a foreign partition');
+
+-- rows of one tag and time in several partitions
+CREATE TABLE by_value (time bigint, tag text, values float8[]) PARTITION BY RANGE ((values[1]));
+CREATE TABLE by_value_1 PARTITION OF by_value FOR VALUES FROM (MINVALUE) TO (0) USING historian;
+SELECT throws_ok($$SELECT * FROM historian.latest('by_value')$$, '0A000', 'the partitions of "by_value" are told apart by values', 'an expression of the values');
+CREATE TABLE by_values (time bigint, tag text, values float8[]) PARTITION BY HASH (tag, values);
+SELECT throws_ok($$SELECT * FROM historian.latest('by_values')$$, '0A000', NULL, 'the values themselves');
+CREATE FUNCTION trap(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN IF current_setting('pgtap.trap', true) = 'on' THEN RAISE 'run'; END IF; RETURN $1; END $$;
+CREATE TABLE by_function (time bigint, tag text, values float8[]) PARTITION BY LIST (trap(tag));
+CREATE TABLE by_function_1 PARTITION OF by_function FOR VALUES IN ('a') USING historian;
+INSERT INTO by_function VALUES (1, 'a', '{1}');
+SET LOCAL pgtap.trap = 'on';
+SELECT results_eq($$SELECT time FROM historian.raw('by_function', 'a', 0, 9)$$, 'VALUES (1::bigint)', 'functions of a key are not run');
+RESET pgtap.trap;
+
+-- privileges and policies are those of the parent
+CREATE ROLE pgtap_reader;
+SET LOCAL ROLE pgtap_reader;
+SELECT throws_ok($$SELECT * FROM historian.tags('q')$$, '42501', NULL, 'no privilege on the parent');
+RESET ROLE;
+GRANT SELECT ON q TO pgtap_reader;
+ALTER TABLE qa ENABLE ROW LEVEL SECURITY;
+SET LOCAL ROLE pgtap_reader;
+SELECT results_eq($$SELECT tag FROM historian.tags('q')$$, $$SELECT DISTINCT tag FROM q ORDER BY 1$$, 'none is needed on the partitions, and their policies are not looked at');
+SELECT throws_ok($$SELECT * FROM historian.tags('qa')$$, '42501', NULL, 'by way of the parent only');
+RESET ROLE;
+ALTER TABLE qa DISABLE ROW LEVEL SECURITY;
+ALTER TABLE q ENABLE ROW LEVEL SECURITY;
+SET LOCAL ROLE pgtap_reader;
+SELECT throws_ok($$SELECT * FROM historian.tags('q')$$, '0A000', NULL, 'policies of the parent');
+RESET ROLE;
+ALTER TABLE q DISABLE ROW LEVEL SECURITY;
+
+-- what a command has gathered for the partitions
+DO $$ BEGIN INSERT INTO q (time, tag, values) VALUES (99, 'x', '{7}'), (200, 'a', '{8}'); END $$;
+SELECT results_eq($$SELECT time, values[1]::int FROM historian.latest('q', ARRAY['x', 'a'])$$, 'VALUES (200::bigint, 8), (99, 7)', 'rows just written');
+DELETE FROM q WHERE time >= 99 AND tag = 'x';
+SELECT results_eq($$SELECT time FROM historian.latest('q', ARRAY['x', 'a'])$$, 'VALUES (200::bigint), (98)', 'and just deleted');
+INSERT INTO q (time, tag, values) VALUES (99, 'x', '{99}');
+DELETE FROM q WHERE time = 200;
+PREPARE ask(text) AS SELECT time FROM historian.latest('q', ARRAY[$1]);
+CREATE TABLE qz PARTITION OF q DEFAULT USING historian;
+INSERT INTO q (time, tag, values) VALUES (7, 'z', '{1}');
+SELECT results_eq($$EXECUTE ask('z')$$, 'VALUES (7::bigint)', 'a partition that is new');
+DROP TABLE qz;
 
 -- partition-wise plans
 SET LOCAL enable_partitionwise_join = on;
