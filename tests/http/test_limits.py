@@ -21,21 +21,15 @@ def wide_server(**settings):
     return server
 
 
-def memory(server):
-    """Resident bytes."""
-    with open(f"/proc/{server.process.pid}/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 def test_unread_answers():
     """a client that pipelines reads and takes no answers does not cost their memory"""
     server = wide_server()
-    before = memory(server)
+    before = server.memory()
     client = server.connect()
     client.send(request_bytes("GET", WIDE + "200") * 150)
     end = time.monotonic() + 1.5    # it must stay that way
     while time.monotonic() < end:
-        grown = memory(server) - before
+        grown = server.memory() - before
         assert grown < 64 << 20, f"{grown} bytes"
         time.sleep(0.02)
     for _ in range(150):
@@ -48,12 +42,12 @@ def test_unread_answers():
 def test_result_too_large():
     """a result past --max-result-bytes is a 503 that names it, and the next read goes on"""
     server = wide_server()
-    before = memory(server)
+    before = server.memory()
     for _ in range(3):
         answer = server.get(WIDE + "10000")
         assert answer.status == 503 and "--max-result-bytes" in answer.json()["detail"], answer
         assert server.get(WIDE + "100").status == 200
-    assert memory(server) - before < 96 << 20
+    assert server.memory() - before < 96 << 20
     assert server.stop() == 0
 
 
