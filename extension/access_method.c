@@ -126,6 +126,7 @@ tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleT
 	HistorianColumns columns = columns_of(rel);
 	StoredSegment stored;
 	RowPlace	place;
+	text	   *tag;
 	Datum		values;
 	bool		isnull;
 
@@ -142,9 +143,8 @@ tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleT
 	slot->tts_values[columns.time - 1] =
 		Int64GetDatum(codec_time_at(&stored.segment.rows, place.row));
 	slot->tts_isnull[columns.time - 1] = false;
-	slot->tts_values[columns.tag - 1] =
-		PointerGetDatum(cstring_to_text_with_len(stored.segment.header.tag,
-												 stored.segment.header.tag_bytes));
+	tag = cstring_to_text_with_len(stored.segment.header.tag, stored.segment.header.tag_bytes);
+	slot->tts_values[columns.tag - 1] = PointerGetDatum(tag);
 	slot->tts_isnull[columns.tag - 1] = false;
 	values = segment_row_array(&stored.segment, place.row, &isnull);
 	slot->tts_values[columns.values - 1] = values;
@@ -154,7 +154,8 @@ tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleT
 	slot->tts_tid = *tid;
 	slot->tts_tableOid = RelationGetRelid(rel);
 	ExecMaterializeSlot(slot);
-	/* the slot has a copy, and the caller's context may live as long as its query */
+	/* the slot has copies, and the caller's context may live as long as its query */
+	pfree(tag);
 	if (!isnull)
 		pfree(DatumGetPointer(values));
 	return true;

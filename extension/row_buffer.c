@@ -20,6 +20,7 @@ typedef struct RowOrder
 	uint32		row;
 } RowOrder;
 
+static void free_arrays(RowBuffer *buffer);
 static void grow(RowBuffer *buffer);
 static void widen(RowBuffer *buffer, uint32 stride);
 static void add_widths(RowBuffer *buffer);
@@ -35,9 +36,14 @@ row_buffer_add(RowBuffer *buffer, int64 time, uint16 width, bool nulls)
 	uint32		row = buffer->nrows;
 	RowSlot		slot;
 
-	if (row == 0 && buffer->capacity == 0)
-		buffer->stride = nvalues;
-	if (nvalues > buffer->stride)
+	if (row == 0 && nvalues > buffer->stride)
+	{
+		/* what is kept of earlier rows may be room for many narrow ones */
+		if (buffer->capacity > 0)
+			free_arrays(buffer);
+		*buffer = (RowBuffer) {.stride = nvalues};
+	}
+	else if (nvalues > buffer->stride)
 		widen(buffer, nvalues);
 	if (row > 0 && time <= buffer->time[row - 1])
 	{
@@ -67,15 +73,14 @@ row_buffer_add(RowBuffer *buffer, int64 time, uint16 width, bool nulls)
 	return slot;
 }
 
-static void
-free_arrays(RowBuffer *buffer)
+Size
+row_buffer_widening(const RowBuffer *buffer, uint16 width)
 {
-	pfree(buffer->time);
-	pfree(buffer->values);
-	if (buffer->width != NULL)
-		pfree(buffer->width);
-	if (buffer->isnull != NULL)
-		pfree(buffer->isnull);
+	Size		cell = sizeof(double) + (buffer->isnull != NULL ? sizeof(uint8) : 0);
+
+	if (width == CODEC_WIDTH_NULL || width <= buffer->stride || buffer->nrows == 0)
+		return 0;
+	return (Size) buffer->capacity * (width - buffer->stride) * cell;
 }
 
 void
@@ -154,6 +159,17 @@ row_buffer_rows(const RowBuffer *buffer, uint32 first)
 		.width = buffer->width ? buffer->width + first : NULL,
 		.isnull = buffer->isnull ? buffer->isnull + offset : NULL,
 	};
+}
+
+static void
+free_arrays(RowBuffer *buffer)
+{
+	pfree(buffer->time);
+	pfree(buffer->values);
+	if (buffer->width != NULL)
+		pfree(buffer->width);
+	if (buffer->isnull != NULL)
+		pfree(buffer->isnull);
 }
 
 static void

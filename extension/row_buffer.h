@@ -36,6 +36,9 @@ typedef struct RowSlot
  */
 extern RowSlot row_buffer_add(RowBuffer *buffer, int64 time, uint16 width, bool nulls);
 
+/* How many more bytes the rows so far take once there is one of width values. */
+extern Size row_buffer_widening(const RowBuffer *buffer, uint16 width);
+
 /* Orders the rows by time and keeps of equal times the one added last. */
 extern void row_buffer_sort(RowBuffer *buffer);
 

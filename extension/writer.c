@@ -100,7 +100,7 @@ typedef struct IncomingRow
 	RowBuffer  *rows;			/* where it goes */
 } IncomingRow;
 
-static void append_group(Batch *batch, IncomingRow *row, int nrows);
+static int append_group(Batch *batch, IncomingRow *row, int nrows);
 static void read_row(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot,
 					 IncomingRow *row, const TagName *previous);
 static Batch *find_batch(Oid relid, CommandId cid, int options);
@@ -131,7 +131,7 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **sl
 {
 	IncomingRow row[GROUP_ROWS];
 
-	for (int first = 0; first < nslots; first += GROUP_ROWS)
+	for (int first = 0, appended; first < nslots; first += appended)
 	{
 		int			nrows = Min(GROUP_ROWS, nslots - first);
 		Batch	   *batch = find_batch(RelationGetRelid(rel), cid, options);
@@ -142,11 +142,13 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **sl
 			read_row(rel, columns, slots[first + i], &row[i], i > 0 ? &row[i - 1].tag : NULL);
 
 		MemoryContextSwitchTo(batch->work.context);
-		append_group(batch, row, nrows);
+		appended = append_group(batch, row, nrows);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(batch->incoming);
 
-		if (batch->bytes >= (batch->full > 0 ? write_limit() + write_limit() / 4 : write_limit()) ||
+		if (appended < nrows)
+			command_work_write(batch->work.relid);
+		else if (batch->bytes >= (batch->full > 0 ? write_limit() + write_limit() / 4 : write_limit()) ||
 			(batch->full > 0 && batch->used >= batch->full))
 			write_full(batch);
 		else
@@ -173,8 +175,11 @@ prefetch_tail(const RowBuffer *rows)
  * Rows come in the order of time, each of another tag, and what is gathered is larger than the
  * processor's caches.  So each step is taken for all rows of the group before the next one, and
  * has the memory of that next one fetched meanwhile.  Called in the batch's context.
+ *
+ * Returns how many rows it has appended: fewer where the next one is so much wider than the rows of
+ * its tag so far that the batch, in which each of them takes as much, had to be written first.
  */
-static void
+static int
 append_group(Batch *batch, IncomingRow *row, int nrows)
 {
 	for (int i = 0; i < nrows; i++)
@@ -192,12 +197,17 @@ append_group(Batch *batch, IncomingRow *row, int nrows)
 		prefetch_tail(row[i].rows);
 	for (int i = 0; i < nrows; i++)
 	{
+		Size		widening = row_buffer_widening(row[i].rows, row[i].values.width);
+
+		if (widening > 0 && batch->bytes + widening > write_limit())
+			return i;
+		batch->nrows++;
 		batch->bytes -= row[i].rows->bytes;
 		append_row(row[i].rows, row[i].time, &row[i].values);
 		batch->bytes += row[i].rows->bytes;
 		batch->used += sizeof(int64) + row[i].rows->stride * sizeof(double);
 	}
-	batch->nrows += nrows;
+	return nrows;
 }
 
 /* Called in the context of incoming rows. */

@@ -53,6 +53,19 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM (SELECT * FROM src EXCEPT 
 bounded(40, 'UPDATE of 100,000 rows', "SET historian.write_buffer = '2MB'; UPDATE warm SET values = values || 1::float8");
 bounded(40, 'DELETE ... RETURNING of 100,000 rows', "CREATE TEMP TABLE gone (n bigint); BEGIN; WITH d AS (DELETE FROM warm RETURNING *) INSERT INTO gone SELECT count(*) FROM d; ROLLBACK");
 
+$node->safe_psql('postgres', <<'END');
+CREATE TABLE wordy (time bigint, tag text, values float8[]) USING historian;
+INSERT INTO wordy SELECT i, repeat('w', 250), ARRAY[i] FROM generate_series(1, 200000) i;
+SELECT historian.compact('wordy');
+END
+bounded(30, 'UPDATE of 200,000 rows of a long tag', "SET historian.write_buffer = '2MB'; UPDATE wordy SET values = values");
+
+# once a row of 1,000 values has come, those of one value before it take as much
+my $few_wide = "SELECT time, 'a' AS tag, CASE WHEN time % 100000 = 50000 THEN array_fill(time::float8, ARRAY[1000]) ELSE ARRAY[time::float8] END AS values FROM src";
+$node->safe_psql('postgres', 'CREATE TABLE ragged (time bigint, tag text, values float8[]) USING historian');
+bounded(40, 'INSERT of a few rows of 1,000 values among many of one', "SET historian.write_buffer = '2MB'; INSERT INTO ragged $few_wide");
+is($node->safe_psql('postgres', "SELECT count(*) FROM (SELECT * FROM ragged INTERSECT $few_wide) d"), '500000', 'all rows are there');
+
 # historian.write_buffer is that of all partitions together
 $node->safe_psql('postgres', <<'END');
 CREATE TABLE parts (time bigint, tag text, values float8[]) PARTITION BY RANGE (time);
@@ -82,6 +95,21 @@ bounded(40, "downsample by $_", "SELECT count(*) FROM historian.downsample('long
 	for qw(last first average time_average stddev delta plot lttb);
 bounded(30, 'lttb of a curve, all of whose rows are corners', "SELECT count(*) FROM historian.downsample('long', 'curve', 0, 500000, 3, 'lttb')");
 bounded(30, 'raw', "SELECT count(*) FROM historian.raw('long', 'a', 0, 500001)");
+
+# segments: 200,000 of one row each, and 20,000 pending ones of one tag
+$node->safe_psql('postgres', <<'END');
+CREATE TABLE many (time bigint, tag text, values float8[]) USING historian;
+INSERT INTO many SELECT 1, 'tag' || i, '{1,2,3}' FROM generate_series(1, 200000) i;
+CREATE TABLE pending (time bigint, tag text, values float8[]) USING historian;
+DO $$ BEGIN
+	FOR i IN 1 .. 20000 LOOP
+		INSERT INTO pending VALUES (i, 'a', '{1,2,3}');
+	END LOOP;
+END $$;
+END
+bounded(30, 'historian.check of 200,000 segments', "SELECT count(*) FROM historian.check('many')");
+bounded(140, 'DELETE of a row in each of 200,000 segments', 'BEGIN; DELETE FROM many; ROLLBACK');
+bounded(4, 'read of a tag with 20,000 pending segments', "SELECT count(*) FROM (SELECT * FROM pending WHERE tag = 'a' OFFSET 0) p");
 
 $node->stop;
 done_testing();
