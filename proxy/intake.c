@@ -384,16 +384,30 @@ note_appended(Intake *intake, const Stage *stage)
 	metric_add(&intake->loop->metrics.messages_received, stage->count);
 }
 
+/* Puts a stage's messages into the buffer.  Returns false where there is no room. */
+static bool
+append(Intake *intake, Stage *stage, bool promised)
+{
+	ServerLoop *loop = intake->loop;
+	LineRules *lines = intake->decoder.format == BODY_POINTS ? &intake->decoder.points : NULL;
+	bool appended;
+
+	if (lines != NULL)
+		point_merge_append_begin(lines->merge, &lines->writer, stage);
+	appended = ingest_append(loop->server->ingest, stage, promised, uv_now(&loop->uv),
+							 intake->committed ? &intake->ticket : NULL);
+	if (lines != NULL)
+		point_merge_append_end(lines->merge, &lines->writer, appended && !promised);
+	return appended;
+}
+
 /* Moves the stage into the buffer.  Returns false where there is no room; it is kept then. */
 static bool
 append_stage(Intake *intake)
 {
-	ServerLoop *loop = intake->loop;
-
 	if (intake->stage.count > 0)
 	{
-		if (!ingest_append(loop->server->ingest, &intake->stage, false, uv_now(&loop->uv),
-						   intake->committed ? &intake->ticket : NULL))
+		if (!append(intake, &intake->stage, false))
 			return false;
 		note_appended(intake, &intake->stage);
 		intake->stage.length = 0;
@@ -415,8 +429,7 @@ append_pieces(TurnTask *task)
 	{
 		size_t share = intake->reserved / intake->piece_count;
 
-		ingest_append(ingest, &piece->stage, true, uv_now(&loop->uv),
-					  intake->committed ? &intake->ticket : NULL);
+		append(intake, &piece->stage, true);
 		note_appended(intake, &piece->stage);
 		ingest_unreserve(ingest, share);
 		intake->reserved -= share;

@@ -69,7 +69,7 @@ typedef struct Line
 
 static bool scan_series(Line *line);
 static bool scan_fields(Line *line, Stage *stage, const LineRules *rules);
-static bool add_other_fields(Line *line, Stage *stage, PointMerge *merge, int64_t time_ns);
+static bool add_other_fields(Line *line, Stage *stage, const LineRules *rules, int64_t time_ns);
 static bool skip_string(Line *line, Text key);
 static bool scan_other_value(Line *line, Text key, double *value);
 static bool scan_number(Line *line, Text key, double *value);
@@ -111,31 +111,33 @@ line_scan(Stage *stage, const char *text, const char *end, const LineRules *rule
 		return false;
 	if (line.field_count == 0)
 		return true;
-	if (rules->merge != NULL && !add_other_fields(&line, stage, rules->merge, time_ns))
-		return false;
 	if (!message_fits(line.field_count, false, line.tag_length))
 		return invalid(&line, NOWHERE,
 					   "%u fields with a tag of %zu bytes are more than a row holds (8 bytes each and the "
 					   "tag: %d)",
 					   line.field_count, line.tag_length, MESSAGE_MAX_ROW_BYTES);
+	if (rules->merge != NULL && !add_other_fields(&line, stage, rules, time_ns))
+		return false;
 	stage_add(stage, time_ns, line.field_count, line.tag, line.tag_length);
 	return true;
 }
 
 /* Those that other lines gave the same point. */
 static bool
-add_other_fields(Line *line, Stage *stage, PointMerge *merge, int64_t time_ns)
+add_other_fields(Line *line, Stage *stage, const LineRules *rules, int64_t time_ns)
 {
 	double *values = stage_reserve(stage, MESSAGE_MAX_VALUES)->values;
 	PointName names[MESSAGE_MAX_VALUES];
 
 	for (uint32_t i = 0; i < line->field_count; i++)
 		names[i] = (PointName){line->fields[i].key.start, line->fields[i].key.length};
-	line->field_count = point_merge(merge, time_ns, line->tag, line->tag_length, names, values,
-									line->field_count);
+	line->field_count = point_merge(rules->merge, &rules->writer, time_ns, line->tag, line->tag_length, names,
+									values, line->field_count);
 	return line->field_count > 0 ||
-		   invalid(line, NOWHERE, "the lines of this point have more than %d fields in all",
-				   MESSAGE_MAX_VALUES);
+		   invalid(line, NOWHERE,
+				   "the lines of this point have more than %d fields in all, or more than a row holds (8 bytes "
+				   "each and the tag: %d)",
+				   MESSAGE_MAX_VALUES, MESSAGE_MAX_ROW_BYTES);
 }
 
 static inline bool

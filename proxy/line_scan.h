@@ -16,6 +16,7 @@ typedef struct LineRules
 	int64_t now_ns;	 /* where it has none */
 	bool skip_strings;	/* fields that are strings are left out, not refused */
 	PointMerge *merge;	/* where other lines' fields of the same point are, or NULL */
+	PointWriter writer; /* whose lines these are to it */
 } LineRules;
 
 /*

@@ -7,6 +7,10 @@
  * a line that adds to one of them becomes the whole point, which replaces the row before it as any later
  * one of the same tag and time does.
  *
+ * A row may reach the buffer after that of a line that was merged later: the lines came in different requests, whose
+ * bodies end when they end.  It would take the later line's fields away.  So merges between requests are counted,
+ * and where there were any since a stage was begun its points are looked up again when it is appended.
+ *
  * Memory is bounded: points of a shard are appended to one of two halves, and when that is full the
  * other one, with the oldest points, is emptied for the next.  A lock a shard lets the threads go on
  * beside each other.
@@ -17,7 +21,9 @@
 #include "stage.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SHARDS			32
@@ -30,6 +36,7 @@ typedef struct Point
 {
 	uint64_t hash;
 	int64_t time_ns;
+	uint64_t writer;
 	uint32_t bytes; /* of all, a multiple of 8 */
 	uint32_t count;
 	uint32_t tag_length;
@@ -54,6 +61,9 @@ typedef struct Shard
 
 struct PointMerge
 {
+	pthread_mutex_t append;
+	_Atomic uint64_t writers;
+	_Atomic uint64_t crossings; /* merges of one writer's fields with another's */
 	Shard shards[SHARDS];
 };
 
@@ -70,6 +80,7 @@ point_merge_new(void)
 {
 	PointMerge *merge = memory_new(sizeof(PointMerge));
 
+	pthread_mutex_init(&merge->append, NULL);
 	for (int i = 0; i < SHARDS; i++)
 	{
 		Shard *shard = &merge->shards[i];
@@ -181,15 +192,23 @@ find_slot(Half *half, uint64_t hash, int64_t time_ns, const char *tag, size_t ta
 	}
 }
 
+/* NULL where it is not remembered.  The shard is locked. */
 static const Point *
-find(Half *half, uint64_t hash, int64_t time_ns, const char *tag, size_t tag_length)
+find(const Shard *shard, uint64_t hash, int64_t time_ns, const char *tag, size_t tag_length)
 {
-	uint32_t slot;
+	Half *const halves[] = {shard->current, shard->older};
 
-	if (half->used == 0)
-		return NULL;
-	slot = *find_slot(half, hash, time_ns, tag, tag_length);
-	return slot == 0 ? NULL : (const Point *) (half->data + slot - 1);
+	for (int i = 0; i < 2; i++)
+	{
+		uint32_t slot;
+
+		if (halves[i]->used == 0)
+			continue;
+		slot = *find_slot(halves[i], hash, time_ns, tag, tag_length);
+		if (slot != 0)
+			return (const Point *) (halves[i]->data + slot - 1);
+	}
+	return NULL;
 }
 
 static void
@@ -221,7 +240,7 @@ copy_name(char *out, const char *name)
 
 /*
  * Makes the union of two points, newer wins, at out.  In two rounds, since the names come after the
- * values: the first one counts.  Returns false where it would be too large.
+ * values: the first one counts.  Returns false where it would be more than a row holds.
  */
 static bool
 unite(Point *out, const Point *older, const Point *newer)
@@ -255,7 +274,8 @@ unite(Point *out, const Point *older, const Point *newer)
 		}
 		if (round > 0)
 			break;
-		if (count > MESSAGE_MAX_VALUES || older->bytes + newer->bytes > MAX_POINT_BYTES)
+		if (count > MESSAGE_MAX_VALUES || !message_fits(count, false, newer->tag_length) ||
+			older->bytes + newer->bytes > MAX_POINT_BYTES)
 			return false;
 		out->count = count;
 		memcpy(tag_of(out), tag_of(newer), newer->tag_length);
@@ -282,8 +302,14 @@ next_place(Shard *shard)
 	return (Point *) (shard->current->data + shard->current->used);
 }
 
+PointWriter
+point_merge_writer(PointMerge *merge)
+{
+	return (PointWriter){atomic_fetch_add(&merge->writers, 1), atomic_load(&merge->crossings)};
+}
+
 uint32_t
-point_merge(PointMerge *merge, int64_t time_ns, const char *tag, size_t tag_length,
+point_merge(PointMerge *merge, const PointWriter *writer, int64_t time_ns, const char *tag, size_t tag_length,
 			const PointName *names, double *values, uint32_t count)
 {
 	uint64_t hash = hash_point(time_ns, tag, tag_length);
@@ -294,7 +320,7 @@ point_merge(PointMerge *merge, int64_t time_ns, const char *tag, size_t tag_leng
 
 	pthread_mutex_lock(&shard->lock);
 	point = next_place(shard);
-	*point = (Point){.hash = hash, .time_ns = time_ns, .count = count};
+	*point = (Point){.hash = hash, .time_ns = time_ns, .writer = writer->number, .count = count};
 	point->tag_length = (uint32_t) tag_length;
 	memcpy(point->values, values, count * sizeof(double));
 	memcpy(tag_of(point), tag, tag_length);
@@ -303,9 +329,7 @@ point_merge(PointMerge *merge, int64_t time_ns, const char *tag, size_t tag_leng
 		end = put_name(end, names[i]);
 	end_point(point, end);
 
-	before = find(shard->current, hash, time_ns, tag, tag_length);
-	if (before == NULL)
-		before = find(shard->older, hash, time_ns, tag, tag_length);
+	before = find(shard, hash, time_ns, tag, tag_length);
 	if (before != NULL)
 	{
 		Point *all = (Point *) ((char *) point + point->bytes);
@@ -315,6 +339,8 @@ point_merge(PointMerge *merge, int64_t time_ns, const char *tag, size_t tag_leng
 			pthread_mutex_unlock(&shard->lock);
 			return 0;
 		}
+		if (before->writer != point->writer)
+			atomic_fetch_add(&merge->crossings, 1);
 		count = all->count;
 		memcpy(values, all->values, count * sizeof(double));
 		memmove(point, all, all->bytes);
@@ -324,4 +350,52 @@ point_merge(PointMerge *merge, int64_t time_ns, const char *tag, size_t tag_leng
 	shard->current->used += point->bytes;
 	pthread_mutex_unlock(&shard->lock);
 	return count;
+}
+
+/* Gives each message the fields that its point has by now. */
+static void
+look_up_again(PointMerge *merge, Stage *stage)
+{
+	const StagedMessage *message = (const StagedMessage *) stage->data;
+	Stage fresh = {0};
+
+	for (uint32_t i = 0; i < stage->count; i++)
+	{
+		const char *tag = staged_tag(message);
+		uint64_t hash = hash_point(message->time_ns, tag, message->tag_length);
+		Shard *shard = &merge->shards[hash % SHARDS];
+		double *values = stage_reserve(&fresh, MESSAGE_MAX_VALUES)->values;
+		uint32_t count = message->value_count;
+		const Point *point;
+
+		memcpy(values, message->values, count * sizeof(double));
+		pthread_mutex_lock(&shard->lock);
+		point = find(shard, hash, message->time_ns, tag, message->tag_length);
+		if (point != NULL)
+		{
+			count = point->count;
+			memcpy(values, point->values, count * sizeof(double));
+		}
+		pthread_mutex_unlock(&shard->lock);
+		stage_add(&fresh, message->time_ns, count, tag, message->tag_length);
+		message = staged_next(message);
+	}
+	free(stage->data);
+	*stage = fresh;
+}
+
+void
+point_merge_append_begin(PointMerge *merge, const PointWriter *writer, Stage *stage)
+{
+	pthread_mutex_lock(&merge->append);
+	if (atomic_load(&merge->crossings) != writer->crossings)
+		look_up_again(merge, stage);
+}
+
+void
+point_merge_append_end(PointMerge *merge, PointWriter *writer, bool all)
+{
+	if (all)
+		writer->crossings = atomic_load(&merge->crossings);
+	pthread_mutex_unlock(&merge->append);
 }

@@ -56,6 +56,7 @@ write_begin(Exchange *exchange)
 		.unit_ns = 1,
 		.skip_strings = server->config->skip_strings,
 		.merge = server->points,
+		.writer = point_merge_writer(server->points),
 	};
 	struct timespec now;
 

@@ -7,10 +7,11 @@ import random
 import re
 import subprocess
 import sys
+import threading
 import time
 import unicodedata
 
-from historiand import HERE, Relay, Server, new_table, rows, run, sql, wait_for
+from historiand import HERE, Relay, Server, new_table, request_bytes, rows, run, sql, wait_for
 
 # An independent reading of the format: by regular expressions, a line at a time.
 
@@ -354,6 +355,70 @@ def test_merged_at_random():
     expected = [(time_ns, tag, "{" + ",".join(f"{fields[name]:g}" for name in sorted(fields)) + "}")
                 for (time_ns, tag), fields in points.items()]
     assert rows(server.table) == sorted(expected)
+
+
+def test_merged_past_the_row():
+    """a line whose point would be more than a row holds is refused alone: later lines are as if it had not come"""
+    server = Server()
+    first = ",".join(f"a{i:03}={i}" for i in range(900))
+    assert write(server, f"big {first} 5").status == 204
+    for rest in (101, 500):
+        answer = write(server, "big " + ",".join(f"b{i:03}=1" for i in range(rest)) + " 5")
+        assert answer.status == 400 and "in all" in answer.json()["detail"], answer
+    # with a tag of 256 bytes 978 values fit
+    tag = "t" * 256
+    answer = write(server, f"{tag} {first} 5\n{tag} " + ",".join(f"b{i:03}=1" for i in range(79)) + f" 5\n{tag} a000=7 5\nbig a001=8,c=9 5")
+    assert answer.status == 400 and [e["line"] for e in answer.json()["errors"]] == [2], answer
+    big, long = rows(server.table)
+    assert big[2] == "{0,8," + ",".join(str(i) for i in range(2, 900)) + ",9}"
+    assert long[2] == "{7," + ",".join(str(i) for i in range(1, 900)) + "}"
+    assert write(server, f"{tag} " + ",".join(f"b{i:03}=1" for i in range(78)) + " 5").status == 204
+    assert sql(f"SELECT cardinality(values) FROM {server.table} WHERE tag = '{tag}'") == [["978"]]
+    assert server.stop() == 0
+
+
+def test_merged_out_of_order():
+    """fields that come while another request with fields of the same point is still arriving are not lost"""
+    server = Server()
+    for number, query in enumerate(("partial=false", "partial=true")):
+        client = server.connect()
+        begun = f"m a=1 {number}\n"
+        before = server.metric("historiand_received_bytes_total")
+        body = (begun + f"other a=1 {number}\n").encode()
+        client.send(request_bytes("POST", f"/write?{query}", body)[:-len(body)] + begun.encode())
+        wait_for("the line", lambda b=before, size=len(begun):
+                 server.metric("historiand_received_bytes_total") >= b + size)
+        assert write(server, f"m b=2 {number}").status == 204
+        assert write(server, f"m a=3,c=4 {number}").status == 204
+        client.send(body[len(begun):])
+        assert client.answer().status == 204
+    assert [row for row in rows(server.table) if row[1] == "m"] == [(0, "m", "{3,2,4}"), (1, "m", "{3,2,4}")]
+    assert server.stop() == 0
+
+
+def test_merged_at_once():
+    """of fields that several clients send for the same points at the same time none is lost"""
+    server = Server(threads=2, flush_interval="5ms")
+    clients, points, rounds = 4, 300, 8
+    start = threading.Barrier(clients)
+    statuses = []
+
+    def send(number):
+        connection = server.connect(timeout=60)
+        for turn in range(rounds):
+            body = "".join(f"p{i} f{number}={number} {turn}\n" for i in range(points)).encode()
+            start.wait()
+            connection.send(request_bytes("POST", "/write", body))
+            statuses.append(connection.answer().status)
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [204] * clients * rounds, statuses
+    assert sql(f"SELECT values, count(*) FROM {server.table} GROUP BY 1") == [["{0,1,2,3}", str(points * rounds)]]
+    assert server.stop() == 0
 
 
 def test_strings():
