@@ -166,7 +166,7 @@ on_timer(uv_timer_t *timer)
 			continue;
 		/* Where too many queries wait already, this one is left out. */
 		part->asked = pg_pool_submit(metrics->pool, NULL, part_sql[i], parameter_counts[i],
-									 parameters, on_outcome, part) != NULL;
+									 parameters, NULL, on_outcome, part) != NULL;
 	}
 }
 

@@ -20,19 +20,26 @@
 /* What is shorter fits in a packet or two as it is. */
 #define SHORTEST_GZIP 1024
 
-/* What is longer takes over a millisecond: in a worker, the loop has others to serve. */
-#define LONG_GZIP 131072
+/* What is longer takes up to milliseconds and more: in a worker, the loop has others to serve. */
+#define LONG_CONTENT 131072
 
-/* A body on its way to be compressed. */
+/* A body on its way to be an answer. */
 typedef struct Content
 {
 	uv_work_t work;
 	Exchange *exchange;
 	const char *type; /* static */
-	Bytes headers;
-	Bytes body; /* counts against the results */
-	Bytes compressed;
+	Bytes *pieces;
+	int piece_count;
+	size_t length; /* of all; counts against the results */
 	Budget *results;
+
+	/* Of prepare(). */
+	Bytes body;
+	Bytes compressed;
+	bool gzip;
+	bool known;
+	char etag[HTTP_ETAG_BYTES];
 } Content;
 
 /* Is value a list that has this name with a quality above 0? */
@@ -106,85 +113,102 @@ hash_content(const char *data, size_t length)
 	return hash;
 }
 
+/* Makes one piece of all. */
 static void
-free_content(Content *content)
+join(Content *content)
 {
-	budget_return(content->results, content->body.length);
+	if (content->piece_count == 1)
+	{
+		content->body = content->pieces[0];
+		content->pieces[0] = (Bytes){0};
+		return;
+	}
+	bytes_reserve(&content->body, content->length);
+	for (int i = 0; i < content->piece_count; i++)
+	{
+		bytes_append(&content->body, content->pieces[i].data, content->pieces[i].length);
+		bytes_free(&content->pieces[i]);
+	}
+}
+
+/* In a worker nothing else touches the request. */
+static void
+prepare(Content *content)
+{
+	const HttpRequest *request = &content->exchange->request;
+
+	content->gzip = content->length >= SHORTEST_GZIP && http_accepts_gzip(request);
+	join(content);
+	http_etag(content->etag, hash_content(content->body.data, content->body.length), content->gzip);
+	content->known = http_etag_known(request, content->etag);
+	if (!content->gzip || content->known)
+		return;
+	gzip_whole(&content->compressed, content->body.data, content->body.length);
+	bytes_free(&content->body);
+}
+
+static void
+answer(Content *content)
+{
+	Exchange *exchange = content->exchange;
+	Bytes headers = {0};
+
+	bytes_printf(&headers, "ETag: %s\r\nCache-Control: no-cache\r\nVary: Accept-Encoding\r\n",
+				 content->etag);
+	if (content->gzip && !content->known)
+		bytes_puts(&headers, "Content-Encoding: gzip\r\n");
+	bytes_append(&headers, "", 1);
+	if (content->known)
+		http_answer(exchange, 304, NULL, headers.data, NULL, 0);
+	else
+		http_answer_bytes(exchange, 200, content->type, headers.data,
+						  content->gzip ? &content->compressed : &content->body);
+	bytes_free(&headers);
 	bytes_free(&content->body);
 	bytes_free(&content->compressed);
+	budget_return(content->results, content->length);
+	free(content->pieces);
 	free(content);
 }
 
 static void
-answer_compressed(Content *content)
+prepare_in_worker(uv_work_t *work)
 {
-	bytes_puts(&content->headers, "Content-Encoding: gzip\r\n");
-	bytes_append(&content->headers, "", 1);
-	http_answer(content->exchange, 200, content->type, content->headers.data,
-				content->compressed.data, content->compressed.length);
-	bytes_free(&content->headers);
-	free_content(content);
+	prepare(work->data);
 }
 
 static void
-compress(Content *content)
-{
-	gzip_whole(&content->compressed, content->body.data, content->body.length);
-}
-
-static void
-compress_in_worker(uv_work_t *work)
-{
-	compress(work->data);
-}
-
-static void
-on_compressed(uv_work_t *work, int status)
+on_prepared(uv_work_t *work, int status)
 {
 	(void) status;
-	answer_compressed(work->data);
+	answer(work->data);
 }
 
 void
-http_answer_content(Exchange *exchange, const char *content_type, Bytes *body)
+http_answer_content(Exchange *exchange, const char *content_type, Bytes *pieces, int count)
 {
-	bool gzip = body->length >= SHORTEST_GZIP && http_accepts_gzip(&exchange->request);
 	HttpLoop *loop = exchange->connection->loop;
-	char etag[HTTP_ETAG_BYTES];
-	bool known;
-	Bytes headers = {0};
-	Content *content;
+	Content *content = memory_new(sizeof(Content));
 
-	http_etag(etag, hash_content(body->data, body->length), gzip);
-	bytes_printf(&headers, "ETag: %s\r\nCache-Control: no-cache\r\nVary: Accept-Encoding\r\n",
-				 etag);
-	known = http_etag_known(&exchange->request, etag);
-	if (!gzip || known)
-	{
-		bytes_append(&headers, "", 1);
-		if (known)
-			http_answer(exchange, 304, NULL, headers.data, NULL, 0);
-		else
-			http_answer(exchange, 200, content_type, headers.data, body->data, body->length);
-		bytes_free(&headers);
-		bytes_free(body);
-		return;
-	}
-	content = memory_new(sizeof(Content));
 	content->exchange = exchange;
 	content->type = content_type;
-	content->headers = headers;
-	content->body = *body;
 	content->results = loop->results;
 	content->work.data = content;
-	*body = (Bytes){0};
-	budget_add(content->results, content->body.length);
-	if (content->body.length < LONG_GZIP)
+	content->piece_count = count;
+	content->pieces = memory_new((size_t) count * sizeof(Bytes));
+	for (int i = 0; i < count; i++)
 	{
-		compress(content);
-		answer_compressed(content);
+		content->length += pieces[i].length;
+		content->pieces[i] = pieces[i];
+		pieces[i] = (Bytes){0};
+	}
+	budget_add(content->results, content->length);
+	if (content->length < LONG_CONTENT)
+	{
+		prepare(content);
+		answer(content);
 		return;
 	}
 	exchange->waiting = true;
-	uv_queue_work(loop->uv, &content->work, compress_in_worker, on_compressed);
+	uv_queue_work(loop->uv, &content->work, prepare_in_worker, on_prepared);
 }

@@ -20,9 +20,11 @@ extern void http_etag(char *etag, uint64_t hash, bool gzip);
 extern bool http_etag_known(const HttpRequest *request, const char *etag);
 
 /*
- * Answers with a whole body: compressed where the client takes that and it pays, with a strong ETag
- * made of the body; 304 where the client has it.  Frees the body.
+ * Answers with a whole body, which comes in one piece or more: compressed where the client takes that
+ * and it pays, with a strong ETag made of the body; 304 where the client has it.  Takes the pieces,
+ * not the array of them.
  */
-extern void http_answer_content(Exchange *exchange, const char *content_type, Bytes *body);
+extern void http_answer_content(Exchange *exchange, const char *content_type, Bytes *pieces,
+								int count);
 
 #endif /* HISTORIAND_HTTP_CONTENT_H */

@@ -22,6 +22,8 @@
 #define MAX_IGNORED_BODY  1048576 /* a body read only to keep the connection */
 
 static size_t aside_bytes(const HttpConnection *connection);
+static void answer(Exchange *exchange, int status, const char *content_type, const char *headers,
+				   const char *body, size_t length, Bytes *taken);
 
 Exchange *
 exchange_new(HttpConnection *connection)
@@ -210,6 +212,27 @@ void
 http_answer(Exchange *exchange, int status, const char *content_type, const char *headers,
 			const char *body, size_t length)
 {
+	answer(exchange, status, content_type, headers, body, length, NULL);
+}
+
+/*
+ * A body of more than MAX_OUTPUT_BYTES stops the parsing until it is nearly sent.  So behind a request
+ * that is alone, and hence first, nothing is answered before the output has begun with the long body.
+ */
+void
+http_answer_bytes(Exchange *exchange, int status, const char *content_type, const char *headers,
+				  Bytes *body)
+{
+	answer(exchange, status, content_type, headers, body->data, body->length,
+		   exchange->alone && body->length > MAX_OUTPUT_BYTES ? body : NULL);
+	bytes_free(body);
+}
+
+/* taken: the body, where it is to be handed over. */
+static void
+answer(Exchange *exchange, int status, const char *content_type, const char *headers,
+	   const char *body, size_t length, Bytes *taken)
+{
 	HttpConnection *connection = exchange->connection;
 	const HttpRequest *request = &exchange->request;
 	HttpLoop *loop;
@@ -246,9 +269,14 @@ http_answer(Exchange *exchange, int status, const char *content_type, const char
 						   .length = length,
 						   .close = exchange->close,
 						   .http_1_0 = request->http_1_0,
-						   .head_only = request->method == HTTP_HEAD,
+						   .head_only = request->method == HTTP_HEAD || taken != NULL,
 					   },
 					   loop->date);
+	if (taken != NULL && request->method != HTTP_HEAD)
+	{
+		connection->output.long_body = *taken;
+		*taken = (Bytes){0};
+	}
 	if (length >= LONG_ANSWER_BYTES && request->method != HTTP_HEAD)
 	{
 		budget_add(loop->results, length);

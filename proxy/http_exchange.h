@@ -76,6 +76,10 @@ extern bool http_turn_over(Exchange *exchange);
  */
 extern void http_answer(Exchange *exchange, int status, const char *content_type,
 						const char *headers, const char *body, size_t length);
+
+/* The same with a body that is taken: of a route that is alone, a long one is not copied on its way. */
+extern void http_answer_bytes(Exchange *exchange, int status, const char *content_type,
+							  const char *headers, Bytes *body);
 extern void http_problem(Exchange *exchange, int status, const char *detail, ...)
 	__attribute__((format(printf, 3, 4)));
 

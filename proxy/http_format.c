@@ -85,7 +85,8 @@ http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 	size_t extra = (answer->headers ? strlen(answer->headers) : 0) +
 				   (answer->content_type ? strlen(answer->content_type) : 0) +
 				   strlen(answer->request_id);
-	char *start = bytes_reserve(out, 256 + sizeof(for_browsers) + extra + answer->length);
+	size_t body = answer->head_only ? 0 : answer->length;
+	char *start = bytes_reserve(out, 256 + sizeof(for_browsers) + extra + body);
 	char *c = start;
 
 	c = put(c, "HTTP/1.1 ");
@@ -120,10 +121,10 @@ http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 	else if (answer->http_1_0 && !answer->streamed)
 		c = put(c, "Connection: keep-alive\r\n");
 	c = put(c, "\r\n");
-	if (!answer->head_only && answer->length > 0)
+	if (body > 0)
 	{
-		memcpy(c, answer->body, answer->length);
-		c += answer->length;
+		memcpy(c, answer->body, body);
+		c += body;
 	}
 	out->length += (size_t) (c - start);
 }

@@ -2,8 +2,8 @@
  * http_output.c
  *	  Bytes on their way to a client.
  *
- * What the kernel does not take at once is given to libuv in slices, so that its memory is given back
- * to the routes as it goes.
+ * What the kernel does not take at once is given to libuv in slices, one a turn of the loop: copying
+ * megabytes to a client that takes them at once would keep the others waiting.
  *
  * A client is stuck when nothing reaches it, however little is asked of it.  What the kernel has taken
  * says little about that: it wakes us only when a third of its buffer, which may be megabytes, is
@@ -26,29 +26,31 @@ static void on_written(uv_write_t *write, int status);
 bool
 http_output_flush(HttpOutput *output)
 {
+	Bytes *next = output->pending.length > 0 ? &output->pending : &output->long_body;
+	size_t length = next->length < SLICE_BYTES ? next->length : SLICE_BYTES;
 	uv_os_fd_t fd;
 	ssize_t sent;
 
-	if (output->active || output->pending.length == 0)
+	if (output->active || next->length == 0)
 		return true;
 	/* Not uv_try_write(): with nothing queued in libuv, this does the same for less. */
 	if (uv_fileno((uv_handle_t *) output->stream, &fd) != 0)
 		return false;
-	sent = send(fd, output->pending.data, output->pending.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	sent = send(fd, next->data, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
 		return false;
-	if (sent == (ssize_t) output->pending.length)
+	if (sent == (ssize_t) next->length)
 	{
-		output->pending.length = 0;
-		if (output->pending.capacity > KEPT_BYTES)
-			bytes_free(&output->pending);
-		return true;
+		next->length = 0;
+		if (next->capacity > KEPT_BYTES)
+			bytes_free(next);
+		return next == &output->long_body || http_output_flush(output);
 	}
 	output->progress_ms = uv_now(output->stream->loop);
 	output->undelivered = SIZE_MAX;
-	output->writing = output->pending;
+	output->writing = *next;
 	output->written = sent > 0 ? (size_t) sent : 0;
-	output->pending = (Bytes){0};
+	*next = (Bytes){0};
 	return write_slice(output);
 }
 
@@ -86,13 +88,14 @@ on_written(uv_write_t *write, int status)
 bool
 http_output_idle(const HttpOutput *output)
 {
-	return !output->active && output->pending.length == 0;
+	return !output->active && output->pending.length == 0 && output->long_body.length == 0;
 }
 
 size_t
 http_output_unsent(const HttpOutput *output)
 {
-	return output->pending.length + (output->active ? output->writing.length - output->written : 0);
+	return output->pending.length + output->long_body.length +
+		   (output->active ? output->writing.length - output->written : 0);
 }
 
 /* What the client's side has not acknowledged of what is under way. */
@@ -105,7 +108,7 @@ undelivered(const HttpOutput *output)
 	if (uv_fileno((uv_handle_t *) output->stream, &fd) != 0 || ioctl(fd, SIOCOUTQ, &queued) != 0)
 		queued = 0;
 	return (size_t) queued + uv_stream_get_write_queue_size(output->stream) +
-		   output->writing.length - output->written - output->slice;
+		   output->writing.length - output->written - output->slice + output->long_body.length;
 }
 
 bool
@@ -126,5 +129,6 @@ void
 http_output_free(HttpOutput *output)
 {
 	bytes_free(&output->pending);
+	bytes_free(&output->long_body);
 	bytes_free(&output->writing);
 }

@@ -16,14 +16,15 @@ typedef struct HttpOutput
 	uv_stream_t *stream;
 	/* Everything that http_output_flush() had to leave is written, or writing failed. */
 	void (*on_done)(struct HttpOutput *output, bool failed);
-	Bytes pending; /* append here, then flush */
+	Bytes pending;	 /* append here, then flush */
+	Bytes long_body; /* what follows that; until it has begun, nothing may be appended */
 
 	Bytes writing; /* what uv_write() has; written of it are done */
 	size_t written;
 	size_t slice;
 	size_t undelivered;	  /* when it was last looked at */
 	uint64_t progress_ms; /* when that was last seen to fall */
-	bool active; /* uv_write() is under way */
+	bool active;		  /* uv_write() is under way */
 	uv_write_t write;
 } HttpOutput;
 

@@ -25,6 +25,7 @@
 #include "pg_cancel.h"
 #include "pg_connection.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,7 @@ typedef struct Query
 	char *own_sql;
 	int parameter_count;
 	char *parameters[QUERY_MAX_PARAMETERS];
+	RowCallback on_row; /* NULL: the rows are collected */
 	QueryCallback callback;
 	void *argument;
 	uint64_t deadline_ms;  /* for getting a connection */
@@ -86,6 +88,8 @@ typedef struct PoolSlot
 	uint64_t sent_ms;	  /* when that was sent */
 	Query *query;		  /* being executed */
 	PGresult *result;	  /* its result; the connection is not free yet */
+	bool passed;		  /* rows of it were */
+	TurnTask task;		  /* goes on with its rows */
 	int statements_over;  /* of the pipeline: the settings, the query */
 	bool copied;		  /* the server has begun to send a stream */
 	bool copying;		  /* and has not ended */
@@ -101,6 +105,7 @@ typedef struct PoolSlot
 struct PgPool
 {
 	uv_loop_t *loop;
+	Turns *turns;
 	const Config *config;
 	PoolSlot *slots;
 	uint64_t slot_count;
@@ -121,6 +126,8 @@ struct PgPool
 static void assign(PgPool *pool);
 static void execute(PoolSlot *slot, Query *query);
 static void send_pipeline(PoolSlot *slot, Query *query);
+static void advance_rows(PoolSlot *slot);
+static void go_on(TurnTask *task);
 static void add_row(PoolSlot *slot, const PGresult *row);
 static void drop(PoolSlot *slot);
 static void finish(PoolSlot *slot);
@@ -139,12 +146,13 @@ static void on_lost(void *owner, const char *reason);
 static const PgHandler handler = {on_open, on_input, on_lost};
 
 PgPool *
-pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t connections, uint64_t queue_limit,
-			Budget *budget)
+pg_pool_new(uv_loop_t *loop, Turns *turns, const Config *config, uint64_t connections,
+			uint64_t queue_limit, Budget *budget)
 {
 	PgPool *pool = memory_new(sizeof(PgPool));
 
 	pool->loop = loop;
+	pool->turns = turns;
 	pool->config = config;
 	pool->slot_count = connections;
 	pool->queue_limit = queue_limit;
@@ -152,7 +160,10 @@ pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t connections, uint64_
 	pool->stream_limit = connections > 1 ? connections / 2 : 1;
 	pool->slots = memory_new(connections * sizeof(PoolSlot));
 	for (uint64_t i = 0; i < connections; i++)
+	{
 		pool->slots[i].pool = pool;
+		pool->slots[i].task.run = go_on;
+	}
 	pool->canceller = pg_canceller_new(loop);
 	uv_timer_init(loop, &pool->fail_timer);
 	pool->fail_timer.data = pool;
@@ -198,7 +209,8 @@ commented(const char *traceparent, const char *settings, const char *sql)
 
 PgQuery *
 pg_pool_submit(PgPool *pool, const char *traceparent, const char *sql, int parameter_count,
-			   const char *const *parameters, QueryCallback callback, void *argument)
+			   const char *const *parameters, RowCallback on_row, QueryCallback callback,
+			   void *argument)
 {
 	Query *query;
 
@@ -211,6 +223,7 @@ pg_pool_submit(PgPool *pool, const char *traceparent, const char *sql, int param
 	query->parameter_count = parameter_count;
 	for (int i = 0; i < parameter_count; i++)
 		query->parameters[i] = memory_strdup(parameters[i]);
+	query->on_row = on_row;
 	query->callback = callback;
 	query->argument = argument;
 	enqueue(pool, query);
@@ -447,6 +460,7 @@ execute(PoolSlot *slot, Query *query)
 	slot->used = true;
 	slot->sent_ms = uv_now(slot->pool->loop);
 	slot->copied = false;
+	slot->passed = false;
 	slot->deadline_ms = 0;
 	if (query->stream != NULL)
 	{
@@ -496,15 +510,40 @@ static void
 on_input(void *owner)
 {
 	PoolSlot *slot = owner;
-	PGconn *pq = pg_connection_pq(slot->connection);
+	Turns *turns = slot->pool->turns;
 
-	if (slot->query == NULL)
+	if (slot->query == NULL || turn_queued(&slot->task))
 		return;
 	if (slot->query->stream != NULL)
-	{
 		advance_stream(slot);
-		return;
+	else if (turn_over(turns))
+	{
+		pg_connection_pause(slot->connection, true);
+		turn_queue_fresh(turns, &slot->task);
 	}
+	else
+	{
+		turn_slice(turns);
+		advance_rows(slot);
+	}
+}
+
+/* A slot's task. */
+static void
+go_on(TurnTask *task)
+{
+	PoolSlot *slot = (PoolSlot *) ((char *) task - offsetof(PoolSlot, task));
+
+	pg_connection_pause(slot->connection, false);
+	advance_rows(slot);
+}
+
+/* Takes what has come, up to the end of the slice; no more is read until the rest has had its turn. */
+static void
+advance_rows(PoolSlot *slot)
+{
+	PGconn *pq = pg_connection_pq(slot->connection);
+
 	while (!PQisBusy(pq))
 	{
 		PGresult *result = PQgetResult(pq);
@@ -539,20 +578,38 @@ on_input(void *owner)
 			continue;
 		}
 		PQclear(result);
+		if (status == PGRES_SINGLE_TUPLE && turn_slice_over(slot->pool->turns))
+		{
+			pg_connection_pause(slot->connection, true);
+			turn_queue(slot->pool->turns, &slot->task);
+			return;
+		}
 	}
 }
 
-/* Adds a row to the slot's result, as far as the budget allows; past it the query is cancelled. */
-static void
-add_row(PoolSlot *slot, const PGresult *row)
+/* Passes a row on; false where what is kept of it is more than the budget allows. */
+static bool
+pass_row(PoolSlot *slot, const PGresult *row)
+{
+	Query *query = slot->query;
+	size_t bytes = query->on_row(query->argument, row);
+	bool good = budget_take(slot->pool->budget, bytes);
+
+	slot->passed = true;
+	if (good)
+		slot->result_bytes += bytes;
+	return good;
+}
+
+/* The same for a row that is added to the slot's result. */
+static bool
+collect_row(PoolSlot *slot, const PGresult *row)
 {
 	int columns = PQnfields(row);
 	int number = slot->result ? PQntuples(slot->result) : 0;
 	size_t bytes = 64;
 	bool good;
 
-	if (slot->too_large || slot->query->abandoned)
-		return;
 	for (int i = 0; i < columns; i++)
 		bytes += 32 + (size_t) PQgetlength(row, 0, i);
 	good = budget_take(slot->pool->budget, bytes);
@@ -565,12 +622,22 @@ add_row(PoolSlot *slot, const PGresult *row)
 						  PQgetisnull(row, 0, i) ? NULL : PQgetvalue(row, 0, i),
 						  PQgetisnull(row, 0, i) ? -1 : PQgetlength(row, 0, i));
 	if (good)
-		return;
-	slot->too_large = true;
+		return true;
 	PQclear(slot->result);
 	slot->result = NULL;
 	budget_return(slot->pool->budget, slot->result_bytes);
 	slot->result_bytes = 0;
+	return false;
+}
+
+/* Takes a row, as far as the budget allows; past it the query is cancelled. */
+static void
+add_row(PoolSlot *slot, const PGresult *row)
+{
+	if (slot->too_large || slot->query->abandoned ||
+		(slot->query->on_row != NULL ? pass_row(slot, row) : collect_row(slot, row)))
+		return;
+	slot->too_large = true;
 	cancel(slot);
 }
 
@@ -732,6 +799,7 @@ forget_connection(PoolSlot *slot)
 	slot->connection = NULL;
 	slot->open = false;
 	slot->over = false;
+	turn_unqueue(&slot->task);
 	if (slot->cancelling)
 		pg_cancellation_abandon(slot->cancellation);
 	slot->cancelling = false;
@@ -778,7 +846,7 @@ lost_before(const PoolSlot *slot)
 	const Query *query = slot->query;
 
 	return slot->was_idle && !query->abandoned && !query->repeated && !slot->copied &&
-		   !slot->too_large &&
+		   !slot->passed && !slot->too_large &&
 		   (slot->result == NULL || PQresultStatus(slot->result) == PGRES_FATAL_ERROR) &&
 		   uv_now(slot->pool->loop) - slot->sent_ms <= LOST_BEFORE_MS;
 }

@@ -9,6 +9,7 @@
 
 #include "budget.h"
 #include "config.h"
+#include "turn.h"
 
 #include <libpq-fe.h>
 #include <uv.h>
@@ -31,20 +32,30 @@ typedef struct QueryOutcome
 /* Called once, from the loop, never from within pg_pool_submit().  The result is freed after. */
 typedef void (*QueryCallback)(void *argument, const QueryOutcome *outcome);
 
-/* The memory of results, until their callback has returned, is taken from the budget. */
-extern PgPool *pg_pool_new(uv_loop_t *loop, const Config *config, uint64_t connections,
-						   uint64_t queue_limit, Budget *budget);
+/*
+ * Called for each row as it comes, a result of one row.  Returns how many bytes it keeps of it, which
+ * count until the QueryCallback has returned.
+ */
+typedef size_t (*RowCallback)(void *argument, const PGresult *row);
+
+/*
+ * The memory of results, until their callback has returned, is taken from the budget.  Rows are worked
+ * on in fair turns.
+ */
+extern PgPool *pg_pool_new(uv_loop_t *loop, Turns *turns, const Config *config,
+						   uint64_t connections, uint64_t queue_limit, Budget *budget);
 
 typedef struct Query PgQuery;
 
 /*
- * Queues a query; parameters are text and copied.  A traceparent, which has been checked, or NULL
+ * Queues a query; parameters are text and copied.  With on_row the outcome's result has no rows, without
+ * it has all of them: for queries with few.  A traceparent, which has been checked, or NULL
  * goes before the SQL in a comment, for who looks at what PostgreSQL executes.  Returns NULL if the
  * queue is full; the callback is then never called.
  */
 extern PgQuery *pg_pool_submit(PgPool *pool, const char *traceparent, const char *sql,
 							   int parameter_count, const char *const *parameters,
-							   QueryCallback callback, void *argument);
+							   RowCallback on_row, QueryCallback callback, void *argument);
 
 /* A COPY TO STDOUT, whose rows are passed on as they come. */
 typedef struct StreamHandler

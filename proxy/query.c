@@ -71,6 +71,7 @@ query_parameters_free(QueryParameters *parameters)
 	for (size_t i = 0; i < TEXT_PARAMETERS; i++)
 		free(*text_member(parameters, i));
 	bytes_free(&parameters->tag_array);
+	bytes_free(&parameters->body);
 	*parameters = (QueryParameters){0};
 }
 
@@ -212,42 +213,58 @@ on_outcome(void *argument, const QueryOutcome *outcome)
 
 void
 query_submit(Exchange *exchange, const char *sql, int argument_count, const char *const *arguments,
-			 QueryCallback callback)
+			 RowCallback on_row, QueryCallback callback)
 {
 	ServerLoop *loop = exchange->server_loop;
 	QueryParameters *parameters = exchange->state;
 
 	parameters->callback = callback;
 	parameters->query = pg_pool_submit(loop->pool, trace_parent(exchange), sql, argument_count,
-									   arguments, on_outcome, exchange);
+									   arguments, on_row, on_outcome, exchange);
 	if (parameters->query == NULL)
 		http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
 					 (unsigned long long) loop->server->config->max_queued_queries);
 }
 
-void
-query_answer_tags(Exchange *exchange, const QueryOutcome *outcome, const char *name,
-				  void (*put_rest)(Bytes *body, const QueryParameters *parameters,
-								   const PGresult *result, int row))
+static size_t
+on_tag(void *argument, const PGresult *row)
 {
-	const PGresult *result = outcome->result;
-	Bytes body = {0};
+	QueryParameters *parameters = ((Exchange *) argument)->state;
+	Bytes *body = &parameters->body;
+	size_t before = body->length;
 
-	if (result == NULL)
+	bytes_puts(body, parameters->has_tags ? ",{\"tag\":" : "{\"tag\":");
+	parameters->has_tags = true;
+	bytes_json_string(body, PQgetvalue(row, 0, 0), (size_t) PQgetlength(row, 0, 0));
+	parameters->put_rest(body, parameters, row);
+	bytes_puts(body, "}");
+	return body->length - before;
+}
+
+static void
+on_last_tag(void *argument, const QueryOutcome *outcome)
+{
+	Exchange *exchange = argument;
+	QueryParameters *parameters = exchange->state;
+
+	if (outcome->result == NULL)
 	{
 		query_answer_failure(exchange, outcome);
 		return;
 	}
-	bytes_printf(&body, "{\"%s\":[", name);
-	for (int row = 0; row < PQntuples(result); row++)
-	{
-		bytes_puts(&body, row > 0 ? ",{\"tag\":" : "{\"tag\":");
-		bytes_json_string(&body, PQgetvalue(result, row, 0), (size_t) PQgetlength(result, row, 0));
-		put_rest(&body, exchange->state, result, row);
-		bytes_puts(&body, "}");
-	}
-	bytes_puts(&body, "]}");
-	http_answer_content(exchange, "application/json", &body);
+	bytes_puts(&parameters->body, "]}");
+	http_answer_content(exchange, "application/json", &parameters->body, 1);
+}
+
+void
+query_answer_tags(Exchange *exchange, const char *sql, int argument_count,
+				  const char *const *arguments, const char *name, QueryPutRest put_rest)
+{
+	QueryParameters *parameters = exchange->state;
+
+	parameters->put_rest = put_rest;
+	bytes_printf(&parameters->body, "{\"%s\":[", name);
+	query_submit(exchange, sql, argument_count, arguments, on_tag, on_last_tag);
 }
 
 void

@@ -19,8 +19,13 @@
 #define QUERY_TIME	  0x80
 #define QUERY_FORMAT  0x100
 
+typedef struct QueryParameters QueryParameters;
+
+/* Appends ,"member":value for the columns of a row behind its tag. */
+typedef void (*QueryPutRest)(Bytes *body, const QueryParameters *parameters, const PGresult *row);
+
 /* As given and decoded, NULL where not given; text without NUL. */
-typedef struct QueryParameters
+struct QueryParameters
 {
 	char *tag; /* 1 to 256 bytes of UTF-8; of several tags the first */
 	char *start;
@@ -36,7 +41,12 @@ typedef struct QueryParameters
 
 	PgQuery *query; /* being executed for them, or NULL */
 	QueryCallback callback;
-} QueryParameters;
+
+	/* Of query_answer_tags(). */
+	Bytes body; /* the answer, as far as its rows have come */
+	bool has_tags;
+	QueryPutRest put_rest;
+};
 
 /*
  * Reads the parameters, each once unless said otherwise; parameters is zeroed.  Returns false after
@@ -58,19 +68,20 @@ extern void query_release(Exchange *exchange);
 extern bool query_integer(const char *text, int64_t *value);
 
 /*
- * After query_begin(): submits to the loop's pool, exchange being the callback's argument, or
+ * After query_begin(): submits to the loop's pool, exchange being the callbacks' argument, or
  * answers 503.  query_release() ends the query of a client that has left.
  */
 extern void query_submit(Exchange *exchange, const char *sql, int argument_count,
-						 const char *const *arguments, QueryCallback callback);
+						 const char *const *arguments, RowCallback on_row,
+						 QueryCallback callback);
 
 /*
- * Answers with the rows of a query as {"name":[{"tag":..},..]}: each row begins with its tag, and
- * put_rest appends ,"member":value for the columns after it.  Or tells why there is no result.
+ * Submits a query and answers with its rows as {"name":[{"tag":..},..]}: each row begins with its tag.
+ * Or tells why there is no result.
  */
-extern void query_answer_tags(Exchange *exchange, const QueryOutcome *outcome, const char *name,
-							  void (*put_rest)(Bytes *body, const QueryParameters *parameters,
-											   const PGresult *result, int row));
+extern void query_answer_tags(Exchange *exchange, const char *sql, int argument_count,
+							  const char *const *arguments, const char *name,
+							  QueryPutRest put_rest);
 
 /* Answers a query that has no result. */
 extern void query_answer_failure(Exchange *exchange, const QueryOutcome *outcome);

@@ -27,11 +27,11 @@ const Route route_api = {
 	.release = api_release,
 };
 
-/* A tag's samples as the answer has them. */
+/* A tag's part of the answer; of a single tag all of it. */
 typedef struct Series
 {
 	char *tag;
-	Bytes samples; /* without brackets */
+	Bytes text; /* as far as the samples have come */
 } Series;
 
 typedef struct Api
@@ -42,6 +42,8 @@ typedef struct Api
 } Api;
 
 static bool check_parameters(Exchange *exchange, QueryParameters *parameters);
+static size_t on_sample(void *argument, const PGresult *row);
+static void begin_answer(Bytes *body, const QueryParameters *parameters);
 static void on_result(void *argument, const QueryOutcome *outcome);
 static void on_known(void *argument, const QueryOutcome *outcome);
 static void answer_series(Exchange *exchange);
@@ -75,7 +77,7 @@ api_end(Exchange *exchange)
 			  "$6::text)"
 			: "SELECT time, values FROM historian.downsample($1::text::regclass, $2::text, "
 			  "$3::bigint, $4::bigint, $5::integer, $6::text)",
-		6, arguments, on_result);
+		6, arguments, on_sample, on_result);
 	return true;
 }
 
@@ -90,7 +92,7 @@ api_release(Exchange *exchange)
 	for (int i = 0; i < api->series_count; i++)
 	{
 		free(api->series[i].tag);
-		bytes_free(&api->series[i].samples);
+		bytes_free(&api->series[i].text);
 	}
 	free(api->series);
 	free(api);
@@ -135,19 +137,7 @@ check_parameters(Exchange *exchange, QueryParameters *parameters)
 	return false;
 }
 
-static void
-put_sample(Bytes *body, const PGresult *result, int row, bool string_times)
-{
-	bytes_puts(body, "{\"time\":");
-	query_put_time(body, PQgetvalue(result, row, 0), string_times);
-	bytes_puts(body, ",\"values\":");
-	if (PQgetisnull(result, row, 1))
-		bytes_puts(body, "null");
-	else
-		query_put_values(body, PQgetvalue(result, row, 1), (size_t) PQgetlength(result, row, 1));
-	bytes_puts(body, "}");
-}
-
+/* Where the rows of a tag go: of several tags each has its own piece of the answer. */
 static Series *
 add_series(Api *api, const char *tag)
 {
@@ -157,26 +147,49 @@ add_series(Api *api, const char *tag)
 		api->series = memory_new((size_t) api->parameters.tag_count * sizeof(Series));
 	series = &api->series[api->series_count++];
 	series->tag = memory_strdup(tag);
+	if (api->parameters.tag_count > 1)
+	{
+		bytes_puts(&series->text, ",{\"tagName\":");
+		bytes_json_string(&series->text, tag, strlen(tag));
+		bytes_puts(&series->text, ",");
+	}
+	else
+		begin_answer(&series->text, &api->parameters);
+	bytes_puts(&series->text, "\"samples\":[");
 	return series;
 }
 
-/* The rows come by tag; those of one tag have no column for it. */
 static void
-take_samples(Api *api, const PGresult *result)
+put_sample(Bytes *body, const PGresult *row, bool string_times)
 {
-	bool many = PQnfields(result) > 2;
-	Series *series = NULL;
+	bytes_puts(body, "{\"time\":");
+	query_put_time(body, PQgetvalue(row, 0, 0), string_times);
+	bytes_puts(body, ",\"values\":");
+	if (PQgetisnull(row, 0, 1))
+		bytes_puts(body, "null");
+	else
+		query_put_values(body, PQgetvalue(row, 0, 1), (size_t) PQgetlength(row, 0, 1));
+	bytes_puts(body, "}");
+}
 
-	for (int row = 0; row < PQntuples(result); row++)
+/* The rows come by tag; those of one tag have no column for it. */
+static size_t
+on_sample(void *argument, const PGresult *row)
+{
+	Api *api = ((Exchange *) argument)->state;
+	const char *tag = PQnfields(row) > 2 ? PQgetvalue(row, 0, 2) : api->parameters.tag;
+	Series *series = api->series_count > 0 ? &api->series[api->series_count - 1] : NULL;
+	size_t before = 0;
+
+	if (series == NULL || strcmp(series->tag, tag) != 0)
+		series = add_series(api, tag);
+	else
 	{
-		const char *tag = many ? PQgetvalue(result, row, 2) : api->parameters.tag;
-
-		if (series == NULL || strcmp(series->tag, tag) != 0)
-			series = add_series(api, tag);
-		else
-			bytes_puts(&series->samples, ",");
-		put_sample(&series->samples, result, row, api->parameters.string_times);
+		before = series->text.length;
+		bytes_puts(&series->text, ",");
 	}
+	put_sample(&series->text, row, api->parameters.string_times);
+	return series->text.length - before;
 }
 
 /*
@@ -196,13 +209,12 @@ on_result(void *argument, const QueryOutcome *outcome)
 		query_answer_failure(exchange, outcome);
 		return;
 	}
-	take_samples(api, outcome->result);
 	if (api->series_count == api->parameters.tag_count)
 		answer_series(exchange);
 	else
 		query_submit(exchange,
 					 "SELECT tag FROM historian.latest($1::text::regclass, $2::text[])", 2,
-					 arguments, on_known);
+					 arguments, NULL, on_known);
 }
 
 static int
@@ -244,47 +256,46 @@ on_known(void *argument, const QueryOutcome *outcome)
 }
 
 static void
-put_series(Bytes *body, const Series *series)
+begin_answer(Bytes *body, const QueryParameters *parameters)
 {
-	bytes_puts(body, "\"samples\":[");
-	bytes_append(body, series->samples.data, series->samples.length);
-	bytes_puts(body, "]}");
+	bytes_puts(body, "{");
+	if (parameters->tag_count == 1)
+	{
+		bytes_puts(body, "\"tagName\":");
+		bytes_json_string(body, parameters->tag, strlen(parameters->tag));
+		bytes_puts(body, ",");
+	}
+	bytes_puts(body, "\"start\":");
+	query_put_time(body, parameters->start, parameters->string_times);
+	bytes_puts(body, ",\"end\":");
+	query_put_time(body, parameters->end, parameters->string_times);
+	bytes_puts(body, ",");
 }
 
 static void
 answer_series(Exchange *exchange)
 {
-	const Api *api = exchange->state;
-	const QueryParameters *parameters = &api->parameters;
-	bool string_times = parameters->string_times;
-	Bytes body = {0};
+	Api *api = exchange->state;
+	int count = api->series_count;
+	Bytes *pieces;
 
-	bytes_puts(&body, "{");
-	if (parameters->tag_count == 1)
+	for (int i = 0; i < count; i++)
+		bytes_puts(&api->series[i].text, "]}");
+	if (api->parameters.tag_count == 1)
 	{
-		bytes_puts(&body, "\"tagName\":");
-		bytes_json_string(&body, parameters->tag, strlen(parameters->tag));
-		bytes_puts(&body, ",");
-	}
-	bytes_puts(&body, "\"start\":");
-	query_put_time(&body, parameters->start, string_times);
-	bytes_puts(&body, ",\"end\":");
-	query_put_time(&body, parameters->end, string_times);
-	bytes_puts(&body, ",");
-	if (parameters->tag_count == 1)
-	{
-		put_series(&body, &api->series[0]);
-		http_answer_content(exchange, "application/json", &body);
+		http_answer_content(exchange, "application/json", &api->series[0].text, 1);
 		return;
 	}
-	bytes_puts(&body, "\"series\":[");
-	for (int i = 0; i < api->series_count; i++)
+	pieces = memory_new(((size_t) count + 2) * sizeof(Bytes));
+	begin_answer(&pieces[0], &api->parameters);
+	bytes_puts(&pieces[0], "\"series\":");
+	for (int i = 0; i < count; i++)
 	{
-		bytes_puts(&body, i > 0 ? ",{\"tagName\":" : "{\"tagName\":");
-		bytes_json_string(&body, api->series[i].tag, strlen(api->series[i].tag));
-		bytes_puts(&body, ",");
-		put_series(&body, &api->series[i]);
+		pieces[i + 1] = api->series[i].text;
+		api->series[i].text = (Bytes){0};
 	}
-	bytes_puts(&body, "]}");
-	http_answer_content(exchange, "application/json", &body);
+	pieces[1].data[0] = '['; /* in place of the first one's comma */
+	bytes_puts(&pieces[count + 1], "]}");
+	http_answer_content(exchange, "application/json", pieces, count + 2);
+	free(pieces);
 }

@@ -17,7 +17,7 @@ const Route route_latest = {
 	.release = query_release,
 };
 
-static void on_result(void *argument, const QueryOutcome *outcome);
+static void put_sample(Bytes *body, const QueryParameters *parameters, const PGresult *row);
 
 static bool
 latest_end(Exchange *exchange)
@@ -32,30 +32,25 @@ latest_end(Exchange *exchange)
 	arguments[0] = loop->server->config->table_sql;
 	arguments[1] = parameters->tag_array.data;
 	if (arguments[1] == NULL)
-		query_submit(exchange, "SELECT tag, time, values FROM historian.latest($1::text::regclass)",
-					 1, arguments, on_result);
+		query_answer_tags(exchange,
+						  "SELECT tag, time, values FROM historian.latest($1::text::regclass)", 1,
+						  arguments, "latest", put_sample);
 	else
-		query_submit(exchange,
-					 "SELECT tag, time, values "
-					 "FROM historian.latest($1::text::regclass, $2::text[])",
-					 2, arguments, on_result);
+		query_answer_tags(exchange,
+						  "SELECT tag, time, values "
+						  "FROM historian.latest($1::text::regclass, $2::text[])",
+						  2, arguments, "latest", put_sample);
 	return true;
 }
 
 static void
-put_sample(Bytes *body, const QueryParameters *parameters, const PGresult *result, int row)
+put_sample(Bytes *body, const QueryParameters *parameters, const PGresult *row)
 {
 	bytes_puts(body, ",\"time\":");
-	query_put_time(body, PQgetvalue(result, row, 1), parameters->string_times);
+	query_put_time(body, PQgetvalue(row, 0, 1), parameters->string_times);
 	bytes_puts(body, ",\"values\":");
-	if (PQgetisnull(result, row, 2))
+	if (PQgetisnull(row, 0, 2))
 		bytes_puts(body, "null");
 	else
-		query_put_values(body, PQgetvalue(result, row, 2), (size_t) PQgetlength(result, row, 2));
-}
-
-static void
-on_result(void *argument, const QueryOutcome *outcome)
-{
-	query_answer_tags(argument, outcome, "latest", put_sample);
+		query_put_values(body, PQgetvalue(row, 0, 2), (size_t) PQgetlength(row, 0, 2));
 }

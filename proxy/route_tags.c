@@ -17,7 +17,7 @@ const Route route_tags = {
 	.release = query_release,
 };
 
-static void on_result(void *argument, const QueryOutcome *outcome);
+static void put_extent(Bytes *body, const QueryParameters *parameters, const PGresult *row);
 
 static bool
 tags_end(Exchange *exchange)
@@ -31,26 +31,20 @@ tags_end(Exchange *exchange)
 	parameters = exchange->state;
 	arguments[0] = loop->server->config->table_sql;
 	arguments[1] = parameters->prefix ? parameters->prefix : "";
-	query_submit(exchange,
-				 "SELECT tag, first_time, last_time, samples "
-				 "FROM historian.tags($1::text::regclass) WHERE starts_with(tag, $2::text)",
-				 2, arguments, on_result);
+	query_answer_tags(exchange,
+					  "SELECT tag, first_time, last_time, samples "
+					  "FROM historian.tags($1::text::regclass) WHERE starts_with(tag, $2::text)",
+					  2, arguments, "tags", put_extent);
 	return true;
 }
 
 static void
-put_extent(Bytes *body, const QueryParameters *parameters, const PGresult *result, int row)
+put_extent(Bytes *body, const QueryParameters *parameters, const PGresult *row)
 {
 	bytes_puts(body, ",\"first\":");
-	query_put_time(body, PQgetvalue(result, row, 1), parameters->string_times);
+	query_put_time(body, PQgetvalue(row, 0, 1), parameters->string_times);
 	bytes_puts(body, ",\"last\":");
-	query_put_time(body, PQgetvalue(result, row, 2), parameters->string_times);
+	query_put_time(body, PQgetvalue(row, 0, 2), parameters->string_times);
 	bytes_puts(body, ",\"samples\":");
-	bytes_puts(body, PQgetvalue(result, row, 3));
-}
-
-static void
-on_result(void *argument, const QueryOutcome *outcome)
-{
-	query_answer_tags(argument, outcome, "tags", put_extent);
+	bytes_puts(body, PQgetvalue(row, 0, 3));
 }

@@ -5,6 +5,8 @@ What is measured is the processor time of the server's threads from one wait for
 other programs of the machine do not lengthen it as they do the time of day.
 """
 import gzip
+import http.client
+import io
 import os
 import socket
 import struct
@@ -13,8 +15,8 @@ import sys
 import threading
 import zlib
 
-from historiand import (HERE, NDJSON, SANITIZED, Server, count, message, ndjson, request_bytes, run, sql,
-                        temporary_directory, wait_for)
+from historiand import (DEADLINE, HERE, NDJSON, SANITIZED, Server, count, message, ndjson, request_bytes, run,
+                        sql, temporary_directory, wait_for)
 
 LIMIT_MS = 50
 THREADS = 64        # as in unit/turn_clock.c
@@ -192,6 +194,108 @@ def test_half_closed():
         answer = client.answer(True)
         assert answer is not None and answer.status == 200
     assert client.closed()
+    assert server.stop() == 0
+
+
+def download(server, target, headers=None):
+    """A large answer, read at once."""
+    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE * 3)
+    client.request("GET", target, headers=headers or {})
+    answer = client.getresponse()
+    body = answer.read()
+    client.close()
+    return answer, body
+
+
+def test_long_answers():
+    """long answers are made while their rows come, and sent, in turns; they are what they were"""
+    server = ClockedServer(query_timeout="2min")
+    sql(f"""INSERT INTO {server.table} SELECT i, 'tag' || (i % 4),
+        ARRAY(SELECT (random() - 0.5) * 1e9 + i * 0 FROM generate_series(1, 250))
+        FROM generate_series(1, 8000) i""")
+    tags = [f"tag{i}" for i in range(4)]
+    every = "&".join(f"tag={tag}" for tag in tags)
+    window = "start=0&end=8001&samples=2000&method=first"
+    rows = sql(f"""SELECT tag, time, values FROM historian.downsample_many('{server.table}',
+        '{{{",".join(tags)}}}', 0, 8001, 2000, 'first')""")
+    # PostgreSQL's arrays differ from JSON's by their brackets.
+    expected = ",".join(f'{{"tagName":"{wanted}","samples":[' + ",".join(
+        f'{{"time":{time},"values":[{values[1:-1]}]}}' for tag, time, values in rows if tag == wanted) + "]}"
+        for wanted in tags)
+    expected = f'{{"start":0,"end":8001,"series":[{expected}]}}'.encode()
+    target = f"/api?{every}&{window}"
+    answer, body = download(server, target)
+    assert answer.status == 200 and len(body) > 30e6, (answer.status, len(body))
+    assert body == expected
+    assert answer.headers["Content-Length"] == str(len(body))
+    server.check_turns(f"{len(body)} bytes of several tags")
+    etag = answer.headers["ETag"]
+    answer, body = download(server, target, {"If-None-Match": etag})
+    assert answer.status == 304 and body == b""
+    server.check_turns("the same, known")
+    answer, body = download(server, target, {"Accept-Encoding": "gzip"})
+    assert gzip.decompress(body) == expected and answer.headers["ETag"] != etag
+    server.check_turns("the same, compressed")
+
+    client = server.connect()
+    client.send(request_bytes("POST", "/save?ack=committed", ndjson([message(9000, "x", [1])]), NDJSON) +
+                request_bytes("HEAD", target) + request_bytes("GET", target) +
+                request_bytes("GET", "/latest?tag=x"))
+    assert client.answer().status == 204
+    head = client.answer(True)
+    assert head.status == 200 and head.headers["content-length"] == str(len(expected))
+    stream = client.socket.makefile("rb")
+    stream = io.BufferedReader(Joined(client.buffer, stream), 1 << 20)
+    while stream.readline() != b"\r\n":
+        pass
+    assert stream.read(len(expected)) == expected
+    assert stream.readline().startswith(b"HTTP/1.1 200")
+    client.close()
+    server.check_turns("pipelined")
+
+    leaver = server.connect()
+    leaver.send(request_bytes("GET", target))
+    leaver.fill()
+    leaver.close()
+    wait_for("its end", lambda: server.connections() <= 1)
+    server.check_turns("a client that leaves")
+    assert server.stop() == 0
+
+
+class Joined(io.RawIOBase):
+    """What was read already, and then the rest of a stream."""
+
+    def __init__(self, begin, rest):
+        self.begin, self.rest = begin, rest
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        if not self.begin:
+            return self.rest.readinto1(buffer)
+        size = min(len(buffer), len(self.begin))
+        buffer[:size], self.begin = self.begin[:size], self.begin[size:]
+        return size
+
+
+def test_long_lists():
+    """/tags and /latest of many tags"""
+    server = ClockedServer(query_timeout="2min")
+    number = 200000
+    sql(f"""INSERT INTO {server.table} SELECT i, 'plant/line/sensor' || lpad(i::text, 7, '0'), ARRAY[i / 7.0, 1]
+        FROM generate_series(1, {number}) i""")
+    rows = sql(f"SELECT tag, time, values FROM {server.table} ORDER BY tag")
+    answer, body = download(server, "/tags")
+    assert answer.status == 200
+    assert body.decode() == '{"tags":[' + ",".join(
+        f'{{"tag":"{tag}","first":{time},"last":{time},"samples":1}}' for tag, time, _ in rows) + "]}"
+    server.check_turns(f"/tags of {len(body)} bytes")
+    answer, body = download(server, "/latest")
+    assert answer.status == 200
+    assert body.decode() == '{"latest":[' + ",".join(
+        f'{{"tag":"{tag}","time":{time},"values":[{values[1:-1]}]}}' for tag, time, values in rows) + "]}"
+    server.check_turns(f"/latest of {len(body)} bytes")
     assert server.stop() == 0
 
 
