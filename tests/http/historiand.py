@@ -195,8 +195,8 @@ class Server:
         flags = {"listen": "127.0.0.1:0", "database": conninfo or CONNINFO, "table": self.table,
                  "flush-interval": "50ms"}
         # More threads find more races.  Each has a pool of its own, as large as the one of a single thread;
-        # a test that sets its size has one.
-        if "THREADS" in os.environ and "max_queries" not in settings:
+        # a test that sets its size, or has a file of settings, has one.
+        if "THREADS" in os.environ and not {"max_queries", "config"} & settings.keys():
             flags["threads"] = os.environ["THREADS"]
             flags["max-queries"] = str(8 * int(os.environ["THREADS"]))
         flags.update({name.replace("_", "-"): str(value) for name, value in settings.items()})
