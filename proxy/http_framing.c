@@ -90,6 +90,9 @@ static const uint8_t classes[256] = {
 
 static bool step(Framing *framing, unsigned char c);
 static void keep_name(Framing *framing, const char *data, size_t length);
+static bool name_complete(Framing *framing);
+static void keep_value(Framing *framing, unsigned char c);
+static bool value_complete(Framing *framing);
 static void end_request(Framing *framing);
 
 static bool
@@ -111,6 +114,52 @@ whole_version(Framing *framing, const char *data, size_t length)
 		return 0;
 	framing->state = LINE_CR;
 	return size;
+}
+
+/* How many bytes from here on are of the class. */
+static size_t
+class_run(const char *data, size_t length, uint8_t class)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	size_t count = 0;
+
+	/* Eight bytes of 0x20 to 0x7E at a time: values hardly have others. */
+	for (uint64_t word; class == IS_VALUE && length - count >= sizeof(word); count += sizeof(word))
+	{
+		memcpy(&word, data + count, sizeof(word));
+		if (((word | (word + ones) | (word - 0x20 * ones)) & (0x80 * ones)) != 0)
+			break;
+	}
+	while (count < length && (classes[(unsigned char) data[count]] & class) != 0)
+		count++;
+	return count;
+}
+
+/* A field with its line end, where it is all there: taken at once, as the states one by one would. */
+static size_t
+whole_field(Framing *framing, const char *data, size_t length)
+{
+	size_t name = class_run(data, length, IS_TOKEN);
+	size_t end = name + 1;
+
+	if (name == 0 || name == length || data[name] != ':')
+		return 0;
+	end += class_run(data + end, length - end, IS_VALUE);
+	if (length - end < 2 || data[end] != '\r' || data[end + 1] != '\n' ||
+		end + 2 > HTTP_MAX_HEADER_BYTES - framing->field_bytes)
+		return 0;
+
+	framing->name_size = 0;
+	keep_name(framing, data, name);
+	if (!name_complete(framing))
+		return name;
+	for (size_t i = name + 1; framing->kept && i < end; i++)
+		keep_value(framing, (unsigned char) data[i]);
+	if (!value_complete(framing))
+		return end;
+	framing->field_bytes += (uint32_t) end + 2;
+	framing->state = FIELD_START;
+	return end + 2;
 }
 
 /* How many bytes from here on need no look at each of them: most of a head are runs of one kind. */
@@ -136,6 +185,8 @@ take_run(Framing *framing, const char *data, size_t length)
 			break;
 		case VERSION:
 			return whole_version(framing, data, length);
+		case FIELD_START:
+			return whole_field(framing, data, length);
 		case VALUE:
 			class = framing->kept ? 0 : IS_VALUE;
 			break;
@@ -144,8 +195,7 @@ take_run(Framing *framing, const char *data, size_t length)
 	}
 	if (framing->state >= NAME && length > HTTP_MAX_HEADER_BYTES - framing->field_bytes)
 		length = HTTP_MAX_HEADER_BYTES - framing->field_bytes;
-	while (count < length && (classes[(unsigned char) data[count]] & class) != 0)
-		count++;
+	count = class_run(data, length, class);
 	if (framing->state >= NAME)
 		framing->field_bytes += (uint32_t) count;
 	if (framing->state == NAME)
@@ -160,7 +210,11 @@ framing_check(Framing *framing, const char *data, size_t length)
 
 	while (done < length && framing->status == 0)
 	{
-		done += take_run(framing, data + done, length - done);
+		size_t run = take_run(framing, data + done, length - done);
+
+		done += run;
+		if (framing->status != 0 || (framing->state == FIELD_START && run > 0))
+			continue;
 		if (framing->state == BODY || framing->state == CHUNK_DATA)
 		{
 			if (framing->left > 0)
