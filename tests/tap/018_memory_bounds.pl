@@ -109,7 +109,7 @@ END $$;
 END
 bounded(30, 'historian.check of 200,000 segments', "SELECT count(*) FROM historian.check('many')");
 bounded(140, 'DELETE of a row in each of 200,000 segments', 'BEGIN; DELETE FROM many; ROLLBACK');
-bounded(4, 'read of a tag with 20,000 pending segments', "SELECT count(*) FROM (SELECT * FROM pending WHERE tag = 'a' OFFSET 0) p");
+bounded(8, 'read of a tag with 20,000 pending segments', "SELECT count(*) FROM (SELECT * FROM pending WHERE tag = 'a' OFFSET 0) p");
 
 $node->stop;
 done_testing();
