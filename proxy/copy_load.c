@@ -30,6 +30,7 @@
 #include "copy_load.h"
 
 #include "memory.h"
+#include "pg_connection.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,20 +70,6 @@ static bool read_answers(CopyLoad *load);
  * SQL
  */
 
-/* A string constant that means the same whatever standard_conforming_strings is. */
-static void
-put_literal(Bytes *sql, const char *text)
-{
-	bytes_puts(sql, "E'");
-	for (; *text != '\0'; text++)
-	{
-		if (*text == '\'' || *text == '\\')
-			bytes_append(sql, text, 1);
-		bytes_append(sql, text, 1);
-	}
-	bytes_puts(sql, "'");
-}
-
 static char *
 finished(Bytes *sql)
 {
@@ -121,7 +108,7 @@ load_sql_make(LoadSql *sql, const Config *config)
 	Bytes text = {0};
 	char *table;
 
-	put_literal(&text, config->table_sql);
+	pg_put_literal(&text, config->table_sql);
 	table = finished(&text);
 
 	bytes_printf(&text, "COPY %s (time, tag, values) FROM STDIN (FORMAT binary)",

@@ -274,3 +274,16 @@ pg_connection_pause(PgConnection *connection, bool pause)
 {
 	watch(connection, connection->want_write, pause);
 }
+
+void
+pg_put_literal(Bytes *sql, const char *text)
+{
+	bytes_puts(sql, "E'");
+	for (; *text != '\0'; text++)
+	{
+		if (*text == '\'' || *text == '\\')
+			bytes_append(sql, text, 1);
+		bytes_append(sql, text, 1);
+	}
+	bytes_puts(sql, "'");
+}

@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "memory.h"
+
 typedef struct PgConnection PgConnection;
 
 typedef struct PgHandler
@@ -54,5 +56,8 @@ extern void pg_connection_pause(PgConnection *connection, bool pause);
 
 /* Asks for on_input in the loop's next turn even though nothing is left to send. */
 extern void pg_connection_again(PgConnection *connection);
+
+/* Appends a string constant that means the same whatever standard_conforming_strings is. */
+extern void pg_put_literal(Bytes *sql, const char *text);
 
 #endif /* HISTORIAND_PG_CONNECTION_H */

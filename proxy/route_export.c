@@ -11,6 +11,7 @@
 #include "gzip.h"
 #include "http_content.h"
 #include "http_trace.h"
+#include "pg_connection.h"
 #include "query.h"
 #include "server.h"
 
@@ -168,20 +169,6 @@ check_parameters(Exchange *exchange, Export *export)
 	return false;
 }
 
-/* A string constant that means the same whatever standard_conforming_strings is. */
-static void
-put_literal(Bytes *sql, const char *text)
-{
-	bytes_puts(sql, "E'");
-	for (; *text != '\0'; text++)
-	{
-		if (*text == '\'' || *text == '\\')
-			bytes_append(sql, text, 1);
-		bytes_append(sql, text, 1);
-	}
-	bytes_puts(sql, "'");
-}
-
 /* COPY takes no parameters, hence the literals. */
 static void
 put_copy(Bytes *sql, const char *table_sql, const Export *export)
@@ -189,7 +176,7 @@ put_copy(Bytes *sql, const char *table_sql, const Export *export)
 	const QueryParameters *parameters = &export->parameters;
 
 	bytes_printf(sql, "COPY (SELECT %s FROM %s WHERE tag = ", export->format->columns, table_sql);
-	put_literal(sql, parameters->tag);
+	pg_put_literal(sql, parameters->tag);
 	if (parameters->start != NULL)
 		bytes_printf(sql, " AND time >= '%s'::bigint", parameters->start);
 	if (parameters->end != NULL)

@@ -81,27 +81,13 @@ table_check_good(TableCheck *check, char *why, size_t size)
 	return why[0] == '\0';
 }
 
-/* A string constant that means the same whatever standard_conforming_strings is. */
-static void
-put_literal(Bytes *sql, const char *text)
-{
-	bytes_puts(sql, "E'");
-	for (; *text != '\0'; text++)
-	{
-		if (*text == '\'' || *text == '\\')
-			bytes_append(sql, text, 1);
-		bytes_append(sql, text, 1);
-	}
-	bytes_puts(sql, "'");
-}
-
 /* One string of statements, so that the setting ends with them; see pg_pool.c. */
 static void
 put_check_sql(Bytes *sql, const Config *config)
 {
 	bytes_printf(sql, "SET LOCAL statement_timeout = %d; ", TIMEOUT_MS);
 	bytes_puts(sql, "WITH t AS (SELECT ");
-	put_literal(sql, config->table_sql);
+	pg_put_literal(sql, config->table_sql);
 	bytes_puts(
 		sql,
 		"::pg_catalog.regclass AS oid), "
@@ -298,7 +284,7 @@ table_check_now(const Config *config)
 	bytes_printf(&reads, "SET LOCAL statement_timeout = %d; ", TIMEOUT_MS);
 	bytes_printf(&reads, "EXPLAIN SELECT time, tag, values FROM %s; SELECT FROM historian.downsample(",
 				 config->table_sql);
-	put_literal(&reads, config->table_sql);
+	pg_put_literal(&reads, config->table_sql);
 	bytes_append(&reads, "::regclass, 'x', 0, 1, 1)", sizeof("::regclass, 'x', 0, 1, 1)"));
 	/* Both are tried: who mends one should know of the other. */
 	good = try_now("table", config->database, config, writes.data);
