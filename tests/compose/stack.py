@@ -88,8 +88,9 @@ class Stack:
                             "-v", "ON_ERROR_STOP=1", stdin=statement, check=check)
         return [line.split("|") for line in done.stdout.splitlines()]
 
-    def request(self, path, body=None, port=None, seconds=35):
-        request = urllib.request.Request(f"http://127.0.0.1:{port or self.port}{path}", data=body)
+    def request(self, path, body=None, port=None, seconds=35, headers=None):
+        request = urllib.request.Request(f"http://127.0.0.1:{port or self.port}{path}", data=body,
+                                         headers=headers or {})
         if body is not None:
             request.add_header("Content-Type", "application/x-ndjson")
         try:

@@ -18,7 +18,8 @@ import dashboards       # pylint: disable=wrong-import-position
 SECONDS = int(os.environ.get("SECONDS_LONG", "15"))
 # A short run is for a test machine that may be busy; the long one has the real limits.
 LIMITS = [] if SECONDS >= 60 else ["--max-p99-ms", "5000", "--max-lag-ms", "5000"]
-stack = Stack(WATCH_TAGS="boiler", PRODUCER_DURATION=str(SECONDS + 5), COMPOSE_PARALLEL_LIMIT="1")
+stack = Stack(WATCH_TAGS="boiler", ALLOWED_HOSTS="historian.example.com",
+              PRODUCER_DURATION=str(SECONDS + 5), COMPOSE_PARALLEL_LIMIT="1")
 
 
 def line(time_ns, tag, values):
@@ -40,6 +41,18 @@ def test_first_result():
     wait_for("the message", lambda: last_value("boiler") == [71.3, 1.02], 10)
     running = set(stack.compose("ps", "--services", "--status", "running").stdout.split())
     assert running == {"postgres", "historiand"}, running
+
+
+def test_names():
+    """browsers may use the address, the service's name and ALLOWED_HOSTS, and no other name"""
+    def status(host, **headers):
+        return stack.request("/readyz", headers={"Host": host, **headers}).status
+    browser = {"User-Agent": "Mozilla/5.0", "Accept-Language": "en"}
+    for host in (f"127.0.0.1:{stack.port}", f"localhost:{stack.port}", "historiand:8080",
+                 "historian.example.com"):
+        assert status(host, **browser) == 200, host
+    assert status("other.example.com", **browser) == 403
+    assert status("other.example.com") == 200, "programs use any name"
 
 
 def test_hardened():
