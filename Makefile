@@ -1,4 +1,4 @@
-# Only forwards: to extension/, proxy/ and tests/ for the building, to scripts/ for the rest.
+# Only forwards: to extension/, proxy/, tools/ and tests/ for the building, to scripts/ for the rest.
 
 MAKEFLAGS += --no-print-directory
 
@@ -11,12 +11,16 @@ BENCH ?= http
 SECONDS ?= 60
 export PORT DATADIR PG_CONFIG BENCH SUITE
 
-all:
-	@$(MAKE) -C extension PG_CONFIG=$(PG_CONFIG)
-	@$(MAKE) -C proxy
+all: product
 	@$(MAKE) -C tests/load
 
-install: all
+# What is installed.
+product:
+	@$(MAKE) -C extension PG_CONFIG=$(PG_CONFIG)
+	@$(MAKE) -C proxy
+	@$(MAKE) -C tools
+
+install: product
 	@$(MAKE) -C extension install PG_CONFIG=$(PG_CONFIG)
 	@$(MAKE) install-programs
 
@@ -38,7 +42,7 @@ test-deb:
 dist:
 	@scripts/dist
 
-.PHONY: install-programs deb test-deb dist man
+.PHONY: product install-programs deb test-deb dist man
 man: all
 	@scripts/man
 
@@ -109,6 +113,7 @@ clean:
 	$(MAKE) -C extension clean PG_CONFIG=$(PG_CONFIG)
 	$(MAKE) -C proxy clean
 	$(MAKE) -C tests/load clean
+	$(MAKE) -C tools clean
 	rm -rf build
 
 help:

@@ -7,14 +7,14 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
-#include "aggregate_node.h"
+#include "table/aggregate_node.h"
 #include "command_work.h"
-#include "compaction_worker.h"
-#include "ddl.h"
-#include "period_reader.h"
+#include "table/compaction_worker.h"
+#include "table/ddl.h"
+#include "read/period_reader.h"
 #include "priority.h"
-#include "scan_node.h"
-#include "writer.h"
+#include "table/scan_node.h"
+#include "write/writer.h"
 
 PG_MODULE_MAGIC;
 

@@ -2,12 +2,12 @@
  * main.c
  *	  historiand: takes messages over HTTP, loads them into PostgreSQL, answers queries.
  */
-#include "config.h"
-#include "listener.h"
-#include "log.h"
-#include "number.h"
+#include "base/config.h"
+#include "http/listener.h"
+#include "base/log.h"
+#include "base/number.h"
 #include "server.h"
-#include "table_check.h"
+#include "load/table_check.h"
 
 #include <errno.h>
 #include <stdio.h>

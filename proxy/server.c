@@ -13,10 +13,10 @@
  */
 #include "server.h"
 
-#include "listener.h"
-#include "log.h"
-#include "memory.h"
-#include "routes.h"
+#include "http/listener.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "routes/routes.h"
 #include "service_notify.h"
 #include "signals.h"
 

@@ -9,16 +9,16 @@
 #ifndef HISTORIAND_SERVER_H
 #define HISTORIAND_SERVER_H
 
-#include "commit.h"
-#include "config.h"
-#include "copy_writer.h"
-#include "database_metrics.h"
-#include "http_connection.h"
-#include "ingest.h"
-#include "metrics.h"
-#include "pg_pool.h"
-#include "point_merge.h"
-#include "table_check.h"
+#include "ingest/commit.h"
+#include "base/config.h"
+#include "load/copy_writer.h"
+#include "database/database_metrics.h"
+#include "http/http_connection.h"
+#include "ingest/ingest.h"
+#include "base/metrics.h"
+#include "database/pg_pool.h"
+#include "ingest/point_merge.h"
+#include "load/table_check.h"
 
 #include <pthread.h>
 #include <uv.h>

@@ -6,9 +6,9 @@
 TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
 OUT := $(TOP)/build/fuzz
 SECONDS ?= 60
-SOURCES := $(wildcard $(TOP)/extension/codec_*.c) \
+SOURCES := $(wildcard $(TOP)/extension/codec/*.c) \
 	$(addprefix $(TOP)/tests/unit/,codec_check.c codec_rows.c)
-HEADERS := $(wildcard $(TOP)/extension/codec*.h $(TOP)/tests/unit/codec*.h)
+HEADERS := $(wildcard $(TOP)/extension/codec/*.h $(TOP)/tests/unit/codec*.h)
 TARGETS := $(OUT)/codec-decode $(OUT)/codec-round-trip
 
 all: $(TARGETS)

@@ -6,7 +6,7 @@
 TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
 OUT := $(TOP)/build/fuzz
 SECONDS ?= 60
-SOURCES := $(TOP)/tests/fuzz/fuzz_framing.c $(TOP)/proxy/http_framing.c
+SOURCES := $(TOP)/tests/fuzz/fuzz_framing.c $(TOP)/proxy/http/http_framing.c
 
 # As proxy/Makefile finds it.
 LLHTTP_SOURCES ?= /usr/share/llhttp
@@ -17,7 +17,7 @@ else
 LLHTTP = -w -isystem $(LLHTTP_INCLUDE) $(addprefix $(LLHTTP_SOURCES)/,llhttp.c http.c api.c)
 endif
 
-$(OUT)/framing: $(SOURCES) $(TOP)/proxy/http_framing.h
+$(OUT)/framing: $(SOURCES) $(TOP)/proxy/http/http_framing.h
 	@mkdir -p $(OUT)
 	clang -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -I$(TOP)/proxy -o $@ $(SOURCES) $(LLHTTP)

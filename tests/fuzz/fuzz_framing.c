@@ -5,7 +5,7 @@
  * What the gate lets through has to be requests that end where llhttp has them end.  Built with
  * libFuzzer by framing.mk.  Stops at the first input on which they disagree.
  */
-#include "http_framing.h"
+#include "http/http_framing.h"
 
 #include <llhttp.h>
 

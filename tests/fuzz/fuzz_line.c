@@ -6,9 +6,9 @@
  * same, and what was staged must be what the buffer may be given.  That the points are the right
  * ones is compared with another parser by tests/http/test_write.py.
  */
-#include "body_decoder.h"
-#include "number.h"
-#include "utf8.h"
+#include "ingest/body_decoder.h"
+#include "base/number.h"
+#include "base/utf8.h"
 
 #include <math.h>
 #include <stdint.h>

@@ -6,8 +6,8 @@
  */
 #include "message_oracle.h"
 
-#include "message_scan.h"
-#include "number.h"
+#include "ingest/message_scan.h"
+#include "base/number.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -8,8 +8,8 @@
  */
 #include "postgres.h"
 
-#include "decoded_rows.h"
-#include "segment.h"
+#include "store/decoded_rows.h"
+#include "store/segment.h"
 
 #include "utils/array.h"
 

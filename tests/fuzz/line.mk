@@ -7,9 +7,10 @@ TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
 OUT := $(TOP)/build/fuzz
 SECONDS ?= 60
 SOURCES := $(addprefix $(TOP)/tests/fuzz/,fuzz_line.c) \
-	$(addprefix $(TOP)/proxy/,body_decoder.c line_scan.c point_merge.c message_scan.c message_json.c number.c memory.c log.c)
+	$(addprefix $(TOP)/proxy/,$(addprefix ingest/,body_decoder.c line_scan.c point_merge.c message_scan.c message_json.c) \
+	$(addprefix base/,number.c memory.c log.c))
 
-$(OUT)/line: $(SOURCES) $(wildcard $(TOP)/proxy/*.h $(TOP)/tests/fuzz/*.h)
+$(OUT)/line: $(SOURCES) $(wildcard $(TOP)/proxy/*/*.h $(TOP)/tests/fuzz/*.h)
 	@mkdir -p $(OUT)
 	clang -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -I$(TOP)/proxy -o $@ $(SOURCES) -ljson-c -lm

@@ -7,9 +7,9 @@ TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
 OUT := $(TOP)/build/fuzz
 SECONDS ?= 60
 SOURCES := $(addprefix $(TOP)/tests/fuzz/,fuzz_message.c message_oracle.c) \
-	$(addprefix $(TOP)/proxy/,message_scan.c message_json.c number.c memory.c log.c)
+	$(addprefix $(TOP)/proxy/,ingest/message_scan.c ingest/message_json.c base/number.c base/memory.c base/log.c)
 
-$(OUT)/message: $(SOURCES) $(wildcard $(TOP)/proxy/*.h $(TOP)/tests/fuzz/*.h)
+$(OUT)/message: $(SOURCES) $(wildcard $(TOP)/proxy/*/*.h $(TOP)/tests/fuzz/*.h)
 	@mkdir -p $(OUT)
 	clang -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -I$(TOP)/proxy -o $@ $(SOURCES) -ljson-c -lm

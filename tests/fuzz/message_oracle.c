@@ -10,8 +10,8 @@
  */
 #include "message_oracle.h"
 
-#include "message_scan.h"
-#include "number.h"
+#include "ingest/message_scan.h"
+#include "base/number.h"
 
 #include <errno.h>
 #include <iconv.h>

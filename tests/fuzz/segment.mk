@@ -7,10 +7,10 @@ TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
 OUT := $(TOP)/build/fuzz
 SECONDS ?= 60
 PG_CONFIG ?= pg_config
-SOURCES := $(TOP)/tests/fuzz/fuzz_segment.c $(wildcard $(TOP)/extension/codec_*.c) \
-	$(addprefix $(TOP)/extension/,segment.c decoded_rows.c)
+SOURCES := $(TOP)/tests/fuzz/fuzz_segment.c $(wildcard $(TOP)/extension/codec/*.c) \
+	$(addprefix $(TOP)/extension/,store/segment.c store/decoded_rows.c)
 
-$(OUT)/segment: $(SOURCES) $(wildcard $(TOP)/extension/*.h)
+$(OUT)/segment: $(SOURCES) $(wildcard $(TOP)/extension/*.h $(TOP)/extension/*/*.h)
 	@mkdir -p $(OUT)
 	clang -std=gnu11 -g -O1 -w -ffp-contract=off -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -fno-sanitize=alignment -I$(TOP)/extension \

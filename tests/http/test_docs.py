@@ -82,7 +82,7 @@ def test_routes():
             with open(os.path.join(proxy, name), encoding="utf-8") as file:
                 sources += file.read()
     routes = set(re.findall(r'\.path = "([^"]+)"', sources)) | {"/openapi.json"}
-    described = json.loads(read("../proxy/openapi.json"))["paths"]
+    described = json.loads(read("../proxy/routes/openapi.json"))["paths"]
     assert set(described) == routes, set(described) ^ routes
     page = read("http.md")
     for path, methods in described.items():
@@ -93,10 +93,10 @@ def test_routes():
 
 
 def test_openapi_served():
-    """GET /openapi.json is proxy/openapi.json"""
+    """GET /openapi.json is proxy/routes/openapi.json"""
     answer = server.get("/openapi.json")
     assert answer.headers["content-type"] == "application/json"
-    assert answer.body.decode() == read("../proxy/openapi.json")
+    assert answer.body.decode() == read("../proxy/routes/openapi.json")
 
 
 def client_examples(language, command):

@@ -12,7 +12,7 @@
 #include "bench_data.h"
 #include "bench_peers.h"
 #include "bench_timing.h"
-#include "codec_reader.h"
+#include "codec/codec_reader.h"
 
 #include <math.h>
 #include <stdio.h>

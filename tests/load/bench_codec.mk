@@ -11,7 +11,7 @@ OBJECTS = $(BUILD)/bench_codec
 CFLAGS ?= -O3 -g
 override CFLAGS += -std=gnu11 -Wall -Wextra -Werror -ffp-contract=off -MMD -MP
 
-CODEC = $(patsubst $(EXTENSION)/%.c,$(OBJECTS)/%.o,$(wildcard $(EXTENSION)/codec_*.c))
+CODEC = $(patsubst $(EXTENSION)/%.c,$(OBJECTS)/%.o,$(wildcard $(EXTENSION)/codec/*.c))
 
 $(BUILD)/bench-codec: $(addprefix $(OBJECTS)/,bench_codec.o bench_data.o bench_peers.o bench_timing.o) $(CODEC)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lzstd -llz4 -lz -lm
@@ -20,9 +20,9 @@ $(OBJECTS)/%.o: %.c | $(OBJECTS)
 	$(CC) -I$(EXTENSION) $(CFLAGS) -c -o $@ $<
 
 $(OBJECTS)/%.o: $(EXTENSION)/%.c | $(OBJECTS)
-	$(CC) $(CFLAGS) -c -o $@ $<
+	$(CC) -I$(EXTENSION) $(CFLAGS) -c -o $@ $<
 
 $(OBJECTS):
-	mkdir -p $@
+	mkdir -p $@/codec
 
 -include $(wildcard $(OBJECTS)/*.d)

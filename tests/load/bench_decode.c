@@ -4,8 +4,8 @@
  *
  * One thread, no network: only what the server's decoder does.  The best of ROUNDS rounds counts.
  */
-#include "body_decoder.h"
-#include "number.h"
+#include "ingest/body_decoder.h"
+#include "base/number.h"
 
 #include <inttypes.h>
 #include <stdio.h>

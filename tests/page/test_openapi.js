@@ -1,7 +1,7 @@
 #!/usr/bin/node
 /*
  * test_openapi.js
- *	  proxy/openapi.json is valid OpenAPI 3.1, and answers are what it says.
+ *	  proxy/routes/openapi.json is valid OpenAPI 3.1, and answers are what it says.
  */
 "use strict";
 const assert = require("node:assert");
@@ -15,7 +15,7 @@ if (why !== null) {
 	process.exit(0);
 }
 
-const api = JSON.parse(fs.readFileSync(path.join(ROOT, "proxy/openapi.json")));
+const api = JSON.parse(fs.readFileSync(path.join(ROOT, "proxy/routes/openapi.json")));
 let server;
 let ajv;
 

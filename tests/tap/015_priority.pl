@@ -20,7 +20,7 @@ my $before = $node->safe_psql('postgres', 'SELECT nice()');
 my $after = $before + 5 > 19 ? 19 : $before + 5;
 
 # what historiand says in the transaction of a load, taken from its source
-my ($setting) = slurp_file("$ENV{TESTDIR}/proxy/copy_load.c") =~ /"(\(SELECT set_config\('historian\.nice'(?:[^"]|"\s*")*?\)), "/;
+my ($setting) = slurp_file("$ENV{TESTDIR}/proxy/load/copy_load.c") =~ /"(\(SELECT set_config\('historian\.nice'(?:[^"]|"\s*")*?\)), "/;
 my $setup = 'BEGIN; SELECT ' . sprintf($setting =~ s/"\s*"//gr, 5);
 is($node->safe_psql('postgres', "$setup; INSERT INTO m VALUES (1, 'a', '{1}'); SELECT nice()"), "5\n$after", 'not preloaded: nicer once the library is loaded');
 

@@ -3,7 +3,7 @@
  *	  The oracle of the codec's tests: plain loops over the rows that were encoded.
  */
 #include "codec_check.h"
-#include "codec_reader.h"
+#include "codec/codec_reader.h"
 
 #include <stdlib.h>
 

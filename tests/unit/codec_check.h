@@ -5,7 +5,7 @@
 #ifndef CODEC_CHECK_H
 #define CODEC_CHECK_H
 
-#include "codec.h"
+#include "codec/codec.h"
 
 /*
  * Opens a copy of the block that ends where its memory ends, and compares everything that can be

@@ -5,7 +5,7 @@
 #ifndef CODEC_ROWS_H
 #define CODEC_ROWS_H
 
-#include "codec.h"
+#include "codec/codec.h"
 
 typedef struct Random
 {

@@ -6,7 +6,7 @@
  * 2: NULL flags follow); int64 times[rows]; uint16 widths[rows]; uint8 nulls[rows][values];
  * float64 values[rows][values]; and again.  Standard output: uint32 length and the block, for each.
  */
-#include "codec.h"
+#include "codec/codec.h"
 #include "codec_rows.h"
 
 #include <stdio.h>

@@ -5,7 +5,7 @@
  * Random tests print their seed; SEED=n repeats them, ROUNDS=n makes them longer.
  */
 #include "codec_check.h"
-#include "codec_reader.h"
+#include "codec/codec_reader.h"
 #include "codec_rows.h"
 #include "tap.h"
 

@@ -3,7 +3,7 @@
  *	  Packed arrays and streams of integers, each scheme by itself.
  */
 #include "codec_rows.h"
-#include "codec_stream.h"
+#include "codec/codec_stream.h"
 #include "tap.h"
 
 #include <inttypes.h>

@@ -4,7 +4,7 @@
  *
  * Takes a seed as its argument; prints the one it uses.
  */
-#include "number.h"
+#include "base/number.h"
 
 #include <inttypes.h>
 #include <math.h>

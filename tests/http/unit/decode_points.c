@@ -6,8 +6,8 @@
  * line feed, then its bytes.  Output: the messages, one a line (time, hexadecimal tag, values in
  * hexadecimal), then "errors" and the number of the bad lines.
  */
-#include "body_decoder.h"
-#include "number.h"
+#include "ingest/body_decoder.h"
+#include "base/number.h"
 
 #include <inttypes.h>
 #include <stdio.h>

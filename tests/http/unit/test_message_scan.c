@@ -4,9 +4,9 @@
  *
  * Takes a seed as its argument; prints the one it uses.
  */
-#include "body_decoder.h"
+#include "ingest/body_decoder.h"
 #include "message_oracle.h"
-#include "number.h"
+#include "base/number.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,0 +1,217 @@
+/*
+ * codec_column.c
+ *	  Headers of columns, and the choice of a rule.
+ *
+ * A header is one byte, the rule in the upper 5 bits and the length of the base in the lower 3;
+ * the base; the stream's header (codec_stream.c); and then by rule: patched, the exponent as in
+ * the first byte of a decimal column, and a varint of twice the number of patches, plus 1 if all
+ * have one value; split, the width of the lower bits.  Columns under a shared header have their
+ * bases elsewhere (codec_encode.c).
+ */
+#include "codec/codec_column.h"
+
+/* Above this many bits a value it is worth a try whether another rule takes fewer. */
+#define DECIMAL_GOOD_BITS 24
+
+/* Below this many bits a value, what a split leaves as it is would be too much. */
+#define BITS_GOOD_BITS 50
+
+bool
+codec_column_parse(CodecColumn *column, ByteCursor *cursor, uint32_t nrows, bool shared)
+{
+	uint8_t		byte = cursor_byte(cursor);
+	unsigned	rule = byte >> 3;
+	uint64_t	base = 0;
+	uint64_t	count;
+
+	if (!shared)
+		base = cursor_signed(cursor, bits_signed_length(byte & 7));
+	if (!codec_stream_parse(&column->ints, cursor, nrows))
+		return false;
+	column->ints.base = base;
+	column->rule = (uint8_t) rule;
+	column->exponent = 0;
+	column->npatches = 0;
+
+	if (codec_rule_is_decimal(rule))
+		column->exponent = (int8_t) ((int) rule + CODEC_MIN_EXPONENT);
+	else if (rule == CODEC_RULE_PATCHED)
+	{
+		byte = cursor_byte(cursor);
+		count = cursor_varint(cursor);
+		if (!codec_rule_is_decimal(byte) || count / 2 > nrows)
+			return false;
+		column->exponent = (int8_t) ((int) byte + CODEC_MIN_EXPONENT);
+		column->annex_width = (uint8_t) bits_needed(nrows - 1);
+		column->npatches = (uint32_t) (count / 2);
+		column->one_patch = count & 1;
+	}
+	else if (rule == CODEC_RULE_SPLIT)
+	{
+		column->annex_width = cursor_byte(cursor);
+		if (column->annex_width > BITS_MAX_PACKED)
+			return false;
+	}
+	return !cursor->overrun;
+}
+
+void
+codec_column_attach(CodecColumn *column, const uint8_t *data, const uint8_t *last)
+{
+	column->ints.data = data;
+	column->ints.last = last;
+	if (column->rule == CODEC_RULE_PATCHED || column->rule == CODEC_RULE_SPLIT)
+		column->annex = data + codec_stream_data_bytes(&column->ints);
+}
+
+size_t
+codec_column_header_bytes(const CodecColumn *column)
+{
+	size_t		bytes = 1 + bits_signed_length(bits_signed_code(column->ints.base)) +
+		codec_stream_header_bytes(&column->ints);
+
+	if (column->rule == CODEC_RULE_PATCHED)
+		bytes += 1 + bits_varint_bytes((uint64_t) column->npatches * 2);
+	else if (column->rule == CODEC_RULE_SPLIT)
+		bytes += 1;
+	return bytes;
+}
+
+size_t
+codec_column_data_bytes(const CodecColumn *column)
+{
+	size_t		bytes = codec_stream_data_bytes(&column->ints);
+
+	if (column->rule == CODEC_RULE_PATCHED)
+		bytes += codec_patches_bytes(column);
+	else if (column->rule == CODEC_RULE_SPLIT)
+		bytes += bits_packed_bytes(column->ints.nrows, column->annex_width);
+	return bytes;
+}
+
+double
+codec_column_get(const CodecColumn *column, uint32_t row)
+{
+	uint64_t	number = codec_stream_get(&column->ints, row);
+	double		value;
+
+	if (!codec_rule_is_decimal(column->rule) && column->rule != CODEC_RULE_PATCHED)
+		return codec_real_value(column, number, row);
+	value = codec_decimal_value(number, column->exponent);
+	if (column->rule == CODEC_RULE_PATCHED)
+		value = codec_patches_get(column, row, value);
+	return value;
+}
+
+void
+codec_column_decode(const CodecColumn *column, uint32_t first, uint32_t count, double *dst)
+{
+	bool		decimal = codec_rule_is_decimal(column->rule) ||
+		column->rule == CODEC_RULE_PATCHED;
+	uint64_t	numbers[CODEC_DECODE_ROWS];
+
+	for (uint32_t done = 0; done < count;)
+	{
+		uint32_t	row = first + done;
+		uint32_t	here = CODEC_DECODE_ROWS - row % CODEC_GROUP_ROWS;
+
+		if (here > count - done)
+			here = count - done;
+		codec_stream_decode(&column->ints, row, here, numbers);
+		if (decimal)
+			codec_decimal_values(numbers, here, column->exponent, dst + done);
+		else
+			codec_real_values(column, numbers, row, here, dst + done);
+		done += here;
+	}
+	if (column->rule == CODEC_RULE_PATCHED)
+		codec_patches_apply(column, first, count, dst);
+}
+
+void
+codec_column_plan_ints(CodecColumn *column, const uint64_t *numbers, uint32_t nrows)
+{
+	CodecStats	stats;
+
+	codec_stream_measure(&stats, numbers, nrows);
+	codec_stream_plan(&column->ints, &stats, numbers, CODEC_ALL_SCHEMES);
+}
+
+static size_t
+column_cost(const CodecColumn *column)
+{
+	return codec_column_header_bytes(column) + codec_column_data_bytes(column);
+}
+
+/* Takes the candidate, and its numbers, if it is smaller. */
+static void
+keep_smaller(CodecColumn *best, uint64_t *best_numbers,
+			 const CodecColumn *candidate, const uint64_t *candidate_numbers, uint32_t nrows)
+{
+	if (column_cost(candidate) >= column_cost(best))
+		return;
+	*best = *candidate;
+	memcpy(best_numbers, candidate_numbers, nrows * sizeof(*best_numbers));
+}
+
+void
+codec_column_plan(CodecColumn *column, const double *values, uint32_t nrows,
+				  uint64_t *numbers, uint64_t *spare)
+{
+	static const uint8_t right_widths[] = {52, 48};
+	bool		decimal = codec_decimal_plan(column, values, nrows, numbers);
+	CodecColumn candidate;
+
+	if (decimal && codec_column_data_bytes(column) <= (size_t) nrows * DECIMAL_GOOD_BITS / 8)
+		return;
+
+	codec_bits_plan(&candidate, values, nrows, spare);
+	if (decimal)
+		keep_smaller(column, numbers, &candidate, spare, nrows);
+	else
+	{
+		*column = candidate;
+		memcpy(numbers, spare, nrows * sizeof(*numbers));
+	}
+	if (codec_float32_plan(&candidate, values, nrows, spare))
+		keep_smaller(column, numbers, &candidate, spare, nrows);
+
+	if (nrows == 1 || codec_column_data_bytes(column) <= (size_t) nrows * BITS_GOOD_BITS / 8)
+		return;
+	for (size_t i = 0; i < sizeof(right_widths); i++)
+	{
+		codec_split_plan(&candidate, values, nrows, right_widths[i], spare);
+		keep_smaller(column, numbers, &candidate, spare, nrows);
+	}
+}
+
+uint8_t *
+codec_column_write_header(const CodecColumn *column, uint8_t *dst, bool shared)
+{
+	unsigned	length = shared ? 0 : bits_signed_code(column->ints.base);
+
+	*dst++ = (uint8_t) (column->rule << 3 | length);
+	if (!shared)
+		dst = bits_put_signed(dst, column->ints.base, length);
+	dst = codec_stream_write_header(&column->ints, dst);
+	if (column->rule == CODEC_RULE_PATCHED)
+	{
+		*dst++ = (uint8_t) (column->exponent - CODEC_MIN_EXPONENT);
+		dst = bits_put_varint(dst, (uint64_t) column->npatches * 2 + column->one_patch);
+	}
+	else if (column->rule == CODEC_RULE_SPLIT)
+		*dst++ = column->annex_width;
+	return dst;
+}
+
+uint8_t *
+codec_column_write_data(const CodecColumn *column, const double *values,
+						const uint64_t *numbers, uint8_t *dst)
+{
+	dst = codec_stream_write_data(&column->ints, numbers, dst);
+	if (column->rule == CODEC_RULE_PATCHED)
+		dst = codec_patches_write(column, values, numbers, dst);
+	else if (column->rule == CODEC_RULE_SPLIT)
+		dst = codec_split_write(column, values, dst);
+	return dst;
+}

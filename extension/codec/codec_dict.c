@@ -1,0 +1,168 @@
+/*
+ * codec_dict.c
+ *	  Dictionary: the distinct numbers, ascending, and each row's index among them.
+ *
+ * For quantised measurements (an analogue input of few steps), labels and set points.
+ */
+#include "codec/codec_stream.h"
+
+#define HASH_SLOTS 1024			/* four times the entries, so that probes stay short */
+#define SAMPLE_ROWS 64
+#define SAMPLE_MOST_DISTINCT 44
+
+typedef struct Dictionary
+{
+	uint32_t	count;
+	uint64_t	entry[CODEC_MAX_DICT];
+	uint16_t	slot[HASH_SLOTS];	/* index of the entry + 1, or 0 */
+} Dictionary;
+
+static uint32_t
+hash(uint64_t number)
+{
+	/* Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4) */
+	return (uint32_t) ((number * UINT64_C(0x9e3779b97f4a7c15)) >> 54);
+}
+
+/* The slot that has the number, or the empty one where it belongs. */
+static uint16_t *
+dictionary_slot(Dictionary *dictionary, uint64_t number)
+{
+	uint32_t	at = hash(number);
+
+	while (dictionary->slot[at] != 0 &&
+		   dictionary->entry[dictionary->slot[at] - 1] != number)
+		at = (at + 1) % HASH_SLOTS;
+	return &dictionary->slot[at];
+}
+
+/* Collects the distinct numbers; false if there are too many. */
+static bool
+dictionary_fill(Dictionary *dictionary, const uint64_t *numbers, uint32_t nrows)
+{
+	dictionary->count = 0;
+	memset(dictionary->slot, 0, sizeof(dictionary->slot));
+	for (uint32_t i = 0; i < nrows; i++)
+	{
+		uint16_t   *slot = dictionary_slot(dictionary, numbers[i]);
+
+		if (*slot != 0)
+			continue;
+		if (dictionary->count == CODEC_MAX_DICT)
+			return false;
+		dictionary->entry[dictionary->count++] = numbers[i];
+		*slot = (uint16_t) dictionary->count;
+	}
+	return true;
+}
+
+/* Sorts the entries and points the slots at them anew. */
+static void
+dictionary_sort(Dictionary *dictionary)
+{
+	uint64_t   *entry = dictionary->entry;
+
+	for (uint32_t i = 1; i < dictionary->count; i++)
+	{
+		uint64_t	number = entry[i];
+		uint32_t	at = i;
+
+		for (; at > 0 && (int64_t) entry[at - 1] > (int64_t) number; at--)
+			entry[at] = entry[at - 1];
+		entry[at] = number;
+	}
+	memset(dictionary->slot, 0, sizeof(dictionary->slot));
+	for (uint32_t i = 0; i < dictionary->count; i++)
+		*dictionary_slot(dictionary, entry[i]) = (uint16_t) (i + 1);
+}
+
+/*
+ * Are there few distinct numbers among a sample of rows?  Tells by the bits that their hashes
+ * set, which a dictionary's worth of numbers and an unlucky few others pass.
+ */
+static bool
+sample_repeats(const uint64_t *numbers, uint32_t nrows)
+{
+	uint64_t	seen[HASH_SLOTS / 64] = {0};
+	uint32_t	distinct = 0;
+
+	if (nrows <= SAMPLE_ROWS)
+		return true;
+	for (uint32_t i = 0; i < SAMPLE_ROWS; i++)
+	{
+		uint32_t	at = hash(numbers[i * (size_t) nrows / SAMPLE_ROWS]);
+
+		distinct += 1 & ~(seen[at / 64] >> (at % 64));
+		seen[at / 64] |= UINT64_C(1) << (at % 64);
+	}
+	return distinct <= SAMPLE_MOST_DISTINCT;
+}
+
+static const uint8_t *
+indexes(const CodecStream *stream)
+{
+	return stream->data + bits_packed_bytes(stream->count, stream->width);
+}
+
+uint64_t
+codec_dict_get(const CodecStream *stream, uint32_t row)
+{
+	uint64_t	index = bits_get(indexes(stream), stream->last, stream->index_width, row);
+
+	/* an index of a corrupt block may be too large */
+	if (index >= stream->count)
+		index = stream->count - 1;
+	return stream->base + bits_get(stream->data, stream->last, stream->width, index);
+}
+
+void
+codec_dict_decode(const CodecStream *stream, uint32_t first, uint32_t count, uint64_t *dst)
+{
+	/* an index has 8 bits or less, and each, however corrupt, finds an entry of the dictionary */
+	uint64_t	entry[CODEC_MAX_DICT];
+
+	codec_for_decode(stream, 0, stream->count, entry);
+	for (uint32_t i = stream->count; i < 1u << stream->index_width; i++)
+		entry[i] = entry[stream->count - 1];
+	bits_unpack(indexes(stream), stream->last, stream->index_width, first, count, dst);
+	for (uint32_t i = 0; i < count; i++)
+		dst[i] = entry[dst[i]];
+}
+
+bool
+codec_dict_plan(CodecStream *stream, const CodecStats *stats, const uint64_t *numbers)
+{
+	Dictionary	dictionary;
+
+	if (!sample_repeats(numbers, stats->nrows) ||
+		!dictionary_fill(&dictionary, numbers, stats->nrows))
+		return false;
+	codec_for_plan(stream, stats);
+	stream->scheme = CODEC_DICT;
+	stream->index_width = (uint8_t) bits_needed(dictionary.count - 1);
+	stream->count = dictionary.count;
+	return true;
+}
+
+uint8_t *
+codec_dict_write(const CodecStream *stream, const uint64_t *numbers, uint8_t *dst)
+{
+	Dictionary	dictionary;
+	uint64_t	chunk[256];
+	uint32_t	count;
+
+	dictionary_fill(&dictionary, numbers, stream->nrows);
+	dictionary_sort(&dictionary);
+	for (uint32_t i = 0; i < dictionary.count; i++)
+		chunk[i] = dictionary.entry[i] - stream->base;
+	dst = bits_pack(dst, stream->width, chunk, dictionary.count);
+
+	for (uint32_t first = 0; first < stream->nrows; first += count)
+	{
+		count = stream->nrows - first < 256 ? stream->nrows - first : 256;
+		for (uint32_t i = 0; i < count; i++)
+			chunk[i] = *dictionary_slot(&dictionary, numbers[first + i]) - 1u;
+		dst = bits_pack(dst, stream->index_width, chunk, count);
+	}
+	return dst;
+}

@@ -1,0 +1,613 @@
+/*
+ * codec_encode.c
+ *	  Encoding of a block: plan every stream, add up the exact size, write.
+ *
+ * A plan is made column by column and kept in the encoder (rules, schemes, and the integers of
+ * all columns), so that the size is known before a byte is written, and a plan that is too large
+ * costs no writing.  The layout is described in codec_reader.c.
+ */
+#include "codec/codec_reader.h"
+
+#include <stdlib.h>
+
+/* Above this many rows a header for each column is no weight worth sharing. */
+#define SHARED_MAX_ROWS 128
+
+/* The most that codec_encode_fit() takes to learn how many bytes a row takes. */
+#define FIT_SAMPLE_ROWS 128
+
+/* The part of the capacity that it may leave empty, if it is not a row, and how often it tries. */
+#define FIT_MARGIN 128
+#define FIT_MAX_PLANS 6
+
+/* What a column's header takes, as a guess. */
+#define FIT_COLUMN_HEADER_BYTES 6
+
+/* A shared header of one row: the rule, and the width of the bases. */
+#define RAW_HEADER_BYTES 2
+
+typedef struct BlockSize
+{
+	size_t		header;
+	size_t		data;
+} BlockSize;
+
+typedef struct ColumnPlan
+{
+	CodecColumn values;
+	CodecColumn nulls;
+	CodecStats	stats;			/* of the numbers under a shared header */
+} ColumnPlan;
+
+struct CodecEncoder
+{
+	ColumnPlan	column[CODEC_MAX_VALUES];
+	CodecTimes	times;
+	CodecColumn widths;
+	CodecColumn shared;
+	uint8_t		shared_base_width;
+	uint8_t		flags;
+	uint32_t	nrows;
+	uint32_t	nvalues;
+	BlockSize	size;
+
+	uint64_t	time_numbers[CODEC_MAX_ROWS];
+	uint64_t	width_numbers[CODEC_MAX_ROWS];
+	uint64_t	null_numbers[CODEC_MAX_ROWS];
+	uint64_t	spare[CODEC_MAX_ROWS];
+	double		values[CODEC_MAX_ROWS];
+
+	uint64_t   *numbers;		/* column v's begin at v * nrows */
+	size_t		numbers_capacity;
+};
+
+CodecEncoder *
+codec_encoder_new(void)
+{
+	return calloc(1, sizeof(CodecEncoder));
+}
+
+void
+codec_encoder_free(CodecEncoder *encoder)
+{
+	if (encoder == NULL)
+		return;
+	free(encoder->numbers);
+	free(encoder);
+}
+
+static inline uint16_t
+row_width(const CodecRows *rows, uint32_t row)
+{
+	return rows->width == NULL ? (uint16_t) rows->nvalues : rows->width[row];
+}
+
+static inline bool
+element_is_null(const CodecRows *rows, uint32_t row, uint32_t v)
+{
+	return rows->isnull != NULL &&
+		rows->isnull[row * rows->row_stride + v * rows->value_stride] != 0;
+}
+
+static inline bool
+element_is_absent(const CodecRows *rows, uint32_t row, uint32_t v)
+{
+	uint16_t	width = row_width(rows, row);
+
+	return width == CODEC_WIDTH_NULL || width <= v || element_is_null(rows, row, v);
+}
+
+/*
+ * Column v in values[nrows].  Absent elements repeat the one before (the first present one, where
+ * there is none), so that they take next to nothing.
+ */
+static void
+gather_values(const CodecEncoder *encoder, const CodecRows *rows, uint32_t v, double *values)
+{
+	const double *source = rows->values + v * rows->value_stride;
+	double		filler = 0.0;
+
+	if (!(encoder->flags & (CODEC_BLOCK_RAGGED | CODEC_BLOCK_NULLS)))
+	{
+		for (uint32_t r = 0; r < encoder->nrows; r++)
+			values[r] = source[r * rows->row_stride];
+		return;
+	}
+
+	for (uint32_t r = 0; r < encoder->nrows; r++)
+		if (!element_is_absent(rows, r, v))
+		{
+			filler = source[r * rows->row_stride];
+			break;
+		}
+	for (uint32_t r = 0; r < encoder->nrows; r++)
+	{
+		if (!element_is_absent(rows, r, v))
+			filler = source[r * rows->row_stride];
+		values[r] = filler;
+	}
+}
+
+/* A NULL flag of an element that the row's width leaves out repeats the one before. */
+static void
+gather_nulls(const CodecEncoder *encoder, const CodecRows *rows, uint32_t v, uint64_t *numbers)
+{
+	uint64_t	filler = 0;
+
+	for (uint32_t r = 0; r < encoder->nrows; r++)
+	{
+		uint16_t	width = row_width(rows, r);
+
+		if (width != CODEC_WIDTH_NULL && width > v)
+			filler = element_is_null(rows, r, v);
+		numbers[r] = filler;
+	}
+}
+
+static void
+add_column(BlockSize *size, const CodecColumn *column)
+{
+	size->header += codec_column_header_bytes(column);
+	size->data += codec_column_data_bytes(column);
+}
+
+static void
+plan_integers(CodecColumn *column, const uint64_t *numbers, uint32_t nrows)
+{
+	memset(column, 0, sizeof(*column));
+	column->rule = CODEC_RULE_INTEGER;
+	codec_column_plan_ints(column, numbers, nrows);
+}
+
+static uint8_t
+block_flags(const CodecRows *rows, uint32_t nrows, uint32_t nvalues)
+{
+	uint8_t		flags = 0;
+
+	for (uint32_t r = 0; rows->width != NULL && r < nrows; r++)
+		if (rows->width[r] != nvalues)
+			flags |= CODEC_BLOCK_RAGGED;
+	for (uint32_t v = 0; rows->isnull != NULL && v < nvalues; v++)
+		for (uint32_t r = 0; r < nrows && !(flags & CODEC_BLOCK_NULLS); r++)
+		{
+			uint16_t	width = row_width(rows, r);
+
+			if (width != CODEC_WIDTH_NULL && width > v && element_is_null(rows, r, v))
+				flags |= CODEC_BLOCK_NULLS;
+		}
+	return flags;
+}
+
+/* The values of the widest of the first rows. */
+static uint32_t
+widest_row(const CodecRows *rows, uint32_t nrows)
+{
+	uint32_t	widest = 0;
+
+	if (rows->width == NULL)
+		return rows->nvalues;
+	for (uint32_t r = 0; r < nrows; r++)
+		if (rows->width[r] != CODEC_WIDTH_NULL && rows->width[r] > widest)
+			widest = rows->width[r];
+	return widest;
+}
+
+/* Finds the one rule that all columns can have, the decimal of most digits; false if none. */
+static bool
+shared_rule(const CodecEncoder *encoder, uint8_t *rule)
+{
+	*rule = encoder->column[0].values.rule;
+	for (uint32_t v = 1; v < encoder->nvalues; v++)
+	{
+		uint8_t		other = encoder->column[v].values.rule;
+
+		if (other == *rule)
+			continue;
+		if (!codec_rule_is_decimal(other) || !codec_rule_is_decimal(*rule))
+			return false;
+		*rule = other > *rule ? other : *rule;
+	}
+	return codec_rule_is_decimal(*rule) || *rule == CODEC_RULE_FLOAT32 ||
+		*rule == CODEC_RULE_BITS;
+}
+
+/*
+ * Measures column v's numbers under the shared rule: decimals of fewer digits are scaled up, which
+ * changes no value, as n * 10 / 10^(e + 1) rounds as n / 10^e does.  False if they grow too large.
+ */
+static bool
+measure_scaled(CodecEncoder *encoder, uint32_t v, uint8_t rule, CodecStats *stats)
+{
+	uint64_t   *numbers = encoder->numbers + (size_t) v * encoder->nrows;
+	int64_t		limit = CODEC_DECIMAL_LIMIT;
+	int64_t		power = 1;
+
+	for (uint8_t have = encoder->column[v].values.rule; have < rule; have++)
+	{
+		power *= 10;
+		if (power >= limit)
+			return false;
+	}
+	codec_stream_measure(stats, numbers, encoder->nrows);
+	if (power == 1)
+		return true;
+	limit /= power;
+	if ((int64_t) stats->base <= -limit || (int64_t) (stats->base + stats->range) >= limit)
+		return false;
+	for (uint32_t r = 0; r < encoder->nrows; r++)
+		encoder->spare[r] = numbers[r] * (uint64_t) power;
+	codec_stream_measure(stats, encoder->spare, encoder->nrows);
+	return true;
+}
+
+/* Widens all so that it covers one column more. */
+static void
+merge_stats(CodecStats *all, const CodecStats *stats)
+{
+	all->line = all->line && stats->line && stats->least_step == all->least_step;
+	if (stats->range > all->range)
+		all->range = stats->range;
+	if (stats->anchor_range > all->anchor_range)
+		all->anchor_range = stats->anchor_range;
+	if (stats->least_step < all->least_step)
+		all->least_step = stats->least_step;
+	if (stats->greatest_step > all->greatest_step)
+		all->greatest_step = stats->greatest_step;
+}
+
+/* The base that a column has under the shared header. */
+static uint64_t
+shared_base(const CodecStream *shared, const CodecStats *stats)
+{
+	return shared->scheme == CODEC_FOR ? stats->base : codec_delta_base(shared, stats);
+}
+
+/* Tries one header for all columns; false if they are not of one kind. */
+static bool
+plan_shared(CodecEncoder *encoder, BlockSize *size)
+{
+	CodecColumn *shared = &encoder->shared;
+	CodecStream delta;
+	CodecStats	all;
+	uint64_t	widest = 0;
+	uint8_t		rule;
+
+	if (encoder->nvalues == 0 || !shared_rule(encoder, &rule))
+		return false;
+	for (uint32_t v = 0; v < encoder->nvalues; v++)
+	{
+		CodecStats *stats = &encoder->column[v].stats;
+
+		if (!measure_scaled(encoder, v, rule, stats))
+			return false;
+		if (v == 0)
+			all = *stats;
+		else
+			merge_stats(&all, stats);
+	}
+
+	memset(shared, 0, sizeof(*shared));
+	shared->rule = rule;
+	codec_for_plan(&shared->ints, &all);
+	if (encoder->nrows > 1)
+	{
+		codec_delta_plan(&delta, &all);
+		if (codec_stream_header_bytes(&delta) + encoder->nvalues * codec_stream_data_bytes(&delta) <
+			codec_stream_header_bytes(&shared->ints) +
+			encoder->nvalues * codec_stream_data_bytes(&shared->ints))
+			shared->ints = delta;
+	}
+
+	/* one bit more than the widest base, for the sign */
+	for (uint32_t v = 0; v < encoder->nvalues; v++)
+	{
+		int64_t		base = (int64_t) shared_base(&shared->ints, &encoder->column[v].stats);
+
+		widest |= (uint64_t) (base < 0 ? ~base : base) << 1 | (base < 0);
+	}
+	encoder->shared_base_width = (uint8_t) bits_packed_width(widest);
+	size->header = 2 + codec_stream_header_bytes(&shared->ints) +
+		bits_packed_bytes(encoder->nvalues, encoder->shared_base_width);
+	size->data = encoder->nvalues * codec_stream_data_bytes(&shared->ints) +
+		codec_shared_null_bytes(encoder->flags, encoder->nvalues, encoder->nrows);
+	return true;
+}
+
+/*
+ * Makes each column's numbers the bits of its doubles, which any double has, so that all can share
+ * a header.  Where each column has digits of its own this takes 8 bytes a value and nothing more.
+ */
+static void
+plan_bits(CodecEncoder *encoder, const CodecRows *rows)
+{
+	for (uint32_t v = 0; v < encoder->nvalues; v++)
+	{
+		gather_values(encoder, rows, v, encoder->values);
+		codec_bits_plan(&encoder->column[v].values, encoder->values, encoder->nrows,
+						encoder->numbers + (size_t) v * encoder->nrows);
+	}
+}
+
+/* Makes the columns' numbers what the shared header says they are. */
+static void
+apply_shared(CodecEncoder *encoder)
+{
+	for (uint32_t v = 0; v < encoder->nvalues; v++)
+	{
+		ColumnPlan *column = &encoder->column[v];
+		uint64_t   *numbers = encoder->numbers + (size_t) v * encoder->nrows;
+
+		for (; column->values.rule < encoder->shared.rule; column->values.rule++)
+			for (uint32_t r = 0; r < encoder->nrows; r++)
+				numbers[r] *= 10;
+		column->values.ints = encoder->shared.ints;
+		column->values.ints.base = shared_base(&encoder->shared.ints, &column->stats);
+	}
+	encoder->flags |= CODEC_BLOCK_SHARED;
+}
+
+/* Room for the numbers of all columns; false when memory is short. */
+static bool
+reserve_numbers(CodecEncoder *encoder, size_t count)
+{
+	uint64_t   *numbers;
+
+	if (count <= encoder->numbers_capacity)
+		return true;
+	numbers = realloc(encoder->numbers, count * sizeof(*numbers));
+	if (numbers == NULL)
+		return false;
+	encoder->numbers = numbers;
+	encoder->numbers_capacity = count;
+	return true;
+}
+
+static void
+plan_columns(CodecEncoder *encoder, const CodecRows *rows, BlockSize *size)
+{
+	for (uint32_t v = 0; v < encoder->nvalues; v++)
+	{
+		ColumnPlan *column = &encoder->column[v];
+
+		gather_values(encoder, rows, v, encoder->values);
+		codec_column_plan(&column->values, encoder->values, encoder->nrows,
+						  encoder->numbers + (size_t) v * encoder->nrows, encoder->spare);
+		add_column(size, &column->values);
+		if (encoder->flags & CODEC_BLOCK_NULLS)
+		{
+			gather_nulls(encoder, rows, v, encoder->null_numbers);
+			plan_integers(&column->nulls, encoder->null_numbers, encoder->nrows);
+			add_column(size, &column->nulls);
+		}
+	}
+}
+
+/*
+ * What one row takes under a shared header with the bits of its doubles.  Several rows have no such
+ * bound: they are taken one by one where they compress to nothing.
+ */
+static size_t
+raw_bytes(const CodecEncoder *encoder)
+{
+	if (encoder->nrows > 1 || encoder->nvalues == 0)
+		return SIZE_MAX;
+	return RAW_HEADER_BYTES + 8 * (size_t) encoder->nvalues +
+		codec_shared_null_bytes(encoder->flags, encoder->nvalues, 1);
+}
+
+/*
+ * Plans the first nrows rows.  Returns the bytes of the block, or 0 when there are too many rows or
+ * values for one, or memory is short.
+ */
+static size_t
+plan_block(CodecEncoder *encoder, const CodecRows *rows, uint32_t nrows)
+{
+	BlockSize	size = {0, 0};
+	BlockSize	shared = {0, 0};
+	size_t		bytes;
+
+	if (nrows == 0 || nrows > CODEC_MAX_ROWS || rows->nvalues > CODEC_MAX_VALUES ||
+		!reserve_numbers(encoder, (size_t) rows->nvalues * nrows))
+		return 0;
+	encoder->nrows = nrows;
+	encoder->nvalues = widest_row(rows, nrows);
+	encoder->flags = block_flags(rows, nrows, encoder->nvalues);
+
+	plan_columns(encoder, rows, &size);
+	if (nrows <= SHARED_MAX_ROWS && plan_shared(encoder, &shared) &&
+		shared.header + shared.data < size.header + size.data)
+	{
+		apply_shared(encoder);
+		size = shared;
+	}
+	if (size.header + size.data > raw_bytes(encoder))
+	{
+		plan_bits(encoder, rows);
+		plan_shared(encoder, &size);
+		apply_shared(encoder);
+	}
+
+	codec_times_plan(&encoder->times, rows->time, nrows, encoder->time_numbers);
+	size.header += 1 + bits_varint_bytes(encoder->nvalues) +
+		codec_times_header_bytes(&encoder->times);
+	size.data += codec_stream_data_bytes(&encoder->times.units);
+	if (encoder->flags & CODEC_BLOCK_RAGGED)
+	{
+		for (uint32_t r = 0; r < nrows; r++)
+			encoder->width_numbers[r] = rows->width[r];
+		plan_integers(&encoder->widths, encoder->width_numbers, nrows);
+		add_column(&size, &encoder->widths);
+	}
+	encoder->size = size;
+	bytes = size.header + size.data;
+	return bytes < CODEC_BLOCK_MIN_BYTES ? CODEC_BLOCK_MIN_BYTES : bytes;
+}
+
+static uint8_t *
+write_headers(const CodecEncoder *encoder, uint8_t *dst)
+{
+	*dst++ = (uint8_t) (codec_block_version(encoder->flags) << 4 | encoder->flags);
+	dst = bits_put_varint(dst, encoder->nvalues);
+	dst = codec_times_write_header(&encoder->times, dst);
+	if (encoder->flags & CODEC_BLOCK_RAGGED)
+		dst = codec_column_write_header(&encoder->widths, dst, false);
+	if (encoder->flags & CODEC_BLOCK_SHARED)
+	{
+		dst = codec_column_write_header(&encoder->shared, dst, true);
+		*dst++ = encoder->shared_base_width;
+		return dst;
+	}
+	for (uint32_t v = 0; v < encoder->nvalues; v++)
+	{
+		if (encoder->flags & CODEC_BLOCK_NULLS)
+			dst = codec_column_write_header(&encoder->column[v].nulls, dst, false);
+		dst = codec_column_write_header(&encoder->column[v].values, dst, false);
+	}
+	return dst;
+}
+
+/* The NULL flags of all columns, one after the other, a bit each. */
+static uint8_t *
+write_null_bits(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst)
+{
+	size_t		bytes = codec_shared_null_bytes(encoder->flags, encoder->nvalues, encoder->nrows);
+	size_t		bit = 0;
+
+	memset(dst, 0, bytes);
+	for (uint32_t v = 0; v < encoder->nvalues; v++)
+	{
+		gather_nulls(encoder, rows, v, encoder->null_numbers);
+		for (uint32_t r = 0; r < encoder->nrows; r++, bit++)
+			dst[bit / 8] |= (uint8_t) (encoder->null_numbers[r] << (bit % 8));
+	}
+	return dst + bytes;
+}
+
+static uint8_t *
+write_data(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst)
+{
+	dst = codec_stream_write_data(&encoder->times.units, encoder->time_numbers, dst);
+	if (encoder->flags & CODEC_BLOCK_RAGGED)
+		dst = codec_stream_write_data(&encoder->widths.ints, encoder->width_numbers, dst);
+	if (encoder->flags & CODEC_BLOCK_SHARED)
+	{
+		uint64_t	bases[CODEC_MAX_VALUES];
+
+		for (uint32_t v = 0; v < encoder->nvalues; v++)
+			bases[v] = encoder->column[v].values.ints.base;
+		dst = bits_pack(dst, encoder->shared_base_width, bases, encoder->nvalues);
+		if (encoder->flags & CODEC_BLOCK_NULLS)
+			dst = write_null_bits(encoder, rows, dst);
+	}
+	for (uint32_t v = 0; v < encoder->nvalues; v++)
+	{
+		const CodecColumn *column = &encoder->column[v].values;
+
+		if ((encoder->flags & CODEC_BLOCK_NULLS) && !(encoder->flags & CODEC_BLOCK_SHARED))
+		{
+			gather_nulls(encoder, rows, v, encoder->null_numbers);
+			dst = codec_stream_write_data(&encoder->column[v].nulls.ints,
+										  encoder->null_numbers, dst);
+		}
+		if (column->rule == CODEC_RULE_PATCHED || column->rule == CODEC_RULE_SPLIT)
+			gather_values(encoder, rows, v, encoder->values);
+		dst = codec_column_write_data(column, encoder->values,
+									  encoder->numbers + (size_t) v * encoder->nrows, dst);
+	}
+	return dst;
+}
+
+/* Writes the planned block of so many bytes. */
+static void
+write_block(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t bytes)
+{
+	uint8_t    *end = write_data(encoder, rows, write_headers(encoder, dst));
+
+	memset(end, 0, bytes - (size_t) (end - dst));
+}
+
+size_t
+codec_encode(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t capacity)
+{
+	size_t		bytes = plan_block(encoder, rows, rows->nrows);
+
+	if (bytes == 0 || bytes > capacity)
+		return 0;
+	write_block(encoder, rows, dst, bytes);
+	return bytes;
+}
+
+/* A sample of the rows, or what fits if rows are so wide that fewer do: at a byte a value. */
+static uint32_t
+first_guess(const CodecRows *rows, size_t capacity)
+{
+	size_t		nrows = rows->nvalues == 0 ? FIT_SAMPLE_ROWS : 1 + capacity / rows->nvalues;
+
+	if (nrows > FIT_SAMPLE_ROWS)
+		nrows = FIT_SAMPLE_ROWS;
+	return nrows < rows->nrows ? (uint32_t) nrows : rows->nrows;
+}
+
+/* How many rows should take so many bytes, by the planned ones: headers stay, data grows. */
+static uint32_t
+extrapolate_rows(const CodecEncoder *encoder, size_t bytes)
+{
+	size_t		header = encoder->size.header;
+	size_t		rows;
+
+	/* a full block has headers of its own for its columns */
+	if (encoder->flags & CODEC_BLOCK_SHARED)
+		header += (size_t) encoder->nvalues * FIT_COLUMN_HEADER_BYTES;
+	if (bytes <= header)
+		return 0;
+	if (encoder->size.data == 0)
+		return CODEC_MAX_ROWS;
+	rows = (bytes - header) * encoder->nrows / encoder->size.data;
+	return rows < CODEC_MAX_ROWS ? (uint32_t) rows : CODEC_MAX_ROWS;
+}
+
+/*
+ * Ever better guesses, from a sample on.  A plan's size is exact, so nothing is written twice.
+ */
+size_t
+codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t capacity,
+				 uint32_t *nrows_taken)
+{
+	uint32_t	fits = 0;		/* the most rows known to fit, */
+	uint32_t	too_many = rows->nrows + 1; /* and the fewest known not to */
+	uint32_t	nrows = first_guess(rows, capacity);
+	size_t		margin = capacity / FIT_MARGIN;
+	size_t		bytes = 0;
+
+	for (int plans = 1; too_many - fits > 1; plans++)
+	{
+		bytes = plan_block(encoder, rows, nrows);
+		if (bytes == 0)
+			return 0;
+		if (bytes <= capacity)
+		{
+			size_t		row_bytes = bytes / nrows;
+
+			fits = nrows;
+			if (capacity - bytes <= (row_bytes > margin ? row_bytes : margin) ||
+				plans >= FIT_MAX_PLANS)
+				break;
+		}
+		else
+			too_many = nrows;
+
+		/* the more rows, the wider their numbers: from the sample, aim a little short */
+		nrows = extrapolate_rows(encoder, plans == 1 ? capacity - margin : capacity);
+		if (nrows >= too_many && too_many > rows->nrows)
+			nrows = rows->nrows;
+		else if (nrows <= fits || nrows >= too_many)
+			nrows = fits + (too_many - fits) / 2;
+	}
+	if (fits == 0)
+		return 0;
+	if (encoder->nrows != fits)
+		bytes = plan_block(encoder, rows, fits);
+	write_block(encoder, rows, dst, bytes);
+	*nrows_taken = fits;
+	return bytes;
+}

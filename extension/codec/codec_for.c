@@ -1,0 +1,51 @@
+/*
+ * codec_for.c
+ *	  Frame of reference: every number as its packed distance from the smallest one.
+ *
+ * A constant has width 0 and no data.  Any number is one read away.
+ */
+#include "codec/codec_stream.h"
+
+uint64_t
+codec_for_get(const CodecStream *stream, uint32_t row)
+{
+	return stream->base + bits_get(stream->data, stream->last, stream->width, row);
+}
+
+void
+codec_for_decode(const CodecStream *stream, uint32_t first, uint32_t count, uint64_t *dst)
+{
+	bits_unpack(stream->data, stream->last, stream->width, first, count, dst);
+	for (uint32_t i = 0; i < count; i++)
+		dst[i] += stream->base;
+}
+
+void
+codec_for_plan(CodecStream *stream, const CodecStats *stats)
+{
+	*stream = (CodecStream) {
+		.scheme = CODEC_FOR,
+		.width = (uint8_t) bits_packed_width(stats->range),
+		.nrows = stats->nrows,
+		.base = stats->base,
+	};
+}
+
+uint8_t *
+codec_for_write(const CodecStream *stream, const uint64_t *numbers, uint8_t *dst)
+{
+	uint64_t	chunk[256];
+	uint32_t	count;
+
+	/* a chunk's numbers fill whole bytes, whatever the width */
+	for (uint32_t first = 0; first < stream->nrows; first += count)
+	{
+		const uint64_t *number = numbers + first;
+
+		count = stream->nrows - first < 256 ? stream->nrows - first : 256;
+		for (size_t i = 0; i < count; i++)
+			chunk[i] = number[i] - stream->base;
+		dst = bits_pack(dst, stream->width, chunk, count);
+	}
+	return dst;
+}

@@ -1,0 +1,75 @@
+/*
+ * codec_reader.h
+ *	  The open block, sized for the stack.  Private by convention: use codec.h's functions.
+ *
+ * A reader holds what codec_open() found out about a block: the parsed headers of times, widths and
+ * the first columns, and where the header and the data of any further column are.  The first ones
+ * are so ready for use, and a row of a thousand values still fits on the stack.
+ */
+#ifndef HISTORIAN_CODEC_READER_H
+#define HISTORIAN_CODEC_READER_H
+
+#include "codec/codec.h"
+#include "codec/codec_column.h"
+#include "codec/codec_time.h"
+
+/*
+ * A block's first byte: the format's version in the upper 4 bits, and these.  Version 2 is that of
+ * blocks with both a shared header and NULL elements, and of no others.
+ */
+#define CODEC_BLOCK_VERSION 1
+#define CODEC_BLOCK_VERSION_SHARED_NULLS 2
+#define CODEC_BLOCK_SHARED	0x01	/* all columns have the same header */
+#define CODEC_BLOCK_RAGGED	0x02	/* rows differ in width */
+#define CODEC_BLOCK_NULLS	0x04	/* there are NULL elements */
+#define CODEC_BLOCK_FLAGS	0x07
+
+/* The least bytes of a block, filled up with zeros, so that 8 bytes can always be read. */
+#define CODEC_BLOCK_MIN_BYTES 8
+
+/* The bytes of the NULL flags of a block with a shared header. */
+static inline size_t
+codec_shared_null_bytes(uint8_t flags, uint32_t nvalues, uint32_t nrows)
+{
+	return flags & CODEC_BLOCK_NULLS ? bits_packed_bytes((size_t) nvalues * nrows, 1) : 0;
+}
+
+/* The version that a block with these flags has. */
+static inline uint8_t
+codec_block_version(uint8_t flags)
+{
+	return (flags & CODEC_BLOCK_SHARED) && (flags & CODEC_BLOCK_NULLS)
+		? CODEC_BLOCK_VERSION_SHARED_NULLS : CODEC_BLOCK_VERSION;
+}
+
+/* The columns that a reader keeps open. */
+#define CODEC_OPEN_COLUMNS 16
+
+struct CodecReader
+{
+	const uint8_t *block;
+	const uint8_t *last;		/* the last address at which 8 bytes may be read */
+	uint32_t	nrows;
+	uint32_t	nvalues;
+	uint8_t		flags;			/* CODEC_BLOCK_* */
+
+	CodecTimes	times;
+	CodecColumn widths;			/* with CODEC_BLOCK_RAGGED */
+
+	/* CODEC_BLOCK_SHARED: one header for all columns, whose bases stand in an array */
+	CodecColumn shared;
+	const uint8_t *shared_bases;
+	const uint8_t *shared_nulls;	/* with CODEC_BLOCK_NULLS: a bit for each row of each column */
+	const uint8_t *shared_data;
+	uint32_t	shared_bytes;	/* of one column's data */
+	uint8_t		shared_base_width;
+
+	/* otherwise: the first columns, unless there are NULL flags, ... */
+	CodecColumn column[CODEC_OPEN_COLUMNS];
+
+	/* ... and byte offsets within the block */
+	uint32_t	column_header[CODEC_MAX_VALUES];
+	uint32_t	column_data[CODEC_MAX_VALUES];
+};
+
+#endif							/* HISTORIAN_CODEC_READER_H */

@@ -1,0 +1,122 @@
+/*
+ * codec_real.c
+ *	  Doubles that are no short decimals: by their bits, whole, split, or as single precision.
+ *
+ * The bits are mapped to signed integers that ascend with the value (positive doubles compare as
+ * their bits do, negative ones the other way round), so that near values are near integers, which
+ * frame of reference and differences then shorten.
+ *
+ * Split is after ALP-RD (ALP paper, section 3.4): sign, exponent and a few bits of the mantissa
+ * take few different values, which a dictionary holds; the rest is noise and is stored as it is.
+ * Instead of exceptions the dictionary takes what there is.
+ */
+#include "codec/codec_column.h"
+
+static inline uint64_t
+ordered(uint64_t bits)
+{
+	/* its own inverse: all but the sign turn over if the sign is set */
+	return bits ^ ((0 - (bits >> 63)) >> 1);
+}
+
+static inline double
+float32_value(uint64_t number)
+{
+	uint32_t	bits = (uint32_t) number;
+	float		value;
+
+	bits ^= (0 - (bits >> 31)) >> 1;
+	memcpy(&value, &bits, sizeof(value));
+	return (double) value;
+}
+
+double
+codec_real_value(const CodecColumn *column, uint64_t number, uint32_t row)
+{
+	if (column->rule == CODEC_RULE_FLOAT32)
+		return float32_value(number);
+	if (column->rule == CODEC_RULE_SPLIT)
+		return bits_to_double(number << column->annex_width |
+							  bits_get(column->annex, column->ints.last, column->annex_width,
+									   row));
+	return bits_to_double(ordered(number));
+}
+
+void
+codec_real_values(const CodecColumn *column, const uint64_t *numbers,
+				  uint32_t first, uint32_t count, double *dst)
+{
+	if (column->rule == CODEC_RULE_FLOAT32)
+		for (uint32_t i = 0; i < count; i++)
+			dst[i] = float32_value(numbers[i]);
+	else if (column->rule == CODEC_RULE_SPLIT)
+	{
+		uint64_t	right[CODEC_DECODE_ROWS];
+
+		bits_unpack(column->annex, column->ints.last, column->annex_width, first, count, right);
+		for (uint32_t i = 0; i < count; i++)
+			dst[i] = bits_to_double(numbers[i] << column->annex_width | right[i]);
+	}
+	else
+		for (uint32_t i = 0; i < count; i++)
+			dst[i] = bits_to_double(ordered(numbers[i]));
+}
+
+bool
+codec_float32_plan(CodecColumn *column, const double *values, uint32_t nrows, uint64_t *numbers)
+{
+	for (uint32_t i = 0; i < nrows; i++)
+	{
+		float		value = (float) values[i];
+		uint32_t	bits;
+
+		memcpy(&bits, &value, sizeof(bits));
+		bits ^= (0 - (bits >> 31)) >> 1;
+		numbers[i] = (uint64_t) (int64_t) (int32_t) bits;
+		if (bits_of_double(float32_value(numbers[i])) != bits_of_double(values[i]))
+			return false;
+	}
+	memset(column, 0, sizeof(*column));
+	column->rule = CODEC_RULE_FLOAT32;
+	codec_column_plan_ints(column, numbers, nrows);
+	return true;
+}
+
+void
+codec_bits_plan(CodecColumn *column, const double *values, uint32_t nrows, uint64_t *numbers)
+{
+	for (uint32_t i = 0; i < nrows; i++)
+		numbers[i] = ordered(bits_of_double(values[i]));
+	memset(column, 0, sizeof(*column));
+	column->rule = CODEC_RULE_BITS;
+	codec_column_plan_ints(column, numbers, nrows);
+}
+
+void
+codec_split_plan(CodecColumn *column, const double *values, uint32_t nrows,
+				 unsigned right_width, uint64_t *numbers)
+{
+	for (uint32_t i = 0; i < nrows; i++)
+		numbers[i] = (uint64_t) ((int64_t) bits_of_double(values[i]) >> right_width);
+	memset(column, 0, sizeof(*column));
+	column->rule = CODEC_RULE_SPLIT;
+	column->annex_width = (uint8_t) right_width;
+	codec_column_plan_ints(column, numbers, nrows);
+}
+
+uint8_t *
+codec_split_write(const CodecColumn *column, const double *values, uint8_t *dst)
+{
+	uint64_t	chunk[256];
+	uint32_t	nrows = column->ints.nrows;
+	uint32_t	count;
+
+	for (uint32_t first = 0; first < nrows; first += count)
+	{
+		count = nrows - first < 256 ? nrows - first : 256;
+		for (uint32_t i = 0; i < count; i++)
+			chunk[i] = bits_of_double(values[first + i]);
+		dst = bits_pack(dst, column->annex_width, chunk, count);
+	}
+	return dst;
+}

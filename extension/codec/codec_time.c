@@ -1,0 +1,203 @@
+/*
+ * codec_time.c
+ *	  Times: nanoseconds that are often multiples of a microsecond or a millisecond.
+ *
+ * Their differences from the first one are divided by their greatest common divisor; what remains
+ * ascends from 0 and is a stream without a base.  First time and divisor are written as decimals
+ * without their trailing zeros: one byte, the number of zeros in the upper 5 bits and the length
+ * in the lower 3, and the rest as signed bytes.  A block of one row has neither divisor nor
+ * stream.
+ *
+ * Differences are computed modulo 2^64, so that the ends of int64 fit into one block.
+ */
+#include "codec/codec_time.h"
+
+#include "codec/codec.h"
+#include "codec/codec_cpu.h"
+
+#define MAX_ZEROS 18
+
+static uint64_t
+greatest_common_divisor(uint64_t a, uint64_t b)
+{
+	while (b != 0)
+	{
+		uint64_t	rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+static unsigned
+trailing_zeros(int64_t *number)
+{
+	unsigned	zeros = 0;
+
+	while (zeros < MAX_ZEROS && *number != 0 && *number % 10 == 0)
+	{
+		*number /= 10;
+		zeros++;
+	}
+	return zeros;
+}
+
+static size_t
+decimal_bytes(int64_t number)
+{
+	trailing_zeros(&number);
+	return 1 + bits_signed_length(bits_signed_code((uint64_t) number));
+}
+
+static uint8_t *
+put_decimal(uint8_t *dst, int64_t number)
+{
+	unsigned	zeros = trailing_zeros(&number);
+	unsigned	code = bits_signed_code((uint64_t) number);
+
+	*dst++ = (uint8_t) (zeros << 3 | code);
+	return bits_put_signed(dst, (uint64_t) number, code);
+}
+
+static uint64_t
+cursor_decimal(ByteCursor *cursor)
+{
+	static const uint64_t power_of_ten[MAX_ZEROS + 1] = {
+		1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000,
+		10000000000, 100000000000, 1000000000000, 10000000000000, 100000000000000,
+		1000000000000000, 10000000000000000, 100000000000000000, 1000000000000000000
+	};
+	uint8_t		byte = cursor_byte(cursor);
+	uint64_t	number = cursor_signed(cursor, bits_signed_length(byte & 7));
+
+	if (byte >> 3 > MAX_ZEROS)
+	{
+		cursor->overrun = true;
+		return 0;
+	}
+	return number * power_of_ten[byte >> 3];
+}
+
+bool
+codec_times_parse(CodecTimes *times, ByteCursor *cursor, uint32_t nrows)
+{
+	times->first = (int64_t) cursor_decimal(cursor);
+	times->scale = nrows > 1 ? cursor_decimal(cursor) : 1;
+	return times->scale != 0 && codec_stream_parse(&times->units, cursor, nrows) &&
+		(times->units.scheme == CODEC_FOR || times->units.scheme == CODEC_DELTA);
+}
+
+int64_t
+codec_times_get(const CodecTimes *times, uint32_t row)
+{
+	return (int64_t) ((uint64_t) times->first +
+					  codec_stream_get(&times->units, row) * times->scale);
+}
+
+int32_t
+codec_times_find(const CodecTimes *times, int64_t time)
+{
+	uint64_t	units;
+	uint32_t	low = 0;
+	uint32_t	high = times->units.nrows;
+
+	if (time < times->first)
+		return -1;
+	units = ((uint64_t) time - (uint64_t) times->first) / times->scale;
+	if (times->units.scheme == CODEC_DELTA)
+		return (int32_t) codec_delta_find(&times->units, units);
+
+	while (high - low > 1)
+	{
+		uint32_t	middle = (low + high) / 2;
+
+		if (codec_for_get(&times->units, middle) <= units)
+			low = middle;
+		else
+			high = middle;
+	}
+	return (int32_t) low;
+}
+
+void
+codec_times_decode(const CodecTimes *times, uint32_t first, uint32_t count, int64_t *dst)
+{
+	uint64_t   *units = (uint64_t *) dst;	/* the signed and unsigned type may share memory */
+
+	codec_stream_decode(&times->units, first, count, units);
+	for (uint32_t i = 0; i < count; i++)
+		dst[i] = (int64_t) ((uint64_t) times->first + units[i] * times->scale);
+}
+
+void
+codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows, uint64_t *numbers)
+{
+	CodecStats	stats;
+	uint64_t	scale = 0;
+
+	for (uint32_t i = 0; i < nrows; i++)
+		numbers[i] = (uint64_t) time[i] - (uint64_t) time[0];
+	for (uint32_t i = 1; i < nrows && scale != 1; i++)
+		scale = greatest_common_divisor(numbers[i] - numbers[i - 1], scale);
+
+	times->first = time[0];
+	times->scale = scale == 0 ? 1 : scale;
+	if (scale > 1)
+		for (uint32_t i = 0; i < nrows; i++)
+			numbers[i] /= scale;
+
+	if (numbers[nrows - 1] > INT64_MAX)
+	{
+		times->units = (CodecStream) {.scheme = CODEC_FOR, .width = 64, .nrows = nrows};
+		return;
+	}
+
+	/* the stream has no base */
+	codec_stream_measure(&stats, numbers, nrows);
+	stats.anchor_range += stats.anchor_base;
+	stats.anchor_base = 0;
+	codec_stream_plan(&times->units, &stats, numbers, CODEC_FIXED_SCHEMES);
+}
+
+size_t
+codec_times_header_bytes(const CodecTimes *times)
+{
+	size_t		bytes = decimal_bytes(times->first);
+
+	if (times->units.nrows > 1)
+		bytes += decimal_bytes((int64_t) times->scale) +
+			codec_stream_header_bytes(&times->units);
+	return bytes;
+}
+
+uint8_t *
+codec_times_write_header(const CodecTimes *times, uint8_t *dst)
+{
+	dst = put_decimal(dst, times->first);
+	if (times->units.nrows > 1)
+		dst = put_decimal(dst, (int64_t) times->scale);
+	return codec_stream_write_header(&times->units, dst);
+}
+
+static inline bool
+ascend_kernel(const int64_t *time, uint32_t count)
+{
+	int64_t		wrong = 0;
+
+	for (uint32_t i = 1; i < count; i++)
+		wrong |= time[i - 1] >= time[i];
+	return wrong == 0;
+}
+
+CODEC_AVX2 static bool
+ascend_avx2(const int64_t *time, uint32_t count)
+{
+	return ascend_kernel(time, count);
+}
+
+bool
+codec_times_ascend(const int64_t *time, uint32_t count)
+{
+	return codec_cpu_has_avx2() ? ascend_avx2(time, count) : ascend_kernel(time, count);
+}

@@ -1,0 +1,31 @@
+/*
+ * codec_time.h
+ *	  The times of a block: first time, common divisor, and a stream that ascends from 0.
+ */
+#ifndef HISTORIAN_CODEC_TIME_H
+#define HISTORIAN_CODEC_TIME_H
+
+#include "codec/codec_stream.h"
+
+typedef struct CodecTimes
+{
+	CodecStream units;			/* (time - first) / scale */
+	int64_t		first;
+	uint64_t	scale;			/* greatest common divisor of the differences */
+} CodecTimes;
+
+extern bool codec_times_parse(CodecTimes *times, ByteCursor *cursor, uint32_t nrows);
+
+/* Last row at or before time, or -1. */
+extern int32_t codec_times_find(const CodecTimes *times, int64_t time);
+extern int64_t codec_times_get(const CodecTimes *times, uint32_t row);
+extern void codec_times_decode(const CodecTimes *times, uint32_t first, uint32_t count,
+							   int64_t *dst);
+
+/* Leaves the stream's numbers in numbers[nrows]. */
+extern void codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows,
+							 uint64_t *numbers);
+extern size_t codec_times_header_bytes(const CodecTimes *times);
+extern uint8_t *codec_times_write_header(const CodecTimes *times, uint8_t *dst);
+
+#endif							/* HISTORIAN_CODEC_TIME_H */

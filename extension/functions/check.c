@@ -1,0 +1,456 @@
+/*
+ * check.c
+ *	  historian.check(): is every segment of a table what it should be?
+ *
+ * Reads the whole file and the whole directory: every segment that the snapshot sees must be
+ * intact (header, checksum, rows ascending within the header's times), stand in the directory
+ * under its key, and where it is compacted not overlap another of its tag.  Summaries must name
+ * the compacted segments in their reach, and say what those amount to.  Each fault found is one row
+ * of the result; the reading goes on behind it.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include <math.h>
+
+#include "table/access_method.h"
+#include "command_work.h"
+#include "compat.h"
+#include "store/decoded_rows.h"
+#include "store/directory.h"
+#include "store/pending.h"
+#include "store/summary.h"
+#include "tag.h"
+
+PG_FUNCTION_INFO_V1(historian_check);
+
+#define CHECK_NCOLUMNS 6
+
+/* An intact segment found in the file. */
+typedef struct FoundSegment
+{
+	ItemPointerData place;		/* hash key */
+	uint8		flags;
+	bool		entered;		/* stands in the directory */
+	text	   *tag;
+	int64		first_time;
+	int64		last_time;
+} FoundSegment;
+
+typedef struct Check
+{
+	Relation	rel;
+	Snapshot	snapshot;
+	ReturnSetInfo *result;
+	HTAB	   *found;
+	DecodedRows rows;
+	MemoryContext context;		/* of what is found */
+} Check;
+
+/* How far the comparison of summaries with their segments is. */
+typedef struct SummaryProgress
+{
+	const SummaryBlock *block;
+	uint32		next;			/* summary */
+	RowBuffer	computed;		/* of its segments so far */
+	bool		damaged;		/* a segment cannot be read, and is reported itself */
+} SummaryProgress;
+
+static void check_block(Check *check, BlockNumber block);
+static void check_tuple(Check *check, Page page, HeapTuple tuple);
+static const char *check_rows(Check *check, const Segment *segment);
+static void check_directory(Check *check);
+static void check_disjoint(Check *check, uint8 kind);
+static void check_summaries(Check *check);
+static const char *check_summary(Check *check, DirectoryCursor *cursor,
+								 const FoundSegment *found);
+static bool has_gap_behind(DirectoryCursor *cursor, text *tag, const FoundSegment *summary);
+static const char *check_summarized(Check *check, SummaryProgress *progress,
+									StoredSegment *stored);
+static bool same_summary(const SummaryBlock *block, uint32 i, const RowBuffer *computed);
+static SegmentHeader found_header(const FoundSegment *found);
+static void report(Check *check, ItemPointer place, const SegmentHeader *header,
+				   const char *problem);
+static void report_found(Check *check, const FoundSegment *found, const char *problem);
+static int	compare_found(const void *left, const void *right);
+
+/*
+ * historian.check(table regclass) returns setof (block bigint, item integer, tag text,
+ * first_time bigint, last_time bigint, problem text)
+ */
+Datum
+historian_check(PG_FUNCTION_ARGS)
+{
+	Check		check = {0};
+	HASHCTL		control = {0};
+	BlockNumber nblocks;
+
+	check.rel = historian_table_open(PG_GETARG_OID(0), ACL_NO_RIGHTS, AccessShareLock);
+	command_work_before_change(check.rel);
+	InitMaterializedSRF(fcinfo, 0);
+	check.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	check.context = CurrentMemoryContext;
+	check.snapshot = RegisterSnapshot(GetLatestSnapshot());
+	control.keysize = sizeof(ItemPointerData);
+	control.entrysize = sizeof(FoundSegment);
+	control.hcxt = CurrentMemoryContext;
+	check.found = hash_create("historian segments", 1024, &control,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+
+	nblocks = RelationGetNumberOfBlocks(check.rel);
+	for (BlockNumber block = 0; block < nblocks; block++)
+		check_block(&check, block);
+	check_directory(&check);
+	check_disjoint(&check, SEGMENT_COMPACTED);
+	check_disjoint(&check, SEGMENT_LATE);
+	check_disjoint(&check, SEGMENT_SUMMARY);
+	check_summaries(&check);
+
+	hash_destroy(check.found);
+	UnregisterSnapshot(check.snapshot);
+	table_close(check.rel, NoLock);
+	return (Datum) 0;
+}
+
+static void
+check_block(Check *check, BlockNumber block)
+{
+	Buffer		buffer;
+	Page		page;
+
+	CHECK_FOR_INTERRUPTS();
+	buffer = ReadBuffer(check->rel, block);
+	page = BufferGetPage(buffer);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	for (OffsetNumber item = FirstOffsetNumber; item <= PageGetMaxOffsetNumber(page); item++)
+	{
+		ItemId		id = PageGetItemId(page, item);
+		HeapTupleData tuple;
+
+		if (!ItemIdIsNormal(id))
+			continue;
+		tuple.t_tableOid = RelationGetRelid(check->rel);
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, id);
+		tuple.t_len = ItemIdGetLength(id);
+		ItemPointerSet(&tuple.t_self, block, item);
+		if (!store_item_is_within(page, item))
+			report(check, &tuple.t_self, NULL, segment_status_text(SEGMENT_NOT_A_SEGMENT));
+		else if (HeapTupleSatisfiesVisibility(&tuple, check->snapshot, buffer))
+			check_tuple(check, page, &tuple);
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+static void
+check_tuple(Check *check, Page page, HeapTuple tuple)
+{
+	const SegmentHeader *header;
+	Segment		segment;
+	SegmentStatus status;
+	const uint8 *bytes;
+	const char *problem;
+	Size		length;
+	FoundSegment *found;
+	MemoryContext caller;
+
+	bytes = store_segment_bytes(page, tuple, &length);
+	status = segment_read_header(&segment.header, bytes, length);
+	if (status != SEGMENT_OK)
+	{
+		report(check, &tuple->t_self, NULL, segment_status_text(status));
+		return;
+	}
+	header = &segment.header;
+	status = segment_open(&segment, bytes, length, true);
+	if (status != SEGMENT_OK)
+	{
+		report(check, &tuple->t_self, header, segment_status_text(status));
+		return;
+	}
+	problem = (header->flags & SEGMENT_SUMMARY) ? NULL : check_rows(check, &segment);
+	if (problem != NULL)
+	{
+		report(check, &tuple->t_self, header, problem);
+		return;
+	}
+
+	caller = MemoryContextSwitchTo(check->context);
+	found = hash_search(check->found, &tuple->t_self, HASH_ENTER, NULL);
+	found->flags = header->flags;
+	found->entered = false;
+	found->tag = cstring_to_text_with_len(header->tag, header->tag_bytes);
+	found->first_time = header->first_time;
+	found->last_time = header->last_time;
+	MemoryContextSwitchTo(caller);
+}
+
+/* Decodes everything; returns what is wrong, or NULL. */
+static const char *
+check_rows(Check *check, const Segment *segment)
+{
+	MemoryContext caller = MemoryContextSwitchTo(check->context);
+	bool		ascend = decoded_rows_load(&check->rows, segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
+
+	MemoryContextSwitchTo(caller);
+	return ascend ? NULL : segment_status_text(SEGMENT_BAD_TIMES);
+}
+
+/* Every segment found stands in the directory under its own key. */
+static void
+check_directory(Check *check)
+{
+	DirectoryCursor *cursor = directory_begin(check->rel, check->snapshot);
+	DirectoryEntry entry;
+	SegmentHeader header;
+	HASH_SEQ_STATUS status;
+	FoundSegment *found;
+
+	directory_seek_entries(cursor);
+	while (directory_next_entry(cursor, &entry))
+	{
+		CHECK_FOR_INTERRUPTS();
+		found = hash_search(check->found, &entry.place, HASH_FIND, NULL);
+		if (found == NULL)
+			continue;			/* of a segment that the snapshot does not see */
+		header = found_header(found);
+		if (!directory_entry_fits(&entry, &header))
+			report_found(check, found, "The directory has the segment under another key.");
+		found->entered = true;
+	}
+	directory_end(cursor);
+
+	hash_seq_init(&status, check->found);
+	while ((found = hash_seq_search(&status)) != NULL)
+	{
+		if (!found->entered)
+			report_found(check, found, "The segment is not in the directory.");
+	}
+}
+
+/* Compacted segments of one tag do not overlap; nor do its late ones, nor its summaries. */
+static void
+check_disjoint(Check *check, uint8 kind)
+{
+	long		n = hash_get_num_entries(check->found);
+	FoundSegment **order = palloc_extended(Max(n, 1) * sizeof(FoundSegment *), MCXT_ALLOC_HUGE);
+	long		nfound = 0;
+	HASH_SEQ_STATUS status;
+	FoundSegment *found;
+
+	hash_seq_init(&status, check->found);
+	while ((found = hash_seq_search(&status)) != NULL)
+	{
+		if (found->flags & kind)
+			order[nfound++] = found;
+	}
+	qsort(order, nfound, sizeof(FoundSegment *), compare_found);
+	for (long i = 1; i < nfound; i++)
+	{
+		if (tag_compare(order[i - 1]->tag, order[i]->tag) == 0 &&
+			order[i - 1]->last_time >= order[i]->first_time)
+			report_found(check, order[i],
+						 kind == SEGMENT_LATE ? "The segment overlaps another late one of its tag."
+						 : kind == SEGMENT_SUMMARY ? "The summary overlaps another of its tag."
+						 : "The segment overlaps another compacted one of its tag.");
+	}
+	pfree(order);
+}
+
+static void
+check_summaries(Check *check)
+{
+	DirectoryCursor *cursor = directory_begin(check->rel, check->snapshot);
+	HASH_SEQ_STATUS status;
+	FoundSegment *found;
+
+	hash_seq_init(&status, check->found);
+	while ((found = hash_seq_search(&status)) != NULL)
+	{
+		const char *problem = found->flags & SEGMENT_SUMMARY ? check_summary(check, cursor, found) : NULL;
+
+		if (problem != NULL)
+			report_found(check, found, problem);
+	}
+	directory_end(cursor);
+}
+
+/* Compares a segment of summaries with the segments that it names; returns what is wrong. */
+static const char *
+check_summary(Check *check, DirectoryCursor *cursor, const FoundSegment *found)
+{
+	ItemPointerData place = found->place;
+	text	   *tag = found->tag;
+	SummaryBlock block = {0};
+	StoredSegment stored;
+	const char *problem = NULL;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!store_fetch(check->rel, check->snapshot, &place, &stored, NULL))
+		return "The summary has vanished.";
+	store_open_rows(check->rel, &stored, false);
+	if (!summary_block_load(&block, &stored.segment, ~0))
+		problem = "The summary is malformed.";
+	store_release(&stored);
+	if (problem == NULL && (block.first_time[0] != found->first_time ||
+							block.last_time[block.nsegments - 1] != found->last_time))
+		problem = "The first or last time differs from the header's.";
+	if (problem == NULL)
+	{
+		SummaryProgress progress = {.block = &block};
+
+		/* the one that begins at the first time, then the others */
+		directory_seek_back_within(cursor, tag, found->first_time, found->first_time);
+		if (directory_next_back(cursor, &stored))
+			problem = check_summarized(check, &progress, &stored);
+		directory_seek_forward(cursor, tag, found->first_time, found->last_time);
+		while (problem == NULL && directory_next_forward(cursor, &stored))
+			problem = check_summarized(check, &progress, &stored);
+		if (problem == NULL && !progress.damaged && progress.next != block.nsegments)
+			problem = "The summary names segments that are not there.";
+		if (problem == NULL && has_gap_behind(cursor, tag, found))
+			problem = "Between the summary and the next there are segments without.";
+	}
+	summary_block_free(&block);
+	return problem;
+}
+
+/* Does the next segment of a tag have no summary, while a later one has? */
+static bool
+has_gap_behind(DirectoryCursor *cursor, text *tag, const FoundSegment *summary)
+{
+	StoredSegment stored;
+	int64		next_summary;
+
+	directory_seek_forward(cursor, summary->tag, summary->first_time, PG_INT64_MAX);
+	if (!directory_next_forward(cursor, &stored))
+		return false;
+	next_summary = stored.segment.header.first_time;
+	store_release(&stored);
+	return directory_any_between(cursor, tag, summary->last_time, next_summary);
+}
+
+/* Adds a stored segment to those that a summary tells of, and lets it go; compares at the last. */
+static const char *
+check_summarized(Check *check, SummaryProgress *progress, StoredSegment *stored)
+{
+	const SummaryBlock *block = progress->block;
+	const SegmentHeader *header = &stored->segment.header;
+	uint32		i = progress->next;
+	int64		last_time = header->last_time;
+	CodecRows	source;
+	const uint8 *bytes;
+	Size		length;
+
+	bytes = store_segment_bytes(BufferGetPage(stored->buffer), &stored->tuple, &length);
+	if (progress->damaged || segment_open(&stored->segment, bytes, length, true) != SEGMENT_OK)
+	{
+		progress->damaged = true;
+		store_release(stored);
+		return NULL;
+	}
+	if (i >= block->nsegments || last_time > block->last_time[i] ||
+		(progress->computed.nrows == 0 && header->first_time != block->first_time[i]))
+	{
+		store_release(stored);
+		return "The summary does not name the segments that are there.";
+	}
+	progress->damaged =
+		!decoded_rows_load(&check->rows, &stored->segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
+	store_release(stored);
+	if (progress->damaged)
+		return NULL;
+	source = decoded_rows_source(&check->rows);
+	summary_add(&progress->computed, &source);
+	if (last_time < block->last_time[i])
+		return NULL;
+
+	summaries_merge(&progress->computed);
+	if (progress->computed.nrows != 1 || !same_summary(block, i, &progress->computed))
+		return "The summary differs from what the rows amount to.";
+	progress->computed.nrows = 0;
+	progress->next++;
+	return NULL;
+}
+
+/* Sums may differ in the last bits between machines. */
+static bool
+same_summary(const SummaryBlock *block, uint32 i, const RowBuffer *computed)
+{
+	RowBuffer	stored = {0};
+	uint32		width;
+
+	summary_block_append(block, i, &stored);
+	width = stored.stride;
+	if (width != computed->stride)
+		return false;
+	for (uint32 n = 0; n < width; n++)
+	{
+		double		a = stored.values[n];
+		double		b = computed->values[n];
+
+		if (memcmp(&a, &b, sizeof(a)) != 0 && !(fabs(a - b) <= 1e-9 * Max(fabs(a), fabs(b))))
+			return false;
+	}
+	return true;
+}
+
+static void
+report(Check *check, ItemPointer place, const SegmentHeader *header, const char *problem)
+{
+	Datum		values[CHECK_NCOLUMNS] = {0};
+	bool		isnull[CHECK_NCOLUMNS] = {false, false, true, true, true, false};
+
+	values[0] = Int64GetDatum(ItemPointerGetBlockNumber(place));
+	values[1] = Int32GetDatum(ItemPointerGetOffsetNumber(place));
+	if (header != NULL)
+	{
+		values[2] = CStringGetTextDatum(store_tag_text(header));
+		values[3] = Int64GetDatum(header->first_time);
+		values[4] = Int64GetDatum(header->last_time);
+		isnull[2] = isnull[3] = isnull[4] = false;
+	}
+	values[5] = CStringGetTextDatum(problem);
+	tuplestore_putvalues(check->result->setResult, check->result->setDesc, values, isnull);
+}
+
+static SegmentHeader
+found_header(const FoundSegment *found)
+{
+	return (SegmentHeader) {
+		.flags = found->flags,
+		.tag = VARDATA_ANY(found->tag),
+		.tag_bytes = VARSIZE_ANY_EXHDR(found->tag),
+		.first_time = found->first_time,
+		.last_time = found->last_time,
+	};
+}
+
+static void
+report_found(Check *check, const FoundSegment *found, const char *problem)
+{
+	SegmentHeader header = found_header(found);
+
+	report(check, (ItemPointer) &found->place, &header, problem);
+}
+
+static int
+compare_found(const void *left, const void *right)
+{
+	const FoundSegment *a = *(FoundSegment *const *) left;
+	const FoundSegment *b = *(FoundSegment *const *) right;
+	int			order = tag_compare(a->tag, b->tag);
+
+	if (order != 0)
+		return order;
+	return a->first_time < b->first_time ? -1 : a->first_time > b->first_time;
+}

@@ -1,0 +1,100 @@
+/*
+ * compact_function.c
+ *	  historian.compact() and historian.compact_due(): compaction on demand.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+
+#include "table/access_method.h"
+#include "command_work.h"
+#include "write/compaction.h"
+#include "store/compaction_notes.h"
+#include "compat.h"
+#include "store/directory.h"
+#include "write/noted_tags.h"
+
+PG_FUNCTION_INFO_V1(historian_compact);
+PG_FUNCTION_INFO_V1(historian_compact_due);
+
+static Datum compact(FunctionCallInfo fcinfo, const char *name, bool everything);
+static void compact_noted(Relation rel, CompactionOptions *options, CompactionCounts *counts);
+
+/*
+ * historian.compact(table regclass)
+ * returns (tags bigint, segments_merged bigint, segments_written bigint, rows bigint)
+ */
+Datum
+historian_compact(PG_FUNCTION_ARGS)
+{
+	return compact(fcinfo, "historian.compact()", true);
+}
+
+/* historian.compact_due(table regclass): the same */
+Datum
+historian_compact_due(PG_FUNCTION_ARGS)
+{
+	return compact(fcinfo, "historian.compact_due()", false);
+}
+
+static Datum
+compact(FunctionCallInfo fcinfo, const char *name, bool everything)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	CompactionCounts counts = {0};
+	CompactionHorizon horizon;
+	CompactionOptions options = {.everything = everything, .wait = true};
+	text	   *after = NULL;
+	TupleDesc	desc;
+	Datum		values[4];
+	bool		isnull[4] = {false};
+	Relation	rel;
+
+	historian_check_may_write(name);
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("%s needs the isolation level READ COMMITTED", name),
+				errdetail("It merges what others have committed since the transaction's snapshot."));
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+
+	rel = historian_table_open(relid, ACL_NO_RIGHTS, RowExclusiveLock);
+	command_work_before_change(rel);
+
+	compaction_notes_start(rel);
+	horizon = compaction_horizon_take();
+	compaction_horizon_reached(rel, &horizon, true);
+	options.horizon = horizon.sequence;
+	if (everything)
+		compact_table(rel, &options, &after, &counts);
+	else
+		compact_noted(rel, &options, &counts);
+	table_close(rel, NoLock);
+
+	values[0] = Int64GetDatum(counts.tags);
+	values[1] = Int64GetDatum(counts.segments_merged);
+	values[2] = Int64GetDatum(counts.segments_written);
+	values[3] = Int64GetDatum(counts.rows);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, isnull)));
+}
+
+/* Compacts what was written since the last look, or all of the table. */
+static void
+compact_noted(Relation rel, CompactionOptions *options, CompactionCounts *counts)
+{
+	text	   *after = NULL;
+	CompactionLook look;
+
+	directory_lock(rel, true);
+	look = compaction_notes_take(rel);
+	if (!look.full)
+		options->tags = noted_tags(rel, &look, options->horizon, &options->ntags);
+	compact_table(rel, options, &after, counts);
+	compaction_notes_done(rel, &look, options->horizon);
+}

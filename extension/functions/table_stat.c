@@ -1,0 +1,213 @@
+/*
+ * table_stat.c
+ *	  historian.stat_get_table(): what a table holds, and what waits for compaction.
+ *
+ * Pending segments are counted one by one: finding them takes one descent in the directory for
+ * each tag.  Compacted and late ones are estimated from some pages, as a table may have very many; of a
+ * table of no more pages than those the numbers are exact.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "table/access_method.h"
+#include "store/directory.h"
+#include "store/pending.h"
+#include "store/store.h"
+
+PG_FUNCTION_INFO_V1(historian_stat_get_table);
+
+/* How many pages an estimate looks at: some milliseconds from a disk. */
+#define SAMPLED_PAGES 128
+
+#define STAT_NCOLUMNS 11
+
+typedef struct SegmentTotals
+{
+	double		segments;
+	double		bytes;
+	double		rows;
+} SegmentTotals;
+
+static Relation open_without_waiting(Oid relid);
+static void estimate(Relation rel, Snapshot snapshot, SegmentTotals *compacted,
+					 SegmentTotals *late);
+static void add_page(Relation rel, Snapshot snapshot, BlockNumber block, SegmentTotals *compacted,
+					 SegmentTotals *late);
+static void add_segment(SegmentTotals *totals, Size bytes, uint32 rows);
+static void multiply(SegmentTotals *totals, double factor);
+static SegmentTotals count_pending(Relation rel, Snapshot snapshot, int64 *tags);
+
+/*
+ * historian.stat_get_table(table regclass) returns record (total_bytes, compacted_segments,
+ * compacted_bytes, compacted_rows, pending_segments, pending_bytes, pending_rows, pending_tags,
+ * late_segments, late_bytes, late_rows)
+ *
+ * NULL for a table that somebody has locked exclusively, or that is another session's own.
+ */
+Datum
+historian_stat_get_table(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	Snapshot	snapshot = GetActiveSnapshot();
+	Relation	rel = open_without_waiting(relid);
+	SegmentTotals compacted = {0};
+	SegmentTotals late = {0};
+	SegmentTotals pending;
+	int64		tags = 0;
+	TupleDesc	desc;
+	Datum		values[STAT_NCOLUMNS];
+	bool		isnull[STAT_NCOLUMNS] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (rel == NULL)
+		PG_RETURN_NULL();
+
+	estimate(rel, snapshot, &compacted, &late);
+	values[0] = DirectFunctionCall1(pg_total_relation_size, ObjectIdGetDatum(relid));
+	values[1] = Int64GetDatum((int64) compacted.segments);
+	values[2] = Int64GetDatum((int64) compacted.bytes);
+	values[3] = Int64GetDatum((int64) compacted.rows);
+	if (OidIsValid(directory_oid(rel)))
+	{
+		pending = count_pending(rel, snapshot, &tags);
+		values[4] = Int64GetDatum((int64) pending.segments);
+		values[5] = Int64GetDatum((int64) pending.bytes);
+		values[6] = Int64GetDatum((int64) pending.rows);
+		values[7] = Int64GetDatum(tags);
+	}
+	else
+		isnull[4] = isnull[5] = isnull[6] = isnull[7] = true;
+	values[8] = Int64GetDatum((int64) late.segments);
+	values[9] = Int64GetDatum((int64) late.bytes);
+	values[10] = Int64GetDatum((int64) late.rows);
+	relation_close(rel, AccessShareLock);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, isnull)));
+}
+
+/* A look at the statistics must not queue behind ALTER TABLE. */
+static Relation
+open_without_waiting(Oid relid)
+{
+	Relation	rel;
+
+	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+		return NULL;
+	rel = try_relation_open(relid, NoLock);
+	if (rel != NULL && is_historian_table(rel) && !RELATION_IS_OTHER_TEMP(rel))
+		return rel;
+	if (rel != NULL)
+		relation_close(rel, NoLock);
+	UnlockRelationOid(relid, AccessShareLock);
+	return NULL;
+}
+
+static void
+estimate(Relation rel, Snapshot snapshot, SegmentTotals *compacted, SegmentTotals *late)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
+	uint32		sampled = Min(nblocks, SAMPLED_PAGES);
+
+	for (uint32 i = 0; i < sampled; i++)
+		add_page(rel, snapshot, (BlockNumber) ((uint64) nblocks * i / sampled), compacted, late);
+	if (sampled > 0)
+	{
+		multiply(compacted, (double) nblocks / sampled);
+		multiply(late, (double) nblocks / sampled);
+	}
+}
+
+static void
+add_page(Relation rel, Snapshot snapshot, BlockNumber block, SegmentTotals *compacted,
+		 SegmentTotals *late)
+{
+	Buffer		buffer = ReadBuffer(rel, block);
+	Page		page = BufferGetPage(buffer);
+
+	CHECK_FOR_INTERRUPTS();
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	for (OffsetNumber item = FirstOffsetNumber; item <= PageGetMaxOffsetNumber(page); item++)
+	{
+		ItemId		id = PageGetItemId(page, item);
+		HeapTupleData tuple;
+		SegmentHeader header;
+		const uint8 *bytes;
+		Size		length;
+
+		if (!ItemIdIsNormal(id) || !store_item_is_within(page, item))
+			continue;
+		tuple.t_tableOid = RelationGetRelid(rel);
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, id);
+		tuple.t_len = ItemIdGetLength(id);
+		ItemPointerSet(&tuple.t_self, block, item);
+		if (!HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
+			continue;
+		bytes = store_segment_bytes(page, &tuple, &length);
+		if (segment_read_header(&header, bytes, length) != SEGMENT_OK)
+			continue;
+		if (header.flags & SEGMENT_COMPACTED)
+			add_segment(compacted, length, header.nrows);
+		else if (header.flags & (SEGMENT_LATE | SEGMENT_LATE_RUN))
+			add_segment(late, length, header.nrows);
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+static void
+add_segment(SegmentTotals *totals, Size bytes, uint32 rows)
+{
+	totals->segments++;
+	totals->bytes += bytes;
+	totals->rows += rows;
+}
+
+static void
+multiply(SegmentTotals *totals, double factor)
+{
+	totals->segments *= factor;
+	totals->bytes *= factor;
+	totals->rows *= factor;
+}
+
+static SegmentTotals
+count_pending(Relation rel, Snapshot snapshot, int64 *tags)
+{
+	DirectoryCursor *cursor = directory_begin(rel, snapshot);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian statistics",
+												  ALLOCSET_DEFAULT_SIZES);
+	SegmentTotals totals = {0};
+	text	   *tag = directory_next_tag(cursor, NULL);
+
+	while (tag != NULL)
+	{
+		text	   *former = tag;
+		MemoryContext caller = MemoryContextSwitchTo(context);
+		PendingList pending = {0};
+		double		before = totals.segments;
+
+		CHECK_FOR_INTERRUPTS();
+		pending_list_load_unplaced(&pending, cursor, tag);
+		for (uint32 i = 0; i < pending.nrefs; i++)
+		{
+			if (!(pending.refs[i].flags & SEGMENT_LATE_RUN))
+				add_segment(&totals, pending.refs[i].bytes, pending.refs[i].nrows);
+		}
+		*tags += totals.segments > before;
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(context);
+		tag = directory_next_tag(cursor, tag);
+		pfree(former);
+	}
+	MemoryContextDelete(context);
+	directory_end(cursor);
+	return totals;
+}

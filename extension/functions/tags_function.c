@@ -1,0 +1,170 @@
+/*
+ * tags_function.c
+ *	  historian.tags(): the tags of a table, with their times and numbers of rows.
+ *
+ * Segment headers tell all of it, except where segments overlap and may hold rows of one time:
+ * there the times are read.  Compacted segments do not overlap each other.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+
+#include "read/leaves.h"
+#include "read/tag_reader.h"
+
+PG_FUNCTION_INFO_V1(historian_tags);
+
+#define TAGS_NCOLUMNS 4
+
+typedef struct TagRows
+{
+	int64		first_time;
+	int64		last_time;
+	int64		rows;
+} TagRows;
+
+/* What the tags of one leaf are read with. */
+typedef struct TagsReader
+{
+	Relation	rel;
+	Snapshot	snapshot;
+	DirectoryCursor *cursor;
+	PendingList *segments;		/* of one tag, and room for the next */
+} TagsReader;
+
+static void add_rows(const TagsReader *tags, text *tag, TagRows *found);
+static int64 count_rows(const TagsReader *tags, text *tag);
+static int64 count_merged(const TagsReader *tags, text *tag, int64 from, int64 until);
+
+/*
+ * historian.tags(table regclass) returns setof (tag text, first_time bigint, last_time bigint,
+ * samples bigint)
+ */
+Datum
+historian_tags(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Leaves	   *leaves = leaves_open(PG_GETARG_OID(0));
+	PendingList segments = {0};
+	TagWalk    *walk;
+	Leaves	   *with_tag;
+	text	   *tag;
+
+	InitMaterializedSRF(fcinfo, 0);
+	walk = tag_walk_begin(leaves);
+	while ((tag = tag_walk_next(walk, &with_tag)) != NULL)
+	{
+		TagRows		found = {.first_time = PG_INT64_MAX, .last_time = PG_INT64_MIN};
+
+		for (uint32 i = 0; i < with_tag->nleaves; i++)
+		{
+			TagsReader	tags = {
+				.rel = with_tag->leaves[i].rel,
+				.snapshot = leaves->snapshot,
+				.cursor = with_tag->leaves[i].cursor,
+				.segments = &segments,
+			};
+
+			CHECK_FOR_INTERRUPTS();
+			add_rows(&tags, tag, &found);
+		}
+		if (found.rows > 0)
+		{
+			Datum		row[TAGS_NCOLUMNS] = {
+				PointerGetDatum(tag),
+				Int64GetDatum(found.first_time),
+				Int64GetDatum(found.last_time),
+				Int64GetDatum(found.rows),
+			};
+			bool		isnull[TAGS_NCOLUMNS] = {0};
+
+			tuplestore_putvalues(result->setResult, result->setDesc, row, isnull);
+		}
+		leaves_free(with_tag);
+		pfree(tag);
+	}
+	leaves_close(leaves);
+	return (Datum) 0;
+}
+
+/* Adds what the snapshot sees of a tag in one leaf, which may be nothing. */
+static void
+add_rows(const TagsReader *tags, text *tag, TagRows *found)
+{
+	PendingList *segments = tags->segments;
+	StoredSegment stored;
+	int64		rows = 0;
+	bool		has_pending;
+
+	pending_list_load(segments, tags->cursor, tag, PG_INT64_MIN, PG_INT64_MAX);
+	has_pending = segments->nrefs > 0;
+	for (uint32 i = 0; i < segments->nrefs; i++)
+	{
+		found->first_time = Min(found->first_time, segments->refs[i].first_time);
+		found->last_time = Max(found->last_time, segments->refs[i].last_time);
+	}
+
+	directory_seek_back(tags->cursor, tag, PG_INT64_MAX);
+	while (directory_next_back(tags->cursor, &stored))
+	{
+		const SegmentHeader *header = &stored.segment.header;
+
+		CHECK_FOR_INTERRUPTS();
+		found->first_time = Min(found->first_time, header->first_time);
+		found->last_time = Max(found->last_time, header->last_time);
+		rows += header->nrows;
+		if (has_pending)
+		{
+			SegmentRef	ref = segment_ref(&stored);
+
+			pending_list_add(segments, &ref);
+		}
+		store_release(&stored);
+	}
+	found->rows += has_pending ? count_rows(tags, tag) : rows;
+}
+
+/* Counts the rows of all segments of a tag: groups of overlapping ones by merging their times. */
+static int64
+count_rows(const TagsReader *tags, text *tag)
+{
+	PendingList *segments = tags->segments;
+	int64		rows = 0;
+	uint32		next;
+
+	pending_list_sort(segments);
+	for (uint32 i = 0; i < segments->nrefs; i = next)
+	{
+		int64		last_time = segments->refs[i].last_time;
+
+		for (next = i + 1; next < segments->nrefs; next++)
+		{
+			if (segments->refs[next].first_time > last_time)
+				break;
+			last_time = Max(last_time, segments->refs[next].last_time);
+		}
+		rows += next == i + 1
+			? segments->refs[i].nrows
+			: count_merged(tags, tag, segments->refs[i].first_time, last_time);
+	}
+	return rows;
+}
+
+static int64
+count_merged(const TagsReader *tags, text *tag, int64 from, int64 until)
+{
+	TagReader  *reader = tag_reader_begin(tags->rel, tags->cursor, tags->snapshot);
+	int64		rows = 0;
+	RowRun		run;
+
+	tag_reader_start(reader, tag, from, until, false);
+	while (tag_reader_next(reader, &run))
+	{
+		CHECK_FOR_INTERRUPTS();
+		rows += run.nrows;
+	}
+	tag_reader_end(reader);
+	return rows;
+}

@@ -1,0 +1,21 @@
+/*
+ * leaf_periods.h
+ *	  What lies in each of consecutive periods of a tag, in one table or in several.
+ */
+#ifndef HISTORIAN_LEAF_PERIODS_H
+#define HISTORIAN_LEAF_PERIODS_H
+
+#include "postgres.h"
+
+#include "read/leaves.h"
+#include "read/period_reader.h"
+
+typedef struct LeafPeriods LeafPeriods;
+
+/* These are as period_reader_begin(), period_reader_next() and period_reader_end(). */
+extern LeafPeriods *leaf_periods_begin(const Leaves *leaves, text *tag, int64 from,
+									   const int64 *ends, uint32 nends, int facets);
+extern bool leaf_periods_next(LeafPeriods *reader, PeriodPart *part);
+extern void leaf_periods_end(LeafPeriods *reader);
+
+#endif							/* HISTORIAN_LEAF_PERIODS_H */

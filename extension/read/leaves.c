@@ -1,0 +1,369 @@
+/*
+ * leaves.c
+ *	  The historian tables that an SQL function reads: one, or the leaves of a partitioned parent.
+ *
+ * Which leaves a parent has PostgreSQL tells (find_all_inheritors()), and which tags each may hold its
+ * partition constraint: the parts of it that look at the tag alone are evaluated for each tag sought.
+ * That serves partitions by hash, list and range, nested ones and DEFAULT.
+ *
+ * Readers merge the leaves' rows by time, and rely on it that rows of the same tag and time meet in
+ * one leaf, where the later load wins.  So it is where no partition key looks at the values.
+ */
+#include "postgres.h"
+
+#include "read/leaves.h"
+
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/partcache.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+
+#include "table/access_method.h"
+#include "columns.h"
+#include "command_work.h"
+#include "store/serializable.h"
+#include "tag.h"
+
+/* The part of a leaf's partition constraint that looks at the tag alone. */
+typedef struct LeafTags
+{
+	ExprState  *check;
+	ExprContext *context;
+	TupleTableSlot *row;		/* with a tag and nothing else */
+	AttrNumber	tag;
+} LeafTags;
+
+static Relation parent_open(Oid relid);
+static void open_partitions(Leaves *leaves, Relation parent);
+static void add_leaf(Leaves *leaves, Relation rel);
+static void check_key(Relation parent);
+static LeafTags *leaf_tags(Relation leaf);
+static bool looks_at_tag_alone(Node *condition, AttrNumber tag);
+static bool calls_user_function(Node *node, void *context);
+static bool is_user_function(Oid function, void *context);
+static bool may_hold(const Leaf *leaf, text *tag);
+static Leaves *none_of(const Leaves *leaves);
+
+Leaves *
+leaves_open(Oid relid)
+{
+	Leaves	   *leaves = palloc0_object(Leaves);
+	bool		parent = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
+	Relation	rel = parent
+		? parent_open(relid)
+		: historian_table_open(relid, ACL_SELECT, AccessShareLock);
+
+	if (check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("row-level security is in force on historian table \"%s\"",
+					   RelationGetRelationName(rel)),
+				errhint("Use SELECT, which applies the policies, instead of this function."));
+
+	leaves->snapshot = GetActiveSnapshot();
+	if (parent)
+		open_partitions(leaves, rel);
+	else
+	{
+		leaves->leaves = palloc0_object(Leaf);
+		add_leaf(leaves, rel);
+	}
+	return leaves;
+}
+
+void
+leaves_close(Leaves *leaves)
+{
+	for (uint32 i = 0; i < leaves->nleaves; i++)
+	{
+		LeafTags   *tags = leaves->leaves[i].tags;
+
+		directory_end(leaves->leaves[i].cursor);
+		table_close(leaves->leaves[i].rel, NoLock);
+		if (tags != NULL)
+		{
+			ExecDropSingleTupleTableSlot(tags->row);
+			FreeExprContext(tags->context, true);
+		}
+	}
+}
+
+Leaves *
+leaves_for_tag(const Leaves *leaves, text *tag)
+{
+	Leaves	   *found = none_of(leaves);
+
+	for (uint32 i = 0; i < leaves->nleaves; i++)
+	{
+		if (may_hold(&leaves->leaves[i], tag))
+			found->leaves[found->nleaves++] = leaves->leaves[i];
+	}
+	return found;
+}
+
+Leaves *
+leaves_with_tag(const Leaves *leaves, text *tag)
+{
+	Leaves	   *found = none_of(leaves);
+
+	for (uint32 i = 0; i < leaves->nleaves; i++)
+	{
+		const Leaf *leaf = &leaves->leaves[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (may_hold(leaf, tag) && directory_has_tag(leaf->cursor, tag))
+			found->leaves[found->nleaves++] = *leaf;
+	}
+	return found;
+}
+
+Leaves *
+leaves_again(const Leaves *leaves)
+{
+	Leaves	   *again = none_of(leaves);
+
+	for (; again->nleaves < leaves->nleaves; again->nleaves++)
+	{
+		Leaf	   *leaf = &again->leaves[again->nleaves];
+
+		*leaf = leaves->leaves[again->nleaves];
+		leaf->cursor = directory_begin(leaf->rel, leaves->snapshot);
+	}
+	return again;
+}
+
+void
+leaves_again_end(Leaves *leaves)
+{
+	for (uint32 i = 0; i < leaves->nleaves; i++)
+		directory_end(leaves->leaves[i].cursor);
+	leaves_free(leaves);
+}
+
+void
+leaves_free(Leaves *leaves)
+{
+	pfree(leaves->leaves);
+	pfree(leaves);
+}
+
+TagWalk *
+tag_walk_begin(const Leaves *leaves)
+{
+	TagWalk    *walk = palloc_object(TagWalk);
+
+	walk->leaves = leaves;
+	walk->next = palloc_array(text *, leaves->nleaves);
+	for (uint32 i = 0; i < leaves->nleaves; i++)
+		walk->next[i] = directory_next_tag(leaves->leaves[i].cursor, NULL);
+	return walk;
+}
+
+text *
+tag_walk_next(TagWalk *walk, Leaves **with_tag)
+{
+	const Leaves *leaves = walk->leaves;
+	text	   *tag = NULL;
+
+	for (uint32 i = 0; i < leaves->nleaves; i++)
+	{
+		if (walk->next[i] != NULL && (tag == NULL || tag_compare(walk->next[i], tag) < 0))
+			tag = walk->next[i];
+	}
+	if (tag == NULL)
+		return NULL;
+
+	*with_tag = none_of(leaves);
+	for (uint32 i = 0; i < leaves->nleaves; i++)
+	{
+		text	   *former = walk->next[i];
+
+		if (former == NULL || tag_compare(former, tag) != 0)
+			continue;
+		(*with_tag)->leaves[(*with_tag)->nleaves++] = leaves->leaves[i];
+		walk->next[i] = directory_next_tag(leaves->leaves[i].cursor, tag);
+		if (former != tag)
+			pfree(former);
+	}
+	return tag;
+}
+
+static Relation
+parent_open(Oid relid)
+{
+	historian_check_privileges(relid, ACL_SELECT);
+	return table_open(relid, AccessShareLock);
+}
+
+/* Opens all leaves below a parent, which is closed. */
+static void
+open_partitions(Leaves *leaves, Relation parent)
+{
+	List	   *oids = find_all_inheritors(RelationGetRelid(parent), AccessShareLock, NULL);
+	HistorianColumns columns;
+	ListCell   *cell;
+
+	leaves->leaves = palloc_array(Leaf, list_length(oids));
+	foreach(cell, oids)
+	{
+		Relation	rel = table_open(lfirst_oid(cell), NoLock);
+
+		if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		{
+			check_key(rel);
+			table_close(rel, NoLock);
+			continue;
+		}
+		if (!is_historian_table(rel))
+			ereport(ERROR,
+					errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					errmsg("partition \"%s\" of \"%s\" is not a historian table",
+						   RelationGetRelationName(rel), RelationGetRelationName(parent)),
+					errhint("Use SELECT, which reads partitions of all kinds, or name a partition that is a historian table."));
+		add_leaf(leaves, rel);
+		leaves->leaves[leaves->nleaves - 1].tags = leaf_tags(rel);
+	}
+	if (leaves->nleaves == 0 && !columns_find(RelationGetDescr(parent), &columns))
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("\"%s\" has no partitions that are historian tables",
+					   RelationGetRelationName(parent)),
+				errhint("Make one with CREATE TABLE ... PARTITION OF ... USING historian."));
+	table_close(parent, NoLock);
+}
+
+static void
+add_leaf(Leaves *leaves, Relation rel)
+{
+	command_work_before_read(rel, leaves->snapshot);
+	serializable_note_read(rel, leaves->snapshot);
+	leaves->leaves[leaves->nleaves++] = (Leaf) {
+		.rel = rel,
+		.cursor = directory_begin(rel, leaves->snapshot),
+	};
+}
+
+/* Refuses a parent whose partitions are told apart by more than tag and time. */
+static void
+check_key(Relation parent)
+{
+	PartitionKey key = RelationGetPartitionKey(parent);
+	TupleDesc	desc = RelationGetDescr(parent);
+	Bitmapset  *used = NULL;
+	int			column = -1;
+
+	for (int i = 0; i < key->partnatts; i++)
+	{
+		if (key->partattrs[i] != 0)
+			used = bms_add_member(used, key->partattrs[i] - FirstLowInvalidHeapAttributeNumber);
+	}
+	pull_varattnos((Node *) key->partexprs, 1, &used);
+	while ((column = bms_next_member(used, column)) >= 0)
+	{
+		int			number = column + FirstLowInvalidHeapAttributeNumber;
+
+		/* the whole row, or the values */
+		if (number <= 0 || TupleDescAttr(desc, number - 1)->atttypid == FLOAT8ARRAYOID)
+			ereport(ERROR,
+					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("the partitions of \"%s\" are told apart by values",
+						   RelationGetRelationName(parent)),
+					errdetail("Rows of the same tag and time may lie in several partitions, and none of them is the last one."),
+					errhint("Partition by tag or time, or use SELECT, which returns all of these rows."));
+	}
+	bms_free(used);
+}
+
+/*
+ * Conditions are kept that call PostgreSQL's own functions only: a reader is not to run what the owner
+ * of a table has put into an expression of its partition key.
+ */
+static LeafTags *
+leaf_tags(Relation leaf)
+{
+	AttrNumber	tag = columns_of(leaf).tag;
+	List	   *conditions = NIL;
+	LeafTags   *tags;
+	ListCell   *cell;
+
+	foreach(cell, RelationGetPartitionQual(leaf))
+	{
+		if (looks_at_tag_alone(lfirst(cell), tag) && !calls_user_function(lfirst(cell), NULL))
+			conditions = lappend(conditions, lfirst(cell));
+	}
+	if (conditions == NIL)
+		return NULL;
+	tags = palloc_object(LeafTags);
+	tags->tag = tag;
+	tags->context = CreateStandaloneExprContext();
+	tags->check = ExecInitExpr(expression_planner(make_ands_explicit(conditions)), NULL);
+	tags->row = MakeSingleTupleTableSlot(RelationGetDescr(leaf), &TTSOpsVirtual);
+	tags->context->ecxt_scantuple = tags->row;
+	return tags;
+}
+
+static bool
+looks_at_tag_alone(Node *condition, AttrNumber tag)
+{
+	Bitmapset  *used = NULL;
+	bool		alone;
+
+	pull_varattnos(condition, 1, &used);
+	alone = bms_membership(used) == BMS_SINGLETON &&
+		bms_is_member(tag - FirstLowInvalidHeapAttributeNumber, used);
+	bms_free(used);
+	return alone;
+}
+
+static bool
+calls_user_function(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return check_functions_in_node(node, is_user_function, context) ||
+		expression_tree_walker(node, calls_user_function, context);
+}
+
+static bool
+is_user_function(Oid function, void *context)
+{
+	return function >= FirstUnpinnedObjectId;
+}
+
+static bool
+may_hold(const Leaf *leaf, text *tag)
+{
+	LeafTags   *tags = leaf->tags;
+
+	if (tags == NULL)
+		return true;
+	ResetExprContext(tags->context);
+	ExecClearTuple(tags->row);
+	memset(tags->row->tts_isnull, true, tags->row->tts_tupleDescriptor->natts * sizeof(bool));
+	tags->row->tts_isnull[tags->tag - 1] = false;
+	tags->row->tts_values[tags->tag - 1] = PointerGetDatum(tag);
+	ExecStoreVirtualTuple(tags->row);
+	return ExecCheck(tags->check, tags->context);
+}
+
+/* None yet, with room for all. */
+static Leaves *
+none_of(const Leaves *leaves)
+{
+	Leaves	   *none = palloc0_object(Leaves);
+
+	none->snapshot = leaves->snapshot;
+	none->leaves = palloc_array(Leaf, leaves->nleaves);
+	return none;
+}

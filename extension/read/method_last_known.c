@@ -1,0 +1,164 @@
+/*
+ * method_last_known.c
+ *	  The last value of each element that is not NULL, at or before each sample's time.
+ *
+ * It is the method last, each element by itself.  What is known when the window starts is found by
+ * reading backward until all elements are known, of which there are as many as the widest array up to
+ * there has.  How wide that is the summaries tell, and the segments that have none: their rows are not
+ * read for it.
+ */
+#include "postgres.h"
+
+#include "read/method.h"
+
+#include "miscadmin.h"
+
+#include "read/leaf_periods.h"
+#include "read/tag_reader.h"
+
+/* What is known of each element. */
+typedef struct Known
+{
+	bool		has_array;
+	uint32		width;			/* of the widest array so far */
+	uint32		nknown;
+	double		values[CODEC_MAX_VALUES];
+	bool		unknown[CODEC_MAX_VALUES];	/* [width] */
+} Known;
+
+static uint32 widest_before(const MethodCall *call);
+static void read_backward(Known *known, const MethodCall *call);
+static void widen(Known *known, uint32 width);
+static void learn(Known *known, uint32 v, double value);
+static void learn_row(Known *known, const DecodedRows *rows, uint32 row);
+static void add_rows(Known *known, const RowSlice *slice);
+static void add_summaries(Known *known, const SummarySlice *slice);
+
+void
+method_last_known(const MethodCall *call)
+{
+	Known	   *known = palloc0_object(Known);
+	uint32		nperiods = call->window->samples;
+	uint32		current = 0;
+	LeafPeriods *reader;
+	PeriodPart	part;
+
+	read_backward(known, call);
+	reader = leaf_periods_begin(call->leaves, call->tag, call->window->start + 1, call->ends,
+								nperiods, 1 << SUMMARY_LAST);
+	while (leaf_periods_next(reader, &part))
+	{
+		for (; current < part.period; current++)
+			sample_put_elements(call->sink, call->ends[current], known->has_array, known->values,
+								known->unknown, known->width);
+		if (part.summarized)
+			add_summaries(known, &part.summaries);
+		else
+			add_rows(known, &part.rows);
+	}
+	for (; current < nperiods; current++)
+		sample_put_elements(call->sink, call->ends[current], known->has_array, known->values,
+							known->unknown, known->width);
+	leaf_periods_end(reader);
+	pfree(known);
+}
+
+/* The width of the widest array up to the window's start, or of one that shares its segment. */
+static uint32
+widest_before(const MethodCall *call)
+{
+	uint32		widest = 0;
+	LeafPeriods *reader = leaf_periods_begin(call->leaves, call->tag, PG_INT64_MIN,
+											 &call->window->start, 1, PERIOD_WIDTHS_ONLY);
+	PeriodPart	part;
+
+	while (leaf_periods_next(reader, &part))
+		widest = Max(widest, part.summarized ? part.summaries.block->width[part.summaries.first]
+					 : part.rows.rows->widest);
+	leaf_periods_end(reader);
+	return widest;
+}
+
+/* Learns what is known when the window starts. */
+static void
+read_backward(Known *known, const MethodCall *call)
+{
+	uint32		widest = widest_before(call);
+	TagReader  *reader = tag_reader_begin_leaves(call->leaves);
+	RowRun		run;
+
+	tag_reader_start_backward(reader, call->tag, PG_INT64_MIN, call->window->start, true);
+	while ((!known->has_array || known->nknown < widest) && tag_reader_next(reader, &run))
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (uint32 i = run.nrows; i > 0 && (!known->has_array || known->nknown < widest); i--)
+			learn_row(known, run.rows, run.first + i - 1);
+	}
+	tag_reader_end(reader);
+}
+
+/* Makes room for arrays of this width. */
+static void
+widen(Known *known, uint32 width)
+{
+	known->has_array = true;
+	for (; known->width < width; known->width++)
+		known->unknown[known->width] = true;
+}
+
+static void
+learn(Known *known, uint32 v, double value)
+{
+	known->nknown += known->unknown[v];
+	known->unknown[v] = false;
+	known->values[v] = value;
+}
+
+/* Learns from an earlier row what is not known yet. */
+static void
+learn_row(Known *known, const DecodedRows *rows, uint32 row)
+{
+	RowSlice	slice = {.rows = rows, .first = row, .nrows = 1};
+	uint32		width;
+
+	if (!row_slice_width(&slice, &width))
+		return;
+	widen(known, width);
+	for (uint32 v = 0; v < width; v++)
+	{
+		if (known->unknown[v] && decoded_rows_has_value(rows, row, v))
+			learn(known, v, rows->values[(Size) v * rows->nrows + row]);
+	}
+}
+
+/* Of each element the last value in a slice counts. */
+static void
+add_rows(Known *known, const RowSlice *slice)
+{
+	const DecodedRows *rows = slice->rows;
+	uint32		width;
+
+	if (!row_slice_width(slice, &width))
+		return;
+	widen(known, width);
+	for (uint32 v = 0; v < width; v++)
+	{
+		uint32		row = slice->first + slice->nrows;
+
+		while (row > slice->first && !decoded_rows_has_value(rows, row - 1, v))
+			row--;
+		if (row > slice->first)
+			learn(known, v, rows->values[(Size) v * rows->nrows + row - 1]);
+	}
+}
+
+/* What has a summary has no NULL: the last segment's last values. */
+static void
+add_summaries(Known *known, const SummarySlice *slice)
+{
+	uint32		width = slice->block->width[slice->first];
+
+	widen(known, width);
+	for (uint32 v = 0; v < width; v++)
+		learn(known, v, summary_slice_values(slice, SUMMARY_LAST, v)[slice->nsegments - 1]);
+}

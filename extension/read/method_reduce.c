@@ -1,0 +1,248 @@
+/*
+ * method_reduce.c
+ *	  The methods that reduce the rows of each period, element by element, to one number.
+ *
+ * One pass over the window, column by column: over summaries of the segments that lie in a period
+ * whole, over the rows of the others.  A sample has as many elements as the widest
+ * array of its period; elements that are NULL or that a narrower array lacks are left out.  The
+ * array is NULL where the period has no array.
+ */
+#include "postgres.h"
+
+#include "read/method.h"
+
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+
+#include "read/leaf_periods.h"
+#include "store/reduction.h"
+
+/* The rows of one period. */
+typedef struct Period
+{
+	int			facets;
+	bool		has_array;
+	uint32		width;
+	Reduction	columns[CODEC_MAX_VALUES];	/* [width] */
+	double		scratch[CODEC_MAX_ROWS];
+} Period;
+
+static void reduce(const MethodCall *call, int facets, ReductionResult result);
+static void period_clear(Period *period);
+static void period_add_rows(Period *period, const RowSlice *slice);
+static void period_add_summaries(Period *period, const SummarySlice *slice);
+static void period_widen(Period *period, uint32 width);
+static void period_put(const Period *period, int64 time, ReductionResult result, SampleSink *sink);
+static void copy_padded(const SampleSink *from, SampleSink *to);
+static ArrayType *padded_array(const ArrayType *array, int width);
+
+void
+method_min(const MethodCall *call)
+{
+	reduce(call, REDUCTION_EXTREMES, reduction_min);
+}
+
+void
+method_max(const MethodCall *call)
+{
+	reduce(call, REDUCTION_EXTREMES, reduction_max);
+}
+
+void
+method_range(const MethodCall *call)
+{
+	reduce(call, REDUCTION_EXTREMES, reduction_range);
+}
+
+void
+method_average(const MethodCall *call)
+{
+	reduce(call, REDUCTION_SUM, reduction_average);
+}
+
+void
+method_sum(const MethodCall *call)
+{
+	reduce(call, REDUCTION_SUM, reduction_sum);
+}
+
+void
+method_stddev(const MethodCall *call)
+{
+	reduce(call, REDUCTION_SPREAD, reduction_stddev);
+}
+
+void
+method_delta(const MethodCall *call)
+{
+	reduce(call, REDUCTION_ENDS, reduction_delta);
+}
+
+/*
+ * A period without rows has a count too, 0, for each element.  How many those are is known only
+ * when all rows have been read: the samples wait until then, on disk if they are many.
+ */
+void
+method_count(const MethodCall *call)
+{
+	MethodCall	counting = *call;
+	SampleSink	waiting = *call->sink;
+
+	waiting.store = tuplestore_begin_heap(false, false, work_mem);
+	counting.sink = &waiting;
+	reduce(&counting, 0, reduction_count);
+	copy_padded(&waiting, call->sink);
+	tuplestore_end(waiting.store);
+}
+
+static void
+reduce(const MethodCall *call, int facets, ReductionResult result)
+{
+	Period	   *period = palloc_object(Period);
+	uint32		nperiods = call->window->samples;
+	uint32		current = 0;
+	LeafPeriods *reader;
+	PeriodPart	part;
+
+	period->facets = facets;
+	period->width = 0;
+	period_clear(period);
+	reader = leaf_periods_begin(call->leaves, call->tag, call->window->start + 1, call->ends,
+								nperiods, summaries_for_reduction(facets));
+	while (leaf_periods_next(reader, &part))
+	{
+		for (; current < part.period; current++)
+		{
+			period_put(period, call->ends[current], result, call->sink);
+			period_clear(period);
+		}
+		if (part.summarized)
+			period_add_summaries(period, &part.summaries);
+		else
+			period_add_rows(period, &part.rows);
+	}
+	for (; current < nperiods; current++)
+	{
+		period_put(period, call->ends[current], result, call->sink);
+		period_clear(period);
+	}
+	leaf_periods_end(reader);
+	pfree(period);
+}
+
+static void
+period_clear(Period *period)
+{
+	period->has_array = false;
+	period->width = 0;
+}
+
+static void
+period_add_rows(Period *period, const RowSlice *slice)
+{
+	uint32		width;
+
+	if (!row_slice_width(slice, &width))
+		return;
+	period_widen(period, width);
+	for (uint32 v = 0; v < width; v++)
+	{
+		const double *values = NULL;
+		uint32		nvalues = row_slice_values(slice, v, period->scratch, &values);
+
+		reduction_add(&period->columns[v], period->facets, values, nvalues);
+	}
+}
+
+static void
+period_add_summaries(Period *period, const SummarySlice *slice)
+{
+	const SummaryBlock *block = slice->block;
+	uint32		width = block->width[slice->first];
+	int64		count = 0;
+
+	for (uint32 i = slice->first; i < slice->first + slice->nsegments; i++)
+		count += block->nrows[i];
+	period_widen(period, width);
+	for (uint32 v = 0; v < width; v++)
+		summary_slice_reduce(slice, v, count, period->facets, &period->columns[v]);
+}
+
+/* Makes room for arrays of this width. */
+static void
+period_widen(Period *period, uint32 width)
+{
+	period->has_array = true;
+	for (; period->width < width; period->width++)
+		reduction_init(&period->columns[period->width]);
+}
+
+static void
+period_put(const Period *period, int64 time, ReductionResult result, SampleSink *sink)
+{
+	double		elements[CODEC_MAX_VALUES];
+	bool		isnull[CODEC_MAX_VALUES];
+
+	for (uint32 v = 0; v < period->width; v++)
+		isnull[v] = !result(&period->columns[v], &elements[v]);
+	sample_put_elements(sink, time, period->has_array, elements, isnull, period->width);
+}
+
+/* Copies the samples with all arrays as wide as the widest, zeros in the new elements. */
+static void
+copy_padded(const SampleSink *from, SampleSink *to)
+{
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(from->desc, &TTSOpsMinimalTuple);
+	int			time_column = from->desc->natts - 1;
+	int			width = 0;
+
+	while (tuplestore_gettupleslot(from->store, true, false, slot))
+	{
+		bool		isnull;
+		Datum		array = slot_getattr(slot, time_column + 1, &isnull);
+
+		if (!isnull)
+		{
+			ArrayType  *counts = DatumGetArrayTypeP(array);
+
+			width = Max(width, ArrayGetNItems(ARR_NDIM(counts), ARR_DIMS(counts)));
+			if ((Pointer) counts != DatumGetPointer(array))
+				pfree(counts);
+		}
+	}
+
+	tuplestore_rescan(from->store);
+	while (tuplestore_gettupleslot(from->store, true, false, slot))
+	{
+		bool		isnull;
+		int64		time = DatumGetInt64(slot_getattr(slot, time_column, &isnull));
+		Datum		array = slot_getattr(slot, time_column + 1, &isnull);
+		ArrayType  *counts = isnull ? NULL : DatumGetArrayTypeP(array);
+		ArrayType  *padded = padded_array(counts, width);
+
+		CHECK_FOR_INTERRUPTS();
+		sample_put(to, time, PointerGetDatum(padded), false);
+		pfree(padded);
+		if (!isnull && (Pointer) counts != DatumGetPointer(array))
+			pfree(counts);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+/* An array (NULL: an empty one) of doubles without NULLs, with zeros behind. */
+static ArrayType *
+padded_array(const ArrayType *array, int width)
+{
+	int			dims[1] = {width};
+	int			lower[1] = {1};
+	int			given = array == NULL ? 0 : ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	const double *counts = array == NULL ? NULL : (const double *) ARR_DATA_PTR(array);
+	Datum		elements[CODEC_MAX_VALUES];
+
+	for (int v = 0; v < width; v++)
+		elements[v] = Float8GetDatum(v < given ? counts[v] : 0);
+	return construct_md_array(elements, NULL, 1, dims, lower, FLOAT8OID, sizeof(float8),
+							  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+}

@@ -1,0 +1,71 @@
+/*
+ * period_reader.h
+ *	  What lies in each of consecutive periods of a tag: rows, or summaries of whole segments.
+ */
+#ifndef HISTORIAN_PERIOD_READER_H
+#define HISTORIAN_PERIOD_READER_H
+
+#include "postgres.h"
+
+#include "store/reduction.h"
+#include "read/slice_reader.h"
+#include "store/summary.h"
+
+extern bool historian_enable_summaries;
+
+/* Consecutive segments that lie in one period whole, all summarized with the same width. */
+typedef struct SummarySlice
+{
+	const SummaryBlock *block;
+	uint32		first;
+	uint32		nsegments;		/* at least 1 */
+} SummarySlice;
+
+/* Either rows or segments; there may be several parts in a period, ascending in time. */
+typedef struct PeriodPart
+{
+	uint32		period;			/* ends[period - 1] < time <= ends[period] */
+	bool		summarized;
+	RowSlice	rows;			/* where not summarized */
+	SummarySlice summaries;		/* where summarized */
+} PeriodPart;
+
+typedef struct PeriodReader PeriodReader;
+
+/* Instead of facets: no summaries; the times of rows and the counts of summaries; times and widths. */
+#define PERIOD_ROWS_ONLY (-1)
+#define PERIOD_COUNTS_ONLY (-2)
+#define PERIOD_WIDTHS_ONLY (-3)
+
+/* The facets of summaries from which these of a reduction follow, or PERIOD_ROWS_ONLY. */
+extern int	summaries_for_reduction(int facets);
+
+/*
+ * Reads what lies at from <= time <= the last of ends, which ascend and must outlive the reader,
+ * as must the cursor and the tag.  Summaries have the facets whose bits (1 << SummaryFacet) are in
+ * facets.
+ */
+extern PeriodReader *period_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot,
+										 text *tag, int64 from, const int64 *ends, uint32 nends,
+										 int facets);
+extern void period_reader_end(PeriodReader *reader);
+
+/* The next part, or false at the end.  It is valid until the next call. */
+extern bool period_reader_next(PeriodReader *reader, PeriodPart *part);
+
+/* Adds value v of the segments of a slice, which have count rows, to a reduction. */
+extern void summary_slice_reduce(const SummarySlice *slice, uint32 v, int64 count, int facets,
+								 Reduction *reduction);
+
+/* A facet of value v of each segment of a slice, or NULL where it was not asked for. */
+static inline const double *
+summary_slice_values(const SummarySlice *slice, SummaryFacet facet, uint32 v)
+{
+	const SummaryBlock *block = slice->block;
+
+	return block->facet[facet] == NULL
+		? NULL
+		: block->facet[facet] + (Size) v * block->nsegments + slice->first;
+}
+
+#endif							/* HISTORIAN_PERIOD_READER_H */

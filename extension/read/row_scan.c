@@ -1,0 +1,283 @@
+/*
+ * row_scan.c
+ *	  The rows of a historian table, tag by tag and in order of time.
+ *
+ * Rows of one tag and time may stand in several segments until they are compacted; only a scan in
+ * this order can tell in bounded memory which of them stays.  A parallel scan therefore hands out
+ * tags, not blocks.
+ */
+#include "postgres.h"
+
+#include "read/row_scan.h"
+
+#include "miscadmin.h"
+#include "storage/spin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "columns.h"
+#include "command_work.h"
+#include "store/row_place.h"
+#include "store/serializable.h"
+
+const RowScanFilter row_scan_everything = {
+	.all_tags = true,
+	.from = PG_INT64_MIN,
+	.until = PG_INT64_MAX,
+};
+
+/* Rows whose arrays are kept at a time. */
+#define ROWS_PER_RESET 64
+
+struct RowScan
+{
+	Relation	rel;
+	HistorianColumns columns;
+	DirectoryCursor *cursor;
+	TagReader  *reader;
+	RowScanShared *shared;
+	bool		want_values;
+	RowScanFilter filter;
+
+	MemoryContext row_context;		/* the last rows' arrays */
+	text	   *tag;				/* being read; NULL before the first */
+	uint32		next_tag;			/* index in filter.tags */
+	bool		give_places;
+	bool		reading;			/* the reader has been started for tag */
+	RowRun		run;
+	uint32		next_row;			/* within the run */
+	uint64		rows;
+	uint64		tags;
+};
+
+static bool next_tag(RowScan *scan);
+static text *claim_tag(RowScan *scan);
+static void store_row(RowScan *scan, TupleTableSlot *slot);
+
+RowScan *
+row_scan_begin(Relation rel, Snapshot snapshot, ValueRange wanted, RowScanShared *shared)
+{
+	RowScan    *scan = palloc0(sizeof(RowScan));
+
+	command_work_before_read(rel, snapshot);
+
+	serializable_note_read(rel, snapshot);
+
+	scan->rel = rel;
+	scan->columns = columns_of(rel);
+	scan->cursor = directory_begin(rel, snapshot);
+	scan->reader = tag_reader_begin(rel, scan->cursor, snapshot);
+	scan->shared = shared;
+	scan->want_values = wanted.end > wanted.first;
+	tag_reader_restrict_values(scan->reader, wanted);
+	scan->row_context = AllocSetContextCreate(CurrentMemoryContext, "historian rows",
+											  ALLOCSET_DEFAULT_SIZES);
+	row_scan_start(scan, &row_scan_everything);
+	return scan;
+}
+
+void
+row_scan_give_places(RowScan *scan)
+{
+	scan->give_places = true;
+}
+
+void
+row_scan_end(RowScan *scan)
+{
+	tag_reader_end(scan->reader);
+	directory_end(scan->cursor);
+	MemoryContextDelete(scan->row_context);
+	pfree(scan);
+}
+
+void
+row_scan_start(RowScan *scan, const RowScanFilter *filter)
+{
+	scan->filter = *filter;
+	scan->tag = NULL;
+	scan->next_tag = 0;
+	scan->reading = false;
+	scan->run.nrows = 0;
+	scan->next_row = 0;
+}
+
+bool
+row_scan_next(RowScan *scan, TupleTableSlot *slot)
+{
+	ExecClearTuple(slot);
+	for (;;)
+	{
+		if (scan->next_row < scan->run.nrows)
+		{
+			store_row(scan, slot);
+			return true;
+		}
+		CHECK_FOR_INTERRUPTS();
+		scan->next_row = 0;
+		scan->run.nrows = 0;
+		if (scan->reading && tag_reader_next(scan->reader, &scan->run))
+			continue;
+		scan->reading = false;
+		if (!next_tag(scan))
+			return false;
+		if (scan->filter.backward)
+			tag_reader_start_backward(scan->reader, scan->tag, scan->filter.from,
+									  scan->filter.until, scan->want_values);
+		else
+			tag_reader_start(scan->reader, scan->tag, scan->filter.from, scan->filter.until,
+							 scan->want_values);
+		scan->reading = true;
+	}
+}
+
+RowScanCounts
+row_scan_counts(const RowScan *scan)
+{
+	return (RowScanCounts) {
+		.tags = scan->tags,
+		.segments = tag_reader_counts(scan->reader).segments,
+		.rows = scan->rows,
+	};
+}
+
+void
+row_scan_shared_init(RowScanShared *shared)
+{
+	memset(shared, 0, sizeof(*shared));
+	SpinLockInit(&shared->mutex);
+}
+
+bool
+row_scan_shared_claim_all(RowScanShared *shared)
+{
+	bool		claimed;
+
+	SpinLockAcquire(&shared->mutex);
+	claimed = !shared->exhausted;
+	shared->exhausted = true;
+	SpinLockRelease(&shared->mutex);
+	return claimed;
+}
+
+/* Moves to the next tag to read. */
+static bool
+next_tag(RowScan *scan)
+{
+	if (scan->filter.from > scan->filter.until)
+		return false;
+
+	if (!scan->filter.all_tags)
+	{
+		Assert(scan->shared == NULL);
+		if (scan->next_tag >= scan->filter.ntags)
+			return false;
+		scan->tag = scan->filter.tags[scan->next_tag++];
+	}
+	else
+	{
+		MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(scan));
+		text	   *former = scan->tag;
+
+		scan->tag = scan->shared ? claim_tag(scan) : directory_next_tag(scan->cursor, former);
+		if (former != NULL)
+			pfree(former);
+		MemoryContextSwitchTo(caller);
+		if (scan->tag == NULL)
+			return false;
+	}
+	scan->tags++;
+	return true;
+}
+
+/*
+ * Claims the tag after the last one claimed.  The directory is searched without the lock, so
+ * another participant may have been quicker: then again from where it got to.
+ */
+static text *
+claim_tag(RowScan *scan)
+{
+	RowScanShared *shared = scan->shared;
+
+	for (;;)
+	{
+		union
+		{
+			text		text;
+			char		bytes[VARHDRSZ + SEGMENT_MAX_TAG_BYTES];
+		}			last;
+		text	   *next;
+		uint64		claims;
+		uint16		tag_bytes;
+		bool		exhausted;
+		bool		claimed = false;
+
+		SpinLockAcquire(&shared->mutex);
+		claims = shared->claims;
+		exhausted = shared->exhausted;
+		tag_bytes = shared->tag_bytes;
+		memcpy(VARDATA(&last.text), shared->tag, tag_bytes);
+		SpinLockRelease(&shared->mutex);
+		if (exhausted)
+			return NULL;
+
+		SET_VARSIZE(&last.text, VARHDRSZ + tag_bytes);
+		next = directory_next_tag(scan->cursor, &last.text);
+
+		SpinLockAcquire(&shared->mutex);
+		if (shared->claims == claims && !shared->exhausted)
+		{
+			claimed = true;
+			if (next == NULL)
+				shared->exhausted = true;
+			else
+			{
+				shared->claims++;
+				shared->tag_bytes = VARSIZE_ANY_EXHDR(next);
+				memcpy(shared->tag, VARDATA_ANY(next), shared->tag_bytes);
+			}
+		}
+		SpinLockRelease(&shared->mutex);
+		if (claimed)
+			return next;
+		if (next != NULL)
+			pfree(next);
+	}
+}
+
+static void
+store_row(RowScan *scan, TupleTableSlot *slot)
+{
+	uint32		row = scan->filter.backward
+		? scan->run.first + scan->run.nrows - 1 - scan->next_row
+		: scan->run.first + scan->next_row;
+	bool	   *values_null = &slot->tts_isnull[scan->columns.values - 1];
+
+	/* the caller has let go of the last row, so the earlier arrays may go */
+	if (scan->next_row % ROWS_PER_RESET == 0)
+		MemoryContextReset(scan->row_context);
+	scan->next_row++;
+	scan->rows++;
+
+	slot->tts_values[scan->columns.time - 1] = Int64GetDatum(scan->run.rows->time[row]);
+	slot->tts_isnull[scan->columns.time - 1] = false;
+	slot->tts_values[scan->columns.tag - 1] = PointerGetDatum(scan->tag);
+	slot->tts_isnull[scan->columns.tag - 1] = false;
+	if (scan->want_values)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(scan->row_context);
+
+		slot->tts_values[scan->columns.values - 1] =
+			decoded_rows_array(scan->run.rows, row, values_null);
+		MemoryContextSwitchTo(caller);
+	}
+	else
+	{
+		slot->tts_values[scan->columns.values - 1] = (Datum) 0;
+		*values_null = true;
+	}
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = RelationGetRelid(scan->rel);
+	if (scan->give_places)
+		row_place_set(&slot->tts_tid, &scan->run.segment->tid, scan->run.rows->first_row + row);
+}

@@ -1,0 +1,76 @@
+/*
+ * tag_reader.h
+ *	  The rows of one tag in order of time, each time once.
+ */
+#ifndef HISTORIAN_TAG_READER_H
+#define HISTORIAN_TAG_READER_H
+
+#include "postgres.h"
+
+#include "store/decoded_rows.h"
+#include "store/directory.h"
+#include "read/leaves.h"
+#include "store/pending.h"
+
+typedef struct TagReader TagReader;
+
+/*
+ * Consecutive rows of one segment: rows[first .. first + nrows - 1].  They ascend in time; a reader
+ * that goes backward means the last of them first.
+ */
+typedef struct RowRun
+{
+	const SegmentRef *segment;
+	const DecodedRows *rows;
+	uint32		first;
+	uint32		nrows;
+} RowRun;
+
+/* What a reader has touched, for EXPLAIN. */
+typedef struct TagReaderCounts
+{
+	uint64		segments;		/* decoded */
+	uint64		rows;			/* decoded, before the last of equal times was chosen */
+} TagReaderCounts;
+
+/*
+ * A reader may serve many tags, one after the other.  It uses the cursor, which must outlive it,
+ * and allocates in the memory context current at tag_reader_begin().
+ */
+extern TagReader *tag_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot);
+
+/* The same of several tables, of which each holds other times of the tag. */
+extern TagReader *tag_reader_begin_leaves(const Leaves *leaves);
+extern void tag_reader_end(TagReader *reader);
+
+/* From now on only these values are decoded where values are wanted. */
+extern void tag_reader_restrict_values(TagReader *reader, ValueRange values);
+
+/*
+ * Starts with the rows of tag with from <= time <= until, from the first on or, backward, from the
+ * last.  tag must stay valid until the last row.  Values are decoded only where wanted.
+ */
+extern void tag_reader_start(TagReader *reader, text *tag, int64 from, int64 until,
+							 bool want_values);
+extern void tag_reader_start_backward(TagReader *reader, text *tag, int64 from, int64 until,
+									  bool want_values);
+
+/*
+ * One table only: the rows of a part of what the caller reads, after one part the next.  pending lists the tag's
+ * pending segments, at least those that meet from..until.  after_segment tells that no compacted
+ * segment which begins before `from` reaches it.
+ */
+extern void tag_reader_start_part(TagReader *reader, text *tag, int64 from, int64 until,
+								  const PendingList *pending, bool after_segment,
+								  bool want_values);
+
+/* The same with every row of the given segments of a tag, in order of first_time, instead. */
+extern void tag_reader_start_segments(TagReader *reader, const PendingList *segments,
+									  bool want_values);
+
+/* The next rows, or false at the end.  A run is valid until the next call. */
+extern bool tag_reader_next(TagReader *reader, RowRun *run);
+
+extern TagReaderCounts tag_reader_counts(const TagReader *reader);
+
+#endif							/* HISTORIAN_TAG_READER_H */

@@ -1,0 +1,375 @@
+/*
+ * compaction_notes.c
+ *	  Where pending segments were written since compaction last looked at a table.
+ *
+ * A round of compaction costs nothing for what has not changed: writers note the blocks that they
+ * write pending segments to, and the next look at the table reads these blocks and sees to the tags
+ * that it finds in them.
+ *
+ * The notes are in shared memory alone, so they must never be trusted where they could be
+ * incomplete.  A table has one of three states:
+ *
+ *	   unknown		it is not listed.  Nothing is noted.
+ *	   collecting	what is written since a position in the WAL is noted.
+ *	   complete		all else has been looked at.
+ *
+ * A look begins by collecting, if that has not begun, and looks at all tags unless the table was
+ * complete.  It makes the table complete when its transaction commits, if its horizon is not before
+ * the position: what it could not see yet was noted.  A look that fails or never ends leaves the
+ * table collecting, so the next one is full again.  After a start of the server, a crash or a promotion
+ * nothing is listed.  Where notes do not fit, or the table's file is another one (a rewrite, TRUNCATE),
+ * the table is unknown again.
+ */
+#include "postgres.h"
+
+#include "store/compaction_notes.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+
+#include "compat.h"
+
+/* Tables that are listed; of more the one that was used the longest ago is forgotten. */
+#define MAX_TABLES 2048
+
+/* Runs of blocks that are noted, of all tables together: 1 MB. */
+#define MAX_NOTES 65536
+
+#define LOCK_NAME "historian compaction notes"
+
+typedef struct ListedTable
+{
+	Oid			database;		/* InvalidOid: the slot is free */
+	Oid			relid;
+	HistorianFileId file;
+	bool		complete;
+	uint64		since;
+	uint64		look;			/* the number of the last one, 0 for none */
+	uint64		last_used;
+	uint32		nnotes;
+} ListedTable;
+
+typedef struct Note
+{
+	uint32		table;			/* slot */
+	NotedBlocks blocks;
+} Note;
+
+typedef struct NotesShared
+{
+	LWLock	   *lock;
+	uint64		clock;			/* counts looks and uses */
+	int			ntables;		/* slots that were ever used */
+	uint32		nnotes;
+	ListedTable tables[MAX_TABLES];
+	Note		notes[MAX_NOTES];
+} NotesShared;
+
+/* A look that is complete when the transaction commits. */
+typedef struct DoneLook
+{
+	Oid			relid;
+	uint64		number;
+} DoneLook;
+
+static NotesShared *shared = NULL;
+static List *done_looks = NIL;	/* in TopTransactionContext */
+static shmem_request_hook_type next_shmem_request = NULL;
+static shmem_startup_hook_type next_shmem_startup = NULL;
+
+static void on_shmem_request(void);
+static void on_shmem_startup(void);
+static ListedTable *find_table(Oid relid);
+static ListedTable *find_file(Relation rel);
+static ListedTable *new_table(Relation rel);
+static void forget_table(ListedTable *table);
+static uint32 take_notes(ListedTable *table, NotedBlocks *blocks);
+static void make_complete(const DoneLook *done);
+static void on_transaction(XactEvent event, void *arg);
+static void on_subtransaction(SubXactEvent event, SubTransactionId subid,
+							  SubTransactionId parent, void *arg);
+
+void
+compaction_notes_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	next_shmem_request = shmem_request_hook;
+	shmem_request_hook = on_shmem_request;
+	next_shmem_startup = shmem_startup_hook;
+	shmem_startup_hook = on_shmem_startup;
+	RegisterXactCallback(on_transaction, NULL);
+	RegisterSubXactCallback(on_subtransaction, NULL);
+}
+
+void
+compaction_notes_add(Relation rel, const NotedBlocks *blocks, uint32 nblocks)
+{
+	ListedTable *table;
+
+	if (shared == NULL || nblocks == 0)
+		return;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	table = find_file(rel);
+	for (uint32 i = 0; i < nblocks && table != NULL; i++)
+	{
+		Note	   *last = shared->nnotes > 0 ? &shared->notes[shared->nnotes - 1] : NULL;
+
+		if (last != NULL && last->table == table - shared->tables &&
+			blocks[i].first >= last->blocks.first && blocks[i].first <= last->blocks.last + 1)
+			last->blocks.last = Max(last->blocks.last, blocks[i].last);
+		else if (shared->nnotes < MAX_NOTES)
+		{
+			shared->notes[shared->nnotes++] = (Note) {
+				.table = table - shared->tables,
+				.blocks = blocks[i],
+			};
+			table->nnotes++;
+		}
+		else
+		{
+			forget_table(table);
+			table = NULL;
+		}
+	}
+	LWLockRelease(shared->lock);
+}
+
+bool
+compaction_notes_none(Relation rel)
+{
+	ListedTable *table;
+	bool		none;
+
+	if (shared == NULL)
+		return false;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	table = find_file(rel);
+	none = table != NULL && table->complete && table->nnotes == 0;
+	LWLockRelease(shared->lock);
+	return none;
+}
+
+void
+compaction_notes_start(Relation rel)
+{
+	if (shared == NULL)
+		return;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (find_file(rel) == NULL)
+	{
+		ListedTable *table = new_table(rel);
+
+		table->since = GetXLogInsertRecPtr();
+	}
+	LWLockRelease(shared->lock);
+}
+
+CompactionLook
+compaction_notes_take(Relation rel)
+{
+	CompactionLook look = {.full = true};
+	ListedTable *table;
+	uint32		room = 0;
+
+	if (shared == NULL)
+		return look;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	while ((table = find_file(rel)) != NULL && table->complete && table->nnotes > room)
+	{
+		/* some more than now, as others write meanwhile */
+		room = table->nnotes + 64;
+		LWLockRelease(shared->lock);
+		if (look.blocks != NULL)
+			pfree(look.blocks);
+		look.blocks = palloc_array(NotedBlocks, room);
+		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	}
+	if (table != NULL)
+	{
+		if (table->complete)
+		{
+			look.full = false;
+			look.nblocks = take_notes(table, look.blocks);
+			table->since = GetXLogInsertRecPtr();
+		}
+		table->complete = false;
+		table->look = ++shared->clock;
+		look.number = table->look;
+		look.since = table->since;
+	}
+	LWLockRelease(shared->lock);
+	return look;
+}
+
+void
+compaction_notes_done(Relation rel, const CompactionLook *look, uint64 horizon)
+{
+	MemoryContext caller;
+	DoneLook   *done;
+
+	/* a look at what was noted has noted again what it left */
+	if (look->number == 0 || (look->full && horizon < look->since))
+		return;
+	caller = MemoryContextSwitchTo(TopTransactionContext);
+	done = palloc_object(DoneLook);
+	done->relid = RelationGetRelid(rel);
+	done->number = look->number;
+	done_looks = lappend(done_looks, done);
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+on_shmem_request(void)
+{
+	if (next_shmem_request != NULL)
+		next_shmem_request();
+	RequestAddinShmemSpace(MAXALIGN(sizeof(NotesShared)));
+	RequestNamedLWLockTranche(LOCK_NAME, 1);
+}
+
+static void
+on_shmem_startup(void)
+{
+	bool		found;
+
+	if (next_shmem_startup != NULL)
+		next_shmem_startup();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	shared = ShmemInitStruct("historian compaction notes", sizeof(NotesShared), &found);
+	if (!found)
+	{
+		memset(shared, 0, sizeof(*shared));
+		shared->lock = &GetNamedLWLockTranche(LOCK_NAME)->lock;
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+static ListedTable *
+find_table(Oid relid)
+{
+	for (int i = 0; i < shared->ntables; i++)
+	{
+		ListedTable *table = &shared->tables[i];
+
+		if (table->relid == relid && table->database == MyDatabaseId)
+			return table;
+	}
+	return NULL;
+}
+
+/* The table, if it is listed with the file that it has; forgets it if it has another one. */
+static ListedTable *
+find_file(Relation rel)
+{
+	ListedTable *table = find_table(RelationGetRelid(rel));
+
+	if (table == NULL)
+		return NULL;
+	if (memcmp(&table->file, &historian_rel_file(rel), sizeof(HistorianFileId)) != 0)
+	{
+		forget_table(table);
+		return NULL;
+	}
+	table->last_used = ++shared->clock;
+	return table;
+}
+
+static ListedTable *
+new_table(Relation rel)
+{
+	ListedTable *table = &shared->tables[0];
+
+	for (int i = 1; i < shared->ntables && OidIsValid(table->database); i++)
+	{
+		ListedTable *each = &shared->tables[i];
+
+		if (!OidIsValid(each->database) || each->last_used < table->last_used)
+			table = each;
+	}
+	if (OidIsValid(table->database) && shared->ntables < MAX_TABLES)
+		table = &shared->tables[shared->ntables];
+	shared->ntables = Max(shared->ntables, table - shared->tables + 1);
+	forget_table(table);
+	table->database = MyDatabaseId;
+	table->relid = RelationGetRelid(rel);
+	table->file = historian_rel_file(rel);
+	table->last_used = ++shared->clock;
+	return table;
+}
+
+static void
+forget_table(ListedTable *table)
+{
+	if (table->nnotes > 0)
+		(void) take_notes(table, NULL);
+	memset(table, 0, sizeof(*table));
+}
+
+/* Removes the table's notes, and returns what they tell of where blocks is not NULL. */
+static uint32
+take_notes(ListedTable *table, NotedBlocks *blocks)
+{
+	uint32		slot = table - shared->tables;
+	uint32		kept = 0;
+	uint32		taken = 0;
+
+	for (uint32 i = 0; i < shared->nnotes; i++)
+	{
+		if (shared->notes[i].table != slot)
+			shared->notes[kept++] = shared->notes[i];
+		else if (blocks != NULL)
+			blocks[taken++] = shared->notes[i].blocks;
+	}
+	shared->nnotes = kept;
+	table->nnotes = 0;
+	return taken;
+}
+
+static void
+make_complete(const DoneLook *done)
+{
+	ListedTable *table;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	table = find_table(done->relid);
+	if (table != NULL && table->look == done->number)
+		table->complete = true;
+	LWLockRelease(shared->lock);
+}
+
+static void
+on_transaction(XactEvent event, void *arg)
+{
+	ListCell   *cell;
+
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+			foreach(cell, done_looks)
+				make_complete(lfirst(cell));
+			done_looks = NIL;
+			break;
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			done_looks = NIL;
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+on_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+{
+	/* what the look did may have been of this one */
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		done_looks = NIL;
+}

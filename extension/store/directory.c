@@ -1,0 +1,810 @@
+/*
+ * directory.c
+ *	  The directory of a historian table: one internal btree that finds segments by tag and time.
+ *
+ * The btree is an ordinary index in the catalogs, with three peculiarities: its predicate is the
+ * constant false, its entries are made here and point at segments, and it depends on the access
+ * method, which marks it as ours.  A tag's compacted segments are disjoint in time,
+ * so one descent finds the segment that holds a time; its pending segments share the key
+ * (tag, NULL), which the btree stores as one posting list.
+ *
+ * The name ends in a random number because pg_dump writes the index like any other: on restore
+ * CREATE TABLE has already made a directory, CREATE INDEX makes the dumped one under its own name,
+ * and directory_adopt() drops the former.
+ */
+#include "postgres.h"
+
+#include "store/directory.h"
+
+#include "access/heapam.h"
+#include "access/nbtree.h"
+#include "access/relscan.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "common/pg_prng.h"
+#include "executor/tuptable.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+
+#include "columns.h"
+#include "compat.h"
+#include "tag.h"
+
+/* Keys of the directory. */
+#define KEY_TAG 1
+#define KEY_TIME 2
+#define DIRECTORY_NKEYS 2
+
+/* The most scan keys that a walk needs: tag, lower bound, upper bound. */
+#define WALK_MAX_KEYS 3
+
+/* What follows the tag in the names of its summaries and its late segments.  No tag has a NUL. */
+#define SUMMARY_SUFFIX_BYTES 1
+#define LATE_SUFFIX_BYTES 2
+
+/* The tag of marks: one NUL. */
+#define MARK_TAG_BYTES 1
+
+/* Room for the text datum of any tag, or of its late segments. */
+typedef union TagDatum
+{
+	text		text;
+	char		bytes[VARHDRSZ + SEGMENT_MAX_TAG_BYTES + LATE_SUFFIX_BYTES];
+} TagDatum;
+
+/* One kind of walk: an index scan that is opened at its first seek and then re-used. */
+typedef struct Walk
+{
+	IndexScanDesc scan;
+	bool		want_key;		/* the entries' keys, not only the places */
+	int			nkeys;
+	ScanKeyData keys[WALK_MAX_KEYS];
+} Walk;
+
+/* Where segments are entered. */
+typedef struct Entered
+{
+	Relation	index;
+	IndexInfo  *info;
+} Entered;
+
+struct DirectoryWriter
+{
+	Relation	rel;
+	uint32		nindexes;
+	Entered		indexes[FLEXIBLE_ARRAY_MEMBER];
+};
+
+struct DirectoryCursor
+{
+	Relation	rel;
+	Relation	directory;
+	Snapshot	snapshot;
+	MemoryContext context;		/* the scans allocate on the way: always here */
+	Walk		pending;
+	Walk		back;
+	Walk		forward;
+	Walk		after_tag;
+	TagDatum	after;			/* the key of after_tag */
+};
+
+static SegmentHeader read_header(Relation rel, TupleTableSlot *slot);
+static void fill_for_rewrite(Relation rel, Relation directory);
+static void enter(Relation index, IndexInfo *info, Relation rel, const SegmentHeader *header,
+				  ItemPointer tid);
+static bool next_place(ValidateIndexState *state, ItemPointer place);
+static text *suffixed_tag(text *tag, Size suffix_bytes);
+static void seek_after_tag(DirectoryCursor *cursor, text *tag);
+static void drop_directories(Relation rel, Oid keep);
+static void depend_on_access_method(Oid index_oid);
+static void make_entry(const SegmentHeader *header, text *tag, Datum *values, bool *isnull);
+static void walk_key(Walk *walk, int flags, AttrNumber column, StrategyNumber strategy,
+					 Oid collation, RegProcedure procedure);
+static void walk_start(DirectoryCursor *cursor, Walk *walk);
+static ItemPointer walk_step(DirectoryCursor *cursor, Walk *walk, ScanDirection direction);
+static bool walk_seeks(const DirectoryCursor *cursor, const Walk *walk, const SegmentHeader *header);
+static bool walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction,
+					  StoredSegment *stored);
+
+void
+directory_create(Relation rel)
+{
+	HistorianColumns columns = columns_of(rel);
+	IndexInfo  *info;
+	List	   *names;
+	Oid			collations[DIRECTORY_NKEYS] = {C_COLLATION_OID, InvalidOid};
+	Oid			opclasses[DIRECTORY_NKEYS];
+	int16		options[DIRECTORY_NKEYS] = {0, 0};
+	char	   *name;
+	char		label[32];
+
+	info = historian_index_info(DIRECTORY_NKEYS, BTREE_AM_OID,
+								list_make1(makeBoolConst(false, false)));
+	info->ii_IndexAttrNumbers[0] = columns.tag;
+	info->ii_IndexAttrNumbers[1] = columns.time;
+	opclasses[0] = GetDefaultOpClass(TEXTOID, BTREE_AM_OID);
+	opclasses[1] = GetDefaultOpClass(INT8OID, BTREE_AM_OID);
+	names = list_make2(
+		NameStr(TupleDescAttr(RelationGetDescr(rel), columns.tag - 1)->attname),
+		NameStr(TupleDescAttr(RelationGetDescr(rel), columns.time - 1)->attname));
+
+	snprintf(label, sizeof(label), "directory_%08x",
+			 (unsigned) pg_prng_uint32(&pg_global_prng_state));
+	name = ChooseRelationName(RelationGetRelationName(rel), NULL, label, RelationGetNamespace(rel),
+							  false);
+
+	/* ddl.c sees the new index and calls directory_adopt() */
+	historian_index_create(rel, name, info, names, BTREE_AM_OID, collations, opclasses, options,
+						   true);
+	CommandCounterIncrement();
+}
+
+bool
+directory_is(Relation index)
+{
+	List	   *predicate;
+	Const	   *condition;
+
+	if (index->rd_rel->relam != BTREE_AM_OID ||
+		IndexRelationGetNumberOfKeyAttributes(index) != DIRECTORY_NKEYS ||
+		index->rd_att->natts != DIRECTORY_NKEYS || index->rd_index->indisunique ||
+		TupleDescAttr(index->rd_att, 0)->atttypid != TEXTOID ||
+		TupleDescAttr(index->rd_att, 1)->atttypid != INT8OID ||
+		index->rd_indcollation[0] != C_COLLATION_OID ||
+		index->rd_indoption[0] != 0 || index->rd_indoption[1] != 0)
+		return false;
+
+	predicate = RelationGetIndexPredicate(index);
+	if (list_length(predicate) != 1 || !IsA(linitial(predicate), Const))
+		return false;
+	condition = linitial_node(Const, predicate);
+	return !condition->constisnull && condition->consttype == BOOLOID &&
+		!DatumGetBool(condition->constvalue);
+}
+
+Oid
+directory_oid(Relation rel)
+{
+	return directory_beside(rel, InvalidOid);
+}
+
+Oid
+directory_beside(Relation rel, Oid index_oid)
+{
+	Oid			found = InvalidOid;
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		if (lfirst_oid(cell) != index_oid && index->rd_index->indisvalid && directory_is(index))
+			found = RelationGetRelid(index);
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+	return found;
+}
+
+Relation
+directory_open(Relation rel, LOCKMODE lockmode)
+{
+	Oid			index_oid = directory_oid(rel);
+	Relation	directory;
+
+	if (!OidIsValid(index_oid))
+	{
+		HistorianColumns columns = columns_of(rel);
+		TupleDesc	desc = RelationGetDescr(rel);
+
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("historian table \"%s\" has no directory", RelationGetRelationName(rel)),
+				errhint("Make one with CREATE INDEX ON %s (%s COLLATE \"C\", %s) WHERE false.",
+						quote_identifier(RelationGetRelationName(rel)),
+						quote_identifier(NameStr(TupleDescAttr(desc, columns.tag - 1)->attname)),
+						quote_identifier(NameStr(TupleDescAttr(desc, columns.time - 1)->attname))));
+	}
+	directory = index_open(index_oid, lockmode);
+	if (directory->rd_createSubid != InvalidSubTransactionId)
+		fill_for_rewrite(rel, directory);
+	return directory;
+}
+
+void
+directory_adopt(Relation rel, Oid index_oid)
+{
+	drop_directories(rel, index_oid);
+	depend_on_access_method(index_oid);
+}
+
+void
+directory_adopt_beside(Oid index_oid)
+{
+	depend_on_access_method(index_oid);
+}
+
+void
+directory_drop(Relation rel)
+{
+	drop_directories(rel, InvalidOid);
+}
+
+bool
+directory_lock(Relation rel, bool wait)
+{
+	/*
+	 * A heavyweight lock on a page, as GIN takes for its pending list; of the table, on whose pages
+	 * nobody else takes any, as REINDEX CONCURRENTLY gives it another directory meanwhile.
+	 */
+	if (!wait)
+		return ConditionalLockPage(rel, 0, ExclusiveLock);
+	LockPage(rel, 0, ExclusiveLock);
+	return true;
+}
+
+DirectoryWriter *
+directory_writer_begin(Relation rel)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	DirectoryWriter *writer = palloc0(offsetof(DirectoryWriter, indexes) +
+									  list_length(indexes) * sizeof(Entered));
+	ListCell   *cell;
+
+	writer->rel = rel;
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
+
+		/* ready, though perhaps not valid yet: as the executor does with every index */
+		if (index->rd_index->indisready && directory_is(index))
+			writer->indexes[writer->nindexes++] = (Entered) {
+				.index = index,
+				.info = BuildIndexInfo(index),
+			};
+		else
+			index_close(index, RowExclusiveLock);
+	}
+	list_free(indexes);
+	return writer;
+}
+
+void
+directory_writer_enter(DirectoryWriter *writer, const SegmentHeader *header, ItemPointer tid)
+{
+	for (uint32 i = 0; i < writer->nindexes; i++)
+		enter(writer->indexes[i].index, writer->indexes[i].info, writer->rel, header, tid);
+}
+
+void
+directory_writer_end(DirectoryWriter *writer)
+{
+	for (uint32 i = 0; i < writer->nindexes; i++)
+		index_close(writer->indexes[i].index, NoLock);
+	pfree(writer);
+}
+
+double
+directory_build(Relation rel, Relation index, Snapshot snapshot, IndexBuildCallback callback,
+				void *callback_state)
+{
+	TransactionId oldest = InvalidTransactionId;
+	TableScanDesc scan;
+	TupleTableSlot *slot;
+	double		count = 0;
+
+	if (!directory_is(index))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("historian tables do not support indexes"),
+				errhint("Conditions on tag and time are quick without one."));
+	if (snapshot == SnapshotAny)
+		oldest = GetOldestNonRemovableTransactionId(rel);
+
+	/* heap's own scan: the fork holds heap tuples, only their contents are ours */
+	scan = heap_beginscan(rel, snapshot, 0, NULL, NULL,
+						  SO_TYPE_SEQSCAN | SO_ALLOW_STRAT | SO_ALLOW_PAGEMODE);
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsBufferHeapTuple);
+	while (heap_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		BufferHeapTupleTableSlot *stored = (BufferHeapTupleTableSlot *) slot;
+		HeapTuple	tuple = stored->base.tuple;
+		SegmentHeader header;
+		TagDatum	tag;
+		Datum		values[DIRECTORY_NKEYS];
+		bool		isnull[DIRECTORY_NKEYS];
+		HTSV_Result state = HEAPTUPLE_LIVE;
+
+		CHECK_FOR_INTERRUPTS();
+		if (snapshot == SnapshotAny)
+		{
+			LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
+			state = HeapTupleSatisfiesVacuum(tuple, oldest, stored->buffer);
+			LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
+			if (state == HEAPTUPLE_DEAD)
+				continue;
+		}
+
+		header = read_header(rel, slot);
+		make_entry(&header, &tag.text, values, isnull);
+		callback(index, &tuple->t_self, values, isnull, state != HEAPTUPLE_RECENTLY_DEAD,
+				 callback_state);
+		count++;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	heap_endscan(scan);
+	return count;
+}
+
+/* As heapam_index_validate_scan() does it: both orders are that of places. */
+void
+directory_validate(Relation rel, Relation index, IndexInfo *info, Snapshot snapshot,
+				   ValidateIndexState *state)
+{
+	TableScanDesc scan = heap_beginscan(rel, snapshot, 0, NULL, NULL,
+										SO_TYPE_SEQSCAN | SO_ALLOW_STRAT | SO_ALLOW_PAGEMODE);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsBufferHeapTuple);
+	ItemPointerData place;
+	bool		more = next_place(state, &place);
+
+	while (heap_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		HeapTuple	tuple = ((BufferHeapTupleTableSlot *) slot)->base.tuple;
+		SegmentHeader header;
+
+		CHECK_FOR_INTERRUPTS();
+		state->htups += 1;
+		while (more && ItemPointerCompare(&place, &tuple->t_self) < 0)
+			more = next_place(state, &place);
+		if (more && ItemPointerEquals(&place, &tuple->t_self))
+			continue;
+
+		header = read_header(rel, slot);
+		enter(index, info, rel, &header, &tuple->t_self);
+		state->tups_inserted += 1;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	heap_endscan(scan);
+}
+
+DirectoryCursor *
+directory_begin(Relation rel, Snapshot snapshot)
+{
+	DirectoryCursor *cursor = palloc0(sizeof(DirectoryCursor));
+
+	cursor->rel = rel;
+	cursor->directory = directory_open(rel, AccessShareLock);
+	cursor->snapshot = snapshot;
+	cursor->context = CurrentMemoryContext;
+
+	walk_key(&cursor->pending, 0, KEY_TAG, BTEqualStrategyNumber, C_COLLATION_OID, F_TEXTEQ);
+	walk_key(&cursor->pending, SK_ISNULL | SK_SEARCHNULL, KEY_TIME, InvalidStrategy, InvalidOid,
+			 InvalidOid);
+
+	walk_key(&cursor->back, 0, KEY_TAG, BTEqualStrategyNumber, C_COLLATION_OID, F_TEXTEQ);
+	walk_key(&cursor->back, 0, KEY_TIME, BTGreaterEqualStrategyNumber, InvalidOid, F_INT8GE);
+	walk_key(&cursor->back, 0, KEY_TIME, BTLessEqualStrategyNumber, InvalidOid, F_INT8LE);
+
+	walk_key(&cursor->forward, 0, KEY_TAG, BTEqualStrategyNumber, C_COLLATION_OID, F_TEXTEQ);
+	walk_key(&cursor->forward, 0, KEY_TIME, BTGreaterStrategyNumber, InvalidOid, F_INT8GT);
+	walk_key(&cursor->forward, 0, KEY_TIME, BTLessEqualStrategyNumber, InvalidOid, F_INT8LE);
+
+	cursor->after_tag.want_key = true;
+	walk_key(&cursor->after_tag, 0, KEY_TAG, BTGreaterStrategyNumber, C_COLLATION_OID, F_TEXT_GT);
+	return cursor;
+}
+
+void
+directory_end(DirectoryCursor *cursor)
+{
+	Walk	   *walks[] = {&cursor->pending, &cursor->back, &cursor->forward, &cursor->after_tag};
+
+	for (int i = 0; i < lengthof(walks); i++)
+	{
+		if (walks[i]->scan != NULL)
+			index_endscan(walks[i]->scan);
+	}
+	index_close(cursor->directory, AccessShareLock);
+	pfree(cursor);
+}
+
+void
+directory_seek_pending(DirectoryCursor *cursor, text *tag)
+{
+	cursor->pending.keys[0].sk_argument = PointerGetDatum(tag);
+	walk_start(cursor, &cursor->pending);
+}
+
+bool
+directory_next_pending(DirectoryCursor *cursor, StoredSegment *stored)
+{
+	return walk_next(cursor, &cursor->pending, ForwardScanDirection, stored);
+}
+
+void
+directory_seek_back(DirectoryCursor *cursor, text *tag, int64 time)
+{
+	directory_seek_back_within(cursor, tag, PG_INT64_MIN, time);
+}
+
+void
+directory_seek_back_within(DirectoryCursor *cursor, text *tag, int64 not_before, int64 time)
+{
+	cursor->back.keys[0].sk_argument = PointerGetDatum(tag);
+	cursor->back.keys[1].sk_argument = Int64GetDatum(not_before);
+	cursor->back.keys[2].sk_argument = Int64GetDatum(time);
+	walk_start(cursor, &cursor->back);
+}
+
+bool
+directory_next_back(DirectoryCursor *cursor, StoredSegment *stored)
+{
+	return walk_next(cursor, &cursor->back, BackwardScanDirection, stored);
+}
+
+void
+directory_seek_forward(DirectoryCursor *cursor, text *tag, int64 after, int64 until)
+{
+	cursor->forward.keys[0].sk_argument = PointerGetDatum(tag);
+	cursor->forward.keys[1].sk_argument = Int64GetDatum(after);
+	cursor->forward.keys[2].sk_argument = Int64GetDatum(until);
+	walk_start(cursor, &cursor->forward);
+}
+
+bool
+directory_next_forward(DirectoryCursor *cursor, StoredSegment *stored)
+{
+	return walk_next(cursor, &cursor->forward, ForwardScanDirection, stored);
+}
+
+bool
+directory_any_between(DirectoryCursor *cursor, text *tag, int64 after, int64 before)
+{
+	StoredSegment stored;
+
+	if (after >= before)
+		return false;
+	directory_seek_forward(cursor, tag, after, before - 1);
+	if (!directory_next_forward(cursor, &stored))
+		return false;
+	store_release(&stored);
+	return true;
+}
+
+/* No tag has a NUL, so nothing comes between a tag and its summaries and late segments. */
+text *
+directory_summary_tag(text *tag)
+{
+	return suffixed_tag(tag, SUMMARY_SUFFIX_BYTES);
+}
+
+text *
+directory_late_tag(text *tag)
+{
+	return suffixed_tag(tag, LATE_SUFFIX_BYTES);
+}
+
+void
+directory_seek_marks(DirectoryCursor *cursor)
+{
+	directory_seek_pending(cursor, cstring_to_text_with_len("\0", MARK_TAG_BYTES));
+}
+
+SegmentHeader
+directory_mark_header(void)
+{
+	return (SegmentHeader) {.tag = "\0", .tag_bytes = MARK_TAG_BYTES};
+}
+
+bool
+directory_has_tag(DirectoryCursor *cursor, text *tag)
+{
+	StoredSegment stored;
+	bool		found;
+
+	directory_seek_back(cursor, tag, PG_INT64_MAX);
+	found = directory_next_back(cursor, &stored);
+	if (!found)
+	{
+		directory_seek_pending(cursor, tag);
+		found = directory_next_pending(cursor, &stored);
+	}
+	if (!found)
+	{
+		text	   *late_tag = directory_late_tag(tag);
+
+		directory_seek_back(cursor, late_tag, PG_INT64_MAX);
+		found = directory_next_back(cursor, &stored);
+		pfree(late_tag);
+	}
+	if (found)
+		store_release(&stored);
+	return found;
+}
+
+void
+directory_seek_entries(DirectoryCursor *cursor)
+{
+	seek_after_tag(cursor, NULL);
+}
+
+bool
+directory_next_entry(DirectoryCursor *cursor, DirectoryEntry *entry)
+{
+	Walk	   *walk = &cursor->after_tag;
+	ItemPointer tid = walk_step(cursor, walk, ForwardScanDirection);
+	bool		isnull;
+	Datum		value;
+
+	if (tid == NULL)
+		return false;
+	entry->place = *tid;
+	value = index_getattr(walk->scan->xs_itup, KEY_TAG, walk->scan->xs_itupdesc, &isnull);
+	entry->tag = DatumGetTextPP(value);
+	value = index_getattr(walk->scan->xs_itup, KEY_TIME, walk->scan->xs_itupdesc, &isnull);
+	entry->placed = !isnull;
+	entry->first_time = isnull ? 0 : DatumGetInt64(value);
+	return true;
+}
+
+bool
+directory_entry_fits(const DirectoryEntry *entry, const SegmentHeader *header)
+{
+	TagDatum	tag;
+	Datum		values[DIRECTORY_NKEYS];
+	bool		isnull[DIRECTORY_NKEYS];
+
+	make_entry(header, &tag.text, values, isnull);
+	return tag_compare(entry->tag, &tag.text) == 0 && entry->placed == !isnull[1] &&
+		(isnull[1] || entry->first_time == header->first_time);
+}
+
+text *
+directory_next_tag(DirectoryCursor *cursor, text *tag)
+{
+	DirectoryEntry entry;
+	text	   *copy;
+
+	seek_after_tag(cursor, tag);
+	if (!directory_next_entry(cursor, &entry))
+		return NULL;
+	copy = DatumGetTextPCopy(PointerGetDatum(entry.tag));
+
+	/* summaries or late segments of a tag that has no others, or whose others nobody sees */
+	if (VARSIZE_ANY_EXHDR(copy) > 0 &&
+		VARDATA_ANY(copy)[VARSIZE_ANY_EXHDR(copy) - 1] == '\0')
+	{
+		text	   *trimmed = cstring_to_text(VARDATA_ANY(copy));
+
+		pfree(copy);
+		copy = trimmed;
+	}
+
+	/* a walk that returns keys pins its page, and VACUUM would wait as long as the tag is read */
+	walk_start(cursor, &cursor->after_tag);
+	return copy;
+}
+
+/* The header of the stored segment in a slot of the heap's, which must keep it. */
+static SegmentHeader
+read_header(Relation rel, TupleTableSlot *slot)
+{
+	BufferHeapTupleTableSlot *stored = (BufferHeapTupleTableSlot *) slot;
+	HeapTuple	tuple = stored->base.tuple;
+	SegmentHeader header;
+	SegmentStatus status;
+	const uint8 *bytes;
+	Size		length;
+
+	bytes = store_segment_bytes(BufferGetPage(stored->buffer), tuple, &length);
+	status = segment_read_header(&header, bytes, length);
+	if (status != SEGMENT_OK)
+		store_report(rel, &tuple->t_self, NULL, status);
+	return header;
+}
+
+/*
+ * ALTER TABLE that changes the type of a column of the directory makes a new one, empty, before it
+ * reads the table to rewrite it, and builds it when that is done.  So it is built here for the
+ * reading as well, of the table as it is.
+ */
+static void
+fill_for_rewrite(Relation rel, Relation directory)
+{
+	if (RelationGetNumberOfBlocks(directory) == 0)
+		index_build(rel, directory, BuildIndexInfo(directory), false, false);
+}
+
+static void
+enter(Relation index, IndexInfo *info, Relation rel, const SegmentHeader *header, ItemPointer tid)
+{
+	TagDatum	tag;
+	Datum		values[DIRECTORY_NKEYS];
+	bool		isnull[DIRECTORY_NKEYS];
+
+	make_entry(header, &tag.text, values, isnull);
+	index_insert(index, values, isnull, tid, rel, UNIQUE_CHECK_NO, false, info);
+}
+
+/* The next place that the index has. */
+static bool
+next_place(ValidateIndexState *state, ItemPointer place)
+{
+	Datum		value;
+	bool		isnull;
+
+	if (!historian_next_datum(state->tuplesort, &value, &isnull))
+		return false;
+	itemptr_decode(place, DatumGetInt64(value));
+	return true;
+}
+
+static text *
+suffixed_tag(text *tag, Size suffix_bytes)
+{
+	Size		length = VARSIZE_ANY_EXHDR(tag);
+	text	   *suffixed = palloc(VARHDRSZ + length + suffix_bytes);
+
+	SET_VARSIZE(suffixed, VARHDRSZ + length + suffix_bytes);
+	memcpy(VARDATA(suffixed), VARDATA_ANY(tag), length);
+	memset(VARDATA(suffixed) + length, 0, suffix_bytes);
+	return suffixed;
+}
+
+static void
+seek_after_tag(DirectoryCursor *cursor, text *tag)
+{
+	text	   *start = &cursor->after.text;
+	Size		length = 0;
+
+	if (tag != NULL)
+	{
+		length = VARSIZE_ANY_EXHDR(tag) + LATE_SUFFIX_BYTES;
+		memcpy(VARDATA(start), VARDATA_ANY(tag), VARSIZE_ANY_EXHDR(tag));
+		memset(VARDATA(start) + VARSIZE_ANY_EXHDR(tag), 0, LATE_SUFFIX_BYTES);
+	}
+	SET_VARSIZE(start, VARHDRSZ + length);
+	cursor->after_tag.keys[0].sk_argument = PointerGetDatum(start);
+	walk_start(cursor, &cursor->after_tag);
+}
+
+/*
+ * Drops the table's directories but for one.  Only what depends on the access method is ours: on
+ * a heap table an index may look like a directory.
+ */
+static void
+drop_directories(Relation rel, Oid keep)
+{
+	Oid			access_method = get_table_am_oid("historian", true);
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		ObjectAddress address;
+
+		if (lfirst_oid(cell) == keep ||
+			deleteDependencyRecordsForSpecific(RelationRelationId, lfirst_oid(cell),
+											   DEPENDENCY_NORMAL, AccessMethodRelationId,
+											   access_method) == 0)
+			continue;
+		CommandCounterIncrement();
+		ObjectAddressSet(address, RelationRelationId, lfirst_oid(cell));
+		performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	}
+	list_free(indexes);
+}
+
+static void
+depend_on_access_method(Oid index_oid)
+{
+	ObjectAddress index;
+	ObjectAddress access_method;
+
+	ObjectAddressSet(index, RelationRelationId, index_oid);
+	ObjectAddressSet(access_method, AccessMethodRelationId, get_table_am_oid("historian", false));
+	recordDependencyOn(&index, &access_method, DEPENDENCY_NORMAL);
+}
+
+static void
+make_entry(const SegmentHeader *header, text *tag, Datum *values, bool *isnull)
+{
+	Size		suffix = header->flags & SEGMENT_SUMMARY ? SUMMARY_SUFFIX_BYTES
+		: header->flags & SEGMENT_LATE ? LATE_SUFFIX_BYTES : 0;
+
+	SET_VARSIZE(tag, VARHDRSZ + header->tag_bytes + suffix);
+	memcpy(VARDATA(tag), header->tag, header->tag_bytes);
+	memset(VARDATA(tag) + header->tag_bytes, 0, suffix);
+	values[0] = PointerGetDatum(tag);
+	isnull[0] = false;
+	values[1] = Int64GetDatum(header->first_time);
+	isnull[1] = (header->flags & (SEGMENT_COMPACTED | SEGMENT_SUMMARY | SEGMENT_LATE)) == 0;
+}
+
+static void
+walk_key(Walk *walk, int flags, AttrNumber column, StrategyNumber strategy, Oid collation,
+		 RegProcedure procedure)
+{
+	ScanKeyEntryInitialize(&walk->keys[walk->nkeys++], flags, column, strategy, InvalidOid,
+						   collation, procedure, (Datum) 0);
+}
+
+static void
+walk_start(DirectoryCursor *cursor, Walk *walk)
+{
+	MemoryContext caller = MemoryContextSwitchTo(cursor->context);
+
+	if (walk->scan == NULL)
+	{
+		walk->scan = historian_index_beginscan(cursor->rel, cursor->directory, cursor->snapshot,
+											   walk->nkeys);
+		walk->scan->xs_want_itup = walk->want_key;
+	}
+	index_rescan(walk->scan, walk->keys, walk->nkeys, NULL, 0);
+	MemoryContextSwitchTo(caller);
+}
+
+/* Steps to the next entry. */
+static ItemPointer
+walk_step(DirectoryCursor *cursor, Walk *walk, ScanDirection direction)
+{
+	MemoryContext caller = MemoryContextSwitchTo(cursor->context);
+	ItemPointer tid = index_getnext_tid(walk->scan, direction);
+
+	MemoryContextSwitchTo(caller);
+	return tid;
+}
+
+/*
+ * Is a segment found what its key says?  Its header is not checked otherwise before its rows are, and
+ * readers rely on its tag and times.
+ */
+static bool
+walk_seeks(const DirectoryCursor *cursor, const Walk *walk, const SegmentHeader *header)
+{
+	TagDatum	tag;
+	Datum		values[DIRECTORY_NKEYS];
+	bool		isnull[DIRECTORY_NKEYS];
+
+	make_entry(header, &tag.text, values, isnull);
+	if (tag_compare((const text *) DatumGetPointer(walk->keys[0].sk_argument), &tag.text) != 0)
+		return false;
+	if (isnull[1] || walk == &cursor->pending)
+		return isnull[1] && walk == &cursor->pending;
+	return header->first_time >= DatumGetInt64(walk->keys[1].sk_argument) &&
+		header->first_time <= DatumGetInt64(walk->keys[2].sk_argument);
+}
+
+/* Steps to the next visible segment; entries of segments dead to everyone are marked so. */
+static bool
+walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction, StoredSegment *stored)
+{
+	ItemPointer tid;
+
+	while ((tid = walk_step(cursor, walk, direction)) != NULL)
+	{
+		bool		all_dead = false;
+
+		CHECK_FOR_INTERRUPTS();
+		if (store_fetch(cursor->rel, cursor->snapshot, tid, stored, &all_dead))
+		{
+			if (!walk_seeks(cursor, walk, &stored->segment.header))
+				store_report(cursor->rel, &stored->tuple.t_self, &stored->segment.header,
+							 SEGMENT_MISPLACED);
+			return true;
+		}
+		if (all_dead && !walk->scan->xactStartedInRecovery)
+			walk->scan->kill_prior_tuple = true;
+	}
+	return false;
+}

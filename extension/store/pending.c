@@ -1,0 +1,161 @@
+/*
+ * pending.c
+ *	  The segments of one tag that are not, or not yet, compacted.
+ */
+#include "postgres.h"
+
+#include "store/pending.h"
+
+static void add_unplaced(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from,
+						 int64 until);
+static void add_late(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from,
+					 int64 until, bool last_before);
+static int	compare_first_time(const void *left, const void *right);
+static int	compare_last_time_descending(const void *left, const void *right);
+
+void
+pending_list_load(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until)
+{
+	list->nrefs = 0;
+	add_unplaced(list, cursor, tag, from, until);
+	add_late(list, cursor, tag, from, until, false);
+	pending_list_sort(list);
+}
+
+void
+pending_list_load_as_of(PendingList *list, DirectoryCursor *cursor, text *tag, int64 time,
+						int64 until)
+{
+	list->nrefs = 0;
+	add_unplaced(list, cursor, tag, PG_INT64_MIN, until);
+	add_late(list, cursor, tag, time, until, true);
+	pending_list_sort(list);
+}
+
+void
+pending_list_load_unplaced(PendingList *list, DirectoryCursor *cursor, text *tag)
+{
+	list->nrefs = 0;
+	add_unplaced(list, cursor, tag, PG_INT64_MIN, PG_INT64_MAX);
+	pending_list_sort(list);
+}
+
+static void
+add_unplaced(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until)
+{
+	StoredSegment stored;
+
+	directory_seek_pending(cursor, tag);
+	while (directory_next_pending(cursor, &stored))
+	{
+		const SegmentHeader *header = &stored.segment.header;
+
+		if (header->first_time <= until && header->last_time >= from)
+		{
+			SegmentRef	ref = segment_ref(&stored);
+
+			pending_list_add(list, &ref);
+		}
+		store_release(&stored);
+	}
+}
+
+/* Late segments are disjoint: those in question come one after the other, backward from the last. */
+static void
+add_late(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until,
+		 bool last_before)
+{
+	text	   *late_tag = directory_late_tag(tag);
+	StoredSegment stored;
+	bool		more = true;
+
+	directory_seek_back(cursor, late_tag, until);
+	while (more && directory_next_back(cursor, &stored))
+	{
+		SegmentRef	ref = segment_ref(&stored);
+
+		store_release(&stored);
+		more = ref.first_time > from;
+		if (ref.last_time >= from || last_before)
+			pending_list_add(list, &ref);
+	}
+	pfree(late_tag);
+}
+
+void
+pending_list_add(PendingList *list, const SegmentRef *ref)
+{
+	if (list->nrefs == list->capacity)
+	{
+		list->capacity = Max(16, list->capacity * 2);
+		list->refs = list->refs == NULL
+			? palloc_array(SegmentRef, list->capacity)
+			: repalloc_huge(list->refs, list->capacity * sizeof(SegmentRef));
+	}
+	list->refs[list->nrefs++] = *ref;
+}
+
+void
+pending_list_sort(PendingList *list)
+{
+	qsort(list->refs, list->nrefs, sizeof(SegmentRef), compare_first_time);
+}
+
+void
+pending_list_sort_backward(PendingList *list)
+{
+	qsort(list->refs, list->nrefs, sizeof(SegmentRef), compare_last_time_descending);
+}
+
+void
+pending_fetch(Relation rel, Snapshot snapshot, const SegmentRef *ref, StoredSegment *stored)
+{
+	ItemPointerData tid = ref->tid;
+
+	/* what a registered snapshot has seen once cannot be vacuumed away */
+	if (!store_fetch(rel, snapshot, &tid, stored, NULL))
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("a segment of historian table \"%s\" has vanished",
+					   RelationGetRelationName(rel)),
+				errdetail("Block %u, item %u.", ItemPointerGetBlockNumber(&tid),
+						  ItemPointerGetOffsetNumber(&tid)));
+}
+
+SegmentRef
+segment_ref(const StoredSegment *stored)
+{
+	const SegmentHeader *header = &stored->segment.header;
+
+	return (SegmentRef) {
+		.tid = stored->tuple.t_self,
+		.nrows = header->nrows,
+		.bytes = stored->tuple.t_len - STORE_TUPLE_HEADER,
+		.flags = header->flags,
+		.sequence = header->sequence,
+		.first_time = header->first_time,
+		.last_time = header->last_time,
+	};
+}
+
+static int
+compare_first_time(const void *left, const void *right)
+{
+	const SegmentRef *a = left;
+	const SegmentRef *b = right;
+
+	if (a->first_time != b->first_time)
+		return a->first_time < b->first_time ? -1 : 1;
+	return segment_ref_precedence(a, b);
+}
+
+static int
+compare_last_time_descending(const void *left, const void *right)
+{
+	const SegmentRef *a = left;
+	const SegmentRef *b = right;
+
+	if (a->last_time != b->last_time)
+		return a->last_time > b->last_time ? -1 : 1;
+	return segment_ref_precedence(a, b);
+}

@@ -1,0 +1,469 @@
+/*
+ * reduction.c
+ *	  What the values of one column over some rows amount to: count, sum, extremes and so on.
+ *
+ * Long loops keep several independent lanes, as the compiler may not reorder floating-point sums
+ * by itself.  Sums are compensated: their error does not grow with the number of values.
+ */
+#include "postgres.h"
+
+#include "store/reduction.h"
+
+#include "utils/float.h"
+
+#include "codec/codec_cpu.h"
+
+#define NLANES 4
+
+/*
+ * Where squares of distances, and their sums, stay within the range of doubles.  Distances are at
+ * least 2^-53 of the values, or 0.  A spread around 0 has an exponent below all others.
+ */
+#define SQUARES_LEAST 0x1p-900
+#define SQUARES_MOST 0x1p900
+#define VALUES_LEAST 0x1p-400
+#define VALUES_MOST 0x1p450
+#define EXPONENT_OF_ZERO (-1100)
+
+typedef double Lanes __attribute__((vector_size(NLANES * sizeof(double))));
+
+/* The same anywhere in an array of doubles. */
+typedef double LanesAnywhere __attribute__((vector_size(NLANES * sizeof(double)),
+											aligned(sizeof(double)), may_alias));
+
+static void add_extremes(Reduction *part, const double *values, uint32 nvalues);
+static void merge_spread(Reduction *state, const Reduction *later);
+static void add_spread(Reduction *part, const double *values, uint32 nvalues);
+static void measure_spread(Reduction *part, const double *values, uint32 nvalues);
+
+/* Lanes go by pointer: by value their ABI depends on the processor. */
+CODEC_KERNEL void
+lanes_add(Lanes *high, Lanes *low, const Lanes *value)
+{
+	Lanes		sum = *high + *value;
+	Lanes		added = sum - *high;
+
+	*low += (*high - (sum - added)) + (*value - added);
+	*high = sum;
+}
+
+/* Without scaling: what is not finite is summed again by the caller. */
+CODEC_KERNEL void
+add_plain(DoubleSum *sum, double value)
+{
+	double		error;
+
+	sum->high = two_sum(sum->high, value, &error);
+	sum->low += error;
+}
+
+CODEC_KERNEL void
+lanes_sum(DoubleSum *sum, const Lanes *high, const Lanes *low)
+{
+	for (int lane = 0; lane < NLANES; lane++)
+	{
+		add_plain(sum, (*high)[lane]);
+		sum->low += (*low)[lane];
+	}
+}
+
+/* Two vectors of lanes, as one addition must wait for the last. */
+CODEC_KERNEL DoubleSum
+sum_kernel(const double *values, uint32 nvalues)
+{
+	DoubleSum	sum = {0};
+	Lanes		high = {0};
+	Lanes		low = {0};
+	Lanes		other_high = {0};
+	Lanes		other_low = {0};
+	uint32		i = 0;
+
+	for (; i + 2 * NLANES <= nvalues; i += 2 * NLANES)
+	{
+		Lanes		next = *(const LanesAnywhere *) (values + i);
+		Lanes		other = *(const LanesAnywhere *) (values + i + NLANES);
+
+		lanes_add(&high, &low, &next);
+		lanes_add(&other_high, &other_low, &other);
+	}
+	if (i > 0)
+	{
+		lanes_sum(&sum, &high, &low);
+		lanes_sum(&sum, &other_high, &other_low);
+	}
+	for (; i < nvalues; i++)
+		add_plain(&sum, values[i]);
+	return sum;
+}
+
+CODEC_KERNEL DoubleSum
+sum_products_kernel(const double *values, const double *factors, uint32 nvalues)
+{
+	DoubleSum	sum = {0};
+	Lanes		high = {0};
+	Lanes		low = {0};
+	Lanes		other_high = {0};
+	Lanes		other_low = {0};
+	uint32		i = 0;
+
+	for (; i + 2 * NLANES <= nvalues; i += 2 * NLANES)
+	{
+		Lanes		next = *(const LanesAnywhere *) (values + i) *
+			*(const LanesAnywhere *) (factors + i);
+		Lanes		other = *(const LanesAnywhere *) (values + i + NLANES) *
+			*(const LanesAnywhere *) (factors + i + NLANES);
+
+		lanes_add(&high, &low, &next);
+		lanes_add(&other_high, &other_low, &other);
+	}
+	if (i > 0)
+	{
+		lanes_sum(&sum, &high, &low);
+		lanes_sum(&sum, &other_high, &other_low);
+	}
+	for (; i < nvalues; i++)
+		add_plain(&sum, values[i] * factors[i]);
+	return sum;
+}
+
+static CODEC_AVX2 DoubleSum
+sum_avx2(const double *values, uint32 nvalues)
+{
+	return sum_kernel(values, nvalues);
+}
+
+static CODEC_AVX2 DoubleSum
+sum_products_avx2(const double *values, const double *factors, uint32 nvalues)
+{
+	return sum_products_kernel(values, factors, nvalues);
+}
+
+DoubleSum
+double_sum(const double *values, uint32 nvalues)
+{
+	DoubleSum	sum =
+		codec_cpu_has_avx2() ? sum_avx2(values, nvalues) : sum_kernel(values, nvalues);
+
+	if (!isfinite(sum.high))
+	{
+		sum = (DoubleSum) {.scaled = true};
+		for (uint32 i = 0; i < nvalues; i++)
+			add_plain(&sum, values[i] * DOUBLE_SUM_SCALE);
+	}
+	return sum;
+}
+
+DoubleSum
+double_sum_products(const double *values, const double *factors, uint32 nvalues)
+{
+	DoubleSum	sum = codec_cpu_has_avx2() ? sum_products_avx2(values, factors, nvalues)
+		: sum_products_kernel(values, factors, nvalues);
+
+	if (!isfinite(sum.high))
+	{
+		sum = (DoubleSum) {.scaled = true};
+		for (uint32 i = 0; i < nvalues; i++)
+			add_plain(&sum, values[i] * (factors[i] * DOUBLE_SUM_SCALE));
+	}
+	return sum;
+}
+
+void
+double_sum_add_product(DoubleSum *sum, double value, double factor)
+{
+	DoubleSum	product = double_sum_products(&value, &factor, 1);
+
+	double_sum_merge(sum, &product);
+}
+
+void
+reduction_init(Reduction *state)
+{
+	memset(state, 0, sizeof(*state));
+	state->min = get_float8_infinity();
+	state->max = -get_float8_infinity();
+}
+
+void
+reduction_add(Reduction *state, int facets, const double *values, uint32 nvalues)
+{
+	Reduction	part;
+
+	if (nvalues == 0)
+		return;
+	reduction_init(&part);
+	part.count = nvalues;
+	if (facets & REDUCTION_SUM)
+		part.sum = double_sum(values, nvalues);
+	if (facets & REDUCTION_EXTREMES)
+		add_extremes(&part, values, nvalues);
+	if (facets & REDUCTION_SPREAD)
+		add_spread(&part, values, nvalues);
+	if (facets & REDUCTION_ENDS)
+	{
+		part.first = values[0];
+		part.last = values[nvalues - 1];
+	}
+	reduction_merge(state, facets, &part);
+}
+
+void
+reduction_merge(Reduction *state, int facets, const Reduction *later)
+{
+	int64		count = state->count + later->count;
+
+	if (later->count == 0)
+		return;
+	if (state->count == 0)
+	{
+		*state = *later;
+		return;
+	}
+	if (facets & REDUCTION_SUM)
+		double_sum_merge(&state->sum, &later->sum);
+	if (facets & REDUCTION_EXTREMES)
+	{
+		state->nans += later->nans;
+		state->min = later->min < state->min ? later->min : state->min;
+		state->max = later->max > state->max ? later->max : state->max;
+	}
+	if (facets & REDUCTION_SPREAD)
+		merge_spread(state, later);
+	if (facets & REDUCTION_ENDS)
+		state->last = later->last;
+	state->count = count;
+}
+
+void
+reduction_add_parts(Reduction *state, int facets, const ReducedParts *parts)
+{
+	Reduction	whole;
+
+	Assert(!(facets & REDUCTION_SPREAD));
+	reduction_init(&whole);
+	whole.count = parts->count;
+	if (facets & REDUCTION_SUM)
+		whole.sum = double_sum(parts->sum, parts->nparts);
+	if (facets & REDUCTION_EXTREMES)
+	{
+		for (uint32 i = 0; i < parts->nparts; i++)
+		{
+			whole.min = parts->min[i] < whole.min ? parts->min[i] : whole.min;
+			whole.max = parts->max[i] > whole.max ? parts->max[i] : whole.max;
+		}
+	}
+	if (facets & REDUCTION_ENDS)
+	{
+		whole.first = parts->first[0];
+		whole.last = parts->last[parts->nparts - 1];
+	}
+	reduction_merge(state, facets, &whole);
+}
+
+bool
+reduction_count(const Reduction *state, double *result)
+{
+	*result = (double) state->count;
+	return true;
+}
+
+bool
+reduction_sum(const Reduction *state, double *result)
+{
+	*result = double_sum_value(&state->sum);
+	return state->count > 0;
+}
+
+bool
+reduction_average(const Reduction *state, double *result)
+{
+	*result = double_sum_quotient(&state->sum, (double) state->count);
+	return state->count > 0;
+}
+
+/* As PostgreSQL orders doubles: NaN is greater than all others. */
+bool
+reduction_min(const Reduction *state, double *result)
+{
+	*result = state->nans == state->count ? get_float8_nan() : state->min;
+	return state->count > 0;
+}
+
+bool
+reduction_max(const Reduction *state, double *result)
+{
+	*result = state->nans > 0 ? get_float8_nan() : state->max;
+	return state->count > 0;
+}
+
+bool
+reduction_range(const Reduction *state, double *result)
+{
+	*result = state->nans > 0 ? get_float8_nan() : state->max - state->min;
+	return state->count > 0;
+}
+
+bool
+reduction_stddev(const Reduction *state, double *result)
+{
+	*result = ldexp(sqrt(state->square_sum / (double) (state->count - 1)), state->exponent);
+	return state->count > 1;
+}
+
+bool
+reduction_delta(const Reduction *state, double *result)
+{
+	*result = state->last - state->first;
+	return state->count > 0;
+}
+
+static void
+add_extremes(Reduction *part, const double *values, uint32 nvalues)
+{
+	double		min[NLANES];
+	double		max[NLANES];
+	int64		nans = 0;
+	uint32		i = 0;
+
+	for (int lane = 0; lane < NLANES; lane++)
+	{
+		min[lane] = part->min;
+		max[lane] = part->max;
+	}
+
+	/* a comparison with NaN is false, which leaves it out */
+	for (; i + NLANES <= nvalues; i += NLANES)
+	{
+		for (int lane = 0; lane < NLANES; lane++)
+		{
+			double		value = values[i + lane];
+
+			min[lane] = value < min[lane] ? value : min[lane];
+			max[lane] = value > max[lane] ? value : max[lane];
+			nans += isnan(value);
+		}
+	}
+	for (; i < nvalues; i++)
+	{
+		min[0] = values[i] < min[0] ? values[i] : min[0];
+		max[0] = values[i] > max[0] ? values[i] : max[0];
+		nans += isnan(values[i]);
+	}
+	for (int lane = 0; lane < NLANES; lane++)
+	{
+		part->min = min[lane] < part->min ? min[lane] : part->min;
+		part->max = max[lane] > part->max ? max[lane] : part->max;
+	}
+	part->nans = nans;
+}
+
+/* The same spread with its values divided by 2^exponent. */
+static void
+spread_set_exponent(Reduction *state, int exponent)
+{
+	int			by = state->exponent - exponent;
+
+	if (by == 0)
+		return;
+	state->shift = ldexp(state->shift, by);
+	state->offset = ldexp(state->offset, by);
+	state->square_sum = ldexp(state->square_sum, 2 * by);
+	state->exponent = exponent;
+}
+
+/*
+ * Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+ * variances", with the means as pairs, as their difference cancels.
+ */
+static void
+merge_spread(Reduction *state, const Reduction *later)
+{
+	Reduction	part = *later;
+	int			exponent = Max(state->exponent, part.exponent);
+	double		share = (double) part.count / (double) (state->count + part.count);
+	double		distance;
+
+	spread_set_exponent(state, exponent);
+	spread_set_exponent(&part, exponent);
+	distance = (part.shift - state->shift) + (part.offset - state->offset);
+	state->offset += distance * share;
+	state->square_sum += part.square_sum + distance * distance * share * (double) state->count;
+}
+
+static void
+add_spread(Reduction *part, const double *values, uint32 nvalues)
+{
+	double		largest = 0;
+	double	   *scaled;
+
+	measure_spread(part, values, nvalues);
+	if (part->square_sum > SQUARES_LEAST && part->square_sum < SQUARES_MOST &&
+		fabs(part->shift) < VALUES_MOST)
+		return;
+
+	/* all values the same, or so small or large that their squares leave the doubles' range */
+	for (uint32 i = 0; i < nvalues; i++)
+	{
+		if (!isfinite(values[i]))
+			return;
+		largest = Max(largest, fabs(values[i]));
+	}
+	if (largest == 0)
+	{
+		part->exponent = EXPONENT_OF_ZERO;
+		return;
+	}
+	if (largest > VALUES_LEAST && largest < VALUES_MOST)
+		return;
+
+	scaled = palloc_array(double, nvalues);
+	part->exponent = ilogb(largest);
+	for (uint32 i = 0; i < nvalues; i++)
+		scaled[i] = ldexp(values[i], -part->exponent);
+	measure_spread(part, scaled, nvalues);
+	pfree(scaled);
+}
+
+/* Two passes: the mean first, then the distances to it, which rounding hardly touches. */
+static void
+measure_spread(Reduction *part, const double *values, uint32 nvalues)
+{
+	double		sum[NLANES] = {0};
+	double		squares[NLANES] = {0};
+	double		base = values[0];
+	double		shift;
+	uint32		i;
+
+	for (i = 0; i < nvalues; i++)
+		sum[i % NLANES] += values[i] - base;
+	shift = base + (sum[0] + sum[1] + sum[2] + sum[3]) / nvalues;
+	if (!isfinite(shift))
+		shift = base;
+
+	memset(sum, 0, sizeof(sum));
+	for (i = 0; i + NLANES <= nvalues; i += NLANES)
+	{
+		for (int lane = 0; lane < NLANES; lane++)
+		{
+			double		distance = values[i + lane] - shift;
+
+			sum[lane] += distance;
+			squares[lane] += distance * distance;
+		}
+	}
+	for (; i < nvalues; i++)
+	{
+		double		distance = values[i] - shift;
+
+		sum[0] += distance;
+		squares[0] += distance * distance;
+	}
+	sum[0] += sum[1] + sum[2] + sum[3];
+	squares[0] += squares[1] + squares[2] + squares[3];
+
+	part->shift = shift;
+	part->offset = sum[0] / nvalues;
+	part->square_sum = squares[0] - sum[0] * part->offset;
+	if (part->square_sum < 0)
+		part->square_sum = 0;
+}

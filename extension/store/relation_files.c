@@ -1,0 +1,183 @@
+/*
+ * relation_files.c
+ *	  What happens to a historian table's file as a whole: copies and estimates.
+ *
+ * The copy follows PostgreSQL's rewriteheap.c: tuples keep their xmin and xmax, so that old
+ * snapshots see what they saw, old ones are frozen, and whole pages are logged.  Segments are
+ * never updated, so there are no update chains to preserve.
+ */
+#include "postgres.h"
+
+#include "store/relation_files.h"
+
+#include "access/heapam.h"
+#include "access/multixact.h"
+#include "access/relscan.h"
+#include "access/xloginsert.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/bufpage.h"
+#include "utils/snapmgr.h"
+
+#include "store/store.h"
+
+/* How many pages an estimate looks at. */
+#define ESTIMATE_PAGES 16
+
+/*
+ * The page being filled, in local memory: a locked buffer would keep interrupts off for as long as
+ * the copy takes.
+ */
+typedef struct CopyTarget
+{
+	PGAlignedBlock page;
+	bool		used;
+	BlockNumber block;			/* what the page will be */
+} CopyTarget;
+
+static void append_tuple(Relation rel, CopyTarget *target, HeapTuple tuple);
+static void finish_page(Relation rel, CopyTarget *target);
+static double rows_on_page(Relation rel, BlockNumber block);
+
+void
+relation_copy_segments(Relation old_table, Relation new_table, Relation old_index, bool use_sort,
+					   TransactionId oldest_xmin, TransactionId *xid_cutoff,
+					   MultiXactId *multi_cutoff, double *num_tuples, double *tups_vacuumed,
+					   double *tups_recently_dead)
+{
+	TableScanDesc scan = heap_beginscan(old_table, SnapshotAny, 0, NULL, NULL,
+										SO_TYPE_SEQSCAN | SO_ALLOW_STRAT | SO_ALLOW_PAGEMODE);
+	TupleTableSlot *slot =
+		MakeSingleTupleTableSlot(RelationGetDescr(old_table), &TTSOpsBufferHeapTuple);
+	CopyTarget	target = {.block = RelationGetNumberOfBlocks(new_table)};
+
+	while (heap_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		BufferHeapTupleTableSlot *stored = (BufferHeapTupleTableSlot *) slot;
+		HTSV_Result state;
+		HeapTuple	copy;
+
+		CHECK_FOR_INTERRUPTS();
+		LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
+		state = HeapTupleSatisfiesVacuum(stored->base.tuple, oldest_xmin, stored->buffer);
+		LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
+		if (state == HEAPTUPLE_DEAD)
+		{
+			*tups_vacuumed += 1;
+			continue;
+		}
+		if (state == HEAPTUPLE_RECENTLY_DEAD)
+			*tups_recently_dead += 1;
+		*num_tuples += 1;
+
+		copy = heap_copytuple(stored->base.tuple);
+		heap_freeze_tuple(copy->t_data, old_table->rd_rel->relfrozenxid,
+						  old_table->rd_rel->relminmxid, *xid_cutoff, *multi_cutoff);
+		append_tuple(new_table, &target, copy);
+		heap_freetuple(copy);
+	}
+	if (target.used)
+		finish_page(new_table, &target);
+	ExecDropSingleTupleTableSlot(slot);
+	heap_endscan(scan);
+}
+
+void
+relation_vacuum_segments(Relation rel, HistorianVacuumParams params, BufferAccessStrategy strategy)
+{
+	BlockNumber pages;
+	double		rows;
+	double		all_visible;
+
+	GetHeapamTableAmRoutine()->relation_vacuum(rel, params, strategy);
+	relation_estimate_rows(rel, NULL, &pages, &rows, &all_visible);
+	historian_update_relstats(rel, pages, rows);
+}
+
+void
+relation_estimate_rows(Relation rel, int32 *attr_widths, BlockNumber *pages, double *tuples,
+					   double *allvisfrac)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
+	uint32		sampled = Min(nblocks, ESTIMATE_PAGES);
+	double		rows = 0;
+
+	/* spread evenly, the last page left out where possible: it is still being filled */
+	for (uint32 i = 0; i < sampled; i++)
+		rows += rows_on_page(rel, (BlockNumber) ((uint64) nblocks * i / sampled));
+
+	*pages = nblocks;
+	*tuples = sampled > 0 ? rows / sampled * nblocks : 0;
+	*allvisfrac = 0;
+}
+
+/* Puts a tuple on the page being filled, or on a new one. */
+static void
+append_tuple(Relation rel, CopyTarget *target, HeapTuple tuple)
+{
+	Page		page = target->page.data;
+	OffsetNumber item;
+
+	if (target->used && PageGetHeapFreeSpace(page) < MAXALIGN(tuple->t_len))
+		finish_page(rel, target);
+	if (!target->used)
+	{
+		PageInit(page, BLCKSZ, 0);
+		target->used = true;
+	}
+
+	item = PageAddItem(page, (Item) tuple->t_data, tuple->t_len, InvalidOffsetNumber, false, true);
+	if (item == InvalidOffsetNumber)
+		elog(ERROR, "failed to add a segment to a new page");
+	ItemPointerSet(&((HeapTupleHeader) PageGetItem(page, PageGetItemId(page, item)))->t_ctid,
+				   target->block, item);
+}
+
+/* Appends the filled page to the table. */
+static void
+finish_page(Relation rel, CopyTarget *target)
+{
+	Buffer		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, P_NEW, RBM_ZERO_AND_LOCK, NULL);
+
+	Assert(BufferGetBlockNumber(buffer) == target->block);
+	START_CRIT_SECTION();
+	memcpy(BufferGetPage(buffer), target->page.data, BLCKSZ);
+	MarkBufferDirty(buffer);
+	if (RelationNeedsWAL(rel))
+		log_newpage_buffer(buffer, true);
+	END_CRIT_SECTION();
+	UnlockReleaseBuffer(buffer);
+	target->used = false;
+	target->block++;
+}
+
+/* Rows in the segments of a page, dead ones included. */
+static double
+rows_on_page(Relation rel, BlockNumber block)
+{
+	Buffer		buffer = ReadBuffer(rel, block);
+	Page		page = BufferGetPage(buffer);
+	double		rows = 0;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	for (OffsetNumber item = FirstOffsetNumber; item <= PageGetMaxOffsetNumber(page); item++)
+	{
+		ItemId		id = PageGetItemId(page, item);
+		HeapTupleData tuple;
+		SegmentHeader header;
+		const uint8 *bytes;
+		Size		length;
+
+		if (!ItemIdIsNormal(id) || !store_item_is_within(page, item))
+			continue;
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, id);
+		tuple.t_len = ItemIdGetLength(id);
+		bytes = store_segment_bytes(page, &tuple, &length);
+		if (segment_read_header(&header, bytes, length) == SEGMENT_OK &&
+			!(header.flags & SEGMENT_SUMMARY))
+			rows += header.nrows;
+	}
+	UnlockReleaseBuffer(buffer);
+	return rows;
+}

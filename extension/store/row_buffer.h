@@ -1,0 +1,54 @@
+/*
+ * row_buffer.h
+ *	  Rows of one tag in memory, row-major, on their way into segments.
+ */
+#ifndef HISTORIAN_ROW_BUFFER_H
+#define HISTORIAN_ROW_BUFFER_H
+
+#include "postgres.h"
+
+#include "codec/codec.h"
+
+/* Zero it to start; it allocates in the memory context that is current at each call. */
+typedef struct RowBuffer
+{
+	uint32		nrows;
+	uint32		capacity;		/* rows allocated */
+	uint32		stride;			/* values allocated a row: the widest so far */
+	bool		unordered;		/* times are not strictly ascending */
+	int64	   *time;
+	double	   *values;
+	uint16	   *width;			/* NULL while every row is stride wide */
+	uint8	   *isnull;			/* NULL while no element is NULL */
+	Size		bytes;			/* allocated */
+} RowBuffer;
+
+/* Where the values of a new row go. */
+typedef struct RowSlot
+{
+	double	   *values;			/* width of them */
+	uint8	   *isnull;			/* the same, zeroed; NULL where no row has a NULL element */
+} RowSlot;
+
+/*
+ * Adds a row of width values (CODEC_WIDTH_NULL: a NULL array), which the caller fills in; with
+ * nulls, slot.isnull is there.  A row with the time of the row before replaces it.
+ */
+extern RowSlot row_buffer_add(RowBuffer *buffer, int64 time, uint16 width, bool nulls);
+
+/* How many more bytes the rows so far take once there is one of width values. */
+extern Size row_buffer_widening(const RowBuffer *buffer, uint16 width);
+
+/* Orders the rows by time and keeps of equal times the one added last. */
+extern void row_buffer_sort(RowBuffer *buffer);
+
+/* Forgets all rows; the memory stays where they were all of one width. */
+extern void row_buffer_empty(RowBuffer *buffer);
+
+/* Forgets the first n rows. */
+extern void row_buffer_shift(RowBuffer *buffer, uint32 n);
+
+/* The rows from first on, for the codec.  Valid until the buffer changes. */
+extern CodecRows row_buffer_rows(const RowBuffer *buffer, uint32 first);
+
+#endif							/* HISTORIAN_ROW_BUFFER_H */

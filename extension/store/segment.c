@@ -1,0 +1,214 @@
+/*
+ * segment.c
+ *	  Building, opening and checking one segment's bytes.
+ *
+ * Layout, little-endian:
+ *
+ *	  0  uint16 magic		  8  uint64 sequence		32  uint16 rows
+ *	  2  uint8  version		 16  int64  first time		34  uint16 bytes of the tag
+ *	  3  uint8  flags		 24  int64  last time		36  the tag, then the block
+ *	  4  uint32 CRC-32C of bytes 0..3 and 8..end
+ *
+ * The checksum is for historian.check(), for scans and for compaction, which must not carry
+ * damage on.  Lookups of single samples rely on the page's checksum instead, where there is one.
+ * Neither keeps out bytes that somebody made: everything is bounded before it indexes memory.
+ */
+#include "postgres.h"
+
+#include "store/segment.h"
+
+#include "port/pg_bswap.h"
+#include "port/pg_crc32c.h"
+
+#define CHECKSUM_OFFSET 4
+#define CHECKSUM_END 8
+
+static bool times_fit_header(const Segment *segment);
+static pg_crc32c segment_checksum(const uint8 *bytes, Size length);
+
+#ifdef WORDS_BIGENDIAN
+#define LE16(x) pg_bswap16(x)
+#define LE32(x) pg_bswap32(x)
+#define LE64(x) pg_bswap64(x)
+#else
+#define LE16(x) (x)
+#define LE32(x) (x)
+#define LE64(x) (x)
+#endif
+
+static inline void
+put16(uint8 *dst, uint16 value)
+{
+	value = LE16(value);
+	memcpy(dst, &value, sizeof(value));
+}
+
+static inline void
+put32(uint8 *dst, uint32 value)
+{
+	value = LE32(value);
+	memcpy(dst, &value, sizeof(value));
+}
+
+static inline void
+put64(uint8 *dst, uint64 value)
+{
+	value = LE64(value);
+	memcpy(dst, &value, sizeof(value));
+}
+
+static inline uint16
+get16(const uint8 *src)
+{
+	uint16		value;
+
+	memcpy(&value, src, sizeof(value));
+	return LE16(value);
+}
+
+static inline uint32
+get32(const uint8 *src)
+{
+	uint32		value;
+
+	memcpy(&value, src, sizeof(value));
+	return LE32(value);
+}
+
+static inline uint64
+get64(const uint8 *src)
+{
+	uint64		value;
+
+	memcpy(&value, src, sizeof(value));
+	return LE64(value);
+}
+
+Size
+segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *rows,
+			  const int64 *last_times, uint8 *dst, Size capacity)
+{
+	Size		prefix = SEGMENT_HEADER_BYTES + header->tag_bytes;
+	uint32		taken;
+	Size		block;
+
+	if (capacity <= prefix)
+		return 0;
+	block = codec_encode_fit(encoder, rows, dst + prefix, capacity - prefix, &taken);
+	if (block == 0)
+		return 0;
+
+	header->nrows = taken;
+	header->first_time = rows->time[0];
+	header->last_time = (last_times != NULL ? last_times : rows->time)[taken - 1];
+
+	put16(dst, SEGMENT_MAGIC);
+	dst[2] = SEGMENT_VERSION;
+	dst[3] = header->flags;
+	put64(dst + 8, header->sequence);
+	put64(dst + 16, header->first_time);
+	put64(dst + 24, header->last_time);
+	put16(dst + 32, header->nrows);
+	put16(dst + 34, header->tag_bytes);
+	memcpy(dst + SEGMENT_HEADER_BYTES, header->tag, header->tag_bytes);
+	put32(dst + CHECKSUM_OFFSET, segment_checksum(dst, prefix + block));
+
+	return prefix + block;
+}
+
+SegmentStatus
+segment_read_header(SegmentHeader *header, const uint8 *bytes, Size length)
+{
+	if (length < SEGMENT_HEADER_BYTES || get16(bytes) != SEGMENT_MAGIC)
+		return SEGMENT_NOT_A_SEGMENT;
+	if (bytes[2] != SEGMENT_VERSION || (bytes[3] & ~SEGMENT_KNOWN_FLAGS) != 0)
+		return SEGMENT_NEWER_VERSION;
+
+	header->flags = bytes[3];
+	header->sequence = get64(bytes + 8);
+	header->first_time = get64(bytes + 16);
+	header->last_time = get64(bytes + 24);
+	header->nrows = get16(bytes + 32);
+	header->tag_bytes = get16(bytes + 34);
+	header->tag = (const char *) bytes + SEGMENT_HEADER_BYTES;
+
+	if (header->nrows == 0 || header->nrows > CODEC_MAX_ROWS || header->tag_bytes == 0 ||
+		header->tag_bytes > SEGMENT_MAX_TAG_BYTES ||
+		header->tag_bytes > length - SEGMENT_HEADER_BYTES ||
+		header->first_time > header->last_time)
+		return SEGMENT_BAD_HEADER;
+
+	return SEGMENT_OK;
+}
+
+SegmentStatus
+segment_open(Segment *segment, const uint8 *bytes, Size length, bool verify)
+{
+	SegmentStatus status = segment_read_header(&segment->header, bytes, length);
+	Size		prefix;
+
+	if (status != SEGMENT_OK)
+		return status;
+	if (verify && get32(bytes + CHECKSUM_OFFSET) != segment_checksum(bytes, length))
+		return SEGMENT_BAD_CHECKSUM;
+
+	prefix = SEGMENT_HEADER_BYTES + segment->header.tag_bytes;
+	switch (codec_open(&segment->rows, bytes + prefix, length - prefix, segment->header.nrows))
+	{
+		case CODEC_OK:
+			return times_fit_header(segment) ? SEGMENT_OK : SEGMENT_BAD_TIMES;
+		case CODEC_UNSUPPORTED:
+			return SEGMENT_NEWER_VERSION;
+		case CODEC_CORRUPT:
+			break;
+	}
+	return SEGMENT_BAD_ROWS;
+}
+
+const char *
+segment_status_text(SegmentStatus status)
+{
+	switch (status)
+	{
+		case SEGMENT_OK:
+			return "The segment is intact.";
+		case SEGMENT_NOT_A_SEGMENT:
+			return "The stored tuple is not a segment.";
+		case SEGMENT_NEWER_VERSION:
+			return "The segment has a format version that this library does not know.";
+		case SEGMENT_BAD_HEADER:
+			return "The segment's header contradicts itself.";
+		case SEGMENT_BAD_CHECKSUM:
+			return "The segment's checksum does not match its bytes.";
+		case SEGMENT_BAD_ROWS:
+			return "The segment's compressed rows are malformed.";
+		case SEGMENT_BAD_TIMES:
+			return "The segment's times do not ascend from the header's first to its last.";
+		case SEGMENT_MISPLACED:
+			return "The segment is not the one that the directory has there.";
+	}
+	return "Unknown status.";
+}
+
+/* A row of a summary reaches further than its time, which is that of a first row. */
+static bool
+times_fit_header(const Segment *segment)
+{
+	const SegmentHeader *header = &segment->header;
+
+	return codec_time_at(&segment->rows, 0) == header->first_time &&
+		((header->flags & SEGMENT_SUMMARY) ||
+		 codec_time_at(&segment->rows, header->nrows - 1) == header->last_time);
+}
+
+static pg_crc32c
+segment_checksum(const uint8 *bytes, Size length)
+{
+	pg_crc32c	crc;
+
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, bytes, CHECKSUM_OFFSET);
+	COMP_CRC32C(crc, bytes + CHECKSUM_END, length - CHECKSUM_END);
+	FIN_CRC32C(crc);
+	return crc;
+}

@@ -1,0 +1,245 @@
+/*
+ * segment_sink.c
+ *	  Where segments are written: the table's fork and its directory together.
+ *
+ * A sequence number is the end of a WAL record that is written for it, an empty one: no other load
+ * has the same, and no crash, promotion or clock turns the numbers back.  A segment never outlives
+ * a loss of WAL that takes its number back, as its own record or its transaction's commit comes
+ * later.  So all loads are in one order, that of their writing, wherever their segments lie.
+ */
+#include "postgres.h"
+
+#include "store/segment_sink.h"
+
+#include "access/rmgr.h"
+#include "access/xlog.h"
+#include "access/xloginsert.h"
+#include "catalog/pg_control.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "store/compaction_notes.h"
+#include "store/directory.h"
+#include "store/summary.h"
+
+/* Runs of blocks that are noted at once. */
+#define NOTES_AT_ONCE 64
+
+struct SegmentSink
+{
+	Relation	rel;
+	DirectoryWriter *directory;
+	TransactionId xid;
+	CommandId	cid;
+	int			options;
+	BulkInsertState bistate;
+	uint64		bytes;			/* of the segments written */
+	RowBuffer  *summaries;		/* where compacted segments are noted, or NULL */
+	NotedBlocks pending[NOTES_AT_ONCE]; /* where pending ones were written, to be noted */
+	uint32		npending;
+};
+
+static ItemPointerData write_bytes(SegmentSink *sink, const SegmentHeader *header,
+								   const uint8 *bytes, Size length);
+static void note_pending(SegmentSink *sink, BlockNumber block);
+static CodecEncoder *shared_encoder(void);
+
+SegmentSink *
+segment_sink_begin(Relation rel, TransactionId xid, CommandId cid, int options)
+{
+	SegmentSink *sink = palloc0(sizeof(SegmentSink));
+
+	sink->rel = rel;
+	sink->xid = xid;
+	sink->cid = cid;
+	sink->options = options;
+	sink->bistate = GetBulkInsertState();
+	sink->directory = directory_writer_begin(rel);
+	return sink;
+}
+
+void
+segment_sink_end(SegmentSink *sink)
+{
+	compaction_notes_add(sink->rel, sink->pending, sink->npending);
+	FreeBulkInsertState(sink->bistate);
+	directory_writer_end(sink->directory);
+	pfree(sink);
+}
+
+void
+segment_sink_write(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows)
+{
+	CodecRows	rest = *rows;
+
+	while (rest.nrows > 0)
+	{
+		uint32		taken = segment_sink_write_one(sink, header, &rest);
+
+		rest.nrows -= taken;
+		rest.time += taken;
+		rest.values += taken * rest.row_stride;
+		if (rest.width != NULL)
+			rest.width += taken;
+		if (rest.isnull != NULL)
+			rest.isnull += taken * rest.row_stride;
+	}
+}
+
+uint32
+segment_sink_write_one(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows)
+{
+	uint8		bytes[STORE_MAX_SEGMENT_BYTES];
+	CodecRows	first = *rows;
+	Size		length;
+
+	CHECK_FOR_INTERRUPTS();
+	first.nrows = Min(first.nrows, CODEC_MAX_ROWS);
+	length = segment_build(shared_encoder(), header, &first, NULL, bytes, sizeof(bytes));
+	if (length == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("row of tag \"%.*s\" at time " INT64_FORMAT " is too large for historian table \"%s\"",
+					   (int) header->tag_bytes, header->tag, first.time[0],
+					   RelationGetRelationName(sink->rel)),
+				errdetail("A compressed row must fit into %zu bytes.",
+						  (size_t) STORE_MAX_SEGMENT_BYTES),
+				errhint("8 bytes a value, a bit a value where any is NULL, and the tag fit always if they are "
+						"at most %zu bytes.", (size_t) STORE_SURE_ROW_BYTES));
+	write_bytes(sink, header, bytes, length);
+	if (sink->summaries != NULL && (header->flags & SEGMENT_COMPACTED))
+	{
+		first.nrows = header->nrows;
+		summary_add(sink->summaries, &first);
+	}
+	return header->nrows;
+}
+
+void
+segment_sink_note(SegmentSink *sink, RowBuffer *summaries)
+{
+	sink->summaries = summaries;
+}
+
+void
+segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer *summaries)
+{
+	uint8		bytes[STORE_MAX_SEGMENT_BYTES];
+	int64	   *last_times;
+	uint32		parts;
+	SegmentHeader header = {
+		.flags = SEGMENT_SUMMARY,
+		.tag = VARDATA_ANY(tag),
+		.tag_bytes = VARSIZE_ANY_EXHDR(tag),
+	};
+
+	summaries_merge(summaries);
+	last_times = summary_last_times(summaries);
+
+	/* of about the same size, so that none is a scrap */
+	parts = (summaries->nrows + SUMMARY_SEGMENTS - 1) / SUMMARY_SEGMENTS;
+	for (uint32 done = 0; done < summaries->nrows; done += header.nrows)
+	{
+		CodecRows	rows = row_buffer_rows(summaries, done);
+		Size		length;
+
+		rows.nrows = (rows.nrows + parts - 1) / parts;
+		length = segment_build(shared_encoder(), &header, &rows, last_times + done, bytes,
+							   sizeof(bytes));
+		if (length == 0)
+			elog(ERROR, "summary of a segment does not fit into a page");
+		write_bytes(sink, &header, bytes, length);
+		parts = Max(parts, 2) - 1;
+	}
+	pfree(last_times);
+}
+
+void
+segment_sink_write_mark(SegmentSink *sink)
+{
+	uint8		bytes[STORE_MAX_SEGMENT_BYTES];
+	SegmentHeader header = directory_mark_header();
+	int64		time = 0;
+	CodecRows	row = {.nrows = 1, .time = &time};
+	Size		length = segment_build(shared_encoder(), &header, &row, NULL, bytes, sizeof(bytes));
+	ItemPointerData tid;
+
+	if (length == 0)
+		elog(ERROR, "mark does not fit into a page");
+	tid = write_bytes(sink, &header, bytes, length);
+	/* by the next command, as no command deletes what it has inserted itself */
+	if (!store_delete(sink->rel, &tid, sink->cid + 1))
+		elog(ERROR, "mark was deleted by another transaction");
+}
+
+uint64
+segment_sink_bytes(const SegmentSink *sink)
+{
+	return sink->bytes;
+}
+
+uint64
+segment_next_sequence(void)
+{
+	char		filler = 0;
+
+	/* the position alone would be the same for all who look before one of them writes */
+	XLogBeginInsert();
+	XLogRegisterData(&filler, sizeof(filler));
+	return XLogInsert(RM_XLOG_ID, XLOG_NOOP);
+}
+
+uint64
+segment_sequence_bound(void)
+{
+	return GetXLogInsertRecPtr() + 1;
+}
+
+static ItemPointerData
+write_bytes(SegmentSink *sink, const SegmentHeader *header, const uint8 *bytes, Size length)
+{
+	ItemPointerData tid;
+
+	store_insert(sink->rel, bytes, length, sink->xid, sink->cid, sink->options, sink->bistate,
+				 &tid);
+	sink->bytes += length;
+	directory_writer_enter(sink->directory, header, &tid);
+	if (header->flags == 0)
+		note_pending(sink, ItemPointerGetBlockNumber(&tid));
+	return tid;
+}
+
+static void
+note_pending(SegmentSink *sink, BlockNumber block)
+{
+	NotedBlocks *last = sink->npending > 0 ? &sink->pending[sink->npending - 1] : NULL;
+
+	if (last != NULL && block >= last->first && block <= last->last + 1)
+	{
+		last->last = Max(last->last, block);
+		return;
+	}
+	if (sink->npending == NOTES_AT_ONCE)
+	{
+		compaction_notes_add(sink->rel, sink->pending, sink->npending);
+		sink->npending = 0;
+	}
+	sink->pending[sink->npending++] = (NotedBlocks) {.first = block, .last = block};
+}
+
+/* One encoder a backend: its scratch memory is worth keeping, and only one is used at a time. */
+static CodecEncoder *
+shared_encoder(void)
+{
+	static CodecEncoder *encoder = NULL;
+
+	if (encoder == NULL)
+	{
+		encoder = codec_encoder_new();
+		if (encoder == NULL)
+			ereport(ERROR,
+					errcode(ERRCODE_OUT_OF_MEMORY),
+					errmsg("out of memory"));
+	}
+	return encoder;
+}

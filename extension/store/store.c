@@ -1,0 +1,269 @@
+/*
+ * store.c
+ *	  Segments as heap tuples in a historian table's own fork.
+ *
+ * A stored tuple is an ordinary heap tuple header (no NULL bitmap) followed by a segment's bytes,
+ * so that PostgreSQL's heap code sees to visibility, locking, vacuum, freezing and WAL replay.
+ * Only the insert is ours, because heap_insert() would hand a tuple of this size to TOAST by the
+ * table's column descriptor; it follows heap_insert() of PostgreSQL's heapam.c step by step and
+ * writes the same XLOG_HEAP_INSERT record, which any standby can replay without this library.
+ *
+ * Nothing is logged for logical decoding, which would take a segment for a row:
+ * XLH_INSERT_CONTAINS_NEW_TUPLE is never set, and deletions log no old tuple.
+ */
+#include "postgres.h"
+
+#include "store/store.h"
+
+#include "access/heapam_xlog.h"
+#include "access/visibilitymap.h"
+#include "access/xlog.h"
+#include "access/xloginsert.h"
+#include "mb/pg_wchar.h"
+#include "pgstat.h"
+#include "storage/bufmgr.h"
+#include "storage/predicate.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+
+static void prepare_header(HeapTuple tuple, Relation rel, TransactionId xid, CommandId cid,
+						   int options);
+static XLogRecPtr log_insert(HeapTuple tuple, Buffer buffer, bool all_visible_cleared);
+
+void
+store_insert(Relation rel, const uint8 *segment, Size length, TransactionId xid, CommandId cid,
+			 int options, BulkInsertState bistate, ItemPointer tid)
+{
+	/* header and bytes side by side, as RelationPutHeapTuple() copies one piece of memory */
+	union
+	{
+		HeapTupleHeaderData header;
+		char		bytes[MaxHeapTupleSize];
+	}			image;
+	HeapTupleData tuple;
+	Buffer		buffer;
+	Buffer		vmbuffer = InvalidBuffer;
+	Page		page;
+	bool		all_visible_cleared = false;
+
+	Assert(length <= STORE_MAX_SEGMENT_BYTES);
+	Assert(TransactionIdEquals(xid, GetCurrentTransactionId()));
+
+	memset(&image, 0, STORE_TUPLE_HEADER);
+	memcpy(image.bytes + STORE_TUPLE_HEADER, segment, length);
+	tuple.t_data = &image.header;
+	tuple.t_len = STORE_TUPLE_HEADER + length;
+	prepare_header(&tuple, rel, xid, cid, options);
+
+	buffer = historian_buffer_for_tuple(rel, tuple.t_len, options, bistate, &vmbuffer);
+	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
+
+	START_CRIT_SECTION();
+
+	RelationPutHeapTuple(rel, buffer, &tuple, false);
+	page = BufferGetPage(buffer);
+	if (PageIsAllVisible(page))
+	{
+		all_visible_cleared = true;
+		PageClearAllVisible(page);
+		visibilitymap_clear(rel, BufferGetBlockNumber(buffer), vmbuffer,
+							VISIBILITYMAP_VALID_BITS);
+	}
+	MarkBufferDirty(buffer);
+	if (RelationNeedsWAL(rel))
+	{
+		/* PageSetLSN() is a macro that evaluates its argument twice */
+		XLogRecPtr	lsn = log_insert(&tuple, buffer, all_visible_cleared);
+
+		PageSetLSN(page, lsn);
+	}
+
+	END_CRIT_SECTION();
+
+	UnlockReleaseBuffer(buffer);
+	if (BufferIsValid(vmbuffer))
+		ReleaseBuffer(vmbuffer);
+
+	*tid = tuple.t_self;
+}
+
+bool
+store_delete(Relation rel, ItemPointer tid, CommandId cid)
+{
+	char		replica_identity = rel->rd_rel->relreplident;
+	TM_FailureData failure;
+	TM_Result	result;
+
+	/*
+	 * Under REPLICA IDENTITY FULL heap_delete() would log the segment as the old row for logical
+	 * decoding, and no hook can refuse that setting.
+	 */
+	rel->rd_rel->relreplident = REPLICA_IDENTITY_NOTHING;
+	PG_TRY();
+	{
+		result = heap_delete(rel, tid, cid, InvalidSnapshot, true, &failure, false);
+	}
+	PG_FINALLY();
+	{
+		rel->rd_rel->relreplident = replica_identity;
+	}
+	PG_END_TRY();
+	return result == TM_Ok;
+}
+
+void
+store_count_rows(Relation rel, uint32 deleted, uint32 moved)
+{
+	/* heap_delete() has counted one */
+	for (uint32 i = 1; i < deleted; i++)
+		pgstat_count_heap_delete(rel);
+	for (uint32 i = deleted > 0 ? 0 : 1; i < moved; i++)
+		historian_count_moved_row(rel);
+}
+
+bool
+store_fetch(Relation rel, Snapshot snapshot, ItemPointer tid, StoredSegment *stored,
+			bool *all_dead)
+{
+	ItemPointerData place = *tid;
+	const uint8 *bytes;
+	Size		length;
+	SegmentStatus status;
+	bool		found;
+
+	stored->buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
+	heap_page_prune_opt(rel, stored->buffer);
+	LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
+	if (!store_item_is_within(BufferGetPage(stored->buffer), ItemPointerGetOffsetNumber(tid)))
+		store_report(rel, tid, NULL, SEGMENT_NOT_A_SEGMENT);
+	found = heap_hot_search_buffer(&place, rel, stored->buffer, snapshot, &stored->tuple, all_dead,
+								   true);
+	LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
+	if (!found)
+	{
+		store_release(stored);
+		return false;
+	}
+
+	bytes = store_segment_bytes(BufferGetPage(stored->buffer), &stored->tuple, &length);
+	status = segment_read_header(&stored->segment.header, bytes, length);
+	if (status != SEGMENT_OK)
+		store_report(rel, tid, NULL, status);
+	return true;
+}
+
+void
+store_open_rows(Relation rel, StoredSegment *stored, bool verify)
+{
+	const uint8 *bytes;
+	Size		length;
+	SegmentStatus status;
+
+	bytes = store_segment_bytes(BufferGetPage(stored->buffer), &stored->tuple, &length);
+	status = segment_open(&stored->segment, bytes, length, verify);
+	if (status != SEGMENT_OK)
+		store_report(rel, &stored->tuple.t_self, &stored->segment.header, status);
+}
+
+void
+store_release(StoredSegment *stored)
+{
+	ReleaseBuffer(stored->buffer);
+	stored->buffer = InvalidBuffer;
+}
+
+void
+store_report(Relation rel, ItemPointer tid, const SegmentHeader *header, SegmentStatus status)
+{
+	int			code = status == SEGMENT_NEWER_VERSION ? ERRCODE_FEATURE_NOT_SUPPORTED
+		: ERRCODE_DATA_CORRUPTED;
+
+	if (header != NULL)
+		ereport(ERROR,
+				errcode(code),
+				errmsg("cannot read a segment of historian table \"%s\"",
+					   RelationGetRelationName(rel)),
+				errdetail("Block %u, item %u, tag \"%s\", times " INT64_FORMAT " to " INT64_FORMAT
+						  ": %s",
+						  ItemPointerGetBlockNumberNoCheck(tid),
+						  ItemPointerGetOffsetNumberNoCheck(tid), store_tag_text(header),
+						  header->first_time, header->last_time,
+						  segment_status_text(status)));
+	ereport(ERROR,
+			errcode(code),
+			errmsg("cannot read a segment of historian table \"%s\"",
+				   RelationGetRelationName(rel)),
+			errdetail("Block %u, item %u: %s", ItemPointerGetBlockNumberNoCheck(tid),
+					  ItemPointerGetOffsetNumberNoCheck(tid), segment_status_text(status)));
+}
+
+const char *
+store_tag_text(const SegmentHeader *header)
+{
+	if (!pg_verify_mbstr(GetDatabaseEncoding(), header->tag, header->tag_bytes, true))
+		return "(not valid text)";
+	return pnstrdup(header->tag, header->tag_bytes);
+}
+
+bool
+store_item_is_within(Page page, OffsetNumber item)
+{
+	ItemId		id;
+
+	if (item > PageGetMaxOffsetNumber(page))
+		return true;
+	id = PageGetItemId(page, item);
+	return !ItemIdIsNormal(id) ||
+		(ItemIdGetOffset(id) >= SizeOfPageHeaderData &&
+		 ItemIdGetOffset(id) + STORE_TUPLE_HEADER <= BLCKSZ);
+}
+
+static void
+prepare_header(HeapTuple tuple, Relation rel, TransactionId xid, CommandId cid, int options)
+{
+	HeapTupleHeader header = tuple->t_data;
+
+	HeapTupleHeaderSetNatts(header, 1);
+	header->t_infomask = HEAP_HASVARWIDTH | HEAP_XMAX_INVALID;
+	header->t_hoff = STORE_TUPLE_HEADER;
+	HeapTupleHeaderSetXmin(header, xid);
+	if (options & HEAP_INSERT_FROZEN)
+		HeapTupleHeaderSetXminFrozen(header);
+	HeapTupleHeaderSetCmin(header, cid);
+	HeapTupleHeaderSetXmax(header, InvalidTransactionId);
+	tuple->t_tableOid = RelationGetRelid(rel);
+	ItemPointerSetInvalid(&tuple->t_self);
+}
+
+static XLogRecPtr
+log_insert(HeapTuple tuple, Buffer buffer, bool all_visible_cleared)
+{
+	xl_heap_insert record;
+	xl_heap_header header;
+	uint8		info = XLOG_HEAP_INSERT;
+	int			flags = REGBUF_STANDARD;
+
+	/* the first tuple of a page: replay starts from an empty page, no full image needed */
+	if (ItemPointerGetOffsetNumber(&tuple->t_self) == FirstOffsetNumber &&
+		PageGetMaxOffsetNumber(BufferGetPage(buffer)) == FirstOffsetNumber)
+	{
+		info |= XLOG_HEAP_INIT_PAGE;
+		flags |= REGBUF_WILL_INIT;
+	}
+
+	record.offnum = ItemPointerGetOffsetNumber(&tuple->t_self);
+	record.flags = all_visible_cleared ? XLH_INSERT_ALL_VISIBLE_CLEARED : 0;
+	header.t_infomask2 = tuple->t_data->t_infomask2;
+	header.t_infomask = tuple->t_data->t_infomask;
+	header.t_hoff = tuple->t_data->t_hoff;
+
+	XLogBeginInsert();
+	XLogRegisterData((char *) &record, SizeOfHeapInsert);
+	XLogRegisterBuffer(0, buffer, flags);
+	XLogRegisterBufData(0, (char *) &header, SizeOfHeapHeader);
+	XLogRegisterBufData(0, (char *) tuple->t_data + SizeofHeapTupleHeader,
+						tuple->t_len - SizeofHeapTupleHeader);
+	XLogSetRecordFlags(XLOG_INCLUDE_ORIGIN);
+	return XLogInsert(RM_HEAP_ID, info);
+}

@@ -1,0 +1,464 @@
+/*
+ * summary_edit.c
+ *	  Keeping the summaries of a tag true while its compacted segments are replaced.
+ *
+ * A stored segment of summaries that names a replaced segment is replaced too: its row goes, the
+ * rows of segments written come, up to the next one's first.  So no segment between two that are
+ * summarized is ever without.  Those before the first and after the last of a tag are summarized
+ * once SUMMARY_SEGMENTS of them are there, so that a tag's end, where each round of compaction adds
+ * a segment or two, is not summarized again and again.
+ *
+ * Stored segments of summaries are found by the times of what was removed and written, and replaced
+ * one at a time: what lies between two that change is not read, and memory goes with what changes
+ * in the tag, not with how far apart it is.
+ *
+ * All is read as it stands now, own changes included: the directory's lock keeps everybody else
+ * from changing compacted segments, and what the transaction's snapshot does not see of them
+ * matters as well.
+ */
+#include "postgres.h"
+
+#include "store/summary_edit.h"
+
+#include "access/heapam.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "store/decoded_rows.h"
+#include "store/directory.h"
+#include "store/summary.h"
+
+struct SummaryEdit
+{
+	Relation	rel;
+	CommandId	cid;
+	DirectoryCursor *cursor;	/* sees what is committed and what this transaction did */
+
+	/* the tag at hand */
+	MemoryContext tag_context;
+	RowBuffer	added;			/* the summaries of segments written */
+	int64	   *added_last;		/* when these segments end */
+	uint32		next_added;		/* the first that no stored summary has taken yet */
+	PendingList removed;
+	uint32		next_removed;	/* the first not yet looked at */
+	int64	   *apart;			/* first times of those added that no stored summary takes */
+	uint32		napart;
+
+	MemoryContext summary_context;	/* of the one that is being written */
+};
+
+/* A segment of summaries. */
+typedef struct StoredSummary
+{
+	ItemPointerData tid;
+	SummaryBlock block;
+	bool		is_last;		/* of the tag */
+	int64		until;			/* it takes what begins up to here */
+} StoredSummary;
+
+static void replace_summaries(SummaryEdit *edit, text *tag, text *key, SegmentSink *sink);
+static bool next_touched(const SummaryEdit *edit, int64 *time);
+static bool find_summary(SummaryEdit *edit, text *key, int64 time, StoredSummary *summary);
+static void load_summary(SummaryEdit *edit, StoredSegment *stored, StoredSummary *summary);
+static void replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary,
+							SegmentSink *sink);
+static void leave_apart(SummaryEdit *edit);
+static void append_added(const SummaryEdit *edit, uint32 row, RowBuffer *summaries);
+static uint32 find_added(const SummaryEdit *edit, int64 first_time);
+static uint32 first_from(int64 time, uint32 n, int64 (*time_of) (const SummaryEdit *, uint32),
+						 const SummaryEdit *edit);
+static int64 removed_time(const SummaryEdit *edit, uint32 i);
+static int64 added_time(const SummaryEdit *edit, uint32 i);
+static bool is_concerned(const SummaryEdit *edit, int64 from, int64 until);
+static void append_remaining(SummaryEdit *edit, text *tag, int64 from, int64 until,
+							 RowBuffer *summaries);
+static void list_remaining(SummaryEdit *edit, StoredSegment *stored, PendingList *segments);
+static void summarize_segment(SummaryEdit *edit, const SegmentRef *ref, RowBuffer *summaries);
+static int64 summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time,
+							  SegmentSink *sink);
+static void summarize_segments(SummaryEdit *edit, text *tag, const PendingList *segments,
+							   uint32 first, uint32 n, SegmentSink *sink);
+
+SummaryEdit *
+summary_edit_begin(Relation rel, CommandId cid)
+{
+	SummaryEdit *edit = palloc0(sizeof(SummaryEdit));
+
+	edit->rel = rel;
+	edit->cid = cid;
+	edit->cursor = directory_begin(rel, SnapshotSelf);
+	edit->tag_context = AllocSetContextCreate(CurrentMemoryContext, "historian summaries of a tag",
+											  ALLOCSET_DEFAULT_SIZES);
+	edit->summary_context = AllocSetContextCreate(CurrentMemoryContext, "historian summary",
+												  ALLOCSET_DEFAULT_SIZES);
+	return edit;
+}
+
+void
+summary_edit_end(SummaryEdit *edit)
+{
+	directory_end(edit->cursor);
+	MemoryContextDelete(edit->summary_context);
+	MemoryContextDelete(edit->tag_context);
+	pfree(edit);
+}
+
+void
+summary_edit_removed(SummaryEdit *edit, const SegmentRef *ref)
+{
+	MemoryContext caller = MemoryContextSwitchTo(edit->tag_context);
+
+	if (ref->flags & SEGMENT_COMPACTED)
+		pending_list_add(&edit->removed, ref);
+	MemoryContextSwitchTo(caller);
+}
+
+RowBuffer *
+summary_edit_added(SummaryEdit *edit)
+{
+	return &edit->added;
+}
+
+bool
+summary_edit_is_needed(const SummaryEdit *edit)
+{
+	return edit->added.nrows > 0 || edit->removed.nrefs > 0;
+}
+
+void
+summary_edit_finish_tag(SummaryEdit *edit, text *tag, SegmentSink *sink)
+{
+	MemoryContext caller = MemoryContextSwitchTo(edit->tag_context);
+
+	if (summary_edit_is_needed(edit))
+	{
+		text	   *key = directory_summary_tag(tag);
+		int64		until = PG_INT64_MIN;
+
+		row_buffer_sort(&edit->added);
+		pending_list_sort(&edit->removed);
+		edit->added_last = summary_last_times(&edit->added);
+		edit->apart = palloc(Max(edit->added.nrows, 1) * sizeof(int64));
+		replace_summaries(edit, tag, key, sink);
+
+		/* several of them stand between the same summaries, as a rule */
+		for (uint32 i = 0; i < edit->napart; i++)
+		{
+			if (i == 0 || edit->apart[i] > until)
+				until = summarize_around(edit, tag, key, edit->apart[i], sink);
+		}
+	}
+
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(edit->tag_context);
+	memset(&edit->added, 0, sizeof(edit->added));
+	memset(&edit->removed, 0, sizeof(edit->removed));
+	edit->next_added = 0;
+	edit->next_removed = 0;
+	edit->napart = 0;
+}
+
+static void
+leave_apart(SummaryEdit *edit)
+{
+	edit->apart[edit->napart++] = edit->added.time[edit->next_added++];
+}
+
+/*
+ * Replaces the stored summaries that something added or removed falls on, in order of time.  What is
+ * written in place of one begins where that one reaches, so the search goes past it.
+ */
+static void
+replace_summaries(SummaryEdit *edit, text *tag, text *key, SegmentSink *sink)
+{
+	MemoryContext caller = MemoryContextSwitchTo(edit->summary_context);
+	StoredSummary summary = {0};
+	int64		time;
+
+	while (!summary.is_last && next_touched(edit, &time) &&
+		   find_summary(edit, key, time, &summary))
+	{
+		replace_summary(edit, tag, &summary, sink);
+		while (edit->next_removed < edit->removed.nrefs &&
+			   removed_time(edit, edit->next_removed) <= summary.until)
+			edit->next_removed++;
+		MemoryContextReset(edit->summary_context);
+	}
+	while (edit->next_added < edit->added.nrows)
+		leave_apart(edit);
+	MemoryContextSwitchTo(caller);
+}
+
+/* The first time that something left of the added and removed has; false if nothing is left. */
+static bool
+next_touched(const SummaryEdit *edit, int64 *time)
+{
+	bool		added = edit->next_added < edit->added.nrows;
+	bool		removed = edit->next_removed < edit->removed.nrefs;
+
+	*time = PG_INT64_MAX;
+	if (added)
+		*time = added_time(edit, edit->next_added);
+	if (removed)
+		*time = Min(*time, removed_time(edit, edit->next_removed));
+	return added || removed;
+}
+
+/*
+ * Loads the stored summary that a time falls on, which is the last at or before it; the first of
+ * the tag where there is none, as what begins before that may reach into it.
+ */
+static bool
+find_summary(SummaryEdit *edit, text *key, int64 time, StoredSummary *summary)
+{
+	StoredSegment stored;
+
+	directory_seek_back(edit->cursor, key, time);
+	directory_seek_forward(edit->cursor, key, time, PG_INT64_MAX);
+	if (!directory_next_back(edit->cursor, &stored) &&
+		!directory_next_forward(edit->cursor, &stored))
+		return false;
+	load_summary(edit, &stored, summary);
+	store_release(&stored);
+
+	/* the next one tells how far it goes */
+	summary->is_last = !directory_next_forward(edit->cursor, &stored);
+	if (!summary->is_last)
+	{
+		summary->until = stored.segment.header.first_time - 1;
+		store_release(&stored);
+	}
+	return true;
+}
+
+static void
+load_summary(SummaryEdit *edit, StoredSegment *stored, StoredSummary *summary)
+{
+	CHECK_FOR_INTERRUPTS();
+	memset(summary, 0, sizeof(*summary));
+	store_open_rows(edit->rel, stored, true);
+	summary->tid = stored->tuple.t_self;
+	summary->until = stored->segment.header.last_time;
+	if (!summary_block_load(&summary->block, &stored->segment, ~0))
+		store_report(edit->rel, &summary->tid, &stored->segment.header, SEGMENT_BAD_ROWS);
+}
+
+/*
+ * Writes a stored summary anew: without segments that are gone, with those written up to where it
+ * goes.
+ */
+static void
+replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary, SegmentSink *sink)
+{
+	const SummaryBlock *block = &summary->block;
+	int64		first_time = block->first_time[0];
+	RowBuffer	rows = {0};
+	uint32		taken;
+	bool		changed = false;
+
+	while (edit->next_added < edit->added.nrows &&
+		   edit->added_last[edit->next_added] < first_time)
+		leave_apart(edit);
+	for (taken = edit->next_added;
+		 taken < edit->added.nrows && edit->added.time[taken] <= summary->until; taken++)
+		changed = true;
+	for (uint32 i = 0; i < block->nsegments; i++)
+		changed |= is_concerned(edit, block->first_time[i], block->last_time[i]);
+	if (!changed)
+		return;
+
+	for (uint32 i = 0; i < block->nsegments; i++)
+	{
+		if (is_concerned(edit, block->first_time[i], block->last_time[i]))
+			append_remaining(edit, tag, block->first_time[i], block->last_time[i], &rows);
+		else
+			summary_block_append(block, i, &rows);
+	}
+	for (; edit->next_added < taken; edit->next_added++)
+		append_added(edit, edit->next_added, &rows);
+	row_buffer_sort(&rows);
+
+	if (!store_delete(edit->rel, &summary->tid, edit->cid))
+		elog(ERROR, "summary of historian table \"%s\" was changed concurrently",
+			 RelationGetRelationName(edit->rel));
+	if (rows.nrows > 0)
+		segment_sink_write_summaries(sink, tag, &rows);
+}
+
+/* Adds the summary of a segment written to others. */
+static void
+append_added(const SummaryEdit *edit, uint32 row, RowBuffer *summaries)
+{
+	uint32		width = edit->added.width ? edit->added.width[row] : edit->added.stride;
+	RowSlot		slot = row_buffer_add(summaries, edit->added.time[row], width, false);
+
+	memcpy(slot.values, edit->added.values + (Size) row * edit->added.stride,
+		   width * sizeof(double));
+}
+
+/* The number of a segment written, by its first time; added.nrows if there is none. */
+static uint32
+find_added(const SummaryEdit *edit, int64 first_time)
+{
+	uint32		row = first_from(first_time, edit->added.nrows, added_time, edit);
+
+	return row < edit->added.nrows && added_time(edit, row) == first_time ? row
+		: edit->added.nrows;
+}
+
+/* Summarizes segments of a range again that were neither removed nor added. */
+static void
+append_remaining(SummaryEdit *edit, text *tag, int64 from, int64 until, RowBuffer *summaries)
+{
+	PendingList segments = {0};
+	StoredSegment stored;
+
+	directory_seek_back_within(edit->cursor, tag, from, from);
+	if (directory_next_back(edit->cursor, &stored))
+		list_remaining(edit, &stored, &segments);
+	directory_seek_forward(edit->cursor, tag, from, until);
+	while (directory_next_forward(edit->cursor, &stored))
+		list_remaining(edit, &stored, &segments);
+	for (uint32 i = 0; i < segments.nrefs; i++)
+		summarize_segment(edit, &segments.refs[i], summaries);
+}
+
+/* Lists a segment unless it was written just now, and lets it go. */
+static void
+list_remaining(SummaryEdit *edit, StoredSegment *stored, PendingList *segments)
+{
+	SegmentRef	ref = segment_ref(stored);
+
+	store_release(stored);
+	if (find_added(edit, ref.first_time) == edit->added.nrows)
+		pending_list_add(segments, &ref);
+}
+
+/* Has a segment that begins in this range been removed or written? */
+static bool
+is_concerned(const SummaryEdit *edit, int64 from, int64 until)
+{
+	uint32		removed = first_from(from, edit->removed.nrefs, removed_time, edit);
+	uint32		added = first_from(from, edit->added.nrows, added_time, edit);
+
+	return (removed < edit->removed.nrefs && removed_time(edit, removed) <= until) ||
+		(added < edit->added.nrows && added_time(edit, added) <= until);
+}
+
+static int64
+removed_time(const SummaryEdit *edit, uint32 i)
+{
+	return edit->removed.refs[i].first_time;
+}
+
+static int64
+added_time(const SummaryEdit *edit, uint32 i)
+{
+	return edit->added.time[i];
+}
+
+/* The first of n ascending times that is at or after the given one, or n. */
+static uint32
+first_from(int64 time, uint32 n, int64 (*time_of) (const SummaryEdit *, uint32),
+		   const SummaryEdit *edit)
+{
+	uint32		low = 0;
+	uint32		high = n;
+
+	while (low < high)
+	{
+		uint32		middle = low + (high - low) / 2;
+
+		if (time_of(edit, middle) < time)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/*
+ * Summarizes the segments around a time that come before the tag's first summary, or after its
+ * last, if they are many; returns up to where it looked.  The tag's last segment is left out while
+ * it is, for it will grow.
+ */
+static int64
+summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time, SegmentSink *sink)
+{
+	PendingList segments = {0};
+	StoredSegment stored;
+	int64		after = PG_INT64_MIN;
+	int64		until = PG_INT64_MAX;
+	bool		is_end = true;
+	uint32		done = 0;
+
+	directory_seek_back(edit->cursor, key, time);
+	if (directory_next_back(edit->cursor, &stored))
+	{
+		after = stored.segment.header.last_time;
+		store_release(&stored);
+	}
+	directory_seek_forward(edit->cursor, key, time, PG_INT64_MAX);
+	if (directory_next_forward(edit->cursor, &stored))
+	{
+		until = stored.segment.header.first_time - 1;
+		is_end = false;
+		store_release(&stored);
+	}
+
+	directory_seek_forward(edit->cursor, tag, after, until);
+	while (directory_next_forward(edit->cursor, &stored))
+	{
+		SegmentRef	ref = segment_ref(&stored);
+
+		store_release(&stored);
+		pending_list_add(&segments, &ref);
+	}
+	if (is_end && segments.nrefs > 0)
+		segments.nrefs--;
+	else
+		done = segments.nrefs % SUMMARY_SEGMENTS;	/* what is left over stays in front */
+	for (; segments.nrefs - done >= SUMMARY_SEGMENTS; done += SUMMARY_SEGMENTS)
+		summarize_segments(edit, tag, &segments, done, SUMMARY_SEGMENTS, sink);
+	return until;
+}
+
+static void
+summarize_segments(SummaryEdit *edit, text *tag, const PendingList *segments, uint32 first,
+				   uint32 n, SegmentSink *sink)
+{
+	MemoryContext caller = MemoryContextSwitchTo(edit->summary_context);
+	RowBuffer	summaries = {0};
+
+	for (uint32 i = first; i < first + n; i++)
+		summarize_segment(edit, &segments->refs[i], &summaries);
+	segment_sink_write_summaries(sink, tag, &summaries);
+	MemoryContextReset(edit->summary_context);
+	MemoryContextSwitchTo(caller);
+}
+
+/* Adds the summary of a segment; one written just now has been summarized already. */
+static void
+summarize_segment(SummaryEdit *edit, const SegmentRef *ref, RowBuffer *summaries)
+{
+	uint32		added = find_added(edit, ref->first_time);
+	DecodedRows rows = {0};
+	StoredSegment stored;
+	CodecRows	source;
+
+	CHECK_FOR_INTERRUPTS();
+	if (added < edit->added.nrows)
+	{
+		append_added(edit, added, summaries);
+		return;
+	}
+	pending_fetch(edit->rel, SnapshotSelf, ref, &stored);
+	store_open_rows(edit->rel, &stored, true);
+	if (!decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
+		store_report(edit->rel, &stored.tuple.t_self, &stored.segment.header, SEGMENT_BAD_TIMES);
+	store_release(&stored);
+	source = decoded_rows_source(&rows);
+	summary_add(summaries, &source);
+	decoded_rows_free(&rows);
+}

@@ -1,0 +1,414 @@
+/*
+ * access_method.c
+ *	  The table access method "historian": every callback, in the order of TableAmRoutine.
+ *
+ * Three kinds of callbacks: ours (scan, insert, copy, estimates), those of the heap, which work on
+ * the file, on tuple headers and on visibility alone, and refusals.  The routine is filled in one
+ * by one, never copied from the heap's: a callback that PostgreSQL adds must not write rows where
+ * segments belong.
+ */
+#include "postgres.h"
+
+#include "table/access_method.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+#include "columns.h"
+#include "command_work.h"
+#include "compat.h"
+#include "store/decoded_rows.h"
+#include "write/deletion.h"
+#include "store/directory.h"
+#include "store/relation_files.h"
+#include "store/row_place.h"
+#include "table/table_scan.h"
+#include "write/writer.h"
+
+PG_FUNCTION_INFO_V1(historian_handler);
+
+static TM_Result remove_row(Relation rel, ItemPointer tid, CommandId cid, TM_FailureData *failure,
+							bool update);
+pg_noreturn static void refuse(Relation rel, const char *what, const char *hint);
+
+bool
+is_historian_table(Relation rel)
+{
+	/* the routine is ours alone: no two access methods share it */
+	return rel->rd_tableam != NULL && rel->rd_tableam->scan_begin == table_scan_begin;
+}
+
+void
+historian_check_privileges(Oid relid, AclMode privileges)
+{
+	AclResult	access = ACLCHECK_OK;
+
+	if (privileges != ACL_NO_RIGHTS)
+		access = pg_class_aclcheck(relid, GetUserId(), privileges);
+	else if (!historian_is_owner(relid))
+		access = ACLCHECK_NOT_OWNER;
+	if (access != ACLCHECK_OK)
+		aclcheck_error(access, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
+}
+
+Relation
+historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode)
+{
+	Relation	rel;
+
+	historian_check_privileges(relid, privileges);
+	rel = table_open(relid, lockmode);
+	if (!is_historian_table(rel))
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("\"%s\" is not a historian table", RelationGetRelationName(rel)),
+				errhint("Historian tables are made with CREATE TABLE ... USING historian."));
+	return rel;
+}
+
+void
+historian_check_may_write(const char *function)
+{
+	PreventCommandDuringRecovery(function);
+	PreventCommandIfReadOnly(function);
+	PreventCommandIfParallelMode(function);
+}
+
+static const TupleTableSlotOps *
+slot_callbacks(Relation rel)
+{
+	return &TTSOpsVirtual;
+}
+
+/*
+ * The directory is read by tag_reader.c, which fetches segments itself; nothing reads rows
+ * through an index.
+ */
+static IndexFetchTableData *
+index_fetch_begin(Relation rel)
+{
+	IndexFetchTableData *fetch = palloc0(sizeof(IndexFetchTableData));
+
+	fetch->rel = rel;
+	return fetch;
+}
+
+static void
+index_fetch_reset(IndexFetchTableData *fetch)
+{
+}
+
+static void
+index_fetch_end(IndexFetchTableData *fetch)
+{
+	pfree(fetch);
+}
+
+static bool
+index_fetch_tuple(IndexFetchTableData *fetch, ItemPointer tid, Snapshot snapshot,
+				  TupleTableSlot *slot, bool *call_again, bool *all_dead)
+{
+	refuse(fetch->rel, "rows cannot be fetched through an index", NULL);
+}
+
+static bool
+tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot)
+{
+	HistorianColumns columns = columns_of(rel);
+	StoredSegment stored;
+	RowPlace	place;
+	text	   *tag;
+	Datum		values;
+	bool		isnull;
+
+	/* a row that DELETE ... RETURNING, UPDATE or EvalPlanQual has met */
+	if (!ItemPointerIsValid(tid))
+		row_place_report_none(rel);
+	place = row_place_get(tid);
+	if (!store_fetch(rel, SnapshotAny, &place.segment, &stored, NULL))
+		return false;
+	store_open_rows(rel, &stored, false);
+	if (place.row >= stored.segment.header.nrows)
+		elog(ERROR, "no row %u in the segment of a ctid", place.row);
+	ExecClearTuple(slot);
+	slot->tts_values[columns.time - 1] =
+		Int64GetDatum(codec_time_at(&stored.segment.rows, place.row));
+	slot->tts_isnull[columns.time - 1] = false;
+	tag = cstring_to_text_with_len(stored.segment.header.tag, stored.segment.header.tag_bytes);
+	slot->tts_values[columns.tag - 1] = PointerGetDatum(tag);
+	slot->tts_isnull[columns.tag - 1] = false;
+	values = segment_row_array(&stored.segment, place.row, &isnull);
+	slot->tts_values[columns.values - 1] = values;
+	slot->tts_isnull[columns.values - 1] = isnull;
+	store_release(&stored);
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tid = *tid;
+	slot->tts_tableOid = RelationGetRelid(rel);
+	ExecMaterializeSlot(slot);
+	/* the slot has copies, and the caller's context may live as long as its query */
+	pfree(tag);
+	if (!isnull)
+		pfree(DatumGetPointer(values));
+	return true;
+}
+
+static bool
+tuple_tid_valid(TableScanDesc scan, ItemPointer tid)
+{
+	refuse(scan->rs_rd, "rows cannot be fetched by ctid", "Use conditions on tag and time.");
+}
+
+static void
+tuple_get_latest_tid(TableScanDesc scan, ItemPointer tid)
+{
+	refuse(scan->rs_rd, "rows have no ctid", NULL);
+}
+
+static bool
+tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot)
+{
+	refuse(rel, "single rows cannot be checked for visibility", NULL);
+}
+
+static void
+multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, int options,
+			 BulkInsertStateData *bistate)
+{
+	HistorianColumns columns = columns_of(rel);
+
+	if (rel->trigdesc != NULL && rel->trigdesc->trig_insert_after_row)
+		refuse(rel, "AFTER ... FOR EACH ROW triggers are not supported",
+			   "Use a BEFORE trigger, or an AFTER ... FOR EACH STATEMENT trigger with a transition table.");
+	writer_append(rel, &columns, slots, nslots, cid, options);
+	for (int i = 0; i < nslots; i++)
+	{
+		slots[i]->tts_tableOid = RelationGetRelid(rel);
+		/* rows have none, but the executor asks for one before it sees that no index takes the row */
+		ItemPointerSet(&slots[i]->tts_tid, 0, FirstOffsetNumber);
+	}
+}
+
+static void
+tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
+			 BulkInsertStateData *bistate)
+{
+	multi_insert(rel, &slot, 1, cid, options, bistate);
+}
+
+/* ON CONFLICT DO NOTHING: as no unique index exists, nothing ever conflicts. */
+static void
+tuple_insert_speculative(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
+						 BulkInsertStateData *bistate, uint32 token)
+{
+	tuple_insert(rel, slot, cid, options, bistate);
+}
+
+static void
+tuple_complete_speculative(Relation rel, TupleTableSlot *slot, uint32 token, bool succeeded)
+{
+	if (!succeeded)
+		refuse(rel, "a speculative insertion cannot be taken back", NULL);
+}
+
+static TM_Result
+tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapshot, Snapshot crosscheck,
+			 bool wait, TM_FailureData *failure, bool changing_partition)
+{
+	return remove_row(rel, tid, cid, failure, false);
+}
+
+static TM_Result
+tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid, Snapshot snapshot,
+			 Snapshot crosscheck, bool wait, TM_FailureData *failure, LockTupleMode *lock_mode,
+			 HistorianUpdateIndexes *update_indexes)
+{
+	TM_Result	result = remove_row(rel, tid, cid, failure, true);
+
+	/* the command deletes before it writes, so the new row stays where the key is the same */
+	if (result == TM_Ok)
+		tuple_insert(rel, slot, cid, 0, NULL);
+	*lock_mode = LockTupleExclusive;
+	*update_indexes = HISTORIAN_UPDATE_NO_INDEXES;
+	return result;
+}
+
+static TM_Result
+tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, CommandId cid,
+		   LockTupleMode mode, LockWaitPolicy wait_policy, uint8 flags, TM_FailureData *failure)
+{
+	/*
+	 * For a BEFORE trigger of DELETE or UPDATE, which wants the row itself; conflicts show when the
+	 * command ends.  SELECT FOR UPDATE and the like do not come here, scan_node.c refuses them.
+	 */
+	failure->traversed = false;
+	return tuple_fetch_row_version(rel, tid, snapshot, slot) ? TM_Ok : TM_Deleted;
+}
+
+static void
+finish_bulk_insert(Relation rel, int options)
+{
+	command_work_write(RelationGetRelid(rel));
+}
+
+/* A new file: CREATE TABLE, TRUNCATE, or the target of a rewrite. */
+static void
+set_new_file(Relation rel, const HistorianFileId *file, char persistence,
+			 TransactionId *freeze_xid, MultiXactId *min_multi)
+{
+	columns_of(rel);
+	/* what was gathered for the old file must not reach the new one */
+	command_work_before_change(rel);
+	GetHeapamTableAmRoutine()->HISTORIAN_SET_NEW_FILE(rel, file, persistence, freeze_xid,
+													  min_multi);
+}
+
+static void
+nontransactional_truncate(Relation rel)
+{
+	command_work_before_change(rel);
+	GetHeapamTableAmRoutine()->relation_nontransactional_truncate(rel);
+}
+
+static double
+index_build_range_scan(Relation rel, Relation index, IndexInfo *info, bool allow_sync,
+					   bool any_visible, bool progress, BlockNumber start_block,
+					   BlockNumber nblocks, IndexBuildCallback callback, void *callback_state,
+					   TableScanDesc scan)
+{
+	Snapshot	snapshot = scan != NULL ? scan->rs_snapshot : SnapshotAny;
+	double		count = 0;
+
+	/* amcheck brings a scan of its own, and calls it concurrent for the snapshot's sake */
+	if (info->ii_Concurrent && scan == NULL)
+		snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	command_work_before_change(rel);
+	/* entries are few and quickly made: in a parallel build one participant makes them all */
+	if (scan == NULL || table_scan_claim_all(scan))
+		count = directory_build(rel, index, snapshot, callback, callback_state);
+	if (scan != NULL)
+		table_endscan(scan);
+	else if (snapshot != SnapshotAny)
+		UnregisterSnapshot(snapshot);
+	return count;
+}
+
+static void
+index_validate_scan(Relation rel, Relation index, IndexInfo *info, Snapshot snapshot,
+					ValidateIndexState *state)
+{
+	directory_validate(rel, index, info, snapshot, state);
+}
+
+static bool
+needs_toast_table(Relation rel)
+{
+	return false;
+}
+
+static bool
+scan_sample_next_block(TableScanDesc scan, SampleScanState *state)
+{
+	refuse(scan->rs_rd, "TABLESAMPLE is not supported", "Use a condition on time.");
+}
+
+static bool
+scan_sample_next_tuple(TableScanDesc scan, SampleScanState *state, TupleTableSlot *slot)
+{
+	refuse(scan->rs_rd, "TABLESAMPLE is not supported", "Use a condition on time.");
+}
+
+Datum
+historian_handler(PG_FUNCTION_ARGS)
+{
+	static TableAmRoutine routine = {
+		.type = T_TableAmRoutine,
+		.slot_callbacks = slot_callbacks,
+
+		.scan_begin = table_scan_begin,
+		.scan_end = table_scan_end,
+		.scan_rescan = table_scan_rescan,
+		.scan_getnextslot = table_scan_next,
+		/* no scan_set_tidrange: TID range scans are then not planned */
+
+		.parallelscan_estimate = table_parallel_estimate,
+		.parallelscan_initialize = table_parallel_initialize,
+		.parallelscan_reinitialize = table_parallel_reinitialize,
+
+		.index_fetch_begin = index_fetch_begin,
+		.index_fetch_reset = index_fetch_reset,
+		.index_fetch_end = index_fetch_end,
+		.index_fetch_tuple = index_fetch_tuple,
+
+		.tuple_fetch_row_version = tuple_fetch_row_version,
+		.tuple_tid_valid = tuple_tid_valid,
+		.tuple_get_latest_tid = tuple_get_latest_tid,
+		.tuple_satisfies_snapshot = tuple_satisfies_snapshot,
+
+		.tuple_insert = tuple_insert,
+		.tuple_insert_speculative = tuple_insert_speculative,
+		.tuple_complete_speculative = tuple_complete_speculative,
+		.multi_insert = multi_insert,
+		.tuple_delete = tuple_delete,
+		.tuple_update = tuple_update,
+		.tuple_lock = tuple_lock,
+		.finish_bulk_insert = finish_bulk_insert,
+
+		.HISTORIAN_SET_NEW_FILE = set_new_file,
+		.relation_nontransactional_truncate = nontransactional_truncate,
+		.relation_copy_for_cluster = relation_copy_segments,
+		.scan_analyze_next_block = table_analyze_next_block,
+		.scan_analyze_next_tuple = table_analyze_next_row,
+		.index_build_range_scan = index_build_range_scan,
+		.index_validate_scan = index_validate_scan,
+
+		.relation_vacuum = relation_vacuum_segments,
+		.relation_size = table_block_relation_size,
+		.relation_needs_toast_table = needs_toast_table,
+		.relation_estimate_size = relation_estimate_rows,
+
+		/* no bitmap callbacks: bitmap scans are then not planned */
+		.scan_sample_next_block = scan_sample_next_block,
+		.scan_sample_next_tuple = scan_sample_next_tuple,
+	};
+	const TableAmRoutine *heap = GetHeapamTableAmRoutine();
+
+	/* the heap's own, which see tuple headers and the file, never a row */
+	routine.index_delete_tuples = heap->index_delete_tuples;
+	routine.relation_copy_data = heap->relation_copy_data;
+
+	PG_RETURN_POINTER(&routine);
+}
+
+/* Raises the error for what historian tables do not do. */
+static void
+refuse(Relation rel, const char *what, const char *hint)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("%s in historian tables", what),
+			errdetail("Table \"%s\".", RelationGetRelationName(rel)),
+			hint != NULL ? errhint("%s", hint) : 0);
+}
+
+/* Takes note of a deleted row; the executor wants to know who has done it already. */
+static TM_Result
+remove_row(Relation rel, ItemPointer tid, CommandId cid, TM_FailureData *failure, bool update)
+{
+	TM_Result	result = deletion_add(rel, tid, cid, update);
+
+	if (result == TM_SelfModified)
+	{
+		failure->cmax = cid;
+		failure->xmax = GetCurrentTransactionId();
+	}
+	return result;
+}

@@ -1,0 +1,533 @@
+/*
+ * compaction_worker.c
+ *	  Compaction in the background: one launcher, and short-lived workers.
+ *
+ * The launcher belongs to no database, so it is in nobody's way.  Backends that write segments
+ * note their database in shared memory; once an interval the launcher starts a worker for each
+ * database noted, one after the other, and a worker ends when it has seen to its tables.  After a
+ * start of the server every database is looked at once.
+ *
+ * A worker never waits: a table that another session compacts is left for the next interval.  While
+ * a table's loads are under way, a worker merges what was loaded before those that the round before
+ * had met, if these have ended: a horizon is kept from round to round until it is reached.
+ */
+#include "postgres.h"
+
+#include "table/compaction_worker.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/shmem.h"
+#include "storage/spin.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/wait_event.h"
+
+#include "table/access_method.h"
+#include "write/compaction.h"
+#include "store/compaction_notes.h"
+#include "store/compaction_stat.h"
+#include "store/directory.h"
+#include "write/noted_tags.h"
+#include "priority.h"
+
+bool		historian_compaction = true;
+int			historian_compaction_interval = 10;
+int			historian_compaction_nice = 10;
+
+/* Databases that can be noted between two rounds; if more are active, all are looked at. */
+#define MAX_NOTED 64
+
+/* Some seconds of work, so that neither old snapshots nor a restart cost much. */
+#define MAX_ROWS_PER_TRANSACTION 2000000
+
+typedef struct Shared
+{
+	slock_t		mutex;
+	bool		all;			/* look at every database */
+	int			nnoted;
+	Oid			noted[MAX_NOTED];
+} Shared;
+
+/* A worker's look at a table. */
+typedef struct TableLook
+{
+	CompactionOptions options;
+	CompactionLook noted;
+	text	   *after;			/* the last part's last tag; NULL at the beginning and at the end */
+	MemoryContext context;		/* of the members */
+} TableLook;
+
+static Shared *shared = NULL;
+static shmem_request_hook_type next_shmem_request = NULL;
+static shmem_startup_hook_type next_shmem_startup = NULL;
+
+static void on_shmem_request(void);
+static void on_shmem_startup(void);
+static void note_database(Oid database);
+static List *take_noted(void);
+static List *all_databases(void);
+static void run_worker(Oid database);
+static List *historian_tables(void);
+static void try_table(Oid relid, MemoryContext context);
+static void compact_in_background(Oid relid);
+static bool compact_part(Oid relid, TableLook *look);
+static bool begin_look(Relation rel, TableLook *look);
+static uint64 reached_horizon(Relation rel);
+static void override_session_defaults(void);
+static void on_exit_leave(int code, Datum arg);
+
+void
+compaction_worker_init(void)
+{
+	BackgroundWorker worker = {0};
+
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+
+	compaction_stat_init();
+	compaction_notes_init();
+	next_shmem_request = shmem_request_hook;
+	shmem_request_hook = on_shmem_request;
+	next_shmem_startup = shmem_startup_hook;
+	shmem_startup_hook = on_shmem_startup;
+
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = 10;
+	strlcpy(worker.bgw_library_name, "historian", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "historian_compaction_launcher_main",
+			sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, "historian compaction launcher", sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, "historian compaction launcher", sizeof(worker.bgw_type));
+	RegisterBackgroundWorker(&worker);
+}
+
+void
+compaction_worker_notify(void)
+{
+	if (shared != NULL)
+		note_database(MyDatabaseId);
+}
+
+void
+historian_compaction_launcher_main(Datum arg)
+{
+	MemoryContext round;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	override_session_defaults();
+	before_shmem_exit(on_exit_leave, (Datum) 0);
+	compaction_stat_launched();
+	round = AllocSetContextCreate(TopMemoryContext, "historian round", ALLOCSET_DEFAULT_SIZES);
+
+	for (;;)
+	{
+		MemoryContext caller;
+		ListCell   *cell;
+
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 historian_compaction_interval * 1000L, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		if (!historian_compaction)
+			continue;
+
+		caller = MemoryContextSwitchTo(round);
+		compaction_stat_round_begin();
+		foreach(cell, take_noted())
+			run_worker(lfirst_oid(cell));
+		compaction_stat_round_end();
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(round);
+	}
+}
+
+void
+historian_compaction_worker_main(Datum arg)
+{
+	MemoryContext context;
+	List	   *tables;
+	ListCell   *cell;
+
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
+
+	/* after that, which sets what the database or the role has set, historian.nice too */
+	override_session_defaults();
+	priority_lower(historian_compaction_nice);
+
+	before_shmem_exit(on_exit_leave, (Datum) 0);
+	compaction_stat_working(InvalidOid);
+
+	context = AllocSetContextCreate(TopMemoryContext, "historian tables", ALLOCSET_SMALL_SIZES);
+	MemoryContextSwitchTo(context);
+	StartTransactionCommand();
+	MemoryContextSwitchTo(context);
+	tables = historian_tables();
+	CommitTransactionCommand();
+
+	foreach(cell, tables)
+	{
+		compaction_stat_working(lfirst_oid(cell));
+		try_table(lfirst_oid(cell), context);
+	}
+}
+
+static void
+on_shmem_request(void)
+{
+	if (next_shmem_request != NULL)
+		next_shmem_request();
+	RequestAddinShmemSpace(MAXALIGN(sizeof(Shared)));
+}
+
+static void
+on_shmem_startup(void)
+{
+	bool		found;
+
+	if (next_shmem_startup != NULL)
+		next_shmem_startup();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	shared = ShmemInitStruct("historian compaction", sizeof(Shared), &found);
+	if (!found)
+	{
+		memset(shared, 0, sizeof(*shared));
+		SpinLockInit(&shared->mutex);
+		shared->all = true;
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+static void
+note_database(Oid database)
+{
+	bool		known = false;
+
+	SpinLockAcquire(&shared->mutex);
+	for (int i = 0; i < shared->nnoted && !known; i++)
+		known = shared->noted[i] == database;
+	if (!known)
+	{
+		if (shared->nnoted < MAX_NOTED)
+			shared->noted[shared->nnoted++] = database;
+		else
+			shared->all = true;
+	}
+	SpinLockRelease(&shared->mutex);
+}
+
+/* The databases to look at in this round. */
+static List *
+take_noted(void)
+{
+	Oid			noted[MAX_NOTED];
+	int			nnoted;
+	bool		all;
+	List	   *databases = NIL;
+
+	SpinLockAcquire(&shared->mutex);
+	nnoted = shared->nnoted;
+	memcpy(noted, shared->noted, nnoted * sizeof(Oid));
+	all = shared->all;
+	shared->nnoted = 0;
+	shared->all = false;
+	SpinLockRelease(&shared->mutex);
+
+	if (all)
+		return all_databases();
+	for (int i = 0; i < nnoted; i++)
+		databases = lappend_oid(databases, noted[i]);
+	return databases;
+}
+
+static List *
+all_databases(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *databases = NIL;
+	Relation	catalog;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	catalog = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(catalog, 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+		MemoryContext caller;
+
+		if (!database->datallowconn)
+			continue;
+		caller = MemoryContextSwitchTo(context);
+		databases = lappend_oid(databases, database->oid);
+		MemoryContextSwitchTo(caller);
+	}
+	table_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	return databases;
+}
+
+/* Starts a worker and waits for its end; where no slot is free, the next round tries again. */
+static void
+run_worker(Oid database)
+{
+	BackgroundWorker worker = {0};
+	BackgroundWorkerHandle *handle;
+
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	strlcpy(worker.bgw_library_name, "historian", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "historian_compaction_worker_main",
+			sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, "historian compaction worker", sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, "historian compaction worker", sizeof(worker.bgw_type));
+	worker.bgw_main_arg = ObjectIdGetDatum(database);
+	worker.bgw_notify_pid = MyProcPid;
+
+	if (RegisterDynamicBackgroundWorker(&worker, &handle))
+		(void) WaitForBackgroundWorkerShutdown(handle);
+	else
+		note_database(database);
+}
+
+/* Permanent historian tables of this database; palloc'd in the current context. */
+static List *
+historian_tables(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid			access_method = get_table_am_oid("historian", true);
+	List	   *tables = NIL;
+	Relation	catalog;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(access_method))
+		return NIL;
+	catalog = table_open(RelationRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(catalog, 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_class relation = (Form_pg_class) GETSTRUCT(tuple);
+		MemoryContext caller;
+
+		/* other sessions' temporary tables are out of reach */
+		if (relation->relam != access_method || relation->relpersistence == RELPERSISTENCE_TEMP)
+			continue;
+		caller = MemoryContextSwitchTo(context);
+		tables = lappend_oid(tables, relation->oid);
+		MemoryContextSwitchTo(caller);
+	}
+	table_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return tables;
+}
+
+/* An error is logged; the other tables come all the same, this one after its next load. */
+static void
+try_table(Oid relid, MemoryContext context)
+{
+	PG_TRY();
+	{
+		compact_in_background(relid);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		AbortCurrentTransaction();
+		FlushErrorState();
+		compaction_stat_failed(relid);
+		RESUME_INTERRUPTS();
+		MemoryContextSwitchTo(context);
+	}
+	PG_END_TRY();
+}
+
+/* In transactions of bounded size. */
+static void
+compact_in_background(Oid relid)
+{
+	TableLook	look = {
+		.options.max_rows = MAX_ROWS_PER_TRANSACTION,
+		.context = AllocSetContextCreate(CurrentMemoryContext, "historian look",
+										 ALLOCSET_DEFAULT_SIZES),
+	};
+
+	do
+	{
+		MemoryContext context = CurrentMemoryContext;
+
+		CHECK_FOR_INTERRUPTS();
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		pgstat_report_activity(STATE_RUNNING, "historian: compaction");
+
+		if (!compact_part(relid, &look))
+		{
+			compaction_stat_deferred(relid);
+			compaction_worker_notify();
+			look.after = NULL;
+		}
+
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+		MemoryContextSwitchTo(context);
+		pgstat_report_stat(true);
+		pgstat_report_activity(STATE_IDLE, NULL);
+	} while (look.after != NULL);
+	MemoryContextDelete(look.context);
+}
+
+/*
+ * Compacts the tags after the last part's, or from the first on, which also takes the horizon.
+ * Returns false where the table is to be tried again in the next round.
+ */
+static bool
+compact_part(Oid relid, TableLook *look)
+{
+	CompactionCounts counts = {0};
+	bool		done = true;
+	Relation	rel;
+
+	/* whoever holds or waits for a stronger lock comes first */
+	if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
+		return false;
+	rel = try_relation_open(relid, NoLock);
+	if (rel == NULL)
+	{
+		look->after = NULL;
+		return true;
+	}
+
+	if (!is_historian_table(rel) || !OidIsValid(directory_oid(rel)))
+		look->after = NULL;
+	else if (look->after != NULL || !compaction_notes_none(rel))
+	{
+		text	   *after = look->after;
+		MemoryContext caller;
+
+		done = (look->after != NULL || begin_look(rel, look)) &&
+			compact_table(rel, &look->options, &after, &counts);
+		caller = MemoryContextSwitchTo(look->context);
+		look->after = after != NULL ? DatumGetTextPCopy(PointerGetDatum(after)) : NULL;
+		MemoryContextSwitchTo(caller);
+		if (done && look->after == NULL)
+			compaction_notes_done(rel, &look->noted, look->options.horizon);
+	}
+	relation_close(rel, NoLock);
+	return done;
+}
+
+/* Takes the horizon and what to look at; false where it is not the time. */
+static bool
+begin_look(Relation rel, TableLook *look)
+{
+	MemoryContext caller;
+
+	compaction_notes_start(rel);
+	look->options.horizon = reached_horizon(rel);
+	if (look->options.horizon == 0 || !directory_lock(rel, false))
+		return false;
+	caller = MemoryContextSwitchTo(look->context);
+	look->noted = compaction_notes_take(rel);
+	if (!look->noted.full)
+		look->options.tags = noted_tags(rel, &look->noted, look->options.horizon,
+										&look->options.ntags);
+	MemoryContextSwitchTo(caller);
+	return true;
+}
+
+/*
+ * The latest horizon that is reached, or 0.  Where loads overlap all the time the one of now never
+ * is, but one kept from an earlier round will be.
+ */
+static uint64
+reached_horizon(Relation rel)
+{
+	Oid			relid = RelationGetRelid(rel);
+	CompactionHorizon now = compaction_horizon_take();
+	CompactionHorizon kept;
+	bool		has_kept = compaction_stat_get_horizon(relid, &kept);
+
+	if (compaction_horizon_reached(rel, &now, false))
+		return now.sequence;
+	if (has_kept && !compaction_horizon_reached(rel, &kept, false))
+		return 0;
+	compaction_stat_set_horizon(relid, &now);
+
+	/* what is left until the one of now is reached must not wait for the next load */
+	compaction_worker_notify();
+	return has_kept ? kept.sequence : 0;
+}
+
+/*
+ * What postgresql.conf, the database or the role has set for the sessions of users must not reach
+ * compaction, as it must not reach autovacuum, whose worker does the same: SERIALIZABLE would make
+ * users' transactions fail for compaction's sake and compaction for theirs, READ ONLY would end it,
+ * a damaged page would be given up as empty, and a commit that waits for a standby which is away
+ * would keep deletions of the table waiting.  A setting that this PostgreSQL does not know is left.
+ */
+static void
+override_session_defaults(void)
+{
+	static const char *const overrides[][2] = {
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "false"},
+		{"default_transaction_deferrable", "false"},
+		{"statement_timeout", "0"},
+		{"lock_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"transaction_timeout", "0"},
+		{"zero_damaged_pages", "false"},
+		{"ignore_checksum_failure", "false"},
+		{"search_path", ""},
+		{"role", "none"},
+	};
+
+	for (int i = 0; i < lengthof(overrides); i++)
+	{
+		if (GetConfigOption(overrides[i][0], true, false) != NULL)
+			SetConfigOption(overrides[i][0], overrides[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	}
+	if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
+		SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+static void
+on_exit_leave(int code, Datum arg)
+{
+	compaction_stat_leave();
+}

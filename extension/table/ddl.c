@@ -1,0 +1,484 @@
+/*
+ * ddl.c
+ *	  What DDL may do to historian tables: makes the directory, refuses what would break them.
+ *
+ * An object access hook sees every CREATE, ALTER and DROP, also where the library was loaded in
+ * the middle of the statement (by the very CREATE TABLE that names the access method).  The hook
+ * runs before the new catalog rows are visible to ordinary lookups, so it reads them with
+ * SnapshotSelf.
+ */
+#include "postgres.h"
+
+#include "table/ddl.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_publication.h"
+#include "catalog/pg_publication_rel.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "storage/lmgr.h"
+#include "tcop/utility.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "table/access_method.h"
+#include "columns.h"
+#include "store/directory.h"
+
+static object_access_hook_type next_hook = NULL;
+static ProcessUtility_hook_type next_utility_hook = NULL;
+
+static void on_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
+					   ProcessUtilityContext context, ParamListInfo params,
+					   QueryEnvironment *environment, DestReceiver *receiver,
+					   QueryCompletion *completion);
+static bool is_copied_directory(const Node *statement, ProcessUtilityContext context);
+static List *tables_losing_index(const Node *statement);
+static bool is_historian_by_catalog(Oid relid);
+static void refuse_drop_concurrently(Oid relid, Oid index_oid);
+static void make_missing_directories(List *tables);
+
+static void on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id,
+							 void *arg);
+static void on_create_relation(Oid relid, bool is_internal);
+static void on_create_index(Oid index_oid);
+static void on_create_trigger(Oid trigger_oid);
+pg_noreturn static void refuse_row_triggers(Oid relid);
+static void check_publication(Oid index, AttrNumber key, Oid oid);
+static void on_alter_relation(Oid relid);
+static void on_alter_column(Oid relid, AttrNumber column);
+static void refuse_columns_change(Oid relid, const char *change);
+static bool is_historian_oid(Oid relid);
+static HeapTuple fetch_self(Oid catalog, Oid index, AttrNumber key, Oid oid, Relation *rel,
+							SysScanDesc *scan);
+static void fetch_self_end(Relation rel, SysScanDesc scan);
+
+void
+ddl_init(void)
+{
+	next_hook = object_access_hook;
+	object_access_hook = on_object_access;
+	next_utility_hook = ProcessUtility_hook;
+	ProcessUtility_hook = on_utility;
+}
+
+static void
+on_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
+		   ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
+		   DestReceiver *receiver, QueryCompletion *completion)
+{
+	List	   *losing;
+
+	if (is_copied_directory(statement->utilityStmt, context))
+		return;
+	losing = tables_losing_index(statement->utilityStmt);
+	if (next_utility_hook != NULL)
+		next_utility_hook(statement, query, read_only_tree, context, params, environment,
+						  receiver, completion);
+	else
+		standard_ProcessUtility(statement, query, read_only_tree, context, params, environment,
+								receiver, completion);
+	if (losing != NIL)
+		make_missing_directories(losing);
+}
+
+/*
+ * The historian tables whose indexes, which are directories, a DROP INDEX names.  That is allowed, as
+ * pg_dump --clean writes it before DROP TABLE; but they get new ones at once.
+ */
+static List *
+tables_losing_index(const Node *statement)
+{
+	const DropStmt *drop = (const DropStmt *) statement;
+	List	   *tables = NIL;
+	ListCell   *cell;
+
+	if (!IsA(statement, DropStmt) || drop->removeType != OBJECT_INDEX)
+		return NIL;
+	foreach(cell, drop->objects)
+	{
+		RangeVar   *name = makeRangeVarFromNameList(lfirst_node(List, cell));
+		Oid			index = RangeVarGetRelid(name, NoLock, true);
+		Oid			table = OidIsValid(index) && get_rel_relkind(index) == RELKIND_INDEX
+			? IndexGetRelation(index, true) : InvalidOid;
+
+		if (!OidIsValid(table) || !is_historian_by_catalog(table))
+			continue;
+		if (drop->concurrent)
+			refuse_drop_concurrently(table, index);
+		tables = list_append_unique_oid(tables, table);
+	}
+	return tables;
+}
+
+/* For a table that is not locked. */
+static bool
+is_historian_by_catalog(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			access_method = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		access_method = ((Form_pg_class) GETSTRUCT(tuple))->relam;
+		ReleaseSysCache(tuple);
+	}
+	return OidIsValid(access_method) && access_method == get_table_am_oid("historian", true);
+}
+
+/* No lock would keep writers out between the one directory and the next. */
+static void
+refuse_drop_concurrently(Oid relid, Oid index_oid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+
+	if (!OidIsValid(directory_beside(rel, index_oid)))
+		ereport(ERROR,
+				errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				errmsg("cannot drop index \"%s\" concurrently because historian table \"%s\" requires it",
+					   get_rel_name(index_oid), RelationGetRelationName(rel)),
+				errhint("Use REINDEX INDEX CONCURRENTLY to have it built anew."));
+	table_close(rel, AccessShareLock);
+}
+
+static void
+make_missing_directories(List *tables)
+{
+	ListCell   *cell;
+
+	CommandCounterIncrement();
+	foreach(cell, tables)
+	{
+		/* DROP INDEX has locked it against everybody */
+		Relation	rel = try_relation_open(lfirst_oid(cell), NoLock);
+
+		if (rel == NULL)
+			continue;
+		if (is_historian_table(rel) && !OidIsValid(directory_oid(rel)))
+		{
+			directory_create(rel);
+			ereport(NOTICE,
+					errmsg("historian table \"%s\" has got a new directory, \"%s\"",
+						   RelationGetRelationName(rel), get_rel_name(directory_oid(rel))));
+		}
+		relation_close(rel, NoLock);
+	}
+	list_free(tables);
+}
+
+/*
+ * Is this what CREATE TABLE (LIKE .. INCLUDING INDEXES) makes of a directory for a table that is no
+ * historian table?  Such an index on two columns, whose predicate is the constant false, serves
+ * nobody.
+ */
+static bool
+is_copied_directory(const Node *statement, ProcessUtilityContext context)
+{
+	const IndexStmt *index = (const IndexStmt *) statement;
+	Oid			relid;
+
+	if (context != PROCESS_UTILITY_SUBCOMMAND || !IsA(statement, IndexStmt) ||
+		!index->transformed || index->unique || list_length(index->indexParams) != 2 ||
+		index->whereClause == NULL || !IsA(index->whereClause, Const) ||
+		((Const *) index->whereClause)->constisnull ||
+		DatumGetBool(((Const *) index->whereClause)->constvalue))
+		return false;
+	relid = RangeVarGetRelid(index->relation, NoLock, true);
+	return OidIsValid(relid) && !is_historian_oid(relid);
+}
+
+static void
+on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
+{
+	if (next_hook != NULL)
+		next_hook(access, class_id, object_id, sub_id, arg);
+
+	if (access == OAT_POST_CREATE)
+	{
+		ObjectAccessPostCreate *create = arg;
+		bool		is_internal = create != NULL && create->is_internal;
+
+		if (class_id == RelationRelationId && sub_id == 0)
+			on_create_relation(object_id, is_internal);
+		else if (class_id == RelationRelationId && is_historian_oid(object_id))
+			refuse_columns_change(object_id, "add a column to");
+		else if (class_id == TriggerRelationId)
+			on_create_trigger(object_id);
+		else if (class_id == PublicationRelRelationId)
+			check_publication(PublicationRelObjectIndexId, Anum_pg_publication_rel_oid, object_id);
+		else if (class_id == PublicationRelationId)
+			check_publication(PublicationRelPrpubidIndexId, Anum_pg_publication_rel_prpubid,
+							  object_id);
+	}
+	else if (access == OAT_POST_ALTER && class_id == RelationRelationId)
+	{
+		if (sub_id == 0)
+			on_alter_relation(object_id);
+		else
+			on_alter_column(object_id, sub_id);
+	}
+	else if (access == OAT_DROP && class_id == RelationRelationId && sub_id != 0 &&
+			 is_historian_oid(object_id))
+		refuse_columns_change(object_id, "drop a column of");
+}
+
+/*
+ * A new table gets its directory.  Internal creations are the transient tables of rewrites,
+ * whose directory is the old table's, rebuilt.
+ */
+static void
+on_create_relation(Oid relid, bool is_internal)
+{
+	Relation	catalog;
+	SysScanDesc scan;
+	HeapTuple	tuple = fetch_self(RelationRelationId, ClassOidIndexId, Anum_pg_class_oid, relid,
+								   &catalog, &scan);
+	char		kind = HeapTupleIsValid(tuple) ? ((Form_pg_class) GETSTRUCT(tuple))->relkind : 0;
+
+	fetch_self_end(catalog, scan);
+	if (kind == RELKIND_INDEX)
+		on_create_index(relid);
+	if (is_internal)
+		return;
+	/* pg_upgrade brings the directory along with the other indexes */
+	if ((kind != RELKIND_RELATION && kind != RELKIND_MATVIEW) || IsBinaryUpgrade)
+		return;
+
+	CommandCounterIncrement();
+	if (is_historian_oid(relid))
+	{
+		Relation	rel = table_open(relid, ShareLock);
+
+		directory_create(rel);
+		table_close(rel, NoLock);
+	}
+}
+
+/* The only index that a historian table may have is a directory; a new one replaces the former. */
+static void
+on_create_index(Oid index_oid)
+{
+	Relation	catalog;
+	SysScanDesc scan;
+	HeapTuple	tuple = fetch_self(IndexRelationId, IndexRelidIndexId, Anum_pg_index_indexrelid,
+								   index_oid, &catalog, &scan);
+	Oid			table_oid = InvalidOid;
+	bool		is_ready = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		table_oid = ((Form_pg_index) GETSTRUCT(tuple))->indrelid;
+		is_ready = ((Form_pg_index) GETSTRUCT(tuple))->indisready;
+	}
+	fetch_self_end(catalog, scan);
+
+	if (OidIsValid(table_oid) && is_historian_oid(table_oid))
+	{
+		Relation	rel = table_open(table_oid, NoLock);
+		Relation	index;
+		bool		is_directory;
+
+		CommandCounterIncrement();
+		index = RelationIdGetRelation(index_oid);
+		is_directory = RelationIsValid(index) && directory_is(index);
+		if (RelationIsValid(index))
+			RelationClose(index);
+		if (!is_directory)
+			ereport(ERROR,
+					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("historian tables do not support indexes or unique constraints"),
+					errdetail("Table \"%s\".", RelationGetRelationName(rel)),
+					errhint("Conditions on tag and time are quick without an index; of rows with the same tag and time the later one stays."));
+		/* what is being built concurrently is no replacement yet; REINDEX makes it one itself */
+		if (is_ready)
+			directory_adopt(rel, index_oid);
+		else
+			directory_adopt_beside(index_oid);
+		table_close(rel, NoLock);
+	}
+}
+
+static void
+on_create_trigger(Oid trigger_oid)
+{
+	Relation	catalog;
+	SysScanDesc scan;
+	HeapTuple	tuple = fetch_self(TriggerRelationId, TriggerOidIndexId, Anum_pg_trigger_oid,
+								   trigger_oid, &catalog, &scan);
+	Oid			table_oid = InvalidOid;
+	int16		type = 0;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		table_oid = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
+		type = ((Form_pg_trigger) GETSTRUCT(tuple))->tgtype;
+	}
+	fetch_self_end(catalog, scan);
+
+	if (TRIGGER_FOR_ROW(type) && TRIGGER_FOR_AFTER(type) && is_historian_oid(table_oid))
+		refuse_row_triggers(table_oid);
+}
+
+static void
+refuse_row_triggers(Oid relid)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("historian tables do not support AFTER ... FOR EACH ROW triggers or foreign keys"),
+			errdetail("Table \"%s\".", get_rel_name(relid)),
+			errhint("Use a BEFORE trigger, or an AFTER ... FOR EACH STATEMENT trigger with a transition table."));
+}
+
+/*
+ * Looks for historian tables in the rows of pg_publication_rel with this OID or of this
+ * publication: CREATE PUBLICATION and ALTER PUBLICATION report one or the other.
+ */
+static void
+check_publication(Oid index, AttrNumber key, Oid oid)
+{
+	Relation	catalog;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	for (tuple = fetch_self(PublicationRelRelationId, index, key, oid, &catalog, &scan);
+		 HeapTupleIsValid(tuple); tuple = systable_getnext(scan))
+	{
+		Oid			table_oid = ((Form_pg_publication_rel) GETSTRUCT(tuple))->prrelid;
+
+		if (is_historian_oid(table_oid))
+			ereport(ERROR,
+					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("historian tables cannot be published"),
+					errdetail("Table \"%s\": the WAL carries segments, not rows.",
+							  get_rel_name(table_oid)),
+					errhint("Use streaming replication."));
+	}
+	fetch_self_end(catalog, scan);
+}
+
+/* SET ACCESS METHOD: the directory comes and goes with it. */
+static void
+on_alter_relation(Oid relid)
+{
+	char		kind = get_rel_relkind(relid);
+	Relation	rel;
+
+	if ((kind != RELKIND_RELATION && kind != RELKIND_MATVIEW) || IsBinaryUpgrade)
+		return;
+	rel = try_relation_open(relid, NoLock);
+	if (rel == NULL)
+		return;
+	if (is_historian_table(rel))
+	{
+		const TriggerDesc *triggers = rel->trigdesc;
+
+		/* under a weaker lock others may be writing, into no directory: then CREATE INDEX is needed */
+		if (!OidIsValid(directory_oid(rel)) && CheckRelationLockedByMe(rel, ShareLock, true))
+		{
+			/* those that it had before it was one */
+			if (triggers != NULL && (triggers->trig_insert_after_row ||
+									 triggers->trig_update_after_row ||
+									 triggers->trig_delete_after_row))
+				refuse_row_triggers(relid);
+			directory_create(rel);
+		}
+	}
+	else if (rel->rd_rel->relhasindex)
+		directory_drop(rel);
+	relation_close(rel, NoLock);
+}
+
+/* Anything but the type may change: name, statistics, default, NOT NULL. */
+static void
+on_alter_column(Oid relid, AttrNumber column)
+{
+	Relation	catalog;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			type = InvalidOid;
+
+	if (column <= 0 || !is_historian_oid(relid))
+		return;
+
+	catalog = table_open(AttributeRelationId, AccessShareLock);
+	ScanKeyInit(&keys[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	ScanKeyInit(&keys[1], Anum_pg_attribute_attnum, BTEqualStrategyNumber, F_INT2EQ,
+				Int16GetDatum(column));
+	scan = systable_beginscan(catalog, AttributeRelidNumIndexId, true, SnapshotSelf, 2, keys);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		type = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypid;
+	fetch_self_end(catalog, scan);
+
+	if (type != INT8OID && type != TEXTOID && type != FLOAT8ARRAYOID)
+		refuse_columns_change(relid, "change the type of a column of");
+}
+
+static void
+refuse_columns_change(Oid relid, const char *change)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("cannot %s historian table \"%s\"", change, get_rel_name(relid)),
+			errdetail("A historian table has exactly three columns: one bigint, one text and one double precision[]."),
+			errhint("Keep other attributes of a tag in a table of their own and join on the tag."));
+}
+
+static bool
+is_historian_oid(Oid relid)
+{
+	char		kind = get_rel_relkind(relid);
+	Relation	rel;
+	bool		result;
+
+	if (kind != RELKIND_RELATION && kind != RELKIND_MATVIEW)
+		return false;
+	/* whoever changes the relation has locked it */
+	rel = try_relation_open(relid, NoLock);
+	if (rel == NULL)
+		return false;
+	result = is_historian_table(rel);
+	relation_close(rel, NoLock);
+	return result;
+}
+
+/*
+ * The first catalog row with this OID as its key, as the current command left it; systable_getnext()
+ * gives further ones.  End with fetch_self_end().
+ */
+static HeapTuple
+fetch_self(Oid catalog, Oid index, AttrNumber key, Oid oid, Relation *rel, SysScanDesc *scan)
+{
+	ScanKeyData scankey;
+
+	*rel = table_open(catalog, AccessShareLock);
+	ScanKeyInit(&scankey, key, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
+	*scan = systable_beginscan(*rel, index, true, SnapshotSelf, 1, &scankey);
+	return systable_getnext(*scan);
+}
+
+static void
+fetch_self_end(Relation rel, SysScanDesc scan)
+{
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}

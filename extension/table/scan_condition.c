@@ -1,0 +1,265 @@
+/*
+ * scan_condition.c
+ *	  The conditions on tag and time that a scan can do by itself.
+ *
+ * A tag's equality is one of bytes, so it is taken only under deterministic collations.  A time
+ * may be compared with any of the integer types; the operators are recognized by their strategy
+ * in the btree family of integers.
+ */
+#include "postgres.h"
+
+#include "table/scan_condition.h"
+
+#include "access/stratnum.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_opfamily.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "tag.h"
+
+static bool is_column(const Node *node, Index varno, AttrNumber column);
+static bool is_outside(Node *node, Index varno);
+static bool match_operator(const OpExpr *clause, Index varno, const HistorianColumns *columns,
+						   ConditionKind *kind);
+static int64 integer_value(Datum value, Oid type);
+static void restrict_time(RowScanFilter *filter, ConditionKind kind, int64 value);
+static void restrict_tags(RowScanFilter *filter, text **tags, uint32 ntags);
+
+Expr *
+scan_condition_match(Expr *clause, Index varno, const HistorianColumns *columns,
+					 ConditionKind *kind)
+{
+	if (IsA(clause, OpExpr) && list_length(((OpExpr *) clause)->args) == 2)
+	{
+		OpExpr	   *operation = (OpExpr *) clause;
+
+		if (match_operator(operation, varno, columns, kind))
+			return clause;
+		if (OidIsValid(get_commutator(operation->opno)))
+		{
+			OpExpr	   *commuted = copyObject(operation);
+
+			CommuteOpExpr(commuted);
+			if (match_operator(commuted, varno, columns, kind))
+				return (Expr *) commuted;
+		}
+	}
+	else if (IsA(clause, ScalarArrayOpExpr))
+	{
+		ScalarArrayOpExpr *operation = (ScalarArrayOpExpr *) clause;
+
+		*kind = CONDITION_TAG_ANY;
+		if (operation->useOr && operation->opno == TextEqualOperator &&
+			get_collation_isdeterministic(operation->inputcollid) &&
+			is_column(linitial(operation->args), varno, columns->tag) &&
+			exprType(lsecond(operation->args)) == TEXTARRAYOID &&
+			is_outside(lsecond(operation->args), varno))
+			return clause;
+	}
+	return NULL;
+}
+
+ScanCondition
+scan_condition_init(Expr *clause, ConditionKind kind, PlanState *parent)
+{
+	return scan_condition_init_value(scan_condition_value(clause), kind, parent);
+}
+
+Expr *
+scan_condition_value(Expr *clause)
+{
+	return lsecond(IsA(clause, OpExpr) ? ((OpExpr *) clause)->args
+				   : castNode(ScalarArrayOpExpr, clause)->args);
+}
+
+ScanCondition
+scan_condition_init_value(Expr *value, ConditionKind kind, PlanState *parent)
+{
+	return (ScanCondition) {
+		.kind = kind,
+		.type = exprType((Node *) value),
+		.value = ExecInitExpr(value, parent),
+	};
+}
+
+RowScanFilter
+scan_conditions_evaluate(const ScanCondition *conditions, int nconditions, ExprContext *econtext)
+{
+	RowScanFilter filter = row_scan_everything;
+
+	for (int i = 0; i < nconditions; i++)
+	{
+		const ScanCondition *condition = &conditions[i];
+		bool		isnull;
+		Datum		value = ExecEvalExprSwitchContext(condition->value, econtext, &isnull);
+
+		if (isnull)
+		{
+			filter.all_tags = false;
+			filter.ntags = 0;
+			return filter;
+		}
+		if (condition->kind == CONDITION_TAG_EQUAL)
+		{
+			text	  **tag = palloc(sizeof(text *));
+
+			*tag = DatumGetTextPCopy(value);
+			restrict_tags(&filter, tag, 1);
+		}
+		else if (condition->kind == CONDITION_TAG_ANY)
+		{
+			uint32		ntags;
+			text	  **tags = tags_of_array(DatumGetArrayTypePCopy(value), &ntags);
+
+			restrict_tags(&filter, tags, ntags);
+		}
+		else
+			restrict_time(&filter, condition->kind, integer_value(value, condition->type));
+	}
+	return filter;
+}
+
+static bool
+is_column(const Node *node, Index varno, AttrNumber column)
+{
+	const Var  *var = (const Var *) node;
+
+	return IsA(node, Var) && var->varno == varno && var->varattno == column &&
+		var->varlevelsup == 0;
+}
+
+/* Can the expression be evaluated before the relation is read? */
+static bool
+is_outside(Node *node, Index varno)
+{
+	return !bms_is_member(varno, pull_varnos(NULL, node)) && !contain_volatile_functions(node);
+}
+
+static bool
+match_operator(const OpExpr *clause, Index varno, const HistorianColumns *columns,
+			   ConditionKind *kind)
+{
+	Node	   *column = linitial(clause->args);
+	Node	   *value = lsecond(clause->args);
+
+	if (!is_outside(value, varno))
+		return false;
+
+	if (is_column(column, varno, columns->tag))
+	{
+		*kind = CONDITION_TAG_EQUAL;
+		return clause->opno == TextEqualOperator && exprType(value) == TEXTOID &&
+			get_collation_isdeterministic(clause->inputcollid);
+	}
+	if (!is_column(column, varno, columns->time))
+		return false;
+
+	switch (get_op_opfamily_strategy(clause->opno, INTEGER_BTREE_FAM_OID))
+	{
+		case BTLessStrategyNumber:
+			*kind = CONDITION_TIME_BELOW;
+			return true;
+		case BTLessEqualStrategyNumber:
+			*kind = CONDITION_TIME_AT_MOST;
+			return true;
+		case BTEqualStrategyNumber:
+			*kind = CONDITION_TIME_EQUAL;
+			return true;
+		case BTGreaterEqualStrategyNumber:
+			*kind = CONDITION_TIME_AT_LEAST;
+			return true;
+		case BTGreaterStrategyNumber:
+			*kind = CONDITION_TIME_ABOVE;
+			return true;
+		default:
+			return false;
+	}
+}
+
+static int64
+integer_value(Datum value, Oid type)
+{
+	switch (type)
+	{
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		default:
+			return DatumGetInt64(value);
+	}
+}
+
+static void
+restrict_time(RowScanFilter *filter, ConditionKind kind, int64 value)
+{
+	int64		from = PG_INT64_MIN;
+	int64		until = PG_INT64_MAX;
+	bool		possible = true;
+
+	switch (kind)
+	{
+		case CONDITION_TIME_BELOW:
+			possible = value > PG_INT64_MIN;
+			until = possible ? value - 1 : value;
+			break;
+		case CONDITION_TIME_AT_MOST:
+			until = value;
+			break;
+		case CONDITION_TIME_EQUAL:
+			from = until = value;
+			break;
+		case CONDITION_TIME_AT_LEAST:
+			from = value;
+			break;
+		case CONDITION_TIME_ABOVE:
+			possible = value < PG_INT64_MAX;
+			from = possible ? value + 1 : value;
+			break;
+		default:
+			elog(ERROR, "unexpected condition on time");
+	}
+	if (!possible)
+	{
+		filter->all_tags = false;
+		filter->ntags = 0;
+	}
+	filter->from = Max(filter->from, from);
+	filter->until = Min(filter->until, until);
+}
+
+/* Keeps the tags that are in both, as both are sorted. */
+static void
+restrict_tags(RowScanFilter *filter, text **tags, uint32 ntags)
+{
+	uint32		kept = 0;
+	uint32		i = 0;
+	uint32		j = 0;
+
+	if (filter->all_tags)
+	{
+		filter->all_tags = false;
+		filter->tags = tags;
+		filter->ntags = ntags;
+		return;
+	}
+	while (i < filter->ntags && j < ntags)
+	{
+		int			order = tag_compare(filter->tags[i], tags[j]);
+
+		if (order == 0)
+			filter->tags[kept++] = filter->tags[i];
+		if (order <= 0)
+			i++;
+		if (order >= 0)
+			j++;
+	}
+	filter->ntags = kept;
+}

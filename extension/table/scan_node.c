@@ -1,0 +1,617 @@
+/*
+ * scan_node.c
+ *	  HistorianScan: the plan node that reads a historian table.
+ *
+ * It takes over the conditions on tag and time, also where their other side is a parameter or
+ * comes from a join's outer side, decodes values only where the query uses them, and returns the
+ * rows of one tag in order of time.  It replaces every other path of the table: a sequential scan
+ * reads the same rows no quicker.
+ */
+#include "postgres.h"
+
+#include "table/scan_node.h"
+
+#include "access/parallel.h"
+#include "access/stratnum.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/pg_opfamily.h"
+#include "catalog/pg_type.h"
+#include "commands/explain.h"
+#include "executor/executor.h"
+#include "nodes/extensible.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/plancat.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+#include "table/access_method.h"
+#include "compat.h"
+#include "table/scan_condition.h"
+#include "table/value_usage.h"
+
+bool		historian_enable_scan = true;
+
+/* Decoding a row costs less than fetching one from a heap page. */
+#define ROW_COST_FACTOR 0.5
+
+/* Pages that a tag's lookup in the directory touches. */
+#define LOOKUP_PAGES 4
+
+typedef struct HistorianScanState
+{
+	CustomScanState css;
+	ScanCondition *conditions;
+	int			nconditions;
+	ExprState  *recheck;			/* all of them, of a row that is there already */
+	ValueRange	wanted;			/* of each row's values */
+	bool		give_places;		/* the rows are named by ctid further up */
+	bool		backward;
+	bool		filter_valid;
+	MemoryContext filter_context;
+	RowScan    *rows;			/* NULL until the first row is wanted */
+	RowScanShared *shared;		/* in a parallel scan */
+} HistorianScanState;
+
+static get_relation_info_hook_type next_relation_info_hook = NULL;
+static set_rel_pathlist_hook_type next_pathlist_hook = NULL;
+
+static void on_get_relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel);
+static void on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte);
+static CustomPath *make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
+							 ParamPathInfo *param_info, int parallel_workers, bool backward);
+static bool reads_all_tags(const CustomPath *path);
+static void refuse_ctid(PlannerInfo *root, RelOptInfo *rel, const char *table_name);
+static void add_join_paths(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns);
+static List *matching_restrictions(PlannerInfo *root, RelOptInfo *rel, List *restrictions,
+								   const HistorianColumns *columns, bool *one_tag);
+static bool tag_member_matches(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
+							   EquivalenceMember *em, void *arg);
+static Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
+					   List *clauses, List *custom_plans);
+static Node *create_state(CustomScan *plan);
+static void begin(CustomScanState *css, EState *estate, int eflags);
+static void check_columns_used(HistorianScanState *state, EState *estate);
+static bool uses_column(const Bitmapset *used, AttrNumber column);
+static TupleTableSlot *exec(CustomScanState *css);
+static void end(CustomScanState *css);
+static void rescan(CustomScanState *css);
+static void explain(CustomScanState *css, List *ancestors, ExplainState *es);
+static Size estimate_dsm(CustomScanState *css, ParallelContext *pcxt);
+static void initialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate);
+static void reinitialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate);
+static void initialize_worker(CustomScanState *css, shm_toc *toc, void *coordinate);
+
+static const CustomPathMethods path_methods = {
+	.CustomName = "HistorianScan",
+	.PlanCustomPath = plan_path,
+};
+
+static const CustomScanMethods plan_methods = {
+	.CustomName = "HistorianScan",
+	.CreateCustomScanState = create_state,
+};
+
+static const CustomExecMethods exec_methods = {
+	.CustomName = "HistorianScan",
+	.BeginCustomScan = begin,
+	.ExecCustomScan = exec,
+	.EndCustomScan = end,
+	.ReScanCustomScan = rescan,
+	.EstimateDSMCustomScan = estimate_dsm,
+	.InitializeDSMCustomScan = initialize_dsm,
+	.ReInitializeDSMCustomScan = reinitialize_dsm,
+	.InitializeWorkerCustomScan = initialize_worker,
+	.ExplainCustomScan = explain,
+};
+
+void
+scan_node_init(void)
+{
+	RegisterCustomScanMethods(&plan_methods);
+	next_relation_info_hook = get_relation_info_hook;
+	get_relation_info_hook = on_get_relation_info;
+	next_pathlist_hook = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = on_set_rel_pathlist;
+}
+
+/* Planning. */
+
+/*
+ * Hides the directory, the only index.  Its predicate is false, which follows from conditions that
+ * contradict each other: the planner would take rows from it.
+ */
+static void
+on_get_relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
+{
+	Relation	table;
+
+	if (next_relation_info_hook != NULL)
+		next_relation_info_hook(root, relid, inhparent, rel);
+	if (rel->indexlist == NIL)
+		return;
+	table = table_open(relid, NoLock);
+	if (is_historian_table(table))
+		rel->indexlist = NIL;
+	table_close(table, NoLock);
+}
+
+static void
+on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+{
+	HistorianColumns columns;
+	ParamPathInfo *param_info;
+	CustomPath *path;
+	Relation	table;
+	bool		ours;
+
+	if (next_pathlist_hook != NULL)
+		next_pathlist_hook(root, rel, rti, rte);
+	/* of an inheritance parent (inh) its own member comes by itself */
+	if (rte->rtekind != RTE_RELATION || rte->inh || rte->tablesample != NULL ||
+		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW) ||
+		!IS_SIMPLE_REL(rel) || rel->pathlist == NIL || IS_DUMMY_REL(rel))
+		return;
+
+	table = table_open(rte->relid, NoLock);
+	ours = is_historian_table(table);
+	if (ours)
+	{
+		refuse_ctid(root, rel, RelationGetRelationName(table));
+		columns = columns_of(table);
+	}
+	table_close(table, NoLock);
+	if (!ours || !historian_enable_scan)
+		return;
+
+	rel->pathlist = NIL;
+	rel->partial_pathlist = NIL;
+	param_info = get_baserel_parampathinfo(root, rel, rel->lateral_relids);
+	path = make_path(root, rel, &columns, param_info, 0, false);
+	add_path(rel, (Path *) path);
+	path = make_path(root, rel, &columns, param_info, 0, true);
+	if (path->path.pathkeys != NIL)
+		add_path(rel, (Path *) path);
+	add_join_paths(root, rel, &columns);
+	if (rel->consider_parallel && rel->lateral_relids == NULL)
+	{
+		int			workers = compute_parallel_worker(rel, rel->pages, -1,
+													  max_parallel_workers_per_gather);
+
+		path = make_path(root, rel, &columns, NULL, workers, false);
+		if (workers > 0 && reads_all_tags(path))
+			add_partial_path(rel, (Path *) path);
+	}
+}
+
+/*
+ * custom_private is a list of integers: whether the path reads all tags, which workers can then
+ * share out among them, whether it goes backward in time, and the range of values that the query
+ * uses.
+ */
+static CustomPath *
+make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
+		  ParamPathInfo *param_info, int parallel_workers, bool backward)
+{
+	CustomPath *path = makeNode(CustomPath);
+	List	   *restrictions = list_copy(rel->baserestrictinfo);
+	List	   *pushed;
+	bool		one_tag;
+	bool		all_tags = true;
+	ListCell   *cell;
+	Selectivity read;
+	QualCost	qual_cost;
+	double		rows;
+	double		divisor = 1;
+	ValueRange	values;
+
+	if (param_info != NULL)
+		restrictions = list_concat(restrictions, param_info->ppi_clauses);
+	pushed = matching_restrictions(root, rel, restrictions, columns, &one_tag);
+	foreach(cell, pushed)
+	{
+		ConditionKind kind;
+
+		scan_condition_match(lfirst_node(RestrictInfo, cell)->clause, rel->relid, columns, &kind);
+		if (kind == CONDITION_TAG_EQUAL || kind == CONDITION_TAG_ANY)
+			all_tags = false;
+	}
+
+	path->path.pathtype = T_CustomScan;
+	path->path.parent = rel;
+	path->path.pathtarget = rel->reltarget;
+	path->path.param_info = param_info;
+	path->path.parallel_aware = parallel_workers > 0;
+	path->path.parallel_safe = rel->consider_parallel;
+	path->path.parallel_workers = parallel_workers;
+	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+	path->methods = &path_methods;
+	values = value_usage(root, rel, columns);
+	path->custom_private = list_make4_int(all_tags, backward, values.first, values.end);
+	if (one_tag)
+		path->path.pathkeys = historian_pathkeys(
+			root, (Expr *) makeVar(rel->relid, columns->time, INT8OID, -1, InvalidOid, 0),
+			get_opfamily_member(INTEGER_BTREE_FAM_OID, INT8OID, INT8OID,
+								backward ? BTGreaterStrategyNumber : BTLessStrategyNumber),
+			rel);
+	/* one time is no order, and an Append would look for it among its columns */
+	if (path->path.pathkeys != NIL &&
+		linitial_node(PathKey, path->path.pathkeys)->pk_eclass->ec_has_const)
+		path->path.pathkeys = NIL;
+
+	read = clauselist_selectivity(root, pushed, 0, JOIN_INNER, NULL);
+	cost_qual_eval(&qual_cost, list_difference_ptr(restrictions, pushed), root);
+	rows = clamp_row_est(rel->tuples * read);
+	if (parallel_workers > 0)
+		divisor = parallel_workers + (parallel_leader_participation ? 0.5 : 0);
+
+	path->path.rows = param_info ? param_info->ppi_rows : rel->rows;
+	path->path.rows = clamp_row_est(path->path.rows / divisor);
+	path->path.startup_cost = rel->reltarget->cost.startup + qual_cost.startup +
+		LOOKUP_PAGES * cpu_operator_cost * 10;
+	path->path.total_cost = path->path.startup_cost + rel->pages * read * seq_page_cost +
+		rows / divisor * (cpu_tuple_cost * ROW_COST_FACTOR + qual_cost.per_tuple) +
+		path->path.rows * rel->reltarget->cost.per_tuple;
+	return path;
+}
+
+static bool
+reads_all_tags(const CustomPath *path)
+{
+	return linitial_int(path->custom_private);
+}
+
+/*
+ * Refuses a ctid but where the planner itself asks for one, to name the rows of DELETE and UPDATE
+ * or those to lock: rows have none.
+ */
+static void
+refuse_ctid(PlannerInfo *root, RelOptInfo *rel, const char *table_name)
+{
+	Bitmapset  *used = NULL;
+	ListCell   *cell;
+
+	foreach(cell, rel->baserestrictinfo)
+		pull_varattnos((Node *) lfirst_node(RestrictInfo, cell)->clause, rel->relid, &used);
+	if (root->parse->commandType == CMD_SELECT && root->rowMarks == NIL)
+		pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &used);
+	if (uses_column(used, SelfItemPointerAttributeNumber))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("rows of historian table \"%s\" have no ctid", table_name),
+				errhint("A row is identified by tag and time."));
+}
+
+/* Paths for nested loops whose outer side supplies the tag. */
+static void
+add_join_paths(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns)
+{
+	List	   *clauses = list_copy(rel->joininfo);
+	List	   *outers = NIL;
+	ListCell   *cell;
+
+	if (rel->has_eclass_joins)
+		clauses = list_concat(clauses, generate_implied_equalities_for_column(
+											root, rel, tag_member_matches, (void *) columns,
+											rel->lateral_referencers));
+	foreach(cell, clauses)
+	{
+		RestrictInfo *restriction = lfirst_node(RestrictInfo, cell);
+		ConditionKind kind;
+		Relids		outer;
+		ListCell   *seen;
+		bool		known = false;
+
+		if (!join_clause_is_movable_to(restriction, rel) ||
+			scan_condition_match(restriction->clause, rel->relid, columns, &kind) == NULL ||
+			(kind != CONDITION_TAG_EQUAL && kind != CONDITION_TAG_ANY))
+			continue;
+		outer = bms_union(restriction->clause_relids, rel->lateral_relids);
+		outer = bms_del_member(outer, rel->relid);
+		if (bms_is_empty(outer))
+			continue;
+		foreach(seen, outers)
+			known |= bms_equal(outer, (Relids) lfirst(seen));
+		if (known)
+			continue;
+		outers = lappend(outers, outer);
+		add_path(rel, (Path *) make_path(root, rel, columns,
+										 get_baserel_parampathinfo(root, rel, outer), 0,
+										 false));
+	}
+}
+
+/*
+ * The restrictions that the scan does itself, commuted forms included; *one_tag tells whether
+ * they leave a single tag.
+ */
+static List *
+matching_restrictions(PlannerInfo *root, RelOptInfo *rel, List *restrictions,
+					  const HistorianColumns *columns, bool *one_tag)
+{
+	List	   *matching = NIL;
+	ListCell   *cell;
+
+	*one_tag = false;
+	foreach(cell, restrictions)
+	{
+		RestrictInfo *restriction = lfirst_node(RestrictInfo, cell);
+		ConditionKind kind;
+
+		if (restriction->pseudoconstant ||
+			scan_condition_match(restriction->clause, rel->relid, columns, &kind) == NULL)
+			continue;
+		matching = lappend(matching, restriction);
+		if (kind == CONDITION_TAG_EQUAL)
+			*one_tag = true;
+	}
+	return matching;
+}
+
+static bool
+tag_member_matches(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, EquivalenceMember *em,
+				   void *arg)
+{
+	const HistorianColumns *columns = arg;
+	const Var  *var = (const Var *) em->em_expr;
+
+	return IsA(var, Var) && var->varno == rel->relid && var->varattno == columns->tag;
+}
+
+/*
+ * custom_exprs are the conditions that the scan does, custom_private a list of their kinds and one
+ * of how to read: what the path's says but for the first.
+ */
+static Plan *
+plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, List *clauses,
+		  List *custom_plans)
+{
+	CustomScan *plan = makeNode(CustomScan);
+	HistorianColumns columns;
+	Relation	table = table_open(planner_rt_fetch(rel->relid, root)->relid, NoLock);
+	List	   *pushed = NIL;
+	List	   *kinds = NIL;
+	List	   *rest = NIL;
+	ListCell   *cell;
+
+	columns = columns_of(table);
+	table_close(table, NoLock);
+
+	foreach(cell, extract_actual_clauses(clauses, false))
+	{
+		ConditionKind kind;
+		Expr	   *clause = scan_condition_match(lfirst(cell), rel->relid, &columns, &kind);
+
+		if (clause != NULL)
+		{
+			pushed = lappend(pushed, clause);
+			kinds = lappend_int(kinds, kind);
+		}
+		else
+			rest = lappend(rest, lfirst(cell));
+	}
+
+	plan->scan.plan.targetlist = tlist;
+	plan->scan.plan.qual = rest;
+	plan->scan.scanrelid = rel->relid;
+	plan->flags = path->flags;
+	plan->custom_exprs = pushed;
+	plan->custom_private = list_make2(kinds, list_copy_tail(path->custom_private, 1));
+	plan->methods = &plan_methods;
+	return (Plan *) plan;
+}
+
+/* Execution. */
+
+static Node *
+create_state(CustomScan *plan)
+{
+	HistorianScanState *state =
+		(HistorianScanState *) newNode(sizeof(HistorianScanState), T_CustomScanState);
+
+	state->css.methods = &exec_methods;
+	return (Node *) state;
+}
+
+static void
+begin(CustomScanState *css, EState *estate, int eflags)
+{
+	HistorianScanState *state = (HistorianScanState *) css;
+	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
+	List	   *kinds = (List *) linitial(plan->custom_private);	/* lists of integers are no List nodes */
+	List	   *how = (List *) lsecond(plan->custom_private);
+	ListCell   *clause;
+	ListCell   *kind;
+
+	state->conditions = palloc0(Max(list_length(plan->custom_exprs), 1) * sizeof(ScanCondition));
+	forboth(clause, plan->custom_exprs, kind, kinds)
+		state->conditions[state->nconditions++] =
+			scan_condition_init(lfirst(clause), lfirst_int(kind), &css->ss.ps);
+	state->recheck = ExecInitQual(plan->custom_exprs, &css->ss.ps);
+	state->backward = linitial_int(how);
+	state->wanted = (ValueRange) {.first = lsecond_int(how), .end = lthird_int(how)};
+	check_columns_used(state, estate);
+	state->filter_context = AllocSetContextCreate(estate->es_query_cxt, "historian filter",
+												  ALLOCSET_SMALL_SIZES);
+}
+
+/*
+ * Which columns does the query use?  Only the finished plan tells: the planner sets the target list
+ * last.  A ctid is wanted by DELETE and UPDATE; who asks for row locks is refused.
+ */
+static void
+check_columns_used(HistorianScanState *state, EState *estate)
+{
+	Scan	   *plan = (Scan *) state->css.ss.ps.plan;
+	Relation	rel = state->css.ss.ss_currentRelation;
+	HistorianColumns columns = columns_of(rel);
+	Bitmapset  *in_target = NULL;
+	Bitmapset  *in_qual = NULL;
+	ExecRowMark *rowmark = ExecFindRowMark(estate, plan->scanrelid, true);
+
+	if (rowmark != NULL && RowMarkRequiresRowShareLock(rowmark->markType))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("rows cannot be locked in historian tables"),
+				errdetail("Table \"%s\".", RelationGetRelationName(rel)),
+				errhint("Lock the table with LOCK TABLE."));
+
+	pull_varattnos((Node *) plan->plan.targetlist, plan->scanrelid, &in_target);
+	pull_varattnos((Node *) plan->plan.qual, plan->scanrelid, &in_qual);
+	state->give_places = uses_column(in_target, SelfItemPointerAttributeNumber);
+	if (!uses_column(in_target, 0) && !uses_column(in_qual, 0) &&
+		!uses_column(in_target, columns.values) && !uses_column(in_qual, columns.values))
+		state->wanted = values_none;
+}
+
+/* Is the column (0: the whole row) in a set of pull_varattnos()? */
+static bool
+uses_column(const Bitmapset *used, AttrNumber column)
+{
+	return bms_is_member(column - FirstLowInvalidHeapAttributeNumber, used);
+}
+
+static TupleTableSlot *
+next_row(ScanState *ss)
+{
+	HistorianScanState *state = (HistorianScanState *) ss;
+
+	if (state->rows == NULL)
+	{
+		state->rows = row_scan_begin(ss->ss_currentRelation, ss->ps.state->es_snapshot,
+									 state->wanted, state->shared);
+		if (state->give_places)
+			row_scan_give_places(state->rows);
+	}
+	if (!state->filter_valid)
+	{
+		MemoryContext caller;
+		RowScanFilter filter;
+
+		MemoryContextReset(state->filter_context);
+		caller = MemoryContextSwitchTo(state->filter_context);
+		filter = scan_conditions_evaluate(state->conditions, state->nconditions,
+										  ss->ps.ps_ExprContext);
+		MemoryContextSwitchTo(caller);
+		filter.backward = state->backward;
+		row_scan_start(state->rows, &filter);
+		state->filter_valid = true;
+	}
+	row_scan_next(state->rows, ss->ss_ScanTupleSlot);
+	return ss->ss_ScanTupleSlot;
+}
+
+/*
+ * EvalPlanQual brings a row that this scan has returned, to be joined with the new version of a row
+ * that the command has found changed: it may not match that one.
+ */
+static bool
+recheck(ScanState *ss, TupleTableSlot *slot)
+{
+	HistorianScanState *state = (HistorianScanState *) ss;
+	ExprContext *econtext = ss->ps.ps_ExprContext;
+
+	econtext->ecxt_scantuple = slot;
+	return ExecQualAndReset(state->recheck, econtext);
+}
+
+static TupleTableSlot *
+exec(CustomScanState *css)
+{
+	return ExecScan(&css->ss, next_row, recheck);
+}
+
+static void
+end(CustomScanState *css)
+{
+	HistorianScanState *state = (HistorianScanState *) css;
+
+	if (state->rows != NULL)
+		row_scan_end(state->rows);
+	state->rows = NULL;
+}
+
+static void
+rescan(CustomScanState *css)
+{
+	HistorianScanState *state = (HistorianScanState *) css;
+
+	state->filter_valid = false;
+	ExecScanReScan(&css->ss);
+}
+
+/* Which values of a row are decoded, by their subscripts. */
+static const char *
+wanted_text(ValueRange wanted)
+{
+	if (wanted.first == values_all.first && wanted.end == values_all.end)
+		return "all";
+	if (wanted.end == wanted.first + 1)
+		return psprintf("%u", wanted.end);
+	return psprintf("%u to %u", wanted.first + 1, wanted.end);
+}
+
+static void
+explain(CustomScanState *css, List *ancestors, ExplainState *es)
+{
+	HistorianScanState *state = (HistorianScanState *) css;
+	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
+
+	if (plan->custom_exprs != NIL)
+	{
+		List	   *context = set_deparse_context_plan(es->deparse_cxt, &plan->scan.plan, ancestors);
+		bool		prefix = list_length(es->rtable) > 1 || es->verbose;
+
+		ExplainPropertyText("Historian Cond",
+							deparse_expression((Node *) make_ands_explicit(plan->custom_exprs),
+											   context, prefix, false),
+							es);
+	}
+	if (state->wanted.end > state->wanted.first)
+		ExplainPropertyText("Values Decoded", wanted_text(state->wanted), es);
+	if (state->backward)
+		ExplainPropertyText("Scan Direction", "Backward", es);
+	if (es->analyze && state->rows != NULL)
+	{
+		RowScanCounts counts = row_scan_counts(state->rows);
+
+		ExplainPropertyUInteger("Tags Read", NULL, counts.tags, es);
+		ExplainPropertyUInteger("Segments Decoded", NULL, counts.segments, es);
+	}
+}
+
+static Size
+estimate_dsm(CustomScanState *css, ParallelContext *pcxt)
+{
+	return sizeof(RowScanShared);
+}
+
+static void
+initialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate)
+{
+	HistorianScanState *state = (HistorianScanState *) css;
+
+	row_scan_shared_init(coordinate);
+	state->shared = coordinate;
+}
+
+static void
+reinitialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate)
+{
+	row_scan_shared_init(coordinate);
+}
+
+static void
+initialize_worker(CustomScanState *css, shm_toc *toc, void *coordinate)
+{
+	((HistorianScanState *) css)->shared = coordinate;
+}

@@ -1,0 +1,338 @@
+/*
+ * table_scan.c
+ *	  The scan callbacks of the table access method.
+ *
+ * A sequential scan (COPY TO, ALTER TABLE's rewrite, a SELECT where historian.enable_scan is off)
+ * reads tag by tag.  ANALYZE samples blocks, whose segments it reads one by one: there a row that
+ * a later load replaced may be sampled beside its successor, which statistics can bear.
+ */
+#include "postgres.h"
+
+#include "table/table_scan.h"
+
+#include "access/heapam.h"
+#include "access/relscan.h"
+#include "storage/bufmgr.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "columns.h"
+#include "command_work.h"
+#include "read/row_scan.h"
+
+typedef struct HistorianTableScan
+{
+	TableScanDescData base;
+	RowScan    *rows;			/* NULL before the first row, in ANALYZE and in index builds */
+
+	/* ANALYZE: the block being sampled and the segment of it being read */
+	Buffer		buffer;
+	OffsetNumber next_item;
+	uint32		rows_of_block;	/* given so far */
+	DecodedRows decoded;
+	uint32		next_row;
+	text	   *tag;
+	MemoryContext row_context;
+} HistorianTableScan;
+
+/* A parallel scan's shared state, as the executor allots it. */
+typedef struct HistorianParallelScan
+{
+	ParallelTableScanDescData base;
+	RowScanShared shared;
+} HistorianParallelScan;
+
+static RowScan *begin_rows(HistorianTableScan *scan);
+static void give_position(HistorianTableScan *scan, TupleTableSlot *slot);
+static HeapTuple copy_with_position(TupleTableSlot *slot);
+static bool analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double *dead);
+static bool analyze_load(HistorianTableScan *scan, HeapTuple tuple);
+
+TableScanDesc
+table_scan_begin(Relation rel, Snapshot snapshot, int nkeys, struct ScanKeyData *keys,
+				 ParallelTableScanDesc parallel, uint32 flags)
+{
+	HistorianTableScan *scan = palloc0(sizeof(HistorianTableScan));
+
+	Assert(nkeys == 0);
+	scan->base.rs_rd = rel;
+	scan->base.rs_snapshot = snapshot;
+	scan->base.rs_flags = flags;
+	scan->base.rs_parallel = parallel;
+	RelationIncrementReferenceCount(rel);
+
+	if (flags & SO_TYPE_ANALYZE)
+	{
+		scan->row_context = AllocSetContextCreate(CurrentMemoryContext, "historian sample",
+												  ALLOCSET_DEFAULT_SIZES);
+		return &scan->base;
+	}
+	if (!(flags & SO_TYPE_SEQSCAN))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("historian tables do not support this kind of scan"),
+				errdetail("Rows have no lasting ctid, and blocks hold segments, not rows."),
+				errhint("Use conditions on tag and time."));
+	return &scan->base;
+}
+
+void
+table_scan_end(TableScanDesc base)
+{
+	HistorianTableScan *scan = (HistorianTableScan *) base;
+
+	if (scan->rows != NULL)
+		row_scan_end(scan->rows);
+	if (BufferIsValid(scan->buffer))
+		ReleaseBuffer(scan->buffer);
+	RelationDecrementReferenceCount(base->rs_rd);
+	if (base->rs_flags & SO_TEMP_SNAPSHOT)
+		UnregisterSnapshot(base->rs_snapshot);
+	pfree(scan);
+}
+
+void
+table_scan_rescan(TableScanDesc base, struct ScanKeyData *keys, bool set_params, bool allow_strat,
+				  bool allow_sync, bool allow_pagemode)
+{
+	HistorianTableScan *scan = (HistorianTableScan *) base;
+
+	if (scan->rows != NULL)
+		row_scan_start(scan->rows, &row_scan_everything);
+}
+
+bool
+table_scan_next(TableScanDesc base, ScanDirection direction, TupleTableSlot *slot)
+{
+	HistorianTableScan *scan = (HistorianTableScan *) base;
+
+	if (ScanDirectionIsBackward(direction))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("historian tables cannot be scanned backward"),
+				errhint("Set historian.enable_scan to on."));
+	if (scan->rows == NULL)
+		scan->rows = begin_rows(scan);
+	return row_scan_next(scan->rows, slot);
+}
+
+bool
+table_scan_claim_all(TableScanDesc scan)
+{
+	return scan->rs_parallel == NULL ||
+		row_scan_shared_claim_all(&((HistorianParallelScan *) scan->rs_parallel)->shared);
+}
+
+Size
+table_parallel_estimate(Relation rel)
+{
+	return MAXALIGN(sizeof(HistorianParallelScan));
+}
+
+Size
+table_parallel_initialize(Relation rel, ParallelTableScanDesc parallel)
+{
+	/* before the workers take their snapshot, and while writing is still allowed */
+	command_work_before_change(rel);
+	historian_parallel_set_relation(parallel, rel);
+	parallel->phs_syncscan = false;
+	row_scan_shared_init(&((HistorianParallelScan *) parallel)->shared);
+	return MAXALIGN(sizeof(HistorianParallelScan));
+}
+
+void
+table_parallel_reinitialize(Relation rel, ParallelTableScanDesc parallel)
+{
+	row_scan_shared_init(&((HistorianParallelScan *) parallel)->shared);
+}
+
+#if HISTORIAN_ANALYZE_BY_STREAM
+bool
+table_analyze_next_block(TableScanDesc base, ReadStream *stream)
+{
+	HistorianTableScan *scan = (HistorianTableScan *) base;
+
+	if (BufferIsValid(scan->buffer))
+		ReleaseBuffer(scan->buffer);
+	scan->buffer = read_stream_next_buffer(stream, NULL);
+	scan->next_item = FirstOffsetNumber;
+	scan->rows_of_block = 0;
+	return BufferIsValid(scan->buffer);
+}
+#else
+bool
+table_analyze_next_block(TableScanDesc base, BlockNumber block, BufferAccessStrategy strategy)
+{
+	HistorianTableScan *scan = (HistorianTableScan *) base;
+
+	if (BufferIsValid(scan->buffer))
+		ReleaseBuffer(scan->buffer);
+	scan->buffer = ReadBufferExtended(base->rs_rd, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+	scan->next_item = FirstOffsetNumber;
+	scan->rows_of_block = 0;
+	return true;
+}
+#endif
+
+bool
+table_analyze_next_row(TableScanDesc base, TransactionId oldest_xmin, double *live, double *dead,
+					   TupleTableSlot *slot)
+{
+	HistorianTableScan *scan = (HistorianTableScan *) base;
+	HistorianColumns columns = columns_of(base->rs_rd);
+	MemoryContext caller;
+	uint32		row;
+
+	ExecClearTuple(slot);
+	while (scan->next_row >= scan->decoded.nrows)
+	{
+		if (!analyze_next_segment(scan, oldest_xmin, dead))
+			return false;
+	}
+
+	row = scan->next_row++;
+	*live += 1;
+	slot->tts_values[columns.time - 1] = Int64GetDatum(scan->decoded.time[row]);
+	slot->tts_isnull[columns.time - 1] = false;
+	slot->tts_values[columns.tag - 1] = PointerGetDatum(scan->tag);
+	slot->tts_isnull[columns.tag - 1] = false;
+	MemoryContextReset(scan->row_context);
+	caller = MemoryContextSwitchTo(scan->row_context);
+	slot->tts_values[columns.values - 1] =
+		decoded_rows_array(&scan->decoded, row, &slot->tts_isnull[columns.values - 1]);
+	MemoryContextSwitchTo(caller);
+	ExecStoreVirtualTuple(slot);
+	give_position(scan, slot);
+	return true;
+}
+
+/*
+ * ANALYZE copies the row, and brings its sample into the order of the table by the copies' ctid,
+ * which a virtual slot does not copy.  Only ANALYZE's slot is changed: elsewhere slots that are not
+ * plainly virtual would make the executor copy rows that it now passes on.
+ */
+static void
+give_position(HistorianTableScan *scan, TupleTableSlot *slot)
+{
+	static TupleTableSlotOps with_position;
+
+	if (slot->tts_ops != &with_position)
+	{
+		with_position = TTSOpsVirtual;
+		with_position.copy_heap_tuple = copy_with_position;
+		*(const TupleTableSlotOps **) &slot->tts_ops = &with_position;
+	}
+	scan->rows_of_block = Min(scan->rows_of_block + 1, PG_UINT16_MAX);
+	ItemPointerSet(&slot->tts_tid, BufferGetBlockNumber(scan->buffer), scan->rows_of_block);
+}
+
+static HeapTuple
+copy_with_position(TupleTableSlot *slot)
+{
+	HeapTuple	copy = TTSOpsVirtual.copy_heap_tuple(slot);
+
+	copy->t_self = slot->tts_tid;
+	copy->t_tableOid = slot->tts_tableOid;
+	return copy;
+}
+
+static RowScan *
+begin_rows(HistorianTableScan *scan)
+{
+	HistorianParallelScan *parallel = (HistorianParallelScan *) scan->base.rs_parallel;
+	MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(scan));
+	RowScan    *rows;
+
+	if (!IsMVCCSnapshot(scan->base.rs_snapshot))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("historian table \"%s\" can only be read under an MVCC snapshot",
+					   RelationGetRelationName(scan->base.rs_rd)),
+				errhint("A subscription into a historian table takes inserts alone: CREATE PUBLICATION ... WITH (publish = 'insert')."));
+	rows = row_scan_begin(scan->base.rs_rd, scan->base.rs_snapshot, values_all,
+						  parallel ? &parallel->shared : NULL);
+	/* it may be for a DELETE or UPDATE, which does not say so */
+	row_scan_give_places(rows);
+	MemoryContextSwitchTo(caller);
+	return rows;
+}
+
+/* Decodes the block's next live segment; false, with the block let go, when there is none. */
+static bool
+analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double *dead)
+{
+	Page		page = BufferGetPage(scan->buffer);
+	bool		found = false;
+
+	LockBuffer(scan->buffer, BUFFER_LOCK_SHARE);
+	while (!found && scan->next_item <= PageGetMaxOffsetNumber(page))
+	{
+		ItemId		item = PageGetItemId(page, scan->next_item);
+		HeapTupleData tuple;
+
+		ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(scan->buffer), scan->next_item++);
+		if (!ItemIdIsNormal(item))
+			continue;
+		if (!store_item_is_within(page, ItemPointerGetOffsetNumber(&tuple.t_self)))
+			store_report(scan->base.rs_rd, &tuple.t_self, NULL, SEGMENT_NOT_A_SEGMENT);
+		tuple.t_tableOid = RelationGetRelid(scan->base.rs_rd);
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		tuple.t_len = ItemIdGetLength(item);
+
+		switch (HeapTupleSatisfiesVacuum(&tuple, oldest_xmin, scan->buffer))
+		{
+			case HEAPTUPLE_LIVE:
+				found = true;
+				break;
+			case HEAPTUPLE_INSERT_IN_PROGRESS:
+				/* ours: ANALYZE in the loading transaction; others' rows do not count yet */
+				found = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple.t_data));
+				break;
+			case HEAPTUPLE_DELETE_IN_PROGRESS:
+				found = !TransactionIdIsCurrentTransactionId(
+					HeapTupleHeaderGetUpdateXid(tuple.t_data));
+				break;
+			case HEAPTUPLE_DEAD:
+			case HEAPTUPLE_RECENTLY_DEAD:
+				*dead += 1;
+				break;
+		}
+		found = found && analyze_load(scan, &tuple);
+	}
+	LockBuffer(scan->buffer, BUFFER_LOCK_UNLOCK);
+
+	if (!found)
+	{
+		ReleaseBuffer(scan->buffer);
+		scan->buffer = InvalidBuffer;
+	}
+	return found;
+}
+
+/* Returns false where the segment has no rows of the table. */
+static bool
+analyze_load(HistorianTableScan *scan, HeapTuple tuple)
+{
+	Relation	rel = scan->base.rs_rd;
+	const uint8 *bytes;
+	Size		length;
+	Segment		segment;
+	SegmentStatus status;
+
+	bytes = store_segment_bytes(BufferGetPage(scan->buffer), tuple, &length);
+	status = segment_open(&segment, bytes, length, true);
+	if (status != SEGMENT_OK)
+		store_report(rel, &tuple->t_self, NULL, status);
+	if (segment.header.flags & SEGMENT_SUMMARY)
+		return false;
+
+	if (scan->tag != NULL)
+		pfree(scan->tag);
+	scan->tag = palloc(VARHDRSZ + segment.header.tag_bytes);
+	SET_VARSIZE(scan->tag, VARHDRSZ + segment.header.tag_bytes);
+	memcpy(VARDATA(scan->tag), segment.header.tag, segment.header.tag_bytes);
+	scan->next_row = 0;
+	if (!decoded_rows_load(&scan->decoded, &segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
+		store_report(rel, &tuple->t_self, &segment.header, SEGMENT_BAD_TIMES);
+	return true;
+}

@@ -1,0 +1,620 @@
+/*
+ * deletion.c
+ *	  Deleting rows: their segments are written anew without them.
+ *
+ * A row is deleted by its tag and time from every segment that has one, also where a later load
+ * has replaced it: the earlier row must not come back.  A rewritten segment keeps its kind and its
+ * place in load order.
+ *
+ * Under READ COMMITTED the rows are taken from the segments of a fresh snapshot, as compaction may
+ * have moved them since the command's.  What another load has put over a row since the command met
+ * it stays where the command is a DELETE; an UPDATE, which computed from the old row, fails as not
+ * serializable, as does either where the row itself was updated.  So does, under a transaction's
+ * snapshot, whatever finds a row moved.  The directory's lock keeps compaction and other deletions
+ * away until the transaction ends.
+ */
+#include "postgres.h"
+
+#include "write/deletion.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "command_work.h"
+#include "store/decoded_rows.h"
+#include "store/directory.h"
+#include "store/pending.h"
+#include "store/row_buffer.h"
+#include "store/row_place.h"
+#include "store/segment_sink.h"
+#include "store/serializable.h"
+#include "store/summary_edit.h"
+#include "tag.h"
+#include "read/tag_reader.h"
+
+/* The rows of one segment that a DELETE has met. */
+typedef struct DeletedRows
+{
+	ItemPointerData segment;	/* hash key */
+	text	   *tag;
+	uint8		rows[CODEC_MAX_ROWS / 8];
+} DeletedRows;
+
+typedef struct DeletionWork
+{
+	CommandWork work;
+	HTAB	   *segments;		/* of DeletedRows */
+	bool		update;			/* the rows are to be there again */
+} DeletionWork;
+
+/* Times to delete: a range, or a list of times within it. */
+typedef struct TimeSet
+{
+	int64		from;
+	int64		until;
+	const int64 *times;			/* ascending; NULL: the whole range */
+	uint64		ntimes;
+	bool	   *met;			/* set for each time that a segment has; may be NULL */
+} TimeSet;
+
+/* A deletion in progress, under the active snapshot. */
+typedef struct Deletion
+{
+	Relation	rel;
+	CommandId	cid;
+	DirectoryCursor *cursor;
+	bool		update;			/* the rows are to be there again */
+	Snapshot	met_under;		/* the command's snapshot, where rows may have changed since */
+	DirectoryCursor *met_cursor;	/* under it; NULL until needed */
+	SegmentSink *sink;			/* NULL until something is rewritten */
+	SummaryEdit *summaries;
+	MemoryContext context;		/* of this struct's members */
+	MemoryContext tag_context;	/* of one tag's work */
+} Deletion;
+
+static text *tag_of_segment(Relation rel, ItemPointer segment);
+static void fetch_met(Relation rel, ItemPointer segment, StoredSegment *stored);
+static void do_deletions(CommandWork *work);
+static int64 *collect_times(Relation rel, DeletedRows **segments, uint32 nsegments,
+							uint64 *ntimes);
+static Deletion begin_deletion(Relation rel, CommandId cid, Snapshot met_under);
+static void end_deletion(Deletion *deletion);
+static void delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set);
+static void delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref,
+								const TimeSet *set);
+static uint32 keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref,
+							const Segment *segment, bool *kept);
+static bool is_in_place(Deletion *deletion, const SegmentRef *ref);
+static bool is_changed_by_itself(Deletion *deletion, const ItemPointerData *tid);
+pg_noreturn static void report_triggered_change(Relation rel);
+pg_noreturn static void report_changed(Relation rel);
+static uint32 mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept);
+static void rewrite(Deletion *deletion, const Segment *segment, const bool *kept);
+static SegmentSink *deletion_sink(Deletion *deletion);
+static void delete_segment(Deletion *deletion, const SegmentRef *ref, uint32 nkept);
+static int64 count_rows(Deletion *deletion, text *tag, int64 from, int64 until);
+static int	compare_deleted_rows(const void *left, const void *right);
+static int	compare_times(const void *left, const void *right);
+
+static const CommandWorkKind deleting = {
+	.work_do = do_deletions,
+	.divisible = false,
+};
+
+TM_Result
+deletion_add(Relation rel, ItemPointer ctid, CommandId cid, bool update)
+{
+	DeletionWork *work = (DeletionWork *) command_work_find(&deleting, RelationGetRelid(rel), cid,
+															sizeof(DeletionWork));
+	RowPlace	place;
+	DeletedRows *deleted;
+	uint8		bit;
+	bool		found;
+
+	if (!ItemPointerIsValid(ctid))
+		row_place_report_none(rel);
+	place = row_place_get(ctid);
+	bit = 1 << (place.row % 8);
+	work->update |= update;
+	if (work->segments == NULL)
+	{
+		HASHCTL		control = {
+			.keysize = sizeof(ItemPointerData),
+			.entrysize = sizeof(DeletedRows),
+			.hcxt = work->work.context,
+		};
+
+		work->segments = hash_create("historian deletions", 256, &control,
+									 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+
+	deleted = hash_search(work->segments, &place.segment, HASH_ENTER, &found);
+	if (!found)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(work->work.context);
+
+		deleted->tag = tag_of_segment(rel, &place.segment);
+		memset(deleted->rows, 0, sizeof(deleted->rows));
+		MemoryContextSwitchTo(caller);
+	}
+	if (deleted->rows[place.row / 8] & bit)
+		return TM_SelfModified;
+	deleted->rows[place.row / 8] |= bit;
+	return TM_Ok;
+}
+
+int64
+delete_range(Relation rel, text *tag, int64 from, int64 until)
+{
+	Deletion	deletion;
+	TimeSet		set = {.from = from, .until = until};
+	int64		count = 0;
+
+	if (from > until)
+		return 0;
+
+	deletion = begin_deletion(rel, GetCurrentCommandId(true), NULL);
+	if (tag != NULL)
+	{
+		count = count_rows(&deletion, tag, from, until);
+		delete_from_tag(&deletion, tag, &set);
+	}
+	else
+	{
+		text	   *next = directory_next_tag(deletion.cursor, NULL);
+
+		while (next != NULL)
+		{
+			text	   *former = next;
+
+			count += count_rows(&deletion, next, from, until);
+			delete_from_tag(&deletion, next, &set);
+			next = directory_next_tag(deletion.cursor, next);
+			pfree(former);
+		}
+	}
+	end_deletion(&deletion);
+	CommandCounterIncrement();
+	return count;
+}
+
+/* Copies the tag of a segment that the command has met. */
+static text *
+tag_of_segment(Relation rel, ItemPointer segment)
+{
+	StoredSegment stored;
+	text	   *tag;
+
+	fetch_met(rel, segment, &stored);
+	tag = cstring_to_text_with_len(stored.segment.header.tag, stored.segment.header.tag_bytes);
+	store_release(&stored);
+	return tag;
+}
+
+/* Fetches a segment of which the command has met a row. */
+static void
+fetch_met(Relation rel, ItemPointer segment, StoredSegment *stored)
+{
+	/* the command's snapshot has seen it, so it is still there, if perhaps deleted since */
+	if (!store_fetch(rel, SnapshotAny, segment, stored, NULL))
+		elog(ERROR, "segment of a deleted row has vanished");
+}
+
+/* Deletes all rows that a command has met, tag by tag. */
+static void
+do_deletions(CommandWork *work)
+{
+	HTAB	   *segments = ((DeletionWork *) work)->segments;
+	long		nsegments = hash_get_num_entries(segments);
+	DeletedRows **order = palloc(nsegments * sizeof(DeletedRows *));
+	Relation	rel = table_open(work->relid, RowExclusiveLock);
+	Snapshot	met_under = ActiveSnapshotSet() ? GetActiveSnapshot() : NULL;
+	Deletion	deletion = begin_deletion(rel, work->cid, met_under);
+	HASH_SEQ_STATUS status;
+	DeletedRows *deleted;
+	long		n = 0;
+
+	deletion.update = ((DeletionWork *) work)->update;
+	hash_seq_init(&status, segments);
+	while ((deleted = hash_seq_search(&status)) != NULL)
+		order[n++] = deleted;
+	qsort(order, n, sizeof(DeletedRows *), compare_deleted_rows);
+
+	for (long first = 0, end; first < n; first = end)
+	{
+		TimeSet		set;
+
+		end = first + 1;
+		while (end < n && tag_compare(order[first]->tag, order[end]->tag) == 0)
+			end++;
+		set.times = collect_times(rel, order + first, end - first, &set.ntimes);
+		set.from = set.times[0];
+		set.until = set.times[set.ntimes - 1];
+		set.met = palloc0(set.ntimes);
+		delete_from_tag(&deletion, order[first]->tag, &set);
+		for (uint64 i = 0; deletion.update && i < set.ntimes; i++)
+		{
+			if (!set.met[i])
+				report_changed(rel);
+		}
+		pfree(set.met);
+		pfree((void *) set.times);
+	}
+	end_deletion(&deletion);
+	table_close(rel, NoLock);
+}
+
+/* The times of a tag's noted rows, ascending. */
+static int64 *
+collect_times(Relation rel, DeletedRows **segments, uint32 nsegments, uint64 *ntimes)
+{
+	uint64		capacity = 1024;
+	uint64		unique = 0;
+	int64	   *times = palloc(capacity * sizeof(int64));
+	uint64		n = 0;
+
+	for (uint32 i = 0; i < nsegments; i++)
+	{
+		StoredSegment stored;
+
+		fetch_met(rel, &segments[i]->segment, &stored);
+		store_open_rows(rel, &stored, false);
+		for (uint32 row = 0; row < stored.segment.header.nrows; row++)
+		{
+			if (!(segments[i]->rows[row / 8] & (1 << (row % 8))))
+				continue;
+			if (n == capacity)
+			{
+				capacity *= 2;
+				times = repalloc_huge(times, capacity * sizeof(int64));
+			}
+			times[n++] = codec_time_at(&stored.segment.rows, row);
+		}
+		store_release(&stored);
+	}
+	qsort(times, n, sizeof(int64), compare_times);
+
+	/* rows of one time in two segments: one was met before, the other after a change by the command */
+	for (uint64 i = 0; i < n; i++)
+	{
+		if (unique == 0 || times[unique - 1] != times[i])
+			times[unique++] = times[i];
+	}
+	*ntimes = unique;
+	return times;
+}
+
+/* Takes the lock and makes the snapshot to delete under the active one. */
+static Deletion
+begin_deletion(Relation rel, CommandId cid, Snapshot met_under)
+{
+	Deletion	deletion = {
+		.rel = rel,
+		.cid = cid,
+		.met_under = IsolationUsesXactSnapshot() ? NULL : met_under,
+		.context = CurrentMemoryContext,
+	};
+
+	(void) directory_lock(rel, true);
+	serializable_note_write(rel, GetCurrentTransactionId(), cid);
+	PushCopiedSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot()
+					   : GetLatestSnapshot());
+	GetActiveSnapshot()->curcid = cid;
+	deletion.cursor = directory_begin(rel, GetActiveSnapshot());
+	deletion.summaries = summary_edit_begin(rel, cid);
+	deletion.tag_context = AllocSetContextCreate(CurrentMemoryContext, "historian deletion",
+												 ALLOCSET_DEFAULT_SIZES);
+	return deletion;
+}
+
+static void
+end_deletion(Deletion *deletion)
+{
+	if (deletion->sink != NULL)
+		segment_sink_end(deletion->sink);
+	summary_edit_end(deletion->summaries);
+	directory_end(deletion->cursor);
+	if (deletion->met_cursor != NULL)
+		directory_end(deletion->met_cursor);
+	MemoryContextDelete(deletion->tag_context);
+	PopActiveSnapshot();
+}
+
+static void
+delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set)
+{
+	MemoryContext caller = MemoryContextSwitchTo(deletion->tag_context);
+	PendingList segments = {0};
+	StoredSegment stored;
+
+	/* all of them first: what is rewritten must not be met again */
+	pending_list_load(&segments, deletion->cursor, tag, set->from, set->until);
+	directory_seek_back(deletion->cursor, tag, set->from);
+	if (directory_next_back(deletion->cursor, &stored))
+	{
+		SegmentRef	ref = segment_ref(&stored);
+
+		store_release(&stored);
+		if (ref.last_time >= set->from)
+			pending_list_add(&segments, &ref);
+	}
+	directory_seek_forward(deletion->cursor, tag, set->from, set->until);
+	while (directory_next_forward(deletion->cursor, &stored))
+	{
+		SegmentRef	ref = segment_ref(&stored);
+
+		store_release(&stored);
+		pending_list_add(&segments, &ref);
+	}
+
+	for (uint32 i = 0; i < segments.nrefs; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		delete_from_segment(deletion, tag, &segments.refs[i], set);
+	}
+	if (summary_edit_is_needed(deletion->summaries))
+		summary_edit_finish_tag(deletion->summaries, tag, deletion_sink(deletion));
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(deletion->tag_context);
+}
+
+static void
+delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref, const TimeSet *set)
+{
+	StoredSegment stored;
+	DecodedRows rows = {0};
+	bool		kept[CODEC_MAX_ROWS];
+	uint32		nkept;
+
+	if (set->times == NULL && set->from <= ref->first_time && ref->last_time <= set->until)
+	{
+		delete_segment(deletion, ref, 0);
+		return;
+	}
+
+	pending_fetch(deletion->rel, GetActiveSnapshot(), ref, &stored);
+	store_open_rows(deletion->rel, &stored, true);
+	if (!decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, values_none))
+		store_report(deletion->rel, &stored.tuple.t_self, &stored.segment.header, SEGMENT_BAD_TIMES);
+	nkept = mark_kept(&rows, set, kept);
+	if (nkept < rows.nrows)
+		nkept += keep_replaced(deletion, tag, ref, &stored.segment, kept);
+	if (nkept < rows.nrows)
+	{
+		if (nkept > 0)
+			rewrite(deletion, &stored.segment, kept);
+		delete_segment(deletion, ref, nkept);
+	}
+	decoded_rows_free(&rows);
+	store_release(&stored);
+}
+
+/* Tells which rows are not in the set, and how many. */
+static uint32
+mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept)
+{
+	uint32		nkept = 0;
+	uint64		next = 0;
+
+	for (uint32 row = 0; row < rows->nrows; row++)
+	{
+		int64		time = rows->time[row];
+
+		if (set->times == NULL)
+			kept[row] = time < set->from || time > set->until;
+		else
+		{
+			while (next < set->ntimes && set->times[next] < time)
+				next++;
+			kept[row] = next == set->ntimes || set->times[next] != time;
+			if (!kept[row] && set->met != NULL)
+				set->met[next] = true;
+		}
+		nkept += kept[row];
+	}
+	return nkept;
+}
+
+/*
+ * Are the rows to delete those that the command has met?  Only in a segment that its snapshot does
+ * not see can they be others: loaded since, or moved there by compaction.  Marks those that are
+ * others as kept and returns their number.
+ */
+static uint32
+keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref, const Segment *segment,
+			  bool *kept)
+{
+	uint32		replaced = 0;
+	ItemPointerData tid = ref->tid;
+	StoredSegment stored;
+	TagReader  *reader;
+
+	if (deletion->met_under == NULL)
+		return 0;
+	if (store_fetch(deletion->rel, deletion->met_under, &tid, &stored, NULL))
+	{
+		store_release(&stored);
+		return 0;
+	}
+
+	if (deletion->met_cursor == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(deletion->context);
+
+		deletion->met_cursor = directory_begin(deletion->rel, deletion->met_under);
+		MemoryContextSwitchTo(caller);
+	}
+	reader = tag_reader_begin(deletion->rel, deletion->met_cursor, deletion->met_under);
+	for (uint32 row = 0; row < segment->header.nrows; row++)
+	{
+		int64		time;
+		RowRun		met;
+		Datum		met_values;
+		Datum		values;
+		bool		met_null;
+		bool		isnull;
+
+		if (kept[row])
+			continue;
+		time = codec_time_at(&segment->rows, row);
+		tag_reader_start(reader, tag, time, time, true);
+		if (!tag_reader_next(reader, &met))
+			report_changed(deletion->rel);
+		met_values = decoded_rows_array(met.rows, met.first, &met_null);
+		values = segment_row_array(segment, row, &isnull);
+		if (met_null == isnull && (isnull || datumIsEqual(met_values, values, false, -1)))
+			continue;
+		if (deletion->update || !is_in_place(deletion, met.segment))
+			report_changed(deletion->rel);
+		kept[row] = true;
+		replaced++;
+	}
+	tag_reader_end(reader);
+	return replaced;
+}
+
+/* Is a segment that the command has met still there? */
+static bool
+is_in_place(Deletion *deletion, const SegmentRef *ref)
+{
+	ItemPointerData tid = ref->tid;
+	StoredSegment stored;
+
+	if (!store_fetch(deletion->rel, GetActiveSnapshot(), &tid, &stored, NULL))
+		return false;
+	store_release(&stored);
+	return true;
+}
+
+/* Writes the kept rows of a segment as one, or a few where they compress worse. */
+static void
+rewrite(Deletion *deletion, const Segment *segment, const bool *kept)
+{
+	DecodedRows rows = {0};
+	RowBuffer	buffer = {0};
+	SegmentHeader header = segment->header;
+	CodecRows	source;
+
+	/* the times have been looked at */
+	(void) decoded_rows_load(&rows, segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
+	for (uint32 row = 0; row < rows.nrows; row++)
+	{
+		if (kept[row])
+			decoded_rows_append(&rows, row, &buffer);
+	}
+	decoded_rows_free(&rows);
+
+	source = row_buffer_rows(&buffer, 0);
+	segment_sink_write(deletion_sink(deletion), &header, &source);
+}
+
+/* The sink, opened when it is needed first. */
+static SegmentSink *
+deletion_sink(Deletion *deletion)
+{
+	if (deletion->sink == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(deletion->context);
+
+		deletion->sink = segment_sink_begin(deletion->rel, GetCurrentTransactionId(),
+											deletion->cid, 0);
+		segment_sink_note(deletion->sink, summary_edit_added(deletion->summaries));
+		MemoryContextSwitchTo(caller);
+	}
+	return deletion->sink;
+}
+
+/* Deletes a segment, of whose rows nkept have been written anew. */
+static void
+delete_segment(Deletion *deletion, const SegmentRef *ref, uint32 nkept)
+{
+	ItemPointerData tid = ref->tid;
+
+	if (!store_delete(deletion->rel, &tid, deletion->cid))
+	{
+		if (is_changed_by_itself(deletion, &tid))
+			report_triggered_change(deletion->rel);
+		report_changed(deletion->rel);
+	}
+	store_count_rows(deletion->rel, ref->nrows - nkept, nkept);
+	summary_edit_removed(deletion->summaries, ref);
+}
+
+/* Has a command within this one (of a trigger or a function) deleted or written anew the segment? */
+static bool
+is_changed_by_itself(Deletion *deletion, const ItemPointerData *tid)
+{
+	ItemPointerData place = *tid;
+	StoredSegment stored;
+	bool		result;
+
+	if (!store_fetch(deletion->rel, SnapshotAny, &place, &stored, NULL))
+		return false;
+	result = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(stored.tuple.t_data));
+	store_release(&stored);
+	return result;
+}
+
+static void
+report_triggered_change(Relation rel)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			errmsg("row to be changed was already modified by an operation triggered by the current command"),
+			errdetail("Rows of one tag in historian table \"%s\" that are near in time are stored, and so changed, together.",
+					  RelationGetRelationName(rel)),
+			errhint("Consider an AFTER ... FOR EACH STATEMENT trigger instead of a BEFORE trigger to change other rows."));
+}
+
+static void
+report_changed(Relation rel)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			errmsg("could not serialize access due to concurrent update"),
+			errdetail("Rows of historian table \"%s\" were changed or moved since the command or transaction began.",
+					  RelationGetRelationName(rel)),
+			errhint("The transaction might succeed if retried."));
+}
+
+static int64
+count_rows(Deletion *deletion, text *tag, int64 from, int64 until)
+{
+	TagReader  *reader = tag_reader_begin(deletion->rel, deletion->cursor, GetActiveSnapshot());
+	RowRun		run;
+	int64		count = 0;
+
+	tag_reader_start(reader, tag, from, until, false);
+	while (tag_reader_next(reader, &run))
+		count += run.nrows;
+	tag_reader_end(reader);
+	return count;
+}
+
+static int
+compare_deleted_rows(const void *left, const void *right)
+{
+	const DeletedRows *a = *(DeletedRows *const *) left;
+	const DeletedRows *b = *(DeletedRows *const *) right;
+	int			order = tag_compare(a->tag, b->tag);
+
+	if (order != 0)
+		return order;
+	return ItemPointerCompare((ItemPointer) &a->segment, (ItemPointer) &b->segment);
+}
+
+static int
+compare_times(const void *left, const void *right)
+{
+	int64		a = *(const int64 *) left;
+	int64		b = *(const int64 *) right;
+
+	return a < b ? -1 : a > b;
+}

@@ -1,0 +1,309 @@
+/*
+ * tag_merge.c
+ *	  Writing some segments of one tag anew, as segments of the kinds where their rows belong.
+ *
+ * The sources are read as one stream in order of time, each time once, and the stream is written to
+ * one or two outputs: compacted segments, and others.  Compacted and late segments are disjoint and
+ * what is written never overlaps one that stays: a stretch of time belongs to one segment, and
+ * where the rows of an output leave out a stretch, or meet one whose segment stays, the rows before
+ * are written out first.
+ *
+ * Load order.  Where several segments have a row of one time, the later load's must win, whatever
+ * was merged with what.  So every row in a late segment is later than one of its time in a compacted
+ * segment, one in a late run later than both, and one in a pending segment later than all: the
+ * numbers of the segments say so.  A compacted segment has number 0, any other the greatest of its
+ * sources.  compaction.c sees to it that rows are moved in this order.
+ */
+#include "postgres.h"
+
+#include "write/tag_merge.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "store/decoded_rows.h"
+#include "store/row_buffer.h"
+#include "store/store.h"
+
+/* Rows gathered before segments are cut from them. */
+#define STREAM_ROWS CODEC_MAX_ROWS
+
+/* Where rows are written: to segments of one kind. */
+typedef struct Output
+{
+	TagMerge   *merge;
+	SegmentHeader header;
+	const StretchList *stretches;	/* NULL: the segments may overlap others */
+	uint32		at;				/* the stretch of the last row */
+	uint32		next;			/* the first stretch that the next row may fall on */
+	uint32		usual_rows;		/* of a full segment among the sources; 0: there is none */
+	RowBuffer	rows;
+} Output;
+
+static Stretch *stretch_at(TagMerge *merge, text *name, StretchList *found, int64 time);
+static bool is_held_back(const RowsHeldBack *held, int64 time);
+static PendingList all_sources(const TagMergePlan *plan);
+static void append_row(Output *output, const DecodedRows *rows, uint32 row);
+static void enter_stretch(Output *output, int64 time);
+static void write_rows(Output *output, bool all);
+static uint32 rows_to_try(const Output *output);
+static void delete_sources(TagMerge *merge, const PendingList *sources);
+
+void
+tag_merge_find(TagMerge *merge, text *name, const TagMergePlan *plan, StretchList *found)
+{
+	RowRun		run;
+
+	tag_reader_start_segments(merge->reader, plan->sources, false);
+	while (tag_reader_next(merge->reader, &run))
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (uint32 row = run.first; row < run.first + run.nrows; row++)
+		{
+			int64		time = run.rows->time[row];
+			bool		appended = plan->append && time > plan->after;
+			Stretch    *stretch;
+
+			if (!appended && !plan->everything && is_held_back(plan->held, time))
+				continue;
+			stretch = stretch_at(merge, name, found, time);
+			if (appended)
+				continue;
+			stretch->rows++;
+			stretch->overlapped |= stretch->has_segment && time <= stretch->segment.last_time;
+		}
+	}
+}
+
+void
+tag_merge_run(TagMerge *merge, const TagMergePlan *plan)
+{
+	PendingList sources = all_sources(plan);
+	Output		compacted = {
+		.merge = merge,
+		.header = {
+			.flags = SEGMENT_COMPACTED,
+			.tag = VARDATA_ANY(merge->tag),
+			.tag_bytes = VARSIZE_ANY_EXHDR(merge->tag),
+		},
+		.stretches = plan->compacted,
+		.at = PG_UINT32_MAX,
+	};
+	Output		rest = compacted;
+	RowRun		run;
+
+	rest.header.flags = plan->rest_flags;
+	rest.stretches = plan->rest;
+	for (uint32 i = 0; i < sources.nrefs; i++)
+	{
+		const SegmentRef *ref = &sources.refs[i];
+		Output	   *kind = ref->flags & SEGMENT_COMPACTED ? &compacted : &rest;
+
+		if (!(ref->flags & SEGMENT_COMPACTED))
+			rest.header.sequence = Max(rest.header.sequence, ref->sequence);
+		if (ref->bytes >= SEGMENT_FULL_BYTES)
+			kind->usual_rows = Max(kind->usual_rows, ref->nrows);
+	}
+
+	if (merge->sink == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(merge->context);
+
+		merge->sink = segment_sink_begin(merge->rel, GetCurrentTransactionId(), merge->cid, 0);
+		merge->summaries = summary_edit_begin(merge->rel, merge->cid);
+		segment_sink_note(merge->sink, summary_edit_added(merge->summaries));
+		MemoryContextSwitchTo(caller);
+	}
+	tag_reader_start_segments(merge->reader, &sources, true);
+	while (tag_reader_next(merge->reader, &run))
+	{
+		for (uint32 row = run.first; row < run.first + run.nrows; row++)
+		{
+			int64		time = run.rows->time[row];
+			const StretchList *list = plan->compacted;
+
+			while (compacted.next + 1 < list->nstretches &&
+				   list->stretches[compacted.next].until < time)
+				compacted.next++;
+			if ((run.segment->flags & SEGMENT_COMPACTED) || plan->everything ||
+				(plan->append && time > plan->after) ||
+				(compacted.next < list->nstretches && list->stretches[compacted.next].chosen &&
+				 list->stretches[compacted.next].from <= time &&
+				 time <= list->stretches[compacted.next].until &&
+				 !is_held_back(plan->held, time)))
+				append_row(&compacted, run.rows, row);
+			else
+				append_row(&rest, run.rows, row);
+		}
+	}
+	write_rows(&compacted, true);
+	write_rows(&rest, true);
+	delete_sources(merge, &sources);
+	summary_edit_finish_tag(merge->summaries, merge->tag, merge->sink);
+}
+
+/* The stretch that a time falls on, which is not before the last one of the list. */
+static Stretch *
+stretch_at(TagMerge *merge, text *name, StretchList *found, int64 time)
+{
+	Stretch    *stretch;
+	StoredSegment stored;
+
+	if (found->nstretches > 0 && time <= found->stretches[found->nstretches - 1].until)
+		return &found->stretches[found->nstretches - 1];
+
+	if (found->nstretches == found->capacity)
+	{
+		found->capacity = Max(16, found->capacity * 2);
+		found->stretches = found->stretches == NULL
+			? palloc_array(Stretch, found->capacity)
+			: repalloc_huge(found->stretches, found->capacity * sizeof(Stretch));
+	}
+	stretch = &found->stretches[found->nstretches++];
+	*stretch = (Stretch) {.from = PG_INT64_MIN, .until = PG_INT64_MAX};
+
+	directory_seek_back(merge->cursor, name, time);
+	stretch->has_segment = directory_next_back(merge->cursor, &stored);
+	if (stretch->has_segment)
+	{
+		stretch->segment = segment_ref(&stored);
+		stretch->from = stretch->segment.first_time;
+		store_release(&stored);
+	}
+	directory_seek_forward(merge->cursor, name, time, PG_INT64_MAX);
+	if (directory_next_forward(merge->cursor, &stored))
+	{
+		stretch->until = stored.segment.header.first_time - 1;
+		store_release(&stored);
+	}
+	return stretch;
+}
+
+static bool
+is_held_back(const RowsHeldBack *held, int64 time)
+{
+	if (held == NULL)
+		return false;
+	if (held->any && time <= held->until)
+		return true;
+	for (uint32 i = 0; held->within != NULL && i < held->within->nrefs; i++)
+	{
+		const SegmentRef *ref = &held->within->refs[i];
+
+		if (ref->first_time <= time && time <= ref->last_time)
+			return true;
+	}
+	return false;
+}
+
+/* The plan's sources, and the segments of the chosen stretches. */
+static PendingList
+all_sources(const TagMergePlan *plan)
+{
+	PendingList sources = {0};
+
+	for (uint32 i = 0; i < plan->sources->nrefs; i++)
+		pending_list_add(&sources, &plan->sources->refs[i]);
+	for (uint32 i = 0; i < plan->compacted->nstretches; i++)
+	{
+		const Stretch *stretch = &plan->compacted->stretches[i];
+
+		if (stretch->chosen && stretch->has_segment)
+			pending_list_add(&sources, &stretch->segment);
+	}
+	pending_list_sort(&sources);
+	return sources;
+}
+
+static void
+append_row(Output *output, const DecodedRows *rows, uint32 row)
+{
+	if (output->stretches != NULL)
+		enter_stretch(output, rows->time[row]);
+	if (output->rows.nrows == STREAM_ROWS)
+		write_rows(output, false);
+	decoded_rows_append(rows, row, &output->rows);
+}
+
+/* Writes out the rows so far where a segment that stays lies between them and the next. */
+static void
+enter_stretch(Output *output, int64 time)
+{
+	const Stretch *stretches = output->stretches->stretches;
+	uint32		former = output->at;
+	uint32		at = former == PG_UINT32_MAX ? 0 : former;
+	bool		adjacent;
+
+	while (stretches[at].until < time)
+		at++;
+	Assert(at < output->stretches->nstretches && stretches[at].from <= time);
+	if (at == former)
+		return;
+	output->at = at;
+
+	/* its own segment lies between where it is not among the sources */
+	adjacent = former != PG_UINT32_MAX && at == former + 1 &&
+		stretches[former].until + 1 == stretches[at].from && stretches[at].chosen;
+	if (!adjacent)
+		write_rows(output, true);
+}
+
+/* Cuts segments from the gathered rows: all of them, or as long as enough are left for two more. */
+static void
+write_rows(Output *output, bool all)
+{
+	TagMerge   *merge = output->merge;
+	RowBuffer  *rows = &output->rows;
+	uint32		taken = 0;
+
+	while (rows->nrows > 0 && (all || rows->nrows >= 2 * taken))
+	{
+		CodecRows	source = row_buffer_rows(rows, 0);
+
+		source.nrows = rows_to_try(output);
+		taken = segment_sink_write_one(merge->sink, &output->header, &source);
+		row_buffer_shift(rows, taken);
+		merge->segments_written++;
+		merge->rows_written += taken;
+	}
+}
+
+/*
+ * How many rows to offer for the next segment.  Where late rows made a full segment a little too
+ * large, two halves are better than a full one and a scrap; at the end of a tag's rows the scrap
+ * grows by itself.
+ */
+static uint32
+rows_to_try(const Output *output)
+{
+	const RowBuffer *rows = &output->rows;
+	const StretchList *list = output->stretches;
+
+	if (list == NULL || list->stretches[output->at].until == PG_INT64_MAX)
+		return rows->nrows;
+	if (rows->nrows > output->usual_rows &&
+		rows->nrows < output->usual_rows + output->usual_rows / 3)
+		return (rows->nrows + 1) / 2;
+	return rows->nrows;
+}
+
+static void
+delete_sources(TagMerge *merge, const PendingList *sources)
+{
+	for (uint32 i = 0; i < sources->nrefs; i++)
+	{
+		ItemPointerData tid = sources->refs[i].tid;
+
+		/* the directory's lock keeps others from deleting what a fresh snapshot sees */
+		if (!store_delete(merge->rel, &tid, merge->cid))
+			ereport(ERROR,
+					errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					errmsg("could not compact historian table \"%s\" due to a concurrent change",
+						   RelationGetRelationName(merge->rel)));
+		store_count_rows(merge->rel, 0, sources->refs[i].nrows);
+		merge->bytes_merged += sources->refs[i].bytes;
+		summary_edit_removed(merge->summaries, &sources->refs[i]);
+	}
+	merge->segments_merged += sources->nrefs;
+}

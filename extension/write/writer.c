@@ -1,0 +1,442 @@
+/*
+ * writer.c
+ *	  Rows on their way into a historian table: gathered by tag, written as segments.
+ *
+ * A command's rows are written when it ends (command_work.c), or sooner where they outgrow
+ * historian.write_buffer.  Of rows with the same tag and time the later one stays.
+ */
+#include "postgres.h"
+
+#include "write/writer.h"
+
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "pgstat.h"
+#include "utils/array.h"
+#include "utils/memutils.h"
+
+#include "command_work.h"
+#include "table/compaction_worker.h"
+#include "store/row_buffer.h"
+#include "store/segment_sink.h"
+#include "store/serializable.h"
+#include "tag.h"
+
+int			historian_write_buffer = 64 * 1024;
+
+/* What a batch takes before it holds rows: its contexts, the hash table. */
+#define EMPTY_BATCH_BYTES (24 * 1024)
+
+/* Rows are taken in groups of so many; see append_group(). */
+#define GROUP_ROWS 16
+
+/* The first bytes stand beside the hash, so that most tags are compared without a look elsewhere. */
+#define PREFIX_BYTES 16
+
+typedef struct TagName
+{
+	const char *bytes;
+	uint32		length;
+	uint32		hash;
+	char		prefix[PREFIX_BYTES];	/* padded with zeros */
+} TagName;
+
+typedef struct TagEntry
+{
+	TagName		name;
+	RowBuffer  *rows;
+	char		status;			/* simplehash's */
+} TagEntry;
+
+static inline bool
+same_tag(const TagName *a, const TagName *b)
+{
+	return a->length == b->length && memcmp(a->prefix, b->prefix, PREFIX_BYTES) == 0 &&
+		(a->length <= PREFIX_BYTES ||
+		 memcmp(a->bytes + PREFIX_BYTES, b->bytes + PREFIX_BYTES, a->length - PREFIX_BYTES) == 0);
+}
+
+#define SH_PREFIX tagtable
+#define SH_ELEMENT_TYPE TagEntry
+#define SH_KEY_TYPE TagName
+#define SH_KEY name
+#define SH_HASH_KEY(table, key) ((key).hash)
+#define SH_EQUAL(table, a, b) same_tag(&(a), &(b))
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, entry) ((entry)->name.hash)
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* What one command has gathered for one table. */
+typedef struct Batch
+{
+	CommandWork work;
+	MemoryContext incoming;		/* of what a group of rows is detoasted to */
+	int			options;		/* TABLE_INSERT_*, the same for all of a command */
+	tagtable_hash *tags;
+	Size		bytes;			/* allocated */
+	Size		used;			/* of them, by rows that are not written yet */
+	Size		full;			/* so much was used when it was first full, or 0 */
+	uint64		nrows;
+} Batch;
+
+/* One decoded array datum. */
+typedef struct RowValues
+{
+	uint16		width;			/* or CODEC_WIDTH_NULL */
+	const double *dense;		/* width values, where no element is NULL */
+	ArrayType  *array;			/* otherwise */
+} RowValues;
+
+/* A row as it comes in; it points into its slot. */
+typedef struct IncomingRow
+{
+	int64		time;
+	TagName		tag;
+	RowValues	values;
+	RowBuffer  *rows;			/* where it goes */
+} IncomingRow;
+
+static int append_group(Batch *batch, IncomingRow *row, int nrows);
+static void read_row(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot,
+					 IncomingRow *row, const TagName *previous);
+static Batch *find_batch(Oid relid, CommandId cid, int options);
+static RowBuffer *find_tag(Batch *batch, const TagName *name);
+static TagName read_tag(text *tag, const TagName *previous);
+static RowValues read_values(Datum datum, bool isnull);
+static void append_row(RowBuffer *rows, int64 time, const RowValues *values);
+static void write_full(Batch *batch);
+static void write_batch(CommandWork *work);
+static void write_tag(SegmentSink *sink, const Batch *batch, const TagEntry *entry,
+					  uint64 sequence);
+static int	compare_tag_entries(const void *left, const void *right);
+
+static const CommandWorkKind writing = {
+	.work_do = write_batch,
+	.divisible = true,
+};
+
+static inline Size
+write_limit(void)
+{
+	return (Size) historian_write_buffer * 1024;
+}
+
+void
+writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **slots, int nslots,
+			  CommandId cid, int options)
+{
+	IncomingRow row[GROUP_ROWS];
+
+	for (int first = 0, appended; first < nslots; first += appended)
+	{
+		int			nrows = Min(GROUP_ROWS, nslots - first);
+		Batch	   *batch = find_batch(RelationGetRelid(rel), cid, options);
+		MemoryContext caller = MemoryContextSwitchTo(batch->incoming);
+
+		/* the caller's context may live as long as its query, with a row's array for each row */
+		for (int i = 0; i < nrows; i++)
+			read_row(rel, columns, slots[first + i], &row[i], i > 0 ? &row[i - 1].tag : NULL);
+
+		MemoryContextSwitchTo(batch->work.context);
+		appended = append_group(batch, row, nrows);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(batch->incoming);
+
+		if (appended < nrows)
+			command_work_write(batch->work.relid);
+		else if (batch->bytes >= (batch->full > 0 ? write_limit() + write_limit() / 4 : write_limit()) ||
+			(batch->full > 0 && batch->used >= batch->full))
+			write_full(batch);
+		else
+		{
+			command_work_count(&batch->work, batch->bytes);
+			if (!command_work_is_alone(&batch->work))
+				command_work_limit(write_limit());
+		}
+	}
+}
+
+/* A tag's tail, where its next row goes, is in memory that was touched long ago. */
+static inline void
+prefetch_tail(const RowBuffer *rows)
+{
+	const char *values = (const char *) (rows->values + (Size) rows->nrows * rows->stride);
+
+	__builtin_prefetch(rows->time + rows->nrows, 1);
+	__builtin_prefetch(values, 1);
+	__builtin_prefetch(values + 64, 1);
+}
+
+/*
+ * Rows come in the order of time, each of another tag, and what is gathered is larger than the
+ * processor's caches.  So each step is taken for all rows of the group before the next one, and
+ * has the memory of that next one fetched meanwhile.  Called in the batch's context.
+ *
+ * Returns how many rows it has appended: fewer where the next one is so much wider than the rows of
+ * its tag so far that the batch, in which each of them takes as much, had to be written first.
+ */
+static int
+append_group(Batch *batch, IncomingRow *row, int nrows)
+{
+	for (int i = 0; i < nrows; i++)
+		__builtin_prefetch(&batch->tags->data[row[i].tag.hash & batch->tags->sizemask]);
+	for (int i = 0; i < nrows; i++)
+	{
+		/* rows of historiand's come grouped by tag */
+		if (i > 0 && same_tag(&row[i].tag, &row[i - 1].tag))
+			row[i].rows = row[i - 1].rows;
+		else
+			row[i].rows = find_tag(batch, &row[i].tag);
+		__builtin_prefetch(row[i].rows, 1);
+	}
+	for (int i = 0; i < nrows; i++)
+		prefetch_tail(row[i].rows);
+	for (int i = 0; i < nrows; i++)
+	{
+		Size		widening = row_buffer_widening(row[i].rows, row[i].values.width);
+
+		if (widening > 0 && batch->bytes + widening > write_limit())
+			return i;
+		batch->nrows++;
+		batch->bytes -= row[i].rows->bytes;
+		append_row(row[i].rows, row[i].time, &row[i].values);
+		batch->bytes += row[i].rows->bytes;
+		batch->used += sizeof(int64) + row[i].rows->stride * sizeof(double);
+	}
+	return nrows;
+}
+
+/* Called in the context of incoming rows. */
+static void
+read_row(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot, IncomingRow *row,
+		 const TagName *previous)
+{
+	slot_getallattrs(slot);
+	if (slot->tts_isnull[columns->time - 1] || slot->tts_isnull[columns->tag - 1])
+	{
+		AttrNumber	column = slot->tts_isnull[columns->time - 1] ? columns->time : columns->tag;
+
+		ereport(ERROR,
+				errcode(ERRCODE_NOT_NULL_VIOLATION),
+				errmsg("null value in column \"%s\" of historian table \"%s\"",
+					   NameStr(TupleDescAttr(RelationGetDescr(rel), column - 1)->attname),
+					   RelationGetRelationName(rel)),
+				errdetail("Every row of a historian table has a time and a tag."));
+	}
+
+	row->time = DatumGetInt64(slot->tts_values[columns->time - 1]);
+	row->tag = read_tag(DatumGetTextPP(slot->tts_values[columns->tag - 1]), previous);
+	row->values = read_values(slot->tts_values[columns->values - 1],
+							  slot->tts_isnull[columns->values - 1]);
+}
+
+static Batch *
+find_batch(Oid relid, CommandId cid, int options)
+{
+	Batch	   *batch = (Batch *) command_work_find(&writing, relid, cid, sizeof(Batch));
+
+	if (batch->tags == NULL)
+	{
+		batch->tags = tagtable_create(batch->work.context, 64, NULL);
+		batch->incoming = AllocSetContextCreate(batch->work.context, "historian incoming rows",
+												ALLOCSET_DEFAULT_SIZES);
+		batch->options = options;
+		batch->bytes = EMPTY_BATCH_BYTES;
+	}
+	return batch;
+}
+
+/* Called in the batch's context. */
+static RowBuffer *
+find_tag(Batch *batch, const TagName *name)
+{
+	TagEntry   *entry;
+	char	   *copy;
+	bool		found;
+
+	entry = tagtable_insert(batch->tags, *name, &found);
+	if (!found)
+	{
+		/* on failure of an allocation the transaction aborts and the batch goes with it */
+		copy = palloc(name->length);
+		memcpy(copy, name->bytes, name->length);
+		entry->name.bytes = copy;
+		entry->rows = palloc0(sizeof(RowBuffer));
+		batch->bytes += sizeof(RowBuffer) + 2 * sizeof(TagEntry) + name->length;
+	}
+	return entry->rows;
+}
+
+/* previous, or NULL, is the tag of the row before: often the same. */
+static TagName
+read_tag(text *tag, const TagName *previous)
+{
+	TagName		name = {.bytes = VARDATA_ANY(tag), .length = VARSIZE_ANY_EXHDR(tag)};
+
+	if (name.length == 0 || name.length > SEGMENT_MAX_TAG_BYTES)
+		ereport(ERROR,
+				errcode(ERRCODE_STRING_DATA_LENGTH_MISMATCH),
+				errmsg("tag of %u bytes", name.length),
+				errdetail("A tag has 1 to %d bytes.", SEGMENT_MAX_TAG_BYTES));
+	memcpy(name.prefix, name.bytes, Min(name.length, PREFIX_BYTES));
+	if (previous != NULL && same_tag(&name, previous))
+		name.hash = previous->hash;
+	else
+		name.hash = hash_bytes((const unsigned char *) name.bytes, name.length);
+	return name;
+}
+
+static RowValues
+read_values(Datum datum, bool isnull)
+{
+	RowValues	values = {0};
+
+	if (isnull)
+	{
+		values.width = CODEC_WIDTH_NULL;
+		return values;
+	}
+
+	values.array = DatumGetArrayTypeP(datum);
+	if (ARR_NDIM(values.array) == 0)
+		return values;
+	if (ARR_NDIM(values.array) > 1 || ARR_LBOUND(values.array)[0] != 1)
+		ereport(ERROR,
+				errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				errmsg("values must be a one-dimensional array with lower bound 1"));
+	if (ARR_DIMS(values.array)[0] > CODEC_MAX_VALUES)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("row of %d values", ARR_DIMS(values.array)[0]),
+				errdetail("A row of a historian table has at most %d values.", CODEC_MAX_VALUES),
+				errhint("Spread the values over several tags."));
+
+	values.width = ARR_DIMS(values.array)[0];
+	if (!array_contains_nulls(values.array))
+		values.dense = (const double *) ARR_DATA_PTR(values.array);
+	return values;
+}
+
+/* Called in the batch's context. */
+static void
+append_row(RowBuffer *rows, int64 time, const RowValues *values)
+{
+	bool		nulls = values->array != NULL && values->dense == NULL && values->width > 0;
+	RowSlot		slot = row_buffer_add(rows, time, values->width, nulls);
+
+	if (values->dense != NULL)
+		memcpy(slot.values, values->dense, values->width * sizeof(double));
+	else if (nulls)
+	{
+		const double *src = (const double *) ARR_DATA_PTR(values->array);
+		const bits8 *present = ARR_NULLBITMAP(values->array);
+
+		for (uint32 v = 0; v < values->width; v++)
+		{
+			slot.isnull[v] = !(present[v / 8] & (1 << (v % 8)));
+			slot.values[v] = slot.isnull[v] ? 0.0 : *src++;
+		}
+	}
+}
+
+/*
+ * In the middle of a command.  The memory is kept for its next rows: to get it anew from the system
+ * costs more than to fill it.  Unless they are of other tags: then it would be kept for nothing.
+ */
+static void
+write_full(Batch *batch)
+{
+	MemoryContext scratch;
+	MemoryContext caller;
+	tagtable_iterator iterator;
+	TagEntry   *entry;
+
+	if (!command_work_is_alone(&batch->work) || batch->bytes >= write_limit() + write_limit() / 4)
+	{
+		command_work_write(batch->work.relid);
+		return;
+	}
+
+	batch->full = Max(batch->used, 1);
+	scratch = AllocSetContextCreate(batch->work.context, "historian write", ALLOCSET_DEFAULT_SIZES);
+	caller = MemoryContextSwitchTo(scratch);
+	write_batch(&batch->work);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(scratch);
+
+	tagtable_start_iterate(batch->tags, &iterator);
+	while ((entry = tagtable_iterate(batch->tags, &iterator)) != NULL)
+	{
+		batch->bytes -= entry->rows->bytes;
+		row_buffer_empty(entry->rows);
+		batch->bytes += entry->rows->bytes;
+	}
+	batch->used = 0;
+	batch->nrows = 0;
+	command_work_count(&batch->work, batch->bytes);
+}
+
+/* Leaves the rows where they are; allocates in the memory context that is current. */
+static void
+write_batch(CommandWork *work)
+{
+	Batch	   *batch = (Batch *) work;
+	Relation	rel = table_open(work->relid, RowExclusiveLock);
+	SegmentSink *sink;
+	uint64		sequence = segment_next_sequence();
+	TagEntry  **order = palloc(batch->tags->members * sizeof(TagEntry *));
+	tagtable_iterator iterator;
+	TagEntry   *entry;
+	uint32		ntags = 0;
+
+	serializable_note_write(rel, work->xid, work->cid);
+	sink = segment_sink_begin(rel, work->xid, work->cid, batch->options);
+
+	/* in tag order: neighbours in the directory, and the same bytes for the same load */
+	tagtable_start_iterate(batch->tags, &iterator);
+	while ((entry = tagtable_iterate(batch->tags, &iterator)) != NULL)
+	{
+		if (entry->rows->nrows > 0)
+			order[ntags++] = entry;
+	}
+	qsort(order, ntags, sizeof(TagEntry *), compare_tag_entries);
+
+	for (uint32 i = 0; i < ntags; i++)
+		write_tag(sink, batch, order[i], sequence);
+
+	pgstat_count_heap_insert(rel, batch->nrows);
+	compaction_worker_notify();
+	segment_sink_end(sink);
+	table_close(rel, NoLock);
+}
+
+static void
+write_tag(SegmentSink *sink, const Batch *batch, const TagEntry *entry, uint64 sequence)
+{
+	SegmentHeader header = {
+		.sequence = sequence,
+		.tag = entry->name.bytes,
+		.tag_bytes = entry->name.length,
+	};
+	CodecRows	rows;
+	MemoryContext caller;
+
+	caller = MemoryContextSwitchTo(batch->work.context);
+	row_buffer_sort(entry->rows);
+	MemoryContextSwitchTo(caller);
+	rows = row_buffer_rows(entry->rows, 0);
+	segment_sink_write(sink, &header, &rows);
+}
+
+static int
+compare_tag_entries(const void *left, const void *right)
+{
+	const TagName *a = &(*(TagEntry *const *) left)->name;
+	const TagName *b = &(*(TagEntry *const *) right)->name;
+
+	return tag_compare_bytes(a->bytes, a->length, b->bytes, b->length);
+}

@@ -1,0 +1,623 @@
+/*
+ * config.c
+ *	  The settings, from flags, environment and file, out of one table.
+ *
+ * A setting "flush-interval" is the flag --flush-interval, the environment variable
+ * HISTORIAND_FLUSH_INTERVAL and the line "flush-interval = 1s" of the file given by --config.
+ * Adding one means a member of Config and a line of the table below.
+ */
+#include "base/config.h"
+
+#include "http/http_host.h"
+#include "base/memory.h"
+#include "load/spool.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <libpq-fe.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char historiand_version[] = HISTORIAND_VERSION;
+
+typedef enum SettingType
+{
+	SETTING_TEXT,
+	SETTING_COUNT,
+	SETTING_BYTES,	  /* 512MiB, 64kB, plain bytes */
+	SETTING_DURATION, /* 250ms, 1s, 5min, 1h; held in milliseconds */
+	SETTING_TYPE = 0x0f,
+	LIVE = 0x10, /* SIGHUP changes it; numbers are then LiveSettings */
+} SettingType;
+
+typedef struct Setting
+{
+	const char *name;
+	int type;
+	size_t offset;
+	const char *initial;
+	uint64_t minimum;
+	uint64_t maximum;
+	const char *help;
+} Setting;
+
+#define MEMBER(name) offsetof(Config, name)
+#define KIB			 UINT64_C(1024)
+#define MIB			 (KIB * 1024)
+#define GIB			 (MIB * 1024)
+#define SECOND		 UINT64_C(1000)
+#define HOUR		 (3600 * SECOND)
+
+static const Setting settings[] = {
+	{"listen", SETTING_TEXT, MEMBER(listen), "127.0.0.1:8080", 0, 0,
+	 "address:port to serve on; [::1]:8080 for IPv6, port 0 for any free one"},
+	{"allowed-hosts", SETTING_TEXT, MEMBER(allowed_hosts), "", 0, 0,
+	 "names besides those that cannot be a stranger's by which browsers may ask for this server, "
+	 "separated by commas: historian.example.com, .example.org (and all below), * (any)"},
+	{"database", SETTING_TEXT, MEMBER(database), "", 0, 0,
+	 "libpq connection string, several hosts allowed; empty: libpq's own environment"},
+	{"read-database", SETTING_TEXT, MEMBER(read_database), "", 0, 0,
+	 "connection string for reads, where a standby may answer them too; empty: database"},
+	{"database-password-file", SETTING_TEXT, MEMBER(database_password_file), "", 0, 0,
+	 "file with the password, read for each connection; empty: the connection string or libpq's "
+	 "own files have it"},
+	{"table", SETTING_TEXT, MEMBER(table), "measurement", 0, 0,
+	 "table with the columns time, tag, values; may be schema.table"},
+	{"threads", SETTING_COUNT, MEMBER(threads), "1", 1, CONFIG_MAX_THREADS,
+	 "event loops that share the port; the loading has a thread of its own"},
+	{"busy-poll", SETTING_COUNT | LIVE, MEMBER(busy_poll_us), "50", 0, 1000,
+	 "microseconds that a loop looks for more requests before it sleeps, while they come twice as "
+	 "often; 0: it sleeps at once"},
+	{"flush-interval", SETTING_DURATION | LIVE, MEMBER(flush_interval_ms), "1s", 1, HOUR,
+	 "buffered messages are loaded this often"},
+	{"commit-delay", SETTING_DURATION | LIVE, MEMBER(commit_delay_ms), "20ms", 0, 10 * SECOND,
+	 "a load starts this soon once a request waits for ack=committed"},
+	{"commit-timeout", SETTING_DURATION | LIVE, MEMBER(commit_timeout_ms), "30s", 100, HOUR,
+	 "a request that waits longer for its commit is answered 503"},
+	{"load-timeout", SETTING_DURATION, MEMBER(load_timeout_ms), "60s", 100, HOUR,
+	 "a load without progress for this long is broken off and sent again"},
+	{"load-nice", SETTING_COUNT, MEMBER(load_nice), "5", 0, 19,
+	 "how much nicer than answering the loading is, here and in PostgreSQL, as in nice(1)"},
+	{"max-buffered-bytes", SETTING_BYTES, MEMBER(max_buffered_bytes), "512MiB", MIB, 1024 * GIB,
+	 "memory for messages that PostgreSQL does not have yet; 503 past it"},
+	{"max-body-bytes", SETTING_BYTES | LIVE, MEMBER(max_body_bytes), "64MiB", KIB, 64 * GIB,
+	 "largest decoded body of a request without partial=true; 413 past it"},
+	{"line-strings", SETTING_TEXT, MEMBER(line_strings), "refuse", 0, 0,
+	 "string fields of line protocol: refuse the line, or ignore the field and keep the others"},
+	{"spool-dir", SETTING_TEXT, MEMBER(spool_dir), "", 0, 0,
+	 "directory for messages that memory has no room for; empty: none"},
+	{"max-spool-bytes", SETTING_BYTES, MEMBER(max_spool_bytes), "16GiB", MIB, 1024 * 1024 * GIB,
+	 "disk space that the spool may use"},
+	{"dead-letter-file", SETTING_TEXT, MEMBER(dead_letter_file), "", 0, 0,
+	 "NDJSON file for rows that PostgreSQL rejects; empty: dead-letters.ndjson in the spool-dir, "
+	 "or without one they are logged and counted only"},
+	{"max-queries", SETTING_COUNT, MEMBER(max_queries), "8", 1, 1000,
+	 "database connections for reads, over all threads"},
+	{"read-connection-lifetime", SETTING_DURATION | LIVE, MEMBER(read_connection_lifetime_ms), "10min",
+	 100, 24 * HOUR,
+	 "a connection for reads is given up after this, idle; the next one may choose another host"},
+	{"max-queued-queries", SETTING_COUNT, MEMBER(max_queued_queries), "1000", 1, 1000000,
+	 "reads that may wait for one of them; 503 past it"},
+	{"query-timeout", SETTING_DURATION | LIVE, MEMBER(query_timeout_ms), "10s", 1, HOUR,
+	 "a read that takes longer is cancelled and answered 504"},
+	{"max-result-bytes", SETTING_BYTES, MEMBER(max_result_bytes), "256MiB", MIB, 1024 * GIB,
+	 "memory for results and for long answers that clients have not taken yet; 503 past it"},
+	{"metrics-interval", SETTING_DURATION, MEMBER(metrics_interval_ms), "15s", 100, HOUR,
+	 "PostgreSQL is asked this often for what /metrics tells about it"},
+	{"watch-tags", SETTING_TEXT, MEMBER(watch_tags), "", 0, 0,
+	 "tags whose age /metrics tells, separated by commas; \"a, b\" in quotes where a tag has one"},
+	{"max-connections", SETTING_COUNT, MEMBER(max_connections), "10000", 1, 1000000,
+	 "HTTP connections at a time, over all threads; 503 past it"},
+	{"header-timeout", SETTING_DURATION | LIVE, MEMBER(header_timeout_ms), "10s", 100, HOUR,
+	 "from a request's first byte to the end of its headers; 408 past it"},
+	{"body-timeout", SETTING_DURATION | LIVE, MEMBER(body_timeout_ms), "10s", 100, HOUR,
+	 "for a body, plus one second for each KiB of it; 408 past it"},
+	{"idle-timeout", SETTING_DURATION | LIVE, MEMBER(idle_timeout_ms), "75s", 100, HOUR,
+	 "a connection without a request is closed after this"},
+	{"write-timeout", SETTING_DURATION | LIVE, MEMBER(write_timeout_ms), "30s", 100, HOUR,
+	 "a client that takes nothing of its answer for this long is cut off"},
+	{"log-level", SETTING_TEXT | LIVE, MEMBER(log_level_name), "info", 0, 0,
+	 "debug (each request), info, warning (failed and slow ones) or error"},
+	{"log-format", SETTING_TEXT | LIVE, MEMBER(log_format_name), "text", 0, 0,
+	 "text, or json: an object a line"},
+	{"slow-request", SETTING_DURATION | LIVE, MEMBER(slow_request_ms), "1s", 1, HOUR,
+	 "a read, other than an export, that takes longer is logged"},
+};
+
+#define SETTING_COUNT_ALL (sizeof(settings) / sizeof(settings[0]))
+
+typedef struct Unit
+{
+	const char *name;
+	uint64_t factor;
+} Unit;
+
+static const Unit byte_units[] = {
+	{"", 1},	  {"B", 1},			  {"kB", 1000}, {"KiB", KIB}, {"MB", 1000000},
+	{"MiB", MIB}, {"GB", 1000000000}, {"GiB", GIB}, {NULL, 0},
+};
+static const Unit duration_units[] = {
+	{"ms", 1}, {"s", SECOND}, {"min", 60 * SECOND}, {"h", HOUR}, {NULL, 0},
+};
+static const Unit count_units[] = {{"", 1}, {NULL, 0}};
+
+/* Where the settings came from, for reading them again. */
+static struct
+{
+	int count;
+	char **values;
+	Config config; /* as it was read last */
+	bool running;
+} arguments;
+
+static bool read_all(Config *config, int argc, char **argv);
+static const Setting *find_setting(const char *name, size_t length);
+static bool assign(Config *config, const Setting *setting, const char *value, const char *source);
+static bool read_environment(Config *config);
+static bool read_file(Config *config, const char *path);
+static bool check_whole(Config *config);
+static void print_help(void);
+
+/* For people at start; for the log while the server is running. */
+static bool __attribute__((format(printf, 1, 2))) wrong(const char *format, ...)
+{
+	va_list args;
+	char text[1024];
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (arguments.running)
+		log_error("%s", text);
+	else
+		fprintf(stderr, "historiand: %s\n", text);
+	return false;
+}
+
+ConfigResult
+config_read(Config *config, int argc, char **argv)
+{
+	bool check_only = false;
+
+	for (int i = 1; i < argc; i++)
+	{
+		if (strcmp(argv[i], "--help") == 0)
+		{
+			print_help();
+			return CONFIG_EXIT;
+		}
+		if (strcmp(argv[i], "--version") == 0)
+		{
+			puts("historiand " HISTORIAND_VERSION);
+			return CONFIG_EXIT;
+		}
+		check_only |= strcmp(argv[i], "--check-config") == 0;
+		if (strcmp(argv[i], "--config") == 0)
+			i++;
+	}
+	if (!read_all(config, argc, argv))
+		return CONFIG_WRONG;
+	if (check_only && config->spool_dir[0] != '\0' && !spool_check(config->spool_dir))
+		return CONFIG_WRONG;
+	if (check_only)
+		puts("historiand: the settings are valid");
+	arguments.count = argc;
+	arguments.values = argv;
+	arguments.config = *config;
+	return check_only ? CONFIG_CHECK : CONFIG_RUN;
+}
+
+static bool
+same_setting(const Config *a, const Config *b, const Setting *setting)
+{
+	const void *x = (const char *) a + setting->offset;
+	const void *y = (const char *) b + setting->offset;
+
+	if ((setting->type & SETTING_TYPE) == SETTING_TEXT)
+		return strcmp(*(char *const *) x, *(char *const *) y) == 0;
+	return *(const uint64_t *) x == *(const uint64_t *) y;
+}
+
+/*
+ * Of a number whoever reads it takes the old or the new one.  Texts are only the log's, which other
+ * threads do not read; what is replaced is not freed, for the few times that people do this.
+ */
+bool
+config_reload(Config *config)
+{
+	static Config fresh;
+
+	memset(&fresh, 0, sizeof(fresh));
+	arguments.running = true;
+	if (!read_all(&fresh, arguments.count, arguments.values))
+	{
+		log_error("the settings stay as they are (SIGHUP)");
+		return false;
+	}
+	for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
+	{
+		const Setting *setting = &settings[i];
+		void *member = (char *) config + setting->offset;
+		const void *value = (const char *) &fresh + setting->offset;
+
+		if (same_setting(&fresh, &arguments.config, setting))
+			continue;
+		if ((setting->type & LIVE) == 0)
+			log_warning("%s has changed, which takes effect at the next start", setting->name);
+		else if ((setting->type & SETTING_TYPE) == SETTING_TEXT)
+			*(char **) member = *(char *const *) value;
+		else
+			atomic_store((LiveSetting *) member, *(const uint64_t *) value);
+	}
+	config->log_level = fresh.log_level;
+	config->log_format = fresh.log_format;
+	arguments.config = fresh;
+	return true;
+}
+
+static bool
+read_all(Config *config, int argc, char **argv)
+{
+	const char *file = getenv("HISTORIAND_CONFIG");
+
+	/* The file's place must be known before the flags are applied over it. */
+	for (int i = 1; i < argc; i++)
+	{
+		if (strncmp(argv[i], "--config=", 9) == 0)
+			file = argv[i] + 9;
+		else if (strcmp(argv[i], "--config") == 0)
+		{
+			if (i + 1 == argc)
+				return wrong("--config needs a file name");
+			file = argv[++i];
+		}
+	}
+
+	for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
+	{
+		if (!assign(config, &settings[i], settings[i].initial, "default"))
+			return false;
+	}
+	if (file != NULL && file[0] != '\0' && !read_file(config, file))
+		return false;
+	if (!read_environment(config))
+		return false;
+
+	for (int i = 1; i < argc; i++)
+	{
+		const char *name = argv[i] + 2;
+		const char *equals;
+		const Setting *setting;
+		char source[64];
+
+		if (strncmp(argv[i], "--", 2) != 0)
+			return wrong("unexpected argument \"%s\"; see --help", argv[i]);
+		if (strcmp(name, "check-config") == 0 || strncmp(name, "config=", 7) == 0)
+			continue;
+		if (strcmp(name, "config") == 0)
+		{
+			i++;
+			continue;
+		}
+		equals = strchr(name, '=');
+		setting = find_setting(name, equals ? (size_t) (equals - name) : strlen(name));
+		if (setting == NULL)
+			return wrong("unknown flag %s; see --help", argv[i]);
+		if (equals == NULL && i + 1 == argc)
+			return wrong("--%s needs a value", setting->name);
+		snprintf(source, sizeof(source), "--%s", setting->name);
+		if (!assign(config, setting, equals ? equals + 1 : argv[++i], source))
+			return false;
+	}
+	return check_whole(config);
+}
+
+static const Setting *
+find_setting(const char *name, size_t length)
+{
+	for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
+	{
+		if (strlen(settings[i].name) == length && memcmp(settings[i].name, name, length) == 0)
+			return &settings[i];
+	}
+	return NULL;
+}
+
+/* A whole number and a unit; false where it is neither or too large for 64 bits. */
+static bool
+parse_quantity(const char *text, const Unit *units, uint64_t *quantity)
+{
+	char *rest;
+	unsigned long long number;
+
+	if (!isdigit((unsigned char) text[0]))
+		return false;
+	errno = 0;
+	number = strtoull(text, &rest, 10);
+	if (errno != 0)
+		return false;
+	while (*rest == ' ')
+		rest++;
+	for (; units->name != NULL; units++)
+	{
+		if (strcmp(rest, units->name) == 0)
+			return !__builtin_mul_overflow((uint64_t) number, units->factor, quantity);
+	}
+	return false;
+}
+
+static bool
+assign(Config *config, const Setting *setting, const char *value, const char *source)
+{
+	void *member = (char *) config + setting->offset;
+	int type = setting->type & SETTING_TYPE;
+	const Unit *units = type == SETTING_BYTES	   ? byte_units
+						: type == SETTING_DURATION ? duration_units
+												   : count_units;
+	uint64_t quantity;
+
+	if (type == SETTING_TEXT)
+	{
+		char **text = member;
+
+		free(*text);
+		*text = memory_strdup(value);
+		return true;
+	}
+	if (!parse_quantity(value, units, &quantity))
+		return wrong("%s: \"%s\" is not %s", source, value,
+					 type == SETTING_BYTES ? "a number of bytes such as 64MiB"
+					 : type == SETTING_DURATION
+						 ? "a duration with its unit such as 250ms, 1s, 5min or 1h"
+						 : "a whole number");
+	if (quantity < setting->minimum || quantity > setting->maximum)
+		return wrong("%s: \"%s\" is outside of %llu .. %llu%s", source, value,
+					 (unsigned long long) setting->minimum, (unsigned long long) setting->maximum,
+					 type == SETTING_BYTES		 ? " bytes"
+					 : type == SETTING_DURATION ? " ms"
+														 : "");
+	*(uint64_t *) member = quantity;
+	return true;
+}
+
+static void
+environment_name(const Setting *setting, char *name, size_t size)
+{
+	snprintf(name, size, "HISTORIAND_%s", setting->name);
+	for (char *c = name; *c != '\0'; c++)
+		*c = *c == '-' ? '_' : (char) toupper((unsigned char) *c);
+}
+
+static bool
+read_environment(Config *config)
+{
+	for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
+	{
+		char name[64];
+		const char *value;
+
+		environment_name(&settings[i], name, sizeof(name));
+		value = getenv(name);
+		if (value != NULL && !assign(config, &settings[i], value, name))
+			return false;
+	}
+	return true;
+}
+
+/* Cuts white space off both ends, in place. */
+static char *
+trim(char *text)
+{
+	char *end;
+
+	while (isspace((unsigned char) *text))
+		text++;
+	end = text + strlen(text);
+	while (end > text && isspace((unsigned char) end[-1]))
+		end--;
+	*end = '\0';
+	return text;
+}
+
+static bool
+read_file(Config *config, const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char line[4096];
+	int number = 0;
+	bool valid = true;
+
+	if (file == NULL)
+		return wrong("cannot open the configuration file %s: %s", path, strerror(errno));
+	while (valid && fgets(line, sizeof(line), file) != NULL)
+	{
+		char *name = trim(line);
+		char *value = strchr(name, '=');
+		const Setting *setting;
+		char source[4200];
+
+		number++;
+		if (name[0] == '\0' || name[0] == '#')
+			continue;
+		if (value == NULL)
+		{
+			valid = wrong("%s line %d: \"%s\" is not name = value", path, number, name);
+			break;
+		}
+		*value++ = '\0';
+		name = trim(name);
+		setting = find_setting(name, strlen(name));
+		if (setting == NULL)
+		{
+			valid = wrong("%s line %d: unknown setting \"%s\"", path, number, name);
+			break;
+		}
+		snprintf(source, sizeof(source), "%s line %d: %s", path, number, setting->name);
+		valid = assign(config, setting, trim(value), source);
+	}
+	fclose(file);
+	return valid;
+}
+
+/* "schema.table" with each part as a quoted identifier: names are taken as they are written. */
+static char *
+quote_table(const char *table)
+{
+	Bytes quoted = {0};
+
+	bytes_puts(&quoted, "\"");
+	for (; *table != '\0'; table++)
+	{
+		if (*table == '.')
+			bytes_puts(&quoted, "\".\"");
+		else if (*table == '"')
+			bytes_puts(&quoted, "\"\"");
+		else
+			bytes_append(&quoted, table, 1);
+	}
+	bytes_append(&quoted, "\"", 2);
+	return quoted.data;
+}
+
+/* 127.0.0.1 or [::1]; a zone may follow the latter's address. */
+static bool
+numeric_address(const char *text, size_t length)
+{
+	char host[64];
+	char address[sizeof(struct in6_addr)];
+	bool brackets = length > 1 && text[0] == '[' && text[length - 1] == ']';
+
+	if (length >= sizeof(host))
+		return false;
+	memcpy(host, text + brackets, length - 2 * brackets);
+	host[length - 2 * brackets] = '\0';
+	host[strcspn(host, "%")] = '\0';
+	return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
+}
+
+/* Anything else than a connection string is a database's name. */
+static bool
+check_conninfo(const char *name, const char *conninfo)
+{
+	char *why = NULL;
+	PQconninfoOption *options;
+
+	if (strchr(conninfo, '=') == NULL && strstr(conninfo, "://") == NULL)
+		return true;
+	options = PQconninfoParse(conninfo, &why);
+	/* The reason may quote a password. */
+	if (options == NULL)
+		return wrong("%s: not a valid libpq connection string", name);
+	PQconninfoFree(options);
+	return true;
+}
+
+/* The place of a word in a list that ends with NULL, or -1. */
+static int
+find_word(const char *word, const char *const *words)
+{
+	for (int i = 0; words[i] != NULL; i++)
+	{
+		if (strcmp(word, words[i]) == 0)
+			return i;
+	}
+	return -1;
+}
+
+/* What one setting alone cannot show, and what is made of several. */
+static bool
+check_whole(Config *config)
+{
+	static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
+	static const char *const formats[] = {"text", "json", NULL};
+	const char *colon = strrchr(config->listen, ':');
+	uint64_t port;
+	int level;
+	int format;
+
+	if (colon == NULL || colon == config->listen ||
+		!parse_quantity(colon + 1, count_units, &port) || port > 65535)
+		return wrong("listen: \"%s\" is not address:port", config->listen);
+	if (!numeric_address(config->listen, (size_t) (colon - config->listen)))
+		return wrong("listen: \"%s\" has no numeric IPv4 or IPv6 address", config->listen);
+	config->loopback =
+		strncmp(config->listen, "127.", 4) == 0 || strncmp(config->listen, "[::1]", 5) == 0;
+	if (!http_host_list_valid(config->allowed_hosts))
+		return wrong("allowed-hosts: \"%s\" is not a list of names such as historian.example.com, "
+					 ".example.org or *, each perhaps with a port",
+					 config->allowed_hosts);
+	if (!check_conninfo("database", config->database) ||
+		!check_conninfo("read-database", config->read_database))
+		return false;
+	if (config->read_database[0] == '\0')
+	{
+		free(config->read_database);
+		config->read_database = memory_strdup(config->database);
+	}
+	if (config->database_password_file[0] != '\0' &&
+		access(config->database_password_file, R_OK) != 0)
+		return wrong("database-password-file: cannot read %s: %s", config->database_password_file,
+					 strerror(errno));
+	if (config->table[0] == '\0')
+		return wrong("table: must not be empty");
+	if (config->max_queries < config->threads)
+		return wrong("max-queries: %llu is less than threads, %llu; each thread has a connection "
+					 "for reads of its own",
+					 (unsigned long long) config->max_queries,
+					 (unsigned long long) config->threads);
+	config->table_sql = quote_table(config->table);
+	if (config->dead_letter_file[0] == '\0' && config->spool_dir[0] != '\0')
+	{
+		Bytes path = {0};
+
+		bytes_printf(&path, "%s/dead-letters.ndjson", config->spool_dir);
+		bytes_append(&path, "", 1);
+		free(config->dead_letter_file);
+		config->dead_letter_file = path.data;
+	}
+	config->skip_strings = strcmp(config->line_strings, "ignore") == 0;
+	if (!config->skip_strings && strcmp(config->line_strings, "refuse") != 0)
+		return wrong("line-strings: \"%s\" is neither refuse nor ignore", config->line_strings);
+	level = find_word(config->log_level_name, levels);
+	if (level < 0)
+		return wrong("log-level: \"%s\" is none of debug, info, warning, error",
+					 config->log_level_name);
+	config->log_level = (LogLevel) level;
+	format = find_word(config->log_format_name, formats);
+	if (format < 0)
+		return wrong("log-format: \"%s\" is neither text nor json", config->log_format_name);
+	config->log_format = (LogFormat) format;
+	return true;
+}
+
+static void
+print_help(void)
+{
+	puts(
+		"historiand " HISTORIAND_VERSION ": takes messages over HTTP, loads them into PostgreSQL, "
+		"answers queries\n\n"
+		"usage: historiand [--name value]...\n\n"
+		"Settings, each as flag, environment variable or line \"name = value\" of the file; flags\n"
+		"win over the environment, that over the file:\n");
+	for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
+	{
+		char name[64];
+
+		environment_name(&settings[i], name, sizeof(name));
+		printf("  --%s, %s (default %s)\n      %s%s\n", settings[i].name, name,
+			   settings[i].initial[0] == '\0' ? "empty" : settings[i].initial, settings[i].help,
+			   (settings[i].type & LIVE) != 0 ? " [SIGHUP]" : "");
+	}
+	puts("\n  --config, HISTORIAND_CONFIG\n      file with settings\n"
+		 "  --check-config\n      check the settings, the spool directory, the address, the database and "
+		 "its table; then exit\n      with 0, with 2 where a setting is wrong, else with 1\n"
+		 "  --help, --version\n\n"
+		 "SIGHUP reads the settings again; those marked [SIGHUP] take effect at once, others at the next\n"
+		 "start. SIGTERM, SIGINT and SIGQUIT load what is buffered and end the server.");
+}

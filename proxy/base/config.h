@@ -1,0 +1,92 @@
+/*
+ * config.h
+ *	  The settings: read at start; SIGHUP changes those that may change while all goes on.
+ */
+#ifndef HISTORIAND_CONFIG_H
+#define HISTORIAND_CONFIG_H
+
+#include "base/log.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+extern const char historiand_version[];
+
+#define CONFIG_MAX_THREADS 64
+
+/* Every thread reads it anew when it needs it; config_reload() changes it. */
+typedef _Atomic uint64_t LiveSetting;
+
+typedef struct Config
+{
+	char *listen;
+	char *allowed_hosts;
+	char *database;
+	char *read_database; /* as database where not given */
+	char *database_password_file;
+	char *table;
+	uint64_t threads;
+	char *log_level_name;
+	char *log_format_name;
+	LiveSetting slow_request_ms;
+
+	/* ingest */
+	LiveSetting flush_interval_ms;
+	LiveSetting commit_delay_ms;
+	LiveSetting commit_timeout_ms;
+	uint64_t load_timeout_ms;
+	uint64_t load_nice;
+	LiveSetting busy_poll_us;
+	uint64_t max_buffered_bytes;
+	LiveSetting max_body_bytes;
+	char *line_strings;
+	char *spool_dir;
+	uint64_t max_spool_bytes;
+	char *dead_letter_file;
+
+	/* queries */
+	uint64_t max_queries;
+	LiveSetting read_connection_lifetime_ms;
+	uint64_t max_queued_queries;
+	LiveSetting query_timeout_ms;
+	uint64_t max_result_bytes;
+
+	/* metrics of the database */
+	uint64_t metrics_interval_ms;
+	char *watch_tags;
+
+	/* connections */
+	uint64_t max_connections;
+	LiveSetting header_timeout_ms;
+	LiveSetting body_timeout_ms;
+	LiveSetting idle_timeout_ms;
+	LiveSetting write_timeout_ms;
+
+	/* made of the above */
+	bool loopback; /* listens where only this machine reaches it */
+	LogLevel log_level;
+	LogFormat log_format;
+	bool skip_strings;	 /* of line_strings */
+	char *table_sql; /* table with each part quoted, for use in SQL */
+} Config;
+
+typedef enum ConfigResult
+{
+	CONFIG_RUN,	  /* serve */
+	CONFIG_CHECK, /* the settings are good; see whether what they name is (--check-config) */
+	CONFIG_EXIT,  /* --help or --version did its work */
+	CONFIG_WRONG, /* an error was printed that names the setting */
+} ConfigResult;
+
+/* Flags win over environment variables, those over the file, that over the defaults. */
+extern ConfigResult config_read(Config *config, int argc, char **argv);
+
+/*
+ * Reads flags, environment and file again and takes over the LiveSettings and the log's; logs a
+ * warning for each other one that has changed.  Returns false, after having logged why and with nothing
+ * changed, where anything is wrong.  For the thread that called config_read().
+ */
+extern bool config_reload(Config *config);
+
+#endif /* HISTORIAND_CONFIG_H */

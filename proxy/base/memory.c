@@ -1,0 +1,145 @@
+/*
+ * memory.c
+ *	  Allocation that does not return without memory, and growing byte strings.
+ */
+#include "base/memory.h"
+
+#include "base/log.h"
+#include "base/utf8.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *
+checked(void *memory, size_t size)
+{
+	if (memory == NULL && size > 0)
+	{
+		log_error("out of memory: %zu bytes asked for", size);
+		exit(1);
+	}
+	return memory;
+}
+
+void *
+memory_new(size_t size)
+{
+	return checked(calloc(1, size), size);
+}
+
+void *
+memory_new_raw(size_t size)
+{
+	return checked(malloc(size), size);
+}
+
+void *
+memory_resize(void *old, size_t size)
+{
+	return checked(realloc(old, size), size);
+}
+
+char *
+memory_strdup(const char *string)
+{
+	return checked(strdup(string), 1);
+}
+
+char *
+bytes_reserve(Bytes *bytes, size_t extra)
+{
+	if (bytes->capacity - bytes->length < extra)
+	{
+		size_t capacity = bytes->capacity < 64 ? 64 : bytes->capacity;
+
+		while (capacity - bytes->length < extra)
+			capacity *= 2;
+		bytes->data = memory_resize(bytes->data, capacity);
+		bytes->capacity = capacity;
+	}
+	return bytes->data + bytes->length;
+}
+
+void
+bytes_append(Bytes *bytes, const void *data, size_t length)
+{
+	if (length == 0)
+		return;
+	memcpy(bytes_reserve(bytes, length), data, length);
+	bytes->length += length;
+}
+
+void
+bytes_puts(Bytes *bytes, const char *string)
+{
+	bytes_append(bytes, string, strlen(string));
+}
+
+void
+bytes_printf(Bytes *bytes, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	bytes_vprintf(bytes, format, args);
+	va_end(args);
+}
+
+void
+bytes_vprintf(Bytes *bytes, const char *format, va_list args)
+{
+	va_list again;
+	int length;
+
+	va_copy(again, args);
+	length = vsnprintf(NULL, 0, format, args);
+	if (length > 0)
+	{
+		vsnprintf(bytes_reserve(bytes, (size_t) length + 1), (size_t) length + 1, format, again);
+		bytes->length += (size_t) length;
+	}
+	va_end(again);
+}
+
+void
+bytes_json_string(Bytes *bytes, const char *string, size_t length)
+{
+	size_t i = 0;
+
+	bytes_puts(bytes, "\"");
+	while (i < length)
+	{
+		unsigned char c = (unsigned char) string[i];
+		size_t step = utf8_length(string + i, length - i);
+
+		if (step == 0)
+		{
+			bytes_puts(bytes, "\xef\xbf\xbd");
+			step = 1;
+		}
+		else if (c == '"' || c == '\\')
+			bytes_printf(bytes, "\\%c", c);
+		else if (c < 0x20)
+			bytes_printf(bytes, "\\u%04x", c);
+		else
+			bytes_append(bytes, string + i, step);
+		i += step;
+	}
+	bytes_puts(bytes, "\"");
+}
+
+void
+bytes_consume(Bytes *bytes, size_t count)
+{
+	bytes->length -= count;
+	if (bytes->length > 0)
+		memmove(bytes->data, bytes->data + count, bytes->length);
+}
+
+void
+bytes_free(Bytes *bytes)
+{
+	free(bytes->data);
+	*bytes = (Bytes){0};
+}

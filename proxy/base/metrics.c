@@ -1,0 +1,226 @@
+/*
+ * metrics.c
+ *	  What the server counts, and its exposition as Prometheus text.
+ */
+#include "base/metrics.h"
+
+#include "base/config.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+/* Bounds in nanoseconds; the text has them in seconds. */
+static const uint64_t time_bounds[HISTOGRAM_BUCKETS] = {
+	100000,	  500000,	 1000000,	2500000,   5000000,	   10000000,   25000000,
+	50000000, 100000000, 250000000, 500000000, 1000000000, 2500000000, 10000000000,
+};
+static const char *const time_labels[HISTOGRAM_BUCKETS] = {
+	"0.0001", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025",
+	"0.05",	  "0.1",	"0.25",	 "0.5",	   "1",		"2.5",	"10",
+};
+static const uint64_t row_bounds[HISTOGRAM_BUCKETS] = {
+	1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000, 100000, 300000, 1000000, 3000000,
+};
+static const char *const row_labels[HISTOGRAM_BUCKETS] = {
+	"1",	"3",	 "10",	  "30",		"100",	  "300",   "1000",
+	"3000", "10000", "30000", "100000", "300000", "1e+06", "3e+06",
+};
+
+static const char *const route_names[METRIC_ROUTES] = {
+	"/save", "/write", "/api", "/tags", "/latest", "/export", "status", "file", "other",
+};
+static const char *const reason_names[REJECT_REASONS] = {
+	"invalid", "too_large", "buffer_full", "database", "spool",
+};
+/* The last one stands for every other status. */
+static const int statuses[METRIC_STATUSES] = {
+	200, 202, 204, 207, 304, 400, 404, 405, 408, 413, 415, 422, 431, 500, 503, 504, 0,
+};
+
+static void
+observe(Histogram *histogram, const uint64_t *bounds, uint64_t value, uint64_t count)
+{
+	int bucket = 0;
+
+	while (bucket < HISTOGRAM_BUCKETS && value > bounds[bucket])
+		bucket++;
+	metric_add(&histogram->buckets[bucket], count);
+	metric_add(&histogram->sum, value * count);
+}
+
+void
+metric_seconds(Histogram *histogram, uint64_t nanoseconds, uint64_t count)
+{
+	observe(histogram, time_bounds, nanoseconds, count);
+}
+
+void
+metric_rows(Histogram *histogram, uint64_t rows)
+{
+	observe(histogram, row_bounds, rows, 1);
+}
+
+void
+metric_http(Metrics *metrics, MetricRoute route, int status, uint64_t nanoseconds)
+{
+	int index = 0;
+
+	while (index < METRIC_STATUSES - 1 && statuses[index] != status)
+		index++;
+	observe(&metrics->http_seconds[route][index], time_bounds, nanoseconds, 1);
+}
+
+static uint64_t
+sum(Metrics *const *all, int count, size_t offset)
+{
+	uint64_t total = 0;
+
+	for (int i = 0; i < count; i++)
+		total += atomic_load_explicit((Counter *) ((char *) all[i] + offset), memory_order_relaxed);
+	return total;
+}
+
+static void
+head(Bytes *text, const char *name, const char *type, const char *help)
+{
+	bytes_printf(text, "# HELP historiand_%s %s\n# TYPE historiand_%s %s\n", name, help, name,
+				 type);
+}
+
+static void
+number(Bytes *text, const char *name, const char *type, const char *help, uint64_t value)
+{
+	head(text, name, type, help);
+	bytes_printf(text, "historiand_%s %llu\n", name, (unsigned long long) value);
+}
+
+void
+metrics_put_label(Bytes *text, const char *value)
+{
+	for (; *value != '\0'; value++)
+	{
+		if (*value == '\n')
+			bytes_puts(text, "\\n");
+		else
+		{
+			if (*value == '"' || *value == '\\')
+				bytes_puts(text, "\\");
+			bytes_append(text, value, 1);
+		}
+	}
+}
+
+/* labels is empty or ends with a comma. */
+static void
+histogram(Bytes *text, const char *name, const char *labels, Metrics *const *all, int count,
+		  size_t offset, const char *const *bound_labels, double unit)
+{
+	uint64_t total = 0;
+	size_t length = 0;
+
+	for (int i = 0; i <= HISTOGRAM_BUCKETS; i++)
+	{
+		total += sum(all, count, offset + offsetof(Histogram, buckets) + i * sizeof(Counter));
+		bytes_printf(text, "historiand_%s_bucket{%sle=\"%s\"} %llu\n", name, labels,
+					 i < HISTOGRAM_BUCKETS ? bound_labels[i] : "+Inf", (unsigned long long) total);
+	}
+	while (labels[length] != '\0' && labels[length + 1] != '\0')
+		length++;
+	bytes_printf(text, "historiand_%s_sum%s%.*s%s %.9g\n", name, length > 0 ? "{" : "",
+				 (int) length, labels, length > 0 ? "}" : "",
+				 (double) sum(all, count, offset + offsetof(Histogram, sum)) * unit);
+	bytes_printf(text, "historiand_%s_count%s%.*s%s %llu\n", name, length > 0 ? "{" : "",
+				 (int) length, labels, length > 0 ? "}" : "", (unsigned long long) total);
+}
+
+static void
+expose_http(Bytes *text, Metrics *const *all, int count)
+{
+	head(text, "http_request_duration_seconds", "histogram",
+		 "Time from a request's first byte to its answer.");
+	for (int route = 0; route < METRIC_ROUTES; route++)
+	{
+		for (int status = 0; status < METRIC_STATUSES; status++)
+		{
+			size_t offset = offsetof(Metrics, http_seconds) +
+							(size_t) (route * METRIC_STATUSES + status) * sizeof(Histogram);
+			uint64_t requests = 0;
+			Bytes labels = {0};
+
+			for (int i = 0; i <= HISTOGRAM_BUCKETS; i++)
+				requests += sum(all, count, offset + i * sizeof(Counter));
+			if (requests == 0)
+				continue;
+			bytes_printf(&labels, "route=\"%s\",", route_names[route]);
+			if (statuses[status] != 0)
+				bytes_printf(&labels, "status=\"%d\",", statuses[status]);
+			else
+				bytes_puts(&labels, "status=\"other\",");
+			bytes_append(&labels, "", 1);
+			histogram(text, "http_request_duration_seconds", labels.data, all, count, offset,
+					  time_labels, 1e-9);
+			bytes_free(&labels);
+		}
+	}
+}
+
+void
+metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *gauges)
+{
+#define SUM(member) sum(all, count, offsetof(Metrics, member))
+	head(text, "info", "gauge", "Always 1; the labels say what this server is.");
+	bytes_printf(text, "historiand_info{version=\"%s\",table=\"", historiand_version);
+	metrics_put_label(text, gauges->table);
+	bytes_puts(text, "\"} 1\n");
+	number(text, "messages_received_total", "counter", "Messages accepted into the buffer.",
+		   SUM(messages_received));
+	number(text, "messages_committed_total", "counter", "Messages committed by PostgreSQL.",
+		   SUM(messages_committed));
+	number(text, "messages_spooled_total", "counter", "Messages written to the spool.",
+		   SUM(messages_spooled));
+	head(text, "rejected_total", "counter",
+		 "Messages refused or lost, by reason; for buffer_full and too_large: requests.");
+	for (int i = 0; i < REJECT_REASONS; i++)
+		bytes_printf(text, "historiand_rejected_total{reason=\"%s\"} %llu\n", reason_names[i],
+					 (unsigned long long) sum(all, count,
+											  offsetof(Metrics, rejected) + i * sizeof(Counter)));
+	number(text, "received_bytes_total", "counter", "Decoded bytes of request bodies.",
+		   SUM(bytes_received));
+
+	number(text, "loads_total", "counter", "Batches committed by PostgreSQL.", SUM(loads));
+	number(text, "loads_failed_total", "counter", "Loads that failed and were repeated or split.",
+		   SUM(loads_failed));
+	head(text, "load_duration_seconds", "histogram", "Time from a batch's first COPY to its end.");
+	histogram(text, "load_duration_seconds", "", all, count, offsetof(Metrics, load_seconds),
+			  time_labels, 1e-9);
+	head(text, "load_rows", "histogram", "Rows of a batch.");
+	histogram(text, "load_rows", "", all, count, offsetof(Metrics, load_rows), row_labels, 1);
+	head(text, "lag_seconds", "histogram", "Time from a message's arrival to its commit.");
+	histogram(text, "lag_seconds", "", all, count, offsetof(Metrics, lag_seconds), time_labels,
+			  1e-9);
+	number(text, "database_reconnects_total", "counter",
+		   "Connections made to PostgreSQL for loading, after the first.", SUM(reconnects));
+	number(text, "database_connected", "gauge", "1 while PostgreSQL takes rows, as far as is known.",
+		   gauges->database_connected);
+
+	number(text, "buffer_bytes", "gauge", "Memory of messages that are not committed yet.",
+		   gauges->buffer_bytes);
+	number(text, "buffer_limit_bytes", "gauge", "The bound on it, max-buffered-bytes.",
+		   gauges->buffer_limit_bytes);
+	number(text, "spool_bytes", "gauge", "Disk space of the spool.", gauges->spool_bytes);
+	head(text, "oldest_unflushed_age_seconds", "gauge",
+		 "Age of the oldest message that is not committed yet.");
+	bytes_printf(text, "historiand_oldest_unflushed_age_seconds %.3f\n",
+				 (double) gauges->oldest_age_ms / 1000.0);
+
+	number(text, "connections_opened_total", "counter", "HTTP connections accepted.",
+		   SUM(connections_opened));
+	number(text, "connections_closed_total", "counter", "HTTP connections closed.",
+		   SUM(connections_closed));
+	number(text, "connections_refused_total", "counter", "HTTP connections over the limit.",
+		   SUM(connections_refused));
+	number(text, "connections_timed_out_total", "counter", "HTTP connections cut off as slow.",
+		   SUM(connections_timed_out));
+	expose_http(text, all, count);
+#undef SUM
+}

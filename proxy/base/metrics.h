@@ -1,0 +1,105 @@
+/*
+ * metrics.h
+ *	  What the server counts, and its exposition as Prometheus text.
+ *
+ * Each thread counts in a Metrics of its own, so that counting is one addition without a lock;
+ * the exposition sums them.  No label has more values than this file names: nothing per tag.
+ */
+#ifndef HISTORIAND_METRICS_H
+#define HISTORIAND_METRICS_H
+
+#include "base/memory.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef _Atomic uint64_t Counter;
+
+typedef enum MetricRoute
+{
+	ROUTE_SAVE,
+	ROUTE_WRITE,
+	ROUTE_API,
+	ROUTE_TAGS,
+	ROUTE_LATEST,
+	ROUTE_EXPORT,
+	ROUTE_STATUS, /* metrics and the health routes */
+	ROUTE_FILE,	  /* the page and openapi.json */
+	ROUTE_OTHER,
+	METRIC_ROUTES,
+} MetricRoute;
+
+typedef enum RejectReason
+{
+	REJECT_INVALID, /* the message is not what SPEC allows */
+	REJECT_TOO_LARGE,
+	REJECT_BUFFER_FULL, /* counts requests: their messages were not all read */
+	REJECT_DATABASE,	/* PostgreSQL refused the row */
+	REJECT_SPOOL,		/* lost in a damaged spool file */
+	REJECT_REASONS,
+} RejectReason;
+
+#define METRIC_STATUSES	  17
+#define HISTOGRAM_BUCKETS 14
+
+typedef struct Histogram
+{
+	Counter buckets[HISTOGRAM_BUCKETS + 1]; /* the last one: +Inf */
+	Counter sum;							/* in the unit of the bounds times 1e-9 */
+} Histogram;
+
+typedef struct Metrics
+{
+	Counter messages_received; /* accepted into the buffer */
+	Counter bytes_received;	   /* of request bodies, decoded */
+	Counter rejected[REJECT_REASONS];
+	Counter connections_opened;
+	Counter connections_closed;
+	Counter connections_refused;
+	Counter connections_timed_out;
+	Histogram http_seconds[METRIC_ROUTES][METRIC_STATUSES];
+
+	/* of the writer's thread only */
+	Counter messages_committed;
+	Counter loads;
+	Counter loads_failed;
+	Counter reconnects;
+	Counter messages_spooled;
+	Histogram load_seconds;
+	Histogram load_rows;
+	Histogram lag_seconds;
+} Metrics;
+
+/* What is not counted but looked at when somebody asks. */
+typedef struct MetricGauges
+{
+	uint64_t buffer_bytes;
+	uint64_t buffer_limit_bytes;
+	uint64_t oldest_age_ms;
+	uint64_t spool_bytes;
+	bool database_connected;
+	const char *table;
+} MetricGauges;
+
+/* Only the owning thread adds. */
+static inline void
+metric_add(Counter *counter, uint64_t amount)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount,
+						  memory_order_relaxed);
+}
+
+extern void metric_http(Metrics *metrics, MetricRoute route, int status, uint64_t nanoseconds);
+
+/* Time histograms take nanoseconds; count is how many events are observed at once. */
+extern void metric_seconds(Histogram *histogram, uint64_t nanoseconds, uint64_t count);
+extern void metric_rows(Histogram *histogram, uint64_t rows);
+
+/* A label's value, escaped as the exposition format wants it. */
+extern void metrics_put_label(Bytes *text, const char *value);
+
+/* Appends the text for the sum of several threads' metrics. */
+extern void metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *gauges);
+
+#endif /* HISTORIAND_METRICS_H */

@@ -1,0 +1,151 @@
+/*
+ * pg_cancel.c
+ *	  Asking PostgreSQL to end queries, from threads that may hang in it.
+ *
+ * One queue for all loops, emptied by threads that are started when there is work for them and stay.
+ * A cancellation belongs to the threads until it is in its canceller's list of those done, then to the
+ * canceller's loop; the lock guards both lists and who wants to know.
+ */
+#include "database/pg_cancel.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#define MAX_THREADS 2
+
+struct PgCancellation
+{
+	PgCancellation *next;
+	PgCanceller *canceller;
+	PGcancel *cancel; /* NULL where there is no connection */
+	void (*done)(void *);
+	void *argument;
+	bool abandoned;
+};
+
+struct PgCanceller
+{
+	uv_async_t wake;
+	PgCancellation *over;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
+static PgCancellation *first;
+static PgCancellation *last;
+static int threads;
+static int idle_threads;
+
+static void *cancel_all(void *argument);
+static void on_wake(uv_async_t *wake);
+
+PgCanceller *
+pg_canceller_new(uv_loop_t *loop)
+{
+	PgCanceller *canceller = memory_new(sizeof(PgCanceller));
+
+	uv_async_init(loop, &canceller->wake, on_wake);
+	canceller->wake.data = canceller;
+	return canceller;
+}
+
+/* Where no thread can be started the cancellation waits for one, or is given up. */
+static void
+start_thread(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, cancel_all, NULL) != 0)
+		return;
+	pthread_detach(thread);
+	threads++;
+}
+
+PgCancellation *
+pg_cancel(PgCanceller *canceller, PGconn *pq, void (*done)(void *), void *argument)
+{
+	PgCancellation *cancellation = memory_new(sizeof(PgCancellation));
+
+	cancellation->canceller = canceller;
+	cancellation->cancel = PQgetCancel(pq);
+	cancellation->done = done;
+	cancellation->argument = argument;
+	pthread_mutex_lock(&lock);
+	if (last == NULL)
+		first = cancellation;
+	else
+		last->next = cancellation;
+	last = cancellation;
+	if (idle_threads == 0 && threads < MAX_THREADS)
+		start_thread();
+	pthread_cond_signal(&work);
+	pthread_mutex_unlock(&lock);
+	return cancellation;
+}
+
+void
+pg_cancellation_abandon(PgCancellation *cancellation)
+{
+	pthread_mutex_lock(&lock);
+	cancellation->abandoned = true;
+	pthread_mutex_unlock(&lock);
+}
+
+static void *
+cancel_all(void *argument)
+{
+	(void) argument;
+	pthread_mutex_lock(&lock);
+	for (;;)
+	{
+		PgCancellation *cancellation;
+		char reason[256];
+		bool wanted;
+
+		idle_threads++;
+		while (first == NULL)
+			pthread_cond_wait(&work, &lock);
+		idle_threads--;
+		cancellation = first;
+		first = cancellation->next;
+		if (first == NULL)
+			last = NULL;
+		/* Of a connection that was given up meanwhile PostgreSQL ends the query itself. */
+		wanted = cancellation->cancel != NULL && !cancellation->abandoned;
+		pthread_mutex_unlock(&lock);
+		if (wanted && !PQcancel(cancellation->cancel, reason, sizeof(reason)))
+			log_warning("cannot cancel a query: %s", reason);
+		pthread_mutex_lock(&lock);
+		cancellation->next = cancellation->canceller->over;
+		cancellation->canceller->over = cancellation;
+		uv_async_send(&cancellation->canceller->wake);
+	}
+	return NULL;
+}
+
+static void
+on_wake(uv_async_t *wake)
+{
+	PgCanceller *canceller = wake->data;
+	PgCancellation *next;
+
+	pthread_mutex_lock(&lock);
+	next = canceller->over;
+	canceller->over = NULL;
+	pthread_mutex_unlock(&lock);
+	while (next != NULL)
+	{
+		PgCancellation *cancellation = next;
+
+		next = cancellation->next;
+		/* Only this loop's thread abandons what is in its list. */
+		if (!cancellation->abandoned)
+			cancellation->done(cancellation->argument);
+		PQfreeCancel(cancellation->cancel);
+		free(cancellation);
+	}
+}

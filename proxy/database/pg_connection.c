@@ -1,0 +1,289 @@
+/*
+ * pg_connection.c
+ *	  A libpq connection on a libuv loop.
+ *
+ * Ownership: the object is freed in the close callback of its poll handle, or, while it is still
+ * connecting, when the worker is done.  The PGconn is finished after the poll handle is stopped,
+ * since libuv must not watch a closed socket.
+ */
+#include "database/pg_connection.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct PgConnection
+{
+	uv_work_t work;
+	uv_poll_t poll;
+	uv_loop_t *loop;
+	char *conninfo;
+	char *password_file; /* "": none */
+	const PgHandler *handler;
+	void *owner; /* NULL once closed */
+	PGconn *pq;
+	char *failure; /* of the worker */
+	bool connecting;
+	bool want_write;
+	bool paused;
+};
+
+static void connect_in_worker(uv_work_t *work);
+static void on_notice(void *argument, const char *message);
+static void on_worker_done(uv_work_t *work, int status);
+static void on_socket(uv_poll_t *poll, int status, int events);
+static void free_connection(PgConnection *connection);
+static void lose(PgConnection *connection);
+
+PgConnection *
+pg_connection_open(uv_loop_t *loop, const char *conninfo, const char *password_file,
+				   const PgHandler *handler, void *owner)
+{
+	PgConnection *connection = memory_new(sizeof(PgConnection));
+
+	connection->loop = loop;
+	connection->conninfo = memory_strdup(conninfo);
+	connection->password_file = memory_strdup(password_file);
+	connection->handler = handler;
+	connection->owner = owner;
+	connection->connecting = true;
+	connection->work.data = connection;
+	uv_queue_work(loop, &connection->work, connect_in_worker, on_worker_done);
+	return connection;
+}
+
+PGconn *
+pg_connection_pq(PgConnection *connection)
+{
+	return connection->pq;
+}
+
+/*
+ * Reads the password, without the line end that editors leave.  Read for every connection, so that
+ * a new password needs no restart.
+ */
+static bool
+read_password(const char *path, char *password, size_t size, char **failure_text)
+{
+	FILE *file = fopen(path, "r");
+	Bytes failure = {0};
+
+	if (file != NULL && fgets(password, (int) size, file) != NULL)
+	{
+		password[strcspn(password, "\r\n")] = '\0';
+		fclose(file);
+		return true;
+	}
+	bytes_printf(&failure, "cannot read the password from %s: %s", path,
+				 file == NULL ? strerror(errno) : "it is empty");
+	bytes_append(&failure, "", 1);
+	*failure_text = failure.data;
+	if (file != NULL)
+		fclose(file);
+	return false;
+}
+
+PGconn *
+pg_connect_now(const char *conninfo, const char *password_file, char **failure)
+{
+	char password[1024] = "";
+	PGconn *pq;
+
+	/*
+	 * What the connection string says wins over what stands before it, and what stands behind it over
+	 * the string: bytes are sent and expected as UTF-8.
+	 */
+	static const char *const keywords[] = {
+		"connect_timeout",
+		"keepalives_idle",
+		"keepalives_interval",
+		"keepalives_count",
+		"tcp_user_timeout",
+		"fallback_application_name",
+		"password",
+		"dbname",
+		"client_encoding",
+		NULL,
+	};
+	const char *const values[] = {
+		"3", "10", "5", "3", "15000", "historiand", password, conninfo, "UTF8", NULL,
+	};
+
+	if (password_file[0] != '\0' &&
+		!read_password(password_file, password, sizeof(password), failure))
+		return NULL;
+	pq = PQconnectdbParams(keywords, values, 1);
+	explicit_bzero(password, sizeof(password));
+	PQsetNoticeProcessor(pq, on_notice, NULL);
+	if (PQstatus(pq) == CONNECTION_OK)
+		return pq;
+	*failure = memory_strdup(PQerrorMessage(pq));
+	PQfinish(pq);
+	return NULL;
+}
+
+static void
+connect_in_worker(uv_work_t *work)
+{
+	PgConnection *connection = work->data;
+	PGconn *pq =
+		pg_connect_now(connection->conninfo, connection->password_file, &connection->failure);
+
+	if (pq == NULL)
+		return;
+	PQsetnonblocking(pq, 1);
+	connection->pq = pq;
+}
+
+/* PostgreSQL's warnings; libpq itself would print them between the lines of the log. */
+static void
+on_notice(void *argument, const char *message)
+{
+	(void) argument;
+	log_info("PostgreSQL says: %s", message);
+}
+
+static void
+on_worker_done(uv_work_t *work, int status)
+{
+	PgConnection *connection = work->data;
+
+	connection->connecting = false;
+	if (connection->owner == NULL || connection->pq == NULL)
+	{
+		void *owner = connection->owner;
+
+		if (owner != NULL)
+			connection->handler->on_lost(owner, status < 0			  ? uv_strerror(status)
+												: connection->failure ? connection->failure
+																	  : "not connected");
+		free_connection(connection);
+		return;
+	}
+	uv_poll_init(connection->loop, &connection->poll, PQsocket(connection->pq));
+	connection->poll.data = connection;
+	uv_poll_start(&connection->poll, UV_READABLE, on_socket);
+	connection->handler->on_open(connection->owner);
+}
+
+static void
+free_connection(PgConnection *connection)
+{
+	PQfinish(connection->pq);
+	free(connection->conninfo);
+	free(connection->password_file);
+	free(connection->failure);
+	free(connection);
+}
+
+static void
+on_closed(uv_handle_t *handle)
+{
+	free_connection(handle->data);
+}
+
+void
+pg_connection_close(PgConnection *connection)
+{
+	connection->owner = NULL;
+	if (connection->connecting)
+		return; /* on_worker_done() frees it */
+	uv_poll_stop(&connection->poll);
+	uv_close((uv_handle_t *) &connection->poll, on_closed);
+}
+
+static void
+lose(PgConnection *connection)
+{
+	void *owner = connection->owner;
+	char *reason = memory_strdup(PQerrorMessage(connection->pq));
+
+	pg_connection_close(connection);
+	connection->handler->on_lost(owner, reason);
+	free(reason);
+}
+
+static void
+on_socket(uv_poll_t *poll, int status, int events)
+{
+	PgConnection *connection = poll->data;
+	bool all;
+
+	if (status < 0 || ((events & UV_READABLE) && !PQconsumeInput(connection->pq)))
+	{
+		/* An error that the server sent before it hung up explains more than the hang-up. */
+		PGresult *result;
+
+		while (!PQisBusy(connection->pq) && (result = PQgetResult(connection->pq)) != NULL)
+		{
+			ExecStatusType kind = PQresultStatus(result);
+
+			PQclear(result);
+			if (kind == PGRES_COPY_IN || kind == PGRES_COPY_OUT)
+				break;
+		}
+		lose(connection);
+		return;
+	}
+	if (!pg_connection_flush(connection, &all) || PQstatus(connection->pq) != CONNECTION_OK)
+	{
+		lose(connection);
+		return;
+	}
+	connection->handler->on_input(connection->owner);
+}
+
+static void
+watch(PgConnection *connection, bool write, bool paused)
+{
+	int events = (paused ? 0 : UV_READABLE) | (write ? UV_WRITABLE : 0);
+
+	if (write == connection->want_write && paused == connection->paused)
+		return;
+	connection->want_write = write;
+	connection->paused = paused;
+	if (events != 0)
+		uv_poll_start(&connection->poll, events, on_socket);
+	else
+		uv_poll_stop(&connection->poll);
+}
+
+bool
+pg_connection_flush(PgConnection *connection, bool *all)
+{
+	int left = PQflush(connection->pq);
+
+	*all = left == 0;
+	/* After a failure too: a broken socket reports itself as writable. */
+	watch(connection, left != 0, connection->paused);
+	return left >= 0;
+}
+
+void
+pg_connection_again(PgConnection *connection)
+{
+	watch(connection, true, connection->paused);
+}
+
+void
+pg_connection_pause(PgConnection *connection, bool pause)
+{
+	watch(connection, connection->want_write, pause);
+}
+
+void
+pg_put_literal(Bytes *sql, const char *text)
+{
+	bytes_puts(sql, "E'");
+	for (; *text != '\0'; text++)
+	{
+		if (*text == '\'' || *text == '\\')
+			bytes_append(sql, text, 1);
+		bytes_append(sql, text, 1);
+	}
+	bytes_puts(sql, "'");
+}

@@ -1,0 +1,45 @@
+/*
+ * sql_failure.c
+ *	  What PostgreSQL said when a statement failed, and whose fault that is.
+ */
+#include "database/sql_failure.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+sql_failure_set(SqlFailure *failure, const char *sqlstate, const char *message)
+{
+	if (sql_failed(failure))
+		return;
+	snprintf(failure->sqlstate, sizeof(failure->sqlstate), "%s", sqlstate);
+	snprintf(failure->message, sizeof(failure->message), "%s", message);
+	failure->of_constraint = false;
+	failure->row = -1;
+}
+
+void
+sql_failure_note(SqlFailure *failure, const PGresult *result)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
+	/* "COPY measurement, line 7": the server counts from 1. */
+	const char *line = context != NULL ? strstr(context, ", line ") : NULL;
+
+	if (sql_failed(failure))
+		return;
+	sql_failure_set(failure, sqlstate != NULL ? sqlstate : "08006",
+					message != NULL ? message : PQresultErrorMessage(result));
+	failure->of_constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME) != NULL;
+	failure->row = line != NULL ? strtoll(line + 7, NULL, 10) - 1 : -1;
+}
+
+bool
+sql_failure_of_row(const SqlFailure *failure)
+{
+	if (strncmp(failure->sqlstate, "22", 2) == 0)
+		return strcmp(failure->sqlstate, "22P03") != 0;
+	return strncmp(failure->sqlstate, "23", 2) == 0 && failure->of_constraint;
+}

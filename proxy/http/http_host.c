@@ -1,0 +1,178 @@
+/*
+ * http_host.c
+ *	  Names of hosts with their ports, as in the header Host, and lists of them.
+ */
+#include "http/http_host.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define DIGITS	"0123456789"
+#define HEX		DIGITS "abcdefABCDEF"
+#define SPACES	" \t"
+
+/*
+ * RFC 3986, 3.2.2: unreserved, sub-delims, and the sign of an escape.  For that many strspn() would make
+ * such a table in each call.
+ */
+static const bool in_name[256] = {
+	['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['-'] = true, ['.'] = true,
+	['_'] = true,		  ['~'] = true,			['!'] = true,		  ['$'] = true, ['&'] = true,
+	['\''] = true,		  ['('] = true,			[')'] = true,		  ['*'] = true, ['+'] = true,
+	[','] = true,		  [';'] = true,			['='] = true,		  ['%'] = true,
+};
+
+#define MAX_HOST_BYTES 264 /* a name has 253 */
+
+size_t
+http_host_name_length(const char *host)
+{
+	size_t length;
+	const char *rest;
+
+	if (host[0] == '[')
+	{
+		length = 1 + strspn(host + 1, HEX ":.");
+		if (length < 3 || host[length] != ']')
+			return 0;
+		length++;
+	}
+	else
+	{
+		for (length = 0; in_name[(unsigned char) host[length]];)
+			length++;
+	}
+	rest = host + length;
+	if (*rest == ':')
+	{
+		rest++;
+		rest += strspn(rest, DIGITS);
+	}
+	return *rest == '\0' ? length : 0;
+}
+
+/* A name ends with a dot where it is written in full. */
+static size_t
+bare_length(const char *host)
+{
+	size_t length = http_host_name_length(host);
+
+	return length > 1 && host[length - 1] == '.' ? length - 1 : length;
+}
+
+static const char *
+port_of(const char *host, const char *standard)
+{
+	const char *port = host + http_host_name_length(host);
+
+	return port[0] == ':' && port[1] != '\0' ? port + 1 : standard;
+}
+
+static bool
+same_name(const char *a, const char *b)
+{
+	return bare_length(a) == bare_length(b) && strncasecmp(a, b, bare_length(a)) == 0;
+}
+
+bool
+http_host_equal(const char *a, const char *b, const char *standard)
+{
+	return http_host_name_length(b) > 0 && same_name(a, b) &&
+		   strcmp(port_of(a, standard), port_of(b, standard)) == 0;
+}
+
+/* Takes the next element off a list, without the white space around it; false at the end. */
+static bool
+next_element(const char **list, char *element)
+{
+	size_t length;
+
+	*list += strspn(*list, SPACES ",");
+	length = strcspn(*list, ",");
+	if (length == 0)
+		return false;
+	if (length >= MAX_HOST_BYTES)
+		length = MAX_HOST_BYTES - 1;
+	memcpy(element, *list, length);
+	element[length] = '\0';
+	while (strchr(SPACES, element[length - 1]) != NULL)
+		element[--length] = '\0';
+	*list += strcspn(*list, ",");
+	return true;
+}
+
+/* Is the name below the one of pattern, or the same? */
+static bool
+is_below(const char *host, const char *pattern)
+{
+	size_t length = bare_length(host);
+	size_t below = strlen(pattern);
+
+	return (length >= below && strncasecmp(host + length - below, pattern, below) == 0) ||
+		   (length == below - 1 && strncasecmp(host, pattern + 1, length) == 0);
+}
+
+bool
+http_host_listed(const char *host, const char *list, const char *standard)
+{
+	char element[MAX_HOST_BYTES];
+	const char *port = port_of(host, standard);
+
+	while (next_element(&list, element))
+	{
+		const char *wanted = element[0] == '.' ? standard : port_of(element, standard);
+		bool right_port = wanted == NULL || (port != NULL && strcmp(port, wanted) == 0);
+
+		if (strcmp(element, "*") == 0 ? standard == NULL
+			: element[0] == '.'		  ? right_port && is_below(host, element)
+									  : right_port && same_name(host, element))
+			return true;
+	}
+	return false;
+}
+
+bool
+http_host_list_valid(const char *list)
+{
+	char element[MAX_HOST_BYTES];
+
+	while (next_element(&list, element))
+	{
+		size_t length = http_host_name_length(element);
+
+		if (length == 0 || strlen(element) == MAX_HOST_BYTES - 1 ||
+			(strchr(element, '*') != NULL && strcmp(element, "*") != 0) ||
+			(element[0] == '.' && (length == 1 || element[length] != '\0')))
+			return false;
+	}
+	return true;
+}
+
+bool
+http_host_private(const char *host)
+{
+	/* RFC 6761, RFC 6762 (with its appendix G), RFC 8375: names that stay within a site. */
+	static const char *const tops[] = {".localhost", ".local",	  ".home.arpa",
+									   ".internal",	 ".intranet", ".corp",
+									   ".home",		 ".lan",	  ".private"};
+	char name[MAX_HOST_BYTES];
+	char machine[MAX_HOST_BYTES];
+	struct in_addr address;
+	size_t length = bare_length(host);
+
+	if (length == 0 || length >= sizeof(name))
+		return false;
+	memcpy(name, host, length);
+	name[length] = '\0';
+	if (name[0] == '[' || strchr(name, '.') == NULL || inet_pton(AF_INET, name, &address) == 1)
+		return true;
+	for (size_t i = 0; i < sizeof(tops) / sizeof(tops[0]); i++)
+	{
+		if (is_below(name, tops[i]))
+			return true;
+	}
+	machine[sizeof(machine) - 1] = '\0';
+	return gethostname(machine, sizeof(machine) - 1) == 0 && strcasecmp(name, machine) == 0;
+}

@@ -1,0 +1,507 @@
+/*
+ * http_reader.c
+ *	  From what a client sends to calls of routes.
+ *
+ * Every byte passes http_framing before llhttp sees it.  What that refuses is never parsed; the request
+ * it belongs to is answered when llhttp has seen all before it.
+ *
+ * All connections of a loop read into one buffer, and what was read is parsed at once.  Only where
+ * parsing must pause (a blocked body, too many unanswered requests, others' turn) is the rest copied
+ * aside and reading stopped, which in the end slows the client down.
+ */
+#include "http/http_internal.h"
+#include "http/http_site.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#define READ_BUFFER_BYTES 65536
+#define SMALL_READ_BYTES  16384
+
+static void take_input(HttpConnection *connection, const char *data, size_t length);
+static void parse(HttpConnection *connection, const char *data, size_t length);
+static void resume(HttpConnection *connection);
+static bool offer_withheld(HttpConnection *connection);
+static bool take_withheld(HttpConnection *connection);
+static bool end_request(Exchange *exchange);
+static void message_received(HttpConnection *connection);
+
+static int on_message_begin(llhttp_t *parser);
+static int on_url(llhttp_t *parser, const char *data, size_t length);
+static int on_header_field(llhttp_t *parser, const char *data, size_t length);
+static int on_header_value(llhttp_t *parser, const char *data, size_t length);
+static int on_headers_complete(llhttp_t *parser);
+static int on_body(llhttp_t *parser, const char *data, size_t length);
+static int on_message_complete(llhttp_t *parser);
+
+static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer);
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer);
+
+static llhttp_settings_t parser_settings;
+
+void
+reader_init(HttpLoop *loop)
+{
+	llhttp_settings_init(&parser_settings);
+	parser_settings.on_message_begin = on_message_begin;
+	parser_settings.on_url = on_url;
+	parser_settings.on_header_field = on_header_field;
+	parser_settings.on_header_value = on_header_value;
+	parser_settings.on_headers_complete = on_headers_complete;
+	parser_settings.on_body = on_body;
+	parser_settings.on_message_complete = on_message_complete;
+	loop->read_buffer = memory_new_raw(READ_BUFFER_BYTES);
+}
+
+void
+reader_start(HttpConnection *connection)
+{
+	llhttp_init(&connection->parser, HTTP_REQUEST, &parser_settings);
+	connection->parser.data = connection;
+	reader_continue(connection);
+}
+
+void
+reader_continue(HttpConnection *connection)
+{
+	uv_read_start((uv_stream_t *) &connection->tcp, on_allocate, on_read);
+}
+
+static void
+on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+	HttpConnection *connection = handle->data;
+
+	(void) suggested;
+	/* What is read may have to be kept. */
+	*buffer = uv_buf_init(connection->loop->read_buffer, ingest_full(connection->loop->ingest)
+															 ? SMALL_READ_BYTES
+															 : READ_BUFFER_BYTES);
+}
+
+static void
+on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
+{
+	HttpConnection *connection = stream->data;
+
+	if (count == 0)
+		return;
+	if (count > 0)
+	{
+		size_t right;
+
+		if (connection->closing)
+			return;
+		right = framing_check(&connection->framing, buffer->base, (size_t) count);
+		if (!connection->paused)
+			take_input(connection, buffer->base, right);
+		else
+		{
+			bytes_append(&connection->unparsed, buffer->base, right);
+			uv_read_stop(stream);
+		}
+		return;
+	}
+	/* The client will send no more.  What it has asked for it may still read: flush() closes. */
+	connection->ended = true;
+	uv_read_stop(stream);
+	if (count != UV_EOF || (connection->current != NULL && !connection->current->received) ||
+		(connection->first == NULL && http_output_idle(&connection->output)))
+		connection_close(connection);
+}
+
+/* What was read, up to the end of the connection's slice: it may be read from several times a turn. */
+static void
+take_input(HttpConnection *connection, const char *data, size_t length)
+{
+	Turns *turns = &connection->loop->turns;
+
+	if (turn_over(turns))
+	{
+		bytes_append(&connection->unparsed, data, length);
+		connection->paused = true;
+		uv_read_stop((uv_stream_t *) &connection->tcp);
+		turn_queue_fresh(turns, &connection->task);
+		return;
+	}
+	if (connection->turn != turns->number)
+	{
+		connection->turn = turns->number;
+		connection->slice_end_ns = turn_slice(turns);
+	}
+	else
+		turn_slice_again(turns, connection->slice_end_ns);
+	parse(connection, data, length);
+	if (connection->paused || connection->closed || !turn_slice_over(turns))
+		return;
+	connection->paused = true;
+	uv_read_stop((uv_stream_t *) &connection->tcp);
+	turn_queue(turns, &connection->task);
+}
+
+static void
+parse(HttpConnection *connection, const char *data, size_t length)
+{
+	llhttp_t *parser = &connection->parser;
+	llhttp_errno_t error;
+	char detail[160];
+
+	connection->parsing = true;
+	error = llhttp_execute(parser, data, length);
+	connection->parsing = false;
+
+	if (connection->closed)
+		return;
+	if (connection->closing)
+		; /* whatever follows the last request is ignored */
+	else if (error == HPE_PAUSED)
+	{
+		const char *rest = llhttp_get_error_pos(parser);
+
+		bytes_append(&connection->unparsed, rest, (size_t) (data + length - rest));
+		connection->paused = true;
+		/* Between requests reading goes on until something comes: it tells that a client left. */
+		if (connection->current != NULL || connection->unparsed.length > 0)
+			uv_read_stop((uv_stream_t *) &connection->tcp);
+		if (connection->phase != PHASE_BLOCKED && !exchange_too_far_ahead(connection))
+			turn_queue(&connection->loop->turns, &connection->task);
+	}
+	else if (error == HPE_PAUSED_UPGRADE)
+		exchange_refuse(connection, 400, "the protocol cannot be changed");
+	else if (error != HPE_OK)
+	{
+		int status = error == HPE_USER				? 414
+					 : error == HPE_INVALID_METHOD	? 501
+					 : error == HPE_INVALID_VERSION ? 505
+													: 400;
+
+		if (status == 414)
+			snprintf(detail, sizeof(detail), "the request target is longer than %d bytes",
+					 HTTP_MAX_TARGET_BYTES);
+		else if (status == 501)
+			snprintf(detail, sizeof(detail), "the method is not known");
+		else
+			snprintf(detail, sizeof(detail), "the request is not valid HTTP/1.1: %s",
+					 llhttp_get_error_reason(parser));
+		exchange_refuse(connection, status, detail);
+	}
+	else if (connection->framing.status != 0)
+		exchange_refuse(connection, connection->framing.status, connection->framing.detail);
+	connection_flush_later(connection);
+}
+
+void
+reader_go_on(TurnTask *task)
+{
+	HttpConnection *connection =
+		(HttpConnection *) ((char *) task - offsetof(HttpConnection, task));
+
+	if (connection->closed)
+		return;
+	if (connection->withheld && !offer_withheld(connection))
+		return;
+	if (!exchange_too_far_ahead(connection))
+		resume(connection);
+}
+
+static void
+resume(HttpConnection *connection)
+{
+	Bytes unparsed = connection->unparsed;
+
+	if (!connection->paused || connection->closing || connection->closed)
+		return;
+	connection->paused = false;
+	connection->unparsed = (Bytes){0};
+	llhttp_resume(&connection->parser);
+	/*
+	 * Also without data: the end of a message may be all that is left.  Never with NULL, by which
+	 * llhttp would forget that it is in the middle of a body.
+	 */
+	parse(connection, unparsed.length > 0 ? unparsed.data : "", unparsed.length);
+	bytes_free(&unparsed);
+	if (!connection->paused && !connection->closed && !connection->ended)
+		reader_continue(connection);
+}
+
+/*
+ * Returns true where parsing may go on.  As in the parser's callbacks, an answer given meanwhile must
+ * not be flushed at once: that could begin the next request while this one is still the current one.
+ */
+static bool
+offer_withheld(HttpConnection *connection)
+{
+	bool taken;
+
+	if (connection->current == NULL || connection->current->answered)
+		return false;
+	connection->parsing = true;
+	taken = take_withheld(connection);
+	connection->parsing = false;
+	connection_flush_later(connection);
+	return taken;
+}
+
+/*
+ * What a route does not take now: it is blocked, or it is others' turn, which comes to it again, or
+ * answers before its own are awaited, after which connection_flush() queues it.
+ */
+static void
+withhold(HttpConnection *connection)
+{
+	Exchange *exchange = connection->current;
+	bool turned = exchange->turned;
+	bool blocked = !turned && !(exchange->received && exchange_too_early(exchange));
+
+	connection->withheld = true;
+	exchange->turned = false;
+	if (blocked && connection->phase != PHASE_BLOCKED)
+		connection_set_phase(connection, PHASE_BLOCKED);
+	else if (!blocked && connection->phase == PHASE_BLOCKED)
+		connection_set_phase(connection, PHASE_BODY);
+	if (turned)
+		turn_queue(&connection->loop->turns, &connection->task);
+}
+
+/* Does so for offer_withheld(), which keeps the answers back. */
+static bool
+take_withheld(HttpConnection *connection)
+{
+	Exchange *exchange = connection->current;
+	Bytes *blocked = &connection->blocked;
+
+	if (!exchange->received)
+	{
+		size_t taken = exchange->route->body(exchange, blocked->data, blocked->length);
+
+		if (connection->closing)
+			return false;
+		bytes_consume(blocked, taken);
+		if (blocked->length > 0 || exchange->turned)
+		{
+			withhold(connection);
+			return false;
+		}
+		bytes_free(blocked);
+		connection_set_phase(connection, PHASE_BODY);
+	}
+	/* It was the end that was withheld. */
+	else if (!end_request(exchange))
+	{
+		withhold(connection);
+		return false;
+	}
+	else
+		message_received(connection);
+	connection->withheld = false;
+	return true;
+}
+
+/*
+ * The answer may have to wait for those before it, so from here on the request is no longer the
+ * current one: nothing more of it is offered, and nothing behind it is parsed.
+ */
+void
+reader_give_up_blocked(HttpConnection *connection)
+{
+	Exchange *exchange = connection->current;
+
+	connection->current = NULL;
+	connection->closing = true;
+	connection->withheld = false;
+	bytes_free(&connection->blocked);
+	connection_set_phase(connection, PHASE_ANSWERING);
+	exchange->received = true;
+	exchange->close = true;
+	exchange->route->block_timeout(exchange);
+}
+
+/*
+ * The parser's callbacks.  A nonzero return stops the parser; see parse().
+ */
+
+static int
+on_message_begin(llhttp_t *parser)
+{
+	HttpConnection *connection = parser->data;
+
+	connection->current = exchange_new(connection);
+	connection->body_bytes = 0;
+	connection_set_phase(connection, PHASE_HEAD);
+	return 0;
+}
+
+static int
+on_url(llhttp_t *parser, const char *data, size_t length)
+{
+	HttpConnection *connection = parser->data;
+
+	return http_request_target(&connection->current->request, data, length) ? 0 : HPE_USER;
+}
+
+static int
+on_header_field(llhttp_t *parser, const char *data, size_t length)
+{
+	HttpConnection *connection = parser->data;
+
+	http_request_header_name(&connection->current->request, data, length);
+	return 0;
+}
+
+static int
+on_header_value(llhttp_t *parser, const char *data, size_t length)
+{
+	HttpConnection *connection = parser->data;
+
+	http_request_header_value(&connection->current->request, data, length);
+	return 0;
+}
+
+static void
+method_not_allowed(Exchange *exchange, const Route *route)
+{
+	Bytes body = {0};
+
+	http_format_problem(&body, 405,
+						!route->post ? "this path takes GET and HEAD only"
+						: route->get ? "this path takes GET, HEAD and POST only"
+									 : "this path takes POST only");
+	bytes_puts(&body, "}");
+	http_answer(exchange, 405, "application/problem+json",
+				!route->post ? "Allow: GET, HEAD\r\n"
+				: route->get ? "Allow: GET, HEAD, POST\r\n"
+							 : "Allow: POST\r\n", body.data, body.length);
+	bytes_free(&body);
+}
+
+/* Finds the route, or answers why there is none. */
+static void
+dispatch(Exchange *exchange)
+{
+	HttpRequest *request = &exchange->request;
+	const Route *route;
+	const char *wrong;
+	char why[640];
+
+	wrong = !http_request_resolve_target(request)
+				? "the request target must be a path, or http://host/path"
+			: !http_request_host_valid(request) ? "the header Host is not host, or host:port"
+												: NULL;
+	if (wrong != NULL)
+	{
+		exchange->close = true;
+		http_problem(exchange, 400, "%s", wrong);
+		return;
+	}
+	route = exchange->connection->loop->find_route(request->target.data,
+												   http_request_path_length(request));
+
+	if (http_site_foreign(request, exchange->connection->loop->config,
+						  route != NULL && route->linked, why, sizeof(why)))
+		http_problem(exchange, 403, "%s", why);
+	else if (request->expect[0] != '\0' && !request->expect_continue)
+		http_problem(exchange, 417, "the header Expect may only ask for 100-continue");
+	else if (route == NULL)
+		http_problem(exchange, 404, "there is nothing at this path");
+	else if (!(route->post && request->method == HTTP_POST) &&
+			 !((route->get || !route->post) &&
+			   (request->method == HTTP_GET || request->method == HTTP_HEAD)))
+		method_not_allowed(exchange, route);
+	else
+	{
+		exchange->route = route;
+		exchange->alone = route->alone;
+		if (route->begin != NULL)
+			route->begin(exchange);
+	}
+}
+
+static int
+on_headers_complete(llhttp_t *parser)
+{
+	HttpConnection *connection = parser->data;
+	Exchange *exchange = connection->current;
+	HttpRequest *request = &exchange->request;
+
+	/* An offer to change the protocol may be ignored, and is. */
+	if (parser->method != HTTP_CONNECT)
+		parser->upgrade = 0;
+	http_request_head_complete(request);
+	request->method = parser->method;
+	request->http_1_0 = parser->http_minor == 0;
+	request->chunked = (parser->flags & F_CHUNKED) != 0;
+	request->content_length = request->chunked ? 0 : parser->content_length;
+	if (request->http_1_0)
+		request->expect[0] = '\0'; /* RFC 9110, 10.1.1 */
+	request->expect_continue = strcasecmp(request->expect, "100-continue") == 0;
+	exchange->close = !llhttp_should_keep_alive(parser) || parser->method == HTTP_CONNECT;
+
+	connection_set_phase(connection, PHASE_BODY);
+	dispatch(exchange);
+	if (connection->closing)
+		return HPE_PAUSED;
+	if (!exchange->answered && request->expect_continue && http_request_has_body(request))
+		bytes_puts(exchange == connection->first ? &connection->output.pending
+												 : &exchange->response,
+				   "HTTP/1.1 100 Continue\r\n\r\n");
+	return 0;
+}
+
+static int
+on_body(llhttp_t *parser, const char *data, size_t length)
+{
+	HttpConnection *connection = parser->data;
+	Exchange *exchange = connection->current;
+	size_t taken;
+
+	connection->body_bytes += length;
+	/* Without a route for it, a body is read only to get to the next request. */
+	if (exchange->answered || exchange->route->body == NULL)
+		return 0;
+	taken = exchange->route->body(exchange, data, length);
+	if (connection->closing)
+		return HPE_PAUSED;
+	if (taken == length && !exchange->turned)
+		return 0;
+	bytes_append(&connection->blocked, data + taken, length - taken);
+	withhold(connection);
+	return HPE_PAUSED;
+}
+
+static int
+on_message_complete(llhttp_t *parser)
+{
+	HttpConnection *connection = parser->data;
+	Exchange *exchange = connection->current;
+
+	exchange->received = true;
+	/* Behind the last request nothing is answered, however long its own answer takes. */
+	connection->closing |= exchange->close;
+	if (!end_request(exchange))
+	{
+		withhold(connection);
+		return HPE_PAUSED;
+	}
+	message_received(connection);
+	return connection->closing || exchange_too_far_ahead(connection) ||
+				   turn_slice_over(&connection->loop->turns)
+			   ? HPE_PAUSED
+			   : 0;
+}
+
+/* Returns false where the end is to be withheld. */
+static bool
+end_request(Exchange *exchange)
+{
+	return exchange->answered ||
+		   (!exchange_too_early(exchange) && exchange->route->end(exchange));
+}
+
+static void
+message_received(HttpConnection *connection)
+{
+	connection->current = NULL;
+	connection_set_phase(connection, PHASE_ANSWERING);
+	exchange_advance(connection);
+}

@@ -1,0 +1,100 @@
+/*
+ * http_site.c
+ *	  Did a page of another site make a request?
+ *
+ * A browser sends what any page asks it to, also to a server that only its user's machine reaches.  It
+ * does say on whose behalf:
+ *
+ *	- Sec-Fetch-Site, to servers on the same machine and over TLS, says how page and server relate.
+ *	- Origin is the page's, with each POST and with each read that the page itself could see.
+ *	- Host is the name in the address.  A page can have its own name lead to this server (DNS rebinding):
+ *	  for the browser all is then of one site, and only the name tells.
+ *
+ * So Host must be a name that no stranger can have: an address, a name without a dot, one under a top
+ * level that the public DNS does not have, this machine's, or one of --allowed-hosts.  A server
+ * that listens on loopback has no other names.  One that listens elsewhere may have any, which
+ * programs may use; there only browsers must use a known one.  A page can change what its browser says
+ * of itself, but cannot leave out Accept-Language.
+ */
+#include "http/http_site.h"
+
+#include "http/http_host.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static bool __attribute__((format(printf, 3, 4)))
+foreign(char *why, size_t size, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, size, format, args);
+	va_end(args);
+	return true;
+}
+
+/* Somebody followed a link, and now sees what we answer instead of the page with the link. */
+static bool
+follows_link(const HttpRequest *request)
+{
+	return strcmp(request->sec_fetch_mode, "navigate") == 0 &&
+		   strcmp(request->sec_fetch_dest, "document") == 0 &&
+		   (request->method == HTTP_GET || request->method == HTTP_HEAD);
+}
+
+/* Is the origin a page of this server, under the name that Host gives or one of --allowed-hosts? */
+static bool
+origin_is_ours(const HttpRequest *request, const char *allowed)
+{
+	const char *origin = request->origin;
+	const char *standard = "80";
+
+	if (strncasecmp(origin, "http://", 7) == 0)
+		origin += 7;
+	else if (strncasecmp(origin, "https://", 8) == 0)
+	{
+		origin += 8;
+		standard = "443";
+	}
+	else
+		return false;
+	return http_host_name_length(origin) > 0 && (http_host_equal(origin, request->host, standard) ||
+												 http_host_listed(origin, allowed, standard));
+}
+
+static bool
+by_browser(const HttpRequest *request)
+{
+	return request->origin[0] != '\0' || request->sec_fetch_site[0] != '\0' ||
+		   request->accepts_language || strncmp(request->user_agent, "Mozilla/", 8) == 0;
+}
+
+bool
+http_site_foreign(const HttpRequest *request, const Config *config, bool linked, char *why,
+				  size_t size)
+{
+	const char *site = request->sec_fetch_site;
+
+	if (site[0] != '\0' && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0 &&
+		!(linked && follows_link(request)))
+		return foreign(
+			why, size,
+			"pages of other sites may not use this server (Sec-Fetch-Site); open its own "
+			"page, or have a reverse proxy serve both under one name");
+	if (request->origin[0] != '\0' && !origin_is_ours(request, config->allowed_hosts))
+		return foreign(
+			why, size,
+			"pages of other sites may not use this server (Origin); where a reverse proxy "
+			"changes Host, give the name that browsers use to --allowed-hosts");
+	if (request->host[0] != '\0' && (config->loopback || by_browser(request)) &&
+		!http_host_private(request->host) &&
+		!http_host_listed(request->host, config->allowed_hosts, NULL))
+		return foreign(why, size,
+					   "%.*s is not known as a name of this server, and may be another site's (DNS "
+					   "rebinding); add it to --allowed-hosts, or use the address",
+					   (int) http_host_name_length(request->host), request->host);
+	return false;
+}

@@ -1,0 +1,152 @@
+/*
+ * http_trace.c
+ *	  Which request is which: its id, the trace that it belongs to, and its line in the log.
+ *
+ * Not every request is logged: at 10,000 a second that would be the server's main work.  Answers of
+ * 5xx and slow reads are, at most MAX_LINES_SECOND of them a second and loop; the others are lines
+ * of the level debug.  Neither query strings nor bodies are logged: they hold tags and values.
+ */
+#include "http/http_trace.h"
+
+#include "http/http_internal.h"
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_LINES_SECOND 100
+#define MAX_ID_BYTES	 128
+#define PARENT_BYTES	 55
+
+static bool may_log(HttpLoop *loop);
+
+/* What may stand in a header, in a line of text and in JSON without a second thought. */
+static bool
+sound_id(const char *id)
+{
+	size_t length = strlen(id);
+
+	return length > 0 && length <= MAX_ID_BYTES &&
+		   strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:+/=@") ==
+			   length;
+}
+
+const char *
+trace_request_id(Exchange *exchange)
+{
+	static const char digits[] = "0123456789abcdef";
+	HttpRequest *request = &exchange->request;
+	uint64_t number;
+
+	if (exchange->identified)
+		return request->request_id;
+	exchange->identified = true;
+	if (sound_id(request->request_id))
+		return request->request_id;
+
+	/* Distinct, not secret: a start that is random for each loop, and a count. */
+	number = exchange->connection->loop->next_request_id++;
+	for (int i = 15; i >= 0; i--)
+	{
+		request->request_id[i] = digits[number & 15];
+		number >>= 4;
+	}
+	request->request_id[16] = '\0';
+	return request->request_id;
+}
+
+const char *
+trace_parent(const Exchange *exchange)
+{
+	const char *text = exchange->request.traceparent;
+
+	/* 00-32 digits-16 digits-02: version, trace, parent, flags; version ff is not allowed. */
+	if (strlen(text) != PARENT_BYTES || strncmp(text, "ff", 2) == 0)
+		return NULL;
+	for (int i = 0; i < PARENT_BYTES; i++)
+	{
+		bool dash = i == 2 || i == 35 || i == 52;
+		bool digit = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
+
+		if (dash ? text[i] != '-' : !digit)
+			return NULL;
+	}
+	/* Zeros alone mean that there is none. */
+	return strspn(text + 3, "0") == 32 || strspn(text + 36, "0") == 16 ? NULL : text;
+}
+
+void
+trace_answered(Exchange *exchange, int status, uint64_t passed_ns)
+{
+	HttpConnection *connection = exchange->connection;
+	const HttpRequest *request = &exchange->request;
+	uint64_t passed_us = passed_ns / 1000;
+	bool slow = exchange->route != NULL && exchange->route->alone && !exchange->streamed &&
+				passed_us >= connection->loop->config->slow_request_ms * 1000;
+	bool important = status >= 500 || slow;
+	LogLevel level = important ? LOG_WARNING : LOG_DEBUG;
+	const char *what = slow ? "slow request" : "request";
+	struct sockaddr_storage peer = {0};
+	int peer_length = sizeof(peer);
+	char address[64] = "";
+	char path[128] = "";
+	char number[16];
+	char milliseconds[32];
+
+	if (!log_enabled(level) || (important && !may_log(connection->loop)))
+		return;
+	if (status >= 500)
+		what = exchange->streamed ? "an export is broken off" : "request failed";
+	snprintf(number, sizeof(number), "%d", status);
+	snprintf(milliseconds, sizeof(milliseconds), "%" PRIu64 ".%03" PRIu64, passed_us / 1000,
+			 passed_us % 1000);
+	if (request->target.length > 0)
+		snprintf(path, sizeof(path), "%.*s", (int) http_request_path_length(request),
+				 request->target.data);
+	if (uv_tcp_getpeername(&connection->tcp, (struct sockaddr *) &peer, &peer_length) == 0)
+		uv_ip_name((struct sockaddr *) &peer, address, sizeof(address));
+	log_event(
+		level,
+		(const LogField[]){
+			{.name = "method",
+			 .value = request->method == HTTP_METHOD_UNKNOWN ? NULL
+															 : llhttp_method_name(request->method)},
+			{.name = "path", .value = path},
+			{.name = "status", .value = number, .number = true},
+			{.name = "duration_ms", .value = milliseconds, .number = true},
+			{.name = "cause", .value = status >= 500 ? exchange->cause : NULL},
+			{.name = "sqlstate", .value = status >= 500 ? exchange->sqlstate : NULL},
+			{.name = "peer", .value = address},
+			{.name = "request_id", .value = trace_request_id(exchange)},
+			{.name = "traceparent", .value = trace_parent(exchange)},
+			{0},
+		},
+		"%s", what);
+}
+
+/* Counts the line; of those that are left out the number is said in the next second. */
+static bool
+may_log(HttpLoop *loop)
+{
+	uint64_t second = uv_now(loop->uv) / 1000;
+
+	if (second != loop->log_second)
+	{
+		if (loop->log_lines > MAX_LINES_SECOND)
+			log_warning("%" PRIu64 " more requests failed or were slow within a second",
+						loop->log_lines - MAX_LINES_SECOND);
+		loop->log_second = second;
+		loop->log_lines = 0;
+	}
+	return ++loop->log_lines <= MAX_LINES_SECOND;
+}
+
+void
+trace_cause(Exchange *exchange, const char *sqlstate, const char *message)
+{
+	if (exchange->cause[0] != '\0')
+		return;
+	snprintf(exchange->sqlstate, sizeof(exchange->sqlstate), "%s", sqlstate);
+	snprintf(exchange->cause, sizeof(exchange->cause), "%s", message);
+}

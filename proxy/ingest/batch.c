@@ -1,0 +1,298 @@
+/*
+ * batch.c
+ *	  Messages accepted but not yet loaded, grouped by tag as they arrive.
+ *
+ * Rows of a tag lie in a list of chunks that grow from 256 bytes to 4 KiB: most tags are rare, the
+ * frequent ones should be read sequentially.  Chunks and tags are cut from large blocks that are
+ * freed all at once.  Rows are kept in native form, 96 bytes for ten values, and not as the 167
+ * bytes that COPY wants: the buffer's bound buys more messages, and encoding costs little.
+ */
+#include "ingest/batch.h"
+
+#include "base/memory.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define BLOCK_BYTES		((size_t) 256 * 1024)
+#define FIRST_CHUNK		((size_t) 256)
+#define LARGEST_CHUNK	((size_t) 4096)
+#define INITIAL_BUCKETS 1024u /* a power of two */
+
+typedef struct Block
+{
+	struct Block *next;
+	size_t used;
+	char data[];
+} Block;
+
+typedef struct BatchChunk
+{
+	struct BatchChunk *next;
+	uint32_t used; /* bytes of data */
+	uint32_t capacity;
+	char data[];
+} BatchChunk;
+
+typedef struct BatchTag
+{
+	BatchChunk *first;
+	BatchChunk *last;
+	uint64_t rows;
+	uint64_t hash;
+	uint64_t head;	  /* the name's first 8 bytes: most are not longer */
+	const char *name; /* padded with zeros to 8 bytes */
+	uint32_t name_length;
+} BatchTag;
+
+struct Batch
+{
+	Block *blocks; /* the first one is cut from */
+	size_t bytes;
+	uint64_t rows;
+	BatchTag *tags;
+	uint32_t tag_count;
+	uint32_t tag_capacity;
+	uint32_t *buckets; /* tag index + 1, 0 = free; open addressing */
+	uint32_t bucket_mask;
+};
+
+static BatchTag *find_tag(Batch *batch, const char *name, uint32_t length);
+static void *cut(Batch *batch, size_t size);
+static void grow_tags(Batch *batch);
+
+/*
+ * The hash is keyed so that a client cannot choose tags that collide.  The key is made with the first
+ * batch, before there are several threads to use it.
+ */
+static uint64_t hash_key[2];
+
+static void
+make_hash_key(void)
+{
+	if (getrandom(hash_key, sizeof(hash_key), GRND_NONBLOCK) != sizeof(hash_key))
+		hash_key[1] = (uint64_t) (uintptr_t) &hash_key;
+}
+
+/* Multiply and fold, a word at a time, over the zero padding too. */
+static inline uint64_t
+hash_tag(const char *name, uint32_t length)
+{
+	uint64_t hash = length ^ hash_key[1];
+
+	for (uint32_t i = 0; i < length; i += 8)
+	{
+		uint64_t word;
+		unsigned __int128 product;
+
+		memcpy(&word, name + i, 8);
+		product = (unsigned __int128) (hash ^ word) * (hash_key[0] ^ UINT64_C(0x9E3779B97F4A7C15));
+		hash = (uint64_t) product ^ (uint64_t) (product >> 64);
+	}
+	return hash;
+}
+
+uint64_t
+batch_hash_tag(const char *name, uint32_t length)
+{
+	return hash_tag(name, length);
+}
+
+Batch *
+batch_new(void)
+{
+	static pthread_once_t key_made = PTHREAD_ONCE_INIT;
+	Batch *batch = memory_new(sizeof(Batch));
+
+	pthread_once(&key_made, make_hash_key);
+	batch->buckets = memory_new(INITIAL_BUCKETS * sizeof(uint32_t));
+	batch->tag_capacity = INITIAL_BUCKETS / 2;
+	batch->tags = memory_new_raw(batch->tag_capacity * sizeof(BatchTag));
+	batch->bucket_mask = INITIAL_BUCKETS - 1;
+	return batch;
+}
+
+void
+batch_free(Batch *batch)
+{
+	while (batch->blocks != NULL)
+	{
+		Block *next = batch->blocks->next;
+
+		free(batch->blocks);
+		batch->blocks = next;
+	}
+	free(batch->buckets);
+	free(batch->tags);
+	free(batch);
+}
+
+uint64_t
+batch_rows(const Batch *batch)
+{
+	return batch->rows;
+}
+
+size_t
+batch_bytes(const Batch *batch)
+{
+	return batch->bytes;
+}
+
+/* Chunks are on the average well over half full, and the arrays of tags three quarters. */
+size_t
+batch_estimate(size_t staged_bytes, uint64_t tags)
+{
+	return staged_bytes + staged_bytes * 2 / 3 +
+		   tags * (FIRST_CHUNK + (sizeof(BatchTag) + 2 * sizeof(uint32_t)) * 4 / 3);
+}
+
+void
+batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket)
+{
+	BatchTag *tag = find_tag(batch, staged_tag(message), message->tag_length);
+	size_t size = sizeof(BatchRow) + message->value_count * sizeof(double);
+	BatchChunk *chunk = tag->last;
+	BatchRow *row;
+
+	if (chunk == NULL || chunk->capacity - chunk->used < size)
+	{
+		size_t capacity = chunk == NULL ? FIRST_CHUNK : (chunk->capacity + sizeof(*chunk)) * 4;
+
+		if (capacity > LARGEST_CHUNK)
+			capacity = LARGEST_CHUNK;
+		if (capacity < sizeof(BatchChunk) + size)
+			capacity = sizeof(BatchChunk) + size;
+		chunk = cut(batch, capacity);
+		chunk->next = NULL;
+		chunk->used = 0;
+		chunk->capacity = (uint32_t) (capacity - sizeof(BatchChunk));
+		if (tag->last == NULL)
+			tag->first = chunk;
+		else
+			tag->last->next = chunk;
+		tag->last = chunk;
+	}
+
+	row = (BatchRow *) (chunk->data + chunk->used);
+	row->time_ns = message->time_ns;
+	row->value_count = message->value_count;
+	row->ticket = ticket;
+	memcpy(row->values, message->values, message->value_count * sizeof(double));
+	chunk->used += (uint32_t) size;
+	tag->rows++;
+	batch->rows++;
+}
+
+/* The tag's entry, made where there was none. */
+static BatchTag *
+find_tag(Batch *batch, const char *name, uint32_t length)
+{
+	uint64_t hash = hash_tag(name, length);
+	uint32_t bucket = (uint32_t) hash & batch->bucket_mask;
+	BatchTag *tag;
+	char *copy;
+	size_t padded = (length + 7u) & ~7u;
+	uint64_t head;
+
+	memcpy(&head, name, sizeof(head));
+	for (; batch->buckets[bucket] != 0; bucket = (bucket + 1) & batch->bucket_mask)
+	{
+		tag = &batch->tags[batch->buckets[bucket] - 1];
+		if (tag->hash == hash && tag->head == head && tag->name_length == length &&
+			(length <= sizeof(head) || memcmp(tag->name, name, length) == 0))
+			return tag;
+	}
+
+	if (batch->tag_count == batch->tag_capacity)
+	{
+		grow_tags(batch);
+		bucket = (uint32_t) hash & batch->bucket_mask;
+		while (batch->buckets[bucket] != 0)
+			bucket = (bucket + 1) & batch->bucket_mask;
+	}
+	copy = cut(batch, padded);
+	memcpy(copy, name, padded);
+	tag = &batch->tags[batch->tag_count++];
+	*tag = (BatchTag){.hash = hash, .head = head, .name = copy, .name_length = length};
+	batch->buckets[bucket] = batch->tag_count;
+	return tag;
+}
+
+/* Doubles tags and buckets; the table stays at most half full. */
+static void
+grow_tags(Batch *batch)
+{
+	uint32_t bucket_count = (batch->bucket_mask + 1) * 2;
+	uint32_t *buckets = memory_new(bucket_count * sizeof(uint32_t));
+
+	free(batch->buckets);
+	batch->buckets = buckets;
+	batch->tags = memory_resize(batch->tags, bucket_count / 2 * sizeof(BatchTag));
+	batch->bytes += (bucket_count / 2) * (sizeof(uint32_t) + sizeof(BatchTag));
+	batch->bucket_mask = bucket_count - 1;
+	batch->tag_capacity = bucket_count / 2;
+	for (uint32_t i = 0; i < batch->tag_count; i++)
+	{
+		uint32_t bucket = (uint32_t) batch->tags[i].hash & batch->bucket_mask;
+
+		while (buckets[bucket] != 0)
+			bucket = (bucket + 1) & batch->bucket_mask;
+		buckets[bucket] = i + 1;
+	}
+}
+
+/* Memory that lives as long as the batch.  size is a multiple of 8. */
+static void *
+cut(Batch *batch, size_t size)
+{
+	Block *block = batch->blocks;
+
+	if (block == NULL || BLOCK_BYTES - sizeof(Block) - block->used < size)
+	{
+		block = memory_new_raw(BLOCK_BYTES);
+		block->next = batch->blocks;
+		block->used = 0;
+		batch->blocks = block;
+		batch->bytes += BLOCK_BYTES;
+	}
+	block->used += size;
+	return block->data + block->used - size;
+}
+
+void
+batch_cursor_seek(BatchCursor *cursor, const Batch *batch, uint64_t row)
+{
+	*cursor = (BatchCursor){.batch = batch};
+	while (cursor->tag_index < batch->tag_count && row >= batch->tags[cursor->tag_index].rows)
+		row -= batch->tags[cursor->tag_index++].rows;
+	if (cursor->tag_index < batch->tag_count)
+		cursor->chunk = batch->tags[cursor->tag_index].first;
+	while (row-- > 0)
+		batch_cursor_next(cursor);
+}
+
+const BatchRow *
+batch_cursor_next(BatchCursor *cursor)
+{
+	const BatchRow *row;
+
+	while (cursor->chunk == NULL || cursor->offset == cursor->chunk->used)
+	{
+		cursor->offset = 0;
+		if (cursor->chunk != NULL)
+			cursor->chunk = cursor->chunk->next;
+		if (cursor->chunk != NULL)
+			continue;
+		if (cursor->tag_index + 1 >= cursor->batch->tag_count)
+			return NULL;
+		cursor->chunk = cursor->batch->tags[++cursor->tag_index].first;
+	}
+	row = (const BatchRow *) (cursor->chunk->data + cursor->offset);
+	cursor->offset += sizeof(BatchRow) + row->value_count * sizeof(double);
+	cursor->tag = cursor->batch->tags[cursor->tag_index].name;
+	cursor->tag_length = cursor->batch->tags[cursor->tag_index].name_length;
+	return row;
+}

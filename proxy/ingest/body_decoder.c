@@ -1,0 +1,437 @@
+/*
+ * body_decoder.c
+ *	  Cuts a request body, as it arrives in pieces, into messages.
+ *
+ * Messages are scanned where they lie in the piece.  Only one that a piece cuts in two is copied
+ * together (carry), and looked at again only once it has doubled, so that a body sent byte by byte
+ * costs no more than linear time.
+ *
+ * NDJSON can go on after a bad line whatever is in it.  In an array only after an element that is
+ * JSON at all, because otherwise nobody knows where the next one starts.
+ */
+#include "ingest/body_decoder.h"
+
+#include "ingest/message_json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum State
+{
+	STATE_START,		  /* JSON: before the first byte */
+	STATE_ELEMENT,		  /* in an array: a message must follow */
+	STATE_ELEMENT_OR_END, /* after the opening bracket */
+	STATE_COMMA_OR_END,	  /* after an element */
+	STATE_END,			  /* after the object or the array: white space only */
+	STATE_LINE,			  /* lines: at the start of a line */
+	STATE_SKIP_LINE,	  /* lines: in a line that is too long */
+	STATE_FAILED,
+};
+
+typedef enum Step
+{
+	STEP_DONE,	/* all was used */
+	STEP_CARRY, /* what *data points at is an incomplete message */
+	STEP_LATER, /* *data has more than one call may look at */
+} Step;
+
+/*
+ * What one call looks at: so many messages, good or bad, or as many times REFUSED_BYTES of JSON that is
+ * no message.  It takes some hundred microseconds at most.
+ */
+#define CALL_MESSAGES 256
+#define REFUSED_BYTES 16
+
+static Step decode(BodyDecoder *decoder, const char **data, const char *end, bool last);
+static Step decode_lines(BodyDecoder *decoder, const char **data, const char *end, bool last);
+static Step decode_json(BodyDecoder *decoder, const char **data, const char *end, bool last);
+static void decode_line(BodyDecoder *decoder, const char *line, const char *end);
+static bool spend(BodyDecoder *decoder, size_t amount);
+static Step refused_element(BodyDecoder *decoder, const char **data, const char *end, bool last,
+							const MessageError *error);
+
+void
+body_decoder_init(BodyDecoder *decoder, Stage *stage, BodyFormat format, bool partial)
+{
+	decoder->stage = stage;
+	decoder->format = format;
+	decoder->partial = partial;
+	decoder->state = format == BODY_JSON ? STATE_START : STATE_LINE;
+	decoder->position = format == BODY_JSON ? -1 : 1;
+	decoder->carry = (Bytes){0};
+	decoder->carry_tried = 0;
+	decoder->error_count = 0;
+	decoder->errors = NULL;
+}
+
+void
+body_decoder_free(BodyDecoder *decoder)
+{
+	bytes_free(&decoder->carry);
+	free(decoder->errors);
+	decoder->errors = NULL;
+}
+
+static void
+add_error(BodyDecoder *decoder, const MessageError *error)
+{
+	if (decoder->errors == NULL)
+		decoder->errors = memory_new(BODY_MAX_LISTED_ERRORS * sizeof(BodyError));
+	if (decoder->error_count < BODY_MAX_LISTED_ERRORS)
+	{
+		decoder->errors[decoder->error_count].position = decoder->position;
+		decoder->errors[decoder->error_count].message = *error;
+	}
+	decoder->error_count++;
+	if (!decoder->partial)
+		decoder->state = STATE_FAILED;
+}
+
+void
+body_decoder_fail(BodyDecoder *decoder, const char *detail)
+{
+	MessageError error = {0};
+
+	strncpy(error.detail, detail, sizeof(error.detail) - 1);
+	add_error(decoder, &error);
+	decoder->state = STATE_FAILED;
+}
+
+bool
+body_decoder_step(BodyDecoder *decoder, const char **from, const char *end)
+{
+	const char *data = *from;
+	Bytes *carry = &decoder->carry;
+
+	*from = end;
+	decoder->allowance = CALL_MESSAGES;
+	if (carry->length > 0)
+	{
+		/*
+		 * Complete the carried message.  Taking the whole piece would copy all of it, so take
+		 * as much as the message had, at least a little, and double until it is complete.
+		 */
+		while (data < end && carry->length > 0 && decoder->state != STATE_FAILED)
+		{
+			size_t take = carry->length < 256 ? 256 : carry->length;
+			const char *rest;
+			size_t left;
+
+			if (take > (size_t) (end - data))
+				take = (size_t) (end - data);
+			bytes_append(carry, data, take);
+			data += take;
+			if (data == end && carry->length < 2 * decoder->carry_tried)
+				return true;
+			rest = carry->data;
+			if (decoder->allowance == 0)
+				decoder->allowance = 1; /* for the carried message itself */
+			decode(decoder, &rest, carry->data + carry->length, false);
+			left = (size_t) (carry->data + carry->length - rest);
+			if (left <= take)
+			{
+				/* What is left came with this piece: go on where it lies. */
+				data -= left;
+				carry->length = 0;
+			}
+			else
+			{
+				bytes_consume(carry, carry->length - left);
+				decoder->carry_tried = left;
+			}
+		}
+	}
+	if (decoder->state == STATE_FAILED)
+		return false;
+
+	switch (decode(decoder, &data, end, false))
+	{
+		case STEP_DONE:
+			break;
+		case STEP_CARRY:
+			bytes_append(carry, data, (size_t) (end - data));
+			decoder->carry_tried = carry->length;
+			break;
+		case STEP_LATER:
+			*from = data;
+			break;
+	}
+	return decoder->state != STATE_FAILED;
+}
+
+bool
+body_decoder_finish(BodyDecoder *decoder)
+{
+	const char *data = decoder->carry.data;
+
+	decoder->allowance = SIZE_MAX;
+	if (decoder->carry.length > 0)
+		decode(decoder, &data, data + decoder->carry.length, true);
+	switch (decoder->state)
+	{
+		case STATE_START:
+			body_decoder_fail(decoder, "the body is empty");
+			break;
+		case STATE_ELEMENT:
+		case STATE_ELEMENT_OR_END:
+		case STATE_COMMA_OR_END:
+			body_decoder_fail(decoder, "the body ends inside the array");
+			break;
+	}
+	return decoder->state != STATE_FAILED;
+}
+
+static Step
+decode(BodyDecoder *decoder, const char **data, const char *end, bool last)
+{
+	if (decoder->state == STATE_FAILED)
+	{
+		*data = end;
+		return STEP_DONE;
+	}
+	if (decoder->format == BODY_JSON)
+		return decode_json(decoder, data, end, last);
+	return decode_lines(decoder, data, end, last);
+}
+
+/* Takes from what this call may still look at; false where nothing is left of it. */
+static bool
+spend(BodyDecoder *decoder, size_t amount)
+{
+	bool left = decoder->allowance > 0;
+
+	decoder->allowance -= decoder->allowance < amount ? decoder->allowance : amount;
+	return left;
+}
+
+/* NULL where it has not arrived. */
+static const char *
+find_line_end(const BodyDecoder *decoder, const char *line, const char *end)
+{
+	if (decoder->format == BODY_POINTS)
+		return line_end(line, end);
+	return memchr(line, '\n', (size_t) (end - line));
+}
+
+static Step
+decode_lines(BodyDecoder *decoder, const char **data, const char *end, bool last)
+{
+	while (*data < end && decoder->state != STATE_FAILED)
+	{
+		const char *line = *data;
+		const char *line_end = find_line_end(decoder, line, end);
+
+		if (line_end == NULL && !last)
+		{
+			if (decoder->state == STATE_SKIP_LINE)
+			{
+				*data = end;
+				return STEP_DONE;
+			}
+			if (end - line <= MESSAGE_MAX_BYTES)
+				return STEP_CARRY;
+		}
+		if (!spend(decoder, 1))
+			return STEP_LATER;
+		if (line_end == NULL)
+			line_end = end;
+		if (decoder->state == STATE_SKIP_LINE)
+			decoder->state = STATE_LINE;
+		else if (line_end - line > MESSAGE_MAX_BYTES)
+		{
+			MessageError error = {0};
+
+			snprintf(error.detail, sizeof(error.detail), "the line is longer than %d bytes",
+					 MESSAGE_MAX_BYTES);
+			add_error(decoder, &error);
+			/* A string may go on past it, and nothing of that may be taken for points. */
+			if (decoder->format == BODY_POINTS)
+				decoder->state = STATE_FAILED;
+			if (line_end == end && !last && decoder->state != STATE_FAILED)
+			{
+				decoder->state = STATE_SKIP_LINE;
+				*data = end;
+				return STEP_DONE;
+			}
+		}
+		else
+			decode_line(decoder, line, line_end);
+		decoder->position++;
+		*data = line_end < end ? line_end + 1 : end;
+	}
+	*data = decoder->state == STATE_FAILED ? end : *data;
+	return STEP_DONE;
+}
+
+static const char *
+skip_space(const char *c, const char *end)
+{
+	while (c < end && (*c == ' ' || *c == '\n' || *c == '\r' || *c == '\t'))
+		c++;
+	return c;
+}
+
+/* One line without its end; an empty one is no message and no error. */
+static void
+decode_line(BodyDecoder *decoder, const char *line, const char *end)
+{
+	MessageError error = {0};
+	size_t length_before = decoder->stage->length;
+
+	line = skip_space(line, end);
+	if (line == end)
+		return;
+	if (decoder->format == BODY_POINTS)
+	{
+		if (*line == '#')
+			return; /* a comment */
+		if (end[-1] == '\r')
+			end--;
+		if (!line_scan(decoder->stage, line, end, &decoder->points, &error))
+			add_error(decoder, &error);
+		return;
+	}
+	switch (message_scan(decoder->stage, &line, end, &error))
+	{
+		case SCAN_OK:
+			if (skip_space(line, end) == end)
+				return;
+			decoder->stage->length = length_before;
+			decoder->stage->count--;
+			strcpy(error.detail, "there is more than one message on the line");
+			break;
+		case SCAN_INCOMPLETE:
+			strcpy(error.detail, "the line ends inside the message");
+			break;
+		case SCAN_INVALID:
+			break;
+	}
+	add_error(decoder, &error);
+}
+
+static Step
+decode_json(BodyDecoder *decoder, const char **data, const char *end, bool last)
+{
+	MessageError error = {0};
+	const char *begin;
+	size_t length;
+	uint32_t count;
+
+	while ((*data = skip_space(*data, end)) < end && decoder->state != STATE_FAILED)
+	{
+		switch (decoder->state)
+		{
+			case STATE_START:
+				if (**data == '[')
+				{
+					decoder->position = 0;
+					decoder->state = STATE_ELEMENT_OR_END;
+					++*data;
+					continue;
+				}
+				break;
+			case STATE_COMMA_OR_END:
+				if (**data == ',')
+				{
+					decoder->position++;
+					decoder->state = STATE_ELEMENT;
+				}
+				else if (**data == ']')
+					decoder->state = STATE_END;
+				else
+					body_decoder_fail(decoder, "a comma or a closing bracket is missing");
+				++*data;
+				continue;
+			case STATE_ELEMENT_OR_END:
+				if (**data == ']')
+				{
+					decoder->state = STATE_END;
+					++*data;
+					continue;
+				}
+				break;
+			case STATE_END:
+				body_decoder_fail(decoder, "there is data after the end of the JSON text; for "
+										   "several messages send an array, or NDJSON with "
+										   "Content-Type: application/x-ndjson");
+				continue;
+		}
+
+		if (!spend(decoder, 1))
+			return STEP_LATER;
+		begin = *data;
+		length = decoder->stage->length;
+		count = decoder->stage->count;
+		switch (message_scan(decoder->stage, data, end, &error))
+		{
+			case SCAN_OK:
+				if (*data - begin > MESSAGE_MAX_BYTES)
+				{
+					decoder->stage->length = length;
+					decoder->stage->count = count;
+					snprintf(error.detail, sizeof(error.detail),
+							 "the message is longer than %d bytes", MESSAGE_MAX_BYTES);
+					add_error(decoder, &error);
+					if (decoder->state == STATE_START || !decoder->partial)
+					{
+						decoder->state = STATE_FAILED;
+						break;
+					}
+				}
+				decoder->state = decoder->state == STATE_START ? STATE_END : STATE_COMMA_OR_END;
+				break;
+			case SCAN_INCOMPLETE:
+				if (!last && end - *data <= MESSAGE_MAX_BYTES)
+					return STEP_CARRY;
+				if (last)
+					body_decoder_fail(decoder, "the body ends inside a message");
+				else
+				{
+					snprintf(error.detail, sizeof(error.detail),
+							 "the message is longer than %d bytes", MESSAGE_MAX_BYTES);
+					add_error(decoder, &error);
+					decoder->state = STATE_FAILED;
+				}
+				break;
+			case SCAN_INVALID:
+				if (decoder->state != STATE_START && decoder->partial)
+				{
+					if (refused_element(decoder, data, end, last, &error) == STEP_CARRY)
+						return STEP_CARRY;
+					break;
+				}
+				add_error(decoder, &error);
+				decoder->state = STATE_FAILED;
+				break;
+		}
+	}
+	*data = decoder->state == STATE_FAILED ? end : *data;
+	return STEP_DONE;
+}
+
+/* Steps over an element of an array that is not a message, if it is JSON. */
+static Step
+refused_element(BodyDecoder *decoder, const char **data, const char *end, bool last,
+				const MessageError *error)
+{
+	size_t available = (size_t) (end - *data);
+	size_t extent = 0;
+	JsonExtent result;
+
+	if (available > MESSAGE_MAX_BYTES)
+		available = MESSAGE_MAX_BYTES;
+	result = message_json_extent(*data, available, &extent);
+	spend(decoder, extent / REFUSED_BYTES);
+	if (result == JSON_INCOMPLETE && available < MESSAGE_MAX_BYTES && !last)
+		return STEP_CARRY;
+	add_error(decoder, error);
+	if (result == JSON_COMPLETE)
+	{
+		*data += extent;
+		decoder->state = STATE_COMMA_OR_END;
+	}
+	else
+		decoder->state = STATE_FAILED;
+	return STEP_DONE;
+}

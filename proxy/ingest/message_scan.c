@@ -1,0 +1,418 @@
+/*
+ * message_scan.c
+ *	  One message {"time": .., "tag": .., "values": [..]} from JSON text into a stage.
+ *
+ * The hot path of the whole server, hence written by hand for this one shape: any order of the
+ * three fields, any white space, each byte looked at once, values stored where they stay.  It is
+ * stricter than JSON where SPEC asks for it: no duplicate, missing or unknown field, an integer
+ * time, no control characters in a tag.  Strings with escapes go to json-c.
+ *
+ * Text that ends too early is told from text that is wrong, because a message may arrive in
+ * pieces: every "not what was expected" first asks whether the end was reached.
+ */
+#include "ingest/message_scan.h"
+
+#include "ingest/message_json.h"
+#include "base/number.h"
+#include "base/utf8.h"
+
+#include <endian.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Room made before values are stored, so that the loop checks once for many values. */
+#define VALUES_STEP 64
+
+/* A word of eight times this byte. */
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+enum Field
+{
+	FIELD_TIME = 1,
+	FIELD_TAG = 2,
+	FIELD_VALUES = 4,
+	FIELD_ALL = 7,
+};
+
+/* One scan in progress. */
+typedef struct Scan
+{
+	Stage *stage;
+	const char *c;
+	const char *end;
+	MessageError *error;
+	unsigned seen; /* of enum Field */
+	int64_t time_ns;
+	uint32_t value_count;
+	bool has_nulls; /* among the values */
+	const char *tag; /* in the text, or decoded */
+	size_t tag_length;
+	char decoded[MESSAGE_MAX_TAG_BYTES];
+} Scan;
+
+static ScanStatus scan_field(Scan *scan);
+static ScanStatus scan_time(Scan *scan);
+static ScanStatus scan_tag(Scan *scan);
+static ScanStatus scan_values(Scan *scan);
+static ScanStatus scan_string(Scan *scan, const char **start, const char **close, bool *plain);
+
+static ScanStatus __attribute__((cold, noinline, format(printf, 3, 4)))
+invalid(Scan *scan, const char *field, const char *format, ...)
+{
+	va_list args;
+
+	snprintf(scan->error->field, sizeof(scan->error->field), "%s", field);
+	va_start(args, format);
+	vsnprintf(scan->error->detail, sizeof(scan->error->detail), format, args);
+	va_end(args);
+	return SCAN_INVALID;
+}
+
+/* Moves to the next byte that is not white space; false where there is none. */
+static inline bool
+skip_space(Scan *scan)
+{
+	while (scan->c < scan->end)
+	{
+		if ((unsigned char) *scan->c > ' ')
+			return true;
+		if (*scan->c != ' ' && *scan->c != '\n' && *scan->c != '\r' && *scan->c != '\t')
+			return true; /* a control character: the caller refuses it */
+		scan->c++;
+	}
+	return false;
+}
+
+ScanStatus
+message_scan(Stage *stage, const char **cursor, const char *end, MessageError *error)
+{
+	Scan scan;
+	ScanStatus status;
+
+	scan.stage = stage;
+	scan.c = *cursor;
+	scan.end = end;
+	scan.error = error;
+	scan.seen = 0;
+	scan.has_nulls = false;
+
+	if (scan.c == end)
+		return SCAN_INCOMPLETE;
+	if (*scan.c != '{')
+		return invalid(&scan, "", "a message must be a JSON object");
+	do
+	{
+		scan.c++;
+		if (!skip_space(&scan))
+			return SCAN_INCOMPLETE;
+		if (*scan.c == '}' && scan.seen == 0)
+			break;
+		status = scan_field(&scan);
+		if (status != SCAN_OK)
+			return status;
+		if (!skip_space(&scan))
+			return SCAN_INCOMPLETE;
+	} while (*scan.c == ',');
+
+	if (*scan.c != '}')
+		return invalid(&scan, "", "a comma or a closing brace is missing");
+	if (scan.seen != FIELD_ALL)
+	{
+		const char *missing = !(scan.seen & FIELD_TIME)	 ? "time"
+							  : !(scan.seen & FIELD_TAG) ? "tag"
+														 : "values";
+
+		return invalid(&scan, missing, "the field \"%s\" is missing", missing);
+	}
+	if (!message_fits(scan.value_count, scan.has_nulls, scan.tag_length))
+		return invalid(&scan, "values",
+					   "values has %u elements, which with a tag of %zu bytes are more than a row holds "
+					   "(8 bytes each%s and the tag: %d)",
+					   scan.value_count, scan.tag_length,
+					   scan.has_nulls ? ", a bit each beside a null," : "", MESSAGE_MAX_ROW_BYTES);
+	stage_add(stage, scan.time_ns, scan.value_count, scan.tag, scan.tag_length);
+	*cursor = scan.c + 1;
+	return SCAN_OK;
+}
+
+/* Which of the three fields a name is; 0 for none. */
+static unsigned
+field_of(const char *name, size_t length)
+{
+	if (length == 4 && memcmp(name, "time", 4) == 0)
+		return FIELD_TIME;
+	if (length == 3 && memcmp(name, "tag", 3) == 0)
+		return FIELD_TAG;
+	if (length == 6 && memcmp(name, "values", 6) == 0)
+		return FIELD_VALUES;
+	return 0;
+}
+
+/* A name, a colon, a value. */
+static ScanStatus
+scan_field(Scan *scan)
+{
+	const char *name;
+	const char *close;
+	bool plain;
+	char decoded[32];
+	unsigned field;
+	ScanStatus status;
+
+	if (*scan->c != '"')
+		return invalid(scan, "", "a field name in quotes is missing");
+	status = scan_string(scan, &name, &close, &plain);
+	if (status != SCAN_OK)
+		return status == SCAN_INCOMPLETE ? status
+										 : invalid(scan, "", "a field name is not a valid string");
+	if (plain)
+		field = field_of(name, (size_t) (close - name));
+	else
+	{
+		int length =
+			message_json_string(name - 1, (size_t) (close - name) + 2, decoded, sizeof(decoded));
+
+		if (length == -1)
+			return invalid(scan, "", "a field name is not a valid string");
+		field = length < 0 ? 0 : field_of(decoded, (size_t) length);
+	}
+	if (field == 0)
+	{
+		char unknown[40];
+
+		snprintf(unknown, sizeof(unknown), "%.*s", (int) (close - name), name);
+		return invalid(scan, unknown, "unknown field; a message has time, tag and values");
+	}
+	if (scan->seen & field)
+	{
+		const char *twice = field == FIELD_TIME ? "time" : field == FIELD_TAG ? "tag" : "values";
+
+		return invalid(scan, twice, "the field \"%s\" is given twice", twice);
+	}
+	scan->seen |= field;
+
+	if (!skip_space(scan))
+		return SCAN_INCOMPLETE;
+	if (*scan->c != ':')
+		return invalid(scan, "", "a colon is missing after a field name");
+	scan->c++;
+	if (!skip_space(scan))
+		return SCAN_INCOMPLETE;
+	switch (field)
+	{
+		case FIELD_TIME:
+			return scan_time(scan);
+		case FIELD_TAG:
+			return scan_tag(scan);
+		default:
+			return scan_values(scan);
+	}
+}
+
+static ScanStatus
+scan_time(Scan *scan)
+{
+	NumberStatus status = number_int64(&scan->c, scan->end, &scan->time_ns);
+
+	if (status == NUMBER_OK)
+		return scan->c == scan->end ? SCAN_INCOMPLETE : SCAN_OK;
+	if (*scan->c == '-' && scan->c + 1 == scan->end)
+		return SCAN_INCOMPLETE;
+	if (status == NUMBER_RANGE)
+		return invalid(scan, "time", "time does not fit into a signed 64-bit integer");
+	return invalid(scan, "time", "time must be an integer, nanoseconds since 1970-01-01 UTC");
+}
+
+static ScanStatus
+scan_tag(Scan *scan)
+{
+	const char *close;
+	bool plain;
+	ScanStatus status;
+
+	if (*scan->c != '"')
+		return invalid(scan, "tag", "tag must be a string");
+	status = scan_string(scan, &scan->tag, &close, &plain);
+	if (status != SCAN_OK)
+		return status == SCAN_INCOMPLETE
+				   ? status
+				   : invalid(scan, "tag", "tag has a control character or is not valid UTF-8");
+
+	scan->tag_length = (size_t) (close - scan->tag);
+	if (!plain)
+	{
+		int length = message_json_string(scan->tag - 1, scan->tag_length + 2, scan->decoded,
+										 sizeof(scan->decoded));
+
+		if (length == -1)
+			return invalid(scan, "tag", "tag has an invalid escape");
+		scan->tag = scan->decoded;
+		scan->tag_length = length < 0 ? MESSAGE_MAX_TAG_BYTES + 1 : (size_t) length;
+		if (length > 0 && memchr(scan->decoded, '\0', (size_t) length) != NULL)
+			return invalid(scan, "tag", "tag has a NUL character");
+	}
+	if (scan->tag_length == 0)
+		return invalid(scan, "tag", "tag is empty");
+	if (scan->tag_length > MESSAGE_MAX_TAG_BYTES)
+		return invalid(scan, "tag", "tag is longer than %d bytes", MESSAGE_MAX_TAG_BYTES);
+	/* They would reach terminals and shells with the tag. */
+	if (utf8_has_control(scan->tag, scan->tag_length))
+		return invalid(scan, "tag", "tag has a control character");
+	return SCAN_OK;
+}
+
+/*
+ * Skips bytes of a string that are no quote, no backslash and no control character, eight at a time, and
+ * adds their bits to *all.  Where a byte differs, subtracting sets its highest bit, and never
+ * that of one before it in the text.
+ */
+static inline const char *
+skip_plain(const char *c, const char *end, uint64_t *all)
+{
+	while (end - c >= 8)
+	{
+		uint64_t word;
+		uint64_t quote;
+		uint64_t backslash;
+		uint64_t special;
+
+		memcpy(&word, c, sizeof(word));
+		word = le64toh(word);
+		quote = word ^ EACH('"');
+		backslash = word ^ EACH('\\');
+		special = (((quote - EACH(1)) & ~quote) | ((backslash - EACH(1)) & ~backslash) |
+				   ((word - EACH(' ')) & ~word)) &
+				  EACH(0x80);
+		if (special != 0)
+		{
+			int bit = __builtin_ctzll(special) & ~7;
+
+			*all |= word & ((UINT64_C(1) << bit) - 1);
+			return c + bit / 8;
+		}
+		*all |= word;
+		c += 8;
+	}
+	return c;
+}
+
+/*
+ * A string from its opening quote; scan->c ends up past the closing one.  *start and *close limit
+ * what is between, which is UTF-8.  *plain is false where there are escapes.
+ */
+static ScanStatus
+scan_string(Scan *scan, const char **start, const char **close, bool *plain)
+{
+	const char *c = scan->c + 1;
+	const char *end = scan->end;
+	uint64_t all = 0;
+
+	*start = c;
+	*plain = true;
+	for (;; c++)
+	{
+		c = skip_plain(c, end, &all);
+		if (c == end)
+			return SCAN_INCOMPLETE;
+		if (*c == '"')
+			break;
+		if ((unsigned char) *c < ' ')
+			return SCAN_INVALID;
+		if (*c == '\\')
+		{
+			*plain = false;
+			if (++c == end)
+				return SCAN_INCOMPLETE;
+		}
+		all |= (unsigned char) *c;
+	}
+	*close = c;
+	scan->c = c + 1;
+	if ((all & EACH(0x80)) != 0 && !utf8_valid(*start, (size_t) (c - *start)))
+		return SCAN_INVALID;
+	return SCAN_OK;
+}
+
+static ScanStatus __attribute__((cold, noinline))
+value_invalid(Scan *scan, NumberStatus status, uint32_t index)
+{
+	char field[24];
+
+	snprintf(field, sizeof(field), "values[%u]", index);
+	if (status == NUMBER_RANGE)
+		return invalid(scan, field, "%s is too large for a 64-bit floating point number", field);
+	return invalid(scan, field, "%s is neither a JSON number nor null", field);
+}
+
+/* May a number that is no number become one with the bytes that have not come yet? */
+static bool
+number_is_cut(const char *c, const char *end)
+{
+	while (c < end && *c != '\0' && strchr("0123456789+-.eE", *c) != NULL)
+		c++;
+	return c == end;
+}
+
+/* What is no number: null, or the beginning of it, or wrong. */
+static ScanStatus __attribute__((noinline))
+scan_null(Scan *scan, double *value)
+{
+	size_t left = (size_t) (scan->end - scan->c);
+
+	if (memcmp(scan->c, "null", left < 4 ? left : 4) != 0)
+		return SCAN_INVALID;
+	if (left < 4)
+		return SCAN_INCOMPLETE;
+	value_set_null(value);
+	scan->has_nulls = true;
+	scan->c += 4;
+	return SCAN_OK;
+}
+
+static ScanStatus
+scan_values(Scan *scan)
+{
+	double *values = stage_reserve(scan->stage, VALUES_STEP)->values;
+	uint32_t count = 0;
+
+	if (*scan->c != '[')
+		return invalid(scan, "values", "values must be an array of numbers and nulls");
+	do
+	{
+		NumberStatus status;
+
+		scan->c++;
+		if (!skip_space(scan))
+			return SCAN_INCOMPLETE;
+		if (*scan->c == ']' && count == 0)
+			break;
+		if (count == MESSAGE_MAX_VALUES)
+			return invalid(scan, "values", "values has more than %d elements", MESSAGE_MAX_VALUES);
+		if (count > 0 && count % VALUES_STEP == 0)
+			values = stage_reserve(scan->stage, count + VALUES_STEP)->values;
+		status = number_double(&scan->c, scan->end, &values[count]);
+		if (status != NUMBER_OK)
+		{
+			ScanStatus null = scan_null(scan, &values[count]);
+
+			if (null == SCAN_INCOMPLETE || (null == SCAN_INVALID && number_is_cut(scan->c, scan->end)))
+				return SCAN_INCOMPLETE;
+			if (null == SCAN_INVALID)
+				return value_invalid(scan, status, count);
+		}
+		count++;
+		if (!skip_space(scan))
+			return SCAN_INCOMPLETE;
+	} while (*scan->c == ',');
+
+	if (*scan->c != ']')
+	{
+		if (count == 0)
+			return value_invalid(scan, NUMBER_SYNTAX, count);
+		return invalid(scan, "values", "a comma or a closing bracket is missing after values[%u]",
+					   count - 1);
+	}
+	scan->c++;
+	scan->value_count = count;
+	return SCAN_OK;
+}

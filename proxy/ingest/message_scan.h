@@ -1,0 +1,32 @@
+/*
+ * message_scan.h
+ *	  One message {"time": .., "tag": .., "values": [..]} from JSON text into a stage.
+ */
+#ifndef HISTORIAND_MESSAGE_SCAN_H
+#define HISTORIAND_MESSAGE_SCAN_H
+
+#include "ingest/stage.h"
+
+#include <stdbool.h>
+
+/* The longest message, and with it the longest NDJSON line and array element. */
+#define MESSAGE_MAX_BYTES 65536
+
+typedef enum ScanStatus
+{
+	SCAN_OK,		 /* the message is in the stage, *cursor is past its brace */
+	SCAN_INCOMPLETE, /* the text ended inside the message; nothing was staged */
+	SCAN_INVALID,	 /* *error says why; nothing was staged */
+} ScanStatus;
+
+typedef struct MessageError
+{
+	char field[48]; /* "time", "values[3]", ..; empty where none is to blame */
+	char detail[160];
+} MessageError;
+
+/* *cursor points at the message's opening brace.  It moves on SCAN_OK only. */
+extern ScanStatus message_scan(Stage *stage, const char **cursor, const char *end,
+							   MessageError *error);
+
+#endif /* HISTORIAND_MESSAGE_SCAN_H */

@@ -1,0 +1,401 @@
+/*
+ * point_merge.c
+ *	  Fields of one series and time that come in several lines are one point.
+ *
+ * InfluxDB keeps the union of such fields, and Telegraf counts on it.  A row here has values without
+ * names, so that two rows cannot be merged later: what the last points were made of is remembered, and
+ * a line that adds to one of them becomes the whole point, which replaces the row before it as any later
+ * one of the same tag and time does.
+ *
+ * A row may reach the buffer after that of a line that was merged later: the lines came in different requests, whose
+ * bodies end when they end.  It would take the later line's fields away.  So merges between requests are counted,
+ * and where there were any since a stage was begun its points are looked up again when it is appended.
+ *
+ * Memory is bounded: points of a shard are appended to one of two halves, and when that is full the
+ * other one, with the oldest points, is emptied for the next.  A lock a shard lets the threads go on
+ * beside each other.
+ */
+#include "ingest/point_merge.h"
+
+#include "base/memory.h"
+#include "ingest/stage.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHARDS			32
+#define HALF_BYTES		((size_t) 128 * 1024)
+#define MAX_POINT_BYTES ((size_t) 128 * 1024)
+#define SLOTS			4096 /* a power of two, more than there are points in a half */
+
+/* Followed by the values, the tag, and for each name its length in two bytes and itself. */
+typedef struct Point
+{
+	uint64_t hash;
+	int64_t time_ns;
+	uint64_t writer;
+	uint32_t bytes; /* of all, a multiple of 8 */
+	uint32_t count;
+	uint32_t tag_length;
+	uint32_t unused;
+	double values[];
+} Point;
+
+typedef struct Half
+{
+	char *data; /* NULL: not used yet */
+	size_t used;
+	uint32_t slots[SLOTS]; /* place in data + 1; 0: free */
+} Half;
+
+typedef struct Shard
+{
+	pthread_mutex_t lock;
+	Half *current;
+	Half *older;
+	Half halves[2];
+} Shard;
+
+struct PointMerge
+{
+	pthread_mutex_t append;
+	_Atomic uint64_t writers;
+	_Atomic uint64_t crossings; /* merges of one writer's fields with another's */
+	Shard shards[SHARDS];
+};
+
+/* A point's fields one after the other. */
+typedef struct Cursor
+{
+	const Point *point;
+	uint32_t index;
+	const char *name; /* its length stands in front */
+} Cursor;
+
+PointMerge *
+point_merge_new(void)
+{
+	PointMerge *merge = memory_new(sizeof(PointMerge));
+
+	pthread_mutex_init(&merge->append, NULL);
+	for (int i = 0; i < SHARDS; i++)
+	{
+		Shard *shard = &merge->shards[i];
+
+		pthread_mutex_init(&shard->lock, NULL);
+		shard->current = &shard->halves[0];
+		shard->older = &shard->halves[1];
+	}
+	return merge;
+}
+
+static void
+empty(Half *half)
+{
+	half->used = 0;
+	memset(half->slots, 0, sizeof(half->slots));
+}
+
+void
+point_merge_forget(PointMerge *merge)
+{
+	for (int i = 0; i < SHARDS; i++)
+	{
+		Shard *shard = &merge->shards[i];
+
+		pthread_mutex_lock(&shard->lock);
+		empty(&shard->halves[0]);
+		empty(&shard->halves[1]);
+		pthread_mutex_unlock(&shard->lock);
+	}
+}
+
+/* FNV-1a, by eight bytes and mixed at the end. */
+static uint64_t
+hash_point(int64_t time_ns, const char *tag, size_t length)
+{
+	uint64_t hash = UINT64_C(14695981039346656037) ^ (uint64_t) time_ns;
+	uint64_t word;
+
+	for (; length >= 8; tag += 8, length -= 8)
+	{
+		memcpy(&word, tag, 8);
+		hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+		hash ^= hash >> 32;
+	}
+	word = length;
+	memcpy(&word, tag, length);
+	hash = (hash ^ word ^ (uint64_t) length << 56) * UINT64_C(0x9e3779b97f4a7c15);
+	hash ^= hash >> 29;
+	hash *= UINT64_C(0xbf58476d1ce4e5b9);
+	return hash ^ hash >> 32;
+}
+
+static char *
+tag_of(const Point *point)
+{
+	return (char *) (point->values + point->count);
+}
+
+static uint16_t
+name_length(const char *name)
+{
+	uint16_t length;
+
+	memcpy(&length, name, sizeof(length));
+	return length;
+}
+
+/* Ends a point whose names end there. */
+static void
+end_point(Point *point, const char *end)
+{
+	point->bytes = (uint32_t) (((size_t) (end - (const char *) point) + 7) & ~(size_t) 7);
+}
+
+/* Names without the backslashes that only keep a character from its meaning. */
+static char *
+put_name(char *out, PointName name)
+{
+	char *start = out;
+	uint16_t length;
+
+	out += sizeof(length);
+	for (size_t i = 0; i < name.length; i++)
+	{
+		if (name.start[i] == '\\' && i + 1 < name.length &&
+			(name.start[i + 1] == ',' || name.start[i + 1] == '=' || name.start[i + 1] == ' '))
+			i++;
+		*out++ = name.start[i];
+	}
+	length = (uint16_t) (out - start - (ptrdiff_t) sizeof(length));
+	memcpy(start, &length, sizeof(length));
+	return out;
+}
+
+/* The slot of the point, or the free one where it would be. */
+static uint32_t *
+find_slot(Half *half, uint64_t hash, int64_t time_ns, const char *tag, size_t tag_length)
+{
+	for (size_t i = hash >> 8;; i++)
+	{
+		uint32_t *slot = &half->slots[i % SLOTS];
+		const Point *point = (const Point *) (half->data + *slot - 1);
+
+		if (*slot == 0 || (point->hash == hash && point->time_ns == time_ns &&
+						   point->tag_length == tag_length &&
+						   memcmp(tag_of(point), tag, tag_length) == 0))
+			return slot;
+	}
+}
+
+/* NULL where it is not remembered.  The shard is locked. */
+static const Point *
+find(const Shard *shard, uint64_t hash, int64_t time_ns, const char *tag, size_t tag_length)
+{
+	Half *const halves[] = {shard->current, shard->older};
+
+	for (int i = 0; i < 2; i++)
+	{
+		uint32_t slot;
+
+		if (halves[i]->used == 0)
+			continue;
+		slot = *find_slot(halves[i], hash, time_ns, tag, tag_length);
+		if (slot != 0)
+			return (const Point *) (halves[i]->data + slot - 1);
+	}
+	return NULL;
+}
+
+static void
+advance(Cursor *cursor)
+{
+	cursor->name += sizeof(uint16_t) + name_length(cursor->name);
+	cursor->index++;
+}
+
+static int
+compare(const Cursor *a, const Cursor *b)
+{
+	size_t a_length = name_length(a->name);
+	size_t b_length = name_length(b->name);
+	int order = memcmp(a->name + sizeof(uint16_t), b->name + sizeof(uint16_t),
+					   a_length < b_length ? a_length : b_length);
+
+	return order != 0 ? order : (a_length > b_length) - (a_length < b_length);
+}
+
+static char *
+copy_name(char *out, const char *name)
+{
+	size_t length = sizeof(uint16_t) + name_length(name);
+
+	memcpy(out, name, length);
+	return out + length;
+}
+
+/*
+ * Makes the union of two points, newer wins, at out.  In two rounds, since the names come after the
+ * values: the first one counts.  Returns false where it would be more than a row holds.
+ */
+static bool
+unite(Point *out, const Point *older, const Point *newer)
+{
+	char *end = NULL;
+
+	*out = *newer;
+	for (int round = 0; round < 2; round++)
+	{
+		Cursor a = {older, 0, tag_of(older) + older->tag_length};
+		Cursor b = {newer, 0, tag_of(newer) + newer->tag_length};
+		uint32_t count = 0;
+
+		while (a.index < older->count || b.index < newer->count)
+		{
+			int order = a.index == older->count	  ? 1
+						: b.index == newer->count ? -1
+												  : compare(&a, &b);
+			const Cursor *taken = order < 0 ? &a : &b;
+
+			if (round > 0)
+			{
+				out->values[count] = taken->point->values[taken->index];
+				end = copy_name(end, taken->name);
+			}
+			count++;
+			if (order <= 0)
+				advance(&a);
+			if (order >= 0)
+				advance(&b);
+		}
+		if (round > 0)
+			break;
+		if (count > MESSAGE_MAX_VALUES || !message_fits(count, false, newer->tag_length) ||
+			older->bytes + newer->bytes > MAX_POINT_BYTES)
+			return false;
+		out->count = count;
+		memcpy(tag_of(out), tag_of(newer), newer->tag_length);
+		end = tag_of(out) + newer->tag_length;
+	}
+	end_point(out, end);
+	return true;
+}
+
+/* Room for a point and for the union that may come of it. */
+static Point *
+next_place(Shard *shard)
+{
+	if (shard->current->used >= HALF_BYTES)
+	{
+		Half *older = shard->older;
+
+		shard->older = shard->current;
+		shard->current = older;
+		empty(older);
+	}
+	if (shard->current->data == NULL)
+		shard->current->data = memory_new_raw(HALF_BYTES + 2 * MAX_POINT_BYTES);
+	return (Point *) (shard->current->data + shard->current->used);
+}
+
+PointWriter
+point_merge_writer(PointMerge *merge)
+{
+	return (PointWriter){atomic_fetch_add(&merge->writers, 1), atomic_load(&merge->crossings)};
+}
+
+uint32_t
+point_merge(PointMerge *merge, const PointWriter *writer, int64_t time_ns, const char *tag, size_t tag_length,
+			const PointName *names, double *values, uint32_t count)
+{
+	uint64_t hash = hash_point(time_ns, tag, tag_length);
+	Shard *shard = &merge->shards[hash % SHARDS];
+	const Point *before;
+	Point *point;
+	char *end;
+
+	pthread_mutex_lock(&shard->lock);
+	point = next_place(shard);
+	*point = (Point){.hash = hash, .time_ns = time_ns, .writer = writer->number, .count = count};
+	point->tag_length = (uint32_t) tag_length;
+	memcpy(point->values, values, count * sizeof(double));
+	memcpy(tag_of(point), tag, tag_length);
+	end = tag_of(point) + tag_length;
+	for (uint32_t i = 0; i < count; i++)
+		end = put_name(end, names[i]);
+	end_point(point, end);
+
+	before = find(shard, hash, time_ns, tag, tag_length);
+	if (before != NULL)
+	{
+		Point *all = (Point *) ((char *) point + point->bytes);
+
+		if (!unite(all, before, point))
+		{
+			pthread_mutex_unlock(&shard->lock);
+			return 0;
+		}
+		if (before->writer != point->writer)
+			atomic_fetch_add(&merge->crossings, 1);
+		count = all->count;
+		memcpy(values, all->values, count * sizeof(double));
+		memmove(point, all, all->bytes);
+	}
+	*find_slot(shard->current, hash, time_ns, tag, tag_length) =
+		(uint32_t) ((char *) point - shard->current->data) + 1;
+	shard->current->used += point->bytes;
+	pthread_mutex_unlock(&shard->lock);
+	return count;
+}
+
+/* Gives each message the fields that its point has by now. */
+static void
+look_up_again(PointMerge *merge, Stage *stage)
+{
+	const StagedMessage *message = (const StagedMessage *) stage->data;
+	Stage fresh = {0};
+
+	for (uint32_t i = 0; i < stage->count; i++)
+	{
+		const char *tag = staged_tag(message);
+		uint64_t hash = hash_point(message->time_ns, tag, message->tag_length);
+		Shard *shard = &merge->shards[hash % SHARDS];
+		double *values = stage_reserve(&fresh, MESSAGE_MAX_VALUES)->values;
+		uint32_t count = message->value_count;
+		const Point *point;
+
+		memcpy(values, message->values, count * sizeof(double));
+		pthread_mutex_lock(&shard->lock);
+		point = find(shard, hash, message->time_ns, tag, message->tag_length);
+		if (point != NULL)
+		{
+			count = point->count;
+			memcpy(values, point->values, count * sizeof(double));
+		}
+		pthread_mutex_unlock(&shard->lock);
+		stage_add(&fresh, message->time_ns, count, tag, message->tag_length);
+		message = staged_next(message);
+	}
+	free(stage->data);
+	*stage = fresh;
+}
+
+void
+point_merge_append_begin(PointMerge *merge, const PointWriter *writer, Stage *stage)
+{
+	pthread_mutex_lock(&merge->append);
+	if (atomic_load(&merge->crossings) != writer->crossings)
+		look_up_again(merge, stage);
+}
+
+void
+point_merge_append_end(PointMerge *merge, PointWriter *writer, bool all)
+{
+	if (all)
+		writer->crossings = atomic_load(&merge->crossings);
+	pthread_mutex_unlock(&merge->append);
+}

@@ -1,0 +1,129 @@
+/*
+ * stage.h
+ *	  Decoded messages of one request, before they are accepted into the buffer.
+ *
+ * A stage is one growing piece of memory with the messages one after the other, so that appending
+ * costs no allocation and taking a half-read message back is setting a length.
+ */
+#ifndef HISTORIAND_STAGE_H
+#define HISTORIAND_STAGE_H
+
+#include "base/memory.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* The longest tag in bytes, and the most values of one message (the extension's limit too). */
+#define MESSAGE_MAX_TAG_BYTES 256
+#define MESSAGE_MAX_VALUES	  1000
+
+/*
+ * The most bytes that fit a page of the table whatever the values are: 8 a value, a bit a value where any is
+ * null, and the tag.
+ */
+#define MESSAGE_MAX_ROW_BYTES 8086
+
+/* Can a message of MESSAGE_MAX_VALUES or less be stored, whatever its values are? */
+static inline bool
+message_fits(size_t value_count, bool has_nulls, size_t tag_length)
+{
+	size_t null_bytes = has_nulls ? (value_count + 7) / 8 : 0;
+
+	return value_count * sizeof(double) + null_bytes + tag_length <= MESSAGE_MAX_ROW_BYTES;
+}
+
+/*
+ * A value that was not measured, NULL in the table, is this NaN (its last bytes are "null") in a stage, a batch and
+ * the spool.  It cannot be taken for a value: neither JSON nor line protocol has a NaN.
+ */
+#define VALUE_NULL_BITS UINT64_C(0x7FF800006E756C6C)
+
+static inline void
+value_set_null(double *value)
+{
+	uint64_t bits = VALUE_NULL_BITS;
+
+	memcpy(value, &bits, sizeof(bits));
+}
+
+static inline bool
+value_is_null(const double *value)
+{
+	uint64_t bits;
+
+	memcpy(&bits, value, sizeof(bits));
+	return bits == VALUE_NULL_BITS;
+}
+
+/* A message as it lies in a stage: this head, value_count doubles (or nulls), the tag padded to 8 bytes. */
+typedef struct StagedMessage
+{
+	int64_t time_ns;
+	uint32_t value_count;
+	uint32_t tag_length;
+	double values[];
+} StagedMessage;
+
+typedef struct Stage
+{
+	char *data;
+	size_t length; /* bytes in use, a multiple of 8 */
+	size_t capacity;
+	uint32_t count; /* messages in use */
+} Stage;
+
+static inline const char *
+staged_tag(const StagedMessage *message)
+{
+	return (const char *) (message->values + message->value_count);
+}
+
+static inline size_t
+staged_size(uint32_t value_count, uint32_t tag_length)
+{
+	return sizeof(StagedMessage) + value_count * sizeof(double) + ((tag_length + 7u) & ~7u);
+}
+
+/* The message after this one; the caller counts. */
+static inline const StagedMessage *
+staged_next(const StagedMessage *message)
+{
+	return (const StagedMessage *) ((const char *) message +
+									staged_size(message->value_count, message->tag_length));
+}
+
+/* Makes room for one more message with count values, and returns where it will lie. */
+static inline StagedMessage *
+stage_reserve(Stage *stage, uint32_t count)
+{
+	/* 8 more for the padding of a tag whose length is a multiple of 8 (stage_add) */
+	size_t need = stage->length + staged_size(count, MESSAGE_MAX_TAG_BYTES + 8);
+
+	if (stage->capacity < need)
+	{
+		stage->capacity = stage->capacity * 2 > need ? stage->capacity * 2 : need;
+		stage->data = (char *) memory_resize(stage->data, stage->capacity);
+	}
+	return (StagedMessage *) (stage->data + stage->length);
+}
+
+/* Adds the message whose values are in place already, with room for its tag. */
+static inline void
+stage_add(Stage *stage, int64_t time_ns, uint32_t value_count, const char *tag, size_t tag_length)
+{
+	StagedMessage *message = (StagedMessage *) (stage->data + stage->length);
+	char *to = (char *) (message->values + value_count);
+
+	message->time_ns = time_ns;
+	message->value_count = value_count;
+	message->tag_length = (uint32_t) tag_length;
+	/* Hashing and comparing read whole words, so the padding must be defined. */
+	memset(to + (tag_length & ~(size_t) 7), 0, 8);
+	memcpy(to, tag, tag_length);
+	stage->length += staged_size(value_count, message->tag_length);
+	stage->count++;
+}
+
+#endif /* HISTORIAND_STAGE_H */

@@ -1,0 +1,64 @@
+/*
+ * tag_count.c
+ *	  About how many different tags there are among many messages, in little memory.
+ */
+#include "ingest/tag_count.h"
+
+#include "ingest/batch.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define MAP_BITS (UINT32_C(1) << 18)
+
+struct TagCount
+{
+	uint64_t messages;
+	uint32_t unset;
+	uint64_t map[MAP_BITS / 64];
+};
+
+TagCount *
+tag_count_new(void)
+{
+	TagCount *count = memory_new(sizeof(TagCount));
+
+	count->unset = MAP_BITS;
+	return count;
+}
+
+void
+tag_count_free(TagCount *count)
+{
+	free(count);
+}
+
+void
+tag_count_add(TagCount *count, const Stage *stage)
+{
+	const StagedMessage *message = (const StagedMessage *) stage->data;
+
+	for (uint32_t i = 0; i < stage->count; i++)
+	{
+		uint32_t bit =
+			(uint32_t) batch_hash_tag(staged_tag(message), message->tag_length) % MAP_BITS;
+		uint64_t mask = UINT64_C(1) << bit % 64;
+
+		count->unset -= (count->map[bit / 64] & mask) == 0;
+		count->map[bit / 64] |= mask;
+		message = staged_next(message);
+	}
+	count->messages += stage->count;
+}
+
+uint64_t
+tag_count_estimate(const TagCount *count)
+{
+	double tags;
+
+	/* With next to no bit unset it says nothing. */
+	if (count->unset < 64)
+		return count->messages;
+	tags = -(double) MAP_BITS * log((double) count->unset / MAP_BITS);
+	return tags < (double) count->messages ? (uint64_t) tags : count->messages;
+}

@@ -1,0 +1,369 @@
+/*
+ * backlog.c
+ *	  What is to be loaded next: the spool's files first, then what the ingest buffer has.
+ *
+ * The order is that of arrival throughout, because of two rows with the same tag and time the
+ * later one must be loaded later:
+ *		the batch that was taken < files of the spool < the batch being written < the buffer
+ */
+#include "load/backlog.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "load/spool.h"
+
+#include <stdlib.h>
+
+#define RETRY_FIRST_MS	 100
+#define RETRY_LARGEST_MS 5000
+
+struct Backlog
+{
+	const Config *config;
+	uv_loop_t *loop;
+	Ingest *ingest;
+	Metrics *metrics;
+	void (*ready)(void *);
+	void *ready_argument;
+	Spool *spool; /* NULL: none */
+	bool taken_from_spool;
+	uint64_t taken_sequence; /* the place in the spool of what was taken from elsewhere */
+
+	/* The spool's first file. */
+	uv_work_t read_work;
+	bool reading; /* read_result is the worker's */
+	IngestBatch *read_result;
+	IngestBatch *loaded;	/* read, and not taken yet */
+	uv_timer_t retry_timer; /* runs while the file must not be tried yet */
+	uint64_t retry_ms;
+	uint64_t unreadable_ms; /* for how long it could not be read */
+
+	/* Being written. */
+	uv_work_t write_work;
+	bool writing;
+	IngestBatch *outgoing; /* stays here where writing failed */
+	SpoolFile *outgoing_file;
+	bool written;
+	uv_timer_t write_timer;	 /* runs while writing must not be tried yet */
+	uint64_t write_retry_ms; /* 0: the last one worked */
+
+	/* Being removed: nothing newer may be loaded until it cannot come back. */
+	uv_work_t remove_work;
+	bool removing;
+};
+
+static uint64_t save_batch(Backlog *backlog, const IngestBatch *batch, uint64_t sequence);
+static void start_reading(Backlog *backlog);
+static void start_writing(Backlog *backlog);
+static void start_removing(Backlog *backlog);
+static void on_write_timer(uv_timer_t *timer);
+
+Backlog *
+backlog_new(uv_loop_t *loop, const Config *config, Ingest *ingest, Metrics *metrics,
+			void (*ready)(void *), void *argument)
+{
+	Backlog *backlog = memory_new(sizeof(Backlog));
+
+	backlog->config = config;
+	backlog->loop = loop;
+	backlog->ingest = ingest;
+	backlog->metrics = metrics;
+	backlog->ready = ready;
+	backlog->ready_argument = argument;
+	backlog->read_work.data = backlog;
+	backlog->write_work.data = backlog;
+	backlog->remove_work.data = backlog;
+	uv_timer_init(loop, &backlog->retry_timer);
+	uv_timer_init(loop, &backlog->write_timer);
+	backlog->retry_timer.data = backlog;
+	backlog->write_timer.data = backlog;
+	if (config->spool_dir[0] != '\0')
+	{
+		backlog->spool = spool_open(config->spool_dir, config->max_spool_bytes);
+		if (backlog->spool == NULL)
+			return NULL;
+	}
+	return backlog;
+}
+
+bool
+backlog_has_spool(const Backlog *backlog)
+{
+	return backlog->spool != NULL;
+}
+
+uint64_t
+backlog_spool_bytes(const Backlog *backlog)
+{
+	return backlog->spool != NULL ? spool_bytes(backlog->spool) : 0;
+}
+
+IngestBatch *
+backlog_take(Backlog *backlog)
+{
+	IngestBatch *batch = NULL;
+
+	if (backlog->removing)
+		return NULL;
+	backlog->taken_from_spool = false;
+	if (backlog->loaded != NULL)
+	{
+		batch = backlog->loaded;
+		backlog->loaded = NULL;
+		backlog->taken_from_spool = true;
+	}
+	else if (backlog->spool != NULL && spool_first(backlog->spool) != NULL)
+		start_reading(backlog);
+	else if (backlog->outgoing != NULL)
+	{
+		if (!backlog->writing)
+		{
+			batch = backlog->outgoing;
+			backlog->outgoing = NULL;
+		}
+	}
+	else
+		batch = ingest_take(backlog->ingest);
+	if (batch != NULL && backlog->spool != NULL && !backlog->taken_from_spool)
+		backlog->taken_sequence = spool_next_sequence(backlog->spool);
+	return batch;
+}
+
+void
+backlog_done(Backlog *backlog, IngestBatch *batch)
+{
+	ingest_release(backlog->ingest, batch);
+	if (backlog->taken_from_spool)
+		start_removing(backlog);
+	backlog->taken_from_spool = false;
+}
+
+void
+backlog_relieve(Backlog *backlog)
+{
+	/* A quarter: one can be written and one be loading while the next ones arrive. */
+	if (backlog->spool == NULL || backlog->writing ||
+		uv_is_active((uv_handle_t *) &backlog->write_timer) ||
+		(backlog->outgoing == NULL &&
+		 ingest_bytes(backlog->ingest) < backlog->config->max_buffered_bytes / 4))
+		return;
+	start_writing(backlog);
+}
+
+bool
+backlog_safe(const Backlog *backlog)
+{
+	return backlog->outgoing == NULL && !backlog->removing &&
+		   ingest_oldest_ms(backlog->ingest) == 0;
+}
+
+uint64_t
+backlog_oldest_age_ms(const Backlog *backlog, uint64_t now_ms)
+{
+	const SpoolFile *file = backlog->spool != NULL ? spool_first(backlog->spool) : NULL;
+	uint64_t oldest_ms = ingest_oldest_ms(backlog->ingest);
+	uint64_t age_ms = 0;
+
+	/* In the order of arrival; a file that is being removed is loaded. */
+	if (file != NULL && backlog->removing)
+		file = file->next;
+	if (file != NULL)
+		age_ms = ingest_age_ms(&file->about, now_ms);
+	else if (backlog->outgoing != NULL)
+		age_ms = ingest_age_ms(backlog->outgoing, now_ms);
+	else if (oldest_ms != 0 && now_ms > oldest_ms)
+		age_ms = now_ms - oldest_ms;
+	return age_ms;
+}
+
+uint64_t
+backlog_save(Backlog *backlog, IngestBatch *taken)
+{
+	uint64_t lost = 0;
+	IngestBatch *batch;
+
+	/* What was taken is older than every file, and has its number. */
+	if (taken != NULL && !backlog->taken_from_spool)
+		lost += save_batch(backlog, taken, backlog->taken_sequence);
+	if (backlog->outgoing != NULL)
+		lost += save_batch(backlog, backlog->outgoing, 0);
+	while ((batch = ingest_take(backlog->ingest)) != NULL)
+		lost += save_batch(backlog, batch, 0);
+	return lost;
+}
+
+/* In the place of that number, 0: the last one.  Returns the messages that could not be saved. */
+static uint64_t
+save_batch(Backlog *backlog, const IngestBatch *batch, uint64_t sequence)
+{
+	SpoolFile *file;
+
+	if (backlog->spool == NULL)
+		return batch_rows(batch->rows);
+	if (sequence == 0)
+		sequence = spool_next_sequence(backlog->spool);
+	file = spool_new_file(sequence, batch);
+	if (!spool_write(backlog->spool, file, batch, false))
+		return batch_rows(batch->rows);
+	spool_queue(backlog->spool, file);
+	return 0;
+}
+
+/* The next wait after one of that length. */
+static uint64_t
+longer(uint64_t retry_ms)
+{
+	if (retry_ms == 0)
+		return RETRY_FIRST_MS;
+	return retry_ms * 2 < RETRY_LARGEST_MS ? retry_ms * 2 : RETRY_LARGEST_MS;
+}
+
+/*
+ * Reading
+ */
+
+static void
+read_in_worker(uv_work_t *work)
+{
+	Backlog *backlog = work->data;
+
+	/* What stands behind it must not wait for ever; it is kept, and those who wait are told. */
+	backlog->read_result = spool_read(backlog->spool, spool_first(backlog->spool),
+									  backlog->unreadable_ms >= backlog->config->load_timeout_ms);
+}
+
+static void
+on_retry_timer(uv_timer_t *timer)
+{
+	start_reading(timer->data);
+}
+
+static void
+on_read(uv_work_t *work, int status)
+{
+	Backlog *backlog = work->data;
+
+	(void) status;
+	backlog->reading = false;
+	backlog->loaded = backlog->read_result;
+	if (backlog->loaded == NULL)
+	{
+		backlog->retry_ms = longer(backlog->retry_ms);
+		backlog->unreadable_ms += backlog->retry_ms;
+		uv_timer_start(&backlog->retry_timer, on_retry_timer, backlog->retry_ms, 0);
+		return;
+	}
+	backlog->retry_ms = 0;
+	backlog->unreadable_ms = 0;
+	ingest_adopt(backlog->ingest, backlog->loaded);
+	backlog->ready(backlog->ready_argument);
+}
+
+static void
+start_reading(Backlog *backlog)
+{
+	if (backlog->reading || backlog->loaded != NULL ||
+		uv_is_active((uv_handle_t *) &backlog->retry_timer))
+		return;
+	backlog->reading = true;
+	uv_queue_work(backlog->loop, &backlog->read_work, read_in_worker, on_read);
+}
+
+/*
+ * Writing
+ */
+
+static void
+write_in_worker(uv_work_t *work)
+{
+	Backlog *backlog = work->data;
+
+	/* A disk that stays full is logged once. */
+	backlog->written = spool_write(backlog->spool, backlog->outgoing_file, backlog->outgoing,
+								   backlog->write_retry_ms > 0);
+}
+
+static void
+on_written(uv_work_t *work, int status)
+{
+	Backlog *backlog = work->data;
+
+	(void) status;
+	backlog->writing = false;
+	if (backlog->written)
+	{
+		if (backlog->write_retry_ms > 0)
+			log_info("the spool can be written to again");
+		backlog->write_retry_ms = 0;
+		metric_add(&backlog->metrics->messages_spooled, batch_rows(backlog->outgoing->rows));
+		spool_queue(backlog->spool, backlog->outgoing_file);
+		ingest_release(backlog->ingest, backlog->outgoing);
+		backlog->outgoing = NULL;
+	}
+	else
+	{
+		free(backlog->outgoing_file);
+		backlog->write_retry_ms = longer(backlog->write_retry_ms);
+		uv_timer_start(&backlog->write_timer, on_write_timer, backlog->write_retry_ms, 0);
+	}
+	backlog->outgoing_file = NULL;
+	backlog->ready(backlog->ready_argument);
+}
+
+static void
+on_write_timer(uv_timer_t *timer)
+{
+	Backlog *backlog = timer->data;
+
+	/* The writer may have taken it meanwhile. */
+	if (backlog->outgoing != NULL && !backlog->writing)
+		start_writing(backlog);
+}
+
+/* Writes what the buffer has now, or tries again what could not be written. */
+static void
+start_writing(Backlog *backlog)
+{
+	if (backlog->outgoing == NULL)
+	{
+		/* A file is about as large as the memory that it stands for. */
+		if (!spool_has_room(backlog->spool, ingest_bytes(backlog->ingest)))
+			return;
+		backlog->outgoing = ingest_take(backlog->ingest);
+		if (backlog->outgoing == NULL)
+			return;
+	}
+	backlog->outgoing_file = spool_new_file(spool_next_sequence(backlog->spool), backlog->outgoing);
+	backlog->writing = true;
+	uv_queue_work(backlog->loop, &backlog->write_work, write_in_worker, on_written);
+}
+
+/*
+ * Removing
+ */
+
+static void
+remove_in_worker(uv_work_t *work)
+{
+	Backlog *backlog = work->data;
+
+	spool_forget(backlog->spool, spool_first(backlog->spool));
+}
+
+static void
+on_removed(uv_work_t *work, int status)
+{
+	Backlog *backlog = work->data;
+
+	(void) status;
+	backlog->removing = false;
+	spool_drop_first(backlog->spool);
+	backlog->ready(backlog->ready_argument);
+}
+
+static void
+start_removing(Backlog *backlog)
+{
+	backlog->removing = true;
+	uv_queue_work(backlog->loop, &backlog->remove_work, remove_in_worker, on_removed);
+}

@@ -1,0 +1,106 @@
+/*
+ * copy_format.c
+ *	  PostgreSQL's COPY BINARY format for rows (time bigint, tag text, values float8[]).
+ *
+ * The format is documented with COPY; the array's is array_send() in PostgreSQL's arrayfuncs.c.
+ * All integers are in network byte order.
+ */
+#include "load/copy_format.h"
+
+#include <endian.h>
+#include <string.h>
+
+#define FLOAT8_OID		   701
+#define NULL_LENGTH		   UINT32_MAX /* -1: no value follows */
+#define ARRAY_HEADER_BYTES 20 /* dimensions, null flag, element type, size, lower bound */
+#define EMPTY_ARRAY_BYTES  12 /* the same without size and lower bound */
+
+static inline char *
+put16(char *out, uint16_t value)
+{
+	value = htobe16(value);
+	memcpy(out, &value, sizeof(value));
+	return out + sizeof(value);
+}
+
+static inline char *
+put32(char *out, uint32_t value)
+{
+	value = htobe32(value);
+	memcpy(out, &value, sizeof(value));
+	return out + sizeof(value);
+}
+
+static inline char *
+put64(char *out, uint64_t value)
+{
+	value = htobe64(value);
+	memcpy(out, &value, sizeof(value));
+	return out + sizeof(value);
+}
+
+void
+copy_format_header(char *out)
+{
+	memcpy(out, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", COPY_HEADER_BYTES);
+}
+
+void
+copy_format_trailer(char *out)
+{
+	put16(out, UINT16_MAX);
+}
+
+static inline uint32_t
+array_bytes(uint32_t value_count)
+{
+	return value_count == 0 ? EMPTY_ARRAY_BYTES : ARRAY_HEADER_BYTES + value_count * 12;
+}
+
+size_t
+copy_format_row_bytes(const BatchRow *row, uint32_t tag_length)
+{
+	return 2 + 12 + 4 + tag_length + 4 + array_bytes(row->value_count);
+}
+
+char *
+copy_format_row(char *out, const BatchRow *row, const char *tag, uint32_t tag_length)
+{
+	char *array; /* its length, its dimensions, whether it has nulls */
+	bool has_nulls = false;
+
+	out = put16(out, 3);
+	out = put32(out, 8);
+	out = put64(out, (uint64_t) row->time_ns);
+	out = put32(out, tag_length);
+	memcpy(out, tag, tag_length);
+	array = out + tag_length;
+	out = put32(array, array_bytes(row->value_count));
+	out = put32(out, row->value_count == 0 ? 0 : 1);
+	out = put32(out, 0);
+	out = put32(out, FLOAT8_OID);
+	if (row->value_count == 0)
+		return out;
+	out = put32(out, row->value_count);
+	out = put32(out, 1);
+	for (uint32_t i = 0; i < row->value_count; i++)
+	{
+		uint64_t bits;
+
+		memcpy(&bits, &row->values[i], sizeof(bits));
+		if (__builtin_expect(bits == VALUE_NULL_BITS, 0))
+		{
+			out = put32(out, NULL_LENGTH);
+			has_nulls = true;
+			continue;
+		}
+		out = put32(out, 8);
+		out = put64(out, bits);
+	}
+	if (has_nulls)
+	{
+		put32(array, (uint32_t) (out - array - 4));
+		put32(array + 8, 1);
+	}
+	return out;
+}

@@ -1,0 +1,603 @@
+/*
+ * copy_load.c
+ *	  One load: the rows of a batch, in one transaction, on an open connection.
+ *
+ *		BEGIN; SET LOCAL ..; SELECT		who we are, and what became of the transaction before
+ *		COPY; SELECT lock				the rows, and a sign that a commit is under way
+ *		COMMIT
+ *
+ * What a role or a database sets for all its sessions (time limits, isolation) is set for the
+ * transaction, since a batch that has grown while PostgreSQL was away takes longer than others, and
+ * would be broken off for ever.  Nothing is set for the session: behind a pooler it is not ours.
+ *
+ * The transaction before.  pg_xact_status() tells what became of it.  While it is in progress nothing
+ * may be loaded, or it could commit afterwards and its older rows win over newer ones: so its
+ * backend is asked to end, and asked about again later.  If it is committed it need not be repeated,
+ * provided that the number still means the same transaction: after a crash or a failover numbers that
+ * were never written down are given again.  LoadTrace.server notices that: the timeline, and the time
+ * from which PostgreSQL's statistics count, which it resets when it recovers.  Then the load is
+ * repeated, and its predecessor is gone with its server.
+ *
+ * The process before.  A process that was killed may have left a COMMIT that hangs.  Each transaction
+ * that is about to commit holds an advisory lock, shared with all others of its table; the first
+ * load of a process looks who holds it, and waits until those have ended.
+ *
+ * Sifting.  A COPY that fails tells at best its first bad row.  The ranges of rows on the stack are loaded
+ * within savepoints; one that is refused is cut around the row that PostgreSQL names, or in half, and
+ * pieces that are small enough are tried row by row.  Constraints are not deferred then, so that a
+ * failure belongs to its row.
+ */
+#include "load/copy_load.h"
+
+#include "base/memory.h"
+#include "database/pg_connection.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The first key of the advisory locks, "HIST"; the second one is the table's OID. */
+#define LOCK_CLASS		  "1212765012"
+#define OPENING_COLUMNS	  7
+#define SAVEPOINT		  "SAVEPOINT " ROW_TRIAL_SAVEPOINT "; "
+#define FEWEST_TRIAL_ROWS 128
+#define MOST_TRIAL_ROWS	  8192
+
+/* Rows first .. first + count - 1 of the batch; a stack, the next range on top. */
+struct Range
+{
+	Range *next;
+	uint64_t first;
+	uint64_t count;
+	bool before_named; /* stands before a row that PostgreSQL named: should be good */
+	bool one_by_one;
+};
+
+static void ask(CopyLoad *load, int state, const char *sql);
+static void opened(CopyLoad *load);
+static void next_range(CopyLoad *load);
+static void range_refused(CopyLoad *load, uint64_t first, uint64_t count,
+						  const SqlFailure *failure);
+static void rows_tried(CopyLoad *load);
+static void push_range(CopyLoad *load, uint64_t first, uint64_t count, bool before_named,
+					   bool one_by_one);
+static void pop_range(CopyLoad *load);
+static void end(CopyLoad *load, LoadStatus verdict);
+static LoadStatus answered(CopyLoad *load);
+static bool read_answers(CopyLoad *load);
+
+/*
+ * SQL
+ */
+
+static char *
+finished(Bytes *sql)
+{
+	char *text;
+
+	bytes_append(sql, "", 1);
+	text = sql->data;
+	*sql = (Bytes){0};
+	return text;
+}
+
+/* What of the table's columns cannot take the rows as they are sent; NULL: nothing. */
+static void
+put_wrong_columns(Bytes *sql, const char *table)
+{
+	bytes_puts(sql, "(SELECT string_agg(format('column %I is of type %s', a.attname, "
+					"format_type(a.atttypid, a.atttypmod)), ', ') FROM pg_attribute a "
+					"JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = to_regclass(");
+	bytes_puts(sql, table);
+	bytes_puts(sql, ") AND NOT a.attisdropped AND t.typtype <> 'd' AND CASE a.attname "
+					"WHEN 'time' THEN t.oid <> 'int8'::regtype "
+					"WHEN 'tag' THEN t.typcategory NOT IN ('S', 'E') "
+					"WHEN 'values' THEN t.oid <> 'float8[]'::regtype ELSE false END)");
+}
+
+static void
+put_lock(Bytes *sql, const char *table)
+{
+	bytes_printf(sql, "pg_advisory_xact_lock_shared(" LOCK_CLASS ", to_regclass(%s)::oid::int4)",
+				 table);
+}
+
+void
+load_sql_make(LoadSql *sql, const Config *config)
+{
+	Bytes text = {0};
+	char *table;
+
+	pg_put_literal(&text, config->table_sql);
+	table = finished(&text);
+
+	bytes_printf(&text, "COPY %s (time, tag, values) FROM STDIN (FORMAT binary)",
+				 config->table_sql);
+	sql->copy = finished(&text);
+	bytes_printf(&text, "%s; SELECT ", sql->copy);
+	put_lock(&text, table);
+	sql->copy_and_lock = finished(&text);
+	bytes_printf(&text, "INSERT INTO %s (time, tag, values) VALUES ($1, $2, $3)",
+				 config->table_sql);
+	sql->insert = finished(&text);
+	bytes_puts(&text, "SELECT ");
+	put_wrong_columns(&text, table);
+	bytes_puts(&text, "; SELECT ");
+	put_lock(&text, table);
+	sql->check_and_lock = finished(&text);
+
+	/* A process that hangs within a transaction should not keep PostgreSQL from cleaning up. */
+	bytes_printf(&text,
+				 "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; "
+				 "SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = %d; ",
+				 (int) config->load_timeout_ms);
+	sql->begin = finished(&text);
+	/*
+	 * Where the server's extension has no such setting, historian.nice is not set.  Where it has not
+	 * been loaded yet, as without shared_preload_libraries, it takes the setting when COPY loads it.
+	 */
+	bytes_printf(&text,
+				 "SELECT x, pg_backend_pid(), "
+				 "left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) || ' ' || "
+				 "(SELECT stats_reset FROM pg_stat_bgwriter), "
+				 "(SELECT set_config('historian.nice', '%d', true) "
+				 "WHERE current_setting('historian.nice', true) IS NOT NULL "
+				 "OR current_setting('historian.write_buffer', true) IS NULL), ",
+				 (int) config->load_nice);
+	put_wrong_columns(&text, table);
+	sql->look = finished(&text);
+
+	bytes_printf(&text,
+				 "(SELECT string_agg(l.pid || ' ' || l.virtualtransaction, ', ') FROM pg_locks l "
+				 "WHERE l.locktype = 'advisory' AND l.granted AND l.pid <> pg_backend_pid() "
+				 "AND l.classid = " LOCK_CLASS " AND l.objid = to_regclass(%s)::oid "
+				 "AND l.objsubid = 2 AND l.database = "
+				 "(SELECT oid FROM pg_database WHERE datname = current_database())",
+				 table);
+	sql->commits = finished(&text);
+	free(table);
+}
+
+/*
+ * Opening
+ */
+
+/*
+ * Ends the backend of the load before, if it still is in that transaction.  One that waits for a synchronous standby is left
+ * alone: it has committed, and would be seen before the standby has it.
+ */
+static void
+put_termination(Bytes *sql, const LoadTrace *trace)
+{
+	bytes_printf(sql,
+				 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s "
+				 "AND backend_xid = '%s'::xid8::xid AND wait_event IS DISTINCT FROM 'SyncRep'; ",
+				 trace->backend, trace->xid);
+}
+
+static void
+put_open(Bytes *sql, const CopyLoad *load)
+{
+	const LoadTrace *trace = &load->past->trace;
+	const LoadPast *past = load->past;
+
+	bytes_puts(sql, load->sql->begin);
+	if (PQserverVersion(pg_connection_pq(load->connection)) >= 170000)
+		bytes_puts(sql, "SET LOCAL transaction_timeout = 0; ");
+	/* It cannot commit any more, but holds locks for nobody. */
+	if (trace->xid[0] != '\0' && !trace->committing)
+		put_termination(sql, trace);
+	bytes_puts(sql, load->sql->look);
+	if (trace->xid[0] != '\0')
+		/* A number that this server has not come to belongs to a history that is gone. */
+		bytes_printf(sql, ", CASE WHEN '%s'::xid8 < x THEN pg_xact_status('%s') END", trace->xid,
+					 trace->xid);
+	else
+		bytes_puts(sql, ", NULL");
+	if (past->began)
+		bytes_puts(sql, ", NULL");
+	else
+	{
+		bytes_printf(sql, ", %s", load->sql->commits);
+		if (past->predecessors != NULL)
+			bytes_printf(
+				sql,
+				" AND l.pid || ' ' || l.virtualtransaction = ANY (string_to_array('%s', ', '))",
+				past->predecessors);
+		bytes_puts(sql, ")");
+	}
+	bytes_puts(sql, " FROM pg_current_xact_id() AS x");
+	if (load->sift)
+		bytes_puts(sql, "; SET CONSTRAINTS ALL IMMEDIATE; SAVEPOINT " ROW_TRIAL_SAVEPOINT);
+	bytes_append(sql, "", 1);
+}
+
+void
+copy_load_begin(CopyLoad *load, const LoadSql *sql, PgConnection *connection, const Batch *batch,
+				bool sift, LoadPast *past, Refusals *refusals)
+{
+	CopyStream stream = load->stream; /* has memory to use again */
+	int64_t named = sift ? load->failure.row : -1;
+	SqlFailure failure = load->failure;
+	Bytes open = {0};
+
+	while (load->ranges != NULL)
+		pop_range(load);
+	free(load->answer);
+	*load = (CopyLoad){
+		.sql = sql,
+		.connection = connection,
+		.batch = batch,
+		.sift = sift,
+		.past = past,
+		.refusals = refusals,
+		.undo = "",
+		.trial_rows = FEWEST_TRIAL_ROWS,
+		.stream = stream,
+	};
+	failure.row = named;
+	if (sift)
+		range_refused(load, 0, batch_rows(batch), &failure);
+	else
+		push_range(load, 0, batch_rows(batch), false, false);
+	put_open(&open, load);
+	ask(load, LOAD_OPENING, open.data);
+	bytes_free(&open);
+}
+
+/* Sends statements whose answers read_answers() takes. */
+static void
+ask(CopyLoad *load, int state, const char *sql)
+{
+	PGconn *pq = pg_connection_pq(load->connection);
+	bool all;
+
+	load->state = state;
+	load->progress_ms = uv_hrtime() / 1000000;
+	free(load->answer);
+	load->answer = NULL;
+	/* If that fails the connection is broken, which is told by its owner. */
+	if (!PQsendQuery(pq, sql))
+		sql_failure_set(&load->failure, "08006", PQerrorMessage(pq));
+	pg_connection_flush(load->connection, &all);
+}
+
+static void
+copy_field(char *to, size_t size, const PGresult *result, int column)
+{
+	snprintf(to, size, "%s", PQgetvalue(result, 0, column));
+}
+
+/* The answer to put_open(). */
+static void
+take_opening(CopyLoad *load, const PGresult *result)
+{
+	const LoadTrace *before = &load->past->trace;
+	const char *fate = PQgetvalue(result, 0, 5);
+	char text[512];
+
+	copy_field(load->opened.xid, sizeof(load->opened.xid), result, 0);
+	copy_field(load->opened.backend, sizeof(load->opened.backend), result, 1);
+	copy_field(load->opened.server, sizeof(load->opened.server), result, 2);
+	if (before->committing && strcmp(fate, "in progress") == 0)
+	{
+		snprintf(text, sizeof(text), "the load before is not over yet in PostgreSQL (backend %s)",
+				 before->backend);
+		sql_failure_set(&load->failure, "55006", text);
+		load->verdict = LOAD_WAITS;
+	}
+	else if (before->committing && strcmp(fate, "committed") == 0 && before->server[0] != '\0' &&
+			 strcmp(before->server, load->opened.server) == 0)
+		load->settled = true;
+	else if (!PQgetisnull(result, 0, 6))
+	{
+		free(load->past->predecessors);
+		load->past->predecessors = memory_strdup(PQgetvalue(result, 0, 6));
+		snprintf(text, sizeof(text),
+				 "a commit from before the start of this process is not over yet (backend, "
+				 "transaction: %s)",
+				 load->past->predecessors);
+		sql_failure_set(&load->failure, "55006", text);
+		load->verdict = LOAD_WAITS;
+	}
+	else if (!PQgetisnull(result, 0, 4))
+	{
+		snprintf(text, sizeof(text), "the table has changed: %s", PQgetvalue(result, 0, 4));
+		sql_failure_set(&load->failure, "42804", text);
+		load->verdict = LOAD_UNAVAILABLE;
+	}
+}
+
+static void
+opened(CopyLoad *load)
+{
+	LoadPast *past = load->past;
+
+	if (load->settled)
+	{
+		/* Any commit is after that one, and waits for the standbys that it would have waited for. */
+		ask(load, LOAD_SETTLING, "SELECT pg_logical_emit_message(true, 'historiand', ''); COMMIT");
+		return;
+	}
+	if (sql_failed(&load->failure))
+	{
+		end(load, load->verdict == LOAD_RUNNING ? LOAD_UNAVAILABLE : load->verdict);
+		return;
+	}
+	past->began = true;
+	past->trace = load->opened;
+	refusals_clear(load->refusals);
+	next_range(load);
+}
+
+/*
+ * Advancing
+ */
+
+LoadStatus
+copy_load_advance(CopyLoad *load)
+{
+	load->progress_ms = uv_hrtime() / 1000000;
+	if (load->state == LOAD_COPYING)
+	{
+		const Range *range = load->ranges;
+		const SqlFailure *failure = &load->stream.failure;
+
+		if (!copy_stream_advance(&load->stream))
+			return LOAD_RUNNING;
+		if (!load->stream.began || (sql_failed(failure) && !sql_failure_of_row(failure)))
+		{
+			load->failure = *failure;
+			end(load, LOAD_UNAVAILABLE);
+		}
+		else if (!load->sift && sql_failed(failure))
+		{
+			load->failure = *failure;
+			end(load, LOAD_REFUSED);
+		}
+		else if (sql_failed(failure))
+		{
+			uint64_t first = range->first;
+			uint64_t count = range->count;
+
+			load->names_wrong |= range->before_named;
+			load->undo = "ROLLBACK TO " SAVEPOINT;
+			pop_range(load);
+			range_refused(load, first, count, failure);
+			next_range(load);
+		}
+		else
+		{
+			load->undo = "RELEASE " SAVEPOINT SAVEPOINT;
+			pop_range(load);
+			next_range(load);
+		}
+		return LOAD_RUNNING;
+	}
+	if (load->state == LOAD_TRYING)
+	{
+		if (row_trial_advance(&load->trial))
+			rows_tried(load);
+		return LOAD_RUNNING;
+	}
+	return read_answers(load) ? answered(load) : LOAD_RUNNING;
+}
+
+/* Returns whether all answers to what was asked are there. */
+static bool
+read_answers(CopyLoad *load)
+{
+	PGconn *pq = pg_connection_pq(load->connection);
+	PGresult *result;
+
+	while (!PQisBusy(pq) && (result = PQgetResult(pq)) != NULL)
+	{
+		switch (PQresultStatus(result))
+		{
+			case PGRES_TUPLES_OK:
+				if (load->state == LOAD_OPENING && PQnfields(result) == OPENING_COLUMNS)
+					take_opening(load, result);
+				else if (load->answer == NULL && PQntuples(result) == 1 &&
+						 PQgetvalue(result, 0, 0)[0] != '\0')
+					load->answer = memory_strdup(PQgetvalue(result, 0, 0));
+				break;
+			case PGRES_COMMAND_OK:
+				load->committed = strcmp(PQcmdStatus(result), "COMMIT") == 0;
+				break;
+			default:
+				sql_failure_note(&load->failure, result);
+				break;
+		}
+		PQclear(result);
+	}
+	return !PQisBusy(pq);
+}
+
+static LoadStatus
+answered(CopyLoad *load)
+{
+	SqlFailure *failure = &load->failure;
+
+	switch (load->state)
+	{
+		case LOAD_OPENING:
+			opened(load);
+			return LOAD_RUNNING;
+		case LOAD_PREPARING:
+			if (sql_failed(failure))
+				end(load, LOAD_UNAVAILABLE);
+			else
+				next_range(load);
+			return LOAD_RUNNING;
+		case LOAD_CHECKING:
+			if (load->answer != NULL)
+			{
+				char text[512];
+
+				snprintf(text, sizeof(text), "the table has changed: %s", load->answer);
+				sql_failure_set(failure, "42804", text);
+			}
+			if (sql_failed(failure))
+			{
+				end(load, LOAD_UNAVAILABLE);
+				return LOAD_RUNNING;
+			}
+			load->past->trace.committing = true;
+			ask(load, LOAD_COMMITTING, "COMMIT");
+			return LOAD_RUNNING;
+		case LOAD_COMMITTING:
+			if (!sql_failed(failure) && load->committed)
+			{
+				load->past->trace = (LoadTrace){0};
+				return LOAD_COMMITTED;
+			}
+			sql_failure_set(failure, "25P02", "the transaction was rolled back");
+			return sql_failure_of_row(failure) && !load->sift ? LOAD_REFUSED : LOAD_UNAVAILABLE;
+		case LOAD_SETTLING:
+			/* Where the role may not do that, what PostgreSQL says of the transaction is enough. */
+			if (sql_failed(failure) && strcmp(failure->sqlstate, "42501") != 0)
+				return LOAD_UNAVAILABLE;
+			load->past->trace = (LoadTrace){0};
+			return LOAD_COMMITTED;
+		default:
+			return load->verdict;
+	}
+}
+
+/* Rolls back; the answers do not matter, and what failed is known. */
+static void
+end(CopyLoad *load, LoadStatus verdict)
+{
+	const LoadTrace *trace = &load->past->trace;
+	Bytes sql = {0};
+
+	load->verdict = verdict;
+	bytes_puts(&sql, "ROLLBACK; ");
+	if (verdict == LOAD_WAITS && trace->committing)
+		put_termination(&sql, trace);
+	bytes_append(&sql, "", 1);
+	ask(load, LOAD_ENDING, sql.data);
+	bytes_free(&sql);
+}
+
+/*
+ * Ranges
+ */
+
+/* Loads the range on top, or commits where there is none. */
+static void
+next_range(CopyLoad *load)
+{
+	const Range *range = load->ranges;
+	Bytes sql = {0};
+
+	if (range != NULL && range->one_by_one && load->undo[0] != '\0')
+	{
+		ask(load, LOAD_PREPARING, load->undo);
+		load->undo = "";
+		return;
+	}
+	if (range != NULL && range->one_by_one)
+	{
+		load->state = LOAD_TRYING;
+		row_trial_begin(&load->trial, load->connection, load->sql->insert, load->batch,
+						range->first, range->count, load->refusals);
+		return;
+	}
+	bytes_puts(&sql, load->undo);
+	load->undo = "";
+	if (range == NULL)
+		bytes_puts(&sql, load->sql->check_and_lock);
+	else
+		bytes_puts(&sql, load->sift ? load->sql->copy : load->sql->copy_and_lock);
+	bytes_append(&sql, "", 1);
+	if (range == NULL && load->sift)
+		ask(load, LOAD_CHECKING, sql.data);
+	else if (range == NULL)
+	{
+		load->past->trace.committing = true;
+		ask(load, LOAD_COMMITTING, "COMMIT");
+	}
+	else
+	{
+		load->state = LOAD_COPYING;
+		copy_stream_begin(&load->stream, load->connection, sql.data, load->batch, range->first,
+						  range->count);
+	}
+	bytes_free(&sql);
+}
+
+/*
+ * A range is not taken as it is.  Where rows are checked as they come PostgreSQL names the bad one,
+ * and what stands before it is good.  Where they are checked later it names a wrong one, which is noticed
+ * when what stands before is refused too; from then on ranges are halved.  Pushed last, loaded
+ * first: the order of arrival stays.
+ */
+static void
+range_refused(CopyLoad *load, uint64_t first, uint64_t count, const SqlFailure *failure)
+{
+	uint64_t named = (uint64_t) failure->row;
+	uint64_t rest;
+
+	if (count <= load->trial_rows)
+		push_range(load, first, count, false, true);
+	else if (failure->row >= 0 && named < count && !load->names_wrong)
+	{
+		rest = named + load->trial_rows < count ? named + load->trial_rows : count;
+		push_range(load, first + rest, count - rest, false, false);
+		push_range(load, first + named, rest - named, false, true);
+		push_range(load, first, named, true, false);
+	}
+	else
+	{
+		push_range(load, first + count / 2, count - count / 2, false, false);
+		push_range(load, first, count / 2, false, false);
+	}
+}
+
+/* Where many rows are bad, larger pieces are tried row by row: a COPY of them would be in vain. */
+static void
+rows_tried(CopyLoad *load)
+{
+	const RowTrial *trial = &load->trial;
+	size_t refused = 0;
+
+	if (sql_failed(&trial->failure))
+	{
+		load->failure = trial->failure;
+		end(load, LOAD_UNAVAILABLE);
+		return;
+	}
+	while (refused < load->refusals->count && refused <= trial->count / 8 &&
+		   load->refusals->rows[load->refusals->count - refused - 1].row >= trial->first)
+		refused++;
+	if (refused > trial->count / 8)
+		load->trial_rows =
+			load->trial_rows * 2 < MOST_TRIAL_ROWS ? load->trial_rows * 2 : MOST_TRIAL_ROWS;
+	else
+		load->trial_rows = FEWEST_TRIAL_ROWS;
+	load->undo = "";
+	pop_range(load);
+	next_range(load);
+}
+
+static void
+push_range(CopyLoad *load, uint64_t first, uint64_t count, bool before_named, bool one_by_one)
+{
+	Range *range;
+
+	if (count == 0)
+		return;
+	range = memory_new(sizeof(Range));
+	*range = (Range){load->ranges, first, count, before_named, one_by_one};
+	load->ranges = range;
+}
+
+static void
+pop_range(CopyLoad *load)
+{
+	Range *range = load->ranges;
+
+	load->ranges = range->next;
+	free(range);
+}

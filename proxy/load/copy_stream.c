@@ -1,0 +1,130 @@
+/*
+ * copy_stream.c
+ *	  The rows of one COPY on their way to PostgreSQL.
+ *
+ * Rows are encoded a piece at a time, one piece a turn of the loop and only once the socket has
+ * taken the last one: libpq would otherwise buffer the whole batch, and the loop would not get to
+ * anything else.
+ */
+#include "load/copy_stream.h"
+
+#include "load/copy_format.h"
+#include "base/memory.h"
+
+#define PIECE_BYTES ((size_t) 128 * 1024)
+
+static bool send_piece(CopyStream *stream);
+static void take_result(CopyStream *stream, const PGresult *result);
+
+void
+copy_stream_begin(CopyStream *stream, PgConnection *connection, const char *sql, const Batch *batch,
+				  uint64_t first, uint64_t count)
+{
+	char *piece = stream->piece;
+	bool all;
+
+	*stream = (CopyStream){
+		.connection = connection,
+		.count = count,
+		.piece = piece != NULL ? piece : memory_new_raw(PIECE_BYTES),
+	};
+	batch_cursor_seek(&stream->cursor, batch, first);
+	if (PQsendQuery(pg_connection_pq(connection), sql))
+		pg_connection_flush(connection, &all);
+	else
+		sql_failure_set(&stream->failure, "08006", PQerrorMessage(pg_connection_pq(connection)));
+}
+
+bool
+copy_stream_advance(CopyStream *stream)
+{
+	PGconn *pq = pg_connection_pq(stream->connection);
+	bool all;
+
+	if (!pg_connection_flush(stream->connection, &all) || (!all && stream->sending))
+		return false;
+	for (;;)
+	{
+		PGresult *result;
+
+		if (stream->sending && send_piece(stream))
+		{
+			if (pg_connection_flush(stream->connection, &all) && all)
+				pg_connection_again(stream->connection);
+			return false;
+		}
+		pg_connection_flush(stream->connection, &all);
+		if (PQisBusy(pq))
+			return false;
+		result = PQgetResult(pq);
+		if (result == NULL)
+			return true;
+		take_result(stream, result);
+		PQclear(result);
+	}
+}
+
+/* Gives libpq the next rows, or the end.  Returns whether there are more to send. */
+static bool
+send_piece(CopyStream *stream)
+{
+	PGconn *pq = pg_connection_pq(stream->connection);
+	char *out = stream->piece;
+	const BatchRow *row;
+
+	if (stream->sent == 0)
+	{
+		copy_format_header(out);
+		out += COPY_HEADER_BYTES;
+	}
+	while (stream->sent < stream->count)
+	{
+		BatchCursor before = stream->cursor;
+
+		row = batch_cursor_next(&stream->cursor);
+		if (copy_format_row_bytes(row, stream->cursor.tag_length) + COPY_TRAILER_BYTES >
+			PIECE_BYTES - (size_t) (out - stream->piece))
+		{
+			stream->cursor = before;
+			break;
+		}
+		out = copy_format_row(out, row, stream->cursor.tag, stream->cursor.tag_length);
+		stream->sent++;
+	}
+	stream->sending = stream->sent < stream->count;
+	if (!stream->sending)
+	{
+		copy_format_trailer(out);
+		out += COPY_TRAILER_BYTES;
+	}
+	/* A failure means that the server has ended the COPY; its result says why. */
+	if (PQputCopyData(pq, stream->piece, (int) (out - stream->piece)) != 1)
+		stream->sending = false;
+	else if (!stream->sending)
+		PQputCopyEnd(pq, NULL);
+	return stream->sending;
+}
+
+static void
+take_result(CopyStream *stream, const PGresult *result)
+{
+	switch (PQresultStatus(result))
+	{
+		case PGRES_COPY_IN:
+			/* Asked again after PQputCopyData failed without an error of the server. */
+			if (stream->began)
+			{
+				PQputCopyEnd(pg_connection_pq(stream->connection), "sending failed");
+				sql_failure_set(&stream->failure, "08006", "sending failed");
+			}
+			stream->sending = !stream->began;
+			stream->began = true;
+			break;
+		case PGRES_COMMAND_OK:
+		case PGRES_TUPLES_OK:
+			break;
+		default:
+			sql_failure_note(&stream->failure, result);
+			break;
+	}
+}

@@ -1,0 +1,491 @@
+/*
+ * copy_writer.c
+ *	  Empties the ingest buffer into PostgreSQL, one batch after the other.
+ *
+ * While one batch loads, the next one fills.  A batch is never given up:
+ *	- connection lost, also while waiting for the commit: connect again and load it again, unless it
+ *	  was committed after all (copy_load.c).
+ *	- PostgreSQL cannot take rows now (disk full, table missing, read only, no partition): wait,
+ *	  load it again.
+ *	- a row is refused: the bad rows are sifted out.  Those are logged, counted, written to the
+ *	  dead-letter file and reported to whoever waits for them; all others are committed.
+ */
+#include "load/copy_writer.h"
+
+#include "load/backlog.h"
+#include "load/copy_load.h"
+#include "load/dead_letter.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "database/pg_connection.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRY_FIRST_MS	 100
+#define RETRY_LARGEST_MS 5000
+#define STUCK_NS		 UINT64_C(2000000000) /* a load this long counts as no load */
+#define STILL_MS		 UINT64_C(5000)		  /* without progress this long it is told */
+#define STALL_CHECK_MS	 UINT64_C(1000)
+
+struct CopyWriter
+{
+	uv_loop_t *loop;
+	const Config *config;
+	Ingest *ingest;
+	Backlog *backlog;
+	CommitBoard *board;
+	Metrics *metrics;
+	void (*published)(void *);
+	void *published_argument;
+	LoadSql sql;
+
+	PgConnection *connection; /* NULL while waiting to connect again */
+	bool connected;
+	bool was_connected;
+	bool draining;
+	uint64_t retry_ms;
+
+	uv_timer_t flush_timer;
+	uv_timer_t commit_timer; /* somebody waits for a commit */
+	uv_timer_t retry_timer;	 /* runs while something must not be tried yet */
+	uv_timer_t stall_timer;
+	char trouble[640]; /* why PostgreSQL does not take rows; "": it does, as far as is known */
+	bool refusing;	   /* it has said so, and has not taken any since */
+
+	/* The batch being loaded, or NULL. */
+	IngestBatch *batch;
+	bool sift;		/* some row of it is refused */
+	bool loading;	/* load is running */
+	bool finishing; /* it is loaded, dead letters are being written */
+	CopyLoad load;
+	LoadPast past;
+	Refusals refusals;
+	uint64_t batch_start_ns;
+	uv_work_t dead_letter_work;
+	int dead_letter_error;
+};
+
+static void connect_now(CopyWriter *writer);
+static void retry_later(CopyWriter *writer);
+static void take_batch(CopyWriter *writer);
+static void take_or_relieve(void *argument);
+static void load_batch(CopyWriter *writer);
+static void report_refusals(CopyWriter *writer);
+static void batch_loaded(CopyWriter *writer);
+static void batch_done(CopyWriter *writer);
+static void on_open(void *owner);
+static void on_input(void *owner);
+static void on_lost(void *owner, const char *reason);
+static void on_flush_timer(uv_timer_t *timer);
+static void on_retry_timer(uv_timer_t *timer);
+static void on_stall_timer(uv_timer_t *timer);
+
+static const PgHandler handler = {on_open, on_input, on_lost};
+
+CopyWriter *
+copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitBoard *board,
+				Metrics *metrics, void (*published)(void *), void *argument)
+{
+	CopyWriter *writer = memory_new(sizeof(CopyWriter));
+	uint64_t stall_check_ms;
+
+	writer->loop = loop;
+	writer->config = config;
+	writer->ingest = ingest;
+	writer->board = board;
+	writer->metrics = metrics;
+	writer->published = published;
+	writer->published_argument = argument;
+	load_sql_make(&writer->sql, config);
+	snprintf(writer->trouble, sizeof(writer->trouble), "not connected yet");
+	writer->backlog = backlog_new(loop, config, ingest, metrics, take_or_relieve, writer);
+	if (writer->backlog == NULL)
+		return NULL;
+
+	uv_timer_init(loop, &writer->flush_timer);
+	uv_timer_init(loop, &writer->commit_timer);
+	uv_timer_init(loop, &writer->retry_timer);
+	uv_timer_init(loop, &writer->stall_timer);
+	writer->flush_timer.data = writer;
+	writer->commit_timer.data = writer;
+	writer->retry_timer.data = writer;
+	writer->stall_timer.data = writer;
+	uv_timer_start(&writer->flush_timer, on_flush_timer, config->flush_interval_ms,
+				   config->flush_interval_ms);
+	stall_check_ms =
+		config->load_timeout_ms < STALL_CHECK_MS ? config->load_timeout_ms : STALL_CHECK_MS;
+	uv_timer_start(&writer->stall_timer, on_stall_timer, stall_check_ms, stall_check_ms);
+	connect_now(writer);
+	return writer;
+}
+
+/* Without waiting for the timer? */
+static bool
+should_load_now(const CopyWriter *writer)
+{
+	return writer->draining || ingest_full(writer->ingest) || ingest_has_closed(writer->ingest);
+}
+
+void
+copy_writer_nudge(CopyWriter *writer)
+{
+	if (should_load_now(writer))
+		take_or_relieve(writer);
+	else if (ingest_awaited(writer->ingest) && !uv_is_active((uv_handle_t *) &writer->commit_timer))
+		uv_timer_start(&writer->commit_timer, on_flush_timer, writer->config->commit_delay_ms, 0);
+}
+
+void
+copy_writer_drain(CopyWriter *writer)
+{
+	writer->draining = true;
+	take_batch(writer);
+}
+
+bool
+copy_writer_idle(const CopyWriter *writer)
+{
+	return writer->batch == NULL && backlog_safe(writer->backlog);
+}
+
+bool
+copy_writer_has_spool(const CopyWriter *writer)
+{
+	return backlog_has_spool(writer->backlog);
+}
+
+uint64_t
+copy_writer_spool_bytes(const CopyWriter *writer)
+{
+	return backlog_spool_bytes(writer->backlog);
+}
+
+uint64_t
+copy_writer_save(CopyWriter *writer)
+{
+	return backlog_save(writer->backlog, writer->batch);
+}
+
+bool
+copy_writer_trouble(const CopyWriter *writer, char *why, size_t size)
+{
+	uint64_t still_ms = uv_hrtime() / 1000000 - writer->load.progress_ms;
+
+	if (writer->loading && still_ms >= STILL_MS && writer->trouble[0] == '\0')
+		snprintf(why, size, "the load has made no progress for %llu s",
+				 (unsigned long long) still_ms / 1000);
+	else
+		snprintf(why, size, "%s", writer->trouble);
+	return why[0] != '\0';
+}
+
+uint64_t
+copy_writer_oldest_age_ms(const CopyWriter *writer)
+{
+	uint64_t now_ms = uv_hrtime() / 1000000;
+	uint64_t age_ms = backlog_oldest_age_ms(writer->backlog, now_ms);
+
+	if (writer->batch != NULL && ingest_age_ms(writer->batch, now_ms) > age_ms)
+		age_ms = ingest_age_ms(writer->batch, now_ms);
+	return age_ms;
+}
+
+static void
+connect_now(CopyWriter *writer)
+{
+	writer->connection =
+		pg_connection_open(writer->loop, writer->config->database,
+						   writer->config->database_password_file, &handler, writer);
+}
+
+static void
+on_open(void *owner)
+{
+	CopyWriter *writer = owner;
+
+	log_info("connected to PostgreSQL at %s for loading",
+			 PQhost(pg_connection_pq(writer->connection)));
+	if (writer->was_connected)
+		metric_add(&writer->metrics->reconnects, 1);
+	writer->connected = true;
+	writer->was_connected = true;
+	if (!writer->refusing)
+		writer->trouble[0] = '\0';
+	if (writer->batch != NULL)
+		load_batch(writer);
+	else if (should_load_now(writer))
+		take_batch(writer);
+}
+
+static void
+on_lost(void *owner, const char *reason)
+{
+	CopyWriter *writer = owner;
+
+	log_warning("no connection to PostgreSQL for loading: %s", reason);
+	if (writer->loading)
+		metric_add(&writer->metrics->loads_failed, 1);
+	/* Its words name hosts and users, which are not for whoever asks for /readyz. */
+	if (!writer->refusing)
+		snprintf(writer->trouble, sizeof(writer->trouble), "there is no connection to it");
+	writer->connection = NULL;
+	writer->connected = false;
+	writer->loading = false;
+	retry_later(writer);
+}
+
+/* Waits twice as long as the last time in a row. */
+static void
+retry_later(CopyWriter *writer)
+{
+	writer->retry_ms = writer->retry_ms == 0 ? RETRY_FIRST_MS : writer->retry_ms * 2;
+	if (writer->retry_ms > RETRY_LARGEST_MS)
+		writer->retry_ms = RETRY_LARGEST_MS;
+	uv_timer_start(&writer->retry_timer, on_retry_timer, writer->retry_ms, 0);
+}
+
+static void
+on_retry_timer(uv_timer_t *timer)
+{
+	CopyWriter *writer = timer->data;
+
+	if (writer->connection == NULL)
+		connect_now(writer);
+	else if (writer->connected && writer->batch != NULL)
+		load_batch(writer);
+}
+
+static void
+on_flush_timer(uv_timer_t *timer)
+{
+	CopyWriter *writer = timer->data;
+
+	uv_timer_set_repeat(&writer->flush_timer, writer->config->flush_interval_ms); /* may change */
+	take_or_relieve(writer);
+}
+
+/* Takes the next batch; where that is not possible, sees that there is room for the next ones. */
+static void
+take_or_relieve(void *argument)
+{
+	CopyWriter *writer = argument;
+
+	take_batch(writer);
+	if (writer->batch == NULL || writer->batch_start_ns + STUCK_NS < uv_hrtime())
+		backlog_relieve(writer->backlog);
+}
+
+static void
+on_stall_timer(uv_timer_t *timer)
+{
+	CopyWriter *writer = timer->data;
+	uint64_t still_ms = uv_hrtime() / 1000000 - writer->load.progress_ms;
+
+	if (writer->loading && still_ms >= writer->config->load_timeout_ms)
+	{
+		pg_connection_close(writer->connection);
+		writer->refusing = true;
+		snprintf(writer->trouble, sizeof(writer->trouble),
+				 "a load made no progress (--load-timeout)");
+		on_lost(writer, writer->trouble);
+	}
+}
+
+/* Starts with the next batch if there is one and nothing else is under way. */
+static void
+take_batch(CopyWriter *writer)
+{
+	if (writer->batch != NULL || !writer->connected)
+		return;
+	writer->batch = backlog_take(writer->backlog);
+	if (writer->batch == NULL)
+		return;
+	uv_timer_stop(&writer->commit_timer);
+	writer->batch_start_ns = uv_hrtime();
+	writer->sift = false;
+	load_batch(writer);
+}
+
+static void
+load_batch(CopyWriter *writer)
+{
+	if (writer->finishing || writer->loading)
+		return;
+	uv_timer_stop(&writer->retry_timer);
+	if (batch_rows(writer->batch->rows) == 0)
+	{
+		batch_done(writer); /* nothing was left of a damaged file */
+		return;
+	}
+	writer->loading = true;
+	copy_load_begin(&writer->load, &writer->sql, writer->connection, writer->batch->rows,
+					writer->sift, &writer->past, &writer->refusals);
+}
+
+/*
+ * Read only after a failover, or shutting down: connecting again lets libpq choose among several
+ * hosts.
+ */
+static bool
+server_is_wrong(const char *sqlstate)
+{
+	return strcmp(sqlstate, "25006") == 0 || strncmp(sqlstate, "57P", 3) == 0;
+}
+
+static void
+load_unavailable(CopyWriter *writer)
+{
+	const SqlFailure *failure = &writer->load.failure;
+
+	metric_add(&writer->metrics->loads_failed, 1);
+	writer->refusing = true;
+	snprintf(writer->trouble, sizeof(writer->trouble), "%s (SQLSTATE %s)", failure->message,
+			 failure->sqlstate);
+	log_warning("PostgreSQL does not take rows now, retrying: %s", writer->trouble);
+	if (server_is_wrong(failure->sqlstate))
+	{
+		pg_connection_close(writer->connection);
+		writer->connection = NULL;
+		writer->connected = false;
+	}
+	retry_later(writer);
+}
+
+static void
+on_input(void *owner)
+{
+	CopyWriter *writer = owner;
+	LoadStatus status;
+
+	if (!writer->loading)
+		return;
+	status = copy_load_advance(&writer->load);
+	if (status == LOAD_RUNNING)
+		return;
+	writer->loading = false;
+	switch (status)
+	{
+		case LOAD_COMMITTED:
+			writer->retry_ms = 0;
+			writer->refusing = false;
+			writer->trouble[0] = '\0';
+			metric_add(&writer->metrics->messages_committed,
+					   batch_rows(writer->batch->rows) - writer->refusals.count);
+			batch_loaded(writer);
+			return;
+		case LOAD_REFUSED:
+			metric_add(&writer->metrics->loads_failed, 1);
+			writer->sift = true;
+			load_batch(writer);
+			return;
+		case LOAD_UNAVAILABLE:
+		case LOAD_WAITS:
+		case LOAD_RUNNING:
+			load_unavailable(writer);
+			return;
+	}
+}
+
+/*
+ * Goes through the refused rows in the order of the batch, in which they are noted.
+ */
+static void
+report_refusals(CopyWriter *writer)
+{
+	const Refusals *refusals = &writer->refusals;
+	BatchCursor cursor;
+	uint64_t at = 0;
+
+	metric_add(&writer->metrics->rejected[REJECT_DATABASE], refusals->count);
+	batch_cursor_seek(&cursor, writer->batch->rows, 0);
+	for (size_t i = 0; i < refusals->count; i++)
+	{
+		const RefusalReason *reason = refusals_reason(refusals, i);
+		const BatchRow *row = NULL;
+
+		for (; at <= refusals->rows[i].row; at++)
+			row = batch_cursor_next(&cursor);
+		if (i < 10)
+			log_error("PostgreSQL rejected the row of tag \"%.*s\" at %lld: %s (SQLSTATE %s)",
+					  (int) cursor.tag_length, cursor.tag, (long long) row->time_ns,
+					  reason->message, reason->sqlstate);
+		commit_reject(writer->board, row->ticket, reason->sqlstate, reason->message);
+	}
+	if (refusals->count > 10)
+		log_error("PostgreSQL rejected %zu rows of this load in all", refusals->count);
+}
+
+static void
+write_dead_letters(uv_work_t *work)
+{
+	CopyWriter *writer = work->data;
+
+	writer->dead_letter_error =
+		dead_letter_write(writer->config->dead_letter_file, writer->batch->rows, &writer->refusals);
+}
+
+static void
+on_dead_letters_written(uv_work_t *work, int status)
+{
+	CopyWriter *writer = work->data;
+
+	(void) status;
+	if (writer->dead_letter_error != 0)
+		log_error("cannot write %zu rejected rows to %s: %s", writer->refusals.count,
+				  writer->config->dead_letter_file, strerror(writer->dead_letter_error));
+	writer->finishing = false;
+	batch_done(writer);
+}
+
+/* Every row is committed or rejected; the rejected ones are put away before anybody is told. */
+static void
+batch_loaded(CopyWriter *writer)
+{
+	report_refusals(writer);
+	if (writer->refusals.count == 0 || writer->config->dead_letter_file[0] == '\0')
+	{
+		batch_done(writer);
+		return;
+	}
+	writer->finishing = true;
+	writer->dead_letter_work.data = writer;
+	uv_queue_work(writer->loop, &writer->dead_letter_work, write_dead_letters,
+				  on_dead_letters_written);
+}
+
+static void
+batch_done(CopyWriter *writer)
+{
+	IngestBatch *batch = writer->batch;
+	uint64_t now_ms = uv_hrtime() / 1000000;
+
+	metric_add(&writer->metrics->loads, 1);
+	metric_rows(&writer->metrics->load_rows, batch_rows(batch->rows));
+	metric_seconds(&writer->metrics->load_seconds, uv_hrtime() - writer->batch_start_ns, 1);
+	for (int i = 0; i < ARRIVAL_SLOTS; i++)
+	{
+		uint64_t arrived_ms = batch->first_ms + (uint64_t) i * batch->slot_ms;
+
+		if (batch->arrivals[i] > 0 && batch->first_ms > 0)
+			metric_seconds(&writer->metrics->lag_seconds,
+						   now_ms > arrived_ms ? (now_ms - arrived_ms) * 1000000 : 0,
+						   batch->arrivals[i]);
+	}
+
+	writer->batch = NULL;
+	refusals_clear(&writer->refusals);
+	metric_add(&writer->metrics->rejected[REJECT_SPOOL], batch->lost);
+	if (batch->damaged && batch->generation > 0)
+		commit_lose(writer->board, batch->generation);
+	/* Those of an earlier process have no generation, and nobody waits for them. */
+	if (batch->generation > 0)
+		commit_publish(writer->board, batch->generation);
+	backlog_done(writer->backlog, batch);
+	writer->published(writer->published_argument);
+
+	/* Who came while this batch was loading has waited long enough. */
+	if (should_load_now(writer) || ingest_awaited(writer->ingest))
+		take_batch(writer);
+}

@@ -1,0 +1,48 @@
+/*
+ * refusals.c
+ *	  Which rows of a batch PostgreSQL refused, and why.
+ */
+#include "load/refusals.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Arrays grow to the next power of two; returns the array with room for one more. */
+static void *
+grown(void *array, size_t count, size_t size)
+{
+	if ((count & (count - 1)) != 0)
+		return array;
+	return memory_resize(array, (count == 0 ? 1 : count * 2) * size);
+}
+
+void
+refusals_add(Refusals *refusals, uint64_t row, const SqlFailure *failure)
+{
+	const RefusalReason *last =
+		refusals->reason_count > 0 ? &refusals->reasons[refusals->reason_count - 1] : NULL;
+
+	if (last == NULL || strcmp(last->sqlstate, failure->sqlstate) != 0 ||
+		strcmp(last->message, failure->message) != 0)
+	{
+		RefusalReason reason = {.message = memory_strdup(failure->message)};
+
+		memcpy(reason.sqlstate, failure->sqlstate, sizeof(reason.sqlstate));
+		refusals->reasons = grown(refusals->reasons, refusals->reason_count, sizeof(RefusalReason));
+		refusals->reasons[refusals->reason_count++] = reason;
+	}
+	refusals->rows = grown(refusals->rows, refusals->count, sizeof(Refusal));
+	refusals->rows[refusals->count++] = (Refusal){row, refusals->reason_count - 1};
+}
+
+void
+refusals_clear(Refusals *refusals)
+{
+	for (uint32_t i = 0; i < refusals->reason_count; i++)
+		free(refusals->reasons[i].message);
+	free(refusals->reasons);
+	free(refusals->rows);
+	*refusals = (Refusals){0};
+}

@@ -1,0 +1,44 @@
+/*
+ * refusals.h
+ *	  Which rows of a batch PostgreSQL refused, and why.
+ *
+ * Zeroed memory is an empty list.  Rows are added in ascending order; rows in a row with the same
+ * reason share it, so that a batch of bad rows takes little memory.
+ */
+#ifndef HISTORIAND_REFUSALS_H
+#define HISTORIAND_REFUSALS_H
+
+#include "database/sql_failure.h"
+
+#include <stddef.h>
+
+typedef struct RefusalReason
+{
+	char sqlstate[6];
+	char *message;
+} RefusalReason;
+
+typedef struct Refusal
+{
+	uint64_t row; /* of the batch */
+	uint32_t reason;
+} Refusal;
+
+typedef struct Refusals
+{
+	Refusal *rows;
+	size_t count;
+	RefusalReason *reasons;
+	uint32_t reason_count;
+} Refusals;
+
+extern void refusals_add(Refusals *refusals, uint64_t row, const SqlFailure *failure);
+extern void refusals_clear(Refusals *refusals);
+
+static inline const RefusalReason *
+refusals_reason(const Refusals *refusals, size_t at)
+{
+	return &refusals->reasons[refusals->rows[at].reason];
+}
+
+#endif /* HISTORIAND_REFUSALS_H */

@@ -1,0 +1,666 @@
+/*
+ * spool.c
+ *	  Batches on disk, for which memory has no room while PostgreSQL is away.
+ *
+ * A file "spool-<sequence>" is written under another name, synced, then renamed: what has the name
+ * is whole unless the disk lies.  It begins with SpoolHead; blocks follow, each with its length
+ * and checksum; the last one is empty and tells the number of rows, so that a file that was cut is
+ * noticed.  A row is its ticket and the message as in a stage, nulls too.  Numbers are in the machine's order:
+ * a spool is emptied by the machine that filled it, and the head's magic tells if not.
+ *
+ * A file that was loaded must not come back after a power cut, since newer messages are loaded after
+ * it and its older ones would win.  So the file "loaded" says up to which number files were loaded, and
+ * is synced before anything newer is loaded.  It is written in place, in two slots in turn, so
+ * that it needs no space on a full disk and one slot is good whenever the power is cut.  Numbers are given
+ * once.
+ */
+#include "load/spool.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#define SPOOL_MAGIC		UINT64_C(0x314C4F4F50534948) /* "HISPOOL1" */
+#define BLOCK_BYTES		((size_t) 1 << 20)
+#define FIRST_SEQUENCE	(UINT64_C(1) << 32)
+#define MARK_NAME		"loaded"
+#define MARK_MAGIC		UINT64_C(0x3144454B52414D48) /* "HMARKED1" */
+#define MARK_SLOTS		2
+#define MARK_SLOT_BYTES 512 /* a sector: written whole or not at all */
+#define MAX_ROW_BYTES                                                                              \
+	(sizeof(RowHead) + sizeof(double) * MESSAGE_MAX_VALUES + sizeof(StagedMessage) +               \
+	 MESSAGE_MAX_TAG_BYTES)
+
+typedef struct SpoolHead
+{
+	uint64_t magic;
+	uint64_t rows;
+} SpoolHead;
+
+typedef struct BlockHead
+{
+	uint32_t length;   /* 0: the end */
+	uint32_t checksum; /* CRC-32 of the block's bytes and of rows */
+	uint64_t rows;	   /* of all blocks up to this one */
+} BlockHead;
+
+typedef struct Mark
+{
+	uint64_t magic;
+	uint64_t sequence; /* files up to this number are loaded */
+	uint64_t checksum;
+} Mark;
+
+typedef struct RowHead
+{
+	uint32_t ticket;
+	uint32_t unused;
+} RowHead;
+
+_Static_assert(sizeof(SpoolHead) == 16 && sizeof(BlockHead) == 16 && sizeof(RowHead) == 8,
+			   "spool structures have no padding");
+
+struct Spool
+{
+	char *directory;
+	int directory_fd;
+	int mark_fd; /* -1: none */
+	uint64_t loaded;
+	uint64_t marks; /* written */
+	uint64_t max_bytes;
+	uint64_t next_sequence;
+	SpoolFile *first;
+	SpoolFile *last;
+	_Atomic uint64_t bytes;
+};
+
+static bool find_files(Spool *spool);
+static void open_mark(Spool *spool);
+static bool write_rows(int fd, const Batch *rows, size_t *bytes);
+static uint64_t read_rows(int fd, Batch *rows, bool keep_tickets, const char **damage);
+static bool read_all(int fd, void *data, size_t length);
+
+static void
+file_name(char *name, size_t size, uint64_t sequence, const char *ending)
+{
+	snprintf(name, size, "spool-%016" PRIx64 "%s", sequence, ending);
+}
+
+Spool *
+spool_open(const char *directory, uint64_t max_bytes)
+{
+	Spool *spool = memory_new(sizeof(Spool));
+
+	spool->directory = memory_strdup(directory);
+	spool->max_bytes = max_bytes;
+	spool->next_sequence = FIRST_SEQUENCE;
+	if (mkdir(directory, 0700) != 0 && errno != EEXIST)
+	{
+		log_error("cannot make the spool directory %s: %s", directory, strerror(errno));
+		return NULL;
+	}
+	spool->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (spool->directory_fd < 0)
+	{
+		log_error("cannot open the spool directory %s: %s", directory, strerror(errno));
+		return NULL;
+	}
+	if (flock(spool->directory_fd, LOCK_EX | LOCK_NB) != 0)
+	{
+		log_error("the spool directory %s is in use by another process", directory);
+		return NULL;
+	}
+	open_mark(spool);
+	return find_files(spool) ? spool : NULL;
+}
+
+/*
+ * The mark
+ */
+
+static uint64_t
+mark_checksum(const Mark *mark)
+{
+	return crc32(0, (const Bytef *) mark, offsetof(Mark, checksum));
+}
+
+/* Returns false, with errno, where it is not on disk. */
+static bool
+write_mark(Spool *spool, uint64_t sequence)
+{
+	Mark mark = {MARK_MAGIC, sequence, 0};
+	off_t place = (off_t) (spool->marks % MARK_SLOTS) * MARK_SLOT_BYTES;
+
+	mark.checksum = mark_checksum(&mark);
+	if (pwrite(spool->mark_fd, &mark, sizeof(mark), place) != sizeof(mark) ||
+		fdatasync(spool->mark_fd) != 0)
+		return false;
+	spool->marks++;
+	spool->loaded = sequence;
+	return true;
+}
+
+/* Where it cannot be made, as on a full disk, files are removed and the directory synced. */
+static void
+open_mark(Spool *spool)
+{
+	static const char nothing[MARK_SLOTS * MARK_SLOT_BYTES];
+	struct stat about;
+
+	spool->mark_fd = openat(spool->directory_fd, MARK_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	for (uint64_t slot = 0; spool->mark_fd >= 0 && slot < MARK_SLOTS; slot++)
+	{
+		Mark mark;
+
+		if (pread(spool->mark_fd, &mark, sizeof(mark), (off_t) slot * MARK_SLOT_BYTES) ==
+				sizeof(mark) &&
+			mark.magic == MARK_MAGIC && mark.checksum == mark_checksum(&mark) &&
+			mark.sequence >= spool->loaded)
+		{
+			spool->loaded = mark.sequence;
+			spool->marks = slot + 1; /* the other one is written next */
+		}
+	}
+	if (spool->mark_fd >= 0 && fstat(spool->mark_fd, &about) == 0 &&
+		about.st_size >= (off_t) sizeof(nothing))
+		return;
+	if (spool->mark_fd < 0 ||
+		pwrite(spool->mark_fd, nothing, sizeof(nothing), 0) != sizeof(nothing) ||
+		fsync(spool->mark_fd) != 0 || fsync(spool->directory_fd) != 0)
+	{
+		log_warning("cannot write %s/%s: %s", spool->directory, MARK_NAME, strerror(errno));
+		if (spool->mark_fd >= 0)
+			close(spool->mark_fd);
+		spool->mark_fd = -1;
+	}
+}
+
+bool
+spool_check(const char *directory)
+{
+	char *parent;
+	char *slash;
+	struct stat about;
+	bool usable;
+
+	if (stat(directory, &about) == 0)
+	{
+		usable = S_ISDIR(about.st_mode) && access(directory, R_OK | W_OK | X_OK) == 0;
+		if (!usable)
+			log_error("spool-dir: cannot use %s: %s", directory,
+					  S_ISDIR(about.st_mode) ? strerror(errno) : "it is not a directory");
+		return usable;
+	}
+	/* It would be made, but not what it stands in. */
+	parent = memory_strdup(directory);
+	slash = strrchr(parent, '/');
+	while (slash != NULL && slash != parent && slash[1] == '\0')
+	{
+		*slash = '\0';
+		slash = strrchr(parent, '/');
+	}
+	if (slash != NULL)
+		slash[slash == parent] = '\0';
+	usable = errno == ENOENT && access(slash != NULL ? parent : ".", W_OK | X_OK) == 0;
+	if (!usable)
+		log_error("spool-dir: cannot make %s: %s", directory, strerror(errno));
+	free(parent);
+	return usable;
+}
+
+static int
+by_sequence(const void *a, const void *b)
+{
+	const SpoolFile *first = *(SpoolFile *const *) a;
+	const SpoolFile *second = *(SpoolFile *const *) b;
+
+	return (first->sequence > second->sequence) - (first->sequence < second->sequence);
+}
+
+/* When a file was written, on the clock that messages' arrivals are told by. */
+static int64_t
+written_ms(const struct stat *about)
+{
+	struct timespec wall;
+	struct timespec steady;
+	int64_t age_ms;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	clock_gettime(CLOCK_MONOTONIC, &steady);
+	age_ms = (wall.tv_sec - about->st_mtim.tv_sec) * 1000 +
+			 (wall.tv_nsec - about->st_mtim.tv_nsec) / 1000000;
+	return steady.tv_sec * 1000 + steady.tv_nsec / 1000000 - age_ms;
+}
+
+/* Queues what an earlier process left, and removes what it had not finished writing. */
+static bool
+find_files(Spool *spool)
+{
+	DIR *listing = opendir(spool->directory);
+	struct dirent *entry;
+	SpoolFile **files = NULL;
+	size_t count = 0;
+
+	if (spool->loaded >= spool->next_sequence)
+		spool->next_sequence = spool->loaded + 1;
+	if (listing == NULL)
+	{
+		log_error("cannot read the spool directory %s: %s", spool->directory, strerror(errno));
+		return false;
+	}
+	while ((entry = readdir(listing)) != NULL)
+	{
+		uint64_t sequence;
+		int end = 0;
+		struct stat about;
+
+		if (sscanf(entry->d_name, "spool-%16" SCNx64 "%n", &sequence, &end) != 1)
+			continue;
+		if (sequence >= spool->next_sequence)
+			spool->next_sequence = sequence + 1;
+		if (strcmp(entry->d_name + end, ".new") == 0)
+			unlinkat(spool->directory_fd, entry->d_name, 0);
+		if (entry->d_name[end] == '\0' && sequence <= spool->loaded)
+		{
+			log_info("%s/%s was loaded before, removing it", spool->directory, entry->d_name);
+			unlinkat(spool->directory_fd, entry->d_name, 0);
+			continue;
+		}
+		if (entry->d_name[end] != '\0' ||
+			fstatat(spool->directory_fd, entry->d_name, &about, 0) != 0)
+			continue;
+		files = memory_resize(files, (count + 1) * sizeof(SpoolFile *));
+		files[count] = memory_new(sizeof(SpoolFile));
+		files[count]->sequence = sequence;
+		files[count]->bytes = (size_t) about.st_size;
+		files[count]->about.earlier_ms = written_ms(&about);
+		count++;
+	}
+	closedir(listing);
+	if (count > 0)
+		qsort(files, count, sizeof(SpoolFile *), by_sequence);
+	for (size_t i = 0; i < count; i++)
+		spool_queue(spool, files[i]);
+	if (count > 0)
+		log_info("found %zu spool files of an earlier run in %s, loading them first", count,
+				 spool->directory);
+	free(files);
+	return true;
+}
+
+SpoolFile *
+spool_first(const Spool *spool)
+{
+	return spool->first;
+}
+
+uint64_t
+spool_bytes(const Spool *spool)
+{
+	return atomic_load(&spool->bytes);
+}
+
+bool
+spool_has_room(const Spool *spool, size_t bytes)
+{
+	return spool_bytes(spool) + bytes <= spool->max_bytes;
+}
+
+uint64_t
+spool_next_sequence(Spool *spool)
+{
+	return spool->next_sequence++;
+}
+
+SpoolFile *
+spool_new_file(uint64_t sequence, const IngestBatch *batch)
+{
+	SpoolFile *file = memory_new(sizeof(SpoolFile));
+
+	file->sequence = sequence;
+	file->rows = batch_rows(batch->rows);
+	file->about = *batch;
+	file->about.rows = NULL;
+	return file;
+}
+
+bool
+spool_write(const Spool *spool, SpoolFile *file, const IngestBatch *batch, bool quiet)
+{
+	const SpoolHead head = {SPOOL_MAGIC, batch_rows(batch->rows)};
+	char name[64];
+	char unfinished[64];
+	int fd;
+	bool written;
+
+	file_name(name, sizeof(name), file->sequence, "");
+	file_name(unfinished, sizeof(unfinished), file->sequence, ".new");
+	fd = openat(spool->directory_fd, unfinished, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	file->bytes = sizeof(head);
+	written = fd >= 0 && write(fd, &head, sizeof(head)) == sizeof(head) &&
+			  write_rows(fd, batch->rows, &file->bytes) && fsync(fd) == 0;
+	if (!written && !quiet)
+		log_error("cannot write %s/%s, trying again: %s", spool->directory, unfinished,
+				  strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	if (written && (renameat(spool->directory_fd, unfinished, spool->directory_fd, name) != 0 ||
+					fsync(spool->directory_fd) != 0))
+	{
+		if (!quiet)
+			log_error("cannot name %s/%s, trying again: %s", spool->directory, name,
+					  strerror(errno));
+		/* It is written again under another number, and must not be loaded as this one too. */
+		unlinkat(spool->directory_fd, name, 0);
+		written = false;
+	}
+	if (!written)
+		unlinkat(spool->directory_fd, unfinished, 0);
+	return written;
+}
+
+void
+spool_queue(Spool *spool, SpoolFile *file)
+{
+	file->next = NULL;
+	if (spool->last == NULL)
+		spool->first = file;
+	else
+		spool->last->next = file;
+	spool->last = file;
+	atomic_fetch_add(&spool->bytes, file->bytes);
+}
+
+void
+spool_forget(Spool *spool, const SpoolFile *file)
+{
+	char name[64];
+	char kept[64];
+	bool marked;
+	int result;
+
+	file_name(name, sizeof(name), file->sequence, "");
+	file_name(kept, sizeof(kept), file->sequence, ".damaged");
+	/* Synced before it is marked, or the next start would remove it. */
+	if (file->damaged &&
+		(renameat(spool->directory_fd, name, spool->directory_fd, kept) != 0 ||
+		 fsync(spool->directory_fd) != 0) &&
+		errno != ENOENT)
+		log_error("cannot rename %s/%s: %s", spool->directory, name, strerror(errno));
+	marked = spool->mark_fd >= 0 && write_mark(spool, file->sequence);
+	if (!marked && spool->mark_fd >= 0)
+		log_error("cannot write %s/%s: %s", spool->directory, MARK_NAME, strerror(errno));
+	result = file->damaged ? 0 : unlinkat(spool->directory_fd, name, 0);
+	if (result != 0 && errno == ENOENT)
+		result = 0;
+	/* Either is enough to keep the file from being loaded again. */
+	if (result == 0 && !marked)
+		result = fsync(spool->directory_fd);
+	if (result != 0)
+		log_error("cannot remove %s/%s: %s", spool->directory, name, strerror(errno));
+}
+
+void
+spool_drop_first(Spool *spool)
+{
+	SpoolFile *file = spool->first;
+
+	spool->first = file->next;
+	if (spool->first == NULL)
+		spool->last = NULL;
+	atomic_fetch_sub(&spool->bytes, file->bytes);
+	free(file);
+}
+
+/* What a damaged file does not have any more, as far as is known. */
+static uint64_t
+rows_lost(const SpoolFile *file, uint64_t stated, uint64_t read)
+{
+	uint64_t rows = file->rows > 0 ? file->rows : stated;
+
+	/* The head has no checksum: a number that no file holds is not one. */
+	if (rows > UINT32_MAX)
+		rows = 0;
+	return rows > read ? rows - read : 0;
+}
+
+IngestBatch *
+spool_read(const Spool *spool, SpoolFile *file, bool last_try)
+{
+	IngestBatch *batch;
+	SpoolHead head = {0};
+	char name[64];
+	int fd;
+	int error;
+	uint64_t rows = 0;
+	const char *damage = NULL;
+
+	file_name(name, sizeof(name), file->sequence, "");
+	fd = openat(spool->directory_fd, name, O_RDONLY | O_CLOEXEC);
+	error = errno;
+	if (fd < 0 && error != ENOENT && !last_try)
+	{
+		log_error("cannot open %s/%s, trying again: %s", spool->directory, name, strerror(error));
+		return NULL;
+	}
+	batch = memory_new(sizeof(IngestBatch));
+	*batch = file->about;
+	batch->rows = batch_new();
+	errno = 0;
+	if (fd < 0)
+		damage = error == ENOENT ? "it is missing" : "it cannot be opened";
+	else if (!read_all(fd, &head, sizeof(head)) || head.magic != SPOOL_MAGIC)
+		damage = "it is not a spool file";
+	else
+		/* Nobody of an earlier process waits any more. */
+		rows = read_rows(fd, batch->rows, file->rows > 0, &damage);
+	error = errno;
+	if (fd >= 0)
+		close(fd);
+	if (damage != NULL && fd >= 0 && error != 0 && last_try)
+		damage = "it cannot be read";
+	else if (damage != NULL && fd >= 0 && error != 0)
+	{
+		log_error("cannot read %s/%s, trying again: %s", spool->directory, name, strerror(error));
+		batch_free(batch->rows);
+		free(batch);
+		return NULL;
+	}
+	file->damaged = damage != NULL;
+	if (file->damaged)
+	{
+		batch->damaged = true;
+		batch->lost = rows_lost(file, head.magic == SPOOL_MAGIC ? head.rows : 0, rows);
+		log_error("%s/%s is damaged (%s): %" PRIu64 " rows could be read, %" PRIu64 " are lost",
+				  spool->directory, name, damage, rows, batch->lost);
+	}
+	return batch;
+}
+
+/*
+ * Contents
+ */
+
+static bool
+write_all(int fd, const void *data, size_t length)
+{
+	const char *bytes = data;
+
+	while (length > 0)
+	{
+		ssize_t written = write(fd, bytes, length);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return false;
+		bytes += written;
+		length -= (size_t) written;
+	}
+	return true;
+}
+
+static uint32_t
+block_checksum(const void *data, size_t length, uint64_t rows)
+{
+	uLong checksum = crc32(0, (const Bytef *) &rows, sizeof(rows));
+
+	return (uint32_t) crc32(checksum, data, (uInt) length);
+}
+
+static bool
+write_block(int fd, const Bytes *block, uint64_t rows)
+{
+	const BlockHead head = {
+		(uint32_t) block->length,
+		block_checksum(block->data, block->length, rows),
+		rows,
+	};
+
+	return write_all(fd, &head, sizeof(head)) && write_all(fd, block->data, block->length);
+}
+
+static bool
+write_rows(int fd, const Batch *rows, size_t *bytes)
+{
+	BatchCursor cursor;
+	const BatchRow *row;
+	Bytes block = {0};
+	uint64_t count = 0;
+	bool good = true;
+
+	bytes_reserve(&block, BLOCK_BYTES);
+	batch_cursor_seek(&cursor, rows, 0);
+	while (good && (row = batch_cursor_next(&cursor)) != NULL)
+	{
+		size_t size = staged_size(row->value_count, cursor.tag_length);
+		char *out = bytes_reserve(&block, sizeof(RowHead) + size);
+		RowHead head = {row->ticket, 0};
+		StagedMessage message = {row->time_ns, row->value_count, cursor.tag_length};
+		size_t values_bytes = row->value_count * sizeof(double);
+
+		memcpy(out, &head, sizeof(head));
+		out += sizeof(head);
+		memcpy(out, &message, sizeof(message));
+		memcpy(out + sizeof(message), row->values, values_bytes);
+		/* The tag's padding is zeros here as in a batch. */
+		memcpy(out + sizeof(message) + values_bytes, cursor.tag,
+			   size - sizeof(message) - values_bytes);
+		block.length += sizeof(head) + size;
+		count++;
+		if (block.length + MAX_ROW_BYTES > BLOCK_BYTES)
+		{
+			good = write_block(fd, &block, count);
+			*bytes += sizeof(BlockHead) + block.length;
+			block.length = 0;
+		}
+	}
+	if (good && block.length > 0)
+	{
+		good = write_block(fd, &block, count);
+		*bytes += sizeof(BlockHead) + block.length;
+		block.length = 0;
+	}
+	good = good && write_block(fd, &block, count);
+	*bytes += sizeof(BlockHead);
+	bytes_free(&block);
+	return good;
+}
+
+/* On false errno is why, and 0 where the file ends. */
+static bool
+read_all(int fd, void *data, size_t length)
+{
+	char *bytes = data;
+
+	while (length > 0)
+	{
+		ssize_t count = read(fd, bytes, length);
+
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count == 0)
+			errno = 0;
+		if (count <= 0)
+			return false;
+		bytes += count;
+		length -= (size_t) count;
+	}
+	return true;
+}
+
+/* Adds a block's rows; false where they do not fill it exactly. */
+static bool
+add_rows(Batch *rows, const char *data, size_t length, bool keep_tickets, uint64_t *count)
+{
+	while (length > 0)
+	{
+		RowHead head;
+		const StagedMessage *message = (const StagedMessage *) (data + sizeof(head));
+		size_t size;
+
+		if (length < sizeof(head) + sizeof(StagedMessage))
+			return false;
+		memcpy(&head, data, sizeof(head));
+		if (message->value_count > MESSAGE_MAX_VALUES || message->tag_length == 0 ||
+			message->tag_length > MESSAGE_MAX_TAG_BYTES)
+			return false;
+		size = sizeof(head) + staged_size(message->value_count, message->tag_length);
+		if (size > length)
+			return false;
+		batch_add(rows, message, keep_tickets ? head.ticket : 0);
+		data += size;
+		length -= size;
+		++*count;
+	}
+	return true;
+}
+
+static uint64_t
+read_rows(int fd, Batch *rows, bool keep_tickets, const char **damage)
+{
+	char *block = memory_new_raw(BLOCK_BYTES);
+	BlockHead head;
+	uint64_t count = 0;
+
+	*damage = "it ends too early";
+	while (read_all(fd, &head, sizeof(head)))
+	{
+		if (head.length > BLOCK_BYTES)
+		{
+			errno = 0;
+			*damage = "a block's length is wrong";
+			break;
+		}
+		if (!read_all(fd, block, head.length))
+			break;
+		if (block_checksum(block, head.length, head.rows) != head.checksum ||
+			!add_rows(rows, block, head.length, keep_tickets, &count) || count != head.rows)
+		{
+			errno = 0;
+			*damage = "a block's checksum is wrong";
+			break;
+		}
+		if (head.length == 0)
+		{
+			*damage = NULL;
+			break;
+		}
+	}
+	free(block);
+	return count;
+}

@@ -1,0 +1,295 @@
+/*
+ * table_check.c
+ *	  Would PostgreSQL take messages into the table?
+ *
+ * EXPLAIN of an INSERT finds out without writing: the parser looks for the table and its columns, the
+ * executor's start for privileges.  What COPY BINARY wants beyond that, the types themselves and nothing
+ * to be assigned to them, is looked up in the catalog.  What only rows can show (a missing partition, a
+ * trigger that refuses) is the load's to find.
+ */
+#include "load/table_check.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "database/pg_connection.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GOOD_INTERVAL_MS 5000
+#define BAD_INTERVAL_MS	 2000
+#define TIMEOUT_MS		 5000 /* in PostgreSQL, for a table that is locked */
+#define GIVE_UP_MS		 10000
+#define MAX_REASON_BYTES 512
+
+/* PostgreSQL's own words go to clients, but not those about connections: they name hosts and users. */
+#define UNREACHABLE "PostgreSQL cannot be reached"
+#define UNKNOWN		"it is not known yet whether PostgreSQL has the table"
+
+struct TableCheck
+{
+	uv_loop_t *loop;
+	const Config *config;
+	char *sql;
+	PgConnection *connection; /* NULL: none */
+	bool asking;
+	bool locked;	 /* the table was, so that nothing is known */
+	uv_timer_t timer;
+	char found[MAX_REASON_BYTES]; /* by the check under way; "": nothing is wrong */
+
+	pthread_mutex_t lock; /* guards reason */
+	char reason[MAX_REASON_BYTES];
+};
+
+static void put_check_sql(Bytes *sql, const Config *config);
+static void ask(TableCheck *check);
+static void conclude(TableCheck *check, const char *reason);
+static void on_timer(uv_timer_t *timer);
+static void on_open(void *owner);
+static void on_input(void *owner);
+static void on_lost(void *owner, const char *reason);
+
+static const PgHandler handler = {on_open, on_input, on_lost};
+
+TableCheck *
+table_check_new(uv_loop_t *loop, const Config *config)
+{
+	TableCheck *check = memory_new(sizeof(TableCheck));
+	Bytes sql = {0};
+
+	check->loop = loop;
+	check->config = config;
+	put_check_sql(&sql, config);
+	bytes_append(&sql, "", 1);
+	check->sql = sql.data;
+	strcpy(check->reason, UNKNOWN);
+	pthread_mutex_init(&check->lock, NULL);
+	uv_timer_init(loop, &check->timer);
+	check->timer.data = check;
+	ask(check);
+	return check;
+}
+
+bool
+table_check_good(TableCheck *check, char *why, size_t size)
+{
+	pthread_mutex_lock(&check->lock);
+	snprintf(why, size, "%s", check->reason);
+	pthread_mutex_unlock(&check->lock);
+	return why[0] == '\0';
+}
+
+/* One string of statements, so that the setting ends with them; see pg_pool.c. */
+static void
+put_check_sql(Bytes *sql, const Config *config)
+{
+	bytes_printf(sql, "SET LOCAL statement_timeout = %d; ", TIMEOUT_MS);
+	bytes_puts(sql, "WITH t AS (SELECT ");
+	pg_put_literal(sql, config->table_sql);
+	bytes_puts(
+		sql,
+		"::pg_catalog.regclass AS oid), "
+		"wanted (name, type) AS (VALUES ('time', 'bigint'), ('tag', 'text'), ('values', "
+		"'double precision[]')) "
+		"SELECT CASE WHEN a.attname IS NULL "
+		"THEN pg_catalog.format('table %s has no column \"%s\"', t.oid, wanted.name) "
+		"ELSE pg_catalog.format('column \"%s\" of table %s has the type %s, not %s', wanted.name, t.oid, "
+		"pg_catalog.format_type(a.atttypid, a.atttypmod), wanted.type) END AS reason "
+		"FROM t CROSS JOIN wanted LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid "
+		"AND a.attname = wanted.name AND a.attnum > 0 AND NOT a.attisdropped "
+		"LEFT JOIN pg_catalog.pg_type y ON y.oid = a.atttypid "
+		"WHERE a.attname IS NULL OR (y.typtype <> 'd' AND NOT CASE wanted.name "
+		"WHEN 'time' THEN y.oid = 'pg_catalog.int8'::pg_catalog.regtype "
+		"WHEN 'tag' THEN y.typcategory = 'S' "
+		"ELSE y.oid = 'pg_catalog.float8[]'::pg_catalog.regtype END) "
+		"UNION ALL SELECT pg_catalog.format('column \"%s\" of table %s must not be null and has no "
+		"default', a.attname, t.oid) FROM t JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid "
+		"WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull AND NOT a.atthasdef "
+		"AND a.attidentity = '' AND a.attname NOT IN (SELECT name FROM wanted) "
+		"UNION ALL SELECT 'PostgreSQL is read only there' "
+		"WHERE pg_catalog.current_setting('transaction_read_only') = 'on'; ");
+	bytes_printf(sql, "EXPLAIN INSERT INTO %s (time, tag, values) VALUES (0, '', '{}')",
+				 config->table_sql);
+}
+
+/* Takes the next result of a check into why, unless that says something already. */
+static void
+take_result(const PGresult *result, char *why, size_t size)
+{
+	switch (PQresultStatus(result))
+	{
+		case PGRES_COMMAND_OK:
+			break;
+		case PGRES_TUPLES_OK:
+			if (PQntuples(result) > 0 && strcmp(PQfname(result, 0), "reason") == 0 && why[0] == '\0')
+				snprintf(why, size, "%s", PQgetvalue(result, 0, 0));
+			break;
+		default:
+			if (why[0] == '\0')
+			{
+				const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+				snprintf(why, size, "%s", message ? message : UNREACHABLE);
+			}
+			break;
+	}
+}
+
+static void
+ask(TableCheck *check)
+{
+	check->found[0] = '\0';
+	check->locked = false;
+	check->asking = true;
+	uv_timer_start(&check->timer, on_timer, GIVE_UP_MS, 0);
+	if (check->connection == NULL)
+		check->connection = pg_connection_open(check->loop, check->config->database,
+											   check->config->database_password_file, &handler,
+											   check);
+	else
+		on_open(check);
+}
+
+static void
+on_open(void *owner)
+{
+	TableCheck *check = owner;
+	bool all;
+
+	/* If sending fails the connection is broken and on_lost() follows. */
+	PQsendQuery(pg_connection_pq(check->connection), check->sql);
+	pg_connection_flush(check->connection, &all);
+}
+
+static void
+on_input(void *owner)
+{
+	TableCheck *check = owner;
+	PGconn *pq = pg_connection_pq(check->connection);
+	PGresult *result;
+
+	while (check->asking && !PQisBusy(pq))
+	{
+		const char *sqlstate;
+
+		result = PQgetResult(pq);
+		if (result == NULL)
+		{
+			conclude(check, check->locked ? NULL : check->found);
+			return;
+		}
+		sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+		check->locked |= sqlstate != NULL && strcmp(sqlstate, "57014") == 0;
+		take_result(result, check->found, sizeof(check->found));
+		PQclear(result);
+	}
+}
+
+static void
+on_lost(void *owner, const char *reason)
+{
+	TableCheck *check = owner;
+
+	(void) reason; /* the writer, which goes the same way, logs it */
+	check->connection = NULL;
+	conclude(check, UNREACHABLE);
+}
+
+/* Time for the next check, or too long for this one. */
+static void
+on_timer(uv_timer_t *timer)
+{
+	TableCheck *check = timer->data;
+
+	if (!check->asking)
+	{
+		ask(check);
+		return;
+	}
+	pg_connection_close(check->connection);
+	check->connection = NULL;
+	conclude(check, "PostgreSQL does not answer");
+}
+
+/* The check is over: reason is what it found, or NULL where what is known stays. */
+static void
+conclude(TableCheck *check, const char *reason)
+{
+	bool changed;
+	bool good;
+
+	check->asking = false;
+	pthread_mutex_lock(&check->lock);
+	changed = reason != NULL && strcmp(check->reason, reason) != 0;
+	if (changed)
+		snprintf(check->reason, sizeof(check->reason), "%s", reason);
+	good = check->reason[0] == '\0';
+	pthread_mutex_unlock(&check->lock);
+	if (changed && good)
+		log_info("PostgreSQL takes messages into the table %s", check->config->table);
+	else if (changed)
+		log_warning("PostgreSQL would not take messages into the table %s: %s",
+					check->config->table, reason);
+	/* Connecting again chooses among several hosts. */
+	if (!good && check->connection != NULL)
+	{
+		pg_connection_close(check->connection);
+		check->connection = NULL;
+	}
+	uv_timer_start(&check->timer, on_timer, good ? GOOD_INTERVAL_MS : BAD_INTERVAL_MS, 0);
+}
+
+/*
+ * --check-config
+ */
+
+static bool
+try_now(const char *setting, const char *conninfo, const Config *config, const char *sql)
+{
+	char *failure = NULL;
+	char why[MAX_REASON_BYTES] = "";
+	PGconn *pq = pg_connect_now(conninfo, config->database_password_file, &failure);
+	PGresult *result;
+
+	if (pq == NULL)
+	{
+		log_error("%s: cannot connect to PostgreSQL: %s", setting, failure);
+		free(failure);
+		return false;
+	}
+	if (!PQsendQuery(pq, sql))
+		snprintf(why, sizeof(why), "%s", PQerrorMessage(pq));
+	while ((result = PQgetResult(pq)) != NULL)
+	{
+		take_result(result, why, sizeof(why));
+		PQclear(result);
+	}
+	PQfinish(pq);
+	if (why[0] != '\0')
+		log_error("%s: %s", setting, why);
+	return why[0] == '\0';
+}
+
+bool
+table_check_now(const Config *config)
+{
+	Bytes writes = {0};
+	Bytes reads = {0};
+	bool good;
+
+	put_check_sql(&writes, config);
+	bytes_append(&writes, "", 1);
+	bytes_printf(&reads, "SET LOCAL statement_timeout = %d; ", TIMEOUT_MS);
+	bytes_printf(&reads, "EXPLAIN SELECT time, tag, values FROM %s; SELECT FROM historian.downsample(",
+				 config->table_sql);
+	pg_put_literal(&reads, config->table_sql);
+	bytes_append(&reads, "::regclass, 'x', 0, 1, 1)", sizeof("::regclass, 'x', 0, 1, 1)"));
+	/* Both are tried: who mends one should know of the other. */
+	good = try_now("table", config->database, config, writes.data);
+	good &= try_now("table, for reads", config->read_database, config, reads.data);
+	bytes_free(&writes);
+	bytes_free(&reads);
+	return good;
+}

@@ -1,0 +1,678 @@
+/*
+ * intake.c
+ *	  A request's body of messages on its way into the ingest buffer: what /save and /write share.
+ *
+ * Without partial=true a request is whole or nothing: its messages stay staged until the body has
+ * ended without an error, and room for all of them is reserved meanwhile.  Then they are appended, in
+ * one step where they are few, else in pieces, since the loop has others to serve; nothing but the
+ * end of the process stops that.  With partial=true they are appended as they come, errors are
+ * collected, and when the buffer is full the body is not read on until there is room.
+ *
+ * All work on a body is cut into steps of some hundred microseconds, with a look at the time after each.
+ */
+#include "routes/intake.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* A stage of this size is put aside as a piece, which is appended in one step: 3 ms at most. */
+#define PIECE_BYTES 262144
+
+/* What a body that arrives compressed takes besides: zlib's window and state, its output. */
+#define GUNZIP_BYTES 81920
+
+/* Text shrinks to a tenth, rarely to a fiftieth; what shrinks to less was made to cost time. */
+#define MAX_GZIP_RATIO 200
+
+/* Intakes that are kept for the next requests. */
+#define KEPT_INTAKES 64
+
+/* A larger stage is given back after its request, a smaller one kept for the next. */
+#define KEPT_STAGE_BYTES 16384
+
+/* Messages of a strict body that were decoded before the ones in its stage. */
+typedef struct StagePiece
+{
+	struct StagePiece *next;
+	Stage stage;
+} StagePiece;
+
+static bool take(Exchange *exchange, const char **data, const char *end);
+static bool has_output(Exchange *exchange, const char **data, const char *end);
+static void decoded(Exchange *exchange, size_t length);
+static void refuse_ratio(Exchange *exchange);
+static void put_aside(Intake *intake);
+static void count_memory(Intake *intake);
+static void drop_messages(Intake *intake);
+static bool append_stage(Intake *intake);
+static void append_pieces(TurnTask *task);
+static void finish(Exchange *exchange);
+static void answer_full(Exchange *exchange);
+static void count_errors(Intake *intake);
+static void on_commit(void *argument, const CommitOutcome *outcome);
+
+/* A zeroed one, except for the memory of its stage. */
+Intake *
+intake_new(Exchange *exchange)
+{
+	ServerLoop *loop = exchange->server_loop;
+	Intake *intake = loop->free_intakes;
+	Stage stage = {0};
+
+	if (intake == NULL)
+		intake = memory_new(sizeof(Intake));
+	else
+	{
+		loop->free_intakes = intake->next_free;
+		loop->free_intake_count--;
+		stage.data = intake->stage.data;
+		stage.capacity = intake->stage.capacity;
+	}
+	*intake = (Intake){.loop = loop, .exchange = exchange, .stage = stage};
+	exchange->state = intake;
+	return intake;
+}
+
+bool
+intake_begin(Exchange *exchange, BodyFormat format)
+{
+	Intake *intake = exchange->state;
+	ServerLoop *loop = intake->loop;
+	const HttpRequest *request = &exchange->request;
+	bool gzip = strcasecmp(request->content_encoding, "gzip") == 0 ||
+				strcasecmp(request->content_encoding, "x-gzip") == 0;
+
+	if (!gzip && request->content_encoding[0] != '\0' &&
+		strcasecmp(request->content_encoding, "identity") != 0)
+	{
+		http_problem(exchange, 415, "Content-Encoding \"%s\" is not supported; gzip is",
+					 request->content_encoding);
+		return false;
+	}
+	if (!intake->partial && request->content_length > loop->server->config->max_body_bytes)
+	{
+		metric_add(&loop->metrics.rejected[REJECT_TOO_LARGE], 1);
+		http_problem(exchange, 413,
+					 "the body is larger than --max-body-bytes %llu; send less at a time, or "
+					 "NDJSON with partial=true",
+					 (unsigned long long) loop->server->config->max_body_bytes);
+		return false;
+	}
+	if (gzip)
+	{
+		if (!ingest_reserve(loop->server->ingest, GUNZIP_BYTES))
+		{
+			answer_full(exchange);
+			return false;
+		}
+		intake->reserved = GUNZIP_BYTES;
+		intake->gunzip = gunzip_new();
+	}
+	body_decoder_init(&intake->decoder, &intake->stage, format, intake->partial);
+	return true;
+}
+
+/* One of the parameters that all intakes have; seen is 0 before the first. */
+static bool
+read_parameter(Intake *intake, const char *name, const char *value, unsigned *seen)
+{
+	bool ack = strcmp(name, "ack") == 0;
+	unsigned bit = ack ? 1 : 2;
+	bool *setting = ack ? &intake->committed : &intake->partial;
+
+	if ((!ack && strcmp(name, "partial") != 0) || (*seen & bit) != 0)
+		return false;
+	*seen |= bit;
+	*setting = strcmp(value, ack ? "committed" : "true") == 0;
+	return *setting || strcmp(value, ack ? "received" : "false") == 0;
+}
+
+bool
+intake_parameters(Exchange *exchange, IntakeParameter own, void *argument, const char *taken)
+{
+	size_t position = 0;
+	Bytes name = {0};
+	Bytes value = {0};
+	unsigned seen = 0;
+	bool valid;
+	bool good = true;
+
+	while (good && http_request_parameter(&exchange->request, &position, &name, &value, &valid))
+	{
+		/* A value with NUL would be compared only up to there. */
+		good = valid && memchr(name.data, '\0', name.length) == NULL &&
+			   memchr(value.data, '\0', value.length) == NULL &&
+			   ((own != NULL && own(argument, name.data, value.data)) ||
+				read_parameter(exchange->state, name.data, value.data, &seen));
+	}
+	if (!good)
+		http_problem(exchange, 400, "parameter \"%.40s\": %s takes %s", name.data ? name.data : "",
+					 exchange->route->path, taken);
+	bytes_free(&name);
+	bytes_free(&value);
+	return good;
+}
+
+/*
+ * The body.  Returns how much of it was taken: less than all where a partial body is blocked by a full
+ * buffer, or the turn is over.
+ */
+size_t
+intake_body(Exchange *exchange, const char *data, size_t length)
+{
+	Intake *intake = exchange->state;
+	const char *rest = data;
+
+	take(exchange, &rest, data + length);
+	/* After an answer or an error the rest does not matter. */
+	if (exchange->answered || intake->stopped)
+		return length;
+	/* Most bodies come whole, and then nothing is held for longer than this. */
+	if (intake->received_bytes != exchange->request.content_length)
+		count_memory(intake);
+	return (size_t) (rest - data);
+}
+
+/*
+ * Decodes what came, *data to end, and moves *data on.  Returns false where there is no room for more
+ * now, or no time.
+ */
+static bool
+take(Exchange *exchange, const char **data, const char *end)
+{
+	Intake *intake = exchange->state;
+
+	while (!intake->stopped && !exchange->answered)
+	{
+		const char **text = data;
+		const char *text_end = end;
+		const char *before = *data;
+
+		/* zlib may hold output back: there must be room before it is asked. */
+		if (intake->partial && !append_stage(intake))
+			return false;
+		if (intake->gunzip != NULL)
+		{
+			bool more = has_output(exchange, data, end);
+
+			intake->received_bytes += (size_t) (*data - before);
+			if (!more)
+				return true;
+			text = &intake->output;
+			text_end = intake->output_end;
+			before = *text;
+		}
+		else if (*data == end)
+			return true;
+		if (!body_decoder_step(&intake->decoder, text, text_end))
+			intake->stopped = true;
+		if (intake->gunzip == NULL)
+			intake->received_bytes += (size_t) (*text - before);
+		decoded(exchange, (size_t) (*text - before));
+		if (!exchange->answered && http_turn_over(exchange))
+			return false;
+	}
+	return true;
+}
+
+/* Is there output of gunzip's to decode?  Has it make some of *data to end where there is none. */
+static bool
+has_output(Exchange *exchange, const char **data, const char *end)
+{
+	Intake *intake = exchange->state;
+	size_t left = (size_t) (end - *data);
+	size_t length;
+
+	if (intake->output != intake->output_end)
+		return true;
+	switch (gunzip_step(intake->gunzip, data, &left, &intake->output, &length))
+	{
+		case GUNZIP_MORE:
+			intake->output_end = intake->output + length;
+			return true;
+		case GUNZIP_HUNGRY:
+			break;
+		case GUNZIP_CORRUPT:
+			body_decoder_fail(&intake->decoder, "the body is not valid gzip");
+			intake->stopped = true;
+			count_errors(intake);
+			break;
+	}
+	intake->output_end = intake->output;
+	return false;
+}
+
+/* After a step: so much more of the body is decoded. */
+static void
+decoded(Exchange *exchange, size_t length)
+{
+	Intake *intake = exchange->state;
+	uint64_t limit = intake->loop->server->config->max_body_bytes;
+
+	intake->body_bytes += length;
+	metric_add(&intake->loop->metrics.bytes_received, length);
+	count_errors(intake);
+	if (intake->body_bytes > limit)
+	{
+		if (!intake->partial)
+		{
+			intake->stopped = true;
+			metric_add(&intake->loop->metrics.rejected[REJECT_TOO_LARGE], 1);
+			http_problem(
+				exchange, 413,
+				"the decoded body is larger than --max-body-bytes %llu; send less at a time, "
+				"or NDJSON with partial=true",
+				(unsigned long long) limit);
+			return;
+		}
+		if (intake->gunzip != NULL &&
+			intake->body_bytes / MAX_GZIP_RATIO > intake->received_bytes)
+		{
+			refuse_ratio(exchange);
+			return;
+		}
+	}
+	if (!intake->partial && intake->stage.length >= PIECE_BYTES)
+	{
+		put_aside(intake);
+		count_memory(intake);
+	}
+}
+
+/* Ends a partial body that is nearly nothing but what gzip makes of it. */
+static void
+refuse_ratio(Exchange *exchange)
+{
+	Intake *intake = exchange->state;
+	Bytes detail = {0};
+	Bytes body = {0};
+
+	append_stage(intake);
+	intake->stopped = true;
+	metric_add(&intake->loop->metrics.rejected[REJECT_TOO_LARGE], 1);
+	bytes_printf(&detail,
+				 "past --max-body-bytes a body may decode to %d times its size, and this one is more; "
+				 "%llu messages of it were accepted, what follows them was not read",
+				 MAX_GZIP_RATIO, (unsigned long long) intake->accepted);
+	bytes_append(&detail, "", 1);
+	http_problem_begin(exchange, &body, 413, detail.data);
+	bytes_free(&detail);
+	intake_put_partial(intake, "invalid", &body);
+	http_problem_body(exchange, 413, &body);
+}
+
+/*
+ * What a strict body takes
+ */
+
+/* Begins the next stage. */
+static void
+put_aside(Intake *intake)
+{
+	StagePiece *piece = memory_new(sizeof(StagePiece));
+	size_t capacity = intake->stage.capacity;
+
+	piece->stage = intake->stage;
+	piece->stage.data = memory_resize(piece->stage.data, piece->stage.length + 1);
+	intake->stage = (Stage){.data = memory_new_raw(capacity), .capacity = capacity};
+	if (intake->last_piece == NULL)
+		intake->first_piece = piece;
+	else
+		intake->last_piece->next = piece;
+	intake->last_piece = piece;
+	intake->piece_count++;
+	intake->piece_bytes += piece->stage.length;
+	if (intake->tags == NULL)
+		intake->tags = tag_count_new();
+	tag_count_add(intake->tags, &piece->stage);
+}
+
+/* Counts what the body holds and will take in the buffer; where there is no room nothing of it is kept. */
+static void
+count_memory(Intake *intake)
+{
+	Ingest *ingest = intake->loop->server->ingest;
+	size_t bytes = intake->stage.capacity + intake->decoder.carry.capacity +
+				   (intake->gunzip != NULL ? GUNZIP_BYTES : 0);
+
+	if (intake->tags != NULL)
+		bytes += batch_estimate(intake->piece_bytes, tag_count_estimate(intake->tags));
+	if (bytes <= intake->reserved)
+		return;
+	if (intake->partial)
+		ingest_add(ingest, bytes - intake->reserved); /* the buffer being full stops it */
+	else if (!ingest_reserve(ingest, bytes - intake->reserved))
+	{
+		intake->full = true;
+		intake->stopped = true;
+		drop_messages(intake);
+		return;
+	}
+	intake->reserved = bytes;
+}
+
+/* Frees what is staged. */
+static void
+drop_messages(Intake *intake)
+{
+	while (intake->first_piece != NULL)
+	{
+		StagePiece *piece = intake->first_piece;
+
+		intake->first_piece = piece->next;
+		free(piece->stage.data);
+		free(piece);
+	}
+	intake->last_piece = NULL;
+	intake->piece_count = 0;
+	intake->piece_bytes = 0;
+	tag_count_free(intake->tags);
+	intake->tags = NULL;
+	free(intake->stage.data);
+	intake->stage = (Stage){0};
+	bytes_free(&intake->decoder.carry);
+	ingest_unreserve(intake->loop->server->ingest, intake->reserved);
+	intake->reserved = 0;
+}
+
+static void
+note_appended(Intake *intake, const Stage *stage)
+{
+	intake->accepted += stage->count;
+	metric_add(&intake->loop->metrics.messages_received, stage->count);
+}
+
+/* Puts a stage's messages into the buffer.  Returns false where there is no room. */
+static bool
+append(Intake *intake, Stage *stage, bool promised)
+{
+	ServerLoop *loop = intake->loop;
+	LineRules *lines = intake->decoder.format == BODY_POINTS ? &intake->decoder.points : NULL;
+	bool appended;
+
+	if (lines != NULL)
+		point_merge_append_begin(lines->merge, &lines->writer, stage);
+	appended = ingest_append(loop->server->ingest, stage, promised, uv_now(&loop->uv),
+							 intake->committed ? &intake->ticket : NULL);
+	if (lines != NULL)
+		point_merge_append_end(lines->merge, &lines->writer, appended && !promised);
+	return appended;
+}
+
+/* Moves the stage into the buffer.  Returns false where there is no room; it is kept then. */
+static bool
+append_stage(Intake *intake)
+{
+	if (intake->stage.count > 0)
+	{
+		if (!append(intake, &intake->stage, false))
+			return false;
+		note_appended(intake, &intake->stage);
+		intake->stage.length = 0;
+		intake->stage.count = 0;
+	}
+	return true;
+}
+
+/* The intake's task: appends the pieces, as many a turn as there is time for. */
+static void
+append_pieces(TurnTask *task)
+{
+	Intake *intake = (Intake *) ((char *) task - offsetof(Intake, task));
+	ServerLoop *loop = intake->loop;
+	Ingest *ingest = loop->server->ingest;
+	StagePiece *piece;
+
+	while ((piece = intake->first_piece) != NULL)
+	{
+		size_t share = intake->reserved / intake->piece_count;
+
+		append(intake, &piece->stage, true);
+		note_appended(intake, &piece->stage);
+		ingest_unreserve(ingest, share);
+		intake->reserved -= share;
+		intake->first_piece = piece->next;
+		intake->piece_count--;
+		free(piece->stage.data);
+		free(piece);
+		if (intake->first_piece != NULL && turn_slice_over(&loop->http.turns))
+		{
+			turn_queue(&loop->http.turns, task);
+			return;
+		}
+	}
+	intake->last_piece = NULL;
+	finish(intake->exchange);
+}
+
+/* Brings the metrics up to what the decoder has found. */
+static void
+count_errors(Intake *intake)
+{
+	metric_add(&intake->loop->metrics.rejected[REJECT_INVALID],
+			   intake->decoder.error_count - intake->counted);
+	intake->counted = intake->decoder.error_count;
+}
+
+/* Returns false where the last messages of a partial body are blocked, or the turn is over. */
+bool
+intake_end(Exchange *exchange)
+{
+	Intake *intake = exchange->state;
+
+	if (intake->gunzip != NULL && !intake->stopped)
+	{
+		const char *none = NULL;
+
+		if (!take(exchange, &none, NULL))
+			return false;
+		if (exchange->answered)
+			return true;
+		if (!intake->stopped && !gunzip_complete(intake->gunzip))
+		{
+			body_decoder_fail(&intake->decoder, "the gzip data ends too early");
+			intake->stopped = true;
+		}
+	}
+	if (!intake->stopped && !body_decoder_finish(&intake->decoder))
+		intake->stopped = true;
+	count_errors(intake);
+
+	if (!intake->partial && intake->decoder.error_count > 0)
+	{
+		intake->answer_refused(exchange);
+		return true;
+	}
+	if (intake->first_piece != NULL)
+	{
+		put_aside(intake);
+		count_memory(intake);
+	}
+	if (intake->full)
+	{
+		answer_full(exchange);
+		return true;
+	}
+	if (intake->first_piece != NULL)
+	{
+		exchange->waiting = true;
+		exchange->alone = true; /* what follows must not be appended before it */
+		intake->task.run = append_pieces;
+		turn_queue(&intake->loop->http.turns, &intake->task);
+		return true;
+	}
+	ingest_unreserve(intake->loop->server->ingest, intake->reserved);
+	intake->reserved = 0;
+	if (append_stage(intake))
+		finish(exchange);
+	else if (intake->partial)
+	{
+		intake->stopped = true; /* the body has ended: do not finish it again */
+		return false;
+	}
+	else
+		answer_full(exchange);
+	return true;
+}
+
+/* All is in the buffer: answers, or waits for the commit. */
+static void
+finish(Exchange *exchange)
+{
+	Intake *intake = exchange->state;
+
+	if (!intake->committed || intake->accepted == 0)
+	{
+		intake->answer(exchange);
+		return;
+	}
+	/* If the client leaves there is no need to keep its request for the answer. */
+	exchange->waiting = exchange->connection == NULL;
+	intake->waited = true;
+	intake->waiter =
+		commit_wait(&intake->loop->waiters, &intake->ticket,
+					uv_now(&intake->loop->uv) + intake->loop->server->config->commit_timeout_ms,
+					on_commit, exchange);
+}
+
+static void
+answer_full(Exchange *exchange)
+{
+	Intake *intake = exchange->state;
+
+	metric_add(&intake->loop->metrics.rejected[REJECT_BUFFER_FULL], 1);
+	http_problem(exchange, 503, "the buffer is full (--max-buffered-bytes %llu)",
+				 (unsigned long long) intake->loop->server->config->max_buffered_bytes);
+}
+
+void
+intake_block_timeout(Exchange *exchange)
+{
+	Intake *intake = exchange->state;
+	Bytes detail = {0};
+	Bytes body = {0};
+
+	metric_add(&intake->loop->metrics.rejected[REJECT_BUFFER_FULL], 1);
+	bytes_printf(&detail,
+				 "the buffer stayed full (--max-buffered-bytes); %llu messages of this body were "
+				 "accepted, what follows them was not read",
+				 (unsigned long long) intake->accepted);
+	bytes_append(&detail, "", 1);
+	http_problem_begin(exchange, &body, 503, detail.data);
+	bytes_free(&detail);
+	intake_put_partial(intake, "invalid", &body);
+	http_problem_body(exchange, 503, &body);
+}
+
+void
+intake_release(Exchange *exchange)
+{
+	Intake *intake = exchange->state;
+
+	/* The client left in the middle of a body: what is said of its rows must be taken off the board. */
+	if (intake->ticket.number != 0 && !intake->waited)
+		commit_wait(&intake->loop->waiters, &intake->ticket,
+					uv_now(&intake->loop->uv) + intake->loop->server->config->commit_timeout_ms,
+					NULL, NULL);
+	gunzip_free(intake->gunzip);
+	if (intake->waiter != NULL)
+		commit_wait_no_more(intake->waiter);
+	turn_unqueue(&intake->task);
+	if (intake->reserved > 0 || intake->tags != NULL || intake->stage.capacity > KEPT_STAGE_BYTES)
+		drop_messages(intake);
+	body_decoder_free(&intake->decoder);
+	exchange->state = NULL;
+	if (intake->loop->free_intake_count == KEPT_INTAKES)
+	{
+		free(intake->stage.data);
+		free(intake);
+		return;
+	}
+	intake->loop->free_intake_count++;
+	intake->next_free = intake->loop->free_intakes;
+	intake->loop->free_intakes = intake;
+}
+
+/*
+ * Answers
+ */
+
+void
+intake_describe_position(const BodyDecoder *decoder, const BodyError *error, Bytes *text,
+						 Bytes *member)
+{
+	bool lines = decoder->format != BODY_JSON;
+
+	if (error->position < 0)
+		return;
+	if (text != NULL)
+		bytes_printf(text, "%s %lld: ", lines ? "line" : "index", (long long) error->position);
+	bytes_printf(member, "\"%s\":%lld,", lines ? "line" : "index", (long long) error->position);
+}
+
+void
+intake_put_partial(const Intake *intake, const char *errors_name, Bytes *body)
+{
+	const BodyDecoder *decoder = &intake->decoder;
+	uint64_t listed = decoder->error_count < BODY_MAX_LISTED_ERRORS ? decoder->error_count
+																	: BODY_MAX_LISTED_ERRORS;
+
+	bytes_printf(body, ",\"accepted\":%llu,\"%s\":%llu,\"errors\":[",
+				 (unsigned long long) intake->accepted, errors_name,
+				 (unsigned long long) decoder->error_count);
+	for (uint64_t i = 0; i < listed; i++)
+	{
+		const BodyError *error = &decoder->errors[i];
+
+		bytes_puts(body, i > 0 ? ",{" : "{");
+		intake_describe_position(decoder, error, NULL, body);
+		if (error->message.field[0] != '\0')
+		{
+			bytes_puts(body, "\"field\":");
+			bytes_json_string(body, error->message.field, strlen(error->message.field));
+			bytes_puts(body, ",");
+		}
+		bytes_puts(body, "\"detail\":");
+		bytes_json_string(body, error->message.detail, strlen(error->message.detail));
+		bytes_puts(body, "}");
+	}
+	bytes_puts(body, "]");
+}
+
+static void
+on_commit(void *argument, const CommitOutcome *outcome)
+{
+	Exchange *exchange = argument;
+	Intake *intake = exchange->state;
+	int status = outcome->state == COMMIT_REJECTED ? 422 : 503;
+	Bytes body = {0};
+
+	intake->waiter = NULL;
+	switch (outcome->state)
+	{
+		case COMMIT_DONE:
+			intake->answer(exchange);
+			return;
+		case COMMIT_UNKNOWN:
+			http_problem_begin(exchange, &body, status,
+							   "the messages are in the buffer, but not known to be committed "
+							   "yet; sending them again is harmless");
+			break;
+		case COMMIT_LOST:
+			http_problem_begin(exchange, &body, status,
+							   "a spool file was damaged, and messages of this request may be "
+							   "lost with it; sending them again is harmless");
+			break;
+		case COMMIT_REJECTED:
+			http_problem_begin(exchange, &body, status, outcome->message);
+			bytes_printf(&body, ",\"sqlstate\":\"%s\",\"rejected\":%llu", outcome->sqlstate,
+						 (unsigned long long) outcome->rejected);
+			break;
+	}
+	/* The client must learn of its bad messages too: the good ones may be all that it repeats. */
+	if (intake->decoder.error_count > 0)
+		intake_put_partial(intake, "invalid", &body);
+	http_problem_body(exchange, status, &body);
+}

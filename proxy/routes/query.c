@@ -1,0 +1,339 @@
+/*
+ * query.c
+ *	  What the requests that read have in common: parameters, failures, rows as JSON.
+ */
+#include "routes/query.h"
+
+#include "http/http_content.h"
+#include "http/http_trace.h"
+#include "base/number.h"
+#include "server.h"
+#include "ingest/stage.h"
+#include "base/utf8.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct
+{
+	const char *name;
+	unsigned bit;
+	size_t offset;
+} text_parameters[] = {
+	{"tag", QUERY_TAG, offsetof(QueryParameters, tag)},
+	{"start", QUERY_START, offsetof(QueryParameters, start)},
+	{"end", QUERY_END, offsetof(QueryParameters, end)},
+	{"samples", QUERY_SAMPLES, offsetof(QueryParameters, samples)},
+	{"method", QUERY_METHOD, offsetof(QueryParameters, method)},
+	{"prefix", QUERY_PREFIX, offsetof(QueryParameters, prefix)},
+	{"format", QUERY_FORMAT, offsetof(QueryParameters, format)},
+};
+
+#define TEXT_PARAMETERS (sizeof(text_parameters) / sizeof(text_parameters[0]))
+
+static char **text_member(QueryParameters *parameters, size_t index);
+static const char *take(QueryParameters *parameters, unsigned takes, const Bytes *name,
+						const Bytes *value);
+static const char *take_tag(QueryParameters *parameters, const Bytes *value);
+static void answer_wrong(Exchange *exchange, const char *name, const char *wrong, unsigned takes);
+
+bool
+query_parameters_read(Exchange *exchange, QueryParameters *parameters, unsigned takes)
+{
+	size_t position = 0;
+	Bytes name = {0};
+	Bytes value = {0};
+	bool valid;
+	const char *wrong = NULL;
+
+	while (wrong == NULL &&
+		   http_request_parameter(&exchange->request, &position, &name, &value, &valid))
+	{
+		if (!valid || memchr(value.data, '\0', value.length) != NULL ||
+			memchr(name.data, '\0', name.length) != NULL)
+			wrong = "has an invalid percent escape";
+		else
+			wrong = take(parameters, takes, &name, &value);
+	}
+	if (wrong != NULL)
+		answer_wrong(exchange, name.data, wrong, takes);
+	bytes_free(&name);
+	bytes_free(&value);
+	return wrong == NULL;
+}
+
+void
+query_parameters_free(QueryParameters *parameters)
+{
+	if (parameters->query != NULL)
+		pg_query_cancel(parameters->query);
+	for (size_t i = 0; i < TEXT_PARAMETERS; i++)
+		free(*text_member(parameters, i));
+	bytes_free(&parameters->tag_array);
+	bytes_free(&parameters->body);
+	*parameters = (QueryParameters){0};
+}
+
+bool
+query_begin(Exchange *exchange, unsigned takes)
+{
+	exchange->state = memory_new(sizeof(QueryParameters));
+	return query_parameters_read(exchange, exchange->state, takes);
+}
+
+void
+query_release(Exchange *exchange)
+{
+	if (exchange->state == NULL)
+		return;
+	query_parameters_free(exchange->state);
+	free(exchange->state);
+	exchange->state = NULL;
+}
+
+static char **
+text_member(QueryParameters *parameters, size_t index)
+{
+	return (char **) ((char *) parameters + text_parameters[index].offset);
+}
+
+static const char *
+wrong_tag(const Bytes *value)
+{
+	if (value->length == 0 || value->length > MESSAGE_MAX_TAG_BYTES)
+		return "must have 1 to 256 bytes";
+	return utf8_valid(value->data, value->length) ? NULL : "is not valid UTF-8";
+}
+
+/* Adds a tag to the text of an array; the length of targets limits their number. */
+static const char *
+take_tag(QueryParameters *parameters, const Bytes *value)
+{
+	Bytes *array = &parameters->tag_array;
+	const char *wrong = wrong_tag(value);
+
+	if (wrong != NULL)
+		return wrong;
+	if (array->length > 0)
+		array->length -= 2; /* "}" and NUL */
+	bytes_puts(array, array->length > 0 ? ",\"" : "{\"");
+	for (size_t i = 0; i < value->length; i++)
+	{
+		if (value->data[i] == '"' || value->data[i] == '\\')
+			bytes_puts(array, "\\");
+		bytes_append(array, value->data + i, 1);
+	}
+	bytes_append(array, "\"}", 3);
+	if (parameters->tag_count++ == 0)
+		parameters->tag = memory_strdup(value->data);
+	return NULL;
+}
+
+/* Keeps a parameter.  Returns what is wrong with it, "" where it is unknown. */
+static const char *
+take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes *value)
+{
+	const char *wrong;
+
+	if ((takes & QUERY_TIME) != 0 && strcmp(name->data, "time") == 0)
+	{
+		if (parameters->time_given)
+			return "is given twice";
+		parameters->time_given = true;
+		parameters->string_times = strcmp(value->data, "string") == 0;
+		return parameters->string_times || strcmp(value->data, "integer") == 0
+				   ? NULL
+				   : "must be integer or string";
+	}
+	if ((takes & QUERY_TAGS) != 0 && strcmp(name->data, "tag") == 0)
+		return take_tag(parameters, value);
+	for (size_t i = 0; i < TEXT_PARAMETERS; i++)
+	{
+		char **member = text_member(parameters, i);
+
+		if (strcmp(name->data, text_parameters[i].name) != 0 ||
+			(takes & text_parameters[i].bit) == 0)
+			continue;
+		if (*member != NULL)
+			return "is given twice";
+		if (text_parameters[i].bit == QUERY_TAG && (wrong = wrong_tag(value)) != NULL)
+			return wrong;
+		if (!utf8_valid(value->data, value->length))
+			return "is not valid UTF-8";
+		*member = memory_strdup(value->data);
+		return NULL;
+	}
+	return "";
+}
+
+static void
+answer_wrong(Exchange *exchange, const char *name, const char *wrong, unsigned takes)
+{
+	char known[128] = "";
+	const char *comma = "";
+
+	if (wrong[0] != '\0')
+	{
+		http_problem(exchange, 400, "parameter \"%.40s\" %s", name, wrong);
+		return;
+	}
+	if ((takes & QUERY_TAGS) != 0)
+		takes |= QUERY_TAG; /* of the same name */
+	for (size_t i = 0; i < TEXT_PARAMETERS; i++)
+	{
+		if ((takes & text_parameters[i].bit) == 0)
+			continue;
+		strncat(known, comma, sizeof(known) - strlen(known) - 1);
+		strncat(known, text_parameters[i].name, sizeof(known) - strlen(known) - 1);
+		comma = ", ";
+	}
+	if ((takes & QUERY_TIME) != 0)
+		strncat(known, known[0] ? ", time" : "time", sizeof(known) - strlen(known) - 1);
+	http_problem(exchange, 400, "parameter \"%.40s\" is unknown; %s takes %s", name,
+				 exchange->route->path, known);
+}
+
+bool
+query_integer(const char *text, int64_t *value)
+{
+	const char *end = text + strlen(text);
+
+	return number_int64(&text, end, value) == NUMBER_OK && text == end;
+}
+
+static void
+on_outcome(void *argument, const QueryOutcome *outcome)
+{
+	QueryParameters *parameters = ((Exchange *) argument)->state;
+
+	parameters->query = NULL;
+	parameters->callback(argument, outcome);
+}
+
+void
+query_submit(Exchange *exchange, const char *sql, int argument_count, const char *const *arguments,
+			 RowCallback on_row, QueryCallback callback)
+{
+	ServerLoop *loop = exchange->server_loop;
+	QueryParameters *parameters = exchange->state;
+
+	parameters->callback = callback;
+	parameters->query = pg_pool_submit(loop->pool, trace_parent(exchange), sql, argument_count,
+									   arguments, on_row, on_outcome, exchange);
+	if (parameters->query == NULL)
+		http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
+					 (unsigned long long) loop->server->config->max_queued_queries);
+}
+
+static size_t
+on_tag(void *argument, const PGresult *row)
+{
+	QueryParameters *parameters = ((Exchange *) argument)->state;
+	Bytes *body = &parameters->body;
+	size_t before = body->length;
+
+	bytes_puts(body, parameters->has_tags ? ",{\"tag\":" : "{\"tag\":");
+	parameters->has_tags = true;
+	bytes_json_string(body, PQgetvalue(row, 0, 0), (size_t) PQgetlength(row, 0, 0));
+	parameters->put_rest(body, parameters, row);
+	bytes_puts(body, "}");
+	return body->length - before;
+}
+
+static void
+on_last_tag(void *argument, const QueryOutcome *outcome)
+{
+	Exchange *exchange = argument;
+	QueryParameters *parameters = exchange->state;
+
+	if (outcome->result == NULL)
+	{
+		query_answer_failure(exchange, outcome);
+		return;
+	}
+	bytes_puts(&parameters->body, "]}");
+	http_answer_content(exchange, "application/json", &parameters->body, 1);
+}
+
+void
+query_answer_tags(Exchange *exchange, const char *sql, int argument_count,
+				  const char *const *arguments, const char *name, QueryPutRest put_rest)
+{
+	QueryParameters *parameters = exchange->state;
+
+	parameters->put_rest = put_rest;
+	bytes_printf(&parameters->body, "{\"%s\":[", name);
+	query_submit(exchange, sql, argument_count, arguments, on_tag, on_last_tag);
+}
+
+void
+query_answer_failure(Exchange *exchange, const QueryOutcome *outcome)
+{
+	int status = 500;
+	Bytes body = {0};
+
+	trace_cause(exchange, outcome->sqlstate, outcome->message);
+	if (outcome->limit != 0)
+	{
+		http_problem(exchange, outcome->limit, "%s", outcome->message);
+		return;
+	}
+	if (outcome->sqlstate[0] == '\0' || strncmp(outcome->sqlstate, "08", 2) == 0 ||
+		strncmp(outcome->sqlstate, "53", 2) == 0 || strncmp(outcome->sqlstate, "57P", 3) == 0)
+		status = 503; /* away, too busy, or restarting */
+	else if (strcmp(outcome->sqlstate, "57014") == 0)
+		status = 504; /* --query-timeout */
+	else if (strcmp(outcome->sqlstate, "42809") == 0 || strcmp(outcome->sqlstate, "0A000") == 0)
+		status = 422; /* the table, or a partition, is none that historian's functions read */
+	else if (strncmp(outcome->sqlstate, "22", 2) == 0)
+		status = 400; /* an argument that only the database knows to be wrong */
+
+	if (status == 503)
+	{
+		/* Connection errors name hosts and users: for the log, not for clients. */
+		http_problem(exchange, 503, "PostgreSQL cannot be reached");
+		return;
+	}
+	http_format_problem(&body, status, outcome->message);
+	bytes_printf(&body, ",\"sqlstate\":\"%s\"", outcome->sqlstate);
+	http_problem_body(exchange, status, &body);
+}
+
+void
+query_put_time(Bytes *out, const char *time, bool string)
+{
+	if (string)
+		bytes_append(out, "\"", 1);
+	bytes_puts(out, time);
+	if (string)
+		bytes_append(out, "\"", 1);
+}
+
+void
+query_put_values(Bytes *bytes, const char *text, size_t length)
+{
+	/* NaN grows by one byte, and with its comma takes four: a third more is always enough. */
+	char *start = bytes_reserve(bytes, length + length / 3 + 8);
+	char *out = start;
+
+	for (size_t i = 0; i < length; i++)
+	{
+		char c = text[i];
+
+		if (c == '{')
+			*out++ = '[';
+		else if (c == '}')
+			*out++ = ']';
+		else if (c == 'N' || c == 'I' || (c == '-' && text[i + 1] == 'I'))
+		{
+			memcpy(out, "null", 4);
+			out += 4;
+			while (i + 1 < length && text[i + 1] != ',' && text[i + 1] != '}')
+				i++;
+		}
+		else
+			*out++ = c;
+	}
+	bytes->length += (size_t) (out - start);
+}

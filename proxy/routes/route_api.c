@@ -1,0 +1,301 @@
+/*
+ * route_api.c
+ *	  GET /api: samples of a tag, or of several, over a window, computed by the database.
+ */
+#include "routes/routes.h"
+
+#include "http/http_content.h"
+#include "routes/query.h"
+#include "server.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_SAMPLES		 "1000"
+#define DEFAULT_SAMPLE_COUNT 1000
+#define MAX_SAMPLES			 10000
+#define MAX_ALL_SAMPLES		 100000 /* of all tags: an answer is made in memory */
+
+static bool api_end(Exchange *exchange);
+static void api_release(Exchange *exchange);
+
+const Route route_api = {
+	.path = "/api",
+	.metric = ROUTE_API,
+	.alone = true,
+	.end = api_end,
+	.release = api_release,
+};
+
+/* A tag's part of the answer; of a single tag all of it. */
+typedef struct Series
+{
+	char *tag;
+	Bytes text; /* as far as the samples have come */
+} Series;
+
+typedef struct Api
+{
+	QueryParameters parameters; /* first: query.c takes the state for them */
+	Series *series;
+	int series_count;
+} Api;
+
+static bool check_parameters(Exchange *exchange, QueryParameters *parameters);
+static size_t on_sample(void *argument, const PGresult *row);
+static void begin_answer(Bytes *body, const QueryParameters *parameters);
+static void on_result(void *argument, const QueryOutcome *outcome);
+static void on_known(void *argument, const QueryOutcome *outcome);
+static void answer_series(Exchange *exchange);
+
+static bool
+api_end(Exchange *exchange)
+{
+	ServerLoop *loop = exchange->server_loop;
+	Api *api = memory_new(sizeof(Api));
+	QueryParameters *parameters = &api->parameters;
+	const char *arguments[6];
+
+	exchange->state = api;
+	if (!query_parameters_read(exchange, parameters,
+							   QUERY_TAGS | QUERY_START | QUERY_END | QUERY_SAMPLES | QUERY_METHOD |
+								   QUERY_TIME) ||
+		!check_parameters(exchange, parameters))
+		return true;
+
+	arguments[0] = loop->server->config->table_sql;
+	arguments[1] = parameters->tag_count > 1 ? parameters->tag_array.data : parameters->tag;
+	arguments[2] = parameters->start;
+	arguments[3] = parameters->end;
+	arguments[4] = parameters->samples ? parameters->samples : DEFAULT_SAMPLES;
+	arguments[5] = parameters->method ? parameters->method : "last";
+	query_submit(
+		exchange,
+		parameters->tag_count > 1
+			? "SELECT time, values, tag FROM historian.downsample_many("
+			  "$1::text::regclass, $2::text[], $3::bigint, $4::bigint, $5::integer, "
+			  "$6::text)"
+			: "SELECT time, values FROM historian.downsample($1::text::regclass, $2::text, "
+			  "$3::bigint, $4::bigint, $5::integer, $6::text)",
+		6, arguments, on_sample, on_result);
+	return true;
+}
+
+static void
+api_release(Exchange *exchange)
+{
+	Api *api = exchange->state;
+
+	if (api == NULL)
+		return;
+	query_parameters_free(&api->parameters);
+	for (int i = 0; i < api->series_count; i++)
+	{
+		free(api->series[i].tag);
+		bytes_free(&api->series[i].text);
+	}
+	free(api->series);
+	free(api);
+	exchange->state = NULL;
+}
+
+/* Returns false after having answered. */
+static bool
+check_parameters(Exchange *exchange, QueryParameters *parameters)
+{
+	int64_t start;
+	int64_t end;
+	int64_t samples = DEFAULT_SAMPLE_COUNT;
+
+	if (parameters->tag == NULL || parameters->start == NULL || parameters->end == NULL)
+		http_problem(exchange, 400, "parameter \"%s\" is missing",
+					 parameters->tag == NULL	 ? "tag"
+					 : parameters->start == NULL ? "start"
+												 : "end");
+	else if (!query_integer(parameters->start, &start) || !query_integer(parameters->end, &end))
+		http_problem(exchange, 400,
+					 "parameter \"%s\" must be a 64-bit integer, nanoseconds since 1970-01-01 UTC",
+					 query_integer(parameters->start, &start) ? "end" : "start");
+	else if (start >= end)
+		http_problem(exchange, 400, "parameter \"start\" must be before \"end\"");
+	else if (parameters->samples != NULL && (!query_integer(parameters->samples, &samples) ||
+											 samples < 1 || samples > MAX_SAMPLES))
+		http_problem(exchange, 400, "parameter \"samples\" must be an integer from 1 to %d",
+					 MAX_SAMPLES);
+	else if (samples * parameters->tag_count > MAX_ALL_SAMPLES)
+		http_problem(exchange, 400, "parameter \"samples\" times the number of tags is over %d",
+					 MAX_ALL_SAMPLES);
+	else
+	{
+		/* The answer repeats them: not as -0, which is a whole number, too. */
+		if (start == 0)
+			memcpy(parameters->start, "0", 2);
+		if (end == 0)
+			memcpy(parameters->end, "0", 2);
+		return true;
+	}
+	return false;
+}
+
+/* Where the rows of a tag go: of several tags each has its own piece of the answer. */
+static Series *
+add_series(Api *api, const char *tag)
+{
+	Series *series;
+
+	if (api->series == NULL)
+		api->series = memory_new((size_t) api->parameters.tag_count * sizeof(Series));
+	series = &api->series[api->series_count++];
+	series->tag = memory_strdup(tag);
+	if (api->parameters.tag_count > 1)
+	{
+		bytes_puts(&series->text, ",{\"tagName\":");
+		bytes_json_string(&series->text, tag, strlen(tag));
+		bytes_puts(&series->text, ",");
+	}
+	else
+		begin_answer(&series->text, &api->parameters);
+	bytes_puts(&series->text, "\"samples\":[");
+	return series;
+}
+
+static void
+put_sample(Bytes *body, const PGresult *row, bool string_times)
+{
+	bytes_puts(body, "{\"time\":");
+	query_put_time(body, PQgetvalue(row, 0, 0), string_times);
+	bytes_puts(body, ",\"values\":");
+	if (PQgetisnull(row, 0, 1))
+		bytes_puts(body, "null");
+	else
+		query_put_values(body, PQgetvalue(row, 0, 1), (size_t) PQgetlength(row, 0, 1));
+	bytes_puts(body, "}");
+}
+
+/* The rows come by tag; those of one tag have no column for it. */
+static size_t
+on_sample(void *argument, const PGresult *row)
+{
+	Api *api = ((Exchange *) argument)->state;
+	const char *tag = PQnfields(row) > 2 ? PQgetvalue(row, 0, 2) : api->parameters.tag;
+	Series *series = api->series_count > 0 ? &api->series[api->series_count - 1] : NULL;
+	size_t before = 0;
+
+	if (series == NULL || strcmp(series->tag, tag) != 0)
+		series = add_series(api, tag);
+	else
+	{
+		before = series->text.length;
+		bytes_puts(&series->text, ",");
+	}
+	put_sample(&series->text, row, api->parameters.string_times);
+	return series->text.length - before;
+}
+
+/*
+ * Methods that select rows return none where the window has none.  So of a tag without samples only
+ * another question tells whether it was ever stored.
+ */
+static void
+on_result(void *argument, const QueryOutcome *outcome)
+{
+	Exchange *exchange = argument;
+	ServerLoop *loop = exchange->server_loop;
+	Api *api = exchange->state;
+	const char *arguments[2] = {loop->server->config->table_sql, api->parameters.tag_array.data};
+
+	if (outcome->result == NULL)
+	{
+		query_answer_failure(exchange, outcome);
+		return;
+	}
+	if (api->series_count == api->parameters.tag_count)
+		answer_series(exchange);
+	else
+		query_submit(exchange,
+					 "SELECT tag FROM historian.latest($1::text::regclass, $2::text[])", 2,
+					 arguments, NULL, on_known);
+}
+
+static int
+by_tag(const void *a, const void *b)
+{
+	return strcmp(((const Series *) a)->tag, ((const Series *) b)->tag);
+}
+
+/* These tags were stored: those without samples have an empty list of them. */
+static void
+on_known(void *argument, const QueryOutcome *outcome)
+{
+	Exchange *exchange = argument;
+	Api *api = exchange->state;
+	int with_samples = api->series_count;
+
+	if (outcome->result == NULL)
+	{
+		query_answer_failure(exchange, outcome);
+		return;
+	}
+	for (int row = 0; row < PQntuples(outcome->result); row++)
+	{
+		Series wanted = {.tag = PQgetvalue(outcome->result, row, 0)};
+
+		if (with_samples == 0 || bsearch(&wanted, api->series, (size_t) with_samples,
+										 sizeof(Series), by_tag) == NULL)
+			add_series(api, wanted.tag);
+	}
+	if (api->series_count == 0)
+	{
+		http_problem(exchange, 404,
+					 api->parameters.tag_count > 1 ? "none of the tags has values"
+												   : "the tag has no values");
+		return;
+	}
+	qsort(api->series, (size_t) api->series_count, sizeof(Series), by_tag);
+	answer_series(exchange);
+}
+
+static void
+begin_answer(Bytes *body, const QueryParameters *parameters)
+{
+	bytes_puts(body, "{");
+	if (parameters->tag_count == 1)
+	{
+		bytes_puts(body, "\"tagName\":");
+		bytes_json_string(body, parameters->tag, strlen(parameters->tag));
+		bytes_puts(body, ",");
+	}
+	bytes_puts(body, "\"start\":");
+	query_put_time(body, parameters->start, parameters->string_times);
+	bytes_puts(body, ",\"end\":");
+	query_put_time(body, parameters->end, parameters->string_times);
+	bytes_puts(body, ",");
+}
+
+static void
+answer_series(Exchange *exchange)
+{
+	Api *api = exchange->state;
+	int count = api->series_count;
+	Bytes *pieces;
+
+	for (int i = 0; i < count; i++)
+		bytes_puts(&api->series[i].text, "]}");
+	if (api->parameters.tag_count == 1)
+	{
+		http_answer_content(exchange, "application/json", &api->series[0].text, 1);
+		return;
+	}
+	pieces = memory_new(((size_t) count + 2) * sizeof(Bytes));
+	begin_answer(&pieces[0], &api->parameters);
+	bytes_puts(&pieces[0], "\"series\":");
+	for (int i = 0; i < count; i++)
+	{
+		pieces[i + 1] = api->series[i].text;
+		api->series[i].text = (Bytes){0};
+	}
+	pieces[1].data[0] = '['; /* in place of the first one's comma */
+	bytes_puts(&pieces[count + 1], "]}");
+	http_answer_content(exchange, "application/json", pieces, count + 2);
+	free(pieces);
+}

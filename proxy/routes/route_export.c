@@ -1,0 +1,274 @@
+/*
+ * route_export.c
+ *	  GET /export: a tag's raw samples over a window, streamed.
+ *
+ * The rows come from COPY and are passed on as they come: CSV and COPY BINARY as PostgreSQL makes
+ * them, NDJSON from its text form.  Memory is bounded by one chunk here, what the connection holds
+ * unwritten, and libpq's buffer: when the client is slow, PostgreSQL waits.
+ */
+#include "routes/routes.h"
+
+#include "http/gzip.h"
+#include "http/http_content.h"
+#include "http/http_trace.h"
+#include "database/pg_connection.h"
+#include "routes/query.h"
+#include "server.h"
+
+#include <llhttp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK_BYTES 65536
+
+typedef struct ExportFormat
+{
+	const char *name;
+	const char *content_type;
+	const char *columns;
+	const char *copy_options;
+} ExportFormat;
+
+static const ExportFormat formats[] = {
+	{"ndjson", "application/x-ndjson", "time, values", "FORMAT text"},
+	{"csv", "text/csv; charset=utf-8; header=present", "time, tag, values", "FORMAT csv, HEADER"},
+	{"binary", "application/octet-stream", "time, tag, values", "FORMAT binary"},
+};
+
+#define FORMATS (sizeof(formats) / sizeof(formats[0]))
+#define NDJSON	(&formats[0])
+
+typedef struct Export
+{
+	QueryParameters parameters;
+	const ExportFormat *format;
+	PgQuery *stream;  /* NULL once it has ended */
+	Bytes tag_json;	  /* what stands between time and values */
+	Bytes chunk;	  /* not sent yet */
+	Gzip *gzip;		  /* NULL: not compressed */
+	Bytes compressed; /* of the chunk */
+	bool begun;		  /* the answer */
+} Export;
+
+static bool export_end(Exchange *exchange);
+static void export_drained(Exchange *exchange);
+static void export_release(Exchange *exchange);
+
+const Route route_export = {
+	.path = "/export",
+	.metric = ROUTE_EXPORT,
+	.alone = true,
+	.end = export_end,
+	.release = export_release,
+	.drained = export_drained,
+};
+
+static bool check_parameters(Exchange *exchange, Export *export);
+static void put_copy(Bytes *sql, const char *table_sql, const Export *export);
+static void begin(Exchange *exchange);
+static bool send_chunk(Exchange *exchange, bool last);
+static bool on_data(void *argument, const char *data, size_t length);
+static void on_end(void *argument, const QueryOutcome *outcome);
+
+static const StreamHandler handler = {on_data, on_end};
+
+static bool
+export_end(Exchange *exchange)
+{
+	ServerLoop *loop = exchange->server_loop;
+	const Config *config = loop->server->config;
+	Export *export = memory_new(sizeof(Export));
+	Bytes sql = {0};
+
+	exchange->state = export;
+	if (!query_parameters_read(exchange, &export->parameters,
+							   QUERY_TAG | QUERY_START | QUERY_END | QUERY_FORMAT) ||
+		!check_parameters(exchange, export))
+		return true;
+	if (http_accepts_gzip(&exchange->request))
+		export->gzip = gzip_new();
+	if (exchange->request.method == HTTP_HEAD)
+	{
+		begin(exchange);
+		http_stream_end(exchange);
+		return true;
+	}
+	if (export->format == NDJSON)
+	{
+		bytes_puts(&export->tag_json, ",\"tag\":");
+		bytes_json_string(&export->tag_json, export->parameters.tag,
+						  strlen(export->parameters.tag));
+		bytes_puts(&export->tag_json, ",\"values\":");
+	}
+	put_copy(&sql, config->table_sql, export);
+	export->stream =
+		pg_pool_stream(loop->pool, trace_parent(exchange), sql.data, &handler, exchange);
+	bytes_free(&sql);
+	if (export->stream == NULL)
+		http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
+					 (unsigned long long) config->max_queued_queries);
+	return true;
+}
+
+static void
+export_drained(Exchange *exchange)
+{
+	Export *export = exchange->state;
+
+	if (export->stream != NULL)
+		pg_query_resume(export->stream);
+}
+
+static void
+export_release(Exchange *exchange)
+{
+	Export *export = exchange->state;
+
+	if (export == NULL)
+		return;
+	if (export->stream != NULL)
+		pg_query_cancel(export->stream);
+	query_parameters_free(&export->parameters);
+	bytes_free(&export->tag_json);
+	bytes_free(&export->chunk);
+	bytes_free(&export->compressed);
+	gzip_free(export->gzip);
+	free(export);
+	exchange->state = NULL;
+}
+
+/* Returns false after having answered. */
+static bool
+check_parameters(Exchange *exchange, Export *export)
+{
+	const QueryParameters *parameters = &export->parameters;
+	int64_t start = INT64_MIN;
+	int64_t end = INT64_MAX;
+
+	for (size_t i = 0; i < FORMATS; i++)
+	{
+		if (strcmp(parameters->format ? parameters->format : "ndjson", formats[i].name) == 0)
+			export->format = &formats[i];
+	}
+	if (export->format == NULL)
+		http_problem(exchange, 400, "parameter \"format\" must be csv, ndjson or binary");
+	else if (parameters->tag == NULL)
+		http_problem(exchange, 400, "parameter \"tag\" is missing");
+	else if (parameters->start != NULL && !query_integer(parameters->start, &start))
+		http_problem(exchange, 400,
+					 "parameter \"start\" must be a 64-bit integer, nanoseconds since 1970-01-01 "
+					 "UTC");
+	else if (parameters->end != NULL && !query_integer(parameters->end, &end))
+		http_problem(
+			exchange, 400,
+			"parameter \"end\" must be a 64-bit integer, nanoseconds since 1970-01-01 UTC");
+	else if (start >= end)
+		http_problem(exchange, 400, "parameter \"start\" must be before \"end\"");
+	else
+		return true;
+	return false;
+}
+
+/* COPY takes no parameters, hence the literals. */
+static void
+put_copy(Bytes *sql, const char *table_sql, const Export *export)
+{
+	const QueryParameters *parameters = &export->parameters;
+
+	bytes_printf(sql, "COPY (SELECT %s FROM %s WHERE tag = ", export->format->columns, table_sql);
+	pg_put_literal(sql, parameters->tag);
+	if (parameters->start != NULL)
+		bytes_printf(sql, " AND time >= '%s'::bigint", parameters->start);
+	if (parameters->end != NULL)
+		bytes_printf(sql, " AND time < '%s'::bigint", parameters->end);
+	bytes_printf(sql, " ORDER BY time) TO STDOUT (%s)", export->format->copy_options);
+	bytes_append(sql, "", 1);
+}
+
+/* The text form of a row: the time, a tab, the values or \N, a line end. */
+static void
+put_line(Export *export, const char *row, size_t length)
+{
+	Bytes *chunk = &export->chunk;
+	const char *tab = memchr(row, '\t', length);
+	size_t time_length = tab ? (size_t) (tab - row) : length;
+	const char *values = row + time_length + 1;
+
+	bytes_puts(chunk, "{\"time\":");
+	bytes_append(chunk, row, time_length);
+	bytes_append(chunk, export->tag_json.data, export->tag_json.length);
+	if (tab == NULL || values[0] == '\\')
+		bytes_puts(chunk, "null");
+	else
+		query_put_values(chunk, values, length - time_length - 2);
+	bytes_puts(chunk, "}\n");
+}
+
+static bool
+on_data(void *argument, const char *data, size_t length)
+{
+	Exchange *exchange = argument;
+	Export *export = exchange->state;
+
+	if (export->format == NDJSON)
+		put_line(export, data, length);
+	else
+		bytes_append(&export->chunk, data, length);
+	return export->chunk.length < CHUNK_BYTES || send_chunk(exchange, false);
+}
+
+static void
+begin(Exchange *exchange)
+{
+	Export *export = exchange->state;
+
+	http_stream_begin(exchange, export->format->content_type,
+					  export->gzip ? "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
+								   : "Vary: Accept-Encoding\r\n");
+	export->begun = true;
+}
+
+static bool
+send_chunk(Exchange *exchange, bool last)
+{
+	Export *export = exchange->state;
+	Bytes *chunk = &export->chunk;
+	bool room;
+
+	if (!export->begun)
+		begin(exchange);
+	if (export->gzip != NULL)
+	{
+		gzip_add(export->gzip, &export->compressed, chunk->data, chunk->length, last);
+		chunk->length = 0;
+		chunk = &export->compressed;
+	}
+	room = http_stream_send(exchange, chunk->data, chunk->length);
+	chunk->length = 0;
+	return room;
+}
+
+static void
+on_end(void *argument, const QueryOutcome *outcome)
+{
+	Exchange *exchange = argument;
+	Export *export = exchange->state;
+	QueryOutcome failure = *outcome;
+
+	export->stream = NULL;
+	if (outcome->result != NULL)
+	{
+		send_chunk(exchange, true);
+		http_stream_end(exchange);
+		return;
+	}
+	if (strcmp(outcome->sqlstate, "57014") == 0)
+		failure.message = "PostgreSQL sent nothing for too long (--query-timeout)";
+	if (!export->begun)
+	{
+		query_answer_failure(exchange, &failure);
+		return;
+	}
+	trace_cause(exchange, failure.sqlstate, failure.message);
+	http_stream_break(exchange);
+}

@@ -1,0 +1,56 @@
+/*
+ * route_latest.c
+ *	  GET /latest: the last sample of each tag, or of some.
+ */
+#include "routes/routes.h"
+
+#include "routes/query.h"
+#include "server.h"
+
+static bool latest_end(Exchange *exchange);
+
+const Route route_latest = {
+	.path = "/latest",
+	.metric = ROUTE_LATEST,
+	.alone = true,
+	.end = latest_end,
+	.release = query_release,
+};
+
+static void put_sample(Bytes *body, const QueryParameters *parameters, const PGresult *row);
+
+static bool
+latest_end(Exchange *exchange)
+{
+	ServerLoop *loop = exchange->server_loop;
+	const QueryParameters *parameters;
+	const char *arguments[2];
+
+	if (!query_begin(exchange, QUERY_TAGS | QUERY_TIME))
+		return true;
+	parameters = exchange->state;
+	arguments[0] = loop->server->config->table_sql;
+	arguments[1] = parameters->tag_array.data;
+	if (arguments[1] == NULL)
+		query_answer_tags(exchange,
+						  "SELECT tag, time, values FROM historian.latest($1::text::regclass)", 1,
+						  arguments, "latest", put_sample);
+	else
+		query_answer_tags(exchange,
+						  "SELECT tag, time, values "
+						  "FROM historian.latest($1::text::regclass, $2::text[])",
+						  2, arguments, "latest", put_sample);
+	return true;
+}
+
+static void
+put_sample(Bytes *body, const QueryParameters *parameters, const PGresult *row)
+{
+	bytes_puts(body, ",\"time\":");
+	query_put_time(body, PQgetvalue(row, 0, 1), parameters->string_times);
+	bytes_puts(body, ",\"values\":");
+	if (PQgetisnull(row, 0, 2))
+		bytes_puts(body, "null");
+	else
+		query_put_values(body, PQgetvalue(row, 0, 2), (size_t) PQgetlength(row, 0, 2));
+}

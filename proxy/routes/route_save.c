@@ -1,0 +1,109 @@
+/*
+ * route_save.c
+ *	  POST /save: messages as JSON, and the answer that says what became of them.
+ */
+#include "routes/routes.h"
+
+#include "routes/intake.h"
+
+#include <string.h>
+
+static void save_begin(Exchange *exchange);
+static bool read_type(Exchange *exchange, BodyFormat *format);
+static void answer(Exchange *exchange);
+static void answer_refused(Exchange *exchange);
+
+const Route route_save = {
+	.path = "/save",
+	.metric = ROUTE_SAVE,
+	.post = true,
+	.begin = save_begin,
+	.body = intake_body,
+	.end = intake_end,
+	.release = intake_release,
+	.block_timeout = intake_block_timeout,
+};
+
+static void
+save_begin(Exchange *exchange)
+{
+	Intake *intake = intake_new(exchange);
+	BodyFormat format = BODY_JSON;
+
+	intake->answer = answer;
+	intake->answer_refused = answer_refused;
+	if (intake_parameters(exchange, NULL, NULL,
+						  "ack=received or ack=committed, and partial=true or partial=false, "
+						  "each once") &&
+		read_type(exchange, &format))
+		intake_begin(exchange, format);
+}
+
+/* curl's default type, and none, are taken as JSON. */
+static bool
+read_type(Exchange *exchange, BodyFormat *format)
+{
+	const char *type = exchange->request.content_type;
+
+	if (http_media_type_is(type, "application/x-ndjson"))
+		*format = BODY_NDJSON;
+	else if (type[0] == '\0' || http_media_type_is(type, "application/json") ||
+			 http_media_type_is(type, "application/x-www-form-urlencoded"))
+		*format = BODY_JSON;
+	else
+	{
+		http_problem(exchange, 415,
+					 "Content-Type \"%s\" is not supported; application/json and "
+					 "application/x-ndjson are",
+					 type);
+		return false;
+	}
+	return true;
+}
+
+/* A strict request with an error: nothing of it was stored. */
+static void
+answer_refused(Exchange *exchange)
+{
+	Intake *intake = exchange->state;
+	const BodyError *error = &intake->decoder.errors[0];
+	Bytes detail = {0};
+	Bytes member = {0};
+	Bytes body = {0};
+
+	intake_describe_position(&intake->decoder, error, &detail, &member);
+	bytes_printf(&detail, "%s", error->message.detail);
+	bytes_append(&detail, "", 1);
+	http_problem_begin(exchange, &body, 400, detail.data);
+	if (member.length > 0)
+	{
+		bytes_puts(&body, ",");
+		bytes_append(&body, member.data, member.length - 1);
+	}
+	if (error->message.field[0] != '\0')
+	{
+		bytes_puts(&body, ",\"field\":");
+		bytes_json_string(&body, error->message.field, strlen(error->message.field));
+	}
+	bytes_free(&detail);
+	bytes_free(&member);
+	http_problem_body(exchange, 400, &body);
+}
+
+static void
+answer(Exchange *exchange)
+{
+	Intake *intake = exchange->state;
+	Bytes body = {0};
+
+	if (intake->decoder.error_count == 0)
+	{
+		http_answer(exchange, intake->committed ? 204 : 202, NULL, NULL, NULL, 0);
+		return;
+	}
+	intake_put_partial(intake, "rejected", &body);
+	bytes_puts(&body, "}");
+	body.data[0] = '{';
+	http_answer(exchange, 207, "application/json", NULL, body.data, body.length);
+	bytes_free(&body);
+}

@@ -1,0 +1,110 @@
+/*
+ * route_status.c
+ *	  GET /livez, /healthz, /readyz, /metrics, and InfluxDB's /health.
+ */
+#include "routes/routes.h"
+
+#include "server.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool livez_end(Exchange *exchange);
+static bool readyz_end(Exchange *exchange);
+static bool metrics_end(Exchange *exchange);
+static bool health_end(Exchange *exchange);
+
+const Route route_livez = {.path = "/livez", .metric = ROUTE_STATUS, .end = livez_end};
+const Route route_healthz = {.path = "/healthz", .metric = ROUTE_STATUS, .end = livez_end};
+const Route route_readyz = {.path = "/readyz", .metric = ROUTE_STATUS, .end = readyz_end};
+const Route route_health = {.path = "/health", .metric = ROUTE_STATUS, .end = health_end};
+const Route route_metrics = {.path = "/metrics", .metric = ROUTE_STATUS, .end = metrics_end};
+
+static bool
+livez_end(Exchange *exchange)
+{
+	http_answer(exchange, 200, "text/plain", NULL, "alive\n", 6);
+	return true;
+}
+
+/* Why the server should get no messages now, or NULL; found is room for the reason. */
+static const char *
+why_not_ready(Server *server, char *found, size_t size)
+{
+	if (atomic_load(&server->draining))
+		return "the server is stopping";
+	if (!atomic_load(&server->database_connected))
+	{
+		char trouble[sizeof(server->trouble)];
+
+		pthread_mutex_lock(&server->trouble_lock);
+		snprintf(trouble, sizeof(trouble), "%s", server->trouble);
+		pthread_mutex_unlock(&server->trouble_lock);
+		snprintf(found, size, "PostgreSQL does not take rows now: %s", trouble);
+		return found;
+	}
+	if (!table_check_good(server->table_check, found, size))
+		return found;
+	if (ingest_full(server->ingest))
+		return "the buffer is full (--max-buffered-bytes)";
+	return NULL;
+}
+
+static bool
+readyz_end(Exchange *exchange)
+{
+	char found[1024];
+	const char *why = why_not_ready(((ServerLoop *) exchange->server_loop)->server, found,
+									sizeof(found));
+
+	if (why != NULL)
+		http_problem(exchange, 503, "%s", why);
+	else
+		http_answer(exchange, 200, "text/plain", NULL, "ready\n", 6);
+	return true;
+}
+
+/* The same as clients of InfluxDB 2 ask it. */
+static bool
+health_end(Exchange *exchange)
+{
+	char found[1024];
+	const char *why = why_not_ready(((ServerLoop *) exchange->server_loop)->server, found,
+									sizeof(found));
+	Bytes body = {0};
+
+	bytes_puts(&body, "{\"name\":\"historiand\",\"message\":");
+	bytes_json_string(&body, why != NULL ? why : "ready for writes",
+					  strlen(why != NULL ? why : "ready for writes"));
+	bytes_printf(&body, ",\"status\":\"%s\",\"checks\":[],\"version\":\"%s\"}\n",
+				 why != NULL ? "fail" : "pass", historiand_version);
+	http_answer(exchange, why != NULL ? 503 : 200, "application/json", NULL, body.data, body.length);
+	bytes_free(&body);
+	return true;
+}
+
+static bool
+metrics_end(Exchange *exchange)
+{
+	ServerLoop *loop = exchange->server_loop;
+	Server *server = loop->server;
+	Metrics *all[CONFIG_MAX_THREADS + 1];
+	MetricGauges gauges = {
+		.buffer_bytes = ingest_bytes(server->ingest),
+		.buffer_limit_bytes = server->config->max_buffered_bytes,
+		.spool_bytes = atomic_load(&server->spool_bytes),
+		.oldest_age_ms = atomic_load(&server->oldest_age_ms),
+		.table = server->config->table,
+		.database_connected = atomic_load(&server->database_connected),
+	};
+	Bytes text = {0};
+
+	for (int i = 0; i < server->loop_count; i++)
+		all[i] = &server->loops[i].metrics;
+	all[server->loop_count] = &server->writer_metrics;
+	metrics_expose(&text, all, server->loop_count + 1, &gauges);
+	database_metrics_expose(server->database_metrics, &text);
+	http_answer(exchange, 200, "text/plain; version=0.0.4", NULL, text.data, text.length);
+	bytes_free(&text);
+	return true;
+}

@@ -1,0 +1,291 @@
+/*
+ * route_write.c
+ *	  POST /write and /api/v2/write: points of InfluxDB's line protocol; and what its clients ask at
+ *	  their start: /ping, /health, and which databases there are.
+ *
+ * There is one table: databases, buckets, retention policies and users are taken and ignored.  As
+ * with InfluxDB the good lines of a body are stored, and an answer of 400 says which were not.  204
+ * means committed here too, so that is the default of ack.
+ */
+#include "routes/routes.h"
+
+#include "routes/intake.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#define MAX_QUERY_BYTES 4096
+
+static void write_begin(Exchange *exchange);
+static bool ping_end(Exchange *exchange);
+static void query_begin(Exchange *exchange);
+static size_t query_body(Exchange *exchange, const char *data, size_t length);
+static bool query_end(Exchange *exchange);
+static void query_release(Exchange *exchange);
+
+#define TAKES_POINTS                                                                               \
+	.metric = ROUTE_WRITE, .post = true, .begin = write_begin, .body = intake_body,                \
+	.end = intake_end, .release = intake_release, .block_timeout = intake_block_timeout
+
+const Route route_write = {.path = "/write", TAKES_POINTS};
+const Route route_write_v2 = {.path = "/api/v2/write", TAKES_POINTS};
+const Route route_ping = {.path = "/ping", .metric = ROUTE_STATUS, .end = ping_end};
+const Route route_influx_query = {
+	.path = "/query",
+	.metric = ROUTE_OTHER,
+	.post = true,
+	.get = true,
+	.begin = query_begin,
+	.body = query_body,
+	.end = query_end,
+	.release = query_release,
+};
+
+static bool read_parameter(void *rules, const char *name, const char *value);
+static void answer_refused(Exchange *exchange);
+static void answer(Exchange *exchange);
+
+static void
+write_begin(Exchange *exchange)
+{
+	Intake *intake = intake_new(exchange);
+	Server *server = intake->loop->server;
+	LineRules rules = {
+		.unit_ns = 1,
+		.skip_strings = server->config->skip_strings,
+		.merge = server->points,
+		.writer = point_merge_writer(server->points),
+	};
+	struct timespec now;
+
+	intake->partial = true;
+	intake->committed = true;
+	intake->answer = answer;
+	intake->answer_refused = answer_refused;
+	if (!intake_parameters(exchange, read_parameter, &rules,
+						   "precision=ns, us, ms, s, m or h, ack=committed or received, "
+						   "partial=true or false, strings=refuse or ignore, and ignores db, rp, consistency, u, p, bucket, "
+						   "org and orgID") ||
+		!intake_begin(exchange, BODY_POINTS))
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	rules.now_ns = (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
+	intake->decoder.points = rules;
+}
+
+static bool
+read_precision(const char *name, int64_t *unit_ns)
+{
+	static const struct
+	{
+		const char *name;
+		int64_t ns;
+	} units[] = {
+		{"ns", 1},
+		{"n", 1},
+		{"us", 1000},
+		{"u", 1000},
+		{"ms", 1000000},
+		{"s", 1000000000},
+		{"m", 60 * 1000000000LL},
+		{"h", 3600 * 1000000000LL},
+	};
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+	{
+		if (strcmp(name, units[i].name) == 0)
+		{
+			*unit_ns = units[i].ns;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+is_ignored(const char *name)
+{
+	static const char *const names[] = {"db", "rp",		"consistency", "u",
+										"p",  "bucket", "org",		   "orgID"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	{
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+read_parameter(void *argument, const char *name, const char *value)
+{
+	LineRules *rules = argument;
+
+	if (strcmp(name, "strings") == 0)
+	{
+		rules->skip_strings = strcmp(value, "ignore") == 0;
+		return rules->skip_strings || strcmp(value, "refuse") == 0;
+	}
+	return is_ignored(name) ||
+		   (strcmp(name, "precision") == 0 && read_precision(value, &rules->unit_ns));
+}
+
+/* With partial=false nothing is stored: later lines must not be merged with what was refused. */
+static void
+answer_refused(Exchange *exchange)
+{
+	point_merge_forget(((ServerLoop *) exchange->server_loop)->server->points);
+	answer(exchange);
+}
+
+/* The text stands under the names, too, by which clients of InfluxDB 1 and 2 look for it. */
+static void
+answer(Exchange *exchange)
+{
+	const Intake *intake = exchange->state;
+	const BodyError *error = intake->decoder.errors;
+	Bytes position = {0};
+	Bytes member = {0};
+	Bytes detail = {0};
+	Bytes body = {0};
+
+	if (intake->decoder.error_count == 0)
+	{
+		http_answer(exchange, intake->committed ? 204 : 202, NULL, NULL, NULL, 0);
+		return;
+	}
+	intake_describe_position(&intake->decoder, error, &position, &member);
+	bytes_append(&position, "", 1);
+	bytes_printf(&detail, "partial write: %s%s; %llu points were stored, %llu lines were not",
+				 position.data, error->message.detail, (unsigned long long) intake->accepted,
+				 (unsigned long long) intake->decoder.error_count);
+	bytes_append(&detail, "", 1);
+	http_problem_begin(exchange, &body, 400, detail.data);
+	bytes_puts(&body, ",\"error\":");
+	bytes_json_string(&body, detail.data, detail.length - 1);
+	bytes_puts(&body, ",\"code\":\"invalid\",\"message\":");
+	bytes_json_string(&body, detail.data, detail.length - 1);
+	intake_put_partial(intake, "rejected", &body);
+	bytes_free(&position);
+	bytes_free(&member);
+	bytes_free(&detail);
+	http_problem_body(exchange, 400, &body);
+}
+
+static bool
+ping_end(Exchange *exchange)
+{
+	http_answer(exchange, 204, NULL, "X-Influxdb-Version: 1.8-historiand\r\n", NULL, 0);
+	return true;
+}
+
+/*
+ * GET and POST /query
+ */
+
+static void
+query_begin(Exchange *exchange)
+{
+	exchange->state = memory_new(sizeof(Bytes));
+	bytes_puts(exchange->state, "?"); /* the body is read as parameters are */
+}
+
+static size_t
+query_body(Exchange *exchange, const char *data, size_t length)
+{
+	Bytes *body = exchange->state;
+
+	if (body->length + length <= MAX_QUERY_BYTES)
+		bytes_append(body, data, length);
+	else
+		http_problem(exchange, 413, "a query has at most %d bytes", MAX_QUERY_BYTES);
+	return length;
+}
+
+/* Statements that clients send before they write: the list of databases is the table; others are empty. */
+typedef enum Statement
+{
+	STATEMENT_NONE, /* there is no q= */
+	STATEMENT_UNKNOWN,
+	STATEMENT_DATABASES,
+	STATEMENT_NOTHING, /* done by doing nothing, or lists nothing */
+} Statement;
+
+static Statement
+classify(const char *query)
+{
+	static const char *const nothing[] = {"CREATE ", "ALTER ", "SHOW "};
+
+	query += strspn(query, " \t\r\n");
+	if (strncasecmp(query, "SHOW DATABASES", 14) == 0)
+		return STATEMENT_DATABASES;
+	for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++)
+	{
+		if (strncasecmp(query, nothing[i], strlen(nothing[i])) == 0)
+			return STATEMENT_NOTHING;
+	}
+	return STATEMENT_UNKNOWN;
+}
+
+static Statement
+find_statement(const Bytes *target)
+{
+	HttpRequest request = {.target = *target};
+	size_t position = 0;
+	Bytes name = {0};
+	Bytes value = {0};
+	bool valid;
+	Statement statement = STATEMENT_NONE;
+
+	while (statement == STATEMENT_NONE &&
+		   http_request_parameter(&request, &position, &name, &value, &valid))
+	{
+		if (strcmp(name.data, "q") == 0)
+			statement = valid ? classify(value.data) : STATEMENT_UNKNOWN;
+	}
+	bytes_free(&name);
+	bytes_free(&value);
+	return statement;
+}
+
+static bool
+query_end(Exchange *exchange)
+{
+	static const char refused[] =
+		"only CREATE, ALTER and SHOW are answered, which do nothing and list the table as a "
+		"database; read with GET /api, /latest or /export";
+	const Config *config = ((ServerLoop *) exchange->server_loop)->server->config;
+	Statement statement = find_statement(&exchange->request.target);
+	Bytes body = {0};
+
+	if (statement == STATEMENT_NONE)
+		statement = find_statement(exchange->state);
+	if (statement == STATEMENT_NONE || statement == STATEMENT_UNKNOWN)
+	{
+		http_problem_begin(exchange, &body, 400, refused);
+		bytes_printf(&body, ",\"error\":\"%s\"", refused);
+		http_problem_body(exchange, 400, &body);
+		return true;
+	}
+	bytes_puts(&body, "{\"results\":[{\"statement_id\":0");
+	if (statement == STATEMENT_DATABASES)
+	{
+		bytes_puts(&body, ",\"series\":[{\"name\":\"databases\",\"columns\":[\"name\"],\"values\":[[");
+		bytes_json_string(&body, config->table, strlen(config->table));
+		bytes_puts(&body, "]]}]");
+	}
+	bytes_puts(&body, "}]}\n");
+	http_answer(exchange, 200, "application/json", NULL, body.data, body.length);
+	bytes_free(&body);
+	return true;
+}
+
+static void
+query_release(Exchange *exchange)
+{
+	bytes_free(exchange->state);
+	free(exchange->state);
+	exchange->state = NULL;
+}

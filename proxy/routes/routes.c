@@ -1,0 +1,24 @@
+/*
+ * routes.c
+ *	  Which path is served by what.
+ */
+#include "routes/routes.h"
+
+#include <string.h>
+
+static const Route *const routes[] = {
+	&route_save,	&route_write,  &route_write_v2, &route_ping,   &route_influx_query,
+	&route_api,		&route_tags,   &route_latest,	&route_export, &route_livez,
+	&route_healthz, &route_readyz, &route_health, &route_metrics,
+};
+
+const Route *
+routes_find(const char *path, size_t length)
+{
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+	{
+		if (strlen(routes[i]->path) == length && memcmp(routes[i]->path, path, length) == 0)
+			return routes[i];
+	}
+	return route_file_serves(path, length) ? &route_file : NULL;
+}

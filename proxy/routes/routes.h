@@ -1,0 +1,31 @@
+/*
+ * routes.h
+ *	  Which path is served by what.
+ */
+#ifndef HISTORIAND_ROUTES_H
+#define HISTORIAND_ROUTES_H
+
+#include "http/http_connection.h"
+
+extern const Route *routes_find(const char *path, size_t length);
+
+extern const Route route_save;	 /* route_save.c */
+extern const Route route_write; /* route_write.c, with the next three */
+extern const Route route_write_v2;
+extern const Route route_ping;
+extern const Route route_influx_query;
+extern const Route route_api;	 /* route_api.c */
+extern const Route route_tags;	 /* route_tags.c */
+extern const Route route_latest; /* route_latest.c */
+extern const Route route_export; /* route_export.c */
+extern const Route route_livez;	 /* route_status.c, with the next four */
+extern const Route route_healthz;
+extern const Route route_readyz;
+extern const Route route_health;
+extern const Route route_metrics;
+extern const Route route_file; /* route_file.c */
+
+/* Is the path that of a file in the program? */
+extern bool route_file_serves(const char *path, size_t length);
+
+#endif /* HISTORIAND_ROUTES_H */
