@@ -107,7 +107,12 @@ conninfo:
 	@scripts/conninfo
 
 format:
-	git ls-files '*.c' '*.h' | xargs clang-format -i
+	@scripts/install-packages format
+	@scripts/format
+
+format-check:
+	@scripts/install-packages format
+	@scripts/format --check
 
 clean:
 	$(MAKE) -C extension clean PG_CONFIG=$(PG_CONFIG)
@@ -133,8 +138,8 @@ help:
 	@echo 'make deb       Debian packages in build/deb;  make test-deb  try them in a fresh root'
 	@echo 'make dist      a zip of the sources for PGXN;  make man  --help into the man pages'
 	@echo 'make conninfo  print the conninfo string of the cluster in DATADIR'
-	@echo 'make format    apply .clang-format;  make clean  remove what was built (not the data)'
+	@echo 'make format    format the C sources (scripts/format);  make clean  remove what was built (not the data)'
 	@echo
 	@echo 'PORT=$(PORT)  DATADIR=$(DATADIR)  PG_CONFIG=$(PG_CONFIG)'
 
-.PHONY: all install run demo bench test test-compose test-matrix test-assert sqlsmith test-sanitizers torture test-hour fuzz ready-to-run conninfo format clean help
+.PHONY: all install run demo bench test test-compose test-matrix test-assert sqlsmith test-sanitizers torture test-hour fuzz ready-to-run conninfo format format-check clean help

@@ -18,8 +18,8 @@ typedef struct CommandWorkKind
 	void		(*work_do) (CommandWork *work);
 
 	/*
-	 * Whether it may be done in parts, for a reader in the middle of the command.  What may not
-	 * is done when the command ends, before what may.
+	 * Whether it may be done in parts, for a reader in the middle of the command.  What may not is
+	 * done when the command ends, before what may.
 	 */
 	bool		divisible;
 } CommandWorkKind;

@@ -52,7 +52,7 @@ priority_lower(int nice)
 {
 	static int	started_with;
 	static bool known = false;
-	char		text[16];
+	char		digits[16];
 	int			group;
 
 	if (!known)
@@ -67,9 +67,9 @@ priority_lower(int nice)
 	group = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
 	if (group >= 0)
 	{
-		int			length = snprintf(text, sizeof(text), "%d", nice);
+		int			length = snprintf(digits, sizeof(digits), "%d", nice);
 
-		(void) !write(group, text, length);
+		(void) !write(group, digits, length);
 		close(group);
 	}
 }

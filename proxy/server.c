@@ -252,8 +252,8 @@ init_loop(Main *main, ServerLoop *loop)
 	loop->tick.data = loop;
 	uv_timer_start(&loop->tick, on_tick, TICK_MS, TICK_MS);
 	loop->pool =
-		pg_pool_new(&loop->uv, &loop->http.turns, config, queries, config->max_queued_queries / config->threads + 1,
-					&main->server.results);
+		pg_pool_new(&loop->uv, &loop->http.turns, config, queries,
+					config->max_queued_queries / config->threads + 1, &main->server.results);
 	loop->http = (HttpLoop){
 		.uv = &loop->uv,
 		.server_loop = loop,

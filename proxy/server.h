@@ -39,7 +39,7 @@ typedef struct ServerLoop
 	PgPool *pool;
 	CommitQueue waiters;
 	TurnTask tell_waiters;
-	TurnTask accept; /* a connection that the listener has ready */
+	TurnTask accept;			 /* a connection that the listener has ready */
 	struct Intake *free_intakes; /* for reuse by intake.c */
 	int free_intake_count;
 } ServerLoop;

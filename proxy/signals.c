@@ -9,7 +9,7 @@
 
 /* Their default is the end of the process.  SIGXFSZ then is EFBIG of a write, SIGPIPE its EPIPE. */
 static const int ignored[] = {
-	SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGXFSZ, SIGHUP,
+	SIGPIPE,   SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGXFSZ, SIGHUP,
 #ifdef SIGSTKFLT
 	SIGSTKFLT,
 #endif

@@ -656,8 +656,7 @@ on_second(uv_timer_t *timer)
 			"\r%" PRIu64 " requests, p99 %.1f ms, lag %.0f ms, %" PRIu64 " wrong, %" PRIu64
 			" errors\033[K",
 			client->requests, latency_percentile_ms(&client->latency, 99),
-			latency_percentile_ms(&client->lag, 99), counts.wrong,
-			client->errors + counts.refused);
+			latency_percentile_ms(&client->lag, 99), counts.wrong, client->errors + counts.refused);
 }
 
 /* No more questions; waits for the answers. */
@@ -717,7 +716,8 @@ report(Client *client)
 		   latency_percentile_ms(&client->latency, 50), latency_percentile_ms(&client->latency, 95),
 		   p99, latency_percentile_ms(&client->latency, 100), client->max_p99_ms);
 	if (examined.waits > 0)
-		printf("client: %" PRIu64 " times answers waited for the check of those before; their latency "
+		printf("client: %" PRIu64
+			   " times answers waited for the check of those before; their latency "
 			   "has it in it\n",
 			   examined.waits);
 	if (client->lag.count > 0)

@@ -99,6 +99,7 @@ extern void codec_for_plan(CodecStream *stream, const CodecStats *stats);
 extern uint8_t *codec_for_write(const CodecStream *stream, const uint64_t *numbers, uint8_t *dst);
 
 extern uint64_t codec_delta_get(const CodecStream *stream, uint32_t row);
+
 /* Can anchors have high bits: are there anchors, and narrower slots? */
 static inline bool
 codec_delta_has_high(const CodecStream *stream)
@@ -132,6 +133,7 @@ extern uint8_t *codec_runs_write(const CodecStream *stream, const uint64_t *numb
 extern uint64_t codec_dict_get(const CodecStream *stream, uint32_t row);
 extern void codec_dict_decode(const CodecStream *stream, uint32_t first, uint32_t count,
 							  uint64_t *dst);
+
 /* false if there are too many distinct numbers */
 extern bool codec_dict_plan(CodecStream *stream, const CodecStats *stats,
 							const uint64_t *numbers);

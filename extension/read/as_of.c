@@ -38,18 +38,18 @@ typedef struct TableReader
 	text	   *tag;
 
 	/* compacted: the segment that the last descent found, and from where on to descend again */
-	StoredSegment segment;			/* pinned, rows opened */
+	StoredSegment segment;		/* pinned, rows opened */
 	bool		has_segment;
-	bool		next_known;			/* next_first is known; otherwise descend past the segment */
-	int64		next_first;			/* first time of the compacted segment after it */
-	bool		none_before;		/* nothing compacted begins before next_first */
+	bool		next_known;		/* next_first is known; otherwise descend past the segment */
+	int64		next_first;		/* first time of the compacted segment after it */
+	bool		none_before;	/* nothing compacted begins before next_first */
 
 	/* pending, and late */
 	int64		until;			/* no time after it will be asked for */
 	bool		listed;			/* the list is loaded, from the first time asked for on */
 	PendingList pending;
-	uint32		next_pending;		/* those before it are open or passed */
-	uint32	   *open;				/* indexes into pending.refs */
+	uint32		next_pending;	/* those before it are open or passed */
+	uint32	   *open;			/* indexes into pending.refs */
 	uint32		nopen;
 	uint32		open_capacity;
 	Candidate	passed;
@@ -246,7 +246,10 @@ descend(TableReader *reader, int64 time)
 		const SegmentHeader *header = &reader->segment.segment.header;
 		uint64		span = (uint64) header->last_time - (uint64) header->first_time;
 
-		/* what is sought begins not before the former, and likely as long before time as that lasts */
+		/*
+		 * what is sought begins not before the former, and likely as long before time as that
+		 * lasts
+		 */
 		former = reader->segment.tuple.t_self;
 		former_first = header->first_time;
 		near = former_first;

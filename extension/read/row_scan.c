@@ -39,13 +39,13 @@ struct RowScan
 	bool		want_values;
 	RowScanFilter filter;
 
-	MemoryContext row_context;		/* the last rows' arrays */
-	text	   *tag;				/* being read; NULL before the first */
-	uint32		next_tag;			/* index in filter.tags */
+	MemoryContext row_context;	/* the last rows' arrays */
+	text	   *tag;			/* being read; NULL before the first */
+	uint32		next_tag;		/* index in filter.tags */
 	bool		give_places;
-	bool		reading;			/* the reader has been started for tag */
+	bool		reading;		/* the reader has been started for tag */
 	RowRun		run;
-	uint32		next_row;			/* within the run */
+	uint32		next_row;		/* within the run */
 	uint64		rows;
 	uint64		tags;
 };
@@ -203,7 +203,7 @@ claim_tag(RowScan *scan)
 	{
 		union
 		{
-			text		text;
+			text		datum;
 			char		bytes[VARHDRSZ + SEGMENT_MAX_TAG_BYTES];
 		}			last;
 		text	   *next;
@@ -216,13 +216,13 @@ claim_tag(RowScan *scan)
 		claims = shared->claims;
 		exhausted = shared->exhausted;
 		tag_bytes = shared->tag_bytes;
-		memcpy(VARDATA(&last.text), shared->tag, tag_bytes);
+		memcpy(VARDATA(&last.datum), shared->tag, tag_bytes);
 		SpinLockRelease(&shared->mutex);
 		if (exhausted)
 			return NULL;
 
-		SET_VARSIZE(&last.text, VARHDRSZ + tag_bytes);
-		next = directory_next_tag(scan->cursor, &last.text);
+		SET_VARSIZE(&last.datum, VARHDRSZ + tag_bytes);
+		next = directory_next_tag(scan->cursor, &last.datum);
 
 		SpinLockAcquire(&shared->mutex);
 		if (shared->claims == claims && !shared->exhausted)

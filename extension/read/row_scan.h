@@ -22,20 +22,20 @@ typedef struct RowScan RowScan;
 typedef struct RowScanFilter
 {
 	bool		all_tags;
-	text	  **tags;				/* in byte order, each once; detoasted */
+	text	  **tags;			/* in byte order, each once; detoasted */
 	uint32		ntags;
 	int64		from;
 	int64		until;
-	bool		backward;			/* each tag's rows from the last to the first */
+	bool		backward;		/* each tag's rows from the last to the first */
 } RowScanFilter;
 
 /* Where the participants of a parallel scan agree on who reads which tag; in shared memory. */
 typedef struct RowScanShared
 {
 	slock_t		mutex;
-	uint64		claims;				/* tags handed out so far */
+	uint64		claims;			/* tags handed out so far */
 	bool		exhausted;
-	uint16		tag_bytes;			/* the last tag handed out; 0: none yet */
+	uint16		tag_bytes;		/* the last tag handed out; 0: none yet */
 	char		tag[SEGMENT_MAX_TAG_BYTES];
 } RowScanShared;
 

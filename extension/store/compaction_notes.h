@@ -20,7 +20,8 @@ typedef struct NotedBlocks
 /* A look of compaction at a table. */
 typedef struct CompactionLook
 {
-	bool		full;			/* at all tags; otherwise at those that have pending segments in blocks */
+	bool		full;			/* at all tags; otherwise at those that have pending segments in
+								 * blocks */
 	NotedBlocks *blocks;		/* palloc'd */
 	uint32		nblocks;
 	uint64		number;			/* no later look at the table has begun while it is the last one */

@@ -57,7 +57,7 @@
 /* Room for the text datum of any tag, or of its late segments. */
 typedef union TagDatum
 {
-	text		text;
+	text		datum;
 	char		bytes[VARHDRSZ + SEGMENT_MAX_TAG_BYTES + LATE_SUFFIX_BYTES];
 } TagDatum;
 
@@ -119,6 +119,7 @@ void
 directory_create(Relation rel)
 {
 	HistorianColumns columns = columns_of(rel);
+	TupleDesc	row = RelationGetDescr(rel);
 	IndexInfo  *info;
 	List	   *names;
 	Oid			collations[DIRECTORY_NKEYS] = {C_COLLATION_OID, InvalidOid};
@@ -133,9 +134,8 @@ directory_create(Relation rel)
 	info->ii_IndexAttrNumbers[1] = columns.time;
 	opclasses[0] = GetDefaultOpClass(TEXTOID, BTREE_AM_OID);
 	opclasses[1] = GetDefaultOpClass(INT8OID, BTREE_AM_OID);
-	names = list_make2(
-		NameStr(TupleDescAttr(RelationGetDescr(rel), columns.tag - 1)->attname),
-		NameStr(TupleDescAttr(RelationGetDescr(rel), columns.time - 1)->attname));
+	names = list_make2(NameStr(TupleDescAttr(row, columns.tag - 1)->attname),
+					   NameStr(TupleDescAttr(row, columns.time - 1)->attname));
 
 	snprintf(label, sizeof(label), "directory_%08x",
 			 (unsigned) pg_prng_uint32(&pg_global_prng_state));
@@ -244,8 +244,8 @@ bool
 directory_lock(Relation rel, bool wait)
 {
 	/*
-	 * A heavyweight lock on a page, as GIN takes for its pending list; of the table, on whose pages
-	 * nobody else takes any, as REINDEX CONCURRENTLY gives it another directory meanwhile.
+	 * A heavyweight lock on a page, as GIN takes for its pending list; of the table, on whose
+	 * pages nobody else takes any, as REINDEX CONCURRENTLY gives it another directory meanwhile.
 	 */
 	if (!wait)
 		return ConditionalLockPage(rel, 0, ExclusiveLock);
@@ -336,7 +336,7 @@ directory_build(Relation rel, Relation index, Snapshot snapshot, IndexBuildCallb
 		}
 
 		header = read_header(rel, slot);
-		make_entry(&header, &tag.text, values, isnull);
+		make_entry(&header, &tag.datum, values, isnull);
 		callback(index, &tuple->t_self, values, isnull, state != HEAPTUPLE_RECENTLY_DEAD,
 				 callback_state);
 		count++;
@@ -564,8 +564,8 @@ directory_entry_fits(const DirectoryEntry *entry, const SegmentHeader *header)
 	Datum		values[DIRECTORY_NKEYS];
 	bool		isnull[DIRECTORY_NKEYS];
 
-	make_entry(header, &tag.text, values, isnull);
-	return tag_compare(entry->tag, &tag.text) == 0 && entry->placed == !isnull[1] &&
+	make_entry(header, &tag.datum, values, isnull);
+	return tag_compare(entry->tag, &tag.datum) == 0 && entry->placed == !isnull[1] &&
 		(isnull[1] || entry->first_time == header->first_time);
 }
 
@@ -632,7 +632,7 @@ enter(Relation index, IndexInfo *info, Relation rel, const SegmentHeader *header
 	Datum		values[DIRECTORY_NKEYS];
 	bool		isnull[DIRECTORY_NKEYS];
 
-	make_entry(header, &tag.text, values, isnull);
+	make_entry(header, &tag.datum, values, isnull);
 	index_insert(index, values, isnull, tid, rel, UNIQUE_CHECK_NO, false, info);
 }
 
@@ -664,7 +664,7 @@ suffixed_tag(text *tag, Size suffix_bytes)
 static void
 seek_after_tag(DirectoryCursor *cursor, text *tag)
 {
-	text	   *start = &cursor->after.text;
+	text	   *start = &cursor->after.datum;
 	Size		length = 0;
 
 	if (tag != NULL)
@@ -776,8 +776,8 @@ walk_seeks(const DirectoryCursor *cursor, const Walk *walk, const SegmentHeader 
 	Datum		values[DIRECTORY_NKEYS];
 	bool		isnull[DIRECTORY_NKEYS];
 
-	make_entry(header, &tag.text, values, isnull);
-	if (tag_compare((const text *) DatumGetPointer(walk->keys[0].sk_argument), &tag.text) != 0)
+	make_entry(header, &tag.datum, values, isnull);
+	if (tag_compare((const text *) DatumGetPointer(walk->keys[0].sk_argument), &tag.datum) != 0)
 		return false;
 	if (isnull[1] || walk == &cursor->pending)
 		return isnull[1] && walk == &cursor->pending;

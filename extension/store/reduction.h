@@ -43,8 +43,8 @@ typedef struct Reduction
 	double		max;
 
 	/*
-	 * Spread: the mean is shift + offset, square_sum that of the distances to it, all of the values
-	 * divided by 2^exponent: squares of doubles have twice the range of doubles.
+	 * Spread: the mean is shift + offset, square_sum that of the distances to it, all of the
+	 * values divided by 2^exponent: squares of doubles have twice the range of doubles.
 	 */
 	int			exponent;
 	double		shift;

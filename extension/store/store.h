@@ -86,6 +86,6 @@ extern const char *store_tag_text(const SegmentHeader *header);
 
 /* Raises ERRCODE_DATA_CORRUPTED that names the relation and the segment's place. */
 pg_noreturn extern void store_report(Relation rel, ItemPointer tid, const SegmentHeader *header,
-						 SegmentStatus status);
+									 SegmentStatus status);
 
 #endif							/* HISTORIAN_STORE_H */

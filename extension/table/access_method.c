@@ -246,8 +246,9 @@ tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slo
 		   LockTupleMode mode, LockWaitPolicy wait_policy, uint8 flags, TM_FailureData *failure)
 {
 	/*
-	 * For a BEFORE trigger of DELETE or UPDATE, which wants the row itself; conflicts show when the
-	 * command ends.  SELECT FOR UPDATE and the like do not come here, scan_node.c refuses them.
+	 * For a BEFORE trigger of DELETE or UPDATE, which wants the row itself; conflicts show when
+	 * the command ends.  SELECT FOR UPDATE and the like do not come here, scan_node.c refuses
+	 * them.
 	 */
 	failure->traversed = false;
 	return tuple_fetch_row_version(rel, tid, snapshot, slot) ? TM_Ok : TM_Deleted;

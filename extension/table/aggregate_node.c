@@ -233,9 +233,8 @@ match_results(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_rel,
 {
 	Query	   *parse = root->parse;
 	PathTarget *target = root->upper_targets[UPPERREL_GROUP_AGG];
-	List	   *used = pull_var_clause((Node *) target->exprs,
-									   PVC_INCLUDE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
-										   PVC_INCLUDE_PLACEHOLDERS);
+	int			flags = PVC_INCLUDE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_INCLUDE_PLACEHOLDERS;
+	List	   *used = pull_var_clause((Node *) target->exprs, flags);
 	bool		has_aggregate = false;
 	ListCell   *cell;
 

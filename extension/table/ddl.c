@@ -389,7 +389,10 @@ on_alter_relation(Oid relid)
 	{
 		const TriggerDesc *triggers = rel->trigdesc;
 
-		/* under a weaker lock others may be writing, into no directory: then CREATE INDEX is needed */
+		/*
+		 * under a weaker lock others may be writing, into no directory: then CREATE INDEX is
+		 * needed
+		 */
 		if (!OidIsValid(directory_oid(rel)) && CheckRelationLockedByMe(rel, ShareLock, true))
 		{
 			/* those that it had before it was one */

@@ -52,9 +52,9 @@ typedef struct HistorianScanState
 	CustomScanState css;
 	ScanCondition *conditions;
 	int			nconditions;
-	ExprState  *recheck;			/* all of them, of a row that is there already */
+	ExprState  *recheck;		/* all of them, of a row that is there already */
 	ValueRange	wanted;			/* of each row's values */
-	bool		give_places;		/* the rows are named by ctid further up */
+	bool		give_places;	/* the rows are named by ctid further up */
 	bool		backward;
 	bool		filter_valid;
 	MemoryContext filter_context;
@@ -69,6 +69,7 @@ static void on_get_relation_info(PlannerInfo *root, Oid relid, bool inhparent, R
 static void on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte);
 static CustomPath *make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 							 ParamPathInfo *param_info, int parallel_workers, bool backward);
+static List *order_of_time(PlannerInfo *root, RelOptInfo *rel, AttrNumber time, bool backward);
 static bool reads_all_tags(const CustomPath *path);
 static void refuse_ctid(PlannerInfo *root, RelOptInfo *rel, const char *table_name);
 static void add_join_paths(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns);
@@ -238,11 +239,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 	values = value_usage(root, rel, columns);
 	path->custom_private = list_make4_int(all_tags, backward, values.first, values.end);
 	if (one_tag)
-		path->path.pathkeys = historian_pathkeys(
-			root, (Expr *) makeVar(rel->relid, columns->time, INT8OID, -1, InvalidOid, 0),
-			get_opfamily_member(INTEGER_BTREE_FAM_OID, INT8OID, INT8OID,
-								backward ? BTGreaterStrategyNumber : BTLessStrategyNumber),
-			rel);
+		path->path.pathkeys = order_of_time(root, rel, columns->time, backward);
 	/* one time is no order, and an Append would look for it among its columns */
 	if (path->path.pathkeys != NIL &&
 		linitial_node(PathKey, path->path.pathkeys)->pk_eclass->ec_has_const)
@@ -262,6 +259,17 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 		rows / divisor * (cpu_tuple_cost * ROW_COST_FACTOR + qual_cost.per_tuple) +
 		path->path.rows * rel->reltarget->cost.per_tuple;
 	return path;
+}
+
+/* The pathkeys of rows in order of time, or backwards. */
+static List *
+order_of_time(PlannerInfo *root, RelOptInfo *rel, AttrNumber time, bool backward)
+{
+	Var		   *column = makeVar(rel->relid, time, INT8OID, -1, InvalidOid, 0);
+	StrategyNumber strategy = backward ? BTGreaterStrategyNumber : BTLessStrategyNumber;
+	Oid			operator = get_opfamily_member(INTEGER_BTREE_FAM_OID, INT8OID, INT8OID, strategy);
+
+	return historian_pathkeys(root, (Expr *) column, operator, rel);
 }
 
 static bool
@@ -300,9 +308,14 @@ add_join_paths(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *colum
 	ListCell   *cell;
 
 	if (rel->has_eclass_joins)
-		clauses = list_concat(clauses, generate_implied_equalities_for_column(
-											root, rel, tag_member_matches, (void *) columns,
-											rel->lateral_referencers));
+	{
+		List	   *implied;
+
+		implied = generate_implied_equalities_for_column(root, rel, tag_member_matches,
+														 (void *) columns,
+														 rel->lateral_referencers);
+		clauses = list_concat(clauses, implied);
+	}
 	foreach(cell, clauses)
 	{
 		RestrictInfo *restriction = lfirst_node(RestrictInfo, cell);
@@ -427,7 +440,8 @@ begin(CustomScanState *css, EState *estate, int eflags)
 {
 	HistorianScanState *state = (HistorianScanState *) css;
 	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
-	List	   *kinds = (List *) linitial(plan->custom_private);	/* lists of integers are no List nodes */
+	List	   *kinds = (List *) linitial(plan->custom_private);	/* lists of integers are no
+																	 * List nodes */
 	List	   *how = (List *) lsecond(plan->custom_private);
 	ListCell   *clause;
 	ListCell   *kind;

@@ -269,6 +269,7 @@ analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double
 	{
 		ItemId		item = PageGetItemId(page, scan->next_item);
 		HeapTupleData tuple;
+		TransactionId deleter;
 
 		ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(scan->buffer), scan->next_item++);
 		if (!ItemIdIsNormal(item))
@@ -289,8 +290,8 @@ analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double
 				found = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple.t_data));
 				break;
 			case HEAPTUPLE_DELETE_IN_PROGRESS:
-				found = !TransactionIdIsCurrentTransactionId(
-					HeapTupleHeaderGetUpdateXid(tuple.t_data));
+				deleter = HeapTupleHeaderGetUpdateXid(tuple.t_data);
+				found = !TransactionIdIsCurrentTransactionId(deleter);
 				break;
 			case HEAPTUPLE_DEAD:
 			case HEAPTUPLE_RECENTLY_DEAD:

@@ -33,7 +33,10 @@ value_usage(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns)
 		.values = {CODEC_MAX_VALUES, 0},
 	};
 
-	/* changed rows are written whole, and a member of an inheritance tree goes by its parent's name */
+	/*
+	 * changed rows are written whole, and a member of an inheritance tree goes by its parent's
+	 * name
+	 */
 	if (root->parse->commandType != CMD_SELECT || root->rowMarks != NIL ||
 		rel->reloptkind != RELOPT_BASEREL)
 		return values_all;

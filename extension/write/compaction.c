@@ -166,7 +166,10 @@ compact_table(Relation rel, const CompactionOptions *options, text **after,
 			merge_everything(&compaction);
 		else if (total_bytes(&compaction.fresh) >= STORE_MAX_SEGMENT_BYTES)
 		{
-			/* one of the two in a transaction: what the first has written, the snapshot does not see */
+			/*
+			 * one of the two in a transaction: what the first has written, the snapshot does not
+			 * see
+			 */
 			if (merge_late(&compaction))
 				look_again(&compaction, &compaction.fresh.refs[0]);
 			else

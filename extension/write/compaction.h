@@ -18,7 +18,7 @@
 typedef struct CompactionHorizon
 {
 	uint64		sequence;
-	FullTransactionId next_xid;	/* of who begins to write after the sequence was taken */
+	FullTransactionId next_xid; /* of who begins to write after the sequence was taken */
 } CompactionHorizon;
 
 /* Takes the horizon of now. */

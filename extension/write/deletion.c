@@ -281,7 +281,10 @@ collect_times(Relation rel, DeletedRows **segments, uint32 nsegments, uint64 *nt
 	}
 	qsort(times, n, sizeof(int64), compare_times);
 
-	/* rows of one time in two segments: one was met before, the other after a change by the command */
+	/*
+	 * rows of one time in two segments: one was met before, the other after a change by the
+	 * command
+	 */
 	for (uint64 i = 0; i < n; i++)
 	{
 		if (unique == 0 || times[unique - 1] != times[i])

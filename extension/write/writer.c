@@ -100,7 +100,7 @@ typedef struct IncomingRow
 	RowBuffer  *rows;			/* where it goes */
 } IncomingRow;
 
-static int append_group(Batch *batch, IncomingRow *row, int nrows);
+static int	append_group(Batch *batch, IncomingRow *row, int nrows);
 static void read_row(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot,
 					 IncomingRow *row, const TagName *previous);
 static Batch *find_batch(Oid relid, CommandId cid, int options);
@@ -123,6 +123,13 @@ static inline Size
 write_limit(void)
 {
 	return (Size) historian_write_buffer * 1024;
+}
+
+/* Rows gathered once more than they were written for may take a quarter more before they are. */
+static size_t
+bytes_allowed(const Batch *batch)
+{
+	return batch->full > 0 ? write_limit() + write_limit() / 4 : write_limit();
 }
 
 void
@@ -148,8 +155,7 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **sl
 
 		if (appended < nrows)
 			command_work_write(batch->work.relid);
-		else if (batch->bytes >= (batch->full > 0 ? write_limit() + write_limit() / 4 : write_limit()) ||
-			(batch->full > 0 && batch->used >= batch->full))
+		else if (batch->bytes >= bytes_allowed(batch) || (batch->full > 0 && batch->used >= batch->full))
 			write_full(batch);
 		else
 		{

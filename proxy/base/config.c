@@ -99,8 +99,8 @@ static const Setting settings[] = {
 	 "or without one they are logged and counted only"},
 	{"max-queries", SETTING_COUNT, MEMBER(max_queries), "8", 1, 1000,
 	 "database connections for reads, over all threads"},
-	{"read-connection-lifetime", SETTING_DURATION | LIVE, MEMBER(read_connection_lifetime_ms), "10min",
-	 100, 24 * HOUR,
+	{"read-connection-lifetime", SETTING_DURATION | LIVE, MEMBER(read_connection_lifetime_ms),
+	 "10min", 100, 24 * HOUR,
 	 "a connection for reads is given up after this, idle; the next one may choose another host"},
 	{"max-queued-queries", SETTING_COUNT, MEMBER(max_queued_queries), "1000", 1, 1000000,
 	 "reads that may wait for one of them; 503 past it"},
@@ -379,9 +379,9 @@ assign(Config *config, const Setting *setting, const char *value, const char *so
 	if (quantity < setting->minimum || quantity > setting->maximum)
 		return wrong("%s: \"%s\" is outside of %llu .. %llu%s", source, value,
 					 (unsigned long long) setting->minimum, (unsigned long long) setting->maximum,
-					 type == SETTING_BYTES		 ? " bytes"
+					 type == SETTING_BYTES		? " bytes"
 					 : type == SETTING_DURATION ? " ms"
-														 : "");
+												: "");
 	*(uint64_t *) member = quantity;
 	return true;
 }
@@ -615,9 +615,11 @@ print_help(void)
 			   (settings[i].type & LIVE) != 0 ? " [SIGHUP]" : "");
 	}
 	puts("\n  --config, HISTORIAND_CONFIG\n      file with settings\n"
-		 "  --check-config\n      check the settings, the spool directory, the address, the database and "
+		 "  --check-config\n      check the settings, the spool directory, the address, the "
+		 "database and "
 		 "its table; then exit\n      with 0, with 2 where a setting is wrong, else with 1\n"
 		 "  --help, --version\n\n"
-		 "SIGHUP reads the settings again; those marked [SIGHUP] take effect at once, others at the next\n"
+		 "SIGHUP reads the settings again; those marked [SIGHUP] take effect at once, others at "
+		 "the next\n"
 		 "start. SIGTERM, SIGINT and SIGQUIT load what is buffered and end the server.");
 }

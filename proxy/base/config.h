@@ -67,8 +67,8 @@ typedef struct Config
 	bool loopback; /* listens where only this machine reaches it */
 	LogLevel log_level;
 	LogFormat log_format;
-	bool skip_strings;	 /* of line_strings */
-	char *table_sql; /* table with each part quoted, for use in SQL */
+	bool skip_strings; /* of line_strings */
+	char *table_sql;   /* table with each part quoted, for use in SQL */
 } Config;
 
 typedef enum ConfigResult

@@ -200,8 +200,8 @@ metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *
 			  1e-9);
 	number(text, "database_reconnects_total", "counter",
 		   "Connections made to PostgreSQL for loading, after the first.", SUM(reconnects));
-	number(text, "database_connected", "gauge", "1 while PostgreSQL takes rows, as far as is known.",
-		   gauges->database_connected);
+	number(text, "database_connected", "gauge",
+		   "1 while PostgreSQL takes rows, as far as is known.", gauges->database_connected);
 
 	number(text, "buffer_bytes", "gauge", "Memory of messages that are not committed yet.",
 		   gauges->buffer_bytes);

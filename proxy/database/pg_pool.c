@@ -83,18 +83,18 @@ typedef struct PoolSlot
 	PgConnection *connection; /* NULL: not connected */
 	bool open;
 	uint64_t opened_ms;
-	bool used;			  /* has had a query */
-	bool was_idle;		  /* before the one that is being executed */
-	uint64_t sent_ms;	  /* when that was sent */
-	Query *query;		  /* being executed */
-	PGresult *result;	  /* its result; the connection is not free yet */
-	bool passed;		  /* rows of it were */
-	TurnTask task;		  /* goes on with its rows */
-	int statements_over;  /* of the pipeline: the settings, the query */
-	bool copied;		  /* the server has begun to send a stream */
-	bool copying;		  /* and has not ended */
-	bool cancelling;	  /* another thread is about it */
-	bool over;			  /* only that is waited for */
+	bool used;			 /* has had a query */
+	bool was_idle;		 /* before the one that is being executed */
+	uint64_t sent_ms;	 /* when that was sent */
+	Query *query;		 /* being executed */
+	PGresult *result;	 /* its result; the connection is not free yet */
+	bool passed;		 /* rows of it were */
+	TurnTask task;		 /* goes on with its rows */
+	int statements_over; /* of the pipeline: the settings, the query */
+	bool copied;		 /* the server has begun to send a stream */
+	bool copying;		 /* and has not ended */
+	bool cancelling;	 /* another thread is about it */
+	bool over;			 /* only that is waited for */
 	PgCancellation *cancellation;
 	uint64_t cancel_deadline_ms;
 	uint64_t deadline_ms; /* PostgreSQL should have answered by then; 0: no limit */
@@ -712,8 +712,8 @@ cancel(PoolSlot *slot)
 	slot->cancelling = true;
 	slot->cancel_deadline_ms = uv_now(slot->pool->loop) + CANCEL_MS;
 	slot->deadline_ms = uv_now(slot->pool->loop) + slot->pool->config->query_timeout_ms + GRACE_MS;
-	slot->cancellation = pg_cancel(slot->pool->canceller, pg_connection_pq(slot->connection),
-								   on_cancelled, slot);
+	slot->cancellation =
+		pg_cancel(slot->pool->canceller, pg_connection_pq(slot->connection), on_cancelled, slot);
 }
 
 static void

@@ -199,8 +199,9 @@ check_limits(HttpConnection *connection, uint64_t now_ms)
 			break;
 		case PHASE_BODY:
 			/* What was withheld is our time, not the client's. */
-			if (connection->withheld || passed_ms <=
-				config->body_timeout_ms + connection->body_bytes * 1000 / SLOWEST_BYTES_SECOND)
+			if (connection->withheld ||
+				passed_ms <=
+					config->body_timeout_ms + connection->body_bytes * 1000 / SLOWEST_BYTES_SECOND)
 				break;
 			metric_add(&connection->loop->metrics->connections_timed_out, 1);
 			exchange_refuse(connection, 408, "the request's body took too long (--body-timeout)");

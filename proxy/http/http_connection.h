@@ -35,7 +35,7 @@ typedef struct HttpLoop
 	HttpConnection *unflushed; /* have answers that are not written yet */
 	uv_check_t after_reading;
 	Turns turns;
-	uv_idle_t awake; /* while it runs the loop does not sleep */
+	uv_idle_t awake;	/* while it runs the loop does not sleep */
 	uint64_t worked_ns; /* the last turn with requests */
 	uint64_t apart_ns;	/* how far such turns are apart, a moving mean */
 	Exchange *free_exchanges;

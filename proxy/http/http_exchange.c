@@ -11,15 +11,15 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#define MAX_OUTPUT_BYTES  1048576 /* unwritten answers that stop the parsing */
-#define MAX_EXCHANGES	  256	  /* unanswered requests of one connection */
-#define KEPT_BYTES		  16384	  /* larger buffers are given back when they are empty */
-#define KEPT_TARGET_BYTES 1024
-#define KEPT_EXCHANGES	  64 /* of a loop, for the next requests */
-#define EXCHANGE_STATE_BYTES 640 /* about what a route keeps, and who waits for a commit */
-#define MAX_STREAM_BYTES  262144  /* unwritten bytes that pause a streamed answer */
-#define LONG_ANSWER_BYTES 16384	  /* from here on an answer counts against the results */
-#define MAX_IGNORED_BODY  1048576 /* a body read only to keep the connection */
+#define MAX_OUTPUT_BYTES	 1048576 /* unwritten answers that stop the parsing */
+#define MAX_EXCHANGES		 256	 /* unanswered requests of one connection */
+#define KEPT_BYTES			 16384	 /* larger buffers are given back when they are empty */
+#define KEPT_TARGET_BYTES	 1024
+#define KEPT_EXCHANGES		 64		 /* of a loop, for the next requests */
+#define EXCHANGE_STATE_BYTES 640	 /* about what a route keeps, and who waits for a commit */
+#define MAX_STREAM_BYTES	 262144	 /* unwritten bytes that pause a streamed answer */
+#define LONG_ANSWER_BYTES	 16384	 /* from here on an answer counts against the results */
+#define MAX_IGNORED_BODY	 1048576 /* a body read only to keep the connection */
 
 static size_t aside_bytes(const HttpConnection *connection);
 static void answer(Exchange *exchange, int status, const char *content_type, const char *headers,

@@ -20,10 +20,11 @@ typedef struct Route
 {
 	const char *path;
 	MetricRoute metric;
-	bool post;	/* else GET and HEAD */
-	bool get;	/* these too, where it takes POST */
+	bool post;	 /* else GET and HEAD */
+	bool get;	 /* these too, where it takes POST */
 	bool linked; /* pages of other sites may link to it: it tells nothing of what is stored */
-	bool alone; /* reads what is stored: it comes after what stands before it, and before what follows */
+	bool
+		alone; /* reads what is stored: it comes after what stands before it, and before what follows */
 	void (*begin)(Exchange *exchange);
 	/*
 	 * Returns how much it took.  Where that is less than length, and http_turn_over() has not told it

@@ -9,9 +9,9 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define DIGITS	"0123456789"
-#define HEX		DIGITS "abcdefABCDEF"
-#define SPACES	" \t"
+#define DIGITS "0123456789"
+#define HEX	   DIGITS "abcdefABCDEF"
+#define SPACES " \t"
 
 /*
  * RFC 3986, 3.2.2: unreserved, sub-delims, and the sign of an escape.  For that many strspn() would make

@@ -75,9 +75,9 @@ on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 
 	(void) suggested;
 	/* What is read may have to be kept. */
-	*buffer = uv_buf_init(connection->loop->read_buffer, ingest_full(connection->loop->ingest)
-															 ? SMALL_READ_BYTES
-															 : READ_BUFFER_BYTES);
+	*buffer =
+		uv_buf_init(connection->loop->read_buffer,
+					ingest_full(connection->loop->ingest) ? SMALL_READ_BYTES : READ_BUFFER_BYTES);
 }
 
 static void
@@ -371,7 +371,8 @@ method_not_allowed(Exchange *exchange, const Route *route)
 	http_answer(exchange, 405, "application/problem+json",
 				!route->post ? "Allow: GET, HEAD\r\n"
 				: route->get ? "Allow: GET, HEAD, POST\r\n"
-							 : "Allow: POST\r\n", body.data, body.length);
+							 : "Allow: POST\r\n",
+				body.data, body.length);
 	bytes_free(&body);
 }
 
@@ -494,8 +495,7 @@ on_message_complete(llhttp_t *parser)
 static bool
 end_request(Exchange *exchange)
 {
-	return exchange->answered ||
-		   (!exchange_too_early(exchange) && exchange->route->end(exchange));
+	return exchange->answered || (!exchange_too_early(exchange) && exchange->route->end(exchange));
 }
 
 static void

@@ -31,7 +31,7 @@ typedef struct HttpRequest
 	char sec_fetch_site[16];
 	char sec_fetch_mode[16];
 	char sec_fetch_dest[16];
-	char user_agent[16]; /* its beginning */
+	char user_agent[16];   /* its beginning */
 	bool accepts_language; /* has Accept-Language, perhaps an empty one */
 	char accept_encoding[128];
 	char if_none_match[256];

@@ -75,9 +75,9 @@ open_socket(struct sockaddr_storage *address, bool shared)
 	if (fd < 0)
 		return -1;
 	/* SO_REUSEADDR: connections of the last process that still end do not keep the port. */
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-		(!shared || share(fd)) && bind(fd, (struct sockaddr *) address, length) == 0 &&
-		listen(fd, LISTENER_BACKLOG) == 0 && getsockname(fd, (struct sockaddr *) address, &length) == 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 && (!shared || share(fd)) &&
+		bind(fd, (struct sockaddr *) address, length) == 0 && listen(fd, LISTENER_BACKLOG) == 0 &&
+		getsockname(fd, (struct sockaddr *) address, &length) == 0)
 		return fd;
 	close(fd);
 	return -1;

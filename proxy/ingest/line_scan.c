@@ -106,16 +106,17 @@ line_scan(Stage *stage, const char *text, const char *end, const LineRules *rule
 	line.error = error;
 	line.pair_count = 0;
 	line.field_count = 0;
-	if (!scan_series(&line) || !scan_fields(&line, stage, rules) || !scan_time(&line, rules, &time_ns) ||
-		!make_tag(&line))
+	if (!scan_series(&line) || !scan_fields(&line, stage, rules) ||
+		!scan_time(&line, rules, &time_ns) || !make_tag(&line))
 		return false;
 	if (line.field_count == 0)
 		return true;
 	if (!message_fits(line.field_count, false, line.tag_length))
-		return invalid(&line, NOWHERE,
-					   "%u fields with a tag of %zu bytes are more than a row holds (8 bytes each and the "
-					   "tag: %d)",
-					   line.field_count, line.tag_length, MESSAGE_MAX_ROW_BYTES);
+		return invalid(
+			&line, NOWHERE,
+			"%u fields with a tag of %zu bytes are more than a row holds (8 bytes each and the "
+			"tag: %d)",
+			line.field_count, line.tag_length, MESSAGE_MAX_ROW_BYTES);
 	if (rules->merge != NULL && !add_other_fields(&line, stage, rules, time_ns))
 		return false;
 	stage_add(stage, time_ns, line.field_count, line.tag, line.tag_length);
@@ -131,13 +132,13 @@ add_other_fields(Line *line, Stage *stage, const LineRules *rules, int64_t time_
 
 	for (uint32_t i = 0; i < line->field_count; i++)
 		names[i] = (PointName){line->fields[i].key.start, line->fields[i].key.length};
-	line->field_count = point_merge(rules->merge, &rules->writer, time_ns, line->tag, line->tag_length, names,
-									values, line->field_count);
-	return line->field_count > 0 ||
-		   invalid(line, NOWHERE,
-				   "the lines of this point have more than %d fields in all, or more than a row holds (8 bytes "
-				   "each and the tag: %d)",
-				   MESSAGE_MAX_VALUES, MESSAGE_MAX_ROW_BYTES);
+	line->field_count = point_merge(rules->merge, &rules->writer, time_ns, line->tag,
+									line->tag_length, names, values, line->field_count);
+	return line->field_count > 0 || invalid(line, NOWHERE,
+											"the lines of this point have more than %d fields in "
+											"all, or more than a row holds (8 bytes "
+											"each and the tag: %d)",
+											MESSAGE_MAX_VALUES, MESSAGE_MAX_ROW_BYTES);
 }
 
 static inline bool

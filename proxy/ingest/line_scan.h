@@ -12,8 +12,8 @@
 /* What a line does not say itself. */
 typedef struct LineRules
 {
-	int64_t unit_ns; /* of its timestamp */
-	int64_t now_ns;	 /* where it has none */
+	int64_t unit_ns;	/* of its timestamp */
+	int64_t now_ns;		/* where it has none */
 	bool skip_strings;	/* fields that are strings are left out, not refused */
 	PointMerge *merge;	/* where other lines' fields of the same point are, or NULL */
 	PointWriter writer; /* whose lines these are to it */

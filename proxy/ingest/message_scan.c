@@ -44,7 +44,7 @@ typedef struct Scan
 	unsigned seen; /* of enum Field */
 	int64_t time_ns;
 	uint32_t value_count;
-	bool has_nulls; /* among the values */
+	bool has_nulls;	 /* among the values */
 	const char *tag; /* in the text, or decoded */
 	size_t tag_length;
 	char decoded[MESSAGE_MAX_TAG_BYTES];
@@ -125,11 +125,12 @@ message_scan(Stage *stage, const char **cursor, const char *end, MessageError *e
 		return invalid(&scan, missing, "the field \"%s\" is missing", missing);
 	}
 	if (!message_fits(scan.value_count, scan.has_nulls, scan.tag_length))
-		return invalid(&scan, "values",
-					   "values has %u elements, which with a tag of %zu bytes are more than a row holds "
-					   "(8 bytes each%s and the tag: %d)",
-					   scan.value_count, scan.tag_length,
-					   scan.has_nulls ? ", a bit each beside a null," : "", MESSAGE_MAX_ROW_BYTES);
+		return invalid(
+			&scan, "values",
+			"values has %u elements, which with a tag of %zu bytes are more than a row holds "
+			"(8 bytes each%s and the tag: %d)",
+			scan.value_count, scan.tag_length, scan.has_nulls ? ", a bit each beside a null," : "",
+			MESSAGE_MAX_ROW_BYTES);
 	stage_add(stage, scan.time_ns, scan.value_count, scan.tag, scan.tag_length);
 	*cursor = scan.c + 1;
 	return SCAN_OK;
@@ -354,8 +355,7 @@ number_is_cut(const char *c, const char *end)
 }
 
 /* What is no number: null, or the beginning of it, or wrong. */
-static ScanStatus __attribute__((noinline))
-scan_null(Scan *scan, double *value)
+static ScanStatus __attribute__((noinline)) scan_null(Scan *scan, double *value)
 {
 	size_t left = (size_t) (scan->end - scan->c);
 
@@ -395,7 +395,8 @@ scan_values(Scan *scan)
 		{
 			ScanStatus null = scan_null(scan, &values[count]);
 
-			if (null == SCAN_INCOMPLETE || (null == SCAN_INVALID && number_is_cut(scan->c, scan->end)))
+			if (null == SCAN_INCOMPLETE ||
+				(null == SCAN_INVALID && number_is_cut(scan->c, scan->end)))
 				return SCAN_INCOMPLETE;
 			if (null == SCAN_INVALID)
 				return value_invalid(scan, status, count);

@@ -185,9 +185,9 @@ find_slot(Half *half, uint64_t hash, int64_t time_ns, const char *tag, size_t ta
 		uint32_t *slot = &half->slots[i % SLOTS];
 		const Point *point = (const Point *) (half->data + *slot - 1);
 
-		if (*slot == 0 || (point->hash == hash && point->time_ns == time_ns &&
-						   point->tag_length == tag_length &&
-						   memcmp(tag_of(point), tag, tag_length) == 0))
+		if (*slot == 0 ||
+			(point->hash == hash && point->time_ns == time_ns && point->tag_length == tag_length &&
+			 memcmp(tag_of(point), tag, tag_length) == 0))
 			return slot;
 	}
 }
@@ -309,8 +309,8 @@ point_merge_writer(PointMerge *merge)
 }
 
 uint32_t
-point_merge(PointMerge *merge, const PointWriter *writer, int64_t time_ns, const char *tag, size_t tag_length,
-			const PointName *names, double *values, uint32_t count)
+point_merge(PointMerge *merge, const PointWriter *writer, int64_t time_ns, const char *tag,
+			size_t tag_length, const PointName *names, double *values, uint32_t count)
 {
 	uint64_t hash = hash_point(time_ns, tag, tag_length);
 	Shard *shard = &merge->shards[hash % SHARDS];

@@ -25,7 +25,8 @@ extern PointMerge *point_merge_new(void);
 typedef struct PointWriter
 {
 	uint64_t number;
-	uint64_t crossings; /* of all writers, when nothing of what this one has staged was merged yet */
+	uint64_t
+		crossings; /* of all writers, when nothing of what this one has staged was merged yet */
 } PointWriter;
 
 extern PointWriter point_merge_writer(PointMerge *merge);
@@ -36,8 +37,9 @@ extern PointWriter point_merge_writer(PointMerge *merge);
  * MESSAGE_MAX_VALUES, then are those of all, in the order of their names.  Returns their number, or 0 where
  * they would be more than a row holds; what is remembered then is as before.  For any thread.
  */
-extern uint32_t point_merge(PointMerge *merge, const PointWriter *writer, int64_t time_ns, const char *tag,
-							size_t tag_length, const PointName *names, double *values, uint32_t count);
+extern uint32_t point_merge(PointMerge *merge, const PointWriter *writer, int64_t time_ns,
+							const char *tag, size_t tag_length, const PointName *names,
+							double *values, uint32_t count);
 
 /*
  * Around the append of a writer's stage to the buffer, which one thread does at a time.  Points to which others

@@ -12,8 +12,8 @@
 
 #define FLOAT8_OID		   701
 #define NULL_LENGTH		   UINT32_MAX /* -1: no value follows */
-#define ARRAY_HEADER_BYTES 20 /* dimensions, null flag, element type, size, lower bound */
-#define EMPTY_ARRAY_BYTES  12 /* the same without size and lower bound */
+#define ARRAY_HEADER_BYTES 20		  /* dimensions, null flag, element type, size, lower bound */
+#define EMPTY_ARRAY_BYTES  12		  /* the same without size and lower bound */
 
 static inline char *
 put16(char *out, uint16_t value)

@@ -35,7 +35,7 @@ struct TableCheck
 	char *sql;
 	PgConnection *connection; /* NULL: none */
 	bool asking;
-	bool locked;	 /* the table was, so that nothing is known */
+	bool locked; /* the table was, so that nothing is known */
 	uv_timer_t timer;
 	char found[MAX_REASON_BYTES]; /* by the check under way; "": nothing is wrong */
 
@@ -95,7 +95,8 @@ put_check_sql(Bytes *sql, const Config *config)
 		"'double precision[]')) "
 		"SELECT CASE WHEN a.attname IS NULL "
 		"THEN pg_catalog.format('table %s has no column \"%s\"', t.oid, wanted.name) "
-		"ELSE pg_catalog.format('column \"%s\" of table %s has the type %s, not %s', wanted.name, t.oid, "
+		"ELSE pg_catalog.format('column \"%s\" of table %s has the type %s, not %s', wanted.name, "
+		"t.oid, "
 		"pg_catalog.format_type(a.atttypid, a.atttypmod), wanted.type) END AS reason "
 		"FROM t CROSS JOIN wanted LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid "
 		"AND a.attname = wanted.name AND a.attnum > 0 AND NOT a.attisdropped "
@@ -123,7 +124,8 @@ take_result(const PGresult *result, char *why, size_t size)
 		case PGRES_COMMAND_OK:
 			break;
 		case PGRES_TUPLES_OK:
-			if (PQntuples(result) > 0 && strcmp(PQfname(result, 0), "reason") == 0 && why[0] == '\0')
+			if (PQntuples(result) > 0 && strcmp(PQfname(result, 0), "reason") == 0 &&
+				why[0] == '\0')
 				snprintf(why, size, "%s", PQgetvalue(result, 0, 0));
 			break;
 		default:
@@ -145,9 +147,9 @@ ask(TableCheck *check)
 	check->asking = true;
 	uv_timer_start(&check->timer, on_timer, GIVE_UP_MS, 0);
 	if (check->connection == NULL)
-		check->connection = pg_connection_open(check->loop, check->config->database,
-											   check->config->database_password_file, &handler,
-											   check);
+		check->connection =
+			pg_connection_open(check->loop, check->config->database,
+							   check->config->database_password_file, &handler, check);
 	else
 		on_open(check);
 }
@@ -282,7 +284,8 @@ table_check_now(const Config *config)
 	put_check_sql(&writes, config);
 	bytes_append(&writes, "", 1);
 	bytes_printf(&reads, "SET LOCAL statement_timeout = %d; ", TIMEOUT_MS);
-	bytes_printf(&reads, "EXPLAIN SELECT time, tag, values FROM %s; SELECT FROM historian.downsample(",
+	bytes_printf(&reads,
+				 "EXPLAIN SELECT time, tag, values FROM %s; SELECT FROM historian.downsample(",
 				 config->table_sql);
 	pg_put_literal(&reads, config->table_sql);
 	bytes_append(&reads, "::regclass, 'x', 0, 1, 1)", sizeof("::regclass, 'x', 0, 1, 1)"));

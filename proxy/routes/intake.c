@@ -267,8 +267,7 @@ decoded(Exchange *exchange, size_t length)
 				(unsigned long long) limit);
 			return;
 		}
-		if (intake->gunzip != NULL &&
-			intake->body_bytes / MAX_GZIP_RATIO > intake->received_bytes)
+		if (intake->gunzip != NULL && intake->body_bytes / MAX_GZIP_RATIO > intake->received_bytes)
 		{
 			refuse_ratio(exchange);
 			return;
@@ -292,10 +291,11 @@ refuse_ratio(Exchange *exchange)
 	append_stage(intake);
 	intake->stopped = true;
 	metric_add(&intake->loop->metrics.rejected[REJECT_TOO_LARGE], 1);
-	bytes_printf(&detail,
-				 "past --max-body-bytes a body may decode to %d times its size, and this one is more; "
-				 "%llu messages of it were accepted, what follows them was not read",
-				 MAX_GZIP_RATIO, (unsigned long long) intake->accepted);
+	bytes_printf(
+		&detail,
+		"past --max-body-bytes a body may decode to %d times its size, and this one is more; "
+		"%llu messages of it were accepted, what follows them was not read",
+		MAX_GZIP_RATIO, (unsigned long long) intake->accepted);
 	bytes_append(&detail, "", 1);
 	http_problem_begin(exchange, &body, 413, detail.data);
 	bytes_free(&detail);

@@ -17,15 +17,15 @@ typedef struct Intake
 	ServerLoop *loop;
 	Exchange *exchange;
 	bool partial;
-	bool committed; /* ack=committed */
-	bool full;		/* strict: there was no room for the stage */
-	bool stopped;	/* nothing more of the body is of use */
-	bool waited;	/* the ticket waits, or has waited, for its commit */
+	bool committed;		  /* ack=committed */
+	bool full;			  /* strict: there was no room for the stage */
+	bool stopped;		  /* nothing more of the body is of use */
+	bool waited;		  /* the ticket waits, or has waited, for its commit */
 	CommitWaiter *waiter; /* NULL: nobody waits */
 	Stage stage;
 	struct StagePiece *first_piece; /* strict: what was staged before */
 	struct StagePiece *last_piece;
-	TagCount *tags;		/* of the pieces */
+	TagCount *tags; /* of the pieces */
 	size_t piece_count;
 	size_t piece_bytes; /* what they hold */
 	TurnTask task;		/* appends them */
@@ -37,7 +37,7 @@ typedef struct Intake
 	const char *output_end;
 	uint64_t received_bytes; /* of the body, as sent */
 	uint64_t body_bytes;	 /* decoded */
-	uint64_t accepted;	 /* messages in the buffer */
+	uint64_t accepted;		 /* messages in the buffer */
 	IngestTicket ticket;
 	/* The body was taken, and committed where that was asked for; there may be errors. */
 	void (*answer)(Exchange *exchange);

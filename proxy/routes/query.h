@@ -72,8 +72,7 @@ extern bool query_integer(const char *text, int64_t *value);
  * answers 503.  query_release() ends the query of a client that has left.
  */
 extern void query_submit(Exchange *exchange, const char *sql, int argument_count,
-						 const char *const *arguments, RowCallback on_row,
-						 QueryCallback callback);
+						 const char *const *arguments, RowCallback on_row, QueryCallback callback);
 
 /*
  * Submits a query and answers with its rows as {"name":[{"tag":..},..]}: each row begins with its tag.

@@ -212,9 +212,8 @@ on_result(void *argument, const QueryOutcome *outcome)
 	if (api->series_count == api->parameters.tag_count)
 		answer_series(exchange);
 	else
-		query_submit(exchange,
-					 "SELECT tag FROM historian.latest($1::text::regclass, $2::text[])", 2,
-					 arguments, NULL, on_known);
+		query_submit(exchange, "SELECT tag FROM historian.latest($1::text::regclass, $2::text[])",
+					 2, arguments, NULL, on_known);
 }
 
 static int
@@ -240,8 +239,8 @@ on_known(void *argument, const QueryOutcome *outcome)
 	{
 		Series wanted = {.tag = PQgetvalue(outcome->result, row, 0)};
 
-		if (with_samples == 0 || bsearch(&wanted, api->series, (size_t) with_samples,
-										 sizeof(Series), by_tag) == NULL)
+		if (with_samples == 0 ||
+			bsearch(&wanted, api->series, (size_t) with_samples, sizeof(Series), by_tag) == NULL)
 			add_series(api, wanted.tag);
 	}
 	if (api->series_count == 0)

@@ -54,8 +54,8 @@ static bool
 readyz_end(Exchange *exchange)
 {
 	char found[1024];
-	const char *why = why_not_ready(((ServerLoop *) exchange->server_loop)->server, found,
-									sizeof(found));
+	const char *why =
+		why_not_ready(((ServerLoop *) exchange->server_loop)->server, found, sizeof(found));
 
 	if (why != NULL)
 		http_problem(exchange, 503, "%s", why);
@@ -69,8 +69,8 @@ static bool
 health_end(Exchange *exchange)
 {
 	char found[1024];
-	const char *why = why_not_ready(((ServerLoop *) exchange->server_loop)->server, found,
-									sizeof(found));
+	const char *why =
+		why_not_ready(((ServerLoop *) exchange->server_loop)->server, found, sizeof(found));
 	Bytes body = {0};
 
 	bytes_puts(&body, "{\"name\":\"historiand\",\"message\":");
@@ -78,7 +78,8 @@ health_end(Exchange *exchange)
 					  strlen(why != NULL ? why : "ready for writes"));
 	bytes_printf(&body, ",\"status\":\"%s\",\"checks\":[],\"version\":\"%s\"}\n",
 				 why != NULL ? "fail" : "pass", historiand_version);
-	http_answer(exchange, why != NULL ? 503 : 200, "application/json", NULL, body.data, body.length);
+	http_answer(exchange, why != NULL ? 503 : 200, "application/json", NULL, body.data,
+				body.length);
 	bytes_free(&body);
 	return true;
 }

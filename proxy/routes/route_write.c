@@ -66,7 +66,8 @@ write_begin(Exchange *exchange)
 	intake->answer_refused = answer_refused;
 	if (!intake_parameters(exchange, read_parameter, &rules,
 						   "precision=ns, us, ms, s, m or h, ack=committed or received, "
-						   "partial=true or false, strings=refuse or ignore, and ignores db, rp, consistency, u, p, bucket, "
+						   "partial=true or false, strings=refuse or ignore, and ignores db, rp, "
+						   "consistency, u, p, bucket, "
 						   "org and orgID") ||
 		!intake_begin(exchange, BODY_POINTS))
 		return;
@@ -272,7 +273,8 @@ query_end(Exchange *exchange)
 	bytes_puts(&body, "{\"results\":[{\"statement_id\":0");
 	if (statement == STATEMENT_DATABASES)
 	{
-		bytes_puts(&body, ",\"series\":[{\"name\":\"databases\",\"columns\":[\"name\"],\"values\":[[");
+		bytes_puts(&body,
+				   ",\"series\":[{\"name\":\"databases\",\"columns\":[\"name\"],\"values\":[[");
 		bytes_json_string(&body, config->table, strlen(config->table));
 		bytes_puts(&body, "]]}]");
 	}

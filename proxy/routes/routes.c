@@ -7,9 +7,9 @@
 #include <string.h>
 
 static const Route *const routes[] = {
-	&route_save,	&route_write,  &route_write_v2, &route_ping,   &route_influx_query,
-	&route_api,		&route_tags,   &route_latest,	&route_export, &route_livez,
-	&route_healthz, &route_readyz, &route_health, &route_metrics,
+	&route_save,	&route_write,  &route_write_v2, &route_ping,	&route_influx_query,
+	&route_api,		&route_tags,   &route_latest,	&route_export,	&route_livez,
+	&route_healthz, &route_readyz, &route_health,	&route_metrics,
 };
 
 const Route *

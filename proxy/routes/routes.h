@@ -9,7 +9,7 @@
 
 extern const Route *routes_find(const char *path, size_t length);
 
-extern const Route route_save;	 /* route_save.c */
+extern const Route route_save;	/* route_save.c */
 extern const Route route_write; /* route_write.c, with the next three */
 extern const Route route_write_v2;
 extern const Route route_ping;

@@ -8,12 +8,12 @@
 
 #include <stdlib.h>
 
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	uint32_t	nrows;
+	uint32_t nrows;
 
 	if (size < 2)
 		return 0;

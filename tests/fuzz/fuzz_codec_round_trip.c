@@ -13,26 +13,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_ROWS 300
-#define MOST_VALUES 6
-#define FLAG_RAGGED 0x01
-#define FLAG_NULLS	0x02
+#define MOST_ROWS		  300
+#define MOST_VALUES		  6
+#define FLAG_RAGGED		  0x01
+#define FLAG_NULLS		  0x02
 #define FLAG_COLUMN_MAJOR 0x04
 
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 typedef struct Input
 {
 	const uint8_t *data;
-	size_t		size;
-	size_t		at;
+	size_t size;
+	size_t at;
 } Input;
 
 /* The next number; the numbers come again when they are used up. */
 static uint64_t
 next_number(Input *input)
 {
-	uint64_t	number = 0;
+	uint64_t number = 0;
 
 	if (input->size < 8)
 		return 0;
@@ -49,7 +49,7 @@ static void
 fill_from_input(OwnedRows *owned, uint32_t v, unsigned kind, Input *input, Random *random)
 {
 	static const double scale[] = {1, 10, 100, 1e3, 1e6, 1e9, 1e15, 1e-3};
-	uint64_t	sum = 0;
+	uint64_t sum = 0;
 
 	if (kind % 4 == 3)
 	{
@@ -58,8 +58,8 @@ fill_from_input(OwnedRows *owned, uint32_t v, unsigned kind, Input *input, Rando
 	}
 	for (uint32_t r = 0; r < owned->rows.nrows; r++)
 	{
-		uint64_t	number = next_number(input);
-		double		value;
+		uint64_t number = next_number(input);
+		double value;
 
 		sum += number % 1000 - 500;
 		if (kind % 4 == 0)
@@ -76,12 +76,12 @@ fill_from_input(OwnedRows *owned, uint32_t v, unsigned kind, Input *input, Rando
 static void
 fill_times_from_input(OwnedRows *owned, Input *input)
 {
-	int64_t		time = (int64_t) next_number(input);
-	uint32_t	nrows = 0;
+	int64_t time = (int64_t) next_number(input);
+	uint32_t nrows = 0;
 
 	for (; nrows < owned->rows.nrows; nrows++)
 	{
-		uint64_t	gap = next_number(input);
+		uint64_t gap = next_number(input);
 
 		owned->time[nrows] = time;
 		gap = 1 + (gap >> (gap % 64));
@@ -100,8 +100,8 @@ check(const OwnedRows *owned, size_t capacity)
 {
 	static CodecEncoder *encoder;
 	static uint8_t block[MOST_ROWS * (MOST_VALUES + 2) * 40];
-	uint32_t	taken = 0;
-	size_t		length;
+	uint32_t taken = 0;
+	size_t length;
 
 	if (encoder == NULL)
 		encoder = codec_encoder_new();
@@ -119,16 +119,16 @@ check(const OwnedRows *owned, size_t capacity)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	OwnedRows	owned;
-	Random		random;
-	Input		input;
-	uint32_t	nrows;
-	uint32_t	nvalues;
-	uint8_t		flags;
+	OwnedRows owned;
+	Random random;
+	Input input;
+	uint32_t nrows;
+	uint32_t nvalues;
+	uint8_t flags;
 
 	if (size < 8)
 		return 0;
-	input = (Input) {.data = data + 8, .size = size - 8};
+	input = (Input){.data = data + 8, .size = size - 8};
 	nrows = 1 + (uint32_t) (data[0] | data[1] << 8) % MOST_ROWS;
 	nvalues = data[2] % (MOST_VALUES + 1);
 	flags = data[3];
@@ -141,10 +141,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fill_from_input(&owned, v, (flags >> 3) + v, &input, &random);
 	for (uint32_t r = 0; r + 1 < owned.rows.nrows && owned.width != NULL; r++)
 	{
-		uint64_t	number = next_number(&input);
+		uint64_t number = next_number(&input);
 
-		owned.width[r] = number % 5 == 0 ? CODEC_WIDTH_NULL :
-			(uint16_t) (number / 5 % (nvalues + 1));
+		owned.width[r] =
+			number % 5 == 0 ? CODEC_WIDTH_NULL : (uint16_t) (number / 5 % (nvalues + 1));
 	}
 	for (uint32_t i = 0; i < nrows * nvalues && owned.isnull != NULL; i++)
 		owned.isnull[i] = next_number(&input) % 3 == 0;

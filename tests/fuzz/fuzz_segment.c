@@ -13,7 +13,7 @@
 
 #include "utils/array.h"
 
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 void *
 palloc(Size size)
@@ -36,7 +36,7 @@ pfree(void *pointer)
 ArrayType *
 construct_empty_array(Oid elmtype)
 {
-	ArrayType  *array = malloc(sizeof(ArrayType));
+	ArrayType *array = malloc(sizeof(ArrayType));
 
 	memset(array, 0, sizeof(ArrayType));
 	SET_VARSIZE(array, sizeof(ArrayType));
@@ -60,7 +60,7 @@ expect(bool what)
 static void
 check_array(Datum datum, bool isnull, uint32 nvalues)
 {
-	ArrayType  *array = (ArrayType *) DatumGetPointer(datum);
+	ArrayType *array = (ArrayType *) DatumGetPointer(datum);
 
 	if (isnull)
 		return;
@@ -75,10 +75,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const ValueRange ranges[] = {{0, CODEC_MAX_VALUES}, {1, 3}, {0, 0}};
 	static Segment segment;
 	DecodedRows rows = {0};
-	int64		first;
-	int64		last;
-	uint32		nvalues;
-	bool		isnull;
+	int64 first;
+	int64 last;
+	uint32 nvalues;
+	bool isnull;
 
 	if (segment_open(&segment, data, size, false) != SEGMENT_OK ||
 		(segment.header.flags & SEGMENT_SUMMARY))
@@ -90,7 +90,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	expect(codec_find(&segment.rows, first) >= 0);
 	for (uint32 row = 0; row < segment.header.nrows; row += 1 + segment.header.nrows / 16)
 	{
-		int64		time = codec_time_at(&segment.rows, row);
+		int64 time = codec_time_at(&segment.rows, row);
 
 		if (time >= first)
 			expect(codec_find(&segment.rows, time) < (int32) segment.header.nrows);
@@ -98,8 +98,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	for (int i = 0; i < (int) lengthof(ranges); i++)
 	{
-		int64		from = i == 0 ? PG_INT64_MIN : first + (last > first);
-		int64		until = i == 1 ? last - (last > first) : PG_INT64_MAX;
+		int64 from = i == 0 ? PG_INT64_MIN : first + (last > first);
+		int64 until = i == 1 ? last - (last > first) : PG_INT64_MAX;
 
 		if (!decoded_rows_load(&rows, &segment, from, until, ranges[i]))
 			continue;

@@ -151,7 +151,8 @@ is_message(struct json_object *object, struct json_object **time, struct json_ob
 	/* A row has 8 bytes a value, a bit a value beside a null, and the tag. */
 	bytes = json_object_array_length(*values) * 8 + (size_t) length;
 	if (has_nulls)
-		bytes += json_object_array_length(*values) / 8 + (json_object_array_length(*values) % 8 > 0);
+		bytes +=
+			json_object_array_length(*values) / 8 + (json_object_array_length(*values) % 8 > 0);
 	return bytes <= MESSAGE_MAX_ROW_BYTES;
 }
 

@@ -19,42 +19,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_BYTES 8192
-#define BLOCK_BYTES 8090		/* of a page's bytes, those that a block may have */
+#define PAGE_BYTES	8192
+#define BLOCK_BYTES 8090 /* of a page's bytes, those that a block may have */
 #define SERIES_ROWS 200000
-#define RUNS 7
-#define ACCESSES 100000
-#define ZSTD_ROWS 20000			/* it takes its time */
+#define RUNS		7
+#define ACCESSES	100000
+#define ZSTD_ROWS	20000 /* it takes its time */
 
 typedef struct Block
 {
-	uint8_t    *bytes;
-	size_t		length;
-	uint32_t	nrows;
+	uint8_t *bytes;
+	size_t length;
+	uint32_t nrows;
 } Block;
 
 typedef struct Blocks
 {
-	Block	   *block;
-	uint32_t	count;
-	uint64_t	nrows;
-	uint64_t	bytes;
+	Block *block;
+	uint32_t count;
+	uint64_t nrows;
+	uint64_t bytes;
 } Blocks;
 
 /* Of a series: bytes a message, millions of values a second, nanoseconds. */
 typedef struct Result
 {
-	double		bytes;			/* with the page's overhead */
-	double		bound;			/* the fewest that are possible; 0 if not known */
-	double		encode;			/* rows that are known to fit */
-	double		encode_fit;		/* as many rows as fit, as compaction does */
-	double		decode;
-	double		open_ns;
-	double		value_ns;
+	double bytes;	   /* with the page's overhead */
+	double bound;	   /* the fewest that are possible; 0 if not known */
+	double encode;	   /* rows that are known to fit */
+	double encode_fit; /* as many rows as fit, as compaction does */
+	double decode;
+	double open_ns;
+	double value_ns;
 } Result;
 
 static CodecEncoder *encoder;
-static volatile double sink;	/* keeps what is measured from being optimised away */
+static volatile double sink; /* keeps what is measured from being optimised away */
 
 static void
 fail(const char *what)
@@ -66,9 +66,9 @@ fail(const char *what)
 static CodecRows
 rows_from(const BenchSeries *series, uint32_t first, uint32_t most)
 {
-	uint32_t	left = series->nrows - first;
+	uint32_t left = series->nrows - first;
 
-	return (CodecRows) {
+	return (CodecRows){
 		.nrows = left < most ? left : most,
 		.nvalues = BENCH_COLUMNS,
 		.time = series->time + first,
@@ -85,7 +85,7 @@ verify(const Block *block, const CodecRows *rows)
 	static CodecReader reader;
 	static int64_t time[CODEC_MAX_ROWS];
 	static double column[CODEC_MAX_ROWS];
-	bool		isnull;
+	bool isnull;
 
 	if (codec_open(&reader, block->bytes, block->length, block->nrows) != CODEC_OK)
 		fail("a block does not open");
@@ -97,7 +97,7 @@ verify(const Block *block, const CodecRows *rows)
 		codec_decode_column(&reader, v, 0, block->nrows, column);
 		for (uint32_t r = 0; r < block->nrows; r++)
 		{
-			double		one = codec_value_at(&reader, r, v, &isnull);
+			double one = codec_value_at(&reader, r, v, &isnull);
 
 			if (memcmp(&column[r], &rows->values[r * BENCH_COLUMNS + v], sizeof(double)) != 0 ||
 				memcmp(&one, &column[r], sizeof(double)) != 0)
@@ -111,11 +111,11 @@ static void
 encode_series(Blocks *blocks, const BenchSeries *series, uint32_t most)
 {
 	static uint8_t buffer[BLOCK_BYTES];
-	Block		block;
+	Block block;
 
 	for (uint32_t first = 0; first < series->nrows; first += block.nrows)
 	{
-		CodecRows	rows = rows_from(series, first, most);
+		CodecRows rows = rows_from(series, first, most);
 
 		block.length = codec_encode_fit(encoder, &rows, buffer, BLOCK_BYTES, &block.nrows);
 		block.bytes = malloc(block.length);
@@ -143,16 +143,16 @@ static double
 encode_speed(const BenchSeries *series, uint32_t most)
 {
 	static uint8_t buffer[BLOCK_BYTES];
-	double		speed[RUNS];
+	double speed[RUNS];
 
 	for (int run = 0; run < RUNS; run++)
 	{
-		double		start = bench_now_s();
-		uint32_t	taken;
+		double start = bench_now_s();
+		uint32_t taken;
 
 		for (uint32_t first = 0; first < series->nrows; first += taken)
 		{
-			CodecRows	rows = rows_from(series, first, most);
+			CodecRows rows = rows_from(series, first, most);
 
 			if (codec_encode_fit(encoder, &rows, buffer, BLOCK_BYTES, &taken) == 0)
 				fail("cannot encode");
@@ -167,16 +167,16 @@ static double
 encode_known_speed(const BenchSeries *series, const Blocks *blocks)
 {
 	static uint8_t buffer[BLOCK_BYTES];
-	double		speed[RUNS];
+	double speed[RUNS];
 
 	for (int run = 0; run < RUNS; run++)
 	{
-		double		start = bench_now_s();
-		uint32_t	first = 0;
+		double start = bench_now_s();
+		uint32_t first = 0;
 
 		for (uint32_t i = 0; i < blocks->count; first += blocks->block[i++].nrows)
 		{
-			CodecRows	rows = rows_from(series, first, blocks->block[i].nrows);
+			CodecRows rows = rows_from(series, first, blocks->block[i].nrows);
 
 			if (codec_encode(encoder, &rows, buffer, BLOCK_BYTES) == 0)
 				fail("cannot encode");
@@ -191,11 +191,11 @@ decode_speed(const Blocks *blocks)
 {
 	static CodecReader reader;
 	static double column[CODEC_MAX_ROWS];
-	double		speed[RUNS];
+	double speed[RUNS];
 
 	for (int run = 0; run < RUNS; run++)
 	{
-		double		start = bench_now_s();
+		double start = bench_now_s();
 
 		for (uint32_t i = 0; i < blocks->count; i++)
 		{
@@ -221,17 +221,17 @@ access_times(const BenchSeries *series, const Blocks *blocks, double *open_ns, d
 	static CodecReader reader;
 	static int64_t wanted[4096];
 	const Block *block = &blocks->block[0];
-	int64_t		span = series->time[block->nrows - 1] - series->time[0] + 1;
-	double		open[RUNS];
-	double		value[RUNS];
-	bool		isnull;
+	int64_t span = series->time[block->nrows - 1] - series->time[0] + 1;
+	double open[RUNS];
+	double value[RUNS];
+	bool isnull;
 
 	for (int i = 0; i < 4096; i++)
 		wanted[i] = series->time[0] + (int64_t) ((double) rand() / RAND_MAX * (double) span);
 	for (int run = 0; run < RUNS; run++)
 	{
-		double		start = bench_now_s();
-		double		sum = 0;
+		double start = bench_now_s();
+		double sum = 0;
 
 		for (int i = 0; i < ACCESSES; i++)
 			sum += codec_open(&reader, block->bytes, block->length, block->nrows);
@@ -239,10 +239,10 @@ access_times(const BenchSeries *series, const Blocks *blocks, double *open_ns, d
 		start = bench_now_s();
 		for (int i = 0; i < ACCESSES; i++)
 		{
-			int32_t		row = codec_find(&reader, wanted[i % 4096]);
+			int32_t row = codec_find(&reader, wanted[i % 4096]);
 
-			sum += codec_value_at(&reader, (uint32_t) (row < 0 ? 0 : row), i % BENCH_COLUMNS,
-								  &isnull);
+			sum +=
+				codec_value_at(&reader, (uint32_t) (row < 0 ? 0 : row), i % BENCH_COLUMNS, &isnull);
 		}
 		value[run] = (bench_now_s() - start) * 1e9 / ACCESSES;
 		sink = sum;
@@ -262,9 +262,9 @@ with_page(const Blocks *blocks)
 typedef enum Bound
 {
 	BOUND_NONE,
-	BOUND_HUNDREDTHS,			/* entropy of order 0 of the differences, in units of 0.01 */
-	BOUND_HALVES,				/* the same, of 0.5 */
-	BOUND_WALK,					/* bench_walk_bits() */
+	BOUND_HUNDREDTHS, /* entropy of order 0 of the differences, in units of 0.01 */
+	BOUND_HALVES,	  /* the same, of 0.5 */
+	BOUND_WALK,		  /* bench_walk_bits() */
 } Bound;
 
 static double
@@ -289,11 +289,11 @@ static Result
 bench(const char *name, BenchGenerator generate, Bound bound)
 {
 	BenchSeries series;
-	Blocks		blocks = {0};
-	Result		result;
-	char		bound_text[16] = "-";
-	char		ratio_text[16] = "-";
-	size_t		zstd;
+	Blocks blocks = {0};
+	Result result;
+	char bound_text[16] = "-";
+	char ratio_text[16] = "-";
+	size_t zstd;
 
 	generate(&series, SERIES_ROWS);
 	encode_series(&blocks, &series, CODEC_MAX_ROWS);
@@ -329,7 +329,7 @@ bench_small(void)
 	bench_decimal_walk(&series, 16000);
 	for (uint32_t most = 1; most <= 128; most *= 2)
 	{
-		Blocks		blocks = {0};
+		Blocks blocks = {0};
 
 		encode_series(&blocks, &series, most);
 		printf("  %u rows: %.1f", most, (double) blocks.bytes / (double) blocks.nrows);
@@ -359,7 +359,7 @@ static void
 bench_against_peers(const char *name, BenchGenerator generate)
 {
 	BenchSeries series;
-	Blocks		blocks = {0};
+	Blocks blocks = {0};
 
 	generate(&series, SERIES_ROWS);
 	encode_series(&blocks, &series, CODEC_MAX_ROWS);
@@ -372,10 +372,10 @@ bench_against_peers(const char *name, BenchGenerator generate)
 static double
 bench_recorded(const char *path)
 {
-	uint32_t	nseries;
+	uint32_t nseries;
 	BenchSeries *series = bench_read_ndjson(path, &nseries);
-	Blocks		blocks = {0};
-	double		share;
+	Blocks blocks = {0};
+	double share;
 
 	if (nseries == 0)
 		fail("cannot read the recorded messages");
@@ -393,8 +393,9 @@ bench_recorded(const char *path)
 static void
 print_goal(const char *what, double figure, const char *relation, double goal, const char *unit)
 {
-	bool		met = relation[0] == '>' ? figure >= goal :
-		relation[1] == '=' ? figure <= goal : figure < goal;
+	bool met = relation[0] == '>'	? figure >= goal
+			   : relation[1] == '=' ? figure <= goal
+									: figure < goal;
 
 	printf("  %-44s %2s %7.6g %10.2f %-18s %s\n", what, relation, goal, figure, unit,
 		   met ? "met" : "NOT MET");
@@ -403,10 +404,10 @@ print_goal(const char *what, double figure, const char *relation, double goal, c
 int
 main(int argc, char **argv)
 {
-	Result		walk;
-	Result		full;
-	Result		full_low;
-	double		recorded = 0;
+	Result walk;
+	Result full;
+	Result full_low;
+	double recorded = 0;
 
 	encoder = codec_encoder_new();
 	if (encoder == NULL)
@@ -414,8 +415,8 @@ main(int argc, char **argv)
 
 	printf("%u rows of %d values; sizes in bytes a message, speeds in million values/s\n\n",
 		   SERIES_ROWS, BENCH_COLUMNS);
-	printf("%-22s %6s %7s %7s %7s %6s %7s %7s %7s %7s %6s %6s\n", "", "rows/", "", "with",
-		   "fewest", "", "zstd", "", "encode", "", "open", "find +");
+	printf("%-22s %6s %7s %7s %7s %6s %7s %7s %7s %7s %6s %6s\n", "", "rows/", "", "with", "fewest",
+		   "", "zstd", "", "encode", "", "open", "find +");
 	printf("%-22s %6s %7s %7s %7s %6s %7s %7s %7s %7s %6s %6s\n", "series", "block", "bytes",
 		   "page", "bytes", "ratio", "-19", "encode", "to fit", "decode", "ns", "value");
 	walk = bench("workload, two decimals", bench_decimal_walk, BOUND_HUNDREDTHS);
@@ -426,8 +427,9 @@ main(int argc, char **argv)
 	bench("states", bench_states, BOUND_HALVES);
 	bench_small();
 
-	printf("\nBeside general compressors, which get all columns as raw doubles, one after the other,"
-		   "\nin one piece and without the times; sizes in bytes a message\n");
+	printf(
+		"\nBeside general compressors, which get all columns as raw doubles, one after the other,"
+		"\nin one piece and without the times; sizes in bytes a message\n");
 	bench_against_peers("workload, two decimals", bench_decimal_walk);
 	bench_against_peers("17 digits, from 100 on", bench_walk_from_100);
 	if (argc > 1)

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #define FIRST_NS INT64_C(1700000000000000000)
-#define TICK_NS	 100000			/* what times are multiples of */
-#define MEAN_GAP 100			/* ticks between two messages */
+#define TICK_NS	 100000 /* what times are multiples of */
+#define MEAN_GAP 100	/* ticks between two messages */
 
 /* xorshift64* (Vigna 2016): quick, and the same everywhere */
 static uint64_t random_state;
@@ -44,8 +44,8 @@ reserve(BenchSeries *series, uint32_t nrows)
 		return;
 	series->capacity = nrows > 2 * series->capacity ? nrows : 2 * series->capacity;
 	series->time = realloc(series->time, series->capacity * sizeof(*series->time));
-	series->values = realloc(series->values,
-							 series->capacity * BENCH_COLUMNS * sizeof(*series->values));
+	series->values =
+		realloc(series->values, series->capacity * BENCH_COLUMNS * sizeof(*series->values));
 	if (series->time == NULL || series->values == NULL)
 	{
 		fprintf(stderr, "bench-codec: out of memory\n");
@@ -57,7 +57,7 @@ reserve(BenchSeries *series, uint32_t nrows)
 static void
 begin(BenchSeries *series, uint32_t nrows)
 {
-	int64_t		time = FIRST_NS;
+	int64_t time = FIRST_NS;
 
 	random_state = UINT64_C(0x9e3779b97f4a7c15);
 	memset(series, 0, sizeof(*series));
@@ -73,7 +73,7 @@ begin(BenchSeries *series, uint32_t nrows)
 void
 bench_decimal_walk(BenchSeries *series, uint32_t nrows)
 {
-	int32_t		hundredths[BENCH_COLUMNS];
+	int32_t hundredths[BENCH_COLUMNS];
 
 	begin(series, nrows);
 	for (int v = 0; v < BENCH_COLUMNS; v++)
@@ -90,7 +90,7 @@ bench_decimal_walk(BenchSeries *series, uint32_t nrows)
 static void
 full_precision_walk(BenchSeries *series, uint32_t nrows, double first, double range)
 {
-	double		at[BENCH_COLUMNS];
+	double at[BENCH_COLUMNS];
 
 	begin(series, nrows);
 	for (int v = 0; v < BENCH_COLUMNS; v++)
@@ -119,7 +119,7 @@ bench_walk_from_0(BenchSeries *series, uint32_t nrows)
 static double
 random_normal(void)
 {
-	double		sum = -6;
+	double sum = -6;
 
 	for (int i = 0; i < 12; i++)
 		sum += random_unit();
@@ -145,7 +145,7 @@ bench_noise(BenchSeries *series, uint32_t nrows)
 void
 bench_states(BenchSeries *series, uint32_t nrows)
 {
-	double		at[BENCH_COLUMNS] = {0};
+	double at[BENCH_COLUMNS] = {0};
 
 	begin(series, nrows);
 	for (uint32_t r = 0; r < nrows; r++)
@@ -185,8 +185,8 @@ series_of_tag(BenchSeries **series, char (**tags)[32], uint32_t *nseries, const 
 static FILE *
 open_text(const char *path)
 {
-	char		command[1024];
-	int			length = snprintf(command, sizeof(command), "gzip -dcf <'%s'", path);
+	char command[1024];
+	int length = snprintf(command, sizeof(command), "gzip -dcf <'%s'", path);
 
 	if (length < 0 || (size_t) length >= sizeof(command) || strchr(path, '\'') != NULL)
 		return NULL;
@@ -196,18 +196,18 @@ open_text(const char *path)
 BenchSeries *
 bench_read_ndjson(const char *path, uint32_t *nseries)
 {
-	FILE	   *file = open_text(path);
+	FILE *file = open_text(path);
 	BenchSeries *series = NULL;
-	char		(*tags)[32] = NULL;
-	char		line[4096];
+	char(*tags)[32] = NULL;
+	char line[4096];
 
 	*nseries = 0;
 	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
 	{
 		BenchSeries *one;
-		char		tag[32];
-		long long	time;
-		char	   *at = strchr(line, '[');
+		char tag[32];
+		long long time;
+		char *at = strchr(line, '[');
 
 		/* recorded by ourselves: the members come in this order */
 		if (at == NULL || sscanf(line, "{\"time\":%lld,\"tag\":\"%31[^\"]\"", &time, tag) != 2 ||
@@ -228,8 +228,8 @@ bench_read_ndjson(const char *path, uint32_t *nseries)
 static int
 compare_numbers(const void *a, const void *b)
 {
-	int64_t		left = *(const int64_t *) a;
-	int64_t		right = *(const int64_t *) b;
+	int64_t left = *(const int64_t *) a;
+	int64_t right = *(const int64_t *) b;
 
 	return (left > right) - (left < right);
 }
@@ -238,12 +238,12 @@ compare_numbers(const void *a, const void *b)
 static double
 entropy_bits(int64_t *numbers, uint32_t count)
 {
-	double		bits = 0;
+	double bits = 0;
 
 	qsort(numbers, count, sizeof(*numbers), compare_numbers);
 	for (uint32_t first = 0, end; first < count; first = end)
 	{
-		double		share;
+		double share;
 
 		for (end = first + 1; end < count && numbers[end] == numbers[first]; end++)
 			;
@@ -265,9 +265,9 @@ time_bits(const BenchSeries *series, int64_t *scratch)
 double
 bench_entropy_bits(const BenchSeries *series, double unit)
 {
-	uint32_t	count = series->nrows - 1;
-	int64_t    *differences = malloc(count * sizeof(*differences));
-	double		bits;
+	uint32_t count = series->nrows - 1;
+	int64_t *differences = malloc(count * sizeof(*differences));
+	double bits;
 
 	if (differences == NULL)
 		return 0;
@@ -278,7 +278,7 @@ bench_entropy_bits(const BenchSeries *series, double unit)
 
 		for (uint32_t i = 0; i < count; i++)
 			differences[i] = llround(column[(i + 1) * BENCH_COLUMNS] / unit) -
-				llround(column[i * BENCH_COLUMNS] / unit);
+							 llround(column[i * BENCH_COLUMNS] / unit);
 		bits += entropy_bits(differences, count);
 	}
 	free(differences);
@@ -288,14 +288,14 @@ bench_entropy_bits(const BenchSeries *series, double unit)
 double
 bench_walk_bits(const BenchSeries *series)
 {
-	int64_t    *scratch = malloc(series->nrows * sizeof(*scratch));
-	double		bits = 0;
+	int64_t *scratch = malloc(series->nrows * sizeof(*scratch));
+	double bits = 0;
 
 	if (scratch == NULL)
 		return 0;
 	for (uint32_t i = 0; i < series->nrows * BENCH_COLUMNS; i++)
 	{
-		int			exponent = ilogb(series->values[i]);
+		int exponent = ilogb(series->values[i]);
 
 		bits += exponent > 0 ? 53 - exponent : 53;
 	}

@@ -13,14 +13,14 @@
 /* One tag's messages, row by row. */
 typedef struct BenchSeries
 {
-	uint32_t	nrows;
-	uint32_t	capacity;
-	int64_t    *time;
-	double	   *values;			/* [nrows][BENCH_COLUMNS] */
+	uint32_t nrows;
+	uint32_t capacity;
+	int64_t *time;
+	double *values; /* [nrows][BENCH_COLUMNS] */
 } BenchSeries;
 
 /* A made-up series of so many rows, the same in every run. */
-typedef void (*BenchGenerator) (BenchSeries *series, uint32_t nrows);
+typedef void (*BenchGenerator)(BenchSeries *series, uint32_t nrows);
 
 /* The workload: a random walk of two decimals in steps of up to 1.00, 100 messages a second. */
 extern void bench_decimal_walk(BenchSeries *series, uint32_t nrows);
@@ -54,4 +54,4 @@ extern double bench_entropy_bits(const BenchSeries *series, double unit);
  */
 extern double bench_walk_bits(const BenchSeries *series);
 
-#endif							/* BENCH_DATA_H */
+#endif /* BENCH_DATA_H */

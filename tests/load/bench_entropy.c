@@ -61,7 +61,8 @@ gap_bits(Gap *gaps, uint64_t count)
 		{
 			for (end = first; end < tag_end && gaps[end].gap == gaps[first].gap; end++)
 				;
-			bits += (double) (end - first) * log2((double) (tag_end - tag) / (double) (end - first));
+			bits +=
+				(double) (end - first) * log2((double) (tag_end - tag) / (double) (end - first));
 		}
 	}
 	return bits;
@@ -110,7 +111,7 @@ main(int argc, char **argv)
 		{
 			for (uint32_t i = 0; i < BENCH_VALUES; i++)
 				steps[tag->values[i] - before[i] + MAX_STEP]++;
-			gaps[differences++] = (Gap) {number, time - tag->time};
+			gaps[differences++] = (Gap){number, time - tag->time};
 		}
 		tag->time = time;
 	}

@@ -14,11 +14,11 @@
 
 #include "bench_workload.h"
 
-#define TICK_NS		INT64_C(100000) /* between two messages of the whole workload */
-#define DAY_NS		INT64_C(86400000000000)
-#define BUSY_SHARE	0.01
-#define FLOAT8_OID	701
-#define ROW_BYTES	256
+#define TICK_NS	   INT64_C(100000) /* between two messages of the whole workload */
+#define DAY_NS	   INT64_C(86400000000000)
+#define BUSY_SHARE 0.01
+#define FLOAT8_OID 701
+#define ROW_BYTES  256
 
 typedef struct Tag
 {
@@ -106,7 +106,8 @@ main(int argc, char **argv)
 	if (argc == 4)
 		options.tags = (uint32_t) atoll(argv[2]);
 	tags = calloc(options.tags + 1, sizeof(Tag));
-	if (days < 1 || others_share < 0 || others_share >= 1 || tags == NULL || workload_check(&options) != NULL)
+	if (days < 1 || others_share < 0 || others_share >= 1 || tags == NULL ||
+		workload_check(&options) != NULL)
 	{
 		fprintf(stderr, "usage: bench-history DAYS TAGS OTHERS\n");
 		return 2;

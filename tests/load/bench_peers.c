@@ -16,14 +16,14 @@
 #define RUNS 5
 
 /* Returns the bytes written, or 0 on failure; capacity is enough. */
-typedef size_t (*Convert) (void *dst, size_t capacity, const void *src, size_t length);
+typedef size_t (*Convert)(void *dst, size_t capacity, const void *src, size_t length);
 
 typedef struct Peer
 {
 	const char *name;
-	int			runs;			/* of compression */
-	Convert		compress;
-	Convert		decompress;
+	int runs; /* of compression */
+	Convert compress;
+	Convert decompress;
 } Peer;
 
 static size_t zstd_1(void *dst, size_t capacity, const void *src, size_t length);
@@ -46,7 +46,7 @@ static const Peer peers[] = {
 static void *
 allocate(size_t length)
 {
-	void	   *memory = malloc(length);
+	void *memory = malloc(length);
 
 	if (memory == NULL)
 	{
@@ -60,8 +60,8 @@ allocate(size_t length)
 static double *
 columns_of(const BenchSeries *series, uint32_t nseries, uint32_t most_rows, size_t *nvalues)
 {
-	double	   *columns;
-	double	   *to;
+	double *columns;
+	double *to;
 
 	*nvalues = 0;
 	for (uint32_t i = 0; i < nseries; i++)
@@ -79,11 +79,11 @@ static double
 speed_of(Convert convert, int runs, void *dst, size_t capacity, const void *src, size_t length,
 		 size_t nvalues, size_t *written)
 {
-	double		speed[RUNS];
+	double speed[RUNS];
 
 	for (int run = 0; run < runs; run++)
 	{
-		double		start = bench_now_s();
+		double start = bench_now_s();
 
 		*written = convert(dst, capacity, src, length);
 		speed[run] = 1e-6 * (double) nvalues / (bench_now_s() - start);
@@ -94,12 +94,12 @@ speed_of(Convert convert, int runs, void *dst, size_t capacity, const void *src,
 size_t
 bench_zstd_bytes(const BenchSeries *series, uint32_t nseries, uint32_t most_rows)
 {
-	size_t		nvalues;
-	double	   *columns = columns_of(series, nseries, most_rows, &nvalues);
-	size_t		length = nvalues * sizeof(double);
-	size_t		capacity = ZSTD_compressBound(length);
-	void	   *bytes = allocate(capacity);
-	size_t		written = zstd_19(bytes, capacity, columns, length);
+	size_t nvalues;
+	double *columns = columns_of(series, nseries, most_rows, &nvalues);
+	size_t length = nvalues * sizeof(double);
+	size_t capacity = ZSTD_compressBound(length);
+	void *bytes = allocate(capacity);
+	size_t written = zstd_19(bytes, capacity, columns, length);
 
 	free(bytes);
 	free(columns);
@@ -109,21 +109,21 @@ bench_zstd_bytes(const BenchSeries *series, uint32_t nseries, uint32_t most_rows
 void
 bench_peers(const BenchSeries *series, uint32_t nseries)
 {
-	size_t		nvalues;
-	double	   *columns = columns_of(series, nseries, UINT32_MAX, &nvalues);
-	size_t		length = nvalues * sizeof(double);
-	size_t		capacity = 2 * length + 1024;
-	void	   *compressed = allocate(capacity);
-	void	   *back = allocate(length);
+	size_t nvalues;
+	double *columns = columns_of(series, nseries, UINT32_MAX, &nvalues);
+	size_t length = nvalues * sizeof(double);
+	size_t capacity = 2 * length + 1024;
+	void *compressed = allocate(capacity);
+	void *back = allocate(length);
 
 	for (size_t i = 0; i < sizeof(peers) / sizeof(*peers); i++)
 	{
-		size_t		bytes = 0;
-		size_t		restored = 0;
-		double		compress = speed_of(peers[i].compress, peers[i].runs, compressed, capacity,
-										columns, length, nvalues, &bytes);
-		double		decompress = speed_of(peers[i].decompress, RUNS, back, length, compressed,
-										  bytes, nvalues, &restored);
+		size_t bytes = 0;
+		size_t restored = 0;
+		double compress = speed_of(peers[i].compress, peers[i].runs, compressed, capacity, columns,
+								   length, nvalues, &bytes);
+		double decompress = speed_of(peers[i].decompress, RUNS, back, length, compressed, bytes,
+									 nvalues, &restored);
 
 		if (restored != length || memcmp(back, columns, length) != 0)
 		{
@@ -167,7 +167,7 @@ zstd_decompress(void *dst, size_t capacity, const void *src, size_t length)
 static size_t
 gzip_6(void *dst, size_t capacity, const void *src, size_t length)
 {
-	uLongf		written = capacity;
+	uLongf written = capacity;
 
 	return compress2(dst, &written, src, length, 6) == Z_OK ? written : 0;
 }
@@ -175,7 +175,7 @@ gzip_6(void *dst, size_t capacity, const void *src, size_t length)
 static size_t
 gzip_decompress(void *dst, size_t capacity, const void *src, size_t length)
 {
-	uLongf		written = capacity;
+	uLongf written = capacity;
 
 	return uncompress(dst, &written, src, length) == Z_OK ? written : 0;
 }
@@ -189,7 +189,7 @@ lz4(void *dst, size_t capacity, const void *src, size_t length)
 static size_t
 lz4_decompress(void *dst, size_t capacity, const void *src, size_t length)
 {
-	int			written = LZ4_decompress_safe(src, dst, (int) length, (int) capacity);
+	int written = LZ4_decompress_safe(src, dst, (int) length, (int) capacity);
 
 	return written < 0 ? 0 : (size_t) written;
 }

@@ -19,4 +19,4 @@ extern size_t bench_zstd_bytes(const BenchSeries *series, uint32_t nseries, uint
 /* Prints a line a compressor: bytes a message, and millions of values a second both ways. */
 extern void bench_peers(const BenchSeries *series, uint32_t nseries);
 
-#endif							/* BENCH_PEERS_H */
+#endif /* BENCH_PEERS_H */

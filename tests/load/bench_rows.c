@@ -84,7 +84,8 @@ put_row(FILE *file, const Workload *workload, uint64_t message, uint32_t tag, co
 }
 
 static void
-put_line(FILE *file, const Workload *workload, uint64_t message, uint32_t tag, const int64_t *values)
+put_line(FILE *file, const Workload *workload, uint64_t message, uint32_t tag,
+		 const int64_t *values)
 {
 	char name[WORKLOAD_TAG_BYTES];
 

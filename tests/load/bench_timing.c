@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-static int	compare_doubles(const void *a, const void *b);
+static int compare_doubles(const void *a, const void *b);
 
 double
 bench_now_s(void)
@@ -28,8 +28,8 @@ bench_median(double *numbers, int count)
 static int
 compare_doubles(const void *a, const void *b)
 {
-	double		left = *(const double *) a;
-	double		right = *(const double *) b;
+	double left = *(const double *) a;
+	double right = *(const double *) b;
 
 	return (left > right) - (left < right);
 }

@@ -11,4 +11,4 @@ extern double bench_now_s(void);
 /* Sorts the numbers. */
 extern double bench_median(double *numbers, int count);
 
-#endif							/* BENCH_TIMING_H */
+#endif /* BENCH_TIMING_H */

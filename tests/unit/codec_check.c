@@ -16,19 +16,19 @@ width_of(const CodecRows *rows, uint32_t row)
 static bool
 is_absent(const CodecRows *rows, uint32_t row, uint32_t v)
 {
-	uint16_t	width = width_of(rows, row);
+	uint16_t width = width_of(rows, row);
 
 	return width == CODEC_WIDTH_NULL || v >= width ||
-		(rows->isnull != NULL &&
-		 rows->isnull[row * rows->row_stride + v * rows->value_stride] != 0);
+		   (rows->isnull != NULL &&
+			rows->isnull[row * rows->row_stride + v * rows->value_stride] != 0);
 }
 
 /* The bits that reading must return: those of 0.0 where there is no value. */
 static uint64_t
 expected_bits(const CodecRows *rows, uint32_t row, uint32_t v)
 {
-	double		value = 0.0;
-	uint64_t	bits;
+	double value = 0.0;
+	uint64_t bits;
 
 	if (!is_absent(rows, row, v))
 		value = rows->values[row * rows->row_stride + v * rows->value_stride];
@@ -39,7 +39,7 @@ expected_bits(const CodecRows *rows, uint32_t row, uint32_t v)
 static bool
 same_bits(double value, uint64_t expected)
 {
-	uint64_t	bits;
+	uint64_t bits;
 
 	memcpy(&bits, &value, sizeof(bits));
 	return bits == expected;
@@ -64,8 +64,8 @@ check_times(const CodecReader *reader, const CodecRows *rows, uint32_t nrows)
 
 	for (uint32_t n = 0; n < RANGES; n++)
 	{
-		uint32_t	first;
-		uint32_t	count;
+		uint32_t first;
+		uint32_t count;
 
 		nth_range(n, nrows, &first, &count);
 		codec_decode_times(reader, first, count, time);
@@ -88,9 +88,9 @@ check_find(const CodecReader *reader, const CodecRows *rows, uint32_t nrows)
 		return "codec_find at the beginning of time";
 	for (uint32_t r = 0; r < nrows; r++)
 	{
-		int64_t		time = rows->time[r];
-		int64_t		next = r + 1 < nrows ? rows->time[r + 1] : INT64_MAX;
-		int64_t		middle = (int64_t) ((uint64_t) time + ((uint64_t) next - (uint64_t) time) / 2);
+		int64_t time = rows->time[r];
+		int64_t next = r + 1 < nrows ? rows->time[r + 1] : INT64_MAX;
+		int64_t middle = (int64_t) ((uint64_t) time + ((uint64_t) next - (uint64_t) time) / 2);
 
 		if (codec_find(reader, time) != (int32_t) r)
 			return "codec_find";
@@ -107,12 +107,12 @@ check_column(const CodecReader *reader, const CodecRows *rows, uint32_t nrows, u
 {
 	static double values[CODEC_MAX_ROWS];
 	static uint8_t nulls[CODEC_MAX_ROWS];
-	bool		isnull;
+	bool isnull;
 
 	for (uint32_t n = 0; n < RANGES; n++)
 	{
-		uint32_t	first;
-		uint32_t	count;
+		uint32_t first;
+		uint32_t count;
 
 		nth_range(n, nrows, &first, &count);
 		codec_decode_column(reader, v, first, count, values);
@@ -138,9 +138,9 @@ check_column(const CodecReader *reader, const CodecRows *rows, uint32_t nrows, u
 static const char *
 check_shape(const CodecReader *reader, const CodecRows *rows, uint32_t nrows)
 {
-	uint32_t	widest = rows->width == NULL ? rows->nvalues : 0;
-	bool		ragged = false;
-	bool		nulls = false;
+	uint32_t widest = rows->width == NULL ? rows->nvalues : 0;
+	bool ragged = false;
+	bool nulls = false;
 
 	for (uint32_t r = 0; rows->width != NULL && r < nrows; r++)
 		if (rows->width[r] != CODEC_WIDTH_NULL && rows->width[r] > widest)
@@ -149,7 +149,7 @@ check_shape(const CodecReader *reader, const CodecRows *rows, uint32_t nrows)
 		return "codec_nvalues";
 	for (uint32_t r = 0; r < nrows; r++)
 	{
-		uint16_t	width = width_of(rows, r);
+		uint16_t width = width_of(rows, r);
 
 		if (codec_width_at(reader, r) != width)
 			return "codec_width_at";
@@ -166,7 +166,7 @@ const char *
 codec_check_block(const CodecRows *rows, uint32_t nrows, const uint8_t *block, size_t length)
 {
 	static CodecReader reader;
-	uint8_t    *copy = malloc(length);
+	uint8_t *copy = malloc(length);
 	const char *wrong = NULL;
 
 	if (copy == NULL)
@@ -196,7 +196,7 @@ codec_exercise_block(const uint8_t *block, size_t length, uint32_t nrows)
 	static int64_t time[CODEC_MAX_ROWS];
 	static double values[CODEC_MAX_ROWS];
 	static uint8_t nulls[CODEC_MAX_ROWS];
-	uint32_t	stride = 1 + nrows / 64;
+	uint32_t stride = 1 + nrows / 64;
 
 	if (codec_open(&reader, block, length, nrows) != CODEC_OK)
 		return NULL;
@@ -205,7 +205,7 @@ codec_exercise_block(const uint8_t *block, size_t length, uint32_t nrows)
 	codec_decode_times(&reader, 0, nrows, time);
 	for (uint32_t r = 0; r < nrows; r += stride)
 	{
-		int32_t		row = codec_find(&reader, time[r]);
+		int32_t row = codec_find(&reader, time[r]);
 
 		if (row < -1 || row >= (int32_t) nrows)
 			return "codec_find";
@@ -221,7 +221,7 @@ codec_exercise_block(const uint8_t *block, size_t length, uint32_t nrows)
 		codec_decode_nulls(&reader, v, 0, nrows, nulls);
 		for (uint32_t r = 0; r < nrows; r += stride)
 		{
-			bool		isnull;
+			bool isnull;
 
 			/* runs and patches that are out of order are found or not, depending on the way */
 			codec_value_at(&reader, r, v, &isnull);

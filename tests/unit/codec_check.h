@@ -11,8 +11,8 @@
  * Opens a copy of the block that ends where its memory ends, and compares everything that can be
  * read from it with the first nrows rows.  NULL if all is well, or what is not.
  */
-extern const char *codec_check_block(const CodecRows *rows, uint32_t nrows,
-									 const uint8_t *block, size_t length);
+extern const char *codec_check_block(const CodecRows *rows, uint32_t nrows, const uint8_t *block,
+									 size_t length);
 
 /*
  * Reads whatever the block seems to have, for the sake of sanitizers; what it reads does not
@@ -20,4 +20,4 @@ extern const char *codec_check_block(const CodecRows *rows, uint32_t nrows,
  */
 extern const char *codec_exercise_block(const uint8_t *block, size_t length, uint32_t nrows);
 
-#endif							/* CODEC_CHECK_H */
+#endif /* CODEC_CHECK_H */

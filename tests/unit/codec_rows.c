@@ -26,7 +26,7 @@ random_seed(void)
 uint64_t
 random_bits(Random *random)
 {
-	uint64_t	bits = (random->state += UINT64_C(0x9e3779b97f4a7c15));
+	uint64_t bits = (random->state += UINT64_C(0x9e3779b97f4a7c15));
 
 	bits = (bits ^ (bits >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
 	bits = (bits ^ (bits >> 27)) * UINT64_C(0x94d049bb133111eb);
@@ -49,7 +49,7 @@ static void *
 zeroed(size_t count, size_t size)
 {
 	/* one more, because nothing is asked for where there are no values */
-	void	   *memory = calloc(count + 1, size);
+	void *memory = calloc(count + 1, size);
 
 	if (memory == NULL)
 		abort();
@@ -57,16 +57,16 @@ zeroed(size_t count, size_t size)
 }
 
 void
-owned_rows_init(OwnedRows *owned, uint32_t nrows, uint32_t nvalues, bool column_major,
-				bool ragged, bool nulls)
+owned_rows_init(OwnedRows *owned, uint32_t nrows, uint32_t nvalues, bool column_major, bool ragged,
+				bool nulls)
 {
-	size_t		elements = (size_t) nrows * nvalues;
+	size_t elements = (size_t) nrows * nvalues;
 
 	owned->time = zeroed(nrows, sizeof(int64_t));
 	owned->values = zeroed(elements, sizeof(double));
 	owned->width = ragged ? zeroed(nrows, sizeof(uint16_t)) : NULL;
 	owned->isnull = nulls ? zeroed(elements, 1) : NULL;
-	owned->rows = (CodecRows) {
+	owned->rows = (CodecRows){
 		.nrows = nrows,
 		.nvalues = nvalues,
 		.time = owned->time,
@@ -108,9 +108,9 @@ owned_isnull(OwnedRows *owned, uint32_t row, uint32_t v)
 void
 fill_times(OwnedRows *owned, TimeKind kind, Random *random)
 {
-	uint32_t	nrows = owned->rows.nrows;
-	uint64_t	step = UINT64_MAX / CODEC_MAX_ROWS / (1 + random_below(random, 3));
-	uint64_t	at = UINT64_C(1700000000000000000) + random_bits(random) % 1000000 * 1000;
+	uint32_t nrows = owned->rows.nrows;
+	uint64_t step = UINT64_MAX / CODEC_MAX_ROWS / (1 + random_below(random, 3));
+	uint64_t at = UINT64_C(1700000000000000000) + random_bits(random) % 1000000 * 1000;
 
 	if (kind == TIME_ENDS)
 		at = (uint64_t) INT64_MIN;
@@ -136,21 +136,21 @@ static double
 special_value(Random *random)
 {
 	static const uint64_t special[] = {
-		UINT64_C(0x0000000000000000),	/* 0.0 */
-		UINT64_C(0x8000000000000000),	/* -0.0 */
-		UINT64_C(0x7ff8000000000000),	/* NaN */
-		UINT64_C(0xfff8000000000000),	/* -NaN */
-		UINT64_C(0x7ff0000000000001),	/* a signalling NaN */
-		UINT64_C(0x7fffffffffffffff),	/* a NaN with a payload */
-		UINT64_C(0x7ff0000000000000),	/* infinity */
-		UINT64_C(0xfff0000000000000),	/* -infinity */
-		UINT64_C(0x0000000000000001),	/* the smallest subnormal */
-		UINT64_C(0x800fffffffffffff),	/* the largest negative subnormal */
-		UINT64_C(0x7fefffffffffffff),	/* the largest double */
-		UINT64_C(0x3fb999999999999a),	/* 0.1 */
-		UINT64_C(0x3fd3333333333334),	/* 0.1 + 0.2 */
+		UINT64_C(0x0000000000000000), /* 0.0 */
+		UINT64_C(0x8000000000000000), /* -0.0 */
+		UINT64_C(0x7ff8000000000000), /* NaN */
+		UINT64_C(0xfff8000000000000), /* -NaN */
+		UINT64_C(0x7ff0000000000001), /* a signalling NaN */
+		UINT64_C(0x7fffffffffffffff), /* a NaN with a payload */
+		UINT64_C(0x7ff0000000000000), /* infinity */
+		UINT64_C(0xfff0000000000000), /* -infinity */
+		UINT64_C(0x0000000000000001), /* the smallest subnormal */
+		UINT64_C(0x800fffffffffffff), /* the largest negative subnormal */
+		UINT64_C(0x7fefffffffffffff), /* the largest double */
+		UINT64_C(0x3fb999999999999a), /* 0.1 */
+		UINT64_C(0x3fd3333333333334), /* 0.1 + 0.2 */
 	};
-	double		value;
+	double value;
 
 	memcpy(&value, &special[random_below(random, sizeof(special) / sizeof(*special))],
 		   sizeof(value));
@@ -161,7 +161,7 @@ special_value(Random *random)
 static double
 decimal(int64_t number, uint32_t digits)
 {
-	char		text[40];
+	char text[40];
 
 	snprintf(text, sizeof(text), "%llde-%u", (long long) number, digits);
 	return strtod(text, NULL);
@@ -170,16 +170,16 @@ decimal(int64_t number, uint32_t digits)
 void
 fill_column(OwnedRows *owned, uint32_t v, ColumnKind kind, Random *random)
 {
-	uint32_t	digits = random_below(random, 9);
-	uint32_t	few = 1 + random_below(random, 300);
-	int64_t		number = (int64_t) random_below(random, 2000000) - 1000000;
-	double		real = 1000 * random_unit(random) - 500;
-	double		held = real;
+	uint32_t digits = random_below(random, 9);
+	uint32_t few = 1 + random_below(random, 300);
+	int64_t number = (int64_t) random_below(random, 2000000) - 1000000;
+	double real = 1000 * random_unit(random) - 500;
+	double held = real;
 
 	for (uint32_t r = 0; r < owned->rows.nrows; r++)
 	{
-		uint64_t	bits = random_bits(random);
-		double		value = 0;
+		uint64_t bits = random_bits(random);
+		double value = 0;
 
 		switch (kind)
 		{
@@ -221,8 +221,8 @@ fill_column(OwnedRows *owned, uint32_t v, ColumnKind kind, Random *random)
 				break;
 			case KIND_STEPS:
 				if (random_below(random, 40) == 0)
-					held = random_below(random, 5) == 0 ? special_value(random) :
-						decimal((int64_t) bits >> 44, digits);
+					held = random_below(random, 5) == 0 ? special_value(random)
+														: decimal((int64_t) bits >> 44, digits);
 				value = held;
 				break;
 			case KIND_CONSTANT:
@@ -241,15 +241,16 @@ fill_column(OwnedRows *owned, uint32_t v, ColumnKind kind, Random *random)
 static void
 fill_widths(OwnedRows *owned, Random *random)
 {
-	uint32_t	nvalues = owned->rows.nvalues;
-	bool		often = random_below(random, 2) == 0;
+	uint32_t nvalues = owned->rows.nvalues;
+	bool often = random_below(random, 2) == 0;
 
 	for (uint32_t r = 0; r < owned->rows.nrows; r++)
 	{
 		owned->width[r] = (uint16_t) nvalues;
 		if (often || random_below(random, 20) == 0)
-			owned->width[r] = random_below(random, 5) == 0 ? CODEC_WIDTH_NULL :
-				(uint16_t) random_below(random, nvalues + 1);
+			owned->width[r] = random_below(random, 5) == 0
+								  ? CODEC_WIDTH_NULL
+								  : (uint16_t) random_below(random, nvalues + 1);
 	}
 	/* some row has the width that the rows say is the widest */
 	owned->width[random_below(random, owned->rows.nrows)] = (uint16_t) nvalues;
@@ -258,11 +259,11 @@ fill_widths(OwnedRows *owned, Random *random)
 static void
 fill_nulls(OwnedRows *owned, Random *random)
 {
-	uint32_t	one_in = 1 + random_below(random, 50);
+	uint32_t one_in = 1 + random_below(random, 50);
 
 	for (uint32_t v = 0; v < owned->rows.nvalues; v++)
 	{
-		uint32_t	column_one_in = random_below(random, 3) == 0 ? 1 : one_in;
+		uint32_t column_one_in = random_below(random, 3) == 0 ? 1 : one_in;
 
 		if (random_below(random, 3) == 0)
 			continue;
@@ -274,10 +275,10 @@ fill_nulls(OwnedRows *owned, Random *random)
 void
 random_rows(OwnedRows *owned, uint32_t most_rows, uint32_t most_values, Random *random)
 {
-	uint32_t	nrows = 1 + random_below(random, most_rows);
-	uint32_t	nvalues = random_below(random, most_values + 1);
-	bool		one_kind = random_below(random, 2) == 0;
-	ColumnKind	kind = random_below(random, KIND_COUNT);
+	uint32_t nrows = 1 + random_below(random, most_rows);
+	uint32_t nvalues = random_below(random, most_values + 1);
+	bool one_kind = random_below(random, 2) == 0;
+	ColumnKind kind = random_below(random, KIND_COUNT);
 
 	owned_rows_init(owned, nrows, nvalues, random_below(random, 2) == 0,
 					random_below(random, 4) == 0, random_below(random, 4) == 0);

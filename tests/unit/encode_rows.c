@@ -30,13 +30,13 @@ main(void)
 {
 	static uint8_t block[CODEC_MAX_ROWS * 200];
 	CodecEncoder *encoder = codec_encoder_new();
-	uint32_t	head[3];
+	uint32_t head[3];
 
 	while (encoder != NULL && fread(head, sizeof(head), 1, stdin) == 1)
 	{
-		OwnedRows	owned;
-		size_t		elements = (size_t) head[0] * head[1];
-		uint32_t	length;
+		OwnedRows owned;
+		size_t elements = (size_t) head[0] * head[1];
+		uint32_t length;
 
 		owned_rows_init(&owned, head[0], head[1], false, head[2] & WITH_WIDTHS,
 						head[2] & WITH_NULLS);

@@ -9,14 +9,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-static int	tap_count;
-static int	tap_failures;
+static int tap_count;
+static int tap_failures;
 
 /* Reports one test; returns passed. */
 __attribute__((format(printf, 2, 3))) static inline bool
 ok(bool passed, const char *format, ...)
 {
-	va_list		args;
+	va_list args;
 
 	printf("%sok %d - ", passed ? "" : "not ", ++tap_count);
 	va_start(args, format);
@@ -35,4 +35,4 @@ done_testing(void)
 	return tap_failures == 0 ? 0 : 1;
 }
 
-#endif							/* TAP_H */
+#endif /* TAP_H */

@@ -43,7 +43,7 @@ round_trip(const CodecRows *rows, size_t *length)
 static size_t
 round_trip_ok(OwnedRows *owned, const char *name)
 {
-	size_t		length;
+	size_t length;
 	const char *wrong = round_trip(&owned->rows, &length);
 
 	ok(wrong == NULL, "%s (%zu bytes)%s%s", name, length, wrong ? ": wrong is " : "",
@@ -56,7 +56,7 @@ round_trip_ok(OwnedRows *owned, const char *name)
 static size_t
 column_ok(const char *name, const uint64_t *bits, uint32_t nrows)
 {
-	OwnedRows	owned;
+	OwnedRows owned;
 
 	owned_rows_init(&owned, nrows, 1, false, false, false);
 	memcpy(owned.values, bits, nrows * sizeof(*bits));
@@ -72,19 +72,22 @@ bits_of(double value)
 static void
 test_doubles(void)
 {
-	const uint64_t nan_payloads[] = {
-		UINT64_C(0x7ff8000000000000), UINT64_C(0xfff8000000000000), UINT64_C(0x7ff0000000000001),
-		UINT64_C(0x7ff7ffffffffffff), UINT64_C(0xffffffffffffffff), UINT64_C(0x7ff8dead0000beef)
-	};
+	const uint64_t nan_payloads[] = {UINT64_C(0x7ff8000000000000), UINT64_C(0xfff8000000000000),
+									 UINT64_C(0x7ff0000000000001), UINT64_C(0x7ff7ffffffffffff),
+									 UINT64_C(0xffffffffffffffff), UINT64_C(0x7ff8dead0000beef)};
 	const uint64_t infinities[] = {bits_of(INFINITY), bits_of(-INFINITY), bits_of(1.5)};
-	const uint64_t subnormals[] = {1, 2, UINT64_C(0x000fffffffffffff), UINT64_C(0x8000000000000001),
-								   UINT64_C(0x800fffffffffffff), UINT64_C(0x0010000000000000)};
+	const uint64_t subnormals[] = {1,
+								   2,
+								   UINT64_C(0x000fffffffffffff),
+								   UINT64_C(0x8000000000000001),
+								   UINT64_C(0x800fffffffffffff),
+								   UINT64_C(0x0010000000000000)};
 	const uint64_t ends[] = {bits_of(1.7976931348623157e308), bits_of(-1.7976931348623157e308),
 							 bits_of(2.2250738585072014e-308)};
-	uint64_t	zeros[64];
-	uint64_t	doubles[2000];
+	uint64_t zeros[64];
+	uint64_t doubles[2000];
 	static CodecReader reader;
-	size_t		length;
+	size_t length;
 
 	column_ok("NaN payloads", nan_payloads, 6);
 	column_ok("infinities", infinities, 3);
@@ -108,11 +111,11 @@ test_doubles(void)
 	/* no decimal of up to 15 digits is an exception: each is the double that strtod() makes */
 	for (uint32_t digits = 0; digits <= 15; digits++)
 	{
-		char		name[64];
+		char name[64];
 
 		for (uint32_t i = 0; i < 2000; i++)
 		{
-			char		text[40];
+			char text[40];
 
 			snprintf(text, sizeof(text), "%" PRId64 "e-%u",
 					 (int64_t) (random_bits(&rng) % UINT64_C(2000000000000)) - 1000000000000,
@@ -122,7 +125,8 @@ test_doubles(void)
 		snprintf(name, sizeof(name), "decimals of %u digits after the point", digits);
 		length = column_ok(name, doubles, 2000);
 		ok(codec_open(&reader, block, length, 2000) == CODEC_OK &&
-		   codec_rule_is_decimal(reader.column[0].rule), "no exceptions among them");
+			   codec_rule_is_decimal(reader.column[0].rule),
+		   "no exceptions among them");
 	}
 }
 
@@ -131,7 +135,7 @@ test_times(void)
 {
 	static const char *name[TIME_COUNT] = {"regular times", "times of a Poisson process",
 										   "any times", "times from end to end of int64"};
-	OwnedRows	owned;
+	OwnedRows owned;
 
 	for (TimeKind kind = 0; kind < TIME_COUNT; kind++)
 		for (uint32_t nrows = 1; nrows <= CODEC_MAX_ROWS; nrows *= 4)
@@ -160,19 +164,21 @@ test_times(void)
 static void
 test_row_counts(void)
 {
-	static const uint32_t counts[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 31, 32, 33, 34, 47, 48,
-									  49, 50, 63, 64, 65, 66, 80, 81, 96, 97, 127, 128, 129, 255,
+	static const uint32_t counts[] = {1,   2,	3,	 4,	  5,   7,	 8,	   9,
+									  15,  16,	17,	 18,  31,  32,	 33,   34,
+									  47,  48,	49,	 50,  63,  64,	 65,   66,
+									  80,  81,	96,	 97,  127, 128,	 129,  255,
 									  256, 257, 511, 512, 513, 1000, 2047, CODEC_MAX_ROWS};
 
 	for (ColumnKind kind = 0; kind < KIND_COUNT; kind++)
 	{
 		const char *wrong = NULL;
-		uint32_t	at = 0;
+		uint32_t at = 0;
 
 		for (size_t i = 0; i < sizeof(counts) / sizeof(*counts) && wrong == NULL; i++)
 		{
-			OwnedRows	owned;
-			size_t		length;
+			OwnedRows owned;
+			size_t length;
 
 			at = counts[i];
 			owned_rows_init(&owned, at, 2, i % 2 == 0, false, false);
@@ -192,13 +198,13 @@ static void
 test_ranges(void)
 {
 	static CodecReader reader;
-	double		part[80];
-	uint32_t	wrong = 0;
-	OwnedRows	owned;
+	double part[80];
+	uint32_t wrong = 0;
+	OwnedRows owned;
 
 	for (ColumnKind kind = 0; kind < KIND_COUNT; kind++)
 	{
-		size_t		length;
+		size_t length;
 
 		owned_rows_init(&owned, 80, 1, false, false, false);
 		fill_column(&owned, 0, kind, &rng);
@@ -220,7 +226,7 @@ test_ranges(void)
 	codec_open(&reader, block, codec_encode(encoder, &owned.rows, block, sizeof(block)), 3);
 	codec_decode_times(&reader, 0, 0, NULL);
 	codec_decode_column(&reader, 0, 0, 0, NULL);
-	codec_decode_nulls(&reader, 0, 0, 0, (uint8_t[]) {0});
+	codec_decode_nulls(&reader, 0, 0, 0, (uint8_t[]){0});
 	ok(true, "a range of no rows decodes to nothing");
 	owned.rows.nrows = CODEC_MAX_ROWS + 1;
 	ok(codec_encode(encoder, &owned.rows, block, sizeof(block)) == 0, "too many rows do not fit");
@@ -232,7 +238,7 @@ test_ranges(void)
 static void
 test_shapes(void)
 {
-	OwnedRows	owned;
+	OwnedRows owned;
 
 	owned_rows_init(&owned, 1, 0, false, false, false);
 	round_trip_ok(&owned, "one row, no values");
@@ -280,7 +286,7 @@ test_shapes(void)
 static void
 test_shared_header(void)
 {
-	OwnedRows	owned;
+	OwnedRows owned;
 
 	owned_rows_init(&owned, 2, 3, false, false, false);
 	for (uint32_t v = 0; v < 3; v++)
@@ -304,17 +310,17 @@ test_shared_header(void)
 static void
 test_random(void)
 {
-	uint32_t	count = rounds(20000);
+	uint32_t count = rounds(20000);
 	const char *wrong = NULL;
-	uint32_t	round = 0;
-	uint32_t	differing = 0;
+	uint32_t round = 0;
+	uint32_t differing = 0;
 	CodecEncoder *fresh = codec_encoder_new();
-	uint8_t    *again = malloc(MOST_BYTES);
+	uint8_t *again = malloc(MOST_BYTES);
 
 	for (; round < count && wrong == NULL; round++)
 	{
-		OwnedRows	owned;
-		size_t		length;
+		OwnedRows owned;
+		size_t length;
 
 		random_rows(&owned, round % 20 == 0 ? CODEC_MAX_ROWS : 70, 12, &rng);
 		wrong = round_trip(&owned.rows, &length);
@@ -323,7 +329,7 @@ test_random(void)
 		if (wrong == NULL && round % 10 == 0)
 		{
 			differing += codec_encode(fresh, &owned.rows, again, MOST_BYTES) != length ||
-				memcmp(again, block, length) != 0;
+						 memcmp(again, block, length) != 0;
 			codec_encoder_free(fresh);
 			fresh = codec_encoder_new();
 		}
@@ -343,14 +349,14 @@ test_random(void)
 static void
 test_same_bytes(void)
 {
-	Random		fixed = {1};
-	uint64_t	checksum = UINT64_C(0xcbf29ce484222325);
+	Random fixed = {1};
+	uint64_t checksum = UINT64_C(0xcbf29ce484222325);
 
 	for (ColumnKind kind = 0; kind < KIND_COUNT; kind++)
 		for (uint32_t nrows = 1; nrows < 700; nrows += 1 + nrows / 2)
 		{
-			OwnedRows	owned;
-			size_t		length;
+			OwnedRows owned;
+			size_t length;
 
 			owned_rows_init(&owned, nrows, 3, false, false, false);
 			fill_times(&owned, TIME_ANY, &fixed);
@@ -367,18 +373,18 @@ test_same_bytes(void)
 static void
 test_capacity(void)
 {
-	uint32_t	count = rounds(4000);
-	uint32_t	wrong = 0;
-	uint32_t	overrun = 0;
-	uint32_t	untight = 0;
+	uint32_t count = rounds(4000);
+	uint32_t wrong = 0;
+	uint32_t overrun = 0;
+	uint32_t untight = 0;
 
 	for (uint32_t round = 0; round < count; round++)
 	{
-		OwnedRows	owned;
-		size_t		capacity = 8 + random_below(&rng, 8100);
-		uint32_t	taken = 0;
-		size_t		length;
-		size_t		exact;
+		OwnedRows owned;
+		size_t capacity = 8 + random_below(&rng, 8100);
+		uint32_t taken = 0;
+		size_t length;
+		size_t exact;
 
 		random_rows(&owned, round % 5 == 0 ? CODEC_MAX_ROWS : 100, 12, &rng);
 		memset(block, 0x5a, capacity + 64);
@@ -410,12 +416,12 @@ test_fill(void)
 {
 	static const ColumnKind kinds[] = {KIND_DECIMAL_WALK, KIND_FULL_WALK, KIND_NOISE, KIND_FLOAT32,
 									   KIND_DECIMALS};
-	uint32_t	taken;
+	uint32_t taken;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 	{
-		OwnedRows	owned;
-		size_t		length;
+		OwnedRows owned;
+		size_t length;
 
 		owned_rows_init(&owned, CODEC_MAX_ROWS, 10, false, false, false);
 		fill_times(&owned, TIME_POISSON, &rng);
@@ -432,8 +438,8 @@ static void
 test_small_blocks(void)
 {
 	static const uint32_t most[] = {0, 36, 60, 80, 100};
-	OwnedRows	owned;
-	size_t		length;
+	OwnedRows owned;
+	size_t length;
 
 	for (uint32_t nrows = 1; nrows <= 4; nrows++)
 	{
@@ -455,8 +461,8 @@ test_small_blocks(void)
 static size_t
 random_block(uint32_t *nrows)
 {
-	OwnedRows	owned;
-	size_t		length;
+	OwnedRows owned;
+	size_t length;
 
 	random_rows(&owned, 200, 12, &rng);
 	*nrows = owned.rows.nrows;
@@ -469,7 +475,7 @@ random_block(uint32_t *nrows)
 static const char *
 exercise(const uint8_t *bytes, size_t length, uint32_t nrows)
 {
-	uint8_t    *copy = malloc(length + 1);
+	uint8_t *copy = malloc(length + 1);
 	const char *wrong;
 
 	if (copy == NULL)
@@ -484,14 +490,14 @@ static void
 test_corruption(void)
 {
 	static CodecReader reader;
-	uint32_t	count = rounds(2000);
-	uint32_t	accepted = 0;
+	uint32_t count = rounds(2000);
+	uint32_t accepted = 0;
 	const char *wrong = NULL;
 
 	for (uint32_t round = 0; round < count && wrong == NULL; round++)
 	{
-		uint32_t	nrows;
-		size_t		length = random_block(&nrows);
+		uint32_t nrows;
+		size_t length = random_block(&nrows);
 
 		for (size_t cut = 0; cut < length; cut += 1 + length / 50)
 			accepted += codec_open(&reader, block, cut, nrows) == CODEC_OK;
@@ -501,9 +507,9 @@ test_corruption(void)
 		for (uint32_t flips = 0; flips < 100 && wrong == NULL; flips++)
 		{
 			/* most of them where the headers are */
-			size_t		at = random_below(&rng, (uint32_t) (flips % 4 ? length < 60 ? length : 60 :
-															length));
-			uint8_t		was = block[at];
+			size_t at =
+				random_below(&rng, (uint32_t) (flips % 4 ? length < 60 ? length : 60 : length));
+			uint8_t was = block[at];
 
 			block[at] ^= (uint8_t) (1u << random_below(&rng, 8));
 			if (flips % 10 == 0)
@@ -518,7 +524,7 @@ test_corruption(void)
 	ok(wrong == NULL, "corrupt blocks are read without straying%s%s (SEED=%" PRIu64 ")",
 	   wrong ? ": wrong is " : "", wrong ? wrong : "", seed);
 
-	random_block(&(uint32_t) {0});
+	random_block(&(uint32_t){0});
 	block[0] = (uint8_t) ((block[0] & 0x0f) | (CODEC_BLOCK_VERSION_SHARED_NULLS + 1) << 4);
 	ok(codec_open(&reader, block, 100, 1) == CODEC_UNSUPPORTED, "a newer version is unsupported");
 	memset(block, 0, 100);
@@ -536,14 +542,14 @@ static CodecStatus
 open_hand_made(const uint8_t *stream_header, size_t header_bytes, size_t data_bytes)
 {
 	static const uint8_t before[] = {
-		0x10, 1,				/* version 1; one value */
-		0x00,					/* first time: 0 */
-		0x01, 1,				/* scale: 1 */
-		0x40, 0x40, 1,			/* times: a line of step 1 */
-		6 << 3,					/* decimal, exponent 2; no base */
+		0x10,	1,		 /* version 1; one value */
+		0x00,			 /* first time: 0 */
+		0x01,	1,		 /* scale: 1 */
+		0x40,	0x40, 1, /* times: a line of step 1 */
+		6 << 3,			 /* decimal, exponent 2; no base */
 	};
 	static CodecReader reader;
-	size_t		length = sizeof(before) + header_bytes + data_bytes;
+	size_t length = sizeof(before) + header_bytes + data_bytes;
 
 	memset(block, 0, length);
 	memcpy(block, before, sizeof(before));
@@ -555,19 +561,21 @@ open_hand_made(const uint8_t *stream_header, size_t header_bytes, size_t data_by
 static void
 test_limits(void)
 {
-	ok(open_hand_made((uint8_t[]) {0x08}, 1, 2) == CODEC_OK, "numbers of 8 bits");
-	ok(open_hand_made((uint8_t[]) {58}, 1, 15) == CODEC_CORRUPT, "numbers of 58 bits");
-	ok(open_hand_made((uint8_t[]) {63}, 1, 16) == CODEC_OK, "numbers of 64 bits");
-	ok(open_hand_made((uint8_t[]) {0x88, 2}, 2, 3) == CODEC_OK, "two runs");
-	ok(open_hand_made((uint8_t[]) {0x88, 3}, 2, 4) == CODEC_CORRUPT, "more runs than rows");
-	ok(open_hand_made((uint8_t[]) {0x88, 0}, 2, 0) == CODEC_CORRUPT, "no runs");
-	ok(open_hand_made((uint8_t[]) {0xc8, 0x80, 2}, 3, 258) == CODEC_OK,
+	ok(open_hand_made((uint8_t[]){0x08}, 1, 2) == CODEC_OK, "numbers of 8 bits");
+	ok(open_hand_made((uint8_t[]){58}, 1, 15) == CODEC_CORRUPT, "numbers of 58 bits");
+	ok(open_hand_made((uint8_t[]){63}, 1, 16) == CODEC_OK, "numbers of 64 bits");
+	ok(open_hand_made((uint8_t[]){0x88, 2}, 2, 3) == CODEC_OK, "two runs");
+	ok(open_hand_made((uint8_t[]){0x88, 3}, 2, 4) == CODEC_CORRUPT, "more runs than rows");
+	ok(open_hand_made((uint8_t[]){0x88, 0}, 2, 0) == CODEC_CORRUPT, "no runs");
+	ok(open_hand_made((uint8_t[]){0xc8, 0x80, 2}, 3, 258) == CODEC_OK,
 	   "a dictionary of 256 entries");
-	ok(open_hand_made((uint8_t[]) {0xc8, 0x81, 2}, 3, 260) == CODEC_CORRUPT,
+	ok(open_hand_made((uint8_t[]){0xc8, 0x81, 2}, 3, 260) == CODEC_CORRUPT,
 	   "a dictionary of 257 entries");
-	ok(open_hand_made((uint8_t[]) {0xc8, 0}, 2, 0) == CODEC_CORRUPT, "an empty dictionary");
-	ok(open_hand_made((uint8_t[]) {0xc8, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
-							  1}, 12, 258) == CODEC_CORRUPT, "a varint without an end");
+	ok(open_hand_made((uint8_t[]){0xc8, 0}, 2, 0) == CODEC_CORRUPT, "an empty dictionary");
+	ok(open_hand_made(
+		   (uint8_t[]){0xc8, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1}, 12,
+		   258) == CODEC_CORRUPT,
+	   "a varint without an end");
 }
 
 int

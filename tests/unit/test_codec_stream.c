@@ -23,7 +23,7 @@ static const char *const scheme_name[] = {"frame of reference", "differences", "
 static uint8_t *
 bytes_new(size_t length)
 {
-	uint8_t    *bytes = calloc(length, 1);
+	uint8_t *bytes = calloc(length, 1);
 
 	if (bytes == NULL)
 		abort();
@@ -34,14 +34,14 @@ bytes_new(size_t length)
 static void
 test_packing(void)
 {
-	uint32_t	wrong = 0;
+	uint32_t wrong = 0;
 
 	for (unsigned width = 0; width <= 64; width = width == BITS_MAX_PACKED ? 64 : width + 1)
 		for (uint32_t count = 1; count <= 80; count++)
 		{
-			size_t		length = bits_packed_bytes(count, width);
-			size_t		block = length < 8 ? 8 : length;
-			uint8_t    *bytes = bytes_new(block);
+			size_t length = bits_packed_bytes(count, width);
+			size_t block = length < 8 ? 8 : length;
+			uint8_t *bytes = bytes_new(block);
 			const uint8_t *last = bytes + block - 8;
 
 			for (uint32_t i = 0; i < count; i++)
@@ -65,8 +65,8 @@ test_packing(void)
 static void
 fill_numbers(uint32_t count, unsigned bits, unsigned kind)
 {
-	uint64_t	number = random_bits(&rng);
-	uint64_t	step = random_bits(&rng) & bits_mask(bits);
+	uint64_t number = random_bits(&rng);
+	uint64_t step = random_bits(&rng) & bits_mask(bits);
 
 	for (uint32_t i = 0; i < count; i++)
 	{
@@ -87,7 +87,7 @@ fill_numbers(uint32_t count, unsigned bits, unsigned kind)
 static bool
 plan(CodecStream *stream, unsigned scheme, uint32_t count)
 {
-	CodecStats	stats;
+	CodecStats stats;
 
 	codec_stream_measure(&stats, numbers, count);
 	switch (scheme)
@@ -110,17 +110,17 @@ plan(CodecStream *stream, unsigned scheme, uint32_t count)
 static bool
 stream_is_right(const CodecStream *planned, uint32_t count)
 {
-	size_t		header = codec_stream_header_bytes(planned);
-	size_t		data = codec_stream_data_bytes(planned);
-	size_t		length = header + data < 8 ? 8 : header + data;
-	uint8_t    *bytes = bytes_new(length);
-	ByteCursor	cursor = {.at = bytes, .end = bytes + length};
+	size_t header = codec_stream_header_bytes(planned);
+	size_t data = codec_stream_data_bytes(planned);
+	size_t length = header + data < 8 ? 8 : header + data;
+	uint8_t *bytes = bytes_new(length);
+	ByteCursor cursor = {.at = bytes, .end = bytes + length};
 	CodecStream stream;
-	bool		right;
+	bool right;
 
 	right = codec_stream_write_header(planned, bytes) == bytes + header &&
-		codec_stream_write_data(planned, numbers, bytes + header) == bytes + header + data &&
-		codec_stream_parse(&stream, &cursor, count) && cursor.at == bytes + header;
+			codec_stream_write_data(planned, numbers, bytes + header) == bytes + header + data &&
+			codec_stream_parse(&stream, &cursor, count) && cursor.at == bytes + header;
 	if (right)
 	{
 		stream.base = planned->base;
@@ -141,8 +141,8 @@ test_schemes(void)
 {
 	for (unsigned scheme = CODEC_FOR; scheme <= CODEC_DICT; scheme++)
 	{
-		uint32_t	planned = 0;
-		uint32_t	wrong = 0;
+		uint32_t planned = 0;
+		uint32_t wrong = 0;
 
 		for (unsigned bits = 0; bits <= 64; bits++)
 			for (unsigned kind = 0; kind < 5; kind++)
@@ -165,12 +165,12 @@ test_schemes(void)
 static void
 test_choice(void)
 {
-	uint32_t	wrong = 0;
+	uint32_t wrong = 0;
 
 	for (uint32_t round = 0; round < 3000; round++)
 	{
-		uint32_t	count = 1 + random_below(&rng, MOST_ROWS);
-		CodecStats	stats;
+		uint32_t count = 1 + random_below(&rng, MOST_ROWS);
+		CodecStats stats;
 		CodecStream chosen;
 		CodecStream other;
 

@@ -75,9 +75,14 @@ static void
 put_message(Bytes *text)
 {
 	static const char *const spaces[] = {"", "", "", " ", "\t", " \r "};
-	static const char *const tags[] = {
-		"a",		"tag00042",		  "\xc3\xa9",			"\\u00e9x",
-		"a\\/b\\\\", "\\ud83d\\ude00", "0123456789012345678", "\\u00e9 \xc3\xa9"};
+	static const char *const tags[] = {"a",
+									   "tag00042",
+									   "\xc3\xa9",
+									   "\\u00e9x",
+									   "a\\/b\\\\",
+									   "\\ud83d\\ude00",
+									   "0123456789012345678",
+									   "\\u00e9 \xc3\xa9"};
 	static const char *const times[] = {"0", "-1", "1583748873000000000", "9223372036854775807",
 										"-9223372036854775808"};
 	int first = (int) next_random(3);

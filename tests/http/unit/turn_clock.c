@@ -24,15 +24,15 @@ static atomic_int threads;
 static int (*wait_for_events)(int, struct epoll_event *, int, int);
 static int (*wait_for_events_masked)(int, struct epoll_event *, int, int, const sigset_t *);
 
-static void __attribute__((constructor))
-start(void)
+static void __attribute__((constructor)) start(void)
 {
 	const char *path = getenv("TURN_CLOCK");
 	int fd = path != NULL ? open(path, O_RDWR) : -1;
 	void *map = MAP_FAILED;
 
 	if (fd >= 0)
-		map = mmap(NULL, TURN_THREADS * sizeof(*longest), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		map =
+			mmap(NULL, TURN_THREADS * sizeof(*longest), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (map != MAP_FAILED)
 		longest = map;
 	*(void **) &wait_for_events = dlsym(RTLD_NEXT, "epoll_wait");
