@@ -21,6 +21,7 @@
 #include "signals.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -226,9 +227,9 @@ open_listeners(Server *server, struct sockaddr_storage *address)
 static void
 size_thread_pool(const Config *config)
 {
-	char size[8];
+	char size[24];
 
-	snprintf(size, sizeof(size), "%d", OTHER_THREADS + (int) config->threads * PG_POOL_CONNECTING);
+	snprintf(size, sizeof(size), "%" PRIu64, OTHER_THREADS + config->threads * PG_POOL_CONNECTING);
 	setenv("UV_THREADPOOL_SIZE", size, 0);
 }
 
