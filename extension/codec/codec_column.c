@@ -10,6 +10,10 @@
  */
 #include "codec/codec_column.h"
 
+#include "codec/codec_decimal.h"
+#include "codec/codec_real.h"
+#include "codec/codec_stream.h"
+
 /* Above this many bits a value it is worth a try whether another rule takes fewer. */
 #define DECIMAL_GOOD_BITS 24
 
@@ -83,7 +87,7 @@ codec_column_data_bytes(const CodecColumn *column)
 	size_t		bytes = codec_stream_data_bytes(&column->ints);
 
 	if (column->rule == CODEC_RULE_PATCHED)
-		bytes += codec_patches_bytes(column);
+		bytes += codec_decimal_patches_bytes(column);
 	else if (column->rule == CODEC_RULE_SPLIT)
 		bytes += bits_packed_bytes(column->ints.nrows, column->annex_width);
 	return bytes;
@@ -99,7 +103,7 @@ codec_column_get(const CodecColumn *column, uint32_t row)
 		return codec_real_value(column, number, row);
 	value = codec_decimal_value(number, column->exponent);
 	if (column->rule == CODEC_RULE_PATCHED)
-		value = codec_patches_get(column, row, value);
+		value = codec_decimal_patches_get(column, row, value);
 	return value;
 }
 
@@ -125,16 +129,7 @@ codec_column_decode(const CodecColumn *column, uint32_t first, uint32_t count, d
 		done += here;
 	}
 	if (column->rule == CODEC_RULE_PATCHED)
-		codec_patches_apply(column, first, count, dst);
-}
-
-void
-codec_column_plan_ints(CodecColumn *column, const uint64_t *numbers, uint32_t nrows)
-{
-	CodecStats	stats;
-
-	codec_stream_measure(&stats, numbers, nrows);
-	codec_stream_plan(&column->ints, &stats, numbers, CODEC_ALL_SCHEMES);
+		codec_decimal_patches_apply(column, first, count, dst);
 }
 
 static size_t
@@ -165,7 +160,7 @@ codec_column_plan(CodecColumn *column, const double *values, uint32_t nrows,
 	if (decimal && codec_column_data_bytes(column) <= (size_t) nrows * DECIMAL_GOOD_BITS / 8)
 		return;
 
-	codec_bits_plan(&candidate, values, nrows, spare);
+	codec_real_plan_bits(&candidate, values, nrows, spare);
 	if (decimal)
 		keep_smaller(column, numbers, &candidate, spare, nrows);
 	else
@@ -173,14 +168,14 @@ codec_column_plan(CodecColumn *column, const double *values, uint32_t nrows,
 		*column = candidate;
 		memcpy(numbers, spare, nrows * sizeof(*numbers));
 	}
-	if (codec_float32_plan(&candidate, values, nrows, spare))
+	if (codec_real_plan_float32(&candidate, values, nrows, spare))
 		keep_smaller(column, numbers, &candidate, spare, nrows);
 
 	if (nrows == 1 || codec_column_data_bytes(column) <= (size_t) nrows * BITS_GOOD_BITS / 8)
 		return;
 	for (size_t i = 0; i < sizeof(right_widths); i++)
 	{
-		codec_split_plan(&candidate, values, nrows, right_widths[i], spare);
+		codec_real_plan_split(&candidate, values, nrows, right_widths[i], spare);
 		keep_smaller(column, numbers, &candidate, spare, nrows);
 	}
 }
@@ -210,8 +205,8 @@ codec_column_write_data(const CodecColumn *column, const double *values,
 {
 	dst = codec_stream_write_data(&column->ints, numbers, dst);
 	if (column->rule == CODEC_RULE_PATCHED)
-		dst = codec_patches_write(column, values, numbers, dst);
+		dst = codec_decimal_patches_write(column, values, numbers, dst);
 	else if (column->rule == CODEC_RULE_SPLIT)
-		dst = codec_split_write(column, values, dst);
+		dst = codec_real_write_split(column, values, dst);
 	return dst;
 }

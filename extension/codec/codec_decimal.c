@@ -16,11 +16,13 @@
  * Rows whose value is no such decimal (NaN, infinities, -0.0, 17 digits) are patched: their
  * numbers and doubles follow the stream, which repeats the number before in their place.
  */
-#include "codec/codec_column.h"
-#include "codec/codec_cpu.h"
+#include "codec/codec_decimal.h"
 
 #include <float.h>
 #include <math.h>
+
+#include "codec/codec_cpu.h"
+#include "codec/codec_stream.h"
 
 _Static_assert(FLT_EVAL_METHOD == 0, "doubles must be computed as doubles");
 
@@ -275,7 +277,7 @@ codec_decimal_plan(CodecColumn *column, const double *values, uint32_t nrows, ui
 			return false;
 		plan_patches(column, values, nrows, numbers);
 	}
-	codec_column_plan_ints(column, numbers, nrows);
+	codec_stream_plan_numbers(&column->ints, numbers, nrows);
 	return true;
 }
 
@@ -318,7 +320,7 @@ patch_at_or_after(const CodecColumn *column, uint32_t row)
 }
 
 double
-codec_patches_get(const CodecColumn *column, uint32_t row, double unpatched)
+codec_decimal_patches_get(const CodecColumn *column, uint32_t row, double unpatched)
 {
 	uint32_t	patch = patch_at_or_after(column, row);
 
@@ -328,7 +330,7 @@ codec_patches_get(const CodecColumn *column, uint32_t row, double unpatched)
 }
 
 void
-codec_patches_apply(const CodecColumn *column, uint32_t first, uint32_t count, double *dst)
+codec_decimal_patches_apply(const CodecColumn *column, uint32_t first, uint32_t count, double *dst)
 {
 	for (uint32_t patch = patch_at_or_after(column, first); patch < column->npatches; patch++)
 	{
@@ -342,15 +344,15 @@ codec_patches_apply(const CodecColumn *column, uint32_t first, uint32_t count, d
 }
 
 size_t
-codec_patches_bytes(const CodecColumn *column)
+codec_decimal_patches_bytes(const CodecColumn *column)
 {
 	return bits_packed_bytes(column->npatches, column->annex_width) +
 		(column->one_patch ? 8 : 8 * (size_t) column->npatches);
 }
 
 uint8_t *
-codec_patches_write(const CodecColumn *column, const double *values, const uint64_t *numbers,
-					uint8_t *dst)
+codec_decimal_patches_write(const CodecColumn *column, const double *values, const uint64_t *numbers,
+							uint8_t *dst)
 {
 	uint8_t    *patches = dst + bits_packed_bytes(column->npatches, column->annex_width);
 	uint64_t	rows[256];

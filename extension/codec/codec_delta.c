@@ -14,7 +14,7 @@
  * Where all differences are the same the width is 0, and there is no data: row r is
  * base + r * step.
  */
-#include "codec/codec_stream.h"
+#include "codec/codec_delta.h"
 
 #define GROUP_ROWS	CODEC_GROUP_ROWS
 #define ANCHOR_AT	CODEC_ANCHOR_AT

@@ -4,7 +4,9 @@
  *
  * For quantised measurements (an analogue input of few steps), labels and set points.
  */
-#include "codec/codec_stream.h"
+#include "codec/codec_dict.h"
+
+#include "codec/codec_for.h"
 
 #define HASH_SLOTS 1024			/* four times the entries, so that probes stay short */
 #define SAMPLE_ROWS 64

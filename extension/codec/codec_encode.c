@@ -6,9 +6,16 @@
  * all columns), so that the size is known before a byte is written, and a plan that is too large
  * costs no writing.  The layout is described in codec_reader.c.
  */
-#include "codec/codec_reader.h"
+#include "codec/codec.h"
 
 #include <stdlib.h>
+
+#include "codec/codec_column.h"
+#include "codec/codec_delta.h"
+#include "codec/codec_for.h"
+#include "codec/codec_reader.h"
+#include "codec/codec_real.h"
+#include "codec/codec_stream.h"
 
 /* Above this many rows a header for each column is no weight worth sharing. */
 #define SHARED_MAX_ROWS 128
@@ -156,7 +163,7 @@ plan_integers(CodecColumn *column, const uint64_t *numbers, uint32_t nrows)
 {
 	memset(column, 0, sizeof(*column));
 	column->rule = CODEC_RULE_INTEGER;
-	codec_column_plan_ints(column, numbers, nrows);
+	codec_stream_plan_numbers(&column->ints, numbers, nrows);
 }
 
 static uint8_t
@@ -323,8 +330,8 @@ plan_bits(CodecEncoder *encoder, const CodecRows *rows)
 	for (uint32_t v = 0; v < encoder->nvalues; v++)
 	{
 		gather_values(encoder, rows, v, encoder->values);
-		codec_bits_plan(&encoder->column[v].values, encoder->values, encoder->nrows,
-						encoder->numbers + (size_t) v * encoder->nrows);
+		codec_real_plan_bits(&encoder->column[v].values, encoder->values, encoder->nrows,
+							 encoder->numbers + (size_t) v * encoder->nrows);
 	}
 }
 

@@ -4,7 +4,7 @@
  *
  * A constant has width 0 and no data.  Any number is one read away.
  */
-#include "codec/codec_stream.h"
+#include "codec/codec_for.h"
 
 uint64_t
 codec_for_get(const CodecStream *stream, uint32_t row)

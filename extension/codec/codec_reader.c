@@ -11,6 +11,10 @@
  */
 #include "codec/codec_reader.h"
 
+#include "codec/codec_column.h"
+#include "codec/codec_runs.h"
+#include "codec/codec_stream.h"
+
 /* Are the first columns kept open? */
 static inline bool
 columns_are_kept(uint8_t flags)

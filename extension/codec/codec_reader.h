@@ -10,7 +10,7 @@
 #define HISTORIAN_CODEC_READER_H
 
 #include "codec/codec.h"
-#include "codec/codec_column.h"
+#include "codec/codec_rule.h"
 #include "codec/codec_time.h"
 
 /*

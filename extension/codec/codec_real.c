@@ -10,7 +10,9 @@
  * take few different values, which a dictionary holds; the rest is noise and is stored as it is.
  * Instead of exceptions the dictionary takes what there is.
  */
-#include "codec/codec_column.h"
+#include "codec/codec_real.h"
+
+#include "codec/codec_stream.h"
 
 static inline uint64_t
 ordered(uint64_t bits)
@@ -63,7 +65,7 @@ codec_real_values(const CodecColumn *column, const uint64_t *numbers,
 }
 
 bool
-codec_float32_plan(CodecColumn *column, const double *values, uint32_t nrows, uint64_t *numbers)
+codec_real_plan_float32(CodecColumn *column, const double *values, uint32_t nrows, uint64_t *numbers)
 {
 	for (uint32_t i = 0; i < nrows; i++)
 	{
@@ -78,34 +80,34 @@ codec_float32_plan(CodecColumn *column, const double *values, uint32_t nrows, ui
 	}
 	memset(column, 0, sizeof(*column));
 	column->rule = CODEC_RULE_FLOAT32;
-	codec_column_plan_ints(column, numbers, nrows);
+	codec_stream_plan_numbers(&column->ints, numbers, nrows);
 	return true;
 }
 
 void
-codec_bits_plan(CodecColumn *column, const double *values, uint32_t nrows, uint64_t *numbers)
+codec_real_plan_bits(CodecColumn *column, const double *values, uint32_t nrows, uint64_t *numbers)
 {
 	for (uint32_t i = 0; i < nrows; i++)
 		numbers[i] = ordered(bits_of_double(values[i]));
 	memset(column, 0, sizeof(*column));
 	column->rule = CODEC_RULE_BITS;
-	codec_column_plan_ints(column, numbers, nrows);
+	codec_stream_plan_numbers(&column->ints, numbers, nrows);
 }
 
 void
-codec_split_plan(CodecColumn *column, const double *values, uint32_t nrows,
-				 unsigned right_width, uint64_t *numbers)
+codec_real_plan_split(CodecColumn *column, const double *values, uint32_t nrows,
+					  unsigned right_width, uint64_t *numbers)
 {
 	for (uint32_t i = 0; i < nrows; i++)
 		numbers[i] = (uint64_t) ((int64_t) bits_of_double(values[i]) >> right_width);
 	memset(column, 0, sizeof(*column));
 	column->rule = CODEC_RULE_SPLIT;
 	column->annex_width = (uint8_t) right_width;
-	codec_column_plan_ints(column, numbers, nrows);
+	codec_stream_plan_numbers(&column->ints, numbers, nrows);
 }
 
 uint8_t *
-codec_split_write(const CodecColumn *column, const double *values, uint8_t *dst)
+codec_real_write_split(const CodecColumn *column, const double *values, uint8_t *dst)
 {
 	uint64_t	chunk[256];
 	uint32_t	nrows = column->ints.nrows;

@@ -5,7 +5,9 @@
  * The first run begins at row 0, which is not stored.  Numbers are compared as integers, so that
  * +0.0 and -0.0, or two NaNs, that differ in their bits never become one run.
  */
-#include "codec/codec_stream.h"
+#include "codec/codec_runs.h"
+
+#include "codec/codec_for.h"
 
 static const uint8_t *
 run_values(const CodecStream *stream)

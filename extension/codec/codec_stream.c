@@ -10,7 +10,12 @@
  * signed number that is left of it in 0, 1, 2 or 8 bytes.
  */
 #include "codec/codec_stream.h"
+
 #include "codec/codec_cpu.h"
+#include "codec/codec_delta.h"
+#include "codec/codec_dict.h"
+#include "codec/codec_for.h"
+#include "codec/codec_runs.h"
 
 #define WIDTH_CODE_64 63
 
@@ -298,6 +303,15 @@ codec_stream_plan(CodecStream *stream, const CodecStats *stats, const uint64_t *
 	}
 	if (schemes & (1u << CODEC_DICT) && codec_dict_plan(&candidate, stats, numbers))
 		keep_smaller(stream, &candidate);
+}
+
+void
+codec_stream_plan_numbers(CodecStream *stream, const uint64_t *numbers, uint32_t nrows)
+{
+	CodecStats	stats;
+
+	codec_stream_measure(&stats, numbers, nrows);
+	codec_stream_plan(stream, &stats, numbers, CODEC_ALL_SCHEMES);
 }
 
 uint8_t *

@@ -14,6 +14,9 @@
 
 #include "codec/codec.h"
 #include "codec/codec_cpu.h"
+#include "codec/codec_delta.h"
+#include "codec/codec_for.h"
+#include "codec/codec_stream.h"
 
 #define MAX_ZEROS 18
 

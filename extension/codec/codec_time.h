@@ -5,7 +5,7 @@
 #ifndef HISTORIAN_CODEC_TIME_H
 #define HISTORIAN_CODEC_TIME_H
 
-#include "codec/codec_stream.h"
+#include "codec/codec_scheme.h"
 
 typedef struct CodecTimes
 {

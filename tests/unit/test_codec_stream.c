@@ -3,6 +3,10 @@
  *	  Packed arrays and streams of integers, each scheme by itself.
  */
 #include "codec_rows.h"
+#include "codec/codec_delta.h"
+#include "codec/codec_dict.h"
+#include "codec/codec_for.h"
+#include "codec/codec_runs.h"
 #include "codec/codec_stream.h"
 #include "tap.h"
 
