@@ -7,12 +7,12 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
-#include "table/aggregate_node.h"
 #include "command_work.h"
+#include "priority.h"
+#include "read/period_reader.h"
+#include "table/aggregate_node.h"
 #include "table/compaction_worker.h"
 #include "table/ddl.h"
-#include "read/period_reader.h"
-#include "priority.h"
 #include "table/scan_node.h"
 #include "write/writer.h"
 

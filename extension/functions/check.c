@@ -23,13 +23,13 @@
 
 #include <math.h>
 
-#include "table/access_method.h"
 #include "command_work.h"
 #include "compat.h"
 #include "store/decoded_rows.h"
 #include "store/directory.h"
 #include "store/pending.h"
 #include "store/summary.h"
+#include "table/access_method.h"
 #include "tag.h"
 
 PG_FUNCTION_INFO_V1(historian_check);

@@ -11,12 +11,12 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 
-#include "table/access_method.h"
 #include "command_work.h"
-#include "write/compaction.h"
-#include "store/compaction_notes.h"
 #include "compat.h"
+#include "store/compaction_notes.h"
 #include "store/directory.h"
+#include "table/access_method.h"
+#include "write/compaction.h"
 #include "write/noted_tags.h"
 
 PG_FUNCTION_INFO_V1(historian_compact);

@@ -11,10 +11,10 @@
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 
-#include "table/access_method.h"
 #include "command_work.h"
-#include "write/deletion.h"
 #include "store/serializable.h"
+#include "table/access_method.h"
+#include "write/deletion.h"
 
 PG_FUNCTION_INFO_V1(historian_delete);
 PG_FUNCTION_INFO_V1(historian_drop_before);

@@ -11,8 +11,8 @@
 #include "read/as_of.h"
 #include "read/leaves.h"
 #include "read/method.h"
-#include "tag.h"
 #include "read/tag_reader.h"
+#include "tag.h"
 
 PG_FUNCTION_INFO_V1(historian_raw);
 PG_FUNCTION_INFO_V1(historian_latest);

@@ -18,10 +18,10 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "table/access_method.h"
 #include "store/directory.h"
 #include "store/pending.h"
 #include "store/store.h"
+#include "table/access_method.h"
 
 PG_FUNCTION_INFO_V1(historian_stat_get_table);
 

@@ -29,10 +29,10 @@
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 
-#include "table/access_method.h"
 #include "columns.h"
 #include "command_work.h"
 #include "store/serializable.h"
+#include "table/access_method.h"
 #include "tag.h"
 
 /* The part of a leaf's partition constraint that looks at the tag alone. */

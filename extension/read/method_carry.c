@@ -14,8 +14,8 @@
 #include "utils/memutils.h"
 
 #include "read/as_of.h"
-#include "store/reduction.h"
 #include "read/tag_reader.h"
+#include "store/reduction.h"
 
 /* How many runs to read on for the next row before a search is cheaper. */
 #define RUNS_READ_ON 4

@@ -14,8 +14,8 @@
 #include "miscadmin.h"
 
 #include "read/as_of.h"
-#include "store/reduction.h"
 #include "read/slice_reader.h"
+#include "store/reduction.h"
 
 /* The most corners that a period's upper or lower hull keeps. */
 #define MAX_CORNERS 16384

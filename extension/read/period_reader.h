@@ -7,8 +7,8 @@
 
 #include "postgres.h"
 
-#include "store/reduction.h"
 #include "read/slice_reader.h"
+#include "store/reduction.h"
 #include "store/summary.h"
 
 extern bool historian_enable_summaries;

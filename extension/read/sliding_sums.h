@@ -9,8 +9,8 @@
 
 #include "postgres.h"
 
-#include "store/reduction.h"
 #include "read/slice_reader.h"
+#include "store/reduction.h"
 
 typedef struct ColumnSum
 {

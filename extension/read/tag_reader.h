@@ -7,9 +7,9 @@
 
 #include "postgres.h"
 
+#include "read/leaves.h"
 #include "store/decoded_rows.h"
 #include "store/directory.h"
-#include "read/leaves.h"
 #include "store/pending.h"
 
 typedef struct TagReader TagReader;

@@ -27,11 +27,11 @@
 #include "command_work.h"
 #include "compat.h"
 #include "store/decoded_rows.h"
-#include "write/deletion.h"
 #include "store/directory.h"
 #include "store/relation_files.h"
 #include "store/row_place.h"
 #include "table/table_scan.h"
+#include "write/deletion.h"
 #include "write/writer.h"
 
 PG_FUNCTION_INFO_V1(historian_handler);

@@ -34,13 +34,13 @@
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
-#include "table/access_method.h"
 #include "columns.h"
 #include "command_work.h"
 #include "compat.h"
-#include "table/scan_condition.h"
-#include "store/serializable.h"
 #include "read/tag_totals.h"
+#include "store/serializable.h"
+#include "table/access_method.h"
+#include "table/scan_condition.h"
 #include "table/value_usage.h"
 
 bool		historian_enable_aggregate = true;

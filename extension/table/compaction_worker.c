@@ -39,13 +39,13 @@
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
-#include "table/access_method.h"
-#include "write/compaction.h"
+#include "priority.h"
 #include "store/compaction_notes.h"
 #include "store/compaction_stat.h"
 #include "store/directory.h"
+#include "table/access_method.h"
+#include "write/compaction.h"
 #include "write/noted_tags.h"
-#include "priority.h"
 
 bool		historian_compaction = true;
 int			historian_compaction_interval = 10;

@@ -38,9 +38,9 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "table/access_method.h"
 #include "columns.h"
 #include "store/directory.h"
+#include "table/access_method.h"
 
 static object_access_hook_type next_hook = NULL;
 static ProcessUtility_hook_type next_utility_hook = NULL;

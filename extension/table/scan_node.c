@@ -34,8 +34,8 @@
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
-#include "table/access_method.h"
 #include "compat.h"
+#include "table/access_method.h"
 #include "table/scan_condition.h"
 #include "table/value_usage.h"
 

@@ -37,12 +37,12 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "compat.h"
 #include "store/compaction_notes.h"
 #include "store/compaction_stat.h"
-#include "table/compaction_worker.h"
-#include "compat.h"
 #include "store/directory.h"
 #include "store/pending.h"
+#include "table/compaction_worker.h"
 #include "tag.h"
 #include "write/tag_merge.h"
 

@@ -28,6 +28,7 @@
 #include "utils/snapmgr.h"
 
 #include "command_work.h"
+#include "read/tag_reader.h"
 #include "store/decoded_rows.h"
 #include "store/directory.h"
 #include "store/pending.h"
@@ -37,7 +38,6 @@
 #include "store/serializable.h"
 #include "store/summary_edit.h"
 #include "tag.h"
-#include "read/tag_reader.h"
 
 /* The rows of one segment that a DELETE has met. */
 typedef struct DeletedRows

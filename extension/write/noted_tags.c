@@ -14,8 +14,8 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-#include "table/compaction_worker.h"
 #include "store/store.h"
+#include "table/compaction_worker.h"
 #include "tag.h"
 
 typedef struct TagList

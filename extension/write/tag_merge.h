@@ -7,11 +7,11 @@
 
 #include "postgres.h"
 
+#include "read/tag_reader.h"
 #include "store/directory.h"
 #include "store/pending.h"
 #include "store/segment_sink.h"
 #include "store/summary_edit.h"
-#include "read/tag_reader.h"
 
 /* A segment with less than this has room for more rows. */
 #define SEGMENT_FULL_BYTES (STORE_MAX_SEGMENT_BYTES * 9 / 10)

@@ -17,10 +17,10 @@
 #include "utils/memutils.h"
 
 #include "command_work.h"
-#include "table/compaction_worker.h"
 #include "store/row_buffer.h"
 #include "store/segment_sink.h"
 #include "store/serializable.h"
+#include "table/compaction_worker.h"
 #include "tag.h"
 
 int			historian_write_buffer = 64 * 1024;
