@@ -102,6 +102,22 @@ bytes_vprintf(Bytes *bytes, const char *format, va_list args)
 	va_end(again);
 }
 
+char *
+bytes_text(Bytes *bytes)
+{
+	*bytes_reserve(bytes, 1) = '\0';
+	return bytes->data;
+}
+
+char *
+bytes_take_text(Bytes *bytes)
+{
+	char *text = bytes_text(bytes);
+
+	*bytes = (Bytes){0};
+	return text;
+}
+
 void
 bytes_json_string(Bytes *bytes, const char *string, size_t length)
 {

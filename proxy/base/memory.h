@@ -36,6 +36,12 @@ extern void bytes_vprintf(Bytes *bytes, const char *format, va_list args)
 /* Appends a JSON string with its quotes; what is not UTF-8 becomes U+FFFD. */
 extern void bytes_json_string(Bytes *bytes, const char *string, size_t length);
 
+/* Ends the string with a NUL, which does not count, and returns it. */
+extern char *bytes_text(Bytes *bytes);
+
+/* The same string, which is now the caller's to free; bytes is empty. */
+extern char *bytes_take_text(Bytes *bytes);
+
 /* Drops the first count bytes. */
 extern void bytes_consume(Bytes *bytes, size_t count);
 extern void bytes_free(Bytes *bytes);

@@ -156,9 +156,8 @@ expose_http(Bytes *text, Metrics *const *all, int count)
 				bytes_printf(&labels, "status=\"%d\",", statuses[status]);
 			else
 				bytes_puts(&labels, "status=\"other\",");
-			bytes_append(&labels, "", 1);
-			histogram(text, "http_request_duration_seconds", labels.data, all, count, offset,
-					  time_labels, 1e-9);
+			histogram(text, "http_request_duration_seconds", bytes_text(&labels), all, count,
+					  offset, time_labels, 1e-9);
 			bytes_free(&labels);
 		}
 	}

@@ -138,8 +138,7 @@ database_metrics_new(uv_loop_t *loop, const Config *config, PgPool *pool)
 		Bytes tags = {0};
 
 		bytes_printf(&tags, "{%s}", config->watch_tags);
-		bytes_append(&tags, "", 1);
-		metrics->tags = tags.data;
+		metrics->tags = bytes_take_text(&tags);
 	}
 	for (int i = 0; i < PARTS; i++)
 		metrics->parts[i].metrics = metrics;

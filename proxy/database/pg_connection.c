@@ -80,8 +80,7 @@ read_password(const char *path, char *password, size_t size, char **failure_text
 	}
 	bytes_printf(&failure, "cannot read the password from %s: %s", path,
 				 file == NULL ? strerror(errno) : "it is empty");
-	bytes_append(&failure, "", 1);
-	*failure_text = failure.data;
+	*failure_text = bytes_take_text(&failure);
 	if (file != NULL)
 		fclose(file);
 	return false;

@@ -203,8 +203,8 @@ commented(const char *traceparent, const char *settings, const char *sql)
 	if (traceparent != NULL)
 		bytes_printf(&text, "/*traceparent='%s'*/ ", traceparent);
 	bytes_puts(&text, settings);
-	bytes_append(&text, sql, strlen(sql) + 1);
-	return text.data;
+	bytes_puts(&text, sql);
+	return bytes_take_text(&text);
 }
 
 PgQuery *

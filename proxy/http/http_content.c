@@ -157,11 +157,10 @@ answer(Content *content)
 				 content->etag);
 	if (content->gzip && !content->known)
 		bytes_puts(&headers, "Content-Encoding: gzip\r\n");
-	bytes_append(&headers, "", 1);
 	if (content->known)
-		http_answer(exchange, 304, NULL, headers.data, NULL, 0);
+		http_answer(exchange, 304, NULL, bytes_text(&headers), NULL, 0);
 	else
-		http_answer_bytes(exchange, 200, content->type, headers.data,
+		http_answer_bytes(exchange, 200, content->type, bytes_text(&headers),
 						  content->gzip ? &content->compressed : &content->body);
 	bytes_free(&headers);
 	bytes_free(&content->body);

@@ -304,8 +304,7 @@ http_problem(Exchange *exchange, int status, const char *format, ...)
 	va_start(args, format);
 	bytes_vprintf(&detail, format, args);
 	va_end(args);
-	bytes_append(&detail, "", 1);
-	http_problem_begin(exchange, &body, status, detail.data);
+	http_problem_begin(exchange, &body, status, bytes_text(&detail));
 	bytes_free(&detail);
 	http_problem_body(exchange, status, &body);
 }

@@ -77,8 +77,8 @@ count_arrivals(IngestBatch *batch, uint64_t now_ms, uint32_t count)
 {
 	uint64_t slot;
 
-	if (batch->first_ms == 0 || now_ms < batch->first_ms)
-		batch->first_ms = batch->first_ms == 0 ? now_ms : batch->first_ms;
+	if (batch->first_ms == 0)
+		batch->first_ms = now_ms;
 	slot = now_ms > batch->first_ms ? (now_ms - batch->first_ms) / batch->slot_ms : 0;
 	while (slot >= ARRIVAL_SLOTS)
 	{

@@ -70,17 +70,6 @@ static bool read_answers(CopyLoad *load);
  * SQL
  */
 
-static char *
-finished(Bytes *sql)
-{
-	char *text;
-
-	bytes_append(sql, "", 1);
-	text = sql->data;
-	*sql = (Bytes){0};
-	return text;
-}
-
 /* What of the table's columns cannot take the rows as they are sent; NULL: nothing. */
 static void
 put_wrong_columns(Bytes *sql, const char *table)
@@ -109,29 +98,29 @@ load_sql_make(LoadSql *sql, const Config *config)
 	char *table;
 
 	pg_put_literal(&text, config->table_sql);
-	table = finished(&text);
+	table = bytes_take_text(&text);
 
 	bytes_printf(&text, "COPY %s (time, tag, values) FROM STDIN (FORMAT binary)",
 				 config->table_sql);
-	sql->copy = finished(&text);
+	sql->copy = bytes_take_text(&text);
 	bytes_printf(&text, "%s; SELECT ", sql->copy);
 	put_lock(&text, table);
-	sql->copy_and_lock = finished(&text);
+	sql->copy_and_lock = bytes_take_text(&text);
 	bytes_printf(&text, "INSERT INTO %s (time, tag, values) VALUES ($1, $2, $3)",
 				 config->table_sql);
-	sql->insert = finished(&text);
+	sql->insert = bytes_take_text(&text);
 	bytes_puts(&text, "SELECT ");
 	put_wrong_columns(&text, table);
 	bytes_puts(&text, "; SELECT ");
 	put_lock(&text, table);
-	sql->check_and_lock = finished(&text);
+	sql->check_and_lock = bytes_take_text(&text);
 
 	/* A process that hangs within a transaction should not keep PostgreSQL from cleaning up. */
 	bytes_printf(&text,
 				 "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; "
 				 "SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = %d; ",
 				 (int) config->load_timeout_ms);
-	sql->begin = finished(&text);
+	sql->begin = bytes_take_text(&text);
 	/*
 	 * Where the server's extension has no such setting, historian.nice is not set.  Where it has not
 	 * been loaded yet, as without shared_preload_libraries, it takes the setting when COPY loads it.
@@ -145,7 +134,7 @@ load_sql_make(LoadSql *sql, const Config *config)
 				 "OR current_setting('historian.write_buffer', true) IS NULL), ",
 				 (int) config->load_nice);
 	put_wrong_columns(&text, table);
-	sql->look = finished(&text);
+	sql->look = bytes_take_text(&text);
 
 	bytes_printf(&text,
 				 "(SELECT string_agg(l.pid || ' ' || l.virtualtransaction, ', ') FROM pg_locks l "
@@ -154,7 +143,7 @@ load_sql_make(LoadSql *sql, const Config *config)
 				 "AND l.objsubid = 2 AND l.database = "
 				 "(SELECT oid FROM pg_database WHERE datname = current_database())",
 				 table);
-	sql->commits = finished(&text);
+	sql->commits = bytes_take_text(&text);
 	free(table);
 }
 
@@ -209,7 +198,6 @@ put_open(Bytes *sql, const CopyLoad *load)
 	bytes_puts(sql, " FROM pg_current_xact_id() AS x");
 	if (load->sift)
 		bytes_puts(sql, "; SET CONSTRAINTS ALL IMMEDIATE; SAVEPOINT " ROW_TRIAL_SAVEPOINT);
-	bytes_append(sql, "", 1);
 }
 
 void
@@ -241,7 +229,7 @@ copy_load_begin(CopyLoad *load, const LoadSql *sql, PgConnection *connection, co
 	else
 		push_range(load, 0, batch_rows(batch), false, false);
 	put_open(&open, load);
-	ask(load, LOAD_OPENING, open.data);
+	ask(load, LOAD_OPENING, bytes_text(&open));
 	bytes_free(&open);
 }
 
@@ -475,8 +463,7 @@ end(CopyLoad *load, LoadStatus verdict)
 	bytes_puts(&sql, "ROLLBACK; ");
 	if (verdict == LOAD_WAITS && trace->committing)
 		put_termination(&sql, trace);
-	bytes_append(&sql, "", 1);
-	ask(load, LOAD_ENDING, sql.data);
+	ask(load, LOAD_ENDING, bytes_text(&sql));
 	bytes_free(&sql);
 }
 
@@ -510,9 +497,8 @@ next_range(CopyLoad *load)
 		bytes_puts(&sql, load->sql->check_and_lock);
 	else
 		bytes_puts(&sql, load->sift ? load->sql->copy : load->sql->copy_and_lock);
-	bytes_append(&sql, "", 1);
 	if (range == NULL && load->sift)
-		ask(load, LOAD_CHECKING, sql.data);
+		ask(load, LOAD_CHECKING, bytes_text(&sql));
 	else if (range == NULL)
 	{
 		load->past->trace.committing = true;
@@ -521,8 +507,8 @@ next_range(CopyLoad *load)
 	else
 	{
 		load->state = LOAD_COPYING;
-		copy_stream_begin(&load->stream, load->connection, sql.data, load->batch, range->first,
-						  range->count);
+		copy_stream_begin(&load->stream, load->connection, bytes_text(&sql), load->batch,
+						  range->first, range->count);
 	}
 	bytes_free(&sql);
 }

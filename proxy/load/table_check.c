@@ -62,8 +62,7 @@ table_check_new(uv_loop_t *loop, const Config *config)
 	check->loop = loop;
 	check->config = config;
 	put_check_sql(&sql, config);
-	bytes_append(&sql, "", 1);
-	check->sql = sql.data;
+	check->sql = bytes_take_text(&sql);
 	strcpy(check->reason, UNKNOWN);
 	pthread_mutex_init(&check->lock, NULL);
 	uv_timer_init(loop, &check->timer);
@@ -282,16 +281,15 @@ table_check_now(const Config *config)
 	bool good;
 
 	put_check_sql(&writes, config);
-	bytes_append(&writes, "", 1);
 	bytes_printf(&reads, "SET LOCAL statement_timeout = %d; ", TIMEOUT_MS);
 	bytes_printf(&reads,
 				 "EXPLAIN SELECT time, tag, values FROM %s; SELECT FROM historian.downsample(",
 				 config->table_sql);
 	pg_put_literal(&reads, config->table_sql);
-	bytes_append(&reads, "::regclass, 'x', 0, 1, 1)", sizeof("::regclass, 'x', 0, 1, 1)"));
+	bytes_puts(&reads, "::regclass, 'x', 0, 1, 1)");
 	/* Both are tried: who mends one should know of the other. */
-	good = try_now("table", config->database, config, writes.data);
-	good &= try_now("table, for reads", config->read_database, config, reads.data);
+	good = try_now("table", config->database, config, bytes_text(&writes));
+	good &= try_now("table, for reads", config->read_database, config, bytes_text(&reads));
 	bytes_free(&writes);
 	bytes_free(&reads);
 	return good;

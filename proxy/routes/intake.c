@@ -296,8 +296,7 @@ refuse_ratio(Exchange *exchange)
 		"past --max-body-bytes a body may decode to %d times its size, and this one is more; "
 		"%llu messages of it were accepted, what follows them was not read",
 		MAX_GZIP_RATIO, (unsigned long long) intake->accepted);
-	bytes_append(&detail, "", 1);
-	http_problem_begin(exchange, &body, 413, detail.data);
+	http_problem_begin(exchange, &body, 413, bytes_text(&detail));
 	bytes_free(&detail);
 	intake_put_partial(intake, "invalid", &body);
 	http_problem_body(exchange, 413, &body);
@@ -559,8 +558,7 @@ intake_block_timeout(Exchange *exchange)
 				 "the buffer stayed full (--max-buffered-bytes); %llu messages of this body were "
 				 "accepted, what follows them was not read",
 				 (unsigned long long) intake->accepted);
-	bytes_append(&detail, "", 1);
-	http_problem_begin(exchange, &body, 503, detail.data);
+	http_problem_begin(exchange, &body, 503, bytes_text(&detail));
 	bytes_free(&detail);
 	intake_put_partial(intake, "invalid", &body);
 	http_problem_body(exchange, 503, &body);

@@ -116,7 +116,7 @@ take_tag(QueryParameters *parameters, const Bytes *value)
 	if (wrong != NULL)
 		return wrong;
 	if (array->length > 0)
-		array->length -= 2; /* "}" and NUL */
+		array->length--; /* "}" */
 	bytes_puts(array, array->length > 0 ? ",\"" : "{\"");
 	for (size_t i = 0; i < value->length; i++)
 	{
@@ -124,7 +124,8 @@ take_tag(QueryParameters *parameters, const Bytes *value)
 			bytes_puts(array, "\\");
 		bytes_append(array, value->data + i, 1);
 	}
-	bytes_append(array, "\"}", 3);
+	bytes_puts(array, "\"}");
+	bytes_text(array);
 	if (parameters->tag_count++ == 0)
 		parameters->tag = memory_strdup(value->data);
 	return NULL;

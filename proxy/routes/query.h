@@ -34,7 +34,7 @@ struct QueryParameters
 	char *method;
 	char *format;
 	char *prefix;	 /* UTF-8 */
-	Bytes tag_array; /* several tags as the text of a text[], ended by NUL */
+	Bytes tag_array; /* several tags as the text of a text[] */
 	int tag_count;	 /* of the array */
 	bool string_times;
 	bool time_given;

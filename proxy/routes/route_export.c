@@ -102,7 +102,7 @@ export_end(Exchange *exchange)
 	}
 	put_copy(&sql, config->table_sql, export);
 	export->stream =
-		pg_pool_stream(loop->pool, trace_parent(exchange), sql.data, &handler, exchange);
+		pg_pool_stream(loop->pool, trace_parent(exchange), bytes_text(&sql), &handler, exchange);
 	bytes_free(&sql);
 	if (export->stream == NULL)
 		http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
@@ -182,7 +182,6 @@ put_copy(Bytes *sql, const char *table_sql, const Export *export)
 	if (parameters->end != NULL)
 		bytes_printf(sql, " AND time < '%s'::bigint", parameters->end);
 	bytes_printf(sql, " ORDER BY time) TO STDOUT (%s)", export->format->copy_options);
-	bytes_append(sql, "", 1);
 }
 
 /* The text form of a row: the time, a tab, the values or \N, a line end. */

@@ -72,9 +72,8 @@ answer_refused(Exchange *exchange)
 	Bytes body = {0};
 
 	intake_describe_position(&intake->decoder, error, &detail, &member);
-	bytes_printf(&detail, "%s", error->message.detail);
-	bytes_append(&detail, "", 1);
-	http_problem_begin(exchange, &body, 400, detail.data);
+	bytes_puts(&detail, error->message.detail);
+	http_problem_begin(exchange, &body, 400, bytes_text(&detail));
 	if (member.length > 0)
 	{
 		bytes_puts(&body, ",");

@@ -20,10 +20,10 @@
 
 static void write_begin(Exchange *exchange);
 static bool ping_end(Exchange *exchange);
-static void query_begin(Exchange *exchange);
-static size_t query_body(Exchange *exchange, const char *data, size_t length);
-static bool query_end(Exchange *exchange);
-static void query_release(Exchange *exchange);
+static void influx_query_begin(Exchange *exchange);
+static size_t influx_query_body(Exchange *exchange, const char *data, size_t length);
+static bool influx_query_end(Exchange *exchange);
+static void influx_query_release(Exchange *exchange);
 
 #define TAKES_POINTS                                                                               \
 	.metric = ROUTE_WRITE, .post = true, .begin = write_begin, .body = intake_body,                \
@@ -37,10 +37,10 @@ const Route route_influx_query = {
 	.metric = ROUTE_OTHER,
 	.post = true,
 	.get = true,
-	.begin = query_begin,
-	.body = query_body,
-	.end = query_end,
-	.release = query_release,
+	.begin = influx_query_begin,
+	.body = influx_query_body,
+	.end = influx_query_end,
+	.release = influx_query_release,
 };
 
 static bool read_parameter(void *rules, const char *name, const char *value);
@@ -158,16 +158,15 @@ answer(Exchange *exchange)
 		return;
 	}
 	intake_describe_position(&intake->decoder, error, &position, &member);
-	bytes_append(&position, "", 1);
 	bytes_printf(&detail, "partial write: %s%s; %llu points were stored, %llu lines were not",
-				 position.data, error->message.detail, (unsigned long long) intake->accepted,
+				 bytes_text(&position), error->message.detail,
+				 (unsigned long long) intake->accepted,
 				 (unsigned long long) intake->decoder.error_count);
-	bytes_append(&detail, "", 1);
-	http_problem_begin(exchange, &body, 400, detail.data);
+	http_problem_begin(exchange, &body, 400, bytes_text(&detail));
 	bytes_puts(&body, ",\"error\":");
-	bytes_json_string(&body, detail.data, detail.length - 1);
+	bytes_json_string(&body, detail.data, detail.length);
 	bytes_puts(&body, ",\"code\":\"invalid\",\"message\":");
-	bytes_json_string(&body, detail.data, detail.length - 1);
+	bytes_json_string(&body, detail.data, detail.length);
 	intake_put_partial(intake, "rejected", &body);
 	bytes_free(&position);
 	bytes_free(&member);
@@ -187,14 +186,14 @@ ping_end(Exchange *exchange)
  */
 
 static void
-query_begin(Exchange *exchange)
+influx_query_begin(Exchange *exchange)
 {
 	exchange->state = memory_new(sizeof(Bytes));
 	bytes_puts(exchange->state, "?"); /* the body is read as parameters are */
 }
 
 static size_t
-query_body(Exchange *exchange, const char *data, size_t length)
+influx_query_body(Exchange *exchange, const char *data, size_t length)
 {
 	Bytes *body = exchange->state;
 
@@ -252,7 +251,7 @@ find_statement(const Bytes *target)
 }
 
 static bool
-query_end(Exchange *exchange)
+influx_query_end(Exchange *exchange)
 {
 	static const char refused[] =
 		"only CREATE, ALTER and SHOW are answered, which do nothing and list the table as a "
@@ -285,7 +284,7 @@ query_end(Exchange *exchange)
 }
 
 static void
-query_release(Exchange *exchange)
+influx_query_release(Exchange *exchange)
 {
 	bytes_free(exchange->state);
 	free(exchange->state);
