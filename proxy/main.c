@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "server.h"
+#include "load/spool.h"
 #include "load/table_check.h"
 
 #include <errno.h>
@@ -16,16 +17,19 @@
 
 /*
  * --check-config: what the settings name.  An address that is in use is no fault: a server may be
- * running while its next settings are checked.
+ * running while its next settings are checked.  Returns the exit code.
  */
 static int
 check(const Config *config)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = config->address;
 	int socket;
 	bool good = true;
 
-	if (listener_parse(config->listen, &address) && listener_open(&address, &socket, 1))
+	if (config->spool_dir[0] != '\0' && !spool_check(config->spool_dir))
+		return 2;
+	puts("historiand: the settings are valid");
+	if (listener_open(&address, &socket, 1))
 		close(socket);
 	else if (errno == EADDRINUSE)
 		printf("historiand: %s is in use now\n", config->listen);

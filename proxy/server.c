@@ -193,8 +193,8 @@ open_listeners(Server *server, struct sockaddr_storage *address)
 {
 	int sockets[CONFIG_MAX_THREADS];
 
-	if (!listener_parse(server->config->listen, address) ||
-		!listener_open(address, sockets, server->loop_count))
+	*address = server->config->address;
+	if (!listener_open(address, sockets, server->loop_count))
 	{
 		log_error("cannot listen on %s: %s", server->config->listen, strerror(errno));
 		return false;

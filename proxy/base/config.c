@@ -8,15 +8,12 @@
  */
 #include "base/config.h"
 
-#include "http/http_host.h"
+#include "base/host.h"
 #include "base/memory.h"
-#include "load/spool.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <libpq-fe.h>
-#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -203,10 +200,6 @@ config_read(Config *config, int argc, char **argv)
 	}
 	if (!read_all(config, argc, argv))
 		return CONFIG_WRONG;
-	if (check_only && config->spool_dir[0] != '\0' && !spool_check(config->spool_dir))
-		return CONFIG_WRONG;
-	if (check_only)
-		puts("historiand: the settings are valid");
 	arguments.count = argc;
 	arguments.values = argv;
 	arguments.config = *config;
@@ -481,24 +474,8 @@ quote_table(const char *table)
 		else
 			bytes_append(&quoted, table, 1);
 	}
-	bytes_append(&quoted, "\"", 2);
-	return quoted.data;
-}
-
-/* 127.0.0.1 or [::1]; a zone may follow the latter's address. */
-static bool
-numeric_address(const char *text, size_t length)
-{
-	char host[64];
-	char address[sizeof(struct in6_addr)];
-	bool brackets = length > 1 && text[0] == '[' && text[length - 1] == ']';
-
-	if (length >= sizeof(host))
-		return false;
-	memcpy(host, text + brackets, length - 2 * brackets);
-	host[length - 2 * brackets] = '\0';
-	host[strcspn(host, "%")] = '\0';
-	return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
+	bytes_puts(&quoted, "\"");
+	return bytes_take_text(&quoted);
 }
 
 /* Anything else than a connection string is a database's name. */
@@ -536,19 +513,15 @@ check_whole(Config *config)
 {
 	static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
 	static const char *const formats[] = {"text", "json", NULL};
-	const char *colon = strrchr(config->listen, ':');
-	uint64_t port;
+	const char *wrong_address;
 	int level;
 	int format;
 
-	if (colon == NULL || colon == config->listen ||
-		!parse_quantity(colon + 1, count_units, &port) || port > 65535)
-		return wrong("listen: \"%s\" is not address:port", config->listen);
-	if (!numeric_address(config->listen, (size_t) (colon - config->listen)))
-		return wrong("listen: \"%s\" has no numeric IPv4 or IPv6 address", config->listen);
-	config->loopback =
-		strncmp(config->listen, "127.", 4) == 0 || strncmp(config->listen, "[::1]", 5) == 0;
-	if (!http_host_list_valid(config->allowed_hosts))
+	wrong_address = host_parse_address(config->listen, &config->address);
+	if (wrong_address != NULL)
+		return wrong("listen: \"%s\" %s", config->listen, wrong_address);
+	config->loopback = host_loopback(&config->address);
+	if (!host_list_valid(config->allowed_hosts))
 		return wrong("allowed-hosts: \"%s\" is not a list of names such as historian.example.com, "
 					 ".example.org or *, each perhaps with a port",
 					 config->allowed_hosts);
@@ -577,9 +550,8 @@ check_whole(Config *config)
 		Bytes path = {0};
 
 		bytes_printf(&path, "%s/dead-letters.ndjson", config->spool_dir);
-		bytes_append(&path, "", 1);
 		free(config->dead_letter_file);
-		config->dead_letter_file = path.data;
+		config->dead_letter_file = bytes_take_text(&path);
 	}
 	config->skip_strings = strcmp(config->line_strings, "ignore") == 0;
 	if (!config->skip_strings && strcmp(config->line_strings, "refuse") != 0)

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 extern const char historiand_version[];
 
@@ -64,7 +65,8 @@ typedef struct Config
 	LiveSetting write_timeout_ms;
 
 	/* made of the above */
-	bool loopback; /* listens where only this machine reaches it */
+	struct sockaddr_storage address; /* of listen */
+	bool loopback;					 /* only this machine reaches that */
 	LogLevel log_level;
 	LogFormat log_format;
 	bool skip_strings; /* of line_strings */

@@ -8,7 +8,7 @@
  */
 #include "http/http_request.h"
 
-#include "http/http_host.h"
+#include "base/host.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -194,7 +194,7 @@ http_request_host_valid(const HttpRequest *request)
 {
 	return (request->http_1_0 && request->host[0] == '\0') ||
 		   (strlen(request->host) < sizeof(request->host) - 1 &&
-			http_host_name_length(request->host) > 0);
+			host_name_length(request->host) > 0);
 }
 
 size_t
@@ -237,8 +237,7 @@ decode(Bytes *out, const char *text, size_t length)
 		}
 		bytes_append(out, &c, 1);
 	}
-	bytes_append(out, "", 1); /* ends it for string functions; not part of it */
-	out->length--;
+	bytes_text(out);
 	return true;
 }
 

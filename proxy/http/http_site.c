@@ -18,7 +18,7 @@
  */
 #include "http/http_site.h"
 
-#include "http/http_host.h"
+#include "base/host.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -61,8 +61,8 @@ origin_is_ours(const HttpRequest *request, const char *allowed)
 	}
 	else
 		return false;
-	return http_host_name_length(origin) > 0 && (http_host_equal(origin, request->host, standard) ||
-												 http_host_listed(origin, allowed, standard));
+	return host_name_length(origin) > 0 &&
+		   (host_equal(origin, request->host, standard) || host_listed(origin, allowed, standard));
 }
 
 static bool
@@ -90,11 +90,10 @@ http_site_foreign(const HttpRequest *request, const Config *config, bool linked,
 			"pages of other sites may not use this server (Origin); where a reverse proxy "
 			"changes Host, give the name that browsers use to --allowed-hosts");
 	if (request->host[0] != '\0' && (config->loopback || by_browser(request)) &&
-		!http_host_private(request->host) &&
-		!http_host_listed(request->host, config->allowed_hosts, NULL))
+		!host_private(request->host) && !host_listed(request->host, config->allowed_hosts, NULL))
 		return foreign(why, size,
 					   "%.*s is not known as a name of this server, and may be another site's (DNS "
 					   "rebinding); add it to --allowed-hosts, or use the address",
-					   (int) http_host_name_length(request->host), request->host);
+					   (int) host_name_length(request->host), request->host);
 	return false;
 }

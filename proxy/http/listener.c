@@ -1,6 +1,6 @@
 /*
  * listener.c
- *	  The address that is served on, and sockets that share it.
+ *	  Sockets that share the address that is served on.
  *
  * SO_REUSEPORT lets several sockets listen on one port, also those of another process of the same
  * user: a second server would start, and silently take half of the connections.  So the first socket
@@ -11,36 +11,10 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-#include <uv.h>
 
 static int open_socket(struct sockaddr_storage *address, bool shared);
 static bool share(int fd);
-
-bool
-listener_parse(const char *listen, struct sockaddr_storage *address)
-{
-	char host[64];
-	const char *colon = strrchr(listen, ':');
-	size_t length = (size_t) (colon - listen);
-	int port = atoi(colon + 1);
-
-	/* An IPv6 address stands in brackets. */
-	if (listen[0] == '[' && length > 1 && listen[length - 1] == ']')
-	{
-		listen++;
-		length -= 2;
-	}
-	if (length >= sizeof(host))
-		return false;
-	memcpy(host, listen, length);
-	host[length] = '\0';
-	memset(address, 0, sizeof(*address));
-	return uv_ip4_addr(host, port, (struct sockaddr_in *) address) == 0 ||
-		   uv_ip6_addr(host, port, (struct sockaddr_in6 *) address) == 0;
-}
 
 bool
 listener_open(struct sockaddr_storage *address, int *sockets, int count)

@@ -1,6 +1,6 @@
 /*
  * listener.h
- *	  The address that is served on, and sockets that share it.
+ *	  Sockets that share the address that is served on.
  */
 #ifndef HISTORIAND_LISTENER_H
 #define HISTORIAND_LISTENER_H
@@ -9,9 +9,6 @@
 #include <sys/socket.h>
 
 #define LISTENER_BACKLOG 4096
-
-/* "127.0.0.1:8080" or "[::1]:8080"; false where the address is not numeric. */
-extern bool listener_parse(const char *listen, struct sockaddr_storage *address);
 
 /*
  * Opens count sockets that listen at the address, among which the kernel spreads connections.  Port 0

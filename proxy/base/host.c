@@ -1,13 +1,15 @@
 /*
- * http_host.c
- *	  Names of hosts with their ports, as in the header Host, and lists of them.
+ * host.c
+ *	  Names and addresses of hosts with their ports, as in the header Host and in --listen.
  */
-#include "http/http_host.h"
+#include "base/host.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+#include <uv.h>
 
 #define DIGITS "0123456789"
 #define HEX	   DIGITS "abcdefABCDEF"
@@ -27,7 +29,7 @@ static const bool in_name[256] = {
 #define MAX_HOST_BYTES 264 /* a name has 253 */
 
 size_t
-http_host_name_length(const char *host)
+host_name_length(const char *host)
 {
 	size_t length;
 	const char *rest;
@@ -57,7 +59,7 @@ http_host_name_length(const char *host)
 static size_t
 bare_length(const char *host)
 {
-	size_t length = http_host_name_length(host);
+	size_t length = host_name_length(host);
 
 	return length > 1 && host[length - 1] == '.' ? length - 1 : length;
 }
@@ -65,7 +67,7 @@ bare_length(const char *host)
 static const char *
 port_of(const char *host, const char *standard)
 {
-	const char *port = host + http_host_name_length(host);
+	const char *port = host + host_name_length(host);
 
 	return port[0] == ':' && port[1] != '\0' ? port + 1 : standard;
 }
@@ -77,9 +79,9 @@ same_name(const char *a, const char *b)
 }
 
 bool
-http_host_equal(const char *a, const char *b, const char *standard)
+host_equal(const char *a, const char *b, const char *standard)
 {
-	return http_host_name_length(b) > 0 && same_name(a, b) &&
+	return host_name_length(b) > 0 && same_name(a, b) &&
 		   strcmp(port_of(a, standard), port_of(b, standard)) == 0;
 }
 
@@ -115,7 +117,7 @@ is_below(const char *host, const char *pattern)
 }
 
 bool
-http_host_listed(const char *host, const char *list, const char *standard)
+host_listed(const char *host, const char *list, const char *standard)
 {
 	char element[MAX_HOST_BYTES];
 	const char *port = port_of(host, standard);
@@ -134,13 +136,13 @@ http_host_listed(const char *host, const char *list, const char *standard)
 }
 
 bool
-http_host_list_valid(const char *list)
+host_list_valid(const char *list)
 {
 	char element[MAX_HOST_BYTES];
 
 	while (next_element(&list, element))
 	{
-		size_t length = http_host_name_length(element);
+		size_t length = host_name_length(element);
 
 		if (length == 0 || strlen(element) == MAX_HOST_BYTES - 1 ||
 			(strchr(element, '*') != NULL && strcmp(element, "*") != 0) ||
@@ -151,7 +153,7 @@ http_host_list_valid(const char *list)
 }
 
 bool
-http_host_private(const char *host)
+host_private(const char *host)
 {
 	/* RFC 6761, RFC 6762 (with its appendix G), RFC 8375: names that stay within a site. */
 	static const char *const tops[] = {".localhost", ".local",	  ".home.arpa",
@@ -175,4 +177,47 @@ http_host_private(const char *host)
 	}
 	machine[sizeof(machine) - 1] = '\0';
 	return gethostname(machine, sizeof(machine) - 1) == 0 && strcasecmp(name, machine) == 0;
+}
+
+const char *
+host_parse_address(const char *text, struct sockaddr_storage *address)
+{
+	char host[64];
+	const char *colon = strrchr(text, ':');
+	size_t length;
+	int port;
+
+	if (colon == NULL || colon == text || colon[1] == '\0' || strlen(colon + 1) > 5 ||
+		colon[1 + strspn(colon + 1, DIGITS)] != '\0')
+		return "is not address:port";
+	port = atoi(colon + 1);
+	if (port > 65535)
+		return "is not address:port";
+	length = (size_t) (colon - text);
+	/* An IPv6 address is written in brackets. */
+	if (text[0] == '[' && length > 1 && text[length - 1] == ']')
+	{
+		text++;
+		length -= 2;
+	}
+	if (length >= sizeof(host))
+		return "has no numeric IPv4 or IPv6 address";
+	memcpy(host, text, length);
+	host[length] = '\0';
+	memset(address, 0, sizeof(*address));
+	if (uv_ip4_addr(host, port, (struct sockaddr_in *) address) == 0 ||
+		uv_ip6_addr(host, port, (struct sockaddr_in6 *) address) == 0)
+		return NULL;
+	return "has no numeric IPv4 or IPv6 address";
+}
+
+bool
+host_loopback(const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in *ip4 = (const struct sockaddr_in *) address;
+	const struct sockaddr_in6 *ip6 = (const struct sockaddr_in6 *) address;
+
+	if (address->ss_family == AF_INET)
+		return ntohl(ip4->sin_addr.s_addr) >> 24 == 127;
+	return IN6_IS_ADDR_LOOPBACK(&ip6->sin6_addr);
 }
