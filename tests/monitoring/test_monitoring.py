@@ -118,7 +118,7 @@ def test_values():
 def test_metrics_known():
     """alerts and dashboards name only metrics that historiand exposes"""
     text = ""
-    for name in ("metrics.c", "database_metrics.c"):
+    for name in ("base/metrics.c", "database/database_metrics.c"):
         with open(os.path.join(dashboards.TOP, "proxy", name), encoding="utf-8") as file:
             text += file.read()
     with open(os.path.join(dashboards.TOP, "docker/prometheus/alerts.yml"),
