@@ -55,76 +55,77 @@ static const Setting settings[] = {
 	{"listen", SETTING_TEXT, MEMBER(listen), "127.0.0.1:8080", 0, 0,
 	 "address:port to serve on; [::1]:8080 for IPv6, port 0 for any free one"},
 	{"allowed-hosts", SETTING_TEXT, MEMBER(allowed_hosts), "", 0, 0,
-	 "names besides those that cannot be a stranger's by which browsers may ask for this server, "
-	 "separated by commas: historian.example.com, .example.org (and all below), * (any)"},
+	 "further names of this server that browsers may use, separated by commas: "
+	 "historian.example.com, .example.org (with all names below it), * (any)"},
 	{"database", SETTING_TEXT, MEMBER(database), "", 0, 0,
-	 "libpq connection string, several hosts allowed; empty: libpq's own environment"},
+	 "libpq connection string, possibly with several hosts; empty: libpq's environment variables"},
 	{"read-database", SETTING_TEXT, MEMBER(read_database), "", 0, 0,
-	 "connection string for reads, where a standby may answer them too; empty: database"},
+	 "connection string for reads, which a standby may answer; empty: that of --database"},
 	{"database-password-file", SETTING_TEXT, MEMBER(database_password_file), "", 0, 0,
 	 "file with the password, read for each connection; empty: the connection string or libpq's "
-	 "own files have it"},
+	 "own files"},
 	{"table", SETTING_TEXT, MEMBER(table), "measurement", 0, 0,
 	 "table with the columns time, tag, values; may be schema.table"},
 	{"threads", SETTING_COUNT, MEMBER(threads), "1", 1, CONFIG_MAX_THREADS,
-	 "event loops that share the port; the loading has a thread of its own"},
+	 "event loops that share the port; loading has a further thread of its own"},
 	{"busy-poll", SETTING_COUNT | LIVE, MEMBER(busy_poll_us), "50", 0, 1000,
-	 "microseconds that a loop looks for more requests before it sleeps, while they come twice as "
-	 "often; 0: it sleeps at once"},
+	 "microseconds that an event loop looks for further requests before it sleeps, as long as "
+	 "requests come at least twice as often; 0: it sleeps at once"},
 	{"flush-interval", SETTING_DURATION | LIVE, MEMBER(flush_interval_ms), "1s", 1, HOUR,
-	 "buffered messages are loaded this often"},
+	 "how often buffered messages are loaded"},
 	{"commit-delay", SETTING_DURATION | LIVE, MEMBER(commit_delay_ms), "20ms", 0, 10 * SECOND,
-	 "a load starts this soon once a request waits for ack=committed"},
+	 "a load starts this soon after a request begins to wait for ack=committed"},
 	{"commit-timeout", SETTING_DURATION | LIVE, MEMBER(commit_timeout_ms), "30s", 100, HOUR,
 	 "a request that waits longer for its commit is answered 503"},
 	{"load-timeout", SETTING_DURATION, MEMBER(load_timeout_ms), "60s", 100, HOUR,
 	 "a load without progress for this long is broken off and sent again"},
 	{"load-nice", SETTING_COUNT, MEMBER(load_nice), "5", 0, 19,
-	 "how much nicer than answering the loading is, here and in PostgreSQL, as in nice(1)"},
+	 "how much nicer loading is than answering, here and in PostgreSQL, as in nice(1)"},
 	{"max-buffered-bytes", SETTING_BYTES, MEMBER(max_buffered_bytes), "512MiB", MIB, 1024 * GIB,
-	 "memory for messages that PostgreSQL does not have yet; 503 past it"},
+	 "memory for messages that PostgreSQL does not have yet; beyond it: 503"},
 	{"max-body-bytes", SETTING_BYTES | LIVE, MEMBER(max_body_bytes), "64MiB", KIB, 64 * GIB,
-	 "largest decoded body of a request without partial=true; 413 past it"},
+	 "largest decoded body of a request without partial=true; beyond it: 413"},
 	{"line-strings", SETTING_TEXT, MEMBER(line_strings), "refuse", 0, 0,
 	 "string fields of line protocol: refuse the line, or ignore the field and keep the others"},
 	{"spool-dir", SETTING_TEXT, MEMBER(spool_dir), "", 0, 0,
-	 "directory for messages that memory has no room for; empty: none"},
+	 "directory for messages for which memory has no room; empty: no spool"},
 	{"max-spool-bytes", SETTING_BYTES, MEMBER(max_spool_bytes), "16GiB", MIB, 1024 * 1024 * GIB,
 	 "disk space that the spool may use"},
 	{"dead-letter-file", SETTING_TEXT, MEMBER(dead_letter_file), "", 0, 0,
-	 "NDJSON file for rows that PostgreSQL rejects; empty: dead-letters.ndjson in the spool-dir, "
-	 "or without one they are logged and counted only"},
+	 "NDJSON file for rows that PostgreSQL refuses; empty: dead-letters.ndjson in --spool-dir; "
+	 "without a spool such rows are only logged and counted"},
 	{"max-queries", SETTING_COUNT, MEMBER(max_queries), "8", 1, 1000,
 	 "database connections for reads, over all threads"},
 	{"read-connection-lifetime", SETTING_DURATION | LIVE, MEMBER(read_connection_lifetime_ms),
 	 "10min", 100, 24 * HOUR,
-	 "a connection for reads is given up after this, idle; the next one may choose another host"},
+	 "an idle connection for reads is closed after this; the next one may choose another host"},
 	{"max-queued-queries", SETTING_COUNT, MEMBER(max_queued_queries), "1000", 1, 1000000,
-	 "reads that may wait for one of them; 503 past it"},
+	 "reads that may wait for such a connection; beyond it: 503"},
 	{"query-timeout", SETTING_DURATION | LIVE, MEMBER(query_timeout_ms), "10s", 1, HOUR,
 	 "a read that takes longer is cancelled and answered 504"},
 	{"max-result-bytes", SETTING_BYTES, MEMBER(max_result_bytes), "256MiB", MIB, 1024 * GIB,
-	 "memory for results and for long answers that clients have not taken yet; 503 past it"},
+	 "memory for results and for long answers that clients have not taken yet; beyond it: 503"},
 	{"metrics-interval", SETTING_DURATION, MEMBER(metrics_interval_ms), "15s", 100, HOUR,
-	 "PostgreSQL is asked this often for what /metrics tells about it"},
+	 "how often PostgreSQL is asked for its part of /metrics"},
 	{"watch-tags", SETTING_TEXT, MEMBER(watch_tags), "", 0, 0,
-	 "tags whose age /metrics tells, separated by commas; \"a, b\" in quotes where a tag has one"},
+	 "tags whose age /metrics shows, separated by commas; a tag with a comma in it is written in "
+	 "quotes: \"a, b\""},
 	{"max-connections", SETTING_COUNT, MEMBER(max_connections), "10000", 1, 1000000,
-	 "HTTP connections at a time, over all threads; 503 past it"},
+	 "HTTP connections at a time, over all threads; beyond it: 503"},
 	{"header-timeout", SETTING_DURATION | LIVE, MEMBER(header_timeout_ms), "10s", 100, HOUR,
-	 "from a request's first byte to the end of its headers; 408 past it"},
+	 "longest time from a request's first byte to the end of its headers; beyond it: 408"},
 	{"body-timeout", SETTING_DURATION | LIVE, MEMBER(body_timeout_ms), "10s", 100, HOUR,
-	 "for a body, plus one second for each KiB of it; 408 past it"},
+	 "longest time for a body, plus one second for each KiB of it; beyond it: 408"},
 	{"idle-timeout", SETTING_DURATION | LIVE, MEMBER(idle_timeout_ms), "75s", 100, HOUR,
 	 "a connection without a request is closed after this"},
 	{"write-timeout", SETTING_DURATION | LIVE, MEMBER(write_timeout_ms), "30s", 100, HOUR,
-	 "a client that takes nothing of its answer for this long is cut off"},
+	 "a client that takes nothing of its answer for this long is disconnected"},
 	{"log-level", SETTING_TEXT | LIVE, MEMBER(log_level_name), "info", 0, 0,
 	 "debug (each request), info, warning (failed and slow ones) or error"},
 	{"log-format", SETTING_TEXT | LIVE, MEMBER(log_format_name), "text", 0, 0,
-	 "text, or json: an object a line"},
+	 "text, or json with one object a line"},
 	{"slow-request", SETTING_DURATION | LIVE, MEMBER(slow_request_ms), "1s", 1, HOUR,
-	 "a read, other than an export, that takes longer is logged"},
+	 "a read that takes longer is logged, unless it is an export"},
 };
 
 #define SETTING_COUNT_ALL (sizeof(settings) / sizeof(settings[0]))
@@ -571,12 +572,12 @@ check_whole(Config *config)
 static void
 print_help(void)
 {
-	puts(
-		"historiand " HISTORIAND_VERSION ": takes messages over HTTP, loads them into PostgreSQL, "
-		"answers queries\n\n"
-		"usage: historiand [--name value]...\n\n"
-		"Settings, each as flag, environment variable or line \"name = value\" of the file; flags\n"
-		"win over the environment, that over the file:\n");
+	puts("historiand " HISTORIAND_VERSION ": takes messages over HTTP, loads them into PostgreSQL, "
+		 "answers queries\n\n"
+		 "usage: historiand [--name value]...\n\n"
+		 "Each setting can be a flag, an environment variable, or a line \"name = value\" of the "
+		 "file.\n"
+		 "Flags win over the environment, and the environment wins over the file.\n");
 	for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
 	{
 		char name[64];
@@ -588,10 +589,10 @@ print_help(void)
 	}
 	puts("\n  --config, HISTORIAND_CONFIG\n      file with settings\n"
 		 "  --check-config\n      check the settings, the spool directory, the address, the "
-		 "database and "
-		 "its table; then exit\n      with 0, with 2 where a setting is wrong, else with 1\n"
+		 "database and its table, then\n      exit: with 0 if all is well, with 2 if a setting is "
+		 "wrong, with 1 if something else is\n"
 		 "  --help, --version\n\n"
-		 "SIGHUP reads the settings again; those marked [SIGHUP] take effect at once, others at "
+		 "SIGHUP reads the settings again: those marked [SIGHUP] take effect at once, others at "
 		 "the next\n"
-		 "start. SIGTERM, SIGINT and SIGQUIT load what is buffered and end the server.");
+		 "start. SIGTERM, SIGINT and SIGQUIT make the server load its buffer and end.");
 }

@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""Every example of docs/http.md and docs/clients.md does what stands there."""
+"""The documentation is true: examples give the answers that are printed, settings have the defaults that are
+named, links lead somewhere."""
+import glob
 import json
 import os
 import re
@@ -7,9 +9,10 @@ import shutil
 import subprocess
 import sys
 
-from historiand import HERE, Server, Skip, run
+from historiand import BINARY, HERE, Server, Skip, run, sql
 
-DOCS = os.path.join(HERE, "../../docs")
+ROOT = os.path.normpath(os.path.join(HERE, "../.."))
+DOCS = os.path.join(ROOT, "docs")
 server = Server()
 ADDRESS = "127.0.0.1:8080"
 
@@ -76,11 +79,9 @@ def test_http():
 def test_routes():
     """docs/http.md and openapi.json name every route of the program, and no other"""
     sources = ""
-    proxy = os.path.join(HERE, "../../proxy")
-    for name in os.listdir(proxy):
-        if name.startswith("route_") and name.endswith(".c"):
-            with open(os.path.join(proxy, name), encoding="utf-8") as file:
-                sources += file.read()
+    for name in glob.glob(os.path.join(ROOT, "proxy/routes/route_*.c")):
+        with open(name, encoding="utf-8") as file:
+            sources += file.read()
     routes = set(re.findall(r'\.path = "([^"]+)"', sources)) | {"/openapi.json"}
     described = json.loads(read("../proxy/routes/openapi.json"))["paths"]
     assert set(described) == routes, set(described) ^ routes
@@ -97,6 +98,91 @@ def test_openapi_served():
     answer = server.get("/openapi.json")
     assert answer.headers["content-type"] == "application/json"
     assert answer.body.decode() == read("../proxy/routes/openapi.json")
+
+
+def pages():
+    """The Markdown files of the repository, without those that a build or a test tool brought."""
+    files = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "*.md"],
+                           capture_output=True, text=True, check=False).stdout.split()
+    return files or [os.path.relpath(name, ROOT) for name in
+                     glob.glob(os.path.join(ROOT, "*.md")) + glob.glob(os.path.join(DOCS, "**/*.md"), recursive=True)]
+
+
+def without_code(text):
+    """Fenced blocks and code spans may contain what looks like a heading or a link."""
+    return re.sub(r"`[^`\n]*`", lambda span: "`" + re.sub(r"[][]", "", span[0][1:-1]) + "`",
+                  re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def anchors(text):
+    """The anchors of a page, as GitHub makes them of its headings."""
+    found = set()
+    for heading in re.findall(r"^#+ (.*)$", without_code(text), re.MULTILINE):
+        heading = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+        anchor = re.sub(r"[^\w\- ]", "", heading).replace(" ", "-")
+        found.add(next(name for name in [anchor] + [f"{anchor}-{i}" for i in range(1, 99)]
+                       if name not in found))
+    return found
+
+
+def test_links():
+    """every relative link of every page leads to a file, and to a heading that is there"""
+    seen = 0
+    for page in pages():
+        with open(os.path.join(ROOT, page), encoding="utf-8") as file:
+            text = without_code(file.read())
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            if re.match(r"[a-z]+:", target):
+                continue
+            seen += 1
+            path, _, anchor = target.partition("#")
+            path = os.path.normpath(os.path.join(ROOT, os.path.dirname(page), path)
+                                    if path else os.path.join(ROOT, page))
+            assert os.path.exists(path), (page, target)
+            if anchor:
+                with open(path, encoding="utf-8") as file:
+                    assert anchor in anchors(file.read()), (page, target)
+    assert seen > 50, seen
+
+
+def test_index():
+    """docs/README.md leads to every page of docs/, docs/adr/README.md to every decision"""
+    for folder in ("docs", "docs/adr"):
+        with open(os.path.join(ROOT, folder, "README.md"), encoding="utf-8") as file:
+            linked = set(re.findall(r"\]\(([^)#\s]+)", file.read()))
+        there = {name for name in os.listdir(os.path.join(ROOT, folder)) if name.endswith(".md")}
+        assert there - linked == {"README.md"}, (folder, there - linked)
+
+
+def rows_of_settings():
+    """The first two cells of each line of the tables of docs/settings.md that names a setting."""
+    rows = {}
+    for name, default in re.findall(r"^\| `([^`]+)` \| ([^|]*) \|", read("settings.md"), re.MULTILINE):
+        assert name not in rows, name
+        rows[name] = default.strip().strip("`")
+    return rows
+
+
+def test_settings_of_historiand():
+    """docs/settings.md has every setting of historiand --help, with its default"""
+    text = subprocess.run([BINARY, "--help"], capture_output=True, text=True, check=True).stdout
+    settings = dict(re.findall(r"^  --([a-z-]+), HISTORIAND_\w+ \(default ([^)]*)\)$", text, re.MULTILINE))
+    assert len(settings) > 30, settings
+    rows = {name[2:]: default for name, default in rows_of_settings().items() if name.startswith("--")}
+    assert rows == settings, set(rows.items()) ^ set(settings.items())
+
+
+def test_settings_of_the_extension():
+    """docs/settings.md has every setting of the extension, with its default"""
+    if sql("SELECT count(*) FROM pg_am WHERE amname = 'historian'") == [["0"]]:
+        raise Skip("the extension is missing")
+    settings = {name: default for name, default in
+                sql("LOAD 'historian'; SELECT name, CASE unit WHEN 'kB' THEN pg_size_pretty(boot_val::int * 1024::bigint) "
+                    "ELSE boot_val || coalesce(unit, '') END FROM pg_settings WHERE name LIKE 'historian.%'")}
+    assert len(settings) >= 8, settings
+    rows = {name: default.replace("MB", " MB") for name, default in rows_of_settings().items()
+            if name.startswith("historian.")}
+    assert rows == settings, set(rows.items()) ^ set(settings.items())
 
 
 def client_examples(language, command):
