@@ -15,11 +15,13 @@
  *	- chunks with their sizes in at most 16 digits; what a body has besides its bytes (extensions,
  *	  trailers) counts as headers do, and has none of the fields above
  *
- * The gate looks at every byte of a head and skips the bytes of a body.  It keeps no text but that of
- * the fields named above.
+ * The gate looks at every byte of a head and skips the bytes of a body.  It keeps the text of the fields
+ * named above, and what a request began with: the next one on the connection mostly begins with the same,
+ * which one comparison shows.  The same bytes lead to the same state.
  */
 #include "http/http_framing.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -93,6 +95,7 @@ static void keep_name(Framing *framing, const char *data, size_t length);
 static bool name_complete(Framing *framing);
 static void keep_value(Framing *framing, unsigned char c);
 static bool value_complete(Framing *framing);
+static bool fields_complete(Framing *framing);
 static void end_request(Framing *framing);
 
 static bool
@@ -103,16 +106,23 @@ refuse(Framing *framing, int status, const char *detail)
 	return false;
 }
 
-/* The version that nearly all have, where it is all there. */
+/* So many more bytes may the fields have. */
+static size_t
+field_room(const Framing *framing)
+{
+	return HTTP_MAX_HEADER_BYTES - framing->field_bytes;
+}
+
+/* The end of a request line that nearly all have, where it is all there. */
 static size_t
 whole_version(Framing *framing, const char *data, size_t length)
 {
-	static const char usual[] = "HTTP/1.1";
+	static const char usual[] = "HTTP/1.1\r\n";
 	size_t size = sizeof(usual) - 1;
 
 	if (framing->value_size > 0 || length < size || memcmp(data, usual, size) != 0)
 		return 0;
-	framing->state = LINE_CR;
+	framing->state = FIELD_START;
 	return size;
 }
 
@@ -135,98 +145,162 @@ class_run(const char *data, size_t length, uint8_t class)
 	return count;
 }
 
-/* A field with its line end, where it is all there: taken at once, as the states one by one would. */
-static size_t
-whole_field(Framing *framing, const char *data, size_t length)
+static bool
+is_line_end(const char *data, size_t length)
 {
-	size_t name = class_run(data, length, IS_TOKEN);
-	size_t end = name + 1;
+	return length >= 2 && data[0] == '\r' && data[1] == '\n';
+}
 
-	if (name == 0 || name == length || data[name] != ':')
-		return 0;
-	end += class_run(data + end, length - end, IS_VALUE);
-	if (length - end < 2 || data[end] != '\r' || data[end + 1] != '\n' ||
-		end + 2 > HTTP_MAX_HEADER_BYTES - framing->field_bytes)
-		return 0;
+/* A line begins: the line end behind all fields, or a name with its colon, where they are all there. */
+static size_t
+begin_line(Framing *framing, const char *data, size_t length)
+{
+	size_t name;
 
+	if (is_line_end(data, length))
+		return fields_complete(framing) ? 2 : 1;
+	name = class_run(data, length, IS_TOKEN);
+	if (name == 0 || name == length || data[name] != ':' || name >= field_room(framing))
+		return 0;
 	framing->name_size = 0;
 	keep_name(framing, data, name);
 	if (!name_complete(framing))
 		return name;
-	for (size_t i = name + 1; framing->kept && i < end; i++)
+	framing->field_bytes += (uint32_t) name + 1;
+	return name + 1;
+}
+
+/* A value, or more of it, with its line end where that is there. */
+static size_t
+take_value(Framing *framing, const char *data, size_t length)
+{
+	size_t room = field_room(framing);
+	size_t end = class_run(data, length < room ? length : room, IS_VALUE);
+
+	for (size_t i = 0; framing->kept && i < end; i++)
 		keep_value(framing, (unsigned char) data[i]);
-	if (!value_complete(framing))
+	framing->field_bytes += (uint32_t) end;
+	if (room - end < 2 || !is_line_end(data + end, length - end) || !value_complete(framing))
 		return end;
-	framing->field_bytes += (uint32_t) end + 2;
+	framing->field_bytes += 2;
 	framing->state = FIELD_START;
 	return end + 2;
 }
 
-/* How many bytes from here on need no look at each of them: most of a head are runs of one kind. */
+/* As much as is there of a body or chunk. */
+static size_t
+skip_data(Framing *framing, size_t length)
+{
+	size_t count = framing->left < length ? (size_t) framing->left : length;
+
+	framing->left -= count;
+	if (framing->left > 0)
+		return count;
+	if (framing->state == BODY)
+		end_request(framing);
+	else
+		framing->state = CHUNK_DATA_CR;
+	return count;
+}
+
+/*
+ * Takes what needs no look at the state for each byte: most of what comes is runs of one kind.  Returns 0
+ * where the next byte does, or is refused.
+ */
 static size_t
 take_run(Framing *framing, const char *data, size_t length)
 {
-	uint8_t class;
-	size_t count = 0;
+	size_t count;
 
 	switch (framing->state)
 	{
-		case BODY:
-		case CHUNK_DATA:
-			count = framing->left < length ? (size_t) framing->left : length;
-			framing->left -= count;
-			return count;
 		case METHOD:
-		case NAME:
-			class = IS_TOKEN;
-			break;
+			return class_run(data, length, IS_TOKEN);
 		case TARGET:
-			class = IS_TARGET;
-			break;
+			return class_run(data, length, IS_TARGET);
 		case VERSION:
 			return whole_version(framing, data, length);
 		case FIELD_START:
-			return whole_field(framing, data, length);
+			return begin_line(framing, data, length);
+		case NAME:
+			count = field_room(framing);
+			count = class_run(data, length < count ? length : count, IS_TOKEN);
+			framing->field_bytes += (uint32_t) count;
+			keep_name(framing, data, count);
+			return count;
 		case VALUE:
-			class = framing->kept ? 0 : IS_VALUE;
-			break;
-		default:
-			return 0;
+			return take_value(framing, data, length);
+		case BODY:
+		case CHUNK_DATA:
+			return skip_data(framing, length);
 	}
-	if (framing->state >= NAME && length > HTTP_MAX_HEADER_BYTES - framing->field_bytes)
-		length = HTTP_MAX_HEADER_BYTES - framing->field_bytes;
-	count = class_run(data, length, class);
-	if (framing->state >= NAME)
-		framing->field_bytes += (uint32_t) count;
-	if (framing->state == NAME)
-		keep_name(framing, data, count);
-	return count;
+	return 0;
+}
+
+/* A request begins: takes the opening, where it has the same. */
+static size_t
+take_opening(Framing *framing, const char *data, size_t length)
+{
+	FramingOpening *opening = &framing->opening;
+
+	if (opening->length == 0 || length < opening->length ||
+		memcmp(data, opening->text, opening->length) != 0)
+	{
+		opening->length = 0;
+		return 0;
+	}
+	framing->http_1_0 = opening->http_1_0;
+	framing->chunked = opening->chunked;
+	framing->has_length = opening->has_length;
+	framing->has_host = opening->has_host;
+	framing->field_bytes = opening->field_bytes;
+	framing->kept = opening->chunked || opening->has_length;
+	framing->state = framing->kept ? VALUE : FIELD_START;
+	return opening->length;
+}
+
+/* So many bytes of a request were taken: the opening gets what it has not yet, where that can be. */
+static void
+extend_opening(Framing *framing, const char *request, size_t length)
+{
+	FramingOpening *opening = &framing->opening;
+	bool framed = framing->chunked || framing->has_length;
+	bool can = framed ? framing->state == VALUE && framing->kept && framing->value_size == 0
+					  : framing->state == FIELD_START;
+
+	if (!can || length <= opening->length || length > sizeof(opening->text))
+		return;
+	memcpy(opening->text + opening->length, request + opening->length, length - opening->length);
+	opening->length = (uint16_t) length;
+	opening->http_1_0 = framing->http_1_0;
+	opening->chunked = framing->chunked;
+	opening->has_length = framing->has_length;
+	opening->has_host = framing->has_host;
+	opening->field_bytes = framing->field_bytes;
 }
 
 size_t
 framing_check(Framing *framing, const char *data, size_t length)
 {
+	const char *request = NULL; /* where it begins, if it does here */
 	size_t done = 0;
 
 	while (done < length && framing->status == 0)
 	{
-		size_t run = take_run(framing, data + done, length - done);
+		size_t run;
 
-		done += run;
-		if (framing->status != 0 || (framing->state == FIELD_START && run > 0))
-			continue;
-		if (framing->state == BODY || framing->state == CHUNK_DATA)
+		if (framing->state == START)
 		{
-			if (framing->left > 0)
-				break;
-			if (framing->state == BODY)
-				end_request(framing);
-			else
-				framing->state = CHUNK_DATA_CR;
-			continue;
+			request = data + done;
+			run = take_opening(framing, request, length - done);
 		}
-		if (done < length && step(framing, (unsigned char) data[done]))
-			done++;
+		else
+			run = take_run(framing, data + done, length - done);
+		if (run == 0 && framing->status == 0 && step(framing, (unsigned char) data[done]))
+			run = 1;
+		done += run;
+		if (request != NULL)
+			extend_opening(framing, request, (size_t) (data + done - request));
 	}
 	return done;
 }
@@ -246,6 +320,12 @@ static char
 lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char) (c | 0x20) : c;
+}
+
+static bool
+is_space(char c)
+{
+	return c == ' ' || c == '\t';
 }
 
 static void
@@ -292,7 +372,7 @@ name_complete(Framing *framing)
 static void
 keep_value(Framing *framing, unsigned char c)
 {
-	if (framing->value_size == 0 && (c == ' ' || c == '\t'))
+	if (framing->value_size == 0 && is_space((char) c))
 		return;
 	if (framing->value_size < sizeof(framing->value))
 		framing->value[framing->value_size++] = lower((char) c);
@@ -340,15 +420,13 @@ value_complete(Framing *framing)
 	framing->state = VALUE_LF;
 	if (!framing->kept)
 		return true;
-	while (framing->value_size > 0 &&
-		   strchr(" \t", framing->value[framing->value_size - 1]) != NULL)
+	while (framing->value_size > 0 && is_space(framing->value[framing->value_size - 1]))
 		framing->value_size--;
 	/* One that fills it may be cut. */
 	if (framing->value_size == sizeof(framing->value))
 		return refuse(framing, 400,
 					  "the header Content-Length or Transfer-Encoding is too long to be valid");
-	return name_is(framing, "content-length") ? length_complete(framing)
-											  : encoding_complete(framing);
+	return framing->has_length ? length_complete(framing) : encoding_complete(framing);
 }
 
 /* The fields have ended, of the head or of the trailer. */
@@ -371,7 +449,7 @@ fields_complete(Framing *framing)
 static void
 end_request(Framing *framing)
 {
-	*framing = (Framing){.state = START};
+	memset(framing, 0, offsetof(Framing, opening));
 }
 
 static bool

@@ -11,6 +11,21 @@
 
 #define HTTP_MAX_HEADER_BYTES 16384
 
+/*
+ * What a request began with, at most to the name of the field that says where it ends, and what is known
+ * there.
+ */
+typedef struct FramingOpening
+{
+	uint16_t length;
+	bool http_1_0;
+	bool chunked; /* this and the next: its last line goes on with the value */
+	bool has_length;
+	bool has_host;
+	uint32_t field_bytes;
+	char text[256];
+} FramingOpening;
+
 /* Where a connection stands; zeroed for a new one. */
 typedef struct Framing
 {
@@ -31,6 +46,9 @@ typedef struct Framing
 	uint64_t left; /* of the body or chunk */
 	int status;	   /* 0, or what to refuse the request with, and why */
 	const char *detail;
+
+	/* Of an earlier request; all else is zeroed where the next one begins. */
+	FramingOpening opening;
 } Framing;
 
 /*

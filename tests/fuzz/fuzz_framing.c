@@ -2,13 +2,14 @@
  * fuzz_framing.c
  *	  Fuzz target: the gate before the parser against llhttp, and against itself in other pieces.
  *
- * What the gate lets through has to be requests that end where llhttp has them end.  Built with
- * libFuzzer by framing.mk.  Stops at the first input on which they disagree.
+ * What the gate lets through has to be requests that end where llhttp has them end; the same requests
+ * once more have to pass again, and be refused at the same byte.  Built with libFuzzer by framing.mk.  Stops at the first input on which they disagree.
  */
 #include "http/http_framing.h"
 
 #include <llhttp.h>
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,13 +76,22 @@ ends_of_llhttp(const char *data, size_t size, Ends *ends, size_t *done)
 	}
 }
 
+/* Is it where a request begins, whatever came before? */
+static bool
+at_start(const Framing *framing)
+{
+	static const Framing start;
+
+	return memcmp(framing, &start, offsetof(Framing, opening)) == 0;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const Framing start;
 	const char *text = (const char *) data;
 	Framing whole = {0};
 	Framing bytes = {0};
+	Framing again = {0};
 	Ends theirs = {0};
 	Ends ours = {0};
 	size_t right = framing_check(&whole, text, size);
@@ -90,14 +100,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	while (count < size && framing_check(&bytes, text + count, 1) == 1)
 	{
-		bool ended = memcmp(&bytes, &start, sizeof(start)) == 0;
-
 		count++;
-		if (ended && ours.count < MAX_REQUESTS)
+		if (at_start(&bytes) && ours.count < MAX_REQUESTS)
 			ours.at[ours.count++] = count;
 	}
 	if (count != right || bytes.status != whole.status)
 		disagree("in single bytes it is another request", data, size);
+	if (ours.count > 0)
+		framing_check(&again, text, ours.at[ours.count - 1]);
+	if (framing_check(&again, text, size) != right || again.status != whole.status)
+		disagree("behind the same requests it is another one", data, size);
 
 	ends_of_llhttp(text, right, &theirs, &done);
 	for (size_t i = 0; i < ours.count || i < theirs.count; i++)

@@ -362,6 +362,58 @@ def test_byte_by_byte():
     assert not wrong, "\n" + "\n".join(wrong)
 
 
+def test_behind_the_same_lines():
+    """what a request before it began with makes no difference: each framing behind one that it resembles"""
+    setup()
+    firsts = [(get(), 200), (post(LENGTH), 202), (post(b"Content-Length: 00%d" % len(BODY)), 202),
+              (post(CHUNKED, body=CHUNKS), 202), (get(b"X: a"), 200),
+              (get(b"Connection: keep-alive", version=b"HTTP/1.0"), 200)]
+    wrong = []
+    for number, (data, expected, why) in enumerate(CASES):
+        tag, next_request = behind(number, False)
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        for first, status in firsts:
+            # those whose first line it has
+            if first.split(b"\r\n")[0] != data.split(b"\r\n")[0]:
+                continue
+            statuses = [answer.status for answer in answers(first + first + data + next_request, False)]
+            right = statuses[:2] == [status, status] and statuses[2] in expected and \
+                statuses[3:] in ([204], []) and (len(statuses) == 3 or expected[0] < 400)
+            if not right:
+                wrong.append(f"{data[:160]!r} behind {first[:80]!r} got {statuses}: {why}")
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+def test_what_was_known_before():
+    """HTTP/1.0, Host and the bytes of the fields count, though they were looked at in the request before"""
+    setup()
+    old = b"POST /save HTTP/1.0\r\nConnection: keep-alive\r\n"
+    good = old + LENGTH + b"\r\n\r\n" + BODY
+    filled = b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 100 + b"\r\n"
+    for first, second, statuses in (
+            (good, good, [202, 202]),
+            (good, old + CHUNKED + b"\r\n\r\n" + CHUNKS, [202, 400]),
+            (get(), get(b"Host: x"), [200, 400]),
+            (get(host=b"X: y", version=b"HTTP/1.0") + get(), None, [200]),
+            (get(b"Connection: keep-alive", host=b"X: y", version=b"HTTP/1.0"),
+             b"GET /livez HTTP/1.0\r\nX: y\r\nHost: x\r\nHost: y\r\n\r\n", [200, 400]),
+            (post(LENGTH, b"X: a"), post(LENGTH, b"X: a"), [202, 202]),
+            (chunks(trailer=b"X: y\r\n\r\n"), chunks(trailer=b"X: y\r\n\r\n"), [202, 202]),
+            (post(LENGTH), post(LENGTH, LENGTH), [202, 400]),
+            (post(LENGTH), post(LENGTH, CHUNKED, body=CHUNKS), [202, 400]),
+            (post(CHUNKED, body=CHUNKS), post(CHUNKED, LENGTH, body=CHUNKS), [202, 400]),
+            (post(CHUNKED, body=CHUNKS), post(b"Transfer-Encoding: gzip, chunked", body=CHUNKS), [202, 501]),
+            (post(LENGTH, b"X: a"), post(b"Content-Length:\r\nX: a", body=b""), [202, 400]),
+            (filled + b"\r\n", filled + b"Y: " + b"b" * (16384 - 5 - len(filled) + 21) + b"\r\n\r\n",
+             [200, 200]),
+            (filled + b"\r\n", filled + b"Y: " + b"b" * (16384 - 5 - len(filled) + 22) + b"\r\n\r\n",
+             [200, 431])):
+        got = [answer.status for answer in answers(first + (second or b"") + get(b"Connection: close"), False)]
+        if statuses[-1] < 400 and second is not None:
+            statuses = statuses + [200]
+        assert got == statuses, (first, second, got)
+
+
 def test_every_split():
     """two pieces, cut anywhere, are the same requests"""
     setup()
