@@ -8,6 +8,7 @@
 #include "http/http_connection.h"
 #include "http/http_framing.h"
 #include "http/http_output.h"
+#include "http/http_site.h"
 
 #include <llhttp.h>
 
@@ -29,6 +30,7 @@ struct HttpConnection
 	HttpConnection *next;
 	Framing framing;
 	llhttp_t parser;
+	KnownHost known_host;
 	Phase phase;
 	uint64_t phase_start_ms;
 	uint64_t body_bytes; /* received of the current request's body */

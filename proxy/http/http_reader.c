@@ -10,7 +10,6 @@
  * aside and reading stopped, which in the end slows the client down.
  */
 #include "http/http_internal.h"
-#include "http/http_site.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -381,14 +380,18 @@ static void
 dispatch(Exchange *exchange)
 {
 	HttpRequest *request = &exchange->request;
+	KnownHost *known = &exchange->connection->known_host;
+	bool host_known;
 	const Route *route;
 	const char *wrong;
 	char why[640];
 
-	wrong = !http_request_resolve_target(request)
-				? "the request target must be a path, or http://host/path"
-			: !http_request_host_valid(request) ? "the header Host is not host, or host:port"
-												: NULL;
+	wrong = http_request_resolve_target(request)
+				? NULL
+				: "the request target must be a path, or http://host/path";
+	host_known = http_site_host_known(known, request);
+	if (wrong == NULL && !host_known && !http_request_host_valid(request))
+		wrong = "the header Host is not host, or host:port";
 	if (wrong != NULL)
 	{
 		exchange->close = true;
@@ -398,7 +401,7 @@ dispatch(Exchange *exchange)
 	route = exchange->connection->loop->find_route(request->target.data,
 												   http_request_path_length(request));
 
-	if (http_site_foreign(request, exchange->connection->loop->config,
+	if (http_site_foreign(request, exchange->connection->loop->config, host_known ? NULL : known,
 						  route != NULL && route->linked, why, sizeof(why)))
 		http_problem(exchange, 403, "%s", why);
 	else if (request->expect[0] != '\0' && !request->expect_continue)

@@ -73,8 +73,28 @@ by_browser(const HttpRequest *request)
 }
 
 bool
-http_site_foreign(const HttpRequest *request, const Config *config, bool linked, char *why,
-				  size_t size)
+http_site_host_known(const KnownHost *known, const HttpRequest *request)
+{
+	return request->host[0] != '\0' && strcmp(request->host, known->host) == 0;
+}
+
+/* Is Host a name that no stranger can have? */
+static bool
+host_is_ours(const HttpRequest *request, const Config *config, KnownHost *known)
+{
+	size_t length = strlen(request->host);
+
+	if (!host_private(request->host) &&
+		!host_listed(request->host, config->allowed_hosts, NULL))
+		return false;
+	if (length < sizeof(known->host))
+		memcpy(known->host, request->host, length + 1);
+	return true;
+}
+
+bool
+http_site_foreign(const HttpRequest *request, const Config *config, KnownHost *unknown, bool linked,
+				  char *why, size_t size)
 {
 	const char *site = request->sec_fetch_site;
 
@@ -89,8 +109,8 @@ http_site_foreign(const HttpRequest *request, const Config *config, bool linked,
 			why, size,
 			"pages of other sites may not use this server (Origin); where a reverse proxy "
 			"changes Host, give the name that browsers use to --allowed-hosts");
-	if (request->host[0] != '\0' && (config->loopback || by_browser(request)) &&
-		!host_private(request->host) && !host_listed(request->host, config->allowed_hosts, NULL))
+	if (unknown != NULL && request->host[0] != '\0' && (config->loopback || by_browser(request)) &&
+		!host_is_ours(request, config, unknown))
 		return foreign(why, size,
 					   "%.*s is not known as a name of this server, and may be another site's (DNS "
 					   "rebinding); add it to --allowed-hosts, or use the address",

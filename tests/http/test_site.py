@@ -121,6 +121,29 @@ def test_rebinding():
     assert client.answer().status == 200
 
 
+def test_each_request_of_a_connection():
+    """a Host that was right in one request says nothing about another's, nor a wrong one"""
+    setup()
+    client = server.connect()
+    for host in ("127.0.0.1:1", "127.0.0.1:1", "evil.example", "127.0.0.1:1", "127.0.0.1:1.evil.example",
+                 "127.0.0.1", "evil.example", "evil.example", "a" * 80, "a" * 80, "a" * 62 + ".b", "a" * 80 + ".b",
+                 "127.0.0.1:1", "127.0.0.1:12"):
+        for target in (f"/tags HTTP/1.1\r\nHost: {host}", f"http://{host}/tags HTTP/1.1\r\nHost: 127.0.0.1:1"):
+            client.send(f"GET {target}\r\n\r\n".encode())
+            answer = client.answer()
+            if host.startswith("127.0.0.1:1.evil"):
+                assert answer.status == 400, answer     # not a port
+                client = server.connect()
+            elif ".b" in host or "evil" in host:
+                refused(answer, host)
+            else:
+                assert answer.status == 200, (host, answer)
+    # the other marks of a browser are looked at in each request, too
+    for mark in ("Origin: http://evil.example", "Sec-Fetch-Site: cross-site"):
+        client.send(f"GET /tags HTTP/1.1\r\nHost: 127.0.0.1:12\r\n{mark}\r\n\r\n".encode())
+        refused(client.answer())
+
+
 class Wide(Server):
     """One that listens on all addresses; asked at 127.0.0.1."""
 
@@ -141,6 +164,10 @@ def test_beyond_loopback():
             if "Origin" not in mark:
                 assert ask(Host=host, to=wide, **mark).status == 200, (host, mark)
         refused(ask(Host="evil.example:8080", to=wide, **mark), "evil.example", "--allowed-hosts")
+    client = wide.connect()
+    for agent, status in (("Telegraf/1.30", 200), ("Mozilla/5.0 (X11)", 403), ("Telegraf/1.30", 200)):
+        client.send(f"GET /tags HTTP/1.1\r\nHost: evil.example\r\nUser-Agent: {agent}\r\n\r\n".encode())
+        assert client.answer().status == status, agent
     assert wide.stop() == 0
 
 
