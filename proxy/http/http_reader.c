@@ -438,7 +438,8 @@ on_headers_complete(llhttp_t *parser)
 	request->content_length = request->chunked ? 0 : parser->content_length;
 	if (request->http_1_0)
 		request->expect[0] = '\0'; /* RFC 9110, 10.1.1 */
-	request->expect_continue = strcasecmp(request->expect, "100-continue") == 0;
+	request->expect_continue =
+		request->expect[0] != '\0' && strcasecmp(request->expect, "100-continue") == 0;
 	exchange->close = !llhttp_should_keep_alive(parser) || parser->method == HTTP_CONNECT;
 
 	connection_set_phase(connection, PHASE_BODY);

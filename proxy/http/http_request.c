@@ -19,7 +19,7 @@
 		name, sizeof(name) - 1, offsetof(HttpRequest, member), sizeof(((HttpRequest *) 0)->member) \
 	}
 
-/* The headers whose values are kept, and where. */
+/* The headers whose values are kept, and where; first the two that nearly all saves have. */
 static const struct
 {
 	const char *name;
@@ -27,10 +27,10 @@ static const struct
 	size_t offset;
 	size_t size;
 } kept[] = {
+	KEPT("host", host),
 	KEPT("content-type", content_type),
 	KEPT("content-encoding", content_encoding),
 	KEPT("expect", expect),
-	KEPT("host", host),
 	KEPT("origin", origin),
 	KEPT("sec-fetch-site", sec_fetch_site),
 	KEPT("sec-fetch-mode", sec_fetch_mode),
@@ -72,16 +72,27 @@ http_request_target(HttpRequest *request, const char *data, size_t length)
 	return true;
 }
 
+/* The value is complete: takes the white space off its end. */
+static void
+end_value(HttpRequest *request)
+{
+	size_t length = request->value_length;
+
+	request->in_value = false;
+	request->name_length = 0;
+	if (request->value == NULL)
+		return;
+	while (length > 0 && (request->value[length - 1] == ' ' || request->value[length - 1] == '\t'))
+		request->value[--length] = '\0';
+}
+
 void
 http_request_header_name(HttpRequest *request, const char *data, size_t length)
 {
 	if (request->head_complete)
 		return;
 	if (request->in_value)
-	{
-		request->in_value = false;
-		request->name_length = 0;
-	}
+		end_value(request);
 	if (request->name_length + length >= sizeof(request->name))
 	{
 		request->name_length = sizeof(request->name);
@@ -98,6 +109,19 @@ name_is(const HttpRequest *request, const char *name, size_t length)
 		   strncasecmp(request->name, name, length) == 0;
 }
 
+static void
+append_value(HttpRequest *request, const char *data, size_t length)
+{
+	size_t room = request->value_size - request->value_length - 1;
+
+	/* What does not fit is longer than any value that is understood. */
+	if (length > room)
+		length = room;
+	memcpy(request->value + request->value_length, data, length);
+	request->value_length += length;
+	request->value[request->value_length] = '\0';
+}
+
 /* The name is complete: where does its value go? */
 static void
 begin_value(HttpRequest *request)
@@ -106,17 +130,22 @@ begin_value(HttpRequest *request)
 	request->value = NULL;
 	if (name_is(request, "accept-language", 15))
 		request->accepts_language = true;
+	request->value_length = 0;
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 	{
 		if (name_is(request, kept[i].name, kept[i].name_length))
 		{
 			request->value = (char *) request + kept[i].offset;
 			request->value_size = kept[i].size;
+			break;
 		}
 	}
 	/* The same header again reads as a list, which is refused where only one value has a sense. */
 	if (request->value != NULL && request->value[0] != '\0')
-		strncat(request->value, ",", request->value_size - strlen(request->value) - 1);
+	{
+		request->value_length = strlen(request->value);
+		append_value(request, ",", 1);
+	}
 }
 
 void
@@ -127,30 +156,15 @@ http_request_header_value(HttpRequest *request, const char *data, size_t length)
 	if (!request->in_value)
 		begin_value(request);
 	if (request->value != NULL)
-	{
-		size_t used = strlen(request->value);
-		size_t room = request->value_size - used - 1;
-
-		/* What does not fit is longer than any value that is understood. */
-		if (length > room)
-			length = room;
-		memcpy(request->value + used, data, length);
-		request->value[used + length] = '\0';
-	}
+		append_value(request, data, length);
 }
 
 void
 http_request_head_complete(HttpRequest *request)
 {
 	request->head_complete = true;
-	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-	{
-		char *value = (char *) request + kept[i].offset;
-		size_t length = value[0] == '\0' ? 0 : strlen(value);
-
-		while (length > 0 && strchr(" \t", value[length - 1]) != NULL)
-			value[--length] = '\0';
-	}
+	if (request->in_value)
+		end_value(request);
 }
 
 bool

@@ -45,6 +45,7 @@ typedef struct HttpRequest
 	bool head_complete;
 	char *value; /* where the value goes, or NULL */
 	size_t value_size;
+	size_t value_length;
 } HttpRequest;
 
 extern void http_request_reset(HttpRequest *request);

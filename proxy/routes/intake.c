@@ -81,11 +81,12 @@ intake_begin(Exchange *exchange, BodyFormat format)
 	Intake *intake = exchange->state;
 	ServerLoop *loop = intake->loop;
 	const HttpRequest *request = &exchange->request;
-	bool gzip = strcasecmp(request->content_encoding, "gzip") == 0 ||
-				strcasecmp(request->content_encoding, "x-gzip") == 0;
+	bool encoded = request->content_encoding[0] != '\0' &&
+				   strcasecmp(request->content_encoding, "identity") != 0;
+	bool gzip = encoded && (strcasecmp(request->content_encoding, "gzip") == 0 ||
+							strcasecmp(request->content_encoding, "x-gzip") == 0);
 
-	if (!gzip && request->content_encoding[0] != '\0' &&
-		strcasecmp(request->content_encoding, "identity") != 0)
+	if (encoded && !gzip)
 	{
 		http_problem(exchange, 415, "Content-Encoding \"%s\" is not supported; gzip is",
 					 request->content_encoding);

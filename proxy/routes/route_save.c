@@ -45,10 +45,11 @@ read_type(Exchange *exchange, BodyFormat *format)
 {
 	const char *type = exchange->request.content_type;
 
-	if (http_media_type_is(type, "application/x-ndjson"))
+	if (type[0] == '\0' || http_media_type_is(type, "application/json"))
+		*format = BODY_JSON;
+	else if (http_media_type_is(type, "application/x-ndjson"))
 		*format = BODY_NDJSON;
-	else if (type[0] == '\0' || http_media_type_is(type, "application/json") ||
-			 http_media_type_is(type, "application/x-www-form-urlencoded"))
+	else if (http_media_type_is(type, "application/x-www-form-urlencoded"))
 		*format = BODY_JSON;
 	else
 	{
