@@ -29,10 +29,17 @@ turns_init(Turns *turns, uv_loop_t *loop)
 	init_ring(&turns->tired);
 }
 
+uint64_t
+turn_clock(Turns *turns)
+{
+	turns->now_ns = uv_hrtime();
+	return turns->now_ns;
+}
+
 bool
 turn_over(Turns *turns)
 {
-	uint64_t now_ns = uv_hrtime();
+	uint64_t now_ns = turn_clock(turns);
 
 	if (turns->end_ns == 0)
 		turns->end_ns = now_ns + TURN_NS;
@@ -42,7 +49,7 @@ turn_over(Turns *turns)
 uint64_t
 turn_slice(Turns *turns)
 {
-	turns->slice_end_ns = uv_hrtime() + SLICE_NS;
+	turns->slice_end_ns = turns->now_ns + SLICE_NS;
 	return turns->slice_end_ns;
 }
 
@@ -53,9 +60,15 @@ turn_slice_again(Turns *turns, uint64_t end_ns)
 }
 
 bool
-turn_slice_over(const Turns *turns)
+turn_slice_over(Turns *turns)
 {
-	return uv_hrtime() >= turns->slice_end_ns;
+	return turn_clock(turns) >= turns->slice_end_ns;
+}
+
+bool
+turn_slice_was_over(const Turns *turns)
+{
+	return turns->now_ns >= turns->slice_end_ns;
 }
 
 static void
@@ -110,13 +123,14 @@ turn_tasks_begin(Turns *turns)
 	turns->number++;
 	turns->tired_ran = false;
 	if (!empty(&turns->fresh) || !empty(&turns->tired))
-		turns->end_ns = uv_hrtime() + TURN_NS;
+		turns->end_ns = turn_clock(turns) + TURN_NS;
 }
 
 bool
 turn_run_task(Turns *turns)
 {
-	bool over = turn_over(turns);
+	bool idle = empty(&turns->fresh) && empty(&turns->tired);
+	bool over = !idle && turn_over(turns);
 	TurnTask *task = NULL;
 
 	if (!over && !empty(&turns->fresh))
@@ -126,7 +140,7 @@ turn_run_task(Turns *turns)
 		task = turns->tired.next;
 	if (task == NULL)
 	{
-		if (empty(&turns->fresh) && empty(&turns->tired))
+		if (idle)
 			uv_idle_stop(&turns->busy);
 		turns->end_ns = 0;
 		return false;

@@ -28,6 +28,7 @@ typedef struct TurnTask
 typedef struct Turns
 {
 	uv_idle_t busy;		   /* runs while there are tasks: the loop must not sleep */
+	uint64_t now_ns;	   /* when the clock was last read */
 	uint64_t number;	   /* of the turn */
 	uint64_t end_ns;	   /* of the turn's time; 0: it has not begun */
 	uint64_t slice_end_ns; /* of the slice under way */
@@ -38,15 +39,27 @@ typedef struct Turns
 
 extern void turns_init(Turns *turns, uv_loop_t *loop);
 
+/* Reads the clock. */
+extern uint64_t turn_clock(Turns *turns);
+
 /* Is this turn's time for requests used up? */
 extern bool turn_over(Turns *turns);
 
-/* Begins a slice, and tells when it ends; more work for the same client goes on in the same slice. */
+/*
+ * Begins a slice with the last reading of the clock, and tells when it ends; more work for the same client
+ * goes on in the same slice.
+ */
 extern uint64_t turn_slice(Turns *turns);
 extern void turn_slice_again(Turns *turns, uint64_t end_ns);
 
 /* Is the slice used up? */
-extern bool turn_slice_over(const Turns *turns);
+extern bool turn_slice_over(Turns *turns);
+
+/*
+ * Was it when the clock was last read?  That is enough behind a request: each has the clock read where a
+ * piece of its body was decoded, or where it is answered.
+ */
+extern bool turn_slice_was_over(const Turns *turns);
 
 /* Has the task run soon, with a new slice; it may be queued already. */
 extern void turn_queue_fresh(Turns *turns, TurnTask *task);

@@ -88,6 +88,7 @@ http_loop_tick(HttpLoop *loop)
 	HttpConnection *next;
 
 	http_format_date(loop->date, sizeof(loop->date));
+	turn_clock(&loop->turns);
 	for (HttpConnection *connection = loop->connections; connection != NULL; connection = next)
 	{
 		next = connection->next;

@@ -44,7 +44,8 @@ exchange_new(HttpConnection *connection)
 	exchange->server_loop = loop->server_loop;
 	exchange->route = NULL;
 	exchange->state = NULL;
-	exchange->started_ns = uv_hrtime();
+	/* The clock was read when the bytes came, or in the request before it. */
+	exchange->started_ns = loop->turns.now_ns;
 	exchange->received = false;
 	exchange->answered = false;
 	exchange->waiting = false;
@@ -201,7 +202,7 @@ http_turn_over(Exchange *exchange)
 static void
 note_answer(Exchange *exchange, int status)
 {
-	uint64_t passed_ns = uv_hrtime() - exchange->started_ns;
+	uint64_t passed_ns = turn_clock(&exchange->connection->loop->turns) - exchange->started_ns;
 
 	metric_http(exchange->connection->loop->metrics,
 				exchange->route ? exchange->route->metric : ROUTE_OTHER, status, passed_ns);

@@ -132,7 +132,7 @@ take_input(HttpConnection *connection, const char *data, size_t length)
 	else
 		turn_slice_again(turns, connection->slice_end_ns);
 	parse(connection, data, length);
-	if (connection->paused || connection->closed || !turn_slice_over(turns))
+	if (connection->paused || connection->closed || !turn_slice_was_over(turns))
 		return;
 	connection->paused = true;
 	uv_read_stop((uv_stream_t *) &connection->tcp);
@@ -490,7 +490,7 @@ on_message_complete(llhttp_t *parser)
 	}
 	message_received(connection);
 	return connection->closing || exchange_too_far_ahead(connection) ||
-				   turn_slice_over(&connection->loop->turns)
+				   turn_slice_was_over(&connection->loop->turns)
 			   ? HPE_PAUSED
 			   : 0;
 }
