@@ -84,8 +84,7 @@ host_is_ours(const HttpRequest *request, const Config *config, KnownHost *known)
 {
 	size_t length = strlen(request->host);
 
-	if (!host_private(request->host) &&
-		!host_listed(request->host, config->allowed_hosts, NULL))
+	if (!host_private(request->host) && !host_listed(request->host, config->allowed_hosts, NULL))
 		return false;
 	if (length < sizeof(known->host))
 		memcpy(known->host, request->host, length + 1);
