@@ -193,9 +193,11 @@ interpolate(double left, double right, double left_span, double right_span)
 	double		error;
 	double		sum;
 
-	/* an infinity, or NaN, as arithmetic has it */
-	if (left == right || !isfinite(left) || !isfinite(right))
-		return left == right ? left : left + (right - left) * right_weight;
+	/* an infinity, or NaN, as arithmetic has it: NaN between two infinities */
+	if (!isfinite(left) || !isfinite(right))
+		return left + (right - left) * right_weight;
+	if (left == right)
+		return left;
 	sum = two_sum(a, b, &error);
 	return sum + (error + (fma(left, left_weight, -a) + fma(right, right_weight, -b)));
 }

@@ -1,6 +1,6 @@
 -- The methods of downsample() at their edges, by hand: docs/methods.md says what each should give.
 BEGIN;
-SELECT plan(65);
+SELECT plan(66);
 
 CREATE TABLE m (time bigint, tag text, values float8[]) USING historian;
 INSERT INTO m VALUES
@@ -61,6 +61,9 @@ SELECT is((SELECT values[2] FROM historian.downsample('m', 'flat', 0, 10000, 1, 
 INSERT INTO m VALUES (1, 'inf', '{Infinity}'), (2, 'inf', '{-Infinity}'), (3, 'inf', '{-Infinity}');
 SELECT is(sampled('inf', 0, 3, 3, 'sum'), '1:{Infinity} 2:{-Infinity} 3:{-Infinity}', 'infinities');
 SELECT is(sampled('inf', 0, 3, 1, 'sum'), '3:{NaN}', 'of both signs');
+INSERT INTO m VALUES (1, 'between', '{Infinity,-Infinity,Infinity,Infinity,1,-1,NaN,1}'),
+	(3, 'between', '{Infinity,-Infinity,-Infinity,1,Infinity,-Infinity,1,NaN}');
+SELECT is(sampled('between', 0, 2, 1, 'interpolated'), '2:{NaN,NaN,NaN,NaN,Infinity,-Infinity,NaN,NaN}', 'interpolated beside infinities and NaN');
 INSERT INTO m VALUES (1, 'huge', '{1e308}'), (3, 'huge', '{-1e308}'), (5, 'huge', '{1e308}'), (7, 'huge', '{1e308}');
 SELECT is(sampled('huge', 0, 2, 1, 'interpolated'), '2:{0}', 'interpolated over more than a double holds');
 SELECT is(sampled('huge', 0, 7, 1, 'sum'), '7:{Infinity}', 'a sum that overflows is infinite');
