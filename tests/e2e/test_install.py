@@ -2,11 +2,12 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import zipfile
 
 import e2e
-from e2e import ok, same
+from e2e import ok, same, skip
 
 SEMVER = r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-?[A-Za-z][-0-9A-Za-z]*)?"
 TERM = r"[^\s/\\\x00-\x1f]{2,}"
@@ -129,8 +130,24 @@ def dist(meta, pg_config):
         same(sorted(archive.namelist()), sorted(names), "and makes the same zip again, without git")
 
 
+def sources_without_data():
+    """make run leaves a link .data where PostgreSQL may not enter the checkout."""
+    name = "what make run leaves is none of the sources"
+    if shutil.which("git") is None:
+        skip(name, "no git")
+        return
+    checkout, data, copy = e2e.new_directory(), e2e.new_directory(), e2e.new_directory()
+    subprocess.run(["git", "init", "-q"], cwd=checkout, check=True)
+    shutil.copy(os.path.join(e2e.ROOT, ".gitignore"), checkout)
+    os.symlink(data, os.path.join(checkout, ".data"))
+    subprocess.run([os.path.join(e2e.ROOT, "scripts/source-tree"), os.path.join(copy, "tree")],
+                   cwd=checkout, check=True)
+    same(os.listdir(os.path.join(copy, "tree")), [".gitignore"], name)
+
+
 pg_config = os.path.join(e2e.bindir(), "pg_config")
 man_pages()
+sources_without_data()
 install(pg_config)
 dist(meta(), pg_config)
 e2e.done()
