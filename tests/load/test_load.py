@@ -43,12 +43,12 @@ def read(server, *options):
                           capture_output=True, text=True, timeout=60, input=server.store.totals())
 
 
-def live(**arguments):
+def live(*options, **arguments):
     """The client beside a running producer; returns its result and the server."""
     server = fake_historiand.start(**arguments)
     with subprocess.Popen([PRODUCER, "--url", server.url, "--rate", "1000", "--start", "-10",
                            "--tags", "50"], stdout=subprocess.PIPE, text=True) as producer:
-        result = read(server, "--tags-top", "20", "--readers", "5", "--rate", "4")
+        result = read(server, "--tags-top", "20", "--readers", "5", "--rate", "4", *options)
         producer.terminate()
         server.producer_output = producer.communicate()[0]
         server.producer_status = producer.returncode
@@ -56,7 +56,8 @@ def live(**arguments):
 
 
 def test_right():
-    result, server = live()
+    # 40 requests: the slowest one is the p99, and is this busy machine's, not the client's
+    result, server = live("--max-p99-ms", "1000")
     ok(result.returncode == 0, "the client is content with a right server",
        result.stdout + result.stderr)
     ok(" 0 wrong" in result.stdout and "lag p50 2" in result.stdout,
