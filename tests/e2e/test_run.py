@@ -1,6 +1,7 @@
 """make run, from outside: start, stop, start again, beside another one, and in awkward places."""
 import os
 import pty
+import re
 import signal
 import subprocess
 
@@ -62,6 +63,27 @@ def readme():
     ok("| boiler |" in shell.stdout, "its psql shows the row", shell.stdout)
 
 
+def tutorial():
+    """The commands of docs/tutorial.md, one after the other; below a command is what it prints."""
+    with open(os.path.join(e2e.ROOT, "docs/tutorial.md")) as file:
+        text = file.read()
+    blocks = re.findall(r"^```(sh|text)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    commands = [(command, following[1] if following[0] == "text" else "")
+                for (kind, command), following in zip(blocks, blocks[1:] + [("", "")]) if kind == "sh"]
+    (install, _), (start, _) = commands[:2]
+    same(start, "make run\n", "the tutorial starts with make run")
+    simulated = install.replace("sudo apt-get install", "apt-get install --simulate")
+    same(subprocess.run(["sh", "-ec", simulated], stdout=subprocess.DEVNULL).returncode, 0,
+         "the packages that it installs before are there")
+    with e2e.Run(command=start.split()) as run:
+        env = dict(run.env, PATH=e2e.bindir() + ":" + os.environ["PATH"])
+        for command, expected in commands[2:]:
+            shell = subprocess.run(["sh", "-ec", command.replace(":8080", ":%d" % run.port)], cwd=e2e.ROOT,
+                                   env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            same(shell.stdout.strip(), expected.strip(), "the tutorial: " + command.splitlines()[0])
+    same(len(commands), 8, "every command of the tutorial was run")
+
+
 def stopped_cleanly(run, name):
     """PostgreSQL says so a moment after the removal of its lock file, which is its end to pg_ctl."""
     def last_line():
@@ -121,4 +143,5 @@ start_again(run)
 control_c(run)
 awkward_places()
 readme()
+tutorial()
 e2e.done()

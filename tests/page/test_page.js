@@ -467,6 +467,29 @@ const tests = [
 		}
 	}],
 
+	["docs/tutorial.md: its address shows both values of the hour that it stores", async () => {
+		const table = `page_tutorial_${process.pid}`;
+		const old = server;
+		const tutorial = fs.readFileSync(path.join(ROOT, "docs/tutorial.md"), "utf8");
+		const command = tutorial.match(/```sh\n(awk [^]*?)```/)[1];
+		const address = tutorial.match(/<http:\/\/127\.0\.0\.1:8080\/(#[^>]*)>/)[1];
+		sql(`CREATE TABLE ${table} (time bigint, tag text, values float8[]) USING historian`);
+		server = await new Server(table).ready();
+		try {
+			const shell = spawnSync("sh", ["-ec", command.replace("http://127.0.0.1:8080/", server.url)], {encoding: "utf8"});
+			assert.strictEqual(shell.stdout, "204\n", shell.stderr);
+			await open(address);
+			await shown();
+			await shownValue(1, "latest", Number((70 + 5 * Math.sin(3599 / 300)).toFixed(2)));
+			await shownValue(2, "latest", Number((1 + 0.1 * Math.cos(3599 / 120)).toFixed(2)));
+			assert.deepStrictEqual(windowOf(page.url()), [1767225600000000000n, 1767229200000000000n]);
+		} finally {
+			await server.stop();
+			server = old;
+			sql(`DROP TABLE ${table}`);
+		}
+	}],
+
 	["times: text, parsing and ticks, with zones and before 1970", async () => {
 		await open("");
 		const wrong = await page.evaluate(async () => {
