@@ -8,8 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
-from historiand import BINARY, HERE, Server, Skip, run, sql
+from historiand import BINARY, CONNINFO, HERE, Server, Skip, run, sql
 
 ROOT = os.path.normpath(os.path.join(HERE, "../.."))
 DOCS = os.path.join(ROOT, "docs")
@@ -197,6 +198,36 @@ def client_examples(language, command):
         expected = following[1] if following[0] == "text" else ""
         assert output.rstrip("\n") == expected.rstrip("\n"), (text, output, expected)
     assert ran > 0
+
+
+def test_migrate():
+    """docs/migrate.md: its statements and commands run, and move every row"""
+    if sql("SELECT count(*) FROM pg_am WHERE amname = 'historian'") == [["0"]]:
+        raise Skip("the extension is missing")
+    blocks = fenced_blocks(read("migrate.md"))
+    assert [kind for kind, _ in blocks].count("sql") == 4, blocks
+    with tempfile.TemporaryDirectory() as directory:
+        with open(os.path.join(directory, "export.lp"), "w", encoding="utf-8") as file:
+            file.write("climate,device=room0 temperature=20.5,humidity=41 1767225600000000001\n")
+        environment = dict(os.environ, SOURCE=CONNINFO, TARGET=CONNINFO,
+                           PGOPTIONS="-c search_path=migrate,public -c timezone=UTC")
+        sql("CREATE SCHEMA migrate; CREATE TABLE migrate.measurement "
+            "(time bigint, tag text, values float8[]) USING historian")
+        target = Server(table="migrate.measurement")
+        try:
+            for kind, text in blocks:
+                command = ["psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", CONNINFO] if kind == "sql" else ["sh", "-eu"]
+                done = subprocess.run(command, input=text.replace(ADDRESS, f"127.0.0.1:{target.port}"), cwd=directory,
+                                      env=environment, capture_output=True, text=True, timeout=60)
+                assert done.returncode == 0 and done.stderr == "", (text, done.stderr)
+            assert sql("SELECT count(*), min(time), max(time) FROM migrate.measurement") == \
+                [["3001", "1767225600000000000", str(1767225600000000000 + 2999 * 60 * 10**9)]]
+            assert sql("SELECT count(*) FROM migrate.plain") == [["3000"]]
+            assert sql("SELECT count(*) FROM migrate.staging") == [["3000"]]
+            assert "(0 rows)" in done.stdout, done.stdout
+        finally:
+            target.stop()
+            sql("DROP SCHEMA migrate CASCADE")
 
 
 def test_curl():
