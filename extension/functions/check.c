@@ -25,11 +25,11 @@
 
 #include "command_work.h"
 #include "compat.h"
+#include "historian_table.h"
 #include "store/decoded_rows.h"
 #include "store/directory.h"
-#include "store/pending.h"
+#include "store/segment_list.h"
 #include "store/summary.h"
-#include "table/access_method.h"
 #include "tag.h"
 
 PG_FUNCTION_INFO_V1(historian_check);
@@ -374,7 +374,7 @@ check_summarized(Check *check, SummaryProgress *progress, StoredSegment *stored)
 	if (last_time < block->last_time[i])
 		return NULL;
 
-	summaries_merge(&progress->computed);
+	summary_merge_neighbours(&progress->computed);
 	if (progress->computed.nrows != 1 || !same_summary(block, i, &progress->computed))
 		return "The summary differs from what the rows amount to.";
 	progress->computed.nrows = 0;

@@ -13,9 +13,9 @@
 
 #include "command_work.h"
 #include "compat.h"
+#include "historian_table.h"
 #include "store/compaction_notes.h"
 #include "store/directory.h"
-#include "table/access_method.h"
 #include "write/compaction.h"
 #include "write/noted_tags.h"
 
@@ -55,7 +55,7 @@ compact(FunctionCallInfo fcinfo, const char *name, bool everything)
 	bool		isnull[4] = {false};
 	Relation	rel;
 
-	historian_check_may_write(name);
+	historian_table_check_may_write(name);
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -72,7 +72,7 @@ compact(FunctionCallInfo fcinfo, const char *name, bool everything)
 	compaction_horizon_reached(rel, &horizon, true);
 	options.horizon = horizon.sequence;
 	if (everything)
-		compact_table(rel, &options, &after, &counts);
+		compaction_run(rel, &options, &after, &counts);
 	else
 		compact_noted(rel, &options, &counts);
 	table_close(rel, NoLock);
@@ -95,6 +95,6 @@ compact_noted(Relation rel, CompactionOptions *options, CompactionCounts *counts
 	look = compaction_notes_take(rel);
 	if (!look.full)
 		options->tags = noted_tags(rel, &look, options->horizon, &options->ntags);
-	compact_table(rel, options, &after, counts);
+	compaction_run(rel, options, &after, counts);
 	compaction_notes_done(rel, &look, options->horizon);
 }

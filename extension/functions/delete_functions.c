@@ -8,12 +8,11 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
-#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 #include "command_work.h"
+#include "historian_table.h"
 #include "store/serializable.h"
-#include "table/access_method.h"
 #include "write/deletion.h"
 
 PG_FUNCTION_INFO_V1(historian_delete);
@@ -31,7 +30,7 @@ historian_delete(PG_FUNCTION_ARGS)
 	int64		count = 0;
 	Relation	rel;
 
-	historian_check_may_write("historian.delete()");
+	historian_table_check_may_write("historian.delete()");
 	if (start > end)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -39,7 +38,7 @@ historian_delete(PG_FUNCTION_ARGS)
 					   start, end));
 	rel = open_for_deletion(PG_GETARG_OID(0));
 	if (start < end)
-		count = delete_range(rel, tag, start, end - 1);
+		count = deletion_delete_range(rel, tag, start, end - 1);
 	table_close(rel, NoLock);
 	PG_RETURN_INT64(count);
 }
@@ -52,10 +51,10 @@ historian_drop_before(PG_FUNCTION_ARGS)
 	int64		count = 0;
 	Relation	rel;
 
-	historian_check_may_write("historian.drop_before()");
+	historian_table_check_may_write("historian.drop_before()");
 	rel = open_for_deletion(PG_GETARG_OID(0));
 	if (time > PG_INT64_MIN)
-		count = delete_range(rel, NULL, PG_INT64_MIN, time - 1);
+		count = deletion_delete_range(rel, NULL, PG_INT64_MIN, time - 1);
 	table_close(rel, NoLock);
 	PG_RETURN_INT64(count);
 }
@@ -66,12 +65,7 @@ open_for_deletion(Oid relid)
 {
 	Relation	rel = historian_table_open(relid, ACL_DELETE, RowExclusiveLock);
 
-	if (check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED)
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("row-level security is in force on historian table \"%s\"",
-					   RelationGetRelationName(rel)),
-				errhint("Use DELETE, which applies the policies, instead of this function."));
+	historian_table_check_policies(rel, "DELETE");
 	command_work_before_change(rel);
 
 	/* what they delete, and how much it is, depends on what is there */

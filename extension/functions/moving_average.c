@@ -128,5 +128,5 @@ put_mean(const Sums *total, int64 time, SampleSink *sink)
 		isnull[v] = column->count == 0;
 		elements[v] = double_sum_quotient(&column->sum, (double) column->count);
 	}
-	sample_put_elements(sink, time, total->has_array, elements, isnull, total->width);
+	method_put_elements(sink, time, total->has_array, elements, isnull, total->width);
 }

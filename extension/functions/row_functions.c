@@ -46,7 +46,7 @@ historian_raw(PG_FUNCTION_ARGS)
 			bool		isnull;
 			Datum		values = decoded_rows_array(run.rows, row, &isnull);
 
-			sample_put(&sink, run.rows->time[row], values, isnull);
+			method_put_sample(&sink, run.rows->time[row], values, isnull);
 			if (!isnull)
 				pfree(DatumGetPointer(values));
 		}
@@ -108,7 +108,7 @@ put_latest(SampleSink *sink, Leaves *leaves, text *tag)
 		Datum		values = as_of_values(reader, &isnull);
 
 		sink->tag = tag;
-		sample_put(sink, as_of_time(reader), values, isnull);
+		method_put_sample(sink, as_of_time(reader), values, isnull);
 		if (!isnull)
 			pfree(DatumGetPointer(values));
 	}

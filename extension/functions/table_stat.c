@@ -18,10 +18,10 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "historian_table.h"
 #include "store/directory.h"
-#include "store/pending.h"
+#include "store/segment_list.h"
 #include "store/store.h"
-#include "table/access_method.h"
 
 PG_FUNCTION_INFO_V1(historian_stat_get_table);
 
@@ -103,7 +103,7 @@ open_without_waiting(Oid relid)
 	if (!ConditionalLockRelationOid(relid, AccessShareLock))
 		return NULL;
 	rel = try_relation_open(relid, NoLock);
-	if (rel != NULL && is_historian_table(rel) && !RELATION_IS_OTHER_TEMP(rel))
+	if (rel != NULL && historian_table_is(rel) && !RELATION_IS_OTHER_TEMP(rel))
 		return rel;
 	if (rel != NULL)
 		relation_close(rel, NoLock);
@@ -191,11 +191,11 @@ count_pending(Relation rel, Snapshot snapshot, int64 *tags)
 	{
 		text	   *former = tag;
 		MemoryContext caller = MemoryContextSwitchTo(context);
-		PendingList pending = {0};
+		SegmentList pending = {0};
 		double		before = totals.segments;
 
 		CHECK_FOR_INTERRUPTS();
-		pending_list_load_unplaced(&pending, cursor, tag);
+		segment_list_load_unplaced(&pending, cursor, tag);
 		for (uint32 i = 0; i < pending.nrefs; i++)
 		{
 			if (!(pending.refs[i].flags & SEGMENT_LATE_RUN))

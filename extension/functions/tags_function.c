@@ -31,7 +31,7 @@ typedef struct TagsReader
 	Relation	rel;
 	Snapshot	snapshot;
 	DirectoryCursor *cursor;
-	PendingList *segments;		/* of one tag, and room for the next */
+	SegmentList *segments;		/* of one tag, and room for the next */
 } TagsReader;
 
 static void add_rows(const TagsReader *tags, text *tag, TagRows *found);
@@ -47,7 +47,7 @@ historian_tags(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Leaves	   *leaves = leaves_open(PG_GETARG_OID(0));
-	PendingList segments = {0};
+	SegmentList segments = {0};
 	TagWalk    *walk;
 	Leaves	   *with_tag;
 	text	   *tag;
@@ -93,12 +93,12 @@ historian_tags(PG_FUNCTION_ARGS)
 static void
 add_rows(const TagsReader *tags, text *tag, TagRows *found)
 {
-	PendingList *segments = tags->segments;
+	SegmentList *segments = tags->segments;
 	StoredSegment stored;
 	int64		rows = 0;
 	bool		has_pending;
 
-	pending_list_load(segments, tags->cursor, tag, PG_INT64_MIN, PG_INT64_MAX);
+	segment_list_load(segments, tags->cursor, tag, PG_INT64_MIN, PG_INT64_MAX);
 	has_pending = segments->nrefs > 0;
 	for (uint32 i = 0; i < segments->nrefs; i++)
 	{
@@ -119,7 +119,7 @@ add_rows(const TagsReader *tags, text *tag, TagRows *found)
 		{
 			SegmentRef	ref = segment_ref(&stored);
 
-			pending_list_add(segments, &ref);
+			segment_list_add(segments, &ref);
 		}
 		store_release(&stored);
 	}
@@ -130,11 +130,11 @@ add_rows(const TagsReader *tags, text *tag, TagRows *found)
 static int64
 count_rows(const TagsReader *tags, text *tag)
 {
-	PendingList *segments = tags->segments;
+	SegmentList *segments = tags->segments;
 	int64		rows = 0;
 	uint32		next;
 
-	pending_list_sort(segments);
+	segment_list_sort(segments);
 	for (uint32 i = 0; i < segments->nrefs; i = next)
 	{
 		int64		last_time = segments->refs[i].last_time;

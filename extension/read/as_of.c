@@ -17,7 +17,7 @@
 #include "read/as_of.h"
 
 #include "store/decoded_rows.h"
-#include "store/pending.h"
+#include "store/segment_list.h"
 
 /* A row that may be the answer. */
 typedef struct Candidate
@@ -47,7 +47,7 @@ typedef struct TableReader
 	/* pending, and late */
 	int64		until;			/* no time after it will be asked for */
 	bool		listed;			/* the list is loaded, from the first time asked for on */
-	PendingList pending;
+	SegmentList pending;
 	uint32		next_pending;	/* those before it are open or passed */
 	uint32	   *open;			/* indexes into pending.refs */
 	uint32		nopen;
@@ -155,10 +155,10 @@ as_of_values(const AsOfReader *reader, bool *isnull)
 	Assert(reader->answer.valid);
 	if (table->has_segment &&
 		ItemPointerEquals((ItemPointer) &table->segment.tuple.t_self, (ItemPointer) &ref->tid))
-		return segment_row_array(&table->segment.segment, reader->answer.row, isnull);
+		return decoded_rows_segment_array(&table->segment.segment, reader->answer.row, isnull);
 
 	fetch_rows(table, ref, &stored);
-	values = segment_row_array(&stored.segment, reader->answer.row, isnull);
+	values = decoded_rows_segment_array(&stored.segment, reader->answer.row, isnull);
 	store_release(&stored);
 	return values;
 }
@@ -186,7 +186,7 @@ seek(TableReader *reader, int64 time)
 
 	if (!reader->listed)
 	{
-		pending_list_load_as_of(&reader->pending, reader->cursor, reader->tag, time,
+		segment_list_load_as_of(&reader->pending, reader->cursor, reader->tag, time,
 								Max(time, reader->until));
 		reader->listed = true;
 	}
@@ -383,7 +383,7 @@ find_row(const TableReader *reader, const StoredSegment *stored, int64 time, Can
 static void
 fetch_rows(const TableReader *reader, const SegmentRef *ref, StoredSegment *stored)
 {
-	pending_fetch(reader->rel, reader->snapshot, ref, stored);
+	segment_ref_fetch(reader->rel, reader->snapshot, ref, stored);
 	store_open_rows(reader->rel, stored, false);
 }
 

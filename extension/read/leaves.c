@@ -26,13 +26,12 @@
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/partcache.h"
-#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 #include "columns.h"
 #include "command_work.h"
+#include "historian_table.h"
 #include "store/serializable.h"
-#include "table/access_method.h"
 #include "tag.h"
 
 /* The part of a leaf's partition constraint that looks at the tag alone. */
@@ -64,13 +63,7 @@ leaves_open(Oid relid)
 		? parent_open(relid)
 		: historian_table_open(relid, ACL_SELECT, AccessShareLock);
 
-	if (check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED)
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("row-level security is in force on historian table \"%s\"",
-					   RelationGetRelationName(rel)),
-				errhint("Use SELECT, which applies the policies, instead of this function."));
-
+	historian_table_check_policies(rel, "SELECT");
 	leaves->snapshot = GetActiveSnapshot();
 	if (parent)
 		open_partitions(leaves, rel);
@@ -202,7 +195,7 @@ tag_walk_next(TagWalk *walk, Leaves **with_tag)
 static Relation
 parent_open(Oid relid)
 {
-	historian_check_privileges(relid, ACL_SELECT);
+	historian_table_check_privileges(relid, ACL_SELECT);
 	return table_open(relid, AccessShareLock);
 }
 
@@ -225,7 +218,7 @@ open_partitions(Leaves *leaves, Relation parent)
 			table_close(rel, NoLock);
 			continue;
 		}
-		if (!is_historian_table(rel))
+		if (!historian_table_is(rel))
 			ereport(ERROR,
 					errcode(ERRCODE_WRONG_OBJECT_TYPE),
 					errmsg("partition \"%s\" of \"%s\" is not a historian table",

@@ -56,7 +56,7 @@ method_find(const char *name, int32 samples)
 }
 
 void
-sample_put(SampleSink *sink, int64 time, Datum values, bool isnull)
+method_put_sample(SampleSink *sink, int64 time, Datum values, bool isnull)
 {
 	Datum		row[3] = {PointerGetDatum(sink->tag), Int64GetDatum(time), values};
 	bool		nulls[3] = {false, false, isnull};
@@ -66,7 +66,7 @@ sample_put(SampleSink *sink, int64 time, Datum values, bool isnull)
 }
 
 void
-sample_put_elements(SampleSink *sink, int64 time, bool has_array, const double *elements,
+method_put_elements(SampleSink *sink, int64 time, bool has_array, const double *elements,
 					const bool *isnull, uint32 width)
 {
 	int			dims[1] = {width};
@@ -76,7 +76,7 @@ sample_put_elements(SampleSink *sink, int64 time, bool has_array, const double *
 
 	if (!has_array)
 	{
-		sample_put(sink, time, (Datum) 0, true);
+		method_put_sample(sink, time, (Datum) 0, true);
 		return;
 	}
 	datums = palloc_array(Datum, Max(width, 1));
@@ -84,7 +84,7 @@ sample_put_elements(SampleSink *sink, int64 time, bool has_array, const double *
 		datums[v] = Float8GetDatum(elements[v]);
 	array = construct_md_array(datums, (bool *) isnull, 1, dims, lower, FLOAT8OID, sizeof(float8),
 							   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-	sample_put(sink, time, PointerGetDatum(array), false);
+	method_put_sample(sink, time, PointerGetDatum(array), false);
 	pfree(array);
 	pfree(datums);
 }

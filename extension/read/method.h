@@ -45,10 +45,10 @@ typedef struct Method
 extern const Method *method_find(const char *name, int32 samples);
 
 /* Puts one sample. */
-extern void sample_put(SampleSink *sink, int64 time, Datum values, bool isnull);
+extern void method_put_sample(SampleSink *sink, int64 time, Datum values, bool isnull);
 
 /* Builds a float8[] from elements and puts it; the array is NULL where has_array is false. */
-extern void sample_put_elements(SampleSink *sink, int64 time, bool has_array,
+extern void method_put_elements(SampleSink *sink, int64 time, bool has_array,
 								const double *elements, const bool *isnull, uint32 width);
 
 /* method_carry.c: the row before a time, or the two around it */

@@ -66,7 +66,7 @@ method_last(const MethodCall *call)
 				pfree(DatumGetPointer(values));
 			values = as_of_values(reader, &isnull);
 		}
-		sample_put(call->sink, call->ends[i], values, isnull);
+		method_put_sample(call->sink, call->ends[i], values, isnull);
 	}
 	as_of_end(reader);
 }
@@ -105,7 +105,7 @@ method_interpolated(const MethodCall *call)
 		if (between && !isnull)
 			put_between(call, time, before, after, values);
 		else
-			sample_put(call->sink, time, values, isnull);
+			method_put_sample(call->sink, time, values, isnull);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(samples);
 	}
@@ -198,7 +198,7 @@ interpolate(double left, double right, double left_span, double right_span)
 		return left + (right - left) * right_weight;
 	if (left == right)
 		return left;
-	sum = two_sum(a, b, &error);
+	sum = reduction_two_sum(a, b, &error);
 	return sum + (error + (fma(left, left_weight, -a) + fma(right, right_weight, -b)));
 }
 
@@ -224,5 +224,5 @@ put_between(const MethodCall *call, int64 time, const AsOfReader *before, const 
 			elements[v] = interpolate(elements[v], DatumGetFloat8(next.values[v]), left_span,
 									  right_span);
 	}
-	sample_put_elements(call->sink, time, true, elements, given.isnull, given.width);
+	method_put_elements(call->sink, time, true, elements, given.isnull, given.width);
 }

@@ -49,7 +49,7 @@ method_last_known(const MethodCall *call)
 	while (leaf_periods_next(reader, &part))
 	{
 		for (; current < part.period; current++)
-			sample_put_elements(call->sink, call->ends[current], known->has_array, known->values,
+			method_put_elements(call->sink, call->ends[current], known->has_array, known->values,
 								known->unknown, known->width);
 		if (part.summarized)
 			add_summaries(known, &part.summaries);
@@ -57,7 +57,7 @@ method_last_known(const MethodCall *call)
 			add_rows(known, &part.rows);
 	}
 	for (; current < nperiods; current++)
-		sample_put_elements(call->sink, call->ends[current], known->has_array, known->values,
+		method_put_elements(call->sink, call->ends[current], known->has_array, known->values,
 							known->unknown, known->width);
 	leaf_periods_end(reader);
 	pfree(known);

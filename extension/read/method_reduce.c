@@ -110,7 +110,7 @@ reduce(const MethodCall *call, int facets, ReductionResult result)
 	period->width = 0;
 	period_clear(period);
 	reader = leaf_periods_begin(call->leaves, call->tag, call->window->start + 1, call->ends,
-								nperiods, summaries_for_reduction(facets));
+								nperiods, period_reader_facets(facets));
 	while (leaf_periods_next(reader, &part))
 	{
 		for (; current < part.period; current++)
@@ -187,7 +187,7 @@ period_put(const Period *period, int64 time, ReductionResult result, SampleSink 
 
 	for (uint32 v = 0; v < period->width; v++)
 		isnull[v] = !result(&period->columns[v], &elements[v]);
-	sample_put_elements(sink, time, period->has_array, elements, isnull, period->width);
+	method_put_elements(sink, time, period->has_array, elements, isnull, period->width);
 }
 
 /* Copies the samples with all arrays as wide as the widest, zeros in the new elements. */
@@ -223,7 +223,7 @@ copy_padded(const SampleSink *from, SampleSink *to)
 		ArrayType  *padded = padded_array(counts, width);
 
 		CHECK_FOR_INTERRUPTS();
-		sample_put(to, time, PointerGetDatum(padded), false);
+		method_put_sample(to, time, PointerGetDatum(padded), false);
 		pfree(padded);
 		if (!isnull && (Pointer) counts != DatumGetPointer(array))
 			pfree(counts);

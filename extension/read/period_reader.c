@@ -14,7 +14,7 @@
 #include "miscadmin.h"
 
 #include "store/directory.h"
-#include "store/pending.h"
+#include "store/segment_list.h"
 
 bool		historian_enable_summaries = true;
 
@@ -35,7 +35,7 @@ struct PeriodReader
 	int			facets;
 	MemoryContext context;
 
-	PendingList pending;
+	SegmentList pending;
 	TimeSpan   *spans;
 	uint32		nspans;
 
@@ -85,7 +85,7 @@ period_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot, te
 	reader->context = CurrentMemoryContext;
 	reader->position = from;
 
-	pending_list_load(&reader->pending, cursor, tag, from, last_end(reader));
+	segment_list_load(&reader->pending, cursor, tag, from, last_end(reader));
 	list_spans(reader);
 	reader->rows = slice_reader_begin_parts(rel, cursor, snapshot, tag, ends, nends,
 											facets != PERIOD_COUNTS_ONLY && facets != PERIOD_WIDTHS_ONLY);
@@ -147,7 +147,7 @@ period_reader_next(PeriodReader *reader, PeriodPart *part)
 }
 
 int
-summaries_for_reduction(int facets)
+period_reader_facets(int facets)
 {
 	int			wanted = 0;
 
@@ -183,7 +183,7 @@ summary_slice_reduce(const SummarySlice *slice, uint32 v, int64 count, int facet
 static void
 list_spans(PeriodReader *reader)
 {
-	const PendingList *pending = &reader->pending;
+	const SegmentList *pending = &reader->pending;
 
 	reader->spans = palloc_extended(Max(pending->nrefs, 1) * sizeof(TimeSpan), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < pending->nrefs; i++)

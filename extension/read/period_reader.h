@@ -38,7 +38,7 @@ typedef struct PeriodReader PeriodReader;
 #define PERIOD_WIDTHS_ONLY (-3)
 
 /* The facets of summaries from which these of a reduction follow, or PERIOD_ROWS_ONLY. */
-extern int	summaries_for_reduction(int facets);
+extern int	period_reader_facets(int facets);
 
 /*
  * Reads what lies at from <= time <= the last of ends, which ascend and must outlive the reader,

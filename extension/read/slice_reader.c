@@ -22,8 +22,8 @@ struct SliceReader
 	uint32		next;			/* the first row of the run not handed out */
 };
 
-static SliceReader *begin(TagReader *rows, text *tag, const int64 *ends, uint32 nends,
-						  bool want_values);
+static SliceReader *begin_slices(TagReader *rows, text *tag, const int64 *ends, uint32 nends,
+								 bool want_values);
 static uint32 pack(const RowSlice *slice, uint32 v, const double **numbers, double *scratch);
 static uint32 rows_until(const RowRun *run, uint32 first, int64 time);
 
@@ -31,7 +31,8 @@ SliceReader *
 slice_reader_begin(const Leaves *leaves, text *tag, int64 from, const int64 *ends, uint32 nends,
 				   bool want_values)
 {
-	SliceReader *reader = begin(tag_reader_begin_leaves(leaves), tag, ends, nends, want_values);
+	SliceReader *reader = begin_slices(tag_reader_begin_leaves(leaves), tag, ends, nends,
+									   want_values);
 
 	tag_reader_start(reader->reader, tag, from, ends[nends - 1], want_values);
 	return reader;
@@ -41,11 +42,11 @@ SliceReader *
 slice_reader_begin_parts(Relation rel, DirectoryCursor *cursor, Snapshot snapshot, text *tag,
 						 const int64 *ends, uint32 nends, bool want_values)
 {
-	return begin(tag_reader_begin(rel, cursor, snapshot), tag, ends, nends, want_values);
+	return begin_slices(tag_reader_begin(rel, cursor, snapshot), tag, ends, nends, want_values);
 }
 
 void
-slice_reader_start_part(SliceReader *reader, int64 from, int64 until, const PendingList *pending,
+slice_reader_start_part(SliceReader *reader, int64 from, int64 until, const SegmentList *pending,
 						bool after_segment)
 {
 	reader->run.rows = NULL;
@@ -131,7 +132,7 @@ row_slice_factors(const RowSlice *slice, uint32 v, const double *factors, double
 }
 
 static SliceReader *
-begin(TagReader *rows, text *tag, const int64 *ends, uint32 nends, bool want_values)
+begin_slices(TagReader *rows, text *tag, const int64 *ends, uint32 nends, bool want_values)
 {
 	SliceReader *reader = palloc0(sizeof(SliceReader));
 

@@ -34,7 +34,7 @@ extern SliceReader *slice_reader_begin_parts(Relation rel, DirectoryCursor *curs
 
 /* Starts with the rows from <= time <= until: see tag_reader_start_part(). */
 extern void slice_reader_start_part(SliceReader *reader, int64 from, int64 until,
-									const PendingList *pending, bool after_segment);
+									const SegmentList *pending, bool after_segment);
 extern void slice_reader_end(SliceReader *reader);
 
 /* The next rows, or false at the end.  A slice is valid until the next call. */
@@ -53,16 +53,5 @@ extern uint32 row_slice_values(const RowSlice *slice, uint32 v, double *scratch,
 /* The elements of factors[slice->nrows] for the same rows, in the same way. */
 extern const double *row_slice_factors(const RowSlice *slice, uint32 v, const double *factors,
 									   double *scratch);
-
-/* Is value v of a row there, and not NULL? */
-static inline bool
-decoded_rows_has_value(const DecodedRows *rows, uint32 row, uint32 v)
-{
-	if (v >= rows->nvalues)
-		return false;
-	if (rows->width != NULL && (rows->width[row] == CODEC_WIDTH_NULL || v >= rows->width[row]))
-		return false;
-	return rows->isnull == NULL || !rows->isnull[(Size) v * rows->nrows + row];
-}
 
 #endif							/* HISTORIAN_SLICE_READER_H */

@@ -33,7 +33,7 @@ typedef struct Strand
 {
 	Relation	rel;
 	DirectoryCursor *cursor;
-	PendingList pending;
+	SegmentList pending;
 	uint32		next_pending;
 	StoredSegment compacted;	/* the next compacted one, pinned */
 	bool		has_compacted;
@@ -63,7 +63,7 @@ struct TagReader
 
 static void start(TagReader *reader, text *tag, int64 from, int64 until, bool want_values,
 				  bool backward);
-static TagReader *begin(Snapshot snapshot, uint32 nstrands);
+static TagReader *begin_reader(Snapshot snapshot, uint32 nstrands);
 static void find_first_compacted(TagReader *reader, Strand *strand, text *tag);
 static void reserve_heap(TagReader *reader);
 static void step_compacted(TagReader *reader, Strand *strand);
@@ -116,7 +116,7 @@ top_source(const TagReader *reader)
 TagReader *
 tag_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot)
 {
-	TagReader  *reader = begin(snapshot, 1);
+	TagReader  *reader = begin_reader(snapshot, 1);
 
 	reader->strands[0].rel = rel;
 	reader->strands[0].cursor = cursor;
@@ -126,7 +126,7 @@ tag_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot)
 TagReader *
 tag_reader_begin_leaves(const Leaves *leaves)
 {
-	TagReader  *reader = begin(leaves->snapshot, leaves->nleaves);
+	TagReader  *reader = begin_reader(leaves->snapshot, leaves->nleaves);
 
 	for (uint32 i = 0; i < leaves->nleaves; i++)
 	{
@@ -178,7 +178,7 @@ tag_reader_start_backward(TagReader *reader, text *tag, int64 from, int64 until,
 
 void
 tag_reader_start_part(TagReader *reader, text *tag, int64 from, int64 until,
-					  const PendingList *pending, bool after_segment, bool want_values)
+					  const SegmentList *pending, bool after_segment, bool want_values)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->context);
 	Strand	   *strand = &reader->strands[0];
@@ -192,7 +192,7 @@ tag_reader_start_part(TagReader *reader, text *tag, int64 from, int64 until,
 	for (uint32 i = 0; i < pending->nrefs && pending->refs[i].first_time <= until; i++)
 	{
 		if (pending->refs[i].last_time >= from)
-			pending_list_add(&strand->pending, &pending->refs[i]);
+			segment_list_add(&strand->pending, &pending->refs[i]);
 	}
 	if (after_segment && from > PG_INT64_MIN)
 	{
@@ -206,7 +206,7 @@ tag_reader_start_part(TagReader *reader, text *tag, int64 from, int64 until,
 }
 
 void
-tag_reader_start_segments(TagReader *reader, const PendingList *segments, bool want_values)
+tag_reader_start_segments(TagReader *reader, const SegmentList *segments, bool want_values)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->context);
 
@@ -217,7 +217,7 @@ tag_reader_start_segments(TagReader *reader, const PendingList *segments, bool w
 	reader->want_values = want_values;
 	reader->backward = false;
 	for (uint32 i = 0; i < segments->nrefs; i++)
-		pending_list_add(&reader->strands[0].pending, &segments->refs[i]);
+		segment_list_add(&reader->strands[0].pending, &segments->refs[i]);
 	reserve_heap(reader);
 	MemoryContextSwitchTo(caller);
 }
@@ -272,7 +272,7 @@ tag_reader_counts(const TagReader *reader)
 }
 
 static TagReader *
-begin(Snapshot snapshot, uint32 nstrands)
+begin_reader(Snapshot snapshot, uint32 nstrands)
 {
 	TagReader  *reader = palloc0(sizeof(TagReader));
 
@@ -299,10 +299,10 @@ start(TagReader *reader, text *tag, int64 from, int64 until, bool want_values, b
 	{
 		Strand	   *strand = &reader->strands[i];
 
-		pending_list_load(&strand->pending, strand->cursor, tag, from, until);
+		segment_list_load(&strand->pending, strand->cursor, tag, from, until);
 		if (backward)
 		{
-			pending_list_sort_backward(&strand->pending);
+			segment_list_sort_backward(&strand->pending);
 			directory_seek_back(strand->cursor, tag, until);
 			step_compacted(reader, strand);
 		}
@@ -416,8 +416,8 @@ activate_pending(TagReader *reader, Strand *strand)
 {
 	StoredSegment stored;
 
-	pending_fetch(strand->rel, reader->snapshot,
-				  &strand->pending.refs[strand->next_pending++], &stored);
+	segment_ref_fetch(strand->rel, reader->snapshot,
+					  &strand->pending.refs[strand->next_pending++], &stored);
 	activate(reader, strand->rel, &stored);
 	store_release(&stored);
 }

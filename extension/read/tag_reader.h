@@ -10,7 +10,7 @@
 #include "read/leaves.h"
 #include "store/decoded_rows.h"
 #include "store/directory.h"
-#include "store/pending.h"
+#include "store/segment_list.h"
 
 typedef struct TagReader TagReader;
 
@@ -61,11 +61,11 @@ extern void tag_reader_start_backward(TagReader *reader, text *tag, int64 from, 
  * segment which begins before `from` reaches it.
  */
 extern void tag_reader_start_part(TagReader *reader, text *tag, int64 from, int64 until,
-								  const PendingList *pending, bool after_segment,
+								  const SegmentList *pending, bool after_segment,
 								  bool want_values);
 
 /* The same with every row of the given segments of a tag, in order of first_time, instead. */
-extern void tag_reader_start_segments(TagReader *reader, const PendingList *segments,
+extern void tag_reader_start_segments(TagReader *reader, const SegmentList *segments,
 									  bool want_values);
 
 /* The next rows, or false at the end.  A run is valid until the next call. */

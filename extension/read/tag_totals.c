@@ -39,7 +39,7 @@ tag_totals_add(TagTotals *totals, Relation rel, DirectoryCursor *cursor, Snapsho
 			   text *tag, int64 from, int64 until)
 {
 	int			wanted =
-		totals->nvalues > 0 ? summaries_for_reduction(totals->facets) : PERIOD_COUNTS_ONLY;
+		totals->nvalues > 0 ? period_reader_facets(totals->facets) : PERIOD_COUNTS_ONLY;
 	PeriodReader *reader;
 	PeriodPart	part;
 

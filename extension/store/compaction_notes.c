@@ -28,20 +28,17 @@
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
-#include "storage/ipc.h"
 #include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "store/shared_memory.h"
 
 /* Tables that are listed; of more the one that was used the longest ago is forgotten. */
 #define MAX_TABLES 2048
 
 /* Runs of blocks that are noted, of all tables together: 1 MB. */
 #define MAX_NOTES 65536
-
-#define LOCK_NAME "historian compaction notes"
 
 typedef struct ListedTable
 {
@@ -63,7 +60,6 @@ typedef struct Note
 
 typedef struct NotesShared
 {
-	LWLock	   *lock;
 	uint64		clock;			/* counts looks and uses */
 	int			ntables;		/* slots that were ever used */
 	uint32		nnotes;
@@ -79,12 +75,10 @@ typedef struct DoneLook
 } DoneLook;
 
 static NotesShared *shared = NULL;
+static LWLock *lock;
 static List *done_looks = NIL;	/* in TopTransactionContext */
-static shmem_request_hook_type next_shmem_request = NULL;
-static shmem_startup_hook_type next_shmem_startup = NULL;
 
-static void on_shmem_request(void);
-static void on_shmem_startup(void);
+static void attach(void *part, LWLock *part_lock, bool is_new);
 static ListedTable *find_table(Oid relid);
 static ListedTable *find_file(Relation rel);
 static ListedTable *new_table(Relation rel);
@@ -100,10 +94,7 @@ compaction_notes_init(void)
 {
 	if (!process_shared_preload_libraries_in_progress)
 		return;
-	next_shmem_request = shmem_request_hook;
-	shmem_request_hook = on_shmem_request;
-	next_shmem_startup = shmem_startup_hook;
-	shmem_startup_hook = on_shmem_startup;
+	shared_memory_reserve("historian compaction notes", sizeof(NotesShared), attach);
 	RegisterXactCallback(on_transaction, NULL);
 	RegisterSubXactCallback(on_subtransaction, NULL);
 }
@@ -115,7 +106,7 @@ compaction_notes_add(Relation rel, const NotedBlocks *blocks, uint32 nblocks)
 
 	if (shared == NULL || nblocks == 0)
 		return;
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	LWLockAcquire(lock, LW_EXCLUSIVE);
 	table = find_file(rel);
 	for (uint32 i = 0; i < nblocks && table != NULL; i++)
 	{
@@ -138,7 +129,7 @@ compaction_notes_add(Relation rel, const NotedBlocks *blocks, uint32 nblocks)
 			table = NULL;
 		}
 	}
-	LWLockRelease(shared->lock);
+	LWLockRelease(lock);
 }
 
 bool
@@ -149,10 +140,10 @@ compaction_notes_none(Relation rel)
 
 	if (shared == NULL)
 		return false;
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	LWLockAcquire(lock, LW_EXCLUSIVE);
 	table = find_file(rel);
 	none = table != NULL && table->complete && table->nnotes == 0;
-	LWLockRelease(shared->lock);
+	LWLockRelease(lock);
 	return none;
 }
 
@@ -161,14 +152,14 @@ compaction_notes_start(Relation rel)
 {
 	if (shared == NULL)
 		return;
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	LWLockAcquire(lock, LW_EXCLUSIVE);
 	if (find_file(rel) == NULL)
 	{
 		ListedTable *table = new_table(rel);
 
 		table->since = GetXLogInsertRecPtr();
 	}
-	LWLockRelease(shared->lock);
+	LWLockRelease(lock);
 }
 
 CompactionLook
@@ -181,16 +172,16 @@ compaction_notes_take(Relation rel)
 	if (shared == NULL)
 		return look;
 
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	LWLockAcquire(lock, LW_EXCLUSIVE);
 	while ((table = find_file(rel)) != NULL && table->complete && table->nnotes > room)
 	{
 		/* some more than now, as others write meanwhile */
 		room = table->nnotes + 64;
-		LWLockRelease(shared->lock);
+		LWLockRelease(lock);
 		if (look.blocks != NULL)
 			pfree(look.blocks);
 		look.blocks = palloc_array(NotedBlocks, room);
-		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+		LWLockAcquire(lock, LW_EXCLUSIVE);
 	}
 	if (table != NULL)
 	{
@@ -205,7 +196,7 @@ compaction_notes_take(Relation rel)
 		look.number = table->look;
 		look.since = table->since;
 	}
-	LWLockRelease(shared->lock);
+	LWLockRelease(lock);
 	return look;
 }
 
@@ -227,29 +218,10 @@ compaction_notes_done(Relation rel, const CompactionLook *look, uint64 horizon)
 }
 
 static void
-on_shmem_request(void)
+attach(void *part, LWLock *part_lock, bool is_new)
 {
-	if (next_shmem_request != NULL)
-		next_shmem_request();
-	RequestAddinShmemSpace(MAXALIGN(sizeof(NotesShared)));
-	RequestNamedLWLockTranche(LOCK_NAME, 1);
-}
-
-static void
-on_shmem_startup(void)
-{
-	bool		found;
-
-	if (next_shmem_startup != NULL)
-		next_shmem_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	shared = ShmemInitStruct("historian compaction notes", sizeof(NotesShared), &found);
-	if (!found)
-	{
-		memset(shared, 0, sizeof(*shared));
-		shared->lock = &GetNamedLWLockTranche(LOCK_NAME)->lock;
-	}
-	LWLockRelease(AddinShmemInitLock);
+	shared = part;
+	lock = part_lock;
 }
 
 static ListedTable *
@@ -338,11 +310,11 @@ make_complete(const DoneLook *done)
 {
 	ListedTable *table;
 
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	LWLockAcquire(lock, LW_EXCLUSIVE);
 	table = find_table(done->relid);
 	if (table != NULL && table->look == done->number)
 		table->complete = true;
-	LWLockRelease(shared->lock);
+	LWLockRelease(lock);
 }
 
 static void

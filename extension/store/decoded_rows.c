@@ -107,7 +107,7 @@ decoded_rows_array(const DecodedRows *rows, uint32 row, bool *isnull)
 }
 
 Datum
-segment_row_array(const Segment *segment, uint32 row, bool *isnull)
+decoded_rows_segment_array(const Segment *segment, uint32 row, bool *isnull)
 {
 	const CodecReader *reader = &segment->rows;
 	uint32		width = codec_width_at(reader, row);

@@ -57,7 +57,18 @@ extern void decoded_rows_free(DecodedRows *rows);
 extern Datum decoded_rows_array(const DecodedRows *rows, uint32 row, bool *isnull);
 
 /* The same straight from an opened segment. */
-extern Datum segment_row_array(const Segment *segment, uint32 row, bool *isnull);
+extern Datum decoded_rows_segment_array(const Segment *segment, uint32 row, bool *isnull);
+
+/* Is value v of a row there, and not NULL? */
+static inline bool
+decoded_rows_has_value(const DecodedRows *rows, uint32 row, uint32 v)
+{
+	if (v >= rows->nvalues)
+		return false;
+	if (rows->width != NULL && (rows->width[row] == CODEC_WIDTH_NULL || v >= rows->width[row]))
+		return false;
+	return rows->isnull == NULL || !rows->isnull[(Size) v * rows->nrows + row];
+}
 
 /* The rows for the codec; valid until the next load. */
 extern CodecRows decoded_rows_source(const DecodedRows *rows);

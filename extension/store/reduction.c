@@ -53,7 +53,7 @@ add_plain(DoubleSum *sum, double value)
 {
 	double		error;
 
-	sum->high = two_sum(sum->high, value, &error);
+	sum->high = reduction_two_sum(sum->high, value, &error);
 	sum->low += error;
 }
 

@@ -65,7 +65,7 @@ typedef struct TimeReduction
 
 /* Knuth's TwoSum: the sum and, in *error, what rounding has cut off it. */
 static inline double
-two_sum(double a, double b, double *error)
+reduction_two_sum(double a, double b, double *error)
 {
 	double		sum = a + b;
 	double		added = sum - a;
@@ -97,12 +97,12 @@ double_sum_merge(DoubleSum *sum, const DoubleSum *other)
 		double_sum_scale(sum);
 		double_sum_scale(&part);
 	}
-	high = two_sum(sum->high, part.high, &error);
+	high = reduction_two_sum(sum->high, part.high, &error);
 	if (!isfinite(high) && !sum->scaled)
 	{
 		double_sum_scale(sum);
 		double_sum_scale(&part);
-		high = two_sum(sum->high, part.high, &error);
+		high = reduction_two_sum(sum->high, part.high, &error);
 	}
 	sum->low += error + part.low;
 	sum->high = high;

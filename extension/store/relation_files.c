@@ -41,10 +41,10 @@ static void finish_page(Relation rel, CopyTarget *target);
 static double rows_on_page(Relation rel, BlockNumber block);
 
 void
-relation_copy_segments(Relation old_table, Relation new_table, Relation old_index, bool use_sort,
-					   TransactionId oldest_xmin, TransactionId *xid_cutoff,
-					   MultiXactId *multi_cutoff, double *num_tuples, double *tups_vacuumed,
-					   double *tups_recently_dead)
+relation_files_copy(Relation old_table, Relation new_table, Relation old_index, bool use_sort,
+					TransactionId oldest_xmin, TransactionId *xid_cutoff,
+					MultiXactId *multi_cutoff, double *num_tuples, double *tups_vacuumed,
+					double *tups_recently_dead)
 {
 	TableScanDesc scan = heap_beginscan(old_table, SnapshotAny, 0, NULL, NULL,
 										SO_TYPE_SEQSCAN | SO_ALLOW_STRAT | SO_ALLOW_PAGEMODE);
@@ -84,20 +84,20 @@ relation_copy_segments(Relation old_table, Relation new_table, Relation old_inde
 }
 
 void
-relation_vacuum_segments(Relation rel, HistorianVacuumParams params, BufferAccessStrategy strategy)
+relation_files_vacuum(Relation rel, HistorianVacuumParams params, BufferAccessStrategy strategy)
 {
 	BlockNumber pages;
 	double		rows;
 	double		all_visible;
 
 	GetHeapamTableAmRoutine()->relation_vacuum(rel, params, strategy);
-	relation_estimate_rows(rel, NULL, &pages, &rows, &all_visible);
+	relation_files_estimate(rel, NULL, &pages, &rows, &all_visible);
 	historian_update_relstats(rel, pages, rows);
 }
 
 void
-relation_estimate_rows(Relation rel, int32 *attr_widths, BlockNumber *pages, double *tuples,
-					   double *allvisfrac)
+relation_files_estimate(Relation rel, int32 *attr_widths, BlockNumber *pages, double *tuples,
+						double *allvisfrac)
 {
 	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
 	uint32		sampled = Min(nblocks, ESTIMATE_PAGES);

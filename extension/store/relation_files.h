@@ -15,18 +15,18 @@
  * Copies every segment that somebody may still see into the new table of VACUUM FULL or CLUSTER,
  * with its xmin and xmax.  The parameters are those of the relation_copy_for_cluster callback.
  */
-extern void relation_copy_segments(Relation old_table, Relation new_table, Relation old_index,
-								   bool use_sort, TransactionId oldest_xmin,
-								   TransactionId *xid_cutoff, MultiXactId *multi_cutoff,
-								   double *num_tuples, double *tups_vacuumed,
-								   double *tups_recently_dead);
+extern void relation_files_copy(Relation old_table, Relation new_table, Relation old_index,
+								bool use_sort, TransactionId oldest_xmin,
+								TransactionId *xid_cutoff, MultiXactId *multi_cutoff,
+								double *num_tuples, double *tups_vacuumed,
+								double *tups_recently_dead);
 
 /* Vacuums as the heap does, then counts rows, not segments, in pg_class. */
-extern void relation_vacuum_segments(Relation rel, HistorianVacuumParams params,
-									 BufferAccessStrategy strategy);
+extern void relation_files_vacuum(Relation rel, HistorianVacuumParams params,
+								  BufferAccessStrategy strategy);
 
 /* Pages from the file, rows from the headers of the segments on a few of its pages. */
-extern void relation_estimate_rows(Relation rel, int32 *attr_widths, BlockNumber *pages,
-								   double *tuples, double *allvisfrac);
+extern void relation_files_estimate(Relation rel, int32 *attr_widths, BlockNumber *pages,
+									double *tuples, double *allvisfrac);
 
 #endif							/* HISTORIAN_RELATION_FILES_H */

@@ -1,20 +1,11 @@
 /*
  * segment_sink.c
  *	  Where segments are written: the table's fork and its directory together.
- *
- * A sequence number is the end of a WAL record that is written for it, an empty one: no other load
- * has the same, and no crash, promotion or clock turns the numbers back.  A segment never outlives
- * a loss of WAL that takes its number back, as its own record or its transaction's commit comes
- * later.  So all loads are in one order, that of their writing, wherever their segments lie.
  */
 #include "postgres.h"
 
 #include "store/segment_sink.h"
 
-#include "access/rmgr.h"
-#include "access/xlog.h"
-#include "access/xloginsert.h"
-#include "catalog/pg_control.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -133,7 +124,7 @@ segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer *summaries)
 		.tag_bytes = VARSIZE_ANY_EXHDR(tag),
 	};
 
-	summaries_merge(summaries);
+	summary_merge_neighbours(summaries);
 	last_times = summary_last_times(summaries);
 
 	/* of about the same size, so that none is a scrap */
@@ -176,23 +167,6 @@ uint64
 segment_sink_bytes(const SegmentSink *sink)
 {
 	return sink->bytes;
-}
-
-uint64
-segment_next_sequence(void)
-{
-	char		filler = 0;
-
-	/* the position alone would be the same for all who look before one of them writes */
-	XLogBeginInsert();
-	XLogRegisterData(&filler, sizeof(filler));
-	return XLogInsert(RM_XLOG_ID, XLOG_NOOP);
-}
-
-uint64
-segment_sequence_bound(void)
-{
-	return GetXLogInsertRecPtr() + 1;
 }
 
 static ItemPointerData

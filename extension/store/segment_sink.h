@@ -48,13 +48,4 @@ extern void segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer
 /* Writes a mark, which tells that this transaction has written, and deletes it: see serializable.c. */
 extern void segment_sink_write_mark(SegmentSink *sink);
 
-/*
- * The next number in load order: greater than any that was given out before, by any session, also
- * before a promotion.  Writes a WAL record.
- */
-extern uint64 segment_next_sequence(void);
-
-/* Greater than all numbers given out so far, and not greater than any that follows. */
-extern uint64 segment_sequence_bound(void);
-
 #endif							/* HISTORIAN_SEGMENT_SINK_H */

@@ -80,7 +80,7 @@ summary_add(RowBuffer *summaries, const CodecRows *rows)
 }
 
 void
-summaries_merge(RowBuffer *summaries)
+summary_merge_neighbours(RowBuffer *summaries)
 {
 	RowBuffer	merged = {0};
 

@@ -52,7 +52,7 @@ extern void summary_add(RowBuffer *summaries, const CodecRows *rows);
  * Makes one summary of neighbours that have few rows; nothing may lie between them.  Both have
  * values, of one width, or neither has.
  */
-extern void summaries_merge(RowBuffer *summaries);
+extern void summary_merge_neighbours(RowBuffer *summaries);
 
 /* When the segments end that the rows of a buffer tell of: [nrows], palloc'd. */
 extern int64 *summary_last_times(const RowBuffer *summaries);

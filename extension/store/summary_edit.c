@@ -40,7 +40,7 @@ struct SummaryEdit
 	RowBuffer	added;			/* the summaries of segments written */
 	int64	   *added_last;		/* when these segments end */
 	uint32		next_added;		/* the first that no stored summary has taken yet */
-	PendingList removed;
+	SegmentList removed;
 	uint32		next_removed;	/* the first not yet looked at */
 	int64	   *apart;			/* first times of those added that no stored summary takes */
 	uint32		napart;
@@ -73,11 +73,11 @@ static int64 added_time(const SummaryEdit *edit, uint32 i);
 static bool is_concerned(const SummaryEdit *edit, int64 from, int64 until);
 static void append_remaining(SummaryEdit *edit, text *tag, int64 from, int64 until,
 							 RowBuffer *summaries);
-static void list_remaining(SummaryEdit *edit, StoredSegment *stored, PendingList *segments);
+static void list_remaining(SummaryEdit *edit, StoredSegment *stored, SegmentList *segments);
 static void summarize_segment(SummaryEdit *edit, const SegmentRef *ref, RowBuffer *summaries);
 static int64 summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time,
 							  SegmentSink *sink);
-static void summarize_segments(SummaryEdit *edit, text *tag, const PendingList *segments,
+static void summarize_segments(SummaryEdit *edit, text *tag, const SegmentList *segments,
 							   uint32 first, uint32 n, SegmentSink *sink);
 
 SummaryEdit *
@@ -110,7 +110,7 @@ summary_edit_removed(SummaryEdit *edit, const SegmentRef *ref)
 	MemoryContext caller = MemoryContextSwitchTo(edit->tag_context);
 
 	if (ref->flags & SEGMENT_COMPACTED)
-		pending_list_add(&edit->removed, ref);
+		segment_list_add(&edit->removed, ref);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -137,7 +137,7 @@ summary_edit_finish_tag(SummaryEdit *edit, text *tag, SegmentSink *sink)
 		int64		until = PG_INT64_MIN;
 
 		row_buffer_sort(&edit->added);
-		pending_list_sort(&edit->removed);
+		segment_list_sort(&edit->removed);
 		edit->added_last = summary_last_times(&edit->added);
 		edit->apart = palloc(Max(edit->added.nrows, 1) * sizeof(int64));
 		replace_summaries(edit, tag, key, sink);
@@ -311,7 +311,7 @@ find_added(const SummaryEdit *edit, int64 first_time)
 static void
 append_remaining(SummaryEdit *edit, text *tag, int64 from, int64 until, RowBuffer *summaries)
 {
-	PendingList segments = {0};
+	SegmentList segments = {0};
 	StoredSegment stored;
 
 	directory_seek_back_within(edit->cursor, tag, from, from);
@@ -326,13 +326,13 @@ append_remaining(SummaryEdit *edit, text *tag, int64 from, int64 until, RowBuffe
 
 /* Lists a segment unless it was written just now, and lets it go. */
 static void
-list_remaining(SummaryEdit *edit, StoredSegment *stored, PendingList *segments)
+list_remaining(SummaryEdit *edit, StoredSegment *stored, SegmentList *segments)
 {
 	SegmentRef	ref = segment_ref(stored);
 
 	store_release(stored);
 	if (find_added(edit, ref.first_time) == edit->added.nrows)
-		pending_list_add(segments, &ref);
+		segment_list_add(segments, &ref);
 }
 
 /* Has a segment that begins in this range been removed or written? */
@@ -386,7 +386,7 @@ first_from(int64 time, uint32 n, int64 (*time_of) (const SummaryEdit *, uint32),
 static int64
 summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time, SegmentSink *sink)
 {
-	PendingList segments = {0};
+	SegmentList segments = {0};
 	StoredSegment stored;
 	int64		after = PG_INT64_MIN;
 	int64		until = PG_INT64_MAX;
@@ -413,7 +413,7 @@ summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time, SegmentSin
 		SegmentRef	ref = segment_ref(&stored);
 
 		store_release(&stored);
-		pending_list_add(&segments, &ref);
+		segment_list_add(&segments, &ref);
 	}
 	if (is_end && segments.nrefs > 0)
 		segments.nrefs--;
@@ -425,7 +425,7 @@ summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time, SegmentSin
 }
 
 static void
-summarize_segments(SummaryEdit *edit, text *tag, const PendingList *segments, uint32 first,
+summarize_segments(SummaryEdit *edit, text *tag, const SegmentList *segments, uint32 first,
 				   uint32 n, SegmentSink *sink)
 {
 	MemoryContext caller = MemoryContextSwitchTo(edit->summary_context);
@@ -453,7 +453,7 @@ summarize_segment(SummaryEdit *edit, const SegmentRef *ref, RowBuffer *summaries
 		append_added(edit, added, summaries);
 		return;
 	}
-	pending_fetch(edit->rel, SnapshotSelf, ref, &stored);
+	segment_ref_fetch(edit->rel, SnapshotSelf, ref, &stored);
 	store_open_rows(edit->rel, &stored, true);
 	if (!decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
 		store_report(edit->rel, &stored.tuple.t_self, &stored.segment.header, SEGMENT_BAD_TIMES);

@@ -11,7 +11,7 @@
 
 #include "postgres.h"
 
-#include "store/pending.h"
+#include "store/segment_list.h"
 #include "store/segment_sink.h"
 
 typedef struct SummaryEdit SummaryEdit;

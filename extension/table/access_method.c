@@ -9,8 +9,6 @@
  */
 #include "postgres.h"
 
-#include "table/access_method.h"
-
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -18,14 +16,13 @@
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "columns.h"
 #include "command_work.h"
 #include "compat.h"
+#include "historian_table.h"
 #include "store/decoded_rows.h"
 #include "store/directory.h"
 #include "store/relation_files.h"
@@ -39,49 +36,6 @@ PG_FUNCTION_INFO_V1(historian_handler);
 static TM_Result remove_row(Relation rel, ItemPointer tid, CommandId cid, TM_FailureData *failure,
 							bool update);
 pg_noreturn static void refuse(Relation rel, const char *what, const char *hint);
-
-bool
-is_historian_table(Relation rel)
-{
-	/* the routine is ours alone: no two access methods share it */
-	return rel->rd_tableam != NULL && rel->rd_tableam->scan_begin == table_scan_begin;
-}
-
-void
-historian_check_privileges(Oid relid, AclMode privileges)
-{
-	AclResult	access = ACLCHECK_OK;
-
-	if (privileges != ACL_NO_RIGHTS)
-		access = pg_class_aclcheck(relid, GetUserId(), privileges);
-	else if (!historian_is_owner(relid))
-		access = ACLCHECK_NOT_OWNER;
-	if (access != ACLCHECK_OK)
-		aclcheck_error(access, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
-}
-
-Relation
-historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode)
-{
-	Relation	rel;
-
-	historian_check_privileges(relid, privileges);
-	rel = table_open(relid, lockmode);
-	if (!is_historian_table(rel))
-		ereport(ERROR,
-				errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				errmsg("\"%s\" is not a historian table", RelationGetRelationName(rel)),
-				errhint("Historian tables are made with CREATE TABLE ... USING historian."));
-	return rel;
-}
-
-void
-historian_check_may_write(const char *function)
-{
-	PreventCommandDuringRecovery(function);
-	PreventCommandIfReadOnly(function);
-	PreventCommandIfParallelMode(function);
-}
 
 static const TupleTableSlotOps *
 slot_callbacks(Relation rel)
@@ -146,7 +100,7 @@ tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleT
 	tag = cstring_to_text_with_len(stored.segment.header.tag, stored.segment.header.tag_bytes);
 	slot->tts_values[columns.tag - 1] = PointerGetDatum(tag);
 	slot->tts_isnull[columns.tag - 1] = false;
-	values = segment_row_array(&stored.segment, place.row, &isnull);
+	values = decoded_rows_segment_array(&stored.segment, place.row, &isnull);
 	slot->tts_values[columns.values - 1] = values;
 	slot->tts_isnull[columns.values - 1] = isnull;
 	store_release(&stored);
@@ -340,9 +294,9 @@ historian_handler(PG_FUNCTION_ARGS)
 		.scan_getnextslot = table_scan_next,
 		/* no scan_set_tidrange: TID range scans are then not planned */
 
-		.parallelscan_estimate = table_parallel_estimate,
-		.parallelscan_initialize = table_parallel_initialize,
-		.parallelscan_reinitialize = table_parallel_reinitialize,
+		.parallelscan_estimate = table_scan_parallel_estimate,
+		.parallelscan_initialize = table_scan_parallel_initialize,
+		.parallelscan_reinitialize = table_scan_parallel_reinitialize,
 
 		.index_fetch_begin = index_fetch_begin,
 		.index_fetch_reset = index_fetch_reset,
@@ -365,16 +319,16 @@ historian_handler(PG_FUNCTION_ARGS)
 
 		.HISTORIAN_SET_NEW_FILE = set_new_file,
 		.relation_nontransactional_truncate = nontransactional_truncate,
-		.relation_copy_for_cluster = relation_copy_segments,
-		.scan_analyze_next_block = table_analyze_next_block,
-		.scan_analyze_next_tuple = table_analyze_next_row,
+		.relation_copy_for_cluster = relation_files_copy,
+		.scan_analyze_next_block = table_scan_analyze_block,
+		.scan_analyze_next_tuple = table_scan_analyze_row,
 		.index_build_range_scan = index_build_range_scan,
 		.index_validate_scan = index_validate_scan,
 
-		.relation_vacuum = relation_vacuum_segments,
+		.relation_vacuum = relation_files_vacuum,
 		.relation_size = table_block_relation_size,
 		.relation_needs_toast_table = needs_toast_table,
-		.relation_estimate_size = relation_estimate_rows,
+		.relation_estimate_size = relation_files_estimate,
 
 		/* no bitmap callbacks: bitmap scans are then not planned */
 		.scan_sample_next_block = scan_sample_next_block,
@@ -386,6 +340,7 @@ historian_handler(PG_FUNCTION_ARGS)
 	routine.index_delete_tuples = heap->index_delete_tuples;
 	routine.relation_copy_data = heap->relation_copy_data;
 
+	historian_table_set_routine(&routine);
 	PG_RETURN_POINTER(&routine);
 }
 

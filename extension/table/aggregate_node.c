@@ -37,9 +37,9 @@
 #include "columns.h"
 #include "command_work.h"
 #include "compat.h"
+#include "historian_table.h"
 #include "read/tag_totals.h"
 #include "store/serializable.h"
-#include "table/access_method.h"
 #include "table/scan_condition.h"
 #include "table/value_usage.h"
 
@@ -110,11 +110,11 @@ static bool is_column(const Node *node, Index varno, AttrNumber column);
 static Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 					   List *clauses, List *custom_plans);
 static Node *create_state(CustomScan *plan);
-static void begin(CustomScanState *css, EState *estate, int eflags);
-static TupleTableSlot *exec(CustomScanState *css);
-static void end(CustomScanState *css);
-static void rescan(CustomScanState *css);
-static void explain(CustomScanState *css, List *ancestors, ExplainState *es);
+static void begin_aggregate(CustomScanState *css, EState *estate, int eflags);
+static TupleTableSlot *exec_aggregate(CustomScanState *css);
+static void end_aggregate(CustomScanState *css);
+static void rescan_aggregate(CustomScanState *css);
+static void explain_aggregate(CustomScanState *css, List *ancestors, ExplainState *es);
 static const char *condition_text(const HistorianAggregateState *state, List *context);
 static uint32 totals_slot(HistorianAggregateState *state, uint32 value);
 static void start(HistorianAggregateState *state);
@@ -134,11 +134,11 @@ static const CustomScanMethods plan_methods = {
 
 static const CustomExecMethods exec_methods = {
 	.CustomName = "HistorianAggregate",
-	.BeginCustomScan = begin,
-	.ExecCustomScan = exec,
-	.EndCustomScan = end,
-	.ReScanCustomScan = rescan,
-	.ExplainCustomScan = explain,
+	.BeginCustomScan = begin_aggregate,
+	.ExecCustomScan = exec_aggregate,
+	.EndCustomScan = end_aggregate,
+	.ReScanCustomScan = rescan_aggregate,
+	.ExplainCustomScan = explain_aggregate,
 };
 
 void
@@ -180,7 +180,7 @@ on_create_upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *in
 		return;
 
 	table = table_open(rte->relid, NoLock);
-	ours = is_historian_table(table);
+	ours = historian_table_is(table);
 	if (ours)
 	{
 		columns = columns_of(table);
@@ -366,7 +366,7 @@ create_state(CustomScan *plan)
 }
 
 static void
-begin(CustomScanState *css, EState *estate, int eflags)
+begin_aggregate(CustomScanState *css, EState *estate, int eflags)
 {
 	HistorianAggregateState *state = (HistorianAggregateState *) css;
 	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
@@ -570,7 +570,7 @@ store_result(HistorianAggregateState *state, text *tag, TupleTableSlot *slot)
  * without a table of its own for a join whose rows it has already.
  */
 static TupleTableSlot *
-exec(CustomScanState *css)
+exec_aggregate(CustomScanState *css)
 {
 	ExprContext *econtext = css->ss.ps.ps_ExprContext;
 	TupleTableSlot *slot;
@@ -584,7 +584,7 @@ exec(CustomScanState *css)
 }
 
 static void
-end(CustomScanState *css)
+end_aggregate(CustomScanState *css)
 {
 	HistorianAggregateState *state = (HistorianAggregateState *) css;
 
@@ -594,14 +594,14 @@ end(CustomScanState *css)
 }
 
 static void
-rescan(CustomScanState *css)
+rescan_aggregate(CustomScanState *css)
 {
 	((HistorianAggregateState *) css)->started = false;
 	ExecClearTuple(css->ss.ss_ScanTupleSlot);
 }
 
 static void
-explain(CustomScanState *css, List *ancestors, ExplainState *es)
+explain_aggregate(CustomScanState *css, List *ancestors, ExplainState *es)
 {
 	HistorianAggregateState *state = (HistorianAggregateState *) css;
 	CustomScan *plan = (CustomScan *) css->ss.ps.plan;

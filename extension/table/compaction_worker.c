@@ -3,8 +3,8 @@
  *	  Compaction in the background: one launcher, and short-lived workers.
  *
  * The launcher belongs to no database, so it is in nobody's way.  Backends that write segments
- * note their database in shared memory; once an interval the launcher starts a worker for each
- * database noted, one after the other, and a worker ends when it has seen to its tables.  After a
+ * put their database in a queue; once an interval the launcher starts a worker for each database of
+ * the queue, one after the other, and a worker ends when it has seen to its tables.  After a
  * start of the server every database is looked at once.
  *
  * A worker never waits: a table that another session compacts is left for the next interval.  While
@@ -31,19 +31,19 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
-#include "storage/shmem.h"
-#include "storage/spin.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
+#include "historian_table.h"
 #include "priority.h"
+#include "store/compaction_horizon.h"
 #include "store/compaction_notes.h"
+#include "store/compaction_queue.h"
 #include "store/compaction_stat.h"
 #include "store/directory.h"
-#include "table/access_method.h"
 #include "write/compaction.h"
 #include "write/noted_tags.h"
 
@@ -51,19 +51,8 @@ bool		historian_compaction = true;
 int			historian_compaction_interval = 10;
 int			historian_compaction_nice = 10;
 
-/* Databases that can be noted between two rounds; if more are active, all are looked at. */
-#define MAX_NOTED 64
-
 /* Some seconds of work, so that neither old snapshots nor a restart cost much. */
 #define MAX_ROWS_PER_TRANSACTION 2000000
-
-typedef struct Shared
-{
-	slock_t		mutex;
-	bool		all;			/* look at every database */
-	int			nnoted;
-	Oid			noted[MAX_NOTED];
-} Shared;
 
 /* A worker's look at a table. */
 typedef struct TableLook
@@ -74,14 +63,7 @@ typedef struct TableLook
 	MemoryContext context;		/* of the members */
 } TableLook;
 
-static Shared *shared = NULL;
-static shmem_request_hook_type next_shmem_request = NULL;
-static shmem_startup_hook_type next_shmem_startup = NULL;
-
-static void on_shmem_request(void);
-static void on_shmem_startup(void);
-static void note_database(Oid database);
-static List *take_noted(void);
+static List *take_databases(void);
 static List *all_databases(void);
 static void run_worker(Oid database);
 static List *historian_tables(void);
@@ -103,10 +85,7 @@ compaction_worker_init(void)
 
 	compaction_stat_init();
 	compaction_notes_init();
-	next_shmem_request = shmem_request_hook;
-	shmem_request_hook = on_shmem_request;
-	next_shmem_startup = shmem_startup_hook;
-	shmem_startup_hook = on_shmem_startup;
+	compaction_queue_init();
 
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -117,13 +96,6 @@ compaction_worker_init(void)
 	strlcpy(worker.bgw_name, "historian compaction launcher", sizeof(worker.bgw_name));
 	strlcpy(worker.bgw_type, "historian compaction launcher", sizeof(worker.bgw_type));
 	RegisterBackgroundWorker(&worker);
-}
-
-void
-compaction_worker_notify(void)
-{
-	if (shared != NULL)
-		note_database(MyDatabaseId);
 }
 
 void
@@ -159,7 +131,7 @@ historian_compaction_launcher_main(Datum arg)
 
 		caller = MemoryContextSwitchTo(round);
 		compaction_stat_round_begin();
-		foreach(cell, take_noted())
+		foreach(cell, take_databases())
 			run_worker(lfirst_oid(cell));
 		compaction_stat_round_end();
 		MemoryContextSwitchTo(caller);
@@ -199,72 +171,13 @@ historian_compaction_worker_main(Datum arg)
 	}
 }
 
-static void
-on_shmem_request(void)
-{
-	if (next_shmem_request != NULL)
-		next_shmem_request();
-	RequestAddinShmemSpace(MAXALIGN(sizeof(Shared)));
-}
-
-static void
-on_shmem_startup(void)
-{
-	bool		found;
-
-	if (next_shmem_startup != NULL)
-		next_shmem_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	shared = ShmemInitStruct("historian compaction", sizeof(Shared), &found);
-	if (!found)
-	{
-		memset(shared, 0, sizeof(*shared));
-		SpinLockInit(&shared->mutex);
-		shared->all = true;
-	}
-	LWLockRelease(AddinShmemInitLock);
-}
-
-static void
-note_database(Oid database)
-{
-	bool		known = false;
-
-	SpinLockAcquire(&shared->mutex);
-	for (int i = 0; i < shared->nnoted && !known; i++)
-		known = shared->noted[i] == database;
-	if (!known)
-	{
-		if (shared->nnoted < MAX_NOTED)
-			shared->noted[shared->nnoted++] = database;
-		else
-			shared->all = true;
-	}
-	SpinLockRelease(&shared->mutex);
-}
-
 /* The databases to look at in this round. */
 static List *
-take_noted(void)
+take_databases(void)
 {
-	Oid			noted[MAX_NOTED];
-	int			nnoted;
-	bool		all;
-	List	   *databases = NIL;
+	List	   *databases;
 
-	SpinLockAcquire(&shared->mutex);
-	nnoted = shared->nnoted;
-	memcpy(noted, shared->noted, nnoted * sizeof(Oid));
-	all = shared->all;
-	shared->nnoted = 0;
-	shared->all = false;
-	SpinLockRelease(&shared->mutex);
-
-	if (all)
-		return all_databases();
-	for (int i = 0; i < nnoted; i++)
-		databases = lappend_oid(databases, noted[i]);
-	return databases;
+	return compaction_queue_take(&databases) ? databases : all_databases();
 }
 
 static List *
@@ -319,7 +232,7 @@ run_worker(Oid database)
 	if (RegisterDynamicBackgroundWorker(&worker, &handle))
 		(void) WaitForBackgroundWorkerShutdown(handle);
 	else
-		note_database(database);
+		compaction_queue_add(database);
 }
 
 /* Permanent historian tables of this database; palloc'd in the current context. */
@@ -398,7 +311,7 @@ compact_in_background(Oid relid)
 		if (!compact_part(relid, &look))
 		{
 			compaction_stat_deferred(relid);
-			compaction_worker_notify();
+			compaction_queue_add(MyDatabaseId);
 			look.after = NULL;
 		}
 
@@ -432,7 +345,7 @@ compact_part(Oid relid, TableLook *look)
 		return true;
 	}
 
-	if (!is_historian_table(rel) || !OidIsValid(directory_oid(rel)))
+	if (!historian_table_is(rel) || !OidIsValid(directory_oid(rel)))
 		look->after = NULL;
 	else if (look->after != NULL || !compaction_notes_none(rel))
 	{
@@ -440,7 +353,7 @@ compact_part(Oid relid, TableLook *look)
 		MemoryContext caller;
 
 		done = (look->after != NULL || begin_look(rel, look)) &&
-			compact_table(rel, &look->options, &after, &counts);
+			compaction_run(rel, &look->options, &after, &counts);
 		caller = MemoryContextSwitchTo(look->context);
 		look->after = after != NULL ? DatumGetTextPCopy(PointerGetDatum(after)) : NULL;
 		MemoryContextSwitchTo(caller);
@@ -489,7 +402,7 @@ reached_horizon(Relation rel)
 	compaction_stat_set_horizon(relid, &now);
 
 	/* what is left until the one of now is reached must not wait for the next load */
-	compaction_worker_notify();
+	compaction_queue_add(MyDatabaseId);
 	return has_kept ? kept.sequence : 0;
 }
 

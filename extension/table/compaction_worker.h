@@ -20,9 +20,6 @@ extern int	historian_compaction_nice;
  */
 extern void compaction_worker_init(void);
 
-/* Tells the launcher that this database has new pending segments. */
-extern void compaction_worker_notify(void);
-
 extern PGDLLEXPORT void historian_compaction_launcher_main(Datum arg);
 extern PGDLLEXPORT void historian_compaction_worker_main(Datum arg);
 

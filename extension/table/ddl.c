@@ -39,8 +39,8 @@
 #include "utils/syscache.h"
 
 #include "columns.h"
+#include "historian_table.h"
 #include "store/directory.h"
-#include "table/access_method.h"
 
 static object_access_hook_type next_hook = NULL;
 static ProcessUtility_hook_type next_utility_hook = NULL;
@@ -171,7 +171,7 @@ make_missing_directories(List *tables)
 
 		if (rel == NULL)
 			continue;
-		if (is_historian_table(rel) && !OidIsValid(directory_oid(rel)))
+		if (historian_table_is(rel) && !OidIsValid(directory_oid(rel)))
 		{
 			directory_create(rel);
 			ereport(NOTICE,
@@ -385,7 +385,7 @@ on_alter_relation(Oid relid)
 	rel = try_relation_open(relid, NoLock);
 	if (rel == NULL)
 		return;
-	if (is_historian_table(rel))
+	if (historian_table_is(rel))
 	{
 		const TriggerDesc *triggers = rel->trigdesc;
 
@@ -459,7 +459,7 @@ is_historian_oid(Oid relid)
 	rel = try_relation_open(relid, NoLock);
 	if (rel == NULL)
 		return false;
-	result = is_historian_table(rel);
+	result = historian_table_is(rel);
 	relation_close(rel, NoLock);
 	return result;
 }

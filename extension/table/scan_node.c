@@ -35,7 +35,7 @@
 #include "utils/ruleutils.h"
 
 #include "compat.h"
-#include "table/access_method.h"
+#include "historian_table.h"
 #include "table/scan_condition.h"
 #include "table/value_usage.h"
 
@@ -80,13 +80,13 @@ static bool tag_member_matches(PlannerInfo *root, RelOptInfo *rel, EquivalenceCl
 static Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 					   List *clauses, List *custom_plans);
 static Node *create_state(CustomScan *plan);
-static void begin(CustomScanState *css, EState *estate, int eflags);
+static void begin_scan(CustomScanState *css, EState *estate, int eflags);
 static void check_columns_used(HistorianScanState *state, EState *estate);
 static bool uses_column(const Bitmapset *used, AttrNumber column);
-static TupleTableSlot *exec(CustomScanState *css);
-static void end(CustomScanState *css);
-static void rescan(CustomScanState *css);
-static void explain(CustomScanState *css, List *ancestors, ExplainState *es);
+static TupleTableSlot *exec_scan(CustomScanState *css);
+static void end_scan(CustomScanState *css);
+static void rescan_scan(CustomScanState *css);
+static void explain_scan(CustomScanState *css, List *ancestors, ExplainState *es);
 static Size estimate_dsm(CustomScanState *css, ParallelContext *pcxt);
 static void initialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate);
 static void reinitialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate);
@@ -104,15 +104,15 @@ static const CustomScanMethods plan_methods = {
 
 static const CustomExecMethods exec_methods = {
 	.CustomName = "HistorianScan",
-	.BeginCustomScan = begin,
-	.ExecCustomScan = exec,
-	.EndCustomScan = end,
-	.ReScanCustomScan = rescan,
+	.BeginCustomScan = begin_scan,
+	.ExecCustomScan = exec_scan,
+	.EndCustomScan = end_scan,
+	.ReScanCustomScan = rescan_scan,
 	.EstimateDSMCustomScan = estimate_dsm,
 	.InitializeDSMCustomScan = initialize_dsm,
 	.ReInitializeDSMCustomScan = reinitialize_dsm,
 	.InitializeWorkerCustomScan = initialize_worker,
-	.ExplainCustomScan = explain,
+	.ExplainCustomScan = explain_scan,
 };
 
 void
@@ -141,7 +141,7 @@ on_get_relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *r
 	if (rel->indexlist == NIL)
 		return;
 	table = table_open(relid, NoLock);
-	if (is_historian_table(table))
+	if (historian_table_is(table))
 		rel->indexlist = NIL;
 	table_close(table, NoLock);
 }
@@ -164,7 +164,7 @@ on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry
 		return;
 
 	table = table_open(rte->relid, NoLock);
-	ours = is_historian_table(table);
+	ours = historian_table_is(table);
 	if (ours)
 	{
 		refuse_ctid(root, rel, RelationGetRelationName(table));
@@ -436,7 +436,7 @@ create_state(CustomScan *plan)
 }
 
 static void
-begin(CustomScanState *css, EState *estate, int eflags)
+begin_scan(CustomScanState *css, EState *estate, int eflags)
 {
 	HistorianScanState *state = (HistorianScanState *) css;
 	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
@@ -539,13 +539,13 @@ recheck(ScanState *ss, TupleTableSlot *slot)
 }
 
 static TupleTableSlot *
-exec(CustomScanState *css)
+exec_scan(CustomScanState *css)
 {
 	return ExecScan(&css->ss, next_row, recheck);
 }
 
 static void
-end(CustomScanState *css)
+end_scan(CustomScanState *css)
 {
 	HistorianScanState *state = (HistorianScanState *) css;
 
@@ -555,7 +555,7 @@ end(CustomScanState *css)
 }
 
 static void
-rescan(CustomScanState *css)
+rescan_scan(CustomScanState *css)
 {
 	HistorianScanState *state = (HistorianScanState *) css;
 
@@ -575,7 +575,7 @@ wanted_text(ValueRange wanted)
 }
 
 static void
-explain(CustomScanState *css, List *ancestors, ExplainState *es)
+explain_scan(CustomScanState *css, List *ancestors, ExplainState *es)
 {
 	HistorianScanState *state = (HistorianScanState *) css;
 	CustomScan *plan = (CustomScan *) css->ss.ps.plan;

@@ -124,13 +124,13 @@ table_scan_claim_all(TableScanDesc scan)
 }
 
 Size
-table_parallel_estimate(Relation rel)
+table_scan_parallel_estimate(Relation rel)
 {
 	return MAXALIGN(sizeof(HistorianParallelScan));
 }
 
 Size
-table_parallel_initialize(Relation rel, ParallelTableScanDesc parallel)
+table_scan_parallel_initialize(Relation rel, ParallelTableScanDesc parallel)
 {
 	/* before the workers take their snapshot, and while writing is still allowed */
 	command_work_before_change(rel);
@@ -141,14 +141,14 @@ table_parallel_initialize(Relation rel, ParallelTableScanDesc parallel)
 }
 
 void
-table_parallel_reinitialize(Relation rel, ParallelTableScanDesc parallel)
+table_scan_parallel_reinitialize(Relation rel, ParallelTableScanDesc parallel)
 {
 	row_scan_shared_init(&((HistorianParallelScan *) parallel)->shared);
 }
 
 #if HISTORIAN_ANALYZE_BY_STREAM
 bool
-table_analyze_next_block(TableScanDesc base, ReadStream *stream)
+table_scan_analyze_block(TableScanDesc base, ReadStream *stream)
 {
 	HistorianTableScan *scan = (HistorianTableScan *) base;
 
@@ -161,7 +161,7 @@ table_analyze_next_block(TableScanDesc base, ReadStream *stream)
 }
 #else
 bool
-table_analyze_next_block(TableScanDesc base, BlockNumber block, BufferAccessStrategy strategy)
+table_scan_analyze_block(TableScanDesc base, BlockNumber block, BufferAccessStrategy strategy)
 {
 	HistorianTableScan *scan = (HistorianTableScan *) base;
 
@@ -175,7 +175,7 @@ table_analyze_next_block(TableScanDesc base, BlockNumber block, BufferAccessStra
 #endif
 
 bool
-table_analyze_next_row(TableScanDesc base, TransactionId oldest_xmin, double *live, double *dead,
+table_scan_analyze_row(TableScanDesc base, TransactionId oldest_xmin, double *live, double *dead,
 					   TupleTableSlot *slot)
 {
 	HistorianTableScan *scan = (HistorianTableScan *) base;

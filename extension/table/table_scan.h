@@ -25,18 +25,18 @@ extern bool table_scan_next(TableScanDesc scan, ScanDirection direction, TupleTa
  */
 extern bool table_scan_claim_all(TableScanDesc scan);
 
-extern Size table_parallel_estimate(Relation rel);
-extern Size table_parallel_initialize(Relation rel, ParallelTableScanDesc parallel);
-extern void table_parallel_reinitialize(Relation rel, ParallelTableScanDesc parallel);
+extern Size table_scan_parallel_estimate(Relation rel);
+extern Size table_scan_parallel_initialize(Relation rel, ParallelTableScanDesc parallel);
+extern void table_scan_parallel_reinitialize(Relation rel, ParallelTableScanDesc parallel);
 
 /* ANALYZE reads sampled blocks. */
 #if HISTORIAN_ANALYZE_BY_STREAM
-extern bool table_analyze_next_block(TableScanDesc scan, ReadStream *stream);
+extern bool table_scan_analyze_block(TableScanDesc scan, ReadStream *stream);
 #else
-extern bool table_analyze_next_block(TableScanDesc scan, BlockNumber block,
+extern bool table_scan_analyze_block(TableScanDesc scan, BlockNumber block,
 									 BufferAccessStrategy strategy);
 #endif
-extern bool table_analyze_next_row(TableScanDesc scan, TransactionId oldest_xmin, double *live,
+extern bool table_scan_analyze_row(TableScanDesc scan, TransactionId oldest_xmin, double *live,
 								   double *dead, TupleTableSlot *slot);
 
 #endif							/* HISTORIAN_TABLE_SCAN_H */

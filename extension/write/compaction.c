@@ -33,16 +33,15 @@
 #include "access/heapam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "store/compaction_notes.h"
+#include "store/compaction_queue.h"
 #include "store/compaction_stat.h"
 #include "store/directory.h"
-#include "store/pending.h"
-#include "table/compaction_worker.h"
+#include "store/segment_list.h"
 #include "tag.h"
 #include "write/tag_merge.h"
 
@@ -68,65 +67,25 @@ typedef struct Compaction
 	text	   *late_tag;
 
 	/* the tag's segments */
-	PendingList fresh;			/* pending ones before the horizon */
-	PendingList runs;			/* late runs */
+	SegmentList fresh;			/* pending ones before the horizon */
+	SegmentList runs;			/* late runs */
 } Compaction;
 
 static text *next_tag(Compaction *compaction, text *after);
 static void list_segments(Compaction *compaction);
 static void look_again(Compaction *compaction, const SegmentRef *ref);
 static bool last_placed(Compaction *compaction, text *name, SegmentRef *last);
-static Size total_bytes(const PendingList *list);
+static Size total_bytes(const SegmentList *list);
 static void merge_fresh(Compaction *compaction);
 static bool merge_late(Compaction *compaction);
 static void merge_everything(Compaction *compaction);
-static void take_partial_runs(Compaction *compaction, PendingList *taken, PendingList *left);
+static void take_partial_runs(Compaction *compaction, SegmentList *taken, SegmentList *left);
 static void choose(StretchList *found, bool appends);
-static void remove_after_horizon(PendingList *list, uint64 horizon);
-
-CompactionHorizon
-compaction_horizon_take(void)
-{
-	CompactionHorizon horizon;
-
-	/*
-	 * The number first: who has none yet when it is taken gets a higher one, and whoever has one
-	 * had its transaction ID before, which is lower than the next.
-	 */
-	horizon.sequence = segment_sequence_bound();
-	horizon.next_xid = ReadNextFullTransactionId();
-	return horizon;
-}
+static void remove_after_horizon(SegmentList *list, uint64 horizon);
 
 bool
-compaction_horizon_reached(Relation rel, const CompactionHorizon *horizon, bool wait)
-{
-	TransactionId next_xid = XidFromFullTransactionId(horizon->next_xid);
-	LOCKTAG		tag;
-	VirtualTransactionId *writers;
-
-	/* a transaction this old cannot be running, and its ID could not be compared */
-	if (U64FromFullTransactionId(ReadNextFullTransactionId()) -
-		U64FromFullTransactionId(horizon->next_xid) > INT32_MAX)
-		return true;
-
-	/* all who write hold RowExclusiveLock until they end */
-	SET_LOCKTAG_RELATION(tag, MyDatabaseId, RelationGetRelid(rel));
-	writers = GetLockConflicts(&tag, ShareLock, NULL);
-	for (VirtualTransactionId *writer = writers; VirtualTransactionIdIsValid(*writer); writer++)
-	{
-		TransactionId xid = historian_loader_xid(*writer);
-
-		if (TransactionIdIsValid(xid) && TransactionIdPrecedes(xid, next_xid) &&
-			!VirtualXactLock(*writer, wait))
-			return false;
-	}
-	return true;
-}
-
-bool
-compact_table(Relation rel, const CompactionOptions *options, text **after,
-			  CompactionCounts *counts)
+compaction_run(Relation rel, const CompactionOptions *options, text **after,
+			   CompactionCounts *counts)
 {
 	Compaction	compaction = {.options = options};
 	TagMerge   *merge = &compaction.merge;
@@ -227,17 +186,17 @@ next_tag(Compaction *compaction, text *after)
 static void
 list_segments(Compaction *compaction)
 {
-	PendingList all = {0};
+	SegmentList all = {0};
 
-	memset(&compaction->fresh, 0, sizeof(PendingList));
-	memset(&compaction->runs, 0, sizeof(PendingList));
-	pending_list_load_unplaced(&all, compaction->merge.cursor, compaction->merge.tag);
+	memset(&compaction->fresh, 0, sizeof(SegmentList));
+	memset(&compaction->runs, 0, sizeof(SegmentList));
+	segment_list_load_unplaced(&all, compaction->merge.cursor, compaction->merge.tag);
 	for (uint32 i = 0; i < all.nrefs; i++)
 	{
 		if (all.refs[i].flags & SEGMENT_LATE_RUN)
-			pending_list_add(&compaction->runs, &all.refs[i]);
+			segment_list_add(&compaction->runs, &all.refs[i]);
 		else if (all.refs[i].sequence < compaction->options->horizon)
-			pending_list_add(&compaction->fresh, &all.refs[i]);
+			segment_list_add(&compaction->fresh, &all.refs[i]);
 		else if (compaction->options->tags == NULL)
 			look_again(compaction, &all.refs[i]);
 	}
@@ -252,7 +211,7 @@ look_again(Compaction *compaction, const SegmentRef *ref)
 	NotedBlocks one = {.first = block, .last = block};
 
 	compaction_notes_add(compaction->merge.rel, &one, 1);
-	compaction_worker_notify();
+	compaction_queue_add(MyDatabaseId);
 }
 
 /* Finds the last segment of those that stand in the directory under a name by their first time. */
@@ -270,7 +229,7 @@ last_placed(Compaction *compaction, text *name, SegmentRef *last)
 }
 
 static Size
-total_bytes(const PendingList *list)
+total_bytes(const SegmentList *list)
 {
 	Size		bytes = 0;
 
@@ -287,8 +246,8 @@ static void
 merge_fresh(Compaction *compaction)
 {
 	TagMerge   *merge = &compaction->merge;
-	PendingList sources = {0};
-	PendingList left = {0};
+	SegmentList sources = {0};
+	SegmentList left = {0};
 	SegmentRef	last = {.last_time = PG_INT64_MIN};
 	SegmentRef	last_late = {.last_time = PG_INT64_MIN};
 	bool		has_last = last_placed(compaction, merge->tag, &last);
@@ -309,8 +268,8 @@ merge_fresh(Compaction *compaction)
 	for (uint32 i = 0; i < compaction->runs.nrefs; i++)
 		plan.after = Max(plan.after, compaction->runs.refs[i].last_time);
 	for (uint32 i = 0; i < compaction->fresh.nrefs; i++)
-		pending_list_add(&sources, &compaction->fresh.refs[i]);
-	pending_list_sort(&sources);
+		segment_list_add(&sources, &compaction->fresh.refs[i]);
+	segment_list_sort(&sources);
 
 	/* of a tag without anything else there is nothing to come after */
 	plan.everything = !has_last && !has_late && compaction->runs.nrefs == 0;
@@ -329,7 +288,7 @@ static bool
 merge_late(Compaction *compaction)
 {
 	TagMerge   *merge = &compaction->merge;
-	PendingList sources = {0};
+	SegmentList sources = {0};
 	StretchList late = {0};
 	StretchList found = {0};
 	TagMergePlan plan = {
@@ -358,13 +317,13 @@ merge_late(Compaction *compaction)
 		return false;
 
 	for (uint32 i = 0; i < compaction->runs.nrefs; i++)
-		pending_list_add(&sources, &compaction->runs.refs[i]);
+		segment_list_add(&sources, &compaction->runs.refs[i]);
 	for (uint32 i = 0; i < late.nstretches; i++)
 	{
 		if (late.stretches[i].has_segment)
-			pending_list_add(&sources, &late.stretches[i].segment);
+			segment_list_add(&sources, &late.stretches[i].segment);
 	}
-	pending_list_sort(&sources);
+	segment_list_sort(&sources);
 	plan.sources = &sources;
 	tag_merge_find(merge, merge->tag, &plan, &found);
 	choose(&found, false);
@@ -377,7 +336,7 @@ static void
 merge_everything(Compaction *compaction)
 {
 	TagMerge   *merge = &compaction->merge;
-	PendingList sources = {0};
+	SegmentList sources = {0};
 	StretchList found = {0};
 	TagMergePlan plan = {
 		.sources = &sources,
@@ -386,7 +345,7 @@ merge_everything(Compaction *compaction)
 		.rest_flags = SEGMENT_LATE_RUN,
 	};
 
-	pending_list_load(&sources, merge->cursor, merge->tag, PG_INT64_MIN, PG_INT64_MAX);
+	segment_list_load(&sources, merge->cursor, merge->tag, PG_INT64_MIN, PG_INT64_MAX);
 	remove_after_horizon(&sources, compaction->options->horizon);
 	if (sources.nrefs == 0)
 		return;
@@ -406,9 +365,9 @@ merge_everything(Compaction *compaction)
  * of them must go along.
  */
 static void
-take_partial_runs(Compaction *compaction, PendingList *taken, PendingList *left)
+take_partial_runs(Compaction *compaction, SegmentList *taken, SegmentList *left)
 {
-	const PendingList *runs = &compaction->runs;
+	const SegmentList *runs = &compaction->runs;
 	uint32		partial = 0;
 	uint64		oldest = PG_UINT64_MAX;
 
@@ -424,7 +383,7 @@ take_partial_runs(Compaction *compaction, PendingList *taken, PendingList *left)
 	{
 		bool		take = partial >= MAX_PARTIAL_RUNS && runs->refs[i].sequence >= oldest;
 
-		pending_list_add(take ? taken : left, &runs->refs[i]);
+		segment_list_add(take ? taken : left, &runs->refs[i]);
 	}
 }
 
@@ -473,7 +432,7 @@ choose(StretchList *found, bool appends)
 
 /* Leaves out what the horizon keeps from being merged. */
 static void
-remove_after_horizon(PendingList *list, uint64 horizon)
+remove_after_horizon(SegmentList *list, uint64 horizon)
 {
 	uint32		kept = 0;
 

@@ -31,9 +31,9 @@
 #include "read/tag_reader.h"
 #include "store/decoded_rows.h"
 #include "store/directory.h"
-#include "store/pending.h"
 #include "store/row_buffer.h"
 #include "store/row_place.h"
+#include "store/segment_list.h"
 #include "store/segment_sink.h"
 #include "store/serializable.h"
 #include "store/summary_edit.h"
@@ -151,7 +151,7 @@ deletion_add(Relation rel, ItemPointer ctid, CommandId cid, bool update)
 }
 
 int64
-delete_range(Relation rel, text *tag, int64 from, int64 until)
+deletion_delete_range(Relation rel, text *tag, int64 from, int64 until)
 {
 	Deletion	deletion;
 	TimeSet		set = {.from = from, .until = until};
@@ -334,11 +334,11 @@ static void
 delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set)
 {
 	MemoryContext caller = MemoryContextSwitchTo(deletion->tag_context);
-	PendingList segments = {0};
+	SegmentList segments = {0};
 	StoredSegment stored;
 
 	/* all of them first: what is rewritten must not be met again */
-	pending_list_load(&segments, deletion->cursor, tag, set->from, set->until);
+	segment_list_load(&segments, deletion->cursor, tag, set->from, set->until);
 	directory_seek_back(deletion->cursor, tag, set->from);
 	if (directory_next_back(deletion->cursor, &stored))
 	{
@@ -346,7 +346,7 @@ delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set)
 
 		store_release(&stored);
 		if (ref.last_time >= set->from)
-			pending_list_add(&segments, &ref);
+			segment_list_add(&segments, &ref);
 	}
 	directory_seek_forward(deletion->cursor, tag, set->from, set->until);
 	while (directory_next_forward(deletion->cursor, &stored))
@@ -354,7 +354,7 @@ delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set)
 		SegmentRef	ref = segment_ref(&stored);
 
 		store_release(&stored);
-		pending_list_add(&segments, &ref);
+		segment_list_add(&segments, &ref);
 	}
 
 	for (uint32 i = 0; i < segments.nrefs; i++)
@@ -382,7 +382,7 @@ delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref, const 
 		return;
 	}
 
-	pending_fetch(deletion->rel, GetActiveSnapshot(), ref, &stored);
+	segment_ref_fetch(deletion->rel, GetActiveSnapshot(), ref, &stored);
 	store_open_rows(deletion->rel, &stored, true);
 	if (!decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, values_none))
 		store_report(deletion->rel, &stored.tuple.t_self, &stored.segment.header, SEGMENT_BAD_TIMES);
@@ -471,7 +471,7 @@ keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref, const Segmen
 		if (!tag_reader_next(reader, &met))
 			report_changed(deletion->rel);
 		met_values = decoded_rows_array(met.rows, met.first, &met_null);
-		values = segment_row_array(segment, row, &isnull);
+		values = decoded_rows_segment_array(segment, row, &isnull);
 		if (met_null == isnull && (isnull || datumIsEqual(met_values, values, false, -1)))
 			continue;
 		if (deletion->update || !is_in_place(deletion, met.segment))

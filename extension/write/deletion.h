@@ -19,6 +19,6 @@ extern TM_Result deletion_add(Relation rel, ItemPointer ctid, CommandId cid, boo
  * Deletes the rows of a tag (NULL: of every tag) with from <= time <= until, and returns their
  * number.  What the current command sees is deleted.  The caller holds RowExclusiveLock.
  */
-extern int64 delete_range(Relation rel, text *tag, int64 from, int64 until);
+extern int64 deletion_delete_range(Relation rel, text *tag, int64 from, int64 until);
 
 #endif							/* HISTORIAN_DELETION_H */

@@ -14,8 +14,8 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
+#include "store/compaction_queue.h"
 #include "store/store.h"
-#include "table/compaction_worker.h"
 #include "tag.h"
 
 typedef struct TagList
@@ -60,7 +60,7 @@ noted_tags(Relation rel, const CompactionLook *look, uint64 horizon, uint32 *nta
 			if (!read_block(rel, block, oldest, horizon, &list))
 				continue;
 			compaction_notes_add(rel, &one, 1);
-			compaction_worker_notify();
+			compaction_queue_add(MyDatabaseId);
 		}
 	}
 	sort_tags(&list);

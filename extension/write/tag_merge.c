@@ -43,12 +43,12 @@ typedef struct Output
 
 static Stretch *stretch_at(TagMerge *merge, text *name, StretchList *found, int64 time);
 static bool is_held_back(const RowsHeldBack *held, int64 time);
-static PendingList all_sources(const TagMergePlan *plan);
+static SegmentList all_sources(const TagMergePlan *plan);
 static void append_row(Output *output, const DecodedRows *rows, uint32 row);
 static void enter_stretch(Output *output, int64 time);
 static void write_rows(Output *output, bool all);
 static uint32 rows_to_try(const Output *output);
-static void delete_sources(TagMerge *merge, const PendingList *sources);
+static void delete_sources(TagMerge *merge, const SegmentList *sources);
 
 void
 tag_merge_find(TagMerge *merge, text *name, const TagMergePlan *plan, StretchList *found)
@@ -79,7 +79,7 @@ tag_merge_find(TagMerge *merge, text *name, const TagMergePlan *plan, StretchLis
 void
 tag_merge_run(TagMerge *merge, const TagMergePlan *plan)
 {
-	PendingList sources = all_sources(plan);
+	SegmentList sources = all_sources(plan);
 	Output		compacted = {
 		.merge = merge,
 		.header = {
@@ -198,21 +198,21 @@ is_held_back(const RowsHeldBack *held, int64 time)
 }
 
 /* The plan's sources, and the segments of the chosen stretches. */
-static PendingList
+static SegmentList
 all_sources(const TagMergePlan *plan)
 {
-	PendingList sources = {0};
+	SegmentList sources = {0};
 
 	for (uint32 i = 0; i < plan->sources->nrefs; i++)
-		pending_list_add(&sources, &plan->sources->refs[i]);
+		segment_list_add(&sources, &plan->sources->refs[i]);
 	for (uint32 i = 0; i < plan->compacted->nstretches; i++)
 	{
 		const Stretch *stretch = &plan->compacted->stretches[i];
 
 		if (stretch->chosen && stretch->has_segment)
-			pending_list_add(&sources, &stretch->segment);
+			segment_list_add(&sources, &stretch->segment);
 	}
-	pending_list_sort(&sources);
+	segment_list_sort(&sources);
 	return sources;
 }
 
@@ -289,7 +289,7 @@ rows_to_try(const Output *output)
 }
 
 static void
-delete_sources(TagMerge *merge, const PendingList *sources)
+delete_sources(TagMerge *merge, const SegmentList *sources)
 {
 	for (uint32 i = 0; i < sources->nrefs; i++)
 	{

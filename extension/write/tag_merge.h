@@ -9,7 +9,7 @@
 
 #include "read/tag_reader.h"
 #include "store/directory.h"
-#include "store/pending.h"
+#include "store/segment_list.h"
 #include "store/segment_sink.h"
 #include "store/summary_edit.h"
 
@@ -62,13 +62,13 @@ typedef struct RowsHeldBack
 {
 	int64		until;			/* rows up to here; only if any */
 	bool		any;
-	const PendingList *within;	/* and those within one of these; may be NULL */
+	const SegmentList *within;	/* and those within one of these; may be NULL */
 } RowsHeldBack;
 
 /* How to merge. */
 typedef struct TagMergePlan
 {
-	const PendingList *sources; /* segments that are not compacted */
+	const SegmentList *sources; /* segments that are not compacted */
 	const StretchList *compacted;	/* of the tag's compacted segments */
 	bool		everything;		/* all rows go to those */
 	bool		append;			/* those after a time do */

@@ -17,10 +17,11 @@
 #include "utils/memutils.h"
 
 #include "command_work.h"
+#include "store/compaction_queue.h"
+#include "store/load_order.h"
 #include "store/row_buffer.h"
 #include "store/segment_sink.h"
 #include "store/serializable.h"
-#include "table/compaction_worker.h"
 #include "tag.h"
 
 int			historian_write_buffer = 64 * 1024;
@@ -393,7 +394,7 @@ write_batch(CommandWork *work)
 	Batch	   *batch = (Batch *) work;
 	Relation	rel = table_open(work->relid, RowExclusiveLock);
 	SegmentSink *sink;
-	uint64		sequence = segment_next_sequence();
+	uint64		sequence = load_order_next();
 	TagEntry  **order = palloc(batch->tags->members * sizeof(TagEntry *));
 	tagtable_iterator iterator;
 	TagEntry   *entry;
@@ -415,7 +416,7 @@ write_batch(CommandWork *work)
 		write_tag(sink, batch, order[i], sequence);
 
 	pgstat_count_heap_insert(rel, batch->nrows);
-	compaction_worker_notify();
+	compaction_queue_add(MyDatabaseId);
 	segment_sink_end(sink);
 	table_close(rel, NoLock);
 }

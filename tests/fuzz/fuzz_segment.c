@@ -94,7 +94,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (time >= first)
 			expect(codec_find(&segment.rows, time) < (int32) segment.header.nrows);
-		check_array(segment_row_array(&segment, row, &isnull), isnull, nvalues);
+		check_array(decoded_rows_segment_array(&segment, row, &isnull), isnull, nvalues);
 	}
 	for (int i = 0; i < (int) lengthof(ranges); i++)
 	{

@@ -1,9 +1,9 @@
 /*
- * pending.h
- *	  The segments of one tag that are not, or not yet, compacted.
+ * segment_list.h
+ *	  Lists of segments of one tag: where each is stored, and what it covers.
  */
-#ifndef HISTORIAN_PENDING_H
-#define HISTORIAN_PENDING_H
+#ifndef HISTORIAN_SEGMENT_LIST_H
+#define HISTORIAN_SEGMENT_LIST_H
 
 #include "postgres.h"
 
@@ -21,41 +21,41 @@ typedef struct SegmentRef
 	int64		last_time;
 } SegmentRef;
 
-typedef struct PendingList
+typedef struct SegmentList
 {
-	SegmentRef *refs;			/* in order of first_time */
+	SegmentRef *refs;			/* in the order of the last sort */
 	uint32		nrefs;
 	uint32		capacity;
-} PendingList;
+} SegmentList;
 
 /*
  * Lists the tag's segments beside the compacted ones (pending, late runs, late) that the cursor's
  * snapshot sees and that overlap from..until.  The list is re-used from call to call; its memory is
  * of the context current at the first.  These use the pending and the back walk.
  */
-extern void pending_list_load(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from,
+extern void segment_list_load(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from,
 							  int64 until);
 
 /*
  * The same for who wants the last row at or before times of time..until: what begins at or before
  * until, but of the late segments that end before time only the last one.
  */
-extern void pending_list_load_as_of(PendingList *list, DirectoryCursor *cursor, text *tag,
+extern void segment_list_load_as_of(SegmentList *list, DirectoryCursor *cursor, text *tag,
 									int64 time, int64 until);
 
 /* Lists all pending segments and late runs, for compaction. */
-extern void pending_list_load_unplaced(PendingList *list, DirectoryCursor *cursor, text *tag);
+extern void segment_list_load_unplaced(SegmentList *list, DirectoryCursor *cursor, text *tag);
 
 /* Adds a segment; the caller sees to the order. */
-extern void pending_list_add(PendingList *list, const SegmentRef *ref);
-extern void pending_list_sort(PendingList *list);
+extern void segment_list_add(SegmentList *list, const SegmentRef *ref);
+extern void segment_list_sort(SegmentList *list);
 
 /* In descending order of last_time, for reading backward. */
-extern void pending_list_sort_backward(PendingList *list);
+extern void segment_list_sort_backward(SegmentList *list);
 
 /* Fetches a segment of the list again, under the same snapshot. */
-extern void pending_fetch(Relation rel, Snapshot snapshot, const SegmentRef *ref,
-						  StoredSegment *stored);
+extern void segment_ref_fetch(Relation rel, Snapshot snapshot, const SegmentRef *ref,
+							  StoredSegment *stored);
 
 extern SegmentRef segment_ref(const StoredSegment *stored);
 
@@ -72,4 +72,4 @@ segment_ref_precedence(const SegmentRef *a, const SegmentRef *b)
 	return ItemPointerCompare((ItemPointer) &a->tid, (ItemPointer) &b->tid);
 }
 
-#endif							/* HISTORIAN_PENDING_H */
+#endif							/* HISTORIAN_SEGMENT_LIST_H */

@@ -1,47 +1,47 @@
 /*
- * pending.c
- *	  The segments of one tag that are not, or not yet, compacted.
+ * segment_list.c
+ *	  Lists of segments of one tag: where each is stored, and what it covers.
  */
 #include "postgres.h"
 
-#include "store/pending.h"
+#include "store/segment_list.h"
 
-static void add_unplaced(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from,
+static void add_unplaced(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from,
 						 int64 until);
-static void add_late(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from,
+static void add_late(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from,
 					 int64 until, bool last_before);
 static int	compare_first_time(const void *left, const void *right);
 static int	compare_last_time_descending(const void *left, const void *right);
 
 void
-pending_list_load(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until)
+segment_list_load(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until)
 {
 	list->nrefs = 0;
 	add_unplaced(list, cursor, tag, from, until);
 	add_late(list, cursor, tag, from, until, false);
-	pending_list_sort(list);
+	segment_list_sort(list);
 }
 
 void
-pending_list_load_as_of(PendingList *list, DirectoryCursor *cursor, text *tag, int64 time,
+segment_list_load_as_of(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 time,
 						int64 until)
 {
 	list->nrefs = 0;
 	add_unplaced(list, cursor, tag, PG_INT64_MIN, until);
 	add_late(list, cursor, tag, time, until, true);
-	pending_list_sort(list);
+	segment_list_sort(list);
 }
 
 void
-pending_list_load_unplaced(PendingList *list, DirectoryCursor *cursor, text *tag)
+segment_list_load_unplaced(SegmentList *list, DirectoryCursor *cursor, text *tag)
 {
 	list->nrefs = 0;
 	add_unplaced(list, cursor, tag, PG_INT64_MIN, PG_INT64_MAX);
-	pending_list_sort(list);
+	segment_list_sort(list);
 }
 
 static void
-add_unplaced(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until)
+add_unplaced(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until)
 {
 	StoredSegment stored;
 
@@ -54,7 +54,7 @@ add_unplaced(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from, 
 		{
 			SegmentRef	ref = segment_ref(&stored);
 
-			pending_list_add(list, &ref);
+			segment_list_add(list, &ref);
 		}
 		store_release(&stored);
 	}
@@ -62,7 +62,7 @@ add_unplaced(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from, 
 
 /* Late segments are disjoint: those in question come one after the other, backward from the last. */
 static void
-add_late(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until,
+add_late(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until,
 		 bool last_before)
 {
 	text	   *late_tag = directory_late_tag(tag);
@@ -77,13 +77,13 @@ add_late(PendingList *list, DirectoryCursor *cursor, text *tag, int64 from, int6
 		store_release(&stored);
 		more = ref.first_time > from;
 		if (ref.last_time >= from || last_before)
-			pending_list_add(list, &ref);
+			segment_list_add(list, &ref);
 	}
 	pfree(late_tag);
 }
 
 void
-pending_list_add(PendingList *list, const SegmentRef *ref)
+segment_list_add(SegmentList *list, const SegmentRef *ref)
 {
 	if (list->nrefs == list->capacity)
 	{
@@ -96,19 +96,19 @@ pending_list_add(PendingList *list, const SegmentRef *ref)
 }
 
 void
-pending_list_sort(PendingList *list)
+segment_list_sort(SegmentList *list)
 {
 	qsort(list->refs, list->nrefs, sizeof(SegmentRef), compare_first_time);
 }
 
 void
-pending_list_sort_backward(PendingList *list)
+segment_list_sort_backward(SegmentList *list)
 {
 	qsort(list->refs, list->nrefs, sizeof(SegmentRef), compare_last_time_descending);
 }
 
 void
-pending_fetch(Relation rel, Snapshot snapshot, const SegmentRef *ref, StoredSegment *stored)
+segment_ref_fetch(Relation rel, Snapshot snapshot, const SegmentRef *ref, StoredSegment *stored)
 {
 	ItemPointerData tid = ref->tid;
 

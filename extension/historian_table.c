@@ -1,0 +1,80 @@
+/*
+ * historian_table.c
+ *	  Which tables are historian tables, and what a function must check before it uses one.
+ *
+ * The access method is at the top of the library, and what is beneath it asks about tables too.  So
+ * it leaves its routine here, by which its tables are known.
+ */
+#include "postgres.h"
+
+#include "historian_table.h"
+
+#include "access/table.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
+
+#include "compat.h"
+
+static const TableAmRoutine *historian_routine = NULL;
+
+void
+historian_table_set_routine(const TableAmRoutine *routine)
+{
+	historian_routine = routine;
+}
+
+bool
+historian_table_is(Relation rel)
+{
+	/* the routine is ours alone: no two access methods share it */
+	return rel->rd_tableam != NULL && rel->rd_tableam == historian_routine;
+}
+
+void
+historian_table_check_privileges(Oid relid, AclMode privileges)
+{
+	AclResult	access = ACLCHECK_OK;
+
+	if (privileges != ACL_NO_RIGHTS)
+		access = pg_class_aclcheck(relid, GetUserId(), privileges);
+	else if (!historian_is_owner(relid))
+		access = ACLCHECK_NOT_OWNER;
+	if (access != ACLCHECK_OK)
+		aclcheck_error(access, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
+}
+
+void
+historian_table_check_policies(Relation rel, const char *command)
+{
+	if (check_enable_rls(RelationGetRelid(rel), InvalidOid, false) == RLS_ENABLED)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("row-level security is in force on historian table \"%s\"",
+					   RelationGetRelationName(rel)),
+				errhint("Use %s, which applies the policies, instead of this function.", command));
+}
+
+Relation
+historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode)
+{
+	Relation	rel;
+
+	historian_table_check_privileges(relid, privileges);
+	rel = table_open(relid, lockmode);
+	if (!historian_table_is(rel))
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("\"%s\" is not a historian table", RelationGetRelationName(rel)),
+				errhint("Historian tables are made with CREATE TABLE ... USING historian."));
+	return rel;
+}
+
+void
+historian_table_check_may_write(const char *function)
+{
+	PreventCommandDuringRecovery(function);
+	PreventCommandIfReadOnly(function);
+	PreventCommandIfParallelMode(function);
+}
