@@ -1,6 +1,6 @@
 /*
  * columns.c
- *	  Which column of a historian table is the time, the tag and the values.
+ *	  Finds the columns of a historian table that hold the time, the tag and the values.
  */
 #include "postgres.h"
 
@@ -57,5 +57,5 @@ columns_reject(const char *relation_name)
 			errmsg("relation \"%s\" cannot use the table access method \"historian\"",
 				   relation_name),
 			errdetail("A historian table has exactly three columns: one bigint (time in nanoseconds), one text (tag) and one double precision[] (values)."),
-			errhint("CREATE TABLE measurement (time bigint, tag text, values float8[]) USING historian;"));
+			errhint("Create it like this: CREATE TABLE measurement (time bigint, tag text, values float8[]) USING historian."));
 }

@@ -1,6 +1,6 @@
 /*
  * columns.h
- *	  Which column of a historian table is the time, the tag and the values.
+ *	  Finds the columns of a historian table that hold the time, the tag and the values.
  */
 #ifndef HISTORIAN_COLUMNS_H
 #define HISTORIAN_COLUMNS_H
@@ -28,8 +28,10 @@ typedef struct HistorianColumns
  */
 extern bool columns_find(TupleDesc desc, HistorianColumns *columns);
 
-/* The same, or an error that says what a historian table looks like. */
+/* As columns_find(), but raises columns_reject()'s error where that returns false. */
 extern HistorianColumns columns_of(Relation rel);
+
+/* Raises the error that says which columns a historian table has. */
 pg_noreturn extern void columns_reject(const char *relation_name);
 
 #endif							/* HISTORIAN_COLUMNS_H */

@@ -1,26 +1,28 @@
 /*
  * command_work.c
- *	  What a command gathers for a table and does all at once when it ends.
+ *	  Work that a command gathers for a table, and that is done all at once when the command ends.
  *
- * Rules that this file keeps:
+ * Two kinds of work exist: rows to insert (writer.c), which is divisible, and rows to delete or
+ * update (deletion.c), which is not.  Rules that this file keeps:
  *
- * - Work belongs to one kind, table, subtransaction and command.  What it writes carries exactly
- *	 that command's xmin, xmax and command ID, so that PostgreSQL's own visibility rules hold; the
- *	 command counter is never touched.
- * - Work is done when its command ends, before the command's AFTER triggers run.  Where it is
- *	 divisible it is also done when a later command reads the table, and at the latest before its
- *	 subtransaction commits or is prepared: logical replication's commands have no end that can be
- *	 seen here.
- * - What was gathered first is done first.
- * - A subscription brings each row as a command of its own, and none of them has an end that can be
- *	 seen.  They gather in the work of the last one, or there would be as much of it as rows.  Whoever
- *	 reads the table from between these commands gets an error.
- * - WAL replay takes a tuple's xmin from the record, so only the current subtransaction's work is
- *	 ever done.  A reader that would have to see other work gets an error: it reads in the middle of
- *	 a command that deletes or updates, or in a subtransaction within a command that inserts.
- * - What is gathered is in the memory of this process: no parallel worker sees it, none may write it.
- *	 While there is any, queries run without workers.
- * - When a subtransaction aborts, its work is dropped.  Nothing outlives the transaction.
+ * - Work belongs to one kind, table, subtransaction and command.  Segments that it writes or deletes
+ *	 carry exactly the IDs of that subtransaction and command, so that PostgreSQL's own visibility
+ *	 rules hold.  The command counter is never advanced.
+ * - Work is done when its command ends, before the command's AFTER triggers run; indivisible work
+ *	 comes first.  Divisible work is also done when a later command reads the table, and at the
+ *	 latest before its subtransaction commits or is prepared, because the commands of logical
+ *	 replication have no end that is visible here.
+ * - Divisible work of one table is done in the order in which it was gathered.
+ * - A subscription applies each row as a command of its own.  Such commands share one piece of
+ *	 divisible work, which has the ID of the last of them, or there would be as many pieces as rows.
+ *	 A reader whose snapshot lies between these commands gets an error.
+ * - WAL replay takes a tuple's xmin from the record, so only work of the current subtransaction can
+ *	 be done.  A reader that would have to see other work gets an error.  Such a reader runs in the
+ *	 middle of a command that deletes or updates, or in a subtransaction within a command that
+ *	 inserts.
+ * - Gathered work is in the memory of this process, so that no parallel worker sees it.  While there
+ *	 is any, queries run without workers.
+ * - When a subtransaction aborts, its work is dropped.  No work outlives its transaction.
  */
 #include "postgres.h"
 
@@ -34,18 +36,18 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-/* Which of the current subtransaction's work to do. */
+/* Selects work of the current subtransaction. */
 typedef struct WorkFilter
 {
 	bool		divisible;
 	Oid			relid;			/* InvalidOid: of any table */
-	bool		any_cid;
+	bool		any_cid;		/* of any command, whatever cid is */
 	CommandId	cid;
 } WorkFilter;
 
-/* In the order of gathering. */
+/* All work of the transaction, in the order in which it was begun. */
 static CommandWork *works = NULL;
-static Size works_bytes = 0;	/* of all of them */
+static Size works_bytes = 0;	/* the sum of their bytes */
 
 static ExecutorStart_hook_type next_executor_start = NULL;
 static ExecutorFinish_hook_type next_executor_finish = NULL;
@@ -139,7 +141,7 @@ command_work_count(CommandWork *work, Size bytes)
 void
 command_work_limit(Size limit)
 {
-	/* mostly so, and for work of outer subtransactions nothing can be done */
+	/* works_bytes is quick to compare, but includes outer subtransactions, whose work must wait */
 	while (works_bytes > limit)
 	{
 		SubTransactionId subid = GetCurrentSubTransactionId();
@@ -172,7 +174,10 @@ command_work_before_change(Relation rel)
 	before_command(rel, InvalidCommandId);
 }
 
-/* Does what commands before cid (InvalidCommandId: all commands) have gathered for the table. */
+/*
+ * Does the work that commands before cid have gathered for the table, or raises an error.
+ * InvalidCommandId, the greatest number, stands for the end of all commands.
+ */
 static void
 before_command(Relation rel, CommandId cid)
 {
@@ -194,9 +199,9 @@ before_command(Relation rel, CommandId cid)
 	if (between)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_IN_USE),
-				errmsg("historian table \"%s\" cannot be read as it was between two rows of a subscription",
+				errmsg("cannot read historian table \"%s\" as it was between two rows of a subscription",
 					   RelationGetRelationName(rel)),
-				errdetail("Rows of a subscription's transaction are stored together."));
+				errdetail("The rows of a subscription's transaction are stored together."));
 
 	command_work_write(relid);
 	for (CommandWork *work = works; work != NULL; work = work->next)
@@ -207,8 +212,8 @@ before_command(Relation rel, CommandId cid)
 					errmsg("historian table \"%s\" is being changed by a command that has not ended",
 						   RelationGetRelationName(rel)),
 					work->kind->divisible
-					? errdetail("Rows that it inserts cannot be read in a subtransaction within it.")
-					: errdetail("Rows that it deletes or updates are changed all at once when it ends."),
+					? errdetail("The rows that the command inserts cannot be read in a subtransaction within it.")
+					: errdetail("The rows that the command deletes or updates are changed all at once when it ends."),
 					work->kind->divisible
 					? errhint("Read the table without EXCEPTION or SAVEPOINT in between, or after the command.")
 					: errhint("Read the table before or after the command, for example in an AFTER ... FOR EACH STATEMENT trigger."));
@@ -216,9 +221,10 @@ before_command(Relation rel, CommandId cid)
 }
 
 /*
- * A query within a command that gathers, say of a function that the command calls, may read the table
- * in any node of its plan, or in a function: so it is the query that goes without workers.  The plan
- * may be kept for other executions and is left as it is.
+ * Keeps a query without parallel workers while there is work.  The query may run within the command
+ * that gathers the work, for example in a function that the command calls, and may read the table in
+ * any node of its plan or in a function; so the whole query does without workers.  Its plan may be
+ * cached for other executions, so it is copied before it is changed.
  */
 static void
 on_executor_start(QueryDesc *query, int flags)
@@ -238,9 +244,9 @@ on_executor_start(QueryDesc *query, int flags)
 }
 
 /*
- * What a command has gathered is done when it ends, and a command has not ended before the CTEs have
- * that the query has not read to their end.  standard_ExecutorFinish() sees to these first and runs
- * the AFTER triggers then; they are run here already, so that the triggers find the work done.
+ * Does a command's work when the command ends.  It ends only after those of its data-modifying CTEs
+ * that the query has not read to their end.  standard_ExecutorFinish() would run these, and then the
+ * AFTER triggers; the CTEs are run here, so that the triggers find the work done.
  */
 static void
 on_executor_finish(QueryDesc *query)
@@ -256,7 +262,10 @@ on_executor_finish(QueryDesc *query)
 		standard_ExecutorFinish(query);
 }
 
-/* As ExecPostprocessPlan() does in PostgreSQL's execMain.c; a CTE that has ended returns nothing. */
+/*
+ * Runs data-modifying CTEs to their end, as ExecPostprocessPlan() in PostgreSQL's execMain.c does.
+ * That will run after this and find that they return nothing more.
+ */
 static void
 finish_modifying_ctes(EState *estate)
 {
@@ -278,8 +287,8 @@ finish_modifying_ctes(EState *estate)
 }
 
 /*
- * COPY FROM ends here.  Where a trigger or a volatile default makes it insert row by row, it never
- * calls finish_bulk_insert().
+ * Does the work of COPY FROM when that ends.  COPY does not always call finish_bulk_insert(): not
+ * where a trigger or a volatile default makes it insert row by row.
  */
 static void
 on_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
@@ -296,6 +305,7 @@ on_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 		finish_command(cid);
 }
 
+/* Does all work of a command.  An UPDATE's old rows are deleted before its new ones are written. */
 static void
 finish_command(CommandId cid)
 {
@@ -303,7 +313,10 @@ finish_command(CommandId cid)
 	do_matching((WorkFilter) {.cid = cid, .divisible = true});
 }
 
-/* Does all that the current subtransaction has gathered: it ends. */
+/*
+ * Does the work that is left when the current subtransaction ends.  Indivisible work cannot be left,
+ * unless its command did not end in a way that this file sees.
+ */
 static void
 finish_subtransaction(void)
 {
@@ -318,6 +331,7 @@ finish_subtransaction(void)
 	}
 }
 
+/* Does the current subtransaction's work that matches the filter, in order. */
 static void
 do_matching(WorkFilter filter)
 {
@@ -339,19 +353,19 @@ do_matching(WorkFilter filter)
 			link = &work->next;
 			continue;
 		}
-		/* out of the list first: an error in the middle aborts what the work belongs to */
+		/* taken out of the list first, as an error aborts the subtransaction and so drops the work */
 		*link = work->next;
 		works_bytes -= work->bytes;
 		caller = MemoryContextSwitchTo(work->context);
 		work->kind->work_do(work);
 		MemoryContextSwitchTo(caller);
 		MemoryContextDelete(work->context);
-		/* doing it may have changed the list */
+		/* work_do() may have changed the list */
 		link = &works;
 	}
 }
 
-/* Forgets a subtransaction's work (InvalidSubTransactionId: all). */
+/* Forgets the work of a subtransaction, or all work (InvalidSubTransactionId). */
 static void
 drop_work(SubTransactionId subid)
 {

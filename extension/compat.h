@@ -36,17 +36,17 @@
 #error "historian needs PostgreSQL 15 or later"
 #endif
 
-/* Stands before a declaration since 18, where it replaced a form that stood behind it. */
+/* PostgreSQL 18 has pg_noreturn before a declaration, where earlier versions have an attribute after it. */
 #ifndef pg_noreturn
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
-/* ExplainPropertyText() and its like moved in 18. */
+/* ExplainPropertyText() and its kind have a header of their own since 18. */
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
 #endif
 
-/* VARDATA_ANY() and its like left postgres.h in 16. */
+/* VARDATA_ANY() and its kind have a header of their own since 16. */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
@@ -76,7 +76,7 @@ typedef bool HistorianUpdateIndexes;
 #define HISTORIAN_ANALYZE_BY_STREAM 0
 #endif
 
-/* A parallel scan names its table by OID, by file since 18. */
+/* A parallel scan identifies its table by OID, and since 18 by file. */
 static inline void
 historian_parallel_set_relation(ParallelTableScanDesc parallel, Relation rel)
 {
@@ -87,7 +87,7 @@ historian_parallel_set_relation(ParallelTableScanDesc parallel, Relation rel)
 #endif
 }
 
-/* Finds a page with room for len bytes; gained a count of extra pages in 16. */
+/* Finds a page with room for len bytes; the function gained a count of extra pages in 16. */
 static inline Buffer
 historian_buffer_for_tuple(Relation rel, Size len, int options,
 						   struct BulkInsertStateData *bistate, Buffer *vmbuffer)
@@ -110,7 +110,7 @@ historian_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int 
 #endif
 }
 
-/* The next of sorted datums, which are passed by value; tuplesort_getdatum() grew an argument in 16. */
+/* Returns the next sorted datum, which is by value; tuplesort_getdatum() gained an argument in 16. */
 static inline bool
 historian_next_datum(Tuplesortstate *sort, Datum *value, bool *isnull)
 {
@@ -121,7 +121,7 @@ historian_next_datum(Tuplesortstate *sort, Datum *value, bool *isnull)
 #endif
 }
 
-/* A partial btree on ncolumns plain columns; makeIndexInfo() grew an argument in 16 and in 18. */
+/* A partial btree on ncolumns plain columns; makeIndexInfo() gained an argument in 16 and in 18. */
 static inline IndexInfo *
 historian_index_info(int ncolumns, Oid access_method, List *predicate)
 {
@@ -137,7 +137,7 @@ historian_index_info(int ncolumns, Oid access_method, List *predicate)
 #endif
 }
 
-/* index_create() with neither operator class options nor statistics targets. */
+/* Calls index_create() without operator class options and statistics targets. */
 static inline Oid
 historian_index_create(Relation heap, const char *name, IndexInfo *info, List *column_names,
 					   Oid access_method, Oid *collations, Oid *opclasses, int16 *options,
@@ -161,7 +161,7 @@ historian_index_create(Relation heap, const char *name, IndexInfo *info, List *c
 /* Parameters of VACUUM, as the callback gets them. */
 typedef struct VacuumParams *HistorianVacuumParams;
 
-/* Pages and rows into pg_class; the freeze horizons stay as they are. */
+/* Sets the table's pages and rows in pg_class; its freeze horizons stay as they are. */
 static inline void
 historian_update_relstats(Relation rel, BlockNumber pages, double rows)
 {
@@ -178,7 +178,7 @@ historian_update_relstats(Relation rel, BlockNumber pages, double rows)
 #endif
 }
 
-/* Counts an updated row: one that was alive, is, and left a dead one behind. */
+/* Counts an updated row: the row is still live, and its old version is dead. */
 static inline void
 historian_count_moved_row(Relation rel)
 {
@@ -190,8 +190,9 @@ historian_count_moved_row(Relation rel)
 }
 
 /*
- * The ID of a transaction that may load rows, of those that GetLockConflicts() names; invalid where
- * it has none yet, has ended, or is a VACUUM, which holds locks on tables but loads nothing.
+ * Returns the ID of a transaction that GetLockConflicts() has named, if it may load rows.  Returns
+ * InvalidTransactionId if it has no ID yet, has ended, or is a VACUUM, which locks tables but loads
+ * nothing.
  */
 static inline TransactionId
 historian_loader_xid(VirtualTransactionId vxid)
@@ -213,7 +214,10 @@ historian_loader_xid(VirtualTransactionId vxid)
 #endif
 		return (proc->statusFlags & PROC_IN_VACUUM) != 0 ? InvalidTransactionId : proc->xid;
 
-	/* prepared by a backend that is at something else now; of several the lowest must be assumed */
+	/*
+	 * The transaction is prepared, and its backend does something else now.  Where the backend has
+	 * prepared several, any of them may be meant, so the lowest ID of all is assumed.
+	 */
 	xid = TwoPhaseGetXidByVirtualXID(vxid, &more);
 	return more ? FirstNormalTransactionId : xid;
 }
@@ -230,8 +234,8 @@ historian_is_owner(Oid relid)
 }
 
 /*
- * Pathkeys for the order of an int8 expression by this operator; NIL where the query does not
- * care.
+ * Returns the pathkeys for the order of an int8 expression by this operator, or NIL if that order is
+ * of no use to the query.
  */
 static inline List *
 historian_pathkeys(PlannerInfo *root, Expr *expr, Oid operator, RelOptInfo *rel)

@@ -1,10 +1,11 @@
 /*
  * priority.c
- *	  How much of the processor a process takes while others want it too.
+ *	  How much processor time a process takes while other processes want it too.
  *
- * Who reads waits for the answer; who loads or merges has a second or more.  So these may say that
- * they can wait, and on a machine that is not busy nothing changes.  By default they are not as nice as
- * can be: who has given way may hold a lock that others wait for.
+ * A session that reads waits for its answer, while a session that loads, or a worker that compacts,
+ * has a second or more.  So loads (historian.nice) and compaction (historian.compaction_nice) can
+ * give way to reads.  On a machine that is not busy this changes nothing.  Neither default is as
+ * nice as possible, because a process that gives way may hold a lock that others wait for.
  */
 #include "postgres.h"
 
@@ -19,9 +20,12 @@
 int			historian_nice = 0;
 
 /*
- * GUC_DISALLOW_IN_FILE keeps only ALTER SYSTEM from setting it for everybody, checkpointer included.
- * And what others' functions do while a table is analyzed or an index built is undone at its end;
- * this the system would not take back.
+ * Every process reads the configuration file and the command line, the checkpointer included, so
+ * the parameter is refused there; GUC_DISALLOW_IN_FILE itself only stops ALTER SYSTEM.
+ *
+ * A security-restricted operation, such as ANALYZE or an index build that calls a user's functions,
+ * restores all parameters when it ends.  The system may not let this one be restored, so no function
+ * may change it there.
  */
 bool
 priority_check(int *nice, void **extra, GucSource source)
@@ -39,7 +43,7 @@ priority_check(int *nice, void **extra, GucSource source)
 	return true;
 }
 
-/* Also called where a transaction that has set it is rolled back. */
+/* PostgreSQL also calls this when it rolls back a transaction that has set the parameter. */
 void
 priority_assign(int nice, void *extra)
 {
@@ -61,8 +65,8 @@ priority_lower(int nice)
 	(void) setpriority(PRIO_PROCESS, 0, started_with + nice);
 
 	/*
-	 * Linux on a desktop, or without systemd, shares the processor among sessions first (sched(7),
-	 * autogroup), and each of PostgreSQL's processes is a session.
+	 * Where Linux has autogroups (sched(7)), it shares the processor among sessions first, and
+	 * each of PostgreSQL's processes is a session.  So the session's group gets the same number.
 	 */
 	group = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
 	if (group >= 0)

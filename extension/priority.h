@@ -1,6 +1,6 @@
 /*
  * priority.h
- *	  How much of the processor a process takes while others want it too.
+ *	  How much processor time a process takes while other processes want it too.
  */
 #ifndef HISTORIAN_PRIORITY_H
 #define HISTORIAN_PRIORITY_H
@@ -15,8 +15,8 @@ extern bool priority_check(int *nice, void **extra, GucSource source);
 extern void priority_assign(int nice, void *extra);
 
 /*
- * Makes this process nicer than PostgreSQL started it, by 0 to 19 as in nice(1).  The system may refuse
- * to take back an earlier, larger number; that is left as it is.
+ * Makes this process nicer, as in nice(1), than it was when this was first called: by 0 to 19.  The
+ * system may refuse to go below a number that was set before, which then stays in force.
  */
 extern void priority_lower(int nice);
 

@@ -1,6 +1,6 @@
 /*
  * tag.c
- *	  The order of tags: by their bytes, as in the directory (collation "C").
+ *	  Compares tags by their bytes, which is their order in the directory (collation "C").
  */
 #include "postgres.h"
 

@@ -1,6 +1,6 @@
 /*
  * tag.h
- *	  The order of tags: by their bytes, as in the directory (collation "C").
+ *	  Compares tags by their bytes, which is their order in the directory (collation "C").
  */
 #ifndef HISTORIAN_TAG_H
 #define HISTORIAN_TAG_H
@@ -28,7 +28,10 @@ tag_compare(const text *a, const text *b)
 							 VARSIZE_ANY_EXHDR(b));
 }
 
-/* The elements of a text[] in this order, each once, without NULLs; they point into the array. */
+/*
+ * Returns the elements of a text[] in this order, without NULLs and each only once.  The result is
+ * palloc'd; its pointers point into the array.
+ */
 extern text **tags_of_array(ArrayType *array, uint32 *ntags);
 
 #endif							/* HISTORIAN_TAG_H */

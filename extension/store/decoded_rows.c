@@ -1,6 +1,6 @@
 /*
  * decoded_rows.c
- *	  Rows of one segment decoded into memory, and rows as SQL arrays.
+ *	  Decodes rows of one segment into memory, and makes SQL arrays of them.
  */
 #include "postgres.h"
 
@@ -134,7 +134,7 @@ decoded_rows_segment_array(const Segment *segment, uint32 row, bool *isnull)
 			ARR_NULLBITMAP(array)[v / 8] |= 1 << (v % 8);
 	}
 
-	/* PostgreSQL compares arrays with and without a bitmap alike, but keep the canonical form */
+	/* the canonical form, though PostgreSQL compares arrays with and without a bitmap alike */
 	if (with_nulls && present == width && width > 0)
 	{
 		ArrayType  *dense = new_array(0, width, false);
@@ -180,7 +180,7 @@ decoded_rows_append(const DecodedRows *rows, uint32 row, RowBuffer *buffer)
 	}
 }
 
-/* Readers merge and cut rows by their times: those of damaged bytes would lead them astray. */
+/* Do the times ascend within bounds?  Damaged ones would mislead readers, who merge rows by time. */
 static bool
 times_ascend(const DecodedRows *rows, int64 from, int64 until)
 {
@@ -222,7 +222,7 @@ reserve(DecodedRows *rows, uint32 nrows, uint32 nvalues, bool ragged, bool nulls
 	rows->isnull = nulls ? (uint8 *) next : NULL;
 }
 
-/* An array with room for width values; its NULL bitmap, where it has one, is all NULL. */
+/* Makes an array with room for width values; in its bitmap, if it has one, all are NULL. */
 static ArrayType *
 new_array(uint32 first_value, uint32 width, bool with_nulls)
 {

@@ -1,6 +1,6 @@
 /*
  * decoded_rows.h
- *	  Rows of one segment decoded into memory, and rows as SQL arrays.
+ *	  Decodes rows of one segment into memory, and makes SQL arrays of them.
  */
 #ifndef HISTORIAN_DECODED_ROWS_H
 #define HISTORIAN_DECODED_ROWS_H
@@ -10,7 +10,7 @@
 #include "store/row_buffer.h"
 #include "store/store.h"
 
-/* Values of a row by their numbers, first <= number < end. */
+/* The values of a row with numbers first <= number < end. */
 typedef struct ValueRange
 {
 	uint32		first;
@@ -26,37 +26,37 @@ static const ValueRange values_none = {0, 0};
  */
 typedef struct DecodedRows
 {
-	uint32		first_row;		/* of the segment's rows, the first that is here */
+	uint32		first_row;		/* the number in the segment of the first row decoded */
 	uint32		nrows;
-	uint32		first_value;	/* of the rows' values, the first that is here: 0, as a rule */
+	uint32		first_value;	/* the number of the first value decoded; usually 0 */
 	uint32		widest;			/* width of the segment's widest row, decoded or not */
-	uint32		nvalues;		/* columns decoded; 0 where only times were wanted */
+	uint32		nvalues;		/* values decoded of the widest row; 0 if only times were wanted */
 	int64	   *time;			/* [nrows] */
 	double	   *values;			/* value first_value + v of row r at values[v * nrows + r] */
-	uint16	   *width;			/* [nrows], of what is here; or NULL: all rows have nvalues values */
-	uint8	   *isnull;			/* as values, or NULL: no element is NULL */
+	uint16	   *width;			/* [nrows]: values decoded of a row; NULL: nvalues of each */
+	uint8	   *isnull;			/* indexed as values; NULL: no element is NULL */
 
-	/* what is allocated */
+	/* all arrays are in this memory */
 	char	   *memory;
 	Size		memory_bytes;
 } DecodedRows;
 
 /*
  * Decodes the rows of an opened segment with from <= time <= until: the times, and the values
- * wanted.  There may be none.  Returns false where their times do not ascend within the header's and
- * these bounds: SEGMENT_BAD_TIMES.
+ * wanted.  If there are none, nrows is 0.  Returns false if the times do not ascend, or leave these
+ * bounds or the header's; the caller then reports SEGMENT_BAD_TIMES.
  */
 extern bool decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 until,
 							  ValueRange wanted);
 extern void decoded_rows_free(DecodedRows *rows);
 
 /*
- * The values of a row as float8[], palloc'd; *isnull where the array itself is NULL.  Each stands
- * under its own subscript, also where the first are left out.
+ * Returns the decoded values of a row as a palloc'd float8[]; sets *isnull if the array itself is
+ * NULL.  Each value keeps its subscript: the array's first one is first_value + 1.
  */
 extern Datum decoded_rows_array(const DecodedRows *rows, uint32 row, bool *isnull);
 
-/* The same straight from an opened segment. */
+/* The same for all values of a row, straight from an opened segment. */
 extern Datum decoded_rows_segment_array(const Segment *segment, uint32 row, bool *isnull);
 
 /* Is value v of a row there, and not NULL? */
@@ -70,7 +70,7 @@ decoded_rows_has_value(const DecodedRows *rows, uint32 row, uint32 v)
 	return rows->isnull == NULL || !rows->isnull[(Size) v * rows->nrows + row];
 }
 
-/* The rows for the codec; valid until the next load. */
+/* The rows as input of the codec; valid until the next load. */
 extern CodecRows decoded_rows_source(const DecodedRows *rows);
 
 /* Adds a row to a buffer. */

@@ -4,9 +4,9 @@
  *
  * The btree is an ordinary index in the catalogs, with three peculiarities: its predicate is the
  * constant false, its entries are made here and point at segments, and it depends on the access
- * method, which marks it as ours.  A tag's compacted segments are disjoint in time,
- * so one descent finds the segment that holds a time; its pending segments share the key
- * (tag, NULL), which the btree stores as one posting list.
+ * method, which marks it as a directory.  A tag's compacted segments are disjoint in time, so one
+ * descent finds the segment that holds a time.  Its pending segments share the key (tag, NULL), which
+ * the btree stores as one posting list.
  *
  * The name ends in a random number because pg_dump writes the index like any other: on restore
  * CREATE TABLE has already made a directory, CREATE INDEX makes the dumped one under its own name,
@@ -33,13 +33,14 @@
 #include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "columns.h"
 #include "compat.h"
 #include "tag.h"
 
-/* Keys of the directory. */
+/* The directory's columns. */
 #define KEY_TAG 1
 #define KEY_TIME 2
 #define DIRECTORY_NKEYS 2
@@ -47,14 +48,14 @@
 /* The most scan keys that a walk needs: tag, lower bound, upper bound. */
 #define WALK_MAX_KEYS 3
 
-/* What follows the tag in the names of its summaries and its late segments.  No tag has a NUL. */
+/* How many NULs follow the tag in the keys of its summaries and of its late segments. */
 #define SUMMARY_SUFFIX_BYTES 1
 #define LATE_SUFFIX_BYTES 2
 
-/* The tag of marks: one NUL. */
+/* The tag of marks is one NUL. */
 #define MARK_TAG_BYTES 1
 
-/* Room for the text datum of any tag, or of its late segments. */
+/* Room for the tag of any key. */
 typedef union TagDatum
 {
 	text		datum;
@@ -65,12 +66,12 @@ typedef union TagDatum
 typedef struct Walk
 {
 	IndexScanDesc scan;
-	bool		want_key;		/* the entries' keys, not only the places */
+	bool		want_key;		/* returns the entries' keys too, not only the places */
 	int			nkeys;
 	ScanKeyData keys[WALK_MAX_KEYS];
 } Walk;
 
-/* Where segments are entered. */
+/* A directory in which segments are entered. */
 typedef struct Entered
 {
 	Relation	index;
@@ -89,12 +90,12 @@ struct DirectoryCursor
 	Relation	rel;
 	Relation	directory;
 	Snapshot	snapshot;
-	MemoryContext context;		/* the scans allocate on the way: always here */
+	MemoryContext context;		/* in which all scans allocate */
 	Walk		pending;
 	Walk		back;
 	Walk		forward;
 	Walk		after_tag;
-	TagDatum	after;			/* the key of after_tag */
+	TagDatum	after;			/* what the keys of after_tag must exceed */
 };
 
 static SegmentHeader read_header(Relation rel, TupleTableSlot *slot);
@@ -142,7 +143,7 @@ directory_create(Relation rel)
 	name = ChooseRelationName(RelationGetRelationName(rel), NULL, label, RelationGetNamespace(rel),
 							  false);
 
-	/* ddl.c sees the new index and calls directory_adopt() */
+	/* ddl.c's hook calls directory_adopt() for the new index */
 	historian_index_create(rel, name, info, names, BTREE_AM_OID, collations, opclasses, options,
 						   true);
 	CommandCounterIncrement();
@@ -211,7 +212,8 @@ directory_open(Relation rel, LOCKMODE lockmode)
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("historian table \"%s\" has no directory", RelationGetRelationName(rel)),
 				errhint("Make one with CREATE INDEX ON %s (%s COLLATE \"C\", %s) WHERE false.",
-						quote_identifier(RelationGetRelationName(rel)),
+						quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+												   RelationGetRelationName(rel)),
 						quote_identifier(NameStr(TupleDescAttr(desc, columns.tag - 1)->attname)),
 						quote_identifier(NameStr(TupleDescAttr(desc, columns.time - 1)->attname))));
 	}
@@ -244,8 +246,9 @@ bool
 directory_lock(Relation rel, bool wait)
 {
 	/*
-	 * A heavyweight lock on a page, as GIN takes for its pending list; of the table, on whose
-	 * pages nobody else takes any, as REINDEX CONCURRENTLY gives it another directory meanwhile.
+	 * A heavyweight lock on a page, as GIN takes for its pending list.  The page is the table's,
+	 * because REINDEX CONCURRENTLY may replace the directory meanwhile; nothing else takes such
+	 * locks on a table's pages.
 	 */
 	if (!wait)
 		return ConditionalLockPage(rel, 0, ExclusiveLock);
@@ -266,7 +269,7 @@ directory_writer_begin(Relation rel)
 	{
 		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
 
-		/* ready, though perhaps not valid yet: as the executor does with every index */
+		/* one that is ready gets entries though it may not be valid yet, as any index does */
 		if (index->rd_index->indisready && directory_is(index))
 			writer->indexes[writer->nindexes++] = (Entered) {
 				.index = index,
@@ -306,12 +309,12 @@ directory_build(Relation rel, Relation index, Snapshot snapshot, IndexBuildCallb
 	if (!directory_is(index))
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("historian tables do not support indexes"),
-				errhint("Conditions on tag and time are quick without one."));
+				errmsg("historian tables do not support indexes or unique constraints"),
+				errhint("Conditions on tag and time are quick without an index; of rows with the same tag and time the later one stays."));
 	if (snapshot == SnapshotAny)
 		oldest = GetOldestNonRemovableTransactionId(rel);
 
-	/* heap's own scan: the fork holds heap tuples, only their contents are ours */
+	/* the heap's own scan will do: the file has heap tuples, whose contents alone are peculiar */
 	scan = heap_beginscan(rel, snapshot, 0, NULL, NULL,
 						  SO_TYPE_SEQSCAN | SO_ALLOW_STRAT | SO_ALLOW_PAGEMODE);
 	slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsBufferHeapTuple);
@@ -346,7 +349,7 @@ directory_build(Relation rel, Relation index, Snapshot snapshot, IndexBuildCallb
 	return count;
 }
 
-/* As heapam_index_validate_scan() does it: both orders are that of places. */
+/* Merges the segments with the places in the index, as heapam_index_validate_scan() does. */
 void
 directory_validate(Relation rel, Relation index, IndexInfo *info, Snapshot snapshot,
 				   ValidateIndexState *state)
@@ -481,7 +484,6 @@ directory_any_between(DirectoryCursor *cursor, text *tag, int64 after, int64 bef
 	return true;
 }
 
-/* No tag has a NUL, so nothing comes between a tag and its summaries and late segments. */
 text *
 directory_summary_tag(text *tag)
 {
@@ -580,7 +582,7 @@ directory_next_tag(DirectoryCursor *cursor, text *tag)
 		return NULL;
 	copy = DatumGetTextPCopy(PointerGetDatum(entry.tag));
 
-	/* summaries or late segments of a tag that has no others, or whose others nobody sees */
+	/* the tag's first entry may be that of summaries or late segments: their NULs are cut off */
 	if (VARSIZE_ANY_EXHDR(copy) > 0 &&
 		VARDATA_ANY(copy)[VARSIZE_ANY_EXHDR(copy) - 1] == '\0')
 	{
@@ -590,12 +592,12 @@ directory_next_tag(DirectoryCursor *cursor, text *tag)
 		copy = trimmed;
 	}
 
-	/* a walk that returns keys pins its page, and VACUUM would wait as long as the tag is read */
+	/* a walk that returns keys pins its page, and VACUUM would wait for as long as the tag is read */
 	walk_start(cursor, &cursor->after_tag);
 	return copy;
 }
 
-/* The header of the stored segment in a slot of the heap's, which must keep it. */
+/* The header of the stored segment in a slot of the heap's; it points into the slot's buffer. */
 static SegmentHeader
 read_header(Relation rel, TupleTableSlot *slot)
 {
@@ -614,9 +616,9 @@ read_header(Relation rel, TupleTableSlot *slot)
 }
 
 /*
- * ALTER TABLE that changes the type of a column of the directory makes a new one, empty, before it
- * reads the table to rewrite it, and builds it when that is done.  So it is built here for the
- * reading as well, of the table as it is.
+ * Builds a directory that is still empty.  An ALTER TABLE that changes the type of one of its columns
+ * creates a new directory before it reads the table to rewrite it, and builds it after that.  The
+ * read needs a directory of the table as it is.
  */
 static void
 fill_for_rewrite(Relation rel, Relation directory)
@@ -625,6 +627,7 @@ fill_for_rewrite(Relation rel, Relation directory)
 		index_build(rel, directory, BuildIndexInfo(directory), false, false);
 }
 
+/* Enters a segment in one directory. */
 static void
 enter(Relation index, IndexInfo *info, Relation rel, const SegmentHeader *header, ItemPointer tid)
 {
@@ -636,7 +639,7 @@ enter(Relation index, IndexInfo *info, Relation rel, const SegmentHeader *header
 	index_insert(index, values, isnull, tid, rel, UNIQUE_CHECK_NO, false, info);
 }
 
-/* The next place that the index has. */
+/* Sets *place to the next place that the index has; returns false if there is none. */
 static bool
 next_place(ValidateIndexState *state, ItemPointer place)
 {
@@ -661,6 +664,7 @@ suffixed_tag(text *tag, Size suffix_bytes)
 	return suffixed;
 }
 
+/* Starts a walk over the entries after a tag and what belongs to it, or over all (NULL). */
 static void
 seek_after_tag(DirectoryCursor *cursor, text *tag)
 {
@@ -679,8 +683,8 @@ seek_after_tag(DirectoryCursor *cursor, text *tag)
 }
 
 /*
- * Drops the table's directories but for one.  Only what depends on the access method is ours: on
- * a heap table an index may look like a directory.
+ * Drops the table's directories but for one.  An index of a heap table may look like a directory, but
+ * only a directory depends on the access method.
  */
 static void
 drop_directories(Relation rel, Oid keep)
@@ -716,6 +720,7 @@ depend_on_access_method(Oid index_oid)
 	recordDependencyOn(&index, &access_method, DEPENDENCY_NORMAL);
 }
 
+/* Makes the key of a segment; tag is the memory for the key's tag. */
 static void
 make_entry(const SegmentHeader *header, text *tag, Datum *values, bool *isnull)
 {
@@ -754,7 +759,7 @@ walk_start(DirectoryCursor *cursor, Walk *walk)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Steps to the next entry. */
+/* Steps to the next entry, or returns NULL. */
 static ItemPointer
 walk_step(DirectoryCursor *cursor, Walk *walk, ScanDirection direction)
 {
@@ -766,8 +771,8 @@ walk_step(DirectoryCursor *cursor, Walk *walk, ScanDirection direction)
 }
 
 /*
- * Is a segment found what its key says?  Its header is not checked otherwise before its rows are, and
- * readers rely on its tag and times.
+ * Does a segment have the tag and time by which it was sought?  Readers rely on its header before
+ * they open its rows, which is when the checksum may be compared.
  */
 static bool
 walk_seeks(const DirectoryCursor *cursor, const Walk *walk, const SegmentHeader *header)
@@ -785,7 +790,7 @@ walk_seeks(const DirectoryCursor *cursor, const Walk *walk, const SegmentHeader 
 		header->first_time <= DatumGetInt64(walk->keys[2].sk_argument);
 }
 
-/* Steps to the next visible segment; entries of segments dead to everyone are marked so. */
+/* Steps to the next visible segment, and marks the entries of segments that are dead to all. */
 static bool
 walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction, StoredSegment *stored)
 {

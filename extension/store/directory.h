@@ -2,11 +2,19 @@
  * directory.h
  *	  The directory of a historian table: one internal btree that finds segments by tag and time.
  *
- * Its keys are (tag COLLATE "C", time): a compacted segment stands under its first time, a
- * pending one under NULL, which sorts after every time.  A late one stands under its first time and
- * a tag of its own.  Its predicate is the constant false, so
- * that neither the planner nor the executor ever uses it for rows; VACUUM, REINDEX, TRUNCATE,
- * pg_dump and replication treat it like any index.
+ * Its columns are (tag COLLATE "C", time).  Each kind of segment (segment.h) has its key:
+ *
+ *	 compacted				(tag, first time)
+ *	 pending, or late run	(tag, NULL), after the tag's compacted ones
+ *	 summaries				(tag and one NUL, first time)
+ *	 late					(tag and two NULs, first time)
+ *	 mark					(one NUL, NULL); a pending segment that serializable.c describes
+ *
+ * No user's tag contains a NUL or is empty.  So a tag's summaries and late segments follow the tag at
+ * once, and nobody can name them.
+ *
+ * The btree's predicate is the constant false, so that neither the planner nor the executor ever
+ * uses it for rows.  VACUUM, REINDEX, TRUNCATE, pg_dump and replication treat it like any index.
  */
 #ifndef HISTORIAN_DIRECTORY_H
 #define HISTORIAN_DIRECTORY_H
@@ -22,42 +30,43 @@
 
 #include "store/store.h"
 
-/* Creates the directory of a table that has none.  Needs a lock on rel that keeps writers out. */
+/* Creates the directory of a table that has none.  The caller's lock on rel keeps writers out. */
 extern void directory_create(Relation rel);
 
 /* Is this index shaped as a directory? */
 extern bool directory_is(Relation index);
 
 /*
- * The OID of the directory that reads use, or InvalidOid where the table has none (yet).  While
- * REINDEX CONCURRENTLY builds another beside it there are two.
+ * Returns the OID of the directory that reads use, or InvalidOid if the table has none (yet).  While
+ * REINDEX CONCURRENTLY runs, a table may have two.
  */
 extern Oid	directory_oid(Relation rel);
 
-/* One that reads may use beside this one, or InvalidOid. */
+/* Returns the OID of a directory, other than index_oid, that reads may use, or InvalidOid. */
 extern Oid	directory_beside(Relation rel, Oid index_oid);
 
 /* Makes a new index the directory, and drops the former one. */
 extern void directory_adopt(Relation rel, Oid index_oid);
 
-/* Takes a new index as ours that is being built beside the directory, concurrently. */
+/* Marks an index as a directory that is being built concurrently, beside the one in use. */
 extern void directory_adopt_beside(Oid index_oid);
 
-/* Drops the directory of a table that is no longer a historian table. */
+/* Drops the directory of a table that is no historian table any more. */
 extern void directory_drop(Relation rel);
 
-/* Opens the directory, or raises an error that tells how to make one. */
+/* Opens the directory, or raises an error that says how to make one. */
 extern Relation directory_open(Relation rel, LOCKMODE lockmode);
 
 /*
- * Keeps other compactions and deletions of the table out until the transaction ends.  Without
- * wait, returns false where that is not possible at once.
+ * Keeps other compactions and deletions of the table out until the transaction ends; loads and reads
+ * go on.  Without wait, returns false if another transaction has the lock.
  */
 extern bool directory_lock(Relation rel, bool wait);
 
 /*
- * Enters stored segments in the table's directories: in the one being built concurrently, too.  Of a
- * table that has none, because it is being rewritten, they are entered when it gets one.
+ * Enters stored segments in all directories of a table, including one that is being built
+ * concurrently.  A table that is being rewritten has none yet; its segments are entered when its
+ * directory is built.
  */
 typedef struct DirectoryWriter DirectoryWriter;
 
@@ -67,37 +76,36 @@ extern void directory_writer_enter(DirectoryWriter *writer, const SegmentHeader 
 extern void directory_writer_end(DirectoryWriter *writer);
 
 /*
- * Hands every stored segment that is not dead to an index build (snapshot SnapshotAny), or those
- * that a snapshot sees to an index check.  Returns their number.
+ * Calls back for every stored segment that is not dead (SnapshotAny, for an index build), or that
+ * the snapshot sees (for a check of the index).  Returns their number.
  */
 extern double directory_build(Relation rel, Relation index, Snapshot snapshot,
 							  IndexBuildCallback callback, void *callback_state);
 
 /*
  * Enters what a concurrent build has missed: every segment that the snapshot sees and whose place is
- * not among those of the index, which state has in order.
+ * not among the places in the index, which state->tuplesort returns in order.
  */
 extern void directory_validate(Relation rel, Relation index, IndexInfo *info, Snapshot snapshot,
 							   ValidateIndexState *state);
 
 /*
- * A cursor in the directory.  A seek starts a walk and replaces the last one of its kind; walks of
+ * A cursor in the directory.  A seek starts a walk and ends the former walk of its kind; walks of
  * different kinds go on side by side.  Each step returns the next segment that the snapshot sees,
- * pinned: the caller releases it with store_release().
+ * pinned, which the caller releases with store_release().
  */
 typedef struct DirectoryCursor DirectoryCursor;
 
 extern DirectoryCursor *directory_begin(Relation rel, Snapshot snapshot);
 extern void directory_end(DirectoryCursor *cursor);
 
-/* The pending segments of a tag, in no particular order. */
+/* The pending segments and late runs of a tag, in no particular order. */
 extern void directory_seek_pending(DirectoryCursor *cursor, text *tag);
 extern bool directory_next_pending(DirectoryCursor *cursor, StoredSegment *stored);
 
 /*
- * The compacted segments that begin at or before time, the latest first; of those, the ones that
- * begin at or after not_before.  A near bound is quicker: the btree reads all entries of a page
- * that are in bounds at the first step.
+ * The compacted segments that begin at or before time, and not before not_before, the latest first.
+ * A near bound is quicker, because the first step reads all entries of a btree page within bounds.
  */
 extern void directory_seek_back(DirectoryCursor *cursor, text *tag, int64 time);
 extern void directory_seek_back_within(DirectoryCursor *cursor, text *tag, int64 not_before,
@@ -112,41 +120,42 @@ extern bool directory_next_forward(DirectoryCursor *cursor, StoredSegment *store
 extern bool directory_any_between(DirectoryCursor *cursor, text *tag, int64 after, int64 before);
 
 /*
- * The summaries of a tag, and its late segments, stand in the directory like the compacted segments
- * of a tag of their own, which follows the tag and that no user can name: the name to seek them by,
- * palloc'd.
+ * The tags by which the summaries and the late segments of a tag are keyed, palloc'd.  With these,
+ * the walks above find them like compacted segments.
  */
 extern text *directory_summary_tag(text *tag);
 extern text *directory_late_tag(text *tag);
 
 /*
- * The marks that transactions leave (serializable.c) stand before all tags, as pending segments of a
- * tag that no user can name and no walk from tag to tag comes to.
+ * The marks that transactions leave (serializable.c), as a pending walk, and a mark's header.  A walk
+ * from tag to tag meets an empty tag in their place, which has no segments.
  */
 extern void directory_seek_marks(DirectoryCursor *cursor);
 extern SegmentHeader directory_mark_header(void);
 
-/* Does the snapshot see any segment of this tag?  Uses the pending and the back walk. */
+/* Does the snapshot see a segment with rows of this tag?  Uses the pending and the back walk. */
 extern bool directory_has_tag(DirectoryCursor *cursor, text *tag);
 
-/* Walk over all entries, also those of segments that nobody sees. */
+/* An entry of the directory; the segment that it points to may be invisible. */
 typedef struct DirectoryEntry
 {
 	ItemPointerData place;
-	text	   *tag;			/* or of its summaries or late segments; valid until the next step */
-	bool		placed;			/* it stands there by its first time */
+	text	   *tag;			/* as keyed, NULs included; valid until the next step */
+	bool		placed;			/* keyed by first_time; otherwise by NULL */
 	int64		first_time;
 } DirectoryEntry;
+
+/* A walk over all entries. */
 
 extern void directory_seek_entries(DirectoryCursor *cursor);
 extern bool directory_next_entry(DirectoryCursor *cursor, DirectoryEntry *entry);
 
-/* Is this the key that the segment of this header stands under? */
+/* Does the entry have the key of a segment with this header? */
 extern bool directory_entry_fits(const DirectoryEntry *entry, const SegmentHeader *header);
 
 /*
- * The first tag after the given one in byte order (NULL: the first of all), palloc'd, or NULL.
- * Its segments may all be invisible to the snapshot.
+ * Returns the first tag after the given one in byte order (after NULL: the first of all), palloc'd,
+ * or NULL if there is none.  The snapshot may see none of its segments.
  */
 extern text *directory_next_tag(DirectoryCursor *cursor, text *tag);
 

@@ -2,10 +2,11 @@
  * load_order.c
  *	  The order of all loads: of two rows with one tag and time the later load's stays.
  *
- * A sequence number is the end of a WAL record that is written for it, an empty one: no other load
- * has the same, and no crash, promotion or clock turns the numbers back.  A segment never outlives
- * a loss of WAL that takes its number back, as its own record or its transaction's commit comes
- * later.  So all loads are in one order, that of their writing, wherever their segments lie.
+ * A load's sequence number is the end position of an empty WAL record that is written for it.  So
+ * no two loads have the same number, and no crash, promotion or clock turns the numbers back.  Where
+ * WAL is lost, and its numbers are given again, the segments with these numbers are lost too,
+ * because their own records or their transaction's commit come later.  So all loads have one order,
+ * that of their writing, wherever their segments are stored.
  */
 #include "postgres.h"
 
@@ -21,7 +22,10 @@ load_order_next(void)
 {
 	char		filler = 0;
 
-	/* the position alone would be the same for all who look before one of them writes */
+	/*
+	 * Without a record of their own, sessions would read the same position until one of them
+	 * writes.
+	 */
 	XLogBeginInsert();
 	XLogRegisterData(&filler, sizeof(filler));
 	return XLogInsert(RM_XLOG_ID, XLOG_NOOP);

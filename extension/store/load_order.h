@@ -8,12 +8,12 @@
 #include "postgres.h"
 
 /*
- * The next number in load order: greater than any that was given out before, by any session, also
- * before a promotion.  Writes a WAL record.
+ * Returns the next number in load order: greater than all that any session has been given before,
+ * also before a promotion.  Writes a WAL record.
  */
 extern uint64 load_order_next(void);
 
-/* Greater than all numbers given out so far, and not greater than any that follows. */
+/* Returns a number greater than all that have been given, and not greater than any that will be. */
 extern uint64 load_order_bound(void);
 
 #endif							/* HISTORIAN_LOAD_ORDER_H */

@@ -1,6 +1,6 @@
 /*
  * relation_files.c
- *	  What happens to a historian table's file as a whole: copies and estimates.
+ *	  Work on the file of a historian table as a whole: copying, vacuuming, estimating its rows.
  *
  * The copy follows PostgreSQL's rewriteheap.c: tuples keep their xmin and xmax, so that old
  * snapshots see what they saw, old ones are frozen, and whole pages are logged.  Segments are
@@ -22,18 +22,18 @@
 
 #include "store/store.h"
 
-/* How many pages an estimate looks at. */
+/* How many pages an estimate reads. */
 #define ESTIMATE_PAGES 16
 
 /*
- * The page being filled, in local memory: a locked buffer would keep interrupts off for as long as
- * the copy takes.
+ * The page being filled.  It is in local memory, because a locked buffer would hold off interrupts
+ * for as long as the copy takes.
  */
 typedef struct CopyTarget
 {
 	PGAlignedBlock page;
 	bool		used;
-	BlockNumber block;			/* what the page will be */
+	BlockNumber block;			/* the page's number in the new table */
 } CopyTarget;
 
 static void append_tuple(Relation rel, CopyTarget *target, HeapTuple tuple);
@@ -103,7 +103,7 @@ relation_files_estimate(Relation rel, int32 *attr_widths, BlockNumber *pages, do
 	uint32		sampled = Min(nblocks, ESTIMATE_PAGES);
 	double		rows = 0;
 
-	/* spread evenly, the last page left out where possible: it is still being filled */
+	/* spread evenly, without the last page where possible, as that is still being filled */
 	for (uint32 i = 0; i < sampled; i++)
 		rows += rows_on_page(rel, (BlockNumber) ((uint64) nblocks * i / sampled));
 

@@ -1,6 +1,6 @@
 /*
  * relation_files.h
- *	  What happens to a historian table's file as a whole: copies and estimates.
+ *	  Work on the file of a historian table as a whole: copying, vacuuming, estimating its rows.
  */
 #ifndef HISTORIAN_RELATION_FILES_H
 #define HISTORIAN_RELATION_FILES_H
@@ -12,7 +12,7 @@
 #include "compat.h"
 
 /*
- * Copies every segment that somebody may still see into the new table of VACUUM FULL or CLUSTER,
+ * Copies every segment that a transaction may still see into the new table of VACUUM FULL or CLUSTER,
  * with its xmin and xmax.  The parameters are those of the relation_copy_for_cluster callback.
  */
 extern void relation_files_copy(Relation old_table, Relation new_table, Relation old_index,
@@ -21,11 +21,11 @@ extern void relation_files_copy(Relation old_table, Relation new_table, Relation
 								double *num_tuples, double *tups_vacuumed,
 								double *tups_recently_dead);
 
-/* Vacuums as the heap does, then counts rows, not segments, in pg_class. */
+/* Vacuums as the heap does, and then sets pg_class.reltuples to rows, as the heap counts segments. */
 extern void relation_files_vacuum(Relation rel, HistorianVacuumParams params,
 								  BufferAccessStrategy strategy);
 
-/* Pages from the file, rows from the headers of the segments on a few of its pages. */
+/* Takes the pages from the file's length, and the rows from headers of segments on a few pages. */
 extern void relation_files_estimate(Relation rel, int32 *attr_widths, BlockNumber *pages,
 									double *tuples, double *allvisfrac);
 

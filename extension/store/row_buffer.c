@@ -38,7 +38,7 @@ row_buffer_add(RowBuffer *buffer, int64 time, uint16 width, bool nulls)
 
 	if (row == 0 && nvalues > buffer->stride)
 	{
-		/* what is kept of earlier rows may be room for many narrow ones */
+		/* memory that is kept may be for many narrow rows, and too much if each were widened */
 		if (buffer->capacity > 0)
 			free_arrays(buffer);
 		*buffer = (RowBuffer) {.stride = nvalues};
@@ -67,7 +67,7 @@ row_buffer_add(RowBuffer *buffer, int64 time, uint16 width, bool nulls)
 	slot.isnull = buffer->isnull ? buffer->isnull + (Size) row * buffer->stride : NULL;
 	if (slot.isnull != NULL)
 		memset(slot.isnull, 0, buffer->stride);
-	/* values past the row's width are not read back, but must not differ from run to run */
+	/* values beyond the row's width are not read back, but must not differ from run to run */
 	for (uint32 v = nvalues; v < buffer->stride; v++)
 		slot.values[v] = 0.0;
 	return slot;
@@ -172,6 +172,7 @@ free_arrays(RowBuffer *buffer)
 		pfree(buffer->isnull);
 }
 
+/* Makes room for more rows. */
 static void
 grow(RowBuffer *buffer)
 {
@@ -246,7 +247,7 @@ add_nulls(RowBuffer *buffer)
 	buffer->bytes += cells;
 }
 
-/* (Re)allocates; never of size 0, so that the result can always be freed. */
+/* Allocates or reallocates, at least 8 bytes, so that there is always something to free. */
 static void *
 resize(void *array, Size size)
 {
@@ -254,7 +255,7 @@ resize(void *array, Size size)
 	return array == NULL ? palloc_extended(size, MCXT_ALLOC_HUGE) : repalloc_huge(array, size);
 }
 
-/* A copy of an array's rows in a new order; NULL for NULL. */
+/* Returns a copy of an array's rows in a new order, or NULL for NULL. */
 static void *
 permute(const void *array, const RowOrder *order, uint32 n, Size row_bytes)
 {

@@ -26,29 +26,29 @@ typedef struct RowBuffer
 /* Where the values of a new row go. */
 typedef struct RowSlot
 {
-	double	   *values;			/* width of them */
-	uint8	   *isnull;			/* the same, zeroed; NULL where no row has a NULL element */
+	double	   *values;			/* [width] */
+	uint8	   *isnull;			/* [width], zeroed; NULL if no row has a NULL element */
 } RowSlot;
 
 /*
- * Adds a row of width values (CODEC_WIDTH_NULL: a NULL array), which the caller fills in; with
- * nulls, slot.isnull is there.  A row with the time of the row before replaces it.
+ * Adds a row of width values (CODEC_WIDTH_NULL: a NULL array), which the caller fills in.  With
+ * nulls, the slot has flags for NULL elements.  A row with the time of the row before replaces it.
  */
 extern RowSlot row_buffer_add(RowBuffer *buffer, int64 time, uint16 width, bool nulls);
 
-/* How many more bytes the rows so far take once there is one of width values. */
+/* How many bytes more the present rows will take once a row of this width is added. */
 extern Size row_buffer_widening(const RowBuffer *buffer, uint16 width);
 
-/* Orders the rows by time and keeps of equal times the one added last. */
+/* Orders the rows by time, and of those with equal times keeps the one added last. */
 extern void row_buffer_sort(RowBuffer *buffer);
 
-/* Forgets all rows; the memory stays where they were all of one width. */
+/* Forgets all rows.  Keeps the memory if all rows had one width and no NULLs. */
 extern void row_buffer_empty(RowBuffer *buffer);
 
 /* Forgets the first n rows. */
 extern void row_buffer_shift(RowBuffer *buffer, uint32 n);
 
-/* The rows from first on, for the codec.  Valid until the buffer changes. */
+/* The rows from first on, as input of the codec.  Valid until the buffer changes. */
 extern CodecRows row_buffer_rows(const RowBuffer *buffer, uint32 first);
 
 #endif							/* HISTORIAN_ROW_BUFFER_H */

@@ -11,8 +11,8 @@ row_place_report_none(Relation rel)
 {
 	ereport(ERROR,
 			errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			errmsg("a row of historian table \"%s\" cannot be changed by itself",
+			errmsg("row of historian table \"%s\" cannot be changed because it has no ctid",
 				   RelationGetRelationName(rel)),
-			errdetail("It is stored beyond the first 1.8 TB of the table."),
-			errhint("Delete by tag and time with historian.delete(), or use partitions."));
+			errdetail("Rows that are stored beyond the first 1.8 TB of a table have no ctid."),
+			errhint("Delete rows by tag and time with historian.delete(), or partition the table."));
 }

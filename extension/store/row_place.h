@@ -3,12 +3,12 @@
  *	  The ctid of a row: where its segment is stored, and which of the segment's rows it is.
  *
  * PostgreSQL's DELETE, UPDATE and EvalPlanQual name rows by ctid, six bytes.  A row of a segment has
- * the place (block, item, row), which these bytes hold as one number; so a ctid means the same in
- * every command, subtransaction and session, and nothing has to remember what it stands for.  It
- * names a row as long as somebody's snapshot keeps the segment.
+ * the place (block, item, row), which these bytes hold as one number.  So a ctid means the same in
+ * every command, subtransaction and session, and nothing has to be remembered about it.  It names
+ * the row for as long as a snapshot keeps the segment.
  *
- * The number has fewer values than there are places in the largest of tables: rows beyond about
- * 1.8 TB of one table (or partition) have no ctid.
+ * The largest tables have more places than there are such numbers: rows beyond about 1.8 TB of one
+ * table (or partition) have no ctid.
  */
 #ifndef HISTORIAN_ROW_PLACE_H
 #define HISTORIAN_ROW_PLACE_H
@@ -28,13 +28,13 @@ typedef struct RowPlace
 	uint32		row;			/* within the segment, from 0 */
 } RowPlace;
 
-/* Raises the error for a row whose ctid is not valid. */
+/* Raises the error for a row that has no valid ctid. */
 pg_noreturn extern void row_place_report_none(Relation rel);
 
 /* How many valid offsets a ctid can have with each block number. */
 #define ROW_PLACE_OFFSETS PG_UINT16_MAX
 
-/* Sets *ctid to a row of the segment; to an invalid one where the segment is too far back. */
+/* Sets *ctid to that of a row of the segment, or to an invalid one if the row has none. */
 static inline void
 row_place_set(ItemPointer ctid, const ItemPointerData *segment, uint32 row)
 {
@@ -48,7 +48,7 @@ row_place_set(ItemPointer ctid, const ItemPointerData *segment, uint32 row)
 		ItemPointerSet(ctid, place / ROW_PLACE_OFFSETS, place % ROW_PLACE_OFFSETS + 1);
 }
 
-/* What a valid ctid stands for.  The caller checks that the segment has that row. */
+/* The place that a valid ctid names.  The caller checks that the segment has that row. */
 static inline RowPlace
 row_place_get(const ItemPointerData *ctid)
 {

@@ -9,9 +9,10 @@
  *	  3  uint8  flags		 24  int64  last time		36  the tag, then the block
  *	  4  uint32 CRC-32C of bytes 0..3 and 8..end
  *
- * The checksum is for historian.check(), for scans and for compaction, which must not carry
- * damage on.  Lookups of single samples rely on the page's checksum instead, where there is one.
- * Neither keeps out bytes that somebody made: everything is bounded before it indexes memory.
+ * Reads of many rows compare the checksum, and so does compaction, which must not copy damage into
+ * new segments.  Lookups of single rows and of summaries rely on the page's checksum, where there
+ * is one.  Neither checksum keeps out bytes that were made on purpose, so everything is bounded
+ * before it indexes memory.
  */
 #include "postgres.h"
 
@@ -185,12 +186,12 @@ segment_status_text(SegmentStatus status)
 		case SEGMENT_BAD_TIMES:
 			return "The segment's times do not ascend from the header's first to its last.";
 		case SEGMENT_MISPLACED:
-			return "The segment is not the one that the directory has there.";
+			return "The segment is not of the tag and time that the directory has for its place.";
 	}
 	return "Unknown status.";
 }
 
-/* A row of a summary reaches further than its time, which is that of a first row. */
+/* Do the first and last row have the header's times?  A last summary covers more than its own time. */
 static bool
 times_fit_header(const Segment *segment)
 {

@@ -2,8 +2,8 @@
  * segment.h
  *	  One segment: a header, the tag's text and one block of compressed rows.
  *
- * A segment is what one tuple of a historian table's fork holds.  All numbers are little-endian
- * and unaligned; docs/format.md describes the bytes.
+ * One heap tuple of a historian table holds one segment.  All numbers are little-endian and
+ * unaligned; docs/format.md describes the bytes.
  */
 #ifndef HISTORIAN_SEGMENT_H
 #define HISTORIAN_SEGMENT_H
@@ -22,22 +22,23 @@
 #define SEGMENT_MAX_TAG_BYTES 256
 
 /*
- * Set in a segment that compaction wrote.  Such segments of one tag are disjoint in time and
- * stand in the directory by their first time; the others ("pending") are found by tag alone.
+ * The flags name the kind of a segment; at most one is set.  A segment without any is *pending*: a
+ * load wrote it, and compaction has not merged it yet.  compaction.c describes what becomes of it,
+ * directory.h how each kind is keyed.
  */
+
+/* Compaction wrote the segment.  Compacted segments of one tag are disjoint in time. */
 #define SEGMENT_COMPACTED 0x01
 
 /*
- * Set in a segment whose rows are no samples but tell of compacted segments of the tag, one row of
- * each (summary.h): nrows, first and last time are of those segments.
+ * The rows are no samples: they describe compacted segments of the tag (summary.h).  first_time and
+ * last_time are those of the segments described.
  */
 #define SEGMENT_SUMMARY 0x02
 
 /*
- * Set in the two kinds of segments in which compaction gathers rows that came late, until enough of
- * them fall on a compacted segment to write it anew (compaction.c).  A late run stands in the
- * directory among the pending ones and may overlap anything.  Late segments of one tag are disjoint
- * in time and stand there by their first time, apart from the compacted ones.
+ * Compaction has gathered rows in it that came late.  Late runs may overlap any other segment; late
+ * segments of one tag are disjoint in time from each other.
  */
 #define SEGMENT_LATE_RUN 0x04
 #define SEGMENT_LATE 0x08
@@ -73,29 +74,29 @@ typedef enum SegmentStatus
 	SEGMENT_BAD_CHECKSUM,
 	SEGMENT_BAD_ROWS,
 	SEGMENT_BAD_TIMES,
-	SEGMENT_MISPLACED,			/* not what the directory has at its place */
+	SEGMENT_MISPLACED,			/* not of the tag and time of its entry in the directory */
 } SegmentStatus;
 
 /*
- * Builds a segment from the first rows that fit into capacity bytes at dst.  header->nrows,
- * first_time and last_time are set from the rows taken; the other members are the caller's.
- * last_times tells how far each row reaches; NULL: no further than its time.
- * Returns the segment's length, or 0 when not even one row fits.
+ * Builds a segment from as many of the first rows as fit into capacity bytes at dst.  Sets
+ * header->nrows, first_time and last_time from the rows taken; the caller sets the other members.
+ * last_times has the last time that each row covers; NULL: its own time.  Returns the segment's
+ * length, or 0 if not even one row fits.
  */
 extern Size segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *rows,
 						  const int64 *last_times, uint8 *dst, Size capacity);
 
-/* Reads and checks the header alone: cheap, touches no row. */
+/* Reads and checks the header only, which is cheap. */
 extern SegmentStatus segment_read_header(SegmentHeader *header, const uint8 *bytes, Size length);
 
 /*
- * Opens the rows too.  With verify the checksum over all bytes is compared first.  Without, the bytes
- * may be anything: all that is read of them later is within the bounds that codec.h tells, and the
- * first and the last row have the times that the header has.
+ * Reads the header and opens the rows.  With verify, the checksum over all bytes is compared first.
+ * Whatever the bytes are, SEGMENT_OK promises the bounds that codec.h states, and that the first row
+ * has the header's first time and, unless the rows are summaries, the last row its last time.
  */
 extern SegmentStatus segment_open(Segment *segment, const uint8 *bytes, Size length, bool verify);
 
-/* What a status other than SEGMENT_OK means, for an error's detail. */
+/* A sentence that explains the status, for an error's detail. */
 extern const char *segment_status_text(SegmentStatus status);
 
 #endif							/* HISTORIAN_SEGMENT_H */

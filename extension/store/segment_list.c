@@ -118,7 +118,7 @@ segment_ref_fetch(Relation rel, Snapshot snapshot, const SegmentRef *ref, Stored
 				errcode(ERRCODE_DATA_CORRUPTED),
 				errmsg("a segment of historian table \"%s\" has vanished",
 					   RelationGetRelationName(rel)),
-				errdetail("Block %u, item %u.", ItemPointerGetBlockNumber(&tid),
+				errdetail("It was stored in block %u, item %u.", ItemPointerGetBlockNumber(&tid),
 						  ItemPointerGetOffsetNumber(&tid)));
 }
 

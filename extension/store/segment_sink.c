@@ -1,6 +1,6 @@
 /*
  * segment_sink.c
- *	  Where segments are written: the table's fork and its directory together.
+ *	  Writes segments: into the table's file, into its directory, and their summaries.
  */
 #include "postgres.h"
 
@@ -13,7 +13,7 @@
 #include "store/directory.h"
 #include "store/summary.h"
 
-/* Runs of blocks that are noted at once. */
+/* The runs of blocks that are gathered before they are noted together. */
 #define NOTES_AT_ONCE 64
 
 struct SegmentSink
@@ -25,8 +25,8 @@ struct SegmentSink
 	int			options;
 	BulkInsertState bistate;
 	uint64		bytes;			/* of the segments written */
-	RowBuffer  *summaries;		/* where compacted segments are noted, or NULL */
-	NotedBlocks pending[NOTES_AT_ONCE]; /* where pending ones were written, to be noted */
+	RowBuffer  *summaries;		/* of compacted segments written, or NULL */
+	NotedBlocks pending[NOTES_AT_ONCE]; /* have pending segments, and are to be noted */
 	uint32		npending;
 };
 
@@ -93,10 +93,10 @@ segment_sink_write_one(SegmentSink *sink, SegmentHeader *header, const CodecRows
 				errmsg("row of tag \"%.*s\" at time " INT64_FORMAT " is too large for historian table \"%s\"",
 					   (int) header->tag_bytes, header->tag, first.time[0],
 					   RelationGetRelationName(sink->rel)),
-				errdetail("A compressed row must fit into %zu bytes.",
+				errdetail("The compressed row must fit into %zu bytes.",
 						  (size_t) STORE_MAX_SEGMENT_BYTES),
-				errhint("8 bytes a value, a bit a value where any is NULL, and the tag fit always if they are "
-						"at most %zu bytes.", (size_t) STORE_SURE_ROW_BYTES));
+				errhint("A row always fits if its tag and its values (8 bytes each, and one bit each if any is NULL) take at most %zu bytes.",
+						(size_t) STORE_SURE_ROW_BYTES));
 	write_bytes(sink, header, bytes, length);
 	if (sink->summaries != NULL && (header->flags & SEGMENT_COMPACTED))
 	{
@@ -127,7 +127,7 @@ segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer *summaries)
 	summary_merge_neighbours(summaries);
 	last_times = summary_last_times(summaries);
 
-	/* of about the same size, so that none is a scrap */
+	/* parts of about the same size, so that none is a scrap */
 	parts = (summaries->nrows + SUMMARY_SEGMENTS - 1) / SUMMARY_SEGMENTS;
 	for (uint32 done = 0; done < summaries->nrows; done += header.nrows)
 	{
@@ -158,7 +158,7 @@ segment_sink_write_mark(SegmentSink *sink)
 	if (length == 0)
 		elog(ERROR, "mark does not fit into a page");
 	tid = write_bytes(sink, &header, bytes, length);
-	/* by the next command, as no command deletes what it has inserted itself */
+	/* the next command deletes it, as no command can delete what it has inserted itself */
 	if (!store_delete(sink->rel, &tid, sink->cid + 1))
 		elog(ERROR, "mark was deleted by another transaction");
 }
@@ -183,6 +183,7 @@ write_bytes(SegmentSink *sink, const SegmentHeader *header, const uint8 *bytes, 
 	return tid;
 }
 
+/* Gathers the blocks of pending segments for compaction, as runs. */
 static void
 note_pending(SegmentSink *sink, BlockNumber block)
 {
@@ -201,7 +202,7 @@ note_pending(SegmentSink *sink, BlockNumber block)
 	sink->pending[sink->npending++] = (NotedBlocks) {.first = block, .last = block};
 }
 
-/* One encoder a backend: its scratch memory is worth keeping, and only one is used at a time. */
+/* The backend's encoder.  Its scratch memory is worth keeping, and only one is used at a time. */
 static CodecEncoder *
 shared_encoder(void)
 {

@@ -1,6 +1,6 @@
 /*
  * segment_sink.h
- *	  Where segments are written: the table's fork and its directory together.
+ *	  Writes segments: into the table's file, into its directory, and their summaries.
  */
 #ifndef HISTORIAN_SEGMENT_SINK_H
 #define HISTORIAN_SEGMENT_SINK_H
@@ -15,19 +15,19 @@
 typedef struct SegmentSink SegmentSink;
 
 /*
- * Opens a sink for the current subtransaction, whose ID is xid.  A table under rewrite has no
- * directory yet; its segments are entered when the directory is built.
+ * Opens a sink for the command cid of the current subtransaction, whose ID is xid.  A table under
+ * rewrite has no directory yet; its segments are entered when the directory is built.
  */
 extern SegmentSink *segment_sink_begin(Relation rel, TransactionId xid, CommandId cid, int options);
 extern void segment_sink_end(SegmentSink *sink);
 
 /*
- * Writes rows of one tag, ascending in time and any number of them, as full segments and a last
- * one.  header gives tag, flags and sequence; its other members are overwritten.
+ * Writes rows of one tag, any number of them and ascending in time, as full segments and a last one
+ * that need not be full.  header has the tag, flags and sequence; the other members are overwritten.
  */
 extern void segment_sink_write(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows);
 
-/* Writes one segment of as many of the first rows as it holds; returns how many those are. */
+/* Writes one segment of as many of the first rows as it holds, and returns their number. */
 extern uint32 segment_sink_write_one(SegmentSink *sink, SegmentHeader *header,
 									 const CodecRows *rows);
 
@@ -35,17 +35,18 @@ extern uint32 segment_sink_write_one(SegmentSink *sink, SegmentHeader *header,
 extern uint64 segment_sink_bytes(const SegmentSink *sink);
 
 /*
- * From now on a row that tells of each compacted segment written goes to summaries; NULL: nowhere.
+ * Sets the buffer to which the sink adds the summary of each compacted segment that it writes from
+ * now on; with NULL it adds none.
  */
 extern void segment_sink_note(SegmentSink *sink, RowBuffer *summaries);
 
 /*
- * Writes the summaries of consecutive segments of a tag, in as many segments of their own as they
- * need; merges neighbours in the buffer.
+ * Writes the summaries of consecutive segments of a tag, in as many segments of summaries as they
+ * need.  Merges neighbours in the buffer first.
  */
 extern void segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer *summaries);
 
-/* Writes a mark, which tells that this transaction has written, and deletes it: see serializable.c. */
+/* Writes and deletes a mark, which tells others that this transaction has written (serializable.c). */
 extern void segment_sink_write_mark(SegmentSink *sink);
 
 #endif							/* HISTORIAN_SEGMENT_SINK_H */

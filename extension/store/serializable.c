@@ -1,22 +1,23 @@
 /*
  * serializable.c
- *	  What transactions under SERIALIZABLE must know of each other.
+ *	  Tells PostgreSQL of conflicts between SERIALIZABLE transactions.
  *
- * PostgreSQL's predicate.c finds dangerous structures among transactions if it is told of each pair
- * of which one has read what the other, side by side with it, has written.  Here that is told by
- * table, as a read looks at the gaps between rows too.
+ * PostgreSQL's predicate.c finds dangerous structures among concurrent transactions if it is told of
+ * each pair of which one has read what the other has written.  Here it is told by table, because a
+ * read depends on the gaps between rows too.
  *
- * - The read came first: it has locked the table (PredicateLockRelation()), and each write looks for
- *	 such locks (CheckForSerializableConflictIn(), in store_insert() and heap_delete()).
- * - The write came first: in a heap, the reader learns of it from the xmin and xmax of the rows that
- *	 it meets.  Those of segments do not tell: where compaction, which is nobody's transaction, has
- *	 merged a segment since the reader's snapshot, the reader goes on to read the old one, while
- *	 others change or delete the new one, which it need not even meet.  So every command that writes
- *	 leaves a mark in the table, a tuple of its own, which compaction does not touch, and a reader
- *	 looks at all marks.
+ * - If the read comes first, the reader has locked the table (PredicateLockRelation()), and each
+ *	 write looks for such locks (CheckForSerializableConflictIn(), in store_insert() and
+ *	 heap_delete()).
+ * - If the write comes first, a reader of a heap learns of it from the xmin and xmax of the rows that
+ *	 it meets.  Those of segments do not suffice.  Compaction, whose transactions are no user's, may
+ *	 have merged a segment since the reader's snapshot was taken; then the reader still reads the old
+ *	 segment, while other transactions change or delete the new one, which the reader may never meet.
+ *	 So every command that writes leaves a mark in the table, a segment that compaction does not
+ *	 touch, and a reader looks at all marks.
  *
- * A mark is inserted and deleted by the same command.  PostgreSQL keeps it for as long as a snapshot
- * is in use for which its transaction has not ended, which is how long it matters.
+ * A mark is deleted by the transaction that inserts it.  PostgreSQL keeps it while a snapshot is in
+ * use that sees this transaction as running, and the mark does not matter for longer than that.
  */
 #include "postgres.h"
 
@@ -36,12 +37,12 @@ serializable_note_read(Relation rel, Snapshot snapshot)
 
 	PredicateLockRelation(rel, snapshot);
 
-	/* after that, so that a write which this does not meet meets the lock */
+	/* comes after the lock, so that a write whose mark is not met here meets the lock */
 	if (!CheckForSerializableConflictOutNeeded(rel, snapshot))
 		return;
 	cursor = directory_begin(rel, snapshot);
 	directory_seek_marks(cursor);
-	/* store_fetch() reports what it fetches, seen or not */
+	/* store_fetch() tells predicate.c of each mark, whether the snapshot sees it or not */
 	while (directory_next_pending(cursor, &stored))
 		store_release(&stored);
 	directory_end(cursor);
@@ -52,7 +53,7 @@ serializable_note_write(Relation rel, TransactionId xid, CommandId cid)
 {
 	SegmentSink *sink;
 
-	/* nobody else reads a temporary table */
+	/* no other session reads a temporary table */
 	if (!IsolationIsSerializable() || RelationUsesLocalBuffers(rel))
 		return;
 	sink = segment_sink_begin(rel, xid, cid, 0);

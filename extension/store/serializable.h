@@ -1,6 +1,6 @@
 /*
  * serializable.h
- *	  What transactions under SERIALIZABLE must know of each other.
+ *	  Tells PostgreSQL of conflicts between SERIALIZABLE transactions.
  */
 #ifndef HISTORIAN_SERIALIZABLE_H
 #define HISTORIAN_SERIALIZABLE_H
@@ -10,12 +10,12 @@
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
-/* Call before the first look at the table under a snapshot. */
+/* Call before the first read of the table under a snapshot. */
 extern void serializable_note_read(Relation rel, Snapshot snapshot);
 
 /*
- * Call before a command writes, in the subtransaction whose ID is xid.  Not for compaction, which
- * changes nothing that anybody reads.
+ * Call before the command cid writes, in the subtransaction whose ID is xid.  Compaction does not
+ * call it, because it changes no rows.
  */
 extern void serializable_note_write(Relation rel, TransactionId xid, CommandId cid);
 

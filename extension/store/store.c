@@ -1,11 +1,11 @@
 /*
  * store.c
- *	  Segments as heap tuples in a historian table's own fork.
+ *	  Segments as heap tuples in the main fork of a historian table.
  *
- * A stored tuple is an ordinary heap tuple header (no NULL bitmap) followed by a segment's bytes,
- * so that PostgreSQL's heap code sees to visibility, locking, vacuum, freezing and WAL replay.
- * Only the insert is ours, because heap_insert() would hand a tuple of this size to TOAST by the
- * table's column descriptor; it follows heap_insert() of PostgreSQL's heapam.c step by step and
+ * A stored tuple is an ordinary heap tuple header (no NULL bitmap) followed by a segment's bytes, so
+ * that PostgreSQL's heap code does visibility, locking, vacuum, freezing and WAL replay.  Only the
+ * insert is our own code, because heap_insert() would hand a tuple of this size to TOAST by the
+ * table's column descriptor.  It follows heap_insert() of PostgreSQL's heapam.c step by step and
  * writes the same XLOG_HEAP_INSERT record, which any standby can replay without this library.
  *
  * Nothing is logged for logical decoding, which would take a segment for a row:
@@ -35,7 +35,7 @@ void
 store_insert(Relation rel, const uint8 *segment, Size length, TransactionId xid, CommandId cid,
 			 int options, BulkInsertState bistate, ItemPointer tid)
 {
-	/* header and bytes side by side, as RelationPutHeapTuple() copies one piece of memory */
+	/* RelationPutHeapTuple() copies one piece of memory, so the header and the bytes are adjacent */
 	union
 	{
 		HeapTupleHeaderData header;
@@ -97,7 +97,8 @@ store_delete(Relation rel, ItemPointer tid, CommandId cid)
 
 	/*
 	 * Under REPLICA IDENTITY FULL heap_delete() would log the segment as the old row for logical
-	 * decoding, and no hook can refuse that setting.
+	 * decoding.  The setting is allowed: where a publication of all tables includes this one,
+	 * PostgreSQL demands it for UPDATE and DELETE.
 	 */
 	rel->rd_rel->relreplident = REPLICA_IDENTITY_NOTHING;
 	PG_TRY();
@@ -115,7 +116,7 @@ store_delete(Relation rel, ItemPointer tid, CommandId cid)
 void
 store_count_rows(Relation rel, uint32 deleted, uint32 moved)
 {
-	/* heap_delete() has counted one */
+	/* heap_delete() has counted one row, as deleted */
 	for (uint32 i = 1; i < deleted; i++)
 		pgstat_count_heap_delete(rel);
 	for (uint32 i = deleted > 0 ? 0 : 1; i < moved; i++)
@@ -184,8 +185,8 @@ store_report(Relation rel, ItemPointer tid, const SegmentHeader *header, Segment
 				errcode(code),
 				errmsg("cannot read a segment of historian table \"%s\"",
 					   RelationGetRelationName(rel)),
-				errdetail("Block %u, item %u, tag \"%s\", times " INT64_FORMAT " to " INT64_FORMAT
-						  ": %s",
+				errdetail("It is stored in block %u, item %u, with tag \"%s\" and times " INT64_FORMAT
+						  " to " INT64_FORMAT ". %s",
 						  ItemPointerGetBlockNumberNoCheck(tid),
 						  ItemPointerGetOffsetNumberNoCheck(tid), store_tag_text(header),
 						  header->first_time, header->last_time,
@@ -194,7 +195,7 @@ store_report(Relation rel, ItemPointer tid, const SegmentHeader *header, Segment
 			errcode(code),
 			errmsg("cannot read a segment of historian table \"%s\"",
 				   RelationGetRelationName(rel)),
-			errdetail("Block %u, item %u: %s", ItemPointerGetBlockNumberNoCheck(tid),
+			errdetail("It is stored in block %u, item %u. %s", ItemPointerGetBlockNumberNoCheck(tid),
 					  ItemPointerGetOffsetNumberNoCheck(tid), segment_status_text(status)));
 }
 
@@ -219,6 +220,7 @@ store_item_is_within(Page page, OffsetNumber item)
 		 ItemIdGetOffset(id) + STORE_TUPLE_HEADER <= BLCKSZ);
 }
 
+/* Fills in the tuple's header, as heap_prepare_insert() does for a tuple of one column. */
 static void
 prepare_header(HeapTuple tuple, Relation rel, TransactionId xid, CommandId cid, int options)
 {
@@ -236,6 +238,7 @@ prepare_header(HeapTuple tuple, Relation rel, TransactionId xid, CommandId cid, 
 	ItemPointerSetInvalid(&tuple->t_self);
 }
 
+/* Writes the record that heap_insert() would write, without what logical decoding needs. */
 static XLogRecPtr
 log_insert(HeapTuple tuple, Buffer buffer, bool all_visible_cleared)
 {
@@ -244,7 +247,7 @@ log_insert(HeapTuple tuple, Buffer buffer, bool all_visible_cleared)
 	uint8		info = XLOG_HEAP_INSERT;
 	int			flags = REGBUF_STANDARD;
 
-	/* the first tuple of a page: replay starts from an empty page, no full image needed */
+	/* with the first tuple of a page, replay starts from an empty page and needs no full image */
 	if (ItemPointerGetOffsetNumber(&tuple->t_self) == FirstOffsetNumber &&
 		PageGetMaxOffsetNumber(BufferGetPage(buffer)) == FirstOffsetNumber)
 	{

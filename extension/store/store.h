@@ -1,6 +1,6 @@
 /*
  * store.h
- *	  Segments as heap tuples in a historian table's own fork.
+ *	  Segments as heap tuples in the main fork of a historian table.
  */
 #ifndef HISTORIAN_STORE_H
 #define HISTORIAN_STORE_H
@@ -14,13 +14,13 @@
 #include "compat.h"
 #include "store/segment.h"
 
-/* The header of every stored tuple: no NULL bitmap, so its size is fixed. */
+/* The bytes of a stored tuple's header, which has no NULL bitmap. */
 #define STORE_TUPLE_HEADER MAXALIGN(SizeofHeapTupleHeader)
 
 /* The longest segment: one tuple fills a page. */
 #define STORE_MAX_SEGMENT_BYTES (MaxHeapTupleSize - STORE_TUPLE_HEADER)
 
-/* The bytes of a tag and of values as they are, see CODEC_ROW_OVERHEAD, that fit a segment always. */
+/* A row always fits if its tag and its uncompressed values take no more (CODEC_ROW_OVERHEAD). */
 #define STORE_SURE_ROW_BYTES \
 	(STORE_MAX_SEGMENT_BYTES - SEGMENT_HEADER_BYTES - CODEC_ROW_OVERHEAD)
 
@@ -33,40 +33,42 @@ typedef struct StoredSegment
 } StoredSegment;
 
 /*
- * Writes one segment with its WAL, and sets *tid.  xid must be the current (sub)transaction's:
- * replay takes it from the record.  options are TABLE_INSERT_*; bistate may be NULL.
+ * Writes one segment with its WAL record, and sets *tid.  xid must be that of the current
+ * (sub)transaction, because replay takes it from the record.  options are TABLE_INSERT_*; bistate may
+ * be NULL.
  */
 extern void store_insert(Relation rel, const uint8 *segment, Size length, TransactionId xid,
 						 CommandId cid, int options, BulkInsertState bistate, ItemPointer tid);
 
 /*
- * Deletes the segment at tid for the command cid, as heap_delete() does, waiting for whoever is
- * deleting it.  Returns false where somebody else has deleted it.
+ * Deletes the segment at tid for the command cid, as heap_delete() does.  Waits for a transaction
+ * that is deleting it, and returns false if that or another one has deleted it.
  */
 extern bool store_delete(Relation rel, ItemPointer tid, CommandId cid);
 
 /*
- * Counts the rows of a deleted segment for the statistics and for autovacuum, which compares dead
- * rows with pg_class.reltuples: rows that are gone, and rows that stand elsewhere now.
+ * Counts the rows of a deleted segment in the table's statistics: those that are gone, and those that
+ * are stored in another segment now.  Autovacuum compares dead rows with pg_class.reltuples, which
+ * counts rows too.
  */
 extern void store_count_rows(Relation rel, uint32 deleted, uint32 moved);
 
 /*
- * Reads the segment at tid and pins its buffer, if the snapshot sees it; its header is checked.
- * Returns false, with nothing pinned, where the snapshot does not see one; *all_dead (if not NULL)
- * then tells whether nobody can see one, so that the directory's entry may be marked so.
+ * Fetches the segment at tid: pins its buffer, and reads and checks its header.  Returns false, with
+ * nothing pinned, if the snapshot does not see a segment there; *all_dead (if not NULL) then says
+ * whether no transaction can see one any more, so that the directory's entry may be marked dead.
  */
 extern bool store_fetch(Relation rel, Snapshot snapshot, ItemPointer tid, StoredSegment *stored,
 						bool *all_dead);
 
-/* Opens the rows of a fetched segment; with verify, compares its checksum first. */
+/* Opens the rows of a fetched segment; with verify, compares the checksum first. */
 extern void store_open_rows(Relation rel, StoredSegment *stored, bool verify);
 
 extern void store_release(StoredSegment *stored);
 
 /*
- * The segment's bytes in a tuple stored on a page.  A damaged line pointer may name more bytes than
- * the page has, or none of it: the length is that of what is there.
+ * Returns the segment's bytes in a tuple on a page.  A damaged line pointer may reach beyond the
+ * page, so *length counts only bytes of the page.
  */
 static inline const uint8 *
 store_segment_bytes(Page page, HeapTuple tuple, Size *length)
@@ -78,13 +80,16 @@ store_segment_bytes(Page page, HeapTuple tuple, Size *length)
 	return (const uint8 *) tuple->t_data + STORE_TUPLE_HEADER;
 }
 
-/* Does a line pointer, if it is in use, name bytes of its page?  Heap's own code does not ask. */
+/* Does a line pointer, if it is in use, point into its page?  The heap's own code does not check it. */
 extern bool store_item_is_within(Page page, OffsetNumber item);
 
-/* The tag of a segment in a form that a message can show, whatever its bytes are. */
+/* The tag of a segment in a form that a message can show, whatever its bytes are; palloc'd. */
 extern const char *store_tag_text(const SegmentHeader *header);
 
-/* Raises ERRCODE_DATA_CORRUPTED that names the relation and the segment's place. */
+/*
+ * Raises the error for a segment that cannot be read: its relation and place and, where the header
+ * can be trusted so far (not NULL), its tag and times.
+ */
 pg_noreturn extern void store_report(Relation rel, ItemPointer tid, const SegmentHeader *header,
 									 SegmentStatus status);
 

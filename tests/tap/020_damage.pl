@@ -177,7 +177,7 @@ for my $table (1 .. $tables)
 		next if $code eq '25P01';
 		$damaged++ if $code eq 'XX001';
 		next if $code eq 'XX001' && ($message =~ $core || ($message =~ /^(cannot read a segment|a segment) of historian table "m_$table"/
-				&& $rest =~ /^DETAIL:  Block \d+, item \d+/m));
+				&& $rest =~ /^DETAIL:  It (is|was) stored in block \d+, item \d+/m));
 		# a newer version, for all that can be told
 		next if $code eq '0A000' && $message =~ /^cannot read a segment/;
 		# a damaged number may be any, and those of an average then pass the greatest
