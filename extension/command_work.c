@@ -5,9 +5,9 @@
  * Two kinds of work exist: rows to insert (writer.c), which is divisible, and rows to delete or
  * update (deletion.c), which is not.  Rules that this file keeps:
  *
- * - Work belongs to one kind, table, subtransaction and command.  Segments that it writes or deletes
- *	 carry exactly the IDs of that subtransaction and command, so that PostgreSQL's own visibility
- *	 rules hold.  The command counter is never advanced.
+ * - Work belongs to one kind, table, subtransaction and command.  Segments that it writes or
+ *	 deletes carry exactly the IDs of that subtransaction and command, so that PostgreSQL's own
+ *	 visibility rules hold.  The command counter is never advanced.
  * - Work is done when its command ends, before the command's AFTER triggers run; indivisible work
  *	 comes first.  Divisible work is also done when a later command reads the table, and at the
  *	 latest before its subtransaction commits or is prepared, because the commands of logical
@@ -20,8 +20,8 @@
  *	 be done.  A reader that would have to see other work gets an error.  Such a reader runs in the
  *	 middle of a command that deletes or updates, or in a subtransaction within a command that
  *	 inserts.
- * - Gathered work is in the memory of this process, so that no parallel worker sees it.  While there
- *	 is any, queries run without workers.
+ * - Gathered work is in the memory of this process, so that no parallel worker sees it.  While
+ *	 there is any, queries run without workers.
  * - When a subtransaction aborts, its work is dropped.  No work outlives its transaction.
  */
 #include "postgres.h"
@@ -222,9 +222,9 @@ before_command(Relation rel, CommandId cid)
 
 /*
  * Keeps a query without parallel workers while there is work.  The query may run within the command
- * that gathers the work, for example in a function that the command calls, and may read the table in
- * any node of its plan or in a function; so the whole query does without workers.  Its plan may be
- * cached for other executions, so it is copied before it is changed.
+ * that gathers the work, for example in a function that the command calls, and may read the table
+ * in any node of its plan or in a function; so the whole query does without workers.  Its plan may
+ * be cached for other executions, so it is copied before it is changed.
  */
 static void
 on_executor_start(QueryDesc *query, int flags)
@@ -245,8 +245,8 @@ on_executor_start(QueryDesc *query, int flags)
 
 /*
  * Does a command's work when the command ends.  It ends only after those of its data-modifying CTEs
- * that the query has not read to their end.  standard_ExecutorFinish() would run these, and then the
- * AFTER triggers; the CTEs are run here, so that the triggers find the work done.
+ * that the query has not read to their end.  standard_ExecutorFinish() would run these, and then
+ * the AFTER triggers; the CTEs are run here, so that the triggers find the work done.
  */
 static void
 on_executor_finish(QueryDesc *query)
@@ -314,8 +314,8 @@ finish_command(CommandId cid)
 }
 
 /*
- * Does the work that is left when the current subtransaction ends.  Indivisible work cannot be left,
- * unless its command did not end in a way that this file sees.
+ * Does the work that is left when the current subtransaction ends.  Indivisible work cannot be
+ * left, unless its command did not end in a way that this file sees.
  */
 static void
 finish_subtransaction(void)
@@ -353,7 +353,10 @@ do_matching(WorkFilter filter)
 			link = &work->next;
 			continue;
 		}
-		/* taken out of the list first, as an error aborts the subtransaction and so drops the work */
+
+		/*
+		 * taken out of the list first, as an error aborts the subtransaction and so drops the work
+		 */
 		*link = work->next;
 		works_bytes -= work->bytes;
 		caller = MemoryContextSwitchTo(work->context);

@@ -36,7 +36,10 @@
 #error "historian needs PostgreSQL 15 or later"
 #endif
 
-/* PostgreSQL 18 has pg_noreturn before a declaration, where earlier versions have an attribute after it. */
+/*
+ * PostgreSQL 18 has pg_noreturn before a declaration, where earlier versions have an attribute
+ * after it.
+ */
 #ifndef pg_noreturn
 #define pg_noreturn __attribute__((noreturn))
 #endif
@@ -110,7 +113,9 @@ historian_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int 
 #endif
 }
 
-/* Returns the next sorted datum, which is by value; tuplesort_getdatum() gained an argument in 16. */
+/*
+ * Returns the next sorted datum, which is by value; tuplesort_getdatum() gained an argument in 16.
+ */
 static inline bool
 historian_next_datum(Tuplesortstate *sort, Datum *value, bool *isnull)
 {
@@ -234,8 +239,8 @@ historian_is_owner(Oid relid)
 }
 
 /*
- * Returns the pathkeys for the order of an int8 expression by this operator, or NIL if that order is
- * of no use to the query.
+ * Returns the pathkeys for the order of an int8 expression by this operator, or NIL if that order
+ * is of no use to the query.
  */
 static inline List *
 historian_pathkeys(PlannerInfo *root, Expr *expr, Oid operator, RelOptInfo *rel)

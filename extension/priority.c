@@ -24,8 +24,8 @@ int			historian_nice = 0;
  * the parameter is refused there; GUC_DISALLOW_IN_FILE itself only stops ALTER SYSTEM.
  *
  * A security-restricted operation, such as ANALYZE or an index build that calls a user's functions,
- * restores all parameters when it ends.  The system may not let this one be restored, so no function
- * may change it there.
+ * restores all parameters when it ends.  The system may not let this one be restored, so no
+ * function may change it there.
  */
 bool
 priority_check(int *nice, void **extra, GucSource source)

@@ -1,9 +1,9 @@
 /*
  * codec_bits.c
- *	  Packing and unpacking of arrays of equally wide numbers.
+ *	  Packs and unpacks arrays of equally wide numbers.
  *
- * Unpacking is what decoding waits for, and compilers do not turn its shifts, each different, into
- * vector code.  So there is a kernel for AVX2, taken at run time where the processor has it.
+ * Decoding waits mostly for unpacking, and compilers do not vectorise its shifts, each of which is
+ * different.  So there is a kernel for AVX2, which is used where the processor has it.
  */
 #include "codec/codec_bits.h"
 
@@ -13,13 +13,13 @@
 #include <immintrin.h>
 
 /*
- * Unpacks numbers in eights as long as the block reaches 16 bytes beyond the last pair's first
- * byte, and returns how many it did.
+ * Unpacks numbers in groups of eight, as long as the block has 16 bytes from the first byte of the
+ * group's last pair on.  Returns how many numbers it has unpacked.
  *
- * Two numbers of up to 57 bits, and the 7 bits before them, lie within 16 bytes.  So each pair is
- * loaded into one half of a vector, a byte shuffle moves each number's 8 bytes into a lane, and a
- * shift by its bit finishes.  Eight numbers take a whole number of bytes, so shuffles and shifts
- * stay the same from one eight to the next.
+ * Two numbers of up to 57 bits, and up to 7 bits before them, lie within 16 bytes.  So each pair is
+ * loaded into one half of a vector, a byte shuffle moves the 8 bytes of each number into a lane,
+ * and a shift drops the bits before it.  Eight numbers take a whole number of bytes, so that
+ * shuffles and shifts stay the same from one group to the next.
  */
 CODEC_AVX2 static uint32_t
 unpack_avx2(const uint8_t *src, const uint8_t *last, unsigned width, uint32_t first,
@@ -87,7 +87,7 @@ bits_unpack(const uint8_t *src, const uint8_t *last, unsigned width,
 		i = unpack_avx2(src, last, width, first, count, dst);
 #endif
 
-	/* the numbers whose 8 bytes lie within the block need no care */
+	/* numbers whose 8 bytes lie within the block are simple reads */
 	for (; i < count; i++)
 	{
 		size_t		bit = ((size_t) first + i) * width;
@@ -126,7 +126,7 @@ bits_pack(uint8_t *dst, unsigned width, const uint64_t *numbers, uint32_t count)
 			bits_store64(dst, word);
 			dst += 8;
 			filled -= 64;
-			/* what did not fit; filled is less than width here, so the shift is less than 64 */
+			/* the bits that did not fit; filled is less than width, so the shift is less than 64 */
 			word = filled == 0 ? 0 : number >> (width - filled);
 		}
 	}

@@ -1,14 +1,14 @@
 /*
  * codec_bits.h
- *	  Bytes and bits of a block: unaligned little-endian words, varints, packed arrays.
+ *	  Reads and writes bytes and bits of a block: little-endian words, varints, packed arrays.
  *
  * A packed array holds unsigned numbers of one width, 0 to 57 bits or 64, the first in the least
- * significant bits of the first byte.  57 is the most that one unaligned 8-byte read always
- * covers, whatever the bit it starts at; wider numbers are stored in 64 bits, which start at a
- * byte.
+ * significant bits of the first byte.  One unaligned 8-byte read covers 57 bits at whichever bit
+ * they start; wider numbers are stored in 64 bits, which start at a byte.
  *
- * Reading never leaves the block: bits_get() is told the last address at which 8 bytes may be
- * read, and reads there, shifting further, what would lie beyond it.  A block has 8 bytes or more.
+ * No read leaves the block.  The parameter `last` is the last address at which 8 bytes may be read.
+ * bits_get() reads numbers that begin beyond it from there, and shifts further.  A block has at
+ * least 8 bytes.
  */
 #ifndef HISTORIAN_CODEC_BITS_H
 #define HISTORIAN_CODEC_BITS_H
@@ -20,7 +20,7 @@
 
 #define BITS_MAX_PACKED 57
 
-/* The bytes to read, and whether more were asked for than there are. */
+/* The bytes left to read, and whether a read has asked for more than there were. */
 typedef struct ByteCursor
 {
 	const uint8_t *at;
@@ -72,7 +72,7 @@ bits_to_double(uint64_t bits)
 	return value;
 }
 
-/* How many bits the number takes: 0 for 0. */
+/* How many bits the number takes; 0 takes none. */
 static inline unsigned
 bits_needed(uint64_t number)
 {
@@ -119,11 +119,11 @@ bits_get(const uint8_t *src, const uint8_t *last, unsigned width, size_t index)
 	return (bits_load64(last + beyond) >> shift) & bits_mask(width);
 }
 
-/* Numbers first .. first + count - 1 of the packed array at src. */
+/* Unpacks numbers first .. first + count - 1 of the packed array at src. */
 extern void bits_unpack(const uint8_t *src, const uint8_t *last, unsigned width,
 						uint32_t first, uint32_t count, uint64_t *dst);
 
-/* Writes the low width bits of each number, bits_packed_bytes() bytes; returns their end. */
+/* Packs the low width bits of each number into bits_packed_bytes() bytes; returns their end. */
 extern uint8_t *bits_pack(uint8_t *dst, unsigned width, const uint64_t *numbers, uint32_t count);
 
 static inline uint8_t
@@ -137,7 +137,10 @@ cursor_byte(ByteCursor *cursor)
 	return *cursor->at++;
 }
 
-/* Seven bits a byte, least significant first, the top bit set in all but the last byte. */
+/*
+ * A varint has 7 bits in each byte, least significant first, and the top bit set in all but the
+ * last.
+ */
 static inline uint64_t
 cursor_varint(ByteCursor *cursor)
 {
@@ -155,7 +158,7 @@ cursor_varint(ByteCursor *cursor)
 	return 0;
 }
 
-/* The low width bits of number as a signed number. */
+/* The low width bits of number, taken as a signed number. */
 static inline uint64_t
 bits_sign_extend(uint64_t number, unsigned width)
 {
@@ -201,10 +204,7 @@ bits_put_varint(uint8_t *p, uint64_t number)
 	return p;
 }
 
-/*
- * Signed numbers of 0 to 8 bytes name their length in 3 bits: 7 stands for 8 bytes, which leaves
- * 7 without a code.
- */
+/* The length of a signed number has a code of 3 bits: 7 means 8 bytes, and no number takes 7. */
 static inline unsigned
 bits_signed_length(unsigned code)
 {
@@ -214,7 +214,7 @@ bits_signed_length(unsigned code)
 static inline unsigned
 bits_signed_code(uint64_t number)
 {
-	/* the magnitude's bits, and one for the sign */
+	/* the magnitude needs its bits, and the sign one more */
 	uint64_t	magnitude = (int64_t) number < 0 ? ~number : number;
 	unsigned	length = number == 0 ? 0 : (bits_needed(magnitude) + 8) / 8;
 

@@ -1,12 +1,12 @@
 /*
  * codec_column.c
- *	  Headers of columns, and the choice of a rule.
+ *	  Reads and writes the headers of columns, and chooses a rule.
  *
- * A header is one byte, the rule in the upper 5 bits and the length of the base in the lower 3;
- * the base; the stream's header (codec_stream.c); and then by rule: patched, the exponent as in
- * the first byte of a decimal column, and a varint of twice the number of patches, plus 1 if all
- * have one value; split, the width of the lower bits.  Columns under a shared header have their
- * bases elsewhere (codec_encode.c).
+ * A header has one byte, with the rule in the upper 5 bits and the length of the base in the lower
+ * 3; the base; and the stream's header (codec_stream.c).  For patched, the exponent follows, as a
+ * decimal column has it as its rule, and a varint of twice the number of patches, plus 1 if all
+ * have one value; for split, the width of the lower bits.  The bases of columns under a shared
+ * header are in an array (codec_reader.c).
  */
 #include "codec/codec_column.h"
 
@@ -14,10 +14,13 @@
 #include "codec/codec_real.h"
 #include "codec/codec_stream.h"
 
-/* Above this many bits a value it is worth a try whether another rule takes fewer. */
+/* If decimal takes more bits for each value, other rules are tried too. */
 #define DECIMAL_GOOD_BITS 24
 
-/* Below this many bits a value, what a split leaves as it is would be too much. */
+/*
+ * If no rule takes fewer bits for each value, splits are tried, which store about as many as they
+ * are.
+ */
 #define BITS_GOOD_BITS 50
 
 bool
@@ -138,7 +141,7 @@ column_cost(const CodecColumn *column)
 	return codec_column_header_bytes(column) + codec_column_data_bytes(column);
 }
 
-/* Takes the candidate, and its numbers, if it is smaller. */
+/* Replaces the best plan and its numbers by the candidate if that is smaller. */
 static void
 keep_smaller(CodecColumn *best, uint64_t *best_numbers,
 			 const CodecColumn *candidate, const uint64_t *candidate_numbers, uint32_t nrows)

@@ -1,8 +1,8 @@
 /*
  * codec_column.h
- *	  A column: doubles as a stream of integers and the rule that turns them back.
+ *	  Columns: doubles, stored as a stream of integers and the rule that turns these into doubles.
  *
- * The rules, the smallest of which is chosen by exact size:
+ * The rule whose column is the smallest is chosen, by exact size, of these:
  *
  *	 decimal	n / 10^e, for values that were written in decimal			codec_decimal.c
  *	 patched	the same, but for a few rows that hold other doubles		codec_decimal.c
@@ -10,8 +10,8 @@
  *	 split		upper bits in the stream, lower bits packed as they are		codec_real.c
  *	 bits		the double's bits, in an order that ascends with its value	codec_real.c
  *
- * Every rule returns each double bit for bit; encoding verifies it with the arithmetic that
- * decoding uses.
+ * Every rule returns each double bit for bit.  Encoding verifies it with the arithmetic of
+ * decoding.
  */
 #ifndef HISTORIAN_CODEC_COLUMN_H
 #define HISTORIAN_CODEC_COLUMN_H
@@ -28,8 +28,8 @@ extern void codec_column_decode(const CodecColumn *column, uint32_t first, uint3
 								double *dst);
 
 /*
- * Chooses rule and scheme for values[nrows] and leaves their integers in numbers[nrows].
- * spare[nrows] is scratch.
+ * Chooses a rule and a scheme for values[nrows], and sets numbers[nrows] to their integers.
+ * spare[nrows] is scratch memory.
  */
 extern void codec_column_plan(CodecColumn *column, const double *values, uint32_t nrows,
 							  uint64_t *numbers, uint64_t *spare);

@@ -1,11 +1,12 @@
 /*
  * codec_cpu.h
- *	  One source, two compilations: for any processor, and for those with AVX2.
+ *	  Compiles one source twice: for any processor, and for those with AVX2.
  *
- * A kernel is written once as plain C, CODEC_KERNEL, and called from a function that is compiled
- * for AVX2 and from one that is not; the compiler inlines and vectorises it in both.  Which one
- * runs is decided at run time, so the binary runs anywhere and does not need -march.  The results
- * are the same to the bit: vector instructions round as scalar ones do, and nothing is contracted.
+ * A kernel (CODEC_KERNEL) is written once, as plain C.  It is called from one function that is
+ * compiled for AVX2 and from one that is not, and the compiler inlines and vectorises it in both.
+ * Which of them runs is decided at run time, so that the binary runs anywhere and needs no -march.
+ * The results are the same to the bit, because vector instructions round as scalar ones do and
+ * nothing is contracted.
  */
 #ifndef HISTORIAN_CODEC_CPU_H
 #define HISTORIAN_CODEC_CPU_H
@@ -14,7 +15,7 @@
 
 #define CODEC_KERNEL static inline __attribute__((always_inline))
 
-/* CODEC_PORTABLE leaves out what is not for any processor, to test what is. */
+/* CODEC_PORTABLE leaves AVX2 out, so that tests run the other functions. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(CODEC_PORTABLE)
 
 #define CODEC_HAVE_AVX2 1

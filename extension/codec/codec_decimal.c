@@ -1,6 +1,6 @@
 /*
  * codec_decimal.c
- *	  Doubles that were written in decimal, as integers and one power of ten.
+ *	  Doubles that were written in decimal, stored as integers and one power of ten.
  *
  * After ALP (Afroozeh, Kuffo and Boncz, "ALP: Adaptive Lossless floating-Point Compression",
  * SIGMOD 2024), with one difference.  ALP decodes by two multiplications, n * 10^f * 10^-e, whose
@@ -13,8 +13,8 @@
  * The arithmetic is frozen: change it, and stored blocks decode to other values.  It must be
  * compiled without contraction and without fast-math.
  *
- * Rows whose value is no such decimal (NaN, infinities, -0.0, 17 digits) are patched: their
- * numbers and doubles follow the stream, which repeats the number before in their place.
+ * A row whose value is not such a decimal (NaN, infinities, -0.0, 17 digits) is *patched*: its row
+ * number and its double follow the stream, which repeats the number of the row before in its place.
  */
 #include "codec/codec_decimal.h"
 
@@ -28,13 +28,13 @@ _Static_assert(FLT_EVAL_METHOD == 0, "doubles must be computed as doubles");
 
 #define SAMPLE_ROWS 32
 
-/* What a patch costs: a row number and a double. */
+/* The bits of a patch: a row number and a double. */
 #define PATCH_BITS 74
 
-/* What a further digit costs: log2(10). */
+/* The bits that each further digit adds to every number: log2(10). */
 #define DIGIT_BITS 3.33
 
-/* 1.5 * 2^52: added to a double of less than 2^51, it leaves the integer in the lower bits. */
+/* 1.5 * 2^52.  Added to a double below 2^51, it leaves the nearest integer in the lower bits. */
 #define ROUNDING 6755399441055744.0
 
 static const double power_of_ten[CODEC_MAX_EXPONENT + 1] = {
@@ -43,8 +43,8 @@ static const double power_of_ten[CODEC_MAX_EXPONENT + 1] = {
 };
 
 /*
- * The number as a double, for numbers within CODEC_DECIMAL_LIMIT; this form, unlike a conversion,
- * is an addition and a subtraction, which every vector unit has.
+ * The number, which must be within CODEC_DECIMAL_LIMIT, as a double.  Every vector unit has these
+ * additions and subtractions, but not every one has a conversion.
  */
 static inline double
 double_of(uint64_t number)
@@ -98,8 +98,8 @@ codec_decimal_values(const uint64_t *numbers, uint32_t count, int exponent, doub
 }
 
 /*
- * Zero if the number is within the limit and decodes to the value's very bits; without a branch,
- * for the sake of vector code.
+ * Returns zero if the number is within the limit and decodes to the value's very bits.  It has no
+ * branch, so that the compiler can vectorise it.
  */
 static inline uint64_t
 inexactness(uint64_t number, double value, double decoded)
@@ -139,9 +139,7 @@ numbers_avx2(const double *values, uint32_t count, int exponent, uint64_t *numbe
 	return numbers_kernel(values, count, exponent, numbers);
 }
 
-/*
- * numbers[count] from values[count], and how many of them are not exact.
- */
+/* Sets numbers[count] to those of values[count], and returns how many of them are not exact. */
 static uint32_t
 decimal_numbers(const double *values, uint32_t count, int exponent, uint64_t *numbers)
 {
@@ -156,8 +154,8 @@ row_is_patched(uint64_t number, double value, int exponent)
 }
 
 /*
- * The exponent that makes a sample cheapest, at DIGIT_BITS for each further digit and
- * PATCH_BITS for each value that is then inexact.  *inexact is how many of the sample remain.
+ * Returns the exponent at which a sample takes the fewest bits: DIGIT_BITS for each digit and
+ * PATCH_BITS for each value that is inexact.  Sets *inexact to the number of these.
  */
 static int
 best_exponent(const double *sample, uint32_t count, uint32_t *inexact)
@@ -172,7 +170,7 @@ best_exponent(const double *sample, uint32_t count, uint32_t *inexact)
 		if (sample[i] != 0 && fabs(sample[i]) < smallest)
 			smallest = fabs(sample[i]);
 
-	/* whole numbers may have zeros to spare, others want more digits */
+	/* whole numbers may need fewer digits, other numbers need more */
 	*inexact = decimal_numbers(sample, count, 0, numbers);
 	best_cost = PATCH_BITS * (double) *inexact / count;
 	if (*inexact == 0)
@@ -189,7 +187,7 @@ best_exponent(const double *sample, uint32_t count, uint32_t *inexact)
 			best_cost = cost;
 			*inexact = left;
 		}
-		/* nothing left to gain, or all numbers too large from here on */
+		/* nothing is left to gain, or all numbers are too large from here on */
 		if (left == 0 ||
 			(exponent > 0 && smallest * power_of_ten[exponent] > (double) CODEC_DECIMAL_LIMIT))
 			break;
@@ -198,8 +196,8 @@ best_exponent(const double *sample, uint32_t count, uint32_t *inexact)
 }
 
 /*
- * Makes the inexact rows repeat the number before (the first exact one, where there is none), so
- * that they widen nothing, and describes them.
+ * Makes the column a patched one.  The numbers of inexact rows repeat the number before, or the
+ * first exact one if there is none before, so that they make the stream no wider.
  */
 static void
 plan_patches(CodecColumn *column, const double *values, uint32_t nrows, uint64_t *numbers)
@@ -253,7 +251,7 @@ codec_decimal_plan(CodecColumn *column, const double *values, uint32_t nrows, ui
 		uint32_t	left;
 		int			other;
 
-		/* the sample may have missed values of more digits: see what these want */
+		/* the sample may have missed values of more digits, so that their exponent may be better */
 		count = 0;
 		for (uint32_t i = 0; i < nrows && count < SAMPLE_ROWS; i++)
 			if (row_is_patched(numbers[i], values[i], exponent))
@@ -300,7 +298,7 @@ patch_value(const CodecColumn *column, uint32_t patch)
 								   column->one_patch ? 0 : patch));
 }
 
-/* The first patch whose row is at least the given one. */
+/* The first patch at or after the given row, or npatches. */
 static uint32_t
 patch_at_or_after(const CodecColumn *column, uint32_t row)
 {

@@ -2,17 +2,17 @@
  * codec_delta.c
  *	  Differences, with an anchor in every 32 rows so that a number is at most 16 additions away.
  *
- * Rows are taken in groups of 32.  Every row has a slot of `width` bits: the difference from the
- * row before, less `step`, which is at most the smallest difference.  A group's first row has none
- * to give; its slot holds the low bits of the group's anchor, which is the number of the row in the
- * middle (the 17th, or the last of a shorter group), less `base`, the smallest anchor.  The anchors'
- * high bits stand in an array of their own before the slots.  So an anchor costs only the bits by
- * which it is wider than a difference, and a number is found from it forwards or backwards.
+ * Rows form groups of 32, each of which has an *anchor*: the number of the group's 17th row, or of
+ * its last row if it is shorter.  Every row has a slot of `width` bits.  It holds the difference
+ * from the row before, less `step`, which is at most the smallest difference.  The slot of a
+ * group's first row instead holds the low bits of the group's anchor less `base`, the smallest
+ * anchor; the high bits of the anchors are in an array of their own before the slots.  So an anchor
+ * takes only the bits by which it is wider than a difference, and the group's other numbers follow
+ * from it in both directions.
  *
- * A stream of at most 32 rows has but one anchor, row 0, which is the base and has no slot.
+ * A stream of at most 32 rows has only one anchor, row 0, which is the base and has no slot.
  *
- * Where all differences are the same the width is 0, and there is no data: row r is
- * base + r * step.
+ * If all differences are the same, the width is 0 and there is no data: row r is base + r * step.
  */
 #include "codec/codec_delta.h"
 
@@ -37,7 +37,7 @@ group_rows(const CodecStream *stream, uint32_t first)
 	return stream->nrows - first < GROUP_ROWS ? stream->nrows - first : GROUP_ROWS;
 }
 
-/* The row within a group of so many rows whose number is the anchor. */
+/* The row of the anchor within a group of so many rows. */
 static inline uint32_t
 anchor_at(uint32_t rows)
 {
@@ -50,7 +50,7 @@ slots(const CodecStream *stream)
 	return stream->data + bits_packed_bytes(group_count(stream), stream->high_width);
 }
 
-/* The number of a group's anchor, of which slot is the group's first slot. */
+/* A group's anchor, from the group's first slot and the anchor's high bits. */
 static inline uint64_t
 anchor_number(const CodecStream *stream, uint64_t slot, uint32_t group)
 {
@@ -84,7 +84,7 @@ sum_slots(const CodecStream *stream, const uint8_t *slot, uint32_t from, uint32_
 	size_t		bit = (size_t) from * stream->width;
 	size_t		end = bit + (size_t) count * stream->width;
 
-	/* near the end of the block every read takes care of itself */
+	/* near the end of the block, each read is checked */
 	if (slot + (end >> 3) > stream->last)
 	{
 		for (uint32_t i = 0; i < count; i++)
@@ -118,8 +118,8 @@ codec_delta_get(const CodecStream *stream, uint32_t row)
 }
 
 /*
- * From row, whose number is at, forwards to the last row before end whose number is at most the
- * given one.  Slots begin with that of row `offset`.
+ * Scans ascending numbers forwards from `row`, whose number is `at`, and returns the last row
+ * before `end` whose number is at most the given one.  The first slot is that of row `offset`.
  */
 static inline uint32_t
 scan_forwards(const CodecStream *stream, const uint8_t *slot, uint32_t offset,
@@ -167,7 +167,7 @@ codec_delta_find(const CodecStream *stream, uint64_t number)
 			count = half;
 	}
 
-	/* in the second half of the last of these groups, */
+	/* the row is in the second half of the last of these groups, */
 	if (group > 0)
 	{
 		first = (group - 1) * GROUP_ROWS;
@@ -178,7 +178,7 @@ codec_delta_find(const CodecStream *stream, uint64_t number)
 			return row;
 	}
 
-	/* or in the first half of the next one, which is not empty: row 0 is at most any number */
+	/* or in the first half of the next group; row 0 will do for any smaller number */
 	first = group * GROUP_ROWS;
 	row = first + anchor_at(group_rows(stream, first));
 	at = anchor(stream, slot, group);
@@ -191,8 +191,8 @@ codec_delta_find(const CodecStream *stream, uint64_t number)
 }
 
 /*
- * Turns a group's slots into its numbers, from the anchor both ways at a time: each way is a chain
- * of additions, and two chains take no longer than one.
+ * Turns a group's slots into its numbers.  It goes from the anchor in both directions at once: each
+ * direction is a chain of additions, and two chains take no longer than one.
  */
 static inline void
 decode_group(const CodecStream *stream, uint32_t group, uint32_t rows, uint64_t *numbers)
@@ -218,7 +218,7 @@ decode_group(const CodecStream *stream, uint32_t group, uint32_t rows, uint64_t 
 	numbers[0] = before;
 }
 
-/* The same for the only group of a stream, with the slots of rows first .. after row 0. */
+/* Decodes rows first .. first + count - 1 of a stream with one anchor, whose row 0 has no slot. */
 static void
 decode_one_group(const CodecStream *stream, uint32_t first, uint32_t count, uint64_t *dst)
 {
@@ -260,7 +260,7 @@ codec_delta_decode(const CodecStream *stream, uint32_t first, uint32_t count, ui
 
 		if (skip > 0 || count < rows)
 		{
-			/* part of a group: its numbers need all of it */
+			/* for a part of a group, all of it is decoded */
 			uint64_t	numbers[GROUP_ROWS];
 
 			here = rows - skip < count ? rows - skip : count;
@@ -270,14 +270,14 @@ codec_delta_decode(const CodecStream *stream, uint32_t first, uint32_t count, ui
 		}
 		else
 		{
-			/* whole groups, in place */
+			/* whole groups are decoded in place */
 			here = first + count == stream->nrows ? count : count - count % GROUP_ROWS;
 			bits_unpack(slot, stream->last, stream->width, first, here, dst);
 			for (uint32_t done = 0; done < here; done += GROUP_ROWS)
 			{
 				uint32_t	group = (first + done) / GROUP_ROWS;
 
-				/* with a constant the loop is unrolled */
+				/* with a constant number of rows the compiler unrolls the loop */
 				if (here - done >= GROUP_ROWS)
 					decode_group(stream, group, GROUP_ROWS, dst + done);
 				else
@@ -291,8 +291,8 @@ codec_delta_decode(const CodecStream *stream, uint32_t first, uint32_t count, ui
 }
 
 /*
- * Of the steps that leave no difference negative and none wider than width, the one with the most
- * trailing zeros, which takes the fewest bytes: zero, if it is one of them.
+ * Returns a step that takes few bytes: of those that leave no difference negative and none wider
+ * than width, it is 0 or, if that is not one of them, the one with the most trailing zeros.
  */
 static uint64_t
 roundest_step(const CodecStats *stats, unsigned width)
@@ -331,7 +331,7 @@ codec_delta_plan(CodecStream *stream, const CodecStats *stats)
 		.nrows = stats->nrows,
 	};
 
-	/* a width of 0 says that it is a line */
+	/* a width of 0 means that the numbers are a line */
 	if (!stats->line)
 		stream->width = (uint8_t) bits_packed_width(range | 1);
 	stream->step = roundest_step(stats, stream->width);
@@ -363,7 +363,7 @@ codec_delta_write(const CodecStream *stream, const uint64_t *numbers, uint8_t *d
 		dst = bits_pack(dst, stream->high_width, chunk, count);
 	}
 
-	/* a chunk's numbers fill whole bytes, whatever the width */
+	/* the numbers of a full chunk take whole bytes, whatever the width */
 	for (uint32_t first = 0; first < stream->nrows; first += count)
 	{
 		const uint64_t *number = numbers + first;

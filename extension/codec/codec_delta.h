@@ -9,7 +9,7 @@
 
 extern uint64_t codec_delta_get(const CodecStream *stream, uint32_t row);
 
-/* Can anchors have high bits: are there anchors, and narrower slots? */
+/* Can anchors have high bits?  They can if there are groups, and slots that may be narrower. */
 static inline bool
 codec_delta_has_high(const CodecStream *stream)
 {

@@ -1,8 +1,8 @@
 /*
  * codec_dict.c
- *	  Dictionary: the distinct numbers, ascending, and each row's index among them.
+ *	  Dictionary: the distinct numbers, in ascending order, and each row's index among them.
  *
- * For quantised measurements (an analogue input of few steps), labels and set points.
+ * It suits quantised measurements (an analogue input of few steps), labels and set points.
  */
 #include "codec/codec_dict.h"
 
@@ -26,7 +26,7 @@ hash(uint64_t number)
 	return (uint32_t) ((number * UINT64_C(0x9e3779b97f4a7c15)) >> 54);
 }
 
-/* The slot that has the number, or the empty one where it belongs. */
+/* Returns the slot that has the number, or the empty slot where it belongs. */
 static uint16_t *
 dictionary_slot(Dictionary *dictionary, uint64_t number)
 {
@@ -38,7 +38,7 @@ dictionary_slot(Dictionary *dictionary, uint64_t number)
 	return &dictionary->slot[at];
 }
 
-/* Collects the distinct numbers; false if there are too many. */
+/* Collects the distinct numbers; returns false if there are too many. */
 static bool
 dictionary_fill(Dictionary *dictionary, const uint64_t *numbers, uint32_t nrows)
 {
@@ -58,7 +58,7 @@ dictionary_fill(Dictionary *dictionary, const uint64_t *numbers, uint32_t nrows)
 	return true;
 }
 
-/* Sorts the entries and points the slots at them anew. */
+/* Sorts the entries, and sets the slots again. */
 static void
 dictionary_sort(Dictionary *dictionary)
 {
@@ -79,8 +79,8 @@ dictionary_sort(Dictionary *dictionary)
 }
 
 /*
- * Are there few distinct numbers among a sample of rows?  Tells by the bits that their hashes
- * set, which a dictionary's worth of numbers and an unlucky few others pass.
+ * Are there few distinct numbers in a sample of rows?  Counts their distinct hashes.  Up to about
+ * 80 equally frequent numbers pass, and more of which some are frequent.
  */
 static bool
 sample_repeats(const uint64_t *numbers, uint32_t nrows)
@@ -111,7 +111,7 @@ codec_dict_get(const CodecStream *stream, uint32_t row)
 {
 	uint64_t	index = bits_get(indexes(stream), stream->last, stream->index_width, row);
 
-	/* an index of a corrupt block may be too large */
+	/* in a corrupt block, the index may be too large */
 	if (index >= stream->count)
 		index = stream->count - 1;
 	return stream->base + bits_get(stream->data, stream->last, stream->width, index);
@@ -120,7 +120,9 @@ codec_dict_get(const CodecStream *stream, uint32_t row)
 void
 codec_dict_decode(const CodecStream *stream, uint32_t first, uint32_t count, uint64_t *dst)
 {
-	/* an index has 8 bits or less, and each, however corrupt, finds an entry of the dictionary */
+	/*
+	 * an index has at most 8 bits; in a corrupt block it may be too large, and gets the last entry
+	 */
 	uint64_t	entry[CODEC_MAX_DICT];
 
 	codec_for_decode(stream, 0, stream->count, entry);

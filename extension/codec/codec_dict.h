@@ -11,7 +11,7 @@ extern uint64_t codec_dict_get(const CodecStream *stream, uint32_t row);
 extern void codec_dict_decode(const CodecStream *stream, uint32_t first, uint32_t count,
 							  uint64_t *dst);
 
-/* false if there are too many distinct numbers */
+/* Returns false if a sample, or all numbers, have too many distinct ones. */
 extern bool codec_dict_plan(CodecStream *stream, const CodecStats *stats,
 							const uint64_t *numbers);
 extern uint8_t *codec_dict_write(const CodecStream *stream, const uint64_t *numbers,

@@ -1,10 +1,10 @@
 /*
  * codec_encode.c
- *	  Encoding of a block: plan every stream, add up the exact size, write.
+ *	  Encodes a block: plans every stream, adds up the exact size, and then writes.
  *
- * A plan is made column by column and kept in the encoder (rules, schemes, and the integers of
- * all columns), so that the size is known before a byte is written, and a plan that is too large
- * costs no writing.  The layout is described in codec_reader.c.
+ * A plan is made column by column and kept in the encoder: rules, schemes, and the integers of all
+ * columns.  So the size is known before a byte is written, and a plan that is too large costs no
+ * writing.  codec_reader.c describes the layout.
  */
 #include "codec/codec.h"
 
@@ -17,20 +17,23 @@
 #include "codec/codec_real.h"
 #include "codec/codec_stream.h"
 
-/* Above this many rows a header for each column is no weight worth sharing. */
+/* Above this many rows no shared header is tried, because headers are a small part of the block. */
 #define SHARED_MAX_ROWS 128
 
-/* The most that codec_encode_fit() takes to learn how many bytes a row takes. */
+/* The most rows that codec_encode_fit() plans first, to learn how many bytes a row takes. */
 #define FIT_SAMPLE_ROWS 128
 
-/* The part of the capacity that it may leave empty, if it is not a row, and how often it tries. */
+/*
+ * It may leave 1 / FIT_MARGIN of the capacity, or a row, empty; and how many plans it makes for
+ * that.
+ */
 #define FIT_MARGIN 128
 #define FIT_MAX_PLANS 6
 
-/* What a column's header takes, as a guess. */
+/* A guess of the bytes of a column's header. */
 #define FIT_COLUMN_HEADER_BYTES 6
 
-/* A shared header of one row: the rule, and the width of the bases. */
+/* The bytes of a shared header of one row: the rule, and the width of the bases. */
 #define RAW_HEADER_BYTES 2
 
 typedef struct BlockSize
@@ -43,7 +46,7 @@ typedef struct ColumnPlan
 {
 	CodecColumn values;
 	CodecColumn nulls;
-	CodecStats	stats;			/* of the numbers under a shared header */
+	CodecStats	stats;			/* of the numbers as they are under a shared header */
 } ColumnPlan;
 
 struct CodecEncoder
@@ -105,8 +108,8 @@ element_is_absent(const CodecRows *rows, uint32_t row, uint32_t v)
 }
 
 /*
- * Column v in values[nrows].  Absent elements repeat the one before (the first present one, where
- * there is none), so that they take next to nothing.
+ * Sets values[nrows] to column v.  An absent element repeats the one before, or the first present
+ * one if there is none before, so that it takes next to nothing.
  */
 static void
 gather_values(const CodecEncoder *encoder, const CodecRows *rows, uint32_t v, double *values)
@@ -135,7 +138,10 @@ gather_values(const CodecEncoder *encoder, const CodecRows *rows, uint32_t v, do
 	}
 }
 
-/* A NULL flag of an element that the row's width leaves out repeats the one before. */
+/*
+ * Sets numbers[nrows] to the NULL flags of column v.  The flag of an element for which the row is
+ * too narrow repeats the one before.
+ */
 static void
 gather_nulls(const CodecEncoder *encoder, const CodecRows *rows, uint32_t v, uint64_t *numbers)
 {
@@ -166,6 +172,7 @@ plan_integers(CodecColumn *column, const uint64_t *numbers, uint32_t nrows)
 	codec_stream_plan_numbers(&column->ints, numbers, nrows);
 }
 
+/* Returns the flags for rows that are ragged, and that have NULL elements. */
 static uint8_t
 block_flags(const CodecRows *rows, uint32_t nrows, uint32_t nvalues)
 {
@@ -185,7 +192,7 @@ block_flags(const CodecRows *rows, uint32_t nrows, uint32_t nvalues)
 	return flags;
 }
 
-/* The values of the widest of the first rows. */
+/* The width of the widest of the first nrows rows. */
 static uint32_t
 widest_row(const CodecRows *rows, uint32_t nrows)
 {
@@ -199,7 +206,10 @@ widest_row(const CodecRows *rows, uint32_t nrows)
 	return widest;
 }
 
-/* Finds the one rule that all columns can have, the decimal of most digits; false if none. */
+/*
+ * Sets *rule to the one that all columns can have: their common rule or, of decimals, that of most
+ * digits.  Returns false if there is none.
+ */
 static bool
 shared_rule(const CodecEncoder *encoder, uint8_t *rule)
 {
@@ -219,8 +229,9 @@ shared_rule(const CodecEncoder *encoder, uint8_t *rule)
 }
 
 /*
- * Measures column v's numbers under the shared rule: decimals of fewer digits are scaled up, which
- * changes no value, as n * 10 / 10^(e + 1) rounds as n / 10^e does.  False if they grow too large.
+ * Measures the numbers of column v under the shared rule.  Decimals of fewer digits are scaled up,
+ * which changes no value, because n * 10 / 10^(e + 1) rounds as n / 10^e does.  Returns false if
+ * they grow too large.
  */
 static bool
 measure_scaled(CodecEncoder *encoder, uint32_t v, uint8_t rule, CodecStats *stats)
@@ -269,7 +280,7 @@ shared_base(const CodecStream *shared, const CodecStats *stats)
 	return shared->scheme == CODEC_FOR ? stats->base : codec_delta_base(shared, stats);
 }
 
-/* Tries one header for all columns; false if they are not of one kind. */
+/* Plans a shared header, and sets its size.  Returns false if the columns cannot share one. */
 static bool
 plan_shared(CodecEncoder *encoder, BlockSize *size)
 {
@@ -305,7 +316,7 @@ plan_shared(CodecEncoder *encoder, BlockSize *size)
 			shared->ints = delta;
 	}
 
-	/* one bit more than the widest base, for the sign */
+	/* the bases have one bit more than the widest magnitude, for the sign */
 	for (uint32_t v = 0; v < encoder->nvalues; v++)
 	{
 		int64_t		base = (int64_t) shared_base(&shared->ints, &encoder->column[v].stats);
@@ -321,8 +332,8 @@ plan_shared(CodecEncoder *encoder, BlockSize *size)
 }
 
 /*
- * Makes each column's numbers the bits of its doubles, which any double has, so that all can share
- * a header.  Where each column has digits of its own this takes 8 bytes a value and nothing more.
+ * Gives all columns the rule of bits, which fits any double, so that they can share a header.  A
+ * row then takes 8 bytes for each value and nothing more, however different its values are.
  */
 static void
 plan_bits(CodecEncoder *encoder, const CodecRows *rows)
@@ -335,7 +346,7 @@ plan_bits(CodecEncoder *encoder, const CodecRows *rows)
 	}
 }
 
-/* Makes the columns' numbers what the shared header says they are. */
+/* Applies the shared header that has been planned: to the numbers and bases of all columns. */
 static void
 apply_shared(CodecEncoder *encoder)
 {
@@ -353,7 +364,7 @@ apply_shared(CodecEncoder *encoder)
 	encoder->flags |= CODEC_BLOCK_SHARED;
 }
 
-/* Room for the numbers of all columns; false when memory is short. */
+/* Makes room for so many numbers, or returns false if memory is short. */
 static bool
 reserve_numbers(CodecEncoder *encoder, size_t count)
 {
@@ -369,6 +380,7 @@ reserve_numbers(CodecEncoder *encoder, size_t count)
 	return true;
 }
 
+/* Plans each column with a header of its own, and adds their sizes to *size. */
 static void
 plan_columns(CodecEncoder *encoder, const CodecRows *rows, BlockSize *size)
 {
@@ -390,8 +402,8 @@ plan_columns(CodecEncoder *encoder, const CodecRows *rows, BlockSize *size)
 }
 
 /*
- * What one row takes under a shared header with the bits of its doubles.  Several rows have no such
- * bound: they are taken one by one where they compress to nothing.
+ * Returns the bytes that the columns of one row take under a shared header as bits (plan_bits()).
+ * Several rows need no such bound, because codec_encode_fit() can take them one by one.
  */
 static size_t
 raw_bytes(const CodecEncoder *encoder)
@@ -403,8 +415,8 @@ raw_bytes(const CodecEncoder *encoder)
 }
 
 /*
- * Plans the first nrows rows.  Returns the bytes of the block, or 0 when there are too many rows or
- * values for one, or memory is short.
+ * Plans a block of the first nrows rows.  Returns its bytes, or 0 if there are too many rows or
+ * values for a block, or memory is short.
  */
 static size_t
 plan_block(CodecEncoder *encoder, const CodecRows *rows, uint32_t nrows)
@@ -450,6 +462,7 @@ plan_block(CodecEncoder *encoder, const CodecRows *rows, uint32_t nrows)
 	return bytes < CODEC_BLOCK_MIN_BYTES ? CODEC_BLOCK_MIN_BYTES : bytes;
 }
 
+/* Writes all headers, and returns their end. */
 static uint8_t *
 write_headers(const CodecEncoder *encoder, uint8_t *dst)
 {
@@ -473,7 +486,7 @@ write_headers(const CodecEncoder *encoder, uint8_t *dst)
 	return dst;
 }
 
-/* The NULL flags of all columns, one after the other, a bit each. */
+/* Writes the NULL flags under a shared header: column after column, one bit each. */
 static uint8_t *
 write_null_bits(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst)
 {
@@ -490,6 +503,7 @@ write_null_bits(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst)
 	return dst + bytes;
 }
 
+/* Writes the data of all streams, and returns its end. */
 static uint8_t *
 write_data(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst)
 {
@@ -524,7 +538,7 @@ write_data(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst)
 	return dst;
 }
 
-/* Writes the planned block of so many bytes. */
+/* Writes the planned block, which zeros fill up to so many bytes. */
 static void
 write_block(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t bytes)
 {
@@ -544,7 +558,9 @@ codec_encode(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t 
 	return bytes;
 }
 
-/* A sample of the rows, or what fits if rows are so wide that fewer do: at a byte a value. */
+/*
+ * The rows of a first plan: a sample, or fewer if not as many would fit at one byte for each value.
+ */
 static uint32_t
 first_guess(const CodecRows *rows, size_t capacity)
 {
@@ -555,14 +571,16 @@ first_guess(const CodecRows *rows, size_t capacity)
 	return nrows < rows->nrows ? (uint32_t) nrows : rows->nrows;
 }
 
-/* How many rows should take so many bytes, by the planned ones: headers stay, data grows. */
+/*
+ * Guesses from the plan how many rows take so many bytes: the data grows, and the headers do not.
+ */
 static uint32_t
 extrapolate_rows(const CodecEncoder *encoder, size_t bytes)
 {
 	size_t		header = encoder->size.header;
 	size_t		rows;
 
-	/* a full block has headers of its own for its columns */
+	/* the columns of a full block have headers of their own */
 	if (encoder->flags & CODEC_BLOCK_SHARED)
 		header += (size_t) encoder->nvalues * FIT_COLUMN_HEADER_BYTES;
 	if (bytes <= header)
@@ -573,15 +591,13 @@ extrapolate_rows(const CodecEncoder *encoder, size_t bytes)
 	return rows < CODEC_MAX_ROWS ? (uint32_t) rows : CODEC_MAX_ROWS;
 }
 
-/*
- * Ever better guesses, from a sample on.  A plan's size is exact, so nothing is written twice.
- */
+/* Makes plans of ever better guesses, and writes the last one.  The size of each plan is exact. */
 size_t
 codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t capacity,
 				 uint32_t *nrows_taken)
 {
-	uint32_t	fits = 0;		/* the most rows known to fit, */
-	uint32_t	too_many = rows->nrows + 1; /* and the fewest known not to */
+	uint32_t	fits = 0;		/* the most rows known to fit */
+	uint32_t	too_many = rows->nrows + 1; /* the fewest known not to fit */
 	uint32_t	nrows = first_guess(rows, capacity);
 	size_t		margin = capacity / FIT_MARGIN;
 	size_t		bytes = 0;
@@ -603,7 +619,7 @@ codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, siz
 		else
 			too_many = nrows;
 
-		/* the more rows, the wider their numbers: from the sample, aim a little short */
+		/* numbers of more rows are wider, so the guess from the sample aims a little short */
 		nrows = extrapolate_rows(encoder, plans == 1 ? capacity - margin : capacity);
 		if (nrows >= too_many && too_many > rows->nrows)
 			nrows = rows->nrows;

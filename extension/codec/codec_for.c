@@ -1,8 +1,8 @@
 /*
  * codec_for.c
- *	  Frame of reference: every number as its packed distance from the smallest one.
+ *	  Frame of reference: each number is stored as its packed distance from the smallest one.
  *
- * A constant has width 0 and no data.  Any number is one read away.
+ * Equal numbers have width 0 and no data.  One read finds any number.
  */
 #include "codec/codec_for.h"
 
@@ -37,7 +37,7 @@ codec_for_write(const CodecStream *stream, const uint64_t *numbers, uint8_t *dst
 	uint64_t	chunk[256];
 	uint32_t	count;
 
-	/* a chunk's numbers fill whole bytes, whatever the width */
+	/* the numbers of a full chunk take whole bytes, whatever the width */
 	for (uint32_t first = 0; first < stream->nrows; first += count)
 	{
 		const uint64_t *number = numbers + first;

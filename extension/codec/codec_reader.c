@@ -1,13 +1,15 @@
 /*
  * codec_reader.c
- *	  Opening a block, and reading from it.
+ *	  Opens a block, and reads from it.
  *
- * A block is one byte of version and flags, the number of values as varint, all headers, and then
- * all data, in the same order: times; widths, if ragged; columns, each led by its NULL flags if
- * the block has any.  Under a shared header the columns' bases are an array before their data, and
- * so are the NULL flags of all, one bit each.
- * No length is stored: the headers tell it, and it must be the block's.  So one pass over the
- * headers, which are together, validates everything and says where each column is.
+ * A block has one byte of version and flags, the number of values as a varint, all headers and then
+ * all data.  Both are in this order: times; widths, if the block is ragged; columns, each after its
+ * NULL flags if the block has any.  Under a shared header two arrays come before the columns' data:
+ * their bases, and the NULL flags of all, one bit each.
+ *
+ * No length is stored.  The lengths follow from the headers, and their sum must be the block's
+ * length.  So one pass over the headers, which are adjacent, validates everything and finds each
+ * column.
  */
 #include "codec/codec_reader.h"
 
@@ -15,13 +17,14 @@
 #include "codec/codec_runs.h"
 #include "codec/codec_stream.h"
 
-/* Are the first columns kept open? */
+/* Does the reader of a block with these flags keep the first columns open? */
 static inline bool
 columns_are_kept(uint8_t flags)
 {
 	return !(flags & (CODEC_BLOCK_SHARED | CODEC_BLOCK_NULLS));
 }
 
+/* Sets *column to column v of a block with a shared header. */
 static void
 shared_column(const CodecReader *reader, uint32_t v, CodecColumn *column)
 {
@@ -34,7 +37,10 @@ shared_column(const CodecReader *reader, uint32_t v, CodecColumn *column)
 						reader->last);
 }
 
-/* Parses again, from headers that codec_open() has read to their end; nulls only if there are. */
+/*
+ * Parses the headers of column v again, which codec_open() has found to be valid.  Sets *nulls only
+ * if the block has NULL flags.
+ */
 static void
 parsed_column(const CodecReader *reader, uint32_t v, CodecColumn *column, CodecColumn *nulls)
 {
@@ -54,7 +60,10 @@ parsed_column(const CodecReader *reader, uint32_t v, CodecColumn *column, CodecC
 	codec_column_attach(column, data, reader->last);
 }
 
-/* Column v, in *column unless it is kept open; its NULL flags in *nulls, if the block has any. */
+/*
+ * Returns column v, in *column unless it is kept open.  Sets *nulls to its NULL flags if the block
+ * has any and no shared header.
+ */
 static inline const CodecColumn *
 column_open(const CodecReader *reader, uint32_t v, CodecColumn *column, CodecColumn *nulls)
 {
@@ -85,7 +94,10 @@ widths_are_valid(const CodecReader *reader)
 	return valid;
 }
 
-/* Parses the headers of the columns and adds their data's lengths to *bytes. */
+/*
+ * Parses the headers of the columns, and adds the lengths of their data to *bytes.  Returns false
+ * if a header is not valid.
+ */
 static bool
 open_columns(CodecReader *reader, ByteCursor *cursor, size_t *bytes)
 {
@@ -113,7 +125,7 @@ open_columns(CodecReader *reader, ByteCursor *cursor, size_t *bytes)
 	return true;
 }
 
-/* Now that the headers' end is known, points the columns at their data. */
+/* Points the columns at their data, which begins after `header` bytes of headers. */
 static void
 attach_columns(CodecReader *reader, uint32_t header)
 {
@@ -126,6 +138,7 @@ attach_columns(CodecReader *reader, uint32_t header)
 	}
 }
 
+/* Does for a shared header what open_columns() does for the columns' own. */
 static bool
 open_shared(CodecReader *reader, ByteCursor *cursor, size_t *bytes)
 {
@@ -189,7 +202,7 @@ codec_open(CodecReader *reader, const uint8_t *block, size_t length, uint32_t nr
 	if (!(shared ? open_shared(reader, &cursor, &bytes) : open_columns(reader, &cursor, &bytes)))
 		return CODEC_CORRUPT;
 
-	/* the lengths must add up, but for the zeros that fill a short block */
+	/* the lengths must add up to the block's, except for the zeros that fill up a short block */
 	header = (size_t) (cursor.at - block);
 	if (header + bytes > length ||
 		(header + bytes < length && length > CODEC_BLOCK_MIN_BYTES))
@@ -251,7 +264,7 @@ codec_time_at(const CodecReader *reader, uint32_t row)
 	return codec_times_get(&reader->times, row);
 }
 
-/* Has the row a value v?  A NULL array has none. */
+/* Does a row of this width have a value v?  A NULL array has none. */
 static inline bool
 row_reaches(uint16_t width, uint32_t v)
 {
@@ -288,7 +301,7 @@ codec_decode_times(const CodecReader *reader, uint32_t first, uint32_t count, in
 	codec_times_decode(&reader->times, first, count, dst);
 }
 
-/* At most CODEC_DECODE_ROWS; nonzero where the element is NULL. */
+/* Sets numbers[count], of at most CODEC_DECODE_ROWS rows, to nonzero where value v is NULL. */
 static void
 decode_null_flags(const CodecReader *reader, uint32_t v, uint32_t first, uint32_t count,
 				  uint64_t *numbers)
@@ -341,7 +354,7 @@ codec_decode_column(const CodecReader *reader, uint32_t v, uint32_t first, uint3
 
 	codec_column_decode(column_open(reader, v, &spare, &nulls), first, count, dst);
 
-	/* what stands in for a NULL must not reach anyone's minimum */
+	/* the number that is stored in the place of a NULL must not get into a caller's minimum */
 	if (reader->flags & (CODEC_BLOCK_RAGGED | CODEC_BLOCK_NULLS))
 	{
 		uint8_t		isnull[CODEC_DECODE_ROWS];

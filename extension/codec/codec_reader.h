@@ -1,10 +1,11 @@
 /*
  * codec_reader.h
- *	  The open block, sized for the stack.  Private by convention: use codec.h's functions.
+ *	  The open block.  Only codec_reader.c uses its members; others call codec.h's functions.
  *
- * A reader holds what codec_open() found out about a block: the parsed headers of times, widths and
- * the first columns, and where the header and the data of any further column are.  The first ones
- * are so ready for use, and a row of a thousand values still fits on the stack.
+ * A reader has what codec_open() has found out about a block: the parsed headers of times, of
+ * widths and of the first columns, and the places of the header and data of each column.  So the
+ * first columns are ready for use, and the reader of a block of a thousand columns still fits on
+ * the stack.
  */
 #ifndef HISTORIAN_CODEC_READER_H
 #define HISTORIAN_CODEC_READER_H
@@ -14,8 +15,8 @@
 #include "codec/codec_time.h"
 
 /*
- * A block's first byte: the format's version in the upper 4 bits, and these.  Version 2 is that of
- * blocks with both a shared header and NULL elements, and of no others.
+ * A block's first byte has the format's version in the upper 4 bits, and these flags.  Blocks with
+ * both a shared header and NULL elements have version 2, and all others version 1.
  */
 #define CODEC_BLOCK_VERSION 1
 #define CODEC_BLOCK_VERSION_SHARED_NULLS 2
@@ -24,7 +25,7 @@
 #define CODEC_BLOCK_NULLS	0x04	/* there are NULL elements */
 #define CODEC_BLOCK_FLAGS	0x07
 
-/* The least bytes of a block, filled up with zeros, so that 8 bytes can always be read. */
+/* The least length of a block, which zeros fill up, so that 8 bytes can always be read. */
 #define CODEC_BLOCK_MIN_BYTES 8
 
 /* The bytes of the NULL flags of a block with a shared header. */
@@ -42,7 +43,7 @@ codec_block_version(uint8_t flags)
 		? CODEC_BLOCK_VERSION_SHARED_NULLS : CODEC_BLOCK_VERSION;
 }
 
-/* The columns that a reader keeps open. */
+/* So many of the first columns are kept open. */
 #define CODEC_OPEN_COLUMNS 16
 
 struct CodecReader
@@ -56,18 +57,19 @@ struct CodecReader
 	CodecTimes	times;
 	CodecColumn widths;			/* with CODEC_BLOCK_RAGGED */
 
-	/* CODEC_BLOCK_SHARED: one header for all columns, whose bases stand in an array */
+	/* with CODEC_BLOCK_SHARED: the header of all columns, and the arrays of their bases and data */
 	CodecColumn shared;
 	const uint8_t *shared_bases;
-	const uint8_t *shared_nulls;	/* with CODEC_BLOCK_NULLS: a bit for each row of each column */
+	const uint8_t *shared_nulls;	/* with CODEC_BLOCK_NULLS too: a bit for each row of each
+									 * column */
 	const uint8_t *shared_data;
 	uint32_t	shared_bytes;	/* of one column's data */
 	uint8_t		shared_base_width;
 
-	/* otherwise: the first columns, unless there are NULL flags, ... */
+	/* otherwise: the first columns, unless the block has NULL flags, */
 	CodecColumn column[CODEC_OPEN_COLUMNS];
 
-	/* ... and byte offsets within the block */
+	/* and, of all columns, the offsets in the block of header and data */
 	uint32_t	column_header[CODEC_MAX_VALUES];
 	uint32_t	column_data[CODEC_MAX_VALUES];
 };

@@ -1,14 +1,14 @@
 /*
  * codec_real.c
- *	  Doubles that are no short decimals: by their bits, whole, split, or as single precision.
+ *	  Doubles that are no short decimals, stored by their bits: whole, split, or as float32.
  *
  * The bits are mapped to signed integers that ascend with the value (positive doubles compare as
- * their bits do, negative ones the other way round), so that near values are near integers, which
- * frame of reference and differences then shorten.
+ * their bits do, negative ones the other way round).  So near values become near integers, which
+ * frame of reference and differences shorten.
  *
- * Split is after ALP-RD (ALP paper, section 3.4): sign, exponent and a few bits of the mantissa
- * take few different values, which a dictionary holds; the rest is noise and is stored as it is.
- * Instead of exceptions the dictionary takes what there is.
+ * Split follows ALP-RD (ALP paper, section 3.4): sign, exponent and a few bits of the mantissa have
+ * few different values, for which a dictionary is good; the other bits are noise and are stored as
+ * they are.  Unlike ALP-RD it has no exceptions.
  */
 #include "codec/codec_real.h"
 
@@ -17,7 +17,7 @@
 static inline uint64_t
 ordered(uint64_t bits)
 {
-	/* its own inverse: all but the sign turn over if the sign is set */
+	/* inverts all bits but the sign if the sign is set; this is its own inverse */
 	return bits ^ ((0 - (bits >> 63)) >> 1);
 }
 

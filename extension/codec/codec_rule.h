@@ -20,17 +20,17 @@ typedef enum CodecRule
 #define CODEC_MIN_EXPONENT (-4)
 #define CODEC_MAX_EXPONENT 22	/* the last power of ten that a double holds exactly */
 
-/* Integers of decimals are -2^51 .. 2^51 - 1, all exact as doubles. */
+/* The integers of decimals are -2^51 .. 2^51 - 1, which are all exact as doubles. */
 #define CODEC_DECIMAL_BITS	52
 #define CODEC_DECIMAL_LIMIT (INT64_C(1) << (CODEC_DECIMAL_BITS - 1))
 
-/* Columns are decoded so many rows at a time, or fewer. */
+/* Columns are decoded at most so many rows at a time. */
 #define CODEC_DECODE_ROWS 256
 
 typedef struct CodecColumn
 {
 	CodecStream ints;
-	uint8_t		rule;			/* the byte's upper 5 bits: a decimal exponent or CodecRule */
+	uint8_t		rule;			/* CodecRule, or of a decimal exponent - CODEC_MIN_EXPONENT */
 	int8_t		exponent;		/* decimal, patched */
 	uint8_t		annex_width;	/* split: of the packed lower bits; patched: of a row number */
 	bool		one_patch;		/* patched: all rows hold the same double */

@@ -1,9 +1,10 @@
 /*
  * codec_runs.c
- *	  Runs of equal numbers: where each begins, and what it holds.
+ *	  Runs of equal numbers: the row at which each run begins, and its number.
  *
  * The first run begins at row 0, which is not stored.  Numbers are compared as integers, so that
- * +0.0 and -0.0, or two NaNs, that differ in their bits never become one run.
+ * doubles that compare as equal but differ in their bits, such as +0.0 and -0.0, are different
+ * runs.
  */
 #include "codec/codec_runs.h"
 
@@ -28,7 +29,7 @@ run_of_row(const CodecStream *stream, uint32_t row)
 	uint32_t	run = 0;
 	uint32_t	count = stream->count;
 
-	/* without a branch: the processor could only guess it, and be wrong half the time */
+	/* without a branch, which the processor would mispredict half of the time */
 	while (count > 1)
 	{
 		uint32_t	half = count / 2;
@@ -58,7 +59,7 @@ codec_runs_decode(const CodecStream *stream, uint32_t first, uint32_t count, uin
 		uint64_t	number = stream->base + bits_get(values, stream->last, stream->width, run);
 		uint32_t	end = first + count;
 
-		/* a run that ends before it begins is a corrupt one; rows still move on */
+		/* in a corrupt block a run may end before it begins; rows move on all the same */
 		run++;
 		if (run < stream->count && run_start(stream, run) < end)
 			end = run_start(stream, run);
@@ -101,7 +102,7 @@ codec_runs_write(const CodecStream *stream, const uint64_t *numbers, uint8_t *ds
 	uint32_t	row = 0;
 	uint32_t	count;
 
-	/* a chunk of 256 runs fills whole bytes in both arrays; the first one's start is left out */
+	/* 256 runs take whole bytes in both arrays; starts[] has the starts of the runs that follow */
 	for (uint32_t first = 0; first < stream->count; first += count)
 	{
 		count = 0;

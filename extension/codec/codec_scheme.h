@@ -1,6 +1,6 @@
 /*
  * codec_scheme.h
- *	  What the schemes of streams share: the parsed stream, and what decides over its size.
+ *	  What the schemes of streams share: the parsed stream, and what its size depends on.
  */
 #ifndef HISTORIAN_CODEC_SCHEME_H
 #define HISTORIAN_CODEC_SCHEME_H
@@ -15,11 +15,11 @@ typedef enum CodecScheme
 	CODEC_DICT = 3,
 } CodecScheme;
 
-/* Sets of schemes, to plan among. */
+/* Sets of schemes from which a plan may choose. */
 #define CODEC_FIXED_SCHEMES ((1u << CODEC_FOR) | (1u << CODEC_DELTA))
 #define CODEC_ALL_SCHEMES	(CODEC_FIXED_SCHEMES | (1u << CODEC_RUNS) | (1u << CODEC_DICT))
 
-/* CODEC_DELTA: the rows of a group, and which of them is its anchor. */
+/* CODEC_DELTA: the rows of a group, and the row within it that is its anchor. */
 #define CODEC_GROUP_ROWS 32
 #define CODEC_ANCHOR_AT	 16
 
@@ -40,19 +40,19 @@ typedef struct CodecStream
 	const uint8_t *last;		/* the last address at which 8 bytes may be read */
 } CodecStream;
 
-/* What decides over a stream's size. */
+/* What the size of a stream of given numbers depends on. */
 typedef struct CodecStats
 {
 	uint32_t	nrows;
 	uint32_t	nruns;
 	uint64_t	first;
-	uint64_t	base;			/* the smallest number, */
-	uint64_t	range;			/* and how much greater the largest is */
+	uint64_t	base;			/* the smallest number */
+	uint64_t	range;			/* the largest number, less base */
 	uint64_t	anchor_base;	/* the same of the groups' anchors */
 	uint64_t	anchor_range;
-	int64_t		least_step;		/* between two rows of a group */
+	int64_t		least_step;		/* from a row to the next of its group */
 	int64_t		greatest_step;
-	bool		line;			/* all steps are the same, those between groups too */
+	bool		line;			/* all steps are the same, between groups too */
 } CodecStats;
 
 #endif							/* HISTORIAN_CODEC_SCHEME_H */

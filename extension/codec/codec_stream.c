@@ -1,13 +1,14 @@
 /*
  * codec_stream.c
- *	  Headers of streams, and the choice of a scheme.
+ *	  Reads and writes the headers of streams, and chooses a scheme.
  *
- * A header is one byte, the scheme in the upper 2 bits and the width in the lower 6 (63 stands
- * for 64), and then by scheme: delta, the step and, if there are anchors with high bits, one byte
- * for the width of these; runs and dictionary, their count as varint.
+ * The header begins with one byte: the scheme in the upper 2 bits and the width in the lower 6,
+ * where 63 means 64.  For delta the step follows and, if anchors have high bits, one byte with the
+ * width of these; for runs and dictionary their count follows, as a varint.
  *
- * A step is one byte, its trailing zero bits in the lower 6 and a code in the upper 2, and the
- * signed number that is left of it in 0, 1, 2 or 8 bytes.
+ * A step has one byte, with the number of its trailing zero bits in the lower 6 bits and a code in
+ * the upper 2, and then the rest of the step as a signed number of 0, 1, 2 or 8 bytes, as the code
+ * says.
  */
 #include "codec/codec_stream.h"
 
@@ -33,7 +34,7 @@ width_of_code(unsigned code)
 	return (uint8_t) (code == WIDTH_CODE_64 ? 64 : code);
 }
 
-/* Strips the step of its trailing zeros; the code for the bytes of what is left. */
+/* Strips the step of its trailing zeros, and returns the code for the bytes of the rest. */
 static unsigned
 step_code(uint64_t *step, unsigned *zeros)
 {
@@ -198,6 +199,7 @@ codec_stream_decode(const CodecStream *stream, uint32_t first, uint32_t count, u
 	}
 }
 
+/* Measures by groups, whose first rows have no step in them, as codec_delta.c stores them. */
 CODEC_KERNEL void
 measure_kernel(CodecStats *stats, const uint64_t *numbers, uint32_t nrows)
 {

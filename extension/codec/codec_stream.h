@@ -1,9 +1,9 @@
 /*
  * codec_stream.h
- *	  A stream: a run of 64-bit integers under one of four schemes.
+ *	  Streams: runs of 64-bit integers, each stored under one of four schemes.
  *
  * Everything in a block is a stream: times, widths, NULL flags, and the integers that values are
- * turned into.  The schemes, each in its own file:
+ * turned into.  Each scheme has its own file:
  *
  *	 frame of reference	codec_for.c		base + packed number
  *	 differences		codec_delta.c	anchors every 32 rows, packed differences between
@@ -19,8 +19,8 @@
 #include "codec/codec_scheme.h"
 
 /*
- * Reads the header: what CodecStream has but for base, data and last.  False if it is none.
- * A stream of one row has no header.
+ * Reads the header into all members of CodecStream but base, data and last.  Returns false if it is
+ * not valid.  A stream of one row has no header.
  */
 extern bool codec_stream_parse(CodecStream *stream, ByteCursor *cursor, uint32_t nrows);
 
@@ -30,14 +30,14 @@ extern uint64_t codec_stream_get(const CodecStream *stream, uint32_t row);
 extern void codec_stream_decode(const CodecStream *stream, uint32_t first, uint32_t count,
 								uint64_t *dst);
 
-/* Numbers are compared as signed. */
+/* Measures numbers[nrows], which are compared as signed. */
 extern void codec_stream_measure(CodecStats *stats, const uint64_t *numbers, uint32_t nrows);
 
-/* Finds the smallest of the given schemes. */
+/* Chooses the smallest of the given schemes for the numbers measured. */
 extern void codec_stream_plan(CodecStream *stream, const CodecStats *stats,
 							  const uint64_t *numbers, unsigned schemes);
 
-/* Finds the smallest of all schemes for numbers[nrows]. */
+/* Chooses the smallest of all schemes for numbers[nrows]. */
 extern void codec_stream_plan_numbers(CodecStream *stream, const uint64_t *numbers,
 									  uint32_t nrows);
 

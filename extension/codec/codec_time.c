@@ -1,14 +1,14 @@
 /*
  * codec_time.c
- *	  Times: nanoseconds that are often multiples of a microsecond or a millisecond.
+ *	  Times in nanoseconds, which are often multiples of a microsecond or a millisecond.
  *
- * Their differences from the first one are divided by their greatest common divisor; what remains
- * ascends from 0 and is a stream without a base.  First time and divisor are written as decimals
- * without their trailing zeros: one byte, the number of zeros in the upper 5 bits and the length
- * in the lower 3, and the rest as signed bytes.  A block of one row has neither divisor nor
- * stream.
+ * The differences from the first time are divided by their greatest common divisor.  The quotients
+ * ascend from 0 and are stored as a stream without a base.  First time and divisor are stored
+ * without their trailing decimal zeros: in one byte, with the number of zeros in the upper 5 bits
+ * and a length in the lower 3, and a signed number of that length.  A block of one row has neither
+ * divisor nor stream.
  *
- * Differences are computed modulo 2^64, so that the ends of int64 fit into one block.
+ * Differences are computed modulo 2^64, so that both ends of int64 fit into one block.
  */
 #include "codec/codec_time.h"
 
@@ -126,7 +126,7 @@ codec_times_find(const CodecTimes *times, int64_t time)
 void
 codec_times_decode(const CodecTimes *times, uint32_t first, uint32_t count, int64_t *dst)
 {
-	uint64_t   *units = (uint64_t *) dst;	/* the signed and unsigned type may share memory */
+	uint64_t   *units = (uint64_t *) dst;	/* C lets signed and unsigned alias each other */
 
 	codec_stream_decode(&times->units, first, count, units);
 	for (uint32_t i = 0; i < count; i++)

@@ -1,6 +1,6 @@
 /*
  * codec_time.h
- *	  The times of a block: first time, common divisor, and a stream that ascends from 0.
+ *	  The times of a block: the first time, a common divisor, and a stream that ascends from 0.
  */
 #ifndef HISTORIAN_CODEC_TIME_H
 #define HISTORIAN_CODEC_TIME_H
@@ -16,13 +16,13 @@ typedef struct CodecTimes
 
 extern bool codec_times_parse(CodecTimes *times, ByteCursor *cursor, uint32_t nrows);
 
-/* Last row at or before time, or -1. */
+/* The last row at or before time, or -1. */
 extern int32_t codec_times_find(const CodecTimes *times, int64_t time);
 extern int64_t codec_times_get(const CodecTimes *times, uint32_t row);
 extern void codec_times_decode(const CodecTimes *times, uint32_t first, uint32_t count,
 							   int64_t *dst);
 
-/* Leaves the stream's numbers in numbers[nrows]. */
+/* Plans the times, and sets numbers[nrows] to the numbers of their stream. */
 extern void codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows,
 							 uint64_t *numbers);
 extern size_t codec_times_header_bytes(const CodecTimes *times);

@@ -180,7 +180,9 @@ decoded_rows_append(const DecodedRows *rows, uint32 row, RowBuffer *buffer)
 	}
 }
 
-/* Do the times ascend within bounds?  Damaged ones would mislead readers, who merge rows by time. */
+/*
+ * Do the times ascend within bounds?  Damaged ones would mislead readers, who merge rows by time.
+ */
 static bool
 times_ascend(const DecodedRows *rows, int64 from, int64 until)
 {

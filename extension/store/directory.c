@@ -5,8 +5,8 @@
  * The btree is an ordinary index in the catalogs, with three peculiarities: its predicate is the
  * constant false, its entries are made here and point at segments, and it depends on the access
  * method, which marks it as a directory.  A tag's compacted segments are disjoint in time, so one
- * descent finds the segment that holds a time.  Its pending segments share the key (tag, NULL), which
- * the btree stores as one posting list.
+ * descent finds the segment that holds a time.  Its pending segments share the key (tag, NULL),
+ * which the btree stores as one posting list.
  *
  * The name ends in a random number because pg_dump writes the index like any other: on restore
  * CREATE TABLE has already made a directory, CREATE INDEX makes the dumped one under its own name,
@@ -592,7 +592,9 @@ directory_next_tag(DirectoryCursor *cursor, text *tag)
 		copy = trimmed;
 	}
 
-	/* a walk that returns keys pins its page, and VACUUM would wait for as long as the tag is read */
+	/*
+	 * a walk that returns keys pins its page, and VACUUM would wait for as long as the tag is read
+	 */
 	walk_start(cursor, &cursor->after_tag);
 	return copy;
 }
@@ -616,9 +618,9 @@ read_header(Relation rel, TupleTableSlot *slot)
 }
 
 /*
- * Builds a directory that is still empty.  An ALTER TABLE that changes the type of one of its columns
- * creates a new directory before it reads the table to rewrite it, and builds it after that.  The
- * read needs a directory of the table as it is.
+ * Builds a directory that is still empty.  An ALTER TABLE that changes the type of one of its
+ * columns creates a new directory before it reads the table to rewrite it, and builds it after
+ * that.  The read needs a directory of the table as it is.
  */
 static void
 fill_for_rewrite(Relation rel, Relation directory)
@@ -683,8 +685,8 @@ seek_after_tag(DirectoryCursor *cursor, text *tag)
 }
 
 /*
- * Drops the table's directories but for one.  An index of a heap table may look like a directory, but
- * only a directory depends on the access method.
+ * Drops the table's directories but for one.  An index of a heap table may look like a directory,
+ * but only a directory depends on the access method.
  */
 static void
 drop_directories(Relation rel, Oid keep)

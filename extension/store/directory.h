@@ -10,8 +10,8 @@
  *	 late					(tag and two NULs, first time)
  *	 mark					(one NUL, NULL); a pending segment that serializable.c describes
  *
- * No user's tag contains a NUL or is empty.  So a tag's summaries and late segments follow the tag at
- * once, and nobody can name them.
+ * No user's tag contains a NUL or is empty.  So a tag's summaries and late segments follow the tag
+ * at once, and nobody can name them.
  *
  * The btree's predicate is the constant false, so that neither the planner nor the executor ever
  * uses it for rows.  VACUUM, REINDEX, TRUNCATE, pg_dump and replication treat it like any index.
@@ -37,8 +37,8 @@ extern void directory_create(Relation rel);
 extern bool directory_is(Relation index);
 
 /*
- * Returns the OID of the directory that reads use, or InvalidOid if the table has none (yet).  While
- * REINDEX CONCURRENTLY runs, a table may have two.
+ * Returns the OID of the directory that reads use, or InvalidOid if the table has none (yet).
+ * While REINDEX CONCURRENTLY runs, a table may have two.
  */
 extern Oid	directory_oid(Relation rel);
 
@@ -58,8 +58,8 @@ extern void directory_drop(Relation rel);
 extern Relation directory_open(Relation rel, LOCKMODE lockmode);
 
 /*
- * Keeps other compactions and deletions of the table out until the transaction ends; loads and reads
- * go on.  Without wait, returns false if another transaction has the lock.
+ * Keeps other compactions and deletions of the table out until the transaction ends; loads and
+ * reads go on.  Without wait, returns false if another transaction has the lock.
  */
 extern bool directory_lock(Relation rel, bool wait);
 
@@ -83,8 +83,8 @@ extern double directory_build(Relation rel, Relation index, Snapshot snapshot,
 							  IndexBuildCallback callback, void *callback_state);
 
 /*
- * Enters what a concurrent build has missed: every segment that the snapshot sees and whose place is
- * not among the places in the index, which state->tuplesort returns in order.
+ * Enters what a concurrent build has missed: every segment that the snapshot sees and whose place
+ * is not among the places in the index, which state->tuplesort returns in order.
  */
 extern void directory_validate(Relation rel, Relation index, IndexInfo *info, Snapshot snapshot,
 							   ValidateIndexState *state);
@@ -127,8 +127,8 @@ extern text *directory_summary_tag(text *tag);
 extern text *directory_late_tag(text *tag);
 
 /*
- * The marks that transactions leave (serializable.c), as a pending walk, and a mark's header.  A walk
- * from tag to tag meets an empty tag in their place, which has no segments.
+ * The marks that transactions leave (serializable.c), as a pending walk, and a mark's header.  A
+ * walk from tag to tag meets an empty tag in their place, which has no segments.
  */
 extern void directory_seek_marks(DirectoryCursor *cursor);
 extern SegmentHeader directory_mark_header(void);

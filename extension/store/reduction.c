@@ -1,9 +1,9 @@
 /*
  * reduction.c
- *	  What the values of one column over some rows amount to: count, sum, extremes and so on.
+ *	  Reduces the values of one column over some rows to count, sum, extremes and so on.
  *
- * Long loops keep several independent lanes, as the compiler may not reorder floating-point sums
- * by itself.  Sums are compensated: their error does not grow with the number of values.
+ * Long loops keep several independent lanes, because the compiler may not reorder floating-point
+ * sums by itself.  Sums are compensated: their error does not grow with the number of values.
  */
 #include "postgres.h"
 
@@ -16,8 +16,9 @@
 #define NLANES 4
 
 /*
- * Where squares of distances, and their sums, stay within the range of doubles.  Distances are at
- * least 2^-53 of the values, or 0.  A spread around 0 has an exponent below all others.
+ * Within these bounds squares of distances, and their sums, stay in the range of doubles: distances
+ * are at least 2^-53 of the values, or 0.  The spread of values that are all 0 has an exponent
+ * below all others, so that a merge takes that of the other spread.
  */
 #define SQUARES_LEAST 0x1p-900
 #define SQUARES_MOST 0x1p900
@@ -27,7 +28,7 @@
 
 typedef double Lanes __attribute__((vector_size(NLANES * sizeof(double))));
 
-/* The same anywhere in an array of doubles. */
+/* The same at any element of an array of doubles. */
 typedef double LanesAnywhere __attribute__((vector_size(NLANES * sizeof(double)),
 											aligned(sizeof(double)), may_alias));
 
@@ -36,7 +37,10 @@ static void merge_spread(Reduction *state, const Reduction *later);
 static void add_spread(Reduction *part, const double *values, uint32 nvalues);
 static void measure_spread(Reduction *part, const double *values, uint32 nvalues);
 
-/* Lanes go by pointer: by value their ABI depends on the processor. */
+/*
+ * Adds a value to each lane.  Lanes are passed by pointer: by value, the ABI depends on the
+ * processor.
+ */
 CODEC_KERNEL void
 lanes_add(Lanes *high, Lanes *low, const Lanes *value)
 {
@@ -47,7 +51,7 @@ lanes_add(Lanes *high, Lanes *low, const Lanes *value)
 	*high = sum;
 }
 
-/* Without scaling: what is not finite is summed again by the caller. */
+/* Adds a value without scaling: the caller sums again, scaled, where the sum is not finite. */
 CODEC_KERNEL void
 add_plain(DoubleSum *sum, double value)
 {
@@ -67,7 +71,7 @@ lanes_sum(DoubleSum *sum, const Lanes *high, const Lanes *low)
 	}
 }
 
-/* Two vectors of lanes, as one addition must wait for the last. */
+/* Sums in two vectors of lanes, because each addition to one must wait for the one before it. */
 CODEC_KERNEL DoubleSum
 sum_kernel(const double *values, uint32 nvalues)
 {
@@ -96,6 +100,7 @@ sum_kernel(const double *values, uint32 nvalues)
 	return sum;
 }
 
+/* Sums products in the same way. */
 CODEC_KERNEL DoubleSum
 sum_products_kernel(const double *values, const double *factors, uint32 nvalues)
 {
@@ -317,6 +322,7 @@ reduction_delta(const Reduction *state, double *result)
 	return state->count > 0;
 }
 
+/* Adds values, in lanes, to the extremes of a state. */
 static void
 add_extremes(Reduction *part, const double *values, uint32 nvalues)
 {
@@ -357,7 +363,7 @@ add_extremes(Reduction *part, const double *values, uint32 nvalues)
 	part->nans = nans;
 }
 
-/* The same spread with its values divided by 2^exponent. */
+/* Makes the spread that of the values divided by 2^exponent. */
 static void
 spread_set_exponent(Reduction *state, int exponent)
 {
@@ -372,8 +378,8 @@ spread_set_exponent(Reduction *state, int exponent)
 }
 
 /*
- * Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
- * variances", with the means as pairs, as their difference cancels.
+ * Merges spreads as Chan, Golub and LeVeque do in "Updating formulae and a pairwise algorithm for
+ * computing sample variances", but with means in two parts, because their difference cancels.
  */
 static void
 merge_spread(Reduction *state, const Reduction *later)
@@ -390,6 +396,7 @@ merge_spread(Reduction *state, const Reduction *later)
 	state->square_sum += part.square_sum + distance * distance * share * (double) state->count;
 }
 
+/* Sets the spread of a new state, with an exponent where squares need one. */
 static void
 add_spread(Reduction *part, const double *values, uint32 nvalues)
 {
@@ -401,7 +408,7 @@ add_spread(Reduction *part, const double *values, uint32 nvalues)
 		fabs(part->shift) < VALUES_MOST)
 		return;
 
-	/* all values the same, or so small or large that their squares leave the doubles' range */
+	/* the values are all the same, or so small or large that squares leave the range of doubles */
 	for (uint32 i = 0; i < nvalues; i++)
 	{
 		if (!isfinite(values[i]))
@@ -424,7 +431,7 @@ add_spread(Reduction *part, const double *values, uint32 nvalues)
 	pfree(scaled);
 }
 
-/* Two passes: the mean first, then the distances to it, which rounding hardly touches. */
+/* Takes two passes: for the mean, and for the distances to it, which rounding hardly affects. */
 static void
 measure_spread(Reduction *part, const double *values, uint32 nvalues)
 {

@@ -1,10 +1,11 @@
 /*
  * reduction.h
- *	  What the values of one column over some rows amount to: count, sum, extremes and so on.
+ *	  Reduces the values of one column over some rows to count, sum, extremes and so on.
  *
- * A state is fed with runs of values, none of them NULL, or merged with the state of the rows that
- * follow: the results are the same but for the last bits, so it does not matter where the rows are
- * cut.  Only the facets asked for are kept, the same in all calls for one state.
+ * A state takes runs of values, none of them NULL, and can be merged with the state of the rows
+ * that follow.  The results are the same but for the last bits, so that it does not matter where
+ * the rows are cut.  A state keeps only the facets asked for, which are the same in all calls for
+ * it.
  */
 #ifndef HISTORIAN_REDUCTION_H
 #define HISTORIAN_REDUCTION_H
@@ -20,8 +21,9 @@
 #define REDUCTION_ENDS 0x08
 
 /*
- * A sum whose rounding errors are summed too: high + low.  Where it would pass the greatest double it
- * is kept divided by 2^64 from then on, so that a mean, or a sum that comes back, is right.
+ * A sum whose rounding errors are summed too: high + low.  Once it would exceed the greatest
+ * double, it is kept divided by 2^64, so that a mean is right, and so is a sum that later gets
+ * smaller.
  */
 typedef struct DoubleSum
 {
@@ -37,14 +39,14 @@ typedef struct Reduction
 	int64		count;
 	DoubleSum	sum;
 
-	/* extremes of the values that are not NaN, infinities if there are none */
+	/* extremes of the values that are not NaN; if there are none, infinities */
 	int64		nans;
 	double		min;
 	double		max;
 
 	/*
-	 * Spread: the mean is shift + offset, square_sum that of the distances to it, all of the
-	 * values divided by 2^exponent: squares of doubles have twice the range of doubles.
+	 * Spread: the mean is shift + offset, and square_sum the sum of squared distances to it.  All
+	 * are of the values divided by 2^exponent, as squares of doubles exceed the range of doubles.
 	 */
 	int			exponent;
 	double		shift;
@@ -63,7 +65,7 @@ typedef struct TimeReduction
 	DoubleSum	integral;		/* of the value over the time, in ns */
 } TimeReduction;
 
-/* Knuth's TwoSum: the sum and, in *error, what rounding has cut off it. */
+/* Knuth's TwoSum: returns the sum and, in *error, what rounding has cut off. */
 static inline double
 reduction_two_sum(double a, double b, double *error)
 {
@@ -84,7 +86,7 @@ double_sum_scale(DoubleSum *sum)
 	sum->scaled = true;
 }
 
-/* After an infinity low means nothing. */
+/* Adds another sum.  Once high is not finite, low has no meaning. */
 static inline void
 double_sum_merge(DoubleSum *sum, const DoubleSum *other)
 {
@@ -124,7 +126,7 @@ double_sum_value(const DoubleSum *sum)
 	return sum->scaled ? value / DOUBLE_SUM_SCALE : value;
 }
 
-/* The sum divided by a number, finite where that is, whatever the sum. */
+/* The sum divided by a number: finite wherever the quotient is, even if the sum is not. */
 static inline double
 double_sum_quotient(const DoubleSum *sum, double divisor)
 {
@@ -139,7 +141,7 @@ extern DoubleSum double_sum(const double *values, uint32 nvalues);
 /* The sum of values[i] * factors[i]; no factor is negative or above 2^64. */
 extern DoubleSum double_sum_products(const double *values, const double *factors, uint32 nvalues);
 
-/* Adds value * factor, for a factor as above. */
+/* Adds value * factor; the factor is neither negative nor above 2^64. */
 extern void double_sum_add_product(DoubleSum *sum, double value, double factor);
 
 extern void reduction_init(Reduction *state);
@@ -149,13 +151,13 @@ extern void reduction_add(Reduction *state, int facets, const double *values, ui
 extern void reduction_merge(Reduction *state, int facets, const Reduction *later);
 
 /*
- * Adds parts, each of which has been reduced before: count values in all, and of each part the
- * facets asked for (the spread is none of them).  The values of all parts are finite.
+ * Parts that have been reduced before, in order of their rows.  Arrays are read only of the facets
+ * asked for, which do not include the spread.  All values are finite.
  */
 typedef struct ReducedParts
 {
 	uint32		nparts;			/* at least 1 */
-	int64		count;
+	int64		count;			/* of values, in all parts together */
 	const double *sum;			/* [nparts] */
 	const double *min;
 	const double *max;
@@ -163,9 +165,10 @@ typedef struct ReducedParts
 	const double *last;
 } ReducedParts;
 
+/* Adds the parts, which follow the values of state. */
 extern void reduction_add_parts(Reduction *state, int facets, const ReducedParts *parts);
 
-/* The result, or false where it is NULL.  Each needs its facet. */
+/* Sets the result, or returns false if it is NULL.  The state must have the facet that it needs. */
 typedef bool (*ReductionResult) (const Reduction *state, double *result);
 
 extern bool reduction_count(const Reduction *state, double *result);

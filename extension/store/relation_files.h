@@ -12,8 +12,9 @@
 #include "compat.h"
 
 /*
- * Copies every segment that a transaction may still see into the new table of VACUUM FULL or CLUSTER,
- * with its xmin and xmax.  The parameters are those of the relation_copy_for_cluster callback.
+ * Copies every segment that a transaction may still see into the new table of VACUUM FULL or
+ * CLUSTER, with its xmin and xmax.  The parameters are those of the relation_copy_for_cluster
+ * callback.
  */
 extern void relation_files_copy(Relation old_table, Relation new_table, Relation old_index,
 								bool use_sort, TransactionId oldest_xmin,
@@ -21,7 +22,9 @@ extern void relation_files_copy(Relation old_table, Relation new_table, Relation
 								double *num_tuples, double *tups_vacuumed,
 								double *tups_recently_dead);
 
-/* Vacuums as the heap does, and then sets pg_class.reltuples to rows, as the heap counts segments. */
+/*
+ * Vacuums as the heap does, and then sets pg_class.reltuples to rows, as the heap counts segments.
+ */
 extern void relation_files_vacuum(Relation rel, HistorianVacuumParams params,
 								  BufferAccessStrategy strategy);
 

@@ -2,10 +2,10 @@
  * row_place.h
  *	  The ctid of a row: where its segment is stored, and which of the segment's rows it is.
  *
- * PostgreSQL's DELETE, UPDATE and EvalPlanQual name rows by ctid, six bytes.  A row of a segment has
- * the place (block, item, row), which these bytes hold as one number.  So a ctid means the same in
- * every command, subtransaction and session, and nothing has to be remembered about it.  It names
- * the row for as long as a snapshot keeps the segment.
+ * PostgreSQL's DELETE, UPDATE and EvalPlanQual name rows by ctid, six bytes.  A row of a segment
+ * has the place (block, item, row), which these bytes hold as one number.  So a ctid means the same
+ * in every command, subtransaction and session, and nothing has to be remembered about it.  It
+ * names the row for as long as a snapshot keeps the segment.
  *
  * The largest tables have more places than there are such numbers: rows beyond about 1.8 TB of one
  * table (or partition) have no ctid.

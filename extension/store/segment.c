@@ -191,7 +191,9 @@ segment_status_text(SegmentStatus status)
 	return "Unknown status.";
 }
 
-/* Do the first and last row have the header's times?  A last summary covers more than its own time. */
+/*
+ * Do the first and last row have the header's times?  A last summary covers more than its own time.
+ */
 static bool
 times_fit_header(const Segment *segment)
 {

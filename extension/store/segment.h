@@ -91,8 +91,8 @@ extern SegmentStatus segment_read_header(SegmentHeader *header, const uint8 *byt
 
 /*
  * Reads the header and opens the rows.  With verify, the checksum over all bytes is compared first.
- * Whatever the bytes are, SEGMENT_OK promises the bounds that codec.h states, and that the first row
- * has the header's first time and, unless the rows are summaries, the last row its last time.
+ * Whatever the bytes are, SEGMENT_OK promises the bounds that codec.h states, and that the first
+ * row has the header's first time and, unless the rows are summaries, the last row its last time.
  */
 extern SegmentStatus segment_open(Segment *segment, const uint8 *bytes, Size length, bool verify);
 

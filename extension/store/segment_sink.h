@@ -23,7 +23,8 @@ extern void segment_sink_end(SegmentSink *sink);
 
 /*
  * Writes rows of one tag, any number of them and ascending in time, as full segments and a last one
- * that need not be full.  header has the tag, flags and sequence; the other members are overwritten.
+ * that need not be full.  header has the tag, flags and sequence; the other members are
+ * overwritten.
  */
 extern void segment_sink_write(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows);
 
@@ -46,7 +47,9 @@ extern void segment_sink_note(SegmentSink *sink, RowBuffer *summaries);
  */
 extern void segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer *summaries);
 
-/* Writes and deletes a mark, which tells others that this transaction has written (serializable.c). */
+/*
+ * Writes and deletes a mark, which tells others that this transaction has written (serializable.c).
+ */
 extern void segment_sink_write_mark(SegmentSink *sink);
 
 #endif							/* HISTORIAN_SEGMENT_SINK_H */

@@ -2,19 +2,19 @@
  * serializable.c
  *	  Tells PostgreSQL of conflicts between SERIALIZABLE transactions.
  *
- * PostgreSQL's predicate.c finds dangerous structures among concurrent transactions if it is told of
- * each pair of which one has read what the other has written.  Here it is told by table, because a
- * read depends on the gaps between rows too.
+ * PostgreSQL's predicate.c finds dangerous structures among concurrent transactions if it is told
+ * of each pair of which one has read what the other has written.  Here it is told by table, because
+ * a read depends on the gaps between rows too.
  *
  * - If the read comes first, the reader has locked the table (PredicateLockRelation()), and each
  *	 write looks for such locks (CheckForSerializableConflictIn(), in store_insert() and
  *	 heap_delete()).
- * - If the write comes first, a reader of a heap learns of it from the xmin and xmax of the rows that
- *	 it meets.  Those of segments do not suffice.  Compaction, whose transactions are no user's, may
- *	 have merged a segment since the reader's snapshot was taken; then the reader still reads the old
- *	 segment, while other transactions change or delete the new one, which the reader may never meet.
- *	 So every command that writes leaves a mark in the table, a segment that compaction does not
- *	 touch, and a reader looks at all marks.
+ * - If the write comes first, a reader of a heap learns of it from the xmin and xmax of the rows
+ *	 that it meets.  Those of segments do not suffice.  Compaction, whose transactions are no
+ *	 user's, may have merged a segment since the reader's snapshot was taken; then the reader still
+ *	 reads the old segment, while other transactions change or delete the new one, which the reader
+ *	 may never meet.  So every command that writes leaves a mark in the table, a segment that
+ *	 compaction does not touch, and a reader looks at all marks.
  *
  * A mark is deleted by the transaction that inserts it.  PostgreSQL keeps it while a snapshot is in
  * use that sees this transaction as running, and the mark does not matter for longer than that.

@@ -2,9 +2,9 @@
  * store.c
  *	  Segments as heap tuples in the main fork of a historian table.
  *
- * A stored tuple is an ordinary heap tuple header (no NULL bitmap) followed by a segment's bytes, so
- * that PostgreSQL's heap code does visibility, locking, vacuum, freezing and WAL replay.  Only the
- * insert is our own code, because heap_insert() would hand a tuple of this size to TOAST by the
+ * A stored tuple is an ordinary heap tuple header (no NULL bitmap) followed by a segment's bytes,
+ * so that PostgreSQL's heap code does visibility, locking, vacuum, freezing and WAL replay.  Only
+ * the insert is our own code, because heap_insert() would hand a tuple of this size to TOAST by the
  * table's column descriptor.  It follows heap_insert() of PostgreSQL's heapam.c step by step and
  * writes the same XLOG_HEAP_INSERT record, which any standby can replay without this library.
  *
@@ -35,7 +35,9 @@ void
 store_insert(Relation rel, const uint8 *segment, Size length, TransactionId xid, CommandId cid,
 			 int options, BulkInsertState bistate, ItemPointer tid)
 {
-	/* RelationPutHeapTuple() copies one piece of memory, so the header and the bytes are adjacent */
+	/*
+	 * RelationPutHeapTuple() copies one piece of memory, so the header and the bytes are adjacent
+	 */
 	union
 	{
 		HeapTupleHeaderData header;

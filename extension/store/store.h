@@ -34,8 +34,8 @@ typedef struct StoredSegment
 
 /*
  * Writes one segment with its WAL record, and sets *tid.  xid must be that of the current
- * (sub)transaction, because replay takes it from the record.  options are TABLE_INSERT_*; bistate may
- * be NULL.
+ * (sub)transaction, because replay takes it from the record.  options are TABLE_INSERT_*; bistate
+ * may be NULL.
  */
 extern void store_insert(Relation rel, const uint8 *segment, Size length, TransactionId xid,
 						 CommandId cid, int options, BulkInsertState bistate, ItemPointer tid);
@@ -47,16 +47,17 @@ extern void store_insert(Relation rel, const uint8 *segment, Size length, Transa
 extern bool store_delete(Relation rel, ItemPointer tid, CommandId cid);
 
 /*
- * Counts the rows of a deleted segment in the table's statistics: those that are gone, and those that
- * are stored in another segment now.  Autovacuum compares dead rows with pg_class.reltuples, which
- * counts rows too.
+ * Counts the rows of a deleted segment in the table's statistics: those that are gone, and those
+ * that are stored in another segment now.  Autovacuum compares dead rows with pg_class.reltuples,
+ * which counts rows too.
  */
 extern void store_count_rows(Relation rel, uint32 deleted, uint32 moved);
 
 /*
- * Fetches the segment at tid: pins its buffer, and reads and checks its header.  Returns false, with
- * nothing pinned, if the snapshot does not see a segment there; *all_dead (if not NULL) then says
- * whether no transaction can see one any more, so that the directory's entry may be marked dead.
+ * Fetches the segment at tid: pins its buffer, and reads and checks its header.  Returns false,
+ * with nothing pinned, if the snapshot does not see a segment there; *all_dead (if not NULL) then
+ * says whether no transaction can see one any more, so that the directory's entry may be marked
+ * dead.
  */
 extern bool store_fetch(Relation rel, Snapshot snapshot, ItemPointer tid, StoredSegment *stored,
 						bool *all_dead);
@@ -80,7 +81,10 @@ store_segment_bytes(Page page, HeapTuple tuple, Size *length)
 	return (const uint8 *) tuple->t_data + STORE_TUPLE_HEADER;
 }
 
-/* Does a line pointer, if it is in use, point into its page?  The heap's own code does not check it. */
+/*
+ * Does a line pointer, if it is in use, point into its page?  The heap's own code does not check
+ * it.
+ */
 extern bool store_item_is_within(Page page, OffsetNumber item);
 
 /* The tag of a segment in a form that a message can show, whatever its bytes are; palloc'd. */

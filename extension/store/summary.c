@@ -1,9 +1,9 @@
 /*
  * summary.c
- *	  What whole segments amount to, so that a period need not decode those that lie in it.
+ *	  Summaries of whole segments, so that a read need not decode those that lie within a period.
  *
- * The numbers of a summary's row: 0 the count of rows; 1 the last time, whose 64 bits stand as
- * those of a double; then SUMMARY_NFACETS for each value.  A row without values ends there.
+ * The numbers of a summary are, in this order, the number of rows; the last time, whose 64 bits are
+ * stored as those of a double; and SUMMARY_NFACETS for each value summarized.
  */
 #include "postgres.h"
 
@@ -96,7 +96,7 @@ summary_merge_neighbours(RowBuffer *summaries)
 	*summaries = merged;
 }
 
-/* Adds a summary to the last of a buffer; false where they are to stay apart. */
+/* Merges a summary into the last one of a buffer, or returns false if they must stay apart. */
 static bool
 merge_into_last(RowBuffer *summaries, int64 first_time, const double *numbers, uint32 width)
 {
@@ -108,7 +108,7 @@ merge_into_last(RowBuffer *summaries, int64 first_time, const double *numbers, u
 		(summaries->width ? summaries->width[last] : summaries->stride) != width)
 		return false;
 
-	/* the last values hold until the next segment begins */
+	/* between the segments, the last value holds until the next segment begins */
 	held = (double) ((uint64) first_time - (uint64) double_as_time(into[NUMBER_LAST_TIME]));
 	for (uint32 n = NUMBER_VALUES; n < width; n += SUMMARY_NFACETS)
 	{
@@ -135,7 +135,7 @@ merge_into_last(RowBuffer *summaries, int64 first_time, const double *numbers, u
 	return true;
 }
 
-/* Have all rows the same number of values, and none that is NULL? */
+/* Do all rows have the same number of values, and none that is NULL? */
 static bool
 uniform_width(const CodecRows *rows, uint32 *width)
 {
@@ -160,7 +160,7 @@ uniform_width(const CodecRows *rows, uint32 *width)
 	return true;
 }
 
-/* Returns false where a value or a result is not finite. */
+/* Sets a value's facets, or returns false if a value, its sum or its integral is not finite. */
 static bool
 summarize_value(double *facets, const double *values, const double *spans, uint32 nrows)
 {
@@ -169,7 +169,7 @@ summarize_value(double *facets, const double *values, const double *spans, uint3
 	double		min = values[0];
 	double		max = values[0];
 
-	/* one that is not finite leaves a sum that is not */
+	/* the sum of values of which one is not finite is not finite either */
 	if (!isfinite(double_sum_value(&sum)) || !isfinite(double_sum_value(&integral)))
 		return false;
 	for (uint32 i = 1; i < nrows; i++)
@@ -270,7 +270,7 @@ summary_block_append(const SummaryBlock *block, uint32 i, RowBuffer *summaries)
 	}
 }
 
-/* Makes room for nsegments and nvalues, and sets the arrays. */
+/* Makes room for nsegments and nvalues, and lays out the arrays. */
 static void
 reserve(SummaryBlock *block, int wanted)
 {

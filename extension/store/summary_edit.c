@@ -1,20 +1,24 @@
 /*
  * summary_edit.c
- *	  Keeping the summaries of a tag true while its compacted segments are replaced.
+ *	  Keeps the summaries of a tag true while its compacted segments are replaced.
  *
- * A stored segment of summaries that names a replaced segment is replaced too: its row goes, the
- * rows of segments written come, up to the next one's first.  So no segment between two that are
- * summarized is ever without.  Those before the first and after the last of a tag are summarized
- * once SUMMARY_SEGMENTS of them are there, so that a tag's end, where each round of compaction adds
- * a segment or two, is not summarized again and again.
+ * A *stored summary* is a stored segment of summaries.  It takes the summaries of segments that
+ * begin in its range: from its first time to that of the tag's next stored summary or, for the
+ * tag's last one, to its own last time.
  *
- * Stored segments of summaries are found by the times of what was removed and written, and replaced
- * one at a time: what lies between two that change is not read, and memory goes with what changes
- * in the tag, not with how far apart it is.
+ * A stored summary in whose range a segment was removed or written is replaced: without the
+ * summaries of removed segments, and with those of segments written.  That keeps the invariant of
+ * summary.h.  Segments before the tag's first stored summary and after its last are summarized once
+ * there are SUMMARY_SEGMENTS of them.  So the tag's end, to which each round of compaction adds a
+ * segment or two, is not summarized again and again.
  *
- * All is read as it stands now, own changes included: the directory's lock keeps everybody else
- * from changing compacted segments, and what the transaction's snapshot does not see of them
- * matters as well.
+ * Stored summaries are found by the times of segments removed and written, and replaced one at a
+ * time.  So those that do not change are not read, and the memory needed depends on how much
+ * changes in the tag, not on how far apart the changes are.
+ *
+ * All is read under SnapshotSelf, as it is now and with this transaction's own changes.  The
+ * directory's lock keeps other transactions from changing compacted segments, and those that the
+ * transaction's snapshot does not see matter too.
  */
 #include "postgres.h"
 
@@ -35,26 +39,25 @@ struct SummaryEdit
 	CommandId	cid;
 	DirectoryCursor *cursor;	/* sees what is committed and what this transaction did */
 
-	/* the tag at hand */
+	/* the current tag */
 	MemoryContext tag_context;
 	RowBuffer	added;			/* the summaries of segments written */
-	int64	   *added_last;		/* when these segments end */
-	uint32		next_added;		/* the first that no stored summary has taken yet */
+	int64	   *added_last;		/* the last times of these segments */
+	uint32		next_added;		/* the first of them that is not yet taken or left apart */
 	SegmentList removed;
-	uint32		next_removed;	/* the first not yet looked at */
+	uint32		next_removed;	/* the first whose stored summary is not yet replaced */
 	int64	   *apart;			/* first times of those added that no stored summary takes */
 	uint32		napart;
 
-	MemoryContext summary_context;	/* of the one that is being written */
+	MemoryContext summary_context;	/* of one stored summary's replacement */
 };
 
-/* A segment of summaries. */
 typedef struct StoredSummary
 {
 	ItemPointerData tid;
 	SummaryBlock block;
 	bool		is_last;		/* of the tag */
-	int64		until;			/* it takes what begins up to here */
+	int64		until;			/* the end of its range */
 } StoredSummary;
 
 static void replace_summaries(SummaryEdit *edit, text *tag, text *key, SegmentSink *sink);
@@ -142,7 +145,7 @@ summary_edit_finish_tag(SummaryEdit *edit, text *tag, SegmentSink *sink)
 		edit->apart = palloc(Max(edit->added.nrows, 1) * sizeof(int64));
 		replace_summaries(edit, tag, key, sink);
 
-		/* several of them stand between the same summaries, as a rule */
+		/* usually several of them lie together, and the first call has dealt with all of these */
 		for (uint32 i = 0; i < edit->napart; i++)
 		{
 			if (i == 0 || edit->apart[i] > until)
@@ -159,6 +162,7 @@ summary_edit_finish_tag(SummaryEdit *edit, text *tag, SegmentSink *sink)
 	edit->napart = 0;
 }
 
+/* Leaves the next segment added to summarize_around(), as no stored summary takes it. */
 static void
 leave_apart(SummaryEdit *edit)
 {
@@ -166,8 +170,8 @@ leave_apart(SummaryEdit *edit)
 }
 
 /*
- * Replaces the stored summaries that something added or removed falls on, in order of time.  What is
- * written in place of one begins where that one reaches, so the search goes past it.
+ * Replaces the stored summaries in whose range a segment was added or removed, in order of time.
+ * Each round deals with all changes in one range, so the next search does not find its replacement.
  */
 static void
 replace_summaries(SummaryEdit *edit, text *tag, text *key, SegmentSink *sink)
@@ -190,7 +194,9 @@ replace_summaries(SummaryEdit *edit, text *tag, text *key, SegmentSink *sink)
 	MemoryContextSwitchTo(caller);
 }
 
-/* The first time that something left of the added and removed has; false if nothing is left. */
+/*
+ * Sets *time to the first time of what is left of added and removed; returns false if nothing is.
+ */
 static bool
 next_touched(const SummaryEdit *edit, int64 *time)
 {
@@ -206,8 +212,8 @@ next_touched(const SummaryEdit *edit, int64 *time)
 }
 
 /*
- * Loads the stored summary that a time falls on, which is the last at or before it; the first of
- * the tag where there is none, as what begins before that may reach into it.
+ * Loads the last stored summary that begins at or before a time.  If there is none, loads the first
+ * of the tag, because a segment that begins before it may reach into it.
  */
 static bool
 find_summary(SummaryEdit *edit, text *key, int64 time, StoredSummary *summary)
@@ -222,7 +228,7 @@ find_summary(SummaryEdit *edit, text *key, int64 time, StoredSummary *summary)
 	load_summary(edit, &stored, summary);
 	store_release(&stored);
 
-	/* the next one tells how far it goes */
+	/* its range ends where the next one begins */
 	summary->is_last = !directory_next_forward(edit->cursor, &stored);
 	if (!summary->is_last)
 	{
@@ -245,8 +251,8 @@ load_summary(SummaryEdit *edit, StoredSegment *stored, StoredSummary *summary)
 }
 
 /*
- * Writes a stored summary anew: without segments that are gone, with those written up to where it
- * goes.
+ * Replaces a stored summary by one without removed segments and with those added in its range, or
+ * leaves it if there are neither.
  */
 static void
 replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary, SegmentSink *sink)
@@ -286,7 +292,7 @@ replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary, SegmentSin
 		segment_sink_write_summaries(sink, tag, &rows);
 }
 
-/* Adds the summary of a segment written to others. */
+/* Adds the summary of a segment written to a buffer. */
 static void
 append_added(const SummaryEdit *edit, uint32 row, RowBuffer *summaries)
 {
@@ -297,7 +303,7 @@ append_added(const SummaryEdit *edit, uint32 row, RowBuffer *summaries)
 		   width * sizeof(double));
 }
 
-/* The number of a segment written, by its first time; added.nrows if there is none. */
+/* Returns the number of the segment written with this first time, or added.nrows. */
 static uint32
 find_added(const SummaryEdit *edit, int64 first_time)
 {
@@ -307,7 +313,7 @@ find_added(const SummaryEdit *edit, int64 first_time)
 		: edit->added.nrows;
 }
 
-/* Summarizes segments of a range again that were neither removed nor added. */
+/* Summarizes those segments that shared a summary again, unless they were removed or added. */
 static void
 append_remaining(SummaryEdit *edit, text *tag, int64 from, int64 until, RowBuffer *summaries)
 {
@@ -324,7 +330,7 @@ append_remaining(SummaryEdit *edit, text *tag, int64 from, int64 until, RowBuffe
 		summarize_segment(edit, &segments.refs[i], summaries);
 }
 
-/* Lists a segment unless it was written just now, and lets it go. */
+/* Lists a segment unless it is one of those added, and releases it. */
 static void
 list_remaining(SummaryEdit *edit, StoredSegment *stored, SegmentList *segments)
 {
@@ -335,7 +341,7 @@ list_remaining(SummaryEdit *edit, StoredSegment *stored, SegmentList *segments)
 		segment_list_add(segments, &ref);
 }
 
-/* Has a segment that begins in this range been removed or written? */
+/* Has a segment that begins between these times been removed or added? */
 static bool
 is_concerned(const SummaryEdit *edit, int64 from, int64 until)
 {
@@ -379,9 +385,9 @@ first_from(int64 time, uint32 n, int64 (*time_of) (const SummaryEdit *, uint32),
 }
 
 /*
- * Summarizes the segments around a time that come before the tag's first summary, or after its
- * last, if they are many; returns up to where it looked.  The tag's last segment is left out while
- * it is, for it will grow.
+ * Summarizes segments before the tag's first stored summary, or after its last one, whichever the
+ * time is at, in groups of SUMMARY_SEGMENTS.  Leaves out the tag's last segment, because it will
+ * grow.  Returns the time up to which it has looked.
  */
 static int64
 summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time, SegmentSink *sink)
@@ -418,7 +424,7 @@ summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time, SegmentSin
 	if (is_end && segments.nrefs > 0)
 		segments.nrefs--;
 	else
-		done = segments.nrefs % SUMMARY_SEGMENTS;	/* what is left over stays in front */
+		done = segments.nrefs % SUMMARY_SEGMENTS;	/* the first ones are left over */
 	for (; segments.nrefs - done >= SUMMARY_SEGMENTS; done += SUMMARY_SEGMENTS)
 		summarize_segments(edit, tag, &segments, done, SUMMARY_SEGMENTS, sink);
 	return until;
@@ -438,7 +444,7 @@ summarize_segments(SummaryEdit *edit, text *tag, const SegmentList *segments, ui
 	MemoryContextSwitchTo(caller);
 }
 
-/* Adds the summary of a segment; one written just now has been summarized already. */
+/* Adds the summary of a segment to a buffer; one of those added has been summarized already. */
 static void
 summarize_segment(SummaryEdit *edit, const SegmentRef *ref, RowBuffer *summaries)
 {

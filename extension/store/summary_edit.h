@@ -1,10 +1,10 @@
 /*
  * summary_edit.h
- *	  Keeping the summaries of a tag true while its compacted segments are replaced.
+ *	  Keeps the summaries of a tag true while its compacted segments are replaced.
  *
- * Whoever replaces compacted segments (compaction, deletion) holds the directory's lock and tells
- * of them here, one tag after the other; at the end of a tag the summaries are brought up to date
- * in the same command.
+ * Compaction and deletion hold the directory's lock while they replace compacted segments.  They
+ * report each segment that they delete or write here, one tag after the other.  At the end of each
+ * tag its summaries are brought up to date, in the same command.
  */
 #ifndef HISTORIAN_SUMMARY_EDIT_H
 #define HISTORIAN_SUMMARY_EDIT_H
@@ -20,16 +20,16 @@ typedef struct SummaryEdit SummaryEdit;
 extern SummaryEdit *summary_edit_begin(Relation rel, CommandId cid);
 extern void summary_edit_end(SummaryEdit *edit);
 
-/* A segment of the tag at hand that has been deleted; pending ones do not matter. */
+/* Reports a segment of the current tag that has been deleted; only compacted ones matter. */
 extern void summary_edit_removed(SummaryEdit *edit, const SegmentRef *ref);
 
-/* Where the sink notes segments of the tag at hand that it writes. */
+/* The buffer for the summaries of the current tag's segments written: see segment_sink_note(). */
 extern RowBuffer *summary_edit_added(SummaryEdit *edit);
 
-/* Brings the tag's summaries up to date, and is ready for the next tag. */
+/* Brings the current tag's summaries up to date, and begins the next tag. */
 extern void summary_edit_finish_tag(SummaryEdit *edit, text *tag, SegmentSink *sink);
 
-/* Was anything removed or added for the tag at hand? */
+/* Has any segment of the current tag been removed or added? */
 extern bool summary_edit_is_needed(const SummaryEdit *edit);
 
 #endif							/* HISTORIAN_SUMMARY_EDIT_H */
