@@ -200,6 +200,50 @@ def client_examples(language, command):
     assert ran > 0
 
 
+def psql_examples(name):
+    """
+    Runs the statements of a page in their order, in a schema of their own.  In a block of "=# STATEMENT;" the
+    lines below a statement are what psql prints, but for the spaces of plans.
+    """
+    def psql(text, *options):
+        done = subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-P", "footer=off", *options, "-d", CONNINFO],
+                              input=text, capture_output=True, text=True, timeout=60,
+                              env=dict(os.environ, PGOPTIONS="-c search_path=pages,public -c timezone=UTC"))
+        assert done.returncode == 0 and done.stderr == "", (text, done.stderr)
+        return [line.rstrip() for line in done.stdout.rstrip("\n").splitlines()]
+
+    if sql("SELECT count(*) FROM pg_am WHERE amname = 'historian'") == [["0"]]:
+        raise Skip("the extension is missing")
+    compared = 0
+    sql("CREATE SCHEMA pages")
+    try:
+        for kind, block in re.findall(r"^```(\w*)\n(.*?)^```$", read(name), re.MULTILINE | re.DOTALL):
+            if kind == "sql":
+                psql(block.replace("CREATE EXTENSION historian;", ""))
+            for statement, expected in re.findall(r"^=# (.*?;)\n(.*?)(?=^=# |\Z)", block, re.MULTILINE | re.DOTALL):
+                if "ANALYZE" in statement:
+                    continue    # its rows are those of another table
+                if statement.startswith("EXPLAIN"):
+                    got, expected = " ".join(psql(statement, "-t")).split(), expected.split()
+                else:
+                    got, expected = psql(statement), [line.rstrip() for line in expected.splitlines()]
+                assert got == expected, (statement, got, expected)
+                compared += 1
+    finally:
+        sql("DROP SCHEMA pages CASCADE")
+    return compared
+
+
+def test_sql():
+    """docs/sql.md: its statements run, and print what is printed"""
+    assert psql_examples("sql.md") >= 5
+
+
+def test_methods():
+    """docs/methods.md: each example gives the samples below it"""
+    assert psql_examples("methods.md") >= 20
+
+
 def test_migrate():
     """docs/migrate.md: its statements and commands run, and move every row"""
     if sql("SELECT count(*) FROM pg_am WHERE amname = 'historian'") == [["0"]]:
