@@ -12,7 +12,7 @@
 #include "utils/builtins.h"
 
 #include "read/leaves.h"
-#include "read/method.h"
+#include "read/method_call.h"
 #include "read/slice_reader.h"
 #include "read/sliding_sums.h"
 
@@ -128,5 +128,5 @@ put_mean(const Sums *total, int64 time, SampleSink *sink)
 		isnull[v] = column->count == 0;
 		elements[v] = double_sum_quotient(&column->sum, (double) column->count);
 	}
-	method_put_elements(sink, time, total->has_array, elements, isnull, total->width);
+	sample_sink_put_elements(sink, time, total->has_array, elements, isnull, total->width);
 }

@@ -10,8 +10,9 @@
 
 #include "read/as_of.h"
 #include "read/leaves.h"
-#include "read/method.h"
+#include "read/sample_sink.h"
 #include "read/tag_reader.h"
+#include "read/window.h"
 #include "tag.h"
 
 PG_FUNCTION_INFO_V1(historian_raw);
@@ -46,7 +47,7 @@ historian_raw(PG_FUNCTION_ARGS)
 			bool		isnull;
 			Datum		values = decoded_rows_array(run.rows, row, &isnull);
 
-			method_put_sample(&sink, run.rows->time[row], values, isnull);
+			sample_sink_put(&sink, run.rows->time[row], values, isnull);
 			if (!isnull)
 				pfree(DatumGetPointer(values));
 		}
@@ -108,7 +109,7 @@ put_latest(SampleSink *sink, Leaves *leaves, text *tag)
 		Datum		values = as_of_values(reader, &isnull);
 
 		sink->tag = tag;
-		method_put_sample(sink, as_of_time(reader), values, isnull);
+		sample_sink_put(sink, as_of_time(reader), values, isnull);
 		if (!isnull)
 			pfree(DatumGetPointer(values));
 	}

@@ -1,14 +1,18 @@
 /*
  * method.c
- *	  The methods of downsampling by name, and where their samples go.
+ *	  The methods of downsampling by name.
  */
 #include "postgres.h"
 
 #include "read/method.h"
 
-#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
-#include "utils/array.h"
+
+#include "read/method_carry.h"
+#include "read/method_last_known.h"
+#include "read/method_reduce.h"
+#include "read/method_select.h"
+#include "read/method_time_average.h"
 
 static const Method methods[] = {
 	{"last", 1, method_last},
@@ -53,38 +57,4 @@ method_find(const char *name, int32 samples)
 			errmsg("unknown method \"%s\"", name),
 			errhint("The methods are %s.", names.data));
 	return NULL;				/* not reached */
-}
-
-void
-method_put_sample(SampleSink *sink, int64 time, Datum values, bool isnull)
-{
-	Datum		row[3] = {PointerGetDatum(sink->tag), Int64GetDatum(time), values};
-	bool		nulls[3] = {false, false, isnull};
-	int			skip = sink->tag == NULL ? 1 : 0;
-
-	tuplestore_putvalues(sink->store, sink->desc, row + skip, nulls + skip);
-}
-
-void
-method_put_elements(SampleSink *sink, int64 time, bool has_array, const double *elements,
-					const bool *isnull, uint32 width)
-{
-	int			dims[1] = {width};
-	int			lower[1] = {1};
-	Datum	   *datums;
-	ArrayType  *array;
-
-	if (!has_array)
-	{
-		method_put_sample(sink, time, (Datum) 0, true);
-		return;
-	}
-	datums = palloc_array(Datum, Max(width, 1));
-	for (uint32 v = 0; v < width; v++)
-		datums[v] = Float8GetDatum(elements[v]);
-	array = construct_md_array(datums, (bool *) isnull, 1, dims, lower, FLOAT8OID, sizeof(float8),
-							   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-	method_put_sample(sink, time, PointerGetDatum(array), false);
-	pfree(array);
-	pfree(datums);
 }

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "read/method.h"
+#include "read/method_carry.h"
 
 #include <math.h>
 
@@ -66,7 +66,7 @@ method_last(const MethodCall *call)
 				pfree(DatumGetPointer(values));
 			values = as_of_values(reader, &isnull);
 		}
-		method_put_sample(call->sink, call->ends[i], values, isnull);
+		sample_sink_put(call->sink, call->ends[i], values, isnull);
 	}
 	as_of_end(reader);
 }
@@ -105,7 +105,7 @@ method_interpolated(const MethodCall *call)
 		if (between && !isnull)
 			put_between(call, time, before, after, values);
 		else
-			method_put_sample(call->sink, time, values, isnull);
+			sample_sink_put(call->sink, time, values, isnull);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(samples);
 	}
@@ -224,5 +224,5 @@ put_between(const MethodCall *call, int64 time, const AsOfReader *before, const 
 			elements[v] = interpolate(elements[v], DatumGetFloat8(next.values[v]), left_span,
 									  right_span);
 	}
-	method_put_elements(call->sink, time, true, elements, given.isnull, given.width);
+	sample_sink_put_elements(call->sink, time, true, elements, given.isnull, given.width);
 }

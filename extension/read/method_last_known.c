@@ -9,7 +9,7 @@
  */
 #include "postgres.h"
 
-#include "read/method.h"
+#include "read/method_last_known.h"
 
 #include "miscadmin.h"
 
@@ -49,16 +49,16 @@ method_last_known(const MethodCall *call)
 	while (leaf_periods_next(reader, &part))
 	{
 		for (; current < part.period; current++)
-			method_put_elements(call->sink, call->ends[current], known->has_array, known->values,
-								known->unknown, known->width);
+			sample_sink_put_elements(call->sink, call->ends[current], known->has_array, known->values,
+									 known->unknown, known->width);
 		if (part.summarized)
 			add_summaries(known, &part.summaries);
 		else
 			add_rows(known, &part.rows);
 	}
 	for (; current < nperiods; current++)
-		method_put_elements(call->sink, call->ends[current], known->has_array, known->values,
-							known->unknown, known->width);
+		sample_sink_put_elements(call->sink, call->ends[current], known->has_array, known->values,
+								 known->unknown, known->width);
 	leaf_periods_end(reader);
 	pfree(known);
 }

@@ -9,7 +9,7 @@
  */
 #include "postgres.h"
 
-#include "read/method.h"
+#include "read/method_reduce.h"
 
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
@@ -187,7 +187,7 @@ period_put(const Period *period, int64 time, ReductionResult result, SampleSink 
 
 	for (uint32 v = 0; v < period->width; v++)
 		isnull[v] = !result(&period->columns[v], &elements[v]);
-	method_put_elements(sink, time, period->has_array, elements, isnull, period->width);
+	sample_sink_put_elements(sink, time, period->has_array, elements, isnull, period->width);
 }
 
 /* Copies the samples with all arrays as wide as the widest, zeros in the new elements. */
@@ -223,7 +223,7 @@ copy_padded(const SampleSink *from, SampleSink *to)
 		ArrayType  *padded = padded_array(counts, width);
 
 		CHECK_FOR_INTERRUPTS();
-		method_put_sample(to, time, PointerGetDatum(padded), false);
+		sample_sink_put(to, time, PointerGetDatum(padded), false);
 		pfree(padded);
 		if (!isnull && (Pointer) counts != DatumGetPointer(array))
 			pfree(counts);

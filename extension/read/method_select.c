@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "read/method.h"
+#include "read/method_select.h"
 
 #include <math.h>
 
@@ -125,15 +125,15 @@ method_first(const MethodCall *call)
 		if (slice.period < current)
 			continue;
 		for (; current < slice.period; current++)
-			method_put_sample(call->sink, call->ends[current], (Datum) 0, true);
+			sample_sink_put(call->sink, call->ends[current], (Datum) 0, true);
 		as_of_seek(reader, slice.rows->time[slice.first], &changed);
 		values = as_of_values(reader, &isnull);
-		method_put_sample(call->sink, call->ends[current++], values, isnull);
+		sample_sink_put(call->sink, call->ends[current++], values, isnull);
 		if (!isnull)
 			pfree(DatumGetPointer(values));
 	}
 	for (; current < call->window->samples; current++)
-		method_put_sample(call->sink, call->ends[current], (Datum) 0, true);
+		sample_sink_put(call->sink, call->ends[current], (Datum) 0, true);
 	slice_reader_end(slices);
 	leaves_again_end(ahead);
 	as_of_end(reader);
@@ -285,7 +285,7 @@ put_chosen(const MethodCall *call, const Choice *choice)
 		CHECK_FOR_INTERRUPTS();
 		as_of_seek(reader, choice->times[i], &changed);
 		values = as_of_values(reader, &isnull);
-		method_put_sample(call->sink, choice->times[i], values, isnull);
+		sample_sink_put(call->sink, choice->times[i], values, isnull);
 		if (!isnull)
 			pfree(DatumGetPointer(values));
 	}

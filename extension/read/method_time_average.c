@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "read/method.h"
+#include "read/method_time_average.h"
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
@@ -242,7 +242,7 @@ finish(Period *period, int64 time, SampleSink *sink)
 		isnull[v] = column->time_ns == 0;
 		elements[v] = double_sum_quotient(&column->integral, (double) column->time_ns);
 	}
-	method_put_elements(sink, time, period->has_array, elements, isnull, period->width);
+	sample_sink_put_elements(sink, time, period->has_array, elements, isnull, period->width);
 	period->has_array = false;
 	period->width = 0;
 	period->held.since = time;
