@@ -130,7 +130,8 @@ server_run(Config *config)
 	server->config = config;
 	server->loop_count = (int) config->threads;
 	server->loops = memory_new(sizeof(ServerLoop) * config->threads);
-	server->ingest = ingest_new(config->max_buffered_bytes, wake_writer, &main);
+	server->memory.limit = config->max_buffered_bytes;
+	server->ingest = ingest_new(&server->memory, wake_writer, &main);
 	server->board = commit_board_new();
 	pthread_mutex_init(&server->trouble_lock, NULL);
 	strcpy(server->trouble, "not connected yet");
@@ -264,9 +265,10 @@ init_loop(Main *main, ServerLoop *loop)
 		.open_connections = &main->open_connections,
 		.draining = &main->server.draining,
 		.results = &main->server.results,
-		.ingest = main->server.ingest,
+		.memory = &main->server.memory,
 	};
 	http_loop_init(&loop->http);
+	commit_queue_init(&loop->waiters);
 	loop->accept.run = accept_now;
 	loop->tell_waiters.run = tell_waiters;
 	return true;
@@ -395,8 +397,7 @@ static void
 give_back_memory(Main *main)
 {
 	const Server *server = &main->server;
-	size_t used = ingest_bytes(server->ingest) + ingest_held_bytes(server->ingest) +
-				  atomic_load(&server->results.used);
+	size_t used = budget_used(&server->memory) + budget_used(&server->results);
 
 	if (used > main->most_used)
 		main->most_used = used;

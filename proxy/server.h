@@ -49,6 +49,7 @@ struct Server
 	const Config *config;
 	Ingest *ingest;
 	CommitBoard *board;
+	Budget memory;		/* of messages, and of requests and answers under way */
 	Budget results;		/* of PostgreSQL, and the long answers made of them */
 	CopyWriter *writer; /* of the main thread */
 	Metrics writer_metrics;

@@ -1,9 +1,13 @@
 /*
  * budget.h
  *	  A bound on memory that several threads use.
+ *
+ * What is taken or added must be returned, exactly once.
  */
 #ifndef HISTORIAND_BUDGET_H
 #define HISTORIAND_BUDGET_H
+
+#include "base/assert.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -15,6 +19,18 @@ typedef struct Budget
 	atomic_size_t used;
 } Budget;
 
+static inline size_t
+budget_used(const Budget *budget)
+{
+	return atomic_load_explicit(&budget->used, memory_order_relaxed);
+}
+
+static inline bool
+budget_full(const Budget *budget)
+{
+	return budget_used(budget) >= budget->limit;
+}
+
 /* For what exists already. */
 static inline void
 budget_add(Budget *budget, size_t bytes)
@@ -25,7 +41,9 @@ budget_add(Budget *budget, size_t bytes)
 static inline void
 budget_return(Budget *budget, size_t bytes)
 {
-	atomic_fetch_sub_explicit(&budget->used, bytes, memory_order_relaxed);
+	size_t used = atomic_fetch_sub_explicit(&budget->used, bytes, memory_order_relaxed);
+
+	ASSERT(used >= bytes);
 }
 
 /* Returns false, and takes nothing, where there is no room. */
@@ -33,7 +51,7 @@ static inline bool
 budget_take(Budget *budget, size_t bytes)
 {
 	budget_add(budget, bytes);
-	if (atomic_load_explicit(&budget->used, memory_order_relaxed) <= budget->limit)
+	if (budget_used(budget) <= budget->limit)
 		return true;
 	budget_return(budget, bytes);
 	return false;

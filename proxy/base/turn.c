@@ -4,8 +4,6 @@
  */
 #include "base/turn.h"
 
-#include <stddef.h>
-
 /*
  * A slice is some thousand small requests, or several hundred kilobytes of messages: long enough that
  * changing between clients costs nothing.  Input and tasks each get TURN_NS.
@@ -15,18 +13,12 @@
 
 static void on_busy(uv_idle_t *idle);
 
-static void
-init_ring(TurnTask *head)
-{
-	head->previous = head->next = head;
-}
-
 void
 turns_init(Turns *turns, uv_loop_t *loop)
 {
 	uv_idle_init(loop, &turns->busy);
-	init_ring(&turns->fresh);
-	init_ring(&turns->tired);
+	list_init(&turns->fresh);
+	list_init(&turns->tired);
 }
 
 uint64_t
@@ -72,14 +64,11 @@ turn_slice_was_over(const Turns *turns)
 }
 
 static void
-queue(Turns *turns, TurnTask *head, TurnTask *task)
+queue(Turns *turns, List *list, TurnTask *task)
 {
-	if (task->next != NULL)
+	if (list_linked(&task->link))
 		return;
-	task->next = head;
-	task->previous = head->previous;
-	head->previous->next = task;
-	head->previous = task;
+	list_append(list, &task->link);
 	uv_idle_start(&turns->busy, on_busy);
 }
 
@@ -98,23 +87,14 @@ turn_queue(Turns *turns, TurnTask *task)
 void
 turn_unqueue(TurnTask *task)
 {
-	if (task->next == NULL)
-		return;
-	task->previous->next = task->next;
-	task->next->previous = task->previous;
-	task->previous = task->next = NULL;
+	if (list_linked(&task->link))
+		list_remove(&task->link);
 }
 
 bool
 turn_queued(const TurnTask *task)
 {
-	return task->next != NULL;
-}
-
-static bool
-empty(const TurnTask *head)
-{
-	return head->next == head;
+	return list_linked(&task->link);
 }
 
 void
@@ -122,31 +102,35 @@ turn_tasks_begin(Turns *turns)
 {
 	turns->number++;
 	turns->tired_ran = false;
-	if (!empty(&turns->fresh) || !empty(&turns->tired))
+	if (!list_empty(&turns->fresh) || !list_empty(&turns->tired))
 		turns->end_ns = turn_clock(turns) + TURN_NS;
 }
 
 bool
 turn_run_task(Turns *turns)
 {
-	bool idle = empty(&turns->fresh) && empty(&turns->tired);
+	bool idle = list_empty(&turns->fresh) && list_empty(&turns->tired);
 	bool over = !idle && turn_over(turns);
-	TurnTask *task = NULL;
+	bool tired = false;
+	ListLink *link = over ? NULL : list_first(&turns->fresh);
+	TurnTask *task;
 
-	if (!over && !empty(&turns->fresh))
-		task = turns->fresh.next;
-	/* One of these always: there may be fresh ones without end. */
-	else if (!empty(&turns->tired) && !(over && turns->tired_ran))
-		task = turns->tired.next;
-	if (task == NULL)
+	/* One of the tired ones always: there may be fresh ones without end. */
+	if (link == NULL && !(over && turns->tired_ran))
+	{
+		link = list_first(&turns->tired);
+		tired = link != NULL;
+	}
+	if (link == NULL)
 	{
 		if (idle)
 			uv_idle_stop(&turns->busy);
 		turns->end_ns = 0;
 		return false;
 	}
-	turns->tired_ran |= task == turns->tired.next;
-	turn_unqueue(task);
+	turns->tired_ran |= tired;
+	list_remove(link);
+	task = LIST_ITEM(link, TurnTask, link);
 	turn_slice(turns);
 	task->run(task);
 	return true;

@@ -14,14 +14,15 @@
 #ifndef HISTORIAND_TURN_H
 #define HISTORIAND_TURN_H
 
+#include "base/list.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
 typedef struct TurnTask
 {
-	struct TurnTask *previous;
-	struct TurnTask *next; /* NULL: not queued */
+	ListLink link; /* in one of the queues */
 	void (*run)(struct TurnTask *task);
 } TurnTask;
 
@@ -32,8 +33,8 @@ typedef struct Turns
 	uint64_t number;	   /* of the turn */
 	uint64_t end_ns;	   /* of the turn's time; 0: it has not begun */
 	uint64_t slice_end_ns; /* of the slice under way */
-	TurnTask fresh;		   /* the head of a ring */
-	TurnTask tired;
+	List fresh;			   /* of TurnTask.link */
+	List tired;
 	bool tired_ran; /* one of them, in this turn */
 } Turns;
 

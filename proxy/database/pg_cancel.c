@@ -8,6 +8,7 @@
  */
 #include "database/pg_cancel.h"
 
+#include "base/list.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -19,7 +20,7 @@
 
 struct PgCancellation
 {
-	PgCancellation *next;
+	ListLink link; /* in waiting, or in the canceller's over */
 	PgCanceller *canceller;
 	PGcancel *cancel; /* NULL where there is no connection */
 	void (*done)(void *);
@@ -30,13 +31,12 @@ struct PgCancellation
 struct PgCanceller
 {
 	uv_async_t wake;
-	PgCancellation *over;
+	List over; /* of PgCancellation.link */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
-static PgCancellation *first;
-static PgCancellation *last;
+static List waiting = {.head = {&waiting.head, &waiting.head}};
 static int threads;
 static int idle_threads;
 
@@ -48,6 +48,7 @@ pg_canceller_new(uv_loop_t *loop)
 {
 	PgCanceller *canceller = memory_new(sizeof(PgCanceller));
 
+	list_init(&canceller->over);
 	uv_async_init(loop, &canceller->wake, on_wake);
 	canceller->wake.data = canceller;
 	return canceller;
@@ -75,11 +76,7 @@ pg_cancel(PgCanceller *canceller, PGconn *pq, void (*done)(void *), void *argume
 	cancellation->done = done;
 	cancellation->argument = argument;
 	pthread_mutex_lock(&lock);
-	if (last == NULL)
-		first = cancellation;
-	else
-		last->next = cancellation;
-	last = cancellation;
+	list_append(&waiting, &cancellation->link);
 	if (idle_threads == 0 && threads < MAX_THREADS)
 		start_thread();
 	pthread_cond_signal(&work);
@@ -107,21 +104,17 @@ cancel_all(void *argument)
 		bool wanted;
 
 		idle_threads++;
-		while (first == NULL)
+		while (list_empty(&waiting))
 			pthread_cond_wait(&work, &lock);
 		idle_threads--;
-		cancellation = first;
-		first = cancellation->next;
-		if (first == NULL)
-			last = NULL;
+		cancellation = LIST_ITEM(list_take_first(&waiting), PgCancellation, link);
 		/* Of a connection that was given up meanwhile PostgreSQL ends the query itself. */
 		wanted = cancellation->cancel != NULL && !cancellation->abandoned;
 		pthread_mutex_unlock(&lock);
 		if (wanted && !PQcancel(cancellation->cancel, reason, sizeof(reason)))
 			log_warning("cannot cancel a query: %s", reason);
 		pthread_mutex_lock(&lock);
-		cancellation->next = cancellation->canceller->over;
-		cancellation->canceller->over = cancellation;
+		list_append(&cancellation->canceller->over, &cancellation->link);
 		uv_async_send(&cancellation->canceller->wake);
 	}
 	return NULL;
@@ -131,17 +124,18 @@ static void
 on_wake(uv_async_t *wake)
 {
 	PgCanceller *canceller = wake->data;
-	PgCancellation *next;
 
-	pthread_mutex_lock(&lock);
-	next = canceller->over;
-	canceller->over = NULL;
-	pthread_mutex_unlock(&lock);
-	while (next != NULL)
+	for (;;)
 	{
-		PgCancellation *cancellation = next;
+		ListLink *link;
+		PgCancellation *cancellation;
 
-		next = cancellation->next;
+		pthread_mutex_lock(&lock);
+		link = list_take_first(&canceller->over);
+		pthread_mutex_unlock(&lock);
+		if (link == NULL)
+			return;
+		cancellation = LIST_ITEM(link, PgCancellation, link);
 		/* Only this loop's thread abandons what is in its list. */
 		if (!cancellation->abandoned)
 			cancellation->done(cancellation->argument);

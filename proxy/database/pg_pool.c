@@ -20,6 +20,8 @@
  */
 #include "database/pg_pool.h"
 
+#include "base/assert.h"
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "database/pg_cancel.h"
@@ -30,8 +32,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* After a failed attempt to connect, queries fail at once for this long. */
-#define CONNECT_PAUSE_MS 500
+/* After a failed attempt to connect, queries fail at once for so long. */
+static const Backoff connect_pause = {.first_ms = 125, .largest_ms = 500};
 
 /*
  * What every query has set, for its transaction alone ($1 is the time limit).  A role may have
@@ -55,51 +57,44 @@
 /* A connection that breaks so soon after a query was sent was lost before. */
 #define LOST_BEFORE_MS 1000
 
-typedef struct Query
+typedef enum SlotState
 {
-	struct Query *next;
-	PgPool *pool;
-	const char *sql; /* static text of the caller, or own_sql */
-	char *own_sql;
-	int parameter_count;
-	char *parameters[QUERY_MAX_PARAMETERS];
-	RowCallback on_row; /* NULL: the rows are collected */
-	QueryCallback callback;
-	void *argument;
-	uint64_t deadline_ms;  /* for getting a connection */
-	struct PoolSlot *slot; /* NULL: queued */
-	bool abandoned;		   /* nobody wants the rest */
-	bool repeated;		   /* for a new connection only */
+	SLOT_CLOSED, /* there is no connection */
+	SLOT_CONNECTING,
+	SLOT_NEW,		 /* is connected, and has had no query yet */
+	SLOT_IDLE,		 /* is connected, and has had one */
+	SLOT_BUSY,		 /* executes its query */
+	SLOT_CANCELLING, /* the same, and a thread asks PostgreSQL to end the query */
+	SLOT_OVER,		 /* the query has ended, but the thread is not done: only that is waited for */
+} SlotState;
 
-	/* Of streams. */
-	const StreamHandler *stream; /* NULL: an ordinary query */
-	uint64_t progress_ms;		 /* when something came, or might have begun to */
-	bool paused;
-} Query;
+/* What has come of the query that is being executed. */
+typedef enum QueryProgress
+{
+	PROGRESS_NONE,		/* nothing, or only rows that are collected */
+	PROGRESS_PASSED,	/* rows were passed on */
+	PROGRESS_TOO_LARGE, /* the budget was used up: the rest is thrown away */
+	PROGRESS_COPYING,	/* the server has begun to send a stream */
+	PROGRESS_COPIED,	/* and has ended it */
+} QueryProgress;
 
 typedef struct PoolSlot
 {
 	PgPool *pool;
-	PgConnection *connection; /* NULL: not connected */
-	bool open;
+	SlotState state;
+	QueryProgress progress;
+	PgConnection *connection; /* NULL: SLOT_CLOSED */
 	uint64_t opened_ms;
-	bool used;			 /* has had a query */
-	bool was_idle;		 /* before the one that is being executed */
+	bool was_idle;		 /* before the query that is being executed */
 	uint64_t sent_ms;	 /* when that was sent */
-	Query *query;		 /* being executed */
+	Query *query;		 /* from SLOT_BUSY on */
 	PGresult *result;	 /* its result; the connection is not free yet */
-	bool passed;		 /* rows of it were */
 	TurnTask task;		 /* goes on with its rows */
 	int statements_over; /* of the pipeline: the settings, the query */
-	bool copied;		 /* the server has begun to send a stream */
-	bool copying;		 /* and has not ended */
-	bool cancelling;	 /* another thread is about it */
-	bool over;			 /* only that is waited for */
 	PgCancellation *cancellation;
 	uint64_t cancel_deadline_ms;
 	uint64_t deadline_ms; /* PostgreSQL should have answered by then; 0: no limit */
 	size_t result_bytes;  /* taken from the budget */
-	bool too_large;		  /* the budget was used up; the rest is thrown away */
 } PoolSlot;
 
 struct PgPool
@@ -112,12 +107,10 @@ struct PgPool
 	uint64_t queue_limit;
 	Budget *budget;
 	PgCanceller *canceller;
-	uint64_t queued;
-	Query *first;
-	Query *last;
+	QueryQueue queue;
 	uint64_t stream_limit; /* streams at a time */
 	uint64_t streams;	   /* being executed */
-	uint64_t queued_streams;
+	Backoff pause;
 	uint64_t pause_until_ms;
 	char *pause_reason;
 	uv_timer_t fail_timer; /* fails queued queries from the loop */
@@ -129,7 +122,9 @@ static void send_pipeline(PoolSlot *slot, Query *query);
 static void advance_rows(PoolSlot *slot);
 static void go_on(TurnTask *task);
 static void add_row(PoolSlot *slot, const PGresult *row);
+static void check_limits(PoolSlot *slot, uint64_t now_ms);
 static void drop(PoolSlot *slot);
+static void query_ended(PoolSlot *slot);
 static void finish(PoolSlot *slot);
 static void answer(PoolSlot *slot, const QueryOutcome *outcome);
 static void advance_stream(PoolSlot *slot);
@@ -157,6 +152,8 @@ pg_pool_new(uv_loop_t *loop, Turns *turns, const Config *config, uint64_t connec
 	pool->slot_count = connections;
 	pool->queue_limit = queue_limit;
 	pool->budget = budget;
+	pool->pause = connect_pause;
+	query_queue_init(&pool->queue);
 	pool->stream_limit = connections > 1 ? connections / 2 : 1;
 	pool->slots = memory_new(connections * sizeof(PoolSlot));
 	for (uint64_t i = 0; i < connections; i++)
@@ -170,13 +167,38 @@ pg_pool_new(uv_loop_t *loop, Turns *turns, const Config *config, uint64_t connec
 	return pool;
 }
 
+/* The states that may follow each. */
 static void
-free_query(Query *query)
+set_state(PoolSlot *slot, SlotState state)
 {
-	for (int i = 0; i < query->parameter_count; i++)
-		free(query->parameters[i]);
-	free(query->own_sql);
-	free(query);
+#define TO(state) (1u << (state))
+	static const unsigned next[] = {
+		[SLOT_CLOSED] = TO(SLOT_CONNECTING),
+		[SLOT_CONNECTING] = TO(SLOT_NEW) | TO(SLOT_CLOSED),
+		[SLOT_NEW] = TO(SLOT_BUSY) | TO(SLOT_CLOSED),
+		[SLOT_IDLE] = TO(SLOT_BUSY) | TO(SLOT_CLOSED),
+		[SLOT_BUSY] = TO(SLOT_IDLE) | TO(SLOT_CANCELLING) | TO(SLOT_CLOSED),
+		[SLOT_CANCELLING] = TO(SLOT_BUSY) | TO(SLOT_OVER) | TO(SLOT_CLOSED),
+		[SLOT_OVER] = TO(SLOT_IDLE) | TO(SLOT_CLOSED),
+	};
+
+	ASSERT((next[slot->state] & TO(state)) != 0);
+	slot->state = state;
+#undef TO
+}
+
+/* Has it a connection that is made? */
+static bool
+connected(const PoolSlot *slot)
+{
+	return slot->state >= SLOT_NEW;
+}
+
+/* Is another thread about it? */
+static bool
+cancelling(const PoolSlot *slot)
+{
+	return slot->state == SLOT_CANCELLING || slot->state == SLOT_OVER;
 }
 
 static void
@@ -184,27 +206,8 @@ enqueue(PgPool *pool, Query *query)
 {
 	query->pool = pool;
 	query->deadline_ms = uv_now(pool->loop) + pool->config->query_timeout_ms;
-	if (pool->last == NULL)
-		pool->first = query;
-	else
-		pool->last->next = query;
-	pool->last = query;
-	pool->queued++;
-	pool->queued_streams += query->stream != NULL;
+	query_queue_append(&pool->queue, query);
 	assign(pool);
-}
-
-/* As sqlcommenter writes it, but in front: there it is seen however long the query is. */
-static char *
-commented(const char *traceparent, const char *settings, const char *sql)
-{
-	Bytes text = {0};
-
-	if (traceparent != NULL)
-		bytes_printf(&text, "/*traceparent='%s'*/ ", traceparent);
-	bytes_puts(&text, settings);
-	bytes_puts(&text, sql);
-	return bytes_take_text(&text);
 }
 
 PgQuery *
@@ -214,15 +217,9 @@ pg_pool_submit(PgPool *pool, const char *traceparent, const char *sql, int param
 {
 	Query *query;
 
-	if (pool->queued >= pool->queue_limit)
+	if (pool->queue.count >= pool->queue_limit)
 		return NULL;
-	query = memory_new(sizeof(Query));
-	if (traceparent != NULL)
-		query->own_sql = commented(traceparent, "", sql);
-	query->sql = traceparent != NULL ? query->own_sql : sql;
-	query->parameter_count = parameter_count;
-	for (int i = 0; i < parameter_count; i++)
-		query->parameters[i] = memory_strdup(parameters[i]);
+	query = query_new(traceparent, sql, parameter_count, parameters);
 	query->on_row = on_row;
 	query->callback = callback;
 	query->argument = argument;
@@ -236,11 +233,9 @@ pg_pool_stream(PgPool *pool, const char *traceparent, const char *copy_sql,
 {
 	Query *query;
 
-	if (pool->queued >= pool->queue_limit)
+	if (pool->queue.count >= pool->queue_limit)
 		return NULL;
-	query = memory_new(sizeof(Query));
-	query->own_sql = commented(traceparent, STREAM_SETTINGS_SQL, copy_sql);
-	query->sql = query->own_sql;
+	query = query_new_stream(traceparent, STREAM_SETTINGS_SQL, copy_sql);
 	query->stream = stream;
 	query->callback = stream->on_end;
 	query->argument = argument;
@@ -263,58 +258,19 @@ pg_query_resume(PgQuery *query)
 	pg_connection_again(connection);
 }
 
-/* Takes a query out of the queue; before is the one before it, or NULL. */
-static Query *
-unlink_after(PgPool *pool, Query *before)
-{
-	Query **link = before ? &before->next : &pool->first;
-	Query *query = *link;
-
-	*link = query->next;
-	if (pool->last == query)
-		pool->last = before;
-	query->next = NULL;
-	pool->queued--;
-	pool->queued_streams -= query->stream != NULL;
-	return query;
-}
-
-static Query *
-dequeue(PgPool *pool)
-{
-	return unlink_after(pool, NULL);
-}
-
-/* The first query that may be executed now, on a connection that is new or not, or NULL. */
-static Query *
-dequeue_runnable(PgPool *pool, bool new)
-{
-	Query *before = NULL;
-
-	for (Query *query = pool->first; query != NULL; before = query, query = query->next)
-	{
-		if ((query->stream == NULL || pool->streams < pool->stream_limit) &&
-			(new || !query->repeated))
-			return unlink_after(pool, before);
-	}
-	return NULL;
-}
-
 /* How many queries of the queue could be executed with enough connections. */
 static uint64_t
 count_runnable(const PgPool *pool)
 {
 	uint64_t room = pool->stream_limit - pool->streams;
 
-	return pool->queued - pool->queued_streams +
-		   (pool->queued_streams < room ? pool->queued_streams : room);
+	return pool->queue.count - pool->queue.streams +
+		   (pool->queue.streams < room ? pool->queue.streams : room);
 }
 
 void
 pg_query_cancel(PgQuery *query)
 {
-	Query *before = NULL;
-
 	if (query->slot != NULL)
 	{
 		query->abandoned = true;
@@ -322,9 +278,8 @@ pg_query_cancel(PgQuery *query)
 		cancel(query->slot);
 		return;
 	}
-	for (Query *other = query->pool->first; other != query; other = other->next)
-		before = other;
-	free_query(unlink_after(query->pool, before));
+	query_queue_remove(&query->pool->queue, query);
+	query_free(query);
 }
 
 /* Gives queued queries to idle connections, and opens connections for those left over. */
@@ -334,18 +289,19 @@ assign(PgPool *pool)
 	uint64_t connecting = 0;
 	uint64_t wanted;
 
-	for (uint64_t i = 0; i < pool->slot_count && pool->first != NULL; i++)
+	for (uint64_t i = 0; i < pool->slot_count && pool->queue.count > 0; i++)
 	{
 		PoolSlot *slot = &pool->slots[i];
 
-		if (slot->open && slot->query == NULL && !slot->cancelling)
+		if (slot->state == SLOT_NEW || slot->state == SLOT_IDLE)
 		{
-			Query *query = dequeue_runnable(pool, !slot->used);
+			Query *query = query_queue_take_runnable(
+				&pool->queue, pool->streams < pool->stream_limit, slot->state == SLOT_NEW);
 
 			if (query != NULL)
 				execute(slot, query);
 		}
-		connecting += slot->connection != NULL && !slot->open;
+		connecting += slot->state == SLOT_CONNECTING;
 	}
 	wanted = count_runnable(pool);
 	if (wanted == 0)
@@ -360,8 +316,9 @@ assign(PgPool *pool)
 	{
 		PoolSlot *slot = &pool->slots[i];
 
-		if (slot->connection != NULL || slot->cancelling)
+		if (slot->state != SLOT_CLOSED)
 			continue;
+		set_state(slot, SLOT_CONNECTING);
 		slot->connection = pg_connection_open(pool->loop, pool->config->read_database,
 											  pool->config->database_password_file, &handler, slot);
 		connecting++;
@@ -378,51 +335,61 @@ pg_pool_tick(PgPool *pool)
 		.limit = 503,
 	};
 	const QueryOutcome *late = &away;
+	Query *query;
 
 	for (uint64_t i = 0; i < pool->slot_count; i++)
 	{
-		if (pool->slots[i].open)
+		if (connected(&pool->slots[i]))
 			late = &busy;
 	}
-	while (pool->first != NULL && pool->first->deadline_ms <= uv_now(pool->loop))
+	while ((query = query_queue_first(&pool->queue)) != NULL &&
+		   query->deadline_ms <= uv_now(pool->loop))
 	{
-		Query *query = dequeue(pool);
-
+		query_queue_remove(&pool->queue, query);
 		query->callback(query->argument, late);
-		free_query(query);
+		query_free(query);
 	}
 	for (uint64_t i = 0; i < pool->slot_count; i++)
-	{
-		PoolSlot *slot = &pool->slots[i];
-		Query *query = slot->query;
+		check_limits(&pool->slots[i], uv_now(pool->loop));
+}
 
-		if (slot->cancelling && slot->over && slot->cancel_deadline_ms <= uv_now(pool->loop))
-		{
+/* Ends what takes too long: a query, its cancellation, an idle connection. */
+static void
+check_limits(PoolSlot *slot, uint64_t now_ms)
+{
+	const Config *config = slot->pool->config;
+	Query *query = slot->query;
+
+	switch (slot->state)
+	{
+		case SLOT_CLOSED:
+		case SLOT_CONNECTING:
+			break;
+		case SLOT_NEW:
+		case SLOT_IDLE:
+			if (now_ms - slot->opened_ms > config->read_connection_lifetime_ms)
+				disconnect(slot);
+			break;
+		case SLOT_BUSY:
+			if (slot->deadline_ms > 0 && slot->deadline_ms <= now_ms)
+				drop(slot);
+			else if (query->stream != NULL && !query->paused &&
+					 now_ms - query->progress_ms > config->query_timeout_ms)
+			{
+				query->progress_ms = now_ms;
+				cancel(slot);
+			}
+			break;
+		case SLOT_CANCELLING:
+			if (slot->cancel_deadline_ms <= now_ms || slot->deadline_ms <= now_ms)
+				drop(slot);
+			break;
+		case SLOT_OVER:
+			if (slot->cancel_deadline_ms > now_ms)
+				break;
 			disconnect(slot);
 			finish(slot);
-			continue;
-		}
-		if (query != NULL && slot->cancelling && slot->cancel_deadline_ms <= uv_now(pool->loop))
-		{
-			drop(slot);
-			continue;
-		}
-		if (query != NULL && slot->deadline_ms > 0 && slot->deadline_ms <= uv_now(pool->loop))
-		{
-			drop(slot);
-			continue;
-		}
-		if (slot->open && query == NULL && !slot->cancelling &&
-			uv_now(pool->loop) - slot->opened_ms > pool->config->read_connection_lifetime_ms)
-		{
-			disconnect(slot);
-			continue;
-		}
-		if (query == NULL || query->stream == NULL || query->paused || slot->cancelling ||
-			uv_now(pool->loop) - query->progress_ms <= pool->config->query_timeout_ms)
-			continue;
-		query->progress_ms = uv_now(pool->loop);
-		cancel(slot);
+			break;
 	}
 }
 
@@ -437,15 +404,17 @@ fail_queued(uv_timer_t *timer)
 
 	for (uint64_t i = 0; i < pool->slot_count; i++)
 	{
-		if (pool->slots[i].open)
+		if (connected(&pool->slots[i]))
 			return; /* others get through: theirs is a question of time */
 	}
-	for (uint64_t left = pool->queued; left > 0 && pool->first != NULL; left--)
+	for (uint64_t left = pool->queue.count; left > 0; left--)
 	{
-		Query *query = dequeue(pool);
+		Query *query = query_queue_take(&pool->queue);
 
+		if (query == NULL)
+			return;
 		query->callback(query->argument, &outcome);
-		free_query(query);
+		query_free(query);
 	}
 }
 
@@ -454,19 +423,18 @@ execute(PoolSlot *slot, Query *query)
 {
 	bool all;
 
+	ASSERT(slot->query == NULL && slot->result == NULL && slot->result_bytes == 0);
+	slot->was_idle = slot->state == SLOT_IDLE;
+	set_state(slot, SLOT_BUSY);
 	slot->query = query;
 	query->slot = slot;
-	slot->was_idle = slot->used;
-	slot->used = true;
 	slot->sent_ms = uv_now(slot->pool->loop);
-	slot->copied = false;
-	slot->passed = false;
+	slot->progress = PROGRESS_NONE;
 	slot->deadline_ms = 0;
 	if (query->stream != NULL)
 	{
 		query->progress_ms = uv_now(slot->pool->loop);
 		slot->pool->streams++;
-		slot->copying = false;
 		PQsendQuery(pg_connection_pq(slot->connection), query->sql);
 		pg_connection_flush(slot->connection, &all);
 		return;
@@ -499,10 +467,10 @@ on_open(void *owner)
 {
 	PoolSlot *slot = owner;
 
-	slot->open = true;
-	slot->used = false;
+	set_state(slot, SLOT_NEW);
 	slot->opened_ms = uv_now(slot->pool->loop);
 	slot->pool->pause_until_ms = 0;
+	backoff_reset(&slot->pool->pause);
 	assign(slot->pool);
 }
 
@@ -563,10 +531,7 @@ advance_rows(PoolSlot *slot)
 		{
 			PQclear(result);
 			PQexitPipelineMode(pq);
-			if (slot->cancelling)
-				slot->over = true;
-			else
-				finish(slot);
+			query_ended(slot);
 			return;
 		}
 		if (status == PGRES_SINGLE_TUPLE)
@@ -587,6 +552,19 @@ advance_rows(PoolSlot *slot)
 	}
 }
 
+/* The connection is free for the next query, once no thread is about it any more. */
+static void
+query_ended(PoolSlot *slot)
+{
+	if (slot->state == SLOT_CANCELLING)
+		set_state(slot, SLOT_OVER);
+	else if (slot->state == SLOT_BUSY)
+	{
+		set_state(slot, SLOT_IDLE);
+		finish(slot);
+	}
+}
+
 /* Passes a row on; false where what is kept of it is more than the budget allows. */
 static bool
 pass_row(PoolSlot *slot, const PGresult *row)
@@ -595,7 +573,7 @@ pass_row(PoolSlot *slot, const PGresult *row)
 	size_t bytes = query->on_row(query->argument, row);
 	bool good = budget_take(slot->pool->budget, bytes);
 
-	slot->passed = true;
+	slot->progress = PROGRESS_PASSED;
 	if (good)
 		slot->result_bytes += bytes;
 	return good;
@@ -634,10 +612,10 @@ collect_row(PoolSlot *slot, const PGresult *row)
 static void
 add_row(PoolSlot *slot, const PGresult *row)
 {
-	if (slot->too_large || slot->query->abandoned ||
+	if (slot->progress == PROGRESS_TOO_LARGE || slot->query->abandoned ||
 		(slot->query->on_row != NULL ? pass_row(slot, row) : collect_row(slot, row)))
 		return;
-	slot->too_large = true;
+	slot->progress = PROGRESS_TOO_LARGE;
 	cancel(slot);
 }
 
@@ -665,7 +643,7 @@ advance_stream(PoolSlot *slot)
 	{
 		PGresult *result;
 
-		if (slot->copying)
+		if (slot->progress == PROGRESS_COPYING)
 		{
 			char *data;
 			int length = PQgetCopyData(pq, &data, 1);
@@ -678,23 +656,20 @@ advance_stream(PoolSlot *slot)
 				PQfreemem(data);
 				continue;
 			}
-			slot->copying = false; /* the next result says why */
+			slot->progress = PROGRESS_COPIED; /* the next result says why */
 		}
 		if (PQisBusy(pq))
 			return;
 		result = PQgetResult(pq);
 		if (result == NULL)
 		{
-			if (slot->cancelling)
-				slot->over = true;
-			else
-				finish(slot);
+			query_ended(slot);
 			return;
 		}
 		if (PQresultStatus(result) == PGRES_COPY_OUT)
-			slot->copied = slot->copying = true;
+			slot->progress = PROGRESS_COPYING;
 		else if (slot->result == NULL &&
-				 (slot->copied || PQresultStatus(result) != PGRES_COMMAND_OK))
+				 (slot->progress == PROGRESS_COPIED || PQresultStatus(result) != PGRES_COMMAND_OK))
 		{
 			slot->result = result;
 			continue;
@@ -707,9 +682,9 @@ advance_stream(PoolSlot *slot)
 static void
 cancel(PoolSlot *slot)
 {
-	if (slot->cancelling)
+	if (cancelling(slot))
 		return;
-	slot->cancelling = true;
+	set_state(slot, SLOT_CANCELLING);
 	slot->cancel_deadline_ms = uv_now(slot->pool->loop) + CANCEL_MS;
 	slot->deadline_ms = uv_now(slot->pool->loop) + slot->pool->config->query_timeout_ms + GRACE_MS;
 	slot->cancellation =
@@ -721,24 +696,23 @@ on_cancelled(void *argument)
 {
 	PoolSlot *slot = argument;
 
-	slot->cancelling = false;
-	if (slot->over)
+	if (slot->state == SLOT_CANCELLING)
+		set_state(slot, SLOT_BUSY); /* the query has not ended yet */
+	else
 	{
-		slot->over = false;
+		set_state(slot, SLOT_IDLE);
 		finish(slot);
 	}
-	else
-		assign(slot->pool);
 }
 
-/* The query is over and the connection is free for the next one. */
+/* Answers the query, which has ended. */
 static void
 finish(PoolSlot *slot)
 {
 	PGresult *result = slot->result;
 
 	slot->result = NULL;
-	if (slot->too_large)
+	if (slot->progress == PROGRESS_TOO_LARGE)
 		answer(slot, &(QueryOutcome){
 						 .sqlstate = "",
 						 .message = "the results under way have more bytes than allowed "
@@ -763,17 +737,19 @@ finish(PoolSlot *slot)
 static void
 answer(PoolSlot *slot, const QueryOutcome *outcome)
 {
+	PgPool *pool = slot->pool;
 	Query *query = slot->query;
+	size_t bytes = slot->result_bytes;
 
+	/* The callback may submit the next query, which the slot may then execute at once. */
 	slot->query = NULL;
 	slot->deadline_ms = 0;
-	slot->pool->streams -= query->stream != NULL;
+	slot->result_bytes = 0;
+	pool->streams -= query->stream != NULL;
 	if (!query->abandoned)
 		query->callback(query->argument, outcome);
-	free_query(query);
-	budget_return(slot->pool->budget, slot->result_bytes);
-	slot->result_bytes = 0;
-	slot->too_large = false;
+	query_free(query);
+	budget_return(pool->budget, bytes);
 }
 
 /* PostgreSQL has neither answered nor ended the query: neither will it end the next one. */
@@ -797,12 +773,10 @@ static void
 forget_connection(PoolSlot *slot)
 {
 	slot->connection = NULL;
-	slot->open = false;
-	slot->over = false;
 	turn_unqueue(&slot->task);
-	if (slot->cancelling)
+	if (cancelling(slot))
 		pg_cancellation_abandon(slot->cancellation);
-	slot->cancelling = false;
+	set_state(slot, SLOT_CLOSED);
 }
 
 static void
@@ -817,7 +791,7 @@ on_lost(void *owner, const char *reason)
 {
 	PoolSlot *slot = owner;
 	PgPool *pool = slot->pool;
-	bool connected = slot->open;
+	bool was_connected = connected(slot);
 
 	log_warning("no connection to PostgreSQL for reading: %s", reason);
 	forget_connection(slot);
@@ -827,15 +801,15 @@ on_lost(void *owner, const char *reason)
 	slot->result = NULL;
 	if (slot->query != NULL)
 		answer(slot, &(QueryOutcome){.sqlstate = "", .message = reason});
-	if (connected)
+	if (was_connected)
 	{
 		assign(pool); /* PostgreSQL may well be there */
 		return;
 	}
 	free(pool->pause_reason);
 	pool->pause_reason = memory_strdup(reason);
-	pool->pause_until_ms = uv_now(pool->loop) + CONNECT_PAUSE_MS;
-	if (pool->first != NULL)
+	pool->pause_until_ms = uv_now(pool->loop) + backoff_next_ms(&pool->pause);
+	if (pool->queue.count > 0)
 		uv_timer_start(&pool->fail_timer, fail_queued, 0, 0);
 }
 
@@ -845,8 +819,8 @@ lost_before(const PoolSlot *slot)
 {
 	const Query *query = slot->query;
 
-	return slot->was_idle && !query->abandoned && !query->repeated && !slot->copied &&
-		   !slot->passed && !slot->too_large &&
+	return slot->was_idle && !query->abandoned && !query->repeated &&
+		   slot->progress == PROGRESS_NONE &&
 		   (slot->result == NULL || PQresultStatus(slot->result) == PGRES_FATAL_ERROR) &&
 		   uv_now(slot->pool->loop) - slot->sent_ms <= LOST_BEFORE_MS;
 }
@@ -864,10 +838,7 @@ repeat(PoolSlot *slot)
 	query->slot = NULL;
 	query->repeated = true;
 	query->paused = false;
-	query->next = pool->first;
-	pool->first = query;
-	if (pool->last == NULL)
-		pool->last = query;
-	pool->queued++;
-	pool->queued_streams += query->stream != NULL;
+	budget_return(pool->budget, slot->result_bytes);
+	slot->result_bytes = 0;
+	query_queue_prepend(&pool->queue, query);
 }

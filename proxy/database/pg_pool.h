@@ -10,33 +10,14 @@
 #include "base/budget.h"
 #include "base/config.h"
 #include "base/turn.h"
+#include "database/query_queue.h"
 
-#include <libpq-fe.h>
 #include <uv.h>
-
-#define QUERY_MAX_PARAMETERS 8
 
 /* Connections that a pool opens at a time; each keeps a thread of libuv's, which others need too. */
 #define PG_POOL_CONNECTING 2
 
 typedef struct PgPool PgPool;
-
-typedef struct QueryOutcome
-{
-	const PGresult *result; /* the rows, or NULL */
-	const char *sqlstate;	/* why there are none; "" where PostgreSQL was not reached */
-	const char *message;
-	int limit; /* where a limit of this server is why: the HTTP status, message names the limit */
-} QueryOutcome;
-
-/* Called once, from the loop, never from within pg_pool_submit().  The result is freed after. */
-typedef void (*QueryCallback)(void *argument, const QueryOutcome *outcome);
-
-/*
- * Called for each row as it comes, a result of one row.  Returns how many bytes it keeps of it, which
- * count until the QueryCallback has returned.
- */
-typedef size_t (*RowCallback)(void *argument, const PGresult *row);
 
 /*
  * The memory of results, until their callback has returned, is taken from the budget.  Rows are worked
@@ -44,8 +25,6 @@ typedef size_t (*RowCallback)(void *argument, const PGresult *row);
  */
 extern PgPool *pg_pool_new(uv_loop_t *loop, Turns *turns, const Config *config,
 						   uint64_t connections, uint64_t queue_limit, Budget *budget);
-
-typedef struct Query PgQuery;
 
 /*
  * Queues a query; parameters are text and copied.  With on_row the outcome's result has no rows, without
@@ -56,18 +35,6 @@ typedef struct Query PgQuery;
 extern PgQuery *pg_pool_submit(PgPool *pool, const char *traceparent, const char *sql,
 							   int parameter_count, const char *const *parameters,
 							   RowCallback on_row, QueryCallback callback, void *argument);
-
-/* A COPY TO STDOUT, whose rows are passed on as they come. */
-typedef struct StreamHandler
-{
-	/*
-	 * A piece as COPY sends it: a row, or the header or trailer of the format.  Returns false where
-	 * that is enough until pg_query_resume() is called.
-	 */
-	bool (*on_data)(void *argument, const char *data, size_t length);
-	/* Once, after the last piece; the outcome's result says only that all was sent. */
-	QueryCallback on_end;
-} StreamHandler;
 
 /*
  * Queues a COPY; copy_sql is copied.  At most half of the connections are used for streams, as far

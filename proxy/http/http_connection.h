@@ -8,7 +8,6 @@
 #include "base/budget.h"
 #include "base/config.h"
 #include "http/http_exchange.h"
-#include "ingest/ingest.h"
 #include "base/metrics.h"
 #include "base/turn.h"
 
@@ -29,7 +28,7 @@ typedef struct HttpLoop
 	atomic_int *open_connections; /* of all loops */
 	atomic_bool *draining;
 	Budget *results; /* long answers count until they are sent */
-	Ingest *ingest;	 /* requests and short answers count against its bound */
+	Budget *memory;	 /* requests and short answers count against it, as messages do */
 
 	HttpConnection *connections;
 	HttpConnection *unflushed; /* have answers that are not written yet */

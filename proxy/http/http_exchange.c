@@ -134,7 +134,7 @@ exchange_too_far_ahead(const HttpConnection *connection)
 	if (!last->answered && last->received && last->alone)
 		return true;
 	/* Where memory is short, one at a time. */
-	if (last->received && ingest_full(connection->loop->ingest))
+	if (last->received && budget_full(connection->loop->memory))
 		return true;
 	return connection->exchange_count >= MAX_EXCHANGES ||
 		   unsent + aside_bytes(connection) > MAX_OUTPUT_BYTES;
@@ -154,7 +154,7 @@ aside_bytes(const HttpConnection *connection)
 void
 exchange_count_memory(HttpConnection *connection)
 {
-	Ingest *ingest = connection->loop->ingest;
+	Budget *memory = connection->loop->memory;
 	size_t bytes = connection->unparsed.capacity + connection->blocked.capacity;
 
 	for (const Exchange *exchange = connection->first; exchange != NULL; exchange = exchange->next)
@@ -168,9 +168,9 @@ exchange_count_memory(HttpConnection *connection)
 	if (connection->closed)
 		bytes = 0;
 	if (bytes > connection->held_bytes)
-		ingest_hold(ingest, bytes - connection->held_bytes);
+		budget_add(memory, bytes - connection->held_bytes);
 	else if (bytes < connection->held_bytes)
-		ingest_let_go(ingest, connection->held_bytes - bytes);
+		budget_return(memory, connection->held_bytes - bytes);
 	connection->held_bytes = bytes;
 }
 

@@ -59,7 +59,7 @@ struct HttpConnection
 
 	HttpOutput output;	  /* formatted answers */
 	size_t counted_bytes; /* of long answers, in HttpLoop.results */
-	size_t held_bytes;	  /* of all else, held in HttpLoop.ingest */
+	size_t held_bytes;	  /* of all else, in HttpLoop.memory */
 	uv_shutdown_t shutdown;
 };
 

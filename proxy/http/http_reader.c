@@ -76,7 +76,7 @@ on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 	/* What is read may have to be kept. */
 	*buffer =
 		uv_buf_init(connection->loop->read_buffer,
-					ingest_full(connection->loop->ingest) ? SMALL_READ_BYTES : READ_BUFFER_BYTES);
+					budget_full(connection->loop->memory) ? SMALL_READ_BYTES : READ_BUFFER_BYTES);
 }
 
 static void

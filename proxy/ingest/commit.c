@@ -110,6 +110,12 @@ commit_publish(CommitBoard *board, uint64_t generation)
 	atomic_store_explicit(&board->generation, generation, memory_order_release);
 }
 
+void
+commit_queue_init(CommitQueue *queue)
+{
+	list_init(&queue->waiters);
+}
+
 CommitWaiter *
 commit_wait(CommitQueue *queue, const IngestTicket *ticket, uint64_t deadline_ms,
 			CommitCallback callback, void *argument)
@@ -120,11 +126,7 @@ commit_wait(CommitQueue *queue, const IngestTicket *ticket, uint64_t deadline_ms
 	waiter->deadline_ms = deadline_ms;
 	waiter->callback = callback;
 	waiter->argument = argument;
-	if (queue->last == NULL)
-		queue->first = waiter;
-	else
-		queue->last->next = waiter;
-	queue->last = waiter;
+	list_append(&queue->waiters, &waiter->link);
 	return waiter;
 }
 
@@ -147,6 +149,14 @@ call_back(CommitWaiter *waiter, const CommitOutcome *outcome)
 		callback(waiter->argument, outcome);
 }
 
+static CommitWaiter *
+first_waiter(const CommitQueue *queue)
+{
+	ListLink *link = list_first(&queue->waiters);
+
+	return link == NULL ? NULL : LIST_ITEM(link, CommitWaiter, link);
+}
+
 bool
 commit_queue_check(CommitQueue *queue, CommitBoard *board, uint64_t now_ms)
 {
@@ -156,7 +166,7 @@ commit_queue_check(CommitQueue *queue, CommitBoard *board, uint64_t now_ms)
 	int left = CALLS_AT_ONCE;
 
 	/* A callback may lead to new waiters; they join at the end. */
-	while ((waiter = queue->first) != NULL && waiter->ticket.generation <= done)
+	while ((waiter = first_waiter(queue)) != NULL && waiter->ticket.generation <= done)
 	{
 		CommitOutcome outcome = {.state = COMMIT_DONE};
 
@@ -166,15 +176,17 @@ commit_queue_check(CommitQueue *queue, CommitBoard *board, uint64_t now_ms)
 			take_rejection(board, waiter->ticket.number, &outcome);
 		if (atomic_load(&board->losses_exist) && has_losses(board, &waiter->ticket))
 			outcome.state = COMMIT_LOST;
-		queue->first = waiter->next;
-		if (queue->first == NULL)
-			queue->last = NULL;
+		list_remove(&waiter->link);
 		call_back(waiter, &outcome);
 		free(waiter);
 	}
 	/* Deadlines are all the same distance after a waiter's start: the first ones run out first. */
-	for (; waiter != NULL && waiter->deadline_ms <= now_ms; waiter = waiter->next)
+	for (ListLink *link = list_first(&queue->waiters); link != NULL;
+		 link = list_next(&queue->waiters, link))
 	{
+		waiter = LIST_ITEM(link, CommitWaiter, link);
+		if (waiter->deadline_ms > now_ms)
+			break;
 		if (waiter->callback != NULL && left-- == 0)
 			return true;
 		call_back(waiter, &unknown);
@@ -186,16 +198,15 @@ void
 commit_queue_give_up(CommitQueue *queue)
 {
 	const CommitOutcome unknown = {.state = COMMIT_UNKNOWN};
+	ListLink *link;
 
-	while (queue->first != NULL)
+	while ((link = list_take_first(&queue->waiters)) != NULL)
 	{
-		CommitWaiter *waiter = queue->first;
+		CommitWaiter *waiter = LIST_ITEM(link, CommitWaiter, link);
 
-		queue->first = waiter->next;
 		call_back(waiter, &unknown);
 		free(waiter);
 	}
-	queue->last = NULL;
 }
 
 static void

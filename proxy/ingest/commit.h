@@ -8,6 +8,7 @@
 #ifndef HISTORIAND_COMMIT_H
 #define HISTORIAND_COMMIT_H
 
+#include "base/list.h"
 #include "ingest/ingest.h"
 
 typedef struct CommitBoard CommitBoard;
@@ -42,19 +43,20 @@ typedef void (*CommitCallback)(void *argument, const CommitOutcome *outcome);
 
 typedef struct CommitWaiter
 {
-	struct CommitWaiter *next;
+	ListLink link;
 	IngestTicket ticket;
 	uint64_t deadline_ms;
 	CommitCallback callback; /* NULL once it was called or cancelled */
 	void *argument;
 } CommitWaiter;
 
-/* Belongs to one loop; zeroed memory is an empty one. */
+/* Belongs to one loop. */
 typedef struct CommitQueue
 {
-	CommitWaiter *first;
-	CommitWaiter *last;
+	List waiters; /* of CommitWaiter.link, in the order of their batches */
 } CommitQueue;
+
+extern void commit_queue_init(CommitQueue *queue);
 
 /* callback may be NULL: then only what is on the board for the ticket is cleared. */
 extern CommitWaiter *commit_wait(CommitQueue *queue, const IngestTicket *ticket,

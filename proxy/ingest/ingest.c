@@ -11,6 +11,7 @@
  */
 #include "ingest/ingest.h"
 
+#include "base/assert.h"
 #include "base/memory.h"
 
 #include <pthread.h>
@@ -27,19 +28,17 @@
 
 struct Ingest
 {
-	size_t max_bytes;
+	Budget *budget;
 	size_t batch_bytes;
 	void (*wake)(void *);
 	void *wake_argument;
-	atomic_size_t taken_bytes; /* closed batches and reservations */
-	atomic_size_t held_bytes;
+	atomic_size_t bytes; /* of batches and reservations, all of it counted in the budget */
 
 	pthread_mutex_t lock; /* guards the rest */
-	IngestBatch *first_closed;
-	IngestBatch *last_closed;
+	List closed;		  /* of IngestBatch.link, the oldest first */
 	IngestBatch *filling;
+	size_t filling_bytes; /* as they were counted last */
 	uint32_t last_ticket;
-	atomic_size_t filling_bytes; /* written under the lock */
 };
 
 static IngestBatch *
@@ -54,18 +53,19 @@ new_batch(uint64_t generation)
 }
 
 Ingest *
-ingest_new(size_t max_bytes, void (*wake)(void *), void *argument)
+ingest_new(Budget *budget, void (*wake)(void *), void *argument)
 {
 	Ingest *ingest = memory_new(sizeof(Ingest));
 
-	ingest->max_bytes = max_bytes;
-	ingest->batch_bytes = max_bytes / 8;
+	ingest->budget = budget;
+	ingest->batch_bytes = budget->limit / 8;
 	if (ingest->batch_bytes > BATCH_BYTES)
 		ingest->batch_bytes = BATCH_BYTES;
 	if (ingest->batch_bytes < SMALLEST_BATCH_BYTES)
 		ingest->batch_bytes = SMALLEST_BATCH_BYTES;
 	ingest->wake = wake;
 	ingest->wake_argument = argument;
+	list_init(&ingest->closed);
 	ingest->filling = new_batch(1);
 	pthread_mutex_init(&ingest->lock, NULL);
 	return ingest;
@@ -97,20 +97,22 @@ close_filling(Ingest *ingest)
 {
 	IngestBatch *batch = ingest->filling;
 
-	if (ingest->last_closed == NULL)
-		ingest->first_closed = batch;
-	else
-		ingest->last_closed->next = batch;
-	ingest->last_closed = batch;
+	list_append(&ingest->closed, &batch->link);
 	ingest->filling = new_batch(batch->generation + 1);
-	atomic_fetch_add(&ingest->taken_bytes, batch_bytes(batch->rows));
-	atomic_store(&ingest->filling_bytes, 0);
+	ingest->filling_bytes = 0;
 }
 
-static size_t
-all_bytes(Ingest *ingest)
+/* Counts what the filling batch has grown by: seldom anything, for it takes memory in blocks. */
+static void
+count_filling(Ingest *ingest)
 {
-	return ingest_bytes(ingest) + ingest_held_bytes(ingest);
+	size_t bytes = batch_bytes(ingest->filling->rows);
+
+	if (bytes == ingest->filling_bytes)
+		return;
+	ASSERT(bytes > ingest->filling_bytes);
+	ingest_add(ingest, bytes - ingest->filling_bytes);
+	ingest->filling_bytes = bytes;
 }
 
 bool
@@ -124,7 +126,7 @@ ingest_append(Ingest *ingest, const Stage *stage, bool promised, uint64_t now_ms
 
 	pthread_mutex_lock(&ingest->lock);
 	batch = ingest->filling;
-	room = promised || all_bytes(ingest) + stage->length <= ingest->max_bytes;
+	room = promised || budget_used(ingest->budget) + stage->length <= ingest->budget->limit;
 	if (room)
 	{
 		if (ticket != NULL)
@@ -147,8 +149,7 @@ ingest_append(Ingest *ingest, const Stage *stage, bool promised, uint64_t now_ms
 		}
 		if (stage->count > 0)
 			count_arrivals(batch, now_ms, stage->count);
-		atomic_store_explicit(&ingest->filling_bytes, batch_bytes(batch->rows),
-							  memory_order_relaxed);
+		count_filling(ingest);
 		if (batch_bytes(batch->rows) >= ingest->batch_bytes)
 		{
 			close_filling(ingest);
@@ -165,10 +166,11 @@ ingest_append(Ingest *ingest, const Stage *stage, bool promised, uint64_t now_ms
 bool
 ingest_reserve(Ingest *ingest, size_t bytes)
 {
-	atomic_fetch_add(&ingest->taken_bytes, bytes);
-	if (all_bytes(ingest) <= ingest->max_bytes)
+	if (budget_take(ingest->budget, bytes))
+	{
+		atomic_fetch_add_explicit(&ingest->bytes, bytes, memory_order_relaxed);
 		return true;
-	ingest_unreserve(ingest, bytes);
+	}
 	ingest->wake(ingest->wake_argument);
 	return false;
 }
@@ -176,31 +178,29 @@ ingest_reserve(Ingest *ingest, size_t bytes)
 void
 ingest_add(Ingest *ingest, size_t bytes)
 {
-	atomic_fetch_add(&ingest->taken_bytes, bytes);
+	budget_add(ingest->budget, bytes);
+	atomic_fetch_add_explicit(&ingest->bytes, bytes, memory_order_relaxed);
 }
 
 void
 ingest_unreserve(Ingest *ingest, size_t bytes)
 {
-	atomic_fetch_sub(&ingest->taken_bytes, bytes);
+	size_t before;
+
+	if (bytes == 0)
+		return;
+	before = atomic_fetch_sub_explicit(&ingest->bytes, bytes, memory_order_relaxed);
+	ASSERT(before >= bytes);
+	budget_return(ingest->budget, bytes);
 }
 
-void
-ingest_hold(Ingest *ingest, size_t bytes)
+/* The oldest batch, or NULL; the caller holds the lock. */
+static IngestBatch *
+oldest_closed_locked(Ingest *ingest)
 {
-	atomic_fetch_add_explicit(&ingest->held_bytes, bytes, memory_order_relaxed);
-}
+	ListLink *link = list_first(&ingest->closed);
 
-void
-ingest_let_go(Ingest *ingest, size_t bytes)
-{
-	atomic_fetch_sub_explicit(&ingest->held_bytes, bytes, memory_order_relaxed);
-}
-
-size_t
-ingest_held_bytes(Ingest *ingest)
-{
-	return atomic_load_explicit(&ingest->held_bytes, memory_order_relaxed);
+	return link == NULL ? NULL : LIST_ITEM(link, IngestBatch, link);
 }
 
 IngestBatch *
@@ -209,16 +209,11 @@ ingest_take(Ingest *ingest)
 	IngestBatch *batch;
 
 	pthread_mutex_lock(&ingest->lock);
-	if (ingest->first_closed == NULL && batch_rows(ingest->filling->rows) > 0)
+	if (list_empty(&ingest->closed) && batch_rows(ingest->filling->rows) > 0)
 		close_filling(ingest);
-	batch = ingest->first_closed;
+	batch = oldest_closed_locked(ingest);
 	if (batch != NULL)
-	{
-		ingest->first_closed = batch->next;
-		batch->next = NULL;
-		if (ingest->first_closed == NULL)
-			ingest->last_closed = NULL;
-	}
+		list_remove(&batch->link);
 	pthread_mutex_unlock(&ingest->lock);
 	return batch;
 }
@@ -226,48 +221,31 @@ ingest_take(Ingest *ingest)
 void
 ingest_adopt(Ingest *ingest, const IngestBatch *batch)
 {
-	atomic_fetch_add(&ingest->taken_bytes, batch_bytes(batch->rows));
+	ingest_add(ingest, batch_bytes(batch->rows));
 }
 
 void
 ingest_release(Ingest *ingest, IngestBatch *batch)
 {
+	ASSERT(!list_linked(&batch->link));
 	ingest_unreserve(ingest, batch_bytes(batch->rows));
 	batch_free(batch->rows);
 	free(batch);
 }
 
-bool
-ingest_awaited(Ingest *ingest)
+IngestOldest
+ingest_oldest(Ingest *ingest)
 {
-	bool awaited;
+	const IngestBatch *batch;
+	IngestOldest oldest;
 
 	pthread_mutex_lock(&ingest->lock);
-	awaited =
-		ingest->first_closed != NULL ? ingest->first_closed->awaited : ingest->filling->awaited;
-	pthread_mutex_unlock(&ingest->lock);
-	return awaited;
-}
-
-bool
-ingest_has_closed(Ingest *ingest)
-{
-	bool closed;
-
-	pthread_mutex_lock(&ingest->lock);
-	closed = ingest->first_closed != NULL;
-	pthread_mutex_unlock(&ingest->lock);
-	return closed;
-}
-
-uint64_t
-ingest_oldest_ms(Ingest *ingest)
-{
-	uint64_t oldest;
-
-	pthread_mutex_lock(&ingest->lock);
-	oldest =
-		ingest->first_closed != NULL ? ingest->first_closed->first_ms : ingest->filling->first_ms;
+	batch = oldest_closed_locked(ingest);
+	oldest.closed = batch != NULL;
+	if (batch == NULL)
+		batch = ingest->filling;
+	oldest.first_ms = batch->first_ms;
+	oldest.awaited = batch->awaited;
 	pthread_mutex_unlock(&ingest->lock);
 	return oldest;
 }
@@ -275,12 +253,11 @@ ingest_oldest_ms(Ingest *ingest)
 size_t
 ingest_bytes(Ingest *ingest)
 {
-	return atomic_load_explicit(&ingest->taken_bytes, memory_order_relaxed) +
-		   atomic_load_explicit(&ingest->filling_bytes, memory_order_relaxed);
+	return atomic_load_explicit(&ingest->bytes, memory_order_relaxed);
 }
 
 bool
 ingest_full(Ingest *ingest)
 {
-	return all_bytes(ingest) >= ingest->max_bytes;
+	return budget_full(ingest->budget);
 }

@@ -2,12 +2,15 @@
  * ingest.h
  *	  The bounded buffer between the loops that accept messages and the writer that loads them.
  *
- * Any thread appends; one thread takes.  What is appended stays counted against the bound until
- * ingest_release() says that it is loaded (or spooled, or rejected for good).
+ * Any thread appends; one thread takes.  The bound is a budget, against which others may count what
+ * they hold.  What is appended stays counted until ingest_release() says that it is loaded (or
+ * spooled, or rejected for good).
  */
 #ifndef HISTORIAND_INGEST_H
 #define HISTORIAND_INGEST_H
 
+#include "base/budget.h"
+#include "base/list.h"
 #include "ingest/batch.h"
 #include "ingest/stage.h"
 
@@ -20,7 +23,7 @@ typedef struct Ingest Ingest;
 /* A closed batch with what is known about it. */
 typedef struct IngestBatch
 {
-	struct IngestBatch *next; /* closed and not taken yet */
+	ListLink link; /* while it is closed and not taken yet */
 	Batch *rows;
 	uint64_t generation; /* batches are loaded in the order of this number */
 	bool awaited;		 /* somebody waits for its commit */
@@ -46,7 +49,7 @@ typedef struct IngestTicket
  * wake(argument) is called from any thread when the writer should not wait for its timer: somebody
  * waits for a commit, a batch has reached its size, or the buffer is full.
  */
-extern Ingest *ingest_new(size_t max_bytes, void (*wake)(void *), void *argument);
+extern Ingest *ingest_new(Budget *budget, void (*wake)(void *), void *argument);
 
 /*
  * Takes all messages of the stage or, where the buffer has no room, none and returns false; with
@@ -60,10 +63,6 @@ extern bool ingest_append(Ingest *ingest, const Stage *stage, bool promised, uin
 extern bool ingest_reserve(Ingest *ingest, size_t bytes);
 extern void ingest_add(Ingest *ingest, size_t bytes); /* even so */
 extern void ingest_unreserve(Ingest *ingest, size_t bytes);
-
-/* As does what else is held for requests and answers, and cannot be refused any more. */
-extern void ingest_hold(Ingest *ingest, size_t bytes);
-extern void ingest_let_go(Ingest *ingest, size_t bytes);
 
 /* The oldest batch, closed, or NULL where there is nothing.  The caller owns it. */
 extern IngestBatch *ingest_take(Ingest *ingest);
@@ -84,11 +83,17 @@ extern void ingest_adopt(Ingest *ingest, const IngestBatch *batch);
 /* Frees a batch that was taken; its memory no longer counts. */
 extern void ingest_release(Ingest *ingest, IngestBatch *batch);
 
-extern bool ingest_awaited(Ingest *ingest);		  /* does somebody wait for the oldest batch? */
-extern bool ingest_has_closed(Ingest *ingest);	  /* has the oldest batch reached its size? */
-extern uint64_t ingest_oldest_ms(Ingest *ingest); /* first arrival in it; 0: there is nothing */
-extern size_t ingest_bytes(Ingest *ingest);		  /* of messages */
-extern size_t ingest_held_bytes(Ingest *ingest);  /* of other things, see ingest_hold() */
-extern bool ingest_full(Ingest *ingest);
+/* What is known of the oldest batch, closed or not. */
+typedef struct IngestOldest
+{
+	uint64_t first_ms; /* first arrival in it; 0: there is nothing */
+	bool closed;	   /* it has reached its size */
+	bool awaited;	   /* somebody waits for its commit */
+} IngestOldest;
+
+extern IngestOldest ingest_oldest(Ingest *ingest);
+
+extern size_t ingest_bytes(Ingest *ingest); /* of messages alone */
+extern bool ingest_full(Ingest *ingest);	/* is the budget used up? */
 
 #endif /* HISTORIAND_INGEST_H */

@@ -8,14 +8,12 @@
  */
 #include "load/backlog.h"
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "load/spool.h"
 
 #include <stdlib.h>
-
-#define RETRY_FIRST_MS	 100
-#define RETRY_LARGEST_MS 5000
 
 struct Backlog
 {
@@ -33,9 +31,9 @@ struct Backlog
 	uv_work_t read_work;
 	bool reading; /* read_result is the worker's */
 	IngestBatch *read_result;
-	IngestBatch *loaded;	/* read, and not taken yet */
-	uv_timer_t retry_timer; /* runs while the file must not be tried yet */
-	uint64_t retry_ms;
+	IngestBatch *loaded;   /* read, and not taken yet */
+	uv_timer_t read_timer; /* runs while the file must not be tried yet */
+	Backoff read_retry;
 	uint64_t unreadable_ms; /* for how long it could not be read */
 
 	/* Being written. */
@@ -44,8 +42,8 @@ struct Backlog
 	IngestBatch *outgoing; /* stays here where writing failed */
 	SpoolFile *outgoing_file;
 	bool written;
-	uv_timer_t write_timer;	 /* runs while writing must not be tried yet */
-	uint64_t write_retry_ms; /* 0: the last one worked */
+	uv_timer_t write_timer; /* runs while writing must not be tried yet */
+	Backoff write_retry;
 
 	/* Being removed: nothing newer may be loaded until it cannot come back. */
 	uv_work_t remove_work;
@@ -70,12 +68,14 @@ backlog_new(uv_loop_t *loop, const Config *config, Ingest *ingest, Metrics *metr
 	backlog->metrics = metrics;
 	backlog->ready = ready;
 	backlog->ready_argument = argument;
+	backlog->read_retry = (Backoff){.first_ms = 100, .largest_ms = 5000};
+	backlog->write_retry = backlog->read_retry;
 	backlog->read_work.data = backlog;
 	backlog->write_work.data = backlog;
 	backlog->remove_work.data = backlog;
-	uv_timer_init(loop, &backlog->retry_timer);
+	uv_timer_init(loop, &backlog->read_timer);
 	uv_timer_init(loop, &backlog->write_timer);
-	backlog->retry_timer.data = backlog;
+	backlog->read_timer.data = backlog;
 	backlog->write_timer.data = backlog;
 	if (config->spool_dir[0] != '\0')
 	{
@@ -154,19 +154,19 @@ bool
 backlog_safe(const Backlog *backlog)
 {
 	return backlog->outgoing == NULL && !backlog->removing &&
-		   ingest_oldest_ms(backlog->ingest) == 0;
+		   ingest_oldest(backlog->ingest).first_ms == 0;
 }
 
 uint64_t
 backlog_oldest_age_ms(const Backlog *backlog, uint64_t now_ms)
 {
 	const SpoolFile *file = backlog->spool != NULL ? spool_first(backlog->spool) : NULL;
-	uint64_t oldest_ms = ingest_oldest_ms(backlog->ingest);
+	uint64_t oldest_ms = ingest_oldest(backlog->ingest).first_ms;
 	uint64_t age_ms = 0;
 
 	/* In the order of arrival; a file that is being removed is loaded. */
 	if (file != NULL && backlog->removing)
-		file = file->next;
+		file = spool_next(backlog->spool, file);
 	if (file != NULL)
 		age_ms = ingest_age_ms(&file->about, now_ms);
 	else if (backlog->outgoing != NULL)
@@ -209,15 +209,6 @@ save_batch(Backlog *backlog, const IngestBatch *batch, uint64_t sequence)
 	return 0;
 }
 
-/* The next wait after one of that length. */
-static uint64_t
-longer(uint64_t retry_ms)
-{
-	if (retry_ms == 0)
-		return RETRY_FIRST_MS;
-	return retry_ms * 2 < RETRY_LARGEST_MS ? retry_ms * 2 : RETRY_LARGEST_MS;
-}
-
 /*
  * Reading
  */
@@ -233,7 +224,7 @@ read_in_worker(uv_work_t *work)
 }
 
 static void
-on_retry_timer(uv_timer_t *timer)
+on_read_timer(uv_timer_t *timer)
 {
 	start_reading(timer->data);
 }
@@ -248,12 +239,13 @@ on_read(uv_work_t *work, int status)
 	backlog->loaded = backlog->read_result;
 	if (backlog->loaded == NULL)
 	{
-		backlog->retry_ms = longer(backlog->retry_ms);
-		backlog->unreadable_ms += backlog->retry_ms;
-		uv_timer_start(&backlog->retry_timer, on_retry_timer, backlog->retry_ms, 0);
+		uint64_t wait_ms = backoff_next_ms(&backlog->read_retry);
+
+		backlog->unreadable_ms += wait_ms;
+		uv_timer_start(&backlog->read_timer, on_read_timer, wait_ms, 0);
 		return;
 	}
-	backlog->retry_ms = 0;
+	backoff_reset(&backlog->read_retry);
 	backlog->unreadable_ms = 0;
 	ingest_adopt(backlog->ingest, backlog->loaded);
 	backlog->ready(backlog->ready_argument);
@@ -263,7 +255,7 @@ static void
 start_reading(Backlog *backlog)
 {
 	if (backlog->reading || backlog->loaded != NULL ||
-		uv_is_active((uv_handle_t *) &backlog->retry_timer))
+		uv_is_active((uv_handle_t *) &backlog->read_timer))
 		return;
 	backlog->reading = true;
 	uv_queue_work(backlog->loop, &backlog->read_work, read_in_worker, on_read);
@@ -280,7 +272,7 @@ write_in_worker(uv_work_t *work)
 
 	/* A disk that stays full is logged once. */
 	backlog->written = spool_write(backlog->spool, backlog->outgoing_file, backlog->outgoing,
-								   backlog->write_retry_ms > 0);
+								   backoff_failing(&backlog->write_retry));
 }
 
 static void
@@ -292,9 +284,9 @@ on_written(uv_work_t *work, int status)
 	backlog->writing = false;
 	if (backlog->written)
 	{
-		if (backlog->write_retry_ms > 0)
+		if (backoff_failing(&backlog->write_retry))
 			log_info("the spool can be written to again");
-		backlog->write_retry_ms = 0;
+		backoff_reset(&backlog->write_retry);
 		metric_add(&backlog->metrics->messages_spooled, batch_rows(backlog->outgoing->rows));
 		spool_queue(backlog->spool, backlog->outgoing_file);
 		ingest_release(backlog->ingest, backlog->outgoing);
@@ -303,8 +295,8 @@ on_written(uv_work_t *work, int status)
 	else
 	{
 		free(backlog->outgoing_file);
-		backlog->write_retry_ms = longer(backlog->write_retry_ms);
-		uv_timer_start(&backlog->write_timer, on_write_timer, backlog->write_retry_ms, 0);
+		uv_timer_start(&backlog->write_timer, on_write_timer,
+					   backoff_next_ms(&backlog->write_retry), 0);
 	}
 	backlog->outgoing_file = NULL;
 	backlog->ready(backlog->ready_argument);

@@ -15,6 +15,7 @@
 #include "load/backlog.h"
 #include "load/copy_load.h"
 #include "load/dead_letter.h"
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "database/pg_connection.h"
@@ -23,11 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRY_FIRST_MS	 100
-#define RETRY_LARGEST_MS 5000
-#define STUCK_NS		 UINT64_C(2000000000) /* a load this long counts as no load */
-#define STILL_MS		 UINT64_C(5000)		  /* without progress this long it is told */
-#define STALL_CHECK_MS	 UINT64_C(1000)
+#define STUCK_NS	   UINT64_C(2000000000) /* a load this long counts as no load */
+#define STILL_MS	   UINT64_C(5000)		/* without progress this long it is told */
+#define STALL_CHECK_MS UINT64_C(1000)
 
 struct CopyWriter
 {
@@ -45,7 +44,7 @@ struct CopyWriter
 	bool connected;
 	bool was_connected;
 	bool draining;
-	uint64_t retry_ms;
+	Backoff retry;
 
 	uv_timer_t flush_timer;
 	uv_timer_t commit_timer; /* somebody waits for a commit */
@@ -98,6 +97,7 @@ copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitBoa
 	writer->metrics = metrics;
 	writer->published = published;
 	writer->published_argument = argument;
+	writer->retry = (Backoff){.first_ms = 100, .largest_ms = 5000};
 	load_sql_make(&writer->sql, config);
 	snprintf(writer->trouble, sizeof(writer->trouble), "not connected yet");
 	writer->backlog = backlog_new(loop, config, ingest, metrics, take_or_relieve, writer);
@@ -125,7 +125,7 @@ copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitBoa
 static bool
 should_load_now(const CopyWriter *writer)
 {
-	return writer->draining || ingest_full(writer->ingest) || ingest_has_closed(writer->ingest);
+	return writer->draining || ingest_full(writer->ingest) || ingest_oldest(writer->ingest).closed;
 }
 
 void
@@ -133,7 +133,8 @@ copy_writer_nudge(CopyWriter *writer)
 {
 	if (should_load_now(writer))
 		take_or_relieve(writer);
-	else if (ingest_awaited(writer->ingest) && !uv_is_active((uv_handle_t *) &writer->commit_timer))
+	else if (ingest_oldest(writer->ingest).awaited &&
+			 !uv_is_active((uv_handle_t *) &writer->commit_timer))
 		uv_timer_start(&writer->commit_timer, on_flush_timer, writer->config->commit_delay_ms, 0);
 }
 
@@ -236,14 +237,10 @@ on_lost(void *owner, const char *reason)
 	retry_later(writer);
 }
 
-/* Waits twice as long as the last time in a row. */
 static void
 retry_later(CopyWriter *writer)
 {
-	writer->retry_ms = writer->retry_ms == 0 ? RETRY_FIRST_MS : writer->retry_ms * 2;
-	if (writer->retry_ms > RETRY_LARGEST_MS)
-		writer->retry_ms = RETRY_LARGEST_MS;
-	uv_timer_start(&writer->retry_timer, on_retry_timer, writer->retry_ms, 0);
+	uv_timer_start(&writer->retry_timer, on_retry_timer, backoff_next_ms(&writer->retry), 0);
 }
 
 static void
@@ -368,7 +365,7 @@ on_input(void *owner)
 	switch (status)
 	{
 		case LOAD_COMMITTED:
-			writer->retry_ms = 0;
+			backoff_reset(&writer->retry);
 			writer->refusing = false;
 			writer->trouble[0] = '\0';
 			metric_add(&writer->metrics->messages_committed,
@@ -486,6 +483,6 @@ batch_done(CopyWriter *writer)
 	writer->published(writer->published_argument);
 
 	/* Who came while this batch was loading has waited long enough. */
-	if (should_load_now(writer) || ingest_awaited(writer->ingest))
+	if (should_load_now(writer) || ingest_oldest(writer->ingest).awaited)
 		take_batch(writer);
 }

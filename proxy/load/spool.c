@@ -16,6 +16,7 @@
  */
 #include "load/spool.h"
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -83,8 +84,7 @@ struct Spool
 	uint64_t marks; /* written */
 	uint64_t max_bytes;
 	uint64_t next_sequence;
-	SpoolFile *first;
-	SpoolFile *last;
+	List files; /* of SpoolFile.link, the oldest first */
 	_Atomic uint64_t bytes;
 };
 
@@ -105,6 +105,7 @@ spool_open(const char *directory, uint64_t max_bytes)
 {
 	Spool *spool = memory_new(sizeof(Spool));
 
+	list_init(&spool->files);
 	spool->directory = memory_strdup(directory);
 	spool->max_bytes = max_bytes;
 	spool->next_sequence = FIRST_SEQUENCE;
@@ -305,7 +306,17 @@ find_files(Spool *spool)
 SpoolFile *
 spool_first(const Spool *spool)
 {
-	return spool->first;
+	ListLink *link = list_first(&spool->files);
+
+	return link == NULL ? NULL : LIST_ITEM(link, SpoolFile, link);
+}
+
+SpoolFile *
+spool_next(const Spool *spool, const SpoolFile *file)
+{
+	ListLink *link = list_next(&spool->files, &file->link);
+
+	return link == NULL ? NULL : LIST_ITEM(link, SpoolFile, link);
 }
 
 uint64_t
@@ -376,12 +387,7 @@ spool_write(const Spool *spool, SpoolFile *file, const IngestBatch *batch, bool 
 void
 spool_queue(Spool *spool, SpoolFile *file)
 {
-	file->next = NULL;
-	if (spool->last == NULL)
-		spool->first = file;
-	else
-		spool->last->next = file;
-	spool->last = file;
+	list_append(&spool->files, &file->link);
 	atomic_fetch_add(&spool->bytes, file->bytes);
 }
 
@@ -417,11 +423,10 @@ spool_forget(Spool *spool, const SpoolFile *file)
 void
 spool_drop_first(Spool *spool)
 {
-	SpoolFile *file = spool->first;
+	SpoolFile *file = spool_first(spool);
 
-	spool->first = file->next;
-	if (spool->first == NULL)
-		spool->last = NULL;
+	ASSERT(file != NULL && spool_bytes(spool) >= file->bytes);
+	list_remove(&file->link);
 	atomic_fetch_sub(&spool->bytes, file->bytes);
 	free(file);
 }

@@ -8,13 +8,14 @@
 #ifndef HISTORIAND_SPOOL_H
 #define HISTORIAND_SPOOL_H
 
+#include "base/list.h"
 #include "ingest/ingest.h"
 
 typedef struct Spool Spool;
 
 typedef struct SpoolFile
 {
-	struct SpoolFile *next;
+	ListLink link;
 	uint64_t sequence;
 	size_t bytes;	   /* on disk */
 	uint64_t rows;	   /* 0: not known, it was found at start */
@@ -35,6 +36,8 @@ extern bool spool_check(const char *directory);
 extern Spool *spool_open(const char *directory, uint64_t max_bytes);
 
 extern SpoolFile *spool_first(const Spool *spool); /* NULL: empty */
+/* The one behind it, or NULL. */
+extern SpoolFile *spool_next(const Spool *spool, const SpoolFile *file);
 extern uint64_t spool_bytes(const Spool *spool);
 extern bool spool_has_room(const Spool *spool, size_t bytes);
 

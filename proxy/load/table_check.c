@@ -9,6 +9,7 @@
  */
 #include "load/table_check.h"
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "database/pg_connection.h"
@@ -19,7 +20,6 @@
 #include <string.h>
 
 #define GOOD_INTERVAL_MS 5000
-#define BAD_INTERVAL_MS	 2000
 #define TIMEOUT_MS		 5000 /* in PostgreSQL, for a table that is locked */
 #define GIVE_UP_MS		 10000
 #define MAX_REASON_BYTES 512
@@ -34,6 +34,7 @@ struct TableCheck
 	const Config *config;
 	char *sql;
 	PgConnection *connection; /* NULL: none */
+	Backoff retry;			  /* while something is wrong */
 	bool asking;
 	bool locked; /* the table was, so that nothing is known */
 	uv_timer_t timer;
@@ -61,6 +62,7 @@ table_check_new(uv_loop_t *loop, const Config *config)
 
 	check->loop = loop;
 	check->config = config;
+	check->retry = (Backoff){.first_ms = 250, .largest_ms = 2000};
 	put_check_sql(&sql, config);
 	check->sql = bytes_take_text(&sql);
 	strcpy(check->reason, UNKNOWN);
@@ -239,7 +241,10 @@ conclude(TableCheck *check, const char *reason)
 		pg_connection_close(check->connection);
 		check->connection = NULL;
 	}
-	uv_timer_start(&check->timer, on_timer, good ? GOOD_INTERVAL_MS : BAD_INTERVAL_MS, 0);
+	if (good)
+		backoff_reset(&check->retry);
+	uv_timer_start(&check->timer, on_timer,
+				   good ? GOOD_INTERVAL_MS : backoff_next_ms(&check->retry), 0);
 }
 
 /*

@@ -12,6 +12,8 @@
  */
 #include "routes/intake.h"
 
+#include "base/assert.h"
+
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +37,7 @@
 /* Messages of a strict body that were decoded before the ones in its stage. */
 typedef struct StagePiece
 {
-	struct StagePiece *next;
+	ListLink link; /* in Intake.pieces */
 	Stage stage;
 } StagePiece;
 
@@ -71,6 +73,7 @@ intake_new(Exchange *exchange)
 		stage.capacity = intake->stage.capacity;
 	}
 	*intake = (Intake){.loop = loop, .exchange = exchange, .stage = stage};
+	list_init(&intake->pieces);
 	exchange->state = intake;
 	return intake;
 }
@@ -317,11 +320,7 @@ put_aside(Intake *intake)
 	piece->stage = intake->stage;
 	piece->stage.data = memory_resize(piece->stage.data, piece->stage.length + 1);
 	intake->stage = (Stage){.data = memory_new_raw(capacity), .capacity = capacity};
-	if (intake->last_piece == NULL)
-		intake->first_piece = piece;
-	else
-		intake->last_piece->next = piece;
-	intake->last_piece = piece;
+	list_append(&intake->pieces, &piece->link);
 	intake->piece_count++;
 	intake->piece_bytes += piece->stage.length;
 	if (intake->tags == NULL)
@@ -353,19 +352,29 @@ count_memory(Intake *intake)
 	intake->reserved = bytes;
 }
 
+static StagePiece *
+take_piece(Intake *intake)
+{
+	ListLink *link = list_take_first(&intake->pieces);
+
+	return link == NULL ? NULL : LIST_ITEM(link, StagePiece, link);
+}
+
+static void
+free_piece(StagePiece *piece)
+{
+	free(piece->stage.data);
+	free(piece);
+}
+
 /* Frees what is staged. */
 static void
 drop_messages(Intake *intake)
 {
-	while (intake->first_piece != NULL)
-	{
-		StagePiece *piece = intake->first_piece;
+	StagePiece *piece;
 
-		intake->first_piece = piece->next;
-		free(piece->stage.data);
-		free(piece);
-	}
-	intake->last_piece = NULL;
+	while ((piece = take_piece(intake)) != NULL)
+		free_piece(piece);
 	intake->piece_count = 0;
 	intake->piece_bytes = 0;
 	tag_count_free(intake->tags);
@@ -425,7 +434,7 @@ append_pieces(TurnTask *task)
 	Ingest *ingest = loop->server->ingest;
 	StagePiece *piece;
 
-	while ((piece = intake->first_piece) != NULL)
+	while ((piece = take_piece(intake)) != NULL)
 	{
 		size_t share = intake->reserved / intake->piece_count;
 
@@ -433,17 +442,15 @@ append_pieces(TurnTask *task)
 		note_appended(intake, &piece->stage);
 		ingest_unreserve(ingest, share);
 		intake->reserved -= share;
-		intake->first_piece = piece->next;
 		intake->piece_count--;
-		free(piece->stage.data);
-		free(piece);
-		if (intake->first_piece != NULL && turn_slice_over(&loop->http.turns))
+		free_piece(piece);
+		if (intake->piece_count > 0 && turn_slice_over(&loop->http.turns))
 		{
 			turn_queue(&loop->http.turns, task);
 			return;
 		}
 	}
-	intake->last_piece = NULL;
+	ASSERT(intake->piece_count == 0);
 	finish(intake->exchange);
 }
 
@@ -485,7 +492,7 @@ intake_end(Exchange *exchange)
 		intake->answer_refused(exchange);
 		return true;
 	}
-	if (intake->first_piece != NULL)
+	if (intake->piece_count > 0)
 	{
 		put_aside(intake);
 		count_memory(intake);
@@ -495,7 +502,7 @@ intake_end(Exchange *exchange)
 		answer_full(exchange);
 		return true;
 	}
-	if (intake->first_piece != NULL)
+	if (intake->piece_count > 0)
 	{
 		exchange->waiting = true;
 		exchange->alone = true; /* what follows must not be appended before it */

@@ -23,8 +23,7 @@ typedef struct Intake
 	bool waited;		  /* the ticket waits, or has waited, for its commit */
 	CommitWaiter *waiter; /* NULL: nobody waits */
 	Stage stage;
-	struct StagePiece *first_piece; /* strict: what was staged before */
-	struct StagePiece *last_piece;
+	List pieces;	/* strict: what was staged before */
 	TagCount *tags; /* of the pieces */
 	size_t piece_count;
 	size_t piece_bytes; /* what they hold */

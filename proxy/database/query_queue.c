@@ -1,0 +1,126 @@
+/*
+ * query_queue.c
+ *	  A query of pg_pool.h, and the queue in which queries wait for a connection.
+ */
+#include "database/query_queue.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+/* The comment is written as sqlcommenter writes it. */
+static char *
+commented(const char *traceparent, const char *settings, const char *sql)
+{
+	Bytes text = {0};
+
+	if (traceparent != NULL)
+		bytes_printf(&text, "/*traceparent='%s'*/ ", traceparent);
+	bytes_puts(&text, settings);
+	bytes_puts(&text, sql);
+	return bytes_take_text(&text);
+}
+
+Query *
+query_new(const char *traceparent, const char *sql, int parameter_count,
+		  const char *const *parameters)
+{
+	Query *query = memory_new(sizeof(Query));
+
+	ASSERT(parameter_count <= QUERY_MAX_PARAMETERS);
+	query->sql = commented(traceparent, "", sql);
+	query->parameter_count = parameter_count;
+	for (int i = 0; i < parameter_count; i++)
+		query->parameters[i] = memory_strdup(parameters[i]);
+	return query;
+}
+
+Query *
+query_new_stream(const char *traceparent, const char *settings, const char *copy_sql)
+{
+	Query *query = memory_new(sizeof(Query));
+
+	query->sql = commented(traceparent, settings, copy_sql);
+	return query;
+}
+
+void
+query_free(Query *query)
+{
+	ASSERT(!list_linked(&query->link));
+	for (int i = 0; i < query->parameter_count; i++)
+		free(query->parameters[i]);
+	free(query->sql);
+	free(query);
+}
+
+void
+query_queue_init(QueryQueue *queue)
+{
+	list_init(&queue->queries);
+}
+
+static void
+count(QueryQueue *queue, const Query *query)
+{
+	queue->count++;
+	queue->streams += query->stream != NULL;
+}
+
+void
+query_queue_append(QueryQueue *queue, Query *query)
+{
+	list_append(&queue->queries, &query->link);
+	count(queue, query);
+}
+
+void
+query_queue_prepend(QueryQueue *queue, Query *query)
+{
+	list_prepend(&queue->queries, &query->link);
+	count(queue, query);
+}
+
+void
+query_queue_remove(QueryQueue *queue, Query *query)
+{
+	ASSERT(queue->count > 0 && (query->stream == NULL || queue->streams > 0));
+	list_remove(&query->link);
+	queue->count--;
+	queue->streams -= query->stream != NULL;
+}
+
+Query *
+query_queue_first(const QueryQueue *queue)
+{
+	ListLink *link = list_first(&queue->queries);
+
+	return link == NULL ? NULL : LIST_ITEM(link, Query, link);
+}
+
+Query *
+query_queue_take(QueryQueue *queue)
+{
+	Query *query = query_queue_first(queue);
+
+	if (query != NULL)
+		query_queue_remove(queue, query);
+	return query;
+}
+
+Query *
+query_queue_take_runnable(QueryQueue *queue, bool streams, bool repeated)
+{
+	for (ListLink *link = list_first(&queue->queries); link != NULL;
+		 link = list_next(&queue->queries, link))
+	{
+		Query *query = LIST_ITEM(link, Query, link);
+
+		if ((query->stream == NULL || streams) && (repeated || !query->repeated))
+		{
+			query_queue_remove(queue, query);
+			return query;
+		}
+	}
+	return NULL;
+}
