@@ -1,0 +1,102 @@
+"""structure.py: holds the module map of docs/architecture.md against the #include lines.
+
+The map has a table for each program, from the top to the ground. A file may include what a later
+row names, and nothing else of the project. "Room" is what a row names: a .c file, a .h file or both.
+"""
+import os
+import re
+
+PROGRAMS = ("extension", "proxy")
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
+# What libraries bring; not a part of this project.
+NOT_OURS = ("proxy/page/vendor",)
+
+
+def read(*path):
+    with open(os.path.join(*path), encoding="utf-8") as file:
+        return file.read()
+
+
+def room(path):
+    return re.sub(r"\.[ch]$", "", path)
+
+
+def sources(top, program):
+    """The program's C files, by their paths from the top."""
+    found = []
+    for folder, _, names in os.walk(os.path.join(top, program)):
+        folder = os.path.relpath(folder, top)
+        if not folder.startswith(NOT_OURS):
+            found += [os.path.join(folder, name) for name in names if name.endswith((".c", ".h"))]
+    return sorted(found)
+
+
+def module_map(top, program):
+    """Rooms and their rows, in the order of the program's table, and what is wrong with it."""
+    text = read(top, "docs/architecture.md").split("## Module map")[1].split("\n## ")[0]
+    table = text.split(f"### {program}/")[1].split("\n### ")[0]
+    rows = {}
+    wrong = []
+    folder = None
+    folders = []
+    for number, line in enumerate(re.findall(r"^\|(.*)\|$", table, re.M)[2:]):
+        cells = [cell.strip() for cell in line.split("|")]
+        if cells[0]:
+            folder = cells[0].strip("`").rstrip("/")
+            folder = program if folder == program else os.path.join(program, folder)
+            if folder in folders and folder != program:
+                wrong.append(f"{folder}/ is at two places of the map")
+            folders.append(folder)
+        for name in re.findall(r"`([^`]+)`", cells[1]):
+            path = os.path.join(folder, name)
+            if path in rows:
+                wrong.append(f"{path} is in the map twice")
+            if not any(os.path.exists(os.path.join(top, path + end)) for end in (".c", ".h")):
+                wrong.append(f"{path} is in the map, but there is no such file")
+            rows[path] = number
+    if not rows:
+        wrong.append(f"the map has no table for {program}/")
+    return rows, wrong
+
+
+def includes(top, program, path):
+    """What a file includes, as (spelling, path of the file in its own program or None)."""
+    for quote, name in INCLUDE.findall(read(top, path)):
+        places = [os.path.join(program, name)]
+        if quote == '"':
+            places.insert(0, os.path.normpath(os.path.join(os.path.dirname(path), name)))
+        ours = [place for place in places if os.path.isfile(os.path.join(top, place))]
+        yield name, ours[0] if ours else None
+
+
+def check_program(top, program):
+    """Everything that is wrong with a program's includes and its table, one line each."""
+    rows, wrong = module_map(top, program)
+    others = [other for other in PROGRAMS if other != program]
+    for path in sources(top, program):
+        if room(path) not in rows:
+            wrong.append(f"{path} is not in the map")
+            continue
+        for name, target in includes(top, program, path):
+            if any(name.startswith(f"{other}/") or f"../{other}/" in name
+                   or target is None and os.path.isfile(os.path.join(top, other, name))
+                   or target is not None and target.startswith(f"{other}/")
+                   for other in others):
+                wrong.append(f"{path} includes {name} of another program")
+            elif target is None or room(target) == room(path):
+                continue
+            elif room(target) in rows and rows[room(target)] <= rows[room(path)]:
+                wrong.append(f"{path} includes {name}, which is not below it")
+    return wrong
+
+
+def check_codec(top):
+    """codec/ is pure C: it includes itself and the C library."""
+    wrong = []
+    library = {"float.h", "immintrin.h", "limits.h", "math.h", "stdbool.h", "stddef.h", "stdint.h",
+               "stdlib.h", "string.h"}
+    for path in sources(top, "extension/codec"):
+        for name, target in includes(top, "extension", path):
+            if not (target or "").startswith("extension/codec/") and name not in library:
+                wrong.append(f"{path} includes {name}, which is not of codec/")
+    return wrong
