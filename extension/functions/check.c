@@ -295,7 +295,7 @@ check_summary(Check *check, DirectoryCursor *cursor, const FoundSegment *found)
 	const char *problem = NULL;
 
 	CHECK_FOR_INTERRUPTS();
-	if (!store_fetch(check->rel, check->snapshot, &place, &stored, NULL))
+	if (!store_fetch(check->rel, check->snapshot, tag, &place, &stored, NULL))
 		return "The summary has vanished.";
 	store_open_rows(check->rel, &stored, false);
 	if (!summary_block_load(&block, &stored.segment, ~0))

@@ -45,7 +45,8 @@ struct TagReader
 	MemoryContext context;
 	TagReaderCounts counts;
 
-	/* the range being read */
+	/* what is being read */
+	text	   *tag;
 	int64		from;
 	int64		until;
 	bool		want_values;
@@ -185,6 +186,7 @@ tag_reader_start_part(TagReader *reader, text *tag, int64 from, int64 until,
 
 	Assert(reader->nstrands == 1);
 	clear(reader);
+	reader->tag = tag;
 	reader->from = from;
 	reader->until = until;
 	reader->want_values = want_values;
@@ -206,12 +208,14 @@ tag_reader_start_part(TagReader *reader, text *tag, int64 from, int64 until,
 }
 
 void
-tag_reader_start_segments(TagReader *reader, const SegmentList *segments, bool want_values)
+tag_reader_start_segments(TagReader *reader, text *tag, const SegmentList *segments,
+						  bool want_values)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->context);
 
 	Assert(reader->nstrands == 1);
 	clear(reader);
+	reader->tag = tag;
 	reader->from = PG_INT64_MIN;
 	reader->until = PG_INT64_MAX;
 	reader->want_values = want_values;
@@ -291,6 +295,7 @@ start(TagReader *reader, text *tag, int64 from, int64 until, bool want_values, b
 	MemoryContext caller = MemoryContextSwitchTo(reader->context);
 
 	clear(reader);
+	reader->tag = tag;
 	reader->from = from;
 	reader->until = until;
 	reader->want_values = want_values;
@@ -416,7 +421,7 @@ activate_pending(TagReader *reader, Strand *strand)
 {
 	StoredSegment stored;
 
-	segment_ref_fetch(strand->rel, reader->snapshot,
+	segment_ref_fetch(strand->rel, reader->snapshot, reader->tag,
 					  &strand->pending.refs[strand->next_pending++], &stored);
 	activate(reader, strand->rel, &stored);
 	store_release(&stored);

@@ -65,7 +65,7 @@ extern void tag_reader_start_part(TagReader *reader, text *tag, int64 from, int6
 								  bool want_values);
 
 /* The same with every row of the given segments of a tag, in order of first_time, instead. */
-extern void tag_reader_start_segments(TagReader *reader, const SegmentList *segments,
+extern void tag_reader_start_segments(TagReader *reader, text *tag, const SegmentList *segments,
 									  bool want_values);
 
 /* The next rows, or false at the end.  A run is valid until the next call. */

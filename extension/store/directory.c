@@ -796,6 +796,7 @@ walk_seeks(const DirectoryCursor *cursor, const Walk *walk, const SegmentHeader 
 static bool
 walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction, StoredSegment *stored)
 {
+	const text *tag = (const text *) DatumGetPointer(walk->keys[0].sk_argument);
 	ItemPointer tid;
 
 	while ((tid = walk_step(cursor, walk, direction)) != NULL)
@@ -803,7 +804,7 @@ walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction, StoredSe
 		bool		all_dead = false;
 
 		CHECK_FOR_INTERRUPTS();
-		if (store_fetch(cursor->rel, cursor->snapshot, tid, stored, &all_dead))
+		if (store_fetch(cursor->rel, cursor->snapshot, tag, tid, stored, &all_dead))
 		{
 			if (!walk_seeks(cursor, walk, &stored->segment.header))
 				store_report(cursor->rel, &stored->tuple.t_self, &stored->segment.header,

@@ -1,6 +1,6 @@
 /*
  * segment_list.c
- *	  Lists of segments of one tag: where each is stored, and what it covers.
+ *	  Lists of segments of one tag: where each is stored, and which times it covers.
  */
 #include "postgres.h"
 
@@ -40,6 +40,7 @@ segment_list_load_unplaced(SegmentList *list, DirectoryCursor *cursor, text *tag
 	segment_list_sort(list);
 }
 
+/* Adds the tag's pending segments and late runs that overlap from..until. */
 static void
 add_unplaced(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until)
 {
@@ -60,7 +61,10 @@ add_unplaced(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from, 
 	}
 }
 
-/* Late segments are disjoint: those in question come one after the other, backward from the last. */
+/*
+ * Adds the tag's late segments that overlap from..until and, with last_before, the last one before
+ * them.  Late segments are disjoint, so these follow each other backward from `until`.
+ */
 static void
 add_late(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until,
 		 bool last_before)
@@ -108,18 +112,14 @@ segment_list_sort_backward(SegmentList *list)
 }
 
 void
-segment_ref_fetch(Relation rel, Snapshot snapshot, const SegmentRef *ref, StoredSegment *stored)
+segment_ref_fetch(Relation rel, Snapshot snapshot, const text *tag, const SegmentRef *ref,
+				  StoredSegment *stored)
 {
 	ItemPointerData tid = ref->tid;
 
-	/* what a registered snapshot has seen once cannot be vacuumed away */
-	if (!store_fetch(rel, snapshot, &tid, stored, NULL))
-		ereport(ERROR,
-				errcode(ERRCODE_DATA_CORRUPTED),
-				errmsg("a segment of historian table \"%s\" has vanished",
-					   RelationGetRelationName(rel)),
-				errdetail("It was stored in block %u, item %u.", ItemPointerGetBlockNumber(&tid),
-						  ItemPointerGetOffsetNumber(&tid)));
+	/* VACUUM cannot remove what a registered snapshot has seen */
+	if (!store_fetch(rel, snapshot, tag, &tid, stored, NULL))
+		store_report_vanished(rel, tag, &tid);
 }
 
 SegmentRef

@@ -1,6 +1,6 @@
 /*
  * segment_list.h
- *	  Lists of segments of one tag: where each is stored, and what it covers.
+ *	  Lists of segments of one tag: where each is stored, and which times it covers.
  */
 #ifndef HISTORIAN_SEGMENT_LIST_H
 #define HISTORIAN_SEGMENT_LIST_H
@@ -9,12 +9,12 @@
 
 #include "store/directory.h"
 
-/* Where a segment is and what it covers. */
+/* A segment's place and what its header says of it. */
 typedef struct SegmentRef
 {
 	ItemPointerData tid;
 	uint16		nrows;
-	uint16		bytes;			/* of the segment, at most a page */
+	uint16		bytes;			/* of the segment, which takes at most a page */
 	uint8		flags;
 	uint64		sequence;
 	int64		first_time;
@@ -29,16 +29,17 @@ typedef struct SegmentList
 } SegmentList;
 
 /*
- * Lists the tag's segments beside the compacted ones (pending, late runs, late) that the cursor's
- * snapshot sees and that overlap from..until.  The list is re-used from call to call; its memory is
- * of the context current at the first.  These use the pending and the back walk.
+ * Lists the tag's segments other than the compacted ones (pending, late runs, late) that the
+ * cursor's snapshot sees and that overlap from..until.  The list is re-used from call to call; its
+ * memory is of the context that is current at the first.  This and the next two functions use the
+ * pending walk and the back walk, and sort the list by first_time.
  */
 extern void segment_list_load(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from,
 							  int64 until);
 
 /*
- * The same for who wants the last row at or before times of time..until: what begins at or before
- * until, but of the late segments that end before time only the last one.
+ * The same for a reader that looks for the last rows at or before times in time..until: lists the
+ * segments that begin at or before until, but of the late ones that end before time only the last.
  */
 extern void segment_list_load_as_of(SegmentList *list, DirectoryCursor *cursor, text *tag,
 									int64 time, int64 until);
@@ -46,23 +47,25 @@ extern void segment_list_load_as_of(SegmentList *list, DirectoryCursor *cursor, 
 /* Lists all pending segments and late runs, for compaction. */
 extern void segment_list_load_unplaced(SegmentList *list, DirectoryCursor *cursor, text *tag);
 
-/* Adds a segment; the caller sees to the order. */
+/* Adds a segment at the end of the list. */
 extern void segment_list_add(SegmentList *list, const SegmentRef *ref);
+
+/* Sorts by first_time. */
 extern void segment_list_sort(SegmentList *list);
 
-/* In descending order of last_time, for reading backward. */
+/* Sorts by last_time, the greatest first, for reading backward. */
 extern void segment_list_sort_backward(SegmentList *list);
 
-/* Fetches a segment of the list again, under the same snapshot. */
-extern void segment_ref_fetch(Relation rel, Snapshot snapshot, const SegmentRef *ref,
-							  StoredSegment *stored);
+/* Fetches a segment of the tag's list again, under the same snapshot. */
+extern void segment_ref_fetch(Relation rel, Snapshot snapshot, const text *tag,
+							  const SegmentRef *ref, StoredSegment *stored);
 
 extern SegmentRef segment_ref(const StoredSegment *stored);
 
 /*
- * Which of two segments holds the row that stays when both have one of the same time: positive
- * if a does.  Later loads win, and segments of one load and tag are disjoint.  Only where version 0.2
- * or earlier loaded the table may different loads have equal numbers, and the place decides.
+ * Which of two segments of a tag has the row that stays if both have one of the same time?
+ * Positive means a.  The later load's row stays, and segments of one load are disjoint.  Loads by
+ * version 0.2 or earlier may have equal numbers; then the place decides.
  */
 static inline int
 segment_ref_precedence(const SegmentRef *a, const SegmentRef *b)

@@ -30,6 +30,10 @@
 static void prepare_header(HeapTuple tuple, Relation rel, TransactionId xid, CommandId cid,
 						   int options);
 static XLogRecPtr log_insert(HeapTuple tuple, Buffer buffer, bool all_visible_cleared);
+pg_noreturn static void report_sought(Relation rel, const text *tag, ItemPointer tid,
+									  SegmentStatus status);
+static const char *sought_tag_text(const text *tag);
+static int	report_code(SegmentStatus status);
 
 void
 store_insert(Relation rel, const uint8 *segment, Size length, TransactionId xid, CommandId cid,
@@ -126,8 +130,8 @@ store_count_rows(Relation rel, uint32 deleted, uint32 moved)
 }
 
 bool
-store_fetch(Relation rel, Snapshot snapshot, ItemPointer tid, StoredSegment *stored,
-			bool *all_dead)
+store_fetch(Relation rel, Snapshot snapshot, const text *tag, ItemPointer tid,
+			StoredSegment *stored, bool *all_dead)
 {
 	ItemPointerData place = *tid;
 	const uint8 *bytes;
@@ -139,7 +143,7 @@ store_fetch(Relation rel, Snapshot snapshot, ItemPointer tid, StoredSegment *sto
 	heap_page_prune_opt(rel, stored->buffer);
 	LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
 	if (!store_item_is_within(BufferGetPage(stored->buffer), ItemPointerGetOffsetNumber(tid)))
-		store_report(rel, tid, NULL, SEGMENT_NOT_A_SEGMENT);
+		report_sought(rel, tag, tid, SEGMENT_NOT_A_SEGMENT);
 	found = heap_hot_search_buffer(&place, rel, stored->buffer, snapshot, &stored->tuple, all_dead,
 								   true);
 	LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
@@ -152,7 +156,7 @@ store_fetch(Relation rel, Snapshot snapshot, ItemPointer tid, StoredSegment *sto
 	bytes = store_segment_bytes(BufferGetPage(stored->buffer), &stored->tuple, &length);
 	status = segment_read_header(&stored->segment.header, bytes, length);
 	if (status != SEGMENT_OK)
-		store_report(rel, tid, NULL, status);
+		report_sought(rel, tag, tid, status);
 	return true;
 }
 
@@ -179,12 +183,9 @@ store_release(StoredSegment *stored)
 void
 store_report(Relation rel, ItemPointer tid, const SegmentHeader *header, SegmentStatus status)
 {
-	int			code = status == SEGMENT_NEWER_VERSION ? ERRCODE_FEATURE_NOT_SUPPORTED
-		: ERRCODE_DATA_CORRUPTED;
-
 	if (header != NULL)
 		ereport(ERROR,
-				errcode(code),
+				errcode(report_code(status)),
 				errmsg("cannot read a segment of historian table \"%s\"",
 					   RelationGetRelationName(rel)),
 				errdetail("It is stored in block %u, item %u, with tag \"%s\" and times " INT64_FORMAT
@@ -194,11 +195,26 @@ store_report(Relation rel, ItemPointer tid, const SegmentHeader *header, Segment
 						  header->first_time, header->last_time,
 						  segment_status_text(status)));
 	ereport(ERROR,
-			errcode(code),
+			errcode(report_code(status)),
 			errmsg("cannot read a segment of historian table \"%s\"",
 				   RelationGetRelationName(rel)),
 			errdetail("It is stored in block %u, item %u. %s", ItemPointerGetBlockNumberNoCheck(tid),
 					  ItemPointerGetOffsetNumberNoCheck(tid), segment_status_text(status)));
+}
+
+void
+store_report_vanished(Relation rel, const text *tag, ItemPointer tid)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg("a segment of historian table \"%s\" has vanished",
+				   RelationGetRelationName(rel)),
+			tag != NULL
+			? errdetail("It was stored in block %u, item %u, where the directory has tag \"%s\".",
+						ItemPointerGetBlockNumberNoCheck(tid),
+						ItemPointerGetOffsetNumberNoCheck(tid), sought_tag_text(tag))
+			: errdetail("It was stored in block %u, item %u.", ItemPointerGetBlockNumberNoCheck(tid),
+						ItemPointerGetOffsetNumberNoCheck(tid)));
 }
 
 const char *
@@ -271,4 +287,38 @@ log_insert(HeapTuple tuple, Buffer buffer, bool all_visible_cleared)
 						tuple->t_len - SizeofHeapTupleHeader);
 	XLogSetRecordFlags(XLOG_INCLUDE_ORIGIN);
 	return XLogInsert(RM_HEAP_ID, info);
+}
+
+/* Reports a segment whose header cannot be trusted, with the tag by which it was sought. */
+static void
+report_sought(Relation rel, const text *tag, ItemPointer tid, SegmentStatus status)
+{
+	if (tag == NULL)
+		store_report(rel, tid, NULL, status);
+	ereport(ERROR,
+			errcode(report_code(status)),
+			errmsg("cannot read a segment of historian table \"%s\"",
+				   RelationGetRelationName(rel)),
+			errdetail("It is stored in block %u, item %u, where the directory has tag \"%s\". %s",
+					  ItemPointerGetBlockNumberNoCheck(tid), ItemPointerGetOffsetNumberNoCheck(tid),
+					  sought_tag_text(tag), segment_status_text(status)));
+}
+
+/* The tag of a key of the directory, without the NULs that are at the end of some. */
+static const char *
+sought_tag_text(const text *tag)
+{
+	SegmentHeader header = {
+		.tag = VARDATA_ANY(tag),
+		.tag_bytes = strnlen(VARDATA_ANY(tag), VARSIZE_ANY_EXHDR(tag)),
+	};
+
+	return store_tag_text(&header);
+}
+
+static int
+report_code(SegmentStatus status)
+{
+	return status == SEGMENT_NEWER_VERSION ? ERRCODE_FEATURE_NOT_SUPPORTED
+		: ERRCODE_DATA_CORRUPTED;
 }

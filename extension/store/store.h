@@ -54,13 +54,14 @@ extern bool store_delete(Relation rel, ItemPointer tid, CommandId cid);
 extern void store_count_rows(Relation rel, uint32 deleted, uint32 moved);
 
 /*
- * Fetches the segment at tid: pins its buffer, and reads and checks its header.  Returns false,
+ * Fetches the segment at tid: pins its buffer, and reads and checks its header.  tag is the one by
+ * which the directory has the segment, for a message, or NULL if it is not known.  Returns false,
  * with nothing pinned, if the snapshot does not see a segment there; *all_dead (if not NULL) then
  * says whether no transaction can see one any more, so that the directory's entry may be marked
  * dead.
  */
-extern bool store_fetch(Relation rel, Snapshot snapshot, ItemPointer tid, StoredSegment *stored,
-						bool *all_dead);
+extern bool store_fetch(Relation rel, Snapshot snapshot, const text *tag, ItemPointer tid,
+						StoredSegment *stored, bool *all_dead);
 
 /* Opens the rows of a fetched segment; with verify, compares the checksum first. */
 extern void store_open_rows(Relation rel, StoredSegment *stored, bool verify);
@@ -96,5 +97,8 @@ extern const char *store_tag_text(const SegmentHeader *header);
  */
 pg_noreturn extern void store_report(Relation rel, ItemPointer tid, const SegmentHeader *header,
 									 SegmentStatus status);
+
+/* Raises the error for a segment that is not there any more; tag as in store_fetch(). */
+pg_noreturn extern void store_report_vanished(Relation rel, const text *tag, ItemPointer tid);
 
 #endif							/* HISTORIAN_STORE_H */

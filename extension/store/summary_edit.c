@@ -77,7 +77,8 @@ static bool is_concerned(const SummaryEdit *edit, int64 from, int64 until);
 static void append_remaining(SummaryEdit *edit, text *tag, int64 from, int64 until,
 							 RowBuffer *summaries);
 static void list_remaining(SummaryEdit *edit, StoredSegment *stored, SegmentList *segments);
-static void summarize_segment(SummaryEdit *edit, const SegmentRef *ref, RowBuffer *summaries);
+static void summarize_segment(SummaryEdit *edit, text *tag, const SegmentRef *ref,
+							  RowBuffer *summaries);
 static int64 summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time,
 							  SegmentSink *sink);
 static void summarize_segments(SummaryEdit *edit, text *tag, const SegmentList *segments,
@@ -327,7 +328,7 @@ append_remaining(SummaryEdit *edit, text *tag, int64 from, int64 until, RowBuffe
 	while (directory_next_forward(edit->cursor, &stored))
 		list_remaining(edit, &stored, &segments);
 	for (uint32 i = 0; i < segments.nrefs; i++)
-		summarize_segment(edit, &segments.refs[i], summaries);
+		summarize_segment(edit, tag, &segments.refs[i], summaries);
 }
 
 /* Lists a segment unless it is one of those added, and releases it. */
@@ -438,7 +439,7 @@ summarize_segments(SummaryEdit *edit, text *tag, const SegmentList *segments, ui
 	RowBuffer	summaries = {0};
 
 	for (uint32 i = first; i < first + n; i++)
-		summarize_segment(edit, &segments->refs[i], &summaries);
+		summarize_segment(edit, tag, &segments->refs[i], &summaries);
 	segment_sink_write_summaries(sink, tag, &summaries);
 	MemoryContextReset(edit->summary_context);
 	MemoryContextSwitchTo(caller);
@@ -446,7 +447,7 @@ summarize_segments(SummaryEdit *edit, text *tag, const SegmentList *segments, ui
 
 /* Adds the summary of a segment to a buffer; one of those added has been summarized already. */
 static void
-summarize_segment(SummaryEdit *edit, const SegmentRef *ref, RowBuffer *summaries)
+summarize_segment(SummaryEdit *edit, text *tag, const SegmentRef *ref, RowBuffer *summaries)
 {
 	uint32		added = find_added(edit, ref->first_time);
 	DecodedRows rows = {0};
@@ -459,7 +460,7 @@ summarize_segment(SummaryEdit *edit, const SegmentRef *ref, RowBuffer *summaries
 		append_added(edit, added, summaries);
 		return;
 	}
-	segment_ref_fetch(edit->rel, SnapshotSelf, ref, &stored);
+	segment_ref_fetch(edit->rel, SnapshotSelf, tag, ref, &stored);
 	store_open_rows(edit->rel, &stored, true);
 	if (!decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
 		store_report(edit->rel, &stored.tuple.t_self, &stored.segment.header, SEGMENT_BAD_TIMES);

@@ -88,7 +88,7 @@ tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleT
 	if (!ItemPointerIsValid(tid))
 		row_place_report_none(rel);
 	place = row_place_get(tid);
-	if (!store_fetch(rel, SnapshotAny, &place.segment, &stored, NULL))
+	if (!store_fetch(rel, SnapshotAny, NULL, &place.segment, &stored, NULL))
 		return false;
 	store_open_rows(rel, &stored, false);
 	if (place.row >= stored.segment.header.nrows)

@@ -203,8 +203,8 @@ static void
 fetch_met(Relation rel, ItemPointer segment, StoredSegment *stored)
 {
 	/* the command's snapshot has seen it, so it is still there, if perhaps deleted since */
-	if (!store_fetch(rel, SnapshotAny, segment, stored, NULL))
-		elog(ERROR, "segment of a deleted row has vanished");
+	if (!store_fetch(rel, SnapshotAny, NULL, segment, stored, NULL))
+		store_report_vanished(rel, NULL, segment);
 }
 
 /* Deletes all rows that a command has met, tag by tag. */
@@ -382,7 +382,7 @@ delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref, const 
 		return;
 	}
 
-	segment_ref_fetch(deletion->rel, GetActiveSnapshot(), ref, &stored);
+	segment_ref_fetch(deletion->rel, GetActiveSnapshot(), tag, ref, &stored);
 	store_open_rows(deletion->rel, &stored, true);
 	if (!decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, values_none))
 		store_report(deletion->rel, &stored.tuple.t_self, &stored.segment.header, SEGMENT_BAD_TIMES);
@@ -441,7 +441,7 @@ keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref, const Segmen
 
 	if (deletion->met_under == NULL)
 		return 0;
-	if (store_fetch(deletion->rel, deletion->met_under, &tid, &stored, NULL))
+	if (store_fetch(deletion->rel, deletion->met_under, tag, &tid, &stored, NULL))
 	{
 		store_release(&stored);
 		return 0;
@@ -490,7 +490,7 @@ is_in_place(Deletion *deletion, const SegmentRef *ref)
 	ItemPointerData tid = ref->tid;
 	StoredSegment stored;
 
-	if (!store_fetch(deletion->rel, GetActiveSnapshot(), &tid, &stored, NULL))
+	if (!store_fetch(deletion->rel, GetActiveSnapshot(), NULL, &tid, &stored, NULL))
 		return false;
 	store_release(&stored);
 	return true;
@@ -558,7 +558,7 @@ is_changed_by_itself(Deletion *deletion, const ItemPointerData *tid)
 	StoredSegment stored;
 	bool		result;
 
-	if (!store_fetch(deletion->rel, SnapshotAny, &place, &stored, NULL))
+	if (!store_fetch(deletion->rel, SnapshotAny, NULL, &place, &stored, NULL))
 		return false;
 	result = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(stored.tuple.t_data));
 	store_release(&stored);

@@ -55,7 +55,7 @@ tag_merge_find(TagMerge *merge, text *name, const TagMergePlan *plan, StretchLis
 {
 	RowRun		run;
 
-	tag_reader_start_segments(merge->reader, plan->sources, false);
+	tag_reader_start_segments(merge->reader, merge->tag, plan->sources, false);
 	while (tag_reader_next(merge->reader, &run))
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -115,7 +115,7 @@ tag_merge_run(TagMerge *merge, const TagMergePlan *plan)
 		segment_sink_note(merge->sink, summary_edit_added(merge->summaries));
 		MemoryContextSwitchTo(caller);
 	}
-	tag_reader_start_segments(merge->reader, &sources, true);
+	tag_reader_start_segments(merge->reader, merge->tag, &sources, true);
 	while (tag_reader_next(merge->reader, &run))
 	{
 		for (uint32 row = run.first; row < run.first + run.nrows; row++)

@@ -164,7 +164,8 @@ my @reads = (
 
 # what PostgreSQL itself says of damaged tuple headers and pages
 my $core = qr/^(could not access status of transaction|invalid page in block|MultiXactId |found xm|cannot freeze|uncommitted xmin|could not open file "pg_|corrupted |tuple to be (locked|updated) was already|could not find left sibling)/;
-my ($damaged, $rows, @bad) = (0, 0);
+my $tag_names = join '|', @tags;
+my ($damaged, $sought, $rows, @bad) = (0, 0, 0);
 for my $table (1 .. $tables)
 {
 	my ($script, $errors, $output) = ("\\set VERBOSITY verbose\nSET statement_timeout = '60s';\n");
@@ -176,6 +177,8 @@ for my $table (1 .. $tables)
 		my ($code, $message, $rest) = ($1, $2, $3);
 		next if $code eq '25P01';
 		$damaged++ if $code eq 'XX001';
+		# a header that is damaged itself does not say the tag, so the directory does
+		$sought++ if $rest =~ /^DETAIL:  It is stored in block \d+, item \d+, where the directory has tag "(?:$tag_names)"\. /m;
 		next if $code eq 'XX001' && ($message =~ $core || ($message =~ /^(cannot read a segment|a segment) of historian table "m_$table"/
 				&& $rest =~ /^DETAIL:  It (is|was) stored in block \d+, item \d+/m));
 		# a newer version, for all that can be told
@@ -191,6 +194,7 @@ for my $table (1 .. $tables)
 }
 is(join("\n", @bad[0 .. ($#bad > 19 ? 19 : $#bad)]), '', 'no crash, no endless loop, no other error');
 cmp_ok($damaged, '>', $tables, 'damage is reported');
+cmp_ok($sought, '>', 0, 'with the tag, also where the header is damaged');
 cmp_ok($rows, '>', $tables, 'what is whole is read');
 unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC|TRAP/, 'the server stood');
 $node->stop;
