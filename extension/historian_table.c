@@ -1,9 +1,9 @@
 /*
  * historian_table.c
- *	  Which tables are historian tables, and what a function must check before it uses one.
+ *	  Which tables are historian tables, and what a SQL function must check before it uses one.
  *
- * The access method is at the top of the library, and what is beneath it asks about tables too.  So
- * it leaves its routine here, by which its tables are known.
+ * A table is known by the routine of its access method.  The access method is at the top of the
+ * library, and files below it ask about tables too, so it leaves its routine here.
  */
 #include "postgres.h"
 
@@ -28,7 +28,7 @@ historian_table_set_routine(const TableAmRoutine *routine)
 bool
 historian_table_is(Relation rel)
 {
-	/* the routine is ours alone: no two access methods share it */
+	/* only one access method has this routine */
 	return rel->rd_tableam != NULL && rel->rd_tableam == historian_routine;
 }
 
@@ -53,7 +53,7 @@ historian_table_check_policies(Relation rel, const char *command)
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("row-level security is in force on historian table \"%s\"",
 					   RelationGetRelationName(rel)),
-				errhint("Use %s, which applies the policies, instead of this function.", command));
+				errhint("Use %s instead of this function, because it applies the policies.", command));
 }
 
 Relation
@@ -67,7 +67,7 @@ historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode)
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				errmsg("\"%s\" is not a historian table", RelationGetRelationName(rel)),
-				errhint("Historian tables are made with CREATE TABLE ... USING historian."));
+				errhint("Historian tables are created with CREATE TABLE ... USING historian."));
 	return rel;
 }
 

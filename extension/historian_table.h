@@ -1,6 +1,6 @@
 /*
  * historian_table.h
- *	  Which tables are historian tables, and what a function must check before it uses one.
+ *	  Which tables are historian tables, and what a SQL function must check before it uses one.
  */
 #ifndef HISTORIAN_HISTORIAN_TABLE_H
 #define HISTORIAN_HISTORIAN_TABLE_H
@@ -11,33 +11,33 @@
 #include "nodes/parsenodes.h"
 #include "utils/rel.h"
 
-/* Tells the routine of the access method, by which its tables are known. */
+/* Sets the access method's routine, by which historian_table_is() knows its tables. */
 extern void historian_table_set_routine(const TableAmRoutine *routine);
 
 /* Is this a table (or materialized view) that uses the access method? */
 extern bool historian_table_is(Relation rel);
 
 /*
- * Raises an error where the user has not these privileges on a table (ACL_*; ACL_NO_RIGHTS: that it is
- * the user's own).
+ * Raises an error if the user lacks these privileges (ACL_*) on a table.  ACL_NO_RIGHTS demands
+ * that the user owns the table.
  */
 extern void historian_table_check_privileges(Oid relid, AclMode privileges);
 
 /*
- * Raises an error where row-level security is in force for the user.  SQL functions do not apply
- * policies; command is the one that does, "SELECT" say.
+ * Raises an error if row-level security is in force for the user, because SQL functions do not
+ * apply policies.  command names the one that does, for example "SELECT".
  */
 extern void historian_table_check_policies(Relation rel, const char *command);
 
 /*
  * Opens a historian table for a function that needs these privileges on it, or raises an error.
- * Privileges are checked first: a user without them must not take, or queue for, a lock.
+ * Privileges are checked first, because a user without them must not take a lock or queue for one.
  */
 extern Relation historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode);
 
 /*
- * Raises the error for a SQL function of this name, "historian.delete()" say, that writes, on a
- * standby, in a read-only transaction and in a parallel worker.
+ * Raises an error on a standby, in a read-only transaction and in a parallel worker, in the name of
+ * a SQL function that writes, for example "historian.delete()".
  */
 extern void historian_table_check_may_write(const char *function);
 

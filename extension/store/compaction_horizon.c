@@ -1,6 +1,6 @@
 /*
  * compaction_horizon.c
- *	  Up to where in load order a table's segments may be merged.
+ *	  The number in load order below which a table's segments may be merged.
  */
 #include "postgres.h"
 
@@ -18,8 +18,8 @@ compaction_horizon_take(void)
 	CompactionHorizon horizon;
 
 	/*
-	 * The number first: who has none yet when it is taken gets a higher one, and whoever has one
-	 * had its transaction ID before, which is lower than the next.
+	 * The sequence is taken first.  A load that has no number yet gets a higher one.  A load that
+	 * has one had its transaction ID before that, which is lower than the next one.
 	 */
 	horizon.sequence = load_order_bound();
 	horizon.next_xid = ReadNextFullTransactionId();
@@ -38,7 +38,7 @@ compaction_horizon_reached(Relation rel, const CompactionHorizon *horizon, bool 
 		U64FromFullTransactionId(horizon->next_xid) > INT32_MAX)
 		return true;
 
-	/* all who write hold RowExclusiveLock until they end */
+	/* a transaction that writes holds RowExclusiveLock until it ends */
 	SET_LOCKTAG_RELATION(tag, MyDatabaseId, RelationGetRelid(rel));
 	writers = GetLockConflicts(&tag, ShareLock, NULL);
 	for (VirtualTransactionId *writer = writers; VirtualTransactionIdIsValid(*writer); writer++)

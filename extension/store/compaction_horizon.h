@@ -1,6 +1,6 @@
 /*
  * compaction_horizon.h
- *	  Up to where in load order a table's segments may be merged.
+ *	  The number in load order below which a table's segments may be merged.
  */
 #ifndef HISTORIAN_COMPACTION_HORIZON_H
 #define HISTORIAN_COMPACTION_HORIZON_H
@@ -11,22 +11,23 @@
 #include "utils/rel.h"
 
 /*
- * Segments of a lower sequence than this may be merged, once all transactions with a lower ID that
- * write to the table have ended: such a load may commit, after the merge, rows that are earlier in
- * load order than what was merged.  It may be kept, and tried again later.
+ * Segments whose sequence is lower may be merged once all transactions that write to the table and
+ * have a lower ID have ended.  Until then such a transaction may have a lower sequence and commit
+ * after the merge, whose rows would have overtaken its own.  A horizon that is not yet reached may
+ * be kept and tried again later.
  */
 typedef struct CompactionHorizon
 {
 	uint64		sequence;
-	FullTransactionId next_xid; /* of who begins to write after the sequence was taken */
+	FullTransactionId next_xid; /* loads with a lower sequence have a lower ID */
 } CompactionHorizon;
 
-/* Takes the horizon of now. */
+/* Takes the horizon of now: it is above all loads that have a number. */
 extern CompactionHorizon compaction_horizon_take(void);
 
 /*
- * Has everyone ended who was writing then?  With wait, waits until then (lock_timeout applies)
- * and returns true.
+ * Have all transactions ended that may write below the horizon?  With wait, waits for them
+ * (lock_timeout applies) and returns true.
  */
 extern bool compaction_horizon_reached(Relation rel, const CompactionHorizon *horizon, bool wait);
 

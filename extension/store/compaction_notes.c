@@ -1,24 +1,25 @@
 /*
  * compaction_notes.c
- *	  Where pending segments were written since compaction last looked at a table.
+ *	  Notes where pending segments were written since compaction last looked at a table.
  *
- * A round of compaction costs nothing for what has not changed: writers note the blocks that they
- * write pending segments to, and the next look at the table reads these blocks and sees to the tags
- * that it finds in them.
+ * So a round of compaction costs nothing for what has not changed.  Writers note the blocks to
+ * which they write pending segments; the next look at the table reads these blocks, and merges the
+ * tags that it finds in them.
  *
- * The notes are in shared memory alone, so they must never be trusted where they could be
- * incomplete.  A table has one of three states:
+ * The notes are only in shared memory, so they must not be trusted where they may be incomplete.  A
+ * table has one of three states:
  *
- *	   unknown		it is not listed.  Nothing is noted.
- *	   collecting	what is written since a position in the WAL is noted.
- *	   complete		all else has been looked at.
+ *	   unknown		The table is not listed, and nothing is noted.
+ *	   collecting	All that is written after a position in the WAL (`since`) is noted.
+ *	   complete		All is noted at which compaction has not looked.
  *
- * A look begins by collecting, if that has not begun, and looks at all tags unless the table was
- * complete.  It makes the table complete when its transaction commits, if its horizon is not before
- * the position: what it could not see yet was noted.  A look that fails or never ends leaves the
- * table collecting, so the next one is full again.  After a start of the server, a crash or a promotion
- * nothing is listed.  Where notes do not fit, or the table's file is another one (a rewrite, TRUNCATE),
- * the table is unknown again.
+ * A look makes an unknown table a collecting one.  It looks at all tags unless the table was
+ * complete.  When its transaction commits, the table becomes complete, if the look's horizon is not
+ * before `since`: what the look could not see yet has been noted.  A look that fails or never ends
+ * leaves the table collecting, so that the next look is a full one.
+ *
+ * After a start of the server, a crash or a promotion no table is listed.  If the notes do not fit,
+ * or the table has another file (after a rewrite or TRUNCATE), the table becomes unknown.
  */
 #include "postgres.h"
 
@@ -34,10 +35,10 @@
 #include "compat.h"
 #include "store/shared_memory.h"
 
-/* Tables that are listed; of more the one that was used the longest ago is forgotten. */
+/* So many tables are listed; for another one, that which was used the longest ago is forgotten. */
 #define MAX_TABLES 2048
 
-/* Runs of blocks that are noted, of all tables together: 1 MB. */
+/* So many runs of blocks are noted, of all tables together, in less than 1 MB. */
 #define MAX_NOTES 65536
 
 typedef struct ListedTable
@@ -47,7 +48,7 @@ typedef struct ListedTable
 	HistorianFileId file;
 	bool		complete;
 	uint64		since;
-	uint64		look;			/* the number of the last one, 0 for none */
+	uint64		look;			/* the number of the last look, or 0 */
 	uint64		last_used;
 	uint32		nnotes;
 } ListedTable;
@@ -67,7 +68,7 @@ typedef struct NotesShared
 	Note		notes[MAX_NOTES];
 } NotesShared;
 
-/* A look that is complete when the transaction commits. */
+/* A look that ends well if the transaction commits. */
 typedef struct DoneLook
 {
 	Oid			relid;
@@ -175,7 +176,7 @@ compaction_notes_take(Relation rel)
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	while ((table = find_file(rel)) != NULL && table->complete && table->nnotes > room)
 	{
-		/* some more than now, as others write meanwhile */
+		/* room for some more than now, because others write meanwhile */
 		room = table->nnotes + 64;
 		LWLockRelease(lock);
 		if (look.blocks != NULL)
@@ -206,7 +207,7 @@ compaction_notes_done(Relation rel, const CompactionLook *look, uint64 horizon)
 	MemoryContext caller;
 	DoneLook   *done;
 
-	/* a look at what was noted has noted again what it left */
+	/* a look that is not full has noted again what it could not merge yet */
 	if (look->number == 0 || (look->full && horizon < look->since))
 		return;
 	caller = MemoryContextSwitchTo(TopTransactionContext);
@@ -237,7 +238,9 @@ find_table(Oid relid)
 	return NULL;
 }
 
-/* The table, if it is listed with the file that it has; forgets it if it has another one. */
+/*
+ * Returns the table if it is listed with its present file, and forgets it if it has another file.
+ */
 static ListedTable *
 find_file(Relation rel)
 {
@@ -254,6 +257,7 @@ find_file(Relation rel)
 	return table;
 }
 
+/* Lists a table, in a free slot or in that of the table that was used the longest ago. */
 static ListedTable *
 new_table(Relation rel)
 {
@@ -285,7 +289,10 @@ forget_table(ListedTable *table)
 	memset(table, 0, sizeof(*table));
 }
 
-/* Removes the table's notes, and returns what they tell of where blocks is not NULL. */
+/*
+ * Removes the table's notes, into blocks if that is not NULL, and returns how many it has put
+ * there.
+ */
 static uint32
 take_notes(ListedTable *table, NotedBlocks *blocks)
 {
@@ -305,6 +312,7 @@ take_notes(ListedTable *table, NotedBlocks *blocks)
 	return taken;
 }
 
+/* Makes the table of a look complete, unless another look at it has begun since. */
 static void
 make_complete(const DoneLook *done)
 {
@@ -341,7 +349,7 @@ on_transaction(XactEvent event, void *arg)
 static void
 on_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
 {
-	/* what the look did may have been of this one */
+	/* what the look has merged may have been done in this subtransaction */
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 		done_looks = NIL;
 }

@@ -1,6 +1,6 @@
 /*
  * compaction_notes.h
- *	  Where pending segments were written since compaction last looked at a table.
+ *	  Notes where pending segments were written since compaction last looked at a table.
  */
 #ifndef HISTORIAN_COMPACTION_NOTES_H
 #define HISTORIAN_COMPACTION_NOTES_H
@@ -17,41 +17,40 @@ typedef struct NotedBlocks
 	BlockNumber last;
 } NotedBlocks;
 
-/* A look of compaction at a table. */
+/* A *look* is one pass of compaction over a table. */
 typedef struct CompactionLook
 {
-	bool		full;			/* at all tags; otherwise at those that have pending segments in
-								 * blocks */
+	bool		full;			/* at all tags; otherwise only at those in the blocks */
 	NotedBlocks *blocks;		/* palloc'd */
 	uint32		nblocks;
-	uint64		number;			/* no later look at the table has begun while it is the last one */
-	uint64		since;			/* in load order: what is written later is noted */
+	uint64		number;			/* of the look, or 0 if notes are not kept */
+	uint64		since;			/* in load order: all that is written later is noted */
 } CompactionLook;
 
 /* Called while shared_preload_libraries are loaded. */
 extern void compaction_notes_init(void);
 
 /*
- * Notes blocks that pending segments of the current transaction, or any others that compaction must
- * look at again, have been written to.  Called after that, so that no look can come between.
+ * Notes blocks that have pending segments at which compaction must look, or look again.  Call it
+ * after the segments are written: a look that began before the call would not meet them.
  */
 extern void compaction_notes_add(Relation rel, const NotedBlocks *blocks, uint32 nblocks);
 
-/* Is everything looked at that has been written to the table? */
+/* Has compaction looked at everything that has been written to the table? */
 extern bool compaction_notes_none(Relation rel);
 
-/* From now on what is written to the table is noted.  To be called before a look's horizon is taken. */
+/* Begins to note what is written to the table.  Call it before a look's horizon is taken. */
 extern void compaction_notes_start(Relation rel);
 
 /*
- * Begins a look, after compaction_notes_start().  It takes the notes: what it meets and leaves for
- * another time is to be noted again.  Until it ends well the next look is a full one.
+ * Begins a look, after compaction_notes_start(), and takes the notes.  The caller notes again what
+ * it meets and leaves for later.  Until the look has ended well, the next one is a full one.
  */
 extern CompactionLook compaction_notes_take(Relation rel);
 
 /*
- * The look has seen all that is older in load order than horizon.  It has ended well when the
- * current transaction commits, if no subtransaction is rolled back until then.
+ * Reports that the look has seen all that is older in load order than horizon.  The look ends well
+ * when the current transaction commits, unless a subtransaction is rolled back before that.
  */
 extern void compaction_notes_done(Relation rel, const CompactionLook *look, uint64 horizon);
 

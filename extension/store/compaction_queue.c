@@ -1,9 +1,9 @@
 /*
  * compaction_queue.c
- *	  The databases that background compaction has to look at.
+ *	  The databases that background compaction will look at in its next round.
  *
  * Sessions that write pending segments add their database, and the launcher takes all of them at
- * the beginning of a round.  After a start of the server every database is looked at once.
+ * the beginning of a round.  After a start of the server, the first round looks at every database.
  */
 #include "postgres.h"
 

@@ -1,10 +1,11 @@
 /*
  * compaction_stat.c
- *	  What compaction has done since the server's start, by table, and what it does now.
+ *	  Counts what compaction has done since the server's start, by table, and what it does now.
  *
- * A fixed array in shared memory, under one lock that is held for some array steps.  Where more
- * tables are compacted than it has room for, the one that was so the longest ago is forgotten.
- * Without shared_preload_libraries there is none of it, and nothing is counted.
+ * The counters are a fixed array in shared memory, under one lock that is held only for a search of
+ * the array.  If more tables are compacted than it has room for, the one that was used the longest
+ * ago is forgotten.  Without shared_preload_libraries there is no shared memory, and nothing is
+ * counted.
  */
 #include "postgres.h"
 
@@ -16,7 +17,7 @@
 
 #include "store/shared_memory.h"
 
-/* Tables that are remembered. */
+/* So many tables are remembered. */
 #define MAX_TABLES 1024
 
 typedef struct TableStat
@@ -25,7 +26,7 @@ typedef struct TableStat
 	Oid			relid;
 	CompactionTableStat stat;
 	TimestampTz last_used;
-	CompactionHorizon horizon;	/* left to the next round; its sequence is 0 where there is none */
+	CompactionHorizon horizon;	/* left to the next round; none if its sequence is 0 */
 } TableStat;
 
 typedef struct StatShared
@@ -205,7 +206,10 @@ attach(void *part, LWLock *part_lock, bool is_new)
 		shared->activity.since = GetCurrentTimestamp();
 }
 
-/* This database's table; with create, under the exclusive lock, in a new slot where it has none. */
+/*
+ * Returns the slot of a table of this database, or NULL.  With create, which needs the exclusive
+ * lock, it takes a slot for a table that has none.
+ */
 static TableStat *
 find_table(Oid relid, bool create)
 {

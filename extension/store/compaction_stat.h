@@ -1,6 +1,6 @@
 /*
  * compaction_stat.h
- *	  What compaction has done since the server's start, by table, and what it does now.
+ *	  Counts what compaction has done since the server's start, by table, and what it does now.
  */
 #ifndef HISTORIAN_COMPACTION_STAT_H
 #define HISTORIAN_COMPACTION_STAT_H
@@ -30,10 +30,10 @@ typedef struct CompactionTableStat
 	TimestampTz last_merge;		/* 0: never */
 } CompactionTableStat;
 
-/* What background compaction does now.  A time or process that is not there is 0. */
+/* What background compaction does now.  A time or process that does not exist is 0. */
 typedef struct CompactionActivity
 {
-	TimestampTz since;			/* of the counters */
+	TimestampTz since;			/* the time from which on the counters count */
 	pid_t		launcher;
 	int64		rounds;
 	TimestampTz round_begin;
@@ -41,36 +41,40 @@ typedef struct CompactionActivity
 	pid_t		worker;
 	Oid			worker_database;
 	Oid			worker_table;
-	TimestampTz worker_begin;	/* at this table */
+	TimestampTz worker_begin;	/* when it began with this table */
 } CompactionActivity;
 
-/* Reserves the shared memory; does something only in a library of shared_preload_libraries. */
+/* Reserves the shared memory, if shared_preload_libraries are being loaded. */
 extern void compaction_stat_init(void);
 
-/* Adds what a compaction of this database's table has done, committed or not: it was written. */
+/* Adds what a compaction of a table of this database has written, whether it commits or not. */
 extern void compaction_stat_add(Oid relid, const CompactionCounts *counts);
 
-/* The background worker left the table for the next round, or failed at it. */
+/* Counts that the background worker has left a table to the next round, or has failed at it. */
 extern void compaction_stat_deferred(Oid relid);
 extern void compaction_stat_failed(Oid relid);
 
-/* The launcher has started, begins and ends a round; a worker is at a table (InvalidOid: at none yet). */
+/*
+ * The launcher reports that it has started, and that it begins or ends a round.  A worker reports
+ * the table that it is at (InvalidOid: none yet).
+ */
 extern void compaction_stat_launched(void);
 extern void compaction_stat_round_begin(void);
 extern void compaction_stat_round_end(void);
 extern void compaction_stat_working(Oid relid);
 
-/* A process of these is about to end. */
+/* The launcher or a worker reports that it is about to end. */
 extern void compaction_stat_leave(void);
 
 /*
- * The horizon that a round has left to the next one for a table; false where there is none.  Lost
- * at a restart of the server, or where very many tables are compacted: then one more round passes.
+ * The horizon that a round leaves to the next one for a table.  get returns false if there is none:
+ * it is lost when the server restarts, or if very many tables are compacted, which costs one more
+ * round.
  */
 extern bool compaction_stat_get_horizon(Oid relid, CompactionHorizon *horizon);
 extern void compaction_stat_set_horizon(Oid relid, const CompactionHorizon *horizon);
 
-/* The counters of a table, and the activity; false where there is no shared memory. */
+/* Get the counters of a table, and the activity.  They return false without shared memory. */
 extern bool compaction_stat_get(Oid relid, CompactionTableStat *stat);
 extern bool compaction_stat_get_activity(CompactionActivity *activity);
 

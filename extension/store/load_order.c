@@ -3,8 +3,8 @@
  *	  The order of all loads: of two rows with one tag and time the later load's stays.
  *
  * A load's sequence number is the end position of an empty WAL record that is written for it.  So
- * no two loads have the same number, and no crash, promotion or clock turns the numbers back.  Where
- * WAL is lost, and its numbers are given again, the segments with these numbers are lost too,
+ * no two loads have the same number, and no crash, promotion or clock turns the numbers back.
+ * Where WAL is lost, and its numbers are given again, the segments with these numbers are lost too,
  * because their own records or their transaction's commit come later.  So all loads have one order,
  * that of their writing, wherever their segments are stored.
  */

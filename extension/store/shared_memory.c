@@ -1,6 +1,6 @@
 /*
  * shared_memory.c
- *	  The library's shared memory: one area, of which each module that asks for it has a part.
+ *	  The library's shared memory: one area, with a part for each module that reserves one.
  */
 #include "postgres.h"
 
@@ -19,7 +19,7 @@ typedef struct Part
 	SharedMemoryAttach attach;
 } Part;
 
-/* What the area begins with. */
+/* The area begins with this; the parts follow. */
 typedef struct AreaHeader
 {
 	LWLock	   *locks[MAX_PARTS];
