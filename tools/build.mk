@@ -34,3 +34,5 @@ $(OBJECTS):
 	mkdir -p $@
 
 -include $(wildcard $(OBJECTS)/*.d)
+# a source that was moved, or is gone: a .d made before still names its old place
+%.c: ;
