@@ -26,3 +26,55 @@ COMMENT ON FUNCTION historian.latest(regclass, text[]) IS
 'The last row of each of the given tags, in byte order of the tags, each tag once. Tags without rows are left out. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
 COMMENT ON FUNCTION historian.tags(regclass) IS
 'The tags of a table in byte order, with the times (nanoseconds) of their first and last row and their exact number of rows. Reads segment headers, and times only where segments overlap. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+
+-- The views have names like those of the functions, and of PostgreSQL's own: stat_*. The old names stay for one version.
+CREATE VIEW historian.stat_tables AS
+SELECT c.oid AS relid, n.nspname AS schemaname, c.relname, s.*
+FROM pg_class c
+     JOIN pg_am a ON a.oid = c.relam AND a.amname = 'historian'
+     JOIN pg_namespace n ON n.oid = c.relnamespace
+     CROSS JOIN LATERAL historian.stat_get_table(c.oid) AS s
+WHERE c.relkind IN ('r', 'm');
+
+COMMENT ON VIEW historian.stat_tables IS
+'The historian tables of this database: total_bytes is all that a table occupies (pg_total_relation_size); compacted_segments, _bytes and _rows are estimated from 128 of its pages, exact up to 1 MB; pending_segments, _bytes, _rows and the pending_tags that have some are counted: what compaction has yet to merge; late_segments, _bytes and _rows, estimated, hold rows that came late and wait for others of about their time. NULL while a table is locked exclusively. For members of pg_monitor.';
+
+CREATE VIEW historian.stat_compaction AS
+SELECT c.oid AS relid, n.nspname AS schemaname, c.relname, s.*
+FROM pg_class c
+     JOIN pg_am a ON a.oid = c.relam AND a.amname = 'historian'
+     JOIN pg_namespace n ON n.oid = c.relnamespace
+     CROSS JOIN LATERAL historian.stat_get_compaction(c.oid) AS s
+WHERE c.relkind IN ('r', 'm');
+
+COMMENT ON VIEW historian.stat_compaction IS
+'What compaction, in the background and by historian.compact(), has done to each historian table of this database since the start of the server: merges (of a tag), segments and bytes merged and written, rows written, how often the background worker left the table for its next round (deferred: others were compacting, deleting, altering or still loading) or met an error (failed), and the time of the last merge. NULL where historian is not in shared_preload_libraries; see stat_worker. For members of pg_monitor.';
+
+CREATE VIEW historian.stat_worker AS
+SELECT s.preloaded, s.enabled, s.counting_since, s.launcher_pid, s.rounds, s.round_begin,
+    s.round_end, s.worker_pid, d.datname AS worker_database, s.worker_table, s.worker_since
+FROM historian.stat_get_worker() AS s LEFT JOIN pg_database d ON d.oid = s.worker_database;
+
+COMMENT ON VIEW historian.stat_worker IS
+'Background compaction of the whole server, one row: whether historian is in shared_preload_libraries and historian.compaction is on; since when it counts; the launcher, its rounds, the begin of the last one and the end of the last that has ended; the worker at work, its database, the OID of its table there and since when it is at it. For members of pg_monitor.';
+
+GRANT SELECT ON historian.stat_tables, historian.stat_compaction, historian.stat_worker TO pg_monitor;
+
+COMMENT ON FUNCTION historian.stat_get_table(regclass) IS
+'What the view historian.stat_tables shows of a table; NULL for a table that is locked exclusively.';
+COMMENT ON FUNCTION historian.stat_get_compaction(regclass) IS
+'What the view historian.stat_compaction shows of a table; NULL where historian is not in shared_preload_libraries.';
+COMMENT ON FUNCTION historian.stat_get_worker() IS
+'What the view historian.stat_worker shows.';
+
+-- The same views under their old names: privileges and other views that refer to them stay valid.
+CREATE OR REPLACE VIEW historian.historian_stat_tables AS SELECT * FROM historian.stat_tables;
+CREATE OR REPLACE VIEW historian.historian_stat_compaction AS SELECT * FROM historian.stat_compaction;
+CREATE OR REPLACE VIEW historian.historian_stat_worker AS SELECT * FROM historian.stat_worker;
+
+COMMENT ON VIEW historian.historian_stat_tables IS
+'Deprecated: the old name of historian.stat_tables, which the next version will not have.';
+COMMENT ON VIEW historian.historian_stat_compaction IS
+'Deprecated: the old name of historian.stat_compaction, which the next version will not have.';
+COMMENT ON VIEW historian.historian_stat_worker IS
+'Deprecated: the old name of historian.stat_worker, which the next version will not have.';

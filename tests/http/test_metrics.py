@@ -51,7 +51,7 @@ def test_table():
     assert values["historiand_reading_from_standby"] == 0
     assert values["historian_standby_required"] == 0
     assert values["historian_standbys_synchronous"] == 0
-    enabled = sql("SELECT (preloaded AND enabled)::int FROM historian.historian_stat_worker")
+    enabled = sql("SELECT (preloaded AND enabled)::int FROM historian.stat_worker")
     assert values["historian_compaction_enabled"] == float(enabled[0][0])
 
 

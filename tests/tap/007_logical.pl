@@ -51,7 +51,7 @@ INSERT INTO m SELECT i, 'b1', '{0}' FROM generate_series(1, 100) i; COMMIT});
 $publisher->wait_for_catchup('one');
 my $content = 'SELECT count(*), sum(values[1]), md5(string_agg(tag || time || values::text, \',\' ORDER BY tag, time)) FROM ';
 is($subscriber->safe_psql('postgres', $content . 'm'), $publisher->safe_psql('postgres', $content . '(SELECT DISTINCT ON (tag, time) * FROM m ORDER BY tag, time, cardinality(values)) m'), '20,000 rows in one transaction');
-cmp_ok($subscriber->safe_psql('postgres', q{SELECT pending_segments FROM historian.historian_stat_tables WHERE relname = 'm'}), '<', 200, 'in few segments');
+cmp_ok($subscriber->safe_psql('postgres', q{SELECT pending_segments FROM historian.stat_tables WHERE relname = 'm'}), '<', 200, 'in few segments');
 
 # what a trigger of the subscription reads has the rows before its own
 $subscriber->safe_psql('postgres', <<'END');

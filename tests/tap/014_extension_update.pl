@@ -72,8 +72,24 @@ for my $old (@old)
 	is(members($database), $fresh, "$old: updated, equals a fresh install");
 	is($node->safe_psql($database, $answers), $want, "$old: the tables are as they were");
 	is($node->safe_psql($database, "BEGIN; DROP EXTENSION historian CASCADE;
-		SELECT count(*) FROM pg_class WHERE relname = 'm' OR relname LIKE 'historian%'; ROLLBACK"), '0', "$old: DROP EXTENSION takes all of it");
+		SELECT count(*) FROM pg_class WHERE relname = 'm' OR relname ~ '^(historian|stat_)'; ROLLBACK"), '0', "$old: DROP EXTENSION takes all of it");
 }
+
+# the views of the statistics under their old names: what users made of them in 0.2 goes on
+$node->safe_psql('postgres', 'CREATE DATABASE views; CREATE ROLE watcher');
+$node->safe_psql('views', "CREATE EXTENSION historian VERSION '0.2'; $use");
+$node->safe_psql('views', 'CREATE VIEW backlog AS SELECT relname, pending_rows FROM historian.historian_stat_tables;
+	GRANT SELECT ON historian.historian_stat_worker TO watcher');
+is($node->safe_psql('views', 'SELECT * FROM backlog'), 'm|30', '0.2: a view of the old view');
+$node->safe_psql('views', 'ALTER EXTENSION historian UPDATE');
+is($node->safe_psql('views', 'SELECT * FROM backlog'), 'm|30', 'updated: shows the same');
+is($node->safe_psql('views', q{SELECT has_table_privilege('watcher', 'historian.historian_stat_worker', 'SELECT')}), 't', 'privileges on the old name are kept');
+is($node->safe_psql('views', qq{
+	SELECT count(*) FROM (VALUES ('tables'), ('compaction'), ('worker')) v(name)
+	WHERE (SELECT array_agg((attname, atttypid) ORDER BY attnum) FROM pg_attribute WHERE attrelid = ('historian.stat_' || name)::regclass AND attnum > 0)
+		= (SELECT array_agg((attname, atttypid) ORDER BY attnum) FROM pg_attribute WHERE attrelid = ('historian.historian_stat_' || name)::regclass AND attnum > 0)
+	AND obj_description(('historian.historian_stat_' || name)::regclass, 'pg_class') LIKE 'Deprecated: the old name of historian.stat_' || name || ',%'}), '3',
+	'each old name has the columns of the new one, and says that it is deprecated');
 
 # SQL objects that this library does not have yet are an error that says so
 my ($status, $stdout, $stderr) = $node->psql('fresh', "CREATE FUNCTION future() RETURNS void LANGUAGE C AS '\$libdir/historian', 'historian_future'");

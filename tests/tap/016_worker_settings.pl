@@ -44,12 +44,12 @@ sub load
 sub is_compacted
 {
 	my ($table, $what, $database) = @_;
-	my $merges = "SELECT coalesce(sum(merges), 0) > 0 FROM historian.historian_stat_compaction WHERE relname = '$table'";
+	my $merges = "SELECT coalesce(sum(merges), 0) > 0 FROM historian.stat_compaction WHERE relname = '$table'";
 	my $deadline = time + 60;
 	my $done = 'f';
 	while (time < $deadline && ($done = plain($merges, $database)) ne 't') { select undef, undef, undef, 0.2; }
 	is($done, 't', "compaction works under $what");
-	is(plain("SELECT sum(failed) FROM historian.historian_stat_compaction WHERE relname = '$table'", $database), '0', 'and never failed');
+	is(plain("SELECT sum(failed) FROM historian.stat_compaction WHERE relname = '$table'", $database), '0', 'and never failed');
 }
 
 plain('CREATE EXTENSION historian');
@@ -101,7 +101,7 @@ is_compacted('server', 'defaults of the server');
 
 # SERIALIZABLE beside it: neither fails for the other's sake.  Each load reads before it writes, as if it might be fooled.
 plain(q{CREATE TABLE busy (time bigint, tag text, values float8[]) USING historian});
-my $merges = q{SELECT coalesce(sum(merges), 0) FROM historian.historian_stat_compaction WHERE relname = 'busy'};
+my $merges = q{SELECT coalesce(sum(merges), 0) FROM historian.stat_compaction WHERE relname = 'busy'};
 my $script = $node->basedir . '/load.sql';
 PostgreSQL::Test::Utils::append_to_file($script, <<'END');
 BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE;
@@ -118,7 +118,7 @@ while (time < $deadline && plain($merges) < 3)
 }
 cmp_ok(plain($merges), '>=', 3, 'compaction met serializable loads');
 is($failures, 0, 'none of which failed');
-is(plain(q{SELECT sum(failed) FROM historian.historian_stat_compaction WHERE relname = 'busy'}), '0', 'nor did it');
+is(plain(q{SELECT sum(failed) FROM historian.stat_compaction WHERE relname = 'busy'}), '0', 'nor did it');
 
 # a standby that is away keeps compaction from nothing, and a DELETE of the table waits for nobody
 plain(q{ALTER SYSTEM SET synchronous_standby_names = 'away'; ALTER SYSTEM RESET default_transaction_isolation; ALTER SYSTEM RESET default_transaction_read_only; ALTER SYSTEM RESET default_transaction_deferrable});

@@ -136,7 +136,7 @@ sub merged
 {
 	my ($of, $name) = @_;
 
-	ok($of->poll_query_until('postgres', "SELECT pending_bytes < 8136 FROM historian.historian_stat_tables WHERE relname = 'm'"), $name);
+	ok($of->poll_query_until('postgres', "SELECT pending_bytes < 8136 FROM historian.stat_tables WHERE relname = 'm'"), $name);
 }
 
 $node->safe_psql('postgres', "SELECT historian.compact('m')");
@@ -155,14 +155,14 @@ merged($node, 'and what is loaded later');
 
 # a load that is under way while others are looked at is not forgotten: it commits, and nothing else is loaded
 sub wait_for { ok($node->poll_query_until('postgres', $_[0]), $_[1]) }
-my ($merges, $deferred) = split /\|/, $node->safe_psql('postgres', "SELECT merges, deferred FROM historian.historian_stat_compaction WHERE relname = 'm'");
+my ($merges, $deferred) = split /\|/, $node->safe_psql('postgres', "SELECT merges, deferred FROM historian.stat_compaction WHERE relname = 'm'");
 my $first = $node->background_psql('postgres');
 my $second_load = $node->background_psql('postgres');
 $first->query_safe("BEGIN; SELECT load('m', 'first', 10, 3000)");
-wait_for("SELECT deferred > $deferred FROM historian.historian_stat_compaction WHERE relname = 'm'", 'a round has met the first load');
+wait_for("SELECT deferred > $deferred FROM historian.stat_compaction WHERE relname = 'm'", 'a round has met the first load');
 $second_load->query_safe("BEGIN; SELECT load('m', 'second', 10, 3000)");
 $first->query_safe('COMMIT');
-wait_for("SELECT merges > $merges FROM historian.historian_stat_compaction WHERE relname = 'm'", 'which is merged once it has ended');
+wait_for("SELECT merges > $merges FROM historian.stat_compaction WHERE relname = 'm'", 'which is merged once it has ended');
 $second_load->query_safe('COMMIT');
 merged($node, 'the second, too');
 $_->quit for $first, $second_load;
