@@ -1,30 +1,57 @@
 /*
  * compaction.c
- *	  Merging a table's pending segments into full, disjoint ones.
+ *	  Merges the pending segments of each tag into full ones that are disjoint in time.
  *
- * Rows that come in order of time are appended: a tag's pending segments are merged with its last
- * compacted one, while that is not full, once they amount to a page.
+ * A row is in one of four states.  The flags of its segment (segment.h) tell which.
  *
- * Rows that come late would each have a full segment written anew.  So they are gathered until
- * enough of them fall on a compacted segment, in three steps (docs/adr/0006):
+ *                  appended, or dense
+ *       pending ------------------------> compacted
+ *          |                                  ^
+ *          | came late                        | dense
+ *          v            not dense             |
+ *       late run --------------------> late segment
  *
- * - What a merge meets of them becomes a late run, a segment beside the pending ones.
- * - A tag's late runs are merged with its late segments, which are disjoint in time, once that
- *	 multiplies the runs' bytes by LATE_FACTOR at most.
- * - At that occasion rows go to the compacted segments where that multiplies theirs by
- *	 COMPACTED_FACTOR at most.
+ *   pending       A load has written it.  It may overlap any segment in time.
+ *   late run      It holds rows that came late.  It may overlap any segment in time.
+ *   late segment  It holds rows that came late.  The late segments of a tag are disjoint.
+ *   compacted     The compacted segments of a tag are disjoint.
  *
- * Rows that fall densely on few segments, and no late ones of the same times are waiting, take the
- * last step at once.
+ * Compaction merges a tag once its pending segments amount to a page.  There are three merges, of
+ * which each may take a row along several arrows at once:
  *
- * A tag's merge is within one transaction, so that every snapshot sees either the old or the new.
- * The directory's lock keeps compactions and deletions of one table apart; no load or read waits
- * for it.
+ * - merge_fresh() takes the pending segments.  It appends the rows that are later in time than all
+ *	 others of the tag, first to the last compacted segment unless that is full.  The other rows
+ *	 came late.  Most of them wait in a late run, because to merge one row with a compacted
+ *	 segment writes a full segment.  Dense rows are merged with compacted segments at once.  When
+ *	 there are MAX_PARTIAL_RUNS late runs that are not full, they are merged with the new one.
+ * - merge_late() takes all late runs, and the late segments that their rows fall on.  It does so
+ *	 once these are at most LATE_FACTOR times as large as the runs, or when there are
+ *	 MAX_FULL_RUNS full runs.  Dense rows go to compacted segments, the others to late segments.
+ * - merge_everything() brings all rows of a tag to compacted segments (historian.compact()).
  *
- * Of all rows of one tag and time the latest load's stays, so no row may overtake a later one on its
- * way (tag_merge.c): pending segments are merged all together, as far as the horizon allows; late
- * runs from one on with all that came after it, or all together; and no row goes to a compacted
- * segment past a late run or segment that spans its time.
+ * Rows are dense if they are more than 1/COMPACTED_FACTOR of the rows of the compacted segments
+ * that they fall on.  docs/adr/0006 has the reasons for these factors.
+ *
+ * Of all rows with one tag and time the latest load's is the valid one.  Readers find it by the
+ * numbers of the segments (segment_ref_precedence()): a pending segment has the number of its load,
+ * a late run or late segment the greatest number of what was merged into it, a compacted segment 0.
+ * This is right because of the invariant:
+ *
+ *		Of two rows with one tag and time, the one that is further along the arrows is from the
+ *		earlier load.
+ *
+ * So no row may overtake one of an earlier load.  Four rules keep it from that:
+ *
+ * - A merge of pending segments takes all of them that are before the horizon, and no other load
+ *	 can still commit rows before the horizon (compaction_horizon.h).
+ * - A merge that takes a late run takes all late runs with greater numbers too.
+ * - A merge that writes late segments takes all late runs.
+ * - A merge brings a row to a compacted segment only if none of the late runs and late segments
+ *	 that it leaves spans the row's time.
+ *
+ * A tag is merged within one transaction, so that every snapshot sees either the old segments or
+ * the new ones.  Compactions and deletions of one table exclude each other (directory_lock()); no
+ * load or read waits for them.
  */
 #include "postgres.h"
 
@@ -45,18 +72,22 @@
 #include "tag.h"
 #include "write/tag_merge.h"
 
-/* By how much the bytes of late rows may be multiplied where they are merged. */
+/*
+ * How much is written for late rows, as a multiple of them: a merge with late segments writes at
+ * most LATE_FACTOR times their bytes, a merge with compacted segments COMPACTED_FACTOR times their
+ * number of rows.
+ */
 #define LATE_FACTOR 16
 #define COMPACTED_FACTOR 32
 
-/* A tag has at most about so many late runs: reading meets all of them. */
+/* A tag has at most about so many late runs, because a read may have to look into each of them. */
 #define MAX_PARTIAL_RUNS 8
 #define MAX_FULL_RUNS 64
 
-/* What is before the first compacted segment weighs as if it were a segment of so many rows. */
+/* The time before the first compacted segment counts as a segment of so many rows. */
 #define NO_SEGMENT_ROWS 512
 
-/* How much a group of neighbours may lose again until it is taken to have ended. */
+/* choose() ends a group when its gain has fallen by so many rows below the best so far. */
 #define GROUP_SLACK_ROWS (16 * NO_SEGMENT_ROWS)
 
 typedef struct Compaction
@@ -64,9 +95,9 @@ typedef struct Compaction
 	TagMerge	merge;
 	const CompactionOptions *options;
 	uint32		next_tag;		/* of options->tags */
-	text	   *late_tag;
+	text	   *late_tag;		/* the key of the tag's late segments */
 
-	/* the tag's segments */
+	/* segments of the current tag */
 	SegmentList fresh;			/* pending ones before the horizon */
 	SegmentList runs;			/* late runs */
 } Compaction;
@@ -74,7 +105,7 @@ typedef struct Compaction
 static text *next_tag(Compaction *compaction, text *after);
 static void list_segments(Compaction *compaction);
 static void look_again(Compaction *compaction, const SegmentRef *ref);
-static bool last_placed(Compaction *compaction, text *name, SegmentRef *last);
+static bool last_placed(Compaction *compaction, text *key, SegmentRef *last);
 static Size total_bytes(const SegmentList *list);
 static void merge_fresh(Compaction *compaction);
 static bool merge_late(Compaction *compaction);
@@ -96,7 +127,7 @@ compaction_run(Relation rel, const CompactionOptions *options, text **after,
 	MemoryContext caller;
 	MemoryContext tag_context;
 
-	/* held until the transaction ends: only then do others see what was merged */
+	/* held until the transaction ends, because others do not see the new segments before */
 	if (!directory_lock(rel, options->wait))
 		return false;
 
@@ -126,8 +157,8 @@ compaction_run(Relation rel, const CompactionOptions *options, text **after,
 		else if (total_bytes(&compaction.fresh) >= STORE_MAX_SEGMENT_BYTES)
 		{
 			/*
-			 * one of the two in a transaction: what the first has written, the snapshot does not
-			 * see
+			 * Only one of the two is done in a transaction, because the snapshot does not see what
+			 * the first writes.
 			 */
 			if (merge_late(&compaction))
 				look_again(&compaction, &compaction.fresh.refs[0]);
@@ -168,7 +199,7 @@ compaction_run(Relation rel, const CompactionOptions *options, text **after,
 	return true;
 }
 
-/* The first tag to see to after the given one (NULL: of all), or NULL. */
+/* Returns the first tag to compact after the given one (NULL: the first of all), or NULL. */
 static text *
 next_tag(Compaction *compaction, text *after)
 {
@@ -182,7 +213,11 @@ next_tag(Compaction *compaction, text *after)
 	return compaction->next_tag < options->ntags ? options->tags[compaction->next_tag] : NULL;
 }
 
-/* Lists the tag's segments that may be merged, but the late and compacted ones. */
+/*
+ * Lists the tag's late runs, and its pending segments before the horizon.  Of a look at all tags,
+ * pending segments beyond the horizon are noted for the next round; noted_tags() has already noted
+ * those that it leaves for later.
+ */
 static void
 list_segments(Compaction *compaction)
 {
@@ -203,7 +238,7 @@ list_segments(Compaction *compaction)
 	compaction->late_tag = directory_late_tag(compaction->merge.tag);
 }
 
-/* Has the next round look at the tag of a pending segment again. */
+/* Makes the next round of compaction look at the tag of a pending segment again. */
 static void
 look_again(Compaction *compaction, const SegmentRef *ref)
 {
@@ -214,13 +249,13 @@ look_again(Compaction *compaction, const SegmentRef *ref)
 	compaction_queue_add(MyDatabaseId);
 }
 
-/* Finds the last segment of those that stand in the directory under a name by their first time. */
+/* Finds the last compacted segment (key: the tag) or the last late segment (key: late_tag). */
 static bool
-last_placed(Compaction *compaction, text *name, SegmentRef *last)
+last_placed(Compaction *compaction, text *key, SegmentRef *last)
 {
 	StoredSegment stored;
 
-	directory_seek_back(compaction->merge.cursor, name, PG_INT64_MAX);
+	directory_seek_back(compaction->merge.cursor, key, PG_INT64_MAX);
 	if (!directory_next_back(compaction->merge.cursor, &stored))
 		return false;
 	*last = segment_ref(&stored);
@@ -239,8 +274,8 @@ total_bytes(const SegmentList *list)
 }
 
 /*
- * Merges the tag's pending segments: what comes after all that the tag has is appended, the rest
- * becomes a late run, but for rows that may be merged at once.
+ * Merges the tag's pending segments: appends the rows that are later in time than all others,
+ * merges dense rows with compacted segments, and writes the rest as a late run.
  */
 static void
 merge_fresh(Compaction *compaction)
@@ -271,7 +306,7 @@ merge_fresh(Compaction *compaction)
 		segment_list_add(&sources, &compaction->fresh.refs[i]);
 	segment_list_sort(&sources);
 
-	/* of a tag without anything else there is nothing to come after */
+	/* where the tag has no other segments, nothing is late */
 	plan.everything = !has_last && !has_late && compaction->runs.nrefs == 0;
 	tag_merge_find(merge, merge->tag, &plan, &found);
 	for (uint32 i = 0; i < sources.nrefs; i++)
@@ -281,8 +316,8 @@ merge_fresh(Compaction *compaction)
 }
 
 /*
- * Merges the tag's late runs with its late segments, and what pays of both with the compacted ones.
- * False, with nothing done, where it is too early for that.
+ * Merges the tag's late runs with its late segments, and dense rows of both with compacted
+ * segments.  Returns false, and does nothing, if it is too early for that.
  */
 static bool
 merge_late(Compaction *compaction)
@@ -303,7 +338,10 @@ merge_late(Compaction *compaction)
 	for (uint32 i = 0; i < compaction->runs.nrefs; i++)
 		full += compaction->runs.refs[i].bytes >= SEGMENT_FULL_BYTES;
 
-	/* worth a look when another full run has just been written */
+	/*
+	 * The search below reads all runs.  It is made only just after partial runs have been merged
+	 * to full ones, which leaves at most one partial run.
+	 */
 	if (full == 0 || (full < MAX_FULL_RUNS && compaction->runs.nrefs > full + 1))
 		return false;
 	tag_merge_find(merge, compaction->late_tag, &plan, &late);
@@ -331,7 +369,7 @@ merge_late(Compaction *compaction)
 	return true;
 }
 
-/* Merges all that the tag has with the compacted segments that its rows fall on. */
+/* Brings all rows of the tag to compacted segments. */
 static void
 merge_everything(Compaction *compaction)
 {
@@ -361,8 +399,8 @@ merge_everything(Compaction *compaction)
 }
 
 /*
- * Where there are many small late runs, takes them to be merged.  Full ones that came after the first
- * of them must go along.
+ * Tells which late runs are to be merged with the pending segments, and which are left: where there
+ * are many partial runs, takes the oldest of them and all runs after it, full ones too.
  */
 static void
 take_partial_runs(Compaction *compaction, SegmentList *taken, SegmentList *left)
@@ -388,10 +426,11 @@ take_partial_runs(Compaction *compaction, SegmentList *taken, SegmentList *left)
 }
 
 /*
- * Chooses the segments to write anew: groups of neighbours, as large as they pay, so that new
- * segments can be cut regardless of the old ones' ends.  What a segment gains is the rows that fall
- * on it times the factor, less those that it has.  When rows are appended, the last segment is
- * written anyway, unless it is full.
+ * Chooses the compacted segments to write anew.  The gain of a segment is the number of rows that
+ * fall on it, times COMPACTED_FACTOR, less the rows that it has.  Chosen are groups of neighbours
+ * whose gain together is the greatest and positive: within a group, new segments can be filled
+ * regardless of where the old ones end.  If rows are appended, the last segment costs nothing
+ * unless it is full, because it is written anew anyway.
  */
 static void
 choose(StretchList *found, bool appends)
@@ -430,7 +469,7 @@ choose(StretchList *found, bool appends)
 	}
 }
 
-/* Leaves out what the horizon keeps from being merged. */
+/* Removes the pending segments that are not before the horizon. */
 static void
 remove_after_horizon(SegmentList *list, uint64 horizon)
 {

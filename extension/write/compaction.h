@@ -1,6 +1,6 @@
 /*
  * compaction.h
- *	  Merging a table's pending segments into full, disjoint ones.
+ *	  Merges the pending segments of each tag into full ones that are disjoint in time.
  */
 #ifndef HISTORIAN_COMPACTION_H
 #define HISTORIAN_COMPACTION_H
@@ -13,18 +13,20 @@
 
 typedef struct CompactionOptions
 {
-	uint64		horizon;		/* that has been reached */
-	bool		everything;		/* also tags with less than a page's worth of pending segments */
+	uint64		horizon;		/* only pending segments with lower numbers are merged */
+	bool		everything;		/* bring all rows to compacted segments */
 	bool		wait;			/* for another compaction or deletion of the table to end */
-	int64		max_rows;		/* stop at the tag after so many rows; 0: never */
-	text	  **tags;			/* in order: these alone; NULL: all */
+	int64		max_rows;		/* stop after the tag that reaches so many rows; 0: never */
+	text	  **tags;			/* only these, in order; NULL: all */
 	uint32		ntags;
 } CompactionOptions;
 
 /*
- * Merges pending segments of the tags after *after (NULL: of all), and sets *after to the tag to go
- * on from in another transaction, palloc'd, or to NULL at the end.  Without wait, returns false
- * where another compaction or deletion is under way.  The caller holds RowExclusiveLock.
+ * Compacts the tags after *after (NULL: from the first on), and adds what it has done to *counts.
+ * Sets *after to the last tag done, palloc'd, from which another transaction is to go on, or to
+ * NULL if all are done.  Without wait, returns false if another compaction or deletion of the table
+ * is under way.  The horizon must have been reached (compaction_horizon.h), and the caller holds
+ * RowExclusiveLock.
  */
 extern bool compaction_run(Relation rel, const CompactionOptions *options, text **after,
 						   CompactionCounts *counts);

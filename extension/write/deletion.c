@@ -1,17 +1,24 @@
 /*
  * deletion.c
- *	  Deleting rows: their segments are written anew without them.
+ *	  Deletes rows: writes their segments anew without them.
  *
- * A row is deleted by its tag and time from every segment that has one, also where a later load
- * has replaced it: the earlier row must not come back.  A rewritten segment keeps its kind and its
- * place in load order.
+ * To delete a row means to remove all rows of its tag and time, from every segment that has one.
+ * Otherwise an earlier load's row, which it had replaced, would appear again.  A segment that is
+ * written anew keeps its kind and its number in load order, so that the invariant of compaction.c
+ * holds.  directory_lock() keeps compactions and other deletions of the table away until the
+ * transaction ends.
  *
- * Under READ COMMITTED the rows are taken from the segments of a fresh snapshot, as compaction may
- * have moved them since the command's.  What another load has put over a row since the command met
- * it stays where the command is a DELETE; an UPDATE, which computed from the old row, fails as not
- * serializable, as does either where the row itself was updated.  So does, under a transaction's
- * snapshot, whatever finds a row moved.  The directory's lock keeps compaction and other deletions
- * away until the transaction ends.
+ * DELETE and UPDATE note the rows that they meet, by ctid, and the rows are deleted when the
+ * command ends (command_work.c).  Meanwhile compaction may have moved them, or other transactions
+ * may have changed them.
+ *
+ * - Under READ COMMITTED the rows are deleted from the segments that a fresh snapshot sees.  If a
+ *	 load has replaced a row since the command met it, a DELETE keeps the new row.  If another
+ *	 transaction has updated the row, the DELETE fails with a serialization error.  An UPDATE has
+ *	 computed its new row from the old one, so it fails in both cases, and if the row is gone.
+ * - Under REPEATABLE READ and SERIALIZABLE the rows are deleted from the segments that the
+ *	 transaction's snapshot sees.  If one of these was deleted since, by compaction too, the
+ *	 command fails with a serialization error.
  */
 #include "postgres.h"
 
@@ -39,29 +46,30 @@
 #include "store/summary_edit.h"
 #include "tag.h"
 
-/* The rows of one segment that a DELETE has met. */
+/* The rows of one segment that a DELETE or UPDATE has met. */
 typedef struct DeletedRows
 {
 	ItemPointerData segment;	/* hash key */
 	text	   *tag;
-	uint8		rows[CODEC_MAX_ROWS / 8];
+	uint8		rows[CODEC_MAX_ROWS / 8];	/* one bit each */
 } DeletedRows;
 
+/* What one command has met in one table. */
 typedef struct DeletionWork
 {
 	CommandWork work;
 	HTAB	   *segments;		/* of DeletedRows */
-	bool		update;			/* the rows are to be there again */
+	bool		update;			/* the command is an UPDATE, and inserts new rows too */
 } DeletionWork;
 
-/* Times to delete: a range, or a list of times within it. */
+/* The times of the rows to delete: a closed range, or a list of times from first to last. */
 typedef struct TimeSet
 {
 	int64		from;
 	int64		until;
-	const int64 *times;			/* ascending; NULL: the whole range */
+	const int64 *times;			/* [ntimes], ascending; NULL: the whole range */
 	uint64		ntimes;
-	bool	   *met;			/* set for each time that a segment has; may be NULL */
+	bool	   *met;			/* [ntimes]: a segment has a row of this time; may be NULL */
 } TimeSet;
 
 /* A deletion in progress, under the active snapshot. */
@@ -70,13 +78,13 @@ typedef struct Deletion
 	Relation	rel;
 	CommandId	cid;
 	DirectoryCursor *cursor;
-	bool		update;			/* the rows are to be there again */
-	Snapshot	met_under;		/* the command's snapshot, where rows may have changed since */
-	DirectoryCursor *met_cursor;	/* under it; NULL until needed */
+	bool		update;			/* for an UPDATE */
+	Snapshot	met_under;		/* the command's snapshot if the active one is newer, or NULL */
+	DirectoryCursor *met_cursor;	/* under met_under; NULL until needed */
 	SegmentSink *sink;			/* NULL until something is rewritten */
 	SummaryEdit *summaries;
-	MemoryContext context;		/* of this struct's members */
-	MemoryContext tag_context;	/* of one tag's work */
+	MemoryContext context;		/* for this struct's members */
+	MemoryContext tag_context;	/* for the work on one tag */
 } Deletion;
 
 static text *tag_of_segment(Relation rel, ItemPointer segment);
@@ -185,7 +193,7 @@ deletion_delete_range(Relation rel, text *tag, int64 from, int64 until)
 	return count;
 }
 
-/* Copies the tag of a segment that the command has met. */
+/* Returns a copy of the tag of a segment that the command has met. */
 static text *
 tag_of_segment(Relation rel, ItemPointer segment)
 {
@@ -207,7 +215,7 @@ fetch_met(Relation rel, ItemPointer segment, StoredSegment *stored)
 		store_report_vanished(rel, NULL, segment);
 }
 
-/* Deletes all rows that a command has met, tag by tag. */
+/* Deletes all rows that a command has met, tag by tag.  An UPDATE must find all of them again. */
 static void
 do_deletions(CommandWork *work)
 {
@@ -251,7 +259,7 @@ do_deletions(CommandWork *work)
 	table_close(rel, NoLock);
 }
 
-/* The times of a tag's noted rows, ascending. */
+/* Returns the times of a tag's noted rows, ascending, each once; palloc'd. */
 static int64 *
 collect_times(Relation rel, DeletedRows **segments, uint32 nsegments, uint64 *ntimes)
 {
@@ -282,8 +290,8 @@ collect_times(Relation rel, DeletedRows **segments, uint32 nsegments, uint64 *nt
 	qsort(times, n, sizeof(int64), compare_times);
 
 	/*
-	 * rows of one time in two segments: one was met before, the other after a change by the
-	 * command
+	 * Two segments may have noted rows of one time, if a trigger or function of the command has
+	 * changed rows between.
 	 */
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -294,7 +302,7 @@ collect_times(Relation rel, DeletedRows **segments, uint32 nsegments, uint64 *nt
 	return times;
 }
 
-/* Takes the lock and makes the snapshot to delete under the active one. */
+/* Takes the lock, and makes the snapshot under which rows are deleted the active one. */
 static Deletion
 begin_deletion(Relation rel, CommandId cid, Snapshot met_under)
 {
@@ -330,6 +338,7 @@ end_deletion(Deletion *deletion)
 	PopActiveSnapshot();
 }
 
+/* Deletes rows of a tag from all its segments. */
 static void
 delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set)
 {
@@ -337,7 +346,7 @@ delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set)
 	SegmentList segments = {0};
 	StoredSegment stored;
 
-	/* all of them first: what is rewritten must not be met again */
+	/* all are listed first, so that the walk cannot meet segments that are written here */
 	segment_list_load(&segments, deletion->cursor, tag, set->from, set->until);
 	directory_seek_back(deletion->cursor, tag, set->from);
 	if (directory_next_back(deletion->cursor, &stored))
@@ -368,6 +377,10 @@ delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set)
 	MemoryContextReset(deletion->tag_context);
 }
 
+/*
+ * Deletes rows from one segment: deletes it, and writes it anew with the rows that are kept, if
+ * any.
+ */
 static void
 delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref, const TimeSet *set)
 {
@@ -399,7 +412,7 @@ delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref, const 
 	store_release(&stored);
 }
 
-/* Tells which rows are not in the set, and how many. */
+/* Marks the rows whose times are not in the set, and returns their number. */
 static uint32
 mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept)
 {
@@ -426,9 +439,13 @@ mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept)
 }
 
 /*
- * Are the rows to delete those that the command has met?  Only in a segment that its snapshot does
- * not see can they be others: loaded since, or moved there by compaction.  Marks those that are
- * others as kept and returns their number.
+ * Among the rows to delete from a segment, looks for new rows, which another transaction has
+ * written since the command met rows of these times.  Marks them as kept, and returns their number.
+ * Raises an error if there is one and the command is an UPDATE, or the segment of the row that it
+ * has met was deleted.
+ *
+ * Only a segment that the command's snapshot does not see can have new rows.  A row in it counts as
+ * old if the values are the same, because compaction may have moved it there.
  */
 static uint32
 keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref, const Segment *segment,
@@ -483,7 +500,7 @@ keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref, const Segmen
 	return replaced;
 }
 
-/* Is a segment that the command has met still there? */
+/* Does the fresh snapshot still see a segment that the command has met? */
 static bool
 is_in_place(Deletion *deletion, const SegmentRef *ref)
 {
@@ -496,7 +513,7 @@ is_in_place(Deletion *deletion, const SegmentRef *ref)
 	return true;
 }
 
-/* Writes the kept rows of a segment as one, or a few where they compress worse. */
+/* Writes the kept rows of a segment as a new one, or as several if they compress worse. */
 static void
 rewrite(Deletion *deletion, const Segment *segment, const bool *kept)
 {
@@ -505,7 +522,7 @@ rewrite(Deletion *deletion, const Segment *segment, const bool *kept)
 	SegmentHeader header = segment->header;
 	CodecRows	source;
 
-	/* the times have been looked at */
+	/* delete_from_segment() has checked the times */
 	(void) decoded_rows_load(&rows, segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
 	for (uint32 row = 0; row < rows.nrows; row++)
 	{
@@ -518,7 +535,7 @@ rewrite(Deletion *deletion, const Segment *segment, const bool *kept)
 	segment_sink_write(deletion_sink(deletion), &header, &source);
 }
 
-/* The sink, opened when it is needed first. */
+/* Returns the sink, and opens it on the first call. */
 static SegmentSink *
 deletion_sink(Deletion *deletion)
 {
@@ -534,7 +551,7 @@ deletion_sink(Deletion *deletion)
 	return deletion->sink;
 }
 
-/* Deletes a segment, of whose rows nkept have been written anew. */
+/* Deletes a segment; nkept of its rows have been written anew. */
 static void
 delete_segment(Deletion *deletion, const SegmentRef *ref, uint32 nkept)
 {
@@ -550,7 +567,10 @@ delete_segment(Deletion *deletion, const SegmentRef *ref, uint32 nkept)
 	summary_edit_removed(deletion->summaries, ref);
 }
 
-/* Has a command within this one (of a trigger or a function) deleted or written anew the segment? */
+/*
+ * Has the current transaction deleted the segment?  Then a command within this one did it, that of
+ * a trigger or function.
+ */
 static bool
 is_changed_by_itself(Deletion *deletion, const ItemPointerData *tid)
 {
@@ -571,7 +591,7 @@ report_triggered_change(Relation rel)
 	ereport(ERROR,
 			errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
 			errmsg("row to be changed was already modified by an operation triggered by the current command"),
-			errdetail("Rows of one tag in historian table \"%s\" that are near in time are stored, and so changed, together.",
+			errdetail("Rows of one tag that are near in time are stored and changed together in historian table \"%s\".",
 					  RelationGetRelationName(rel)),
 			errhint("Consider an AFTER ... FOR EACH STATEMENT trigger instead of a BEFORE trigger to change other rows."));
 }
@@ -587,6 +607,7 @@ report_changed(Relation rel)
 			errhint("The transaction might succeed if retried."));
 }
 
+/* Counts the rows of a tag as a reader sees them: of those with one time only the valid one. */
 static int64
 count_rows(Deletion *deletion, text *tag, int64 from, int64 until)
 {

@@ -1,6 +1,6 @@
 /*
  * deletion.h
- *	  Deleting rows: their segments are written anew without them.
+ *	  Deletes rows: writes their segments anew without them.
  */
 #ifndef HISTORIAN_DELETION_H
 #define HISTORIAN_DELETION_H
@@ -10,14 +10,16 @@
 #include "access/tableam.h"
 
 /*
- * Takes note of a row that the command cid deletes or updates, by the ctid of its scan.  It is gone
- * when the command ends.  TM_SelfModified where the command has deleted it already.
+ * Notes a row that the command cid deletes or updates, by the ctid that its scan gave.  The row is
+ * deleted when the command ends.  Returns TM_SelfModified if the command has noted it before,
+ * otherwise TM_Ok.
  */
 extern TM_Result deletion_add(Relation rel, ItemPointer ctid, CommandId cid, bool update);
 
 /*
- * Deletes the rows of a tag (NULL: of every tag) with from <= time <= until, and returns their
- * number.  What the current command sees is deleted.  The caller holds RowExclusiveLock.
+ * Deletes the rows of a tag (NULL: of every tag) with from <= time <= until, and returns how many
+ * rows a reader would have seen.  Deletes under a fresh snapshot, or under the transaction's from
+ * REPEATABLE READ on.  The caller holds RowExclusiveLock.
  */
 extern int64 deletion_delete_range(Relation rel, text *tag, int64 from, int64 until);
 

@@ -1,6 +1,6 @@
 /*
  * noted_tags.c
- *	  The tags whose pending segments compaction has not looked at.
+ *	  Finds the tags of the pending segments that compaction has not looked at yet.
  */
 #include "postgres.h"
 
@@ -25,11 +25,12 @@ typedef struct TagList
 	uint32		capacity;
 } TagList;
 
+/* When to compact the tag of a pending segment. */
 typedef enum Look
 {
-	LOOK_NEVER,					/* nothing is to be merged of it */
+	LOOK_NEVER,					/* it is deleted, or was never committed */
 	LOOK_NOW,
-	LOOK_LATER,
+	LOOK_LATER,					/* a transaction is changing it, or it is beyond the horizon */
 } Look;
 
 static bool read_block(Relation rel, BlockNumber block, TransactionId oldest, uint64 horizon,
@@ -68,7 +69,10 @@ noted_tags(Relation rel, const CompactionLook *look, uint64 horizon, uint32 *nta
 	return list.tags;
 }
 
-/* Adds the tags to look at now; returns whether there is something to look at later. */
+/*
+ * Adds the tags of the block's pending segments to look at now.  Returns whether the block has
+ * others to look at later.
+ */
 static bool
 read_block(Relation rel, BlockNumber block, TransactionId oldest, uint64 horizon, TagList *list)
 {
@@ -94,7 +98,7 @@ read_block(Relation rel, BlockNumber block, TransactionId oldest, uint64 horizon
 		ItemPointerSet(&tuple.t_self, block, item);
 		bytes = store_segment_bytes(page, &tuple, &length);
 		status = segment_read_header(&header, bytes, length);
-		/* a damaged segment is reported when its tag is read, historian.check() finds it always */
+		/* a damaged segment is reported when its tag is read, or by historian.check() */
 		if (status != SEGMENT_OK || header.flags != 0)
 			continue;
 		switch (when_to_look(&tuple, oldest, buffer, header.sequence, horizon))
@@ -113,6 +117,7 @@ read_block(Relation rel, BlockNumber block, TransactionId oldest, uint64 horizon
 	return later;
 }
 
+/* Tells when to look at a pending segment, by the state of the transactions that wrote it. */
 static Look
 when_to_look(HeapTuple tuple, TransactionId oldest, Buffer buffer, uint64 sequence,
 			 uint64 horizon)
@@ -127,7 +132,11 @@ when_to_look(HeapTuple tuple, TransactionId oldest, Buffer buffer, uint64 sequen
 		case HEAPTUPLE_INSERT_IN_PROGRESS:
 			return ours ? look : LOOK_LATER;
 		case HEAPTUPLE_DELETE_IN_PROGRESS:
-			/* a deletion may be rolled back, ours only with this look */
+
+			/*
+			 * Another transaction's deletion may be rolled back.  So may our own, but then the
+			 * results of this look are rolled back with it.
+			 */
 			return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(tuple->t_data))
 				? LOOK_NEVER : LOOK_LATER;
 		default:
@@ -135,6 +144,7 @@ when_to_look(HeapTuple tuple, TransactionId oldest, Buffer buffer, uint64 sequen
 	}
 }
 
+/* Adds a copy of the segment's tag, unless it is the one added last. */
 static void
 add_tag(TagList *list, const SegmentHeader *header)
 {
@@ -145,7 +155,7 @@ add_tag(TagList *list, const SegmentHeader *header)
 		return;
 	if (list->ntags == list->capacity)
 	{
-		/* loads bring the same tags again and again */
+		/* before the list grows: loads bring the same tags again and again */
 		sort_tags(list);
 		if (list->ntags > list->capacity / 2)
 		{

@@ -1,6 +1,6 @@
 /*
  * noted_tags.h
- *	  The tags whose pending segments compaction has not looked at.
+ *	  Finds the tags of the pending segments that compaction has not looked at yet.
  */
 #ifndef HISTORIAN_NOTED_TAGS_H
 #define HISTORIAN_NOTED_TAGS_H
@@ -10,9 +10,9 @@
 #include "store/compaction_notes.h"
 
 /*
- * The tags that have pending segments older in load order than horizon in the blocks of a look, in
- * their order, each once; palloc'd.  Blocks with segments that are to be looked at later are noted
- * again.
+ * Reads the blocks of a look.  Returns the tags of the pending segments in them that are before the
+ * horizon, in byte order, each once, palloc'd.  Notes a block again if it has segments that can
+ * only be compacted later.
  */
 extern text **noted_tags(Relation rel, const CompactionLook *look, uint64 horizon, uint32 *ntags);
 

@@ -1,18 +1,18 @@
 /*
  * tag_merge.c
- *	  Writing some segments of one tag anew, as segments of the kinds where their rows belong.
+ *	  Merges segments of one tag, and writes their rows as segments of one or two kinds.
  *
- * The sources are read as one stream in order of time, each time once, and the stream is written to
- * one or two outputs: compacted segments, and others.  Compacted and late segments are disjoint and
- * what is written never overlaps one that stays: a stretch of time belongs to one segment, and
- * where the rows of an output leave out a stretch, or meet one whose segment stays, the rows before
- * are written out first.
+ * The sources are read as one stream in order of time, each time once.  The stream is written to
+ * two outputs: compacted segments, and the rest (late runs or late segments).
  *
- * Load order.  Where several segments have a row of one time, the later load's must win, whatever
- * was merged with what.  So every row in a late segment is later than one of its time in a compacted
- * segment, one in a late run later than both, and one in a pending segment later than all: the
- * numbers of the segments say so.  A compacted segment has number 0, any other the greatest of its
- * sources.  compaction.c sees to it that rows are moved in this order.
+ * Compacted segments must stay disjoint, and so must late segments.  So a new segment must not
+ * reach over an old one of its kind that is not among the sources.  An output therefore writes out
+ * the rows that it has gathered before it takes a row from another stretch, unless the two
+ * stretches are neighbours and the segment of the later one is a source too (enter_stretch()).
+ *
+ * compaction.c decides what is merged, and has the states of rows and the invariant of load order.
+ * This file gives new segments their numbers: 0 to compacted segments, to others the greatest
+ * number of the sources that are not compacted.
  */
 #include "postgres.h"
 
@@ -26,22 +26,22 @@
 #include "store/row_buffer.h"
 #include "store/store.h"
 
-/* Rows gathered before segments are cut from them. */
+/* So many rows are gathered before segments are cut from them. */
 #define STREAM_ROWS CODEC_MAX_ROWS
 
-/* Where rows are written: to segments of one kind. */
+/* Writes rows to segments of one kind. */
 typedef struct Output
 {
 	TagMerge   *merge;
 	SegmentHeader header;
 	const StretchList *stretches;	/* NULL: the segments may overlap others */
-	uint32		at;				/* the stretch of the last row */
-	uint32		next;			/* the first stretch that the next row may fall on */
-	uint32		usual_rows;		/* of a full segment among the sources; 0: there is none */
+	uint32		at;				/* the stretch of the last row; PG_UINT32_MAX: no row yet */
+	uint32		next;			/* compacted output: the stretch where the search begins */
+	uint32		usual_rows;		/* the most rows of a full segment among the sources, or 0 */
 	RowBuffer	rows;
 } Output;
 
-static Stretch *stretch_at(TagMerge *merge, text *name, StretchList *found, int64 time);
+static Stretch *stretch_at(TagMerge *merge, text *key, StretchList *found, int64 time);
 static bool is_held_back(const RowsHeldBack *held, int64 time);
 static SegmentList all_sources(const TagMergePlan *plan);
 static void append_row(Output *output, const DecodedRows *rows, uint32 row);
@@ -51,7 +51,7 @@ static uint32 rows_to_try(const Output *output);
 static void delete_sources(TagMerge *merge, const SegmentList *sources);
 
 void
-tag_merge_find(TagMerge *merge, text *name, const TagMergePlan *plan, StretchList *found)
+tag_merge_find(TagMerge *merge, text *key, const TagMergePlan *plan, StretchList *found)
 {
 	RowRun		run;
 
@@ -67,7 +67,7 @@ tag_merge_find(TagMerge *merge, text *name, const TagMergePlan *plan, StretchLis
 
 			if (!appended && !plan->everything && is_held_back(plan->held, time))
 				continue;
-			stretch = stretch_at(merge, name, found, time);
+			stretch = stretch_at(merge, key, found, time);
 			if (appended)
 				continue;
 			stretch->rows++;
@@ -143,9 +143,12 @@ tag_merge_run(TagMerge *merge, const TagMergePlan *plan)
 	summary_edit_finish_tag(merge->summaries, merge->tag, merge->sink);
 }
 
-/* The stretch that a time falls on, which is not before the last one of the list. */
+/*
+ * Returns the stretch that a time falls on: the last one of the list, or a later one, which is
+ * added.
+ */
 static Stretch *
-stretch_at(TagMerge *merge, text *name, StretchList *found, int64 time)
+stretch_at(TagMerge *merge, text *key, StretchList *found, int64 time)
 {
 	Stretch    *stretch;
 	StoredSegment stored;
@@ -163,7 +166,7 @@ stretch_at(TagMerge *merge, text *name, StretchList *found, int64 time)
 	stretch = &found->stretches[found->nstretches++];
 	*stretch = (Stretch) {.from = PG_INT64_MIN, .until = PG_INT64_MAX};
 
-	directory_seek_back(merge->cursor, name, time);
+	directory_seek_back(merge->cursor, key, time);
 	stretch->has_segment = directory_next_back(merge->cursor, &stored);
 	if (stretch->has_segment)
 	{
@@ -171,7 +174,7 @@ stretch_at(TagMerge *merge, text *name, StretchList *found, int64 time)
 		stretch->from = stretch->segment.first_time;
 		store_release(&stored);
 	}
-	directory_seek_forward(merge->cursor, name, time, PG_INT64_MAX);
+	directory_seek_forward(merge->cursor, key, time, PG_INT64_MAX);
 	if (directory_next_forward(merge->cursor, &stored))
 	{
 		stretch->until = stored.segment.header.first_time - 1;
@@ -197,7 +200,7 @@ is_held_back(const RowsHeldBack *held, int64 time)
 	return false;
 }
 
-/* The plan's sources, and the segments of the chosen stretches. */
+/* Returns the plan's sources and the segments of the chosen stretches, in order of time. */
 static SegmentList
 all_sources(const TagMergePlan *plan)
 {
@@ -221,12 +224,17 @@ append_row(Output *output, const DecodedRows *rows, uint32 row)
 {
 	if (output->stretches != NULL)
 		enter_stretch(output, rows->time[row]);
+	Assert(output->rows.nrows == 0 ||
+		   output->rows.time[output->rows.nrows - 1] < rows->time[row]);
 	if (output->rows.nrows == STREAM_ROWS)
 		write_rows(output, false);
 	decoded_rows_append(rows, row, &output->rows);
 }
 
-/* Writes out the rows so far where a segment that stays lies between them and the next. */
+/*
+ * Moves to the stretch of the next row.  First writes out the gathered rows if a segment that stays
+ * lies between them and that row.
+ */
 static void
 enter_stretch(Output *output, int64 time)
 {
@@ -242,14 +250,17 @@ enter_stretch(Output *output, int64 time)
 		return;
 	output->at = at;
 
-	/* its own segment lies between where it is not among the sources */
+	/* if the stretch is not chosen, its own segment stays, and lies before the row */
 	adjacent = former != PG_UINT32_MAX && at == former + 1 &&
 		stretches[former].until + 1 == stretches[at].from && stretches[at].chosen;
 	if (!adjacent)
 		write_rows(output, true);
 }
 
-/* Cuts segments from the gathered rows: all of them, or as long as enough are left for two more. */
+/*
+ * Cuts segments from the gathered rows: until none is left, or as long as there are twice as many
+ * as the last segment took.
+ */
 static void
 write_rows(Output *output, bool all)
 {
@@ -270,9 +281,9 @@ write_rows(Output *output, bool all)
 }
 
 /*
- * How many rows to offer for the next segment.  Where late rows made a full segment a little too
- * large, two halves are better than a full one and a scrap; at the end of a tag's rows the scrap
- * grows by itself.
+ * Returns how many rows to offer for the next segment.  Where late rows have made a full segment a
+ * little too large, two halves are better than a full segment and a small rest.  At the end of a
+ * tag's rows they are not, because more rows will be appended to the rest.
  */
 static uint32
 rows_to_try(const Output *output)
@@ -288,6 +299,7 @@ rows_to_try(const Output *output)
 	return rows->nrows;
 }
 
+/* Deletes what was merged, and counts it. */
 static void
 delete_sources(TagMerge *merge, const SegmentList *sources)
 {
@@ -295,7 +307,7 @@ delete_sources(TagMerge *merge, const SegmentList *sources)
 	{
 		ItemPointerData tid = sources->refs[i].tid;
 
-		/* the directory's lock keeps others from deleting what a fresh snapshot sees */
+		/* does not fail while directory_lock() keeps other compactions and deletions away */
 		if (!store_delete(merge->rel, &tid, merge->cid))
 			ereport(ERROR,
 					errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),

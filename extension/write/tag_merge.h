@@ -1,6 +1,6 @@
 /*
  * tag_merge.h
- *	  Writing some segments of one tag anew, as segments of the kinds where their rows belong.
+ *	  Merges segments of one tag, and writes their rows as segments of one or two kinds.
  */
 #ifndef HISTORIAN_TAG_MERGE_H
 #define HISTORIAN_TAG_MERGE_H
@@ -16,15 +16,15 @@
 /* A segment with less than this has room for more rows. */
 #define SEGMENT_FULL_BYTES (STORE_MAX_SEGMENT_BYTES * 9 / 10)
 
-/* What merges of one table's tags, one after the other, have in common. */
+/* What the merges of one table share; the tags are merged one after the other. */
 typedef struct TagMerge
 {
 	Relation	rel;
 	DirectoryCursor *cursor;
 	TagReader  *reader;
-	SegmentSink *sink;			/* NULL until something is written, in context */
+	SegmentSink *sink;			/* NULL until something is written */
 	SummaryEdit *summaries;		/* likewise */
-	MemoryContext context;
+	MemoryContext context;		/* of the sink and of summaries */
 	CommandId	cid;
 	text	   *tag;
 
@@ -36,8 +36,9 @@ typedef struct TagMerge
 } TagMerge;
 
 /*
- * A stretch of time that rows to merge fall on: from the beginning of a segment (compacted or
- * late) to that of the next of its kind, or what lies before the first segment.
+ * A stretch is the time from the beginning of a segment to just before the next of its kind
+ * (compacted or late), or all time before the first segment.  So stretches are disjoint, and each
+ * time is in one of them.
  */
 typedef struct Stretch
 {
@@ -45,49 +46,55 @@ typedef struct Stretch
 	bool		has_segment;
 	int64		from;
 	int64		until;
-	uint32		rows;			/* that fall on it */
-	bool		overlapped;		/* one of them lies within the segment */
-	bool		chosen;			/* the segment is written anew, with those rows */
+	uint32		rows;			/* to merge, that fall on the stretch */
+	bool		overlapped;		/* one of them is within the segment's range of time */
+	bool		chosen;			/* the segment is to be written anew, together with the rows */
 } Stretch;
 
 typedef struct StretchList
 {
-	Stretch    *stretches;		/* in order of time */
+	Stretch    *stretches;		/* in order of time; only those that rows fall on */
 	uint32		nstretches;
 	uint32		capacity;
 } StretchList;
 
-/* Rows that may not go among the compacted ones yet, as others of their time may wait elsewhere. */
+/*
+ * Rows that must not go to compacted segments yet, because a late run or late segment that is not
+ * merged may have an earlier row of the same time (see the invariant in compaction.c).
+ */
 typedef struct RowsHeldBack
 {
-	int64		until;			/* rows up to here; only if any */
+	int64		until;			/* if any: rows at or before this time are held back */
 	bool		any;
-	const SegmentList *within;	/* and those within one of these; may be NULL */
+	const SegmentList *within;	/* rows within the range of one of these are; may be NULL */
 } RowsHeldBack;
 
-/* How to merge. */
+/* What to merge, and which rows go to compacted segments.  The others are called the rest. */
 typedef struct TagMergePlan
 {
-	const SegmentList *sources; /* segments that are not compacted */
-	const StretchList *compacted;	/* of the tag's compacted segments */
-	bool		everything;		/* all rows go to those */
-	bool		append;			/* those after a time do */
+	const SegmentList *sources; /* no compacted ones */
+	const StretchList *compacted;	/* stretches of the tag's compacted segments */
+	bool		everything;		/* all rows go to compacted segments */
+	bool		append;			/* rows later than `after` do */
 	int64		after;
-	const RowsHeldBack *held;	/* NULL: none */
-	uint8		rest_flags;		/* the kind of the segments that take the other rows */
-	const StretchList *rest;	/* where they stand in order of time; NULL: for late runs */
+	const RowsHeldBack *held;	/* NULL: none are held back */
+	uint8		rest_flags;		/* the kind of the rest's segments */
+	const StretchList *rest;	/* stretches of the tag's late segments, for that kind; NULL: for
+								 * late runs, which may overlap others */
 } TagMergePlan;
 
 /*
- * Finds the stretches between the segments under a name (the tag, or its late segments') that the
- * rows of the plan's sources fall on, and counts the rows, but those that are appended or held back.
+ * Finds the stretches on which the rows of the plan's sources fall: those of the compacted segments
+ * (key: the tag) or of the late segments (key: directory_late_tag()).  Skips rows that are held
+ * back.  Counts the rows of each stretch, without those that are appended.
  */
-extern void tag_merge_find(TagMerge *merge, text *name, const TagMergePlan *plan,
+extern void tag_merge_find(TagMerge *merge, text *key, const TagMergePlan *plan,
 						   StretchList *found);
 
 /*
- * Merges the sources and the chosen stretches' segments, and deletes them.  Rows go to the compacted
- * segments where they fall on a chosen stretch, or as the plan says; the others to the rest.
+ * Merges the sources with the compacted segments of the chosen stretches, and deletes all of these.
+ * A row goes to a compacted segment if it falls on a chosen stretch and is not held back, or if the
+ * plan says so; otherwise it goes to the rest.
  */
 extern void tag_merge_run(TagMerge *merge, const TagMergePlan *plan);
 

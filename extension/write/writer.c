@@ -1,9 +1,10 @@
 /*
  * writer.c
- *	  Rows on their way into a historian table: gathered by tag, written as segments.
+ *	  Gathers the rows that a command inserts by tag, and writes them as pending segments.
  *
- * A command's rows are written when it ends (command_work.c), or sooner where they outgrow
- * historian.write_buffer.  Of rows with the same tag and time the later one stays.
+ * The rows are written when the command ends (command_work.c), or sooner when they take more memory
+ * than historian.write_buffer.  All rows written at one time have one number in load order.  Of
+ * rows with the same tag and time the last one inserted is kept.
  */
 #include "postgres.h"
 
@@ -26,13 +27,16 @@
 
 int			historian_write_buffer = 64 * 1024;
 
-/* What a batch takes before it holds rows: its contexts, the hash table. */
+/* The memory of a batch without rows: its contexts and its hash table. */
 #define EMPTY_BATCH_BYTES (24 * 1024)
 
-/* Rows are taken in groups of so many; see append_group(). */
+/* So many rows are appended together; see append_group(). */
 #define GROUP_ROWS 16
 
-/* The first bytes stand beside the hash, so that most tags are compared without a look elsewhere. */
+/*
+ * So many bytes of a tag are kept in its entry of the hash table, so that few comparisons of tags
+ * need other memory.
+ */
 #define PREFIX_BYTES 16
 
 typedef struct TagName
@@ -47,7 +51,7 @@ typedef struct TagEntry
 {
 	TagName		name;
 	RowBuffer  *rows;
-	char		status;			/* simplehash's */
+	char		status;			/* of simplehash.h */
 } TagEntry;
 
 static inline bool
@@ -71,25 +75,25 @@ same_tag(const TagName *a, const TagName *b)
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* What one command has gathered for one table. */
+/* The rows that one command has gathered for one table. */
 typedef struct Batch
 {
 	CommandWork work;
-	MemoryContext incoming;		/* of what a group of rows is detoasted to */
-	int			options;		/* TABLE_INSERT_*, the same for all of a command */
+	MemoryContext incoming;		/* for the detoasted values of a group of rows */
+	int			options;		/* TABLE_INSERT_*, the same for the whole command */
 	tagtable_hash *tags;
 	Size		bytes;			/* allocated */
-	Size		used;			/* of them, by rows that are not written yet */
-	Size		full;			/* so much was used when it was first full, or 0 */
-	uint64		nrows;
+	Size		used;			/* the part of them that rows not written yet take */
+	Size		full;			/* used at the last write_full(), or 0 before the first */
+	uint64		nrows;			/* not written yet */
 } Batch;
 
-/* One decoded array datum. */
+/* The values of a row, as an array datum has them. */
 typedef struct RowValues
 {
-	uint16		width;			/* or CODEC_WIDTH_NULL */
-	const double *dense;		/* width values, where no element is NULL */
-	ArrayType  *array;			/* otherwise */
+	uint16		width;			/* number of elements, or CODEC_WIDTH_NULL */
+	const double *dense;		/* [width]; NULL if an element is NULL, or there is none */
+	ArrayType  *array;			/* NULL if the array is NULL */
 } RowValues;
 
 /* A row as it comes in; it points into its slot. */
@@ -98,7 +102,7 @@ typedef struct IncomingRow
 	int64		time;
 	TagName		tag;
 	RowValues	values;
-	RowBuffer  *rows;			/* where it goes */
+	RowBuffer  *rows;			/* the rows of its tag */
 } IncomingRow;
 
 static int	append_group(Batch *batch, IncomingRow *row, int nrows);
@@ -126,7 +130,11 @@ write_limit(void)
 	return (Size) historian_write_buffer * 1024;
 }
 
-/* Rows gathered once more than they were written for may take a quarter more before they are. */
+/*
+ * Returns how many bytes the batch may allocate before it is written.  A batch that was written
+ * before has kept its memory, about as much as the limit.  So it may allocate a quarter more, until
+ * it uses as much of it as before.
+ */
 static size_t
 bytes_allowed(const Batch *batch)
 {
@@ -145,7 +153,7 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **sl
 		Batch	   *batch = find_batch(RelationGetRelid(rel), cid, options);
 		MemoryContext caller = MemoryContextSwitchTo(batch->incoming);
 
-		/* the caller's context may live as long as its query, with a row's array for each row */
+		/* not in the caller's context, where detoasted values might stay until its query ends */
 		for (int i = 0; i < nrows; i++)
 			read_row(rel, columns, slots[first + i], &row[i], i > 0 ? &row[i - 1].tag : NULL);
 
@@ -156,7 +164,8 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **sl
 
 		if (appended < nrows)
 			command_work_write(batch->work.relid);
-		else if (batch->bytes >= bytes_allowed(batch) || (batch->full > 0 && batch->used >= batch->full))
+		else if (batch->bytes >= bytes_allowed(batch) ||
+				 (batch->full > 0 && batch->used >= batch->full))
 			write_full(batch);
 		else
 		{
@@ -167,7 +176,7 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **sl
 	}
 }
 
-/* A tag's tail, where its next row goes, is in memory that was touched long ago. */
+/* Fetches the memory to which a tag's next row goes: it has been used too long ago to be cached. */
 static inline void
 prefetch_tail(const RowBuffer *rows)
 {
@@ -179,12 +188,14 @@ prefetch_tail(const RowBuffer *rows)
 }
 
 /*
- * Rows come in the order of time, each of another tag, and what is gathered is larger than the
- * processor's caches.  So each step is taken for all rows of the group before the next one, and
- * has the memory of that next one fetched meanwhile.  Called in the batch's context.
+ * Appends a group of rows to the batch, in whose context it is called.
  *
- * Returns how many rows it has appended: fewer where the next one is so much wider than the rows of
- * its tag so far that the batch, in which each of them takes as much, had to be written first.
+ * Neighbouring rows often have different tags, and a batch is larger than the processor's caches.
+ * So each step is done for all rows of the group, and prefetches the memory that the next step
+ * needs.
+ *
+ * Returns how many rows it has appended.  It appends fewer than nrows if the batch must be written
+ * before the next row: when that is wider than all rows of its tag, each of them takes more memory.
  */
 static int
 append_group(Batch *batch, IncomingRow *row, int nrows)
@@ -193,7 +204,7 @@ append_group(Batch *batch, IncomingRow *row, int nrows)
 		__builtin_prefetch(&batch->tags->data[row[i].tag.hash & batch->tags->sizemask]);
 	for (int i = 0; i < nrows; i++)
 	{
-		/* rows of historiand's come grouped by tag */
+		/* historiand sends the rows of a tag together */
 		if (i > 0 && same_tag(&row[i].tag, &row[i - 1].tag))
 			row[i].rows = row[i - 1].rows;
 		else
@@ -217,7 +228,10 @@ append_group(Batch *batch, IncomingRow *row, int nrows)
 	return nrows;
 }
 
-/* Called in the context of incoming rows. */
+/*
+ * Takes a row from its slot.  previous is the tag of the row before, or NULL.  Called in the
+ * context of incoming rows.
+ */
 static void
 read_row(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot, IncomingRow *row,
 		 const TagName *previous)
@@ -229,7 +243,7 @@ read_row(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot, In
 
 		ereport(ERROR,
 				errcode(ERRCODE_NOT_NULL_VIOLATION),
-				errmsg("null value in column \"%s\" of historian table \"%s\"",
+				errmsg("null value in column \"%s\" of historian table \"%s\" is not allowed",
 					   NameStr(TupleDescAttr(RelationGetDescr(rel), column - 1)->attname),
 					   RelationGetRelationName(rel)),
 				errdetail("Every row of a historian table has a time and a tag."));
@@ -241,6 +255,7 @@ read_row(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot, In
 							  slot->tts_isnull[columns->values - 1]);
 }
 
+/* Returns the command's batch for a table; makes an empty one if there is none. */
 static Batch *
 find_batch(Oid relid, CommandId cid, int options)
 {
@@ -257,7 +272,9 @@ find_batch(Oid relid, CommandId cid, int options)
 	return batch;
 }
 
-/* Called in the batch's context. */
+/*
+ * Returns the buffer for a tag's rows.  Called in the batch's context, where it makes new entries.
+ */
 static RowBuffer *
 find_tag(Batch *batch, const TagName *name)
 {
@@ -268,7 +285,7 @@ find_tag(Batch *batch, const TagName *name)
 	entry = tagtable_insert(batch->tags, *name, &found);
 	if (!found)
 	{
-		/* on failure of an allocation the transaction aborts and the batch goes with it */
+		/* if an allocation fails, the entry stays half made; but the batch is dropped on abort */
 		copy = palloc(name->length);
 		memcpy(copy, name->bytes, name->length);
 		entry->name.bytes = copy;
@@ -278,7 +295,10 @@ find_tag(Batch *batch, const TagName *name)
 	return entry->rows;
 }
 
-/* previous, or NULL, is the tag of the row before: often the same. */
+/*
+ * Checks a tag and hashes it.  previous is the tag of the row before, or NULL: it is often the
+ * same, and its hash is then used again.
+ */
 static TagName
 read_tag(text *tag, const TagName *previous)
 {
@@ -287,7 +307,7 @@ read_tag(text *tag, const TagName *previous)
 	if (name.length == 0 || name.length > SEGMENT_MAX_TAG_BYTES)
 		ereport(ERROR,
 				errcode(ERRCODE_STRING_DATA_LENGTH_MISMATCH),
-				errmsg("tag of %u bytes", name.length),
+				errmsg("tag length of %u bytes is out of range", name.length),
 				errdetail("A tag has 1 to %d bytes.", SEGMENT_MAX_TAG_BYTES));
 	memcpy(name.prefix, name.bytes, Min(name.length, PREFIX_BYTES));
 	if (previous != NULL && same_tag(&name, previous))
@@ -297,6 +317,7 @@ read_tag(text *tag, const TagName *previous)
 	return name;
 }
 
+/* Checks an array of values, and detoasts it. */
 static RowValues
 read_values(Datum datum, bool isnull)
 {
@@ -318,8 +339,8 @@ read_values(Datum datum, bool isnull)
 	if (ARR_DIMS(values.array)[0] > CODEC_MAX_VALUES)
 		ereport(ERROR,
 				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				errmsg("row of %d values", ARR_DIMS(values.array)[0]),
-				errdetail("A row of a historian table has at most %d values.", CODEC_MAX_VALUES),
+				errmsg("number of values (%d) exceeds the maximum allowed (%d)",
+					   ARR_DIMS(values.array)[0], CODEC_MAX_VALUES),
 				errhint("Spread the values over several tags."));
 
 	values.width = ARR_DIMS(values.array)[0];
@@ -351,8 +372,10 @@ append_row(RowBuffer *rows, int64 time, const RowValues *values)
 }
 
 /*
- * In the middle of a command.  The memory is kept for its next rows: to get it anew from the system
- * costs more than to fill it.  Unless they are of other tags: then it would be kept for nothing.
+ * Writes a full batch in the middle of a command.  Keeps its memory for the command's next rows,
+ * because to allocate it anew costs more than to fill it.  But if the batch has grown so far beyond
+ * its limit that the next rows must have had other tags, or other work of the transaction needs
+ * memory too, frees it.
  */
 static void
 write_full(Batch *batch)
@@ -387,7 +410,10 @@ write_full(Batch *batch)
 	command_work_count(&batch->work, batch->bytes);
 }
 
-/* Leaves the rows where they are; allocates in the memory context that is current. */
+/*
+ * Writes the batch's rows as segments, without removing them from the batch.  Allocates in the
+ * current memory context.
+ */
 static void
 write_batch(CommandWork *work)
 {
@@ -403,7 +429,10 @@ write_batch(CommandWork *work)
 	serializable_note_write(rel, work->xid, work->cid);
 	sink = segment_sink_begin(rel, work->xid, work->cid, batch->options);
 
-	/* in tag order: neighbours in the directory, and the same bytes for the same load */
+	/*
+	 * in order of tags: they are neighbours in the directory, and a load always gives the same
+	 * bytes
+	 */
 	tagtable_start_iterate(batch->tags, &iterator);
 	while ((entry = tagtable_iterate(batch->tags, &iterator)) != NULL)
 	{
@@ -421,6 +450,7 @@ write_batch(CommandWork *work)
 	table_close(rel, NoLock);
 }
 
+/* Orders the rows of one tag by time, and writes them. */
 static void
 write_tag(SegmentSink *sink, const Batch *batch, const TagEntry *entry, uint64 sequence)
 {

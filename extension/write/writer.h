@@ -1,6 +1,6 @@
 /*
  * writer.h
- *	  Rows on their way into a historian table: gathered by tag, written as segments.
+ *	  Gathers the rows that a command inserts by tag, and writes them as pending segments.
  */
 #ifndef HISTORIAN_WRITER_H
 #define HISTORIAN_WRITER_H
@@ -12,12 +12,13 @@
 
 #include "columns.h"
 
-/* historian.write_buffer in kilobytes: what a backend gathers before it writes, of all tables. */
+/* historian.write_buffer: so many kilobytes of rows a backend gathers before it writes them. */
 extern int	historian_write_buffer;
 
 /*
- * Takes rows that the command cid inserts into rel.  Raises an error for a row that cannot be
- * stored.  The rows are part of segments at the latest when the command ends.
+ * Takes rows that the command cid inserts into rel; options are TABLE_INSERT_*.  Raises an error
+ * for a row that a historian table cannot have.  The rows are written when the command ends or
+ * earlier.
  */
 extern void writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **slots,
 						  int nslots, CommandId cid, int options);

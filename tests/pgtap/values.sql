@@ -44,7 +44,7 @@ SELECT pg_temp.both($$INSERT INTO %I SELECT 1, 'wide', array_agg(j) FROM generat
 SELECT pg_temp.both($$INSERT INTO %I SELECT i, 'wide', array_agg(j * i) FROM generate_series(1, 999) j, generate_series(2, 40) i GROUP BY i$$);
 SELECT pg_temp.same('1000 values');
 SELECT throws_ok($$INSERT INTO m SELECT 1, 'wider', array_agg(j) FROM generate_series(1, 1001) j$$, '54000',
-	'row of 1001 values', '1001 values');
+	'number of values (1001) exceeds the maximum allowed (1000)', '1001 values');
 SELECT throws_ok($$INSERT INTO m SELECT 1, rpad('incompressible', 100, '.'),
 	array_agg(('x' || left(md5(j::text), 13))::bit(52)::bigint * pi()) FROM generate_series(1, 1000) j$$, '54000',
 	'row of tag "' || rpad('incompressible', 100, '.') || '" at time 1 is too large for historian table "m"', 'a row over a page');
@@ -140,7 +140,7 @@ SELECT is((SELECT count(*) FROM m WHERE tag = 'ends' AND time > 1::smallint AND 
 SELECT is((SELECT count(*) FROM m WHERE tag = 'ends' AND time > 0.5), 3::bigint, 'a numeric bound');
 SELECT is((SELECT count(*) FROM m WHERE tag = 'ends' AND time = NULL), 0::bigint, 'time = NULL');
 SELECT throws_ok($$INSERT INTO m VALUES (NULL, 'a', '{1}')$$, '23502',
-	'null value in column "time" of historian table "m"', 'a NULL time');
+	'null value in column "time" of historian table "m" is not allowed', 'a NULL time');
 SELECT throws_ok($$INSERT INTO m VALUES (9223372036854775808, 'a', '{1}')$$, '22003', NULL, 'a time over int64');
 SELECT pg_temp.next_test();
 
@@ -158,11 +158,11 @@ SELECT is((SELECT count(*) FROM m WHERE tag = repeat('x', 256)), 1::bigint, 'a t
 SELECT is((SELECT count(*) FROM m WHERE tag = 'x'), 0::bigint, 'a prefix is not');
 SELECT is((SELECT count(*) FROM m WHERE tag LIKE 'x%'), 2::bigint, 'LIKE');
 SELECT throws_ok($$INSERT INTO m VALUES (1, NULL, '{1}')$$, '23502',
-	'null value in column "tag" of historian table "m"', 'a NULL tag');
-SELECT throws_ok($$INSERT INTO m VALUES (1, '', '{1}')$$, '22026', 'tag of 0 bytes', 'an empty tag');
-SELECT throws_ok($$INSERT INTO m VALUES (1, repeat('x', 257), '{1}')$$, '22026', 'tag of 257 bytes', 'a tag of 257 bytes');
-SELECT throws_ok($$INSERT INTO m VALUES (1, repeat('ä', 129), '{1}')$$, '22026', 'tag of 258 bytes', 'bytes are counted');
-SELECT throws_ok($$INSERT INTO m VALUES (1, repeat('x', 100000), '{1}')$$, '22026', 'tag of 100000 bytes', 'a toasted tag');
+	'null value in column "tag" of historian table "m" is not allowed', 'a NULL tag');
+SELECT throws_ok($$INSERT INTO m VALUES (1, '', '{1}')$$, '22026', 'tag length of 0 bytes is out of range', 'an empty tag');
+SELECT throws_ok($$INSERT INTO m VALUES (1, repeat('x', 257), '{1}')$$, '22026', 'tag length of 257 bytes is out of range', 'a tag of 257 bytes');
+SELECT throws_ok($$INSERT INTO m VALUES (1, repeat('ä', 129), '{1}')$$, '22026', 'tag length of 258 bytes is out of range', 'bytes are counted');
+SELECT throws_ok($$INSERT INTO m VALUES (1, repeat('x', 100000), '{1}')$$, '22026', 'tag length of 100000 bytes is out of range', 'a toasted tag');
 SELECT is((SELECT count(*) FROM m WHERE tag = ''), 0::bigint, 'tag = '''' finds nothing');
 SELECT is((SELECT count(*) FROM m WHERE tag = NULL), 0::bigint, 'tag = NULL finds nothing');
 SELECT is((SELECT count(*) FROM m WHERE tag = repeat('x', 100000)), 0::bigint, 'an impossible tag finds nothing');
