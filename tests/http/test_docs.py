@@ -155,6 +155,20 @@ def test_index():
         assert there - linked == {"README.md"}, (folder, there - linked)
 
 
+def test_decisions():
+    """every decision has the headings of the template, and the index has its title and number"""
+    wanted = ["Status", "Context", "Decision", "Alternatives", "Consequences"]
+    index = read("adr/README.md")
+    for name in sorted(os.listdir(os.path.join(DOCS, "adr"))):
+        if name == "README.md":
+            continue
+        text = read("adr/" + name)
+        headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+        assert headings in (wanted, wanted + ["Measurements"]), (name, headings)
+        title = re.match(r"# (\d{4}): (.*)\n", text)
+        assert title and title[1] == name[:4] and f"| [{title[1]}]({name}) | {title[2]} |" in index, (name, title)
+
+
 def rows_of_settings():
     """The first two cells of each line of the tables of docs/settings.md that names a setting."""
     rows = {}
