@@ -59,7 +59,10 @@ struct Batch
 	uint32_t bucket_mask;
 };
 
+static void add_row(Batch *batch, BatchTag *tag, const BatchRow *row, const double *values);
 static BatchTag *find_tag(Batch *batch, const char *name, uint32_t length);
+static BatchTag *known_tag(const Batch *batch, const char *name, uint32_t length, uint64_t hash,
+						   uint32_t *bucket);
 static void *cut(Batch *batch, size_t size);
 static void grow_tags(Batch *batch);
 
@@ -152,10 +155,28 @@ batch_estimate(size_t staged_bytes, uint64_t tags)
 void
 batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket)
 {
-	BatchTag *tag = find_tag(batch, staged_tag(message), message->tag_length);
-	size_t size = sizeof(BatchRow) + message->value_count * sizeof(double);
+	BatchRow row = {
+		.time_ns = message->time_ns,
+		.value_count = message->value_count,
+		.ticket = ticket,
+	};
+
+	add_row(batch, find_tag(batch, staged_tag(message), message->tag_length), &row,
+			message->values);
+}
+
+void
+batch_add_row(Batch *batch, const char *tag, uint32_t tag_length, const BatchRow *row)
+{
+	add_row(batch, find_tag(batch, tag, tag_length), row, row->values);
+}
+
+static void
+add_row(Batch *batch, BatchTag *tag, const BatchRow *row, const double *values)
+{
+	size_t size = sizeof(BatchRow) + row->value_count * sizeof(double);
 	BatchChunk *chunk = tag->last;
-	BatchRow *row;
+	BatchRow *copy;
 
 	if (chunk == NULL || chunk->capacity - chunk->used < size)
 	{
@@ -176,14 +197,33 @@ batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket)
 		tag->last = chunk;
 	}
 
-	row = (BatchRow *) (chunk->data + chunk->used);
-	row->time_ns = message->time_ns;
-	row->value_count = message->value_count;
-	row->ticket = ticket;
-	memcpy(row->values, message->values, message->value_count * sizeof(double));
+	copy = (BatchRow *) (chunk->data + chunk->used);
+	copy->time_ns = row->time_ns;
+	copy->value_count = row->value_count;
+	copy->ticket = row->ticket;
+	memcpy(copy->values, values, row->value_count * sizeof(double));
 	chunk->used += (uint32_t) size;
 	tag->rows++;
 	batch->rows++;
+}
+
+/* The tag's entry or NULL, and the bucket where it is or would be. */
+static BatchTag *
+known_tag(const Batch *batch, const char *name, uint32_t length, uint64_t hash, uint32_t *bucket)
+{
+	uint64_t head;
+
+	memcpy(&head, name, sizeof(head));
+	*bucket = (uint32_t) hash & batch->bucket_mask;
+	for (; batch->buckets[*bucket] != 0; *bucket = (*bucket + 1) & batch->bucket_mask)
+	{
+		BatchTag *tag = &batch->tags[batch->buckets[*bucket] - 1];
+
+		if (tag->hash == hash && tag->head == head && tag->name_length == length &&
+			(length <= sizeof(head) || memcmp(tag->name, name, length) == 0))
+			return tag;
+	}
+	return NULL;
 }
 
 /* The tag's entry, made where there was none. */
@@ -191,34 +231,52 @@ static BatchTag *
 find_tag(Batch *batch, const char *name, uint32_t length)
 {
 	uint64_t hash = hash_tag(name, length);
-	uint32_t bucket = (uint32_t) hash & batch->bucket_mask;
-	BatchTag *tag;
+	uint32_t bucket;
+	BatchTag *tag = known_tag(batch, name, length, hash, &bucket);
 	char *copy;
 	size_t padded = (length + 7u) & ~7u;
 	uint64_t head;
 
-	memcpy(&head, name, sizeof(head));
-	for (; batch->buckets[bucket] != 0; bucket = (bucket + 1) & batch->bucket_mask)
-	{
-		tag = &batch->tags[batch->buckets[bucket] - 1];
-		if (tag->hash == hash && tag->head == head && tag->name_length == length &&
-			(length <= sizeof(head) || memcmp(tag->name, name, length) == 0))
-			return tag;
-	}
-
+	if (tag != NULL)
+		return tag;
 	if (batch->tag_count == batch->tag_capacity)
 	{
 		grow_tags(batch);
-		bucket = (uint32_t) hash & batch->bucket_mask;
-		while (batch->buckets[bucket] != 0)
-			bucket = (bucket + 1) & batch->bucket_mask;
+		known_tag(batch, name, length, hash, &bucket);
 	}
+	memcpy(&head, name, sizeof(head));
 	copy = cut(batch, padded);
 	memcpy(copy, name, padded);
 	tag = &batch->tags[batch->tag_count++];
 	*tag = (BatchTag){.hash = hash, .head = head, .name = copy, .name_length = length};
 	batch->buckets[bucket] = batch->tag_count;
 	return tag;
+}
+
+uint32_t
+batch_tags(const Batch *batch)
+{
+	return batch->tag_count;
+}
+
+bool
+batch_shares_tag(const Batch *batch, const Batch *other, uint32_t index)
+{
+	const BatchTag *tag = &other->tags[index];
+	uint32_t bucket;
+
+	return known_tag(batch, tag->name, tag->name_length, tag->hash, &bucket) != NULL;
+}
+
+void
+batch_forget_tag(Batch *batch, uint32_t index)
+{
+	BatchTag *tag = &batch->tags[index];
+
+	batch->rows -= tag->rows;
+	tag->rows = 0;
+	tag->first = NULL;
+	tag->last = NULL;
 }
 
 /* Doubles tags and buckets; the table stays at most half full. */

@@ -2,7 +2,7 @@
  * batch.h
  *	  Messages accepted but not yet loaded, grouped by tag as they arrive.
  *
- * A batch is filled by ingest.c, then closed and only read.  Rows are numbered in load order: tags
+ * A batch is filled by ingest.c, then closed and only read, but for tags that are forgotten.  Rows are numbered in load order: tags
  * in the order of their first row, within a tag the order of arrival, so that of two rows with the
  * same tag and time the later one is loaded later.
  */
@@ -34,6 +34,16 @@ extern size_t batch_estimate(size_t staged_bytes, uint64_t tags);
 extern uint64_t batch_hash_tag(const char *name, uint32_t length);
 
 extern void batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket);
+
+/* A copy of another batch's row; the tag as batch_cursor_next() gives it. */
+extern void batch_add_row(Batch *batch, const char *tag, uint32_t tag_length, const BatchRow *row);
+
+/* Tags have numbers from 0.  Does batch have this tag of the other one? */
+extern uint32_t batch_tags(const Batch *batch);
+extern bool batch_shares_tag(const Batch *batch, const Batch *other, uint32_t tag);
+
+/* A tag without rows stays, and the memory too; cursors beyond it may go on. */
+extern void batch_forget_tag(Batch *batch, uint32_t tag);
 
 extern uint64_t batch_rows(const Batch *batch);
 extern size_t batch_bytes(const Batch *batch); /* of memory, not of rows */

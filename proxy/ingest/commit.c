@@ -8,6 +8,10 @@
  * (time limit) stays in the queue until its batch is done, so that it clears the list too; and
  * where a client leaves in the middle of a body, a waiter without a callback is queued for that.
  *
+ * Rows that are set aside (set_aside.c) are dealt with after later generations.  The tickets that they have
+ * are in another tree, with the number of the last part set aside that has any of theirs; their waiters
+ * leave the queue for a list of their own, until that part is settled.
+ *
  * Generations with losses stand in another list, for good: each one is a spool file that broke.
  */
 #include "ingest/commit.h"
@@ -28,6 +32,12 @@ typedef struct Rejection
 	char message[512];
 } Rejection;
 
+typedef struct Delay
+{
+	uint32_t ticket; /* first: what the tree compares */
+	uint64_t part;
+} Delay;
+
 typedef struct Loss
 {
 	struct Loss *next;
@@ -37,15 +47,19 @@ typedef struct Loss
 struct CommitBoard
 {
 	_Atomic uint64_t generation;
+	_Atomic uint64_t part; /* what was set aside is dealt with up to this part */
 	atomic_bool rejections_exist;
+	atomic_bool delays_exist;
 	atomic_bool losses_exist;
 	pthread_mutex_t lock; /* guards what follows */
 	void *rejections;	  /* a tree of tsearch(3), by ticket */
+	void *delays;		  /* another one */
 	Loss *losses;
 };
 
 static void take_rejection(CommitBoard *board, uint32_t ticket, CommitOutcome *outcome);
 static bool has_losses(CommitBoard *board, const IngestTicket *ticket);
+static bool is_delayed(CommitBoard *board, uint32_t ticket);
 
 CommitBoard *
 commit_board_new(void)
@@ -105,35 +119,39 @@ commit_lose(CommitBoard *board, uint64_t generation)
 }
 
 void
+commit_delay(CommitBoard *board, uint32_t ticket, uint64_t part)
+{
+	Delay *delay;
+	Delay **node;
+
+	if (ticket == 0)
+		return;
+	pthread_mutex_lock(&board->lock);
+	node = tfind(&ticket, &board->delays, by_ticket);
+	if (node != NULL)
+		delay = *node;
+	else
+	{
+		delay = memory_new(sizeof(Delay));
+		delay->ticket = ticket;
+		if (tsearch(delay, &board->delays, by_ticket) == NULL)
+			abort();
+		atomic_store(&board->delays_exist, true);
+	}
+	delay->part = part;
+	pthread_mutex_unlock(&board->lock);
+}
+
+void
+commit_settle(CommitBoard *board, uint64_t part)
+{
+	atomic_store_explicit(&board->part, part, memory_order_release);
+}
+
+void
 commit_publish(CommitBoard *board, uint64_t generation)
 {
 	atomic_store_explicit(&board->generation, generation, memory_order_release);
-}
-
-void
-commit_queue_init(CommitQueue *queue)
-{
-	list_init(&queue->waiters);
-}
-
-CommitWaiter *
-commit_wait(CommitQueue *queue, const IngestTicket *ticket, uint64_t deadline_ms,
-			CommitCallback callback, void *argument)
-{
-	CommitWaiter *waiter = memory_new(sizeof(CommitWaiter));
-
-	waiter->ticket = *ticket;
-	waiter->deadline_ms = deadline_ms;
-	waiter->callback = callback;
-	waiter->argument = argument;
-	list_append(&queue->waiters, &waiter->link);
-	return waiter;
-}
-
-void
-commit_wait_no_more(CommitWaiter *waiter)
-{
-	waiter->callback = NULL;
 }
 
 /* Calls of commit_queue_check() end after so many; each is an answer and may be a write. */
@@ -149,64 +167,160 @@ call_back(CommitWaiter *waiter, const CommitOutcome *outcome)
 		callback(waiter->argument, outcome);
 }
 
-static CommitWaiter *
-first_waiter(const CommitQueue *queue)
+/* What came of all its rows is known: tells it, and frees the waiter. */
+static void
+finish(CommitWaiter *waiter, CommitBoard *board)
 {
-	ListLink *link = list_first(&queue->waiters);
+	CommitOutcome outcome = {.state = COMMIT_DONE};
+
+	if (atomic_load(&board->rejections_exist))
+		take_rejection(board, waiter->ticket.number, &outcome);
+	if (atomic_load(&board->losses_exist) && has_losses(board, &waiter->ticket))
+		outcome.state = COMMIT_LOST;
+	call_back(waiter, &outcome);
+	free(waiter);
+}
+
+static CommitWaiter *
+take_first(List *list)
+{
+	ListLink *link = list_take_first(list);
 
 	return link == NULL ? NULL : LIST_ITEM(link, CommitWaiter, link);
+}
+
+void
+commit_queue_init(CommitQueue *queue)
+{
+	*queue = (CommitQueue){0};
+	list_init(&queue->waiting);
+	list_init(&queue->delayed);
+	list_init(&queue->unchecked);
+}
+
+CommitWaiter *
+commit_wait(CommitQueue *queue, const IngestTicket *ticket, uint64_t deadline_ms,
+			CommitCallback callback, void *argument)
+{
+	CommitWaiter *waiter = memory_new(sizeof(CommitWaiter));
+
+	waiter->ticket = *ticket;
+	waiter->deadline_ms = deadline_ms;
+	waiter->callback = callback;
+	waiter->argument = argument;
+	list_append(&queue->waiting, &waiter->link);
+	return waiter;
+}
+
+void
+commit_wait_no_more(CommitWaiter *waiter)
+{
+	waiter->callback = NULL;
+}
+
+/*
+ * Deadlines are all the same distance after a waiter's start: the first ones run out first.  Returns
+ * false where there are more than *left allows.
+ */
+static bool
+give_up_late(const List *list, uint64_t now_ms, int *left)
+{
+	const CommitOutcome unknown = {.state = COMMIT_UNKNOWN};
+
+	for (ListLink *link = list_first(list); link != NULL; link = list_next(list, link))
+	{
+		CommitWaiter *waiter = LIST_ITEM(link, CommitWaiter, link);
+
+		if (waiter->deadline_ms > now_ms)
+			break;
+		if (waiter->callback != NULL && (*left)-- == 0)
+			return false;
+		call_back(waiter, &unknown);
+	}
+	return true;
+}
+
+/* Goes once through the delayed ones for each part that was settled. */
+static bool
+check_delayed(CommitQueue *queue, CommitBoard *board, int *left)
+{
+	uint64_t part = atomic_load_explicit(&board->part, memory_order_acquire);
+	ListLink *link;
+
+	if (queue->part != part)
+	{
+		queue->part = part;
+		while ((link = list_take_first(&queue->delayed)) != NULL)
+			list_append(&queue->unchecked, link);
+	}
+	while (!list_empty(&queue->unchecked))
+	{
+		CommitWaiter *waiter;
+
+		if ((*left)-- == 0)
+			return false;
+		waiter = take_first(&queue->unchecked);
+		if (is_delayed(board, waiter->ticket.number))
+			list_append(&queue->delayed, &waiter->link);
+		else
+			finish(waiter, board);
+	}
+	return true;
+}
+
+/* Is what came of the first waiter's batch known, but for rows that were set aside? */
+static bool
+first_is_done(const CommitQueue *queue, uint64_t generation)
+{
+	ListLink *link = list_first(&queue->waiting);
+
+	return link != NULL && LIST_ITEM(link, CommitWaiter, link)->ticket.generation <= generation;
 }
 
 bool
 commit_queue_check(CommitQueue *queue, CommitBoard *board, uint64_t now_ms)
 {
 	uint64_t done = atomic_load_explicit(&board->generation, memory_order_acquire);
-	const CommitOutcome unknown = {.state = COMMIT_UNKNOWN};
-	CommitWaiter *waiter;
 	int left = CALLS_AT_ONCE;
 
+	if (!check_delayed(queue, board, &left))
+		return true;
 	/* A callback may lead to new waiters; they join at the end. */
-	while ((waiter = first_waiter(queue)) != NULL && waiter->ticket.generation <= done)
+	while (first_is_done(queue, done))
 	{
-		CommitOutcome outcome = {.state = COMMIT_DONE};
+		CommitWaiter *waiter;
 
 		if (left-- == 0)
 			return true;
-		if (atomic_load(&board->rejections_exist))
-			take_rejection(board, waiter->ticket.number, &outcome);
-		if (atomic_load(&board->losses_exist) && has_losses(board, &waiter->ticket))
-			outcome.state = COMMIT_LOST;
-		list_remove(&waiter->link);
-		call_back(waiter, &outcome);
+		waiter = take_first(&queue->waiting);
+		if (atomic_load(&board->delays_exist) && is_delayed(board, waiter->ticket.number))
+			list_append(&queue->delayed, &waiter->link);
+		else
+			finish(waiter, board);
+	}
+	return !give_up_late(&queue->waiting, now_ms, &left) ||
+		   !give_up_late(&queue->delayed, now_ms, &left);
+}
+
+static void
+give_up(List *list)
+{
+	const CommitOutcome unknown = {.state = COMMIT_UNKNOWN};
+	CommitWaiter *waiter;
+
+	while ((waiter = take_first(list)) != NULL)
+	{
+		call_back(waiter, &unknown);
 		free(waiter);
 	}
-	/* Deadlines are all the same distance after a waiter's start: the first ones run out first. */
-	for (ListLink *link = list_first(&queue->waiters); link != NULL;
-		 link = list_next(&queue->waiters, link))
-	{
-		waiter = LIST_ITEM(link, CommitWaiter, link);
-		if (waiter->deadline_ms > now_ms)
-			break;
-		if (waiter->callback != NULL && left-- == 0)
-			return true;
-		call_back(waiter, &unknown);
-	}
-	return false;
 }
 
 void
 commit_queue_give_up(CommitQueue *queue)
 {
-	const CommitOutcome unknown = {.state = COMMIT_UNKNOWN};
-	ListLink *link;
-
-	while ((link = list_take_first(&queue->waiters)) != NULL)
-	{
-		CommitWaiter *waiter = LIST_ITEM(link, CommitWaiter, link);
-
-		call_back(waiter, &unknown);
-		free(waiter);
-	}
+	give_up(&queue->unchecked);
+	give_up(&queue->delayed);
+	give_up(&queue->waiting);
 }
 
 static void
@@ -242,4 +356,28 @@ has_losses(CommitBoard *board, const IngestTicket *ticket)
 			loss->generation >= ticket->first_generation && loss->generation <= ticket->generation;
 	pthread_mutex_unlock(&board->lock);
 	return found;
+}
+
+/* Is a part that was set aside, and has rows of this ticket, still to be dealt with? */
+static bool
+is_delayed(CommitBoard *board, uint32_t ticket)
+{
+	uint64_t part = atomic_load_explicit(&board->part, memory_order_acquire);
+	Delay **node;
+	bool delayed = false;
+
+	pthread_mutex_lock(&board->lock);
+	node = tfind(&ticket, &board->delays, by_ticket);
+	if (node != NULL && (*node)->part > part)
+		delayed = true;
+	else if (node != NULL)
+	{
+		Delay *delay = *node;
+
+		tdelete(delay, &board->delays, by_ticket);
+		free(delay);
+		atomic_store(&board->delays_exist, board->delays != NULL);
+	}
+	pthread_mutex_unlock(&board->lock);
+	return delayed;
 }

@@ -22,7 +22,16 @@ extern void commit_reject(CommitBoard *board, uint32_t ticket, const char *sqlst
 /* Messages of this generation are lost, nobody knows whose.  To be called before it is published. */
 extern void commit_lose(CommitBoard *board, uint64_t generation);
 
-/* Every batch up to this generation has been dealt with. */
+/*
+ * A row of a batch was set aside with the part of that number, and is dealt with when this is settled:
+ * whoever has its ticket waits for that too.  To be called before the batch is published.
+ */
+extern void commit_delay(CommitBoard *board, uint32_t ticket, uint64_t part);
+
+/* Every part up to this one has been dealt with. */
+extern void commit_settle(CommitBoard *board, uint64_t part);
+
+/* Every batch up to this generation has been dealt with, but for what was set aside. */
 extern void commit_publish(CommitBoard *board, uint64_t generation);
 
 typedef struct CommitOutcome
@@ -50,10 +59,13 @@ typedef struct CommitWaiter
 	void *argument;
 } CommitWaiter;
 
-/* Belongs to one loop. */
+/* Belongs to one loop.  The lists are of CommitWaiter.link. */
 typedef struct CommitQueue
 {
-	List waiters; /* of CommitWaiter.link, in the order of their batches */
+	List waiting;	/* in the order of their batches */
+	List delayed;	/* behind rows that were set aside */
+	List unchecked; /* of those, the ones not looked at since a part was settled */
+	uint64_t part;	/* that one */
 } CommitQueue;
 
 extern void commit_queue_init(CommitQueue *queue);

@@ -25,7 +25,9 @@ struct Backlog
 	void *ready_argument;
 	Spool *spool; /* NULL: none */
 	bool taken_from_spool;
-	uint64_t taken_sequence; /* the place in the spool of what was taken from elsewhere */
+	/* The place in the spool of what was taken from elsewhere, and of what is set aside of it. */
+	uint64_t taken_sequence;
+	uint64_t aside_sequence;
 
 	/* The spool's first file. */
 	uv_work_t read_work;
@@ -50,7 +52,6 @@ struct Backlog
 	bool removing;
 };
 
-static uint64_t save_batch(Backlog *backlog, const IngestBatch *batch, uint64_t sequence);
 static void start_reading(Backlog *backlog);
 static void start_writing(Backlog *backlog);
 static void start_removing(Backlog *backlog);
@@ -125,8 +126,30 @@ backlog_take(Backlog *backlog)
 	else
 		batch = ingest_take(backlog->ingest);
 	if (batch != NULL && backlog->spool != NULL && !backlog->taken_from_spool)
+	{
+		backlog->aside_sequence = spool_next_sequence(backlog->spool);
 		backlog->taken_sequence = spool_next_sequence(backlog->spool);
+	}
 	return batch;
+}
+
+bool
+backlog_spooled(const Backlog *backlog)
+{
+	return backlog->loaded != NULL ||
+		   (backlog->spool != NULL && spool_first(backlog->spool) != NULL);
+}
+
+bool
+backlog_took_spooled(const Backlog *backlog)
+{
+	return backlog->taken_from_spool;
+}
+
+uint64_t
+backlog_aside_sequence(const Backlog *backlog)
+{
+	return backlog->aside_sequence;
 }
 
 void
@@ -177,6 +200,28 @@ backlog_oldest_age_ms(const Backlog *backlog, uint64_t now_ms)
 }
 
 uint64_t
+backlog_save_at(Backlog *backlog, const IngestBatch *batch, uint64_t sequence)
+{
+	SpoolFile *file;
+
+	if (backlog->spool == NULL)
+		return batch_rows(batch->rows);
+	file = spool_new_file(sequence, batch);
+	if (!spool_write(backlog->spool, file, batch, false))
+		return batch_rows(batch->rows);
+	spool_queue(backlog->spool, file);
+	return 0;
+}
+
+/* In the last place. */
+static uint64_t
+save_last(Backlog *backlog, const IngestBatch *batch)
+{
+	return backlog_save_at(backlog, batch,
+						   backlog->spool != NULL ? spool_next_sequence(backlog->spool) : 0);
+}
+
+uint64_t
 backlog_save(Backlog *backlog, IngestBatch *taken)
 {
 	uint64_t lost = 0;
@@ -184,29 +229,12 @@ backlog_save(Backlog *backlog, IngestBatch *taken)
 
 	/* What was taken is older than every file, and has its number. */
 	if (taken != NULL && !backlog->taken_from_spool)
-		lost += save_batch(backlog, taken, backlog->taken_sequence);
+		lost += backlog_save_at(backlog, taken, backlog->taken_sequence);
 	if (backlog->outgoing != NULL)
-		lost += save_batch(backlog, backlog->outgoing, 0);
+		lost += save_last(backlog, backlog->outgoing);
 	while ((batch = ingest_take(backlog->ingest)) != NULL)
-		lost += save_batch(backlog, batch, 0);
+		lost += save_last(backlog, batch);
 	return lost;
-}
-
-/* In the place of that number, 0: the last one.  Returns the messages that could not be saved. */
-static uint64_t
-save_batch(Backlog *backlog, const IngestBatch *batch, uint64_t sequence)
-{
-	SpoolFile *file;
-
-	if (backlog->spool == NULL)
-		return batch_rows(batch->rows);
-	if (sequence == 0)
-		sequence = spool_next_sequence(backlog->spool);
-	file = spool_new_file(sequence, batch);
-	if (!spool_write(backlog->spool, file, batch, false))
-		return batch_rows(batch->rows);
-	spool_queue(backlog->spool, file);
-	return 0;
 }
 
 /*

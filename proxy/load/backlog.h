@@ -26,6 +26,12 @@ extern Backlog *backlog_new(uv_loop_t *loop, const Config *config, Ingest *inges
 /* The next batch, or NULL where there is none or ready() has to be waited for. */
 extern IngestBatch *backlog_take(Backlog *backlog);
 
+/* Would the next batch come from the spool? */
+extern bool backlog_spooled(const Backlog *backlog);
+
+/* Did the one that was taken last? */
+extern bool backlog_took_spooled(const Backlog *backlog);
+
 /* The batch that was taken last has been dealt with; frees it. */
 extern void backlog_done(Backlog *backlog, IngestBatch *batch);
 
@@ -40,6 +46,13 @@ extern bool backlog_safe(const Backlog *backlog);
  * Blocks.  Returns how many messages could not be saved.
  */
 extern uint64_t backlog_save(Backlog *backlog, IngestBatch *taken);
+
+/*
+ * The place in the spool of what is set aside of the batch that was taken last, and to write it there, for
+ * a process that ends; blocks, and returns how many messages could not be saved.  0: there is no spool.
+ */
+extern uint64_t backlog_aside_sequence(const Backlog *backlog);
+extern uint64_t backlog_save_at(Backlog *backlog, const IngestBatch *batch, uint64_t sequence);
 
 /* How long the oldest message has been here, apart from the batch that was taken; 0: there is none. */
 extern uint64_t backlog_oldest_age_ms(const Backlog *backlog, uint64_t now_ms);

@@ -26,6 +26,10 @@
  * within savepoints; one that is refused is cut around the row that PostgreSQL names, or in half, and
  * pieces that are small enough are tried row by row.  Constraints are not deferred then, so that a
  * failure belongs to its row.
+ *
+ * A row tried costs PostgreSQL some 50 microseconds, one of a COPY one or two, so that many bad rows take
+ * seconds.  Others should not wait that long: LOAD_SIFT_PART commits what it has after SIFT_NS, and what
+ * comes later in the batch is another load's.
  */
 #include "load/copy_load.h"
 
@@ -42,6 +46,7 @@
 #define SAVEPOINT		  "SAVEPOINT " ROW_TRIAL_SAVEPOINT "; "
 #define FEWEST_TRIAL_ROWS 128
 #define MOST_TRIAL_ROWS	  8192
+#define SIFT_NS			  UINT64_C(200000000)
 
 /* Rows first .. first + count - 1 of the batch; a stack, the next range on top. */
 struct Range
@@ -59,6 +64,7 @@ static void next_range(CopyLoad *load);
 static void range_refused(CopyLoad *load, uint64_t first, uint64_t count,
 						  const SqlFailure *failure);
 static void rows_tried(CopyLoad *load);
+static void limit_ranges(CopyLoad *load);
 static void push_range(CopyLoad *load, uint64_t first, uint64_t count, bool before_named,
 					   bool one_by_one);
 static void pop_range(CopyLoad *load);
@@ -201,12 +207,13 @@ put_open(Bytes *sql, const CopyLoad *load)
 }
 
 void
-copy_load_begin(CopyLoad *load, const LoadSql *sql, PgConnection *connection, const Batch *batch,
-				bool sift, LoadPast *past, Refusals *refusals)
+copy_load_begin(CopyLoad *load, const LoadSql *sql, PgConnection *connection, const LoadJob *job,
+				LoadPast *past, LoadResult *result)
 {
 	CopyStream stream = load->stream; /* has memory to use again */
-	int64_t named = sift ? load->failure.row : -1;
 	SqlFailure failure = load->failure;
+	uint64_t rows = batch_rows(job->batch);
+	bool sift = job->way != LOAD_WHOLE;
 	Bytes open = {0};
 
 	while (load->ranges != NULL)
@@ -215,19 +222,18 @@ copy_load_begin(CopyLoad *load, const LoadSql *sql, PgConnection *connection, co
 	*load = (CopyLoad){
 		.sql = sql,
 		.connection = connection,
-		.batch = batch,
+		.job = *job,
 		.sift = sift,
 		.past = past,
-		.refusals = refusals,
+		.result = result,
 		.undo = "",
-		.trial_rows = FEWEST_TRIAL_ROWS,
+		.trial_rows = job->trial_rows != 0 ? job->trial_rows : FEWEST_TRIAL_ROWS,
 		.stream = stream,
 	};
-	failure.row = named;
-	if (sift)
-		range_refused(load, 0, batch_rows(batch), &failure);
+	if (job->refused)
+		range_refused(load, job->first, rows - job->first, &failure);
 	else
-		push_range(load, 0, batch_rows(batch), false, false);
+		push_range(load, job->first, rows - job->first, false, false);
 	put_open(&open, load);
 	ask(load, LOAD_OPENING, bytes_text(&open));
 	bytes_free(&open);
@@ -314,7 +320,10 @@ opened(CopyLoad *load)
 	}
 	past->began = true;
 	past->trace = load->opened;
-	refusals_clear(load->refusals);
+	refusals_clear(&load->result->refusals);
+	load->result->end = batch_rows(load->job.batch);
+	if (load->job.way == LOAD_SIFT_PART)
+		load->deadline_ns = uv_hrtime() + SIFT_NS;
 	next_range(load);
 }
 
@@ -475,9 +484,11 @@ end(CopyLoad *load, LoadStatus verdict)
 static void
 next_range(CopyLoad *load)
 {
-	const Range *range = load->ranges;
+	const Range *range;
 	Bytes sql = {0};
 
+	limit_ranges(load);
+	range = load->ranges;
 	if (range != NULL && range->one_by_one && load->undo[0] != '\0')
 	{
 		ask(load, LOAD_PREPARING, load->undo);
@@ -487,8 +498,8 @@ next_range(CopyLoad *load)
 	if (range != NULL && range->one_by_one)
 	{
 		load->state = LOAD_TRYING;
-		row_trial_begin(&load->trial, load->connection, load->sql->insert, load->batch,
-						range->first, range->count, load->refusals);
+		row_trial_begin(&load->trial, load->connection, load->sql->insert, load->job.batch,
+						range->first, range->count, load->deadline_ns, &load->result->refusals);
 		return;
 	}
 	bytes_puts(&sql, load->undo);
@@ -507,7 +518,7 @@ next_range(CopyLoad *load)
 	else
 	{
 		load->state = LOAD_COPYING;
-		copy_stream_begin(&load->stream, load->connection, bytes_text(&sql), load->batch,
+		copy_stream_begin(&load->stream, load->connection, bytes_text(&sql), load->job.batch,
 						  range->first, range->count);
 	}
 	bytes_free(&sql);
@@ -546,6 +557,8 @@ static void
 rows_tried(CopyLoad *load)
 {
 	const RowTrial *trial = &load->trial;
+	const Refusals *refusals = &load->result->refusals;
+	uint64_t left = load->ranges->count - trial->count;
 	size_t refused = 0;
 
 	if (sql_failed(&trial->failure))
@@ -554,8 +567,8 @@ rows_tried(CopyLoad *load)
 		end(load, LOAD_UNAVAILABLE);
 		return;
 	}
-	while (refused < load->refusals->count && refused <= trial->count / 8 &&
-		   load->refusals->rows[load->refusals->count - refused - 1].row >= trial->first)
+	while (refused < refusals->count && refused <= trial->count / 8 &&
+		   refusals->rows[refusals->count - refused - 1].row >= trial->first)
 		refused++;
 	if (refused > trial->count / 8)
 		load->trial_rows =
@@ -564,7 +577,34 @@ rows_tried(CopyLoad *load)
 		load->trial_rows = FEWEST_TRIAL_ROWS;
 	load->undo = "";
 	pop_range(load);
+	push_range(load, trial->first + trial->count, left, false, false);
 	next_range(load);
+}
+
+/* Sees to it that a part does not take long, and has some rows at least. */
+static void
+limit_ranges(CopyLoad *load)
+{
+	const Range *range = load->ranges;
+
+	if (load->job.way != LOAD_SIFT_PART || range == NULL)
+		return;
+	if (uv_hrtime() >= load->deadline_ns && range->first > load->job.first)
+	{
+		load->result->end = range->first;
+		load->result->trial_rows = load->trial_rows;
+		while (load->ranges != NULL)
+			pop_range(load);
+	}
+	else if (range->count > MOST_TRIAL_ROWS && !range->before_named)
+	{
+		uint64_t first = range->first;
+		uint64_t count = range->count;
+
+		pop_range(load);
+		push_range(load, first + MOST_TRIAL_ROWS, count - MOST_TRIAL_ROWS, false, false);
+		push_range(load, first, MOST_TRIAL_ROWS, false, false);
+	}
 }
 
 static void

@@ -19,10 +19,35 @@
 #include "load/refusals.h"
 #include "load/row_trial.h"
 
+/* What is to be done about rows that are refused. */
+typedef enum LoadWay
+{
+	LOAD_WHOLE,		/* nothing: the load fails */
+	LOAD_SIFT,		/* they are found, however long that takes */
+	LOAD_SIFT_PART, /* once that has taken a while the rest of the batch is left out */
+} LoadWay;
+
+typedef struct LoadJob
+{
+	const Batch *batch;
+	uint64_t first; /* the rows before this one are not its; 0 but with LOAD_SIFT_PART */
+	LoadWay way;
+	bool refused;		 /* the load before this one was of the same rows, and ended so */
+	uint64_t trial_rows; /* a result's, where bad rows are as frequent; 0: not known */
+} LoadJob;
+
+/* What came of the rows of a load that is committed; zeroed before the first one. */
+typedef struct LoadResult
+{
+	Refusals refusals;
+	uint64_t end;		 /* the rows from here on were left out */
+	uint64_t trial_rows; /* pieces not larger than this are tried row by row */
+} LoadResult;
+
 typedef enum LoadStatus
 {
 	LOAD_RUNNING,
-	LOAD_COMMITTED,	  /* but for the rows in refusals */
+	LOAD_COMMITTED,	  /* the result says which rows */
 	LOAD_REFUSED,	  /* some row is why: sift the batch */
 	LOAD_UNAVAILABLE, /* nothing is wrong with the rows; try again later */
 	LOAD_WAITS,		  /* the same: an earlier transaction must end first */
@@ -62,9 +87,9 @@ typedef struct CopyLoad
 {
 	const LoadSql *sql;
 	PgConnection *connection;
-	const Batch *batch;
+	LoadJob job;
 	LoadPast *past;
-	Refusals *refusals;
+	LoadResult *result;
 	bool sift;
 	uint64_t progress_ms; /* when something happened */
 	enum
@@ -89,6 +114,7 @@ typedef struct CopyLoad
 	const char *undo; /* statements that must come before the next ones */
 	bool names_wrong; /* PostgreSQL named a row that was not the bad one */
 	uint64_t trial_rows;
+	uint64_t deadline_ns; /* past which rows are left out; 0: none */
 
 	CopyStream stream;
 	RowTrial trial;
@@ -97,12 +123,9 @@ typedef struct CopyLoad
 
 extern void load_sql_make(LoadSql *sql, const Config *config);
 
-/*
- * With sift rows that are refused are found and noted in refusals, and all others are loaded.  What
- * is pointed to must outlive the load.  load is zeroed or that of an earlier load.
- */
+/* What is pointed to must outlive the load.  load is zeroed or that of an earlier load. */
 extern void copy_load_begin(CopyLoad *load, const LoadSql *sql, PgConnection *connection,
-							const Batch *batch, bool sift, LoadPast *past, Refusals *refusals);
+							const LoadJob *job, LoadPast *past, LoadResult *result);
 extern LoadStatus copy_load_advance(CopyLoad *load);
 
 #endif /* HISTORIAND_COPY_LOAD_H */

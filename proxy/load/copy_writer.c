@@ -9,6 +9,8 @@
  *	  load it again.
  *	- a row is refused: the bad rows are sifted out.  Those are logged, counted, written to the
  *	  dead-letter file and reported to whoever waits for them; all others are committed.
+ *	- that takes long: what is likely to have more of them is set aside, and loaded in parts, each of
+ *	  which takes part of a second, by turns with the batches of others.
  */
 #include "load/copy_writer.h"
 
@@ -19,6 +21,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "database/pg_connection.h"
+#include "load/set_aside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +37,7 @@ struct CopyWriter
 	const Config *config;
 	Ingest *ingest;
 	Backlog *backlog;
+	SetAside *aside;
 	CommitBoard *board;
 	Metrics *metrics;
 	void (*published)(void *);
@@ -55,12 +59,15 @@ struct CopyWriter
 
 	/* The batch being loaded, or NULL. */
 	IngestBatch *batch;
-	bool sift;		/* some row of it is refused */
+	bool from_aside; /* it was set aside */
+	LoadJob job;
+	int round;		/* how often some of it was set aside */
+	bool due;		/* the next batch that was not should have been taken meanwhile */
 	bool loading;	/* load is running */
 	bool finishing; /* it is loaded, dead letters are being written */
 	CopyLoad load;
 	LoadPast past;
-	Refusals refusals;
+	LoadResult result;
 	uint64_t batch_start_ns;
 	uv_work_t dead_letter_work;
 	int dead_letter_error;
@@ -69,7 +76,10 @@ struct CopyWriter
 static void connect_now(CopyWriter *writer);
 static void retry_later(CopyWriter *writer);
 static void take_batch(CopyWriter *writer);
+static void take_aside(CopyWriter *writer);
+static void take_next(CopyWriter *writer, bool from_aside);
 static void take_or_relieve(void *argument);
+static void load_whole(CopyWriter *writer);
 static void load_batch(CopyWriter *writer);
 static void report_refusals(CopyWriter *writer);
 static void batch_loaded(CopyWriter *writer);
@@ -103,6 +113,7 @@ copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitBoa
 	writer->backlog = backlog_new(loop, config, ingest, metrics, take_or_relieve, writer);
 	if (writer->backlog == NULL)
 		return NULL;
+	writer->aside = set_aside_new(ingest, writer->backlog, board);
 
 	uv_timer_init(loop, &writer->flush_timer);
 	uv_timer_init(loop, &writer->commit_timer);
@@ -148,7 +159,7 @@ copy_writer_drain(CopyWriter *writer)
 bool
 copy_writer_idle(const CopyWriter *writer)
 {
-	return writer->batch == NULL && backlog_safe(writer->backlog);
+	return writer->batch == NULL && set_aside_empty(writer->aside) && backlog_safe(writer->backlog);
 }
 
 bool
@@ -166,7 +177,8 @@ copy_writer_spool_bytes(const CopyWriter *writer)
 uint64_t
 copy_writer_save(CopyWriter *writer)
 {
-	return backlog_save(writer->backlog, writer->batch);
+	return set_aside_save(writer->aside) +
+		   backlog_save(writer->backlog, writer->from_aside ? NULL : writer->batch);
 }
 
 bool
@@ -187,7 +199,10 @@ copy_writer_oldest_age_ms(const CopyWriter *writer)
 {
 	uint64_t now_ms = uv_hrtime() / 1000000;
 	uint64_t age_ms = backlog_oldest_age_ms(writer->backlog, now_ms);
+	uint64_t aside_ms = set_aside_age_ms(writer->aside, now_ms);
 
+	if (aside_ms > age_ms)
+		age_ms = aside_ms;
 	if (writer->batch != NULL && ingest_age_ms(writer->batch, now_ms) > age_ms)
 		age_ms = ingest_age_ms(writer->batch, now_ms);
 	return age_ms;
@@ -216,7 +231,7 @@ on_open(void *owner)
 		writer->trouble[0] = '\0';
 	if (writer->batch != NULL)
 		load_batch(writer);
-	else if (should_load_now(writer))
+	else if (should_load_now(writer) || !set_aside_empty(writer->aside))
 		take_batch(writer);
 }
 
@@ -270,7 +285,8 @@ take_or_relieve(void *argument)
 	CopyWriter *writer = argument;
 
 	take_batch(writer);
-	if (writer->batch == NULL || writer->batch_start_ns + STUCK_NS < uv_hrtime())
+	if (writer->batch == NULL || writer->batch_start_ns + STUCK_NS < uv_hrtime() ||
+		(writer->from_aside && backlog_spooled(writer->backlog)))
 		backlog_relieve(writer->backlog);
 }
 
@@ -290,19 +306,73 @@ on_stall_timer(uv_timer_t *timer)
 	}
 }
 
-/* Starts with the next batch if there is one and nothing else is under way. */
+/*
+ * Starts with the next batch if there is one and nothing else is under way; what is set aside goes before
+ * files of the spool.
+ */
 static void
 take_batch(CopyWriter *writer)
 {
+	writer->due = true;
 	if (writer->batch != NULL || !writer->connected)
 		return;
-	writer->batch = backlog_take(writer->backlog);
+	if (set_aside_empty(writer->aside) || !backlog_spooled(writer->backlog))
+		writer->batch = backlog_take(writer->backlog);
+	writer->due = false;
 	if (writer->batch == NULL)
+	{
+		take_aside(writer);
 		return;
+	}
 	uv_timer_stop(&writer->commit_timer);
 	writer->batch_start_ns = uv_hrtime();
-	writer->sift = false;
+	writer->from_aside = false;
+	set_aside_followers(writer->aside, writer->batch);
+	writer->round = 0;
+	load_whole(writer);
+}
+
+static void
+load_whole(CopyWriter *writer)
+{
+	writer->job = (LoadJob){.batch = writer->batch->rows, .way = LOAD_WHOLE};
 	load_batch(writer);
+}
+
+/* The same for what is set aside. */
+static void
+take_aside(CopyWriter *writer)
+{
+	uint64_t first;
+
+	if (writer->batch != NULL || !writer->connected)
+		return;
+	writer->batch = set_aside_next(writer->aside, &first);
+	if (writer->batch == NULL)
+		return;
+	writer->batch_start_ns = uv_hrtime();
+	writer->from_aside = true;
+	writer->job = (LoadJob){
+		.batch = writer->batch->rows,
+		.first = first,
+		.way = LOAD_SIFT_PART,
+		.trial_rows = writer->result.trial_rows,
+	};
+	load_batch(writer);
+}
+
+/* After a load: what is set aside and other batches take turns. */
+static void
+take_next(CopyWriter *writer, bool from_aside)
+{
+	/* Who came while that load was going on has waited long enough. */
+	bool due = should_load_now(writer) || ingest_oldest(writer->ingest).awaited ||
+			   (from_aside && writer->due);
+
+	if (!set_aside_empty(writer->aside) && !(from_aside && due))
+		take_aside(writer);
+	else if (due)
+		take_batch(writer);
 }
 
 static void
@@ -313,12 +383,14 @@ load_batch(CopyWriter *writer)
 	uv_timer_stop(&writer->retry_timer);
 	if (batch_rows(writer->batch->rows) == 0)
 	{
-		batch_done(writer); /* nothing was left of a damaged file */
+		/* Nothing is left of a damaged file, or besides what is set aside. */
+		writer->result.end = 0;
+		batch_done(writer);
 		return;
 	}
 	writer->loading = true;
-	copy_load_begin(&writer->load, &writer->sql, writer->connection, writer->batch->rows,
-					writer->sift, &writer->past, &writer->refusals);
+	copy_load_begin(&writer->load, &writer->sql, writer->connection, &writer->job, &writer->past,
+					&writer->result);
 }
 
 /*
@@ -350,6 +422,13 @@ load_unavailable(CopyWriter *writer)
 	retry_later(writer);
 }
 
+/* How many rows the load that is committed has dealt with. */
+static uint64_t
+loaded_rows(const CopyWriter *writer)
+{
+	return writer->result.end - writer->job.first;
+}
+
 static void
 on_input(void *owner)
 {
@@ -369,12 +448,14 @@ on_input(void *owner)
 			writer->refusing = false;
 			writer->trouble[0] = '\0';
 			metric_add(&writer->metrics->messages_committed,
-					   batch_rows(writer->batch->rows) - writer->refusals.count);
+					   loaded_rows(writer) - writer->result.refusals.count);
 			batch_loaded(writer);
 			return;
 		case LOAD_REFUSED:
 			metric_add(&writer->metrics->loads_failed, 1);
-			writer->sift = true;
+			/* What is set aside is in memory alone, where a file of the spool must not be. */
+			writer->job.way = backlog_took_spooled(writer->backlog) ? LOAD_SIFT : LOAD_SIFT_PART;
+			writer->job.refused = true;
 			load_batch(writer);
 			return;
 		case LOAD_UNAVAILABLE:
@@ -391,7 +472,7 @@ on_input(void *owner)
 static void
 report_refusals(CopyWriter *writer)
 {
-	const Refusals *refusals = &writer->refusals;
+	const Refusals *refusals = &writer->result.refusals;
 	BatchCursor cursor;
 	uint64_t at = 0;
 
@@ -419,8 +500,8 @@ write_dead_letters(uv_work_t *work)
 {
 	CopyWriter *writer = work->data;
 
-	writer->dead_letter_error =
-		dead_letter_write(writer->config->dead_letter_file, writer->batch->rows, &writer->refusals);
+	writer->dead_letter_error = dead_letter_write(writer->config->dead_letter_file,
+												  writer->batch->rows, &writer->result.refusals);
 }
 
 static void
@@ -430,7 +511,7 @@ on_dead_letters_written(uv_work_t *work, int status)
 
 	(void) status;
 	if (writer->dead_letter_error != 0)
-		log_error("cannot write %zu rejected rows to %s: %s", writer->refusals.count,
+		log_error("cannot write %zu rejected rows to %s: %s", writer->result.refusals.count,
 				  writer->config->dead_letter_file, strerror(writer->dead_letter_error));
 	writer->finishing = false;
 	batch_done(writer);
@@ -441,7 +522,7 @@ static void
 batch_loaded(CopyWriter *writer)
 {
 	report_refusals(writer);
-	if (writer->refusals.count == 0 || writer->config->dead_letter_file[0] == '\0')
+	if (writer->result.refusals.count == 0 || writer->config->dead_letter_file[0] == '\0')
 	{
 		batch_done(writer);
 		return;
@@ -452,15 +533,12 @@ batch_loaded(CopyWriter *writer)
 				  on_dead_letters_written);
 }
 
+/* A batch from the backlog is committed, refused or set aside, row by row. */
 static void
-batch_done(CopyWriter *writer)
+batch_over(CopyWriter *writer, IngestBatch *batch)
 {
-	IngestBatch *batch = writer->batch;
 	uint64_t now_ms = uv_hrtime() / 1000000;
 
-	metric_add(&writer->metrics->loads, 1);
-	metric_rows(&writer->metrics->load_rows, batch_rows(batch->rows));
-	metric_seconds(&writer->metrics->load_seconds, uv_hrtime() - writer->batch_start_ns, 1);
 	for (int i = 0; i < ARRIVAL_SLOTS; i++)
 	{
 		uint64_t arrived_ms = batch->first_ms + (uint64_t) i * batch->slot_ms;
@@ -470,9 +548,6 @@ batch_done(CopyWriter *writer)
 						   now_ms > arrived_ms ? (now_ms - arrived_ms) * 1000000 : 0,
 						   batch->arrivals[i]);
 	}
-
-	writer->batch = NULL;
-	refusals_clear(&writer->refusals);
 	metric_add(&writer->metrics->rejected[REJECT_SPOOL], batch->lost);
 	if (batch->damaged && batch->generation > 0)
 		commit_lose(writer->board, batch->generation);
@@ -480,9 +555,45 @@ batch_done(CopyWriter *writer)
 	if (batch->generation > 0)
 		commit_publish(writer->board, batch->generation);
 	backlog_done(writer->backlog, batch);
-	writer->published(writer->published_argument);
+}
 
-	/* Who came while this batch was loading has waited long enough. */
-	if (should_load_now(writer) || ingest_oldest(writer->ingest).awaited)
-		take_batch(writer);
+/* Of the rows that the load has left out some are set aside, and the others are the next load. */
+static void
+load_rest(CopyWriter *writer)
+{
+	IngestBatch *batch = writer->batch;
+	uint64_t rows = batch_rows(batch->rows) - writer->result.end;
+
+	set_aside_suspects(writer->aside, batch, writer->result.end, &writer->result.refusals,
+					   writer->round++);
+	log_warning("many rows are refused: %llu are set aside, others go first",
+				(unsigned long long) (rows - batch_rows(batch->rows)));
+	refusals_clear(&writer->result.refusals);
+	writer->batch_start_ns = uv_hrtime();
+	load_whole(writer);
+}
+
+/* A load has come to its end, and its refusals are told. */
+static void
+batch_done(CopyWriter *writer)
+{
+	IngestBatch *batch = writer->batch;
+	bool from_aside = writer->from_aside;
+
+	metric_add(&writer->metrics->loads, 1);
+	metric_rows(&writer->metrics->load_rows, loaded_rows(writer));
+	metric_seconds(&writer->metrics->load_seconds, uv_hrtime() - writer->batch_start_ns, 1);
+	if (!from_aside && writer->result.end < batch_rows(batch->rows))
+	{
+		load_rest(writer);
+		return;
+	}
+	writer->batch = NULL;
+	if (from_aside)
+		set_aside_done(writer->aside, writer->result.end);
+	else
+		batch_over(writer, batch);
+	refusals_clear(&writer->result.refusals);
+	writer->published(writer->published_argument);
+	take_next(writer, from_aside);
 }

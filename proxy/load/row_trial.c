@@ -5,8 +5,10 @@
  * Nobody waits for the answer about one row before the next one is sent: that would cost a round
  * trip a row.  What is sent for a row is right whether the row is taken or not, thanks to
  * libpq's pipeline, in which an error skips what follows up to the next sync:
- *		INSERT; RELEASE SAVEPOINT; SAVEPOINT; sync		the last two only if the row is taken
- *		ROLLBACK TO SAVEPOINT; sync						undoes the row, or nothing
+ *		ROLLBACK TO SAVEPOINT						undoes the row before if that was refused, or nothing
+ *		INSERT; RELEASE SAVEPOINT; SAVEPOINT; sync	the middle two only if the row is taken
+ * A ROLLBACK TO SAVEPOINT alone is the last.  libpq and PostgreSQL each send what they have at a sync,
+ * and wake each other up by it, so that there is but one a row.
  */
 #include "load/row_trial.h"
 
@@ -29,7 +31,8 @@ send_statement(PGconn *pq, const char *sql)
 
 void
 row_trial_begin(RowTrial *trial, PgConnection *connection, const char *insert_sql,
-				const Batch *batch, uint64_t first, uint64_t count, Refusals *refusals)
+				const Batch *batch, uint64_t first, uint64_t count, uint64_t deadline_ns,
+				Refusals *refusals)
 {
 	PGconn *pq = pg_connection_pq(connection);
 
@@ -39,6 +42,7 @@ row_trial_begin(RowTrial *trial, PgConnection *connection, const char *insert_sq
 		.refusals = refusals,
 		.first = first,
 		.count = count,
+		.deadline_ns = deadline_ns,
 	};
 	batch_cursor_seek(&trial->cursor, batch, first);
 	PQenterPipelineMode(pq);
@@ -57,13 +61,15 @@ row_trial_advance(RowTrial *trial)
 	{
 		PGresult *result;
 
-		if (trial->answered == trial->sent)
+		if (trial->answered == trial->sent + trial->ended)
 		{
-			if (trial->sent == trial->count || sql_failed(&trial->failure))
+			if (trial->ended || sql_failed(&trial->failure))
 			{
 				PQexitPipelineMode(pq);
 				return true;
 			}
+			if (trial->deadline_ns != 0 && uv_hrtime() >= trial->deadline_ns)
+				trial->count = trial->sent;
 			send_window(trial);
 		}
 		if (PQisBusy(pq))
@@ -94,11 +100,10 @@ send_row(RowTrial *trial)
 	const char *const values[] = {time, tag, array};
 	const int lengths[] = {sizeof(int64_t), (int) tag_length, (int) (end - array)};
 
+	send_statement(pq, "ROLLBACK TO SAVEPOINT " ROW_TRIAL_SAVEPOINT);
 	PQsendQueryParams(pq, trial->insert_sql, 3, types, values, lengths, formats, 1);
 	send_statement(pq, "RELEASE SAVEPOINT " ROW_TRIAL_SAVEPOINT);
 	send_statement(pq, "SAVEPOINT " ROW_TRIAL_SAVEPOINT);
-	PQpipelineSync(pq);
-	send_statement(pq, "ROLLBACK TO SAVEPOINT " ROW_TRIAL_SAVEPOINT);
 	PQpipelineSync(pq);
 	trial->sent++;
 }
@@ -106,10 +111,17 @@ send_row(RowTrial *trial)
 static void
 send_window(RowTrial *trial)
 {
+	PGconn *pq = pg_connection_pq(trial->connection);
 	bool all;
 
 	for (int i = 0; i < WINDOW_ROWS && trial->sent < trial->count; i++)
 		send_row(trial);
+	if (trial->sent == trial->count)
+	{
+		send_statement(pq, "ROLLBACK TO SAVEPOINT " ROW_TRIAL_SAVEPOINT);
+		PQpipelineSync(pq);
+		trial->ended = true;
+	}
 	pg_connection_flush(trial->connection, &all);
 }
 
@@ -121,8 +133,7 @@ take_result(RowTrial *trial, const PGresult *result)
 	switch (PQresultStatus(result))
 	{
 		case PGRES_PIPELINE_SYNC:
-			trial->answered += trial->inserted;
-			trial->inserted = !trial->inserted;
+			trial->answered++;
 			break;
 		case PGRES_COMMAND_OK:
 		case PGRES_TUPLES_OK:
@@ -130,7 +141,7 @@ take_result(RowTrial *trial, const PGresult *result)
 			break;
 		default:
 			sql_failure_note(&failure, result);
-			if (!trial->inserted && sql_failure_of_row(&failure))
+			if (trial->answered < trial->sent && sql_failure_of_row(&failure))
 				refusals_add(trial->refusals, trial->first + trial->answered, &failure);
 			else
 				sql_failure_note(&trial->failure, result);

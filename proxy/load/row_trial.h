@@ -23,16 +23,21 @@ typedef struct RowTrial
 	Refusals *refusals;
 	BatchCursor cursor;
 	uint64_t first;
-	uint64_t count;
+	uint64_t count; /* less than was asked for where time was up */
+	uint64_t deadline_ns;
 	uint64_t sent;
 	uint64_t answered;
-	bool inserted;		/* the row at hand has its first answer; the second is awaited */
+	bool ended;			/* what comes after the last row was sent */
 	SqlFailure failure; /* that is no row's fault: nothing that was done counts */
 } RowTrial;
 
-/* insert_sql takes time, tag and values as $1, $2 and $3.  refusals gets those that are refused. */
+/*
+ * insert_sql takes time, tag and values as $1, $2 and $3.  refusals gets those that are refused.  Past the
+ * deadline (0: none; by uv_hrtime()) it ends soon, but tries at least the first row.
+ */
 extern void row_trial_begin(RowTrial *trial, PgConnection *connection, const char *insert_sql,
-							const Batch *batch, uint64_t first, uint64_t count, Refusals *refusals);
+							const Batch *batch, uint64_t first, uint64_t count,
+							uint64_t deadline_ns, Refusals *refusals);
 
 /* Returns whether it is finished; failure then says how. */
 extern bool row_trial_advance(RowTrial *trial);

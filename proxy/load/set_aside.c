@@ -1,0 +1,266 @@
+/*
+ * set_aside.c
+ *	  Rows that are loaded after others, because some of them are likely to be refused.
+ *
+ * There are two parts at most: "front", which is being loaded and has the rows that were set aside first,
+ * and "back", to which rows are added until it becomes the front.  A row belongs behind them where any of
+ * its tag is in one of them.  So of two rows with the same tag the later one never is before the earlier one:
+ *		rows loaded < front < back < batches that have no tag of either
+ *
+ * Nothing of the spool is loaded while there are any: a file is removed when it is loaded, and what was
+ * set aside of it would be in memory alone.  Files have later numbers than the parts, which are
+ * written under numbers of their own when the process ends, and loaded first by the next one.
+ */
+#include "load/set_aside.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+typedef struct Part
+{
+	IngestBatch *batch;
+	uint64_t done;	   /* rows */
+	uint64_t number;   /* for the commit board */
+	uint64_t sequence; /* in the spool */
+	uint32_t ticket;   /* of the row that was added last */
+} Part;
+
+struct SetAside
+{
+	Ingest *ingest;
+	Backlog *backlog;
+	CommitBoard *board;
+	Part front; /* without a batch: empty */
+	Part back;
+	uint64_t last_number;
+};
+
+SetAside *
+set_aside_new(Ingest *ingest, Backlog *backlog, CommitBoard *board)
+{
+	SetAside *aside = memory_new(sizeof(SetAside));
+
+	aside->ingest = ingest;
+	aside->backlog = backlog;
+	aside->board = board;
+	return aside;
+}
+
+/* The back, made where there is none, for rows of this batch. */
+static Part *
+make_back(SetAside *aside, const IngestBatch *batch)
+{
+	Part *back = &aside->back;
+
+	if (back->batch == NULL)
+	{
+		back->batch = memory_new(sizeof(IngestBatch));
+		back->batch->rows = batch_new();
+		back->batch->slot_ms = batch->slot_ms;
+		back->batch->first_ms = batch->first_ms;
+		back->batch->earlier_ms = batch->earlier_ms;
+		back->number = ++aside->last_number;
+		back->sequence = backlog_aside_sequence(aside->backlog);
+	}
+	return back;
+}
+
+static void
+add_row(SetAside *aside, const IngestBatch *batch, const BatchCursor *cursor, const BatchRow *row)
+{
+	Part *back = make_back(aside, batch);
+
+	batch_add_row(back->batch->rows, cursor->tag, cursor->tag_length, row);
+	if (row->ticket != back->ticket)
+		commit_delay(aside->board, row->ticket, back->number);
+	back->ticket = row->ticket;
+}
+
+static size_t
+back_bytes(const SetAside *aside)
+{
+	return aside->back.batch != NULL ? batch_bytes(aside->back.batch->rows) : 0;
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	uint32_t first = *(const uint32_t *) a;
+	uint32_t second = *(const uint32_t *) b;
+
+	return (first > second) - (first < second);
+}
+
+/* The tickets of the refused rows, in order; the caller frees them.  Returns how many. */
+static size_t
+refused_tickets(const Batch *rows, const Refusals *refusals, uint32_t **tickets)
+{
+	BatchCursor cursor;
+	uint64_t at = 0;
+	size_t count = 0;
+
+	*tickets = memory_new_raw((refusals->count + 1) * sizeof(uint32_t));
+	batch_cursor_seek(&cursor, rows, 0);
+	for (size_t i = 0; i < refusals->count; i++)
+	{
+		const BatchRow *row = NULL;
+
+		for (; at <= refusals->rows[i].row; at++)
+			row = batch_cursor_next(&cursor);
+		if (count == 0 || (*tickets)[count - 1] != row->ticket)
+			(*tickets)[count++] = row->ticket;
+	}
+	qsort(*tickets, count, sizeof(uint32_t), by_number);
+	return count;
+}
+
+/*
+ * Which tags to set aside: the one at whose rows the load has ended, and those of requests that had rows refused, by
+ * their tickets.  Requests without one, for which nobody waits, are not told apart, so that they are not
+ * suspected in the first round.  In the third all are, or many clients with bad rows could
+ * keep others waiting.  The caller frees the array.
+ */
+static bool *
+suspected_tags(const Batch *rows, uint64_t end, const Refusals *refusals, int round)
+{
+	bool *suspected = memory_new(batch_tags(rows) * sizeof(bool));
+	uint32_t *tickets;
+	size_t count = refused_tickets(rows, refusals, &tickets);
+	bool all = true;
+	BatchCursor cursor;
+	const BatchRow *row;
+
+	batch_cursor_seek(&cursor, rows, end);
+	while ((row = batch_cursor_next(&cursor)) != NULL)
+	{
+		if (all || ((row->ticket != 0 || round > 0) &&
+					bsearch(&row->ticket, tickets, count, sizeof(uint32_t), by_number) != NULL))
+			suspected[cursor.tag_index] = true;
+		all = round >= 2;
+	}
+	free(tickets);
+	return suspected;
+}
+
+void
+set_aside_suspects(SetAside *aside, IngestBatch *batch, uint64_t end, const Refusals *refusals,
+				   int round)
+{
+	size_t bytes = back_bytes(aside);
+	Batch *others = batch_new();
+	bool *suspected = suspected_tags(batch->rows, end, refusals, round);
+	BatchCursor cursor;
+	const BatchRow *row;
+
+	batch_cursor_seek(&cursor, batch->rows, end);
+	while ((row = batch_cursor_next(&cursor)) != NULL)
+		if (suspected[cursor.tag_index])
+			add_row(aside, batch, &cursor, row);
+		else
+			batch_add_row(others, cursor.tag, cursor.tag_length, row);
+	free(suspected);
+	ingest_unreserve(aside->ingest, batch_bytes(batch->rows));
+	ingest_add(aside->ingest, batch_bytes(others) + back_bytes(aside) - bytes);
+	batch_free(batch->rows);
+	batch->rows = others;
+}
+
+static bool
+has_tag(const Part *part, const Batch *rows, uint32_t tag)
+{
+	return part->batch != NULL && batch_shares_tag(part->batch->rows, rows, tag);
+}
+
+void
+set_aside_followers(SetAside *aside, IngestBatch *batch)
+{
+	size_t bytes = back_bytes(aside);
+	BatchCursor cursor;
+	const BatchRow *row;
+	uint32_t tag = UINT32_MAX;
+	bool follows = false;
+
+	if (aside->front.batch == NULL && aside->back.batch == NULL)
+		return;
+	batch_cursor_seek(&cursor, batch->rows, 0);
+	while ((row = batch_cursor_next(&cursor)) != NULL)
+	{
+		if (cursor.tag_index != tag)
+		{
+			if (follows)
+				batch_forget_tag(batch->rows, tag);
+			tag = cursor.tag_index;
+			follows =
+				has_tag(&aside->front, batch->rows, tag) || has_tag(&aside->back, batch->rows, tag);
+		}
+		if (follows)
+			add_row(aside, batch, &cursor, row);
+	}
+	if (follows)
+		batch_forget_tag(batch->rows, tag);
+	ingest_add(aside->ingest, back_bytes(aside) - bytes);
+}
+
+bool
+set_aside_empty(const SetAside *aside)
+{
+	return aside->front.batch == NULL && aside->back.batch == NULL;
+}
+
+IngestBatch *
+set_aside_next(SetAside *aside, uint64_t *first)
+{
+	if (aside->front.batch == NULL)
+	{
+		aside->front = aside->back;
+		aside->back = (Part){0};
+	}
+	*first = aside->front.done;
+	return aside->front.batch;
+}
+
+void
+set_aside_done(SetAside *aside, uint64_t end)
+{
+	Part *front = &aside->front;
+
+	front->done = end;
+	if (end < batch_rows(front->batch->rows))
+		return;
+	commit_settle(aside->board, front->number);
+	ingest_release(aside->ingest, front->batch);
+	*front = (Part){0};
+}
+
+uint64_t
+set_aside_age_ms(const SetAside *aside, uint64_t now_ms)
+{
+	const Part *oldest = aside->front.batch != NULL ? &aside->front : &aside->back;
+
+	return oldest->batch != NULL ? ingest_age_ms(oldest->batch, now_ms) : 0;
+}
+
+uint64_t
+set_aside_save(SetAside *aside)
+{
+	uint64_t lost = 0;
+	const Part *front = &aside->front;
+
+	if (front->batch != NULL)
+	{
+		IngestBatch rest = *front->batch;
+		BatchCursor cursor;
+		const BatchRow *row;
+
+		rest.rows = batch_new();
+		batch_cursor_seek(&cursor, front->batch->rows, front->done);
+		while ((row = batch_cursor_next(&cursor)) != NULL)
+			batch_add_row(rest.rows, cursor.tag, cursor.tag_length, row);
+		lost += backlog_save_at(aside->backlog, &rest, front->sequence);
+		batch_free(rest.rows);
+	}
+	if (aside->back.batch != NULL)
+		lost += backlog_save_at(aside->backlog, aside->back.batch, aside->back.sequence);
+	return lost;
+}
