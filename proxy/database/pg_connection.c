@@ -2,7 +2,7 @@
  * pg_connection.c
  *	  A libpq connection on a libuv loop.
  *
- * Ownership: the object is freed in the close callback of its poll handle, or, while it is still
+ * Ownership: the object is freed in the close callback of its last handle, or, while it is still
  * connecting, when the worker is done.  The PGconn is finished after the poll handle is stopped,
  * since libuv must not watch a closed socket.
  */
@@ -20,6 +20,7 @@ struct PgConnection
 {
 	uv_work_t work;
 	uv_poll_t poll;
+	uv_timer_t gone; /* runs where libpq has closed the socket and the owner is to be told */
 	uv_loop_t *loop;
 	char *conninfo;
 	char *password_file; /* "": none */
@@ -166,6 +167,8 @@ on_worker_done(uv_work_t *work, int status)
 	uv_poll_init(connection->loop, &connection->poll, PQsocket(connection->pq));
 	connection->poll.data = connection;
 	uv_poll_start(&connection->poll, UV_READABLE, on_socket);
+	uv_timer_init(connection->loop, &connection->gone);
+	connection->gone.data = connection;
 	connection->handler->on_open(connection->owner);
 }
 
@@ -185,6 +188,14 @@ on_closed(uv_handle_t *handle)
 	free_connection(handle->data);
 }
 
+static void
+on_poll_closed(uv_handle_t *handle)
+{
+	PgConnection *connection = handle->data;
+
+	uv_close((uv_handle_t *) &connection->gone, on_closed);
+}
+
 void
 pg_connection_close(PgConnection *connection)
 {
@@ -192,7 +203,8 @@ pg_connection_close(PgConnection *connection)
 	if (connection->connecting)
 		return; /* on_worker_done() frees it */
 	uv_poll_stop(&connection->poll);
-	uv_close((uv_handle_t *) &connection->poll, on_closed);
+	uv_timer_stop(&connection->gone);
+	uv_close((uv_handle_t *) &connection->poll, on_poll_closed);
 }
 
 static void
@@ -234,6 +246,14 @@ on_socket(uv_poll_t *poll, int status, int events)
 		return;
 	}
 	connection->handler->on_input(connection->owner);
+	if (connection->owner != NULL && PQsocket(connection->pq) < 0)
+		lose(connection);
+}
+
+static void
+on_gone(uv_timer_t *timer)
+{
+	lose(timer->data);
 }
 
 static void
@@ -241,6 +261,18 @@ watch(PgConnection *connection, bool write, bool paused)
 {
 	int events = (paused ? 0 : UV_READABLE) | (write ? UV_WRITABLE : 0);
 
+	/*
+	 * libpq reads where it cannot write, and closes the socket when it comes to the end.  libuv aborts when
+	 * told to watch a descriptor that is closed.
+	 */
+	if (connection->owner == NULL)
+		return;
+	if (PQsocket(connection->pq) < 0)
+	{
+		uv_poll_stop(&connection->poll);
+		uv_timer_start(&connection->gone, on_gone, 0, 0);
+		return;
+	}
 	if (write == connection->want_write && paused == connection->paused)
 		return;
 	connection->want_write = write;
