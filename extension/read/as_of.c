@@ -1,16 +1,17 @@
 /*
  * as_of.c
- *	  The last row of a tag at or before a time, for ascending times.
+ *	  Finds the last row of a tag at or before a time, for ascending times.
  *
- * Compacted segments are disjoint, so at most one of them can hold the answer: the last that
- * begins at or before the time, one descent in the directory, none while the times stay within
- * it or before the next one's beginning.
+ * Compacted segments are disjoint, so only one of them can have the answer: the last one that
+ * begins at or before the time.  It takes one descent in the directory to find, and none while the
+ * times stay within it or before the beginning of the next one.
  *
- * Pending segments may overlap anything.  As the times ascend, each goes from ahead (begins
- * later) to open (holds the time) to passed (ends before it).  Of those passed only the one with
- * the latest row counts; those open, seldom more than one, are searched.
+ * Pending and late segments may overlap compacted ones, and pending ones each other.  As the times
+ * ascend, each goes from ahead (it begins later) to open (it spans the time) to passed (it ends at
+ * or before the time).  Of those passed only the one with the latest row counts.  Those open,
+ * seldom more than one, are searched.
  *
- * Of several tables each is searched by itself, and the latest of their rows is the answer.
+ * Several tables are searched one by one, and the latest of their rows is the answer.
  */
 #include "postgres.h"
 
@@ -37,7 +38,7 @@ typedef struct TableReader
 	Snapshot	snapshot;
 	text	   *tag;
 
-	/* compacted: the segment that the last descent found, and from where on to descend again */
+	/* compacted: the segment that the last descent has found, and what is known of the next one */
 	StoredSegment segment;		/* pinned, rows opened */
 	bool		has_segment;
 	bool		next_known;		/* next_first is known; otherwise descend past the segment */
@@ -45,10 +46,10 @@ typedef struct TableReader
 	bool		none_before;	/* nothing compacted begins before next_first */
 
 	/* pending, and late */
-	int64		until;			/* no time after it will be asked for */
-	bool		listed;			/* the list is loaded, from the first time asked for on */
+	int64		until;			/* no later time will be sought */
+	bool		listed;			/* the list is loaded, for the first time sought and later ones */
 	SegmentList pending;
-	uint32		next_pending;	/* those before it are open or passed */
+	uint32		next_pending;	/* the first that is ahead */
 	uint32	   *open;			/* indexes into pending.refs */
 	uint32		nopen;
 	uint32		open_capacity;
@@ -196,7 +197,7 @@ seek(TableReader *reader, int64 time)
 	return best;
 }
 
-/* Keeps the later row; of equal times the later load's. */
+/* Keeps the later row or, of two with the same time, that of the later load. */
 static void
 consider(Candidate *best, const Candidate *other)
 {
@@ -207,6 +208,7 @@ consider(Candidate *best, const Candidate *other)
 		*best = *other;
 }
 
+/* The last row at or before time in compacted segments. */
 static Candidate
 compacted_at(TableReader *reader, int64 time)
 {
@@ -232,7 +234,7 @@ compacted_at(TableReader *reader, int64 time)
 	return found;
 }
 
-/* Finds the compacted segment for time, which lies past the one at hand. */
+/* Finds the compacted segment for a time after the end of the current one. */
 static void
 descend(TableReader *reader, int64 time)
 {
@@ -247,8 +249,8 @@ descend(TableReader *reader, int64 time)
 		uint64		span = (uint64) header->last_time - (uint64) header->first_time;
 
 		/*
-		 * what is sought begins not before the former, and likely as long before time as that
-		 * lasts
+		 * The segment sought begins no earlier than the former one.  It probably lasts about as
+		 * long, so it is first sought only so far back: a near bound is quicker.
 		 */
 		former = reader->segment.tuple.t_self;
 		former_first = header->first_time;
@@ -275,12 +277,12 @@ descend(TableReader *reader, int64 time)
 	}
 	store_open_rows(reader->rel, &reader->segment, false);
 
-	/* the same one again: a gap, whose end is worth knowing */
+	/* if it is the same segment again, the time is in a gap, whose end is worth knowing */
 	if (had_segment && ItemPointerEquals(&former, &reader->segment.tuple.t_self))
 		look_ahead(reader, time);
 }
 
-/* Learns where the next compacted segment begins; PG_INT64_MAX may also stand for none. */
+/* Finds the first time of the next compacted segment, or PG_INT64_MAX if there is none. */
 static void
 look_ahead(TableReader *reader, int64 after)
 {
@@ -296,6 +298,7 @@ look_ahead(TableReader *reader, int64 after)
 	}
 }
 
+/* The last row at or before time in pending and late segments. */
 static Candidate
 pending_at(TableReader *reader, int64 time)
 {
@@ -366,7 +369,9 @@ find_in_pending(TableReader *reader, const SegmentRef *ref, int64 time)
 	return found;
 }
 
-/* Searches a segment that begins at or before time; no checksum has been compared. */
+/*
+ * Searches a segment that begins at or before time.  No checksum was compared, so it checks times.
+ */
 static void
 find_row(const TableReader *reader, const StoredSegment *stored, int64 time, Candidate *found)
 {

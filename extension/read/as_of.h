@@ -1,6 +1,6 @@
 /*
  * as_of.h
- *	  The last row of a tag at or before a time, for ascending times.
+ *	  Finds the last row of a tag at or before a time, for ascending times.
  */
 #ifndef HISTORIAN_AS_OF_H
 #define HISTORIAN_AS_OF_H
@@ -15,12 +15,12 @@ typedef struct AsOfReader AsOfReader;
 extern AsOfReader *as_of_begin(const Leaves *leaves);
 extern void as_of_end(AsOfReader *reader);
 
-/* Starts with a tag.  No time greater than until will be asked for. */
+/* Starts with a tag.  The caller will not seek a time greater than until. */
 extern void as_of_start(AsOfReader *reader, text *tag, int64 until);
 
 /*
- * Moves to the last row at or before time, which is not less than the time asked for before.
- * Returns false if there is none.  *changed tells whether it is another row than before.
+ * Moves to the last row at or before time, which must not be less than in the call before.  Returns
+ * false if there is none.  Sets *changed if it is another row than before.
  */
 extern bool as_of_seek(AsOfReader *reader, int64 time, bool *changed);
 

@@ -1,11 +1,11 @@
 /*
  * leaf_periods.c
- *	  What lies in each of consecutive periods of a tag, in one table or in several.
+ *	  Reads consecutive periods of a tag, of one table or of several.
  *
- * Parts ascend in time.  So the leaves are read in groups, one after the other: a leaf whose rows share
- * no stretch of time with those of another is a group of its own, and is read with its summaries.
- * Leaves whose rows lie between each other's are one group, whose rows are merged: a summary of one
- * would hide where the others' rows come in.
+ * Parts must ascend in time, so the leaves are read in groups, one after the other.  A leaf whose
+ * span of time overlaps that of no other leaf is a group by itself, and is read with its summaries.
+ * Leaves whose spans overlap are one group, whose rows are merged without summaries: a summary of
+ * one leaf would hide where the rows of the others belong.
  */
 #include "postgres.h"
 
@@ -17,7 +17,7 @@
 #include "read/slice_reader.h"
 #include "read/tag_reader.h"
 
-/* A leaf and where its rows lie. */
+/* A leaf and the span of its rows. */
 typedef struct Extent
 {
 	int64		first_time;
@@ -33,13 +33,13 @@ struct LeafPeriods
 	uint32		nends;
 	int			facets;
 
-	/* groups not begun yet, where there are several leaves */
+	/* the groups that are not begun yet, if there are several leaves */
 	Extent	   *extents;		/* in order of first_time */
 	uint32		nextents;
 	uint32		next_extent;
 	Leaves		group;
 
-	/* the group being read: either of these */
+	/* the group being read: one leaf, or several */
 	PeriodReader *one;
 	SliceReader *merged;
 };
@@ -99,7 +99,7 @@ leaf_periods_end(LeafPeriods *reader)
 	pfree(reader);
 }
 
-/* Lists the leaves that have rows to read. */
+/* Lists the leaves that have rows to read, with their spans. */
 static void
 find_extents(LeafPeriods *reader, const Leaves *leaves)
 {
@@ -120,6 +120,7 @@ find_extents(LeafPeriods *reader, const Leaves *leaves)
 	qsort(reader->extents, reader->nextents, sizeof(Extent), compare_extents);
 }
 
+/* Finds the first and last row to read of a leaf; returns false if there are none. */
 static bool
 find_extent(const LeafPeriods *reader, const Leaves *leaf, Extent *extent)
 {
@@ -159,7 +160,7 @@ compare_extents(const void *left, const void *right)
 	return a->first_time < b->first_time ? -1 : a->first_time > b->first_time;
 }
 
-/* Begins with the next leaf, and those that lie between its rows; false where there is none. */
+/* Begins the group of the next leaf and all whose spans overlap; returns false if none is left. */
 static bool
 begin_group(LeafPeriods *reader)
 {

@@ -1,6 +1,6 @@
 /*
  * leaf_periods.h
- *	  What lies in each of consecutive periods of a tag, in one table or in several.
+ *	  Reads consecutive periods of a tag, of one table or of several.
  */
 #ifndef HISTORIAN_LEAF_PERIODS_H
 #define HISTORIAN_LEAF_PERIODS_H
@@ -12,7 +12,7 @@
 
 typedef struct LeafPeriods LeafPeriods;
 
-/* These are as period_reader_begin(), period_reader_next() and period_reader_end(). */
+/* These do what period_reader_begin(), period_reader_next() and period_reader_end() do. */
 extern LeafPeriods *leaf_periods_begin(const Leaves *leaves, text *tag, int64 from,
 									   const int64 *ends, uint32 nends, int facets);
 extern bool leaf_periods_next(LeafPeriods *reader, PeriodPart *part);

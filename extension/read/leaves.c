@@ -1,13 +1,12 @@
 /*
  * leaves.c
- *	  The historian tables that an SQL function reads: one, or the leaves of a partitioned parent.
+ *	  The historian tables that a SQL function reads: one, or the leaves of a partitioned parent.
  *
- * Which leaves a parent has PostgreSQL tells (find_all_inheritors()), and which tags each may hold its
- * partition constraint: the parts of it that look at the tag alone are evaluated for each tag sought.
- * That serves partitions by hash, list and range, nested ones and DEFAULT.
+ * A leaf's partition constraint says which tags it may have: those of its conditions that depend on
+ * the tag alone are evaluated for each tag sought.  That serves partitions by hash, list and range,
+ * nested ones and DEFAULT.
  *
- * Readers merge the leaves' rows by time, and rely on it that rows of the same tag and time meet in
- * one leaf, where the later load wins.  So it is where no partition key looks at the values.
+ * All rows of one tag and time are in one leaf if no partition key depends on the values.
  */
 #include "postgres.h"
 
@@ -34,12 +33,12 @@
 #include "store/serializable.h"
 #include "tag.h"
 
-/* The part of a leaf's partition constraint that looks at the tag alone. */
+/* The conditions of a leaf's partition constraint that depend on the tag alone. */
 typedef struct LeafTags
 {
 	ExprState  *check;
 	ExprContext *context;
-	TupleTableSlot *row;		/* with a tag and nothing else */
+	TupleTableSlot *row;		/* has a tag and nothing else */
 	AttrNumber	tag;
 } LeafTags;
 
@@ -199,7 +198,7 @@ parent_open(Oid relid)
 	return table_open(relid, AccessShareLock);
 }
 
-/* Opens all leaves below a parent, which is closed. */
+/* Opens all leaves below a parent, and closes the parent. */
 static void
 open_partitions(Leaves *leaves, Relation parent)
 {
@@ -232,7 +231,7 @@ open_partitions(Leaves *leaves, Relation parent)
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				errmsg("\"%s\" has no partitions that are historian tables",
 					   RelationGetRelationName(parent)),
-				errhint("Make one with CREATE TABLE ... PARTITION OF ... USING historian."));
+				errhint("Create one with CREATE TABLE ... PARTITION OF ... USING historian."));
 	table_close(parent, NoLock);
 }
 
@@ -247,7 +246,7 @@ add_leaf(Leaves *leaves, Relation rel)
 	};
 }
 
-/* Refuses a parent whose partitions are told apart by more than tag and time. */
+/* Refuses a parent whose partition key depends on more than tag and time. */
 static void
 check_key(Relation parent)
 {
@@ -270,17 +269,18 @@ check_key(Relation parent)
 		if (number <= 0 || TupleDescAttr(desc, number - 1)->atttypid == FLOAT8ARRAYOID)
 			ereport(ERROR,
 					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("the partitions of \"%s\" are told apart by values",
+					errmsg("partition key of \"%s\" depends on values",
 						   RelationGetRelationName(parent)),
-					errdetail("Rows of the same tag and time may lie in several partitions, and none of them is the last one."),
+					errdetail("Rows of the same tag and time may be in several partitions, so that none of them is the last one."),
 					errhint("Partition by tag or time, or use SELECT, which returns all of these rows."));
 	}
 	bms_free(used);
 }
 
 /*
- * Conditions are kept that call PostgreSQL's own functions only: a reader is not to run what the owner
- * of a table has put into an expression of its partition key.
+ * Makes the check of a leaf's tags.  It keeps only conditions that call none but PostgreSQL's own
+ * functions, because a reader must not run functions that the owner of a table has put into its
+ * partition key.
  */
 static LeafTags *
 leaf_tags(Relation leaf)
@@ -334,6 +334,7 @@ is_user_function(Oid function, void *context)
 	return function >= FirstUnpinnedObjectId;
 }
 
+/* May the leaf have rows of this tag? */
 static bool
 may_hold(const Leaf *leaf, text *tag)
 {
@@ -350,7 +351,7 @@ may_hold(const Leaf *leaf, text *tag)
 	return ExecCheck(tags->check, tags->context);
 }
 
-/* None yet, with room for all. */
+/* Returns a selection of none of the leaves, with room for all. */
 static Leaves *
 none_of(const Leaves *leaves)
 {

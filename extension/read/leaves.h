@@ -1,8 +1,9 @@
 /*
  * leaves.h
- *	  The historian tables that an SQL function reads: one, or the leaves of a partitioned parent.
+ *	  The historian tables that a SQL function reads: one, or the leaves of a partitioned parent.
  *
- * The rows of one tag and time lie in one leaf only: parents of which this is not certain are refused.
+ * Readers rely on it that all rows of one tag and time are in one leaf, where the later load's
+ * stays.  Parents for which this is not certain are refused.
  */
 #ifndef HISTORIAN_LEAVES_H
 #define HISTORIAN_LEAVES_H
@@ -19,7 +20,7 @@ typedef struct Leaf
 {
 	Relation	rel;
 	DirectoryCursor *cursor;
-	struct LeafTags *tags;		/* which it may hold, or NULL: any */
+	struct LeafTags *tags;		/* the tags that it may have, or NULL: any */
 } Leaf;
 
 typedef struct Leaves
@@ -30,26 +31,26 @@ typedef struct Leaves
 } Leaves;
 
 /*
- * Opens a historian table, or the leaves of a partitioned parent, that the user may SELECT from, for
- * the active snapshot, and writes what this command has gathered for them.  Raises an error where
- * row-level security is in force, which a function cannot apply.  As SELECT does, looks at the
- * privileges and the policies of what was named alone.
+ * Opens a historian table, or the leaves of a partitioned parent, for reads under the active
+ * snapshot, and does the work that earlier commands have gathered for them.  Raises an error if the
+ * user may not SELECT from the relation named, or row-level security is in force on it, which a
+ * function cannot apply.  Like SELECT, it does not check the privileges and policies of leaves.
  */
 extern Leaves *leaves_open(Oid relid);
 
-/* Closes them and keeps their locks.  Those chosen of them are then closed too. */
+/* Closes the leaves, and keeps their locks.  Selections of them must not be used after that. */
 extern void leaves_close(Leaves *leaves);
 
-/* Those that may hold a tag, as far as the partitions' bounds tell; of a single table, itself. */
+/* Selects the leaves that may have a tag, as far as the partitions' bounds say. */
 extern Leaves *leaves_for_tag(const Leaves *leaves, text *tag);
 
-/* Frees such a choice; its leaves stay open. */
+/* Frees a selection; its leaves stay open. */
 extern void leaves_free(Leaves *leaves);
 
-/* Those in which the snapshot sees rows of a tag, which may be none. */
+/* Selects the leaves in which the snapshot sees rows of a tag; there may be none. */
 extern Leaves *leaves_with_tag(const Leaves *leaves, text *tag);
 
-/* The same once more with cursors of their own, for a walk beside another one. */
+/* Returns the same leaves with cursors of their own, for a walk beside another one. */
 extern Leaves *leaves_again(const Leaves *leaves);
 extern void leaves_again_end(Leaves *leaves);
 
@@ -57,14 +58,14 @@ extern void leaves_again_end(Leaves *leaves);
 typedef struct TagWalk
 {
 	const Leaves *leaves;
-	text	  **next;			/* of each leaf */
+	text	  **next;			/* the next tag of each leaf, or NULL */
 } TagWalk;
 
 extern TagWalk *tag_walk_begin(const Leaves *leaves);
 
 /*
- * The next tag, palloc'd, and the leaves that have segments of it, which may all be invisible to the
- * snapshot; or NULL at the end.
+ * Returns the next tag, palloc'd, or NULL at the end.  Selects the leaves that have segments of it,
+ * of which the snapshot may see none.
  */
 extern text *tag_walk_next(TagWalk *walk, Leaves **with_tag);
 

@@ -1,9 +1,9 @@
 /*
  * method.h
- *	  The methods of downsampling: what stands in a sample.
+ *	  The methods of downsampling, which decide on the values of a sample.
  *
- * A method is run for one tag and a window, and puts samples in ascending order of time: one for
- * each period, at its end, or, if it selects rows, those rows.  docs/methods.md defines them all.
+ * A method runs for one tag and a window, and puts samples in ascending order of time: one for each
+ * period, at its end, or, if it selects rows, these rows.  docs/methods.md defines all methods.
  */
 #ifndef HISTORIAN_METHOD_H
 #define HISTORIAN_METHOD_H
@@ -19,7 +19,7 @@ typedef struct Method
 	void		(*run) (const MethodCall *call);
 } Method;
 
-/* Finds a method, or raises an error that lists them all; also if there are too few samples. */
+/* Finds a method.  Raises an error if there is none of this name, or samples are too few for it. */
 extern const Method *method_find(const char *name, int32 samples);
 
 #endif							/* HISTORIAN_METHOD_H */

@@ -1,6 +1,6 @@
 /*
  * method_call.h
- *	  What a method of downsampling is called with.
+ *	  The parameters of a method of downsampling.
  */
 #ifndef HISTORIAN_METHOD_CALL_H
 #define HISTORIAN_METHOD_CALL_H
@@ -11,10 +11,10 @@
 #include "read/sample_sink.h"
 #include "read/window.h"
 
-/* What to downsample.  The tag has rows that the snapshot sees. */
+/* What to downsample.  The snapshot sees rows of the tag. */
 typedef struct MethodCall
 {
-	const Leaves *leaves;		/* that have the tag */
+	const Leaves *leaves;		/* in which the snapshot sees rows of the tag */
 	text	   *tag;
 	const Window *window;
 	const int64 *ends;			/* of the window's periods */

@@ -1,6 +1,8 @@
 /*
  * method_carry.c
- *	  The methods that look for the rows around each sample's time, however far they are.
+ *	  The methods that carry values: from the row before a time, or from the two around it.
+ *
+ * These rows may be any time away from the sample.
  */
 #include "postgres.h"
 
@@ -17,10 +19,10 @@
 #include "read/tag_reader.h"
 #include "store/reduction.h"
 
-/* How many runs to read on for the next row before a search is cheaper. */
+/* The runs that are read in search of the next row; then a new search is cheaper. */
 #define RUNS_READ_ON 4
 
-/* Finds the first row after a time, for ascending times.  Reads times only. */
+/* Finds the first row after a time, for ascending times.  Decodes times only. */
 typedef struct NextRow
 {
 	TagReader  *reader;
@@ -72,8 +74,8 @@ method_last(const MethodCall *call)
 }
 
 /*
- * Linear between the last row at or before the sample's time and the first after it.  An element
- * that the latter lacks is carried, as is the tag's last row.
+ * Interpolates linearly between the last row at or before the sample's time and the first row after
+ * it.  Carries an element that the latter lacks, and the tag's last row.
  */
 void
 method_interpolated(const MethodCall *call)
@@ -146,7 +148,7 @@ next_row_seek(NextRow *next, int64 time)
 	return next->found;
 }
 
-/* The same within the run at hand, from the row at hand on. */
+/* The same within the current run, from the current row on. */
 static bool
 next_row_in_run(NextRow *next, int64 time)
 {
@@ -180,8 +182,9 @@ array_elements(Datum array)
 }
 
 /*
- * Each weighed by how near it is: left + (right - left) * share would lose a small result between
- * large numbers.  The products' rounding errors count, where they cancel.
+ * Weighs each value by how near it is, because left + (right - left) * share would lose a small
+ * result between large numbers.  Adds the rounding errors of the products, which matter where these
+ * cancel.
  */
 static double
 interpolate(double left, double right, double left_span, double right_span)
@@ -193,7 +196,7 @@ interpolate(double left, double right, double left_span, double right_span)
 	double		error;
 	double		sum;
 
-	/* an infinity, or NaN, as arithmetic has it: NaN between two infinities */
+	/* with an infinity or NaN, the result is that of arithmetic: NaN between two infinities */
 	if (!isfinite(left) || !isfinite(right))
 		return left + (right - left) * right_weight;
 	if (left == right)
@@ -202,6 +205,7 @@ interpolate(double left, double right, double left_span, double right_span)
 	return sum + (error + (fma(left, left_weight, -a) + fma(right, right_weight, -b)));
 }
 
+/* Puts a sample between two rows; left is the array of the row before. */
 static void
 put_between(const MethodCall *call, int64 time, const AsOfReader *before, const AsOfReader *after,
 			Datum left)

@@ -1,6 +1,6 @@
 /*
  * method_carry.h
- *	  The methods that carry values: the row before a time, or the two around it.
+ *	  The methods that carry values: from the row before a time, or from the two around it.
  */
 #ifndef HISTORIAN_METHOD_CARRY_H
 #define HISTORIAN_METHOD_CARRY_H

@@ -1,11 +1,11 @@
 /*
  * method_last_known.c
- *	  The last value of each element that is not NULL, at or before each sample's time.
+ *	  The method last_known: the last value of each element that is not NULL.
  *
- * It is the method last, each element by itself.  What is known when the window starts is found by
- * reading backward until all elements are known, of which there are as many as the widest array up to
- * there has.  How wide that is the summaries tell, and the segments that have none: their rows are not
- * read for it.
+ * It is the method last, applied to each element by itself.  What is known when the window starts
+ * is found by reading backward until all elements are known.  There are as many as the widest array
+ * before the window has.  Summaries have that width and, of segments without one, the headers of
+ * their blocks; no values are decoded for it.
  */
 #include "postgres.h"
 
@@ -63,7 +63,10 @@ method_last_known(const MethodCall *call)
 	pfree(known);
 }
 
-/* The width of the widest array up to the window's start, or of one that shares its segment. */
+/*
+ * Returns the width of the widest array at or before the window's start, or of a wider one later in
+ * the same segment.
+ */
 static uint32
 widest_before(const MethodCall *call)
 {
@@ -79,7 +82,7 @@ widest_before(const MethodCall *call)
 	return widest;
 }
 
-/* Learns what is known when the window starts. */
+/* Reads backward from the window's start until all elements are known. */
 static void
 read_backward(Known *known, const MethodCall *call)
 {
@@ -131,7 +134,7 @@ learn_row(Known *known, const DecodedRows *rows, uint32 row)
 	}
 }
 
-/* Of each element the last value in a slice counts. */
+/* Learns the last value of each element in a slice. */
 static void
 add_rows(Known *known, const RowSlice *slice)
 {
@@ -152,7 +155,7 @@ add_rows(Known *known, const RowSlice *slice)
 	}
 }
 
-/* What has a summary has no NULL: the last segment's last values. */
+/* Learns the last values of the last segment, none of which is NULL, as it has a summary. */
 static void
 add_summaries(Known *known, const SummarySlice *slice)
 {

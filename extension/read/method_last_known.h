@@ -1,6 +1,6 @@
 /*
  * method_last_known.h
- *	  The method last_known: the last value of each element by itself, passing over NULL.
+ *	  The method last_known: the last value of each element that is not NULL.
  */
 #ifndef HISTORIAN_METHOD_LAST_KNOWN_H
 #define HISTORIAN_METHOD_LAST_KNOWN_H

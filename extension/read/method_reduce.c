@@ -2,10 +2,10 @@
  * method_reduce.c
  *	  The methods that reduce the rows of each period, element by element, to one number.
  *
- * One pass over the window, column by column: over summaries of the segments that lie in a period
- * whole, over the rows of the others.  A sample has as many elements as the widest
- * array of its period; elements that are NULL or that a narrower array lacks are left out.  The
- * array is NULL where the period has no array.
+ * They take one pass over the window, column by column: over the summaries of segments that lie
+ * wholly in a period, and over the rows of other segments.  A sample has as many elements as the
+ * widest array of its period.  Elements that are NULL, or that a narrower array lacks, do not
+ * count.  The sample's array is NULL if the period has no array.
  */
 #include "postgres.h"
 
@@ -19,7 +19,7 @@
 #include "read/leaf_periods.h"
 #include "store/reduction.h"
 
-/* The rows of one period. */
+/* The state of one period. */
 typedef struct Period
 {
 	int			facets;
@@ -81,8 +81,9 @@ method_delta(const MethodCall *call)
 }
 
 /*
- * A period without rows has a count too, 0, for each element.  How many those are is known only
- * when all rows have been read: the samples wait until then, on disk if they are many.
+ * Counts rows.  A period without rows has a count of 0 for each element of the window's widest
+ * array, which is known only when all rows have been read.  So the samples wait until then, on disk
+ * if they are many.
  */
 void
 method_count(const MethodCall *call)
@@ -97,6 +98,7 @@ method_count(const MethodCall *call)
 	tuplestore_end(waiting.store);
 }
 
+/* Reduces the rows of each period, and puts the results. */
 static void
 reduce(const MethodCall *call, int facets, ReductionResult result)
 {
@@ -190,7 +192,7 @@ period_put(const Period *period, int64 time, ReductionResult result, SampleSink 
 	sample_sink_put_elements(sink, time, period->has_array, elements, isnull, period->width);
 }
 
-/* Copies the samples with all arrays as wide as the widest, zeros in the new elements. */
+/* Copies samples, with zeros appended to all arrays but the widest. */
 static void
 copy_padded(const SampleSink *from, SampleSink *to)
 {
@@ -231,7 +233,7 @@ copy_padded(const SampleSink *from, SampleSink *to)
 	ExecDropSingleTupleTableSlot(slot);
 }
 
-/* An array (NULL: an empty one) of doubles without NULLs, with zeros behind. */
+/* Returns an array without NULLs, or an empty one (NULL), with zeros appended up to this width. */
 static ArrayType *
 padded_array(const ArrayType *array, int width)
 {

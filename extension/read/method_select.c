@@ -2,8 +2,8 @@
  * method_select.c
  *	  The methods that keep rows as they are.
  *
- * They read the window once to choose the times of the rows to keep, then fetch those rows by
- * their times, which costs one descent each.  plot and lttb judge rows by their first element.
+ * They read the window once to choose the times of the rows to keep, and then fetch these rows, at
+ * one descent in the directory each.  plot and lttb judge rows by their first element.
  */
 #include "postgres.h"
 
@@ -21,8 +21,8 @@
 #define MAX_CORNERS 16384
 
 /*
- * Products of differences.  Those of numbers near 1e-300 have fewer digits as a double, and those of the
- * greatest overflow; most processors have a type of more range.
+ * Products of differences.  As doubles, those of numbers near 1e-300 would lose digits and those of
+ * the greatest numbers overflow.  Most processors have a type of more range.
  */
 typedef long double Area;
 
@@ -51,10 +51,10 @@ typedef struct Points
 } Points;
 
 /*
- * The points of a period, of which largest-triangle-three-buckets takes one.  The area is a
- * linear function of the point within either half-plane, so only corners of the convex hull can
- * be the one; the others need not be kept.  Of a smooth curve all may be corners: where they are too
- * many, none is kept, and the period is read once more.
+ * The points of a period, of which largest-triangle-three-buckets takes one.  The area is a linear
+ * function of the point within either half-plane, so only corners of the convex hull are
+ * candidates, and only these are kept.  All points of a smooth curve may be corners: if these are
+ * too many, none is kept, and the period is read once more.
  */
 typedef struct Bucket
 {
@@ -72,10 +72,10 @@ typedef struct Bucket
 typedef struct Triangles
 {
 	const MethodCall *call;
-	Leaves	   *again;			/* for periods that are read once more; NULL until then */
+	Leaves	   *again;			/* for periods that are read once more; NULL until needed */
 	Choice	   *choice;
 	Point		former;			/* the point chosen last */
-	Bucket	   *full;			/* complete, waits for the average of the next one */
+	Bucket	   *full;			/* complete; waits for the average of the next one */
 	Bucket	   *filling;
 } Triangles;
 
@@ -103,7 +103,7 @@ static void choose_largest(Triangles *triangles, double next_x, double next_y);
 static void consider(Largest *largest, const Point *point);
 static void consider_again(Triangles *triangles, const Bucket *bucket, Largest *largest);
 
-/* The first row of each period; NULL where the period has none. */
+/* Puts the first row of each period, or NULL if the period has none. */
 void
 method_first(const MethodCall *call)
 {
@@ -140,8 +140,8 @@ method_first(const MethodCall *call)
 }
 
 /*
- * The first, least, greatest and last row of each of samples / 4 periods.  Rows whose first
- * element is NULL or NaN have no place in a chart; of equal ones the earliest counts.
+ * Puts the first, least, greatest and last row of each of samples / 4 periods, without rows whose
+ * first element is NULL or NaN.  Of several least or greatest rows it takes the earliest.
  */
 void
 method_plot(const MethodCall *call)
@@ -191,9 +191,9 @@ method_plot(const MethodCall *call)
 
 /*
  * Largest-triangle-three-buckets (Steinarsson, "Downsampling Time Series for Visual
- * Representation", 2013) with buckets of equal time: the first and the last row, and of each of
- * samples - 2 periods the row that spans the largest triangle with the row chosen before and the
- * average of the next period that has rows.  Only rows whose first element is finite count.
+ * Representation", 2013) with buckets of equal time.  It takes the first and the last row and, of
+ * each of samples - 2 periods, the row that spans the largest triangle with the row chosen before
+ * and the average of the next period that has rows.  Only rows whose first element is finite count.
  */
 void
 method_lttb(const MethodCall *call)
@@ -207,7 +207,7 @@ method_lttb(const MethodCall *call)
 		.full = &buckets[0],
 		.filling = &buckets[1],
 	};
-	Point		pending;		/* the last row so far: perhaps the last of all */
+	Point		pending;		/* the last row so far, which may be the last of all */
 	uint32		pending_period = 0;
 	uint32		period = 0;		/* of the bucket being filled */
 	uint64		npoints = 0;
@@ -269,7 +269,7 @@ choose(Choice *choice, int64 time)
 	choice->times[choice->ntimes++] = time;
 }
 
-/* Puts the rows of the times chosen, as they are. */
+/* Puts the rows of the chosen times. */
 static void
 put_chosen(const MethodCall *call, const Choice *choice)
 {
@@ -292,7 +292,7 @@ put_chosen(const MethodCall *call, const Choice *choice)
 	as_of_end(reader);
 }
 
-/* Chooses first, least, greatest and last, each row once. */
+/* Chooses the first, least, greatest and last row, in order of time and each only once. */
 static void
 choose_plot_rows(Choice *choice, Point *rows)
 {
@@ -307,7 +307,7 @@ choose_plot_rows(Choice *choice, Point *rows)
 	}
 }
 
-/* y is NaN where the row has no first element. */
+/* Returns a row as a point, whose y is NaN if the row has no first element. */
 static Point
 row_point(const MethodCall *call, const RowSlice *slice, uint32 row)
 {
@@ -335,7 +335,7 @@ points_add(Points *points, const Point *point)
 	points->points[points->npoints++] = *point;
 }
 
-/* Andrew's monotone chain: the upper (side 1) or lower (side -1) hull of points by x. */
+/* Adds a point to the upper (side 1) or lower (side -1) hull, by Andrew's monotone chain. */
 static void
 hull_add(Points *hull, const Point *point, int side)
 {
@@ -346,7 +346,7 @@ hull_add(Points *hull, const Point *point, int side)
 		Area		turn = (Area) (b->x - a->x) * ((Area) point->y - a->y) -
 			((Area) b->y - a->y) * (point->x - a->x);
 
-		/* overflow may have made it NaN: then keep the point */
+		/* if overflow has made it NaN, the point is kept */
 		if (!(turn * side >= 0))
 			break;
 		hull->npoints--;
@@ -382,7 +382,7 @@ bucket_clear(Bucket *bucket)
 	bucket->npoints = 0;
 }
 
-/* The bucket being filled is complete: its average lets the former one choose. */
+/* Completes the bucket being filled, with whose average the full one chooses its point. */
 static void
 bucket_full(Triangles *triangles)
 {
@@ -427,6 +427,7 @@ choose_largest(Triangles *triangles, double next_x, double next_y)
 	bucket_clear(bucket);
 }
 
+/* Takes a point if its triangle is larger, or as large and the point earlier. */
 static void
 consider(Largest *largest, const Point *point)
 {

@@ -1,10 +1,10 @@
 /*
  * method_time_average.c
- *	  The average of the values weighted by how long each held.
+ *	  The method time_average: the average of the values, weighted by how long each holds.
  *
- * It is the average of the method last over every instant of the period: a row's values hold until
- * the next row, and the row before the window holds at its start.  Spans in which an element is
- * NULL, or before the tag's first row, have no weight.
+ * It is the average of what the method last returns over every instant of the period.  A row's
+ * values hold until the next row, and the row before the window holds at its start.  Spans in which
+ * an element is NULL, and the span before the tag's first row, have no weight.
  */
 #include "postgres.h"
 
@@ -20,7 +20,7 @@
 /* The row whose values hold at a time. */
 typedef struct HeldRow
 {
-	int64		since;			/* the time, or the start of the period if that is later */
+	int64		since;			/* the row's time, or the start of the period if that is later */
 	bool		has_array;
 	uint32		width;
 	double		values[CODEC_MAX_VALUES];
@@ -74,7 +74,7 @@ method_time_average(const MethodCall *call)
 	pfree(period);
 }
 
-/* What holds when the window starts. */
+/* Holds the last row at or before the window's start, from that start on. */
 static void
 hold_row_before(HeldRow *held, const MethodCall *call)
 {
@@ -109,7 +109,7 @@ hold_row_before(HeldRow *held, const MethodCall *call)
 	as_of_end(reader);
 }
 
-/* The last row of a slice holds from its time on. */
+/* Holds the last row of a slice, from its time on. */
 static void
 hold_row(HeldRow *held, const RowSlice *slice)
 {
@@ -134,7 +134,7 @@ widen(Period *period, uint32 width)
 		period->columns[period->width] = (TimeReduction) {0};
 }
 
-/* Counts what holds up to a time. */
+/* Adds the values held, for the span up to a time. */
 static void
 add_held(Period *period, int64 until)
 {
@@ -153,6 +153,7 @@ add_held(Period *period, int64 until)
 	}
 }
 
+/* Adds the spans up to and between the rows of a slice, and holds its last row. */
 static void
 add_rows(Period *period, const RowSlice *slice)
 {
@@ -190,7 +191,7 @@ add_rows(Period *period, const RowSlice *slice)
 	hold_row(&period->held, slice);
 }
 
-/* Whole segments: each counts what held before it, and then its own rows but the last. */
+/* Adds the spans up to, within and between whole segments, and holds the last row. */
 static void
 add_summaries(Period *period, const SummarySlice *slice)
 {
@@ -227,7 +228,7 @@ add_summary(Period *period, const SummarySlice *slice, uint32 i)
 	}
 }
 
-/* Puts the sample of a period, which ends at time, and starts the next. */
+/* Puts the sample of the period that ends at time, and starts the next one. */
 static void
 finish(Period *period, int64 time, SampleSink *sink)
 {

@@ -1,11 +1,12 @@
 /*
  * period_reader.c
- *	  What lies in each of consecutive periods of a tag: rows, or summaries of whole segments.
+ *	  Reads consecutive periods of a tag, as rows or as summaries of whole segments.
  *
- * A walk along the tag's summaries.  A segment stands for its rows where it lies in one period
- * whole, its summary has values, and no pending segment meets it, whose rows might replace some of
- * its own.  Everything between such segments is read row by row: the segments that a period's end
- * cuts, those not summarized yet, and the pending ones.
+ * The reader walks along the tag's summaries.  A summary is used in place of its segment's rows if
+ * the segment lies wholly in one period, the summary has values (unless only counts are wanted),
+ * and no pending or late segment overlaps it, whose rows may replace some of its own.  Everything
+ * between such segments is read row by row: segments that a period's end cuts, those not summarized
+ * yet, and pending and late ones.
  */
 #include "postgres.h"
 
@@ -18,7 +19,10 @@
 
 bool		historian_enable_summaries = true;
 
-/* A closed range of time that pending segments cover; such ranges are disjoint and in order. */
+/*
+ * A closed range of time that pending and late segments ("pending" below) cover.  These ranges are
+ * disjoint and in order.
+ */
 typedef struct TimeSpan
 {
 	int64		from;
@@ -39,14 +43,14 @@ struct PeriodReader
 	TimeSpan   *spans;
 	uint32		nspans;
 
-	/* what is handed out next: rows first, then segments */
+	/* what is returned next: rows first, then segments */
 	SliceReader *rows;
 	bool		in_rows;
-	bool		has_segment;	/* block's segment `next` can be handed out */
-	bool		at_end;			/* once the rows are handed out */
+	bool		has_segment;	/* segment `next` of the block can be returned */
+	bool		at_end;			/* nothing comes after the rows */
 	uint32		period;			/* of that segment */
-	int64		position;		/* everything before is handed out, or among the rows */
-	bool		after_segment;	/* a segment handed out ended just before position */
+	int64		position;		/* everything before it has been returned, or is among the rows */
+	bool		after_segment;	/* a segment was returned that ends just before position */
 
 	/* the walk along the summaries */
 	DirectoryCursor *summaries;
@@ -201,8 +205,8 @@ list_spans(PeriodReader *reader)
 }
 
 /*
- * Finds the next segment that can be handed out, and starts to read the rows between position and
- * it, or the end, unless it is known that there are none.
+ * Finds the next segment that can be returned, and starts to read the rows between position and it,
+ * or the end if there is no such segment, unless it is known that there are no rows.
  */
 static void
 find_segment(PeriodReader *reader)
@@ -217,7 +221,7 @@ find_segment(PeriodReader *reader)
 		{
 			if (!next_block(reader))
 			{
-				/* there may be segments that are not summarized, but not between two that are */
+				/* segments without a summary may follow; there are none between two summaries */
 				has_rows = true;
 				break;
 			}
@@ -238,7 +242,7 @@ find_segment(PeriodReader *reader)
 	reader->at_end = !reader->has_segment;
 	if (reader->has_segment)
 	{
-		/* nothing before the least time */
+		/* there is no row before it, and until - 1 might overflow */
 		if (until == reader->position)
 			return;
 		until--;
@@ -260,7 +264,7 @@ next_block(PeriodReader *reader)
 	return directory_next_forward(reader->summaries, &stored) && load_block(reader, &stored);
 }
 
-/* Loads a stored segment of summaries and lets it go. */
+/* Loads a stored segment of summaries, and releases it. */
 static bool
 load_block(PeriodReader *reader, StoredSegment *stored)
 {
@@ -276,7 +280,7 @@ load_block(PeriodReader *reader, StoredSegment *stored)
 	return true;
 }
 
-/* Can the segment be handed out?  Moves on to the period in which it begins. */
+/* Can the segment be returned?  Moves on to the period in which it begins. */
 static bool
 is_usable(PeriodReader *reader, uint32 segment)
 {
@@ -289,7 +293,9 @@ is_usable(PeriodReader *reader, uint32 segment)
 		!pending_meets(reader, block->first_time[segment], block->last_time[segment]);
 }
 
-/* Does any pending segment meet the range?  It may also lie between that segment's rows. */
+/*
+ * Does the span of any pending segment overlap the range?  None of its rows need be in the range.
+ */
 static bool
 pending_meets(const PeriodReader *reader, int64 from, int64 until)
 {
@@ -308,7 +314,7 @@ pending_meets(const PeriodReader *reader, int64 from, int64 until)
 	return low < reader->nspans && reader->spans[low].from <= until;
 }
 
-/* Hands out the segment found, and those after it of which the same holds. */
+/* Returns the segment found, and those after it that can be returned with it. */
 static void
 take_segments(PeriodReader *reader, PeriodPart *part)
 {

@@ -1,6 +1,6 @@
 /*
  * period_reader.h
- *	  What lies in each of consecutive periods of a tag: rows, or summaries of whole segments.
+ *	  Reads consecutive periods of a tag, as rows or as summaries of whole segments.
  */
 #ifndef HISTORIAN_PERIOD_READER_H
 #define HISTORIAN_PERIOD_READER_H
@@ -13,7 +13,7 @@
 
 extern bool historian_enable_summaries;
 
-/* Consecutive segments that lie in one period whole, all summarized with the same width. */
+/* Consecutive segments that lie wholly in one period and are summarized with the same width. */
 typedef struct SummarySlice
 {
 	const SummaryBlock *block;
@@ -21,29 +21,31 @@ typedef struct SummarySlice
 	uint32		nsegments;		/* at least 1 */
 } SummarySlice;
 
-/* Either rows or segments; there may be several parts in a period, ascending in time. */
+/* Either rows or segments.  A period may have several parts, which ascend in time. */
 typedef struct PeriodPart
 {
 	uint32		period;			/* ends[period - 1] < time <= ends[period] */
 	bool		summarized;
-	RowSlice	rows;			/* where not summarized */
-	SummarySlice summaries;		/* where summarized */
+	RowSlice	rows;			/* if not summarized */
+	SummarySlice summaries;		/* if summarized */
 } PeriodPart;
 
 typedef struct PeriodReader PeriodReader;
 
-/* Instead of facets: no summaries; the times of rows and the counts of summaries; times and widths. */
+/*
+ * Instead of facets, a reader may want rows only, without summaries; only the times of rows and the
+ * counts of summaries; or only the times and widths of rows and the widths of summaries.
+ */
 #define PERIOD_ROWS_ONLY (-1)
 #define PERIOD_COUNTS_ONLY (-2)
 #define PERIOD_WIDTHS_ONLY (-3)
 
-/* The facets of summaries from which these of a reduction follow, or PERIOD_ROWS_ONLY. */
+/* Returns the facets of summaries that give those of a reduction, or PERIOD_ROWS_ONLY. */
 extern int	period_reader_facets(int facets);
 
 /*
- * Reads what lies at from <= time <= the last of ends, which ascend and must outlive the reader,
- * as must the cursor and the tag.  Summaries have the facets whose bits (1 << SummaryFacet) are in
- * facets.
+ * Reads from <= time <= the last of ends, which ascend.  ends, the cursor and the tag must outlive
+ * the reader.  Summaries have the facets whose bits (1 << SummaryFacet) are in facets.
  */
 extern PeriodReader *period_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot,
 										 text *tag, int64 from, const int64 *ends, uint32 nends,
@@ -57,7 +59,7 @@ extern bool period_reader_next(PeriodReader *reader, PeriodPart *part);
 extern void summary_slice_reduce(const SummarySlice *slice, uint32 v, int64 count, int facets,
 								 Reduction *reduction);
 
-/* A facet of value v of each segment of a slice, or NULL where it was not asked for. */
+/* A facet of value v of each segment of a slice, or NULL if it was not asked for. */
 static inline const double *
 summary_slice_values(const SummarySlice *slice, SummaryFacet facet, uint32 v)
 {

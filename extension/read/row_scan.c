@@ -1,10 +1,10 @@
 /*
  * row_scan.c
- *	  The rows of a historian table, tag by tag and in order of time.
+ *	  Reads the rows of a historian table, tag by tag and in order of time.
  *
- * Rows of one tag and time may stand in several segments until they are compacted; only a scan in
- * this order can tell in bounded memory which of them stays.  A parallel scan therefore hands out
- * tags, not blocks.
+ * Several segments may have a row of one tag and time until they are compacted.  Only a scan in
+ * this order finds out in bounded memory which of these rows stays.  So the participants of a
+ * parallel scan claim tags, not blocks.
  */
 #include "postgres.h"
 
@@ -26,7 +26,7 @@ const RowScanFilter row_scan_everything = {
 	.until = PG_INT64_MAX,
 };
 
-/* Rows whose arrays are kept at a time. */
+/* The arrays of so many rows are freed together. */
 #define ROWS_PER_RESET 64
 
 struct RowScan
@@ -191,8 +191,9 @@ next_tag(RowScan *scan)
 }
 
 /*
- * Claims the tag after the last one claimed.  The directory is searched without the lock, so
- * another participant may have been quicker: then again from where it got to.
+ * Claims the tag after the last one claimed; returns NULL if there is none.  It searches the
+ * directory without the lock.  If another participant has claimed a tag meanwhile, it searches
+ * again after that.
  */
 static text *
 claim_tag(RowScan *scan)
@@ -245,6 +246,7 @@ claim_tag(RowScan *scan)
 	}
 }
 
+/* Stores the scan's next row in a slot. */
 static void
 store_row(RowScan *scan, TupleTableSlot *slot)
 {
@@ -253,7 +255,7 @@ store_row(RowScan *scan, TupleTableSlot *slot)
 		: scan->run.first + scan->next_row;
 	bool	   *values_null = &slot->tts_isnull[scan->columns.values - 1];
 
-	/* the caller has let go of the last row, so the earlier arrays may go */
+	/* the caller has cleared the slot of the last row, so nothing points to earlier arrays */
 	if (scan->next_row % ROWS_PER_RESET == 0)
 		MemoryContextReset(scan->row_context);
 	scan->next_row++;

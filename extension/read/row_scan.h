@@ -1,8 +1,8 @@
 /*
  * row_scan.h
- *	  The rows of a historian table, tag by tag and in order of time.
+ *	  Reads the rows of a historian table, tag by tag and in order of time.
  *
- * What both the table access method's sequential scan and the HistorianScan plan node read with.
+ * The sequential scan of the table access method and the HistorianScan plan node both use it.
  */
 #ifndef HISTORIAN_ROW_SCAN_H
 #define HISTORIAN_ROW_SCAN_H
@@ -18,24 +18,24 @@
 
 typedef struct RowScan RowScan;
 
-/* Which rows: all tags or some, and a closed range of time. */
+/* The rows to read: of all tags or some, within a closed range of time. */
 typedef struct RowScanFilter
 {
 	bool		all_tags;
-	text	  **tags;			/* in byte order, each once; detoasted */
+	text	  **tags;			/* in byte order, each only once; detoasted */
 	uint32		ntags;
 	int64		from;
 	int64		until;
 	bool		backward;		/* each tag's rows from the last to the first */
 } RowScanFilter;
 
-/* Where the participants of a parallel scan agree on who reads which tag; in shared memory. */
+/* In shared memory: the tags that participants of a parallel scan have claimed to read. */
 typedef struct RowScanShared
 {
 	slock_t		mutex;
-	uint64		claims;			/* tags handed out so far */
+	uint64		claims;			/* how many tags have been claimed */
 	bool		exhausted;
-	uint16		tag_bytes;		/* the last tag handed out; 0: none yet */
+	uint16		tag_bytes;		/* of the last tag claimed; 0: none yet */
 	char		tag[SEGMENT_MAX_TAG_BYTES];
 } RowScanShared;
 
@@ -48,19 +48,22 @@ typedef struct RowScanCounts
 } RowScanCounts;
 
 /*
- * Writes what this transaction has gathered for the table, then opens it under the snapshot.
- * Arrays have the values wanted, under their own subscripts; where none are wanted they come out
- * NULL.  shared may be NULL.
+ * Does the work that earlier commands of the transaction have gathered for the table, and begins a
+ * scan under the snapshot.  Arrays have the values wanted, which keep their subscripts, and are
+ * NULL if no values are wanted.  shared is NULL unless the scan is parallel.
  */
 extern RowScan *row_scan_begin(Relation rel, Snapshot snapshot, ValueRange wanted,
 							   RowScanShared *shared);
 
-/* Before the first row: gives every row a ctid (row_place.h), for DELETE and UPDATE. */
+/*
+ * Makes the scan give each row its ctid (row_place.h), for DELETE and UPDATE; call it before the
+ * first row.
+ */
 extern void row_scan_give_places(RowScan *scan);
 
 extern void row_scan_end(RowScan *scan);
 
-/* (Re)starts the scan.  The filter's memory must outlive it. */
+/* Starts the scan, or starts it again.  The filter's memory must outlive it. */
 extern void row_scan_start(RowScan *scan, const RowScanFilter *filter);
 
 /* Stores the next row in a virtual slot, or clears the slot and returns false. */
@@ -69,10 +72,10 @@ extern bool row_scan_next(RowScan *scan, TupleTableSlot *slot);
 extern RowScanCounts row_scan_counts(const RowScan *scan);
 extern void row_scan_shared_init(RowScanShared *shared);
 
-/* Claims all tags at once; false if somebody has claimed them. */
+/* Claims all tags at once; returns false if another participant has done so. */
 extern bool row_scan_shared_claim_all(RowScanShared *shared);
 
-/* The filter that lets everything pass. */
+/* The filter for all rows. */
 extern const RowScanFilter row_scan_everything;
 
 #endif							/* HISTORIAN_ROW_SCAN_H */

@@ -1,6 +1,6 @@
 /*
  * sample_sink.c
- *	  Where a function puts samples.
+ *	  Collects the samples that a SQL function returns.
  */
 #include "postgres.h"
 

@@ -1,6 +1,6 @@
 /*
  * sample_sink.h
- *	  Where a function puts samples.
+ *	  Collects the samples that a SQL function returns.
  */
 #ifndef HISTORIAN_SAMPLE_SINK_H
 #define HISTORIAN_SAMPLE_SINK_H
@@ -10,7 +10,7 @@
 #include "access/tupdesc.h"
 #include "utils/tuplestore.h"
 
-/* Where samples go: rows of (time, values), or (tag, time, values) where tag is not NULL. */
+/* The samples are rows of (time, values) or, if tag is not NULL, of (tag, time, values). */
 typedef struct SampleSink
 {
 	Tuplestorestate *store;
@@ -21,7 +21,7 @@ typedef struct SampleSink
 /* Puts one sample. */
 extern void sample_sink_put(SampleSink *sink, int64 time, Datum values, bool isnull);
 
-/* Builds a float8[] from elements and puts it; the array is NULL where has_array is false. */
+/* Puts a sample with a float8[] of these elements or, without has_array, with a NULL array. */
 extern void sample_sink_put_elements(SampleSink *sink, int64 time, bool has_array,
 									 const double *elements, const bool *isnull, uint32 width);
 

@@ -1,8 +1,8 @@
 /*
  * slice_reader.c
- *	  The rows of one tag in ascending order of time, cut at given times.
+ *	  Reads the rows of one tag in ascending order of time, cut at given times.
  *
- * The cuts are found by comparing times, by search within a segment: nothing is divided per row.
+ * The cuts are found by a search for times within a segment, not by a division for each row.
  */
 #include "postgres.h"
 
@@ -19,7 +19,7 @@ struct SliceReader
 	uint32		nends;
 	uint32		period;			/* of the last slice */
 	RowRun		run;
-	uint32		next;			/* the first row of the run not handed out */
+	uint32		next;			/* the first row of the run that is not returned yet */
 };
 
 static SliceReader *begin_slices(TagReader *rows, text *tag, const int64 *ends, uint32 nends,
@@ -144,7 +144,10 @@ begin_slices(TagReader *rows, text *tag, const int64 *ends, uint32 nends, bool w
 	return reader;
 }
 
-/* Copies those elements of *numbers whose row has a value v to scratch, unless all have. */
+/*
+ * Points *numbers at the elements whose row has a value v, which it copies to scratch unless all
+ * have one.  Returns how many these are.
+ */
 static uint32
 pack(const RowSlice *slice, uint32 v, const double **numbers, double *scratch)
 {
@@ -160,7 +163,9 @@ pack(const RowSlice *slice, uint32 v, const double **numbers, double *scratch)
 	return taken;
 }
 
-/* How many rows of a run, from first on, have a time at or before the given; the first has. */
+/*
+ * How many rows of a run, from first on, have a time at or before the given one?  At least one has.
+ */
 static uint32
 rows_until(const RowRun *run, uint32 first, int64 time)
 {
@@ -172,7 +177,7 @@ rows_until(const RowRun *run, uint32 first, int64 time)
 	if (times[end - 1] <= time)
 		return end - first;
 
-	/* doubling steps, then halving: cheap for periods of a few rows and for long ones */
+	/* steps double and then halve, which is cheap for periods of a few rows and for long ones */
 	while (low + step < end && times[low + step] <= time)
 	{
 		low += step;

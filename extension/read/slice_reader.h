@@ -1,6 +1,6 @@
 /*
  * slice_reader.h
- *	  The rows of one tag in ascending order of time, cut at given times.
+ *	  Reads the rows of one tag in ascending order of time, cut at given times.
  */
 #ifndef HISTORIAN_SLICE_READER_H
 #define HISTORIAN_SLICE_READER_H
@@ -27,7 +27,7 @@ typedef struct SliceReader SliceReader;
 extern SliceReader *slice_reader_begin(const Leaves *leaves, text *tag, int64 from,
 									   const int64 *ends, uint32 nends, bool want_values);
 
-/* The same of one table, but with nothing to read until slice_reader_start_part(). */
+/* The same for one table; there is nothing to read until slice_reader_start_part(). */
 extern SliceReader *slice_reader_begin_parts(Relation rel, DirectoryCursor *cursor,
 											 Snapshot snapshot, text *tag, const int64 *ends,
 											 uint32 nends, bool want_values);
@@ -40,17 +40,17 @@ extern void slice_reader_end(SliceReader *reader);
 /* The next rows, or false at the end.  A slice is valid until the next call. */
 extern bool slice_reader_next(SliceReader *reader, RowSlice *slice);
 
-/* The width of the widest array in a slice, or false where all arrays are NULL. */
+/* Sets *width to that of the widest array in a slice, or returns false if all arrays are NULL. */
 extern bool row_slice_width(const RowSlice *slice, uint32 *width);
 
 /*
- * The values of column v that are not NULL: their number, and *values, which points into the
- * slice or, where some are left out, to scratch[slice->nrows].
+ * Returns the number of rows that have a value v, and sets *values to these.  They are in the slice
+ * or, if some rows lack the value, in scratch[slice->nrows].
  */
 extern uint32 row_slice_values(const RowSlice *slice, uint32 v, double *scratch,
 							   const double **values);
 
-/* The elements of factors[slice->nrows] for the same rows, in the same way. */
+/* Returns the elements of factors[slice->nrows] for the same rows, in the same way. */
 extern const double *row_slice_factors(const RowSlice *slice, uint32 v, const double *factors,
 									   double *scratch);
 

@@ -1,21 +1,21 @@
 /*
  * sliding_sums.c
- *	  Sums over a span of time that slides forward.
+ *	  Keeps sums over a span of time that slides forward.
  *
- * Sums are only ever added, as a difference would keep the rounding errors of a spike that has
- * left, and an infinity for ever.  So the queue of cuts is kept as two stacks ("two stacks" of
- * sliding windows): the older one holds for each cut the sums from it to the end of the stack, the
- * newer one each cut by itself, and the sums over all of them.  When the older one is empty, the
- * newer one becomes the older one.
+ * Sums are only added, never subtracted: a difference would keep the rounding errors of a spike
+ * that has left, and an infinity for ever.  So the queue of cuts is kept as two stacks (the "two
+ * stacks" algorithm for sliding windows).  The older stack has, for each cut, the sums from it to
+ * the end of the stack.  The newer stack has the sums of each cut by itself, and those over all of
+ * them.  When the older stack is empty, the newer one becomes the older one.
  *
  *	   older cuts | old blocks | new blocks | newer cuts
  *	   suffix sums  suffix sums   own sums	  own sums
  *
- * Memory.  The newest cuts are kept one by one up to a quarter of work_mem; at that size they
- * become a block, of which the sums alone are kept.  When a block's first cut is to leave, the
- * block's rows are read once more to tell its cuts apart.  So each row is read twice at the most.
- * A block has at least the square root of the number of all cuts, so there are no more blocks than
- * that: the memory is work_mem, or three times that square root in cuts where this is more.
+ * Memory is bounded.  When the newest cuts take a quarter of work_mem, they become a block, of
+ * which only the sums are kept.  Before the first cut of a block leaves, the block's rows are read
+ * once more, which restores its cuts.  So each row is read at most twice.  A block has at least the
+ * square root of the number of all cuts, and there are no more blocks than that.  So the memory is
+ * at most work_mem, or three times that square root in cuts if this is more.
  */
 #include "postgres.h"
 
@@ -34,7 +34,7 @@ typedef struct Cut
 typedef struct CutList
 {
 	Cut		   *cuts;			/* in order of time */
-	uint32		first;			/* those before it have left */
+	uint32		first;			/* the first that has not left */
 	uint32		ncuts;
 	uint32		capacity;
 } CutList;
@@ -44,18 +44,18 @@ typedef struct SumsBlock
 {
 	uint32		first_bound;	/* of the first cut that has rows */
 	uint32		last_bound;
-	Sums		sums;			/* its own; of an old block those from it to the last old one */
+	Sums		sums;			/* its own; of an old block, those from it to the last old one */
 } SumsBlock;
 
 struct SlidingSums
 {
 	SlidingSource source;
-	Leaves	   *again;			/* for what is read once more; NULL until then */
+	Leaves	   *again;			/* for blocks that are read once more; NULL until needed */
 	Size		block_bytes;
 	uint32		block_cuts;
 	CutList		older;
-	SumsBlock  *blocks;			/* all there ever were */
-	uint32		first_block;	/* those before it have left, or are the older cuts */
+	SumsBlock  *blocks;			/* all blocks, those that have left included */
+	uint32		first_block;	/* the first that has neither left nor become the older cuts */
 	uint32		first_new_block;
 	uint32		nblocks;
 	uint32		blocks_capacity;
@@ -143,7 +143,10 @@ sliding_sums_total(SlidingSums *sliding)
 	return total;
 }
 
-/* Adds a slice's rows to the list's last cut, or to a new one, and to other sums too (NULL: none). */
+/*
+ * Adds a slice's rows to the cut of this bound at the end of a list, and to other sums (NULL:
+ * none).
+ */
 static void
 enter(SlidingSums *sliding, CutList *list, const RowSlice *slice, uint32 bound, Sums *also)
 {
@@ -179,7 +182,7 @@ enter(SlidingSums *sliding, CutList *list, const RowSlice *slice, uint32 bound, 
 	}
 }
 
-/* Makes the newer cuts a block. */
+/* Makes a block of the newer cuts. */
 static void
 close_block(SlidingSums *sliding)
 {
@@ -205,8 +208,8 @@ close_block(SlidingSums *sliding)
 }
 
 /*
- * Lets the old blocks go that end at or before until, and tells the cuts of the next one apart if
- * some of them leave.  Returns whether there are older cuts again.
+ * Drops the old blocks that end at or before until, and restores the cuts of the next one if some
+ * of them leave.  Returns whether there are older cuts again.
  */
 static bool
 leave_blocks(SlidingSums *sliding, int64 until)
@@ -232,7 +235,7 @@ leave_blocks(SlidingSums *sliding, int64 until)
 	return false;
 }
 
-/* Makes the cuts of a block that end after a time the older cuts. */
+/* Restores the cuts of a block that end after a time, as the older cuts. */
 static void
 read_block_again(SlidingSums *sliding, const SumsBlock *block, int64 after)
 {
@@ -256,8 +259,8 @@ read_block_again(SlidingSums *sliding, const SumsBlock *block, int64 after)
 }
 
 /*
- * With nothing old left, makes what is new old: the blocks, or where there are none the cuts.
- * Returns false where none of it leaves.
+ * If nothing old is left, makes the new blocks old or, if there are none, the newer cuts.  Returns
+ * false if it has done neither, because nothing new leaves yet.
  */
 static bool
 turn_over(SlidingSums *sliding, int64 until)
@@ -291,7 +294,7 @@ turn_over(SlidingSums *sliding, int64 until)
 	return true;
 }
 
-/* Adds to each cut those behind it. */
+/* Adds to the sums of each cut those of all later cuts. */
 static void
 add_up_from_end(CutList *list)
 {
@@ -299,7 +302,7 @@ add_up_from_end(CutList *list)
 		sums_merge(&list->cuts[i - 2].sums, &list->cuts[i - 1].sums);
 }
 
-/* A cleared cut at the end; cuts keep their memory for re-use. */
+/* Adds an empty cut at the end.  Cuts keep their memory for re-use. */
 static Cut *
 cut_list_add(CutList *list)
 {

@@ -1,8 +1,9 @@
 /*
  * sliding_sums.h
- *	  Sums over a span of time that slides forward.
+ *	  Keeps sums over a span of time that slides forward.
  *
- * The rows are cut wherever the span may begin or end; the span is then a queue of whole cuts.
+ * A *cut* has the rows between two neighbouring times at which the span may begin or end.  So the
+ * span is a queue of whole cuts.
  */
 #ifndef HISTORIAN_SLIDING_SUMS_H
 #define HISTORIAN_SLIDING_SUMS_H
@@ -29,7 +30,7 @@ typedef struct Sums
 
 typedef struct SlidingSums SlidingSums;
 
-/* Where the rows come from, and are read once more where not all cuts of a span fit into memory. */
+/* Where rows are read once more if not all cuts of a span fit into memory. */
 typedef struct SlidingSource
 {
 	const Leaves *leaves;
@@ -39,7 +40,10 @@ typedef struct SlidingSource
 	int64		from;			/* the first time of the first cut */
 } SlidingSource;
 
-/* Allocates in the current context, also on the way; so much as the head of sliding_sums.c says. */
+/*
+ * All functions allocate in the context that is current, which must outlive the sums; sliding_sums.c
+ * tells how much.  sliding_sums_end() leaves most of the memory to that context.
+ */
 extern SlidingSums *sliding_sums_begin(const SlidingSource *source);
 extern void sliding_sums_end(SlidingSums *sliding);
 
@@ -49,7 +53,7 @@ extern void sliding_sums_enter(SlidingSums *sliding, const RowSlice *slice);
 /* Drops the cuts that end at or before a time. */
 extern void sliding_sums_leave(SlidingSums *sliding, int64 until);
 
-/* The sums over what has entered and not left; valid until the next call. */
+/* The sums over the rows that have entered and not left; valid until the next call. */
 extern const Sums *sliding_sums_total(SlidingSums *sliding);
 
 #endif							/* HISTORIAN_SLIDING_SUMS_H */

@@ -1,16 +1,16 @@
 /*
  * tag_reader.c
- *	  The rows of one tag in order of time, each time once.
+ *	  Reads the rows of one tag in order of time, each time only once.
  *
- * A merge of the tag's segments.  Compacted segments arrive one by one from the directory, the
- * pending ones from a sorted list; a segment is decoded when the merge reaches it and let go at
- * its end, so memory holds only the segments that overlap at one time: one of them, as a rule.  As
- * long as nothing else begins, a whole run of rows is handed out at once.
+ * The reader merges the tag's segments.  Compacted segments come one by one from the directory,
+ * pending and late ones from a sorted list.  A segment is decoded when the merge reaches it and
+ * dropped at its end, so memory has only the segments that overlap at one time, usually one.  Until
+ * the next segment begins, a whole run of rows is returned at once.
  *
- * The segments of several tables merge in the same way: each table is a strand of its own.
+ * The segments of several tables are merged in the same way: each table is a *strand* of its own.
  *
- * All comparisons are of keys.  A key is the time, or its complement when the reader goes
- * backward: that reverses the order of all int64 without overflow.
+ * All comparisons are of keys.  A key is the time or, if the reader goes backward, its complement,
+ * which reverses the order of all int64 without overflow.
  */
 #include "postgres.h"
 
@@ -24,11 +24,11 @@ typedef struct Source
 {
 	SegmentRef	ref;
 	DecodedRows rows;
-	uint32		left;			/* rows not handed out: the last ones, backward the first */
+	uint32		left;			/* rows not returned yet: the last ones or, backward, the first */
 	struct Source *next_free;
 } Source;
 
-/* The segments of one table that are not reached yet. */
+/* The segments of one table that the merge has not reached yet. */
 typedef struct Strand
 {
 	Relation	rel;
@@ -50,15 +50,15 @@ struct TagReader
 	int64		from;
 	int64		until;
 	bool		want_values;
-	ValueRange	values;			/* if so, which */
+	ValueRange	values;			/* the values to decode, if wanted */
 	bool		backward;
 
 	Strand	   *strands;
 	uint32		nstrands;
 
-	/* segments reached: a heap with the row of the least key on top */
+	/* the segments reached: a heap with the row of the least key on top */
 	binaryheap *active;
-	Source	   *lent;			/* the source of the last run: still in use by the caller */
+	Source	   *lent;			/* the source of the last run, which the caller still uses */
 	Source	   *free;
 };
 
@@ -101,7 +101,7 @@ source_key(const TagReader *reader, const Source *source)
 	return key_of(reader, source->rows.time[source_row(reader, source)]);
 }
 
-/* Where the merge meets a segment first. */
+/* The key at which the merge meets a segment. */
 static inline int64
 segment_key(const TagReader *reader, int64 first_time, int64 last_time)
 {
@@ -253,7 +253,9 @@ tag_reader_next(TagReader *reader, RowRun *run)
 
 	if (limited && source_key(reader, source) == limit)
 	{
-		/* several segments have a row of this time: the heap's order has put the latest first */
+		/*
+		 * several segments have a row of this time, of which the heap puts the latest load's first
+		 */
 		taken = 1;
 		skip_superseded(reader, limit);
 	}
@@ -289,6 +291,7 @@ begin_reader(Snapshot snapshot, uint32 nstrands)
 	return reader;
 }
 
+/* Starts to read a tag from all strands. */
 static void
 start(TagReader *reader, text *tag, int64 from, int64 until, bool want_values, bool backward)
 {
@@ -318,7 +321,7 @@ start(TagReader *reader, text *tag, int64 from, int64 until, bool want_values, b
 	MemoryContextSwitchTo(caller);
 }
 
-/* How many of the source's rows come before a key; at least one does. */
+/* How many of the source's rows come before a key?  At least one does. */
 static uint32
 rows_before(const TagReader *reader, const Source *source, int64 limit)
 {
@@ -339,7 +342,7 @@ rows_before(const TagReader *reader, const Source *source, int64 limit)
 	return low;
 }
 
-/* The compacted segment that holds `from`, or else the first that begins after it. */
+/* Finds the compacted segment that spans `from` or else the first one that begins after it. */
 static void
 find_first_compacted(TagReader *reader, Strand *strand, text *tag)
 {
@@ -361,7 +364,10 @@ find_first_compacted(TagReader *reader, Strand *strand, text *tag)
 		step_compacted(reader, strand);
 }
 
-/* Of each table one compacted segment at most is active beside the pending ones, or lent. */
+/*
+ * Makes room in the heap for all pending segments and, of each strand, two more: one compacted
+ * segment is active beside them, or lent.
+ */
 static void
 reserve_heap(TagReader *reader)
 {
@@ -375,6 +381,7 @@ reserve_heap(TagReader *reader)
 	reader->active = binaryheap_allocate(most_active * 2, compare_sources, reader);
 }
 
+/* Moves a strand to its next compacted segment that has rows to read, if any. */
 static void
 step_compacted(TagReader *reader, Strand *strand)
 {
@@ -382,7 +389,7 @@ step_compacted(TagReader *reader, Strand *strand)
 		? directory_next_back(strand->cursor, &strand->compacted)
 		: directory_next_forward(strand->cursor, &strand->compacted);
 
-	/* backward the directory knows only where segments begin */
+	/* going backward, the directory finds segments by their beginning only */
 	if (strand->has_compacted && strand->compacted.segment.header.last_time < reader->from)
 	{
 		store_release(&strand->compacted);
@@ -390,7 +397,7 @@ step_compacted(TagReader *reader, Strand *strand)
 	}
 }
 
-/* Decodes every segment that the merge meets at or before the next active row. */
+/* Decodes all segments that the merge meets at or before the next active row. */
 static void
 activate_reached(TagReader *reader)
 {
@@ -459,7 +466,7 @@ compacted_key(const TagReader *reader, const Strand *strand)
 	return segment_key(reader, header->first_time, header->last_time);
 }
 
-/* Where the merge meets the strand's next segment; false if there is none. */
+/* Sets *key to that of the strand's next segment; returns false if there is none. */
 static bool
 strand_key(const TagReader *reader, const Strand *strand, int64 *key)
 {
@@ -476,7 +483,7 @@ strand_key(const TagReader *reader, const Strand *strand, int64 *key)
 	return has_pending || strand->has_compacted;
 }
 
-/* The strand of the segment that the merge meets next, and where; NULL if there is none. */
+/* Returns the strand of the segment that the merge meets next, and its key, or NULL. */
 static Strand *
 next_segment(const TagReader *reader, int64 *key)
 {
@@ -495,7 +502,7 @@ next_segment(const TagReader *reader, int64 *key)
 	return next;
 }
 
-/* Puts a source back on the heap, or aside where it is at its end. */
+/* Puts a source back on the heap or, if no rows are left of it, among the free ones. */
 static void
 put_back(TagReader *reader, Source *source)
 {
@@ -508,7 +515,7 @@ put_back(TagReader *reader, Source *source)
 	}
 }
 
-/* The caller is done with the last run. */
+/* Takes back the source of the last run, with which the caller is done. */
 static void
 return_lent(TagReader *reader)
 {
@@ -519,7 +526,7 @@ return_lent(TagReader *reader)
 		put_back(reader, source);
 }
 
-/* Passes over the rows of this key in all active segments. */
+/* Skips the rows of this key in all active segments. */
 static void
 skip_superseded(TagReader *reader, int64 key)
 {
@@ -532,7 +539,7 @@ skip_superseded(TagReader *reader, int64 key)
 	}
 }
 
-/* Lets go of everything, to start anew. */
+/* Releases all segments, to start again. */
 static void
 clear(TagReader *reader)
 {
@@ -558,7 +565,9 @@ clear(TagReader *reader)
 	}
 }
 
-/* binaryheap puts the greatest on top: the least key, and of equal keys the latest load. */
+/*
+ * Orders the least key last, and of equal keys the latest load, as binaryheap puts the last on top.
+ */
 static int
 compare_sources(Datum left, Datum right, void *arg)
 {

@@ -1,6 +1,6 @@
 /*
  * tag_reader.h
- *	  The rows of one tag in order of time, each time once.
+ *	  Reads the rows of one tag in order of time, each time only once.
  */
 #ifndef HISTORIAN_TAG_READER_H
 #define HISTORIAN_TAG_READER_H
@@ -15,8 +15,8 @@
 typedef struct TagReader TagReader;
 
 /*
- * Consecutive rows of one segment: rows[first .. first + nrows - 1].  They ascend in time; a reader
- * that goes backward means the last of them first.
+ * Consecutive rows of one segment: rows[first .. first + nrows - 1].  They ascend in time; of a
+ * reader that goes backward, the last of them comes first.
  */
 typedef struct RowRun
 {
@@ -26,29 +26,29 @@ typedef struct RowRun
 	uint32		nrows;
 } RowRun;
 
-/* What a reader has touched, for EXPLAIN. */
+/* What a reader has decoded, for EXPLAIN. */
 typedef struct TagReaderCounts
 {
-	uint64		segments;		/* decoded */
-	uint64		rows;			/* decoded, before the last of equal times was chosen */
+	uint64		segments;
+	uint64		rows;			/* with those that a later load's rows replace */
 } TagReaderCounts;
 
 /*
  * A reader may serve many tags, one after the other.  It uses the cursor, which must outlive it,
- * and allocates in the memory context current at tag_reader_begin().
+ * and allocates in the memory context that is current at tag_reader_begin().
  */
 extern TagReader *tag_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot);
 
-/* The same of several tables, of which each holds other times of the tag. */
+/* The same for several tables, no two of which have rows of the same tag and time. */
 extern TagReader *tag_reader_begin_leaves(const Leaves *leaves);
 extern void tag_reader_end(TagReader *reader);
 
-/* From now on only these values are decoded where values are wanted. */
+/* Restricts the values that are decoded where values are wanted. */
 extern void tag_reader_restrict_values(TagReader *reader, ValueRange values);
 
 /*
- * Starts with the rows of tag with from <= time <= until, from the first on or, backward, from the
- * last.  tag must stay valid until the last row.  Values are decoded only where wanted.
+ * Starts to read the rows of tag with from <= time <= until, from the first on or, backward, from
+ * the last on.  tag must stay valid until the last row.  Values are decoded only if wanted.
  */
 extern void tag_reader_start(TagReader *reader, text *tag, int64 from, int64 until,
 							 bool want_values);
@@ -56,19 +56,19 @@ extern void tag_reader_start_backward(TagReader *reader, text *tag, int64 from, 
 									  bool want_values);
 
 /*
- * One table only: the rows of a part of what the caller reads, after one part the next.  pending lists the tag's
- * pending segments, at least those that meet from..until.  after_segment tells that no compacted
- * segment which begins before `from` reaches it.
+ * One table only: the rows of a part of what the caller reads, after one part the next.  pending
+ * lists the tag's pending segments, at least those that meet from..until.  after_segment tells that
+ * no compacted segment which begins before `from` reaches it.
  */
 extern void tag_reader_start_part(TagReader *reader, text *tag, int64 from, int64 until,
 								  const SegmentList *pending, bool after_segment,
 								  bool want_values);
 
-/* The same with every row of the given segments of a tag, in order of first_time, instead. */
+/* The same for all rows of the given segments of a tag, which are in order of first_time. */
 extern void tag_reader_start_segments(TagReader *reader, text *tag, const SegmentList *segments,
 									  bool want_values);
 
-/* The next rows, or false at the end.  A run is valid until the next call. */
+/* Returns the next rows, or false at the end.  A run is valid until the next call. */
 extern bool tag_reader_next(TagReader *reader, RowRun *run);
 
 extern TagReaderCounts tag_reader_counts(const TagReader *reader);

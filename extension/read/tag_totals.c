@@ -1,6 +1,6 @@
 /*
  * tag_totals.c
- *	  What the rows of a tag within a range of time amount to, all together.
+ *	  Reduces all rows of a tag within a range of time.
  *
  * The range is read as a single period.
  */
@@ -17,7 +17,7 @@ static void add_summaries(TagTotals *totals, const SummarySlice *slice);
 static void add_span(TagTotals *totals, int64 count, int64 first_time, int64 last_time);
 static bool all_finite(const double *values, uint32 n);
 
-/* PostgreSQL's aggregates raise an error where finite numbers have a sum that is not. */
+/* Has a sum of finite numbers become infinite?  PostgreSQL's aggregates raise an error then. */
 static inline bool
 sum_left_range(const Reduction *reduced, bool was_finite)
 {
@@ -93,13 +93,13 @@ add_summaries(TagTotals *totals, const SummarySlice *slice)
 		if (totals->value[i] < block->width[first])
 			summary_slice_reduce(slice, totals->value[i], count, totals->facets,
 								 &totals->reduced[i]);
-		/* what has a summary is finite */
+		/* values that are summarized are finite */
 		if (sum_left_range(&totals->reduced[i], was_finite))
 			float_overflow_error();
 	}
 }
 
-/* Parts of one tag come in order of time, but tags do not. */
+/* Adds rows to the count and the range of times, which may be of several tags. */
 static void
 add_span(TagTotals *totals, int64 count, int64 first_time, int64 last_time)
 {

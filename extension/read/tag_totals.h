@@ -1,6 +1,6 @@
 /*
  * tag_totals.h
- *	  What the rows of a tag within a range of time amount to, all together.
+ *	  Reduces all rows of a tag within a range of time.
  */
 #ifndef HISTORIAN_TAG_TOTALS_H
 #define HISTORIAN_TAG_TOTALS_H
@@ -16,17 +16,17 @@
 typedef struct TagTotals
 {
 	int64		count;			/* rows */
-	int64		first_time;		/* where count > 0 */
+	int64		first_time;		/* if count > 0 */
 	int64		last_time;
 
-	/* some values of the rows, each reduced by these facets, of which none is the spread */
+	/* the values to reduce, to these facets, which do not include the spread */
 	int			facets;
 	uint32		nvalues;
-	const uint32 *value;		/* [nvalues]: which value of a row, from 0 */
+	const uint32 *value;		/* [nvalues]: the number of each value in a row, from 0 */
 	Reduction  *reduced;		/* [nvalues] */
 } TagTotals;
 
-/* Empties the totals; facets, nvalues, value and reduced are the caller's. */
+/* Empties the totals.  The caller has set facets, nvalues, value and reduced. */
 extern void tag_totals_clear(TagTotals *totals);
 
 /*

@@ -1,6 +1,6 @@
 /*
  * window.c
- *	  A window of time cut into periods.
+ *	  A window of time that is cut into periods.
  */
 #include "postgres.h"
 

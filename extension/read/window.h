@@ -1,9 +1,10 @@
 /*
  * window.h
- *	  A window of time cut into periods.
+ *	  A window of time that is cut into periods.
  *
- * Period i of n is (t_{i-1}, t_i] with t_i = start + floor(i * (end - start) / n), in 128 bits, so
- * that neither overflow nor the drift of a rounded step moves it.  t_0 is start, t_n is end.
+ * Period i of n is (t_{i-1}, t_i] with t_i = start + floor(i * (end - start) / n).  It is computed
+ * in 128 bits, so that neither overflow nor the drift of a rounded step moves it.  t_0 is start,
+ * and t_n is end.
  */
 #ifndef HISTORIAN_WINDOW_H
 #define HISTORIAN_WINDOW_H
@@ -17,10 +18,10 @@ typedef struct Window
 	int32		samples;
 } Window;
 
-/* Checks what a user has given; raises an error. */
+/* Makes a window of what a user has given, or raises an error. */
 extern Window window_check(int64 start, int64 end, int32 samples);
 
-/* The end of period i of n, from 1. */
+/* The end of period i, from 1. */
 static inline int64
 window_time(const Window *window, int32 i)
 {

@@ -88,7 +88,7 @@ SELECT throws_ok($$SELECT * FROM historian.raw('spread', 'a', 0, 1)$$, '42809', 
 -- rows of one tag and time in several partitions
 CREATE TABLE by_value (time bigint, tag text, values float8[]) PARTITION BY RANGE ((values[1]));
 CREATE TABLE by_value_1 PARTITION OF by_value FOR VALUES FROM (MINVALUE) TO (0) USING historian;
-SELECT throws_ok($$SELECT * FROM historian.latest('by_value')$$, '0A000', 'the partitions of "by_value" are told apart by values', 'an expression of the values');
+SELECT throws_ok($$SELECT * FROM historian.latest('by_value')$$, '0A000', 'partition key of "by_value" depends on values', 'an expression of the values');
 CREATE TABLE by_values (time bigint, tag text, values float8[]) PARTITION BY HASH (tag, values);
 SELECT throws_ok($$SELECT * FROM historian.latest('by_values')$$, '0A000', NULL, 'the values themselves');
 CREATE FUNCTION trap(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN IF current_setting('pgtap.trap', true) = 'on' THEN RAISE 'run'; END IF; RETURN $1; END $$;
