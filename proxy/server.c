@@ -13,7 +13,10 @@
  */
 #include "server.h"
 
+#include "http/http_loop.h"
 #include "http/listener.h"
+#include "load/copy_writer.h"
+#include "loop.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "routes/routes.h"
@@ -24,7 +27,6 @@
 #include <inttypes.h>
 #include <malloc.h>
 #include <netinet/in.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +49,38 @@
 
 /* Of libuv's threads: the writer's connection, the spool's reading and writing, compressing. */
 #define OTHER_THREADS 6
+
+typedef struct Server Server;
+
+/* A loop with a thread of its own. */
+typedef struct ServerLoop
+{
+	Loop loop; /* what routes see of it */
+	Server *server;
+	pthread_t thread;
+	uv_loop_t uv;
+	uv_async_t wake;
+	uv_timer_t tick;
+	uv_tcp_t listener;
+	bool listening;
+	TurnTask tell_waiters;
+	TurnTask accept; /* a connection that the listener has ready */
+} ServerLoop;
+
+/* What the loops' threads and the main thread share. */
+struct Server
+{
+	LoopShared shared;
+	CommitBoard *board;
+	Budget memory;		/* of messages, and of requests and answers under way */
+	Budget results;		/* of PostgreSQL, and the long answers made of them */
+	CopyWriter *writer; /* of the main thread */
+	Metrics writer_metrics;
+	ServerLoop *loops;
+	int loop_count;
+	atomic_int open_listeners;
+	atomic_bool stopping; /* what is not answered yet gets its answer now */
+};
 
 /* What only the main thread uses. */
 typedef struct Main
@@ -127,16 +161,17 @@ server_run(Config *config)
 	signals_ignore();
 	size_thread_pool(config);
 	main.config = config;
-	server->config = config;
+	server->shared.config = config;
 	server->loop_count = (int) config->threads;
 	server->loops = memory_new(sizeof(ServerLoop) * config->threads);
 	server->memory.limit = config->max_buffered_bytes;
-	server->ingest = ingest_new(&server->memory, wake_writer, &main);
+	server->shared.ingest = ingest_new(&server->memory, wake_writer, &main);
 	server->board = commit_board_new();
-	pthread_mutex_init(&server->trouble_lock, NULL);
-	strcpy(server->trouble, "not connected yet");
-	server->points = point_merge_new();
+	pthread_mutex_init(&server->shared.writer.trouble_lock, NULL);
+	strcpy(server->shared.writer.trouble, "not connected yet");
+	server->shared.points = point_merge_new();
 	server->results.limit = config->max_result_bytes;
+	server->shared.metrics[server->shared.metrics_count++] = &server->writer_metrics;
 	for (int i = 0; i < server->loop_count; i++)
 	{
 		if (!init_loop(&main, &server->loops[i]))
@@ -157,13 +192,13 @@ server_run(Config *config)
 	uv_timer_start(&main.tick, on_main_tick, TICK_MS, TICK_MS);
 	uv_async_init(uv, &main.writer_wake, on_writer_wake);
 	main.writer_wake.data = &main;
-	server->writer = copy_writer_new(uv, config, server->ingest, server->board,
+	server->writer = copy_writer_new(uv, config, server->shared.ingest, server->board,
 									 &server->writer_metrics, wake_all, server);
 	if (server->writer == NULL)
 		return 1;
-	server->database_metrics =
-		database_metrics_new(&server->loops[0].uv, config, server->loops[0].pool);
-	server->table_check = table_check_new(uv, config);
+	server->shared.database_metrics =
+		database_metrics_new(&server->loops[0].uv, config, server->loops[0].loop.pool);
+	server->shared.table_check = table_check_new(uv, config);
 	uv_timer_init(uv, &main.drain_timer);
 	main.drain_timer.data = &main;
 	main.signals = (SignalHandler){on_stop, on_reload, &main};
@@ -194,10 +229,10 @@ open_listeners(Server *server, struct sockaddr_storage *address)
 {
 	int sockets[CONFIG_MAX_THREADS];
 
-	*address = server->config->address;
+	*address = server->shared.config->address;
 	if (!listener_open(address, sockets, server->loop_count))
 	{
-		log_error("cannot listen on %s: %s", server->config->listen, strerror(errno));
+		log_error("cannot listen on %s: %s", server->shared.config->listen, strerror(errno));
 		return false;
 	}
 	for (int i = 0; i < server->loop_count; i++)
@@ -212,7 +247,7 @@ open_listeners(Server *server, struct sockaddr_storage *address)
 			error = uv_listen((uv_stream_t *) &loop->listener, LISTENER_BACKLOG, on_connection);
 		if (error != 0)
 		{
-			log_error("cannot listen on %s: %s", server->config->listen, uv_strerror(error));
+			log_error("cannot listen on %s: %s", server->shared.config->listen, uv_strerror(error));
 			return false;
 		}
 		loop->listening = true;
@@ -237,7 +272,7 @@ size_thread_pool(const Config *config)
 static bool
 init_loop(Main *main, ServerLoop *loop)
 {
-	const Config *config = main->server.config;
+	const Config *config = main->server.shared.config;
 	uint64_t number = (uint64_t) (loop - main->server.loops);
 	uint64_t queries =
 		config->max_queries / config->threads + (number < config->max_queries % config->threads);
@@ -253,22 +288,24 @@ init_loop(Main *main, ServerLoop *loop)
 	loop->wake.data = loop;
 	loop->tick.data = loop;
 	uv_timer_start(&loop->tick, on_tick, TICK_MS, TICK_MS);
-	loop->pool =
-		pg_pool_new(&loop->uv, &loop->http.turns, config, queries,
+	loop->loop.pool =
+		pg_pool_new(&loop->uv, &loop->loop.http.turns, config, queries,
 					config->max_queued_queries / config->threads + 1, &main->server.results);
-	loop->http = (HttpLoop){
+	loop->loop.http = (HttpLoop){
 		.uv = &loop->uv,
-		.server_loop = loop,
 		.config = config,
-		.metrics = &loop->metrics,
+		.metrics = &loop->loop.metrics,
 		.find_route = routes_find,
 		.open_connections = &main->open_connections,
-		.draining = &main->server.draining,
+		.draining = &main->server.shared.draining,
 		.results = &main->server.results,
 		.memory = &main->server.memory,
 	};
-	http_loop_init(&loop->http);
-	commit_queue_init(&loop->waiters);
+	http_loop_init(&loop->loop.http);
+	commit_queue_init(&loop->loop.waiters);
+	list_init(&loop->loop.free_intakes);
+	loop->loop.shared = &main->server.shared;
+	main->server.shared.metrics[main->server.shared.metrics_count++] = &loop->loop.metrics;
 	loop->accept.run = accept_now;
 	loop->tell_waiters.run = tell_waiters;
 	return true;
@@ -290,28 +327,29 @@ on_connection(uv_stream_t *listener, int status)
 
 	if (status < 0)
 		log_warning("cannot accept a connection: %s", uv_strerror(status));
-	else if (turn_over(&loop->http.turns))
-		turn_queue_fresh(&loop->http.turns, &loop->accept); /* libuv accepts no other until then */
+	else if (turn_over(&loop->loop.http.turns))
+		turn_queue_fresh(&loop->loop.http.turns,
+						 &loop->accept); /* libuv accepts no other until then */
 	else
-		http_connection_accept(&loop->http, listener);
+		http_loop_accept(&loop->loop.http, listener);
 }
 
 static void
 accept_now(TurnTask *task)
 {
-	ServerLoop *loop = (ServerLoop *) ((char *) task - offsetof(ServerLoop, accept));
+	ServerLoop *loop = LIST_ITEM(task, ServerLoop, accept);
 
 	if (loop->listening)
-		http_connection_accept(&loop->http, (uv_stream_t *) &loop->listener);
+		http_loop_accept(&loop->loop.http, (uv_stream_t *) &loop->listener);
 }
 
 static void
 tell_waiters(TurnTask *task)
 {
-	ServerLoop *loop = (ServerLoop *) ((char *) task - offsetof(ServerLoop, tell_waiters));
+	ServerLoop *loop = LIST_ITEM(task, ServerLoop, tell_waiters);
 
-	if (commit_queue_check(&loop->waiters, loop->server->board, uv_now(&loop->uv)))
-		turn_queue(&loop->http.turns, task);
+	if (commit_queue_check(&loop->loop.waiters, loop->server->board, uv_now(&loop->uv)))
+		turn_queue(&loop->loop.http.turns, task);
 }
 
 static void
@@ -346,21 +384,21 @@ on_wake(uv_async_t *async)
 	ServerLoop *loop = async->data;
 	Server *server = loop->server;
 
-	if (atomic_load(&server->draining) && loop->listening)
+	if (atomic_load(&server->shared.draining) && loop->listening)
 	{
 		loop->listening = false;
 		uv_close((uv_handle_t *) &loop->listener, NULL);
 		atomic_fetch_sub(&server->open_listeners, 1);
-		http_loop_drain(&loop->http);
+		http_loop_drain(&loop->loop.http);
 	}
-	turn_queue_fresh(&loop->http.turns, &loop->tell_waiters);
-	http_loop_resume(&loop->http);
+	turn_queue_fresh(&loop->loop.http.turns, &loop->tell_waiters);
+	http_loop_resume(&loop->loop.http);
 	if (atomic_load(&server->stopping))
 	{
-		while (commit_queue_check(&loop->waiters, server->board, uv_now(&loop->uv)))
+		while (commit_queue_check(&loop->loop.waiters, server->board, uv_now(&loop->uv)))
 			;
-		commit_queue_give_up(&loop->waiters);
-		http_loop_close(&loop->http);
+		commit_queue_give_up(&loop->loop.waiters);
+		http_loop_close(&loop->loop.http);
 	}
 }
 
@@ -370,9 +408,9 @@ on_tick(uv_timer_t *timer)
 	ServerLoop *loop = timer->data;
 	Server *server = loop->server;
 
-	http_loop_tick(&loop->http);
-	pg_pool_tick(loop->pool);
-	turn_queue_fresh(&loop->http.turns, &loop->tell_waiters);
+	http_loop_tick(&loop->loop.http);
+	pg_pool_tick(loop->loop.pool);
+	turn_queue_fresh(&loop->loop.http.turns, &loop->tell_waiters);
 	if (loop == &server->loops[0])
 		service_notify_alive();
 }
@@ -383,12 +421,13 @@ on_main_tick(uv_timer_t *timer)
 {
 	Server *server = &((Main *) timer->data)->server;
 
-	pthread_mutex_lock(&server->trouble_lock);
-	atomic_store(&server->database_connected,
-				 !copy_writer_trouble(server->writer, server->trouble, sizeof(server->trouble)));
-	pthread_mutex_unlock(&server->trouble_lock);
-	atomic_store(&server->oldest_age_ms, copy_writer_oldest_age_ms(server->writer));
-	atomic_store(&server->spool_bytes, copy_writer_spool_bytes(server->writer));
+	pthread_mutex_lock(&server->shared.writer.trouble_lock);
+	atomic_store(&server->shared.writer.connected,
+				 !copy_writer_trouble(server->writer, server->shared.writer.trouble,
+									  sizeof(server->shared.writer.trouble)));
+	pthread_mutex_unlock(&server->shared.writer.trouble_lock);
+	atomic_store(&server->shared.writer.oldest_age_ms, copy_writer_oldest_age_ms(server->writer));
+	atomic_store(&server->shared.writer.spool_bytes, copy_writer_spool_bytes(server->writer));
 	give_back_memory(timer->data);
 }
 
@@ -428,14 +467,14 @@ on_stop(void *argument, const char *name)
 {
 	Main *main = argument;
 
-	if (atomic_load(&main->server.draining))
+	if (atomic_load(&main->server.shared.draining))
 	{
 		log_info("%s: stopping already", name);
 		return;
 	}
 	log_info("stopping on %s: answering what is under way, loading what is buffered", name);
 	service_notify("STOPPING=1");
-	atomic_store(&main->server.draining, true);
+	atomic_store(&main->server.shared.draining, true);
 	main->drain_start_ms = uv_now(&main->uv);
 	wake_all(&main->server);
 	copy_writer_drain(main->server.writer);

@@ -32,6 +32,11 @@ static const char *const route_names[METRIC_ROUTES] = {
 static const char *const reason_names[REJECT_REASONS] = {
 	"invalid", "too_large", "buffer_full", "database", "spool",
 };
+static const char *const close_names[CLOSE_REASONS] = {
+	"none",			  "client",		  "client_left",   "asked",	   "idle_timeout",
+	"header_timeout", "body_timeout", "write_timeout", "invalid",  "unread_body",
+	"buffer_full",	  "refused",	  "broken_answer", "stopping", "failed",
+};
 /* The last one stands for every other status. */
 static const int statuses[METRIC_STATUSES] = {
 	200, 202, 204, 207, 304, 400, 404, 405, 408, 413, 415, 422, 431, 500, 503, 504, 0,
@@ -92,6 +97,12 @@ number(Bytes *text, const char *name, const char *type, const char *help, uint64
 {
 	head(text, name, type, help);
 	bytes_printf(text, "historiand_%s %llu\n", name, (unsigned long long) value);
+}
+
+const char *
+metrics_close_reason(CloseReason reason)
+{
+	return close_names[reason];
 }
 
 void
@@ -163,6 +174,17 @@ expose_http(Bytes *text, Metrics *const *all, int count)
 	}
 }
 
+static void
+expose_closed(Bytes *text, Metrics *const *all, int count)
+{
+	head(text, "connections_closed_total", "counter", "HTTP connections closed, by reason.");
+	for (int i = CLOSE_NONE + 1; i < CLOSE_REASONS; i++)
+		bytes_printf(text, "historiand_connections_closed_total{reason=\"%s\"} %llu\n",
+					 close_names[i],
+					 (unsigned long long) sum(
+						 all, count, offsetof(Metrics, connections_closed) + i * sizeof(Counter)));
+}
+
 void
 metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *gauges)
 {
@@ -214,8 +236,7 @@ metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *
 
 	number(text, "connections_opened_total", "counter", "HTTP connections accepted.",
 		   SUM(connections_opened));
-	number(text, "connections_closed_total", "counter", "HTTP connections closed.",
-		   SUM(connections_closed));
+	expose_closed(text, all, count);
 	number(text, "connections_refused_total", "counter", "HTTP connections over the limit.",
 		   SUM(connections_refused));
 	number(text, "connections_timed_out_total", "counter", "HTTP connections cut off as slow.",

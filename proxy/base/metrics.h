@@ -40,6 +40,27 @@ typedef enum RejectReason
 	REJECT_REASONS,
 } RejectReason;
 
+/* Why a connection was closed: the first reason that there was. */
+typedef enum CloseReason
+{
+	CLOSE_NONE,			  /* it is open */
+	CLOSE_CLIENT,		  /* the client has ended it between its requests */
+	CLOSE_CLIENT_LEFT,	  /* or before one was received or answered */
+	CLOSE_ASKED,		  /* a request said that it is the last one, or was of HTTP/1.0 */
+	CLOSE_IDLE_TIMEOUT,	  /* no request came */
+	CLOSE_HEADER_TIMEOUT, /* this and the next two: the client was too slow */
+	CLOSE_BODY_TIMEOUT,
+	CLOSE_WRITE_TIMEOUT,
+	CLOSE_INVALID,		 /* what came is not HTTP that is served here */
+	CLOSE_UNREAD_BODY,	 /* a request was answered without reading its body */
+	CLOSE_BUFFER_FULL,	 /* a body waited too long for room */
+	CLOSE_REFUSED,		 /* there are too many connections */
+	CLOSE_BROKEN_ANSWER, /* a streamed answer could not be completed */
+	CLOSE_STOPPING,		 /* the server ends */
+	CLOSE_FAILED,		 /* reading or writing failed: a reset, for example */
+	CLOSE_REASONS,
+} CloseReason;
+
 #define METRIC_STATUSES	  17
 #define HISTOGRAM_BUCKETS 14
 
@@ -55,7 +76,7 @@ typedef struct Metrics
 	Counter bytes_received;	   /* of request bodies, decoded */
 	Counter rejected[REJECT_REASONS];
 	Counter connections_opened;
-	Counter connections_closed;
+	Counter connections_closed[CLOSE_REASONS];
 	Counter connections_refused;
 	Counter connections_timed_out;
 	Histogram http_seconds[METRIC_ROUTES][METRIC_STATUSES];
@@ -95,6 +116,9 @@ extern void metric_http(Metrics *metrics, MetricRoute route, int status, uint64_
 /* Time histograms take nanoseconds; count is how many events are observed at once. */
 extern void metric_seconds(Histogram *histogram, uint64_t nanoseconds, uint64_t count);
 extern void metric_rows(Histogram *histogram, uint64_t rows);
+
+/* The reason as a label's value. */
+extern const char *metrics_close_reason(CloseReason reason);
 
 /* A label's value, escaped as the exposition format wants it. */
 extern void metrics_put_label(Bytes *text, const char *value);

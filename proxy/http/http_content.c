@@ -10,7 +10,7 @@
 #include "http/http_content.h"
 
 #include "http/gzip.h"
-#include "http/http_internal.h"
+#include "http/http_answer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,20 +1,21 @@
 /*
  * http_exchange.h
- *	  One request and its answer: what routes work with.
+ *	  One request and its answer: what routes work with, and a connection's queue of them.
  *
  * A route is called when the head is complete (begin), for each piece of the body (body) and at
- * its end (end); in one of them, or later from the same loop, it answers exactly once with
- * http_answer(), http_problem() or http_stream_begin().
+ * its end (end); in one of them, or later from the same loop, it answers exactly once with one of the
+ * functions of http_answer.h.
  */
 #ifndef HISTORIAND_HTTP_EXCHANGE_H
 #define HISTORIAND_HTTP_EXCHANGE_H
 
-#include "http/http_format.h"
+#include "http/http_connection.h"
 #include "http/http_request.h"
-#include "base/metrics.h"
 
-typedef struct HttpConnection HttpConnection;
 typedef struct Exchange Exchange;
+
+#define EXCHANGE_MAX_OUTPUT_BYTES 1048576 /* unwritten answers that stop the parsing */
+#define EXCHANGE_MAX_STREAM_BYTES 262144  /* unwritten bytes that pause a streamed answer */
 
 typedef struct Route
 {
@@ -43,9 +44,9 @@ typedef struct Route
 
 struct Exchange
 {
-	Exchange *next;
+	ListLink link;				/* in HttpConnection.exchanges, or HttpLoop.free_exchanges */
+	HttpLoop *loop;				/* from which loop_of() of loop.h finds what routes need */
 	HttpConnection *connection; /* NULL once the client is gone */
-	void *server_loop;			/* the ServerLoop that routes work with */
 	HttpRequest request;
 	const Route *route; /* NULL until the head is complete */
 	void *state;		/* the route's */
@@ -53,11 +54,11 @@ struct Exchange
 	uint64_t started_ns;
 	bool received; /* the request is complete */
 	bool answered;
-	bool waiting; /* the route answers later, even if the client is gone */
-	bool alone;	  /* what follows in the connection waits for the answer */
-	bool turned;  /* the route left something for another turn */
-	bool close;	  /* the connection ends after the answer */
-	bool full;	  /* the route waits for drained() */
+	bool waiting;	   /* the route answers later, even if the client is gone */
+	bool alone;		   /* what follows in the connection waits for the answer */
+	bool turned;	   /* the route left something for another turn */
+	CloseReason close; /* why the connection ends after the answer; CLOSE_NONE: it does not */
+	bool full;		   /* the route waits for drained() */
 	bool streamed;
 	bool identified; /* the request's id is settled */
 	char cause[256]; /* why it failed, for the log */
@@ -72,39 +73,42 @@ struct Exchange
 extern bool http_turn_over(Exchange *exchange);
 
 /*
- * Answers.  content_type may be NULL where there is no body, headers (whole lines) NULL where there
- * are no more.  The exchange must not be used afterwards.
+ * A connection's queue, for the files of http/
  */
-extern void http_answer(Exchange *exchange, int status, const char *content_type,
-						const char *headers, const char *body, size_t length);
 
-/* The same with a body that is taken: of a route that is alone, a long one is not copied on its way. */
-extern void http_answer_bytes(Exchange *exchange, int status, const char *content_type,
-							  const char *headers, Bytes *body);
-extern void http_problem(Exchange *exchange, int status, const char *detail, ...)
-	__attribute__((format(printf, 3, 4)));
+/* The one whose answer is next, or NULL. */
+static inline Exchange *
+exchange_first(const HttpConnection *connection)
+{
+	ListLink *link = list_first(&connection->exchanges);
 
-/* A problem's beginning, without the closing brace; the detail is also what the log says. */
-extern void http_problem_begin(Exchange *exchange, Bytes *body, int status, const char *detail);
+	return link == NULL ? NULL : LIST_ITEM(link, Exchange, link);
+}
 
-/* The same with members added to the problem: {"type":.. without its closing brace; consumed. */
-extern void http_problem_body(Exchange *exchange, int status, Bytes *body);
+extern Exchange *exchange_new(HttpConnection *connection);
+
+/* It is in no queue any more. */
+extern void exchange_free(Exchange *exchange);
+
+/* Passes finished exchanges on, in order. */
+extern void exchange_advance(HttpConnection *connection);
 
 /*
- * A streamed answer with status 200, of a route that is alone: begin, any number of pieces, then end
- * or break.  If the client
- * leaves before the end, release() is called and the exchange must not be used any more; this
- * happens from the loop, never from within these functions.
+ * Must the request wait for the answers before its own?  A save that waits for its commit would not be
+ * seen by a read behind it.
  */
-extern void http_stream_begin(Exchange *exchange, const char *content_type, const char *headers);
+extern bool exchange_too_early(const Exchange *exchange);
 
-/* Returns false where that is enough until drained() is called. */
-extern bool http_stream_send(Exchange *exchange, const char *data, size_t length);
+/* Are requests parsed faster than their answers get away? */
+extern bool exchange_too_far_ahead(const HttpConnection *connection);
 
-/* All was sent.  The exchange must not be used afterwards. */
-extern void http_stream_end(Exchange *exchange);
+/* Counts what the connection holds now. */
+extern void exchange_count_memory(HttpConnection *connection);
 
-/* Ends the connection after what was sent, so that the client sees that the end is missing. */
-extern void http_stream_break(Exchange *exchange);
+/* Gives back what the long answers took, once all are sent. */
+extern void exchange_settle(HttpConnection *connection);
+
+/* Lets the route go on whose answer is being streamed. */
+extern void exchange_offer_room(HttpConnection *connection);
 
 #endif /* HISTORIAND_HTTP_EXCHANGE_H */

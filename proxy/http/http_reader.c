@@ -9,9 +9,13 @@
  * parsing must pause (a blocked body, too many unanswered requests, others' turn) is the rest copied
  * aside and reading stopped, which in the end slows the client down.
  */
-#include "http/http_internal.h"
+#include "http/http_reader.h"
 
-#include <stddef.h>
+#include "base/assert.h"
+#include "http/http_answer.h"
+#include "http/http_close.h"
+#include "http/http_format.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -90,10 +94,10 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 	{
 		size_t right;
 
-		if (connection->closing)
+		if (!connection_open(connection))
 			return;
 		right = framing_check(&connection->framing, buffer->base, (size_t) count);
-		if (!connection->paused)
+		if (connection->input == INPUT_PARSED)
 			take_input(connection, buffer->base, right);
 		else
 		{
@@ -105,9 +109,12 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 	/* The client will send no more.  What it has asked for it may still read: flush() closes. */
 	connection->ended = true;
 	uv_read_stop(stream);
-	if (count != UV_EOF || (connection->current != NULL && !connection->current->received) ||
-		(connection->first == NULL && http_output_idle(&connection->output)))
-		connection_close(connection);
+	if (count != UV_EOF)
+		connection_close(connection, CLOSE_FAILED);
+	else if (connection->current != NULL && !connection->current->received)
+		connection_close(connection, CLOSE_CLIENT_LEFT);
+	else if (exchange_first(connection) == NULL && http_output_idle(&connection->output))
+		connection_close(connection, CLOSE_CLIENT);
 }
 
 /* What was read, up to the end of the connection's slice: it may be read from several times a turn. */
@@ -119,7 +126,7 @@ take_input(HttpConnection *connection, const char *data, size_t length)
 	if (turn_over(turns))
 	{
 		bytes_append(&connection->unparsed, data, length);
-		connection->paused = true;
+		connection_set_input(connection, INPUT_PAUSED);
 		uv_read_stop((uv_stream_t *) &connection->tcp);
 		turn_queue_fresh(turns, &connection->task);
 		return;
@@ -132,9 +139,10 @@ take_input(HttpConnection *connection, const char *data, size_t length)
 	else
 		turn_slice_again(turns, connection->slice_end_ns);
 	parse(connection, data, length);
-	if (connection->paused || connection->closed || !turn_slice_was_over(turns))
+	if (connection->input != INPUT_PARSED || connection->life == LIFE_CLOSED ||
+		!turn_slice_was_over(turns))
 		return;
-	connection->paused = true;
+	connection_set_input(connection, INPUT_PAUSED);
 	uv_read_stop((uv_stream_t *) &connection->tcp);
 	turn_queue(turns, &connection->task);
 }
@@ -150,16 +158,17 @@ parse(HttpConnection *connection, const char *data, size_t length)
 	error = llhttp_execute(parser, data, length);
 	connection->parsing = false;
 
-	if (connection->closed)
+	if (connection->life == LIFE_CLOSED)
 		return;
-	if (connection->closing)
+	if (!connection_open(connection))
 		; /* whatever follows the last request is ignored */
 	else if (error == HPE_PAUSED)
 	{
 		const char *rest = llhttp_get_error_pos(parser);
 
 		bytes_append(&connection->unparsed, rest, (size_t) (data + length - rest));
-		connection->paused = true;
+		if (connection->input == INPUT_PARSED)
+			connection_set_input(connection, INPUT_PAUSED);
 		/* Between requests reading goes on until something comes: it tells that a client left. */
 		if (connection->current != NULL || connection->unparsed.length > 0)
 			uv_read_stop((uv_stream_t *) &connection->tcp);
@@ -167,7 +176,7 @@ parse(HttpConnection *connection, const char *data, size_t length)
 			turn_queue(&connection->loop->turns, &connection->task);
 	}
 	else if (error == HPE_PAUSED_UPGRADE)
-		exchange_refuse(connection, 400, "the protocol cannot be changed");
+		http_refuse(connection, 400, CLOSE_INVALID, "the protocol cannot be changed");
 	else if (error != HPE_OK)
 	{
 		int status = error == HPE_USER				? 414
@@ -183,22 +192,22 @@ parse(HttpConnection *connection, const char *data, size_t length)
 		else
 			snprintf(detail, sizeof(detail), "the request is not valid HTTP/1.1: %s",
 					 llhttp_get_error_reason(parser));
-		exchange_refuse(connection, status, detail);
+		http_refuse(connection, status, CLOSE_INVALID, detail);
 	}
 	else if (connection->framing.status != 0)
-		exchange_refuse(connection, connection->framing.status, connection->framing.detail);
+		http_refuse(connection, connection->framing.status, CLOSE_INVALID,
+					connection->framing.detail);
 	connection_flush_later(connection);
 }
 
 void
 reader_go_on(TurnTask *task)
 {
-	HttpConnection *connection =
-		(HttpConnection *) ((char *) task - offsetof(HttpConnection, task));
+	HttpConnection *connection = LIST_ITEM(task, HttpConnection, task);
 
-	if (connection->closed)
+	if (connection->life == LIFE_CLOSED)
 		return;
-	if (connection->withheld && !offer_withheld(connection))
+	if (connection->input == INPUT_WITHHELD && !offer_withheld(connection))
 		return;
 	if (!exchange_too_far_ahead(connection))
 		resume(connection);
@@ -209,9 +218,9 @@ resume(HttpConnection *connection)
 {
 	Bytes unparsed = connection->unparsed;
 
-	if (!connection->paused || connection->closing || connection->closed)
+	if (connection->input != INPUT_PAUSED || !connection_open(connection))
 		return;
-	connection->paused = false;
+	connection_set_input(connection, INPUT_PARSED);
 	connection->unparsed = (Bytes){0};
 	llhttp_resume(&connection->parser);
 	/*
@@ -220,7 +229,7 @@ resume(HttpConnection *connection)
 	 */
 	parse(connection, unparsed.length > 0 ? unparsed.data : "", unparsed.length);
 	bytes_free(&unparsed);
-	if (!connection->paused && !connection->closed && !connection->ended)
+	if (connection->input == INPUT_PARSED && connection->life != LIFE_CLOSED && !connection->ended)
 		reader_continue(connection);
 }
 
@@ -244,7 +253,7 @@ offer_withheld(HttpConnection *connection)
 
 /*
  * What a route does not take now: it is blocked, or it is others' turn, which comes to it again, or
- * answers before its own are awaited, after which connection_flush() queues it.
+ * answers before its own are awaited, after which flush() of http_loop.c queues it.
  */
 static void
 withhold(HttpConnection *connection)
@@ -253,7 +262,7 @@ withhold(HttpConnection *connection)
 	bool turned = exchange->turned;
 	bool blocked = !turned && !(exchange->received && exchange_too_early(exchange));
 
-	connection->withheld = true;
+	connection_set_input(connection, INPUT_WITHHELD);
 	exchange->turned = false;
 	if (blocked && connection->phase != PHASE_BLOCKED)
 		connection_set_phase(connection, PHASE_BLOCKED);
@@ -274,7 +283,7 @@ take_withheld(HttpConnection *connection)
 	{
 		size_t taken = exchange->route->body(exchange, blocked->data, blocked->length);
 
-		if (connection->closing)
+		if (!connection_open(connection))
 			return false;
 		bytes_consume(blocked, taken);
 		if (blocked->length > 0 || exchange->turned)
@@ -293,7 +302,7 @@ take_withheld(HttpConnection *connection)
 	}
 	else
 		message_received(connection);
-	connection->withheld = false;
+	connection_set_input(connection, INPUT_PAUSED);
 	return true;
 }
 
@@ -307,12 +316,13 @@ reader_give_up_blocked(HttpConnection *connection)
 	Exchange *exchange = connection->current;
 
 	connection->current = NULL;
-	connection->closing = true;
-	connection->withheld = false;
+	connection_set_life(connection, LIFE_LAST, CLOSE_BUFFER_FULL);
 	bytes_free(&connection->blocked);
 	connection_set_phase(connection, PHASE_ANSWERING);
+	connection_set_input(connection, INPUT_PAUSED);
 	exchange->received = true;
-	exchange->close = true;
+	if (exchange->close == CLOSE_NONE)
+		exchange->close = CLOSE_BUFFER_FULL;
 	exchange->route->block_timeout(exchange);
 }
 
@@ -394,7 +404,7 @@ dispatch(Exchange *exchange)
 		wrong = "the header Host is not host, or host:port";
 	if (wrong != NULL)
 	{
-		exchange->close = true;
+		exchange->close = CLOSE_INVALID;
 		http_problem(exchange, 400, "%s", wrong);
 		return;
 	}
@@ -440,15 +450,16 @@ on_headers_complete(llhttp_t *parser)
 		request->expect[0] = '\0'; /* RFC 9110, 10.1.1 */
 	request->expect_continue =
 		request->expect[0] != '\0' && strcasecmp(request->expect, "100-continue") == 0;
-	exchange->close = !llhttp_should_keep_alive(parser) || parser->method == HTTP_CONNECT;
+	if (!llhttp_should_keep_alive(parser) || parser->method == HTTP_CONNECT)
+		exchange->close = CLOSE_ASKED;
 
 	connection_set_phase(connection, PHASE_BODY);
 	dispatch(exchange);
-	if (connection->closing)
+	if (!connection_open(connection))
 		return HPE_PAUSED;
 	if (!exchange->answered && request->expect_continue && http_request_has_body(request))
-		bytes_puts(exchange == connection->first ? &connection->output.pending
-												 : &exchange->response,
+		bytes_puts(exchange == exchange_first(connection) ? &connection->output.pending
+														  : &exchange->response,
 				   "HTTP/1.1 100 Continue\r\n\r\n");
 	return 0;
 }
@@ -465,7 +476,7 @@ on_body(llhttp_t *parser, const char *data, size_t length)
 	if (exchange->answered || exchange->route->body == NULL)
 		return 0;
 	taken = exchange->route->body(exchange, data, length);
-	if (connection->closing)
+	if (!connection_open(connection))
 		return HPE_PAUSED;
 	if (taken == length && !exchange->turned)
 		return 0;
@@ -482,14 +493,15 @@ on_message_complete(llhttp_t *parser)
 
 	exchange->received = true;
 	/* Behind the last request nothing is answered, however long its own answer takes. */
-	connection->closing |= exchange->close;
+	if (exchange->close != CLOSE_NONE)
+		connection_set_life(connection, LIFE_LAST, exchange->close);
 	if (!end_request(exchange))
 	{
 		withhold(connection);
 		return HPE_PAUSED;
 	}
 	message_received(connection);
-	return connection->closing || exchange_too_far_ahead(connection) ||
+	return !connection_open(connection) || exchange_too_far_ahead(connection) ||
 				   turn_slice_was_over(&connection->loop->turns)
 			   ? HPE_PAUSED
 			   : 0;

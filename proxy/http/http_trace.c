@@ -8,7 +8,6 @@
  */
 #include "http/http_trace.h"
 
-#include "http/http_internal.h"
 #include "base/log.h"
 
 #include <inttypes.h>
@@ -76,6 +75,18 @@ trace_parent(const Exchange *exchange)
 	return strspn(text + 3, "0") == 32 || strspn(text + 36, "0") == 16 ? NULL : text;
 }
 
+/* The client's address, or "" where that is not known. */
+static void
+put_peer(const HttpConnection *connection, char *address, size_t size)
+{
+	struct sockaddr_storage peer = {0};
+	int length = sizeof(peer);
+
+	address[0] = '\0';
+	if (uv_tcp_getpeername(&connection->tcp, (struct sockaddr *) &peer, &length) == 0)
+		uv_ip_name((struct sockaddr *) &peer, address, size);
+}
+
 void
 trace_answered(Exchange *exchange, int status, uint64_t passed_ns)
 {
@@ -87,9 +98,7 @@ trace_answered(Exchange *exchange, int status, uint64_t passed_ns)
 	bool important = status >= 500 || slow;
 	LogLevel level = important ? LOG_WARNING : LOG_DEBUG;
 	const char *what = slow ? "slow request" : "request";
-	struct sockaddr_storage peer = {0};
-	int peer_length = sizeof(peer);
-	char address[64] = "";
+	char address[64];
 	char path[128] = "";
 	char number[16];
 	char milliseconds[32];
@@ -104,8 +113,7 @@ trace_answered(Exchange *exchange, int status, uint64_t passed_ns)
 	if (request->target.length > 0)
 		snprintf(path, sizeof(path), "%.*s", (int) http_request_path_length(request),
 				 request->target.data);
-	if (uv_tcp_getpeername(&connection->tcp, (struct sockaddr *) &peer, &peer_length) == 0)
-		uv_ip_name((struct sockaddr *) &peer, address, sizeof(address));
+	put_peer(connection, address, sizeof(address));
 	log_event(
 		level,
 		(const LogField[]){
@@ -123,6 +131,23 @@ trace_answered(Exchange *exchange, int status, uint64_t passed_ns)
 			{0},
 		},
 		"%s", what);
+}
+
+void
+trace_closed(const HttpConnection *connection)
+{
+	char address[64];
+
+	if (!log_enabled(LOG_DEBUG))
+		return;
+	put_peer(connection, address, sizeof(address));
+	log_event(LOG_DEBUG,
+			  (const LogField[]){
+				  {.name = "reason", .value = metrics_close_reason(connection->close_reason)},
+				  {.name = "peer", .value = address},
+				  {0},
+			  },
+			  "connection closed");
 }
 
 /* Counts the line; of those that are left out the number is said in the next second. */

@@ -19,6 +19,9 @@ extern const char *trace_parent(const Exchange *exchange);
 /* Logs the answer to a request, if it is one that is logged, passed_ns after its first byte. */
 extern void trace_answered(Exchange *exchange, int status, uint64_t passed_ns);
 
+/* Logs why a connection is closed, at the level debug. */
+extern void trace_closed(const HttpConnection *connection);
+
 /* Why the request fails, for its line; the first cause stays.  sqlstate may be "". */
 extern void trace_cause(Exchange *exchange, const char *sqlstate, const char *message);
 

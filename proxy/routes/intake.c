@@ -13,6 +13,7 @@
 #include "routes/intake.h"
 
 #include "base/assert.h"
+#include "http/http_answer.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -59,15 +60,16 @@ static void on_commit(void *argument, const CommitOutcome *outcome);
 Intake *
 intake_new(Exchange *exchange)
 {
-	ServerLoop *loop = exchange->server_loop;
-	Intake *intake = loop->free_intakes;
+	Loop *loop = loop_of(exchange);
+	ListLink *link = list_take_first(&loop->free_intakes);
+	Intake *intake;
 	Stage stage = {0};
 
-	if (intake == NULL)
+	if (link == NULL)
 		intake = memory_new(sizeof(Intake));
 	else
 	{
-		loop->free_intakes = intake->next_free;
+		intake = LIST_ITEM(link, Intake, link);
 		loop->free_intake_count--;
 		stage.data = intake->stage.data;
 		stage.capacity = intake->stage.capacity;
@@ -82,7 +84,7 @@ bool
 intake_begin(Exchange *exchange, BodyFormat format)
 {
 	Intake *intake = exchange->state;
-	ServerLoop *loop = intake->loop;
+	Loop *loop = intake->loop;
 	const HttpRequest *request = &exchange->request;
 	bool encoded = request->content_encoding[0] != '\0' &&
 				   strcasecmp(request->content_encoding, "identity") != 0;
@@ -95,18 +97,18 @@ intake_begin(Exchange *exchange, BodyFormat format)
 					 request->content_encoding);
 		return false;
 	}
-	if (!intake->partial && request->content_length > loop->server->config->max_body_bytes)
+	if (!intake->partial && request->content_length > loop->shared->config->max_body_bytes)
 	{
 		metric_add(&loop->metrics.rejected[REJECT_TOO_LARGE], 1);
 		http_problem(exchange, 413,
 					 "the body is larger than --max-body-bytes %llu; send less at a time, or "
 					 "NDJSON with partial=true",
-					 (unsigned long long) loop->server->config->max_body_bytes);
+					 (unsigned long long) loop->shared->config->max_body_bytes);
 		return false;
 	}
 	if (gzip)
 	{
-		if (!ingest_reserve(loop->server->ingest, GUNZIP_BYTES))
+		if (!ingest_reserve(loop->shared->ingest, GUNZIP_BYTES))
 		{
 			answer_full(exchange);
 			return false;
@@ -253,7 +255,7 @@ static void
 decoded(Exchange *exchange, size_t length)
 {
 	Intake *intake = exchange->state;
-	uint64_t limit = intake->loop->server->config->max_body_bytes;
+	uint64_t limit = intake->loop->shared->config->max_body_bytes;
 
 	intake->body_bytes += length;
 	metric_add(&intake->loop->metrics.bytes_received, length);
@@ -332,7 +334,7 @@ put_aside(Intake *intake)
 static void
 count_memory(Intake *intake)
 {
-	Ingest *ingest = intake->loop->server->ingest;
+	Ingest *ingest = intake->loop->shared->ingest;
 	size_t bytes = intake->stage.capacity + intake->decoder.carry.capacity +
 				   (intake->gunzip != NULL ? GUNZIP_BYTES : 0);
 
@@ -382,7 +384,7 @@ drop_messages(Intake *intake)
 	free(intake->stage.data);
 	intake->stage = (Stage){0};
 	bytes_free(&intake->decoder.carry);
-	ingest_unreserve(intake->loop->server->ingest, intake->reserved);
+	ingest_unreserve(intake->loop->shared->ingest, intake->reserved);
 	intake->reserved = 0;
 }
 
@@ -397,13 +399,13 @@ note_appended(Intake *intake, const Stage *stage)
 static bool
 append(Intake *intake, Stage *stage, bool promised)
 {
-	ServerLoop *loop = intake->loop;
+	Loop *loop = intake->loop;
 	LineRules *lines = intake->decoder.format == BODY_POINTS ? &intake->decoder.points : NULL;
 	bool appended;
 
 	if (lines != NULL)
 		point_merge_append_begin(lines->merge, &lines->writer, stage);
-	appended = ingest_append(loop->server->ingest, stage, promised, uv_now(&loop->uv),
+	appended = ingest_append(loop->shared->ingest, stage, promised, uv_now(loop->http.uv),
 							 intake->committed ? &intake->ticket : NULL);
 	if (lines != NULL)
 		point_merge_append_end(lines->merge, &lines->writer, appended && !promised);
@@ -429,9 +431,9 @@ append_stage(Intake *intake)
 static void
 append_pieces(TurnTask *task)
 {
-	Intake *intake = (Intake *) ((char *) task - offsetof(Intake, task));
-	ServerLoop *loop = intake->loop;
-	Ingest *ingest = loop->server->ingest;
+	Intake *intake = LIST_ITEM(task, Intake, task);
+	Loop *loop = intake->loop;
+	Ingest *ingest = loop->shared->ingest;
 	StagePiece *piece;
 
 	while ((piece = take_piece(intake)) != NULL)
@@ -510,7 +512,7 @@ intake_end(Exchange *exchange)
 		turn_queue(&intake->loop->http.turns, &intake->task);
 		return true;
 	}
-	ingest_unreserve(intake->loop->server->ingest, intake->reserved);
+	ingest_unreserve(intake->loop->shared->ingest, intake->reserved);
 	intake->reserved = 0;
 	if (append_stage(intake))
 		finish(exchange);
@@ -540,7 +542,7 @@ finish(Exchange *exchange)
 	intake->waited = true;
 	intake->waiter =
 		commit_wait(&intake->loop->waiters, &intake->ticket,
-					uv_now(&intake->loop->uv) + intake->loop->server->config->commit_timeout_ms,
+					uv_now(intake->loop->http.uv) + intake->loop->shared->config->commit_timeout_ms,
 					on_commit, exchange);
 }
 
@@ -551,7 +553,7 @@ answer_full(Exchange *exchange)
 
 	metric_add(&intake->loop->metrics.rejected[REJECT_BUFFER_FULL], 1);
 	http_problem(exchange, 503, "the buffer is full (--max-buffered-bytes %llu)",
-				 (unsigned long long) intake->loop->server->config->max_buffered_bytes);
+				 (unsigned long long) intake->loop->shared->config->max_buffered_bytes);
 }
 
 void
@@ -580,7 +582,7 @@ intake_release(Exchange *exchange)
 	/* The client left in the middle of a body: what is said of its rows must be taken off the board. */
 	if (intake->ticket.number != 0 && !intake->waited)
 		commit_wait(&intake->loop->waiters, &intake->ticket,
-					uv_now(&intake->loop->uv) + intake->loop->server->config->commit_timeout_ms,
+					uv_now(intake->loop->http.uv) + intake->loop->shared->config->commit_timeout_ms,
 					NULL, NULL);
 	gunzip_free(intake->gunzip);
 	if (intake->waiter != NULL)
@@ -597,8 +599,7 @@ intake_release(Exchange *exchange)
 		return;
 	}
 	intake->loop->free_intake_count++;
-	intake->next_free = intake->loop->free_intakes;
-	intake->loop->free_intakes = intake;
+	list_prepend(&intake->loop->free_intakes, &intake->link);
 }
 
 /*

@@ -8,13 +8,13 @@
 #include "ingest/body_decoder.h"
 #include "ingest/gunzip.h"
 #include "http/http_exchange.h"
-#include "server.h"
+#include "loop.h"
 #include "ingest/tag_count.h"
 
 typedef struct Intake
 {
-	struct Intake *next_free; /* in ServerLoop.free_intakes */
-	ServerLoop *loop;
+	ListLink link; /* in Loop.free_intakes */
+	Loop *loop;
 	Exchange *exchange;
 	bool partial;
 	bool committed;		  /* ack=committed */

@@ -4,10 +4,12 @@
  */
 #include "routes/query.h"
 
+#include "http/http_answer.h"
 #include "http/http_content.h"
+#include "http/http_format.h"
 #include "http/http_trace.h"
 #include "base/number.h"
-#include "server.h"
+#include "loop.h"
 #include "ingest/stage.h"
 #include "base/utf8.h"
 
@@ -216,7 +218,7 @@ void
 query_submit(Exchange *exchange, const char *sql, int argument_count, const char *const *arguments,
 			 RowCallback on_row, QueryCallback callback)
 {
-	ServerLoop *loop = exchange->server_loop;
+	Loop *loop = loop_of(exchange);
 	QueryParameters *parameters = exchange->state;
 
 	parameters->callback = callback;
@@ -224,7 +226,7 @@ query_submit(Exchange *exchange, const char *sql, int argument_count, const char
 									   arguments, on_row, on_outcome, exchange);
 	if (parameters->query == NULL)
 		http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
-					 (unsigned long long) loop->server->config->max_queued_queries);
+					 (unsigned long long) loop->shared->config->max_queued_queries);
 }
 
 static size_t

@@ -5,7 +5,7 @@
 #ifndef HISTORIAND_QUERY_H
 #define HISTORIAND_QUERY_H
 
-#include "http/http_connection.h"
+#include "http/http_exchange.h"
 #include "database/pg_pool.h"
 
 /* Which parameters a request takes. */

@@ -4,9 +4,10 @@
  */
 #include "routes/routes.h"
 
+#include "http/http_answer.h"
 #include "http/http_content.h"
 #include "routes/query.h"
-#include "server.h"
+#include "loop.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,7 @@ static void answer_series(Exchange *exchange);
 static bool
 api_end(Exchange *exchange)
 {
-	ServerLoop *loop = exchange->server_loop;
+	Loop *loop = loop_of(exchange);
 	Api *api = memory_new(sizeof(Api));
 	QueryParameters *parameters = &api->parameters;
 	const char *arguments[6];
@@ -63,7 +64,7 @@ api_end(Exchange *exchange)
 		!check_parameters(exchange, parameters))
 		return true;
 
-	arguments[0] = loop->server->config->table_sql;
+	arguments[0] = loop->shared->config->table_sql;
 	arguments[1] = parameters->tag_count > 1 ? parameters->tag_array.data : parameters->tag;
 	arguments[2] = parameters->start;
 	arguments[3] = parameters->end;
@@ -200,9 +201,9 @@ static void
 on_result(void *argument, const QueryOutcome *outcome)
 {
 	Exchange *exchange = argument;
-	ServerLoop *loop = exchange->server_loop;
+	Loop *loop = loop_of(exchange);
 	Api *api = exchange->state;
-	const char *arguments[2] = {loop->server->config->table_sql, api->parameters.tag_array.data};
+	const char *arguments[2] = {loop->shared->config->table_sql, api->parameters.tag_array.data};
 
 	if (outcome->result == NULL)
 	{

@@ -8,12 +8,13 @@
  */
 #include "routes/routes.h"
 
+#include "http/http_answer.h"
 #include "http/gzip.h"
 #include "http/http_content.h"
 #include "http/http_trace.h"
 #include "database/pg_connection.h"
 #include "routes/query.h"
-#include "server.h"
+#include "loop.h"
 
 #include <llhttp.h>
 #include <stdlib.h>
@@ -75,8 +76,8 @@ static const StreamHandler handler = {on_data, on_end};
 static bool
 export_end(Exchange *exchange)
 {
-	ServerLoop *loop = exchange->server_loop;
-	const Config *config = loop->server->config;
+	Loop *loop = loop_of(exchange);
+	const Config *config = loop->shared->config;
 	Export *export = memory_new(sizeof(Export));
 	Bytes sql = {0};
 

@@ -7,6 +7,7 @@
  */
 #include "routes/routes.h"
 
+#include "http/http_answer.h"
 #include "ingest/gunzip.h"
 #include "http/http_content.h"
 #include "page/static_file.h"

@@ -5,7 +5,7 @@
 #include "routes/routes.h"
 
 #include "routes/query.h"
-#include "server.h"
+#include "loop.h"
 
 static bool latest_end(Exchange *exchange);
 
@@ -22,14 +22,14 @@ static void put_sample(Bytes *body, const QueryParameters *parameters, const PGr
 static bool
 latest_end(Exchange *exchange)
 {
-	ServerLoop *loop = exchange->server_loop;
+	Loop *loop = loop_of(exchange);
 	const QueryParameters *parameters;
 	const char *arguments[2];
 
 	if (!query_begin(exchange, QUERY_TAGS | QUERY_TIME))
 		return true;
 	parameters = exchange->state;
-	arguments[0] = loop->server->config->table_sql;
+	arguments[0] = loop->shared->config->table_sql;
 	arguments[1] = parameters->tag_array.data;
 	if (arguments[1] == NULL)
 		query_answer_tags(exchange,

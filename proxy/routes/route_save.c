@@ -4,6 +4,7 @@
  */
 #include "routes/routes.h"
 
+#include "http/http_answer.h"
 #include "routes/intake.h"
 
 #include <string.h>

@@ -4,7 +4,8 @@
  */
 #include "routes/routes.h"
 
-#include "server.h"
+#include "http/http_answer.h"
+#include "loop.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,23 +30,23 @@ livez_end(Exchange *exchange)
 
 /* Why the server should get no messages now, or NULL; found is room for the reason. */
 static const char *
-why_not_ready(Server *server, char *found, size_t size)
+why_not_ready(LoopShared *shared, char *found, size_t size)
 {
-	if (atomic_load(&server->draining))
+	if (atomic_load(&shared->draining))
 		return "the server is stopping";
-	if (!atomic_load(&server->database_connected))
+	if (!atomic_load(&shared->writer.connected))
 	{
-		char trouble[sizeof(server->trouble)];
+		char trouble[sizeof(shared->writer.trouble)];
 
-		pthread_mutex_lock(&server->trouble_lock);
-		snprintf(trouble, sizeof(trouble), "%s", server->trouble);
-		pthread_mutex_unlock(&server->trouble_lock);
+		pthread_mutex_lock(&shared->writer.trouble_lock);
+		snprintf(trouble, sizeof(trouble), "%s", shared->writer.trouble);
+		pthread_mutex_unlock(&shared->writer.trouble_lock);
 		snprintf(found, size, "PostgreSQL does not take rows now: %s", trouble);
 		return found;
 	}
-	if (!table_check_good(server->table_check, found, size))
+	if (!table_check_good(shared->table_check, found, size))
 		return found;
-	if (ingest_full(server->ingest))
+	if (ingest_full(shared->ingest))
 		return "the buffer is full (--max-buffered-bytes)";
 	return NULL;
 }
@@ -54,8 +55,7 @@ static bool
 readyz_end(Exchange *exchange)
 {
 	char found[1024];
-	const char *why =
-		why_not_ready(((ServerLoop *) exchange->server_loop)->server, found, sizeof(found));
+	const char *why = why_not_ready(loop_of(exchange)->shared, found, sizeof(found));
 
 	if (why != NULL)
 		http_problem(exchange, 503, "%s", why);
@@ -69,8 +69,7 @@ static bool
 health_end(Exchange *exchange)
 {
 	char found[1024];
-	const char *why =
-		why_not_ready(((ServerLoop *) exchange->server_loop)->server, found, sizeof(found));
+	const char *why = why_not_ready(loop_of(exchange)->shared, found, sizeof(found));
 	Bytes body = {0};
 
 	bytes_puts(&body, "{\"name\":\"historiand\",\"message\":");
@@ -87,24 +86,19 @@ health_end(Exchange *exchange)
 static bool
 metrics_end(Exchange *exchange)
 {
-	ServerLoop *loop = exchange->server_loop;
-	Server *server = loop->server;
-	Metrics *all[CONFIG_MAX_THREADS + 1];
+	LoopShared *shared = loop_of(exchange)->shared;
 	MetricGauges gauges = {
-		.buffer_bytes = ingest_bytes(server->ingest),
-		.buffer_limit_bytes = server->config->max_buffered_bytes,
-		.spool_bytes = atomic_load(&server->spool_bytes),
-		.oldest_age_ms = atomic_load(&server->oldest_age_ms),
-		.table = server->config->table,
-		.database_connected = atomic_load(&server->database_connected),
+		.buffer_bytes = ingest_bytes(shared->ingest),
+		.buffer_limit_bytes = shared->config->max_buffered_bytes,
+		.spool_bytes = atomic_load(&shared->writer.spool_bytes),
+		.oldest_age_ms = atomic_load(&shared->writer.oldest_age_ms),
+		.table = shared->config->table,
+		.database_connected = atomic_load(&shared->writer.connected),
 	};
 	Bytes text = {0};
 
-	for (int i = 0; i < server->loop_count; i++)
-		all[i] = &server->loops[i].metrics;
-	all[server->loop_count] = &server->writer_metrics;
-	metrics_expose(&text, all, server->loop_count + 1, &gauges);
-	database_metrics_expose(server->database_metrics, &text);
+	metrics_expose(&text, shared->metrics, shared->metrics_count, &gauges);
+	database_metrics_expose(shared->database_metrics, &text);
 	http_answer(exchange, 200, "text/plain; version=0.0.4", NULL, text.data, text.length);
 	bytes_free(&text);
 	return true;

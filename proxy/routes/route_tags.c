@@ -5,7 +5,7 @@
 #include "routes/routes.h"
 
 #include "routes/query.h"
-#include "server.h"
+#include "loop.h"
 
 static bool tags_end(Exchange *exchange);
 
@@ -22,14 +22,14 @@ static void put_extent(Bytes *body, const QueryParameters *parameters, const PGr
 static bool
 tags_end(Exchange *exchange)
 {
-	ServerLoop *loop = exchange->server_loop;
+	Loop *loop = loop_of(exchange);
 	const QueryParameters *parameters;
 	const char *arguments[2];
 
 	if (!query_begin(exchange, QUERY_PREFIX | QUERY_TIME))
 		return true;
 	parameters = exchange->state;
-	arguments[0] = loop->server->config->table_sql;
+	arguments[0] = loop->shared->config->table_sql;
 	arguments[1] = parameters->prefix ? parameters->prefix : "";
 	query_answer_tags(exchange,
 					  "SELECT tag, first_time, last_time, samples "

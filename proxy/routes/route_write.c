@@ -9,6 +9,7 @@
  */
 #include "routes/routes.h"
 
+#include "http/http_answer.h"
 #include "routes/intake.h"
 
 #include <stdlib.h>
@@ -51,12 +52,12 @@ static void
 write_begin(Exchange *exchange)
 {
 	Intake *intake = intake_new(exchange);
-	Server *server = intake->loop->server;
+	const LoopShared *shared = intake->loop->shared;
 	LineRules rules = {
 		.unit_ns = 1,
-		.skip_strings = server->config->skip_strings,
-		.merge = server->points,
-		.writer = point_merge_writer(server->points),
+		.skip_strings = shared->config->skip_strings,
+		.merge = shared->points,
+		.writer = point_merge_writer(shared->points),
 	};
 	struct timespec now;
 
@@ -137,7 +138,7 @@ read_parameter(void *argument, const char *name, const char *value)
 static void
 answer_refused(Exchange *exchange)
 {
-	point_merge_forget(((ServerLoop *) exchange->server_loop)->server->points);
+	point_merge_forget(loop_of(exchange)->shared->points);
 	answer(exchange);
 }
 
@@ -256,7 +257,7 @@ influx_query_end(Exchange *exchange)
 	static const char refused[] =
 		"only CREATE, ALTER and SHOW are answered, which do nothing and list the table as a "
 		"database; read with GET /api, /latest or /export";
-	const Config *config = ((ServerLoop *) exchange->server_loop)->server->config;
+	const Config *config = loop_of(exchange)->shared->config;
 	Statement statement = find_statement(&exchange->request.target);
 	Bytes body = {0};
 

@@ -5,7 +5,7 @@
 #ifndef HISTORIAND_ROUTES_H
 #define HISTORIAND_ROUTES_H
 
-#include "http/http_connection.h"
+#include "http/http_exchange.h"
 
 extern const Route *routes_find(const char *path, size_t length);
 

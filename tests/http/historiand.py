@@ -261,10 +261,12 @@ class Server:
 
     def connections(self):
         """Open ones, without the one that asks."""
-        values = dict(line.rsplit(" ", 1) for line in
-                      self.get("/metrics").body.decode().splitlines() if line[0] != "#")
-        return (int(values["historiand_connections_opened_total"]) -
-                int(values["historiand_connections_closed_total"]) - 1)
+        values = [line.rsplit(" ", 1) for line in
+                  self.get("/metrics").body.decode().splitlines() if line[0] != "#"]
+        return sum(int(value) for name, value in values
+                   if name == "historiand_connections_opened_total") - sum(
+            int(value) for name, value in values
+            if name.startswith("historiand_connections_closed_total{")) - 1
 
     def memory(self):
         """Resident bytes; 0, within every limit, where a sanitizer's own are among them."""

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """HTTP/1.1: connections, framing, limits, slow and broken clients."""
 import json
+import re
 import socket
 import sys
 import time
@@ -395,6 +396,56 @@ def test_slow_reader():
     client.send(request_bytes("GET", "/api?tag=a&start=0&end=100000&samples=10000") * 20)
     wait_for("the cut", lambda: quick.metric("historiand_connections_timed_out_total") == 1)
     assert quick.stop() == 0
+
+
+def test_close_reasons():
+    """each connection that was closed is counted once, with the reason, which the log tells too"""
+    quick = Server(header_timeout="300ms", body_timeout="300ms", idle_timeout="700ms",
+                   max_connections=50, log_level="debug", log_format="json")
+    expected = {}
+
+    def ended(reason, client):
+        assert client.closed(), reason
+        client.close()
+        expected[reason] = expected.get(reason, 0) + 1
+
+    def left(reason, client, data=b""):
+        client.send(data)
+        wait_for("the connection", lambda: quick.connections() == 1)
+        client.close()
+        wait_for("its end", lambda: quick.connections() == 0)
+        expected[reason] = expected.get(reason, 0) + 1
+
+    def refused(reason, status, data):
+        client = quick.connect()
+        client.send(data)
+        assert client.answer().status == status
+        ended(reason, client)
+
+    refused("header_timeout", 408, b"POST /save HTTP/1.1\r\nHost: ")
+    refused("body_timeout", 408, request_bytes("POST", "/save", None, {"Content-Length": "9"}) + b"[")
+    ended("idle_timeout", quick.connect())
+    refused("invalid", 400, b"POST /save HTTP/1.1\r\nHost : x\r\n\r\n")
+    refused("invalid", 501, b"NOTHING / HTTP/1.1\r\nHost: x\r\n\r\n")
+    refused("unread_body", 404,
+            request_bytes("POST", "/nothing", None, {"Content-Length": "2000000"}))
+    refused("asked", 200, request_bytes("GET", "/livez", None, {"Connection": "close"}))
+    refused("asked", 200, b"GET /livez HTTP/1.0\r\n\r\n")
+    left("client", quick.connect())
+    left("client_left", quick.connect(), b"POST /save HT")
+    wait_for("the last one", lambda: quick.connections() == 0)
+    text = quick.get("/metrics").body.decode()
+    found = {reason: int(value) for reason, value in re.findall(
+        r'^historiand_connections_closed_total\{reason="(\w+)"\} (\d+)$', text, re.M)}
+    # Those who asked for metrics have left, too; how many looked is a question of time.
+    assert found.pop("client") >= expected.pop("client")
+    assert found.pop("idle_timeout") >= expected.pop("idle_timeout")
+    assert {reason: value for reason, value in found.items() if value > 0} == expected, found
+    assert quick.stop() == 0
+    lines = [json.loads(line) for line in quick.log if line.startswith("{")]
+    logged = [line["reason"] for line in lines if line.get("message") == "connection closed"]
+    for reason, value in expected.items():
+        assert logged.count(reason) == value, (reason, logged)
 
 
 def test_connection_limit():

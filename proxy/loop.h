@@ -1,0 +1,66 @@
+/*
+ * loop.h
+ *	  An event loop that serves HTTP, as routes work with it, and what all loops share.
+ *
+ * Each loop has a thread and serves its connections alone.  Shared are the settings, the ingest
+ * buffer and what guards itself; of the writer's state there is a copy, which the main thread renews.
+ */
+#ifndef HISTORIAND_LOOP_H
+#define HISTORIAND_LOOP_H
+
+#include "base/config.h"
+#include "base/list.h"
+#include "base/metrics.h"
+#include "database/database_metrics.h"
+#include "database/pg_pool.h"
+#include "http/http_exchange.h"
+#include "ingest/commit.h"
+#include "ingest/ingest.h"
+#include "ingest/point_merge.h"
+#include "load/table_check.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* What routes tell of the writer, as the main thread found it last. */
+typedef struct WriterState
+{
+	atomic_bool connected;
+	pthread_mutex_t trouble_lock; /* guards trouble */
+	char trouble[640];			  /* why PostgreSQL does not take rows; "": it does */
+	_Atomic uint64_t oldest_age_ms;
+	_Atomic uint64_t spool_bytes;
+} WriterState;
+
+typedef struct LoopShared
+{
+	const Config *config;
+	Ingest *ingest;
+	PointMerge *points; /* of line protocol */
+	DatabaseMetrics *database_metrics;
+	TableCheck *table_check;
+	WriterState writer;
+	Metrics *metrics[CONFIG_MAX_THREADS + 1]; /* of each loop and the writer */
+	int metrics_count;
+	atomic_bool draining; /* the server takes nothing new */
+} LoopShared;
+
+typedef struct Loop
+{
+	HttpLoop http;
+	LoopShared *shared;
+	Metrics metrics;
+	PgPool *pool;
+	CommitQueue waiters;
+	List free_intakes; /* of intake.c, for the next requests */
+	int free_intake_count;
+} Loop;
+
+/* The loop that a request came to. */
+static inline Loop *
+loop_of(const Exchange *exchange)
+{
+	return (Loop *) ((char *) exchange->loop - offsetof(Loop, http));
+}
+
+#endif /* HISTORIAND_LOOP_H */
