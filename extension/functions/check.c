@@ -125,28 +125,19 @@ historian_check(PG_FUNCTION_ARGS)
 static void
 check_block(Check *check, BlockNumber block)
 {
+	OffsetNumber next = FirstOffsetNumber;
+	HeapTupleData tuple;
 	Buffer		buffer;
-	Page		page;
 
 	CHECK_FOR_INTERRUPTS();
 	buffer = ReadBuffer(check->rel, block);
-	page = BufferGetPage(buffer);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	for (OffsetNumber item = FirstOffsetNumber; item <= PageGetMaxOffsetNumber(page); item++)
+	while (store_next_tuple(check->rel, buffer, &next, &tuple))
 	{
-		ItemId		id = PageGetItemId(page, item);
-		HeapTupleData tuple;
-
-		if (!ItemIdIsNormal(id))
-			continue;
-		tuple.t_tableOid = RelationGetRelid(check->rel);
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, id);
-		tuple.t_len = ItemIdGetLength(id);
-		ItemPointerSet(&tuple.t_self, block, item);
-		if (!store_item_is_within(page, item))
+		if (tuple.t_data == NULL)
 			report(check, &tuple.t_self, NULL, segment_status_text(SEGMENT_NOT_A_SEGMENT));
 		else if (HeapTupleSatisfiesVisibility(&tuple, check->snapshot, buffer))
-			check_tuple(check, page, &tuple);
+			check_tuple(check, BufferGetPage(buffer), &tuple);
 	}
 	UnlockReleaseBuffer(buffer);
 }

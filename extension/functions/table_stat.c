@@ -131,29 +131,19 @@ add_page(Relation rel, Snapshot snapshot, BlockNumber block, SegmentTotals *comp
 		 SegmentTotals *late)
 {
 	Buffer		buffer = ReadBuffer(rel, block);
-	Page		page = BufferGetPage(buffer);
+	OffsetNumber next = FirstOffsetNumber;
+	HeapTupleData tuple;
+	SegmentHeader header;
 
 	CHECK_FOR_INTERRUPTS();
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	for (OffsetNumber item = FirstOffsetNumber; item <= PageGetMaxOffsetNumber(page); item++)
+	while (store_next_segment(rel, buffer, &next, &tuple, &header))
 	{
-		ItemId		id = PageGetItemId(page, item);
-		HeapTupleData tuple;
-		SegmentHeader header;
-		const uint8 *bytes;
 		Size		length;
 
-		if (!ItemIdIsNormal(id) || !store_item_is_within(page, item))
-			continue;
-		tuple.t_tableOid = RelationGetRelid(rel);
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, id);
-		tuple.t_len = ItemIdGetLength(id);
-		ItemPointerSet(&tuple.t_self, block, item);
 		if (!HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
 			continue;
-		bytes = store_segment_bytes(page, &tuple, &length);
-		if (segment_read_header(&header, bytes, length) != SEGMENT_OK)
-			continue;
+		(void) store_segment_bytes(BufferGetPage(buffer), &tuple, &length);
 		if (header.flags & SEGMENT_COMPACTED)
 			add_segment(compacted, length, header.nrows);
 		else if (header.flags & (SEGMENT_LATE | SEGMENT_LATE_RUN))

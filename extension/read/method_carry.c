@@ -152,22 +152,12 @@ next_row_seek(NextRow *next, int64 time)
 static bool
 next_row_in_run(NextRow *next, int64 time)
 {
-	const int64 *times = next->run.rows->time;
-	uint32		low = next->row;
-	uint32		high = next->run.first + next->run.nrows - 1;
+	uint32		end = next->run.first + next->run.nrows;
+	uint32		row = decoded_rows_after(next->run.rows, next->row, end, time);
 
-	if (times[high] <= time)
+	if (row == end)
 		return false;
-	while (low < high)
-	{
-		uint32		middle = low + (high - low) / 2;
-
-		if (times[middle] <= time)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	next->row = low;
+	next->row = row;
 	return true;
 }
 

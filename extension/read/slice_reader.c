@@ -25,7 +25,6 @@ struct SliceReader
 static SliceReader *begin_slices(TagReader *rows, text *tag, const int64 *ends, uint32 nends,
 								 bool want_values);
 static uint32 pack(const RowSlice *slice, uint32 v, const double **numbers, double *scratch);
-static uint32 rows_until(const RowRun *run, uint32 first, int64 time);
 
 SliceReader *
 slice_reader_begin(const Leaves *leaves, text *tag, int64 from, const int64 *ends, uint32 nends,
@@ -82,7 +81,8 @@ slice_reader_next(SliceReader *reader, RowSlice *slice)
 
 	slice->rows = run->rows;
 	slice->first = reader->next;
-	slice->nrows = rows_until(run, reader->next, reader->ends[reader->period]);
+	slice->nrows = decoded_rows_after(run->rows, reader->next, run->first + run->nrows,
+									  reader->ends[reader->period]) - reader->next;
 	slice->period = reader->period;
 	reader->next += slice->nrows;
 	return true;
@@ -161,36 +161,4 @@ pack(const RowSlice *slice, uint32 v, const double **numbers, double *scratch)
 	if (taken < slice->nrows)
 		*numbers = scratch;
 	return taken;
-}
-
-/*
- * How many rows of a run, from first on, have a time at or before the given one?  At least one has.
- */
-static uint32
-rows_until(const RowRun *run, uint32 first, int64 time)
-{
-	const int64 *times = run->rows->time;
-	uint32		end = run->first + run->nrows;
-	uint32		low = first;
-	uint32		step = 1;
-
-	if (times[end - 1] <= time)
-		return end - first;
-
-	/* steps double and then halve, which is cheap for periods of a few rows and for long ones */
-	while (low + step < end && times[low + step] <= time)
-	{
-		low += step;
-		step *= 2;
-	}
-	for (end = Min(end, low + step); low + 1 < end;)
-	{
-		uint32		middle = low + (end - low) / 2;
-
-		if (times[middle] <= time)
-			low = middle;
-		else
-			end = middle;
-	}
-	return low + 1 - first;
 }

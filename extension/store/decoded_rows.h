@@ -76,4 +76,35 @@ extern CodecRows decoded_rows_source(const DecodedRows *rows);
 /* Adds a row to a buffer. */
 extern void decoded_rows_append(const DecodedRows *rows, uint32 row, RowBuffer *buffer);
 
+/*
+ * The first of the rows first .. end - 1 that is after time, or end.  Steps double and then halve,
+ * which is cheap for a row near by and for one far away.
+ */
+static inline uint32
+decoded_rows_after(const DecodedRows *rows, uint32 first, uint32 end, int64 time)
+{
+	const int64 *times = rows->time;
+	uint32		low = first;
+	uint32		step = 1;
+
+	if (times[end - 1] <= time)
+		return end;
+	while (low + step < end && times[low + step - 1] <= time)
+	{
+		low += step;
+		step *= 2;
+	}
+	end = Min(end, low + step);
+	while (low < end)
+	{
+		uint32		middle = low + (end - low) / 2;
+
+		if (times[middle] <= time)
+			low = middle + 1;
+		else
+			end = middle;
+	}
+	return low;
+}
+
 #endif							/* HISTORIAN_DECODED_ROWS_H */

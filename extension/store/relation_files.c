@@ -157,27 +157,14 @@ static double
 rows_on_page(Relation rel, BlockNumber block)
 {
 	Buffer		buffer = ReadBuffer(rel, block);
-	Page		page = BufferGetPage(buffer);
+	OffsetNumber next = FirstOffsetNumber;
+	HeapTupleData tuple;
+	SegmentHeader header;
 	double		rows = 0;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	for (OffsetNumber item = FirstOffsetNumber; item <= PageGetMaxOffsetNumber(page); item++)
-	{
-		ItemId		id = PageGetItemId(page, item);
-		HeapTupleData tuple;
-		SegmentHeader header;
-		const uint8 *bytes;
-		Size		length;
-
-		if (!ItemIdIsNormal(id) || !store_item_is_within(page, item))
-			continue;
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, id);
-		tuple.t_len = ItemIdGetLength(id);
-		bytes = store_segment_bytes(page, &tuple, &length);
-		if (segment_read_header(&header, bytes, length) == SEGMENT_OK &&
-			!(header.flags & SEGMENT_SUMMARY))
-			rows += header.nrows;
-	}
+	while (store_next_segment(rel, buffer, &next, &tuple, &header))
+		rows += (header.flags & SEGMENT_SUMMARY) ? 0 : header.nrows;
 	UnlockReleaseBuffer(buffer);
 	return rows;
 }

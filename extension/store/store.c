@@ -27,6 +27,7 @@
 
 #include "compat.h"
 
+static bool item_is_within(Page page, OffsetNumber item);
 static void prepare_header(HeapTuple tuple, Relation rel, TransactionId xid, CommandId cid,
 						   int options);
 static XLogRecPtr log_insert(HeapTuple tuple, Buffer buffer, bool all_visible_cleared);
@@ -142,7 +143,7 @@ store_fetch(Relation rel, Snapshot snapshot, const text *tag, ItemPointer tid,
 	stored->buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
 	heap_page_prune_opt(rel, stored->buffer);
 	LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
-	if (!store_item_is_within(BufferGetPage(stored->buffer), ItemPointerGetOffsetNumber(tid)))
+	if (!item_is_within(BufferGetPage(stored->buffer), ItemPointerGetOffsetNumber(tid)))
 		report_sought(rel, tag, tid, SEGMENT_NOT_A_SEGMENT);
 	found = heap_hot_search_buffer(&place, rel, stored->buffer, snapshot, &stored->tuple, all_dead,
 								   true);
@@ -226,7 +227,48 @@ store_tag_text(const SegmentHeader *header)
 }
 
 bool
-store_item_is_within(Page page, OffsetNumber item)
+store_next_tuple(Relation rel, Buffer buffer, OffsetNumber *next, HeapTuple tuple)
+{
+	Page		page = BufferGetPage(buffer);
+	OffsetNumber last = PageGetMaxOffsetNumber(page);
+
+	while (*next <= last)
+	{
+		OffsetNumber item = (*next)++;
+		ItemId		id = PageGetItemId(page, item);
+
+		if (!ItemIdIsNormal(id))
+			continue;
+		tuple->t_tableOid = RelationGetRelid(rel);
+		tuple->t_data = item_is_within(page, item) ? (HeapTupleHeader) PageGetItem(page, id) : NULL;
+		tuple->t_len = ItemIdGetLength(id);
+		ItemPointerSet(&tuple->t_self, BufferGetBlockNumber(buffer), item);
+		return true;
+	}
+	return false;
+}
+
+bool
+store_next_segment(Relation rel, Buffer buffer, OffsetNumber *next, HeapTuple tuple,
+				   SegmentHeader *header)
+{
+	while (store_next_tuple(rel, buffer, next, tuple))
+	{
+		const uint8 *bytes;
+		Size		length;
+
+		if (tuple->t_data == NULL)
+			continue;
+		bytes = store_segment_bytes(BufferGetPage(buffer), tuple, &length);
+		if (segment_read_header(header, bytes, length) == SEGMENT_OK)
+			return true;
+	}
+	return false;
+}
+
+/* Does a line pointer, if it is in use, name bytes of its page? */
+static bool
+item_is_within(Page page, OffsetNumber item)
 {
 	ItemId		id;
 

@@ -83,10 +83,15 @@ store_segment_bytes(Page page, HeapTuple tuple, Size *length)
 }
 
 /*
- * Does a line pointer, if it is in use, point into its page?  The heap's own code does not check
- * it.
+ * Finds the next tuple of a buffer that the caller has locked, from item *next on, and advances
+ * *next.  Returns false at the end.  Where a damaged line pointer points out of its page, which the
+ * heap's own code does not check, t_data is NULL.
  */
-extern bool store_item_is_within(Page page, OffsetNumber item);
+extern bool store_next_tuple(Relation rel, Buffer buffer, OffsetNumber *next, HeapTuple tuple);
+
+/* The same for tuples that have the header of a segment, whether or not a snapshot sees them. */
+extern bool store_next_segment(Relation rel, Buffer buffer, OffsetNumber *next, HeapTuple tuple,
+							   SegmentHeader *header);
 
 /* The tag of a segment in a form that a message can show, whatever its bytes are; palloc'd. */
 extern const char *store_tag_text(const SegmentHeader *header);

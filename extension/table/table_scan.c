@@ -261,24 +261,16 @@ begin_rows(HistorianTableScan *scan)
 static bool
 analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double *dead)
 {
-	Page		page = BufferGetPage(scan->buffer);
+	HeapTupleData tuple;
 	bool		found = false;
 
 	LockBuffer(scan->buffer, BUFFER_LOCK_SHARE);
-	while (!found && scan->next_item <= PageGetMaxOffsetNumber(page))
+	while (!found && store_next_tuple(scan->base.rs_rd, scan->buffer, &scan->next_item, &tuple))
 	{
-		ItemId		item = PageGetItemId(page, scan->next_item);
-		HeapTupleData tuple;
 		TransactionId deleter;
 
-		ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(scan->buffer), scan->next_item++);
-		if (!ItemIdIsNormal(item))
-			continue;
-		if (!store_item_is_within(page, ItemPointerGetOffsetNumber(&tuple.t_self)))
+		if (tuple.t_data == NULL)
 			store_report(scan->base.rs_rd, &tuple.t_self, NULL, SEGMENT_NOT_A_SEGMENT);
-		tuple.t_tableOid = RelationGetRelid(scan->base.rs_rd);
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
-		tuple.t_len = ItemIdGetLength(item);
 
 		switch (HeapTupleSatisfiesVacuum(&tuple, oldest_xmin, scan->buffer))
 		{

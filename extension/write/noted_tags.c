@@ -77,29 +77,16 @@ static bool
 read_block(Relation rel, BlockNumber block, TransactionId oldest, uint64 horizon, TagList *list)
 {
 	Buffer		buffer = ReadBuffer(rel, block);
-	Page		page = BufferGetPage(buffer);
+	OffsetNumber next = FirstOffsetNumber;
+	HeapTupleData tuple;
+	SegmentHeader header;
 	bool		later = false;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	for (OffsetNumber item = FirstOffsetNumber; item <= PageGetMaxOffsetNumber(page); item++)
+	/* a damaged segment is reported when its tag is read, or by historian.check() */
+	while (store_next_segment(rel, buffer, &next, &tuple, &header))
 	{
-		ItemId		id = PageGetItemId(page, item);
-		HeapTupleData tuple;
-		SegmentHeader header;
-		SegmentStatus status;
-		const uint8 *bytes;
-		Size		length;
-
-		if (!ItemIdIsNormal(id) || !store_item_is_within(page, item))
-			continue;
-		tuple.t_tableOid = RelationGetRelid(rel);
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, id);
-		tuple.t_len = ItemIdGetLength(id);
-		ItemPointerSet(&tuple.t_self, block, item);
-		bytes = store_segment_bytes(page, &tuple, &length);
-		status = segment_read_header(&header, bytes, length);
-		/* a damaged segment is reported when its tag is read, or by historian.check() */
-		if (status != SEGMENT_OK || header.flags != 0)
+		if (header.flags != 0)
 			continue;
 		switch (when_to_look(&tuple, oldest, buffer, header.sequence, horizon))
 		{
