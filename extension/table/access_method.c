@@ -2,10 +2,9 @@
  * access_method.c
  *	  The table access method "historian": every callback, in the order of TableAmRoutine.
  *
- * Three kinds of callbacks: ours (scan, insert, copy, estimates), those of the heap, which work on
- * the file, on tuple headers and on visibility alone, and refusals.  The routine is filled in one
- * by one, never copied from the heap's: a callback that PostgreSQL adds must not write rows where
- * segments belong.
+ * There are three kinds of callbacks: our own; the heap's, which look only at the file and at tuple
+ * headers; and those that refuse.  The routine is filled in member by member, never copied from the
+ * heap's, because a callback that a later PostgreSQL adds could write rows where segments belong.
  */
 #include "postgres.h"
 
@@ -35,7 +34,7 @@ PG_FUNCTION_INFO_V1(historian_handler);
 
 static TM_Result remove_row(Relation rel, ItemPointer tid, CommandId cid, TM_FailureData *failure,
 							bool update);
-pg_noreturn static void refuse(Relation rel, const char *what, const char *hint);
+pg_noreturn static void refuse(Relation rel, const char *message, const char *hint);
 
 static const TupleTableSlotOps *
 slot_callbacks(Relation rel)
@@ -43,10 +42,7 @@ slot_callbacks(Relation rel)
 	return &TTSOpsVirtual;
 }
 
-/*
- * The directory is read by tag_reader.c, which fetches segments itself; nothing reads rows
- * through an index.
- */
+/* No rows are read through an index: readers walk the directory, and fetch segments themselves. */
 static IndexFetchTableData *
 index_fetch_begin(Relation rel)
 {
@@ -71,9 +67,14 @@ static bool
 index_fetch_tuple(IndexFetchTableData *fetch, ItemPointer tid, Snapshot snapshot,
 				  TupleTableSlot *slot, bool *call_again, bool *all_dead)
 {
-	refuse(fetch->rel, "rows cannot be fetched through an index", NULL);
+	refuse(fetch->rel, "rows of historian tables cannot be fetched through an index", NULL);
 }
 
+/*
+ * Fetches a row that a DELETE, an UPDATE or EvalPlanQual has met, by the ctid that its scan gave
+ * (row_place.h).  The snapshot is not looked at: the row stays where it is while the command runs,
+ * deleted or not.
+ */
 static bool
 tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot)
 {
@@ -84,7 +85,6 @@ tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleT
 	Datum		values;
 	bool		isnull;
 
-	/* a row that DELETE ... RETURNING, UPDATE or EvalPlanQual has met */
 	if (!ItemPointerIsValid(tid))
 		row_place_report_none(rel);
 	place = row_place_get(tid);
@@ -92,7 +92,9 @@ tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleT
 		return false;
 	store_open_rows(rel, &stored, false);
 	if (place.row >= stored.segment.header.nrows)
-		elog(ERROR, "no row %u in the segment of a ctid", place.row);
+		elog(ERROR, "segment in block %u, item %u of historian table \"%s\" has no row %u",
+			 ItemPointerGetBlockNumber(&place.segment),
+			 ItemPointerGetOffsetNumber(&place.segment), RelationGetRelationName(rel), place.row);
 	ExecClearTuple(slot);
 	slot->tts_values[columns.time - 1] =
 		Int64GetDatum(codec_time_at(&stored.segment.rows, place.row));
@@ -118,19 +120,19 @@ tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleT
 static bool
 tuple_tid_valid(TableScanDesc scan, ItemPointer tid)
 {
-	refuse(scan->rs_rd, "rows cannot be fetched by ctid", "Use conditions on tag and time.");
+	table_scan_refuse_ctid(RelationGetRelationName(scan->rs_rd));
 }
 
 static void
 tuple_get_latest_tid(TableScanDesc scan, ItemPointer tid)
 {
-	refuse(scan->rs_rd, "rows have no ctid", NULL);
+	table_scan_refuse_ctid(RelationGetRelationName(scan->rs_rd));
 }
 
 static bool
 tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot)
 {
-	refuse(rel, "single rows cannot be checked for visibility", NULL);
+	refuse(rel, "rows of historian tables cannot be checked for visibility one by one", NULL);
 }
 
 static void
@@ -140,13 +142,17 @@ multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, in
 	HistorianColumns columns = columns_of(rel);
 
 	if (rel->trigdesc != NULL && rel->trigdesc->trig_insert_after_row)
-		refuse(rel, "AFTER ... FOR EACH ROW triggers are not supported",
+		refuse(rel, "historian tables do not support AFTER ... FOR EACH ROW triggers or foreign keys",
 			   "Use a BEFORE trigger, or an AFTER ... FOR EACH STATEMENT trigger with a transition table.");
 	writer_append(rel, &columns, slots, nslots, cid, options);
 	for (int i = 0; i < nslots; i++)
 	{
 		slots[i]->tts_tableOid = RelationGetRelid(rel);
-		/* rows have none, but the executor asks for one before it sees that no index takes the row */
+
+		/*
+		 * The row has no place yet, but the executor asserts that it has a ctid before it finds
+		 * that the directory does not index rows.
+		 */
 		ItemPointerSet(&slots[i]->tts_tid, 0, FirstOffsetNumber);
 	}
 }
@@ -158,7 +164,7 @@ tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
 	multi_insert(rel, &slot, 1, cid, options, bistate);
 }
 
-/* ON CONFLICT DO NOTHING: as no unique index exists, nothing ever conflicts. */
+/* ON CONFLICT DO NOTHING inserts every row: without a unique index nothing conflicts. */
 static void
 tuple_insert_speculative(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
 						 BulkInsertStateData *bistate, uint32 token)
@@ -170,7 +176,7 @@ static void
 tuple_complete_speculative(Relation rel, TupleTableSlot *slot, uint32 token, bool succeeded)
 {
 	if (!succeeded)
-		refuse(rel, "a speculative insertion cannot be taken back", NULL);
+		refuse(rel, "speculative insertions into historian tables cannot be undone", NULL);
 }
 
 static TM_Result
@@ -187,7 +193,7 @@ tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid,
 {
 	TM_Result	result = remove_row(rel, tid, cid, failure, true);
 
-	/* the command deletes before it writes, so the new row stays where the key is the same */
+	/* the command deletes before it inserts, so a new row with the same tag and time stays */
 	if (result == TM_Ok)
 		tuple_insert(rel, slot, cid, 0, NULL);
 	*lock_mode = LockTupleExclusive;
@@ -195,15 +201,15 @@ tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid,
 	return result;
 }
 
+/*
+ * Fetches the row for a BEFORE trigger of DELETE or UPDATE.  Takes no lock: conflicts are found
+ * when the command ends (deletion.c).  SELECT FOR UPDATE and the like do not come here, because
+ * scan_node.c refuses them.
+ */
 static TM_Result
 tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, CommandId cid,
 		   LockTupleMode mode, LockWaitPolicy wait_policy, uint8 flags, TM_FailureData *failure)
 {
-	/*
-	 * For a BEFORE trigger of DELETE or UPDATE, which wants the row itself; conflicts show when
-	 * the command ends.  SELECT FOR UPDATE and the like do not come here, scan_node.c refuses
-	 * them.
-	 */
 	failure->traversed = false;
 	return tuple_fetch_row_version(rel, tid, snapshot, slot) ? TM_Ok : TM_Deleted;
 }
@@ -214,13 +220,13 @@ finish_bulk_insert(Relation rel, int options)
 	command_work_write(RelationGetRelid(rel));
 }
 
-/* A new file: CREATE TABLE, TRUNCATE, or the target of a rewrite. */
+/* Makes a new file, for CREATE TABLE, TRUNCATE or a rewrite. */
 static void
 set_new_file(Relation rel, const HistorianFileId *file, char persistence,
 			 TransactionId *freeze_xid, MultiXactId *min_multi)
 {
 	columns_of(rel);
-	/* what was gathered for the old file must not reach the new one */
+	/* rows that were gathered for the old file must not be written to the new one */
 	command_work_before_change(rel);
 	GetHeapamTableAmRoutine()->HISTORIAN_SET_NEW_FILE(rel, file, persistence, freeze_xid,
 													  min_multi);
@@ -233,6 +239,10 @@ nontransactional_truncate(Relation rel)
 	GetHeapamTableAmRoutine()->relation_nontransactional_truncate(rel);
 }
 
+/*
+ * Enters all segments in a directory that is being built.  A scan comes from a parallel build, or
+ * from amcheck, which compares the entries with those that it has found.
+ */
 static double
 index_build_range_scan(Relation rel, Relation index, IndexInfo *info, bool allow_sync,
 					   bool any_visible, bool progress, BlockNumber start_block,
@@ -242,11 +252,11 @@ index_build_range_scan(Relation rel, Relation index, IndexInfo *info, bool allow
 	Snapshot	snapshot = scan != NULL ? scan->rs_snapshot : SnapshotAny;
 	double		count = 0;
 
-	/* amcheck brings a scan of its own, and calls it concurrent for the snapshot's sake */
+	/* amcheck says that its build is concurrent, but its scan has a snapshot already */
 	if (info->ii_Concurrent && scan == NULL)
 		snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	command_work_before_change(rel);
-	/* entries are few and quickly made: in a parallel build one participant makes them all */
+	/* in a parallel build one participant makes all entries, because they are few */
 	if (scan == NULL || table_scan_claim_all(scan))
 		count = directory_build(rel, index, snapshot, callback, callback_state);
 	if (scan != NULL)
@@ -272,13 +282,13 @@ needs_toast_table(Relation rel)
 static bool
 scan_sample_next_block(TableScanDesc scan, SampleScanState *state)
 {
-	refuse(scan->rs_rd, "TABLESAMPLE is not supported", "Use a condition on time.");
+	table_scan_refuse_sample(scan->rs_rd);
 }
 
 static bool
 scan_sample_next_tuple(TableScanDesc scan, SampleScanState *state, TupleTableSlot *slot)
 {
-	refuse(scan->rs_rd, "TABLESAMPLE is not supported", "Use a condition on time.");
+	table_scan_refuse_sample(scan->rs_rd);
 }
 
 Datum
@@ -292,7 +302,7 @@ historian_handler(PG_FUNCTION_ARGS)
 		.scan_end = table_scan_end,
 		.scan_rescan = table_scan_rescan,
 		.scan_getnextslot = table_scan_next,
-		/* no scan_set_tidrange: TID range scans are then not planned */
+		/* without scan_set_tidrange no TID range scans are planned */
 
 		.parallelscan_estimate = table_scan_parallel_estimate,
 		.parallelscan_initialize = table_scan_parallel_initialize,
@@ -330,13 +340,13 @@ historian_handler(PG_FUNCTION_ARGS)
 		.relation_needs_toast_table = needs_toast_table,
 		.relation_estimate_size = relation_files_estimate,
 
-		/* no bitmap callbacks: bitmap scans are then not planned */
+		/* without callbacks for bitmaps no bitmap scans are planned */
 		.scan_sample_next_block = scan_sample_next_block,
 		.scan_sample_next_tuple = scan_sample_next_tuple,
 	};
 	const TableAmRoutine *heap = GetHeapamTableAmRoutine();
 
-	/* the heap's own, which see tuple headers and the file, never a row */
+	/* these look only at tuple headers and at the file */
 	routine.index_delete_tuples = heap->index_delete_tuples;
 	routine.relation_copy_data = heap->relation_copy_data;
 
@@ -344,18 +354,21 @@ historian_handler(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(&routine);
 }
 
-/* Raises the error for what historian tables do not do. */
+/* Raises the error for what historian tables do not do.  hint may be NULL. */
 static void
-refuse(Relation rel, const char *what, const char *hint)
+refuse(Relation rel, const char *message, const char *hint)
 {
 	ereport(ERROR,
 			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			errmsg("%s in historian tables", what),
-			errdetail("Table \"%s\".", RelationGetRelationName(rel)),
+			errmsg("%s", message),
+			errdetail("Table \"%s\" is a historian table.", RelationGetRelationName(rel)),
 			hint != NULL ? errhint("%s", hint) : 0);
 }
 
-/* Takes note of a deleted row; the executor wants to know who has done it already. */
+/*
+ * Notes a row that the command deletes or updates.  If the command has noted it before, tells the
+ * executor so by this command's and transaction's IDs.
+ */
 static TM_Result
 remove_row(Relation rel, ItemPointer tid, CommandId cid, TM_FailureData *failure, bool update)
 {

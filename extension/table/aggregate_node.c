@@ -2,10 +2,14 @@
  * aggregate_node.c
  *	  HistorianAggregate: the plan node that answers aggregates without returning rows.
  *
- * It takes the place of an aggregate over a scan where all conditions are on tag and time, and all
- * that is asked for, of the whole or by tag, is a count, the first or last time, or the count, sum,
- * avg, min or max of a value by its number, values[k].  Whole segments are answered from their
- * summaries.
+ * The planner may use it in place of an aggregate over a scan of one historian table, if
+ *
+ * - the scan can check all conditions itself (scan_condition.h),
+ * - the rows are not grouped, or only by tag, and
+ * - only count(*), count, min and max of the time, and count, sum, avg, min and max of values[k]
+ *	 with a constant k are computed.
+ *
+ * Whole segments are then answered from their summaries.
  */
 #include "postgres.h"
 
@@ -45,10 +49,13 @@
 
 bool		historian_enable_aggregate = true;
 
-/* Of what reading the rows costs, at most: where no segment is summarized. */
+/*
+ * The cost, as a part of the cost of a scan that returns the rows.  It is an upper bound: so much
+ * is needed if no segment has a summary.
+ */
 #define SCAN_COST_FACTOR 0.25
 
-/* What stands in a column of the result. */
+/* What a column of the result contains. */
 typedef enum ResultKind
 {
 	RESULT_TAG,
@@ -65,11 +72,11 @@ typedef enum ResultKind
 /* The lists in a path's and in a plan's custom_private. */
 enum
 {
-	PRIVATE_RELATION,			/* its OID */
-	PRIVATE_KINDS,				/* of the conditions */
-	PRIVATE_RESULTS,			/* kind and value number of each column, by turns */
-	PRIVATE_VALUES,				/* of a path: the conditions' other sides */
-	PRIVATE_EXPRESSIONS,		/* of a path: what each column of the result is */
+	PRIVATE_RELATION,			/* the table's OID */
+	PRIVATE_KINDS,				/* the ConditionKind of each condition */
+	PRIVATE_RESULTS,			/* of each column of the result: ResultKind, number of the value */
+	PRIVATE_VALUES,				/* path only: what each condition compares with */
+	PRIVATE_EXPRESSIONS,		/* path only: the expression of each column of the result */
 };
 
 typedef struct HistorianAggregateState
@@ -87,12 +94,12 @@ typedef struct HistorianAggregateState
 	MemoryContext filter_context;
 	MemoryContext tag_context;
 
-	/* how far it is */
+	/* progress */
 	bool		started;
 	bool		done;
 	DirectoryCursor *cursor;
-	text	   *tag;			/* the last of all tags */
-	uint32		next_tag;		/* of the filter's tags */
+	text	   *tag;			/* if all tags are read: the last one; NULL: none yet */
+	uint32		next_tag;		/* otherwise: index of the next one in filter.tags */
 	uint64		tags_read;
 } HistorianAggregateState;
 
@@ -151,6 +158,7 @@ aggregate_node_init(void)
 
 /* Planning. */
 
+/* Adds the node's path to those of an aggregate that it can answer. */
 static void
 on_create_upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel,
 					  RelOptInfo *output_rel, void *extra)
@@ -196,7 +204,7 @@ on_create_upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *in
 	path->path.parent = output_rel;
 	path->path.pathtarget = root->upper_targets[UPPERREL_GROUP_AGG];
 	path->path.rows = ((Path *) linitial(output_rel->pathlist))->rows;
-	/* it touches what a scan does, but returns no row of it */
+	/* it reads what a scan reads, but returns no rows */
 	path->path.startup_cost = input_rel->cheapest_total_path->total_cost * SCAN_COST_FACTOR;
 	path->path.total_cost = path->path.startup_cost + path->path.rows * cpu_tuple_cost;
 	path->methods = &path_methods;
@@ -205,7 +213,7 @@ on_create_upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *in
 	add_path(output_rel, (Path *) path);
 }
 
-/* Can a scan do all conditions itself? */
+/* Can a scan check all conditions itself?  Returns their kinds and what they compare with. */
 static bool
 match_conditions(RelOptInfo *rel, const HistorianColumns *columns, List **kinds, List **values)
 {
@@ -226,7 +234,10 @@ match_conditions(RelOptInfo *rel, const HistorianColumns *columns, List **kinds,
 	return true;
 }
 
-/* Is everything asked for, also within expressions, the tag grouped by or an aggregate known here? */
+/*
+ * Does the query compute only the tag by which it groups and aggregates that are known here, or
+ * expressions of these?  Returns what each column of the node's result is.
+ */
 static bool
 match_results(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_rel,
 			  const HistorianColumns *columns, List **results, List **expressions)
@@ -270,6 +281,7 @@ match_results(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_rel,
 	return has_aggregate;
 }
 
+/* Is this aggregate known here?  Returns its ResultKind, and the number of the value from 0. */
 static bool
 match_aggregate(const Aggref *aggref, Index varno, const HistorianColumns *columns, int *kind,
 				int *value)
@@ -332,6 +344,9 @@ is_column(const Node *node, Index varno, AttrNumber column)
 		var->varlevelsup == 0;
 }
 
+/*
+ * Makes the plan of a path.  It reads its table itself, so it has no range table index (scanrelid).
+ */
 static Plan *
 plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, List *clauses,
 		  List *custom_plans)
@@ -375,7 +390,7 @@ begin_aggregate(CustomScanState *css, EState *estate, int eflags)
 	ListCell   *value;
 	ListCell   *kind;
 
-	/* the executor holds the lock, as the table is in the range table */
+	/* the table is in the range table, so the executor has locked it */
 	state->rel = table_open(linitial_oid(list_nth(plan->custom_private, PRIVATE_RELATION)),
 							NoLock);
 	state->conditions = palloc0(Max(list_length(plan->custom_exprs), 1) * sizeof(ScanCondition));
@@ -406,7 +421,7 @@ begin_aggregate(CustomScanState *css, EState *estate, int eflags)
 											   ALLOCSET_DEFAULT_SIZES);
 }
 
-/* Where a value's totals stand; several aggregates may want those of one value. */
+/* Returns the index of a value's totals, which all aggregates of that value share. */
 static uint32
 totals_slot(HistorianAggregateState *state, uint32 value)
 {
@@ -421,6 +436,7 @@ totals_slot(HistorianAggregateState *state, uint32 value)
 	return i;
 }
 
+/* Computes the next row of the result, or returns an empty slot. */
 static TupleTableSlot *
 next_result(ScanState *ss)
 {
@@ -450,7 +466,7 @@ next_result(ScanState *ss)
 	return slot;
 }
 
-/* Evaluates the conditions, and begins before the first tag. */
+/* Evaluates the conditions, and goes to before the first tag. */
 static void
 start(HistorianAggregateState *state)
 {
@@ -458,7 +474,7 @@ start(HistorianAggregateState *state)
 	Snapshot	snapshot = ss->ps.state->es_snapshot;
 	MemoryContext caller;
 
-	/* as for a scan of all rows: see row_scan_begin() */
+	/* as row_scan_begin() does */
 	command_work_before_read(state->rel, snapshot);
 	serializable_note_read(state->rel, snapshot);
 
@@ -476,7 +492,7 @@ start(HistorianAggregateState *state)
 	state->started = true;
 }
 
-/* The next tag to read, or NULL at the end; it is valid until the next call. */
+/* Returns the next tag to read, or NULL at the end.  The tag is valid until the next call. */
 static text *
 next_tag(HistorianAggregateState *state)
 {
@@ -511,6 +527,7 @@ add_tag(HistorianAggregateState *state, text *tag)
 	MemoryContextReset(state->tag_context);
 }
 
+/* Stores the totals as a row of the result.  tag is NULL unless rows are grouped by tag. */
 static void
 store_result(HistorianAggregateState *state, text *tag, TupleTableSlot *slot)
 {
@@ -566,8 +583,9 @@ store_result(HistorianAggregateState *state, text *tag, TupleTableSlot *slot)
 }
 
 /*
- * Not by ExecScan(): within an EvalPlanQual, where this may be part of a subquery, it takes a node
- * without a table of its own for a join whose rows it has already.
+ * Returns the next row of the result.  Does not use ExecScan(), because this node may be part of a
+ * subquery within an EvalPlanQual.  There ExecScan() would take a node without a scanrelid for a
+ * join that was pushed down, and would return no new rows.
  */
 static TupleTableSlot *
 exec_aggregate(CustomScanState *css)
@@ -618,8 +636,8 @@ explain_aggregate(CustomScanState *css, List *ancestors, ExplainState *es)
 }
 
 /*
- * The conditions as PostgreSQL writes them.  The plan has no columns of the table to name, only
- * what they are compared with.
+ * Returns the conditions as EXPLAIN shows them.  They are put together here, because the plan has
+ * only what the columns are compared with, not the columns.
  */
 static const char *
 condition_text(const HistorianAggregateState *state, List *context)

@@ -1,11 +1,14 @@
 /*
  * ddl.c
- *	  What DDL may do to historian tables: makes the directory, refuses what would break them.
+ *	  Watches DDL: makes the directories of historian tables, and refuses what would break these.
  *
- * An object access hook sees every CREATE, ALTER and DROP, also where the library was loaded in
- * the middle of the statement (by the very CREATE TABLE that names the access method).  The hook
- * runs before the new catalog rows are visible to ordinary lookups, so it reads them with
- * SnapshotSelf.
+ * Most of this is done in an object access hook, which PostgreSQL calls for objects that it
+ * creates, alters or drops.  The hook works even in the CREATE TABLE that loads the library by
+ * naming the access method, when it is too late for a utility hook.  It is called before new
+ * catalog rows are visible to ordinary lookups, so it reads them with SnapshotSelf.
+ *
+ * A utility hook handles two statements: a DROP INDEX of a directory is followed by a new
+ * directory, and the copy of a directory by CREATE TABLE (LIKE ... INCLUDING INDEXES) is left out.
  */
 #include "postgres.h"
 
@@ -64,7 +67,7 @@ pg_noreturn static void refuse_row_triggers(Oid relid);
 static void check_publication(Oid index, AttrNumber key, Oid oid);
 static void on_alter_relation(Oid relid);
 static void on_alter_column(Oid relid, AttrNumber column);
-static void refuse_columns_change(Oid relid, const char *change);
+static void refuse_columns_change(Oid relid, const char *message);
 static bool is_historian_oid(Oid relid);
 static HeapTuple fetch_self(Oid catalog, Oid index, AttrNumber key, Oid oid, Relation *rel,
 							SysScanDesc *scan);
@@ -100,8 +103,8 @@ on_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 }
 
 /*
- * The historian tables whose indexes, which are directories, a DROP INDEX names.  That is allowed, as
- * pg_dump --clean writes it before DROP TABLE; but they get new ones at once.
+ * Returns the historian tables whose directories a DROP INDEX names.  The statement is allowed,
+ * because pg_dump --clean writes it before DROP TABLE, but the tables get new directories at once.
  */
 static List *
 tables_losing_index(const Node *statement)
@@ -128,7 +131,7 @@ tables_losing_index(const Node *statement)
 	return tables;
 }
 
-/* For a table that is not locked. */
+/* Is this a historian table?  Looks only into the catalogs, for a table that is not locked. */
 static bool
 is_historian_by_catalog(Oid relid)
 {
@@ -143,7 +146,10 @@ is_historian_by_catalog(Oid relid)
 	return OidIsValid(access_method) && access_method == get_table_am_oid("historian", true);
 }
 
-/* No lock would keep writers out between the one directory and the next. */
+/*
+ * Raises an error for DROP INDEX CONCURRENTLY of the only directory: nothing would keep writers out
+ * until the table has a new one.
+ */
 static void
 refuse_drop_concurrently(Oid relid, Oid index_oid)
 {
@@ -154,10 +160,11 @@ refuse_drop_concurrently(Oid relid, Oid index_oid)
 				errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				errmsg("cannot drop index \"%s\" concurrently because historian table \"%s\" requires it",
 					   get_rel_name(index_oid), RelationGetRelationName(rel)),
-				errhint("Use REINDEX INDEX CONCURRENTLY to have it built anew."));
+				errhint("Use REINDEX INDEX CONCURRENTLY to build it anew."));
 	table_close(rel, AccessShareLock);
 }
 
+/* Makes directories for the tables that have lost theirs, unless the tables are gone too. */
 static void
 make_missing_directories(List *tables)
 {
@@ -166,7 +173,7 @@ make_missing_directories(List *tables)
 	CommandCounterIncrement();
 	foreach(cell, tables)
 	{
-		/* DROP INDEX has locked it against everybody */
+		/* DROP INDEX holds ACCESS EXCLUSIVE on the table */
 		Relation	rel = try_relation_open(lfirst_oid(cell), NoLock);
 
 		if (rel == NULL)
@@ -175,7 +182,7 @@ make_missing_directories(List *tables)
 		{
 			directory_create(rel);
 			ereport(NOTICE,
-					errmsg("historian table \"%s\" has got a new directory, \"%s\"",
+					errmsg("historian table \"%s\" has a new directory \"%s\"",
 						   RelationGetRelationName(rel), get_rel_name(directory_oid(rel))));
 		}
 		relation_close(rel, NoLock);
@@ -184,9 +191,9 @@ make_missing_directories(List *tables)
 }
 
 /*
- * Is this what CREATE TABLE (LIKE .. INCLUDING INDEXES) makes of a directory for a table that is no
- * historian table?  Such an index on two columns, whose predicate is the constant false, serves
- * nobody.
+ * Is this the copy of a directory that CREATE TABLE (LIKE ... INCLUDING INDEXES) makes for a table
+ * that is not a historian table?  Such an index on two columns, whose predicate is the constant
+ * false, would be of no use.
  */
 static bool
 is_copied_directory(const Node *statement, ProcessUtilityContext context)
@@ -204,6 +211,7 @@ is_copied_directory(const Node *statement, ProcessUtilityContext context)
 	return OidIsValid(relid) && !is_historian_oid(relid);
 }
 
+/* The object access hook.  For a column, sub_id is its number; for a whole relation it is 0. */
 static void
 on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
 {
@@ -218,7 +226,7 @@ on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_i
 		if (class_id == RelationRelationId && sub_id == 0)
 			on_create_relation(object_id, is_internal);
 		else if (class_id == RelationRelationId && is_historian_oid(object_id))
-			refuse_columns_change(object_id, "add a column to");
+			refuse_columns_change(object_id, "cannot add a column to historian table \"%s\"");
 		else if (class_id == TriggerRelationId)
 			on_create_trigger(object_id);
 		else if (class_id == PublicationRelRelationId)
@@ -236,12 +244,12 @@ on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_i
 	}
 	else if (access == OAT_DROP && class_id == RelationRelationId && sub_id != 0 &&
 			 is_historian_oid(object_id))
-		refuse_columns_change(object_id, "drop a column of");
+		refuse_columns_change(object_id, "cannot drop a column of historian table \"%s\"");
 }
 
 /*
- * A new table gets its directory.  Internal creations are the transient tables of rewrites,
- * whose directory is the old table's, rebuilt.
+ * Makes the directory of a new table, and checks a new index.  Tables that are created internally
+ * are the transient ones of rewrites; a rewrite builds the old table's directory anew.
  */
 static void
 on_create_relation(Oid relid, bool is_internal)
@@ -271,7 +279,7 @@ on_create_relation(Oid relid, bool is_internal)
 	}
 }
 
-/* The only index that a historian table may have is a directory; a new one replaces the former. */
+/* Raises an error for an index that is not a directory.  A new directory replaces the former. */
 static void
 on_create_index(Oid index_oid)
 {
@@ -304,9 +312,9 @@ on_create_index(Oid index_oid)
 			ereport(ERROR,
 					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					errmsg("historian tables do not support indexes or unique constraints"),
-					errdetail("Table \"%s\".", RelationGetRelationName(rel)),
+					errdetail("Table \"%s\" is a historian table.", RelationGetRelationName(rel)),
 					errhint("Conditions on tag and time are quick without an index; of rows with the same tag and time the later one stays."));
-		/* what is being built concurrently is no replacement yet; REINDEX makes it one itself */
+		/* REINDEX CONCURRENTLY itself replaces the former directory when the new one is built */
 		if (is_ready)
 			directory_adopt(rel, index_oid);
 		else
@@ -315,6 +323,7 @@ on_create_index(Oid index_oid)
 	}
 }
 
+/* Raises an error for a trigger that historian tables do not support. */
 static void
 on_create_trigger(Oid trigger_oid)
 {
@@ -342,13 +351,14 @@ refuse_row_triggers(Oid relid)
 	ereport(ERROR,
 			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			errmsg("historian tables do not support AFTER ... FOR EACH ROW triggers or foreign keys"),
-			errdetail("Table \"%s\".", get_rel_name(relid)),
+			errdetail("Table \"%s\" is a historian table.", get_rel_name(relid)),
 			errhint("Use a BEFORE trigger, or an AFTER ... FOR EACH STATEMENT trigger with a transition table."));
 }
 
 /*
- * Looks for historian tables in the rows of pg_publication_rel with this OID or of this
- * publication: CREATE PUBLICATION and ALTER PUBLICATION report one or the other.
+ * Raises an error if a publication lists a historian table.  Looks at the row of pg_publication_rel
+ * with this OID, or at all rows of the publication with this OID, as the index and its key say: the
+ * hook is called for one or the other.
  */
 static void
 check_publication(Oid index, AttrNumber key, Oid oid)
@@ -366,14 +376,14 @@ check_publication(Oid index, AttrNumber key, Oid oid)
 			ereport(ERROR,
 					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					errmsg("historian tables cannot be published"),
-					errdetail("Table \"%s\": the WAL carries segments, not rows.",
+					errdetail("The WAL of table \"%s\" has segments, not rows.",
 							  get_rel_name(table_oid)),
 					errhint("Use streaming replication."));
 	}
 	fetch_self_end(catalog, scan);
 }
 
-/* SET ACCESS METHOD: the directory comes and goes with it. */
+/* SET ACCESS METHOD makes or drops the directory. */
 static void
 on_alter_relation(Oid relid)
 {
@@ -390,12 +400,12 @@ on_alter_relation(Oid relid)
 		const TriggerDesc *triggers = rel->trigdesc;
 
 		/*
-		 * under a weaker lock others may be writing, into no directory: then CREATE INDEX is
-		 * needed
+		 * Under a weaker lock others may be writing, and a new directory would lack what they
+		 * write.  A table that has lost its directory gets one by CREATE INDEX.
 		 */
 		if (!OidIsValid(directory_oid(rel)) && CheckRelationLockedByMe(rel, ShareLock, true))
 		{
-			/* those that it had before it was one */
+			/* the table may have triggers from the time when it was not a historian table */
 			if (triggers != NULL && (triggers->trig_insert_after_row ||
 									 triggers->trig_update_after_row ||
 									 triggers->trig_delete_after_row))
@@ -408,7 +418,7 @@ on_alter_relation(Oid relid)
 	relation_close(rel, NoLock);
 }
 
-/* Anything but the type may change: name, statistics, default, NOT NULL. */
+/* Raises an error for a new type; name, statistics, default and NOT NULL may change. */
 static void
 on_alter_column(Oid relid, AttrNumber column)
 {
@@ -433,19 +443,21 @@ on_alter_column(Oid relid, AttrNumber column)
 	fetch_self_end(catalog, scan);
 
 	if (type != INT8OID && type != TEXTOID && type != FLOAT8ARRAYOID)
-		refuse_columns_change(relid, "change the type of a column of");
+		refuse_columns_change(relid, "cannot change the type of a column of historian table \"%s\"");
 }
 
+/* Raises an error whose message has a %s for the table's name. */
 static void
-refuse_columns_change(Oid relid, const char *change)
+refuse_columns_change(Oid relid, const char *message)
 {
 	ereport(ERROR,
 			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			errmsg("cannot %s historian table \"%s\"", change, get_rel_name(relid)),
+			errmsg(message, get_rel_name(relid)),
 			errdetail("A historian table has exactly three columns: one bigint, one text and one double precision[]."),
 			errhint("Keep other attributes of a tag in a table of their own and join on the tag."));
 }
 
+/* Is this a historian table?  For a table that the current command has locked. */
 static bool
 is_historian_oid(Oid relid)
 {
@@ -455,7 +467,7 @@ is_historian_oid(Oid relid)
 
 	if (kind != RELKIND_RELATION && kind != RELKIND_MATVIEW)
 		return false;
-	/* whoever changes the relation has locked it */
+	/* the command that changes the relation has locked it */
 	rel = try_relation_open(relid, NoLock);
 	if (rel == NULL)
 		return false;
@@ -465,8 +477,8 @@ is_historian_oid(Oid relid)
 }
 
 /*
- * The first catalog row with this OID as its key, as the current command left it; systable_getnext()
- * gives further ones.  End with fetch_self_end().
+ * Returns the first catalog row with this OID as its key, as the current command has left it, or
+ * NULL. systable_getnext() returns further ones.  The caller calls fetch_self_end() at the end.
  */
 static HeapTuple
 fetch_self(Oid catalog, Oid index, AttrNumber key, Oid oid, Relation *rel, SysScanDesc *scan)

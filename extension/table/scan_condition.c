@@ -1,10 +1,10 @@
 /*
  * scan_condition.c
- *	  The conditions on tag and time that a scan can do by itself.
+ *	  The conditions on tag and time that a scan can check by itself.
  *
- * A tag's equality is one of bytes, so it is taken only under deterministic collations.  A time
- * may be compared with any of the integer types; the operators are recognized by their strategy
- * in the btree family of integers.
+ * A scan compares tags by their bytes, so a condition on the tag must have a deterministic
+ * collation.  A time may be compared with a value of any integer type; the operators are recognized
+ * by their strategy numbers in the btree family of integers.
  */
 #include "postgres.h"
 
@@ -142,6 +142,7 @@ is_outside(Node *node, Index varno)
 	return !bms_is_member(varno, pull_varnos(NULL, node)) && !contain_volatile_functions(node);
 }
 
+/* Is this a condition of a known kind, with the column on the left? */
 static bool
 match_operator(const OpExpr *clause, Index varno, const HistorianColumns *columns,
 			   ConditionKind *kind)
@@ -197,6 +198,7 @@ integer_value(Datum value, Oid type)
 	}
 }
 
+/* Narrows the filter's range of time.  A condition that no time meets leaves no tags. */
 static void
 restrict_time(RowScanFilter *filter, ConditionKind kind, int64 value)
 {
@@ -224,7 +226,7 @@ restrict_time(RowScanFilter *filter, ConditionKind kind, int64 value)
 			from = possible ? value + 1 : value;
 			break;
 		default:
-			elog(ERROR, "unexpected condition on time");
+			elog(ERROR, "unrecognized condition on time: %d", (int) kind);
 	}
 	if (!possible)
 	{
@@ -235,7 +237,7 @@ restrict_time(RowScanFilter *filter, ConditionKind kind, int64 value)
 	filter->until = Min(filter->until, until);
 }
 
-/* Keeps the tags that are in both, as both are sorted. */
+/* Keeps those of the filter's tags that are in the list too.  Both are in byte order. */
 static void
 restrict_tags(RowScanFilter *filter, text **tags, uint32 ntags)
 {

@@ -1,6 +1,6 @@
 /*
  * scan_condition.h
- *	  The conditions on tag and time that a scan can do by itself.
+ *	  The conditions on tag and time that a scan can check by itself.
  */
 #ifndef HISTORIAN_SCAN_CONDITION_H
 #define HISTORIAN_SCAN_CONDITION_H
@@ -12,7 +12,7 @@
 #include "columns.h"
 #include "read/row_scan.h"
 
-/* What a condition bounds. */
+/* The kinds of conditions. */
 typedef enum ConditionKind
 {
 	CONDITION_TAG_EQUAL,		/* tag = expression */
@@ -25,9 +25,10 @@ typedef enum ConditionKind
 } ConditionKind;
 
 /*
- * Recognizes a condition on tag or time of the relation with range table index varno, whose other
- * side does not depend on the relation's row.  Returns it with the column on the left, or NULL.
- * A recognized condition is done exactly: it need not be checked again.
+ * Recognizes a condition that compares the tag or the time of the relation with range table index
+ * varno with an expression that does not depend on the relation's row.  Returns the condition with
+ * the column on the left, or NULL.  The scan checks a recognized condition exactly, so that nobody
+ * need check it again.
  */
 extern Expr *scan_condition_match(Expr *clause, Index varno, const HistorianColumns *columns,
 								  ConditionKind *kind);
@@ -36,20 +37,20 @@ extern Expr *scan_condition_match(Expr *clause, Index varno, const HistorianColu
 typedef struct ScanCondition
 {
 	ConditionKind kind;
-	Oid			type;			/* of the value: int2, int4, int8, text or text[] */
+	Oid			type;			/* of the value: smallint, integer, bigint, text or text[] */
 	ExprState  *value;
 } ScanCondition;
 
 extern ScanCondition scan_condition_init(Expr *clause, ConditionKind kind, PlanState *parent);
 
-/* The same in two steps: the side that does not depend on the row, and that prepared. */
+/* The same in two steps: returns the expression that a condition compares with, and prepares it. */
 extern Expr *scan_condition_value(Expr *clause);
 extern ScanCondition scan_condition_init_value(Expr *value, ConditionKind kind,
 											   PlanState *parent);
 
 /*
- * Evaluates the conditions into a filter, whose memory is of the current context.  A NULL lets
- * nothing pass.
+ * Evaluates the conditions, and returns the filter for rows that meet all of them, allocated in the
+ * current context.  If one of the values is NULL, no row does.
  */
 extern RowScanFilter scan_conditions_evaluate(const ScanCondition *conditions, int nconditions,
 											  ExprContext *econtext);

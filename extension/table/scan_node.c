@@ -2,10 +2,10 @@
  * scan_node.c
  *	  HistorianScan: the plan node that reads a historian table.
  *
- * It takes over the conditions on tag and time, also where their other side is a parameter or
- * comes from a join's outer side, decodes values only where the query uses them, and returns the
- * rows of one tag in order of time.  It replaces every other path of the table: a sequential scan
- * reads the same rows no quicker.
+ * The node checks the conditions on tag and time itself, even if they compare with a parameter or
+ * with the outer side of a join.  It decodes only the values that the query uses, and returns the
+ * rows of one tag in order of time.  It replaces all other paths of the table, because a sequential
+ * scan reads the same rows and is not quicker.
  */
 #include "postgres.h"
 
@@ -37,14 +37,17 @@
 #include "compat.h"
 #include "historian_table.h"
 #include "table/scan_condition.h"
+#include "table/table_scan.h"
 #include "table/value_usage.h"
 
 bool		historian_enable_scan = true;
 
-/* Decoding a row costs less than fetching one from a heap page. */
+/*
+ * The cost of a row in cpu_tuple_cost: to decode it costs less than to fetch one from a heap page.
+ */
 #define ROW_COST_FACTOR 0.5
 
-/* Pages that a tag's lookup in the directory touches. */
+/* The pages that a lookup of a tag in the directory reads. */
 #define LOOKUP_PAGES 4
 
 typedef struct HistorianScanState
@@ -52,11 +55,11 @@ typedef struct HistorianScanState
 	CustomScanState css;
 	ScanCondition *conditions;
 	int			nconditions;
-	ExprState  *recheck;		/* all of them, of a row that is there already */
-	ValueRange	wanted;			/* of each row's values */
-	bool		give_places;	/* the rows are named by ctid further up */
+	ExprState  *recheck;		/* all conditions, for a row of EvalPlanQual */
+	ValueRange	wanted;			/* the values to decode */
+	bool		give_places;	/* a node above wants ctids */
 	bool		backward;
-	bool		filter_valid;
+	bool		filter_valid;	/* the scan has been started with the present conditions */
 	MemoryContext filter_context;
 	RowScan    *rows;			/* NULL until the first row is wanted */
 	RowScanShared *shared;		/* in a parallel scan */
@@ -128,8 +131,8 @@ scan_node_init(void)
 /* Planning. */
 
 /*
- * Hides the directory, the only index.  Its predicate is false, which follows from conditions that
- * contradict each other: the planner would take rows from it.
+ * Hides the directory, the only index, from the planner.  Its predicate is the constant false.
+ * That follows from conditions that contradict each other, so the planner would use it for those.
  */
 static void
 on_get_relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
@@ -146,6 +149,7 @@ on_get_relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *r
 	table_close(table, NoLock);
 }
 
+/* Replaces the paths of a historian table by HistorianScan's. */
 static void
 on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
@@ -157,7 +161,7 @@ on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry
 
 	if (next_pathlist_hook != NULL)
 		next_pathlist_hook(root, rel, rti, rte);
-	/* of an inheritance parent (inh) its own member comes by itself */
+	/* for an inheritance parent (inh) this is called once more, for the parent's own rows */
 	if (rte->rtekind != RTE_RELATION || rte->inh || rte->tablesample != NULL ||
 		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW) ||
 		!IS_SIMPLE_REL(rel) || rel->pathlist == NIL || IS_DUMMY_REL(rel))
@@ -195,9 +199,9 @@ on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry
 }
 
 /*
- * custom_private is a list of integers: whether the path reads all tags, which workers can then
- * share out among them, whether it goes backward in time, and the range of values that the query
- * uses.
+ * Makes one path.  Its custom_private is a list of four integers: whether it reads all tags, which
+ * parallel workers can then share; whether it goes backward in time; and the range of values that
+ * the query uses (first and end).
  */
 static CustomPath *
 make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
@@ -240,7 +244,11 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 	path->custom_private = list_make4_int(all_tags, backward, values.first, values.end);
 	if (one_tag)
 		path->path.pathkeys = order_of_time(root, rel, columns->time, backward);
-	/* one time is no order, and an Append would look for it among its columns */
+
+	/*
+	 * If the time is equal to a constant, this is no order, and an Append would look in vain for a
+	 * column to order by.
+	 */
 	if (path->path.pathkeys != NIL &&
 		linitial_node(PathKey, path->path.pathkeys)->pk_eclass->ec_has_const)
 		path->path.pathkeys = NIL;
@@ -261,7 +269,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 	return path;
 }
 
-/* The pathkeys of rows in order of time, or backwards. */
+/* Returns the pathkeys of rows in order of time, or in the reverse order. */
 static List *
 order_of_time(PlannerInfo *root, RelOptInfo *rel, AttrNumber time, bool backward)
 {
@@ -279,8 +287,8 @@ reads_all_tags(const CustomPath *path)
 }
 
 /*
- * Refuses a ctid but where the planner itself asks for one, to name the rows of DELETE and UPDATE
- * or those to lock: rows have none.
+ * Raises an error if the query uses ctid.  The planner itself uses it too, to name rows for DELETE,
+ * UPDATE and row locks; that is allowed.
  */
 static void
 refuse_ctid(PlannerInfo *root, RelOptInfo *rel, const char *table_name)
@@ -293,13 +301,10 @@ refuse_ctid(PlannerInfo *root, RelOptInfo *rel, const char *table_name)
 	if (root->parse->commandType == CMD_SELECT && root->rowMarks == NIL)
 		pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &used);
 	if (uses_column(used, SelfItemPointerAttributeNumber))
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("rows of historian table \"%s\" have no ctid", table_name),
-				errhint("A row is identified by tag and time."));
+		table_scan_refuse_ctid(table_name);
 }
 
-/* Paths for nested loops whose outer side supplies the tag. */
+/* Adds paths for nested loops whose outer side supplies the tag. */
 static void
 add_join_paths(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns)
 {
@@ -344,8 +349,8 @@ add_join_paths(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *colum
 }
 
 /*
- * The restrictions that the scan does itself, commuted forms included; *one_tag tells whether
- * they leave a single tag.
+ * Returns the restrictions that the scan checks itself.  *one_tag tells whether they leave at most
+ * one tag.
  */
 static List *
 matching_restrictions(PlannerInfo *root, RelOptInfo *rel, List *restrictions,
@@ -370,6 +375,7 @@ matching_restrictions(PlannerInfo *root, RelOptInfo *rel, List *restrictions,
 	return matching;
 }
 
+/* Is a member of an equivalence class the table's tag?  A callback; arg has the columns. */
 static bool
 tag_member_matches(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, EquivalenceMember *em,
 				   void *arg)
@@ -381,8 +387,9 @@ tag_member_matches(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, Equ
 }
 
 /*
- * custom_exprs are the conditions that the scan does, custom_private a list of their kinds and one
- * of how to read: what the path's says but for the first.
+ * Makes the plan of a path.  Its custom_exprs are the conditions that the scan checks itself.  Its
+ * custom_private has two lists: the kinds of these conditions, and the path's custom_private
+ * without the first member.
  */
 static Plan *
 plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, List *clauses,
@@ -459,8 +466,9 @@ begin_scan(CustomScanState *css, EState *estate, int eflags)
 }
 
 /*
- * Which columns does the query use?  Only the finished plan tells: the planner sets the target list
- * last.  A ctid is wanted by DELETE and UPDATE; who asks for row locks is refused.
+ * Finds out whether the plan uses the values and the ctid, which DELETE and UPDATE need.  This
+ * cannot be done earlier, because the planner sets the target list last.  Raises an error if the
+ * query is to lock rows.
  */
 static void
 check_columns_used(HistorianScanState *state, EState *estate)
@@ -476,7 +484,7 @@ check_columns_used(HistorianScanState *state, EState *estate)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("rows cannot be locked in historian tables"),
-				errdetail("Table \"%s\".", RelationGetRelationName(rel)),
+				errdetail("Table \"%s\" is a historian table.", RelationGetRelationName(rel)),
 				errhint("Lock the table with LOCK TABLE."));
 
 	pull_varattnos((Node *) plan->plan.targetlist, plan->scanrelid, &in_target);
@@ -487,13 +495,14 @@ check_columns_used(HistorianScanState *state, EState *estate)
 		state->wanted = values_none;
 }
 
-/* Is the column (0: the whole row) in a set of pull_varattnos()? */
+/* Is the column (0: the whole row) in a set that pull_varattnos() has made? */
 static bool
 uses_column(const Bitmapset *used, AttrNumber column)
 {
 	return bms_is_member(column - FirstLowInvalidHeapAttributeNumber, used);
 }
 
+/* Returns the next row, for ExecScan().  The first call opens the table, and starts the scan. */
 static TupleTableSlot *
 next_row(ScanState *ss)
 {
@@ -525,8 +534,8 @@ next_row(ScanState *ss)
 }
 
 /*
- * EvalPlanQual brings a row that this scan has returned, to be joined with the new version of a row
- * that the command has found changed: it may not match that one.
+ * Checks the conditions for a row that this scan has returned before.  EvalPlanQual joins it with
+ * the new version of another table's row, which may differ in what the conditions compare with.
  */
 static bool
 recheck(ScanState *ss, TupleTableSlot *slot)
@@ -563,7 +572,7 @@ rescan_scan(CustomScanState *css)
 	ExecScanReScan(&css->ss);
 }
 
-/* Which values of a row are decoded, by their subscripts. */
+/* Returns the subscripts of the values that are decoded, for EXPLAIN. */
 static const char *
 wanted_text(ValueRange wanted)
 {

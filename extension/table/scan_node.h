@@ -7,10 +7,10 @@
 
 #include "postgres.h"
 
-/* historian.enable_scan */
+/* historian.enable_scan: does the planner use this node? */
 extern bool historian_enable_scan;
 
-/* Installs the planner hook and registers the node.  Called once, when the library is loaded. */
+/* Installs the planner's hooks and registers the node.  Called once, when the library is loaded. */
 extern void scan_node_init(void);
 
 #endif							/* HISTORIAN_SCAN_NODE_H */

@@ -2,9 +2,10 @@
  * table_scan.c
  *	  The scan callbacks of the table access method.
  *
- * A sequential scan (COPY TO, ALTER TABLE's rewrite, a SELECT where historian.enable_scan is off)
- * reads tag by tag.  ANALYZE samples blocks, whose segments it reads one by one: there a row that
- * a later load replaced may be sampled beside its successor, which statistics can bear.
+ * A sequential scan (of COPY TO, of ALTER TABLE's rewrite, or of a SELECT if historian.enable_scan
+ * is off) reads tag by tag.  ANALYZE samples blocks, and reads their segments one by one.  It may
+ * sample a row that a later load has replaced, beside the new one.  The few such rows hardly change
+ * statistics.
  */
 #include "postgres.h"
 
@@ -25,17 +26,17 @@ typedef struct HistorianTableScan
 	TableScanDescData base;
 	RowScan    *rows;			/* NULL before the first row, in ANALYZE and in index builds */
 
-	/* ANALYZE: the block being sampled and the segment of it being read */
+	/* ANALYZE only: the block being sampled, and its segment being read */
 	Buffer		buffer;
 	OffsetNumber next_item;
-	uint32		rows_of_block;	/* given so far */
+	uint32		rows_of_block;	/* returned so far */
 	DecodedRows decoded;
 	uint32		next_row;
 	text	   *tag;
 	MemoryContext row_context;
 } HistorianTableScan;
 
-/* A parallel scan's shared state, as the executor allots it. */
+/* A parallel scan's shared state, for which the executor allots memory. */
 typedef struct HistorianParallelScan
 {
 	ParallelTableScanDescData base;
@@ -67,12 +68,10 @@ table_scan_begin(Relation rel, Snapshot snapshot, int nkeys, struct ScanKeyData 
 												  ALLOCSET_DEFAULT_SIZES);
 		return &scan->base;
 	}
+	if (flags & SO_TYPE_SAMPLESCAN)
+		table_scan_refuse_sample(rel);
 	if (!(flags & SO_TYPE_SEQSCAN))
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("historian tables do not support this kind of scan"),
-				errdetail("Rows have no lasting ctid, and blocks hold segments, not rows."),
-				errhint("Use conditions on tag and time."));
+		table_scan_refuse_ctid(RelationGetRelationName(rel));
 	return &scan->base;
 }
 
@@ -132,7 +131,7 @@ table_scan_parallel_estimate(Relation rel)
 Size
 table_scan_parallel_initialize(Relation rel, ParallelTableScanDesc parallel)
 {
-	/* before the workers take their snapshot, and while writing is still allowed */
+	/* before the workers start, because they see only what is written */
 	command_work_before_change(rel);
 	historian_parallel_set_relation(parallel, rel);
 	parallel->phs_syncscan = false;
@@ -207,9 +206,10 @@ table_scan_analyze_row(TableScanDesc base, TransactionId oldest_xmin, double *li
 }
 
 /*
- * ANALYZE copies the row, and brings its sample into the order of the table by the copies' ctid,
- * which a virtual slot does not copy.  Only ANALYZE's slot is changed: elsewhere slots that are not
- * plainly virtual would make the executor copy rows that it now passes on.
+ * Gives a sampled row a position within the table, and makes its slot copy it.  ANALYZE orders the
+ * copies of its sample by ctid, which a virtual slot does not copy.  Only ANALYZE's slot is
+ * changed: from any other kind of slot than a virtual one the executor would copy rows that it now
+ * passes on.
  */
 static void
 give_position(HistorianTableScan *scan, TupleTableSlot *slot)
@@ -236,6 +236,27 @@ copy_with_position(TupleTableSlot *slot)
 	return copy;
 }
 
+void
+table_scan_refuse_ctid(const char *table_name)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("cannot use ctid of historian table \"%s\"", table_name),
+			errdetail("The ctid of a row changes whenever its segment is merged or written anew."),
+			errhint("Identify rows by tag and time."));
+}
+
+void
+table_scan_refuse_sample(Relation rel)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("historian tables do not support TABLESAMPLE"),
+			errdetail("Table \"%s\" is a historian table.", RelationGetRelationName(rel)),
+			errhint("Use a condition on time."));
+}
+
+/* Opens the scan's rows when the first one is needed. */
 static RowScan *
 begin_rows(HistorianTableScan *scan)
 {
@@ -248,10 +269,10 @@ begin_rows(HistorianTableScan *scan)
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("historian table \"%s\" can only be read under an MVCC snapshot",
 					   RelationGetRelationName(scan->base.rs_rd)),
-				errhint("A subscription into a historian table takes inserts alone: CREATE PUBLICATION ... WITH (publish = 'insert')."));
+				errhint("To fill a historian table by a subscription, publish only inserts: CREATE PUBLICATION ... WITH (publish = 'insert')."));
 	rows = row_scan_begin(scan->base.rs_rd, scan->base.rs_snapshot, values_all,
 						  parallel ? &parallel->shared : NULL);
-	/* it may be for a DELETE or UPDATE, which does not say so */
+	/* the scan may be for a DELETE or UPDATE, which the access method is not told */
 	row_scan_give_places(rows);
 	MemoryContextSwitchTo(caller);
 	return rows;

@@ -20,8 +20,8 @@ extern void table_scan_rescan(TableScanDesc scan, struct ScanKeyData *keys, bool
 extern bool table_scan_next(TableScanDesc scan, ScanDirection direction, TupleTableSlot *slot);
 
 /*
- * Of the participants of a parallel scan, is this the one that reads everything?  True where the
- * scan is not parallel.
+ * Claims the whole table for this participant of a parallel scan.  Returns false if another one has
+ * claimed it; always true if the scan is not parallel.
  */
 extern bool table_scan_claim_all(TableScanDesc scan);
 
@@ -29,7 +29,7 @@ extern Size table_scan_parallel_estimate(Relation rel);
 extern Size table_scan_parallel_initialize(Relation rel, ParallelTableScanDesc parallel);
 extern void table_scan_parallel_reinitialize(Relation rel, ParallelTableScanDesc parallel);
 
-/* ANALYZE reads sampled blocks. */
+/* ANALYZE calls these for the blocks that it samples, and for the rows of each. */
 #if HISTORIAN_ANALYZE_BY_STREAM
 extern bool table_scan_analyze_block(TableScanDesc scan, ReadStream *stream);
 #else
@@ -38,5 +38,9 @@ extern bool table_scan_analyze_block(TableScanDesc scan, BlockNumber block,
 #endif
 extern bool table_scan_analyze_row(TableScanDesc scan, TransactionId oldest_xmin, double *live,
 								   double *dead, TupleTableSlot *slot);
+
+/* Raise the errors for a use of ctid and for TABLESAMPLE. */
+pg_noreturn extern void table_scan_refuse_ctid(const char *table_name);
+pg_noreturn extern void table_scan_refuse_sample(Relation rel);
 
 #endif							/* HISTORIAN_TABLE_SCAN_H */

@@ -2,8 +2,8 @@
  * value_usage.c
  *	  Which values of the rows of a table a query uses.
  *
- * Only the whole query tells: a scan hands the array up, and values[k] is computed where it is
- * needed.
+ * The whole query must be searched, because a scan returns the array, and values[k] is computed in
+ * the node that needs it.
  */
 #include "postgres.h"
 
@@ -16,9 +16,9 @@
 typedef struct Usage
 {
 	Index		varno;
-	Index		level;			/* of subqueries that the walk is in */
+	Index		level;			/* depth of the subquery that is being walked */
 	const HistorianColumns *columns;
-	bool		whole;
+	bool		whole;			/* the array is used in another way than values[k] */
 	ValueRange	values;
 } Usage;
 
@@ -34,8 +34,8 @@ value_usage(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns)
 	};
 
 	/*
-	 * changed rows are written whole, and a member of an inheritance tree goes by its parent's
-	 * name
+	 * A command that changes rows writes all their values, and the query names a member of an
+	 * inheritance tree by its parent.
 	 */
 	if (root->parse->commandType != CMD_SELECT || root->rowMarks != NIL ||
 		rel->reloptkind != RELOPT_BASEREL)
@@ -69,7 +69,7 @@ value_usage_match(const Node *node, Index varno, Index level, const HistorianCol
 	return *value >= 0 && *value < CODEC_MAX_VALUES;
 }
 
-/* A walker of expressions and queries: stops with true where the whole array is used. */
+/* Walks expressions and queries.  Stops, and returns true, where the whole array is used. */
 static bool
 note_usage(Node *node, void *context)
 {
@@ -97,7 +97,7 @@ note_usage(Node *node, void *context)
 	{
 		const Var  *var = (const Var *) node;
 
-		/* once found it stays: two walks are made */
+		/* never reset, because value_usage() makes two walks */
 		if (var->varno == usage->varno && var->varlevelsup == usage->level &&
 			(var->varattno == usage->columns->values || var->varattno == InvalidAttrNumber))
 			usage->whole = true;

@@ -13,12 +13,15 @@
 #include "store/decoded_rows.h"
 
 /*
- * The range of the values that a query being planned uses as values[k] with constant k; all where
- * it uses the array otherwise.
+ * Returns the range of values that a query uses, if it uses the array only as values[k] with
+ * constant k.  Otherwise returns the range of all values.  The query is being planned.
  */
 extern ValueRange value_usage(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns);
 
-/* Is it values[k] of the relation, at this level of the query, with a constant k?  *value is k - 1. */
+/*
+ * Is the node values[k] with a constant k, of the relation with range table index varno at this
+ * level of the query?  Sets *value to k - 1.
+ */
 extern bool value_usage_match(const Node *node, Index varno, Index level,
 							  const HistorianColumns *columns, int *value);
 
