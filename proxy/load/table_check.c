@@ -125,8 +125,8 @@ take_result(const PGresult *result, char *why, size_t size)
 		case PGRES_COMMAND_OK:
 			break;
 		case PGRES_TUPLES_OK:
-			if (PQntuples(result) > 0 && strcmp(PQfname(result, 0), "reason") == 0 &&
-				why[0] == '\0')
+			/* A row need not have columns: the function is called for its privileges alone. */
+			if (PQntuples(result) > 0 && PQfnumber(result, "reason") == 0 && why[0] == '\0')
 				snprintf(why, size, "%s", PQgetvalue(result, 0, 0));
 			break;
 		default:

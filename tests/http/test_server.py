@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from historiand import (BINARY, CONNINFO, Server, Skip, message, new_table, ndjson, request_bytes, run, sql,
+from historiand import (BINARY, CONNINFO, Server, Skip, insert, message, new_table, ndjson, request_bytes, run, sql,
                         temporary_directory, wait_for, NDJSON)
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("HISTORIAND_")}
@@ -120,6 +120,7 @@ def test_check_config_tries():
         assert done.returncode == 1 and word in done.stderr, (flags, done)
         assert "the settings are valid" in done.stdout, done
     server = Server(table)
+    insert(table, [{"time": 1, "tag": "x", "values": [1]}])     # the tag that the check reads
     done = check_config("--listen", f"127.0.0.1:{server.port}", "--database", CONNINFO,
                         "--table", table)
     assert done.returncode == 0 and "is in use now" in done.stdout, done
