@@ -37,7 +37,7 @@ group_rows(const CodecStream *stream, uint32_t first)
 	return stream->nrows - first < GROUP_ROWS ? stream->nrows - first : GROUP_ROWS;
 }
 
-/* The row of the anchor within a group of so many rows. */
+/* The row of the anchor within a group of this length. */
 static inline uint32_t
 anchor_at(uint32_t rows)
 {

@@ -364,7 +364,7 @@ apply_shared(CodecEncoder *encoder)
 	encoder->flags |= CODEC_BLOCK_SHARED;
 }
 
-/* Makes room for so many numbers, or returns false if memory is short. */
+/* Makes room for count numbers, or returns false if memory is short. */
 static bool
 reserve_numbers(CodecEncoder *encoder, size_t count)
 {
@@ -538,7 +538,7 @@ write_data(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst)
 	return dst;
 }
 
-/* Writes the planned block, which zeros fill up to so many bytes. */
+/* Writes the planned block, which zeros fill up to the given length. */
 static void
 write_block(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t bytes)
 {
@@ -572,7 +572,7 @@ first_guess(const CodecRows *rows, size_t capacity)
 }
 
 /*
- * Guesses from the plan how many rows take so many bytes: the data grows, and the headers do not.
+ * Guesses from the plan how many rows fit into the bytes: data grows with rows, headers do not.
  */
 static uint32_t
 extrapolate_rows(const CodecEncoder *encoder, size_t bytes)

@@ -43,7 +43,7 @@ codec_block_version(uint8_t flags)
 		? CODEC_BLOCK_VERSION_SHARED_NULLS : CODEC_BLOCK_VERSION;
 }
 
-/* So many of the first columns are kept open. */
+/* How many columns, the first ones, a reader keeps open. */
 #define CODEC_OPEN_COLUMNS 16
 
 struct CodecReader

@@ -24,7 +24,7 @@ typedef enum CodecRule
 #define CODEC_DECIMAL_BITS	52
 #define CODEC_DECIMAL_LIMIT (INT64_C(1) << (CODEC_DECIMAL_BITS - 1))
 
-/* Columns are decoded at most so many rows at a time. */
+/* The most rows of a column that are decoded at a time. */
 #define CODEC_DECODE_ROWS 256
 
 typedef struct CodecColumn

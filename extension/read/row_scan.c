@@ -26,7 +26,7 @@ const RowScanFilter row_scan_everything = {
 	.until = PG_INT64_MAX,
 };
 
-/* The arrays of so many rows are freed together. */
+/* The number of rows whose arrays are freed together. */
 #define ROWS_PER_RESET 64
 
 struct RowScan

@@ -35,10 +35,10 @@
 #include "compat.h"
 #include "store/shared_memory.h"
 
-/* So many tables are listed; for another one, that which was used the longest ago is forgotten. */
+/* The most tables that are listed.  For another one, that used the longest ago is forgotten. */
 #define MAX_TABLES 2048
 
-/* So many runs of blocks are noted, of all tables together, in less than 1 MB. */
+/* The most runs of blocks that are noted, of all tables together; they take less than 1 MB. */
 #define MAX_NOTES 65536
 
 typedef struct ListedTable

@@ -17,7 +17,7 @@
 
 #include "store/shared_memory.h"
 
-/* So many tables are remembered. */
+/* The most tables that are remembered. */
 #define MAX_TABLES 1024
 
 typedef struct TableStat

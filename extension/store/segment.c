@@ -93,6 +93,8 @@ segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *row
 	uint32		taken;
 	Size		block;
 
+	/* at most one flag */
+	Assert((header->flags & (header->flags - 1)) == 0);
 	if (capacity <= prefix)
 		return 0;
 	block = codec_encode_fit(encoder, rows, dst + prefix, capacity - prefix, &taken);

@@ -56,6 +56,7 @@ summary_add(RowBuffer *summaries, const CodecRows *rows)
 	uint32		width;
 	RowSlot		slot;
 
+	Assert(rows->nrows > 0 && rows->nrows <= CODEC_MAX_ROWS);
 	numbers[NUMBER_NROWS] = rows->nrows;
 	numbers[NUMBER_LAST_TIME] = time_as_double(rows->time[rows->nrows - 1]);
 	if (uniform_width(rows, &width) && width <= SUMMARY_MAX_VALUES)

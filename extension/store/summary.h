@@ -33,10 +33,10 @@ typedef enum SummaryFacet
 
 #define SUMMARY_NFACETS 6
 
-/* So many segments are summarized at a time, and at most so many summaries are stored together. */
+/* How many segments are summarized at a time; also the most summaries that are stored together. */
 #define SUMMARY_SEGMENTS 32
 
-/* Segments share a summary up to so many rows, all of which are decoded if a period ends in it. */
+/* The most rows of segments that share a summary.  If a period ends in it, all are decoded. */
 #define SUMMARY_ROWS 1024
 
 /*
