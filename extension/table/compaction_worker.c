@@ -1,15 +1,18 @@
 /*
  * compaction_worker.c
- *	  Compaction in the background: one launcher, and short-lived workers.
+ *	  Background compaction: a launcher, and short-lived workers.
  *
- * The launcher belongs to no database, so it is in nobody's way.  Backends that write segments
- * put their database in a queue; once an interval the launcher starts a worker for each database of
- * the queue, one after the other, and a worker ends when it has seen to its tables.  After a
- * start of the server every database is looked at once.
+ * Backends that write segments put their database into a queue (compaction_queue.h).  In each
+ * round, once an interval, the launcher starts a worker for each database of the queue, one after
+ * the other.  A worker compacts the tables of its database and ends.  The first round after a start
+ * of the server takes all databases.  The launcher is connected to no database, so that it does not
+ * keep any from being dropped.
  *
- * A worker never waits: a table that another session compacts is left for the next interval.  While
- * a table's loads are under way, a worker merges what was loaded before those that the round before
- * had met, if these have ended: a horizon is kept from round to round until it is reached.
+ * A worker never waits for a lock of a table.  It leaves a table that another session compacts for
+ * the next round.  It merges only what was loaded before a horizon, and only once all loads have
+ * ended that were running when the horizon was taken (compaction_horizon.h).  If loads overlap all
+ * the time, this is never so for the horizon of now.  Therefore a horizon is kept for the next
+ * rounds until it is reached.
  */
 #include "postgres.h"
 
@@ -51,7 +54,10 @@ bool		historian_compaction = true;
 int			historian_compaction_interval = 10;
 int			historian_compaction_nice = 10;
 
-/* Some seconds of work, so that neither old snapshots nor a restart cost much. */
+/*
+ * Some seconds of work: the snapshot of a longer transaction would hold back VACUUM, and more would
+ * be lost if the server stopped.
+ */
 #define MAX_ROWS_PER_TRANSACTION 2000000
 
 /* A worker's look at a table. */
@@ -59,8 +65,8 @@ typedef struct TableLook
 {
 	CompactionOptions options;
 	CompactionLook noted;
-	text	   *after;			/* the last part's last tag; NULL at the beginning and at the end */
-	MemoryContext context;		/* of the members */
+	text	   *after;			/* the last tag done; NULL at the beginning and at the end */
+	MemoryContext context;		/* for the members */
 } TableLook;
 
 static List *take_databases(void);
@@ -150,7 +156,7 @@ historian_compaction_worker_main(Datum arg)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
 
-	/* after that, which sets what the database or the role has set, historian.nice too */
+	/* only now, because connecting applies the settings of the database and of the role */
 	override_session_defaults();
 	priority_lower(historian_compaction_nice);
 
@@ -171,7 +177,7 @@ historian_compaction_worker_main(Datum arg)
 	}
 }
 
-/* The databases to look at in this round. */
+/* Returns the databases for this round. */
 static List *
 take_databases(void)
 {
@@ -180,6 +186,7 @@ take_databases(void)
 	return compaction_queue_take(&databases) ? databases : all_databases();
 }
 
+/* Returns all databases that allow connections, as a list in the current context. */
 static List *
 all_databases(void)
 {
@@ -211,7 +218,7 @@ all_databases(void)
 	return databases;
 }
 
-/* Starts a worker and waits for its end; where no slot is free, the next round tries again. */
+/* Starts a worker and waits for its end.  If no slot is free, the next round tries again. */
 static void
 run_worker(Oid database)
 {
@@ -235,7 +242,7 @@ run_worker(Oid database)
 		compaction_queue_add(database);
 }
 
-/* Permanent historian tables of this database; palloc'd in the current context. */
+/* Returns the permanent and unlogged historian tables of this database, in the current context. */
 static List *
 historian_tables(void)
 {
@@ -267,7 +274,10 @@ historian_tables(void)
 	return tables;
 }
 
-/* An error is logged; the other tables come all the same, this one after its next load. */
+/*
+ * Compacts a table.  Logs an error instead of raising it, so that the other tables are compacted.
+ * The table is tried again when a round comes to this database after another load.
+ */
 static void
 try_table(Oid relid, MemoryContext context)
 {
@@ -289,7 +299,7 @@ try_table(Oid relid, MemoryContext context)
 	PG_END_TRY();
 }
 
-/* In transactions of bounded size. */
+/* Compacts a table in transactions of bounded size. */
 static void
 compact_in_background(Oid relid)
 {
@@ -325,8 +335,8 @@ compact_in_background(Oid relid)
 }
 
 /*
- * Compacts the tags after the last part's, or from the first on, which also takes the horizon.
- * Returns false where the table is to be tried again in the next round.
+ * Compacts the tags after look->after, in one transaction.  The first part begins the look.
+ * Returns false if the table is to be tried again in the next round.
  */
 static bool
 compact_part(Oid relid, TableLook *look)
@@ -335,7 +345,7 @@ compact_part(Oid relid, TableLook *look)
 	bool		done = true;
 	Relation	rel;
 
-	/* whoever holds or waits for a stronger lock comes first */
+	/* fails if another session holds, or waits for, a lock that conflicts */
 	if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
 		return false;
 	rel = try_relation_open(relid, NoLock);
@@ -364,7 +374,7 @@ compact_part(Oid relid, TableLook *look)
 	return done;
 }
 
-/* Takes the horizon and what to look at; false where it is not the time. */
+/* Takes the horizon and the notes of a new look.  Returns false if the table must wait. */
 static bool
 begin_look(Relation rel, TableLook *look)
 {
@@ -384,8 +394,9 @@ begin_look(Relation rel, TableLook *look)
 }
 
 /*
- * The latest horizon that is reached, or 0.  Where loads overlap all the time the one of now never
- * is, but one kept from an earlier round will be.
+ * Returns the latest horizon that is reached, or 0: that of now, or else the one that an earlier
+ * round has kept.  Unless that of now is reached, it is kept for the next rounds as soon as no other
+ * one is waited for.
  */
 static uint64
 reached_horizon(Relation rel)
@@ -401,17 +412,22 @@ reached_horizon(Relation rel)
 		return 0;
 	compaction_stat_set_horizon(relid, &now);
 
-	/* what is left until the one of now is reached must not wait for the next load */
+	/* the next round must look at what is left, even if nothing is loaded until then */
 	compaction_queue_add(MyDatabaseId);
 	return has_kept ? kept.sequence : 0;
 }
 
 /*
- * What postgresql.conf, the database or the role has set for the sessions of users must not reach
- * compaction, as it must not reach autovacuum, whose worker does the same: SERIALIZABLE would make
- * users' transactions fail for compaction's sake and compaction for theirs, READ ONLY would end it,
- * a damaged page would be given up as empty, and a commit that waits for a standby which is away
- * would keep deletions of the table waiting.  A setting that this PostgreSQL does not know is left.
+ * Overrides settings that postgresql.conf, the database or the role has made for users' sessions,
+ * as autovacuum's workers do.  Otherwise, for example,
+ *
+ * - SERIALIZABLE would make compaction and users' transactions fail because of each other,
+ * - a read-only transaction could not compact,
+ * - a timeout could end compaction,
+ * - a damaged page could be taken for an empty one, and
+ * - a commit that waits for an absent standby would make deletions of the table wait.
+ *
+ * Skips settings that this version of PostgreSQL does not have.
  */
 static void
 override_session_defaults(void)

@@ -1,6 +1,6 @@
 /*
  * compaction_worker.h
- *	  Compaction in the background.
+ *	  Background compaction: a launcher, and short-lived workers.
  */
 #ifndef HISTORIAN_COMPACTION_WORKER_H
 #define HISTORIAN_COMPACTION_WORKER_H
@@ -10,16 +10,19 @@
 /* historian.compaction: does the launcher start workers? */
 extern bool historian_compaction;
 
-/* historian.compaction_interval, in seconds. */
+/* historian.compaction_interval: seconds from one round to the next. */
 extern int	historian_compaction_interval;
+
+/* historian.compaction_nice: the niceness of workers. */
 extern int	historian_compaction_nice;
 
 /*
- * Reserves shared memory and registers the launcher.  Called once, and does something only in a
- * library of shared_preload_libraries.
+ * Reserves shared memory and registers the launcher.  Called once, when the library is loaded; does
+ * nothing unless shared_preload_libraries names it.
  */
 extern void compaction_worker_init(void);
 
+/* The entry points of the two kinds of processes. */
 extern PGDLLEXPORT void historian_compaction_launcher_main(Datum arg);
 extern PGDLLEXPORT void historian_compaction_worker_main(Datum arg);
 
