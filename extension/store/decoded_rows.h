@@ -89,22 +89,23 @@ decoded_rows_after(const DecodedRows *rows, uint32 first, uint32 end, int64 time
 
 	if (times[end - 1] <= time)
 		return end;
-	while (low + step < end && times[low + step - 1] <= time)
+	if (times[first] > time)
+		return first;
+	while (low + step < end && times[low + step] <= time)
 	{
 		low += step;
 		step *= 2;
 	}
-	end = Min(end, low + step);
-	while (low < end)
+	for (end = Min(end, low + step); low + 1 < end;)
 	{
 		uint32		middle = low + (end - low) / 2;
 
 		if (times[middle] <= time)
-			low = middle + 1;
+			low = middle;
 		else
 			end = middle;
 	}
-	return low;
+	return low + 1;
 }
 
 #endif							/* HISTORIAN_DECODED_ROWS_H */
