@@ -1,12 +1,15 @@
 /*
  * check.c
- *	  historian.check(): is every segment of a table what it should be?
+ *	  historian.check(): finds damaged segments, and errors of the directory and of summaries.
  *
- * Reads the whole file and the whole directory: every segment that the snapshot sees must be
- * intact (header, checksum, rows ascending within the header's times), stand in the directory
- * under its key, and where it is compacted not overlap another of its tag.  Summaries must name
- * the compacted segments in their reach, and say what those amount to.  Each fault found is one row
- * of the result; the reading goes on behind it.
+ * It reads the whole file and the whole directory.  Of the segments that the snapshot sees
+ *
+ * - each must be intact: header, checksum, and rows that ascend within the header's times,
+ * - each must be in the directory under its own key,
+ * - those of one tag and kind (compacted, late, summaries) must not overlap, and
+ * - summaries must describe the compacted segments in their range of time as these are.
+ *
+ * Each error is one row of the result, and the check goes on after it.
  */
 #include "postgres.h"
 
@@ -41,7 +44,7 @@ typedef struct FoundSegment
 {
 	ItemPointerData place;		/* hash key */
 	uint8		flags;
-	bool		entered;		/* stands in the directory */
+	bool		entered;		/* the directory has an entry for it */
 	text	   *tag;
 	int64		first_time;
 	int64		last_time;
@@ -54,16 +57,16 @@ typedef struct Check
 	ReturnSetInfo *result;
 	HTAB	   *found;
 	DecodedRows rows;
-	MemoryContext context;		/* of what is found */
+	MemoryContext context;		/* for found and rows */
 } Check;
 
-/* How far the comparison of summaries with their segments is. */
+/* The progress of a comparison of summaries with the segments that they describe. */
 typedef struct SummaryProgress
 {
 	const SummaryBlock *block;
-	uint32		next;			/* summary */
-	RowBuffer	computed;		/* of its segments so far */
-	bool		damaged;		/* a segment cannot be read, and is reported itself */
+	uint32		next;			/* index of the present summary in block */
+	RowBuffer	computed;		/* the summary of its segments so far */
+	bool		damaged;		/* a segment cannot be read, and is reported elsewhere */
 } SummaryProgress;
 
 static void check_block(Check *check, BlockNumber block);
@@ -142,6 +145,7 @@ check_block(Check *check, BlockNumber block)
 	UnlockReleaseBuffer(buffer);
 }
 
+/* Checks one segment by itself.  Adds it to those found, or reports it. */
 static void
 check_tuple(Check *check, Page page, HeapTuple tuple)
 {
@@ -185,18 +189,19 @@ check_tuple(Check *check, Page page, HeapTuple tuple)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Decodes everything; returns what is wrong, or NULL. */
+/* Decodes all rows of a segment.  Returns what is wrong, or NULL. */
 static const char *
 check_rows(Check *check, const Segment *segment)
 {
 	MemoryContext caller = MemoryContextSwitchTo(check->context);
-	bool		ascend = decoded_rows_load(&check->rows, segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
+	bool		ascend = decoded_rows_load(&check->rows, segment, PG_INT64_MIN, PG_INT64_MAX,
+										   values_all);
 
 	MemoryContextSwitchTo(caller);
 	return ascend ? NULL : segment_status_text(SEGMENT_BAD_TIMES);
 }
 
-/* Every segment found stands in the directory under its own key. */
+/* Reports segments that are not in the directory, or under another key. */
 static void
 check_directory(Check *check)
 {
@@ -212,7 +217,7 @@ check_directory(Check *check)
 		CHECK_FOR_INTERRUPTS();
 		found = hash_search(check->found, &entry.place, HASH_FIND, NULL);
 		if (found == NULL)
-			continue;			/* of a segment that the snapshot does not see */
+			continue;			/* damaged, or the snapshot does not see it */
 		header = found_header(found);
 		if (!directory_entry_fits(&entry, &header))
 			report_found(check, found, "The directory has the segment under another key.");
@@ -228,7 +233,7 @@ check_directory(Check *check)
 	}
 }
 
-/* Compacted segments of one tag do not overlap; nor do its late ones, nor its summaries. */
+/* Reports segments of one kind that overlap another of their tag. */
 static void
 check_disjoint(Check *check, uint8 kind)
 {
@@ -267,7 +272,8 @@ check_summaries(Check *check)
 	hash_seq_init(&status, check->found);
 	while ((found = hash_seq_search(&status)) != NULL)
 	{
-		const char *problem = found->flags & SEGMENT_SUMMARY ? check_summary(check, cursor, found) : NULL;
+		const char *problem = found->flags & SEGMENT_SUMMARY
+			? check_summary(check, cursor, found) : NULL;
 
 		if (problem != NULL)
 			report_found(check, found, problem);
@@ -275,7 +281,10 @@ check_summaries(Check *check)
 	directory_end(cursor);
 }
 
-/* Compares a segment of summaries with the segments that it names; returns what is wrong. */
+/*
+ * Compares a segment of summaries with the segments that they describe.  Returns what is wrong, or
+ * NULL.
+ */
 static const char *
 check_summary(Check *check, DirectoryCursor *cursor, const FoundSegment *found)
 {
@@ -299,7 +308,7 @@ check_summary(Check *check, DirectoryCursor *cursor, const FoundSegment *found)
 	{
 		SummaryProgress progress = {.block = &block};
 
-		/* the one that begins at the first time, then the others */
+		/* first the segment that begins at the first time, then the others */
 		directory_seek_back_within(cursor, tag, found->first_time, found->first_time);
 		if (directory_next_back(cursor, &stored))
 			problem = check_summarized(check, &progress, &stored);
@@ -309,13 +318,13 @@ check_summary(Check *check, DirectoryCursor *cursor, const FoundSegment *found)
 		if (problem == NULL && !progress.damaged && progress.next != block.nsegments)
 			problem = "The summary names segments that are not there.";
 		if (problem == NULL && has_gap_behind(cursor, tag, found))
-			problem = "Between the summary and the next there are segments without.";
+			problem = "Segments between the summary and the next one have no summary.";
 	}
 	summary_block_free(&block);
 	return problem;
 }
 
-/* Does the next segment of a tag have no summary, while a later one has? */
+/* Is there a segment between these summaries and the next ones of the tag? */
 static bool
 has_gap_behind(DirectoryCursor *cursor, text *tag, const FoundSegment *summary)
 {
@@ -330,7 +339,11 @@ has_gap_behind(DirectoryCursor *cursor, text *tag, const FoundSegment *summary)
 	return directory_any_between(cursor, tag, summary->last_time, next_summary);
 }
 
-/* Adds a stored segment to those that a summary tells of, and lets it go; compares at the last. */
+/*
+ * Takes the next segment that the summaries should describe, and releases it.  After the last
+ * segment of a summary, compares the summary with what the segments amount to.  Returns what is
+ * wrong, or NULL.
+ */
 static const char *
 check_summarized(Check *check, SummaryProgress *progress, StoredSegment *stored)
 {
@@ -373,7 +386,7 @@ check_summarized(Check *check, SummaryProgress *progress, StoredSegment *stored)
 	return NULL;
 }
 
-/* Sums may differ in the last bits between machines. */
+/* Are two summaries the same?  Sums may differ in their last bits between machines. */
 static bool
 same_summary(const SummaryBlock *block, uint32 i, const RowBuffer *computed)
 {
@@ -395,6 +408,7 @@ same_summary(const SummaryBlock *block, uint32 i, const RowBuffer *computed)
 	return true;
 }
 
+/* Adds a row to the result.  header is NULL if the segment's header cannot be trusted. */
 static void
 report(Check *check, ItemPointer place, const SegmentHeader *header, const char *problem)
 {

@@ -35,13 +35,20 @@ historian_compact(PG_FUNCTION_ARGS)
 	return compact(fcinfo, "historian.compact()", true);
 }
 
-/* historian.compact_due(table regclass): the same */
+/*
+ * historian.compact_due(table regclass)
+ * returns (tags bigint, segments_merged bigint, segments_written bigint, rows bigint)
+ */
 Datum
 historian_compact_due(PG_FUNCTION_ARGS)
 {
 	return compact(fcinfo, "historian.compact_due()", false);
 }
 
+/*
+ * Compacts a table for the function of this name: everything, or only what background compaction
+ * would.  Waits until the present loads have ended.
+ */
 static Datum
 compact(FunctionCallInfo fcinfo, const char *name, bool everything)
 {
@@ -60,7 +67,7 @@ compact(FunctionCallInfo fcinfo, const char *name, bool everything)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("%s needs the isolation level READ COMMITTED", name),
-				errdetail("It merges what others have committed since the transaction's snapshot."));
+				errdetail("Compaction merges rows that were committed after the transaction's snapshot was taken."));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
@@ -84,7 +91,7 @@ compact(FunctionCallInfo fcinfo, const char *name, bool everything)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, isnull)));
 }
 
-/* Compacts what was written since the last look, or all of the table. */
+/* Compacts the tags that were written since the last look, or all tags if these are not known. */
 static void
 compact_noted(Relation rel, CompactionOptions *options, CompactionCounts *counts)
 {

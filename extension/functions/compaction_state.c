@@ -1,6 +1,6 @@
 /*
  * compaction_state.c
- *	  historian.stat_get_compaction() and stat_get_worker(): what compaction has done, and does.
+ *	  historian.stat_get_compaction() and stat_get_worker(): what compaction has done, and does now.
  */
 #include "postgres.h"
 
@@ -17,8 +17,10 @@ PG_FUNCTION_INFO_V1(historian_stat_get_worker);
 static Datum time_or_null(TimestampTz time, bool *isnull);
 
 /*
- * historian.stat_get_compaction(table regclass) returns record: the counters of a table.  All NULL
- * without shared memory, zeros for a table that was not compacted since the server's start.
+ * historian.stat_get_compaction(table regclass) returns record
+ *
+ * Returns the counters of a table: zeros if it was not compacted since the server's start, NULL
+ * without shared memory.
  */
 Datum
 historian_stat_get_compaction(PG_FUNCTION_ARGS)
@@ -45,7 +47,9 @@ historian_stat_get_compaction(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, isnull)));
 }
 
-/* historian.stat_get_worker() returns record: one row, also without shared memory */
+/*
+ * historian.stat_get_worker() returns record.  Without shared memory most of its columns are NULL.
+ */
 Datum
 historian_stat_get_worker(PG_FUNCTION_ARGS)
 {

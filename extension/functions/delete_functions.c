@@ -1,6 +1,6 @@
 /*
  * delete_functions.c
- *	  historian.delete() and historian.drop_before(): deleting ranges of time.
+ *	  historian.delete() and historian.drop_before(): delete ranges of time.
  */
 #include "postgres.h"
 
@@ -68,7 +68,7 @@ open_for_deletion(Oid relid)
 	historian_table_check_policies(rel, "DELETE");
 	command_work_before_change(rel);
 
-	/* what they delete, and how much it is, depends on what is there */
+	/* the functions read too: their result depends on the rows that are there */
 	serializable_note_read(rel, GetActiveSnapshot());
 	return rel;
 }

@@ -57,6 +57,7 @@ historian_downsample_many(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* Puts the samples of some tags into the result, with put_tag also the tag of each. */
 static void
 downsample(const Leaves *leaves, const Window *window, const Method *method, text **tags,
 		   uint32 ntags, bool put_tag, ReturnSetInfo *result)

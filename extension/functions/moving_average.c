@@ -2,8 +2,8 @@
  * moving_average.c
  *	  historian.moving_average(): the mean of the rows in a span of time before each sample.
  *
- * Spans may overlap, yet no row is read more than twice: the rows are cut wherever a span begins or
- * ends, and sliding_sums.c has the sums over the cuts of the span.
+ * Spans may overlap, but no row is read more than twice: the rows are cut into slices wherever a
+ * span begins or ends, and sliding_sums.c adds up the slices of a span.
  */
 #include "postgres.h"
 
@@ -54,6 +54,7 @@ historian_moving_average(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* Puts one sample for each sample time of the window. */
 static void
 moving_average(const MethodCall *call, int64 span)
 {
@@ -89,8 +90,9 @@ moving_average(const MethodCall *call, int64 span)
 }
 
 /*
- * The times at which a span begins or ends, ascending, and the first time within one.  A span
- * that would begin before all times begins with them.
+ * Returns the times that bound slices, ascending, palloc'd: for each span the last time before it
+ * and its own last time.  A span that would begin before the first possible time has only its end.
+ * Sets *from to the first time of all spans.
  */
 static int64 *
 span_bounds(const Window *window, int64 span, uint32 *nbounds, int64 *from)
@@ -115,6 +117,7 @@ span_bounds(const Window *window, int64 span, uint32 *nbounds, int64 *from)
 	return bounds;
 }
 
+/* Puts the sample of a span, by the sums over its rows. */
 static void
 put_mean(const Sums *total, int64 time, SampleSink *sink)
 {

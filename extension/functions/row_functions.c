@@ -1,6 +1,6 @@
 /*
  * row_functions.c
- *	  historian.raw() and latest(): rows as they are stored.
+ *	  historian.raw() and historian.latest(): rows as they were inserted.
  */
 #include "postgres.h"
 
@@ -94,7 +94,7 @@ historian_latest(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Puts the last row of a tag, if it has any, and lets go of the leaves it was looked for in. */
+/* Puts the last row of a tag, if there is one, and frees the leaves. */
 static void
 put_latest(SampleSink *sink, Leaves *leaves, text *tag)
 {

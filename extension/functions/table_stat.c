@@ -1,10 +1,10 @@
 /*
  * table_stat.c
- *	  historian.stat_get_table(): what a table holds, and what waits for compaction.
+ *	  historian.stat_get_table(): the segments of a table, and those that wait for compaction.
  *
- * Pending segments are counted one by one: finding them takes one descent in the directory for
- * each tag.  Compacted and late ones are estimated from some pages, as a table may have very many; of a
- * table of no more pages than those the numbers are exact.
+ * Pending segments are counted: the function descends the directory once for each tag.  Compacted
+ * and late segments may be very many, so their numbers are estimated from SAMPLED_PAGES pages.  If
+ * the table has no more pages than that, the numbers are exact.
  */
 #include "postgres.h"
 
@@ -25,7 +25,7 @@
 
 PG_FUNCTION_INFO_V1(historian_stat_get_table);
 
-/* How many pages an estimate looks at: some milliseconds from a disk. */
+/* The pages that an estimate reads, which takes some milliseconds from a disk. */
 #define SAMPLED_PAGES 128
 
 #define STAT_NCOLUMNS 11
@@ -51,7 +51,8 @@ static SegmentTotals count_pending(Relation rel, Snapshot snapshot, int64 *tags)
  * compacted_bytes, compacted_rows, pending_segments, pending_bytes, pending_rows, pending_tags,
  * late_segments, late_bytes, late_rows)
  *
- * NULL for a table that somebody has locked exclusively, or that is another session's own.
+ * Returns NULL for a table that is not a historian table, is another session's temporary table, or
+ * is locked in ACCESS EXCLUSIVE mode.
  */
 Datum
 historian_stat_get_table(PG_FUNCTION_ARGS)
@@ -94,7 +95,10 @@ historian_stat_get_table(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, isnull)));
 }
 
-/* A look at the statistics must not queue behind ALTER TABLE. */
+/*
+ * Opens a historian table, or returns NULL.  Does not wait for a lock, because a view of statistics
+ * must not wait for ALTER TABLE.
+ */
 static Relation
 open_without_waiting(Oid relid)
 {
@@ -111,6 +115,7 @@ open_without_waiting(Oid relid)
 	return NULL;
 }
 
+/* Estimates the numbers of compacted and of late segments from pages at equal distances. */
 static void
 estimate(Relation rel, Snapshot snapshot, SegmentTotals *compacted, SegmentTotals *late)
 {
@@ -126,6 +131,7 @@ estimate(Relation rel, Snapshot snapshot, SegmentTotals *compacted, SegmentTotal
 	}
 }
 
+/* Adds the segments of one page that the snapshot sees. */
 static void
 add_page(Relation rel, Snapshot snapshot, BlockNumber block, SegmentTotals *compacted,
 		 SegmentTotals *late)
@@ -168,6 +174,7 @@ multiply(SegmentTotals *totals, double factor)
 	totals->rows *= factor;
 }
 
+/* Counts the pending segments, and adds the number of tags that have any to *tags. */
 static SegmentTotals
 count_pending(Relation rel, Snapshot snapshot, int64 *tags)
 {

@@ -2,8 +2,9 @@
  * tags_function.c
  *	  historian.tags(): the tags of a table, with their times and numbers of rows.
  *
- * Segment headers tell all of it, except where segments overlap and may hold rows of one time:
- * there the times are read.  Compacted segments do not overlap each other.
+ * The headers of segments have all of it, unless segments overlap.  Overlapping segments may have
+ * rows of one time, which count once, so their times are read.  Compacted segments never overlap
+ * each other.
  */
 #include "postgres.h"
 
@@ -25,13 +26,13 @@ typedef struct TagRows
 	int64		rows;
 } TagRows;
 
-/* What the tags of one leaf are read with. */
+/* What is needed to read the tags of one leaf. */
 typedef struct TagsReader
 {
 	Relation	rel;
 	Snapshot	snapshot;
 	DirectoryCursor *cursor;
-	SegmentList *segments;		/* of one tag, and room for the next */
+	SegmentList *segments;		/* of the present tag; its memory is used again for the next */
 } TagsReader;
 
 static void add_rows(const TagsReader *tags, text *tag, TagRows *found);
@@ -89,7 +90,7 @@ historian_tags(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Adds what the snapshot sees of a tag in one leaf, which may be nothing. */
+/* Adds the rows of a tag that the snapshot sees in one leaf. */
 static void
 add_rows(const TagsReader *tags, text *tag, TagRows *found)
 {
@@ -126,7 +127,7 @@ add_rows(const TagsReader *tags, text *tag, TagRows *found)
 	found->rows += has_pending ? count_rows(tags, tag) : rows;
 }
 
-/* Counts the rows of all segments of a tag: groups of overlapping ones by merging their times. */
+/* Counts the rows of all segments of a tag.  Merges the times of segments that overlap. */
 static int64
 count_rows(const TagsReader *tags, text *tag)
 {
@@ -152,6 +153,7 @@ count_rows(const TagsReader *tags, text *tag)
 	return rows;
 }
 
+/* Counts the rows of a tag in a range of time, by reading their times. */
 static int64
 count_merged(const TagsReader *tags, text *tag, int64 from, int64 until)
 {

@@ -1,9 +1,9 @@
 /*
  * time_functions.c
- *	  Nanoseconds since the Unix epoch to timestamptz and back.
+ *	  Converts nanoseconds since the Unix epoch to timestamptz and back.
  *
- * A timestamptz counts microseconds.  to_timestamptz() rounds down, so that the order of times is
- * kept; to_ns() is exact, and refuses what 64 bits of nanoseconds (1677 to 2262) cannot hold.
+ * A timestamptz counts microseconds.  to_timestamptz() rounds down, which keeps the order of times.
+ * to_ns() is exact, and raises an error for times that do not fit into 64 bits of nanoseconds.
  */
 #include "postgres.h"
 
@@ -34,7 +34,7 @@ historian_to_ns(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				errmsg("timestamp out of range for nanoseconds"),
-				errdetail("Nanoseconds in a bigint reach from 1677-09-21 to 2262-04-11."));
+				errdetail("Nanoseconds in a bigint represent times from 1677-09-21 to 2262-04-11."));
 	PG_RETURN_INT64(ns);
 }
 
