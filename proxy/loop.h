@@ -52,7 +52,7 @@ typedef struct Loop
 	Metrics metrics;
 	PgPool *pool;
 	CommitQueue waiters;
-	List free_intakes; /* of intake.c, for the next requests */
+	Stack free_intakes; /* of intake.c, for the next requests */
 	int free_intake_count;
 } Loop;
 

@@ -303,7 +303,6 @@ init_loop(Main *main, ServerLoop *loop)
 	};
 	http_loop_init(&loop->loop.http);
 	commit_queue_init(&loop->loop.waiters);
-	list_init(&loop->loop.free_intakes);
 	loop->loop.shared = &main->server.shared;
 	main->server.shared.metrics[main->server.shared.metrics_count++] = &loop->loop.metrics;
 	loop->accept.run = accept_now;

@@ -1,10 +1,13 @@
 /*
  * list.h
- *	  Lists whose links are members of what is listed.
+ *	  Lists and stacks whose links are members of what is in them.
  *
  * A list is a ring of links through its head, so that any element is appended, prepended or removed
  * in a few instructions, without knowing its place.  An element may be in as many lists at a time as
  * it has links.  A zeroed link is in no list; a list must be initialised.
+ *
+ * A stack costs half of that.  Only its top can be taken, and list_linked() tells nothing of what it
+ * holds; a zeroed one is empty.
  */
 #ifndef HISTORIAND_LIST_H
 #define HISTORIAND_LIST_H
@@ -106,6 +109,33 @@ list_take_first(List *list)
 
 	if (link != NULL)
 		list_remove(link);
+	return link;
+}
+
+typedef struct Stack
+{
+	ListLink *top;
+} Stack;
+
+static inline void
+stack_push(Stack *stack, ListLink *link)
+{
+	ASSERT(!list_linked(link));
+	link->next = stack->top;
+	stack->top = link;
+}
+
+/* Removes the top and returns it, or NULL. */
+static inline ListLink *
+stack_pop(Stack *stack)
+{
+	ListLink *link = stack->top;
+
+	if (link != NULL)
+	{
+		stack->top = link->next;
+		link->next = NULL;
+	}
 	return link;
 }
 

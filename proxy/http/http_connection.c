@@ -15,14 +15,12 @@ connection_set_phase(HttpConnection *connection, Phase phase)
 	static const unsigned next[] = {
 		[PHASE_IDLE] = TO(PHASE_IDLE) | TO(PHASE_HEAD) | TO(PHASE_ANSWERING),
 		[PHASE_HEAD] = TO(PHASE_BODY) | TO(PHASE_ANSWERING),
-		[PHASE_BODY] = TO(PHASE_BODY) | TO(PHASE_BLOCKED) | TO(PHASE_ANSWERING),
-		[PHASE_BLOCKED] = TO(PHASE_BODY) | TO(PHASE_ANSWERING),
+		[PHASE_BODY] = TO(PHASE_BODY) | TO(PHASE_BLOCKED) | TO(PHASE_ANSWERING) | TO(PHASE_IDLE),
+		[PHASE_BLOCKED] = TO(PHASE_BODY) | TO(PHASE_ANSWERING) | TO(PHASE_IDLE),
 		[PHASE_ANSWERING] = TO(PHASE_IDLE) | TO(PHASE_HEAD) | TO(PHASE_ANSWERING),
 	};
 
 	ASSERT((next[connection->phase] & TO(phase)) != 0);
-	ASSERT(phase != PHASE_BLOCKED || connection->input == INPUT_WITHHELD);
-	ASSERT(phase != PHASE_IDLE || list_empty(&connection->exchanges));
 	connection->phase = phase;
 	connection->phase_start_ms = uv_now(connection->loop->uv);
 }

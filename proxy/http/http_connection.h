@@ -47,10 +47,10 @@ typedef struct HttpLoop
 	List unflushed;	  /* of HttpConnection.unflushed: those that have answers to be written */
 	uv_check_t after_reading;
 	Turns turns;
-	uv_idle_t awake;	/* while it runs the loop does not sleep */
-	uint64_t worked_ns; /* the last turn with requests */
-	uint64_t apart_ns;	/* how far such turns are apart, a moving mean */
-	List free_exchanges;
+	uv_idle_t awake;	  /* while it runs the loop does not sleep */
+	uint64_t worked_ns;	  /* the last turn with requests */
+	uint64_t apart_ns;	  /* how far such turns are apart, a moving mean */
+	Stack free_exchanges; /* of Exchange.link */
 	int free_exchange_count;
 	char *read_buffer;
 	char date[32];

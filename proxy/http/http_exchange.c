@@ -23,7 +23,7 @@ Exchange *
 exchange_new(HttpConnection *connection)
 {
 	HttpLoop *loop = connection->loop;
-	ListLink *link = list_take_first(&loop->free_exchanges);
+	ListLink *link = stack_pop(&loop->free_exchanges);
 	Exchange *exchange;
 
 	if (link != NULL)
@@ -77,7 +77,7 @@ exchange_free(Exchange *exchange)
 		bytes_free(&exchange->request.target);
 	exchange->response.length = 0;
 	loop->free_exchange_count++;
-	list_prepend(&loop->free_exchanges, &exchange->link);
+	stack_push(&loop->free_exchanges, &exchange->link);
 }
 
 void
@@ -90,6 +90,7 @@ exchange_advance(HttpConnection *connection)
 	{
 		Exchange *next;
 
+		ASSERT(connection->exchange_count > 0);
 		list_remove(&exchange->link);
 		connection->exchange_count--;
 		if (exchange->close != CLOSE_NONE)
@@ -103,7 +104,6 @@ exchange_advance(HttpConnection *connection)
 			next->response.length = 0;
 		}
 	}
-	ASSERT((connection->exchange_count == 0) == (exchange == NULL));
 	if (exchange == NULL && connection->current == NULL)
 		connection_set_phase(connection, PHASE_IDLE);
 }

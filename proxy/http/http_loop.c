@@ -36,7 +36,6 @@ http_loop_init(HttpLoop *loop)
 	loop->flush = flush;
 	list_init(&loop->connections);
 	list_init(&loop->unflushed);
-	list_init(&loop->free_exchanges);
 	reader_init(loop);
 	uv_check_init(loop->uv, &loop->after_reading);
 	loop->after_reading.data = loop;

@@ -264,6 +264,7 @@ withhold(HttpConnection *connection)
 
 	connection_set_input(connection, INPUT_WITHHELD);
 	exchange->turned = false;
+	ASSERT(connection->phase == PHASE_BODY || connection->phase == PHASE_BLOCKED);
 	if (blocked && connection->phase != PHASE_BLOCKED)
 		connection_set_phase(connection, PHASE_BLOCKED);
 	else if (!blocked && connection->phase == PHASE_BLOCKED)
@@ -518,6 +519,7 @@ static void
 message_received(HttpConnection *connection)
 {
 	connection->current = NULL;
-	connection_set_phase(connection, PHASE_ANSWERING);
 	exchange_advance(connection);
+	if (connection->phase != PHASE_IDLE)
+		connection_set_phase(connection, PHASE_ANSWERING);
 }

@@ -61,7 +61,7 @@ Intake *
 intake_new(Exchange *exchange)
 {
 	Loop *loop = loop_of(exchange);
-	ListLink *link = list_take_first(&loop->free_intakes);
+	ListLink *link = stack_pop(&loop->free_intakes);
 	Intake *intake;
 	Stage stage = {0};
 
@@ -599,7 +599,7 @@ intake_release(Exchange *exchange)
 		return;
 	}
 	intake->loop->free_intake_count++;
-	list_prepend(&intake->loop->free_intakes, &intake->link);
+	stack_push(&intake->loop->free_intakes, &intake->link);
 }
 
 /*
