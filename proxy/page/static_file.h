@@ -1,6 +1,6 @@
 /*
  * static_file.h
- *	  The files in the program: the page and the description of the API.  proxy/embed makes the table.
+ *	  The files in the program: the page and the description of the API.  page/embed makes the table.
  */
 #ifndef HISTORIAND_STATIC_FILE_H
 #define HISTORIAND_STATIC_FILE_H
