@@ -77,7 +77,7 @@ static void check_disjoint(Check *check, uint8 kind);
 static void check_summaries(Check *check);
 static const char *check_summary(Check *check, DirectoryCursor *cursor,
 								 const FoundSegment *found);
-static bool has_gap_behind(DirectoryCursor *cursor, text *tag, const FoundSegment *summary);
+static bool has_gap_behind(DirectoryCursor *cursor, const FoundSegment *summary);
 static const char *check_summarized(Check *check, SummaryProgress *progress,
 									StoredSegment *stored);
 static bool same_summary(const SummaryBlock *block, uint32 i, const RowBuffer *computed);
@@ -317,7 +317,7 @@ check_summary(Check *check, DirectoryCursor *cursor, const FoundSegment *found)
 			problem = check_summarized(check, &progress, &stored);
 		if (problem == NULL && !progress.damaged && progress.next != block.nsegments)
 			problem = "The summary names segments that are not there.";
-		if (problem == NULL && has_gap_behind(cursor, tag, found))
+		if (problem == NULL && has_gap_behind(cursor, found))
 			problem = "Segments between the summary and the next one have no summary.";
 	}
 	summary_block_free(&block);
@@ -326,17 +326,21 @@ check_summary(Check *check, DirectoryCursor *cursor, const FoundSegment *found)
 
 /* Is there a segment between these summaries and the next ones of the tag? */
 static bool
-has_gap_behind(DirectoryCursor *cursor, text *tag, const FoundSegment *summary)
+has_gap_behind(DirectoryCursor *cursor, const FoundSegment *summary)
 {
+	text	   *key = directory_summary_tag(summary->tag);
 	StoredSegment stored;
 	int64		next_summary;
+	bool		has_next;
 
-	directory_seek_forward(cursor, summary->tag, summary->first_time, PG_INT64_MAX);
-	if (!directory_next_forward(cursor, &stored))
+	directory_seek_forward(cursor, key, summary->first_time, PG_INT64_MAX);
+	has_next = directory_next_forward(cursor, &stored);
+	pfree(key);
+	if (!has_next)
 		return false;
 	next_summary = stored.segment.header.first_time;
 	store_release(&stored);
-	return directory_any_between(cursor, tag, summary->last_time, next_summary);
+	return directory_any_between(cursor, summary->tag, summary->last_time, next_summary);
 }
 
 /*
