@@ -27,8 +27,8 @@ typedef enum ConditionKind
 /*
  * Recognizes a condition that compares the tag or the time of the relation with range table index
  * varno with an expression that does not depend on the relation's row.  Returns the condition with
- * the column on the left, or NULL.  The scan checks a recognized condition exactly, so that nobody
- * need check it again.
+ * the column on the left, or NULL.  The scan checks a recognized condition exactly, so that it
+ * need not be checked again.
  */
 extern Expr *scan_condition_match(Expr *clause, Index varno, const HistorianColumns *columns,
 								  ConditionKind *kind);
