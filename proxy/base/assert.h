@@ -2,10 +2,9 @@
  * assert.h
  *	  Invariants that are checked in every build.
  *
- * An invariant that does not hold is a bug of this program.  Going on could lose or mix messages, so
- * the place is logged and the process aborted; whatever supervises it starts it again.  The checks
- * are comparisons of values at hand: they are not left out of releases.  Input from outside is never
- * asserted.
+ * An invariant that does not hold is a bug of this program.  Going on could lose or mix messages,
+ * so the place is logged and the process aborts; its supervisor starts it again.  A check only
+ * compares values at hand, so that releases keep it.  Input from outside is never asserted.
  */
 #ifndef HISTORIAND_ASSERT_H
 #define HISTORIAND_ASSERT_H

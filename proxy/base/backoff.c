@@ -8,7 +8,7 @@
 
 #include <uv.h>
 
-/* The clock's nanoseconds, spread over all bits: nobody has to be kept from guessing it. */
+/* A number that servers do not share: the clock's nanoseconds, spread over all bits. */
 static uint64_t
 arbitrary(const Backoff *backoff)
 {

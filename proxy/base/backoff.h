@@ -15,20 +15,20 @@ typedef struct Backoff
 {
 	uint64_t first_ms;
 	uint64_t largest_ms;
-	uint64_t wait_ms; /* the last one, before it was shortened; 0: nothing has failed */
+	uint64_t wait_ms; /* the last wait, before it was shortened; 0: nothing has failed */
 } Backoff;
 
-/* It failed once more: returns how long to wait. */
+/* Notes a failure and returns how long to wait. */
 extern uint64_t backoff_next_ms(Backoff *backoff);
 
-/* It worked. */
+/* Notes a success. */
 static inline void
 backoff_reset(Backoff *backoff)
 {
 	backoff->wait_ms = 0;
 }
 
-/* Has it failed since it worked last? */
+/* Has anything failed since the last success? */
 static inline bool
 backoff_failing(const Backoff *backoff)
 {

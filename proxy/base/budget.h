@@ -2,7 +2,7 @@
  * budget.h
  *	  A bound on memory that several threads use.
  *
- * What is taken or added must be returned, exactly once.
+ * The caller returns what it took or added, exactly once.
  */
 #ifndef HISTORIAND_BUDGET_H
 #define HISTORIAND_BUDGET_H
@@ -31,7 +31,7 @@ budget_full(const Budget *budget)
 	return budget_used(budget) >= budget->limit;
 }
 
-/* For what exists already. */
+/* Counts memory that exists already, even if that exceeds the limit. */
 static inline void
 budget_add(Budget *budget, size_t bytes)
 {
@@ -46,7 +46,7 @@ budget_return(Budget *budget, size_t bytes)
 	ASSERT(used >= bytes);
 }
 
-/* Returns false, and takes nothing, where there is no room. */
+/* Returns false and takes nothing if the limit leaves no room. */
 static inline bool
 budget_take(Budget *budget, size_t bytes)
 {

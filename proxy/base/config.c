@@ -1,10 +1,10 @@
 /*
  * config.c
- *	  The settings, from flags, environment and file, out of one table.
+ *	  The settings, which flags, environment and file give, and which one table describes.
  *
  * A setting "flush-interval" is the flag --flush-interval, the environment variable
  * HISTORIAND_FLUSH_INTERVAL and the line "flush-interval = 1s" of the file given by --config.
- * Adding one means a member of Config and a line of the table below.
+ * A new setting takes a member of Config and a line of the table below.
  */
 #include "base/config.h"
 
@@ -145,13 +145,13 @@ static const Unit duration_units[] = {
 };
 static const Unit count_units[] = {{"", 1}, {NULL, 0}};
 
-/* Where the settings came from, for reading them again. */
+/* What config_reload() needs to read the settings again. */
 static struct
 {
 	int count;
 	char **values;
 	Config config; /* as it was read last */
-	bool running;
+	bool running;  /* errors go to the log */
 } arguments;
 
 static bool read_all(Config *config, int argc, char **argv);
@@ -162,7 +162,9 @@ static bool read_file(Config *config, const char *path);
 static bool check_whole(Config *config);
 static void print_help(void);
 
-/* For people at start; for the log while the server is running. */
+/*
+ * Reports an error, on standard error at start and in the log while the server runs; returns false.
+ */
 static bool __attribute__((format(printf, 1, 2))) wrong(const char *format, ...)
 {
 	va_list args;
@@ -219,8 +221,9 @@ same_setting(const Config *a, const Config *b, const Setting *setting)
 }
 
 /*
- * Of a number whoever reads it takes the old or the new one.  Texts are only the log's, which other
- * threads do not read; what is replaced is not freed, for the few times that people do this.
+ * Another thread that reads a number meanwhile gets the old or the new one.  The only live texts
+ * are those of the log, which no other thread reads.  Replaced texts are not freed: reloads are
+ * few.
  */
 bool
 config_reload(Config *config)
@@ -255,6 +258,7 @@ config_reload(Config *config)
 	return true;
 }
 
+/* Assigns every setting from all its sources, those that win last, and checks the whole. */
 static bool
 read_all(Config *config, int argc, char **argv)
 {
@@ -323,7 +327,7 @@ find_setting(const char *name, size_t length)
 	return NULL;
 }
 
-/* A whole number and a unit; false where it is neither or too large for 64 bits. */
+/* Reads a whole number with its unit; false if the text is not that, or exceeds 64 bits. */
 static bool
 parse_quantity(const char *text, const Unit *units, uint64_t *quantity)
 {
@@ -346,6 +350,7 @@ parse_quantity(const char *text, const Unit *units, uint64_t *quantity)
 	return false;
 }
 
+/* Parses a value, checks it against the setting's bounds and stores it; source is for the error. */
 static bool
 assign(Config *config, const Setting *setting, const char *value, const char *source)
 {
@@ -419,6 +424,7 @@ trim(char *text)
 	return text;
 }
 
+/* Assigns the settings of a file; empty lines and lines that begin with # are ignored. */
 static bool
 read_file(Config *config, const char *path)
 {
@@ -479,7 +485,7 @@ quote_table(const char *table)
 	return bytes_take_text(&quoted);
 }
 
-/* Anything else than a connection string is a database's name. */
+/* Is it a connection string that libpq can parse?  Any other text is the name of a database. */
 static bool
 check_conninfo(const char *name, const char *conninfo)
 {
@@ -508,7 +514,9 @@ find_word(const char *word, const char *const *words)
 	return -1;
 }
 
-/* What one setting alone cannot show, and what is made of several. */
+/*
+ * Checks what type and bounds do not, and sets the members of Config that are derived from others.
+ */
 static bool
 check_whole(Config *config)
 {

@@ -1,6 +1,6 @@
 /*
  * config.h
- *	  The settings: read at start; SIGHUP changes those that may change while all goes on.
+ *	  The settings.  They are read at start; SIGHUP changes some of them while the server runs.
  */
 #ifndef HISTORIAND_CONFIG_H
 #define HISTORIAND_CONFIG_H
@@ -16,7 +16,7 @@ extern const char historiand_version[];
 
 #define CONFIG_MAX_THREADS 64
 
-/* Every thread reads it anew when it needs it; config_reload() changes it. */
+/* A thread reads it each time it needs it, because config_reload() may change it. */
 typedef _Atomic uint64_t LiveSetting;
 
 typedef struct Config
@@ -24,7 +24,7 @@ typedef struct Config
 	char *listen;
 	char *allowed_hosts;
 	char *database;
-	char *read_database; /* as database where not given */
+	char *read_database; /* the same as database if it is not given */
 	char *database_password_file;
 	char *table;
 	uint64_t threads;
@@ -64,9 +64,9 @@ typedef struct Config
 	LiveSetting idle_timeout_ms;
 	LiveSetting write_timeout_ms;
 
-	/* made of the above */
+	/* derived from the above */
 	struct sockaddr_storage address; /* of listen */
-	bool loopback;					 /* only this machine reaches that */
+	bool loopback;					 /* only this machine reaches the address */
 	LogLevel log_level;
 	LogFormat log_format;
 	bool skip_strings; /* of line_strings */
@@ -76,18 +76,18 @@ typedef struct Config
 typedef enum ConfigResult
 {
 	CONFIG_RUN,	  /* serve */
-	CONFIG_CHECK, /* the settings are good; see whether what they name is (--check-config) */
+	CONFIG_CHECK, /* --check-config: the settings are valid; try what they name */
 	CONFIG_EXIT,  /* --help or --version did its work */
 	CONFIG_WRONG, /* an error was printed that names the setting */
 } ConfigResult;
 
-/* Flags win over environment variables, those over the file, that over the defaults. */
+/* A flag wins over an environment variable, a variable over the file, the file over the default. */
 extern ConfigResult config_read(Config *config, int argc, char **argv);
 
 /*
- * Reads flags, environment and file again and takes over the LiveSettings and the log's; logs a
- * warning for each other one that has changed.  Returns false, after having logged why and with nothing
- * changed, where anything is wrong.  For the thread that called config_read().
+ * Reads flags, environment and file again.  Takes over the LiveSettings and the settings of the
+ * log, and logs a warning for each other setting that has changed.  If a setting is wrong, logs
+ * why, changes nothing and returns false.  Only the thread that called config_read() may call this.
  */
 extern bool config_reload(Config *config);
 

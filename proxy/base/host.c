@@ -16,8 +16,8 @@
 #define SPACES " \t"
 
 /*
- * RFC 3986, 3.2.2: unreserved, sub-delims, and the sign of an escape.  For that many strspn() would make
- * such a table in each call.
+ * The characters of a name by RFC 3986, 3.2.2: unreserved, sub-delims, and the percent sign of an
+ * escape.  It is a table because strspn() would build one in each call.
  */
 static const bool in_name[256] = {
 	['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['-'] = true, ['.'] = true,
@@ -55,7 +55,7 @@ host_name_length(const char *host)
 	return *rest == '\0' ? length : 0;
 }
 
-/* A name ends with a dot where it is written in full. */
+/* The length of the name without the dot that ends it if it is written in full. */
 static size_t
 bare_length(const char *host)
 {

@@ -9,32 +9,35 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
-/* Bytes of the name, an IPv6 address with its brackets, before ":port"; 0 where it is not valid. */
+/*
+ * Returns the length of the name, or of the bracketed IPv6 address, before ":port"; 0: not valid.
+ */
 extern size_t host_name_length(const char *host);
 
-/* Are these the same name and port?  standard is the port where none is given. */
+/* Are these the same name and port?  A host without a port has the port standard. */
 extern bool host_equal(const char *a, const char *b, const char *standard);
 
 /*
- * Is it in a list such as "historian.example.com, .example.org, proxy:8443"?  A name without a port
- * is meant with any where standard is NULL, else with that one.  A leading dot means all names
- * below, too.  * is any host, but no host and port, which standard asks for.
+ * Does a list such as "historian.example.com, .example.org, proxy:8443" have the host?  An element
+ * without a port matches the port standard, or every port if standard is NULL.  An element with a
+ * leading dot matches the name and all names below it.  "*" matches every host if standard is NULL,
+ * and otherwise none.
  */
 extern bool host_listed(const char *host, const char *list, const char *standard);
 
-/* Is each element of such a list right? */
+/* Is each element of such a list valid? */
 extern bool host_list_valid(const char *list);
 
 /* Is it an address, this machine's name, or one that nobody can have in the public DNS? */
 extern bool host_private(const char *host);
 
 /*
- * Reads "127.0.0.1:8080" or "[::1]:8080"; a zone may follow the latter's address.  Returns NULL, or
+ * Reads "127.0.0.1:8080" or "[::1]:8080"; an IPv6 address may end with a zone.  Returns NULL, or
  * what is wrong with the text.
  */
 extern const char *host_parse_address(const char *text, struct sockaddr_storage *address);
 
-/* Is it an address that only this machine reaches? */
+/* Is it an address that only this machine can reach? */
 extern bool host_loopback(const struct sockaddr_storage *address);
 
 #endif /* HISTORIAND_HOST_H */

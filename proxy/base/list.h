@@ -1,13 +1,13 @@
 /*
  * list.h
- *	  Lists and stacks whose links are members of what is in them.
+ *	  Lists and stacks whose links are members of their elements.
  *
  * A list is a ring of links through its head, so that any element is appended, prepended or removed
- * in a few instructions, without knowing its place.  An element may be in as many lists at a time as
- * it has links.  A zeroed link is in no list; a list must be initialised.
+ * in a few instructions.  An element may be in as many lists at a time as it has links.  A zeroed
+ * link is in no list; list_init() must initialise a list.
  *
- * A stack costs half of that.  Only its top can be taken, and list_linked() tells nothing of what it
- * holds; a zeroed one is empty.
+ * A stack takes half the instructions.  Only its top can be removed, and list_linked() tells nothing
+ * about its links.  A zeroed stack is empty.
  */
 #ifndef HISTORIAND_LIST_H
 #define HISTORIAND_LIST_H

@@ -2,10 +2,10 @@
  * log.c
  *	  Log lines on standard error, as text or as JSON.
  *
- * A line is built in a local buffer and written with one write(), so that lines of several
- * threads do not mix, and nothing is allocated: running out of memory can be logged.  Control
- * characters of foreign text (PostgreSQL's messages have line ends) become spaces: one event stays
- * one line.  In JSON, what is not UTF-8 becomes a question mark, so that a line is always valid.
+ * A line is built in a local buffer and written with one write(), so that lines of several threads
+ * do not mix.  Nothing is allocated, so that a lack of memory can be logged.  Control characters of
+ * foreign text (PostgreSQL's messages have line ends) become spaces, so that one event is one
+ * line.  In JSON, a byte that is not UTF-8 becomes a question mark, so that a line is always valid.
  */
 #include "base/log.h"
 
@@ -67,6 +67,7 @@ log_event(LogLevel level, const LogField *fields, const char *format, ...)
 	va_end(args);
 }
 
+/* Builds one line and writes it. */
 static void
 put_event(LogLevel level, const LogField *fields, const char *format, va_list args)
 {
@@ -110,7 +111,7 @@ put_event(LogLevel level, const LogField *fields, const char *format, va_list ar
 	(void) written;
 }
 
-/* Our own text; room for the line's end is always left. */
+/* Appends text of this program; put_foreign() leaves room for it. */
 static void
 put(Line *line, const char *text)
 {
@@ -122,7 +123,7 @@ put(Line *line, const char *text)
 	line->length += length;
 }
 
-/* Text from elsewhere, cut where the line would become too long. */
+/* Appends any other text, and cuts it where the line would become too long. */
 static void
 put_foreign(Line *line, const char *text, bool escape)
 {

@@ -1,6 +1,6 @@
 /*
  * log.h
- *	  Log lines on standard error, as text or as JSON.  One line an event, where it is handled.
+ *	  Log lines on standard error, as text or as JSON: one line for each event, where it is handled.
  */
 #ifndef HISTORIAND_LOG_H
 #define HISTORIAND_LOG_H
@@ -21,23 +21,23 @@ typedef enum LogFormat
 	LOG_JSON, /* {"time":..,"level":..,"message":..,"name":value,..} */
 } LogFormat;
 
-/* A fact of an event, apart from its message. */
+/* A named value that is logged with an event's message. */
 typedef struct LogField
 {
 	const char *name;
 	const char *value; /* NULL or "": the field is left out */
-	bool number;	   /* value is the text of one */
+	bool number;	   /* value is the text of a number */
 } LogField;
 
-/* Lines below this level are dropped.  Set once at start, before there are threads. */
+/* Lines below this level are dropped.  Any thread may change it at any time. */
 extern void log_set(LogLevel level, LogFormat format);
 
-/* Is a line of this level written at all?  For facts that cost something to gather. */
+/* Is a line of this level written?  Asked before values are gathered at some cost. */
 extern bool log_enabled(LogLevel level);
 
 extern void log_line(LogLevel level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The fields end with one that has no name. */
+/* The last field has no name, and ends the list. */
 extern void log_event(LogLevel level, const LogField *fields, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -1,6 +1,6 @@
 /*
  * memory.c
- *	  Allocation that does not return without memory, and growing byte strings.
+ *	  Allocation that never fails, and growing byte strings.
  */
 #include "base/memory.h"
 

@@ -1,10 +1,10 @@
 /*
  * memory.h
- *	  Allocation that does not return without memory, and growing byte strings.
+ *	  Allocation that never fails, and growing byte strings.
  *
- * What could grow without end is bounded by settings (--max-buffered-bytes, --max-connections, ..),
- * far below the machine's memory.  Where an allocation fails all the same there is nothing
- * sensible left to do, so these functions log and end the process.
+ * Settings (--max-buffered-bytes, --max-connections, ..) bound all that could grow without end, far
+ * below the machine's memory.  If an allocation fails all the same, the functions log that and end
+ * the process.
  */
 #ifndef HISTORIAND_MEMORY_H
 #define HISTORIAND_MEMORY_H
@@ -24,7 +24,7 @@ typedef struct Bytes
 	size_t capacity;
 } Bytes;
 
-/* Makes room for extra more bytes and returns where they go; the caller adds to length. */
+/* Makes room for that many more bytes and returns where they go; the caller adds to length. */
 extern char *bytes_reserve(Bytes *bytes, size_t extra);
 extern void bytes_append(Bytes *bytes, const void *data, size_t length);
 extern void bytes_puts(Bytes *bytes, const char *string);
@@ -36,10 +36,10 @@ extern void bytes_vprintf(Bytes *bytes, const char *format, va_list args)
 /* Appends a JSON string with its quotes; what is not UTF-8 becomes U+FFFD. */
 extern void bytes_json_string(Bytes *bytes, const char *string, size_t length);
 
-/* Ends the string with a NUL, which does not count, and returns it. */
+/* Ends the string with a NUL, which length does not count, and returns it. */
 extern char *bytes_text(Bytes *bytes);
 
-/* The same string, which is now the caller's to free; bytes is empty. */
+/* The same, but the caller frees the string, and bytes is empty. */
 extern char *bytes_take_text(Bytes *bytes);
 
 /* Drops the first count bytes. */

@@ -1,6 +1,6 @@
 /*
  * metrics.c
- *	  What the server counts, and its exposition as Prometheus text.
+ *	  The server's counters, and their exposition as Prometheus text.
  */
 #include "base/metrics.h"
 
@@ -37,7 +37,7 @@ static const char *const close_names[CLOSE_REASONS] = {
 	"header_timeout", "body_timeout", "write_timeout", "invalid",  "unread_body",
 	"buffer_full",	  "refused",	  "broken_answer", "stopping", "failed",
 };
-/* The last one stands for every other status. */
+/* The last one counts every status that is not listed. */
 static const int statuses[METRIC_STATUSES] = {
 	200, 202, 204, 207, 304, 400, 404, 405, 408, 413, 415, 422, 431, 500, 503, 504, 0,
 };
@@ -75,6 +75,7 @@ metric_http(Metrics *metrics, MetricRoute route, int status, uint64_t nanosecond
 	observe(&metrics->http_seconds[route][index], time_bounds, nanoseconds, 1);
 }
 
+/* Sums the counter at an offset over the metrics of all threads. */
 static uint64_t
 sum(Metrics *const *all, int count, size_t offset)
 {
@@ -121,7 +122,7 @@ metrics_put_label(Bytes *text, const char *value)
 	}
 }
 
-/* labels is empty or ends with a comma. */
+/* Appends a histogram's buckets, sum and count; labels is empty or ends with a comma. */
 static void
 histogram(Bytes *text, const char *name, const char *labels, Metrics *const *all, int count,
 		  size_t offset, const char *const *bound_labels, double unit)
@@ -144,6 +145,7 @@ histogram(Bytes *text, const char *name, const char *labels, Metrics *const *all
 				 (int) length, labels, length > 0 ? "}" : "", (unsigned long long) total);
 }
 
+/* Appends the durations of requests by route and status, but only of those that there were. */
 static void
 expose_http(Bytes *text, Metrics *const *all, int count)
 {

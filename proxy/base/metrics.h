@@ -1,9 +1,9 @@
 /*
  * metrics.h
- *	  What the server counts, and its exposition as Prometheus text.
+ *	  The server's counters, and their exposition as Prometheus text.
  *
  * Each thread counts in a Metrics of its own, so that counting is one addition without a lock;
- * the exposition sums them.  No label has more values than this file names: nothing per tag.
+ * the exposition sums them.  The values of a label are those that this file lists; none is a tag.
  */
 #ifndef HISTORIAND_METRICS_H
 #define HISTORIAND_METRICS_H
@@ -32,7 +32,7 @@ typedef enum MetricRoute
 
 typedef enum RejectReason
 {
-	REJECT_INVALID, /* the message is not what SPEC allows */
+	REJECT_INVALID, /* the message is malformed */
 	REJECT_TOO_LARGE,
 	REJECT_BUFFER_FULL, /* counts requests: their messages were not all read */
 	REJECT_DATABASE,	/* PostgreSQL refused the row */
@@ -40,23 +40,23 @@ typedef enum RejectReason
 	REJECT_REASONS,
 } RejectReason;
 
-/* Why a connection was closed: the first reason that there was. */
+/* Why a connection was closed.  If there are several reasons, it is the first one. */
 typedef enum CloseReason
 {
-	CLOSE_NONE,			  /* it is open */
+	CLOSE_NONE,			  /* the connection is open */
 	CLOSE_CLIENT,		  /* the client has ended it between its requests */
-	CLOSE_CLIENT_LEFT,	  /* or before one was received or answered */
+	CLOSE_CLIENT_LEFT,	  /* the client has ended it before a request was received or answered */
 	CLOSE_ASKED,		  /* a request said that it is the last one, or was of HTTP/1.0 */
 	CLOSE_IDLE_TIMEOUT,	  /* no request came */
-	CLOSE_HEADER_TIMEOUT, /* this and the next two: the client was too slow */
+	CLOSE_HEADER_TIMEOUT, /* the client was too slow: here, and in the next two cases */
 	CLOSE_BODY_TIMEOUT,
 	CLOSE_WRITE_TIMEOUT,
-	CLOSE_INVALID,		 /* what came is not HTTP that is served here */
+	CLOSE_INVALID,		 /* the client sent bytes that are not HTTP as it is served here */
 	CLOSE_UNREAD_BODY,	 /* a request was answered without reading its body */
 	CLOSE_BUFFER_FULL,	 /* a body waited too long for room */
 	CLOSE_REFUSED,		 /* there are too many connections */
 	CLOSE_BROKEN_ANSWER, /* a streamed answer could not be completed */
-	CLOSE_STOPPING,		 /* the server ends */
+	CLOSE_STOPPING,		 /* the server stops */
 	CLOSE_FAILED,		 /* reading or writing failed: a reset, for example */
 	CLOSE_REASONS,
 } CloseReason;
@@ -81,7 +81,7 @@ typedef struct Metrics
 	Counter connections_timed_out;
 	Histogram http_seconds[METRIC_ROUTES][METRIC_STATUSES];
 
-	/* of the writer's thread only */
+	/* counted by the writer's thread only */
 	Counter messages_committed;
 	Counter loads;
 	Counter loads_failed;
@@ -92,7 +92,7 @@ typedef struct Metrics
 	Histogram lag_seconds;
 } Metrics;
 
-/* What is not counted but looked at when somebody asks. */
+/* Values that are not counted, but read when the metrics are asked for. */
 typedef struct MetricGauges
 {
 	uint64_t buffer_bytes;
@@ -103,7 +103,7 @@ typedef struct MetricGauges
 	const char *table;
 } MetricGauges;
 
-/* Only the owning thread adds. */
+/* Only the thread that owns the counter may add. */
 static inline void
 metric_add(Counter *counter, uint64_t amount)
 {
@@ -120,10 +120,10 @@ extern void metric_rows(Histogram *histogram, uint64_t rows);
 /* The reason as a label's value. */
 extern const char *metrics_close_reason(CloseReason reason);
 
-/* A label's value, escaped as the exposition format wants it. */
+/* Appends a label's value, escaped as the exposition format demands. */
 extern void metrics_put_label(Bytes *text, const char *value);
 
-/* Appends the text for the sum of several threads' metrics. */
+/* Appends the text, in which the metrics of all threads are summed. */
 extern void metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *gauges);
 
 #endif /* HISTORIAND_METRICS_H */

@@ -2,7 +2,7 @@
  * number.c
  *	  JSON numbers to float64 and int64, exactly as IEEE 754 rounding demands.
  *
- * Three ways, each taken only where it is exact:
+ * There are three ways, and each is taken only where it is exact:
  *	1. W. D. Clinger (PLDI 1990): a mantissa up to 2^53 and a power of ten up to 22 are doubles
  *	   themselves, so one multiplication or division rounds once.  Most measurements end here.
  *	2. M. Mushtak and D. Lemire, "Number parsing at a gigabyte per second" (SPE 2021), the
@@ -50,9 +50,10 @@ static NumberStatus read_decimal(const char **cursor, const char *end, Decimal *
 static bool eisel_lemire(const Decimal *decimal, double *value);
 static double with_strtod(const char *start, const char *end);
 
-/* Big natural numbers in base 2^32, least limb first, just large enough for 2^1200. */
+/* Big natural numbers below 2^1280, in base 2^32, least limb first. */
 #define BIG_LIMBS 40
 
+/* The number's 128 leading bits, plus one if they are to be rounded up. */
 static void
 big_leading_bits(const uint32_t *big, bool round_up, uint64_t *high, uint64_t *low)
 {
@@ -66,7 +67,7 @@ big_leading_bits(const uint32_t *big, bool round_up, uint64_t *high, uint64_t *l
 	{
 		if (i == top - 4)
 		{
-			/* The fifth limb fills what the leading zeros of the first leave open. */
+			/* The fifth limb's leading bits replace the leading zeros of the first. */
 			shift = __builtin_clz(big[top]);
 			bits <<= shift;
 			if (shift > 0 && i >= 0)
@@ -197,6 +198,7 @@ is_digit(const char *c, const char *end)
 	return c < end && (unsigned char) (*c - '0') < 10;
 }
 
+/* Reads a number by RFC 8259's grammar, without rounding it. */
 static NumberStatus
 read_decimal(const char **cursor, const char *end, Decimal *decimal)
 {
@@ -263,8 +265,8 @@ read_decimal(const char **cursor, const char *end, Decimal *decimal)
 }
 
 /*
- * Returns false where the 128-bit product does not decide the rounding, or where the result would
- * be subnormal; strtod then does.  The names of the steps are the paper's.
+ * The Eisel-Lemire algorithm, with the paper's names.  Returns false if the 128-bit product does
+ * not decide the rounding, or if the result would be subnormal or too large.
  */
 static bool
 eisel_lemire(const Decimal *decimal, double *value)
@@ -326,7 +328,7 @@ eisel_lemire(const Decimal *decimal, double *value)
 	return true;
 }
 
-/* The text is a valid number; it needs a copy because strtod wants its end marked. */
+/* The text is a valid number.  It is copied because strtod reads up to a NUL. */
 static double
 with_strtod(const char *start, const char *end)
 {

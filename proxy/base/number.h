@@ -15,13 +15,13 @@ typedef enum NumberStatus
 	NUMBER_NOT_INTEGER, /* a fraction or an exponent where an integer is wanted */
 } NumberStatus;
 
-/* Once, before any other function here and before there are threads. */
+/* Must be called once, before any other function of this file and before threads are started. */
 extern void number_init(void);
 
 /*
- * Reads the number that *cursor points at, at most to end.  On NUMBER_OK *cursor is past it.  A
- * number that touches end counts as complete: in JSON text something must follow, and the caller
- * knows what.
+ * Reads the number that *cursor points at, at most to end.  On NUMBER_OK *cursor is after it.  A
+ * number that reaches end counts as complete.  In JSON text another byte must follow; the caller
+ * checks that.
  */
 extern NumberStatus number_double(const char **cursor, const char *end, double *value);
 extern NumberStatus number_int64(const char **cursor, const char *end, int64_t *value);

@@ -1,12 +1,13 @@
 /*
  * turn.c
- *	  Fair turns: how long work may hold a loop, and whose goes on next.
+ *	  Fair turns: how long work may hold a loop, and which work goes on next.
  */
 #include "base/turn.h"
 
 /*
- * A slice is some thousand small requests, or several hundred kilobytes of messages: long enough that
- * changing between clients costs nothing.  Input and tasks each get TURN_NS.
+ * A slice suffices for some thousand small requests, or several hundred kilobytes of messages, so
+ * that changing between clients costs next to nothing.  In a turn, input and tasks each get
+ * TURN_NS.
  */
 #define SLICE_NS 1000000
 #define TURN_NS	 4000000
@@ -115,7 +116,7 @@ turn_run_task(Turns *turns)
 	ListLink *link = over ? NULL : list_first(&turns->fresh);
 	TurnTask *task;
 
-	/* One of the tired ones always: there may be fresh ones without end. */
+	/* One tired task runs in every turn, even a full one: fresh tasks may come without end. */
 	if (link == NULL && !(over && turns->tired_ran))
 	{
 		link = list_first(&turns->tired);
@@ -136,7 +137,7 @@ turn_run_task(Turns *turns)
 	return true;
 }
 
-/* Its being there keeps the loop from sleeping. */
+/* The idle handle has nothing to do; while it is active the loop does not sleep. */
 static void
 on_busy(uv_idle_t *idle)
 {

@@ -1,15 +1,15 @@
 /*
  * turn.h
- *	  Fair turns: how long work may hold a loop, and whose goes on next.
+ *	  Fair turns: how long work may hold a loop, and which work goes on next.
  *
- * A loop serves many clients, so nothing that one of them asks for may keep it for long.  Whoever works
- * for a client gets a slice of a millisecond.  What is not done then is queued, as a task, and goes on
- * in a later turn of the loop, after the others' slices; all tasks together get a few milliseconds a
- * turn, so that the loop soon looks for input again.
+ * A loop serves many clients, so the work for one of them must not hold it for long.  Work for a
+ * client gets a slice of a millisecond.  If it is not done then, it is queued as a task and goes on
+ * in a later turn of the loop, after the slices of others.  All tasks together get a few
+ * milliseconds in a turn, so that the loop soon looks for input again.
  *
- * There are two queues.  The fresh one has what came while the turn's time was used up, and has had no
- * slice yet; it goes before the tired one, with what has had some, so that a short request does not
- * wait for the long ones.
+ * There are two queues.  Tasks of the fresh queue have had no slice yet, because they came when the
+ * turn's time was used up.  Tasks of the tired queue have had one.  Fresh tasks run first, so that
+ * a short request does not wait for long ones.
  */
 #ifndef HISTORIAND_TURN_H
 #define HISTORIAND_TURN_H
@@ -30,12 +30,12 @@ typedef struct Turns
 {
 	uv_idle_t busy;		   /* runs while there are tasks: the loop must not sleep */
 	uint64_t now_ns;	   /* when the clock was last read */
-	uint64_t number;	   /* of the turn */
-	uint64_t end_ns;	   /* of the turn's time; 0: it has not begun */
-	uint64_t slice_end_ns; /* of the slice under way */
+	uint64_t number;	   /* of the turn, counted from 1 */
+	uint64_t end_ns;	   /* end of the turn's time; 0: it has not begun */
+	uint64_t slice_end_ns; /* end of the current slice */
 	List fresh;			   /* of TurnTask.link */
-	List tired;
-	bool tired_ran; /* one of them, in this turn */
+	List tired;			   /* of TurnTask.link */
+	bool tired_ran;		   /* a tired task has run in this turn */
 } Turns;
 
 extern void turns_init(Turns *turns, uv_loop_t *loop);
@@ -47,30 +47,31 @@ extern uint64_t turn_clock(Turns *turns);
 extern bool turn_over(Turns *turns);
 
 /*
- * Begins a slice with the last reading of the clock, and tells when it ends; more work for the same client
- * goes on in the same slice.
+ * Begins a slice at the last reading of the clock and returns when it ends.  Later work for the
+ * same client goes on in that slice with turn_slice_again().
  */
 extern uint64_t turn_slice(Turns *turns);
 extern void turn_slice_again(Turns *turns, uint64_t end_ns);
 
-/* Is the slice used up? */
+/* Reads the clock: is the slice used up? */
 extern bool turn_slice_over(Turns *turns);
 
 /*
- * Was it when the clock was last read?  That is enough behind a request: each has the clock read where a
- * piece of its body was decoded, or where it is answered.
+ * Was the slice used up when the clock was last read?  That suffices after a request, because the
+ * clock is read when a piece of its body is decoded, and when it is answered.
  */
 extern bool turn_slice_was_over(const Turns *turns);
 
-/* Has the task run soon, with a new slice; it may be queued already. */
+/* Queues the task, which then runs with a new slice.  Does nothing if it is queued already. */
 extern void turn_queue_fresh(Turns *turns, TurnTask *task);
 extern void turn_queue(Turns *turns, TurnTask *task);
 extern void turn_unqueue(TurnTask *task);
 extern bool turn_queued(const TurnTask *task);
 
 /*
- * Once a turn, after input was read: begins the time of the tasks, then runs one after the other.
- * Returns false where that is enough for this turn; the next one may begin.
+ * In each turn, after input was read, the loop calls turn_tasks_begin() once and then
+ * turn_run_task() until it returns false.  Each call runs one task, unless none is left or the
+ * turn's time is used up.
  */
 extern void turn_tasks_begin(Turns *turns);
 extern bool turn_run_task(Turns *turns);

@@ -1,6 +1,7 @@
 /*
  * utf8.h
- *	  Recognition of well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates), and of controls in it.
+ *	  Recognition of well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates), and of control
+ *	  characters in it.
  */
 #ifndef HISTORIAND_UTF8_H
 #define HISTORIAND_UTF8_H
@@ -10,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Bytes of the character that text starts with, or 0 if it is not well-formed. */
+/* The length of the character that text starts with, or 0 if that is not well-formed. */
 static inline size_t
 utf8_length(const char *text, size_t available)
 {
@@ -27,7 +28,7 @@ utf8_length(const char *text, size_t available)
 		return 0;
 	length = c[0] < 0xE0 ? 2 : c[0] < 0xF0 ? 3 : 4;
 
-	/* The second byte's range excludes overlong forms, surrogates and what is past U+10FFFF. */
+	/* The second byte's range excludes overlong forms, surrogates and code points over U+10FFFF. */
 	if (c[0] == 0xE0)
 		low = 0xA0;
 	else if (c[0] == 0xED)
@@ -69,7 +70,7 @@ utf8_has_control(const char *text, size_t length)
 	const unsigned char *c = (const unsigned char *) text;
 	size_t i = 0;
 
-	/* Eight bytes of U+0020 to U+007E at a time: text hardly has others. */
+	/* Most text has only bytes from 0x20 to 0x7E: eight of those are passed at a time. */
 	while (length - i >= 8)
 	{
 		const uint64_t ones = UINT64_C(0x0101010101010101);

@@ -1,12 +1,12 @@
 /*
  * database_metrics.c
- *	  What PostgreSQL knows about the table, its compaction, its standbys and watched tags, as
+ *	  PostgreSQL's figures about the table, its compaction, its standbys and watched tags, as
  *	  Prometheus text.
  *
- * Three queries, each on its own: one that fails (no privilege, an older extension, PostgreSQL away)
- * takes nothing from the others.  Each returns rows of name, type, help, label, the label's value,
- * value; rows of one name follow each other.  An answer stands until the next one; a failure
- * removes it, so that nobody takes old figures for new ones.
+ * There are three queries, so that the failure of one (no privilege, an older extension) leaves the
+ * answers of the others.  Each returns rows of name, type, help, label, the label's value, value;
+ * rows of one name follow each other.  An answer is exposed until the next one; a failure removes
+ * it, so that old figures are not taken for new ones.
  */
 #include "database/database_metrics.h"
 
@@ -18,7 +18,7 @@
 
 #define PARTS 3
 
-/* Parameters of each query: the table, the watched tags. */
+/* Each query has the first of these parameters: the table, the watched tags. */
 static const char *const part_names[PARTS] = {"its standbys", "its tables", "the watched tags"};
 static const char *const part_sql[PARTS] = {
 	/* Only members of pg_monitor see the standbys. */
@@ -108,7 +108,7 @@ typedef struct Part
 {
 	DatabaseMetrics *metrics;
 	Bytes text; /* under the lock */
-	bool asked; /* and not answered yet */
+	bool asked; /* the query is under way */
 	bool failing;
 } Part;
 
@@ -163,7 +163,7 @@ on_timer(uv_timer_t *timer)
 
 		if (part->asked || (parameter_counts[i] == 2 && metrics->tags == NULL))
 			continue;
-		/* Where too many queries wait already, this one is left out. */
+		/* If too many queries wait already, this one is left out until the next interval. */
 		part->asked = pg_pool_submit(metrics->pool, NULL, part_sql[i], parameter_counts[i],
 									 parameters, NULL, on_outcome, part) != NULL;
 	}

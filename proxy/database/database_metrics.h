@@ -1,9 +1,9 @@
 /*
  * database_metrics.h
- *	  What PostgreSQL knows about the table, its compaction, its standbys and watched tags, as
+ *	  PostgreSQL's figures about the table, its compaction, its standbys and watched tags, as
  *	  Prometheus text.
  *
- * Asked for on one loop (--metrics-interval); any thread may expose the last answers.
+ * One loop asks for them at every --metrics-interval; any thread may expose the last answers.
  */
 #ifndef HISTORIAND_DATABASE_METRICS_H
 #define HISTORIAND_DATABASE_METRICS_H
@@ -16,7 +16,7 @@ typedef struct DatabaseMetrics DatabaseMetrics;
 
 extern DatabaseMetrics *database_metrics_new(uv_loop_t *loop, const Config *config, PgPool *pool);
 
-/* Appends the text; nothing of what PostgreSQL did not answer the last time. */
+/* Appends the last answers, without those of a query that failed the last time. */
 extern void database_metrics_expose(DatabaseMetrics *metrics, Bytes *text);
 
 #endif /* HISTORIAND_DATABASE_METRICS_H */

@@ -1,10 +1,11 @@
 /*
  * pg_cancel.c
- *	  Asking PostgreSQL to end queries, from threads that may hang in it.
+ *	  Asking PostgreSQL to end queries, from threads of their own.
  *
- * One queue for all loops, emptied by threads that are started when there is work for them and stay.
- * A cancellation belongs to the threads until it is in its canceller's list of those done, then to the
- * canceller's loop; the lock guards both lists and who wants to know.
+ * All loops share one queue and the threads that empty it.  A thread is started when there is work
+ * for it, and stays.  A cancellation belongs to the threads until it is in the list "over" of its
+ * canceller, and then to the canceller's loop.  The lock guards both lists and
+ * PgCancellation.abandoned.
  */
 #include "database/pg_cancel.h"
 
@@ -54,7 +55,7 @@ pg_canceller_new(uv_loop_t *loop)
 	return canceller;
 }
 
-/* Where no thread can be started the cancellation waits for one, or is given up. */
+/* If no thread can be started, the cancellation waits for one that is busy. */
 static void
 start_thread(void)
 {
@@ -92,6 +93,7 @@ pg_cancellation_abandon(PgCancellation *cancellation)
 	pthread_mutex_unlock(&lock);
 }
 
+/* The threads: cancels one query after the other, without end. */
 static void *
 cancel_all(void *argument)
 {
@@ -108,7 +110,7 @@ cancel_all(void *argument)
 			pthread_cond_wait(&work, &lock);
 		idle_threads--;
 		cancellation = LIST_ITEM(list_take_first(&waiting), PgCancellation, link);
-		/* Of a connection that was given up meanwhile PostgreSQL ends the query itself. */
+		/* If the connection was given up meanwhile, PostgreSQL ends its query itself. */
 		wanted = cancellation->cancel != NULL && !cancellation->abandoned;
 		pthread_mutex_unlock(&lock);
 		if (wanted && !PQcancel(cancellation->cancel, reason, sizeof(reason)))
@@ -120,6 +122,7 @@ cancel_all(void *argument)
 	return NULL;
 }
 
+/* Tells the loop about its cancellations that are over. */
 static void
 on_wake(uv_async_t *wake)
 {
@@ -136,7 +139,7 @@ on_wake(uv_async_t *wake)
 		if (link == NULL)
 			return;
 		cancellation = LIST_ITEM(link, PgCancellation, link);
-		/* Only this loop's thread abandons what is in its list. */
+		/* No lock is needed: only this loop's thread abandons its cancellations. */
 		if (!cancellation->abandoned)
 			cancellation->done(cancellation->argument);
 		PQfreeCancel(cancellation->cancel);

@@ -1,10 +1,11 @@
 /*
  * pg_cancel.h
- *	  Asking PostgreSQL to end queries, from threads that may hang in it.
+ *	  Asking PostgreSQL to end queries, from threads of their own.
  *
- * Until version 17 libpq can only do that with blocking calls, without a limit: a postmaster that is
- * stopped takes the connection and never answers.  So it has two threads of its own in the whole
- * process, which keep nobody else waiting; who waits for a cancellation gives up after a while.
+ * Before version 17, libpq can cancel only with a call that blocks without a time limit: a
+ * postmaster that is stopped takes the connection and never answers.  So the process has up to two
+ * threads that do nothing else and may hang.  A caller that has waited long enough abandons its
+ * cancellation.
  */
 #ifndef HISTORIAND_PG_CANCEL_H
 #define HISTORIAND_PG_CANCEL_H
@@ -15,17 +16,17 @@
 typedef struct PgCanceller PgCanceller;
 typedef struct PgCancellation PgCancellation;
 
-/* One a loop. */
+/* Each loop has one canceller. */
 extern PgCanceller *pg_canceller_new(uv_loop_t *loop);
 
 /*
  * Has the query of a connection cancelled.  done(argument) is called from the loop when PostgreSQL
- * was told, or cannot be; the cancellation is gone then.
+ * was told or cannot be told; the cancellation is freed after that.
  */
 extern PgCancellation *pg_cancel(PgCanceller *canceller, PGconn *pq, void (*done)(void *),
 								 void *argument);
 
-/* done() is not called any more; PostgreSQL may still be told, if it is under way. */
+/* done() is not called any more.  PostgreSQL may still be told if a thread is about to do so. */
 extern void pg_cancellation_abandon(PgCancellation *cancellation);
 
 #endif /* HISTORIAND_PG_CANCEL_H */

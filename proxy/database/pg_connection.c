@@ -20,7 +20,7 @@ struct PgConnection
 {
 	uv_work_t work;
 	uv_poll_t poll;
-	uv_timer_t gone; /* runs where libpq has closed the socket and the owner is to be told */
+	uv_timer_t gone; /* runs when libpq has closed the socket and the owner must be told */
 	uv_loop_t *loop;
 	char *conninfo;
 	char *password_file; /* "": none */
@@ -64,7 +64,7 @@ pg_connection_pq(PgConnection *connection)
 }
 
 /*
- * Reads the password, without the line end that editors leave.  Read for every connection, so that
+ * Reads the password, without the line end that editors leave.  Every connection reads it, so that
  * a new password needs no restart.
  */
 static bool
@@ -94,8 +94,8 @@ pg_connect_now(const char *conninfo, const char *password_file, char **failure)
 	PGconn *pq;
 
 	/*
-	 * What the connection string says wins over what stands before it, and what stands behind it over
-	 * the string: bytes are sent and expected as UTF-8.
+	 * The connection string (dbname) overrides the keywords before it.  The keyword after it
+	 * overrides the string, because bytes are always sent and expected as UTF-8.
 	 */
 	static const char *const keywords[] = {
 		"connect_timeout",
@@ -139,7 +139,7 @@ connect_in_worker(uv_work_t *work)
 	connection->pq = pq;
 }
 
-/* PostgreSQL's warnings; libpq itself would print them between the lines of the log. */
+/* Logs PostgreSQL's warnings, which libpq itself would print between the lines of the log. */
 static void
 on_notice(void *argument, const char *message)
 {
@@ -147,6 +147,7 @@ on_notice(void *argument, const char *message)
 	log_info("PostgreSQL says: %s", message);
 }
 
+/* Begins to watch the socket and tells the owner, or frees the connection if it was not made. */
 static void
 on_worker_done(uv_work_t *work, int status)
 {
@@ -218,6 +219,7 @@ lose(PgConnection *connection)
 	free(reason);
 }
 
+/* Reads and sends what the socket has and takes, then tells the owner. */
 static void
 on_socket(uv_poll_t *poll, int status, int events)
 {
@@ -256,14 +258,15 @@ on_gone(uv_timer_t *timer)
 	lose(timer->data);
 }
 
+/* Sets what the socket is watched for, or has the owner told if libpq has closed it. */
 static void
 watch(PgConnection *connection, bool write, bool paused)
 {
 	int events = (paused ? 0 : UV_READABLE) | (write ? UV_WRITABLE : 0);
 
 	/*
-	 * libpq reads where it cannot write, and closes the socket when it comes to the end.  libuv aborts when
-	 * told to watch a descriptor that is closed.
+	 * libpq reads when it cannot write, and closes the socket when it reads its end.  libuv aborts
+	 * if it is told to watch a closed descriptor.
 	 */
 	if (connection->owner == NULL)
 		return;

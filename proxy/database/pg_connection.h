@@ -2,11 +2,12 @@
  * pg_connection.h
  *	  A libpq connection on a libuv loop.
  *
- * Connecting happens in libuv's thread pool, because libpq resolves names and negotiates TLS with
- * blocking calls; from then on the connection is nonblocking and the loop watches its socket.
+ * The connection is made in libuv's thread pool, because libpq resolves names and negotiates TLS
+ * with blocking calls; after that it is nonblocking, and the loop watches its socket.
  *
- * The owner gets exactly one of on_open and on_lost first; after on_open any number of on_input,
- * then perhaps on_lost.  After on_lost the object is gone, as after pg_connection_close().
+ * The first call to the owner is on_open or on_lost.  After on_open there may be any number of
+ * on_input, and then one on_lost.  The object is gone after on_lost, as it is after
+ * pg_connection_close().
  */
 #ifndef HISTORIAND_PG_CONNECTION_H
 #define HISTORIAND_PG_CONNECTION_H
@@ -27,13 +28,17 @@ typedef struct PgHandler
 } PgHandler;
 
 /*
- * password_file holds the password, for conninfo that has none, or is "".  Behind a pooler
- * a session is not ours, so nothing is set in it: each transaction sets what it needs.
+ * password_file names a file with the password, for a conninfo without one; it may be "".  No SET
+ * is sent, because a pooler may give the session to another client: each transaction sets what it
+ * needs.
  */
 extern PgConnection *pg_connection_open(uv_loop_t *loop, const char *conninfo,
 										const char *password_file, const PgHandler *handler,
 										void *owner);
-/* The same without a loop; blocks.  Returns NULL and the reason, which the caller frees. */
+/*
+ * The same without a loop: blocks.  If it fails, returns NULL and the reason, which the caller
+ * frees.
+ */
 extern PGconn *pg_connect_now(const char *conninfo, const char *password_file, char **failure);
 
 extern void pg_connection_close(PgConnection *connection);
@@ -43,14 +48,14 @@ extern PGconn *pg_connection_pq(PgConnection *connection);
 
 /*
  * Sends what libpq has queued.  Returns false if the connection is lost; on_lost is then called
- * from the loop, not from here.  *all says whether everything went out; if not, on_input follows
- * when the socket has taken it.
+ * from the loop, not from here.  *all says whether everything was sent; if not, on_input follows
+ * when the socket has taken the rest.
  */
 extern bool pg_connection_flush(PgConnection *connection, bool *all);
 
 /*
- * Stops or starts reading from the socket, so that a server that sends faster than its data can be
- * passed on has to wait.  A connection that breaks meanwhile is seen later.
+ * Stops or starts reading from the socket, so that a server waits that sends faster than its data
+ * can be passed on.  If the connection breaks during a pause, that is noticed after it.
  */
 extern void pg_connection_pause(PgConnection *connection, bool pause);
 

@@ -1,22 +1,22 @@
 /*
  * pg_pool.c
- *	  Reading connections to PostgreSQL and the bounded queue of queries before them.
+ *	  Connections to PostgreSQL for reading, and the bounded queue of queries that wait for one.
  *
- * Connections are opened when there is work for them and kept.  A query that was sent and whose
- * connection broke is answered as failed: the client decides about asking again.  Only where a connection
- * that had been idle breaks at once, without an answer, was it lost before, to a firewall or a time limit
- * of PostgreSQL's: then the query is sent once more, on a new connection.  Queries that
- * were only queued fail too once connecting fails, so that nobody waits for a database that is
- * away.
+ * Connections are opened when there is work for them, and kept.  If a connection breaks while it
+ * executes a query, the query fails, and the client decides whether to ask again.  There is one
+ * exception: if an idle connection breaks as soon as a query is sent on it, a firewall or a time
+ * limit of PostgreSQL had ended it before, and the query is sent once more, on a new connection.
+ * If no connection can be made, the queued queries fail, so that no client waits for a database
+ * that is away.
  *
- * What a query needs set is set with it, in one round trip and one transaction that ends with the
- * query: a pooler of connections (PgBouncer) may give the next transaction another server, and this
- * server to another client.  So a query is a pipeline of two statements up to one Sync, and a stream a
- * string of several statements.
+ * The settings that a query needs are sent with it, in one round trip and one transaction, because
+ * a pooler of connections (PgBouncer) may give the next transaction another session, and this
+ * session to another client.  So a query is a pipeline of two statements with one Sync, and a
+ * stream is a string of several statements.
  *
- * A query is cancelled from another thread, since libpq blocks in it.  The connection is not used again
- * before that is done, since a late cancellation would hit the next query; where it hangs, the connection
- * is given up instead.
+ * Another thread cancels queries, since libpq blocks while it does so.  The connection is not used
+ * again before the cancellation is done, because a late one would hit the next query.  If that
+ * takes too long, the connection is given up.
  */
 #include "database/pg_pool.h"
 
@@ -32,29 +32,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* After a failed attempt to connect, queries fail at once for so long. */
+/* For so long after a failed attempt to connect, queries fail at once. */
 static const Backoff connect_pause = {.first_ms = 125, .largest_ms = 500};
 
 /*
- * What every query has set, for its transaction alone ($1 is the time limit).  A role may have
- * extra_float_digits lower, and then values would be rounded.
+ * The settings of every query, for its transaction alone ($1 is the time limit).  A role may have a
+ * lower extra_float_digits, with which values would be rounded.
  */
 #define SETTINGS_SQL                                                                               \
 	"SELECT set_config('statement_timeout', $1, true), set_config('transaction_read_only', 'on', " \
 	"true), set_config('extra_float_digits', '1', true)"
 
-/* The same for streams, which COPY keeps from pipelines; the pool limits their time. */
+/* The same for streams: a pipeline cannot have a COPY, and the pool limits their time. */
 #define STREAM_SETTINGS_SQL                                                                        \
 	"SET LOCAL statement_timeout = 0; SET LOCAL transaction_read_only = on; "                      \
 	"SET LOCAL extra_float_digits = 1; "
 
-/* How much later than PostgreSQL we end a query. */
+/* How long after PostgreSQL's time limit the pool ends a query itself. */
 #define GRACE_MS 1000
 
-/* PostgreSQL takes a cancellation within this, or is not waited for. */
+/* How long the pool waits for a cancellation. */
 #define CANCEL_MS 2000
 
-/* A connection that breaks so soon after a query was sent was lost before. */
+/* An idle connection that breaks so soon after a query was sent had been lost before. */
 #define LOST_BEFORE_MS 1000
 
 typedef enum SlotState
@@ -64,18 +64,18 @@ typedef enum SlotState
 	SLOT_NEW,		 /* is connected, and has had no query yet */
 	SLOT_IDLE,		 /* is connected, and has had one */
 	SLOT_BUSY,		 /* executes its query */
-	SLOT_CANCELLING, /* the same, and a thread asks PostgreSQL to end the query */
-	SLOT_OVER,		 /* the query has ended, but the thread is not done: only that is waited for */
+	SLOT_CANCELLING, /* executes its query, which a thread asks PostgreSQL to end */
+	SLOT_OVER,		 /* the query has ended, and the slot waits only for that thread */
 } SlotState;
 
-/* What has come of the query that is being executed. */
+/* How far the query has come that is being executed. */
 typedef enum QueryProgress
 {
 	PROGRESS_NONE,		/* nothing, or only rows that are collected */
 	PROGRESS_PASSED,	/* rows were passed on */
 	PROGRESS_TOO_LARGE, /* the budget was used up: the rest is thrown away */
-	PROGRESS_COPYING,	/* the server has begun to send a stream */
-	PROGRESS_COPIED,	/* and has ended it */
+	PROGRESS_COPYING,	/* PostgreSQL has begun to send a stream */
+	PROGRESS_COPIED,	/* PostgreSQL has ended the stream */
 } QueryProgress;
 
 typedef struct PoolSlot
@@ -85,12 +85,12 @@ typedef struct PoolSlot
 	QueryProgress progress;
 	PgConnection *connection; /* NULL: SLOT_CLOSED */
 	uint64_t opened_ms;
-	bool was_idle;		 /* before the query that is being executed */
-	uint64_t sent_ms;	 /* when that was sent */
+	bool was_idle;		 /* the connection had been idle before the query was sent */
+	uint64_t sent_ms;	 /* when the query was sent */
 	Query *query;		 /* from SLOT_BUSY on */
-	PGresult *result;	 /* its result; the connection is not free yet */
-	TurnTask task;		 /* goes on with its rows */
-	int statements_over; /* of the pipeline: the settings, the query */
+	PGresult *result;	 /* of the query */
+	TurnTask task;		 /* goes on with the query's rows */
+	int statements_over; /* how many statements of the pipeline (settings, query) have ended */
 	PgCancellation *cancellation;
 	uint64_t cancel_deadline_ms;
 	uint64_t deadline_ms; /* PostgreSQL should have answered by then; 0: no limit */
@@ -109,7 +109,7 @@ struct PgPool
 	PgCanceller *canceller;
 	QueryQueue queue;
 	uint64_t stream_limit; /* streams at a time */
-	uint64_t streams;	   /* being executed */
+	uint64_t streams;	   /* streams that are being executed */
 	Backoff pause;
 	uint64_t pause_until_ms;
 	char *pause_reason;
@@ -167,7 +167,7 @@ pg_pool_new(uv_loop_t *loop, Turns *turns, const Config *config, uint64_t connec
 	return pool;
 }
 
-/* The states that may follow each. */
+/* Changes a slot's state; the table has the states that may follow each. */
 static void
 set_state(PoolSlot *slot, SlotState state)
 {
@@ -187,14 +187,14 @@ set_state(PoolSlot *slot, SlotState state)
 #undef TO
 }
 
-/* Has it a connection that is made? */
+/* Is the slot's connection made? */
 static bool
 connected(const PoolSlot *slot)
 {
 	return slot->state >= SLOT_NEW;
 }
 
-/* Is another thread about it? */
+/* Does a thread ask PostgreSQL to end the slot's query? */
 static bool
 cancelling(const PoolSlot *slot)
 {
@@ -254,11 +254,11 @@ pg_query_resume(PgQuery *query)
 	query->progress_ms = uv_now(query->pool->loop);
 	connection = query->slot->connection;
 	pg_connection_pause(connection, false);
-	/* What libpq has read already makes no event. */
+	/* Data that libpq has read already makes no event of the socket. */
 	pg_connection_again(connection);
 }
 
-/* How many queries of the queue could be executed with enough connections. */
+/* How many queued queries could be executed if there were enough connections. */
 static uint64_t
 count_runnable(const PgPool *pool)
 {
@@ -353,7 +353,7 @@ pg_pool_tick(PgPool *pool)
 		check_limits(&pool->slots[i], uv_now(pool->loop));
 }
 
-/* Ends what takes too long: a query, its cancellation, an idle connection. */
+/* Ends a query, a cancellation or an idle connection that has lasted too long. */
 static void
 check_limits(PoolSlot *slot, uint64_t now_ms)
 {
@@ -393,6 +393,7 @@ check_limits(PoolSlot *slot, uint64_t now_ms)
 	}
 }
 
+/* Fails the queued queries because no connection can be made. */
 static void
 fail_queued(uv_timer_t *timer)
 {
@@ -405,7 +406,7 @@ fail_queued(uv_timer_t *timer)
 	for (uint64_t i = 0; i < pool->slot_count; i++)
 	{
 		if (connected(&pool->slots[i]))
-			return; /* others get through: theirs is a question of time */
+			return; /* there is a connection, for which the queries can wait */
 	}
 	for (uint64_t left = pool->queue.count; left > 0; left--)
 	{
@@ -418,6 +419,10 @@ fail_queued(uv_timer_t *timer)
 	}
 }
 
+/*
+ * Sends a query on the slot's connection.  If that fails, the connection is broken: on_lost()
+ * follows.
+ */
 static void
 execute(PoolSlot *slot, Query *query)
 {
@@ -444,7 +449,6 @@ execute(PoolSlot *slot, Query *query)
 	pg_connection_flush(slot->connection, &all);
 }
 
-/* If sending fails the connection is broken and on_lost() follows. */
 static void
 send_pipeline(PoolSlot *slot, Query *query)
 {
@@ -474,6 +478,7 @@ on_open(void *owner)
 	assign(slot->pool);
 }
 
+/* Goes on with the query at once, or queues a task if the turn's time is used up. */
 static void
 on_input(void *owner)
 {
@@ -496,7 +501,7 @@ on_input(void *owner)
 	}
 }
 
-/* A slot's task. */
+/* The task of a slot. */
 static void
 go_on(TurnTask *task)
 {
@@ -506,7 +511,10 @@ go_on(TurnTask *task)
 	advance_rows(slot);
 }
 
-/* Takes what has come, up to the end of the slice; no more is read until the rest has had its turn. */
+/*
+ * Takes the rows that have come, until the slice ends.  The rest waits for a turn; no more is read
+ * then.
+ */
 static void
 advance_rows(PoolSlot *slot)
 {
@@ -519,10 +527,10 @@ advance_rows(PoolSlot *slot)
 
 		if (result == NULL)
 		{
-			/* The next one is the Sync's; without it the connection is broken. */
+			/* After both statements comes the Sync's result, unless the connection is broken. */
 			if (++slot->statements_over > 2)
 				return;
-			/* Row by row: libpq would collect a result of any size before it shows it. */
+			/* Otherwise libpq would collect the whole result before it returns any row. */
 			if (slot->statements_over == 1)
 				PQsetSingleRowMode(pq);
 			continue;
@@ -552,7 +560,7 @@ advance_rows(PoolSlot *slot)
 	}
 }
 
-/* The connection is free for the next query, once no thread is about it any more. */
+/* Answers the query, unless a thread is still cancelling it: that must end first. */
 static void
 query_ended(PoolSlot *slot)
 {
@@ -565,7 +573,7 @@ query_ended(PoolSlot *slot)
 	}
 }
 
-/* Passes a row on; false where what is kept of it is more than the budget allows. */
+/* Passes a row to its query's on_row(); false if what that keeps exceeds the budget. */
 static bool
 pass_row(PoolSlot *slot, const PGresult *row)
 {
@@ -579,7 +587,7 @@ pass_row(PoolSlot *slot, const PGresult *row)
 	return good;
 }
 
-/* The same for a row that is added to the slot's result. */
+/* Adds a row to the slot's result; false, with the result freed, if it exceeds the budget. */
 static bool
 collect_row(PoolSlot *slot, const PGresult *row)
 {
@@ -608,7 +616,7 @@ collect_row(PoolSlot *slot, const PGresult *row)
 	return false;
 }
 
-/* Takes a row, as far as the budget allows; past it the query is cancelled. */
+/* Takes a row.  If it exceeds the budget, cancels the query. */
 static void
 add_row(PoolSlot *slot, const PGresult *row)
 {
@@ -634,6 +642,7 @@ pass_on(PoolSlot *slot, const char *data, size_t length)
 	}
 }
 
+/* Passes on what has come of a stream, until it is paused. */
 static void
 advance_stream(PoolSlot *slot)
 {
@@ -678,7 +687,7 @@ advance_stream(PoolSlot *slot)
 	}
 }
 
-/* Asks the server to end a query, which then ends with an error as others do. */
+/* Has PostgreSQL asked to end the slot's query, which then ends with an error like any other. */
 static void
 cancel(PoolSlot *slot)
 {
@@ -705,7 +714,7 @@ on_cancelled(void *argument)
 	}
 }
 
-/* Answers the query, which has ended. */
+/* Answers the slot's query, which has ended, with its result or its error. */
 static void
 finish(PoolSlot *slot)
 {
@@ -734,6 +743,7 @@ finish(PoolSlot *slot)
 	assign(slot->pool);
 }
 
+/* Calls the query's callback, unless it is abandoned, and frees the query. */
 static void
 answer(PoolSlot *slot, const QueryOutcome *outcome)
 {
@@ -752,7 +762,7 @@ answer(PoolSlot *slot, const QueryOutcome *outcome)
 	budget_return(pool->budget, bytes);
 }
 
-/* PostgreSQL has neither answered nor ended the query: neither will it end the next one. */
+/* Gives up a connection on which PostgreSQL has neither answered nor ended the query. */
 static void
 drop(PoolSlot *slot)
 {
@@ -768,7 +778,7 @@ drop(PoolSlot *slot)
 	assign(slot->pool);
 }
 
-/* The slot has no connection any more, and nothing that was under way on one. */
+/* Closes the slot after its connection is gone, and forgets what was under way on that. */
 static void
 forget_connection(PoolSlot *slot)
 {
@@ -786,6 +796,9 @@ disconnect(PoolSlot *slot)
 	forget_connection(slot);
 }
 
+/*
+ * Repeats or fails the slot's query; after a failed attempt to connect, pauses before the next one.
+ */
 static void
 on_lost(void *owner, const char *reason)
 {
@@ -803,7 +816,7 @@ on_lost(void *owner, const char *reason)
 		answer(slot, &(QueryOutcome){.sqlstate = "", .message = reason});
 	if (was_connected)
 	{
-		assign(pool); /* PostgreSQL may well be there */
+		assign(pool); /* a new connection may succeed */
 		return;
 	}
 	free(pool->pause_reason);
@@ -813,7 +826,10 @@ on_lost(void *owner, const char *reason)
 		uv_timer_start(&pool->fail_timer, fail_queued, 0, 0);
 }
 
-/* Was the connection lost before the query was sent?  Then PostgreSQL has not answered anything of it. */
+/*
+ * Was the connection probably lost before the query was sent?  If so, nothing of an answer has
+ * come.
+ */
 static bool
 lost_before(const PoolSlot *slot)
 {
@@ -825,7 +841,7 @@ lost_before(const PoolSlot *slot)
 		   uv_now(slot->pool->loop) - slot->sent_ms <= LOST_BEFORE_MS;
 }
 
-/* Puts the slot's query before all others. */
+/* Queues the slot's query again, before all others. */
 static void
 repeat(PoolSlot *slot)
 {

@@ -1,8 +1,8 @@
 /*
  * pg_pool.h
- *	  Reading connections to PostgreSQL and the bounded queue of queries before them.
+ *	  Connections to PostgreSQL for reading, and the bounded queue of queries that wait for one.
  *
- * Lives on one loop; every function is for that loop's thread.
+ * A pool belongs to one loop; only that loop's thread may call its functions.
  */
 #ifndef HISTORIAND_PG_POOL_H
 #define HISTORIAND_PG_POOL_H
@@ -14,45 +14,49 @@
 
 #include <uv.h>
 
-/* Connections that a pool opens at a time; each keeps a thread of libuv's, which others need too. */
+/* Connections that a pool opens at a time; each keeps a thread of libuv, which others need too. */
 #define PG_POOL_CONNECTING 2
 
 typedef struct PgPool PgPool;
 
 /*
- * The memory of results, until their callback has returned, is taken from the budget.  Rows are worked
- * on in fair turns.
+ * Results take their memory from the budget until their callback has returned.  Rows are worked on
+ * in fair turns.
  */
 extern PgPool *pg_pool_new(uv_loop_t *loop, Turns *turns, const Config *config,
 						   uint64_t connections, uint64_t queue_limit, Budget *budget);
 
 /*
- * Queues a query; parameters are text and copied.  With on_row the outcome's result has no rows, without
- * it has all of them: for queries with few.  A traceparent, which has been checked, or NULL
- * goes before the SQL in a comment, for who looks at what PostgreSQL executes.  Returns NULL if the
- * queue is full; the callback is then never called.
+ * Queues a query; parameters are text and copied.  If on_row is NULL, the outcome's result has all
+ * rows, which must be few; otherwise on_row is called for each row, and the result has none.  A
+ * traceparent, whose syntax the caller has checked, is put into a comment before the SQL, so that
+ * it is seen in pg_stat_activity; it may be NULL.  Returns NULL if the queue is full; no callback
+ * is called then.
  */
 extern PgQuery *pg_pool_submit(PgPool *pool, const char *traceparent, const char *sql,
 							   int parameter_count, const char *const *parameters,
 							   RowCallback on_row, QueryCallback callback, void *argument);
 
 /*
- * Queues a COPY; copy_sql is copied.  At most half of the connections are used for streams, as far
- * as there are two, so that other queries go on.  --query-timeout limits the time in which nothing
- * comes, not the whole.  Returns NULL if the queue is full; callbacks come from the loop, never from
- * within these functions.
+ * Queues a COPY; copy_sql is copied.  At most half of the connections, but at least one, are used
+ * for streams, so that other queries go on.  --query-timeout limits the time in which nothing
+ * comes, not the whole time.  Returns NULL if the queue is full.  The loop calls the callbacks,
+ * never these functions.
  */
 extern PgQuery *pg_pool_stream(PgPool *pool, const char *traceparent, const char *copy_sql,
 							   const StreamHandler *handler, void *argument);
 extern void pg_query_resume(PgQuery *query);
 
-/* Cancels it in PostgreSQL, too.  No callback follows; not to be called after the callback. */
+/*
+ * Cancels the query, in PostgreSQL too.  No callback follows.  Must not be called after the
+ * callback.
+ */
 extern void pg_query_cancel(PgQuery *query);
 
 /*
- * To be called some times a second: fails queries that wait too long for a connection or, PostgreSQL
- * not having ended them, for their result (--query-timeout); closes connections that are idle and old
- * (--read-connection-lifetime).
+ * Must be called some times a second.  Fails queries that wait too long for a connection, and
+ * queries that PostgreSQL has not ended in time (--query-timeout).  Closes idle connections that
+ * are old (--read-connection-lifetime).
  */
 extern void pg_pool_tick(PgPool *pool);
 

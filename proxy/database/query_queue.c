@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-/* The comment is written as sqlcommenter writes it. */
+/* Joins the parts of a query.  The comment has the form that sqlcommenter defines. */
 static char *
 commented(const char *traceparent, const char *settings, const char *sql)
 {

@@ -15,18 +15,18 @@
 
 typedef struct QueryOutcome
 {
-	const PGresult *result; /* the rows, or NULL */
-	const char *sqlstate;	/* why there are none; "" where PostgreSQL was not reached */
+	const PGresult *result; /* NULL: the query has failed, and the other members say why */
+	const char *sqlstate;	/* "": the error is not PostgreSQL's */
 	const char *message;
-	int limit; /* where a limit of this server is why: the HTTP status, message names the limit */
+	int limit; /* HTTP status if a limit of this server, which message names, is why; else 0 */
 } QueryOutcome;
 
-/* Called once, from the loop, never from within pg_pool_submit().  The result is freed after. */
+/* Called once, from the loop, never from within pg_pool_submit().  The result is freed after it. */
 typedef void (*QueryCallback)(void *argument, const QueryOutcome *outcome);
 
 /*
- * Called for each row as it comes, a result of one row.  Returns how many bytes it keeps of it, which
- * count until the QueryCallback has returned.
+ * Called for each row as it comes, as a result of one row.  Returns how many bytes of it the callee
+ * keeps; they count until the QueryCallback has returned.
  */
 typedef size_t (*RowCallback)(void *argument, const PGresult *row);
 
@@ -34,15 +34,15 @@ typedef size_t (*RowCallback)(void *argument, const PGresult *row);
 typedef struct StreamHandler
 {
 	/*
-	 * A piece as COPY sends it: a row, or the header or trailer of the format.  Returns false where
-	 * that is enough until pg_query_resume() is called.
+	 * Called for each piece that COPY sends: a row, or the header or trailer of the format.
+	 * Returns false if no more may come until pg_query_resume() is called.
 	 */
 	bool (*on_data)(void *argument, const char *data, size_t length);
-	/* Once, after the last piece; the outcome's result says only that all was sent. */
+	/* Called once, after the last piece; the outcome's result says only that all was sent. */
 	QueryCallback on_end;
 } StreamHandler;
 
-/* What its submitter has of it is a PgQuery, which only pg_pool.h works with. */
+/* A query.  Those that submit it use it only as a PgQuery, with the functions of pg_pool.h. */
 typedef struct Query
 {
 	ListLink link; /* while it is queued */
@@ -53,27 +53,27 @@ typedef struct Query
 	RowCallback on_row; /* NULL: the rows are collected */
 	QueryCallback callback;
 	void *argument;
-	uint64_t deadline_ms;  /* for getting a connection */
+	uint64_t deadline_ms;  /* it must have a connection by then */
 	struct PoolSlot *slot; /* NULL: queued */
-	bool abandoned;		   /* nobody wants the rest */
-	bool repeated;		   /* for a new connection only */
+	bool abandoned;		   /* pg_query_cancel() was called: no callback follows */
+	bool repeated;		   /* it is sent again, on a new connection only */
 
-	/* Of streams. */
+	/* of streams */
 	const StreamHandler *stream; /* NULL: an ordinary query */
-	uint64_t progress_ms;		 /* when something came, or might have begun to */
+	uint64_t progress_ms;		 /* when data came last, or was asked for */
 	bool paused;
 } Query;
 
 typedef Query PgQuery;
 
 /*
- * The traceparent, or NULL, becomes a comment in front of the SQL: there it is seen however long the
- * query is.  Everything is copied.
+ * The traceparent, or NULL, becomes a comment before the SQL, where it is seen even if the text of
+ * a long query is cut.  Everything is copied.
  */
 extern Query *query_new(const char *traceparent, const char *sql, int parameter_count,
 						const char *const *parameters);
 
-/* A stream's settings and its COPY, in one string. */
+/* Makes a stream, whose settings and COPY are sent as one string. */
 extern Query *query_new_stream(const char *traceparent, const char *settings, const char *copy_sql);
 extern void query_free(Query *query);
 
@@ -81,7 +81,7 @@ typedef struct QueryQueue
 {
 	List queries; /* of Query.link */
 	uint64_t count;
-	uint64_t streams; /* of those */
+	uint64_t streams; /* how many of them are streams */
 } QueryQueue;
 
 extern void query_queue_init(QueryQueue *queue);
@@ -89,11 +89,14 @@ extern void query_queue_append(QueryQueue *queue, Query *query);
 extern void query_queue_prepend(QueryQueue *queue, Query *query);
 extern void query_queue_remove(QueryQueue *queue, Query *query);
 
-/* The first one, or NULL; taken, it is no longer in the queue. */
+/* The first query, or NULL; query_queue_take() also removes it from the queue. */
 extern Query *query_queue_first(const QueryQueue *queue);
 extern Query *query_queue_take(QueryQueue *queue);
 
-/* Takes the first one that a connection may execute: perhaps no stream, and on an old one nothing again. */
+/*
+ * Takes the first query that may be executed: only with streams a stream, only with repeated one
+ * again.
+ */
 extern Query *query_queue_take_runnable(QueryQueue *queue, bool streams, bool repeated);
 
 #endif /* HISTORIAND_QUERY_QUEUE_H */

@@ -1,6 +1,6 @@
 /*
  * sql_failure.c
- *	  What PostgreSQL said when a statement failed, and whose fault that is.
+ *	  The error of a statement that failed, and whether a row is to blame for it.
  */
 #include "database/sql_failure.h"
 

@@ -1,6 +1,6 @@
 /*
  * sql_failure.h
- *	  What PostgreSQL said when a statement failed, and whose fault that is.
+ *	  The error of a statement that failed, and whether a row is to blame for it.
  */
 #ifndef HISTORIAND_SQL_FAILURE_H
 #define HISTORIAND_SQL_FAILURE_H
@@ -14,13 +14,15 @@ typedef struct SqlFailure
 	char sqlstate[6]; /* "": nothing failed */
 	char message[512];
 	bool of_constraint; /* the error names a constraint */
-	int64_t row;		/* of a COPY, which one the error names, from 0; -1: none */
+	int64_t row;		/* the row of a COPY that the error names, from 0; -1: it names none */
 } SqlFailure;
 
-/* Notes an error's result.  The first error stays: those after it follow from it. */
+/*
+ * Notes the error of a result.  If one is noted already, it stays: the later ones follow from it.
+ */
 extern void sql_failure_note(SqlFailure *failure, const PGresult *result);
 
-/* The same for what libpq or this program found. */
+/* The same for an error that libpq or this program has found. */
 extern void sql_failure_set(SqlFailure *failure, const char *sqlstate, const char *message);
 
 static inline bool
@@ -30,10 +32,12 @@ sql_failed(const SqlFailure *failure)
 }
 
 /*
- * Can it be a row's fault?  Only a value that the column cannot have (class 22), or a row that breaks
- * a constraint (class 23, and the error names it).  22P03, a binary format that the column does not
- * take, means that the column has changed; class 23 without a constraint's name that there is no
- * partition, or that a column which nobody fills must not be NULL.  All else is the table's or the server's.
+ * Can a row be to blame for the error?  It can if the column cannot have the value (class 22), or
+ * if the row breaks a constraint (class 23, and the error names the constraint).  Two errors of
+ * these classes concern the table instead: 22P03 (the column does not take this binary format)
+ * means that the column has changed; class 23 without a constraint's name means that there is no
+ * partition for the row, or that another column must not be NULL.  All other errors concern the
+ * table or the server.
  */
 extern bool sql_failure_of_row(const SqlFailure *failure);
 

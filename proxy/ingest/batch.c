@@ -2,10 +2,11 @@
  * batch.c
  *	  Messages accepted but not yet loaded, grouped by tag as they arrive.
  *
- * Rows of a tag lie in a list of chunks that grow from 256 bytes to 4 KiB: most tags are rare, the
- * frequent ones should be read sequentially.  Chunks and tags are cut from large blocks that are
- * freed all at once.  Rows are kept in native form, 96 bytes for ten values, and not as the 167
- * bytes that COPY wants: the buffer's bound buys more messages, and encoding costs little.
+ * The rows of a tag lie in a list of chunks that grow from 256 bytes to 4 KiB, because most tags
+ * are rare and the frequent ones should be read sequentially.  Chunks and tags are cut from large
+ * blocks that are freed all at once.  A row of ten values takes 96 bytes here and 167 bytes in
+ * COPY's format.  It is kept in this form because the buffer then holds more messages, and encoding
+ * costs little.
  */
 #include "ingest/batch.h"
 
@@ -49,7 +50,7 @@ typedef struct BatchTag
 
 struct Batch
 {
-	Block *blocks; /* the first one is cut from */
+	Block *blocks; /* memory is cut from the first one */
 	size_t bytes;
 	uint64_t rows;
 	BatchTag *tags;
@@ -67,8 +68,8 @@ static void *cut(Batch *batch, size_t size);
 static void grow_tags(Batch *batch);
 
 /*
- * The hash is keyed so that a client cannot choose tags that collide.  The key is made with the first
- * batch, before there are several threads to use it.
+ * The hash is keyed, so that a client cannot choose tags that collide.  The first batch makes the
+ * key.
  */
 static uint64_t hash_key[2];
 
@@ -79,7 +80,7 @@ make_hash_key(void)
 		hash_key[1] = (uint64_t) (uintptr_t) &hash_key;
 }
 
-/* Multiply and fold, a word at a time, over the zero padding too. */
+/* Multiplies and folds a word at a time, including the zero padding. */
 static inline uint64_t
 hash_tag(const char *name, uint32_t length)
 {
@@ -144,7 +145,7 @@ batch_bytes(const Batch *batch)
 	return batch->bytes;
 }
 
-/* Chunks are on the average well over half full, and the arrays of tags three quarters. */
+/* On the average, chunks are well over half full, and the arrays of tags three quarters. */
 size_t
 batch_estimate(size_t staged_bytes, uint64_t tags)
 {
@@ -171,6 +172,7 @@ batch_add_row(Batch *batch, const char *tag, uint32_t tag_length, const BatchRow
 	add_row(batch, find_tag(batch, tag, tag_length), row, row->values);
 }
 
+/* Adds a row, with these values, to the tag's last chunk or to a new one. */
 static void
 add_row(Batch *batch, BatchTag *tag, const BatchRow *row, const double *values)
 {
@@ -207,7 +209,7 @@ add_row(Batch *batch, BatchTag *tag, const BatchRow *row, const double *values)
 	batch->rows++;
 }
 
-/* The tag's entry or NULL, and the bucket where it is or would be. */
+/* Returns the tag's entry or NULL, and in *bucket where it is or would be. */
 static BatchTag *
 known_tag(const Batch *batch, const char *name, uint32_t length, uint64_t hash, uint32_t *bucket)
 {
@@ -226,7 +228,7 @@ known_tag(const Batch *batch, const char *name, uint32_t length, uint64_t hash, 
 	return NULL;
 }
 
-/* The tag's entry, made where there was none. */
+/* Returns the tag's entry, which is made if there is none. */
 static BatchTag *
 find_tag(Batch *batch, const char *name, uint32_t length)
 {
@@ -279,7 +281,7 @@ batch_forget_tag(Batch *batch, uint32_t index)
 	tag->last = NULL;
 }
 
-/* Doubles tags and buckets; the table stays at most half full. */
+/* Doubles tags and buckets, so that at most half of the buckets are used. */
 static void
 grow_tags(Batch *batch)
 {
@@ -302,7 +304,7 @@ grow_tags(Batch *batch)
 	}
 }
 
-/* Memory that lives as long as the batch.  size is a multiple of 8. */
+/* Returns memory that lives as long as the batch.  size is a multiple of 8. */
 static void *
 cut(Batch *batch, size_t size)
 {

@@ -1,13 +1,13 @@
 /*
  * body_decoder.c
- *	  Cuts a request body, as it arrives in pieces, into messages.
+ *	  Cuts a request body, which arrives in pieces, into messages.
  *
- * Messages are scanned where they lie in the piece.  Only one that a piece cuts in two is copied
- * together (carry), and looked at again only once it has doubled, so that a body sent byte by byte
- * costs no more than linear time.
+ * Messages are scanned where they lie in the piece.  Only a message that is cut by the end of a
+ * piece is copied (carry).  It is scanned again once it has doubled, so that a body that is sent
+ * byte by byte takes linear time.
  *
- * NDJSON can go on after a bad line whatever is in it.  In an array only after an element that is
- * JSON at all, because otherwise nobody knows where the next one starts.
+ * With partial, NDJSON goes on after a bad line, whatever is in it.  An array goes on only after an
+ * element that is valid JSON, because otherwise it is not known where the next one starts.
  */
 #include "ingest/body_decoder.h"
 
@@ -37,8 +37,8 @@ typedef enum Step
 } Step;
 
 /*
- * What one call looks at: so many messages, good or bad, or as many times REFUSED_BYTES of JSON that is
- * no message.  It takes some hundred microseconds at most.
+ * How many messages, good or bad, one call looks at.  REFUSED_BYTES of JSON that is no message
+ * count as one.  This takes some hundred microseconds at most.
  */
 #define CALL_MESSAGES 256
 #define REFUSED_BYTES 16
@@ -109,8 +109,8 @@ body_decoder_step(BodyDecoder *decoder, const char **from, const char *end)
 	if (carry->length > 0)
 	{
 		/*
-		 * Complete the carried message.  Taking the whole piece would copy all of it, so take
-		 * as much as the message had, at least a little, and double until it is complete.
+		 * Complete the carried message.  To take the whole piece would copy all of it.  So double
+		 * the message, by at least a little, until it is complete.
 		 */
 		while (data < end && carry->length > 0 && decoder->state != STATE_FAILED)
 		{
@@ -131,7 +131,7 @@ body_decoder_step(BodyDecoder *decoder, const char **from, const char *end)
 			left = (size_t) (carry->data + carry->length - rest);
 			if (left <= take)
 			{
-				/* What is left came with this piece: go on where it lies. */
+				/* The rest is part of this piece: go on where it lies. */
 				data -= left;
 				carry->length = 0;
 			}
@@ -195,7 +195,7 @@ decode(BodyDecoder *decoder, const char **data, const char *end, bool last)
 	return decode_lines(decoder, data, end, last);
 }
 
-/* Takes from what this call may still look at; false where nothing is left of it. */
+/* Takes from the allowance of this call; false if nothing was left of it. */
 static bool
 spend(BodyDecoder *decoder, size_t amount)
 {
@@ -205,7 +205,7 @@ spend(BodyDecoder *decoder, size_t amount)
 	return left;
 }
 
-/* NULL where it has not arrived. */
+/* Returns where the line ends, or NULL if its end has not arrived. */
 static const char *
 find_line_end(const BodyDecoder *decoder, const char *line, const char *end)
 {
@@ -214,6 +214,7 @@ find_line_end(const BodyDecoder *decoder, const char *line, const char *end)
 	return memchr(line, '\n', (size_t) (end - line));
 }
 
+/* Decodes complete lines, and at the body's end (last) the rest as a line. */
 static Step
 decode_lines(BodyDecoder *decoder, const char **data, const char *end, bool last)
 {
@@ -245,7 +246,7 @@ decode_lines(BodyDecoder *decoder, const char **data, const char *end, bool last
 			snprintf(error.detail, sizeof(error.detail), "the line is longer than %d bytes",
 					 MESSAGE_MAX_BYTES);
 			add_error(decoder, &error);
-			/* A string may go on past it, and nothing of that may be taken for points. */
+			/* A string may go on after it, and must not be taken for points. */
 			if (decoder->format == BODY_POINTS)
 				decoder->state = STATE_FAILED;
 			if (line_end == end && !last && decoder->state != STATE_FAILED)
@@ -272,7 +273,7 @@ skip_space(const char *c, const char *end)
 	return c;
 }
 
-/* One line without its end; an empty one is no message and no error. */
+/* Decodes one line without its end; an empty line is neither a message nor an error. */
 static void
 decode_line(BodyDecoder *decoder, const char *line, const char *end)
 {
@@ -310,6 +311,7 @@ decode_line(BodyDecoder *decoder, const char *line, const char *end)
 	add_error(decoder, &error);
 }
 
+/* Decodes one object or the elements of an array; last says that nothing follows the text. */
 static Step
 decode_json(BodyDecoder *decoder, const char **data, const char *end, bool last)
 {
@@ -410,7 +412,9 @@ decode_json(BodyDecoder *decoder, const char **data, const char *end, bool last)
 	return STEP_DONE;
 }
 
-/* Steps over an element of an array that is not a message, if it is JSON. */
+/*
+ * Notes the error of an array's element that is not a message, and skips the element if it is JSON.
+ */
 static Step
 refused_element(BodyDecoder *decoder, const char **data, const char *end, bool last,
 				const MessageError *error)

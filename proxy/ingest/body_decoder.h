@@ -1,6 +1,6 @@
 /*
  * body_decoder.h
- *	  Cuts a request body, as it arrives in pieces, into messages.
+ *	  Cuts a request body, which arrives in pieces, into messages.
  */
 #ifndef HISTORIAND_BODY_DECODER_H
 #define HISTORIAND_BODY_DECODER_H
@@ -16,11 +16,11 @@
 typedef enum BodyFormat
 {
 	BODY_JSON,	 /* one object, or an array of them */
-	BODY_NDJSON, /* an object a line */
-	BODY_POINTS, /* a point of InfluxDB's line protocol a line */
+	BODY_NDJSON, /* one object a line */
+	BODY_POINTS, /* InfluxDB's line protocol: one point a line */
 } BodyFormat;
 
-/* The errors that an answer lists. */
+/* How many errors an answer lists. */
 #define BODY_MAX_LISTED_ERRORS 100
 
 typedef struct BodyError
@@ -31,30 +31,30 @@ typedef struct BodyError
 
 typedef struct BodyDecoder
 {
-	Stage *stage; /* where the messages go; the caller's */
+	Stage *stage; /* where the messages go; the caller owns it */
 	BodyFormat format;
-	LineRules points;	/* of BODY_POINTS; the caller's to set after body_decoder_init() */
+	LineRules points;	/* for BODY_POINTS the caller sets it after body_decoder_init() */
 	bool partial;		/* go on after a bad message */
-	int state;			/* body_decoder.c knows */
-	int64_t position;	/* lines: line, from 1; array: index, from 0 */
+	int state;			/* an enum of body_decoder.c */
+	int64_t position;	/* the line, from 1, or the index in an array, from 0 */
 	Bytes carry;		/* a message whose end has not arrived yet */
 	size_t carry_tried; /* length of carry when it was last found incomplete */
-	size_t allowance;	/* what the call under way may still look at */
+	size_t allowance;	/* how many messages the current call may still look at */
 	uint64_t error_count;
-	BodyError *errors; /* the first of them */
+	BodyError *errors; /* the first BODY_MAX_LISTED_ERRORS */
 } BodyDecoder;
 
 extern void body_decoder_init(BodyDecoder *decoder, Stage *stage, BodyFormat format, bool partial);
 
 /*
- * Takes of the next piece, *data to end, what takes some hundred microseconds at most, and moves *data
- * on; at least one message, or what is there of it.  Returns false once the body is known to be bad and
- * nothing after it can be used: at the first error, or with partial where the text is no longer JSON.
- * More pieces may be given then; they are ignored.
+ * Decodes the next piece, *data to end, for some hundred microseconds at most, and moves *data on.
+ * It takes at least one message, or what there is of it.  Returns false once nothing more of the
+ * body can be used: after the first error; with partial, after text that is not JSON.  Later pieces
+ * are ignored then.
  */
 extern bool body_decoder_step(BodyDecoder *decoder, const char **data, const char *end);
 
-/* The same with the body's end, and what was kept for it. */
+/* Decodes what is left at the body's end; returns the same. */
 extern bool body_decoder_finish(BodyDecoder *decoder);
 
 /* Takes a whole piece. */
@@ -70,7 +70,7 @@ body_decoder_feed(BodyDecoder *decoder, const char *data, size_t length)
 	return good;
 }
 
-/* For errors found by the caller, such as a corrupt compression: no more input is taken. */
+/* Notes an error that the caller has found, such as corrupt compression; no more input is taken. */
 extern void body_decoder_fail(BodyDecoder *decoder, const char *detail);
 
 extern void body_decoder_free(BodyDecoder *decoder);

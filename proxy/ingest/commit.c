@@ -1,18 +1,19 @@
 /*
  * commit.c
- *	  Who waits for which commit, and what came of it.
+ *	  Requests that wait for the commit of their rows, and the outcomes of commits.
  *
- * Batches are loaded in order and a loop's waiters are queued in the order of their batches, so
- * one number, the last finished generation, answers most of them.  Rejected rows are rare: they
- * stand in a tree, by ticket, until their waiter has looked.  A waiter that was answered early
- * (time limit) stays in the queue until its batch is done, so that it clears the list too; and
- * where a client leaves in the middle of a body, a waiter without a callback is queued for that.
+ * Batches are loaded in order, and a loop's waiters are queued in the order of their batches, so
+ * that one number, the last finished generation, answers most of them.
  *
- * Rows that are set aside (set_aside.c) are dealt with after later generations.  The tickets that they have
- * are in another tree, with the number of the last part set aside that has any of theirs; their waiters
- * leave the queue for a list of their own, until that part is settled.
+ * Rejections are rare.  A tree keeps them by ticket until their waiter takes them.  So a waiter
+ * that was answered at its deadline stays in the queue until its batch is finished; and if a client
+ * leaves in the middle of a body, a waiter without a callback is queued.
  *
- * Generations with losses stand in another list, for good: each one is a spool file that broke.
+ * Rows that are set aside (set_aside.c) are loaded after later generations.  Another tree has their
+ * tickets, each with the last part that has rows of it.  The waiters with these tickets move to a
+ * list of their own until that part is settled.
+ *
+ * Generations with losses are kept in a list for ever: each of them is a damaged file of the spool.
  */
 #include "ingest/commit.h"
 
@@ -47,13 +48,13 @@ typedef struct Loss
 struct CommitBoard
 {
 	_Atomic uint64_t generation;
-	_Atomic uint64_t part; /* what was set aside is dealt with up to this part */
+	_Atomic uint64_t part; /* the last settled one */
 	atomic_bool rejections_exist;
 	atomic_bool delays_exist;
 	atomic_bool losses_exist;
-	pthread_mutex_t lock; /* guards what follows */
-	void *rejections;	  /* a tree of tsearch(3), by ticket */
-	void *delays;		  /* another one */
+	pthread_mutex_t lock; /* guards the rest */
+	void *rejections;	  /* a tree of tsearch(3): Rejection by ticket */
+	void *delays;		  /* another tree: Delay by ticket */
 	Loss *losses;
 };
 
@@ -154,7 +155,7 @@ commit_publish(CommitBoard *board, uint64_t generation)
 	atomic_store_explicit(&board->generation, generation, memory_order_release);
 }
 
-/* Calls of commit_queue_check() end after so many; each is an answer and may be a write. */
+/* Callbacks in one call of commit_queue_check(); each makes an answer, and may write it. */
 #define CALLS_AT_ONCE 256
 
 static void
@@ -167,7 +168,7 @@ call_back(CommitWaiter *waiter, const CommitOutcome *outcome)
 		callback(waiter->argument, outcome);
 }
 
-/* What came of all its rows is known: tells it, and frees the waiter. */
+/* Calls the waiter back with the outcome of all its rows, and frees it. */
 static void
 finish(CommitWaiter *waiter, CommitBoard *board)
 {
@@ -219,8 +220,9 @@ commit_wait_no_more(CommitWaiter *waiter)
 }
 
 /*
- * Deadlines are all the same distance after a waiter's start: the first ones run out first.  Returns
- * false where there are more than *left allows.
+ * Tells the waiters whose deadline has come that the outcome is unknown.  Deadlines come in the
+ * order of the list, unless --commit-timeout was changed.  Returns false if more have come than
+ * *left allows.
  */
 static bool
 give_up_late(const List *list, uint64_t now_ms, int *left)
@@ -240,7 +242,9 @@ give_up_late(const List *list, uint64_t now_ms, int *left)
 	return true;
 }
 
-/* Goes once through the delayed ones for each part that was settled. */
+/*
+ * Looks at each delayed waiter once after a part was settled; false if there are more than *left.
+ */
 static bool
 check_delayed(CommitQueue *queue, CommitBoard *board, int *left)
 {
@@ -268,7 +272,7 @@ check_delayed(CommitQueue *queue, CommitBoard *board, int *left)
 	return true;
 }
 
-/* Is what came of the first waiter's batch known, but for rows that were set aside? */
+/* Is the batch of the first waiter finished, except for rows that were set aside? */
 static bool
 first_is_done(const CommitQueue *queue, uint64_t generation)
 {
@@ -323,6 +327,7 @@ commit_queue_give_up(CommitQueue *queue)
 	give_up(&queue->waiting);
 }
 
+/* Moves the rejection of a ticket, if there is one, from the board into the outcome. */
 static void
 take_rejection(CommitBoard *board, uint32_t ticket, CommitOutcome *outcome)
 {
@@ -358,7 +363,7 @@ has_losses(CommitBoard *board, const IngestTicket *ticket)
 	return found;
 }
 
-/* Is a part that was set aside, and has rows of this ticket, still to be dealt with? */
+/* Is a part with rows of this ticket still to be settled?  If not, clears the ticket's entry. */
 static bool
 is_delayed(CommitBoard *board, uint32_t ticket)
 {

@@ -1,9 +1,9 @@
 /*
  * commit.h
- *	  Who waits for which commit, and what came of it.
+ *	  Requests that wait for the commit of their rows, and the outcomes of commits.
  *
- * The writer publishes on a board; each loop has a queue of waiters and looks at the board when it
- * is woken.
+ * The writer publishes outcomes on a board.  Each loop has a queue of waiters, and compares it with
+ * the board when it is woken.
  */
 #ifndef HISTORIAND_COMMIT_H
 #define HISTORIAND_COMMIT_H
@@ -15,23 +15,28 @@ typedef struct CommitBoard CommitBoard;
 
 extern CommitBoard *commit_board_new(void);
 
-/* A row that PostgreSQL refused for good.  To be called before its batch is published. */
+/* PostgreSQL has refused a row for good.  To be called before the row's batch is published. */
 extern void commit_reject(CommitBoard *board, uint32_t ticket, const char *sqlstate,
 						  const char *message);
 
-/* Messages of this generation are lost, nobody knows whose.  To be called before it is published. */
+/*
+ * Messages of a batch are lost; it is not known which.  To be called before the batch is published.
+ */
 extern void commit_lose(CommitBoard *board, uint64_t generation);
 
 /*
- * A row of a batch was set aside with the part of that number, and is dealt with when this is settled:
- * whoever has its ticket waits for that too.  To be called before the batch is published.
+ * A row was set aside with the part of that number (set_aside.h).  The waiter with the row's ticket
+ * waits until the part is settled, too.  To be called before the row's batch is published.
  */
 extern void commit_delay(CommitBoard *board, uint32_t ticket, uint64_t part);
 
-/* Every part up to this one has been dealt with. */
+/* Every part up to this one has been loaded or rejected. */
 extern void commit_settle(CommitBoard *board, uint64_t part);
 
-/* Every batch up to this generation has been dealt with, but for what was set aside. */
+/*
+ * Every batch up to this generation has been loaded, rejected or lost, except rows that are set
+ * aside.
+ */
 extern void commit_publish(CommitBoard *board, uint64_t generation);
 
 typedef struct CommitOutcome
@@ -39,9 +44,9 @@ typedef struct CommitOutcome
 	enum
 	{
 		COMMIT_DONE,
-		COMMIT_REJECTED, /* at least one row */
-		COMMIT_LOST,	 /* rows of this batch are gone, perhaps some of this request */
-		COMMIT_UNKNOWN,	 /* the wait was limited; it may still be committed */
+		COMMIT_REJECTED, /* at least one row was rejected */
+		COMMIT_LOST,	 /* rows of the request's batches are lost, perhaps some of its own */
+		COMMIT_UNKNOWN,	 /* the waiter's deadline came first; the rows may still be committed */
 	} state;
 	char sqlstate[6]; /* of the first rejected row */
 	char message[512];
@@ -55,35 +60,37 @@ typedef struct CommitWaiter
 	ListLink link;
 	IngestTicket ticket;
 	uint64_t deadline_ms;
-	CommitCallback callback; /* NULL once it was called or cancelled */
+	CommitCallback callback; /* NULL after it was called or cancelled */
 	void *argument;
 } CommitWaiter;
 
-/* Belongs to one loop.  The lists are of CommitWaiter.link. */
+/* The waiters of one loop.  The lists are of CommitWaiter.link. */
 typedef struct CommitQueue
 {
-	List waiting;	/* in the order of their batches */
-	List delayed;	/* behind rows that were set aside */
-	List unchecked; /* of those, the ones not looked at since a part was settled */
-	uint64_t part;	/* that one */
+	List waiting;	/* for their batches, in the order of these */
+	List delayed;	/* for rows that were set aside */
+	List unchecked; /* for rows that were set aside, and that may be in a part settled since */
+	uint64_t part;	/* the last settled part of which the queue knows */
 } CommitQueue;
 
 extern void commit_queue_init(CommitQueue *queue);
 
-/* callback may be NULL: then only what is on the board for the ticket is cleared. */
+/*
+ * Adds a waiter.  callback may be NULL: then only the board's entries for the ticket are cleared.
+ */
 extern CommitWaiter *commit_wait(CommitQueue *queue, const IngestTicket *ticket,
 								 uint64_t deadline_ms, CommitCallback callback, void *argument);
 
-/* Nobody wants to be called back any more; not to be called after the callback. */
+/* Cancels the callback.  Must not be called after the callback. */
 extern void commit_wait_no_more(CommitWaiter *waiter);
 
 /*
- * Calls back whoever can be told something, but not more than takes a few milliseconds: returns true
- * where there may be others, for another call.
+ * Calls back the waiters whose outcome is known or whose deadline has come, for a few milliseconds
+ * at most.  Returns true if there may be more of them: the caller calls again later.
  */
 extern bool commit_queue_check(CommitQueue *queue, CommitBoard *board, uint64_t now_ms);
 
-/* Tells everybody that the outcome is unknown: the server stops. */
+/* Tells all waiters that the outcome is unknown, because the server stops. */
 extern void commit_queue_give_up(CommitQueue *queue);
 
 #endif /* HISTORIAND_COMMIT_H */

@@ -1,9 +1,9 @@
 /*
  * gunzip.c
- *	  Decompression of a gzip body as it arrives.
+ *	  Decompression of a gzip body that arrives in pieces.
  *
- * A gzip file may have several members one after the other (RFC 1952), and what concatenates
- * compressed chunks makes such files.
+ * A gzip file may have several members one after the other (RFC 1952).  Clients that concatenate
+ * compressed chunks send such files.
  */
 #include "ingest/gunzip.h"
 
@@ -73,7 +73,7 @@ gunzip_step(Gunzip *gunzip, const char **data, size_t *length, const char **outp
 	if (result == Z_STREAM_END)
 		gunzip->between = true;
 	else if (result == Z_BUF_ERROR)
-		return GUNZIP_HUNGRY; /* no input and nothing left to give: no error */
+		return GUNZIP_HUNGRY; /* this is no error: no input, and no output left */
 	else if (result != Z_OK)
 		return GUNZIP_CORRUPT;
 	return GUNZIP_MORE;

@@ -1,6 +1,6 @@
 /*
  * gunzip.h
- *	  Decompression of a gzip body as it arrives.
+ *	  Decompression of a gzip body that arrives in pieces.
  */
 #ifndef HISTORIAND_GUNZIP_H
 #define HISTORIAND_GUNZIP_H
@@ -13,7 +13,7 @@ typedef struct Gunzip Gunzip;
 typedef enum GunzipStatus
 {
 	GUNZIP_MORE,   /* *output has *output_length bytes; call again */
-	GUNZIP_HUNGRY, /* all input was used and all output given */
+	GUNZIP_HUNGRY, /* all input was used, and all output returned */
 	GUNZIP_CORRUPT,
 } GunzipStatus;
 
@@ -21,8 +21,8 @@ extern Gunzip *gunzip_new(void);
 extern void gunzip_free(Gunzip *gunzip);
 
 /*
- * Decompresses from *data, *length, which move on.  The output is valid until the next call.  To
- * be called until it is hungry, also without any input.
+ * Decompresses from *data, *length, which move on.  The output is valid until the next call.  Must
+ * be called until it returns GUNZIP_HUNGRY, even when no input is left.
  */
 extern GunzipStatus gunzip_step(Gunzip *gunzip, const char **data, size_t *length,
 								const char **output, size_t *output_length);

@@ -2,12 +2,12 @@
  * ingest.c
  *	  The bounded buffer between the loops that accept messages and the writer that loads them.
  *
- * One mutex guards the batch that is being filled; it is held for some tens of nanoseconds a
- * message, and nobody waits for anything while holding it.  One batch for all threads keeps the
- * order of arrival, and gives PostgreSQL long runs of each tag.
+ * One mutex guards the batch that is being filled.  A thread holds it for some tens of nanoseconds
+ * a message, and never waits for anything else meanwhile.  All threads fill one batch: that keeps
+ * the order of arrival, and gives PostgreSQL long runs of each tag.
  *
- * The bound is checked before messages are taken, by the size that they have in their stage.  They may
- * take more here, so that one stage, of 256 KiB, may exceed the bound by ten times that.
+ * Before messages are appended, the bound is checked by their size in the stage.  They may take ten
+ * times as much in a batch, so that a stage of 256 KiB may exceed the bound by that much.
  */
 #include "ingest/ingest.h"
 
@@ -20,8 +20,8 @@
 #include <string.h>
 
 /*
- * A batch of this size is closed and the next one begun: one transaction should neither take
- * seconds nor hold up who waits for the next.
+ * A batch that has reached this size is closed, and the next one begun: a transaction should not
+ * take seconds, for which the requests that wait for the next one would wait too.
  */
 #define BATCH_BYTES			 ((size_t) 64 << 20)
 #define SMALLEST_BATCH_BYTES ((size_t) 1 << 20)
@@ -32,7 +32,7 @@ struct Ingest
 	size_t batch_bytes;
 	void (*wake)(void *);
 	void *wake_argument;
-	atomic_size_t bytes; /* of batches and reservations, all of it counted in the budget */
+	atomic_size_t bytes; /* batches and reservations, which the budget counts too */
 
 	pthread_mutex_t lock; /* guards the rest */
 	List closed;		  /* of IngestBatch.link, the oldest first */
@@ -71,7 +71,10 @@ ingest_new(Budget *budget, void (*wake)(void *), void *argument)
 	return ingest;
 }
 
-/* Counts arrivals in slots; when time runs past the last one, slots become twice as wide. */
+/*
+ * Counts arrivals in slots of time.  For a time after the last slot, it makes all slots twice as
+ * wide.
+ */
 static void
 count_arrivals(IngestBatch *batch, uint64_t now_ms, uint32_t count)
 {
@@ -102,7 +105,9 @@ close_filling(Ingest *ingest)
 	ingest->filling_bytes = 0;
 }
 
-/* Counts what the filling batch has grown by: seldom anything, for it takes memory in blocks. */
+/*
+ * Counts what the filling batch has grown by.  It grows seldom, because it takes memory in blocks.
+ */
 static void
 count_filling(Ingest *ingest)
 {
@@ -194,7 +199,7 @@ ingest_unreserve(Ingest *ingest, size_t bytes)
 	budget_return(ingest->budget, bytes);
 }
 
-/* The oldest batch, or NULL; the caller holds the lock. */
+/* The oldest closed batch, or NULL.  The caller holds the lock. */
 static IngestBatch *
 oldest_closed_locked(Ingest *ingest)
 {

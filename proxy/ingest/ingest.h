@@ -2,9 +2,9 @@
  * ingest.h
  *	  The bounded buffer between the loops that accept messages and the writer that loads them.
  *
- * Any thread appends; one thread takes.  The bound is a budget, against which others may count what
- * they hold.  What is appended stays counted until ingest_release() says that it is loaded (or
- * spooled, or rejected for good).
+ * Any thread appends messages; one thread takes batches of them.  The bound is a budget, in which
+ * other modules may count memory too.  Messages stay counted until ingest_release() says that they
+ * are loaded, spooled or rejected for good.
  */
 #ifndef HISTORIAND_INGEST_H
 #define HISTORIAND_INGEST_H
@@ -26,45 +26,54 @@ typedef struct IngestBatch
 	ListLink link; /* while it is closed and not taken yet */
 	Batch *rows;
 	uint64_t generation; /* batches are loaded in the order of this number */
-	bool awaited;		 /* somebody waits for its commit */
-	bool damaged;		 /* not all of it came back from the spool */
-	uint64_t lost;		 /* so many of its messages did not, as far as is known */
+	bool awaited;		 /* a request waits for its commit */
+	bool damaged;		 /* not all of it could be read from the spool */
+	uint64_t lost;		 /* messages that could not, as far as is known */
 
-	/* How many messages arrived in each slot_ms after first_ms; for the lag histogram. */
-	uint64_t first_ms;	/* 0: an earlier process's, whose arrivals are not known */
-	int64_t earlier_ms; /* that one's first, about; may be before this machine's start */
+	/*
+	 * For the lag histogram: how many messages arrived in each slot_ms after first_ms.  If an
+	 * earlier process received them, first_ms is 0, and earlier_ms is about when it got the first
+	 * one, which may be before this machine's start.
+	 */
+	uint64_t first_ms;
+	int64_t earlier_ms;
 	uint64_t slot_ms;
 	uint64_t arrivals[ARRIVAL_SLOTS];
 } IngestBatch;
 
-/* Where a request's messages are: loaded once the batch of that generation is. */
+/* The batches that have a request's messages.  All are loaded once the last of these batches is. */
 typedef struct IngestTicket
 {
-	uint32_t number;		   /* 0: not given yet */
-	uint64_t first_generation; /* of the first messages appended with it */
-	uint64_t generation;	   /* of the last ones */
+	uint32_t number;		   /* 0: it has no messages yet */
+	uint64_t first_generation; /* of the batch with its first messages */
+	uint64_t generation;	   /* of the batch with its last messages */
 } IngestTicket;
 
 /*
- * wake(argument) is called from any thread when the writer should not wait for its timer: somebody
+ * wake(argument) is called from any thread when the writer should not wait for its timer: a request
  * waits for a commit, a batch has reached its size, or the buffer is full.
  */
 extern Ingest *ingest_new(Budget *budget, void (*wake)(void *), void *argument);
 
 /*
- * Takes all messages of the stage or, where the buffer has no room, none and returns false; with
- * promised, the caller having reserved room for them, always all.  With a ticket the caller waits for
- * the commit.
+ * Appends all messages of the stage; or, if the buffer has no room, appends none and returns
+ * false.  With promised, for which the caller has reserved room, it appends them in any case.  A
+ * ticket, which may be NULL, says that a request waits for the commit.
  */
 extern bool ingest_append(Ingest *ingest, const Stage *stage, bool promised, uint64_t now_ms,
 						  IngestTicket *ticket);
 
-/* Messages that are still arriving count too; false where there is no room. */
+/*
+ * Counts messages that are still arriving.  ingest_reserve() counts nothing if that exceeds the
+ * bound.
+ */
 extern bool ingest_reserve(Ingest *ingest, size_t bytes);
-extern void ingest_add(Ingest *ingest, size_t bytes); /* even so */
+extern void ingest_add(Ingest *ingest, size_t bytes);
 extern void ingest_unreserve(Ingest *ingest, size_t bytes);
 
-/* The oldest batch, closed, or NULL where there is nothing.  The caller owns it. */
+/*
+ * Closes and returns the oldest batch, which the caller then owns; NULL if there are no messages.
+ */
 extern IngestBatch *ingest_take(Ingest *ingest);
 
 /* How long ago the first message of a batch arrived. */
@@ -80,20 +89,20 @@ ingest_age_ms(const IngestBatch *batch, uint64_t now_ms)
 /* Counts the memory of a batch that was made elsewhere, until ingest_release(). */
 extern void ingest_adopt(Ingest *ingest, const IngestBatch *batch);
 
-/* Frees a batch that was taken; its memory no longer counts. */
+/* Frees a batch that was taken or adopted, and stops counting its memory. */
 extern void ingest_release(Ingest *ingest, IngestBatch *batch);
 
-/* What is known of the oldest batch, closed or not. */
+/* The state of the oldest batch, closed or not. */
 typedef struct IngestOldest
 {
-	uint64_t first_ms; /* first arrival in it; 0: there is nothing */
+	uint64_t first_ms; /* its first arrival; 0: there are no messages */
 	bool closed;	   /* it has reached its size */
-	bool awaited;	   /* somebody waits for its commit */
+	bool awaited;	   /* a request waits for its commit */
 } IngestOldest;
 
 extern IngestOldest ingest_oldest(Ingest *ingest);
 
-extern size_t ingest_bytes(Ingest *ingest); /* of messages alone */
+extern size_t ingest_bytes(Ingest *ingest); /* without what other modules count in the budget */
 extern bool ingest_full(Ingest *ingest);	/* is the budget used up? */
 
 #endif /* HISTORIAND_INGEST_H */

@@ -1,15 +1,15 @@
 /*
  * line_scan.c
- *	  One point of InfluxDB's line protocol into a stage.
+ *	  Scans one point of InfluxDB's line protocol into a stage.
  *
  *		measurement,key=value,key=value field=1.5,field=2i 1583748873000000000
  *
- * The tag is the series' key as it is written, but with its pairs in the order of their keys and
- * with "\ " as a plain space: so a series has one tag, and two series never the same one.  Fields
- * become values in the order of their names.
+ * The tag is the series' key as it is written, but with its pairs in the order of their keys, and
+ * with "\ " as a plain space.  So a series has one tag, and two series never have the same one.
+ * Fields become values in the order of their names.
  *
- * Escapes: a backslash before a comma, an equals sign or a space takes its meaning from it;
- * before anything else it is an ordinary character.
+ * A backslash before a comma, an equals sign or a space makes that an ordinary character.  Before
+ * any other character the backslash is an ordinary character itself.
  */
 #include "ingest/line_scan.h"
 
@@ -21,16 +21,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ",k=v": more pairs than this are too long for a tag. */
+/* The shortest pair is ",k=v": more pairs than this do not fit a tag. */
 #define MAX_PAIRS (MESSAGE_MAX_TAG_BYTES / 4)
 
-/* The integers up to here are all float64. */
+/* A float64 holds all integers up to this one. */
 #define MAX_EXACT_INTEGER (INT64_C(1) << 53)
 
 /* Room made before values are stored. */
 #define VALUES_STEP 64
 
-/* Numbers with a form that JSON has not; longer ones are refused. */
+/* The longest number that is accepted in a form that JSON does not have. */
 #define MAX_NUMBER_BYTES 400
 
 typedef struct Text
@@ -123,7 +123,7 @@ line_scan(Stage *stage, const char *text, const char *end, const LineRules *rule
 	return true;
 }
 
-/* Those that other lines gave the same point. */
+/* Adds the fields that other lines gave the same point. */
 static bool
 add_other_fields(Line *line, Stage *stage, const LineRules *rules, int64_t time_ns)
 {
@@ -147,7 +147,10 @@ escapes(const char *c, const char *end)
 	return *c == '\\' && c + 1 < end && (c[1] == ',' || c[1] == '=' || c[1] == ' ');
 }
 
-/* Moves to the next of the stops that is not escaped, or to the end; returns what lay before. */
+/*
+ * Moves to the next of the three stops that is not escaped, or to the end; returns the text before
+ * it.
+ */
 static inline Text __attribute__((always_inline))
 scan_until(Line *line, char stop, char other, char third)
 {
@@ -185,7 +188,7 @@ skip_spaces(Line *line)
 	return line->c > start;
 }
 
-/* As memcmp of the texts without their escapes. */
+/* Compares two texts without their escapes, as memcmp does. */
 static int
 compare_escaped(Text a, Text b)
 {
@@ -222,7 +225,7 @@ compare(const Line *line, Text a, Text b)
 	return (a.length > b.length) - (a.length < b.length);
 }
 
-/* The measurement and its pairs. */
+/* Scans the measurement and its pairs. */
 static bool
 scan_series(Line *line)
 {
@@ -249,7 +252,10 @@ scan_series(Line *line)
 	return true;
 }
 
-/* The values go where they stay: most clients send the fields in the order of their names. */
+/*
+ * Scans the fields.  Their values are stored where they stay, because most clients send the fields
+ * in the order of their names.
+ */
 static bool
 scan_fields(Line *line, Stage *stage, const LineRules *rules)
 {
@@ -313,7 +319,7 @@ is_word(Text value, const char *word)
 	return value.length == strlen(word) && memcmp(value.start, word, value.length) == 0;
 }
 
-/* What is no number as JSON knows it. */
+/* Scans a value that is not a number by JSON's grammar. */
 static bool __attribute__((noinline)) scan_other_value(Line *line, Text key, double *value)
 {
 	static const char *const words[] = {"f", "F", "false", "False", "FALSE",
@@ -337,7 +343,7 @@ static bool __attribute__((noinline)) scan_other_value(Line *line, Text key, dou
 	return invalid(line, key, "the field is neither a number nor a boolean");
 }
 
-/* Digits with a suffix that says that they are an integer. */
+/* Scans an integer with its suffix: i, or u for one without a sign. */
 static bool
 scan_integer(Line *line, Text key, Text text, double *value)
 {
@@ -357,8 +363,8 @@ scan_integer(Line *line, Text key, Text text, double *value)
 }
 
 /*
- * A number that JSON does not know in this form: leading zeros, or nothing on one side of the
- * point.  It is brought into JSON's form, for the exact conversion of number.c.
+ * Scans a number in a form that JSON does not have: with leading zeros, or without digits on one
+ * side of the point.  It is brought into JSON's form, for the exact conversion of number.c.
  */
 static bool
 scan_loose_number(Line *line, Text key, Text text, double *value)
@@ -424,6 +430,7 @@ scan_number(Line *line, Text key, double *value)
 	return scan_loose_number(line, key, text, value);
 }
 
+/* Scans the timestamp, after which the line must end; a line without one has the current time. */
 static bool
 scan_time(Line *line, const LineRules *rules, int64_t *time_ns)
 {
@@ -447,7 +454,7 @@ scan_time(Line *line, const LineRules *rules, int64_t *time_ns)
 	return true;
 }
 
-/* Appends a text with plain spaces; false where it does not fit. */
+/* Appends a text to the tag, with plain spaces for escaped ones; false if it does not fit. */
 static bool
 put(Line *line, Text text)
 {
@@ -461,7 +468,7 @@ put(Line *line, Text text)
 	}
 	for (size_t i = 0; i < text.length; i++)
 	{
-		/* Of an escaped space the backslash is left out. */
+		/* The backslash of an escaped space is left out. */
 		if (escapes(text.start + i, text.start + text.length))
 		{
 			if (text.start[i + 1] != ' ')
@@ -479,13 +486,14 @@ put(Line *line, Text text)
 	return true;
 }
 
+/* Makes the tag of measurement and pairs, and checks it. */
 static bool
 make_tag(Line *line)
 {
 	unsigned char all = 0;
 	bool fits;
 
-	/* In order already, as most clients send them; few they are in any case. */
+	/* An insertion sort, because the pairs are few, and most clients send them in order. */
 	for (int i = 1; i < line->pair_count; i++)
 	{
 		Pair pair = line->pairs[i];
@@ -535,7 +543,10 @@ sort_fields(Line *line, double *values)
 	return true;
 }
 
-/* A line with a quote in it: strings are values, so they begin after an equals sign of a field. */
+/*
+ * Finds the end of a line with a quote.  Only the value of a field can be a string, so that a
+ * string begins after the equals sign of a field.
+ */
 static const char *
 end_outside_of_strings(const char *c, const char *end)
 {

@@ -1,6 +1,6 @@
 /*
  * line_scan.h
- *	  One point of InfluxDB's line protocol into a stage.
+ *	  Scans one point of InfluxDB's line protocol into a stage.
  */
 #ifndef HISTORIAND_LINE_SCAN_H
 #define HISTORIAND_LINE_SCAN_H
@@ -9,26 +9,27 @@
 #include "ingest/point_merge.h"
 #include "ingest/stage.h"
 
-/* What a line does not say itself. */
+/* How the lines of a request are read. */
 typedef struct LineRules
 {
-	int64_t unit_ns;	/* of its timestamp */
-	int64_t now_ns;		/* where it has none */
-	bool skip_strings;	/* fields that are strings are left out, not refused */
-	PointMerge *merge;	/* where other lines' fields of the same point are, or NULL */
-	PointWriter writer; /* whose lines these are to it */
+	int64_t unit_ns;	/* unit of the timestamps */
+	int64_t now_ns;		/* time of a line without a timestamp */
+	bool skip_strings;	/* leave out fields that are strings, and do not refuse them */
+	PointMerge *merge;	/* has the fields of the same point that other lines gave; may be NULL */
+	PointWriter writer; /* the request as merge knows it */
 } LineRules;
 
 /*
- * The point of a line, which ends at end, into the stage; nothing where all its fields were left out.  Returns false, with *error saying why and
- * nothing staged, where it is no point that can be stored.
+ * Scans the point of a line, which ends at end, into the stage.  Stages nothing if all its fields
+ * were left out.  If it is no point that can be stored, stages nothing, sets *error and returns
+ * false.
  */
 extern bool line_scan(Stage *stage, const char *line, const char *end, const LineRules *rules,
 					  MessageError *error);
 
 /*
- * Where the line ends: at a line feed outside of strings, or NULL where that is not in the text.
- * Everything after it would be read as points, so nothing of a string may be.
+ * Returns where the line ends, at a line feed outside of strings, or NULL if the text does not have
+ * it.  A line feed inside a string must not count: the rest of the string would be read as points.
  */
 extern const char *line_end(const char *line, const char *end);
 

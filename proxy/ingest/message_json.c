@@ -1,12 +1,12 @@
 /*
  * message_json.c
- *	  What the scanner leaves to json-c: strings with escapes, and where a refused value ends.
+ *	  What message_scan.c leaves to json-c: strings with escapes, and where a refused value ends.
  *
- * None of this is on the hot path.  json-c replaces a lone surrogate by U+FFFD where we must
- * refuse it, hence the look at \u before it gets the string.
+ * None of this is on the hot path.  A lone surrogate must be refused, but json-c replaces it by
+ * U+FFFD, so that escapes are checked before json-c gets the string.
  *
- * JSON_TOKENER_STRICT never meets a byte past ASCII: json-c 0.18 takes it for a control character and
- * refuses the string (its issue 875).
+ * A tokener with JSON_TOKENER_STRICT is given ASCII only: json-c 0.18 takes other bytes for control
+ * characters and refuses the string (its issue 875).
  */
 #include "ingest/message_json.h"
 
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The value of four hexadecimal digits, or -1. */
 static int
 hex_value(const char *c, const char *end)
 {
@@ -36,7 +37,7 @@ hex_value(const char *c, const char *end)
 	return value;
 }
 
-/* Are the escapes RFC 8259's, and do surrogates come in pairs? */
+/* Are all escapes those of RFC 8259, and do surrogates come in pairs? */
 static bool
 escapes_valid(const char *c, const char *end)
 {
@@ -105,13 +106,13 @@ message_json_extent(const char *text, size_t length, size_t *extent)
 	if (tokener == NULL)
 		return JSON_INVALID;
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
-	/* In pieces: the text may go on far behind a value of one byte, and then come again. */
+	/* The text is parsed in pieces, because it may go on far after a short value. */
 	for (size_t done = 0; error == json_tokener_continue && done < length;)
 	{
 		char ascii[256];
 		size_t n = length - done < sizeof(ascii) ? length - done : sizeof(ascii);
 
-		/* How far a value reaches is the same with a letter for each byte past ASCII. */
+		/* The extent stays the same if a letter replaces each byte that is not ASCII. */
 		for (size_t i = 0; i < n; i++)
 			ascii[i] = (unsigned char) text[done + i] < 0x80 ? text[done + i] : 'x';
 		object = json_tokener_parse_ex(tokener, ascii, (int) n);

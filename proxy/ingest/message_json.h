@@ -1,6 +1,6 @@
 /*
  * message_json.h
- *	  What the scanner leaves to json-c: strings with escapes, and where a refused value ends.
+ *	  What message_scan.c leaves to json-c: strings with escapes, and where a refused value ends.
  */
 #ifndef HISTORIAND_MESSAGE_JSON_H
 #define HISTORIAND_MESSAGE_JSON_H
@@ -9,9 +9,9 @@
 #include <stddef.h>
 
 /*
- * Decodes a JSON string, given with its quotes, into at most capacity bytes.  Returns its length
- * in bytes, -1 if it is not a valid string (bad escape, lone surrogate, not UTF-8), or -2 if
- * it does not fit.
+ * Decodes a JSON string, given with its quotes, into at most capacity bytes.  Returns the length in
+ * bytes,
+ * -1 if it is not a valid string (bad escape, lone surrogate, not UTF-8), or -2 if it does not fit.
  */
 extern int message_json_string(const char *quoted, size_t length, char *decoded, size_t capacity);
 
@@ -22,7 +22,7 @@ typedef enum JsonExtent
 	JSON_INVALID,
 } JsonExtent;
 
-/* How far the JSON value at text reaches: *extent bytes where it is complete. */
+/* Finds how far the JSON value at text reaches: *extent bytes if it is complete. */
 extern JsonExtent message_json_extent(const char *text, size_t length, size_t *extent);
 
 #endif /* HISTORIAND_MESSAGE_JSON_H */

@@ -1,14 +1,15 @@
 /*
  * message_scan.c
- *	  One message {"time": .., "tag": .., "values": [..]} from JSON text into a stage.
+ *	  Scans one message {"time": .., "tag": .., "values": [..]} from JSON text into a stage.
  *
- * The hot path of the whole server, hence written by hand for this one shape: any order of the
- * three fields, any white space, each byte looked at once, values stored where they stay.  It is
- * stricter than JSON where SPEC asks for it: no duplicate, missing or unknown field, an integer
- * time, no control characters in a tag.  Strings with escapes go to json-c.
+ * This is the hot path of the whole server, and therefore written by hand for this one shape.  The
+ * three fields may have any order, and white space may be anywhere.  Each byte is looked at once,
+ * and values are stored where they stay.  A message must be more than JSON: no field may be
+ * duplicate, missing or unknown, the time must be an integer, and the tag must have no control
+ * characters.  Strings with escapes are left to json-c.
  *
- * Text that ends too early is told from text that is wrong, because a message may arrive in
- * pieces: every "not what was expected" first asks whether the end was reached.
+ * A message may arrive in pieces, so that text which ends too early must be told from text which is
+ * wrong: before a byte is refused, it is checked that there is one.
  */
 #include "ingest/message_scan.h"
 
@@ -41,11 +42,11 @@ typedef struct Scan
 	const char *c;
 	const char *end;
 	MessageError *error;
-	unsigned seen; /* of enum Field */
+	unsigned seen; /* the fields so far: bits of enum Field */
 	int64_t time_ns;
 	uint32_t value_count;
 	bool has_nulls;	 /* among the values */
-	const char *tag; /* in the text, or decoded */
+	const char *tag; /* in the text, or in decoded */
 	size_t tag_length;
 	char decoded[MESSAGE_MAX_TAG_BYTES];
 } Scan;
@@ -149,7 +150,7 @@ field_of(const char *name, size_t length)
 	return 0;
 }
 
-/* A name, a colon, a value. */
+/* Scans a name, a colon and a value. */
 static ScanStatus
 scan_field(Scan *scan)
 {
@@ -224,6 +225,7 @@ scan_time(Scan *scan)
 	return invalid(scan, "time", "time must be an integer, nanoseconds since 1970-01-01 UTC");
 }
 
+/* Scans the value of the field tag, and checks what it may contain. */
 static ScanStatus
 scan_tag(Scan *scan)
 {
@@ -256,16 +258,16 @@ scan_tag(Scan *scan)
 		return invalid(scan, "tag", "tag is empty");
 	if (scan->tag_length > MESSAGE_MAX_TAG_BYTES)
 		return invalid(scan, "tag", "tag is longer than %d bytes", MESSAGE_MAX_TAG_BYTES);
-	/* They would reach terminals and shells with the tag. */
+	/* Control characters would reach terminals and shells with the tag. */
 	if (utf8_has_control(scan->tag, scan->tag_length))
 		return invalid(scan, "tag", "tag has a control character");
 	return SCAN_OK;
 }
 
 /*
- * Skips bytes of a string that are no quote, no backslash and no control character, eight at a time, and
- * adds their bits to *all.  Where a byte differs, subtracting sets its highest bit, and never
- * that of one before it in the text.
+ * Skips bytes of a string that are no quote, no backslash and no control character, eight at a
+ * time, and adds their bits to *all.  The subtractions set the highest bit of the first byte that
+ * is one of these, and of no byte before it.
  */
 static inline const char *
 skip_plain(const char *c, const char *end, uint64_t *all)
@@ -298,8 +300,8 @@ skip_plain(const char *c, const char *end, uint64_t *all)
 }
 
 /*
- * A string from its opening quote; scan->c ends up past the closing one.  *start and *close limit
- * what is between, which is UTF-8.  *plain is false where there are escapes.
+ * Scans a string from its opening quote, and leaves scan->c after the closing one.  *start and
+ * *close limit the text between, which is UTF-8.  *plain is false if it has escapes.
  */
 static ScanStatus
 scan_string(Scan *scan, const char **start, const char **close, bool *plain)
@@ -345,7 +347,7 @@ value_invalid(Scan *scan, NumberStatus status, uint32_t index)
 	return invalid(scan, field, "%s is neither a JSON number nor null", field);
 }
 
-/* May a number that is no number become one with the bytes that have not come yet? */
+/* Does the text end inside what may become a number with the bytes that have not come yet? */
 static bool
 number_is_cut(const char *c, const char *end)
 {
@@ -354,7 +356,7 @@ number_is_cut(const char *c, const char *end)
 	return c == end;
 }
 
-/* What is no number: null, or the beginning of it, or wrong. */
+/* Scans null, which the text may also cut. */
 static ScanStatus __attribute__((noinline)) scan_null(Scan *scan, double *value)
 {
 	size_t left = (size_t) (scan->end - scan->c);
@@ -369,6 +371,7 @@ static ScanStatus __attribute__((noinline)) scan_null(Scan *scan, double *value)
 	return SCAN_OK;
 }
 
+/* Scans the array of the field values, into the stage. */
 static ScanStatus
 scan_values(Scan *scan)
 {

@@ -1,6 +1,6 @@
 /*
  * message_scan.h
- *	  One message {"time": .., "tag": .., "values": [..]} from JSON text into a stage.
+ *	  Scans one message {"time": .., "tag": .., "values": [..]} from JSON text into a stage.
  */
 #ifndef HISTORIAND_MESSAGE_SCAN_H
 #define HISTORIAND_MESSAGE_SCAN_H
@@ -14,14 +14,14 @@
 
 typedef enum ScanStatus
 {
-	SCAN_OK,		 /* the message is in the stage, *cursor is past its brace */
+	SCAN_OK,		 /* the message is in the stage, and *cursor is after its brace */
 	SCAN_INCOMPLETE, /* the text ended inside the message; nothing was staged */
 	SCAN_INVALID,	 /* *error says why; nothing was staged */
 } ScanStatus;
 
 typedef struct MessageError
 {
-	char field[48]; /* "time", "values[3]", ..; empty where none is to blame */
+	char field[48]; /* "time", "values[3]", ..; empty if no field is to blame */
 	char detail[160];
 } MessageError;
 

@@ -1,19 +1,20 @@
 /*
  * point_merge.c
- *	  Fields of one series and time that come in several lines are one point.
+ *	  Merges fields of one series and time that come in several lines into one point.
  *
- * InfluxDB keeps the union of such fields, and Telegraf counts on it.  A row here has values without
- * names, so that two rows cannot be merged later: what the last points were made of is remembered, and
- * a line that adds to one of them becomes the whole point, which replaces the row before it as any later
- * one of the same tag and time does.
+ * InfluxDB keeps the union of such fields, and Telegraf relies on that.  A row has values without
+ * names, so that two rows cannot be merged later.  Therefore the last points are remembered with
+ * the names of their fields.  A line that adds fields to one of them becomes the whole point, whose
+ * row replaces the earlier one as any later row of the same tag and time does.
  *
- * A row may reach the buffer after that of a line that was merged later: the lines came in different requests, whose
- * bodies end when they end.  It would take the later line's fields away.  So merges between requests are counted,
- * and where there were any since a stage was begun its points are looked up again when it is appended.
+ * Rows may reach the buffer in another order than their lines were merged in, because the lines
+ * come in different requests.  The row that is appended last would then lack the fields that were
+ * merged last.  So merges between requests ("crossings") are counted.  If there were any since a
+ * stage was begun, its points are looked up again before it is appended.
  *
- * Memory is bounded: points of a shard are appended to one of two halves, and when that is full the
- * other one, with the oldest points, is emptied for the next.  A lock a shard lets the threads go on
- * beside each other.
+ * Memory is bounded.  The points of a shard are appended to one of two halves; when that is full,
+ * the other one, which has the oldest points, is emptied and used next.  Each shard has a lock of
+ * its own, so that threads seldom wait for each other.
  */
 #include "ingest/point_merge.h"
 
@@ -31,13 +32,16 @@
 #define MAX_POINT_BYTES ((size_t) 128 * 1024)
 #define SLOTS			4096 /* a power of two, more than there are points in a half */
 
-/* Followed by the values, the tag, and for each name its length in two bytes and itself. */
+/*
+ * A remembered point.  The values are followed by the tag, and by each name after its two-byte
+ * length.
+ */
 typedef struct Point
 {
 	uint64_t hash;
 	int64_t time_ns;
 	uint64_t writer;
-	uint32_t bytes; /* of all, a multiple of 8 */
+	uint32_t bytes; /* of the whole point, a multiple of 8 */
 	uint32_t count;
 	uint32_t tag_length;
 	uint32_t unused;
@@ -48,7 +52,7 @@ typedef struct Half
 {
 	char *data; /* NULL: not used yet */
 	size_t used;
-	uint32_t slots[SLOTS]; /* place in data + 1; 0: free */
+	uint32_t slots[SLOTS]; /* hash table: a point's place in data + 1; 0: free */
 } Half;
 
 typedef struct Shard
@@ -67,12 +71,12 @@ struct PointMerge
 	Shard shards[SHARDS];
 };
 
-/* A point's fields one after the other. */
+/* A position among a point's fields. */
 typedef struct Cursor
 {
 	const Point *point;
 	uint32_t index;
-	const char *name; /* its length stands in front */
+	const char *name; /* begins with its length */
 } Cursor;
 
 PointMerge *
@@ -113,7 +117,7 @@ point_merge_forget(PointMerge *merge)
 	}
 }
 
-/* FNV-1a, by eight bytes and mixed at the end. */
+/* Works like FNV-1a, but on eight bytes at a time, and mixes the bits at the end. */
 static uint64_t
 hash_point(int64_t time_ns, const char *tag, size_t length)
 {
@@ -149,14 +153,14 @@ name_length(const char *name)
 	return length;
 }
 
-/* Ends a point whose names end there. */
+/* Sets the size of a point whose names end at end. */
 static void
 end_point(Point *point, const char *end)
 {
 	point->bytes = (uint32_t) (((size_t) (end - (const char *) point) + 7) & ~(size_t) 7);
 }
 
-/* Names without the backslashes that only keep a character from its meaning. */
+/* Writes a name without the backslashes of its escapes. */
 static char *
 put_name(char *out, PointName name)
 {
@@ -176,7 +180,7 @@ put_name(char *out, PointName name)
 	return out;
 }
 
-/* The slot of the point, or the free one where it would be. */
+/* Returns the slot of the point, or the free slot where it would be. */
 static uint32_t *
 find_slot(Half *half, uint64_t hash, int64_t time_ns, const char *tag, size_t tag_length)
 {
@@ -192,7 +196,7 @@ find_slot(Half *half, uint64_t hash, int64_t time_ns, const char *tag, size_t ta
 	}
 }
 
-/* NULL where it is not remembered.  The shard is locked. */
+/* Returns the remembered point, or NULL.  The caller holds the shard's lock. */
 static const Point *
 find(const Shard *shard, uint64_t hash, int64_t time_ns, const char *tag, size_t tag_length)
 {
@@ -239,8 +243,9 @@ copy_name(char *out, const char *name)
 }
 
 /*
- * Makes the union of two points, newer wins, at out.  In two rounds, since the names come after the
- * values: the first one counts.  Returns false where it would be more than a row holds.
+ * Writes the union of two points to out; if both have a field, it takes the newer value.  The first
+ * of two rounds counts the fields, because the names follow the values.  Returns false if it is
+ * more than a row holds.
  */
 static bool
 unite(Point *out, const Point *older, const Point *newer)
@@ -285,7 +290,7 @@ unite(Point *out, const Point *older, const Point *newer)
 	return true;
 }
 
-/* Room for a point and for the union that may come of it. */
+/* Returns where the next point goes, with room for it and for its union with another one. */
 static Point *
 next_place(Shard *shard)
 {
@@ -352,7 +357,7 @@ point_merge(PointMerge *merge, const PointWriter *writer, int64_t time_ns, const
 	return count;
 }
 
-/* Gives each message the fields that its point has by now. */
+/* Replaces each message of the stage by the point that is remembered for it by now. */
 static void
 look_up_again(PointMerge *merge, Stage *stage)
 {

@@ -1,6 +1,6 @@
 /*
  * point_merge.h
- *	  Fields of one series and time that come in several lines are one point.
+ *	  Merges fields of one series and time that come in several lines into one point.
  */
 #ifndef HISTORIAND_POINT_MERGE_H
 #define HISTORIAND_POINT_MERGE_H
@@ -12,7 +12,7 @@
 
 typedef struct PointMerge PointMerge;
 
-/* As written in the line, with its escapes. */
+/* The name of a field as the line has it, with its escapes. */
 typedef struct PointName
 {
 	const char *start;
@@ -21,35 +21,36 @@ typedef struct PointName
 
 extern PointMerge *point_merge_new(void);
 
-/* One request that writes points.  To begin with it is what point_merge_writer() returns. */
+/* A request that writes points; point_merge_writer() makes it. */
 typedef struct PointWriter
 {
 	uint64_t number;
-	uint64_t
-		crossings; /* of all writers, when nothing of what this one has staged was merged yet */
+	uint64_t crossings; /* how many there were before this writer's staged points were merged */
 } PointWriter;
 
 extern PointWriter point_merge_writer(PointMerge *merge);
 
 /*
- * Remembers a point, whose count fields are in the order of their names.  Where one of the same tag and
- * time is remembered, its fields are added to those of this one, which win: values, with room for
- * MESSAGE_MAX_VALUES, then are those of all, in the order of their names.  Returns their number, or 0 where
- * they would be more than a row holds; what is remembered then is as before.  For any thread.
+ * Remembers a point, whose count fields are in the order of their names.  If a point of the same
+ * tag and time is remembered already, adds its fields to this one; if both have a field, this one's
+ * value stays.  values, which has room for MESSAGE_MAX_VALUES, then has the values of all fields in
+ * the order of their names.  Returns how many there are; or, if they are more than a row holds,
+ * remembers nothing and returns 0.  Any thread may call it.
  */
 extern uint32_t point_merge(PointMerge *merge, const PointWriter *writer, int64_t time_ns,
 							const char *tag, size_t tag_length, const PointName *names,
 							double *values, uint32_t count);
 
 /*
- * Around the append of a writer's stage to the buffer, which one thread does at a time.  Points to which others
- * have added fields meanwhile, and whose rows may be in the buffer already, get these fields at the beginning; so the
- * last row of a point has all of them.  With all, nothing of what the writer has merged is left to append.
+ * A writer's stage is appended to the buffer between these two calls, by one thread at a time.
+ * Other writers may have added fields to its points since, and may have appended them already.  The
+ * first call adds these fields to the stage, so that the last row of a point has all its fields.
+ * The second call is told whether the whole stage was appended (all).
  */
 extern void point_merge_append_begin(PointMerge *merge, const PointWriter *writer, Stage *stage);
 extern void point_merge_append_end(PointMerge *merge, PointWriter *writer, bool all);
 
-/* Forgets all: some of them were refused after all. */
+/* Forgets all points, because some of them were refused after they had been remembered. */
 extern void point_merge_forget(PointMerge *merge);
 
 #endif /* HISTORIAND_POINT_MERGE_H */

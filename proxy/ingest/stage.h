@@ -2,8 +2,8 @@
  * stage.h
  *	  Decoded messages of one request, before they are accepted into the buffer.
  *
- * A stage is one growing piece of memory with the messages one after the other, so that appending
- * costs no allocation and taking a half-read message back is setting a length.
+ * A stage is one growing piece of memory that has the messages one after the other.  So a message
+ * costs no allocation, and one that was half read is dropped by setting a length.
  */
 #ifndef HISTORIAND_STAGE_H
 #define HISTORIAND_STAGE_H
@@ -20,12 +20,12 @@
 #define MESSAGE_MAX_VALUES	  1000
 
 /*
- * The most bytes that fit a page of the table whatever the values are: 8 a value, a bit a value where any is
- * null, and the tag.
+ * The largest row that fits a page of the table, whatever its values are.  It takes 8 bytes a
+ * value, a bit a value if any is null, and the bytes of the tag.
  */
 #define MESSAGE_MAX_ROW_BYTES 8086
 
-/* Can a message of MESSAGE_MAX_VALUES or less be stored, whatever its values are? */
+/* Can a message of at most MESSAGE_MAX_VALUES values be stored, whatever these are? */
 static inline bool
 message_fits(size_t value_count, bool has_nulls, size_t tag_length)
 {
@@ -35,8 +35,9 @@ message_fits(size_t value_count, bool has_nulls, size_t tag_length)
 }
 
 /*
- * A value that was not measured, NULL in the table, is this NaN (its last bytes are "null") in a stage, a batch and
- * the spool.  It cannot be taken for a value: neither JSON nor line protocol has a NaN.
+ * A value that is NULL in the table is this NaN in a stage, a batch and the spool; its last bytes
+ * are "null".  A client cannot send it as a value, because neither JSON nor line protocol has a
+ * NaN.
  */
 #define VALUE_NULL_BITS UINT64_C(0x7FF800006E756C6C)
 
@@ -57,7 +58,7 @@ value_is_null(const double *value)
 	return bits == VALUE_NULL_BITS;
 }
 
-/* A message as it lies in a stage: this head, value_count doubles (or nulls), the tag padded to 8 bytes. */
+/* A message in a stage: this head, value_count doubles (or nulls), the tag padded to 8 bytes. */
 typedef struct StagedMessage
 {
 	int64_t time_ns;
@@ -86,7 +87,7 @@ staged_size(uint32_t value_count, uint32_t tag_length)
 	return sizeof(StagedMessage) + value_count * sizeof(double) + ((tag_length + 7u) & ~7u);
 }
 
-/* The message after this one; the caller counts. */
+/* The message after this one.  The caller counts the messages. */
 static inline const StagedMessage *
 staged_next(const StagedMessage *message)
 {
@@ -98,7 +99,7 @@ staged_next(const StagedMessage *message)
 static inline StagedMessage *
 stage_reserve(Stage *stage, uint32_t count)
 {
-	/* 8 more for the padding of a tag whose length is a multiple of 8 (stage_add) */
+	/* stage_add() clears a word after a tag whose length is a multiple of 8. */
 	size_t need = stage->length + staged_size(count, MESSAGE_MAX_TAG_BYTES + 8);
 
 	if (stage->capacity < need)
@@ -109,7 +110,7 @@ stage_reserve(Stage *stage, uint32_t count)
 	return (StagedMessage *) (stage->data + stage->length);
 }
 
-/* Adds the message whose values are in place already, with room for its tag. */
+/* Adds the message whose values the caller has put where stage_reserve() said. */
 static inline void
 stage_add(Stage *stage, int64_t time_ns, uint32_t value_count, const char *tag, size_t tag_length)
 {

@@ -1,6 +1,6 @@
 /*
  * tag_count.c
- *	  About how many different tags there are among many messages, in little memory.
+ *	  An estimate of how many different tags many messages have, in little memory.
  */
 #include "ingest/tag_count.h"
 
@@ -56,7 +56,7 @@ tag_count_estimate(const TagCount *count)
 {
 	double tags;
 
-	/* With next to no bit unset it says nothing. */
+	/* With so few bits unset, the map tells nothing: each message may have a tag of its own. */
 	if (count->unset < 64)
 		return count->messages;
 	tags = -(double) MAP_BITS * log((double) count->unset / MAP_BITS);

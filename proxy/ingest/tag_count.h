@@ -1,10 +1,10 @@
 /*
  * tag_count.h
- *	  About how many different tags there are among many messages, in little memory.
+ *	  An estimate of how many different tags many messages have, in little memory.
  *
- * Linear counting: each tag sets one bit of a map, chosen by a hash; how many bits are still unset
- * tells how many tags there were, to some percent up to a few million.
- * K.-Y. Whang et al., A linear-time probabilistic counting algorithm, TODS 15(2), 1990.
+ * This is linear counting: each tag sets one bit of a map, chosen by a hash, and the number of bits
+ * that are still unset tells how many tags there were.  Up to a few million tags, the error is some
+ * percent.  K.-Y.  Whang et al., A linear-time probabilistic counting algorithm, TODS 15(2), 1990.
  */
 #ifndef HISTORIAND_TAG_COUNT_H
 #define HISTORIAND_TAG_COUNT_H

@@ -1,9 +1,9 @@
 /*
  * backlog.c
- *	  What is to be loaded next: the spool's files first, then what the ingest buffer has.
+ *	  The batches that are to be loaded: first those of the spool, then those of the ingest buffer.
  *
- * The order is that of arrival throughout, because of two rows with the same tag and time the
- * later one must be loaded later:
+ * Batches keep the order of arrival, because the later one of two rows with the same tag and time
+ * must be loaded later:
  *		the batch that was taken < files of the spool < the batch being written < the buffer
  */
 #include "load/backlog.h"
@@ -23,31 +23,34 @@ struct Backlog
 	Metrics *metrics;
 	void (*ready)(void *);
 	void *ready_argument;
-	Spool *spool; /* NULL: none */
+	Spool *spool; /* NULL: there is none */
 	bool taken_from_spool;
-	/* The place in the spool of what was taken from elsewhere, and of what is set aside of it. */
+	/*
+	 * Numbers in the spool for the batch that was taken from memory, and for its rows that are set
+	 * aside.
+	 */
 	uint64_t taken_sequence;
 	uint64_t aside_sequence;
 
-	/* The spool's first file. */
+	/* reading the spool's first file */
 	uv_work_t read_work;
-	bool reading; /* read_result is the worker's */
+	bool reading; /* the worker owns read_result */
 	IngestBatch *read_result;
-	IngestBatch *loaded;   /* read, and not taken yet */
-	uv_timer_t read_timer; /* runs while the file must not be tried yet */
+	IngestBatch *loaded;   /* was read, and is not taken yet */
+	uv_timer_t read_timer; /* runs until the file may be tried again */
 	Backoff read_retry;
 	uint64_t unreadable_ms; /* for how long it could not be read */
 
-	/* Being written. */
+	/* writing a file */
 	uv_work_t write_work;
 	bool writing;
-	IngestBatch *outgoing; /* stays here where writing failed */
+	IngestBatch *outgoing; /* the batch that is being written, or could not be written */
 	SpoolFile *outgoing_file;
 	bool written;
-	uv_timer_t write_timer; /* runs while writing must not be tried yet */
+	uv_timer_t write_timer; /* runs until writing may be tried again */
 	Backoff write_retry;
 
-	/* Being removed: nothing newer may be loaded until it cannot come back. */
+	/* removing the first file: nothing newer may be loaded until it cannot come back */
 	uv_work_t remove_work;
 	bool removing;
 };
@@ -164,7 +167,10 @@ backlog_done(Backlog *backlog, IngestBatch *batch)
 void
 backlog_relieve(Backlog *backlog)
 {
-	/* A quarter: one can be written and one be loading while the next ones arrive. */
+	/*
+	 * At a quarter of the bound, one batch can be written and one loaded while the next ones
+	 * arrive.
+	 */
 	if (backlog->spool == NULL || backlog->writing ||
 		uv_is_active((uv_handle_t *) &backlog->write_timer) ||
 		(backlog->outgoing == NULL &&
@@ -187,7 +193,9 @@ backlog_oldest_age_ms(const Backlog *backlog, uint64_t now_ms)
 	uint64_t oldest_ms = ingest_oldest(backlog->ingest).first_ms;
 	uint64_t age_ms = 0;
 
-	/* In the order of arrival; a file that is being removed is loaded. */
+	/*
+	 * The oldest message is in the first of these places.  A file that is being removed is loaded.
+	 */
 	if (file != NULL && backlog->removing)
 		file = spool_next(backlog->spool, file);
 	if (file != NULL)
@@ -213,7 +221,7 @@ backlog_save_at(Backlog *backlog, const IngestBatch *batch, uint64_t sequence)
 	return 0;
 }
 
-/* In the last place. */
+/* Puts a batch behind all others of the spool. */
 static uint64_t
 save_last(Backlog *backlog, const IngestBatch *batch)
 {
@@ -227,7 +235,7 @@ backlog_save(Backlog *backlog, IngestBatch *taken)
 	uint64_t lost = 0;
 	IngestBatch *batch;
 
-	/* What was taken is older than every file, and has its number. */
+	/* The batch that was taken is older than all the others, and has a lower number. */
 	if (taken != NULL && !backlog->taken_from_spool)
 		lost += backlog_save_at(backlog, taken, backlog->taken_sequence);
 	if (backlog->outgoing != NULL)
@@ -246,7 +254,10 @@ read_in_worker(uv_work_t *work)
 {
 	Backlog *backlog = work->data;
 
-	/* What stands behind it must not wait for ever; it is kept, and those who wait are told. */
+	/*
+	 * The files after it must not wait for ever.  On the last try the file counts as damaged: it is
+	 * kept under another name, and the requests that wait for its rows are told.
+	 */
 	backlog->read_result = spool_read(backlog->spool, spool_first(backlog->spool),
 									  backlog->unreadable_ms >= backlog->config->load_timeout_ms);
 }
@@ -335,18 +346,18 @@ on_write_timer(uv_timer_t *timer)
 {
 	Backlog *backlog = timer->data;
 
-	/* The writer may have taken it meanwhile. */
+	/* The copy writer may have taken the batch meanwhile. */
 	if (backlog->outgoing != NULL && !backlog->writing)
 		start_writing(backlog);
 }
 
-/* Writes what the buffer has now, or tries again what could not be written. */
+/* Writes the batch that could not be written before, or else the oldest one of the buffer. */
 static void
 start_writing(Backlog *backlog)
 {
 	if (backlog->outgoing == NULL)
 	{
-		/* A file is about as large as the memory that it stands for. */
+		/* A file is about as large as its messages are in memory. */
 		if (!spool_has_room(backlog->spool, ingest_bytes(backlog->ingest)))
 			return;
 		backlog->outgoing = ingest_take(backlog->ingest);

@@ -2,8 +2,8 @@
  * copy_format.c
  *	  PostgreSQL's COPY BINARY format for rows (time bigint, tag text, values float8[]).
  *
- * The format is documented with COPY; the array's is array_send() in PostgreSQL's arrayfuncs.c.
- * All integers are in network byte order.
+ * PostgreSQL's documentation of COPY has the format; that of arrays is array_send() in
+ * arrayfuncs.c.  All integers are in network byte order.
  */
 #include "load/copy_format.h"
 
@@ -66,7 +66,7 @@ copy_format_row_bytes(const BatchRow *row, uint32_t tag_length)
 char *
 copy_format_row(char *out, const BatchRow *row, const char *tag, uint32_t tag_length)
 {
-	char *array; /* its length, its dimensions, whether it has nulls */
+	char *array; /* begins with its length, its dimensions, and whether it has nulls */
 	bool has_nulls = false;
 
 	out = put16(out, 3);

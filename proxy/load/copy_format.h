@@ -13,8 +13,10 @@
 extern void copy_format_header(char *out);
 extern void copy_format_trailer(char *out);
 
-/* The most bytes of a row (nulls take less), and the row itself; returns the place after it. */
+/* The most bytes that a row takes (nulls take less). */
 extern size_t copy_format_row_bytes(const BatchRow *row, uint32_t tag_length);
+
+/* Writes a row and returns the place after it. */
 extern char *copy_format_row(char *out, const BatchRow *row, const char *tag, uint32_t tag_length);
 
 #endif /* HISTORIAND_COPY_FORMAT_H */

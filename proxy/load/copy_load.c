@@ -2,34 +2,37 @@
  * copy_load.c
  *	  One load: the rows of a batch, in one transaction, on an open connection.
  *
- *		BEGIN; SET LOCAL ..; SELECT		who we are, and what became of the transaction before
- *		COPY; SELECT lock				the rows, and a sign that a commit is under way
+ *		BEGIN; SET LOCAL ..; SELECT		this transaction's xid, and what became of the one before
+ *		COPY; SELECT lock				the rows, and a lock that shows that a commit is under way
  *		COMMIT
  *
- * What a role or a database sets for all its sessions (time limits, isolation) is set for the
- * transaction, since a batch that has grown while PostgreSQL was away takes longer than others, and
- * would be broken off for ever.  Nothing is set for the session: behind a pooler it is not ours.
+ * Settings.  A role or a database may set time limits and isolation for all its sessions.  The
+ * transaction sets its own, because a batch that has grown while PostgreSQL was away takes long to
+ * load, and would be broken off again and again.  Nothing is set for the session, which behind a
+ * pooler other clients use too.
  *
- * The transaction before.  pg_xact_status() tells what became of it.  While it is in progress nothing
- * may be loaded, or it could commit afterwards and its older rows win over newer ones: so its
- * backend is asked to end, and asked about again later.  If it is committed it need not be repeated,
- * provided that the number still means the same transaction: after a crash or a failover numbers that
- * were never written down are given again.  LoadTrace.server notices that: the timeline, and the time
- * from which PostgreSQL's statistics count, which it resets when it recovers.  Then the load is
- * repeated, and its predecessor is gone with its server.
+ * The transaction before.  pg_xact_status() tells what became of it.  While it is in progress
+ * nothing may be loaded: it could commit later, and its older rows would win over newer ones.  So
+ * its backend is asked to end, and the next load looks again.  If it is committed, its rows are not
+ * loaded again, provided that the xid still means the same transaction: after a crash or a
+ * failover, xids that were never written to disk are given again.  LoadTrace.server shows that.  It
+ * has the timeline, and the time from which PostgreSQL's statistics count, which a recovery
+ * resets.  If it differs, the rows are loaded again, because the transaction is gone with its
+ * server.
  *
- * The process before.  A process that was killed may have left a COMMIT that hangs.  Each transaction
- * that is about to commit holds an advisory lock, shared with all others of its table; the first
- * load of a process looks who holds it, and waits until those have ended.
+ * The process before.  A process that was killed may have left a COMMIT that hangs.  Each
+ * transaction that is about to commit holds an advisory lock, in shared mode.  The first load of a
+ * process looks which transactions hold the lock of its table, and loads wait until these have
+ * ended.
  *
- * Sifting.  A COPY that fails tells at best its first bad row.  The ranges of rows on the stack are loaded
- * within savepoints; one that is refused is cut around the row that PostgreSQL names, or in half, and
- * pieces that are small enough are tried row by row.  Constraints are not deferred then, so that a
- * failure belongs to its row.
+ * Sifting.  A COPY that fails names at best its first bad row.  So the ranges of rows on the stack
+ * are loaded within savepoints.  A range that is refused is cut around the row that PostgreSQL
+ * names, or in half, and pieces that are small enough are tried row by row.  Constraints are not
+ * deferred then, so that an error belongs to its row.
  *
- * A row tried costs PostgreSQL some 50 microseconds, one of a COPY one or two, so that many bad rows take
- * seconds.  Others should not wait that long: LOAD_SIFT_PART commits what it has after SIFT_NS, and what
- * comes later in the batch is another load's.
+ * To try a row costs PostgreSQL some 50 microseconds, and a row of a COPY one or two, so that many
+ * bad rows take seconds.  Other batches should not wait that long: after SIFT_NS, LOAD_SIFT_PART
+ * commits what it has and leaves the rest of the batch to a later load.
  */
 #include "load/copy_load.h"
 
@@ -48,13 +51,16 @@
 #define MOST_TRIAL_ROWS	  8192
 #define SIFT_NS			  UINT64_C(200000000)
 
-/* Rows first .. first + count - 1 of the batch; a stack, the next range on top. */
+/*
+ * The rows first to first + count - 1 of the batch.  Ranges are a stack: the top one is loaded
+ * next.
+ */
 struct Range
 {
 	Range *next;
 	uint64_t first;
 	uint64_t count;
-	bool before_named; /* stands before a row that PostgreSQL named: should be good */
+	bool before_named; /* precedes a row that PostgreSQL has named, so that it should be good */
 	bool one_by_one;
 };
 
@@ -76,7 +82,10 @@ static bool read_answers(CopyLoad *load);
  * SQL
  */
 
-/* What of the table's columns cannot take the rows as they are sent; NULL: nothing. */
+/*
+ * Appends an expression: the columns that cannot take the rows as they are sent; NULL if there are
+ * none.
+ */
 static void
 put_wrong_columns(Bytes *sql, const char *table)
 {
@@ -128,8 +137,9 @@ load_sql_make(LoadSql *sql, const Config *config)
 				 (int) config->load_timeout_ms);
 	sql->begin = bytes_take_text(&text);
 	/*
-	 * Where the server's extension has no such setting, historian.nice is not set.  Where it has not
-	 * been loaded yet, as without shared_preload_libraries, it takes the setting when COPY loads it.
+	 * historian.nice is not set if the extension is loaded but has no such setting.  If the
+	 * extension is not loaded yet, as without shared_preload_libraries, it takes the setting when
+	 * COPY loads it.
 	 */
 	bytes_printf(&text,
 				 "SELECT x, pg_backend_pid(), "
@@ -158,8 +168,9 @@ load_sql_make(LoadSql *sql, const Config *config)
  */
 
 /*
- * Ends the backend of the load before, if it still is in that transaction.  One that waits for a synchronous standby is left
- * alone: it has committed, and would be seen before the standby has it.
+ * Appends a statement that ends the backend of the load before, if it still executes that
+ * transaction.  A backend that waits for a synchronous standby is left alone: it has committed, and
+ * if it were ended, its rows would be seen before the standby has them.
  */
 static void
 put_termination(Bytes *sql, const LoadTrace *trace)
@@ -170,6 +181,7 @@ put_termination(Bytes *sql, const LoadTrace *trace)
 				 trace->backend, trace->xid);
 }
 
+/* Appends the statements that open a load; take_opening() reads their answer. */
 static void
 put_open(Bytes *sql, const CopyLoad *load)
 {
@@ -179,12 +191,12 @@ put_open(Bytes *sql, const CopyLoad *load)
 	bytes_puts(sql, load->sql->begin);
 	if (PQserverVersion(pg_connection_pq(load->connection)) >= 170000)
 		bytes_puts(sql, "SET LOCAL transaction_timeout = 0; ");
-	/* It cannot commit any more, but holds locks for nobody. */
+	/* Without a COMMIT it cannot commit any more, but its locks may be in the way. */
 	if (trace->xid[0] != '\0' && !trace->committing)
 		put_termination(sql, trace);
 	bytes_puts(sql, load->sql->look);
 	if (trace->xid[0] != '\0')
-		/* A number that this server has not come to belongs to a history that is gone. */
+		/* An xid that this server has not given yet is of a history that is gone. */
 		bytes_printf(sql, ", CASE WHEN '%s'::xid8 < x THEN pg_xact_status('%s') END", trace->xid,
 					 trace->xid);
 	else
@@ -210,7 +222,7 @@ void
 copy_load_begin(CopyLoad *load, const LoadSql *sql, PgConnection *connection, const LoadJob *job,
 				LoadPast *past, LoadResult *result)
 {
-	CopyStream stream = load->stream; /* has memory to use again */
+	CopyStream stream = load->stream; /* its memory is used again */
 	SqlFailure failure = load->failure;
 	uint64_t rows = batch_rows(job->batch);
 	bool sift = job->way != LOAD_WHOLE;
@@ -239,7 +251,7 @@ copy_load_begin(CopyLoad *load, const LoadSql *sql, PgConnection *connection, co
 	bytes_free(&open);
 }
 
-/* Sends statements whose answers read_answers() takes. */
+/* Sends statements, whose answers read_answers() takes, and goes to that state. */
 static void
 ask(CopyLoad *load, int state, const char *sql)
 {
@@ -250,7 +262,7 @@ ask(CopyLoad *load, int state, const char *sql)
 	load->progress_ms = uv_hrtime() / 1000000;
 	free(load->answer);
 	load->answer = NULL;
-	/* If that fails the connection is broken, which is told by its owner. */
+	/* If that fails the connection is broken, and its owner is told. */
 	if (!PQsendQuery(pq, sql))
 		sql_failure_set(&load->failure, "08006", PQerrorMessage(pq));
 	pg_connection_flush(load->connection, &all);
@@ -262,7 +274,10 @@ copy_field(char *to, size_t size, const PGresult *result, int column)
 	snprintf(to, size, "%s", PQgetvalue(result, 0, column));
 }
 
-/* The answer to put_open(). */
+/*
+ * Reads the answer to put_open(): whether the load may begin, must wait or has been committed
+ * already.
+ */
 static void
 take_opening(CopyLoad *load, const PGresult *result)
 {
@@ -302,6 +317,7 @@ take_opening(CopyLoad *load, const PGresult *result)
 	}
 }
 
+/* Begins with the rows if the answer to put_open() allows it. */
 static void
 opened(CopyLoad *load)
 {
@@ -309,7 +325,7 @@ opened(CopyLoad *load)
 
 	if (load->settled)
 	{
-		/* Any commit is after that one, and waits for the standbys that it would have waited for. */
+		/* This commit is after the other one, and waits for the same standbys. */
 		ask(load, LOAD_SETTLING, "SELECT pg_logical_emit_message(true, 'historiand', ''); COMMIT");
 		return;
 	}
@@ -380,7 +396,7 @@ copy_load_advance(CopyLoad *load)
 	return read_answers(load) ? answered(load) : LOAD_RUNNING;
 }
 
-/* Returns whether all answers to what was asked are there. */
+/* Reads the answers to the statements of ask(); returns whether all have come. */
 static bool
 read_answers(CopyLoad *load)
 {
@@ -410,6 +426,7 @@ read_answers(CopyLoad *load)
 	return !PQisBusy(pq);
 }
 
+/* Goes to the next state after all answers to ask() have come. */
 static LoadStatus
 answered(CopyLoad *load)
 {
@@ -451,7 +468,7 @@ answered(CopyLoad *load)
 			sql_failure_set(failure, "25P02", "the transaction was rolled back");
 			return sql_failure_of_row(failure) && !load->sift ? LOAD_REFUSED : LOAD_UNAVAILABLE;
 		case LOAD_SETTLING:
-			/* Where the role may not do that, what PostgreSQL says of the transaction is enough. */
+			/* If the role lacks the privilege, PostgreSQL's word for the commit must be enough. */
 			if (sql_failed(failure) && strcmp(failure->sqlstate, "42501") != 0)
 				return LOAD_UNAVAILABLE;
 			load->past->trace = (LoadTrace){0};
@@ -461,7 +478,7 @@ answered(CopyLoad *load)
 	}
 }
 
-/* Rolls back; the answers do not matter, and what failed is known. */
+/* Rolls back, and ends with that verdict whatever the answers are. */
 static void
 end(CopyLoad *load, LoadStatus verdict)
 {
@@ -480,7 +497,7 @@ end(CopyLoad *load, LoadStatus verdict)
  * Ranges
  */
 
-/* Loads the range on top, or commits where there is none. */
+/* Loads the range on top of the stack, or commits if there is none. */
 static void
 next_range(CopyLoad *load)
 {
@@ -525,10 +542,10 @@ next_range(CopyLoad *load)
 }
 
 /*
- * A range is not taken as it is.  Where rows are checked as they come PostgreSQL names the bad one,
- * and what stands before it is good.  Where they are checked later it names a wrong one, which is noticed
- * when what stands before is refused too; from then on ranges are halved.  Pushed last, loaded
- * first: the order of arrival stays.
+ * Cuts a range that was refused.  If PostgreSQL checks rows as they come, it names the bad one, and
+ * the rows before that are good.  If it checks them later, it names a wrong one; that is noticed
+ * when the rows before that are refused too, and from then on ranges are halved.  The range that is
+ * pushed last is loaded first, so that rows keep the order of arrival.
  */
 static void
 range_refused(CopyLoad *load, uint64_t first, uint64_t count, const SqlFailure *failure)
@@ -552,7 +569,10 @@ range_refused(CopyLoad *load, uint64_t first, uint64_t count, const SqlFailure *
 	}
 }
 
-/* Where many rows are bad, larger pieces are tried row by row: a COPY of them would be in vain. */
+/*
+ * Goes on after rows were tried.  If many of them were bad, larger pieces are tried row by row from
+ * now on, because a COPY of them would be in vain.
+ */
 static void
 rows_tried(CopyLoad *load)
 {
@@ -581,7 +601,7 @@ rows_tried(CopyLoad *load)
 	next_range(load);
 }
 
-/* Sees to it that a part does not take long, and has some rows at least. */
+/* With LOAD_SIFT_PART: keeps the range on top short, and drops all ranges when time is up. */
 static void
 limit_ranges(CopyLoad *load)
 {

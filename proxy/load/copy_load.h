@@ -2,13 +2,14 @@
  * copy_load.h
  *	  One load: the rows of a batch, in one transaction, on an open connection.
  *
- * A state machine without callbacks: begin it, then advance it at every input event of the
- * connection until it is finished.
+ * A load is a state machine without callbacks.  The caller begins it, and advances it at every
+ * input event of the connection until it is finished.
  *
- * A transaction commits by a COMMIT that is sent when all else is done, and by nothing else.  So a load
- * that was broken off before is over for this server, even if its backend hangs and goes on later.  Of
- * one that was broken off after, the fate is unknown: that is a LoadTrace, by which the next load finds
- * out, and until PostgreSQL has ended that transaction one way or the other, it loads nothing.
+ * Nothing but the COMMIT, which is sent after all rows, commits the transaction.  So a load that
+ * was broken off before that has failed for good, even if its backend hangs and goes on later.  If
+ * it was broken off after that, its fate is unknown: its LoadTrace stays, from which the next load
+ * finds out.  Until PostgreSQL has ended that transaction one way or the other, no load loads
+ * anything.
  */
 #ifndef HISTORIAND_COPY_LOAD_H
 #define HISTORIAND_COPY_LOAD_H
@@ -19,66 +20,66 @@
 #include "load/refusals.h"
 #include "load/row_trial.h"
 
-/* What is to be done about rows that are refused. */
+/* What a load does if PostgreSQL refuses rows. */
 typedef enum LoadWay
 {
-	LOAD_WHOLE,		/* nothing: the load fails */
-	LOAD_SIFT,		/* they are found, however long that takes */
-	LOAD_SIFT_PART, /* once that has taken a while the rest of the batch is left out */
+	LOAD_WHOLE,		/* the load fails */
+	LOAD_SIFT,		/* it finds them, however long that takes, and loads the others */
+	LOAD_SIFT_PART, /* the same, but after a while it leaves out the rest of the batch */
 } LoadWay;
 
 typedef struct LoadJob
 {
 	const Batch *batch;
-	uint64_t first; /* the rows before this one are not its; 0 but with LOAD_SIFT_PART */
+	uint64_t first; /* the first row to be loaded; 0 unless LOAD_SIFT_PART */
 	LoadWay way;
-	bool refused;		 /* the load before this one was of the same rows, and ended so */
-	uint64_t trial_rows; /* a result's, where bad rows are as frequent; 0: not known */
+	bool refused;		 /* the load before this one had the same rows, and was LOAD_REFUSED */
+	uint64_t trial_rows; /* from the result of a load with as many bad rows; 0: not known */
 } LoadJob;
 
-/* What came of the rows of a load that is committed; zeroed before the first one. */
+/* What became of the rows of a committed load; zeroed before the first load. */
 typedef struct LoadResult
 {
 	Refusals refusals;
 	uint64_t end;		 /* the rows from here on were left out */
-	uint64_t trial_rows; /* pieces not larger than this are tried row by row */
+	uint64_t trial_rows; /* pieces of at most so many rows were tried row by row */
 } LoadResult;
 
 typedef enum LoadStatus
 {
 	LOAD_RUNNING,
-	LOAD_COMMITTED,	  /* the result says which rows */
-	LOAD_REFUSED,	  /* some row is why: sift the batch */
-	LOAD_UNAVAILABLE, /* nothing is wrong with the rows; try again later */
-	LOAD_WAITS,		  /* the same: an earlier transaction must end first */
+	LOAD_COMMITTED,	  /* the result says what became of each row */
+	LOAD_REFUSED,	  /* a row is to blame: sift the batch */
+	LOAD_UNAVAILABLE, /* no row is to blame: try again later */
+	LOAD_WAITS,		  /* an earlier transaction must end first: try again later */
 } LoadStatus;
 
-/* The last transaction that this process has begun to load in. */
+/* The last transaction in which this process has begun to load. */
 typedef struct LoadTrace
 {
-	char xid[24]; /* "": none that matters */
+	char xid[24]; /* "": there is none whose fate is unknown */
 	char backend[16];
-	char server[64]; /* from which start of which history; the same number may mean others there */
+	char server[64]; /* timeline and start of the statistics: tells whose xid it is */
 	bool committing; /* COMMIT was sent */
 } LoadTrace;
 
-/* What lies behind a process's loads; zeroed for a process that starts. */
+/* What loads must know of earlier ones; zeroed when a process starts. */
 typedef struct LoadPast
 {
 	LoadTrace trace;
-	bool began;			/* nothing is left of what others were committing at the start */
-	char *predecessors; /* those, "pid virtualtransaction, .."; NULL: not asked yet */
+	bool began;			/* the commits have ended that were under way at the start */
+	char *predecessors; /* these commits, "pid virtualtransaction, .."; NULL: not asked for yet */
 } LoadPast;
 
 typedef struct LoadSql
 {
 	char *begin;
-	char *look; /* the first columns of a SELECT */
+	char *look; /* the first columns of the SELECT that opens a load */
 	char *copy;
 	char *copy_and_lock;
 	char *insert;
 	char *check_and_lock;
-	char *commits; /* others' that are under way */
+	char *commits; /* a column: the commits of others that are under way */
 } LoadSql;
 
 typedef struct Range Range;
@@ -91,30 +92,30 @@ typedef struct CopyLoad
 	LoadPast *past;
 	LoadResult *result;
 	bool sift;
-	uint64_t progress_ms; /* when something happened */
+	uint64_t progress_ms; /* when anything happened last */
 	enum
 	{
 		LOAD_OPENING,
 		LOAD_COPYING,
-		LOAD_PREPARING, /* to try */
-		LOAD_TRYING,	/* rows one by one */
-		LOAD_CHECKING,	/* is the table still the one that the refused rows were tried on? */
-		LOAD_COMMITTING,
-		LOAD_SETTLING, /* the last load was committed; waiting until standbys have it too */
-		LOAD_ENDING,   /* ROLLBACK */
+		LOAD_PREPARING,	 /* setting the savepoint for rows one by one */
+		LOAD_TRYING,	 /* trying rows one by one */
+		LOAD_CHECKING,	 /* that the table's columns have not changed while rows were tried */
+		LOAD_COMMITTING, /* COMMIT was sent */
+		LOAD_SETTLING,	 /* the load before was committed: waiting until standbys have it too */
+		LOAD_ENDING,	 /* ROLLBACK was sent */
 	} state;
-	LoadStatus verdict; /* while ending */
-	LoadTrace opened;	/* this transaction's */
-	char *answer;		/* to the question at hand: its first column that is not NULL */
-	bool settled;		/* the answer to opening: the last load is committed */
-	bool committed;		/* the answer to COMMIT */
+	LoadStatus verdict; /* what the load ends with after LOAD_ENDING */
+	LoadTrace opened;	/* this transaction */
+	char *answer;		/* the first value of an answer's single row, unless it is empty */
+	bool settled;		/* opening has found that the load before was committed */
+	bool committed;		/* COMMIT was answered with COMMIT */
 
-	/* Sifting. */
+	/* sifting */
 	Range *ranges;
-	const char *undo; /* statements that must come before the next ones */
-	bool names_wrong; /* PostgreSQL named a row that was not the bad one */
+	const char *undo; /* statements to send before the next ones */
+	bool names_wrong; /* PostgreSQL has named a row that was not the bad one */
 	uint64_t trial_rows;
-	uint64_t deadline_ns; /* past which rows are left out; 0: none */
+	uint64_t deadline_ns; /* later, rows are left out; 0: never */
 
 	CopyStream stream;
 	RowTrial trial;
@@ -123,7 +124,10 @@ typedef struct CopyLoad
 
 extern void load_sql_make(LoadSql *sql, const Config *config);
 
-/* What is pointed to must outlive the load.  load is zeroed or that of an earlier load. */
+/*
+ * All that the arguments point to must outlive the load.  load is zeroed, or was used for one
+ * before.
+ */
 extern void copy_load_begin(CopyLoad *load, const LoadSql *sql, PgConnection *connection,
 							const LoadJob *job, LoadPast *past, LoadResult *result);
 extern LoadStatus copy_load_advance(CopyLoad *load);

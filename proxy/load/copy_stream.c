@@ -1,10 +1,10 @@
 /*
  * copy_stream.c
- *	  The rows of one COPY on their way to PostgreSQL.
+ *	  Sends the rows of one COPY to PostgreSQL.
  *
- * Rows are encoded a piece at a time, one piece a turn of the loop and only once the socket has
- * taken the last one: libpq would otherwise buffer the whole batch, and the loop would not get to
- * anything else.
+ * Rows are encoded a piece at a time: one piece in a turn of the loop, and only after the socket
+ * has taken the last one.  Otherwise libpq would buffer the whole batch, and the loop would do
+ * nothing else.
  */
 #include "load/copy_stream.h"
 
@@ -111,7 +111,7 @@ take_result(CopyStream *stream, const PGresult *result)
 	switch (PQresultStatus(result))
 	{
 		case PGRES_COPY_IN:
-			/* Asked again after PQputCopyData failed without an error of the server. */
+			/* PostgreSQL asks again if PQputCopyData() has failed without an error of its own. */
 			if (stream->began)
 			{
 				PQputCopyEnd(pg_connection_pq(stream->connection), "sending failed");

@@ -1,9 +1,9 @@
 /*
  * copy_stream.h
- *	  The rows of one COPY on their way to PostgreSQL.
+ *	  Sends the rows of one COPY to PostgreSQL.
  *
- * A state machine without callbacks: begin it, then advance it at every input event of the
- * connection until it is finished.
+ * A stream is a state machine without callbacks.  The caller begins it, and advances it at every
+ * input event of the connection until it is finished.
  */
 #ifndef HISTORIAND_COPY_STREAM_H
 #define HISTORIAND_COPY_STREAM_H
@@ -18,20 +18,20 @@ typedef struct CopyStream
 	BatchCursor cursor;
 	uint64_t count; /* rows */
 	uint64_t sent;
-	char *piece;  /* what was encoded but not given to libpq */
-	bool began;	  /* the server asked for the rows */
-	bool sending; /* and has not got all of them */
+	char *piece;  /* rows that are encoded, before libpq gets them */
+	bool began;	  /* PostgreSQL has asked for the rows */
+	bool sending; /* it has not got all of them yet */
 	SqlFailure failure;
 } CopyStream;
 
 /*
- * sql is a COPY in binary format, perhaps with statements before and after it that return nothing of
- * interest.  The batch must outlive the stream.  stream is zeroed or that of an earlier COPY.
+ * sql is a COPY in binary format; there may be statements before and after it, whose results are
+ * ignored.  The batch must outlive the stream.  stream is zeroed, or was used for a COPY before.
  */
 extern void copy_stream_begin(CopyStream *stream, PgConnection *connection, const char *sql,
 							  const Batch *batch, uint64_t first, uint64_t count);
 
-/* Returns whether it is finished; failure then says how. */
+/* Returns whether it is finished; failure then says whether it has failed. */
 extern bool copy_stream_advance(CopyStream *stream);
 
 #endif /* HISTORIAND_COPY_STREAM_H */

@@ -1,16 +1,16 @@
 /*
  * copy_writer.c
- *	  Empties the ingest buffer into PostgreSQL, one batch after the other.
+ *	  Loads the messages of the ingest buffer into PostgreSQL, one batch after the other.
  *
- * While one batch loads, the next one fills.  A batch is never given up:
- *	- connection lost, also while waiting for the commit: connect again and load it again, unless it
- *	  was committed after all (copy_load.c).
- *	- PostgreSQL cannot take rows now (disk full, table missing, read only, no partition): wait,
- *	  load it again.
- *	- a row is refused: the bad rows are sifted out.  Those are logged, counted, written to the
- *	  dead-letter file and reported to whoever waits for them; all others are committed.
- *	- that takes long: what is likely to have more of them is set aside, and loaded in parts, each of
- *	  which takes part of a second, by turns with the batches of others.
+ * While one batch is loaded, the next one fills.  A batch is never given up:
+ *	- If the connection is lost, even during the commit, the writer connects and loads the batch again,
+ *	  unless it was committed after all (copy_load.c).
+ *	- If PostgreSQL cannot take rows now (the disk is full, the table or a partition is missing, the
+ *	  server is read only), the writer waits and loads the batch again.
+ *	- If a row is refused, the bad rows are sifted out.  They are logged, counted, written to the
+ *	  dead-letter file and reported to the requests that wait for them; all others are committed.
+ *	- If sifting takes long, the rows that are likely to be refused are set aside (set_aside.c).  They
+ *	  are loaded in parts, each of which takes a fraction of a second, by turns with other batches.
  */
 #include "load/copy_writer.h"
 
@@ -27,8 +27,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STUCK_NS	   UINT64_C(2000000000) /* a load this long counts as no load */
-#define STILL_MS	   UINT64_C(5000)		/* without progress this long it is told */
+#define STUCK_NS	   UINT64_C(2000000000) /* after so long, a load does not count as one */
+#define STILL_MS	   UINT64_C(5000)		/* after so long without progress, a load is trouble */
 #define STALL_CHECK_MS UINT64_C(1000)
 
 struct CopyWriter
@@ -51,20 +51,19 @@ struct CopyWriter
 	Backoff retry;
 
 	uv_timer_t flush_timer;
-	uv_timer_t commit_timer; /* somebody waits for a commit */
-	uv_timer_t retry_timer;	 /* runs while something must not be tried yet */
+	uv_timer_t commit_timer; /* runs while a request waits for a commit, until the load */
+	uv_timer_t retry_timer;	 /* runs until connecting or loading may be tried again */
 	uv_timer_t stall_timer;
 	char trouble[640]; /* why PostgreSQL does not take rows; "": it does, as far as is known */
-	bool refusing;	   /* it has said so, and has not taken any since */
+	bool refusing;	   /* PostgreSQL has said so, and has taken no rows since */
 
-	/* The batch being loaded, or NULL. */
-	IngestBatch *batch;
-	bool from_aside; /* it was set aside */
+	IngestBatch *batch; /* that is being loaded, or NULL */
+	bool from_aside;	/* the batch was set aside */
 	LoadJob job;
-	int round;		/* how often some of it was set aside */
-	bool due;		/* the next batch that was not should have been taken meanwhile */
+	int round;		/* how often rows of the batch were set aside */
+	bool due;		/* the next batch of the backlog should have been taken meanwhile */
 	bool loading;	/* load is running */
-	bool finishing; /* it is loaded, dead letters are being written */
+	bool finishing; /* the batch is loaded, and dead letters are being written */
 	CopyLoad load;
 	LoadPast past;
 	LoadResult result;
@@ -132,7 +131,7 @@ copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitBoa
 	return writer;
 }
 
-/* Without waiting for the timer? */
+/* Should a batch be loaded without waiting for a timer? */
 static bool
 should_load_now(const CopyWriter *writer)
 {
@@ -243,7 +242,7 @@ on_lost(void *owner, const char *reason)
 	log_warning("no connection to PostgreSQL for loading: %s", reason);
 	if (writer->loading)
 		metric_add(&writer->metrics->loads_failed, 1);
-	/* Its words name hosts and users, which are not for whoever asks for /readyz. */
+	/* libpq's words name hosts and users, which clients that ask for /readyz must not learn. */
 	if (!writer->refusing)
 		snprintf(writer->trouble, sizeof(writer->trouble), "there is no connection to it");
 	writer->connection = NULL;
@@ -278,7 +277,7 @@ on_flush_timer(uv_timer_t *timer)
 	take_or_relieve(writer);
 }
 
-/* Takes the next batch; where that is not possible, sees that there is room for the next ones. */
+/* Takes the next batch.  If nothing can be loaded, has the backlog make room for more messages. */
 static void
 take_or_relieve(void *argument)
 {
@@ -290,6 +289,7 @@ take_or_relieve(void *argument)
 		backlog_relieve(writer->backlog);
 }
 
+/* Breaks off a load that makes no progress. */
 static void
 on_stall_timer(uv_timer_t *timer)
 {
@@ -307,8 +307,9 @@ on_stall_timer(uv_timer_t *timer)
 }
 
 /*
- * Starts with the next batch if there is one and nothing else is under way; what is set aside goes before
- * files of the spool.
+ * Begins with the next batch of the backlog, unless a load is under way.  If there is no batch, or
+ * if it would come from the spool while rows are set aside, begins with the rows that are set
+ * aside.
  */
 static void
 take_batch(CopyWriter *writer)
@@ -339,7 +340,7 @@ load_whole(CopyWriter *writer)
 	load_batch(writer);
 }
 
-/* The same for what is set aside. */
+/* Begins with the next part of the rows that are set aside, unless a load is under way. */
 static void
 take_aside(CopyWriter *writer)
 {
@@ -361,11 +362,11 @@ take_aside(CopyWriter *writer)
 	load_batch(writer);
 }
 
-/* After a load: what is set aside and other batches take turns. */
+/* Begins with the next load after one: rows that are set aside and batches take turns. */
 static void
 take_next(CopyWriter *writer, bool from_aside)
 {
-	/* Who came while that load was going on has waited long enough. */
+	/* A batch that became due during the load of rows set aside has waited long enough. */
 	bool due = should_load_now(writer) || ingest_oldest(writer->ingest).awaited ||
 			   (from_aside && writer->due);
 
@@ -383,7 +384,7 @@ load_batch(CopyWriter *writer)
 	uv_timer_stop(&writer->retry_timer);
 	if (batch_rows(writer->batch->rows) == 0)
 	{
-		/* Nothing is left of a damaged file, or besides what is set aside. */
+		/* A damaged file had no good row, or all rows of the batch are set aside. */
 		writer->result.end = 0;
 		batch_done(writer);
 		return;
@@ -394,8 +395,8 @@ load_batch(CopyWriter *writer)
 }
 
 /*
- * Read only after a failover, or shutting down: connecting again lets libpq choose among several
- * hosts.
+ * Is the server read only, as after a failover, or shutting down?  If so, the writer connects
+ * again, so that libpq can choose another one of several hosts.
  */
 static bool
 server_is_wrong(const char *sqlstate)
@@ -403,6 +404,7 @@ server_is_wrong(const char *sqlstate)
 	return strcmp(sqlstate, "25006") == 0 || strncmp(sqlstate, "57P", 3) == 0;
 }
 
+/* Notes why PostgreSQL does not take rows, and tries again later. */
 static void
 load_unavailable(CopyWriter *writer)
 {
@@ -422,13 +424,14 @@ load_unavailable(CopyWriter *writer)
 	retry_later(writer);
 }
 
-/* How many rows the load that is committed has dealt with. */
+/* How many rows the committed load has loaded or rejected. */
 static uint64_t
 loaded_rows(const CopyWriter *writer)
 {
 	return writer->result.end - writer->job.first;
 }
 
+/* Advances the load, and goes on when it has ended. */
 static void
 on_input(void *owner)
 {
@@ -453,7 +456,7 @@ on_input(void *owner)
 			return;
 		case LOAD_REFUSED:
 			metric_add(&writer->metrics->loads_failed, 1);
-			/* What is set aside is in memory alone, where a file of the spool must not be. */
+			/* Rows of the spool must not be set aside (set_aside.c). */
 			writer->job.way = backlog_took_spooled(writer->backlog) ? LOAD_SIFT : LOAD_SIFT_PART;
 			writer->job.refused = true;
 			load_batch(writer);
@@ -467,7 +470,7 @@ on_input(void *owner)
 }
 
 /*
- * Goes through the refused rows in the order of the batch, in which they are noted.
+ * Counts the refused rows, logs the first ones, and reports all to the requests that wait for them.
  */
 static void
 report_refusals(CopyWriter *writer)
@@ -517,7 +520,7 @@ on_dead_letters_written(uv_work_t *work, int status)
 	batch_done(writer);
 }
 
-/* Every row is committed or rejected; the rejected ones are put away before anybody is told. */
+/* After a committed load: writes dead letters before the requests that wait are answered. */
 static void
 batch_loaded(CopyWriter *writer)
 {
@@ -533,7 +536,9 @@ batch_loaded(CopyWriter *writer)
 				  on_dead_letters_written);
 }
 
-/* A batch from the backlog is committed, refused or set aside, row by row. */
+/*
+ * Publishes and frees a batch of the backlog, all rows of which are loaded, rejected or set aside.
+ */
 static void
 batch_over(CopyWriter *writer, IngestBatch *batch)
 {
@@ -551,13 +556,13 @@ batch_over(CopyWriter *writer, IngestBatch *batch)
 	metric_add(&writer->metrics->rejected[REJECT_SPOOL], batch->lost);
 	if (batch->damaged && batch->generation > 0)
 		commit_lose(writer->board, batch->generation);
-	/* Those of an earlier process have no generation, and nobody waits for them. */
+	/* A batch of an earlier process has no generation, and no request waits for it. */
 	if (batch->generation > 0)
 		commit_publish(writer->board, batch->generation);
 	backlog_done(writer->backlog, batch);
 }
 
-/* Of the rows that the load has left out some are set aside, and the others are the next load. */
+/* Sets some of the rows aside that the load has left out, and loads the others. */
 static void
 load_rest(CopyWriter *writer)
 {
@@ -573,7 +578,7 @@ load_rest(CopyWriter *writer)
 	load_whole(writer);
 }
 
-/* A load has come to its end, and its refusals are told. */
+/* Ends a load after its refusals were reported, and begins with the next one. */
 static void
 batch_done(CopyWriter *writer)
 {

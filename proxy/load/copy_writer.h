@@ -1,8 +1,8 @@
 /*
  * copy_writer.h
- *	  Empties the ingest buffer into PostgreSQL, one batch after the other.
+ *	  Loads the messages of the ingest buffer into PostgreSQL, one batch after the other.
  *
- * Lives on one loop; every function is for that loop's thread.
+ * The writer belongs to one loop; only that loop's thread may call its functions.
  */
 #ifndef HISTORIAND_COPY_WRITER_H
 #define HISTORIAND_COPY_WRITER_H
@@ -17,32 +17,32 @@
 typedef struct CopyWriter CopyWriter;
 
 /*
- * published(argument) is called after each batch that was dealt with.  Returns NULL after logging
- * what is wrong with the spool.
+ * published(argument) is called after outcomes were put on the board.  If the spool cannot be used,
+ * logs why and returns NULL.
  */
 extern CopyWriter *copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest,
 								   CommitBoard *board, Metrics *metrics, void (*published)(void *),
 								   void *argument);
 
-/* Looks whether a load should start sooner than the timer says. */
+/* Starts a load before its timer if it is due. */
 extern void copy_writer_nudge(CopyWriter *writer);
 
-/* From now on whatever is buffered is loaded at once. */
+/* From now on, all messages are loaded at once. */
 extern void copy_writer_drain(CopyWriter *writer);
 
-/* Nothing is loading and nothing would be lost with the process. */
+/* Is no load under way, and would nothing be lost with the process? */
 extern bool copy_writer_idle(const CopyWriter *writer);
 
-/* Does PostgreSQL not take rows now?  Then why says the reason. */
+/* Does PostgreSQL take no rows now?  If so, sets why to the reason. */
 extern bool copy_writer_trouble(const CopyWriter *writer, char *why, size_t size);
 
-/* How long the oldest message that is not committed has been here; 0: there is none. */
+/* The age of the oldest message that is not committed; 0: there is none. */
 extern uint64_t copy_writer_oldest_age_ms(const CopyWriter *writer);
 
 extern uint64_t copy_writer_spool_bytes(const CopyWriter *writer);
 extern bool copy_writer_has_spool(const CopyWriter *writer);
 
-/* The process ends: puts what is not loaded into the spool.  Returns the messages lost.  Blocks. */
+/* Puts all messages into the spool when the process ends.  Blocks.  Returns how many are lost. */
 extern uint64_t copy_writer_save(CopyWriter *writer);
 
 #endif /* HISTORIAND_COPY_WRITER_H */

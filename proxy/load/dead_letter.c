@@ -2,8 +2,8 @@
  * dead_letter.c
  *	  The file of rows that PostgreSQL refused for good, as NDJSON.
  *
- * time, tag and values stand first and as they came, so that a line without its last two fields
- * can be posted again once the cause is gone.
+ * A line begins with time, tag and values as they came.  Without its last two fields it can be
+ * posted again after the cause is gone.
  */
 #include "load/dead_letter.h"
 
@@ -36,7 +36,7 @@ put_row(Bytes *lines, const BatchRow *row, const char *tag, uint32_t tag_length,
 	bytes_puts(lines, "}\n");
 }
 
-/* 0 or errno. */
+/* Returns 0 or errno. */
 static int
 write_all(int file, const Bytes *lines)
 {

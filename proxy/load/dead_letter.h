@@ -9,8 +9,9 @@
 #include "load/refusals.h"
 
 /*
- * Appends {"time":..,"tag":..,"values":[..],"sqlstate":..,"message":..} and a line end for each row of
- * the batch that was refused, and syncs the file.  Blocks: for a worker thread.  0 or errno.
+ * Appends a line {"time":..,"tag":..,"values":[..],"sqlstate":..,"message":..} for each row of the
+ * batch that was refused, and syncs the file.  Returns 0 or errno.  Blocks, and is called from a
+ * worker thread.
  */
 extern int dead_letter_write(const char *path, const Batch *batch, const Refusals *refusals);
 

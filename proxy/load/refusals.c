@@ -1,6 +1,6 @@
 /*
  * refusals.c
- *	  Which rows of a batch PostgreSQL refused, and why.
+ *	  A list of the rows of a batch that PostgreSQL has refused, with the reasons.
  */
 #include "load/refusals.h"
 
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Arrays grow to the next power of two; returns the array with room for one more. */
+/* Returns the array with room for one more element.  Its size is doubled at each power of two. */
 static void *
 grown(void *array, size_t count, size_t size)
 {

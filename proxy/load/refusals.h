@@ -1,9 +1,9 @@
 /*
  * refusals.h
- *	  Which rows of a batch PostgreSQL refused, and why.
+ *	  A list of the rows of a batch that PostgreSQL has refused, with the reasons.
  *
- * Zeroed memory is an empty list.  Rows are added in ascending order; rows in a row with the same
- * reason share it, so that a batch of bad rows takes little memory.
+ * Zeroed memory is an empty list.  Rows are added in ascending order.  Consecutive refusals with
+ * the same reason share it, so that a batch of bad rows takes little memory.
  */
 #ifndef HISTORIAND_REFUSALS_H
 #define HISTORIAND_REFUSALS_H

@@ -1,14 +1,14 @@
 /*
  * row_trial.c
- *	  Rows put into a table one by one, so that each is taken or refused by itself.
+ *	  Inserts rows into a table one by one, so that each is taken or refused by itself.
  *
- * Nobody waits for the answer about one row before the next one is sent: that would cost a round
- * trip a row.  What is sent for a row is right whether the row is taken or not, thanks to
- * libpq's pipeline, in which an error skips what follows up to the next sync:
- *		ROLLBACK TO SAVEPOINT						undoes the row before if that was refused, or nothing
+ * The next row is sent before the answer about the last one has come, because otherwise each row
+ * would cost a round trip.  The statements of a row do the right thing whether the row before was
+ * taken or not, since in libpq's pipeline an error skips all statements up to the next sync:
+ *		ROLLBACK TO SAVEPOINT						undoes the row before if it was refused, or nothing
  *		INSERT; RELEASE SAVEPOINT; SAVEPOINT; sync	the middle two only if the row is taken
- * A ROLLBACK TO SAVEPOINT alone is the last.  libpq and PostgreSQL each send what they have at a sync,
- * and wake each other up by it, so that there is but one a row.
+ * A ROLLBACK TO SAVEPOINT follows the last row.  There is only one sync a row, because libpq and
+ * PostgreSQL send what they have at each sync, and so wake each other up.
  */
 #include "load/row_trial.h"
 
@@ -83,6 +83,7 @@ row_trial_advance(RowTrial *trial)
 	}
 }
 
+/* Sends the statements of the next row. */
 static void
 send_row(RowTrial *trial)
 {
@@ -91,7 +92,7 @@ send_row(RowTrial *trial)
 	PGconn *pq = pg_connection_pq(trial->connection);
 	const BatchRow *row = batch_cursor_next(&trial->cursor);
 	uint32_t tag_length = trial->cursor.tag_length;
-	/* As a row of COPY: the number of fields, then each behind its length. */
+	/* A row has the form of COPY: the number of fields, then each field after its length. */
 	char fields[MAX_ROW_BYTES];
 	char *end = copy_format_row(fields, row, trial->cursor.tag, tag_length);
 	const char *time = fields + 2 + 4;

@@ -2,14 +2,16 @@
  * set_aside.c
  *	  Rows that are loaded after others, because some of them are likely to be refused.
  *
- * There are two parts at most: "front", which is being loaded and has the rows that were set aside first,
- * and "back", to which rows are added until it becomes the front.  A row belongs behind them where any of
- * its tag is in one of them.  So of two rows with the same tag the later one never is before the earlier one:
- *		rows loaded < front < back < batches that have no tag of either
+ * There are two parts at most: "front", which is being loaded and has the rows that were set aside
+ * first, and "back", to which rows are added until it becomes the front.  A row whose tag is in one
+ * of the parts is added to the back.  So the later one of two rows with the same tag is never
+ * loaded before the earlier one:
+ *		rows loaded < front < back < batches, which have no tag of either
  *
- * Nothing of the spool is loaded while there are any: a file is removed when it is loaded, and what was
- * set aside of it would be in memory alone.  Files have later numbers than the parts, which are
- * written under numbers of their own when the process ends, and loaded first by the next one.
+ * No file of the spool is loaded while rows are set aside: a file is removed after it was loaded,
+ * and its rows that were set aside would then be in memory alone.  When the process ends, the parts
+ * are written to the spool under numbers lower than those of all files, so that the next process
+ * loads them first.
  */
 #include "load/set_aside.h"
 
@@ -20,9 +22,9 @@
 typedef struct Part
 {
 	IngestBatch *batch;
-	uint64_t done;	   /* rows */
-	uint64_t number;   /* for the commit board */
-	uint64_t sequence; /* in the spool */
+	uint64_t done;	   /* so many of its rows are loaded or rejected */
+	uint64_t number;   /* of the part on the commit board */
+	uint64_t sequence; /* its number in the spool */
 	uint32_t ticket;   /* of the row that was added last */
 } Part;
 
@@ -31,7 +33,7 @@ struct SetAside
 	Ingest *ingest;
 	Backlog *backlog;
 	CommitBoard *board;
-	Part front; /* without a batch: empty */
+	Part front; /* its batch is NULL if there is none, as that of the back */
 	Part back;
 	uint64_t last_number;
 };
@@ -47,7 +49,7 @@ set_aside_new(Ingest *ingest, Backlog *backlog, CommitBoard *board)
 	return aside;
 }
 
-/* The back, made where there is none, for rows of this batch. */
+/* Returns the back, which is made if there is none, for rows of this batch. */
 static Part *
 make_back(SetAside *aside, const IngestBatch *batch)
 {
@@ -92,7 +94,7 @@ by_number(const void *a, const void *b)
 	return (first > second) - (first < second);
 }
 
-/* The tickets of the refused rows, in order; the caller frees them.  Returns how many. */
+/* Returns how many tickets the refused rows have, and these in order, which the caller frees. */
 static size_t
 refused_tickets(const Batch *rows, const Refusals *refusals, uint32_t **tickets)
 {
@@ -116,10 +118,11 @@ refused_tickets(const Batch *rows, const Refusals *refusals, uint32_t **tickets)
 }
 
 /*
- * Which tags to set aside: the one at whose rows the load has ended, and those of requests that had rows refused, by
- * their tickets.  Requests without one, for which nobody waits, are not told apart, so that they are not
- * suspected in the first round.  In the third all are, or many clients with bad rows could
- * keep others waiting.  The caller frees the array.
+ * Finds the tags whose rows are set aside: the tag of the first row that was left out, and the tags
+ * of requests that had rows refused.  Requests are told apart by their tickets.  Those for whose
+ * commit no client waits all have ticket 0, so that they are not suspected in the first round.  In
+ * the third round all tags are: otherwise many clients with bad rows could keep the others
+ * waiting.  The caller frees the array.
  */
 static bool *
 suspected_tags(const Batch *rows, uint64_t end, const Refusals *refusals, int round)

@@ -2,17 +2,18 @@
  * spool.c
  *	  Batches on disk, for which memory has no room while PostgreSQL is away.
  *
- * A file "spool-<sequence>" is written under another name, synced, then renamed: what has the name
- * is whole unless the disk lies.  It begins with SpoolHead; blocks follow, each with its length
- * and checksum; the last one is empty and tells the number of rows, so that a file that was cut is
- * noticed.  A row is its ticket and the message as in a stage, nulls too.  Numbers are in the machine's order:
- * a spool is emptied by the machine that filled it, and the head's magic tells if not.
+ * A file "spool-<sequence>" is written under another name, synced, then renamed, so that a file of
+ * this name is whole unless the disk lies.  It begins with SpoolHead.  Blocks follow, each with its
+ * length and checksum.  The last block is empty and tells the number of rows, so that a file that
+ * was cut is noticed.  A row is stored as its ticket and the message as it is in a stage.  Numbers
+ * have the machine's byte order, because the machine that fills a spool also empties it; on any
+ * other one the head's magic is wrong.
  *
- * A file that was loaded must not come back after a power cut, since newer messages are loaded after
- * it and its older ones would win.  So the file "loaded" says up to which number files were loaded, and
- * is synced before anything newer is loaded.  It is written in place, in two slots in turn, so
- * that it needs no space on a full disk and one slot is good whenever the power is cut.  Numbers are given
- * once.
+ * A file that was loaded must not come back after a power cut: its messages would be loaded again
+ * after newer ones, and win over them.  So the file "loaded" has the number up to which files were
+ * loaded, and is synced before anything newer is loaded.  It is written in place, in two slots in
+ * turn, so that it needs no space on a full disk, and one slot is good whenever the power is cut.
+ * No number is used twice.
  */
 #include "load/spool.h"
 
@@ -41,7 +42,7 @@
 #define MARK_NAME		"loaded"
 #define MARK_MAGIC		UINT64_C(0x3144454B52414D48) /* "HMARKED1" */
 #define MARK_SLOTS		2
-#define MARK_SLOT_BYTES 512 /* a sector: written whole or not at all */
+#define MARK_SLOT_BYTES 512 /* a sector, which is written whole or not at all */
 #define MAX_ROW_BYTES                                                                              \
 	(sizeof(RowHead) + sizeof(double) * MESSAGE_MAX_VALUES + sizeof(StagedMessage) +               \
 	 MESSAGE_MAX_TAG_BYTES)
@@ -54,7 +55,7 @@ typedef struct SpoolHead
 
 typedef struct BlockHead
 {
-	uint32_t length;   /* 0: the end */
+	uint32_t length;   /* 0: this is the last block */
 	uint32_t checksum; /* CRC-32 of the block's bytes and of rows */
 	uint64_t rows;	   /* of all blocks up to this one */
 } BlockHead;
@@ -79,9 +80,9 @@ struct Spool
 {
 	char *directory;
 	int directory_fd;
-	int mark_fd; /* -1: none */
-	uint64_t loaded;
-	uint64_t marks; /* written */
+	int mark_fd;	 /* of the file "loaded"; -1: there is none */
+	uint64_t loaded; /* files up to this number are loaded */
+	uint64_t marks;	 /* how many marks were written: gives the next slot */
 	uint64_t max_bytes;
 	uint64_t next_sequence;
 	List files; /* of SpoolFile.link, the oldest first */
@@ -139,7 +140,9 @@ mark_checksum(const Mark *mark)
 	return crc32(0, (const Bytef *) mark, offsetof(Mark, checksum));
 }
 
-/* Returns false, with errno, where it is not on disk. */
+/*
+ * Writes the mark that files up to this number are loaded; false, with errno, if it is not on disk.
+ */
 static bool
 write_mark(Spool *spool, uint64_t sequence)
 {
@@ -155,7 +158,10 @@ write_mark(Spool *spool, uint64_t sequence)
 	return true;
 }
 
-/* Where it cannot be made, as on a full disk, files are removed and the directory synced. */
+/*
+ * Opens or makes the file "loaded", and reads its newer mark.  Without the file, which a full disk
+ * may have no room for, spool_forget() syncs the directory instead.
+ */
 static void
 open_mark(Spool *spool)
 {
@@ -206,7 +212,7 @@ spool_check(const char *directory)
 					  S_ISDIR(about.st_mode) ? strerror(errno) : "it is not a directory");
 		return usable;
 	}
-	/* It would be made, but not what it stands in. */
+	/* spool_open() would make the directory, but not its parent. */
 	parent = memory_strdup(directory);
 	slash = strrchr(parent, '/');
 	while (slash != NULL && slash != parent && slash[1] == '\0')
@@ -232,7 +238,7 @@ by_sequence(const void *a, const void *b)
 	return (first->sequence > second->sequence) - (first->sequence < second->sequence);
 }
 
-/* When a file was written, on the clock that messages' arrivals are told by. */
+/* When a file was written, on the monotonic clock, which also gives the arrivals of messages. */
 static int64_t
 written_ms(const struct stat *about)
 {
@@ -247,7 +253,10 @@ written_ms(const struct stat *about)
 	return steady.tv_sec * 1000 + steady.tv_nsec / 1000000 - age_ms;
 }
 
-/* Queues what an earlier process left, and removes what it had not finished writing. */
+/*
+ * Queues the files that an earlier process left, and removes those that it had not finished or had
+ * loaded.
+ */
 static bool
 find_files(Spool *spool)
 {
@@ -277,7 +286,7 @@ find_files(Spool *spool)
 			unlinkat(spool->directory_fd, entry->d_name, 0);
 		if (entry->d_name[end] == '\0' && sequence <= spool->loaded)
 		{
-			log_info("%s/%s was loaded before, removing it", spool->directory, entry->d_name);
+			log_info("%s/%s was loaded before, and is removed", spool->directory, entry->d_name);
 			unlinkat(spool->directory_fd, entry->d_name, 0);
 			continue;
 		}
@@ -297,7 +306,7 @@ find_files(Spool *spool)
 	for (size_t i = 0; i < count; i++)
 		spool_queue(spool, files[i]);
 	if (count > 0)
-		log_info("found %zu spool files of an earlier run in %s, loading them first", count,
+		log_info("found %zu spool files of an earlier run in %s, which are loaded first", count,
 				 spool->directory);
 	free(files);
 	return true;
@@ -375,7 +384,7 @@ spool_write(const Spool *spool, SpoolFile *file, const IngestBatch *batch, bool 
 		if (!quiet)
 			log_error("cannot name %s/%s, trying again: %s", spool->directory, name,
 					  strerror(errno));
-		/* It is written again under another number, and must not be loaded as this one too. */
+		/* The batch is written again under another number, and must not be loaded twice. */
 		unlinkat(spool->directory_fd, name, 0);
 		written = false;
 	}
@@ -401,7 +410,7 @@ spool_forget(Spool *spool, const SpoolFile *file)
 
 	file_name(name, sizeof(name), file->sequence, "");
 	file_name(kept, sizeof(kept), file->sequence, ".damaged");
-	/* Synced before it is marked, or the next start would remove it. */
+	/* The new name is synced before the mark, or the next start would remove the file. */
 	if (file->damaged &&
 		(renameat(spool->directory_fd, name, spool->directory_fd, kept) != 0 ||
 		 fsync(spool->directory_fd) != 0) &&
@@ -413,7 +422,7 @@ spool_forget(Spool *spool, const SpoolFile *file)
 	result = file->damaged ? 0 : unlinkat(spool->directory_fd, name, 0);
 	if (result != 0 && errno == ENOENT)
 		result = 0;
-	/* Either is enough to keep the file from being loaded again. */
+	/* The mark or the synced removal is enough to keep the file from being loaded again. */
 	if (result == 0 && !marked)
 		result = fsync(spool->directory_fd);
 	if (result != 0)
@@ -431,13 +440,13 @@ spool_drop_first(Spool *spool)
 	free(file);
 }
 
-/* What a damaged file does not have any more, as far as is known. */
+/* How many rows a damaged file has lost, as far as is known. */
 static uint64_t
 rows_lost(const SpoolFile *file, uint64_t stated, uint64_t read)
 {
 	uint64_t rows = file->rows > 0 ? file->rows : stated;
 
-	/* The head has no checksum: a number that no file holds is not one. */
+	/* The head has no checksum, so that its number may be damaged too. */
 	if (rows > UINT32_MAX)
 		rows = 0;
 	return rows > read ? rows - read : 0;
@@ -471,7 +480,7 @@ spool_read(const Spool *spool, SpoolFile *file, bool last_try)
 	else if (!read_all(fd, &head, sizeof(head)) || head.magic != SPOOL_MAGIC)
 		damage = "it is not a spool file";
 	else
-		/* Nobody of an earlier process waits any more. */
+		/* The requests that waited in an earlier process are gone, and with them their tickets. */
 		rows = read_rows(fd, batch->rows, file->rows > 0, &damage);
 	error = errno;
 	if (fd >= 0)
@@ -539,6 +548,7 @@ write_block(int fd, const Bytes *block, uint64_t rows)
 	return write_all(fd, &head, sizeof(head)) && write_all(fd, block->data, block->length);
 }
 
+/* Writes a batch's rows in blocks, and adds their size to *bytes. */
 static bool
 write_rows(int fd, const Batch *rows, size_t *bytes)
 {
@@ -586,7 +596,7 @@ write_rows(int fd, const Batch *rows, size_t *bytes)
 	return good;
 }
 
-/* On false errno is why, and 0 where the file ends. */
+/* Reads exactly so many bytes.  If it returns false, errno says why; 0: the file has ended. */
 static bool
 read_all(int fd, void *data, size_t length)
 {
@@ -608,7 +618,7 @@ read_all(int fd, void *data, size_t length)
 	return true;
 }
 
-/* Adds a block's rows; false where they do not fill it exactly. */
+/* Adds a block's rows to the batch; false if they do not fill the block exactly. */
 static bool
 add_rows(Batch *rows, const char *data, size_t length, bool keep_tickets, uint64_t *count)
 {
@@ -635,6 +645,7 @@ add_rows(Batch *rows, const char *data, size_t length, bool keep_tickets, uint64
 	return true;
 }
 
+/* Adds a file's rows to a batch, up to the first damage, and returns how many they are. */
 static uint64_t
 read_rows(int fd, Batch *rows, bool keep_tickets, const char **damage)
 {

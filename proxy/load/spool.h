@@ -2,8 +2,8 @@
  * spool.h
  *	  Batches on disk, for which memory has no room while PostgreSQL is away.
  *
- * A queue of files, one a batch, oldest first.  It belongs to the writer's loop; the functions that
- * touch file contents block, and are for worker threads.
+ * The spool is a queue of files, the oldest first, each with one batch.  It belongs to the writer's
+ * loop; functions that read, write or remove files block, and are called from worker threads.
  */
 #ifndef HISTORIAND_SPOOL_H
 #define HISTORIAND_SPOOL_H
@@ -18,50 +18,52 @@ typedef struct SpoolFile
 	ListLink link;
 	uint64_t sequence;
 	size_t bytes;	   /* on disk */
-	uint64_t rows;	   /* 0: not known, it was found at start */
+	uint64_t rows;	   /* 0: not known, because an earlier process wrote the file */
 	bool damaged;	   /* spool_read() could not read all of it */
-	IngestBatch about; /* everything but the rows */
+	IngestBatch about; /* the batch without its rows */
 } SpoolFile;
 
 /*
- * Would spool_open() have a directory that it can use?  Makes and locks nothing: another process
- * may be using it now.  Returns false after logging what is wrong.
+ * Could spool_open() use the directory?  If not, logs why.  Makes and locks nothing, because
+ * another process may be using the directory now.
  */
 extern bool spool_check(const char *directory);
 
 /*
- * Opens the directory for this process alone and finds what an earlier one left there.  Returns
- * NULL after logging why it cannot.
+ * Opens the directory for this process alone, and queues the files that an earlier one left there.
+ * If that fails, logs why and returns NULL.
  */
 extern Spool *spool_open(const char *directory, uint64_t max_bytes);
 
-extern SpoolFile *spool_first(const Spool *spool); /* NULL: empty */
-/* The one behind it, or NULL. */
-extern SpoolFile *spool_next(const Spool *spool, const SpoolFile *file);
+extern SpoolFile *spool_first(const Spool *spool); /* NULL: the spool is empty */
+extern SpoolFile *spool_next(const Spool *spool,
+							 const SpoolFile *file); /* NULL: it is the last one */
 extern uint64_t spool_bytes(const Spool *spool);
 extern bool spool_has_room(const Spool *spool, size_t bytes);
 
-/* The next number, which no file ever had: files are loaded in the order of theirs. */
+/* Returns a number that no file ever had.  Files are loaded in the order of their numbers. */
 extern uint64_t spool_next_sequence(Spool *spool);
 
 /*
- * In three steps, the middle one from a worker: name a file, write the batch, queue the file.  A
- * failure is logged unless quiet, and leaves nothing behind.
+ * A batch is put into the spool in three steps: name a file, write the batch (in a worker thread),
+ * queue the file.  If writing fails, it logs that unless quiet, and leaves no file.
  */
 extern SpoolFile *spool_new_file(uint64_t sequence, const IngestBatch *batch);
 extern bool spool_write(const Spool *spool, SpoolFile *file, const IngestBatch *batch, bool quiet);
 extern void spool_queue(Spool *spool, SpoolFile *file);
 
 /*
- * The rows of a file as a batch, from a worker.  What is damaged is logged, left out and counted in
- * the batch's lost.  Returns NULL after logging why where the file cannot be read now, which says
- * nothing about what is in it: try again later.  On the last try it counts as damaged instead.
+ * Reads a file in a worker thread, and returns its rows as a batch.  Damaged parts are logged, left
+ * out and counted in the batch's lost.  If the file cannot be read now, logs why and returns NULL:
+ * its content may be good, and the caller tries again later.  On the last try the file counts as
+ * damaged instead.
  */
 extern IngestBatch *spool_read(const Spool *spool, SpoolFile *file, bool last_try);
 
 /*
- * The first file is loaded.  From a worker: removes it, so that no power cut brings it back; a damaged
- * one is kept under another name.  Then, from the loop: drops it from the queue.
+ * Both are called after the first file was loaded.  spool_forget(), in a worker thread, removes the
+ * file so that no power cut brings it back, or renames it if it is damaged.  spool_drop_first(),
+ * from the loop, then drops it from the queue.
  */
 extern void spool_forget(Spool *spool, const SpoolFile *file);
 extern void spool_drop_first(Spool *spool);

@@ -1,11 +1,11 @@
 /*
  * table_check.c
- *	  Would PostgreSQL take messages into the table?
+ *	  Checks whether PostgreSQL would take messages into the table.
  *
- * EXPLAIN of an INSERT finds out without writing: the parser looks for the table and its columns, the
- * executor's start for privileges.  What COPY BINARY wants beyond that, the types themselves and nothing
- * to be assigned to them, is looked up in the catalog.  What only rows can show (a missing partition, a
- * trigger that refuses) is the load's to find.
+ * EXPLAIN of an INSERT finds out without writing: the parser checks the table and its columns, and
+ * the start of the executor checks privileges.  COPY BINARY also needs the exact types, without a
+ * cast, which the check looks up in the catalog.  A missing partition or a trigger that refuses
+ * rows is found only by a load.
  */
 #include "load/table_check.h"
 
@@ -24,7 +24,9 @@
 #define GIVE_UP_MS		 10000
 #define MAX_REASON_BYTES 512
 
-/* PostgreSQL's own words go to clients, but not those about connections: they name hosts and users. */
+/*
+ * Clients get PostgreSQL's own words, but not those about connections, which name hosts and users.
+ */
 #define UNREACHABLE "PostgreSQL cannot be reached"
 #define UNKNOWN		"it is not known yet whether PostgreSQL has the table"
 
@@ -33,12 +35,12 @@ struct TableCheck
 	uv_loop_t *loop;
 	const Config *config;
 	char *sql;
-	PgConnection *connection; /* NULL: none */
-	Backoff retry;			  /* while something is wrong */
+	PgConnection *connection; /* NULL: there is none */
+	Backoff retry;			  /* used while anything is wrong */
 	bool asking;
-	bool locked; /* the table was, so that nothing is known */
+	bool locked; /* the table was locked, so that the check has found nothing */
 	uv_timer_t timer;
-	char found[MAX_REASON_BYTES]; /* by the check under way; "": nothing is wrong */
+	char found[MAX_REASON_BYTES]; /* what is wrong by the current check; "": nothing so far */
 
 	pthread_mutex_t lock; /* guards reason */
 	char reason[MAX_REASON_BYTES];
@@ -82,7 +84,10 @@ table_check_good(TableCheck *check, char *why, size_t size)
 	return why[0] == '\0';
 }
 
-/* One string of statements, so that the setting ends with them; see pg_pool.c. */
+/*
+ * Appends the statements of the check.  They are sent as one string, which is one transaction, so
+ * that the setting ends with them.
+ */
 static void
 put_check_sql(Bytes *sql, const Config *config)
 {
@@ -116,7 +121,7 @@ put_check_sql(Bytes *sql, const Config *config)
 				 config->table_sql);
 }
 
-/* Takes the next result of a check into why, unless that says something already. */
+/* Sets why to what a result of a check shows to be wrong, unless it is set already. */
 static void
 take_result(const PGresult *result, char *why, size_t size)
 {
@@ -195,12 +200,12 @@ on_lost(void *owner, const char *reason)
 {
 	TableCheck *check = owner;
 
-	(void) reason; /* the writer, which goes the same way, logs it */
+	(void) reason; /* the copy writer, which connects to the same server, logs it */
 	check->connection = NULL;
 	conclude(check, UNREACHABLE);
 }
 
-/* Time for the next check, or too long for this one. */
+/* Begins with the next check, or gives up the current one, which has taken too long. */
 static void
 on_timer(uv_timer_t *timer)
 {
@@ -216,7 +221,9 @@ on_timer(uv_timer_t *timer)
 	conclude(check, "PostgreSQL does not answer");
 }
 
-/* The check is over: reason is what it found, or NULL where what is known stays. */
+/*
+ * Ends a check.  reason is what is wrong, "" if nothing is, or NULL if the check has found nothing.
+ */
 static void
 conclude(TableCheck *check, const char *reason)
 {
@@ -235,7 +242,7 @@ conclude(TableCheck *check, const char *reason)
 	else if (changed)
 		log_warning("PostgreSQL would not take messages into the table %s: %s",
 					check->config->table, reason);
-	/* Connecting again chooses among several hosts. */
+	/* A new connection may choose another one of several hosts. */
 	if (!good && check->connection != NULL)
 	{
 		pg_connection_close(check->connection);
@@ -251,6 +258,7 @@ conclude(TableCheck *check, const char *reason)
  * --check-config
  */
 
+/* Executes a check on a connection of its own, and logs what is wrong. */
 static bool
 try_now(const char *setting, const char *conninfo, const Config *config, const char *sql)
 {
@@ -292,7 +300,7 @@ table_check_now(const Config *config)
 				 config->table_sql);
 	pg_put_literal(&reads, config->table_sql);
 	bytes_puts(&reads, "::regclass, 'x', 0, 1, 1)");
-	/* Both are tried: who mends one should know of the other. */
+	/* Both are tried, so that the operator sees both errors at once. */
 	good = try_now("table", config->database, config, bytes_text(&writes));
 	good &= try_now("table, for reads", config->read_database, config, bytes_text(&reads));
 	bytes_free(&writes);

@@ -1,7 +1,9 @@
 /*
  * table_check.h
- *	  Would PostgreSQL take messages into the table?  Asked at start and from time to time, without
- *	  writing anything, so that a missing table is known before the first message is.
+ *	  Checks whether PostgreSQL would take messages into the table.
+ *
+ * This is asked at start and from time to time, without writing anything, so that a missing table
+ * is known before the first message comes.
  */
 #ifndef HISTORIAND_TABLE_CHECK_H
 #define HISTORIAND_TABLE_CHECK_H
@@ -15,12 +17,14 @@ typedef struct TableCheck TableCheck;
 /* Begins asking, on the loop, over a connection of its own. */
 extern TableCheck *table_check_new(uv_loop_t *loop, const Config *config);
 
-/* What was found last.  Where it is false, why says what is wrong.  For any thread. */
+/*
+ * Was all well when it was asked last?  If not, sets why to what is wrong.  Any thread may call it.
+ */
 extern bool table_check_good(TableCheck *check, char *why, size_t size);
 
 /*
- * For --check-config: asks now, and whether reads would be answered, too; blocks.  Returns false after
- * having printed what is wrong.
+ * Asks now, and also whether reads would be answered, for --check-config.  Blocks.  If anything is
+ * wrong, logs it and returns false.
  */
 extern bool table_check_now(const Config *config);
 
