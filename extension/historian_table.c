@@ -15,8 +15,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 
-#include "compat.h"
-
 static const TableAmRoutine *historian_routine = NULL;
 
 void
@@ -77,4 +75,24 @@ historian_table_check_may_write(const char *function)
 	PreventCommandDuringRecovery(function);
 	PreventCommandIfReadOnly(function);
 	PreventCommandIfParallelMode(function);
+}
+
+void
+historian_table_refuse_index(const char *table_name)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("historian tables do not support indexes or unique constraints"),
+			errdetail("Table \"%s\" is a historian table.", table_name),
+			errhint("Conditions on tag and time are quick without an index; of rows with the same tag and time the later one stays."));
+}
+
+void
+historian_table_refuse_row_trigger(const char *table_name)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("historian tables do not support AFTER ... FOR EACH ROW triggers or foreign keys"),
+			errdetail("Table \"%s\" is a historian table.", table_name),
+			errhint("Use a BEFORE trigger, or an AFTER ... FOR EACH STATEMENT trigger with a transition table."));
 }

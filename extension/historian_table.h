@@ -1,6 +1,7 @@
 /*
  * historian_table.h
- *	  Which tables are historian tables, and what a SQL function must check before it uses one.
+ *	  Which tables are historian tables, and what a SQL function must check before it uses one;
+ *	  and refusals that several files raise.
  */
 #ifndef HISTORIAN_HISTORIAN_TABLE_H
 #define HISTORIAN_HISTORIAN_TABLE_H
@@ -10,6 +11,8 @@
 #include "access/tableam.h"
 #include "nodes/parsenodes.h"
 #include "utils/rel.h"
+
+#include "compat.h"
 
 /* Sets the access method's routine, by which historian_table_is() knows its tables. */
 extern void historian_table_set_routine(const TableAmRoutine *routine);
@@ -40,5 +43,9 @@ extern Relation historian_table_open(Oid relid, AclMode privileges, LOCKMODE loc
  * a SQL function that writes, for example "historian.delete()".
  */
 extern void historian_table_check_may_write(const char *function);
+
+/* Raise the errors for an index, and for a trigger or foreign key that needs each row. */
+pg_noreturn extern void historian_table_refuse_index(const char *table_name);
+pg_noreturn extern void historian_table_refuse_row_trigger(const char *table_name);
 
 #endif							/* HISTORIAN_HISTORIAN_TABLE_H */

@@ -38,6 +38,7 @@
 
 #include "columns.h"
 #include "compat.h"
+#include "historian_table.h"
 #include "tag.h"
 
 /* The directory's columns. */
@@ -307,10 +308,7 @@ directory_build(Relation rel, Relation index, Snapshot snapshot, IndexBuildCallb
 	double		count = 0;
 
 	if (!directory_is(index))
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("historian tables do not support indexes or unique constraints"),
-				errhint("Conditions on tag and time are quick without an index; of rows with the same tag and time the later one stays."));
+		historian_table_refuse_index(RelationGetRelationName(rel));
 	if (snapshot == SnapshotAny)
 		oldest = GetOldestNonRemovableTransactionId(rel);
 

@@ -34,7 +34,7 @@ PG_FUNCTION_INFO_V1(historian_handler);
 
 static TM_Result remove_row(Relation rel, ItemPointer tid, CommandId cid, TM_FailureData *failure,
 							bool update);
-pg_noreturn static void refuse(Relation rel, const char *message, const char *hint);
+pg_noreturn static void refuse(Relation rel, const char *message);
 
 static const TupleTableSlotOps *
 slot_callbacks(Relation rel)
@@ -67,7 +67,7 @@ static bool
 index_fetch_tuple(IndexFetchTableData *fetch, ItemPointer tid, Snapshot snapshot,
 				  TupleTableSlot *slot, bool *call_again, bool *all_dead)
 {
-	refuse(fetch->rel, "rows of historian tables cannot be fetched through an index", NULL);
+	refuse(fetch->rel, "rows of historian tables cannot be fetched through an index");
 }
 
 /*
@@ -92,8 +92,8 @@ tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleT
 		return false;
 	store_open_rows(rel, &stored, false);
 	if (place.row >= stored.segment.header.nrows)
-		elog(ERROR, "segment in block %u, item %u of historian table \"%s\" has no row %u",
-			 ItemPointerGetBlockNumber(&place.segment),
+		elog(ERROR, "segment of tag \"%s\" in block %u, item %u of historian table \"%s\" has no row %u",
+			 store_tag_text(&stored.segment.header), ItemPointerGetBlockNumber(&place.segment),
 			 ItemPointerGetOffsetNumber(&place.segment), RelationGetRelationName(rel), place.row);
 	ExecClearTuple(slot);
 	slot->tts_values[columns.time - 1] =
@@ -132,7 +132,7 @@ tuple_get_latest_tid(TableScanDesc scan, ItemPointer tid)
 static bool
 tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot)
 {
-	refuse(rel, "rows of historian tables cannot be checked for visibility one by one", NULL);
+	refuse(rel, "rows of historian tables cannot be checked for visibility one by one");
 }
 
 static void
@@ -142,8 +142,7 @@ multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, in
 	HistorianColumns columns = columns_of(rel);
 
 	if (rel->trigdesc != NULL && rel->trigdesc->trig_insert_after_row)
-		refuse(rel, "historian tables do not support AFTER ... FOR EACH ROW triggers or foreign keys",
-			   "Use a BEFORE trigger, or an AFTER ... FOR EACH STATEMENT trigger with a transition table.");
+		historian_table_refuse_row_trigger(RelationGetRelationName(rel));
 	writer_append(rel, &columns, slots, nslots, cid, options);
 	for (int i = 0; i < nslots; i++)
 	{
@@ -176,7 +175,7 @@ static void
 tuple_complete_speculative(Relation rel, TupleTableSlot *slot, uint32 token, bool succeeded)
 {
 	if (!succeeded)
-		refuse(rel, "speculative insertions into historian tables cannot be undone", NULL);
+		refuse(rel, "speculative insertions into historian tables cannot be undone");
 }
 
 static TM_Result
@@ -354,15 +353,14 @@ historian_handler(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(&routine);
 }
 
-/* Raises the error for what historian tables do not do.  hint may be NULL. */
+/* Raises the error for what historian tables do not do. */
 static void
-refuse(Relation rel, const char *message, const char *hint)
+refuse(Relation rel, const char *message)
 {
 	ereport(ERROR,
 			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			errmsg("%s", message),
-			errdetail("Table \"%s\" is a historian table.", RelationGetRelationName(rel)),
-			hint != NULL ? errhint("%s", hint) : 0);
+			errdetail("Table \"%s\" is a historian table.", RelationGetRelationName(rel)));
 }
 
 /*

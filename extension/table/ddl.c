@@ -63,7 +63,6 @@ static void on_object_access(ObjectAccessType access, Oid class_id, Oid object_i
 static void on_create_relation(Oid relid, bool is_internal);
 static void on_create_index(Oid index_oid);
 static void on_create_trigger(Oid trigger_oid);
-pg_noreturn static void refuse_row_triggers(Oid relid);
 static void check_publication(Oid index, AttrNumber key, Oid oid);
 static void on_alter_relation(Oid relid);
 static void on_alter_column(Oid relid, AttrNumber column);
@@ -309,11 +308,7 @@ on_create_index(Oid index_oid)
 		if (RelationIsValid(index))
 			RelationClose(index);
 		if (!is_directory)
-			ereport(ERROR,
-					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("historian tables do not support indexes or unique constraints"),
-					errdetail("Table \"%s\" is a historian table.", RelationGetRelationName(rel)),
-					errhint("Conditions on tag and time are quick without an index; of rows with the same tag and time the later one stays."));
+			historian_table_refuse_index(RelationGetRelationName(rel));
 		/* REINDEX CONCURRENTLY itself replaces the former directory when the new one is built */
 		if (is_ready)
 			directory_adopt(rel, index_oid);
@@ -342,17 +337,7 @@ on_create_trigger(Oid trigger_oid)
 	fetch_self_end(catalog, scan);
 
 	if (TRIGGER_FOR_ROW(type) && TRIGGER_FOR_AFTER(type) && is_historian_oid(table_oid))
-		refuse_row_triggers(table_oid);
-}
-
-static void
-refuse_row_triggers(Oid relid)
-{
-	ereport(ERROR,
-			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			errmsg("historian tables do not support AFTER ... FOR EACH ROW triggers or foreign keys"),
-			errdetail("Table \"%s\" is a historian table.", get_rel_name(relid)),
-			errhint("Use a BEFORE trigger, or an AFTER ... FOR EACH STATEMENT trigger with a transition table."));
+		historian_table_refuse_row_trigger(get_rel_name(table_oid));
 }
 
 /*
@@ -409,7 +394,7 @@ on_alter_relation(Oid relid)
 			if (triggers != NULL && (triggers->trig_insert_after_row ||
 									 triggers->trig_update_after_row ||
 									 triggers->trig_delete_after_row))
-				refuse_row_triggers(relid);
+				historian_table_refuse_row_trigger(get_rel_name(relid));
 			directory_create(rel);
 		}
 	}

@@ -109,7 +109,7 @@ table_scan_next(TableScanDesc base, ScanDirection direction, TupleTableSlot *slo
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("historian tables cannot be scanned backward"),
-				errhint("Set historian.enable_scan to on."));
+				errhint("Set historian.enable_scan to on before the cursor is declared."));
 	if (scan->rows == NULL)
 		scan->rows = begin_rows(scan);
 	return row_scan_next(scan->rows, slot);
