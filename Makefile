@@ -78,6 +78,10 @@ test-sanitizers:
 	@scripts/install-extension
 	@scripts/test-sanitizers
 
+analyze:
+	@scripts/install-packages analyze
+	@scripts/analyze/run
+
 sqlsmith:
 	@scripts/install-packages sqlsmith
 	@$(MAKE) -s all
@@ -126,6 +130,7 @@ help:
 	@echo 'make test      the same, then every test; SUITE=name runs one suite of tests/run'
 	@echo 'make test-matrix  every test on PostgreSQL 17 and 18, in systems made with debootstrap'
 	@echo 'make test-assert  pgtap, isolation and tap on PostgreSQL built with assertions; VERSIONS="15 17"'
+	@echo 'make analyze   what cppcheck and the analyzer of gcc find in the C sources'
 	@echo 'make sqlsmith  random statements on historian tables for SECONDS=60: no crash, no internal error'
 	@echo 'make test-sanitizers  the suite http under ASan and UBSan, then under TSan; KINDS=thread, ONLY=PATTERN for less'
 	@echo 'make torture   kills the postmaster 200 times amid everything; KILLS=n for less'
@@ -142,4 +147,4 @@ help:
 	@echo
 	@echo 'PORT=$(PORT)  DATADIR=$(DATADIR)  PG_CONFIG=$(PG_CONFIG)'
 
-.PHONY: all install run demo bench test test-compose test-matrix test-assert sqlsmith test-sanitizers torture test-hour fuzz ready-to-run conninfo format format-check clean help
+.PHONY: all install run demo bench test test-compose test-matrix test-assert analyze sqlsmith test-sanitizers torture test-hour fuzz ready-to-run conninfo format format-check clean help

@@ -158,6 +158,7 @@ command_work_limit(Size limit)
 		}
 		if (sum <= limit)
 			return;
+		Assert(largest != NULL);
 		command_work_write(largest->relid);
 	}
 }

@@ -163,5 +163,5 @@ add_summaries(Known *known, const SummarySlice *slice)
 
 	widen(known, width);
 	for (uint32 v = 0; v < width; v++)
-		learn(known, v, summary_slice_values(slice, SUMMARY_LAST, v)[slice->nsegments - 1]);
+		learn(known, v, summary_slice_value(slice, SUMMARY_LAST, v, slice->nsegments - 1));
 }

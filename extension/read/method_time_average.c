@@ -214,7 +214,7 @@ add_summary(Period *period, const SummarySlice *slice, uint32 i)
 	for (uint32 v = 0; v < held->width; v++)
 	{
 		held->isnull[v] = false;
-		held->values[v] = summary_slice_values(slice, SUMMARY_LAST, v)[i];
+		held->values[v] = summary_slice_value(slice, SUMMARY_LAST, v, i);
 	}
 	if (first_time == last_time)
 		return;
@@ -224,7 +224,7 @@ add_summary(Period *period, const SummarySlice *slice, uint32 i)
 		TimeReduction *column = &period->columns[v];
 
 		column->time_ns += (uint64) last_time - (uint64) first_time;
-		double_sum_add(&column->integral, summary_slice_values(slice, SUMMARY_INTEGRAL, v)[i]);
+		double_sum_add(&column->integral, summary_slice_value(slice, SUMMARY_INTEGRAL, v, i));
 	}
 }
 

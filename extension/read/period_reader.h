@@ -70,4 +70,14 @@ summary_slice_values(const SummarySlice *slice, SummaryFacet facet, uint32 v)
 		: block->facet[facet] + (Size) v * block->nsegments + slice->first;
 }
 
+/* The same of segment i of the slice alone, for a facet that was asked for. */
+static inline double
+summary_slice_value(const SummarySlice *slice, SummaryFacet facet, uint32 v, uint32 i)
+{
+	const double *values = summary_slice_values(slice, facet, v);
+
+	Assert(values != NULL && i < slice->nsegments);
+	return values[i];
+}
+
 #endif							/* HISTORIAN_PERIOD_READER_H */

@@ -79,6 +79,7 @@ decoded_rows_array(const DecodedRows *rows, uint32 row, bool *isnull)
 {
 	uint32		width = rows->width ? rows->width[row] : rows->nvalues;
 	ArrayType  *array;
+	bits8	   *bitmap;
 	bool		with_nulls = false;
 	double	   *dst;
 
@@ -90,6 +91,7 @@ decoded_rows_array(const DecodedRows *rows, uint32 row, bool *isnull)
 		with_nulls |= rows->isnull[(Size) v * rows->nrows + row];
 
 	array = new_array(rows->first_value, width, with_nulls);
+	bitmap = ARR_NULLBITMAP(array);
 	dst = (double *) ARR_DATA_PTR(array);
 	for (uint32 v = 0; v < width; v++)
 	{
@@ -98,8 +100,8 @@ decoded_rows_array(const DecodedRows *rows, uint32 row, bool *isnull)
 		if (with_nulls && rows->isnull[at])
 			continue;
 		*dst++ = rows->values[at];
-		if (with_nulls)
-			ARR_NULLBITMAP(array)[v / 8] |= 1 << (v % 8);
+		if (bitmap != NULL)
+			bitmap[v / 8] |= 1 << (v % 8);
 	}
 	if (with_nulls)
 		SET_VARSIZE(array, (char *) dst - (char *) array);
@@ -113,6 +115,7 @@ decoded_rows_segment_array(const Segment *segment, uint32 row, bool *isnull)
 	uint32		width = codec_width_at(reader, row);
 	bool		with_nulls = codec_has_nulls(reader);
 	ArrayType  *array;
+	bits8	   *bitmap;
 	double	   *dst;
 	uint32		present = 0;
 
@@ -121,6 +124,7 @@ decoded_rows_segment_array(const Segment *segment, uint32 row, bool *isnull)
 		return (Datum) 0;
 
 	array = new_array(0, width, with_nulls);
+	bitmap = ARR_NULLBITMAP(array);
 	dst = (double *) ARR_DATA_PTR(array);
 	for (uint32 v = 0; v < width; v++)
 	{
@@ -130,8 +134,8 @@ decoded_rows_segment_array(const Segment *segment, uint32 row, bool *isnull)
 		if (missing)
 			continue;
 		dst[present++] = value;
-		if (with_nulls)
-			ARR_NULLBITMAP(array)[v / 8] |= 1 << (v % 8);
+		if (bitmap != NULL)
+			bitmap[v / 8] |= 1 << (v % 8);
 	}
 
 	/* the canonical form, though PostgreSQL compares arrays with and without a bitmap alike */

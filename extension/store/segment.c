@@ -40,22 +40,25 @@ static pg_crc32c segment_checksum(const uint8 *bytes, Size length);
 static inline void
 put16(uint8 *dst, uint16 value)
 {
-	value = LE16(value);
-	memcpy(dst, &value, sizeof(value));
+	uint16		stored = LE16(value);
+
+	memcpy(dst, &stored, sizeof(stored));
 }
 
 static inline void
 put32(uint8 *dst, uint32 value)
 {
-	value = LE32(value);
-	memcpy(dst, &value, sizeof(value));
+	uint32		stored = LE32(value);
+
+	memcpy(dst, &stored, sizeof(stored));
 }
 
 static inline void
 put64(uint8 *dst, uint64 value)
 {
-	value = LE64(value);
-	memcpy(dst, &value, sizeof(value));
+	uint64		stored = LE64(value);
+
+	memcpy(dst, &stored, sizeof(stored));
 }
 
 static inline uint16

@@ -363,6 +363,7 @@ append_row(RowBuffer *rows, int64 time, const RowValues *values)
 		const double *src = (const double *) ARR_DATA_PTR(values->array);
 		const bits8 *present = ARR_NULLBITMAP(values->array);
 
+		Assert(present != NULL);
 		for (uint32 v = 0; v < values->width; v++)
 		{
 			slot.isnull[v] = !(present[v / 8] & (1 << (v % 8)));

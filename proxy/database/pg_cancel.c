@@ -101,15 +101,16 @@ cancel_all(void *argument)
 	pthread_mutex_lock(&lock);
 	for (;;)
 	{
+		ListLink *link;
 		PgCancellation *cancellation;
 		char reason[256];
 		bool wanted;
 
 		idle_threads++;
-		while (list_empty(&waiting))
+		while ((link = list_take_first(&waiting)) == NULL)
 			pthread_cond_wait(&work, &lock);
 		idle_threads--;
-		cancellation = LIST_ITEM(list_take_first(&waiting), PgCancellation, link);
+		cancellation = LIST_ITEM(link, PgCancellation, link);
 		/* If the connection was given up meanwhile, PostgreSQL ends its query itself. */
 		wanted = cancellation->cancel != NULL && !cancellation->abandoned;
 		pthread_mutex_unlock(&lock);

@@ -17,6 +17,7 @@
  */
 #include "ingest/commit.h"
 
+#include "base/assert.h"
 #include "base/memory.h"
 
 #include <pthread.h>
@@ -174,6 +175,7 @@ finish(CommitWaiter *waiter, CommitBoard *board)
 {
 	CommitOutcome outcome = {.state = COMMIT_DONE};
 
+	ASSERT(waiter != NULL);
 	if (atomic_load(&board->rejections_exist))
 		take_rejection(board, waiter->ticket.number, &outcome);
 	if (atomic_load(&board->losses_exist) && has_losses(board, &waiter->ticket))

@@ -17,6 +17,7 @@
 #include "load/backlog.h"
 #include "load/copy_load.h"
 #include "load/dead_letter.h"
+#include "base/assert.h"
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -488,6 +489,7 @@ report_refusals(CopyWriter *writer)
 
 		for (; at <= refusals->rows[i].row; at++)
 			row = batch_cursor_next(&cursor);
+		ASSERT(row != NULL);
 		if (i < 10)
 			log_error("PostgreSQL rejected the row of tag \"%.*s\" at %lld: %s (SQLSTATE %s)",
 					  (int) cursor.tag_length, cursor.tag, (long long) row->time_ns,

@@ -7,6 +7,7 @@
  */
 #include "load/dead_letter.h"
 
+#include "base/assert.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -72,6 +73,7 @@ dead_letter_write(const char *path, const Batch *batch, const Refusals *refusals
 
 		for (; at <= refusals->rows[i].row; at++)
 			row = batch_cursor_next(&cursor);
+		ASSERT(row != NULL);
 		put_row(&lines, row, cursor.tag, cursor.tag_length, refusals_reason(refusals, i));
 		if (lines.length >= PIECE_BYTES || i + 1 == refusals->count)
 		{

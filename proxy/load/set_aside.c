@@ -15,6 +15,7 @@
  */
 #include "load/set_aside.h"
 
+#include "base/assert.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
@@ -110,6 +111,7 @@ refused_tickets(const Batch *rows, const Refusals *refusals, uint32_t **tickets)
 
 		for (; at <= refusals->rows[i].row; at++)
 			row = batch_cursor_next(&cursor);
+		ASSERT(row != NULL);
 		if (count == 0 || (*tickets)[count - 1] != row->ticket)
 			(*tickets)[count++] = row->ticket;
 	}

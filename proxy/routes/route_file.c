@@ -8,6 +8,7 @@
 #include "routes/routes.h"
 
 #include "http/http_answer.h"
+#include "base/assert.h"
 #include "ingest/gunzip.h"
 #include "http/http_content.h"
 #include "page/static_file.h"
@@ -70,6 +71,7 @@ file_end(Exchange *exchange)
 	char headers[512];
 	Bytes body = {0};
 
+	ASSERT(file != NULL);
 	memcpy(&trailer, file->gzip + file->gzip_length - sizeof(trailer), sizeof(trailer));
 	http_etag(etag, trailer, gzip);
 	known = http_etag_known(request, etag);
