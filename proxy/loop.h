@@ -1,9 +1,10 @@
 /*
  * loop.h
- *	  An event loop that serves HTTP, as routes work with it, and what all loops share.
+ *	  An event loop that serves HTTP, as far as routes use it, and what all loops share.
  *
- * Each loop has a thread and serves its connections alone.  Shared are the settings, the ingest
- * buffer and what guards itself; of the writer's state there is a copy, which the main thread renews.
+ * Each loop has a thread, and serves its connections alone.  The loops share the settings, the
+ * ingest buffer and other modules that guard themselves.  They have a copy of the writer's state,
+ * which the main thread renews.
  */
 #ifndef HISTORIAND_LOOP_H
 #define HISTORIAND_LOOP_H
@@ -22,7 +23,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* What routes tell of the writer, as the main thread found it last. */
+/* The state of the writer, as the main thread found it last. */
 typedef struct WriterState
 {
 	atomic_bool connected;
@@ -40,9 +41,9 @@ typedef struct LoopShared
 	DatabaseMetrics *database_metrics;
 	TableCheck *table_check;
 	WriterState writer;
-	Metrics *metrics[CONFIG_MAX_THREADS + 1]; /* of each loop and the writer */
+	Metrics *metrics[CONFIG_MAX_THREADS + 1]; /* of each loop, and of the writer */
 	int metrics_count;
-	atomic_bool draining; /* the server takes nothing new */
+	atomic_bool draining; /* the server is stopping, and takes no new connections */
 } LoopShared;
 
 typedef struct Loop

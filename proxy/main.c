@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 /*
- * --check-config: what the settings name.  An address that is in use is no fault: a server may be
- * running while its next settings are checked.  Returns the exit code.
+ * For --check-config: tries what the settings name, and returns the exit code.  An address that is
+ * in use is no fault, because a server may be running while its next settings are checked.
  */
 static int
 check(const Config *config)
@@ -65,7 +65,7 @@ main(int argc, char **argv)
 	if (!server_fit_descriptors(&config))
 		return 1;
 
-	/* Threads and connections end with the process: nothing is freed one by one. */
+	/* Threads and connections end with the process, so that nothing is freed here. */
 	fflush(NULL);
 	_exit(server_run(&config));
 }

@@ -1,15 +1,16 @@
 /*
  * server.c
- *	  Loops, listeners, signals, and the orderly end.
+ *	  The whole server: its loops, and how it starts and stops.
  *
  * Every HTTP loop has a thread and a listener of its own on the same port (listener.c), so that the
- * kernel spreads connections over the threads and no loop hands one to another.  The main thread
+ * kernel spreads connections over the threads, and no loop hands one to another.  The main thread
  * has a loop for the writer alone: PostgreSQL takes rows in small pieces, and should not wait for
  * the next one until a turn's requests are parsed.
  *
- * The end: on SIGTERM and its like (signals.h) listeners close and /readyz fails, what is under way is answered,
- * then whatever is buffered is loaded.  After GRACE_MS connections that are still busy are ended;
- * what cannot be loaded by SPOOL_MS goes to the spool, or is counted as lost at GIVE_UP_MS.
+ * On SIGTERM and similar signals (signals.h) the server stops.  Listeners close and /readyz fails,
+ * requests under way are answered, and buffered messages are loaded.  After GRACE_MS, connections
+ * that are still busy are closed.  Messages that are not loaded after SPOOL_MS are put into the
+ * spool; without a spool, those that are not loaded after GIVE_UP_MS are lost.
  */
 #include "server.h"
 
@@ -37,17 +38,17 @@
 #define TICK_MS		  250
 #define DRAIN_TICK_MS 20
 #define GRACE_MS	  5000
-#define SPOOL_MS	  6000 /* with a spool there is no need to try for long */
+#define SPOOL_MS	  6000 /* shorter, because messages in the spool are safe */
 #define GIVE_UP_MS	  8500
 
-/* Descriptors besides connections: files, the writer and its loop; each HTTP loop's own. */
+/* Descriptors besides connections: of files, the writer and its loop; and of each HTTP loop. */
 #define OTHER_DESCRIPTORS (16 + HTTP_REFUSED_CONNECTIONS)
 #define LOOP_DESCRIPTORS  8
 
-/* After so much less is used than at most, the system gets it back. */
+/* When memory in use has fallen by so much from its peak, it is given back to the system. */
 #define TRIM_BYTES ((size_t) 16 << 20)
 
-/* Of libuv's threads: the writer's connection, the spool's reading and writing, compressing. */
+/* Threads of libuv for the writer's connection, reading and writing the spool, and compression. */
 #define OTHER_THREADS 6
 
 typedef struct Server Server;
@@ -55,7 +56,7 @@ typedef struct Server Server;
 /* A loop with a thread of its own. */
 typedef struct ServerLoop
 {
-	Loop loop; /* what routes see of it */
+	Loop loop; /* the part that routes use */
 	Server *server;
 	pthread_t thread;
 	uv_loop_t uv;
@@ -64,31 +65,31 @@ typedef struct ServerLoop
 	uv_tcp_t listener;
 	bool listening;
 	TurnTask tell_waiters;
-	TurnTask accept; /* a connection that the listener has ready */
+	TurnTask accept; /* takes a connection that the listener has ready */
 } ServerLoop;
 
-/* What the loops' threads and the main thread share. */
+/* The part of the server that the loops' threads and the main thread share. */
 struct Server
 {
 	LoopShared shared;
 	CommitBoard *board;
-	Budget memory;		/* of messages, and of requests and answers under way */
-	Budget results;		/* of PostgreSQL, and the long answers made of them */
-	CopyWriter *writer; /* of the main thread */
+	Budget memory;		/* for messages, and for requests and answers under way */
+	Budget results;		/* for results of PostgreSQL, and long answers made of them */
+	CopyWriter *writer; /* belongs to the main thread */
 	Metrics writer_metrics;
 	ServerLoop *loops;
 	int loop_count;
 	atomic_int open_listeners;
-	atomic_bool stopping; /* what is not answered yet gets its answer now */
+	atomic_bool stopping; /* GRACE_MS are over: requests are answered now, and connections closed */
 };
 
-/* What only the main thread uses. */
+/* The part that only the main thread uses. */
 typedef struct Main
 {
 	Server server;
 	uv_loop_t uv;
 	uv_timer_t tick;
-	size_t most_used; /* since memory was given back */
+	size_t most_used; /* the peak since memory was given back */
 	bool trimming;
 	uv_work_t trim;
 	atomic_int open_connections;
@@ -153,7 +154,7 @@ server_fit_descriptors(Config *config)
 int
 server_run(Config *config)
 {
-	static Main main; /* too many parts for the stack, one for the process */
+	static Main main; /* too large for the stack */
 	Server *server = &main.server;
 	struct sockaddr_storage address;
 	char name[64];
@@ -217,13 +218,14 @@ server_run(Config *config)
 										   : "listening on http://%s:%d",
 			 name, ntohs(((struct sockaddr_in *) &address)->sin_port));
 	service_notify("READY=1");
-	/* Of this thread, which loads; the others have started. */
+	/* This changes only this thread, which loads, because the others have started. */
 	if (setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + (int) config->load_nice) != 0)
 		log_warning("--load-nice: %s", strerror(errno));
 	uv_run(uv, UV_RUN_DEFAULT);
 	return main.exit_code;
 }
 
+/* Opens a listener for each loop; *address becomes the address with the port that was chosen. */
 static bool
 open_listeners(Server *server, struct sockaddr_storage *address)
 {
@@ -257,8 +259,9 @@ open_listeners(Server *server, struct sockaddr_storage *address)
 }
 
 /*
- * libuv's own threads do what blocks: connecting, which may take seconds each, must not keep them all
- * from the spool and from compressing answers.  A size that the environment gives stays.
+ * Sets the number of libuv's threads, which execute work that blocks.  Attempts to connect, which
+ * may take seconds each, must not occupy all of them, because the spool and compression need some.
+ * A number that the environment gives stays.
  */
 static void
 size_thread_pool(const Config *config)
@@ -269,6 +272,7 @@ size_thread_pool(const Config *config)
 	setenv("UV_THREADPOOL_SIZE", size, 0);
 }
 
+/* Prepares a loop, with its share of the connections for reads, for its thread. */
 static bool
 init_loop(Main *main, ServerLoop *loop)
 {
@@ -376,7 +380,7 @@ on_writer_wake(uv_async_t *async)
 	copy_writer_nudge(main->server.writer);
 }
 
-/* Something that concerns every loop has changed: a batch was committed, or the end began. */
+/* Runs in each loop after a batch was committed, and when the server stops. */
 static void
 on_wake(uv_async_t *async)
 {
@@ -414,7 +418,7 @@ on_tick(uv_timer_t *timer)
 		service_notify_alive();
 }
 
-/* What the other loops may know of the writer. */
+/* Renews the copy of the writer's state. */
 static void
 on_main_tick(uv_timer_t *timer)
 {
@@ -430,7 +434,7 @@ on_main_tick(uv_timer_t *timer)
 	give_back_memory(timer->data);
 }
 
-/* malloc keeps what was freed between things that are in use; after a peak much of that is of no use. */
+/* Gives memory back after a peak: malloc keeps freed memory that lies between blocks in use. */
 static void
 give_back_memory(Main *main)
 {
@@ -468,10 +472,10 @@ on_stop(void *argument, const char *name)
 
 	if (atomic_load(&main->server.shared.draining))
 	{
-		log_info("%s: stopping already", name);
+		log_info("%s: the server is stopping already", name);
 		return;
 	}
-	log_info("stopping on %s: answering what is under way, loading what is buffered", name);
+	log_info("stopping on %s: requests under way are answered, then messages are loaded", name);
 	service_notify("STOPPING=1");
 	atomic_store(&main->server.shared.draining, true);
 	main->drain_start_ms = uv_now(&main->uv);
@@ -485,7 +489,7 @@ on_reload(void *argument)
 {
 	Main *main = argument;
 
-	/* What is wrong was logged; the settings then stay as they are. */
+	/* If it fails, it has logged why, and the settings stay as they are. */
 	if (config_reload(main->config))
 	{
 		log_set(main->config->log_level, main->config->log_format);
@@ -493,13 +497,14 @@ on_reload(void *argument)
 	}
 }
 
+/* While the server stops: stops it when all is done, or when the time is up. */
 static void
 on_drain(uv_timer_t *timer)
 {
 	Main *main = timer->data;
 	Server *server = &main->server;
 	uint64_t passed_ms = uv_now(timer->loop) - main->drain_start_ms;
-	/* In this order: another loop may accept a connection until its listener is closed. */
+	/* Listeners come first: another loop may accept a connection until its listener is closed. */
 	bool quiet =
 		atomic_load(&server->open_listeners) == 0 && atomic_load(&main->open_connections) == 0;
 
@@ -511,7 +516,7 @@ on_drain(uv_timer_t *timer)
 	}
 	if (!quiet && passed_ms > GRACE_MS && !atomic_load(&server->stopping))
 	{
-		log_warning("ending %d connections that are still busy",
+		log_warning("closing %d connections that are still busy",
 					atomic_load(&main->open_connections));
 		atomic_store(&server->stopping, true);
 		wake_all(server);
@@ -520,7 +525,7 @@ on_drain(uv_timer_t *timer)
 		stop(main);
 }
 
-/* Ends the main loop; what is not loaded goes to the spool. */
+/* Puts messages that are not loaded into the spool, and ends the main loop. */
 static void
 stop(Main *main)
 {
@@ -528,7 +533,7 @@ stop(Main *main)
 	uint64_t lost = copy_writer_save(writer);
 
 	if (lost > 0)
-		log_error("stopped; PostgreSQL did not take %llu buffered messages, they are lost",
+		log_error("stopped; PostgreSQL did not take %llu buffered messages, which are lost",
 				  (unsigned long long) lost);
 	else if (copy_writer_spool_bytes(writer) > 0)
 		log_info("stopped; %llu bytes are in the spool for the next start",

@@ -1,6 +1,6 @@
 /*
  * server.h
- *	  The whole server: its loops, and its orderly end.
+ *	  The whole server: its loops, and how it starts and stops.
  */
 #ifndef HISTORIAND_SERVER_H
 #define HISTORIAND_SERVER_H
@@ -8,16 +8,16 @@
 #include "base/config.h"
 
 /*
- * Sees that there are descriptors for all connections and everything else: raises the process's
- * limit or, where that is not allowed, lowers max_connections.  Returns false after logging that not
- * even one connection would fit.
+ * Makes sure that there are file descriptors for all connections and all else: raises the process's
+ * limit or, if that is not allowed, lowers max_connections.  If not even one connection would fit,
+ * logs that and returns false.
  */
 extern bool server_fit_descriptors(Config *config);
 
 /*
- * Serves until a signal asks for the end (signals.h) and everything is drained.  Returns the exit
- * code: 0, or 1 where it could not start or messages were lost.  The settings that SIGHUP may change
- * are changed in *config.
+ * Serves until a signal stops the server (signals.h) and all messages are loaded or spooled.
+ * Returns the exit code: 0, or 1 if the server could not start or messages were lost.  SIGHUP
+ * changes settings in *config.
  */
 extern int server_run(Config *config);
 

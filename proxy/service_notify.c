@@ -1,10 +1,10 @@
 /*
  * service_notify.c
- *	  Tells the service manager (systemd, Type=notify) how the server is.
+ *	  Tells the service manager (systemd, Type=notify) the state of the server.
  *
- * The protocol of sd_notify(3) is one datagram of text to the socket that $NOTIFY_SOCKET names, a
- * path or with '@' an abstract name.  That is less code than a dependency on libsystemd would
- * be work.  A failure is nobody's business: the manager notices that it hears nothing.
+ * The protocol of sd_notify(3) is one datagram of text to the socket that $NOTIFY_SOCKET names: a
+ * path, or after '@' an abstract name.  To write it here is less work than a dependency on
+ * libsystemd.  A failure is ignored, because the service manager notices that it hears nothing.
  */
 #include "service_notify.h"
 
@@ -39,7 +39,9 @@ service_notify(const char *state)
 void
 service_notify_alive(void)
 {
-	/* The manager waits for seconds: saying it with each tick needs no clock of our own. */
+	/*
+	 * The service manager waits for seconds, so that this is sent with each tick, without a clock.
+	 */
 	if (getenv("WATCHDOG_USEC") != NULL)
 		service_notify("WATCHDOG=1");
 }

@@ -1,14 +1,17 @@
 /*
  * service_notify.h
- *	  Tells the service manager (systemd, Type=notify) how the server is.
+ *	  Tells the service manager (systemd, Type=notify) the state of the server.
  */
 #ifndef HISTORIAND_SERVICE_NOTIFY_H
 #define HISTORIAND_SERVICE_NOTIFY_H
 
-/* "READY=1", "STOPPING=1"; does nothing where no service manager asked for it. */
+/* Sends "READY=1" or "STOPPING=1" if a service manager has asked for that. */
 extern void service_notify(const char *state);
 
-/* Says "still alive" where the manager watches for that; called at least every half second. */
+/*
+ * Tells a service manager that watches for it that the server is alive; called at least twice a
+ * second.
+ */
 extern void service_notify_alive(void);
 
 #endif /* HISTORIAND_SERVICE_NOTIFY_H */

@@ -1,13 +1,16 @@
 /*
  * signals.c
- *	  What each signal does: none ends the process while messages are buffered.
+ *	  What each signal does.  None ends the process while messages are buffered.
  */
 #include "signals.h"
 
 #include <signal.h>
 #include <stddef.h>
 
-/* Their default is the end of the process.  SIGXFSZ then is EFBIG of a write, SIGPIPE its EPIPE. */
+/*
+ * By default these end the process.  If they are ignored, a write fails with EFBIG instead of
+ * SIGXFSZ, and with EPIPE instead of SIGPIPE.  SIGHUP is ignored until signals_watch().
+ */
 static const int ignored[] = {
 	SIGPIPE,   SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGXFSZ, SIGHUP,
 #ifdef SIGSTKFLT
@@ -39,7 +42,7 @@ signals_ignore(void)
 		signal(ignored[i], SIG_IGN);
 	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
 		signal(number, SIG_IGN);
-	/* A parent may have blocked what is to be handled here. */
+	/* The parent process may have blocked signals that are handled here. */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -1,11 +1,11 @@
 /*
  * signals.h
- *	  What each signal does: none ends the process while messages are buffered.
+ *	  What each signal does.  None ends the process while messages are buffered.
  *
- *	- SIGTERM, SIGINT, SIGQUIT, SIGXCPU: the orderly end (server.c).  Given again they change nothing:
- *	  the end has a limit of its own.
- *	- SIGHUP: the settings are read again.
- *	- All others whose default would be the end are ignored, but for those of a fault and SIGKILL.
+ *	- SIGTERM, SIGINT, SIGQUIT and SIGXCPU stop the server (server.c), which takes a limited time.
+ *	  Further ones change nothing.
+ *	- On SIGHUP the settings are read again.
+ *	- All other signals that would end the process are ignored, except SIGKILL and those of a fault.
  */
 #ifndef HISTORIAND_SIGNALS_H
 #define HISTORIAND_SIGNALS_H
@@ -19,10 +19,10 @@ typedef struct SignalHandler
 	void *argument;
 } SignalHandler;
 
-/* To be called before there are threads and messages: ignores what must not end the process. */
+/* Ignores signals that must not end the process.  Must be called before threads are started. */
 extern void signals_ignore(void);
 
-/* From now on the loop calls the handler, which stays the caller's. */
+/* From now on the loop calls the handler, which the caller must keep. */
 extern void signals_watch(uv_loop_t *loop, const SignalHandler *handler);
 
 #endif /* HISTORIAND_SIGNALS_H */

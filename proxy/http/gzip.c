@@ -2,7 +2,7 @@
  * gzip.c
  *	  Compression of answers.
  *
- * At the quickest level: numbers as text shrink to about a third with any.
+ * The quickest level is used, because numbers as text shrink to about a third at any level.
  */
 #include "http/gzip.h"
 
@@ -25,7 +25,7 @@ gzip_new(void)
 
 	if (deflateInit2(&gzip->stream, Z_BEST_SPEED, Z_DEFLATED, GZIP_ONLY, MEMORY_LEVEL,
 					 Z_DEFAULT_STRATEGY) != Z_OK)
-		abort(); /* of memory only, as in memory.c */
+		abort(); /* there is no memory: see memory.h */
 	return gzip;
 }
 

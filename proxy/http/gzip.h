@@ -14,7 +14,7 @@ typedef struct Gzip Gzip;
 /* Appends the data as a gzip file. */
 extern void gzip_whole(Bytes *out, const char *data, size_t length);
 
-/* The same piece by piece; last ends the file. */
+/* Does the same piece by piece; last ends the file. */
 extern Gzip *gzip_new(void);
 extern void gzip_add(Gzip *gzip, Bytes *out, const char *data, size_t length, bool last);
 extern void gzip_free(Gzip *gzip);

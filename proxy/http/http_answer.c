@@ -10,13 +10,16 @@
 
 #include <stdarg.h>
 
-#define LONG_ANSWER_BYTES 16384	  /* from here on an answer counts against the results */
-#define MAX_IGNORED_BODY  1048576 /* a body read only to keep the connection */
+#define LONG_ANSWER_BYTES 16384	  /* answers from this size on count in HttpLoop.results */
+#define MAX_IGNORED_BODY  1048576 /* the largest body that is read only to keep the connection */
 
 static void answer(Exchange *exchange, int status, const char *content_type, const char *headers,
 				   const char *body, size_t length, Bytes *taken);
 
-/* Counts and logs it; the clock is read once, since many requests take little longer than that. */
+/*
+ * Counts and logs an answer.  The clock is read only once, because many requests take little
+ * longer.
+ */
 static void
 note_answer(Exchange *exchange, int status)
 {
@@ -27,7 +30,7 @@ note_answer(Exchange *exchange, int status)
 	trace_answered(exchange, status, passed_ns);
 }
 
-/* The connection ends behind it; the first reason stays. */
+/* Has the connection end after this answer.  If there is a reason already, that one stays. */
 static void
 close_after(Exchange *exchange, CloseReason reason)
 {
@@ -35,14 +38,14 @@ close_after(Exchange *exchange, CloseReason reason)
 		exchange->close = reason;
 }
 
-/* Is it the last one that has begun to come? */
+/* Is it the last request that has begun to come? */
 static bool
 is_last(const Exchange *exchange)
 {
 	return list_last(&exchange->connection->exchanges) == &exchange->link;
 }
 
-/* The request counts as received; nothing behind what came of it is looked at. */
+/* Counts the request as received.  What follows on the connection is ignored. */
 static void
 receive_no_more(Exchange *exchange)
 {
@@ -62,8 +65,9 @@ http_answer(Exchange *exchange, int status, const char *content_type, const char
 }
 
 /*
- * A body of more than EXCHANGE_MAX_OUTPUT_BYTES stops the parsing until it is nearly sent.  So behind a request
- * that is alone, and hence first, nothing is answered before the output has begun with the long body.
+ * A body of more than EXCHANGE_MAX_OUTPUT_BYTES stops the parsing until it is nearly sent.  So
+ * after a request that is alone, and therefore first, nothing is answered before the output has
+ * begun with the long body.
  */
 void
 http_answer_bytes(Exchange *exchange, int status, const char *content_type, const char *headers,
@@ -74,7 +78,7 @@ http_answer_bytes(Exchange *exchange, int status, const char *content_type, cons
 	bytes_free(body);
 }
 
-/* taken: the body, where it is to be handed over. */
+/* Answers a request.  taken is the body if the output is to take it, else NULL. */
 static void
 answer(Exchange *exchange, int status, const char *content_type, const char *headers,
 	   const char *body, size_t length, Bytes *taken)
@@ -85,7 +89,7 @@ answer(Exchange *exchange, int status, const char *content_type, const char *hea
 
 	if (connection == NULL)
 	{
-		/* The client is gone. */
+		/* The client has left. */
 		exchange_free(exchange);
 		return;
 	}
@@ -95,8 +99,8 @@ answer(Exchange *exchange, int status, const char *content_type, const char *hea
 	note_answer(exchange, status);
 
 	/*
-	 * A body that nobody needs is read to keep the connection, unless that may cost too much or
-	 * the client may not send it at all.
+	 * A body that the route does not need is read to keep the connection, unless that may cost too
+	 * much, or the client may not send it at all.
 	 */
 	if (!exchange->received && http_request_has_body(request) &&
 		(request->expect_continue || request->chunked ||

@@ -3,8 +3,8 @@
  *	  The end of a connection, with its reason.
  *
  * A connection is freed in its close callback.  An exchange belongs to its connection's queue until
- * it is answered and received; if the client goes away while the route still waits for something, the
- * exchange lives on alone until it is answered to nobody.
+ * it is answered and received.  If the client leaves while the route waits for an event, the
+ * exchange lives on without a connection until the route answers; the answer is dropped then.
  */
 #include "http/http_close.h"
 

@@ -8,8 +8,8 @@
 #include "http/http_connection.h"
 
 /*
- * Closes a connection, unless it is closed already, and gives up what it was to answer.  The reason
- * is counted and logged, or the one for which it was to end anyway.
+ * Closes a connection, unless it is closed already, and gives up its answers.  Counts and logs the
+ * reason, or the earlier one for which the connection was to end anyway.
  */
 extern void connection_close(HttpConnection *connection, CloseReason reason);
 

@@ -1,6 +1,6 @@
 /*
  * http_connection.c
- *	  A client's connection: the changes of its state.
+ *	  The state of a client's connection, and what the connections of one loop share.
  */
 #include "http/http_connection.h"
 

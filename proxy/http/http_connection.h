@@ -1,13 +1,12 @@
 /*
  * http_connection.h
- *	  A client's connection, and what the connections of one loop share: the state that the files
- *	  above work on.
+ *	  The state of a client's connection, and what the connections of one loop share.
  *
- * Three enums say where a connection is.  They change only through the functions below, which assert
- * that the change is legal:
+ * Three enums are the state of a connection.  They change only through the functions below, which
+ * assert that the change is legal:
  *
  *	- Phase: how much of the current request has come, and what is awaited.
- *	- Input: what becomes of what is read.
+ *	- Input: what becomes of the bytes that are read.
  *	- Life: how far the connection is on its way to the end.  It only grows.
  */
 #ifndef HISTORIAND_HTTP_CONNECTION_H
@@ -37,14 +36,14 @@ typedef struct HttpLoop
 	const struct Route *(*find_route)(const char *path, size_t length);
 	atomic_int *open_connections; /* of all loops */
 	atomic_bool *draining;
-	Budget *results; /* long answers count until they are sent */
-	Budget *memory;	 /* requests and short answers count against it, as messages do */
+	Budget *results; /* counts long answers until they are sent */
+	Budget *memory;	 /* counts requests and short answers, and also messages */
 
-	/* Of http_loop.c: writes the answers, then does what waited for them to be away. */
+	/* of http_loop.c: writes the answers, then does what waited for that */
 	void (*flush)(HttpConnection *connection);
 
 	List connections; /* of HttpConnection.link */
-	List unflushed;	  /* of HttpConnection.unflushed: those that have answers to be written */
+	List unflushed;	  /* of HttpConnection.unflushed: connections with answers to be written */
 	uv_check_t after_reading;
 	Turns turns;
 	uv_idle_t awake;	  /* while it runs the loop does not sleep */
@@ -63,27 +62,27 @@ typedef struct HttpLoop
 
 typedef enum Phase
 {
-	PHASE_IDLE, /* no request is under way */
-	PHASE_HEAD,
-	PHASE_BODY,
-	PHASE_BLOCKED,	 /* in a body that its route cannot take now; INPUT_WITHHELD */
-	PHASE_ANSWERING, /* received; the answer is not there yet */
+	PHASE_IDLE,		 /* no request is under way */
+	PHASE_HEAD,		 /* the head of a request is being received */
+	PHASE_BODY,		 /* the body is being received */
+	PHASE_BLOCKED,	 /* the route cannot take more of the body now; INPUT_WITHHELD */
+	PHASE_ANSWERING, /* the request is received, and not answered yet */
 } Phase;
 
 typedef enum Input
 {
-	INPUT_PARSED,	/* is parsed at once */
-	INPUT_PAUSED,	/* is kept in unparsed */
-	INPUT_WITHHELD, /* the same, and the current request's route has not taken all that came of it */
+	INPUT_PARSED,	/* it is parsed at once */
+	INPUT_PAUSED,	/* it is kept in unparsed */
+	INPUT_WITHHELD, /* the same; and the route has not taken all of the current request */
 } Input;
 
 typedef enum Life
 {
 	LIFE_OPEN,
 	LIFE_LAST,	 /* no further request is taken: it ends after its answers */
-	LIFE_BROKEN, /* an answer broke off: it ends once what is pending is written */
-	LIFE_LINGER, /* our side is shut: what comes is ignored until the client closes */
-	LIFE_CLOSED, /* is freed by on_closed() */
+	LIFE_BROKEN, /* an answer was broken off: it ends after its pending output */
+	LIFE_LINGER, /* its sending side is shut: input is ignored until the client closes */
+	LIFE_CLOSED, /* on_closed() frees it */
 } Life;
 
 struct HttpConnection
@@ -99,39 +98,42 @@ struct HttpConnection
 	Input input;
 	Life life;
 	CloseReason close_reason; /* why it does not stay LIFE_OPEN */
-	uint64_t phase_start_ms;  /* or of LIFE_LINGER */
-	uint64_t body_bytes;	  /* received of the current request's body */
+	uint64_t phase_start_ms;  /* when the phase began, or LIFE_LINGER */
+	uint64_t body_bytes;	  /* of the current request's body, so far */
 
-	struct Exchange *current; /* being received; the last of the queue */
+	struct Exchange *current; /* the request that is being received: the last of the queue */
 	List exchanges;			  /* of Exchange.link, in the order of the requests */
 	int exchange_count;
 
-	TurnTask task;		   /* goes on with what was read */
-	uint64_t turn;		   /* the last one with input */
-	uint64_t slice_end_ns; /* in that turn */
+	TurnTask task;		   /* goes on with input that was kept */
+	uint64_t turn;		   /* the last turn with input */
+	uint64_t slice_end_ns; /* end of the slice in that turn */
 
 	ListLink unflushed;
 	bool parsing;  /* the reader is on the stack: nothing is flushed */
 	bool ended;	   /* the client has sent its last byte */
-	bool unframed; /* only its end ends the last answer */
+	bool unframed; /* the last answer ends with the connection */
 	Bytes unparsed;
-	Bytes blocked; /* of the body, not taken by its route yet */
+	Bytes blocked; /* the part of the body that the route has not taken yet */
 
 	HttpOutput output;	  /* formatted answers */
-	size_t counted_bytes; /* of long answers, in HttpLoop.results */
-	size_t held_bytes;	  /* of all else, in HttpLoop.memory */
+	size_t counted_bytes; /* its long answers, as HttpLoop.results counts them */
+	size_t held_bytes;	  /* all else, as HttpLoop.memory counts it */
 	uv_shutdown_t shutdown;
 };
 
-/* A phase begins, perhaps the same again. */
+/* Begins a phase, which may be the same as before. */
 extern void connection_set_phase(HttpConnection *connection, Phase phase);
 
 extern void connection_set_input(HttpConnection *connection, Input input);
 
-/* Goes on to a later state of its life; it may be LIFE_LAST already.  The first reason stays. */
+/*
+ * Goes on to a later state of the life; LIFE_LAST may be asked for at any time, and changes only
+ * LIFE_OPEN.  If there is a reason already, that one stays.
+ */
 extern void connection_set_life(HttpConnection *connection, Life life, CloseReason reason);
 
-/* Does it take further requests? */
+/* Does the connection take further requests? */
 static inline bool
 connection_open(const HttpConnection *connection)
 {
@@ -141,7 +143,7 @@ connection_open(const HttpConnection *connection)
 /* Does the server want its connections to end? */
 extern bool connection_draining(const HttpLoop *loop);
 
-/* Has it flushed once, in this turn of the loop, after everything was read. */
+/* Has the connection flushed in this turn of the loop, once, after all input was read. */
 extern void connection_flush_later(HttpConnection *connection);
 
 #endif /* HISTORIAND_HTTP_CONNECTION_H */

@@ -1,11 +1,10 @@
 /*
  * http_content.c
- *	  Answers that a client may have compressed, or has already.
+ *	  Answers that may be compressed, or that the client has already.
  *
- * The validator is a hash of the content, not of what it was made from: late messages, deletes and
- * other writers can change any window, so that only the answer itself can say whether it is the
- * same.  The compressed form is another representation and has a validator of its own (RFC 9110,
- * section 8.8.3).
+ * The validator is a hash of the answer: late messages, deletes and other writers can change any
+ * window, so that only the answer itself shows whether it is the same.  The compressed form is
+ * another representation and has a validator of its own (RFC 9110, section 8.8.3).
  */
 #include "http/http_content.h"
 
@@ -17,13 +16,16 @@
 #include <string.h>
 #include <strings.h>
 
-/* What is shorter fits in a packet or two as it is. */
+/* A shorter body fits in a packet or two as it is. */
 #define SHORTEST_GZIP 1024
 
-/* What is longer takes up to milliseconds and more: in a worker, the loop has others to serve. */
+/*
+ * A longer body takes milliseconds to prepare, and is left to a worker, so that the loop can serve
+ * others.
+ */
 #define LONG_CONTENT 131072
 
-/* A body on its way to be an answer. */
+/* A body that is being prepared for an answer. */
 typedef struct Content
 {
 	uv_work_t work;
@@ -31,10 +33,10 @@ typedef struct Content
 	const char *type; /* static */
 	Bytes *pieces;
 	int piece_count;
-	size_t length; /* of all; counts against the results */
+	size_t length; /* of all pieces; the budget results counts it */
 	Budget *results;
 
-	/* Of prepare(). */
+	/* set by prepare() */
 	Bytes body;
 	Bytes compressed;
 	bool gzip;
@@ -42,7 +44,7 @@ typedef struct Content
 	char etag[HTTP_ETAG_BYTES];
 } Content;
 
-/* Is value a list that has this name with a quality above 0? */
+/* Does a list have this name with a quality above 0? */
 static bool
 coding_accepted(const char *value, const char *name)
 {
@@ -92,7 +94,9 @@ http_etag_known(const HttpRequest *request, const char *etag)
 	return strcmp(known, "*") == 0 || strstr(known, etag) != NULL;
 }
 
-/* Multiply and fold, a word at a time; 64 bits are plenty where nobody profits from a collision. */
+/*
+ * Multiplies and folds a word at a time.  64 bits suffice, because no one profits from a collision.
+ */
 static uint64_t
 hash_content(const char *data, size_t length)
 {
@@ -113,7 +117,7 @@ hash_content(const char *data, size_t length)
 	return hash;
 }
 
-/* Makes one piece of all. */
+/* Makes the body of the pieces. */
 static void
 join(Content *content)
 {
@@ -131,7 +135,7 @@ join(Content *content)
 	}
 }
 
-/* In a worker nothing else touches the request. */
+/* Makes body, ETag and compressed form.  While a worker does so, nothing else uses the request. */
 static void
 prepare(Content *content)
 {

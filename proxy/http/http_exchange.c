@@ -1,9 +1,9 @@
 /*
  * http_exchange.c
- *	  A connection's requests in order, and what they hold.
+ *	  The requests of a connection in order, and the memory that they hold.
  *
- * An answer whose turn has come goes straight to the connection's output; one that is ready sooner
- * is kept aside in its exchange.
+ * An answer whose turn has come is written straight to the connection's output.  One that is ready
+ * earlier is kept in its exchange.
  */
 #include "http/http_exchange.h"
 
@@ -14,8 +14,8 @@
 #define MAX_EXCHANGES		 256   /* unanswered requests of one connection */
 #define KEPT_BYTES			 16384 /* larger buffers are given back when they are empty */
 #define KEPT_TARGET_BYTES	 1024
-#define KEPT_EXCHANGES		 64	 /* of a loop, for the next requests */
-#define EXCHANGE_STATE_BYTES 640 /* about what a route keeps, and who waits for a commit */
+#define KEPT_EXCHANGES		 64	 /* that a loop keeps for the next requests */
+#define EXCHANGE_STATE_BYTES 640 /* about the size of a route's state with a CommitWaiter */
 
 static size_t aside_bytes(const HttpConnection *connection);
 
@@ -38,7 +38,7 @@ exchange_new(HttpConnection *connection)
 	exchange->connection = connection;
 	exchange->route = NULL;
 	exchange->state = NULL;
-	/* The clock was read when the bytes came, or in the request before it. */
+	/* The clock was read when the bytes came, or when the request before was answered. */
 	exchange->started_ns = loop->turns.now_ns;
 	exchange->received = false;
 	exchange->answered = false;
@@ -99,7 +99,7 @@ exchange_advance(HttpConnection *connection)
 		next = exchange_first(connection);
 		if (next != NULL)
 		{
-			/* What was formatted while others stood before it. */
+			/* This was formatted while others were before it. */
 			bytes_append(&connection->output.pending, next->response.data, next->response.length);
 			next->response.length = 0;
 		}
@@ -128,7 +128,7 @@ exchange_too_far_ahead(const HttpConnection *connection)
 		return exchange_too_early(last);
 	if (!last->answered && last->received && last->alone)
 		return true;
-	/* Where memory is short, one at a time. */
+	/* If memory is short, requests are answered one at a time. */
 	if (last->received && budget_full(connection->loop->memory))
 		return true;
 	return connection->exchange_count >= MAX_EXCHANGES ||

@@ -1,10 +1,10 @@
 /*
  * http_exchange.h
- *	  One request and its answer: what routes work with, and a connection's queue of them.
+ *	  One request with its answer, on which routes work, and a connection's queue of them.
  *
- * A route is called when the head is complete (begin), for each piece of the body (body) and at
- * its end (end); in one of them, or later from the same loop, it answers exactly once with one of the
- * functions of http_answer.h.
+ * A route is called when the head is complete (begin), for each piece of the body (body) and at the
+ * end of the request (end).  In one of these calls, or later from the same loop, it answers exactly
+ * once, with one of the functions of http_answer.h.
  */
 #ifndef HISTORIAND_HTTP_EXCHANGE_H
 #define HISTORIAND_HTTP_EXCHANGE_H
@@ -21,24 +21,23 @@ typedef struct Route
 {
 	const char *path;
 	MetricRoute metric;
-	bool post;	 /* else GET and HEAD */
-	bool get;	 /* these too, where it takes POST */
-	bool linked; /* pages of other sites may link to it: it tells nothing of what is stored */
-	bool
-		alone; /* reads what is stored: it comes after what stands before it, and before what follows */
+	bool post;	 /* takes POST; otherwise GET and HEAD */
+	bool get;	 /* takes GET and HEAD besides POST */
+	bool linked; /* pages of other sites may link to it, because it shows nothing that is stored */
+	bool alone;	 /* reads stored rows: waits for earlier requests, and later ones wait for it */
 	void (*begin)(Exchange *exchange);
 	/*
-	 * Returns how much it took.  Where that is less than length, and http_turn_over() has not told it
-	 * to stop, it is blocked: the rest is offered after a resume.
+	 * Returns how much of the data it took.  If that is not all, and http_turn_over() has not told
+	 * it to stop, the request is blocked: the rest is offered again after http_loop_resume().
 	 */
 	size_t (*body)(Exchange *exchange, const char *data, size_t length);
-	/* Returns false where it is blocked, or was told to stop: it is called again. */
+	/* Returns false if the request is blocked or was told to stop; it is called again then. */
 	bool (*end)(Exchange *exchange);
-	/* Frees state.  Called once after begin, also where there is no answer. */
+	/* Frees state.  Is called once after begin, even if there was no answer. */
 	void (*release)(Exchange *exchange);
-	/* A streamed answer may go on: http_stream_send() had returned false. */
+	/* A streamed answer may go on, after http_stream_send() has returned false. */
 	void (*drained)(Exchange *exchange);
-	/* How long it may stay blocked, answered by a problem it writes itself. */
+	/* Answers a request that has been blocked for too long. */
 	void (*block_timeout)(Exchange *exchange);
 } Route;
 
@@ -46,29 +45,29 @@ struct Exchange
 {
 	ListLink link;				/* in HttpConnection.exchanges, or HttpLoop.free_exchanges */
 	HttpLoop *loop;				/* from which loop_of() of loop.h finds what routes need */
-	HttpConnection *connection; /* NULL once the client is gone */
+	HttpConnection *connection; /* NULL after the client has left */
 	HttpRequest request;
 	const Route *route; /* NULL until the head is complete */
-	void *state;		/* the route's */
-	Bytes response;		/* waits for the answers before it */
+	void *state;		/* belongs to the route */
+	Bytes response;		/* output that waits for the answers before it */
 	uint64_t started_ns;
 	bool received; /* the request is complete */
 	bool answered;
-	bool waiting;	   /* the route answers later, even if the client is gone */
-	bool alone;		   /* what follows in the connection waits for the answer */
-	bool turned;	   /* the route left something for another turn */
+	bool waiting;	   /* the route will answer even if the client leaves */
+	bool alone;		   /* later requests of the connection wait for the answer */
+	bool turned;	   /* the route was told to go on in another turn */
 	CloseReason close; /* why the connection ends after the answer; CLOSE_NONE: it does not */
 	bool full;		   /* the route waits for drained() */
 	bool streamed;
-	bool identified; /* the request's id is settled */
-	char cause[256]; /* why it failed, for the log */
+	bool identified; /* request.request_id is final */
+	char cause[256]; /* why the request failed, for the log */
 	char sqlstate[6];
 };
 
 /*
- * For body() and end(), after each piece of work: has the request had its share of this turn of the
- * loop?  Then they return, having taken what they did, and are called again in a later turn, body()
- * perhaps with a length of 0.
+ * Has the request had its share of this turn of the loop?  body() and end() ask this after each
+ * piece of work.  If so they return, having taken what they have worked on, and are called again in
+ * a later turn, body() perhaps with a length of 0.
  */
 extern bool http_turn_over(Exchange *exchange);
 
@@ -76,7 +75,7 @@ extern bool http_turn_over(Exchange *exchange);
  * A connection's queue, for the files of http/
  */
 
-/* The one whose answer is next, or NULL. */
+/* The exchange whose answer is next, or NULL. */
 static inline Exchange *
 exchange_first(const HttpConnection *connection)
 {
@@ -87,28 +86,30 @@ exchange_first(const HttpConnection *connection)
 
 extern Exchange *exchange_new(HttpConnection *connection);
 
-/* It is in no queue any more. */
+/* Frees an exchange that is in no queue any more. */
 extern void exchange_free(Exchange *exchange);
 
-/* Passes finished exchanges on, in order. */
+/*
+ * Removes finished exchanges from the front of the queue, and moves the next answer to the output.
+ */
 extern void exchange_advance(HttpConnection *connection);
 
 /*
- * Must the request wait for the answers before its own?  A save that waits for its commit would not be
- * seen by a read behind it.
+ * Must the request wait for the answers before its own?  A read must: otherwise it would not see an
+ * earlier save that still waits for its commit.
  */
 extern bool exchange_too_early(const Exchange *exchange);
 
-/* Are requests parsed faster than their answers get away? */
+/* Must parsing wait, because too many requests are not answered, or too many answers not sent? */
 extern bool exchange_too_far_ahead(const HttpConnection *connection);
 
-/* Counts what the connection holds now. */
+/* Counts the memory that the connection holds now. */
 extern void exchange_count_memory(HttpConnection *connection);
 
-/* Gives back what the long answers took, once all are sent. */
+/* Returns the long answers' memory to its budget after all of them are sent. */
 extern void exchange_settle(HttpConnection *connection);
 
-/* Lets the route go on whose answer is being streamed. */
+/* Calls drained() of a streamed answer if there is room for more of it. */
 extern void exchange_offer_room(HttpConnection *connection);
 
 #endif /* HISTORIAND_HTTP_EXCHANGE_H */

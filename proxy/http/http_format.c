@@ -73,12 +73,17 @@ put_number(char *out, size_t number)
 	return out;
 }
 
-/* What browsers are told of every answer: its type is right, and it is for pages from here. */
+/*
+ * Headers of every answer for browsers: its type is right, and only pages of this server may use
+ * it.
+ */
 static const char for_browsers[] = "X-Content-Type-Options: nosniff\r\n"
 								   "Cross-Origin-Resource-Policy: same-origin\r\n"
 								   "Referrer-Policy: no-referrer\r\n";
 
-/* Not with printf: this runs once a request, and a request costs a few microseconds. */
+/*
+ * It does without printf, because it runs once a request, and a request costs a few microseconds.
+ */
 void
 http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 {

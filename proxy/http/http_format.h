@@ -12,26 +12,26 @@
 typedef struct HttpAnswer
 {
 	int status;
-	const char *content_type; /* NULL where there is no body */
+	const char *content_type; /* NULL if there is no body */
 	const char *headers;	  /* more header lines, each with its line end, or NULL */
 	const char *request_id;
 	const char *body;
 	size_t length;
-	bool streamed; /* in chunks; for HTTP/1.0 until the connection ends */
+	bool streamed; /* the body follows, in chunks; with HTTP/1.0 it ends with the connection */
 	bool close;
-	bool http_1_0;	/* keep-alive must be said */
-	bool head_only; /* HEAD: the length, but no body */
+	bool http_1_0;	/* keep-alive must be stated */
+	bool head_only; /* the length without the body, as for HEAD */
 } HttpAnswer;
 
-/* date is the value of the Date header. */
+/* Appends an answer; date is the value of the header Date. */
 extern void http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date);
 
-/* "Wed, 21 Oct 2015 07:28:00 GMT" for now; size is at least 30. */
+/* Writes the current time as "Wed, 21 Oct 2015 07:28:00 GMT"; size is at least 30. */
 extern void http_format_date(char *date, size_t size);
 
 /*
- * {"type":..,"title":..,"status":..,"detail":..  without the closing brace, so that the caller may
- * add members, each with a comma before it.
+ * Appends {"type":..,"title":..,"status":..,"detail":.. without the closing brace, so that the
+ * caller may append members, each after a comma.
  */
 extern void http_format_problem(Bytes *body, int status, const char *detail);
 

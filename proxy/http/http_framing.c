@@ -1,23 +1,24 @@
 /*
  * http_framing.c
- *	  Is what a client sends framed as RFC 9112 demands?
+ *	  A gate before the parser: checks that requests are framed as RFC 9112 demands.
  *
- * This is a gate in front of llhttp, whose tolerance differs between its versions and the ways that
- * Debian builds it.  Where two programs on a request's way disagree about where it ends, one of them
- * takes for a request what the other took for a body.  So only what can be read in one way passes:
+ * The tolerance of llhttp differs between its versions and the ways that Debian builds it.  If two
+ * programs on a request's way disagree about where it ends, one of them takes for a request what
+ * the other took for a body.  So the gate lets only those bytes through that can be read in one
+ * way:
  *
- *	- lines end with CR and LF, and a CR stands nowhere else
- *	- METHOD SP target SP HTTP/1.1, or HTTP/1.0, with one space each
- *	- name ":" value; no space before the colon, no line that goes on in the next one, no control
- *	  characters
- *	- one Host; at most one Content-Length, a number; at most one Transfer-Encoding, "chunked", not
- *	  beside a Content-Length and not in HTTP/1.0
- *	- chunks with their sizes in at most 16 digits; what a body has besides its bytes (extensions,
- *	  trailers) counts as headers do, and has none of the fields above
+ *	- Lines end with CR and LF, and there is no other CR.
+ *	- The first line is METHOD SP target SP HTTP/1.1, or HTTP/1.0, with single spaces.
+ *	- A field is name ":" value, without a space before the colon, a line that goes on in the next
+ *	  one, or a control character.
+ *	- There is one Host.  There is at most one Content-Length, which is a number.  There is at most
+ *	  one Transfer-Encoding, which is "chunked", and not beside a Content-Length nor in HTTP/1.0.
+ *	- The size of a chunk has at most 16 digits.  Extensions and trailers count as headers, and have
+ *	  none of the fields above.
  *
- * The gate looks at every byte of a head and skips the bytes of a body.  It keeps the text of the fields
- * named above, and what a request began with: the next one on the connection mostly begins with the same,
- * which one comparison shows.  The same bytes lead to the same state.
+ * The gate looks at every byte of a head and skips the bytes of a body.  It keeps the first bytes
+ * of a request (FramingOpening), because the next one on the connection mostly begins with the same
+ * bytes: one comparison shows that, and the same bytes lead to the same state.
  */
 #include "http/http_framing.h"
 
@@ -30,7 +31,7 @@
 
 enum
 {
-	START, /* of a request; one empty line may stand before it */
+	START, /* of a request, before which one empty line is allowed */
 	START_LF,
 	METHOD,
 	TARGET_START,
@@ -42,7 +43,7 @@ enum
 	NAME,
 	VALUE,
 	VALUE_LF,
-	HEAD_LF, /* of the empty line behind the fields */
+	HEAD_LF, /* of the empty line after the fields */
 	BODY,
 	CHUNK_START,
 	CHUNK_SIZE,
@@ -56,8 +57,8 @@ enum
 };
 
 #define IS_TOKEN  1 /* RFC 9110, 5.6.2: tchar */
-#define IS_TARGET 2 /* of a URI, without a fragment; past ASCII too: curl sends it as it is */
-#define IS_VALUE  4 /* RFC 9110, 5.5: visible, space, tab, past ASCII */
+#define IS_TARGET 2 /* of a URI without a fragment; bytes from 0x80 on too, which curl sends */
+#define IS_VALUE  4 /* RFC 9110, 5.5: visible characters, space, tab, bytes from 0x80 on */
 #define IS_HEX	  8
 
 static const uint8_t classes[256] = {
@@ -106,14 +107,14 @@ refuse(Framing *framing, int status, const char *detail)
 	return false;
 }
 
-/* So many more bytes may the fields have. */
+/* How many more bytes the fields may have. */
 static size_t
 field_room(const Framing *framing)
 {
 	return HTTP_MAX_HEADER_BYTES - framing->field_bytes;
 }
 
-/* The end of a request line that nearly all have, where it is all there. */
+/* Takes the usual end of a request line, if it has come as a whole. */
 static size_t
 whole_version(Framing *framing, const char *data, size_t length)
 {
@@ -126,14 +127,14 @@ whole_version(Framing *framing, const char *data, size_t length)
 	return size;
 }
 
-/* How many bytes from here on are of the class. */
+/* How many bytes from here on are of that class. */
 static size_t
 class_run(const char *data, size_t length, uint8_t class)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101);
 	size_t count = 0;
 
-	/* Eight bytes of 0x20 to 0x7E at a time: values hardly have others. */
+	/* Most values have only bytes from 0x20 to 0x7E: eight of those are passed at a time. */
 	for (uint64_t word; class == IS_VALUE && length - count >= sizeof(word); count += sizeof(word))
 	{
 		memcpy(&word, data + count, sizeof(word));
@@ -151,7 +152,7 @@ is_line_end(const char *data, size_t length)
 	return length >= 2 && data[0] == '\r' && data[1] == '\n';
 }
 
-/* A line begins: the line end behind all fields, or a name with its colon, where they are all there. */
+/* Takes the line end after all fields, or a name with its colon, if it has come as a whole. */
 static size_t
 begin_line(Framing *framing, const char *data, size_t length)
 {
@@ -170,7 +171,7 @@ begin_line(Framing *framing, const char *data, size_t length)
 	return name + 1;
 }
 
-/* A value, or more of it, with its line end where that is there. */
+/* Takes a value or more of it, and its line end if that has come. */
 static size_t
 take_value(Framing *framing, const char *data, size_t length)
 {
@@ -187,7 +188,7 @@ take_value(Framing *framing, const char *data, size_t length)
 	return end + 2;
 }
 
-/* As much as is there of a body or chunk. */
+/* Takes as much of a body or chunk as has come. */
 static size_t
 skip_data(Framing *framing, size_t length)
 {
@@ -204,8 +205,8 @@ skip_data(Framing *framing, size_t length)
 }
 
 /*
- * Takes what needs no look at the state for each byte: most of what comes is runs of one kind.  Returns 0
- * where the next byte does, or is refused.
+ * Takes bytes of one kind together, because most bytes come in such runs.  Returns 0 if the next
+ * byte is the matter of step(), or is refused.
  */
 static size_t
 take_run(Framing *framing, const char *data, size_t length)
@@ -237,7 +238,7 @@ take_run(Framing *framing, const char *data, size_t length)
 	return 0;
 }
 
-/* A request begins: takes the opening, where it has the same. */
+/* Takes the opening if the request that begins here has the same one. */
 static size_t
 take_opening(Framing *framing, const char *data, size_t length)
 {
@@ -259,7 +260,7 @@ take_opening(Framing *framing, const char *data, size_t length)
 	return opening->length;
 }
 
-/* So many bytes of a request were taken: the opening gets what it has not yet, where that can be. */
+/* Extends the opening to the bytes of the request that were taken so far, if it can end there. */
 static void
 extend_opening(Framing *framing, const char *request, size_t length)
 {
@@ -339,7 +340,7 @@ keep_name(Framing *framing, const char *data, size_t length)
 	framing->name_size += (uint8_t) length;
 }
 
-/* The colon was read. */
+/* Looks at the name of a field, after its colon was read. */
 static bool
 name_complete(Framing *framing)
 {
@@ -368,7 +369,7 @@ name_complete(Framing *framing)
 	return true;
 }
 
-/* Leading white space is left out, and of what is longer than any valid value the end. */
+/* Keeps a byte of the value, without leading white space and as far as there is room. */
 static void
 keep_value(Framing *framing, unsigned char c)
 {
@@ -395,7 +396,11 @@ length_complete(Framing *framing)
 		   refuse(framing, 400, "Content-Length is not a number of bytes");
 }
 
-/* RFC 9112, 6.1 and 6.3: 501 for a coding not known here, 400 where the last one is not chunked. */
+/*
+ * Looks at the value of Transfer-Encoding.  RFC 9112, 6.1 and 6.3: 400 if the last coding is not
+ * chunked, and
+ * 501 if there is another one before it.
+ */
 static bool
 encoding_complete(Framing *framing)
 {
@@ -413,7 +418,7 @@ encoding_complete(Framing *framing)
 	return refuse(framing, 400, "the Transfer-Encoding is not chunked");
 }
 
-/* CR was read: the value has ended. */
+/* Looks at the value of a field, after the CR behind it was read. */
 static bool
 value_complete(Framing *framing)
 {
@@ -422,14 +427,14 @@ value_complete(Framing *framing)
 		return true;
 	while (framing->value_size > 0 && is_space(framing->value[framing->value_size - 1]))
 		framing->value_size--;
-	/* One that fills it may be cut. */
+	/* A value that fills the array may have been cut. */
 	if (framing->value_size == sizeof(framing->value))
 		return refuse(framing, 400,
 					  "the header Content-Length or Transfer-Encoding is too long to be valid");
 	return framing->has_length ? length_complete(framing) : encoding_complete(framing);
 }
 
-/* The fields have ended, of the head or of the trailer. */
+/* Goes on after the fields of a head or a trailer have ended. */
 static bool
 fields_complete(Framing *framing)
 {
@@ -466,10 +471,10 @@ version_step(Framing *framing, unsigned char c)
 	framing->http_1_0 = c == '0';
 	framing->state = LINE_CR;
 	return (framing->value[5] == '1' && c <= '1') ||
-		   refuse(framing, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+		   refuse(framing, 505, "only HTTP/1.1 and HTTP/1.0 are supported");
 }
 
-/* Bytes of fields, and of what stands between the chunks besides their sizes. */
+/* Counts a byte of a field, or of a chunk's extension. */
 static bool
 count_field_byte(Framing *framing)
 {
@@ -507,7 +512,9 @@ chunk_size_step(Framing *framing, unsigned char c)
 	return true;
 }
 
-/* What stands there is ignored, but a line end within quotes is read in two ways. */
+/*
+ * An extension is ignored, but a line end within quotes is refused: it could be read in two ways.
+ */
 static bool
 extension_step(Framing *framing, unsigned char c)
 {
@@ -524,7 +531,7 @@ extension_step(Framing *framing, unsigned char c)
 	return true;
 }
 
-/* CR and LF behind the size of a chunk were read. */
+/* Begins a chunk or the trailer, after the line with the size was read. */
 static void
 begin_chunk(Framing *framing)
 {
@@ -532,6 +539,7 @@ begin_chunk(Framing *framing)
 	framing->state = framing->trailer ? FIELD_START : CHUNK_DATA;
 }
 
+/* Takes one byte in any state; false if it is refused. */
 static bool
 step(Framing *framing, unsigned char c)
 {
@@ -557,7 +565,7 @@ step(Framing *framing, unsigned char c)
 			if (c == ' ')
 				framing->state = TARGET_START;
 			else if ((classes[c] & IS_TOKEN) == 0)
-				return refuse(framing, 400, "the method is not a word");
+				return refuse(framing, 400, "the method has a character that is not allowed");
 			return true;
 		case TARGET_START:
 			framing->state = TARGET;
@@ -627,5 +635,5 @@ step(Framing *framing, unsigned char c)
 		case CHUNK_DATA_LF:
 			return expect_byte(framing, c, '\n', CHUNK_START, line_end);
 	}
-	return refuse(framing, 500, "the reader lost its way"); /* not reached */
+	return refuse(framing, 500, "the state of the framing is unknown"); /* not reached */
 }

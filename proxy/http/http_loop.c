@@ -2,8 +2,8 @@
  * http_loop.c
  *	  HTTP/1.1 on one event loop: connections are accepted, limited in time, written to.
  *
- * Writing: answers are formatted into one buffer a connection and written once after everything
- * that was read has been parsed, so that many pipelined requests cost one write.
+ * Each connection has a buffer, into which its answers are formatted.  It is written once, after
+ * all input of the turn has been parsed, so that many pipelined requests cost one write.
  */
 #include "http/http_loop.h"
 
@@ -12,12 +12,11 @@
 #include "http/http_format.h"
 #include "http/http_reader.h"
 
-/* A client that has closed its side is waited for so long with the answer of a read. */
-#define HALF_CLOSED_MS		 1000
+#define HALF_CLOSED_MS		 1000 /* how long a read goes on after the client's last byte */
 #define LINGER_MS			 2000
-#define KEPT_MS				 1000 /* an idle connection keeps its buffer */
+#define KEPT_MS				 1000 /* how long an idle connection keeps its buffer */
 #define SLOWEST_BYTES_SECOND 1024
-#define SLEEPY_NS			 1000000 /* so far apart that a new loop does not look for requests */
+#define SLEEPY_NS			 1000000 /* initial apart_ns, with which a loop does not poll */
 
 static void check_limits(HttpConnection *connection, uint64_t now_ms);
 static void linger(HttpConnection *connection);
@@ -46,6 +45,7 @@ http_loop_init(HttpLoop *loop)
 	http_format_date(loop->date, sizeof(loop->date));
 }
 
+/* Over --max-connections the connection is answered 503, or closed at once. */
 void
 http_loop_accept(HttpLoop *loop, uv_stream_t *listener)
 {
@@ -145,8 +145,8 @@ http_loop_close(HttpLoop *loop)
  */
 
 /*
- * Is a read under way for a client that has closed its side?  It may have closed all of it: TCP does
- * not tell before something is sent.  What is streamed will tell.
+ * Is a read under way for a client that has closed its sending side?  The client may have left: TCP
+ * shows that only when data is sent, which a streamed answer does.
  */
 static bool
 left_before_answer(const HttpConnection *connection)
@@ -157,7 +157,7 @@ left_before_answer(const HttpConnection *connection)
 		   exchange->route != NULL && exchange->route->alone && exchange->route->drained == NULL;
 }
 
-/* Ends it with an answer that names the limit. */
+/* Ends a connection that is too slow, with an answer that names the limit. */
 static void
 refuse_slow(HttpConnection *connection, CloseReason reason, const char *detail)
 {
@@ -165,6 +165,7 @@ refuse_slow(HttpConnection *connection, CloseReason reason, const char *detail)
 	http_refuse(connection, 408, reason, detail);
 }
 
+/* Ends a connection that has exceeded the time limit of its phase. */
 static void
 check_limits(HttpConnection *connection, uint64_t now_ms)
 {
@@ -195,7 +196,7 @@ check_limits(HttpConnection *connection, uint64_t now_ms)
 							"the request's headers took too long (--header-timeout)");
 			break;
 		case PHASE_BODY:
-			/* What was withheld is our time, not the client's. */
+			/* While input is withheld, the server is slow and not the client. */
 			if (connection->input != INPUT_WITHHELD &&
 				passed_ms >
 					config->body_timeout_ms + connection->body_bytes * 1000 / SLOWEST_BYTES_SECOND)
@@ -227,10 +228,7 @@ flush_all(HttpLoop *loop)
 		flush(LIST_ITEM(link, HttpConnection, unflushed));
 }
 
-/*
- * After all connections that had input were read: writes what was answered, then goes on with what
- * was left for later.
- */
+/* After all input was read: writes the answers, then runs tasks while the turn's time lasts. */
 static void
 on_after_reading(uv_check_t *check)
 {
@@ -245,9 +243,10 @@ on_after_reading(uv_check_t *check)
 }
 
 /*
- * Busy polling: for some microseconds after a turn with requests the loop looks for more before it
- * sleeps.  Waking it costs whoever sends the next request a few microseconds, and the request as many.
- * It does so only while such turns come twice as often: then it would hardly sleep anyway.
+ * Busy polling: for some microseconds after a turn with requests, the loop looks for more before it
+ * sleeps.  To wake it costs the next client a few microseconds, and delays its request by as many.
+ * The loop polls only while such turns come at least twice as often: it would hardly sleep then
+ * anyway.
  */
 static void
 stay_awake(HttpLoop *loop, bool worked)
@@ -276,7 +275,7 @@ on_awake(uv_idle_t *idle)
 	(void) idle;
 }
 
-/* Is there input that waits for answers to be away, or for its turn? */
+/* Is there input that waits for answers to be sent, or for its turn? */
 static bool
 input_waits(const HttpConnection *connection)
 {
@@ -285,7 +284,9 @@ input_waits(const HttpConnection *connection)
 			(connection->input == INPUT_PAUSED && connection_open(connection)));
 }
 
-/* Writes the answers, then does what waited for them to be away. */
+/*
+ * Writes the answers, then ends the connection or goes on with its input if that waited for them.
+ */
 static void
 flush(HttpConnection *connection)
 {
@@ -333,9 +334,9 @@ on_shutdown(uv_shutdown_t *request, int status)
 }
 
 /*
- * After the last answer: closing at once could make the kernel discard it together with input that
- * nobody has read.  So only our side is shut, and input ignored until the client closes or the time
- * is up.
+ * Ends a connection after its last answer.  If there is input that was not read, closing at once
+ * could make the kernel discard the answer.  So only the sending side is shut, and input is ignored
+ * until the client closes or the time is up.
  */
 static void
 linger(HttpConnection *connection)

@@ -1,13 +1,13 @@
 /*
  * http_loop.h
- *	  HTTP/1.1 on one event loop: requests in, answers out in their order.
+ *	  HTTP/1.1 on one event loop: connections are accepted, limited in time, written to.
  */
 #ifndef HISTORIAND_HTTP_LOOP_H
 #define HISTORIAND_HTTP_LOOP_H
 
 #include "http/http_connection.h"
 
-/* So many connections over the limit are told why at a time, the others are closed at once. */
+/* How many connections over the limit are answered at a time; others are closed at once. */
 #define HTTP_REFUSED_CONNECTIONS 16
 
 extern void http_loop_init(HttpLoop *loop);
@@ -15,10 +15,10 @@ extern void http_loop_init(HttpLoop *loop);
 /* Takes a connection that the listener has ready. */
 extern void http_loop_accept(HttpLoop *loop, uv_stream_t *listener);
 
-/* To be called some times a second: time limits, the Date header. */
+/* Must be called some times a second: checks time limits, and renews the header Date. */
 extern void http_loop_tick(HttpLoop *loop);
 
-/* Blocked bodies may go on. */
+/* Offers blocked bodies to their routes again. */
 extern void http_loop_resume(HttpLoop *loop);
 
 /* Closes idle connections; the others close after their answers (HttpLoop.draining is set). */

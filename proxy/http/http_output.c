@@ -1,13 +1,14 @@
 /*
  * http_output.c
- *	  Bytes on their way to a client.
+ *	  Writes bytes to a client.
  *
- * What the kernel does not take at once is given to libuv in slices, one a turn of the loop: copying
- * megabytes to a client that takes them at once would keep the others waiting.
+ * Bytes that the kernel does not take at once are given to libuv in slices, one in a turn of the
+ * loop: to copy megabytes at once, to a client that takes them, would keep the others waiting.
  *
- * A client is stuck when nothing reaches it, however little is asked of it.  What the kernel has taken
- * says little about that: it wakes us only when a third of its buffer, which may be megabytes, is
- * free.  So progress is what the client's side has acknowledged: bytes that have left both buffers.
+ * A client is stuck if no bytes reach it.  How many the kernel has taken says little about that,
+ * because it takes more only when a third of its buffer, which may be megabytes, is free.  So
+ * progress is measured by the bytes that the client's side has acknowledged, which have left both
+ * buffers.
  */
 #include "http/http_output.h"
 
@@ -33,7 +34,7 @@ http_output_flush(HttpOutput *output)
 
 	if (output->active || next->length == 0)
 		return true;
-	/* Not uv_try_write(): with nothing queued in libuv, this does the same for less. */
+	/* Nothing is queued in libuv, so that this does the same as uv_try_write() for less. */
 	if (uv_fileno((uv_handle_t *) output->stream, &fd) != 0)
 		return false;
 	sent = send(fd, next->data, length, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -98,7 +99,7 @@ http_output_unsent(const HttpOutput *output)
 		   (output->active ? output->writing.length - output->written : 0);
 }
 
-/* What the client's side has not acknowledged of what is under way. */
+/* How many of the bytes to be written the client's side has not acknowledged. */
 static size_t
 undelivered(const HttpOutput *output)
 {

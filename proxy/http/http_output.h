@@ -1,6 +1,6 @@
 /*
  * http_output.h
- *	  Bytes on their way to a client.
+ *	  Writes bytes to a client.
  */
 #ifndef HISTORIAND_HTTP_OUTPUT_H
 #define HISTORIAND_HTTP_OUTPUT_H
@@ -10,40 +10,40 @@
 #include <stdbool.h>
 #include <uv.h>
 
-/* Zeroed, then stream and on_done filled in by its owner. */
+/* Zeroed at first; the owner then sets stream and on_done. */
 typedef struct HttpOutput
 {
 	uv_stream_t *stream;
-	/* Everything that http_output_flush() had to leave is written, or writing failed. */
+	/* Is called when all that http_output_flush() had left is written, or writing has failed. */
 	void (*on_done)(struct HttpOutput *output, bool failed);
-	Bytes pending;	 /* append here, then flush */
-	Bytes long_body; /* what follows that; until it has begun, nothing may be appended */
+	Bytes pending;	 /* the owner appends here, then flushes */
+	Bytes long_body; /* follows pending, to which nothing may be appended until it has begun */
 
-	Bytes writing; /* what uv_write() has; written of it are done */
-	size_t written;
-	size_t slice;
-	size_t undelivered;	  /* when it was last looked at */
-	uint64_t progress_ms; /* when that was last seen to fall */
+	Bytes writing;		  /* the bytes that are being written */
+	size_t written;		  /* how many of them libuv has written */
+	size_t slice;		  /* how many libuv is writing */
+	size_t undelivered;	  /* bytes that had not reached the client when this was last checked */
+	uint64_t progress_ms; /* when they were last seen to become fewer */
 	bool active;		  /* uv_write() is under way */
 	uv_write_t write;
 } HttpOutput;
 
 /*
- * Writes what is pending, at once as far as the kernel takes it.  Returns false if the connection
- * is broken.  While active it leaves everything for later.
+ * Writes what is pending, as much of it at once as the kernel takes.  Does nothing while active.
+ * Returns false if the connection is broken.
  */
 extern bool http_output_flush(HttpOutput *output);
 
-/* Is there nothing on its way? */
+/* Is there nothing to be written? */
 extern bool http_output_idle(const HttpOutput *output);
 
 /* How many bytes the kernel has not taken yet. */
 extern size_t http_output_unsent(const HttpOutput *output);
 
-/* Has the client taken nothing for longer than limit_ms?  To be asked some times a second. */
+/* Has the client taken nothing for longer than limit_ms?  Must be asked some times a second. */
 extern bool http_output_stuck(HttpOutput *output, uint64_t now_ms, uint64_t limit_ms);
 
-/* After the stream is closed. */
+/* Must be called after the stream is closed. */
 extern void http_output_free(HttpOutput *output);
 
 #endif /* HISTORIAND_HTTP_OUTPUT_H */

@@ -1,13 +1,13 @@
 /*
  * http_reader.c
- *	  From what a client sends to calls of routes.
+ *	  Reads what clients send, and calls routes.
  *
- * Every byte passes http_framing before llhttp sees it.  What that refuses is never parsed; the request
- * it belongs to is answered when llhttp has seen all before it.
+ * Every byte passes http_framing before llhttp sees it.  Bytes that are refused there are never
+ * parsed; their request is answered after llhttp has seen all bytes before them.
  *
- * All connections of a loop read into one buffer, and what was read is parsed at once.  Only where
- * parsing must pause (a blocked body, too many unanswered requests, others' turn) is the rest copied
- * aside and reading stopped, which in the end slows the client down.
+ * All connections of a loop read into one buffer, and what was read is parsed at once.  Only if
+ * parsing must pause (for a blocked body, for too many unanswered requests, for the turn of
+ * others), the rest is copied and reading stops, which in the end slows the client down.
  */
 #include "http/http_reader.h"
 
@@ -77,12 +77,15 @@ on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 	HttpConnection *connection = handle->data;
 
 	(void) suggested;
-	/* What is read may have to be kept. */
+	/* Input may have to be kept, so that less is read if memory is short. */
 	*buffer =
 		uv_buf_init(connection->loop->read_buffer,
 					budget_full(connection->loop->memory) ? SMALL_READ_BYTES : READ_BUFFER_BYTES);
 }
 
+/*
+ * Checks and parses input, or keeps it; at the end of input, closes a connection without answers.
+ */
 static void
 on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 {
@@ -106,7 +109,7 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 		}
 		return;
 	}
-	/* The client will send no more.  What it has asked for it may still read: flush() closes. */
+	/* The client will send no more, but may still read its answers; then flush() closes. */
 	connection->ended = true;
 	uv_read_stop(stream);
 	if (count != UV_EOF)
@@ -117,7 +120,10 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 		connection_close(connection, CLOSE_CLIENT);
 }
 
-/* What was read, up to the end of the connection's slice: it may be read from several times a turn. */
+/*
+ * Parses input until the connection's slice ends, or keeps it if the turn's time is used up.  A
+ * connection may be read from several times in a turn, but has one slice.
+ */
 static void
 take_input(HttpConnection *connection, const char *data, size_t length)
 {
@@ -147,6 +153,10 @@ take_input(HttpConnection *connection, const char *data, size_t length)
 	turn_queue(turns, &connection->task);
 }
 
+/*
+ * Gives input to llhttp, which calls the route; keeps the rest or refuses the request if that
+ * stops.
+ */
 static void
 parse(HttpConnection *connection, const char *data, size_t length)
 {
@@ -161,7 +171,7 @@ parse(HttpConnection *connection, const char *data, size_t length)
 	if (connection->life == LIFE_CLOSED)
 		return;
 	if (!connection_open(connection))
-		; /* whatever follows the last request is ignored */
+		; /* all that follows the last request is ignored */
 	else if (error == HPE_PAUSED)
 	{
 		const char *rest = llhttp_get_error_pos(parser);
@@ -169,7 +179,9 @@ parse(HttpConnection *connection, const char *data, size_t length)
 		bytes_append(&connection->unparsed, rest, (size_t) (data + length - rest));
 		if (connection->input == INPUT_PARSED)
 			connection_set_input(connection, INPUT_PAUSED);
-		/* Between requests reading goes on until something comes: it tells that a client left. */
+		/*
+		 * Between requests, reading goes on until something comes: it shows that a client has left.
+		 */
 		if (connection->current != NULL || connection->unparsed.length > 0)
 			uv_read_stop((uv_stream_t *) &connection->tcp);
 		if (connection->phase != PHASE_BLOCKED && !exchange_too_far_ahead(connection))
@@ -213,6 +225,7 @@ reader_go_on(TurnTask *task)
 		resume(connection);
 }
 
+/* Parses the input that was kept, and reads on. */
 static void
 resume(HttpConnection *connection)
 {
@@ -224,8 +237,8 @@ resume(HttpConnection *connection)
 	connection->unparsed = (Bytes){0};
 	llhttp_resume(&connection->parser);
 	/*
-	 * Also without data: the end of a message may be all that is left.  Never with NULL, by which
-	 * llhttp would forget that it is in the middle of a body.
+	 * This is done even without data, because the end of a message may be all that is left.  With
+	 * NULL, llhttp would forget that it is in the middle of a body.
 	 */
 	parse(connection, unparsed.length > 0 ? unparsed.data : "", unparsed.length);
 	bytes_free(&unparsed);
@@ -234,8 +247,9 @@ resume(HttpConnection *connection)
 }
 
 /*
- * Returns true where parsing may go on.  As in the parser's callbacks, an answer given meanwhile must
- * not be flushed at once: that could begin the next request while this one is still the current one.
+ * Offers withheld input to the route again, and returns whether parsing may go on.  As in the
+ * parser's callbacks, an answer must not be flushed at once: that could begin the next request
+ * while this one is still the current one.
  */
 static bool
 offer_withheld(HttpConnection *connection)
@@ -252,8 +266,10 @@ offer_withheld(HttpConnection *connection)
 }
 
 /*
- * What a route does not take now: it is blocked, or it is others' turn, which comes to it again, or
- * answers before its own are awaited, after which flush() of http_loop.c queues it.
+ * Keeps input from a route that does not take it now, for one of three reasons.  The route is
+ * blocked, until http_loop_resume().  Or it is the turn of others, and the task is queued.  Or the
+ * request must wait for the answers before its own, after which flush() of http_loop.c queues the
+ * task.
  */
 static void
 withhold(HttpConnection *connection)
@@ -273,7 +289,7 @@ withhold(HttpConnection *connection)
 		turn_queue(&connection->loop->turns, &connection->task);
 }
 
-/* Does so for offer_withheld(), which keeps the answers back. */
+/* Does the work of offer_withheld(), which holds the answers back. */
 static bool
 take_withheld(HttpConnection *connection)
 {
@@ -295,7 +311,7 @@ take_withheld(HttpConnection *connection)
 		bytes_free(blocked);
 		connection_set_phase(connection, PHASE_BODY);
 	}
-	/* It was the end that was withheld. */
+	/* The end of the request was withheld. */
 	else if (!end_request(exchange))
 	{
 		withhold(connection);
@@ -308,8 +324,8 @@ take_withheld(HttpConnection *connection)
 }
 
 /*
- * The answer may have to wait for those before it, so from here on the request is no longer the
- * current one: nothing more of it is offered, and nothing behind it is parsed.
+ * The answer may have to wait for those before it.  So the request stops being the current one:
+ * nothing more of it is offered, and nothing after it is parsed.
  */
 void
 reader_give_up_blocked(HttpConnection *connection)
@@ -386,7 +402,7 @@ method_not_allowed(Exchange *exchange, const Route *route)
 	bytes_free(&body);
 }
 
-/* Finds the route, or answers why there is none. */
+/* Finds the route and begins it, or answers why the request is refused. */
 static void
 dispatch(Exchange *exchange)
 {
@@ -432,6 +448,7 @@ dispatch(Exchange *exchange)
 	}
 }
 
+/* Takes over what llhttp knows of the head, and finds the route. */
 static int
 on_headers_complete(llhttp_t *parser)
 {
@@ -439,7 +456,7 @@ on_headers_complete(llhttp_t *parser)
 	Exchange *exchange = connection->current;
 	HttpRequest *request = &exchange->request;
 
-	/* An offer to change the protocol may be ignored, and is. */
+	/* The server may ignore an offer to change the protocol, and does. */
 	if (parser->method != HTTP_CONNECT)
 		parser->upgrade = 0;
 	http_request_head_complete(request);
@@ -465,6 +482,7 @@ on_headers_complete(llhttp_t *parser)
 	return 0;
 }
 
+/* Offers a piece of the body to the route, and withholds what that does not take. */
 static int
 on_body(llhttp_t *parser, const char *data, size_t length)
 {
@@ -473,7 +491,7 @@ on_body(llhttp_t *parser, const char *data, size_t length)
 	size_t taken;
 
 	connection->body_bytes += length;
-	/* Without a route for it, a body is read only to get to the next request. */
+	/* A body that no route takes is read only to get to the next request. */
 	if (exchange->answered || exchange->route->body == NULL)
 		return 0;
 	taken = exchange->route->body(exchange, data, length);
@@ -486,6 +504,7 @@ on_body(llhttp_t *parser, const char *data, size_t length)
 	return HPE_PAUSED;
 }
 
+/* Ends the request, and pauses the parser if it must not go on with the next one. */
 static int
 on_message_complete(llhttp_t *parser)
 {
@@ -493,7 +512,7 @@ on_message_complete(llhttp_t *parser)
 	Exchange *exchange = connection->current;
 
 	exchange->received = true;
-	/* Behind the last request nothing is answered, however long its own answer takes. */
+	/* After the last request nothing is answered, however long its own answer takes. */
 	if (exchange->close != CLOSE_NONE)
 		connection_set_life(connection, LIFE_LAST, exchange->close);
 	if (!end_request(exchange))
@@ -508,7 +527,7 @@ on_message_complete(llhttp_t *parser)
 			   : 0;
 }
 
-/* Returns false where the end is to be withheld. */
+/* Tells the route that its request has ended; false if it must be told again. */
 static bool
 end_request(Exchange *exchange)
 {

@@ -1,10 +1,10 @@
 /*
  * http_request.c
- *	  What is kept of an HTTP request's head, and its query parameters.
+ *	  The head of an HTTP request, as far as it is kept, and its query parameters.
  *
- * llhttp delivers names and values in pieces of any size, hence the collecting.  Only the headers
- * that some code here asks for are kept; Content-Length, Transfer-Encoding and Connection are
- * llhttp's, and what may stand in a head at all is http_framing's.
+ * llhttp delivers names and values in pieces of any size, which are collected here.  Only headers
+ * that the server uses are kept.  llhttp itself interprets Content-Length, Transfer-Encoding and
+ * Connection, and http_framing has checked what a head may have.
  */
 #include "http/http_request.h"
 
@@ -19,7 +19,7 @@
 		name, sizeof(name) - 1, offsetof(HttpRequest, member), sizeof(((HttpRequest *) 0)->member) \
 	}
 
-/* The headers whose values are kept, and where; first the two that nearly all saves have. */
+/* The headers whose values are kept, and where.  The first two are in nearly all saves. */
 static const struct
 {
 	const char *name;
@@ -72,7 +72,7 @@ http_request_target(HttpRequest *request, const char *data, size_t length)
 	return true;
 }
 
-/* The value is complete: takes the white space off its end. */
+/* Ends a value: removes the white space at its end. */
 static void
 end_value(HttpRequest *request)
 {
@@ -114,7 +114,7 @@ append_value(HttpRequest *request, const char *data, size_t length)
 {
 	size_t room = request->value_size - request->value_length - 1;
 
-	/* What does not fit is longer than any value that is understood. */
+	/* A value that does not fit is longer than any that is understood. */
 	if (length > room)
 		length = room;
 	memcpy(request->value + request->value_length, data, length);
@@ -122,7 +122,7 @@ append_value(HttpRequest *request, const char *data, size_t length)
 	request->value[request->value_length] = '\0';
 }
 
-/* The name is complete: where does its value go? */
+/* Finds where the value goes, after the name is complete. */
 static void
 begin_value(HttpRequest *request)
 {
@@ -140,7 +140,7 @@ begin_value(HttpRequest *request)
 			break;
 		}
 	}
-	/* The same header again reads as a list, which is refused where only one value has a sense. */
+	/* A header that comes again makes a list, which is refused if there may be only one value. */
 	if (request->value != NULL && request->value[0] != '\0')
 	{
 		request->value_length = strlen(request->value);
@@ -188,7 +188,7 @@ http_request_resolve_target(HttpRequest *request)
 		return request->method == HTTP_OPTIONS;
 	if (target->length < before || strncasecmp(target->data, scheme, before) != 0)
 		return false;
-	/* Without a path the next slash may stand in the query. */
+	/* Without a path, the next slash may be in the query. */
 	for (length = 0; before + length < target->length; length++)
 	{
 		if (strchr("/?@", authority[length]) != NULL)
@@ -228,7 +228,7 @@ hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Form encoding: %XX and plus for a space. */
+/* Decodes form encoding, which has %XX for a byte and plus for a space; false if it is broken. */
 static bool
 decode(Bytes *out, const char *text, size_t length)
 {

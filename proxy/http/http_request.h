@@ -1,6 +1,6 @@
 /*
  * http_request.h
- *	  What is kept of an HTTP request's head, and its query parameters.
+ *	  The head of an HTTP request, as far as it is kept, and its query parameters.
  */
 #ifndef HISTORIAND_HTTP_REQUEST_H
 #define HISTORIAND_HTTP_REQUEST_H
@@ -17,7 +17,7 @@
 
 typedef struct HttpRequest
 {
-	uint8_t method; /* llhttp's number */
+	uint8_t method; /* an llhttp_method_t, or HTTP_METHOD_UNKNOWN */
 	bool http_1_0;
 	bool expect_continue;
 	bool chunked;
@@ -31,50 +31,54 @@ typedef struct HttpRequest
 	char sec_fetch_site[16];
 	char sec_fetch_mode[16];
 	char sec_fetch_dest[16];
-	char user_agent[16];   /* its beginning */
-	bool accepts_language; /* has Accept-Language, perhaps an empty one */
+	char user_agent[16];   /* the beginning of the value */
+	bool accepts_language; /* has Accept-Language, which may be empty */
 	char accept_encoding[128];
 	char if_none_match[256];
-	char request_id[136]; /* longer than a sound one may be, so that a cut one is too long */
+	char request_id[136]; /* longer than a valid one, so that one that was cut is too long */
 	char traceparent[60];
 
 	/* while the head arrives */
 	char name[24];
-	uint8_t name_length; /* sizeof(name): too long to be one of ours */
+	uint8_t name_length; /* sizeof(name): longer than the names that are kept */
 	bool in_value;
 	bool head_complete;
-	char *value; /* where the value goes, or NULL */
+	char *value; /* where the value goes; NULL: it is not kept */
 	size_t value_size;
 	size_t value_length;
 } HttpRequest;
 
 extern void http_request_reset(HttpRequest *request);
 
-/* Pieces as llhttp finds them.  Returns false where the target is too long. */
+/*
+ * The next three take pieces as llhttp finds them.  This one returns false if the target is too
+ * long.
+ */
 extern bool http_request_target(HttpRequest *request, const char *data, size_t length);
 extern void http_request_header_name(HttpRequest *request, const char *data, size_t length);
 extern void http_request_header_value(HttpRequest *request, const char *data, size_t length);
 
-/* What follows are trailers, which are ignored. */
+/* Ends the head.  Fields that follow are trailers, which are ignored. */
 extern void http_request_head_complete(HttpRequest *request);
 
 extern bool http_request_has_body(const HttpRequest *request);
 
 /*
- * http://host/path becomes /path, and host replaces the header's (RFC 9112, 3.2.2).  Returns false where
- * the target has none of the forms that are served.
+ * Makes the target http://host/path to /path, and replaces the header's host by that one (RFC 9112,
+ * 3.2.2).  Returns false if the target has none of the forms that are served.
  */
 extern bool http_request_resolve_target(HttpRequest *request);
 
-/* HTTP/1.0 may leave it out. */
+/* Is Host valid?  With HTTP/1.0 it may be missing. */
 extern bool http_request_host_valid(const HttpRequest *request);
 
-/* Length of the path in target; a question mark may follow. */
+/* The length of the path in target, which ends there or before a question mark. */
 extern size_t http_request_path_length(const HttpRequest *request);
 
 /*
- * Visits the decoded query parameters.  *position starts as 0.  Returns false past the last one;
- * *valid is false where one has a broken percent escape.  name and value are reused each time.
+ * Decodes the next query parameter into name and value, which are used again for each.  *position
+ * is 0 at first.  Returns false after the last one.  *valid is false if the parameter has a broken
+ * percent escape.
  */
 extern bool http_request_parameter(const HttpRequest *request, size_t *position, Bytes *name,
 								   Bytes *value, bool *valid);

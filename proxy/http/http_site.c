@@ -1,20 +1,22 @@
 /*
  * http_site.c
- *	  Did a page of another site make a request?
+ *	  Decides whether a page of another site made a request.
  *
- * A browser sends what any page asks it to, also to a server that only its user's machine reaches.  It
- * does say on whose behalf:
+ * A browser sends any request that a page asks for, even to a server that only the user's machine
+ * can reach.  Three headers say for which page it does so:
  *
- *	- Sec-Fetch-Site, to servers on the same machine and over TLS, says how page and server relate.
- *	- Origin is the page's, with each POST and with each read that the page itself could see.
- *	- Host is the name in the address.  A page can have its own name lead to this server (DNS rebinding):
- *	  for the browser all is then of one site, and only the name tells.
+ *	- Sec-Fetch-Site says how page and server are related.  Browsers send it to servers on the same
+ *	  machine, and over TLS.
+ *	- Origin is the site of the page.  Browsers send it with each POST, and with each read whose
+ *	  answer the page itself could see.
+ *	- Host is the name in the address.  A page can make its own name lead to this server (DNS
+ *	  rebinding).  For the browser both are then one site, and only the name shows that they are not.
  *
- * So Host must be a name that no stranger can have: an address, a name without a dot, one under a top
- * level that the public DNS does not have, this machine's, or one of --allowed-hosts.  A server
- * that listens on loopback has no other names.  One that listens elsewhere may have any, which
- * programs may use; there only browsers must use a known one.  A page can change what its browser says
- * of itself, but cannot leave out Accept-Language.
+ * So Host must be a name that no other site can have: an address, a name without a dot, a name
+ * under a top level that the public DNS does not have, this machine's name, or one of
+ * --allowed-hosts.  A server that listens on loopback has no other names.  A server that listens
+ * elsewhere may have any name, which programs may use; only browsers must use a known one there.  A
+ * page can change what its browser says of itself, but cannot leave out Accept-Language.
  */
 #include "http/http_site.h"
 
@@ -36,7 +38,7 @@ foreign(char *why, size_t size, const char *format, ...)
 	return true;
 }
 
-/* Somebody followed a link, and now sees what we answer instead of the page with the link. */
+/* Did a user follow a link?  The user then sees the answer instead of the page with the link. */
 static bool
 follows_link(const HttpRequest *request)
 {
@@ -45,7 +47,7 @@ follows_link(const HttpRequest *request)
 		   (request->method == HTTP_GET || request->method == HTTP_HEAD);
 }
 
-/* Is the origin a page of this server, under the name that Host gives or one of --allowed-hosts? */
+/* Is the origin this server, under the name that Host gives or under one of --allowed-hosts? */
 static bool
 origin_is_ours(const HttpRequest *request, const char *allowed)
 {
@@ -78,7 +80,7 @@ http_site_host_known(const KnownHost *known, const HttpRequest *request)
 	return request->host[0] != '\0' && strcmp(request->host, known->host) == 0;
 }
 
-/* Is Host a name that no stranger can have? */
+/* Is Host a name that no other site can have?  If so, keeps it in known. */
 static bool
 host_is_ours(const HttpRequest *request, const Config *config, KnownHost *known)
 {

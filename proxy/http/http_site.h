@@ -1,6 +1,6 @@
 /*
  * http_site.h
- *	  Did a page of another site make a request?
+ *	  Decides whether a page of another site made a request.
  */
 #ifndef HISTORIAND_HTTP_SITE_H
 #define HISTORIAND_HTTP_SITE_H
@@ -9,20 +9,21 @@
 #include "http/http_request.h"
 
 /*
- * A Host that was found to be a name of this server, for the requests behind it on the connection: while
- * the server runs only renaming the machine could change that.  Longer ones are looked at each time.
+ * A Host that was found to be a name of this server.  A connection keeps it for its later requests,
+ * because only renaming the machine could change that.  A longer Host is looked at each time.
  */
 typedef struct KnownHost
 {
-	char host[64]; /* empty at first */
+	char host[64]; /* "": none is known */
 } KnownHost;
 
-/* Has the request that Host? */
+/* Does the request have that Host? */
 extern bool http_site_host_known(const KnownHost *known, const HttpRequest *request);
 
 /*
- * Returns true where it did, or may have, with a sentence in why that names the cure.  unknown: gets Host
- * where it is found to be a name of this server; NULL: it is the known one.  linked: other sites may have
+ * Did a page of another site make the request, or may it have?  If so, sets why to a sentence that
+ * names the cure.  unknown is NULL if the request has the known Host; otherwise it is set to the
+ * request's Host if that is a name of this server.  linked says that pages of other sites may have
  * links to what is asked for.
  */
 extern bool http_site_foreign(const HttpRequest *request, const Config *config, KnownHost *unknown,

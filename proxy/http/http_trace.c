@@ -1,10 +1,11 @@
 /*
  * http_trace.c
- *	  Which request is which: its id, the trace that it belongs to, and its line in the log.
+ *	  The ids of requests, the traces that they belong to, and the log of requests and connections.
  *
- * Not every request is logged: at 10,000 a second that would be the server's main work.  Answers of
- * 5xx and slow reads are, at most MAX_LINES_SECOND of them a second and loop; the others are lines
- * of the level debug.  Neither query strings nor bodies are logged: they hold tags and values.
+ * To log every request would be the server's main work at 10,000 requests a second.  So answers of
+ * 5xx and slow reads are warnings, of which each loop logs at most MAX_LINES_SECOND a second, and
+ * all others have the level debug.  Query strings and bodies are not logged, because they have tags
+ * and values.
  */
 #include "http/http_trace.h"
 
@@ -20,7 +21,7 @@
 
 static bool may_log(HttpLoop *loop);
 
-/* What may stand in a header, in a line of text and in JSON without a second thought. */
+/* Can the id be put into a header, a line of text and JSON as it is? */
 static bool
 sound_id(const char *id)
 {
@@ -44,7 +45,7 @@ trace_request_id(Exchange *exchange)
 	if (sound_id(request->request_id))
 		return request->request_id;
 
-	/* Distinct, not secret: a start that is random for each loop, and a count. */
+	/* Ids must be distinct but not secret: each loop counts up from a random number. */
 	number = exchange->connection->loop->next_request_id++;
 	for (int i = 15; i >= 0; i--)
 	{
@@ -71,11 +72,11 @@ trace_parent(const Exchange *exchange)
 		if (dash ? text[i] != '-' : !digit)
 			return NULL;
 	}
-	/* Zeros alone mean that there is none. */
+	/* An id of zeros means that there is none. */
 	return strspn(text + 3, "0") == 32 || strspn(text + 36, "0") == 16 ? NULL : text;
 }
 
-/* The client's address, or "" where that is not known. */
+/* Writes the client's address, or "" if it is not known. */
 static void
 put_peer(const HttpConnection *connection, char *address, size_t size)
 {
@@ -106,7 +107,7 @@ trace_answered(Exchange *exchange, int status, uint64_t passed_ns)
 	if (!log_enabled(level) || (important && !may_log(connection->loop)))
 		return;
 	if (status >= 500)
-		what = exchange->streamed ? "an export is broken off" : "request failed";
+		what = exchange->streamed ? "an export was broken off" : "request failed";
 	snprintf(number, sizeof(number), "%d", status);
 	snprintf(milliseconds, sizeof(milliseconds), "%" PRIu64 ".%03" PRIu64, passed_us / 1000,
 			 passed_us % 1000);
@@ -150,7 +151,9 @@ trace_closed(const HttpConnection *connection)
 			  "connection closed");
 }
 
-/* Counts the line; of those that are left out the number is said in the next second. */
+/*
+ * Counts a line, and returns whether it may be logged.  The number of the others is logged later.
+ */
 static bool
 may_log(HttpLoop *loop)
 {

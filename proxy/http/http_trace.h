@@ -1,28 +1,34 @@
 /*
  * http_trace.h
- *	  Which request is which: its id, the trace that it belongs to, and its line in the log.
+ *	  The ids of requests, the traces that they belong to, and the log of requests and connections.
  */
 #ifndef HISTORIAND_HTTP_TRACE_H
 #define HISTORIAND_HTTP_TRACE_H
 
 #include "http/http_exchange.h"
 
-/* The client's X-Request-Id where it is a sound one, else one made here.  The client is there. */
+/*
+ * Returns the client's X-Request-Id if it is valid, or an id that is made here.  The exchange must
+ * have a connection.
+ */
 extern const char *trace_request_id(Exchange *exchange);
 
 /*
- * The client's traceparent (W3C Trace Context), or NULL where there is none or it is not valid.
- * It consists of hexadecimal digits and dashes only, so it may stand in SQL.
+ * Returns the client's traceparent (W3C Trace Context), or NULL if there is none that is valid.  It
+ * has only hexadecimal digits and dashes, so that it may be part of an SQL comment.
  */
 extern const char *trace_parent(const Exchange *exchange);
 
-/* Logs the answer to a request, if it is one that is logged, passed_ns after its first byte. */
+/* Logs an answer, passed_ns after the request's first byte, if the log's level asks for it. */
 extern void trace_answered(Exchange *exchange, int status, uint64_t passed_ns);
 
 /* Logs why a connection is closed, at the level debug. */
 extern void trace_closed(const HttpConnection *connection);
 
-/* Why the request fails, for its line; the first cause stays.  sqlstate may be "". */
+/*
+ * Notes why a request fails, for the log; if a cause is noted already, that one stays.  sqlstate
+ * may be "".
+ */
 extern void trace_cause(Exchange *exchange, const char *sqlstate, const char *message);
 
 #endif /* HISTORIAND_HTTP_TRACE_H */

@@ -1,11 +1,11 @@
 /*
  * listener.c
- *	  Sockets that share the address that is served on.
+ *	  Sockets that listen at one address.
  *
- * SO_REUSEPORT lets several sockets listen on one port, also those of another process of the same
- * user: a second server would start, and silently take half of the connections.  So the first socket
- * listens alone, without that option, which the kernel grants to one process only; then it takes the
- * option, and the others join it.
+ * SO_REUSEPORT lets several sockets listen on one port, even sockets of another process of the same
+ * user: a second server would start, and silently take half of the connections.  So the first
+ * socket begins to listen without that option, which the kernel lets only one process do.  After
+ * that it sets the option, and the others join it.
  */
 #include "http/listener.h"
 
@@ -38,6 +38,7 @@ listener_open(struct sockaddr_storage *address, int *sockets, int count)
 	return true;
 }
 
+/* Returns a socket that listens at the address, or -1 with errno. */
 static int
 open_socket(struct sockaddr_storage *address, bool shared)
 {
@@ -48,7 +49,9 @@ open_socket(struct sockaddr_storage *address, bool shared)
 
 	if (fd < 0)
 		return -1;
-	/* SO_REUSEADDR: connections of the last process that still end do not keep the port. */
+	/*
+	 * SO_REUSEADDR: connections of an earlier process that are still ending do not keep the port.
+	 */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 && (!shared || share(fd)) &&
 		bind(fd, (struct sockaddr *) address, length) == 0 && listen(fd, LISTENER_BACKLOG) == 0 &&
 		getsockname(fd, (struct sockaddr *) address, &length) == 0)

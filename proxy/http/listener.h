@@ -1,6 +1,6 @@
 /*
  * listener.h
- *	  Sockets that share the address that is served on.
+ *	  Sockets that listen at one address.
  */
 #ifndef HISTORIAND_LISTENER_H
 #define HISTORIAND_LISTENER_H
@@ -11,9 +11,9 @@
 #define LISTENER_BACKLOG 4096
 
 /*
- * Opens count sockets that listen at the address, among which the kernel spreads connections.  Port 0
- * becomes the port that was chosen.  Returns false, with errno and no socket open, where that is not
- * possible: EADDRINUSE where anybody else listens there, another instance of this program too.
+ * Opens count sockets that listen at the address; the kernel spreads connections among them.  Port
+ * 0 becomes the port that was chosen.  If this fails, no socket is open, and errno says why:
+ * EADDRINUSE if another process listens there, including another instance of this program.
  */
 extern bool listener_open(struct sockaddr_storage *address, int *sockets, int count);
 

@@ -35,9 +35,9 @@ extern bool spool_check(const char *directory);
  */
 extern Spool *spool_open(const char *directory, uint64_t max_bytes);
 
-extern SpoolFile *spool_first(const Spool *spool); /* NULL: the spool is empty */
-extern SpoolFile *spool_next(const Spool *spool,
-							 const SpoolFile *file); /* NULL: it is the last one */
+/* The first file, and the one after a file; NULL: there is none. */
+extern SpoolFile *spool_first(const Spool *spool);
+extern SpoolFile *spool_next(const Spool *spool, const SpoolFile *file);
 extern uint64_t spool_bytes(const Spool *spool);
 extern bool spool_has_room(const Spool *spool, size_t bytes);
 

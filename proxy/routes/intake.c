@@ -1,14 +1,17 @@
 /*
  * intake.c
- *	  A request's body of messages on its way into the ingest buffer: what /save and /write share.
+ *	  Takes messages from a request's body into the ingest buffer, for /save and /write.
  *
- * Without partial=true a request is whole or nothing: its messages stay staged until the body has
- * ended without an error, and room for all of them is reserved meanwhile.  Then they are appended, in
- * one step where they are few, else in pieces, since the loop has others to serve; nothing but the
- * end of the process stops that.  With partial=true they are appended as they come, errors are
- * collected, and when the buffer is full the body is not read on until there is room.
+ * Without partial=true a body is strict: all of its messages are stored, or none.  They stay staged
+ * until the body has ended without an error, and room for all of them is reserved meanwhile.  Then
+ * they are appended, in one step if they are few, and otherwise in pieces, so that the loop can
+ * serve others.  Nothing but the end of the process stops that.
  *
- * All work on a body is cut into steps of some hundred microseconds, with a look at the time after each.
+ * With partial=true messages are appended as they come, and errors are collected.  If the buffer is
+ * full, the body is not read on until there is room.
+ *
+ * All work on a body is cut into steps of some hundred microseconds, and the time is checked after
+ * each.
  */
 #include "routes/intake.h"
 
@@ -20,19 +23,22 @@
 #include <string.h>
 #include <strings.h>
 
-/* A stage of this size is put aside as a piece, which is appended in one step: 3 ms at most. */
+/* A stage of this size becomes a piece, which is appended in one step of at most 3 ms. */
 #define PIECE_BYTES 262144
 
-/* What a body that arrives compressed takes besides: zlib's window and state, its output. */
+/* The additional memory for a compressed body: zlib's window and state, and its output. */
 #define GUNZIP_BYTES 81920
 
-/* Text shrinks to a tenth, rarely to a fiftieth; what shrinks to less was made to cost time. */
+/*
+ * Text shrinks to a tenth, rarely to a fiftieth.  A body that shrinks to less was made to cost
+ * time.
+ */
 #define MAX_GZIP_RATIO 200
 
-/* Intakes that are kept for the next requests. */
+/* How many intakes a loop keeps for the next requests. */
 #define KEPT_INTAKES 64
 
-/* A larger stage is given back after its request, a smaller one kept for the next. */
+/* A larger stage is freed after its request; a smaller one is kept for the next. */
 #define KEPT_STAGE_BYTES 16384
 
 /* Messages of a strict body that were decoded before the ones in its stage. */
@@ -56,7 +62,7 @@ static void answer_full(Exchange *exchange);
 static void count_errors(Intake *intake);
 static void on_commit(void *argument, const CommitOutcome *outcome);
 
-/* A zeroed one, except for the memory of its stage. */
+/* The intake is zeroed, except for the memory of its stage. */
 Intake *
 intake_new(Exchange *exchange)
 {
@@ -120,7 +126,7 @@ intake_begin(Exchange *exchange, BodyFormat format)
 	return true;
 }
 
-/* One of the parameters that all intakes have; seen is 0 before the first. */
+/* Takes a parameter that all intakes have; *seen has the bits of those that came before. */
 static bool
 read_parameter(Intake *intake, const char *name, const char *value, unsigned *seen)
 {
@@ -147,7 +153,7 @@ intake_parameters(Exchange *exchange, IntakeParameter own, void *argument, const
 
 	while (good && http_request_parameter(&exchange->request, &position, &name, &value, &valid))
 	{
-		/* A value with NUL would be compared only up to there. */
+		/* A text with a NUL would be compared only up to that. */
 		good = valid && memchr(name.data, '\0', name.length) == NULL &&
 			   memchr(value.data, '\0', value.length) == NULL &&
 			   ((own != NULL && own(argument, name.data, value.data)) ||
@@ -162,8 +168,7 @@ intake_parameters(Exchange *exchange, IntakeParameter own, void *argument, const
 }
 
 /*
- * The body.  Returns how much of it was taken: less than all where a partial body is blocked by a full
- * buffer, or the turn is over.
+ * Takes a piece of the body, unless a partial body is blocked by a full buffer or the turn is over.
  */
 size_t
 intake_body(Exchange *exchange, const char *data, size_t length)
@@ -175,15 +180,15 @@ intake_body(Exchange *exchange, const char *data, size_t length)
 	/* After an answer or an error the rest does not matter. */
 	if (exchange->answered || intake->stopped)
 		return length;
-	/* Most bodies come whole, and then nothing is held for longer than this. */
+	/* Most bodies come in one piece, and hold memory only during this call. */
 	if (intake->received_bytes != exchange->request.content_length)
 		count_memory(intake);
 	return (size_t) (rest - data);
 }
 
 /*
- * Decodes what came, *data to end, and moves *data on.  Returns false where there is no room for more
- * now, or no time.
+ * Decodes input, *data to end, and moves *data on.  Returns false if there is no room for more
+ * messages now, or no time.
  */
 static bool
 take(Exchange *exchange, const char **data, const char *end)
@@ -223,7 +228,7 @@ take(Exchange *exchange, const char **data, const char *end)
 	return true;
 }
 
-/* Is there output of gunzip's to decode?  Has it make some of *data to end where there is none. */
+/* Is there output of gunzip to decode?  If not, decompresses more of *data to end. */
 static bool
 has_output(Exchange *exchange, const char **data, const char *end)
 {
@@ -250,7 +255,7 @@ has_output(Exchange *exchange, const char **data, const char *end)
 	return false;
 }
 
-/* After a step: so much more of the body is decoded. */
+/* After a step, which has decoded length bytes: counts them, and checks the limits of the body. */
 static void
 decoded(Exchange *exchange, size_t length)
 {
@@ -286,7 +291,7 @@ decoded(Exchange *exchange, size_t length)
 	}
 }
 
-/* Ends a partial body that is nearly nothing but what gzip makes of it. */
+/* Ends a partial body that decompresses to far more than text does. */
 static void
 refuse_ratio(Exchange *exchange)
 {
@@ -299,8 +304,8 @@ refuse_ratio(Exchange *exchange)
 	metric_add(&intake->loop->metrics.rejected[REJECT_TOO_LARGE], 1);
 	bytes_printf(
 		&detail,
-		"past --max-body-bytes a body may decode to %d times its size, and this one is more; "
-		"%llu messages of it were accepted, what follows them was not read",
+		"a body that exceeds --max-body-bytes may decode to %d times its size, and this one "
+		"exceeds that; %llu messages of it were accepted, and the rest was not read",
 		MAX_GZIP_RATIO, (unsigned long long) intake->accepted);
 	http_problem_begin(exchange, &body, 413, bytes_text(&detail));
 	bytes_free(&detail);
@@ -309,10 +314,10 @@ refuse_ratio(Exchange *exchange)
 }
 
 /*
- * What a strict body takes
+ * The memory of a strict body
  */
 
-/* Begins the next stage. */
+/* Makes a piece of the stage, and begins the next stage. */
 static void
 put_aside(Intake *intake)
 {
@@ -330,7 +335,10 @@ put_aside(Intake *intake)
 	tag_count_add(intake->tags, &piece->stage);
 }
 
-/* Counts what the body holds and will take in the buffer; where there is no room nothing of it is kept. */
+/*
+ * Counts the memory that the body takes now, and that its pieces will take in the buffer.  If a
+ * strict body does not fit, drops its messages.
+ */
 static void
 count_memory(Intake *intake)
 {
@@ -369,7 +377,7 @@ free_piece(StagePiece *piece)
 	free(piece);
 }
 
-/* Frees what is staged. */
+/* Frees the stage and the pieces. */
 static void
 drop_messages(Intake *intake)
 {
@@ -395,7 +403,7 @@ note_appended(Intake *intake, const Stage *stage)
 	metric_add(&intake->loop->metrics.messages_received, stage->count);
 }
 
-/* Puts a stage's messages into the buffer.  Returns false where there is no room. */
+/* Appends a stage's messages to the buffer; false if it has no room. */
 static bool
 append(Intake *intake, Stage *stage, bool promised)
 {
@@ -412,7 +420,7 @@ append(Intake *intake, Stage *stage, bool promised)
 	return appended;
 }
 
-/* Moves the stage into the buffer.  Returns false where there is no room; it is kept then. */
+/* Appends the stage's messages to the buffer, and empties it; false if the buffer has no room. */
 static bool
 append_stage(Intake *intake)
 {
@@ -427,7 +435,7 @@ append_stage(Intake *intake)
 	return true;
 }
 
-/* The intake's task: appends the pieces, as many a turn as there is time for. */
+/* The task of an intake: appends the pieces, as many in a turn as there is time for. */
 static void
 append_pieces(TurnTask *task)
 {
@@ -456,7 +464,7 @@ append_pieces(TurnTask *task)
 	finish(intake->exchange);
 }
 
-/* Brings the metrics up to what the decoder has found. */
+/* Adds the errors that the decoder has found since to the metrics. */
 static void
 count_errors(Intake *intake)
 {
@@ -507,7 +515,7 @@ intake_end(Exchange *exchange)
 	if (intake->piece_count > 0)
 	{
 		exchange->waiting = true;
-		exchange->alone = true; /* what follows must not be appended before it */
+		exchange->alone = true; /* later requests must not be appended before it */
 		intake->task.run = append_pieces;
 		turn_queue(&intake->loop->http.turns, &intake->task);
 		return true;
@@ -518,7 +526,7 @@ intake_end(Exchange *exchange)
 		finish(exchange);
 	else if (intake->partial)
 	{
-		intake->stopped = true; /* the body has ended: do not finish it again */
+		intake->stopped = true; /* the decoder is finished: the next call only appends */
 		return false;
 	}
 	else
@@ -526,7 +534,7 @@ intake_end(Exchange *exchange)
 	return true;
 }
 
-/* All is in the buffer: answers, or waits for the commit. */
+/* Answers, or waits for the commit, after all messages are in the buffer. */
 static void
 finish(Exchange *exchange)
 {
@@ -537,7 +545,7 @@ finish(Exchange *exchange)
 		intake->answer(exchange);
 		return;
 	}
-	/* If the client leaves there is no need to keep its request for the answer. */
+	/* If the client leaves while the request waits for the commit, the request need not be kept. */
 	exchange->waiting = exchange->connection == NULL;
 	intake->waited = true;
 	intake->waiter =
@@ -566,7 +574,7 @@ intake_block_timeout(Exchange *exchange)
 	metric_add(&intake->loop->metrics.rejected[REJECT_BUFFER_FULL], 1);
 	bytes_printf(&detail,
 				 "the buffer stayed full (--max-buffered-bytes); %llu messages of this body were "
-				 "accepted, what follows them was not read",
+				 "accepted, and the rest was not read",
 				 (unsigned long long) intake->accepted);
 	http_problem_begin(exchange, &body, 503, bytes_text(&detail));
 	bytes_free(&detail);
@@ -579,7 +587,9 @@ intake_release(Exchange *exchange)
 {
 	Intake *intake = exchange->state;
 
-	/* The client left in the middle of a body: what is said of its rows must be taken off the board. */
+	/*
+	 * The client has left in the middle of a body: a waiter clears the board's entries of its rows.
+	 */
 	if (intake->ticket.number != 0 && !intake->waited)
 		commit_wait(&intake->loop->waiters, &intake->ticket,
 					uv_now(intake->loop->http.uv) + intake->loop->shared->config->commit_timeout_ms,
@@ -648,6 +658,7 @@ intake_put_partial(const Intake *intake, const char *errors_name, Bytes *body)
 	bytes_puts(body, "]");
 }
 
+/* Answers a request that has waited for its commit. */
 static void
 on_commit(void *argument, const CommitOutcome *outcome)
 {
@@ -678,7 +689,7 @@ on_commit(void *argument, const CommitOutcome *outcome)
 						 (unsigned long long) outcome->rejected);
 			break;
 	}
-	/* The client must learn of its bad messages too: the good ones may be all that it repeats. */
+	/* The client must learn of its bad messages too, or it might repeat only the good ones. */
 	if (intake->decoder.error_count > 0)
 		intake_put_partial(intake, "invalid", &body);
 	http_problem_body(exchange, status, &body);

@@ -1,6 +1,6 @@
 /*
  * intake.h
- *	  A request's body of messages on its way into the ingest buffer: what /save and /write share.
+ *	  Takes messages from a request's body into the ingest buffer, for /save and /write.
  */
 #ifndef HISTORIAND_INTAKE_H
 #define HISTORIAND_INTAKE_H
@@ -16,61 +16,66 @@ typedef struct Intake
 	ListLink link; /* in Loop.free_intakes */
 	Loop *loop;
 	Exchange *exchange;
-	bool partial;
+	bool partial;		  /* partial=true; otherwise the body is strict: all or nothing is stored */
 	bool committed;		  /* ack=committed */
-	bool full;			  /* strict: there was no room for the stage */
-	bool stopped;		  /* nothing more of the body is of use */
-	bool waited;		  /* the ticket waits, or has waited, for its commit */
-	CommitWaiter *waiter; /* NULL: nobody waits */
+	bool full;			  /* a strict body does not fit the buffer */
+	bool stopped;		  /* the rest of the body is ignored */
+	bool waited;		  /* a waiter with the ticket was queued */
+	CommitWaiter *waiter; /* NULL: the request does not wait */
 	Stage stage;
-	List pieces;	/* strict: what was staged before */
+	List pieces;	/* of StagePiece: earlier messages of a strict body */
 	TagCount *tags; /* of the pieces */
 	size_t piece_count;
-	size_t piece_bytes; /* what they hold */
-	TurnTask task;		/* appends them */
-	size_t reserved;	/* counted against the buffer */
+	size_t piece_bytes; /* sum of the pieces */
+	TurnTask task;		/* appends the pieces */
+	size_t reserved;	/* bytes that are counted in the buffer */
 	BodyDecoder decoder;
-	uint64_t counted; /* of its errors, in the metrics */
+	uint64_t counted; /* how many of the decoder's errors the metrics have */
 	Gunzip *gunzip;
-	const char *output; /* of gunzip's, not decoded yet */
+	const char *output; /* of gunzip, not decoded yet */
 	const char *output_end;
-	uint64_t received_bytes; /* of the body, as sent */
-	uint64_t body_bytes;	 /* decoded */
-	uint64_t accepted;		 /* messages in the buffer */
+	uint64_t received_bytes; /* of the body as it was sent */
+	uint64_t body_bytes;	 /* of the body after decompression */
+	uint64_t accepted;		 /* messages that are in the buffer */
 	IngestTicket ticket;
-	/* The body was taken, and committed where that was asked for; there may be errors. */
+	/*
+	 * Answers after the body was taken, and committed if that was asked for; there may be errors.
+	 */
 	void (*answer)(Exchange *exchange);
-	/* A strict body has an error: nothing of it was stored. */
+	/* Answers after a strict body had an error, so that nothing of it is stored. */
 	void (*answer_refused)(Exchange *exchange);
 } Intake;
 
-/* The exchange's state, with defaults; the caller then fills in partial, committed and the answers. */
+/*
+ * Makes the exchange's state with defaults; the caller then sets partial, committed and the
+ * answers.
+ */
 extern Intake *intake_new(Exchange *exchange);
 
-/* Makes it ready for a body.  Returns false after having answered that the body cannot be taken. */
+/* Prepares the intake for a body.  If the body cannot be taken, answers that and returns false. */
 extern bool intake_begin(Exchange *exchange, BodyFormat format);
 
-/* Takes one of a route's own parameters; false where it is none of them or has another value. */
+/* Takes a parameter of the route's own; false if it is none of them, or has a wrong value. */
 typedef bool (*IntakeParameter)(void *argument, const char *name, const char *value);
 
 /*
  * Reads the request's parameters: ack and partial, which all intakes have, each at most once, and
- * the route's own ones.  Returns false after having answered what the route takes.
+ * the route's own ones.  If one is wrong, answers what the route takes and returns false.
  */
 extern bool intake_parameters(Exchange *exchange, IntakeParameter own, void *argument,
 							  const char *taken);
 
-/* "line 3: " to text, where that is not NULL, and the same as a member with a comma to member. */
+/* Appends "line 3: " to text, unless that is NULL, and "line":3, to member. */
 extern void intake_describe_position(const BodyDecoder *decoder, const BodyError *error,
 									 Bytes *text, Bytes *member);
 
 /*
- * What became of a partial body, as members after others: how many messages were accepted, how many
- * were not under the given name, and the first of those.
+ * Appends members that say what became of a partial body: how many messages were accepted, how many
+ * were not (a member of the given name), and the errors of the first of these.
  */
 extern void intake_put_partial(const Intake *intake, const char *errors_name, Bytes *body);
 
-/* For the routes. */
+/* The functions of a Route. */
 extern size_t intake_body(Exchange *exchange, const char *data, size_t length);
 extern bool intake_end(Exchange *exchange);
 extern void intake_release(Exchange *exchange);

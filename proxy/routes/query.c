@@ -1,6 +1,6 @@
 /*
  * query.c
- *	  What the requests that read have in common: parameters, failures, rows as JSON.
+ *	  Functions for requests that read: parameters, failures, rows as JSON.
  */
 #include "routes/query.h"
 
@@ -108,7 +108,7 @@ wrong_tag(const Bytes *value)
 	return utf8_valid(value->data, value->length) ? NULL : "is not valid UTF-8";
 }
 
-/* Adds a tag to the text of an array; the length of targets limits their number. */
+/* Adds a tag to the text of an array.  The length of request targets limits the number of tags. */
 static const char *
 take_tag(QueryParameters *parameters, const Bytes *value)
 {
@@ -133,7 +133,7 @@ take_tag(QueryParameters *parameters, const Bytes *value)
 	return NULL;
 }
 
-/* Keeps a parameter.  Returns what is wrong with it, "" where it is unknown. */
+/* Keeps a parameter.  Returns NULL, what is wrong with the parameter, or "" if it is unknown. */
 static const char *
 take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes *value)
 {
@@ -170,6 +170,7 @@ take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes
 	return "";
 }
 
+/* Answers what is wrong with a parameter, or which ones the route takes. */
 static void
 answer_wrong(Exchange *exchange, const char *name, const char *wrong, unsigned takes)
 {
@@ -182,7 +183,7 @@ answer_wrong(Exchange *exchange, const char *name, const char *wrong, unsigned t
 		return;
 	}
 	if ((takes & QUERY_TAGS) != 0)
-		takes |= QUERY_TAG; /* of the same name */
+		takes |= QUERY_TAG; /* it has the same name */
 	for (size_t i = 0; i < TEXT_PARAMETERS; i++)
 	{
 		if ((takes & text_parameters[i].bit) == 0)
@@ -284,17 +285,17 @@ query_answer_failure(Exchange *exchange, const QueryOutcome *outcome)
 	}
 	if (outcome->sqlstate[0] == '\0' || strncmp(outcome->sqlstate, "08", 2) == 0 ||
 		strncmp(outcome->sqlstate, "53", 2) == 0 || strncmp(outcome->sqlstate, "57P", 3) == 0)
-		status = 503; /* away, too busy, or restarting */
+		status = 503; /* PostgreSQL is away, too busy, or restarting */
 	else if (strcmp(outcome->sqlstate, "57014") == 0)
 		status = 504; /* --query-timeout */
 	else if (strcmp(outcome->sqlstate, "42809") == 0 || strcmp(outcome->sqlstate, "0A000") == 0)
-		status = 422; /* the table, or a partition, is none that historian's functions read */
+		status = 422; /* historian's functions cannot read the table or a partition */
 	else if (strncmp(outcome->sqlstate, "22", 2) == 0)
-		status = 400; /* an argument that only the database knows to be wrong */
+		status = 400; /* PostgreSQL refuses an argument, such as an unknown method */
 
 	if (status == 503)
 	{
-		/* Connection errors name hosts and users: for the log, not for clients. */
+		/* Connection errors name hosts and users, which the log may show but not an answer. */
 		http_problem(exchange, 503, "PostgreSQL cannot be reached");
 		return;
 	}
@@ -316,7 +317,7 @@ query_put_time(Bytes *out, const char *time, bool string)
 void
 query_put_values(Bytes *bytes, const char *text, size_t length)
 {
-	/* NaN grows by one byte, and with its comma takes four: a third more is always enough. */
+	/* NaN grows by one byte, and takes four with its comma, so that a third more is enough. */
 	char *start = bytes_reserve(bytes, length + length / 3 + 8);
 	char *out = start;
 

@@ -1,6 +1,6 @@
 /*
  * query.h
- *	  What the requests that read have in common: parameters, failures, rows as JSON.
+ *	  Functions for requests that read: parameters, failures, rows as JSON.
  */
 #ifndef HISTORIAND_QUERY_H
 #define HISTORIAND_QUERY_H
@@ -8,7 +8,7 @@
 #include "http/http_exchange.h"
 #include "database/pg_pool.h"
 
-/* Which parameters a request takes. */
+/* The parameters that a request takes, as a set of bits. */
 #define QUERY_TAG	  0x01
 #define QUERY_START	  0x02
 #define QUERY_END	  0x04
@@ -21,13 +21,13 @@
 
 typedef struct QueryParameters QueryParameters;
 
-/* Appends ,"member":value for the columns of a row behind its tag. */
+/* Appends ,"member":value for each column of a row after its tag. */
 typedef void (*QueryPutRest)(Bytes *body, const QueryParameters *parameters, const PGresult *row);
 
-/* As given and decoded, NULL where not given; text without NUL. */
+/* The parameters as they were given, decoded and without NUL; NULL: not given. */
 struct QueryParameters
 {
-	char *tag; /* 1 to 256 bytes of UTF-8; of several tags the first */
+	char *tag; /* 1 to 256 bytes of UTF-8; the first of several tags */
 	char *start;
 	char *end;
 	char *samples;
@@ -39,18 +39,18 @@ struct QueryParameters
 	bool string_times;
 	bool time_given;
 
-	PgQuery *query; /* being executed for them, or NULL */
+	PgQuery *query; /* the query under way, or NULL */
 	QueryCallback callback;
 
-	/* Of query_answer_tags(). */
-	Bytes body; /* the answer, as far as its rows have come */
+	/* of query_answer_tags() */
+	Bytes body; /* the answer, with the rows that have come so far */
 	bool has_tags;
 	QueryPutRest put_rest;
 };
 
 /*
- * Reads the parameters, each once unless said otherwise; parameters is zeroed.  Returns false after
- * having answered 400 because of one that is broken or not among those taken.
+ * Reads the parameters into the zeroed struct.  Each may be given once, except with QUERY_TAGS.  If
+ * one is broken or not taken, answers 400 and returns false.
  */
 extern bool query_parameters_read(Exchange *exchange, QueryParameters *parameters, unsigned takes);
 
@@ -58,39 +58,40 @@ extern bool query_parameters_read(Exchange *exchange, QueryParameters *parameter
 extern void query_parameters_free(QueryParameters *parameters);
 
 /*
- * For routes whose state is their parameters: reads them into it, with the same result, and frees
- * them on release.
+ * For routes whose state is their parameters: query_begin() reads them into it, with the same
+ * result, and query_release() frees them.
  */
 extern bool query_begin(Exchange *exchange, unsigned takes);
 extern void query_release(Exchange *exchange);
 
-/* A whole number that fills the text. */
+/* Reads a text that is a whole number and nothing else. */
 extern bool query_integer(const char *text, int64_t *value);
 
 /*
- * After query_begin(): submits to the loop's pool, exchange being the callbacks' argument, or
- * answers 503.  query_release() ends the query of a client that has left.
+ * Submits a query to the loop's pool, with exchange as the callbacks' argument, or answers 503.
+ * The exchange's state begins with its QueryParameters.  When they are freed, the query is
+ * cancelled.
  */
 extern void query_submit(Exchange *exchange, const char *sql, int argument_count,
 						 const char *const *arguments, RowCallback on_row, QueryCallback callback);
 
 /*
- * Submits a query and answers with its rows as {"name":[{"tag":..},..]}: each row begins with its tag.
- * Or tells why there is no result.
+ * Submits a query whose first column is a tag, and answers with its rows as
+ * {"name":[{"tag":..},..]}, or with the query's failure.
  */
 extern void query_answer_tags(Exchange *exchange, const char *sql, int argument_count,
 							  const char *const *arguments, const char *name,
 							  QueryPutRest put_rest);
 
-/* Answers a query that has no result. */
+/* Answers with the failure of a query. */
 extern void query_answer_failure(Exchange *exchange, const QueryOutcome *outcome);
 
-/* Appends a time, as a string where asked for. */
+/* Appends a time, as a number or as a string. */
 extern void query_put_time(Bytes *out, const char *time, bool string);
 
 /*
- * Appends values from PostgreSQL's text of a float8[], the shortest that reads back as the same
- * doubles: JSON needs only its brackets, and null for what it has no number for.
+ * Appends values as JSON from PostgreSQL's text of a float8[], which is the shortest that reads
+ * back as the same doubles.  Only brackets are changed, and null replaces NULL, NaN and infinities.
  */
 extern void query_put_values(Bytes *out, const char *text, size_t length);
 

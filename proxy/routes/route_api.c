@@ -15,7 +15,7 @@
 #define DEFAULT_SAMPLES		 "1000"
 #define DEFAULT_SAMPLE_COUNT 1000
 #define MAX_SAMPLES			 10000
-#define MAX_ALL_SAMPLES		 100000 /* of all tags: an answer is made in memory */
+#define MAX_ALL_SAMPLES		 100000 /* of all tags, because the answer is made in memory */
 
 static bool api_end(Exchange *exchange);
 static void api_release(Exchange *exchange);
@@ -28,16 +28,16 @@ const Route route_api = {
 	.release = api_release,
 };
 
-/* A tag's part of the answer; of a single tag all of it. */
+/* The part of a tag in the answer, or the whole answer if there is one tag. */
 typedef struct Series
 {
 	char *tag;
-	Bytes text; /* as far as the samples have come */
+	Bytes text; /* with the samples that have come so far */
 } Series;
 
 typedef struct Api
 {
-	QueryParameters parameters; /* first: query.c takes the state for them */
+	QueryParameters parameters; /* must be first: query.c takes the state for them */
 	Series *series;
 	int series_count;
 } Api;
@@ -49,6 +49,7 @@ static void on_result(void *argument, const QueryOutcome *outcome);
 static void on_known(void *argument, const QueryOutcome *outcome);
 static void answer_series(Exchange *exchange);
 
+/* Submits the query for one tag or for several. */
 static bool
 api_end(Exchange *exchange)
 {
@@ -100,7 +101,7 @@ api_release(Exchange *exchange)
 	exchange->state = NULL;
 }
 
-/* Returns false after having answered. */
+/* If a parameter is missing or wrong, answers 400 and returns false. */
 static bool
 check_parameters(Exchange *exchange, QueryParameters *parameters)
 {
@@ -128,7 +129,7 @@ check_parameters(Exchange *exchange, QueryParameters *parameters)
 					 MAX_ALL_SAMPLES);
 	else
 	{
-		/* The answer repeats them: not as -0, which is a whole number, too. */
+		/* The answer repeats them, but not as -0, which is accepted as a whole number. */
 		if (start == 0)
 			memcpy(parameters->start, "0", 2);
 		if (end == 0)
@@ -138,7 +139,7 @@ check_parameters(Exchange *exchange, QueryParameters *parameters)
 	return false;
 }
 
-/* Where the rows of a tag go: of several tags each has its own piece of the answer. */
+/* Begins the part of a tag in the answer. */
 static Series *
 add_series(Api *api, const char *tag)
 {
@@ -173,7 +174,7 @@ put_sample(Bytes *body, const PGresult *row, bool string_times)
 	bytes_puts(body, "}");
 }
 
-/* The rows come by tag; those of one tag have no column for it. */
+/* Adds a row.  The rows come by tag; the query for a single tag has no column for it. */
 static size_t
 on_sample(void *argument, const PGresult *row)
 {
@@ -194,8 +195,8 @@ on_sample(void *argument, const PGresult *row)
 }
 
 /*
- * Methods that select rows return none where the window has none.  So of a tag without samples only
- * another question tells whether it was ever stored.
+ * Answers, unless tags had no samples.  Methods that select rows return none if the window has
+ * none, so that another query must find out which of these tags are stored at all.
  */
 static void
 on_result(void *argument, const QueryOutcome *outcome)
@@ -223,7 +224,7 @@ by_tag(const void *a, const void *b)
 	return strcmp(((const Series *) a)->tag, ((const Series *) b)->tag);
 }
 
-/* These tags were stored: those without samples have an empty list of them. */
+/* Adds an empty list of samples for each tag that is stored but had none, and answers. */
 static void
 on_known(void *argument, const QueryOutcome *outcome)
 {
@@ -294,7 +295,7 @@ answer_series(Exchange *exchange)
 		pieces[i + 1] = api->series[i].text;
 		api->series[i].text = (Bytes){0};
 	}
-	pieces[1].data[0] = '['; /* in place of the first one's comma */
+	pieces[1].data[0] = '['; /* replaces the comma before the first tag */
 	bytes_puts(&pieces[count + 1], "]}");
 	http_answer_content(exchange, "application/json", pieces, count + 2);
 	free(pieces);

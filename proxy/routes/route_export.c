@@ -3,8 +3,9 @@
  *	  GET /export: a tag's raw samples over a window, streamed.
  *
  * The rows come from COPY and are passed on as they come: CSV and COPY BINARY as PostgreSQL makes
- * them, NDJSON from its text form.  Memory is bounded by one chunk here, what the connection holds
- * unwritten, and libpq's buffer: when the client is slow, PostgreSQL waits.
+ * them, and NDJSON from PostgreSQL's text form.  The memory for that is one chunk here, the
+ * connection's output that is not written yet, and libpq's buffer: if the client is slow,
+ * PostgreSQL waits.
  */
 #include "routes/routes.h"
 
@@ -43,12 +44,12 @@ typedef struct Export
 {
 	QueryParameters parameters;
 	const ExportFormat *format;
-	PgQuery *stream;  /* NULL once it has ended */
-	Bytes tag_json;	  /* what stands between time and values */
-	Bytes chunk;	  /* not sent yet */
-	Gzip *gzip;		  /* NULL: not compressed */
-	Bytes compressed; /* of the chunk */
-	bool begun;		  /* the answer */
+	PgQuery *stream;  /* NULL after it has ended */
+	Bytes tag_json;	  /* the text between time and values in NDJSON */
+	Bytes chunk;	  /* rows that are not sent yet */
+	Gzip *gzip;		  /* NULL: the answer is not compressed */
+	Bytes compressed; /* the chunk, compressed */
+	bool begun;		  /* the answer has begun */
 } Export;
 
 static bool export_end(Exchange *exchange);
@@ -73,6 +74,7 @@ static void on_end(void *argument, const QueryOutcome *outcome);
 
 static const StreamHandler handler = {on_data, on_end};
 
+/* Begins the COPY; HEAD is answered without one. */
 static bool
 export_end(Exchange *exchange)
 {
@@ -138,7 +140,7 @@ export_release(Exchange *exchange)
 	exchange->state = NULL;
 }
 
-/* Returns false after having answered. */
+/* If a parameter is missing or wrong, answers 400 and returns false. */
 static bool
 check_parameters(Exchange *exchange, Export *export)
 {
@@ -170,7 +172,7 @@ check_parameters(Exchange *exchange, Export *export)
 	return false;
 }
 
-/* COPY takes no parameters, hence the literals. */
+/* Appends the COPY.  It has literals, because COPY takes no parameters. */
 static void
 put_copy(Bytes *sql, const char *table_sql, const Export *export)
 {
@@ -185,7 +187,7 @@ put_copy(Bytes *sql, const char *table_sql, const Export *export)
 	bytes_printf(sql, " ORDER BY time) TO STDOUT (%s)", export->format->copy_options);
 }
 
-/* The text form of a row: the time, a tab, the values or \N, a line end. */
+/* Appends a row as NDJSON.  Its text form is the time, a tab, the values or \N, and a line end. */
 static void
 put_line(Export *export, const char *row, size_t length)
 {
@@ -228,6 +230,7 @@ begin(Exchange *exchange)
 	export->begun = true;
 }
 
+/* Sends the chunk, compressed if the client accepts that; false if the stream must pause. */
 static bool
 send_chunk(Exchange *exchange, bool last)
 {
@@ -248,6 +251,7 @@ send_chunk(Exchange *exchange, bool last)
 	return room;
 }
 
+/* Ends the answer, or breaks it off if the COPY has failed after it began. */
 static void
 on_end(void *argument, const QueryOutcome *outcome)
 {

@@ -2,8 +2,8 @@
  * route_file.c
  *	  GET / and /page/.., the web page, and GET /openapi.json: files that the program contains.
  *
- * They are kept compressed; who does not take gzip has them inflated.  gzip's own trailer, checksum
- * and length, is the validator: the files change only with the program.
+ * The files are kept compressed, and are decompressed for clients that do not accept gzip.  The
+ * validator is gzip's trailer, which has the checksum and the length of the file.
  */
 #include "routes/routes.h"
 
@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The page asks nobody but the server that it came from, and is shown in no other page. */
+/* The page may load nothing from other servers, and other pages may not show it in a frame. */
 #define HEADERS                                                                                    \
 	"Cache-Control: no-cache\r\n"                                                                  \
 	"Content-Security-Policy: default-src 'self'; base-uri 'none'; form-action 'none'; "           \
@@ -59,6 +59,7 @@ inflate_file(const StaticFile *file, Bytes *body)
 	gunzip_free(gunzip);
 }
 
+/* Answers with a file, or with 304 if the client has it. */
 static bool
 file_end(Exchange *exchange)
 {

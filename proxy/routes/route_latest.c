@@ -1,6 +1,6 @@
 /*
  * route_latest.c
- *	  GET /latest: the last sample of each tag, or of some.
+ *	  GET /latest: the last sample of each tag, or of the given ones.
  */
 #include "routes/routes.h"
 

@@ -1,6 +1,6 @@
 /*
  * route_save.c
- *	  POST /save: messages as JSON, and the answer that says what became of them.
+ *	  POST /save: messages as JSON.  The answer says what became of them.
  */
 #include "routes/routes.h"
 
@@ -40,7 +40,10 @@ save_begin(Exchange *exchange)
 		intake_begin(exchange, format);
 }
 
-/* curl's default type, and none, are taken as JSON. */
+/*
+ * Finds the format by Content-Type.  A request without one, or with curl's default, is taken as
+ * JSON.
+ */
 static bool
 read_type(Exchange *exchange, BodyFormat *format)
 {
@@ -63,7 +66,7 @@ read_type(Exchange *exchange, BodyFormat *format)
 	return true;
 }
 
-/* A strict request with an error: nothing of it was stored. */
+/* Answers a strict body with an error, nothing of which is stored. */
 static void
 answer_refused(Exchange *exchange)
 {

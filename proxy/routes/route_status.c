@@ -28,7 +28,7 @@ livez_end(Exchange *exchange)
 	return true;
 }
 
-/* Why the server should get no messages now, or NULL; found is room for the reason. */
+/* Returns why the server should get no messages now, or NULL.  found is room for the reason. */
 static const char *
 why_not_ready(LoopShared *shared, char *found, size_t size)
 {
@@ -64,7 +64,7 @@ readyz_end(Exchange *exchange)
 	return true;
 }
 
-/* The same as clients of InfluxDB 2 ask it. */
+/* Answers the same in the form that clients of InfluxDB 2 expect. */
 static bool
 health_end(Exchange *exchange)
 {

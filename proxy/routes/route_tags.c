@@ -1,6 +1,6 @@
 /*
  * route_tags.c
- *	  GET /tags: the tags, with their first and last time and number of samples.
+ *	  GET /tags: the tags, each with its first and last time and its number of samples.
  */
 #include "routes/routes.h"
 

@@ -1,11 +1,12 @@
 /*
  * route_write.c
- *	  POST /write and /api/v2/write: points of InfluxDB's line protocol; and what its clients ask at
- *	  their start: /ping, /health, and which databases there are.
+ *	  POST /write and /api/v2/write: points of InfluxDB's line protocol; and what its clients ask
+ *	  when they start: /ping, and /query for the list of databases.
  *
- * There is one table: databases, buckets, retention policies and users are taken and ignored.  As
- * with InfluxDB the good lines of a body are stored, and an answer of 400 says which were not.  204
- * means committed here too, so that is the default of ack.
+ * There is one table: databases, buckets, retention policies and users are accepted and ignored.
+ * As with InfluxDB, the good lines of a body are stored, and an answer of 400 says which were not.
+ * An answer of
+ * 204 means that the points are committed, so that ack=committed is the default.
  */
 #include "routes/routes.h"
 
@@ -134,7 +135,7 @@ read_parameter(void *argument, const char *name, const char *value)
 		   (strcmp(name, "precision") == 0 && read_precision(value, &rules->unit_ns));
 }
 
-/* With partial=false nothing is stored: later lines must not be merged with what was refused. */
+/* Nothing of a strict body is stored, so that later lines must not be merged with its points. */
 static void
 answer_refused(Exchange *exchange)
 {
@@ -142,7 +143,10 @@ answer_refused(Exchange *exchange)
 	answer(exchange);
 }
 
-/* The text stands under the names, too, by which clients of InfluxDB 1 and 2 look for it. */
+/*
+ * Answers a write.  The detail is repeated in the members that clients of InfluxDB 1 and 2 look
+ * for.
+ */
 static void
 answer(Exchange *exchange)
 {
@@ -190,7 +194,7 @@ static void
 influx_query_begin(Exchange *exchange)
 {
 	exchange->state = memory_new(sizeof(Bytes));
-	bytes_puts(exchange->state, "?"); /* the body is read as parameters are */
+	bytes_puts(exchange->state, "?"); /* the body is read like the parameters of a target */
 }
 
 static size_t
@@ -205,13 +209,13 @@ influx_query_body(Exchange *exchange, const char *data, size_t length)
 	return length;
 }
 
-/* Statements that clients send before they write: the list of databases is the table; others are empty. */
+/* The statements that clients send before they write. */
 typedef enum Statement
 {
-	STATEMENT_NONE, /* there is no q= */
+	STATEMENT_NONE, /* there is no parameter q */
 	STATEMENT_UNKNOWN,
-	STATEMENT_DATABASES,
-	STATEMENT_NOTHING, /* done by doing nothing, or lists nothing */
+	STATEMENT_DATABASES, /* is answered with the table as the only database */
+	STATEMENT_NOTHING,	 /* does nothing, or lists nothing */
 } Statement;
 
 static Statement
@@ -251,6 +255,7 @@ find_statement(const Bytes *target)
 	return statement;
 }
 
+/* Answers a statement, which is in the target or in the body. */
 static bool
 influx_query_end(Exchange *exchange)
 {

@@ -1,6 +1,6 @@
 /*
  * routes.c
- *	  Which path is served by what.
+ *	  The list of all routes.
  */
 #include "routes/routes.h"
 

@@ -1,12 +1,13 @@
 /*
  * routes.h
- *	  Which path is served by what.
+ *	  The list of all routes.
  */
 #ifndef HISTORIAND_ROUTES_H
 #define HISTORIAND_ROUTES_H
 
 #include "http/http_exchange.h"
 
+/* Finds the route of a path; NULL: there is none. */
 extern const Route *routes_find(const char *path, size_t length);
 
 extern const Route route_save;	/* route_save.c */
@@ -25,7 +26,7 @@ extern const Route route_health;
 extern const Route route_metrics;
 extern const Route route_file; /* route_file.c */
 
-/* Is the path that of a file in the program? */
+/* Is there a file in the program for the path? */
 extern bool route_file_serves(const char *path, size_t length);
 
 #endif /* HISTORIAND_ROUTES_H */

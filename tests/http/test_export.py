@@ -366,7 +366,7 @@ def test_broken_off():
         except ConnectionResetError:
             assert version == "1.0"
         client.close()
-    other.logged("export is broken off")
+    other.logged("export was broken off")
     assert other.get(target("big", end=10)).body.count(b"\n") == 9
 
 
