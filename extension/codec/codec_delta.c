@@ -2,10 +2,10 @@
  * codec_delta.c
  *	  Differences, with an anchor in every 32 rows so that a number is at most 16 additions away.
  *
- * Rows form groups of 32, each of which has an *anchor*: the number of the group's 17th row, or of
- * its last row if it is shorter.  Every row has a slot of `width` bits.  It holds the difference
- * from the row before, less `step`, which is at most the smallest difference.  The slot of a
- * group's first row instead holds the low bits of the group's anchor less `base`, the smallest
+ * In a stream of more than 32 rows, rows form groups of 32.  Each group has an *anchor*: the number
+ * of the group's 17th row, or of its last row if it has fewer.  Every row has a slot of `width`
+ * bits.  It holds the difference from the row before, less `step`, which is at most the smallest
+ * difference.  The slot of a group's first row instead holds the low bits of the group's anchor less `base`, the smallest
  * anchor; the high bits of the anchors are in an array of their own before the slots.  So an anchor
  * takes only the bits by which it is wider than a difference, and the group's other numbers follow
  * from it in both directions.

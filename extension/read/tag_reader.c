@@ -4,8 +4,8 @@
  *
  * The reader merges the tag's segments.  Compacted segments come one by one from the directory,
  * pending and late ones from a sorted list.  A segment is decoded when the merge reaches it and
- * dropped at its end, so memory has only the segments that overlap at one time, usually one.  Until
- * the next segment begins, a whole run of rows is returned at once.
+ * dropped at its end, so memory has only the segments that overlap at one time, usually one.  All
+ * rows of a segment that come before the next segment begins are returned at once, as a run.
  *
  * The segments of several tables are merged in the same way: each table is a *strand* of its own.
  *

@@ -11,8 +11,8 @@
  * A worker never waits for a lock of a table.  It leaves a table that another session compacts for
  * the next round.  It merges only what was loaded before a horizon, and only once all loads have
  * ended that were running when the horizon was taken (compaction_horizon.h).  If loads overlap all
- * the time, this is never so for the horizon of now.  Therefore a horizon is kept for the next
- * rounds until it is reached.
+ * the time, some load is always running when a horizon is taken.  Therefore a horizon is kept for
+ * the next rounds until those loads have ended.
  */
 #include "postgres.h"
 

@@ -16,17 +16,19 @@
  *   late segment  It holds rows that came late.  The late segments of a tag are disjoint.
  *   compacted     The compacted segments of a tag are disjoint.
  *
- * Compaction merges a tag once its pending segments amount to a page.  There are three merges, of
+ * Compaction merges a tag once its pending segments amount to a page (FRESH_BYTES).  There are three merges, of
  * which each may take a row along several arrows at once:
  *
  * - merge_fresh() takes the pending segments.  It appends the rows that are later in time than all
- *	 others of the tag, first to the last compacted segment unless that is full.  The other rows
- *	 came late.  Most of them wait in a late run, because to merge one row with a compacted
- *	 segment writes a full segment.  Dense rows are merged with compacted segments at once.  When
- *	 there are MAX_PARTIAL_RUNS late runs that are not full, they are merged with the new one.
- * - merge_late() takes all late runs, and the late segments that their rows fall on.  It does so
- *	 once these are at most LATE_FACTOR times as large as the runs, or when there are
- *	 MAX_FULL_RUNS full runs.  Dense rows go to compacted segments, the others to late segments.
+ *	 others of the tag.  If the last compacted segment is not full, these rows fill it first.  The
+ *	 other rows came late.  Most of them wait in a late run, because a merge of only one row with
+ *	 a compacted segment would still write a full segment.  Dense rows are merged with compacted
+ *	 segments at once, unless a late run or late segment spans their time (the last rule below).
+ *	 When there are MAX_PARTIAL_RUNS late runs that are not full, they are merged with the new one.
+ * - merge_late() takes all late runs, and the late segments that their rows fall on.  It needs a
+ *	 full run and at most one that is not full.  It waits until the late segments are at most
+ *	 LATE_FACTOR times as large as the runs.  It does not wait when there are MAX_FULL_RUNS full
+ *	 runs.  Dense rows go to compacted segments, the others to late segments.
  * - merge_everything() brings all rows of a tag to compacted segments (historian.compact()).
  *
  * Rows are dense if they are more than 1/COMPACTED_FACTOR of the rows of the compacted segments
@@ -74,11 +76,14 @@
 
 /*
  * How much is written for late rows, as a multiple of them: a merge with late segments writes at
- * most LATE_FACTOR times their bytes, a merge with compacted segments COMPACTED_FACTOR times their
- * number of rows.
+ * most LATE_FACTOR times their bytes (more only when MAX_FULL_RUNS forces it), a merge with
+ * compacted segments COMPACTED_FACTOR times their number of rows.
  */
 #define LATE_FACTOR 16
 #define COMPACTED_FACTOR 32
+
+/* A tag is left as it is until its pending segments have so many bytes. */
+#define FRESH_BYTES STORE_MAX_SEGMENT_BYTES
 
 /* A tag has at most about so many late runs, because a read may have to look into each of them. */
 #define MAX_PARTIAL_RUNS 8
@@ -154,7 +159,7 @@ compaction_run(Relation rel, const CompactionOptions *options, text **after,
 		list_segments(&compaction);
 		if (options->everything)
 			merge_everything(&compaction);
-		else if (total_bytes(&compaction.fresh) >= STORE_MAX_SEGMENT_BYTES)
+		else if (total_bytes(&compaction.fresh) >= FRESH_BYTES)
 		{
 			/*
 			 * Only one of the two is done in a transaction, because the snapshot does not see what
