@@ -11,7 +11,7 @@
 static int	compare_tags(const void *left, const void *right);
 
 text **
-tags_of_array(ArrayType *array, uint32 *ntags)
+tag_sort_distinct(ArrayType *array, uint32 *ntags)
 {
 	Datum	   *elements;
 	bool	   *nulls;

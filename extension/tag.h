@@ -32,6 +32,6 @@ tag_compare(const text *a, const text *b)
  * Returns the elements of a text[] in this order, without NULLs and each only once.  The result is
  * palloc'd; its pointers point into the array.
  */
-extern text **tags_of_array(ArrayType *array, uint32 *ntags);
+extern text **tag_sort_distinct(ArrayType *array, uint32 *ntags);
 
 #endif							/* HISTORIAN_TAG_H */

@@ -49,7 +49,7 @@ historian_downsample_many(PG_FUNCTION_ARGS)
 	const Method *method = method_find(text_to_cstring(PG_GETARG_TEXT_PP(5)), window.samples);
 	Leaves	   *leaves = leaves_open(PG_GETARG_OID(0));
 	uint32		ntags;
-	text	  **tags = tags_of_array(PG_GETARG_ARRAYTYPE_P(1), &ntags);
+	text	  **tags = tag_sort_distinct(PG_GETARG_ARRAYTYPE_P(1), &ntags);
 
 	InitMaterializedSRF(fcinfo, 0);
 	downsample(leaves, &window, method, tags, ntags, true, (ReturnSetInfo *) fcinfo->resultinfo);

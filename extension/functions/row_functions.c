@@ -73,7 +73,7 @@ historian_latest(PG_FUNCTION_ARGS)
 	if (PG_NARGS() > 1)
 	{
 		uint32		ntags;
-		text	  **tags = tags_of_array(PG_GETARG_ARRAYTYPE_P(1), &ntags);
+		text	  **tags = tag_sort_distinct(PG_GETARG_ARRAYTYPE_P(1), &ntags);
 
 		for (uint32 i = 0; i < ntags; i++)
 			put_latest(&sink, leaves_for_tag(leaves, tags[i]), tags[i]);

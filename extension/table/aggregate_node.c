@@ -480,8 +480,8 @@ start(HistorianAggregateState *state)
 
 	MemoryContextReset(state->filter_context);
 	caller = MemoryContextSwitchTo(state->filter_context);
-	state->filter = scan_conditions_evaluate(state->conditions, state->nconditions,
-											 ss->ps.ps_ExprContext);
+	state->filter = scan_condition_evaluate_all(state->conditions, state->nconditions,
+												ss->ps.ps_ExprContext);
 	state->tag = NULL;
 	MemoryContextSwitchTo(ss->ps.state->es_query_cxt);
 	if (state->cursor == NULL)

@@ -90,7 +90,7 @@ scan_condition_init_value(Expr *value, ConditionKind kind, PlanState *parent)
 }
 
 RowScanFilter
-scan_conditions_evaluate(const ScanCondition *conditions, int nconditions, ExprContext *econtext)
+scan_condition_evaluate_all(const ScanCondition *conditions, int nconditions, ExprContext *econtext)
 {
 	RowScanFilter filter = row_scan_everything;
 
@@ -116,7 +116,7 @@ scan_conditions_evaluate(const ScanCondition *conditions, int nconditions, ExprC
 		else if (condition->kind == CONDITION_TAG_ANY)
 		{
 			uint32		ntags;
-			text	  **tags = tags_of_array(DatumGetArrayTypePCopy(value), &ntags);
+			text	  **tags = tag_sort_distinct(DatumGetArrayTypePCopy(value), &ntags);
 
 			restrict_tags(&filter, tags, ntags);
 		}

@@ -52,7 +52,7 @@ extern ScanCondition scan_condition_init_value(Expr *value, ConditionKind kind,
  * Evaluates the conditions, and returns the filter for rows that meet all of them, allocated in the
  * current context.  If one of the values is NULL, no row does.
  */
-extern RowScanFilter scan_conditions_evaluate(const ScanCondition *conditions, int nconditions,
-											  ExprContext *econtext);
+extern RowScanFilter scan_condition_evaluate_all(const ScanCondition *conditions, int nconditions,
+												 ExprContext *econtext);
 
 #endif							/* HISTORIAN_SCAN_CONDITION_H */

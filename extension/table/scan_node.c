@@ -522,8 +522,8 @@ next_row(ScanState *ss)
 
 		MemoryContextReset(state->filter_context);
 		caller = MemoryContextSwitchTo(state->filter_context);
-		filter = scan_conditions_evaluate(state->conditions, state->nconditions,
-										  ss->ps.ps_ExprContext);
+		filter = scan_condition_evaluate_all(state->conditions, state->nconditions,
+											 ss->ps.ps_ExprContext);
 		MemoryContextSwitchTo(caller);
 		filter.backward = state->backward;
 		row_scan_start(state->rows, &filter);

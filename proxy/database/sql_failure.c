@@ -11,7 +11,7 @@
 void
 sql_failure_set(SqlFailure *failure, const char *sqlstate, const char *message)
 {
-	if (sql_failed(failure))
+	if (sql_failure_is_set(failure))
 		return;
 	snprintf(failure->sqlstate, sizeof(failure->sqlstate), "%s", sqlstate);
 	snprintf(failure->message, sizeof(failure->message), "%s", message);
@@ -28,7 +28,7 @@ sql_failure_note(SqlFailure *failure, const PGresult *result)
 	/* "COPY measurement, line 7": the server counts from 1. */
 	const char *line = context != NULL ? strstr(context, ", line ") : NULL;
 
-	if (sql_failed(failure))
+	if (sql_failure_is_set(failure))
 		return;
 	sql_failure_set(failure, sqlstate != NULL ? sqlstate : "08006",
 					message != NULL ? message : PQresultErrorMessage(result));

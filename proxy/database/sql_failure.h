@@ -26,7 +26,7 @@ extern void sql_failure_note(SqlFailure *failure, const PGresult *result);
 extern void sql_failure_set(SqlFailure *failure, const char *sqlstate, const char *message);
 
 static inline bool
-sql_failed(const SqlFailure *failure)
+sql_failure_is_set(const SqlFailure *failure)
 {
 	return failure->sqlstate[0] != '\0';
 }

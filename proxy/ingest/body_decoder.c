@@ -210,7 +210,7 @@ static const char *
 find_line_end(const BodyDecoder *decoder, const char *line, const char *end)
 {
 	if (decoder->format == BODY_POINTS)
-		return line_end(line, end);
+		return line_scan_end(line, end);
 	return memchr(line, '\n', (size_t) (end - line));
 }
 

@@ -111,7 +111,7 @@ line_scan(Stage *stage, const char *text, const char *end, const LineRules *rule
 		return false;
 	if (line.field_count == 0)
 		return true;
-	if (!message_fits(line.field_count, false, line.tag_length))
+	if (!stage_fits(line.field_count, false, line.tag_length))
 		return invalid(
 			&line, NOWHERE,
 			"%u fields with a tag of %zu bytes are more than a row holds (8 bytes each and the "
@@ -583,7 +583,7 @@ end_outside_of_strings(const char *c, const char *end)
 }
 
 const char *
-line_end(const char *line, const char *end)
+line_scan_end(const char *line, const char *end)
 {
 	const char *feed = memchr(line, '\n', (size_t) (end - line));
 

@@ -31,6 +31,6 @@ extern bool line_scan(Stage *stage, const char *line, const char *end, const Lin
  * Returns where the line ends, at a line feed outside of strings, or NULL if the text does not have
  * it.  A line feed inside a string must not count: the rest of the string would be read as points.
  */
-extern const char *line_end(const char *line, const char *end);
+extern const char *line_scan_end(const char *line, const char *end);
 
 #endif /* HISTORIAND_LINE_SCAN_H */

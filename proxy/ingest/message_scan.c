@@ -125,7 +125,7 @@ message_scan(Stage *stage, const char **cursor, const char *end, MessageError *e
 
 		return invalid(&scan, missing, "the field \"%s\" is missing", missing);
 	}
-	if (!message_fits(scan.value_count, scan.has_nulls, scan.tag_length))
+	if (!stage_fits(scan.value_count, scan.has_nulls, scan.tag_length))
 		return invalid(
 			&scan, "values",
 			"values has %u elements, which with a tag of %zu bytes are more than a row holds "

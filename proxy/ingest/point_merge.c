@@ -279,7 +279,7 @@ unite(Point *out, const Point *older, const Point *newer)
 		}
 		if (round > 0)
 			break;
-		if (count > MESSAGE_MAX_VALUES || !message_fits(count, false, newer->tag_length) ||
+		if (count > MESSAGE_MAX_VALUES || !stage_fits(count, false, newer->tag_length) ||
 			older->bytes + newer->bytes > MAX_POINT_BYTES)
 			return false;
 		out->count = count;

@@ -27,7 +27,7 @@
 
 /* Can a message of at most MESSAGE_MAX_VALUES values be stored, whatever these are? */
 static inline bool
-message_fits(size_t value_count, bool has_nulls, size_t tag_length)
+stage_fits(size_t value_count, bool has_nulls, size_t tag_length)
 {
 	size_t null_bytes = has_nulls ? (value_count + 7) / 8 : 0;
 

@@ -329,7 +329,7 @@ opened(CopyLoad *load)
 		ask(load, LOAD_SETTLING, "SELECT pg_logical_emit_message(true, 'historiand', ''); COMMIT");
 		return;
 	}
-	if (sql_failed(&load->failure))
+	if (sql_failure_is_set(&load->failure))
 	{
 		end(load, load->verdict == LOAD_RUNNING ? LOAD_UNAVAILABLE : load->verdict);
 		return;
@@ -358,17 +358,17 @@ copy_load_advance(CopyLoad *load)
 
 		if (!copy_stream_advance(&load->stream))
 			return LOAD_RUNNING;
-		if (!load->stream.began || (sql_failed(failure) && !sql_failure_of_row(failure)))
+		if (!load->stream.began || (sql_failure_is_set(failure) && !sql_failure_of_row(failure)))
 		{
 			load->failure = *failure;
 			end(load, LOAD_UNAVAILABLE);
 		}
-		else if (!load->sift && sql_failed(failure))
+		else if (!load->sift && sql_failure_is_set(failure))
 		{
 			load->failure = *failure;
 			end(load, LOAD_REFUSED);
 		}
-		else if (sql_failed(failure))
+		else if (sql_failure_is_set(failure))
 		{
 			uint64_t first = range->first;
 			uint64_t count = range->count;
@@ -438,7 +438,7 @@ answered(CopyLoad *load)
 			opened(load);
 			return LOAD_RUNNING;
 		case LOAD_PREPARING:
-			if (sql_failed(failure))
+			if (sql_failure_is_set(failure))
 				end(load, LOAD_UNAVAILABLE);
 			else
 				next_range(load);
@@ -451,7 +451,7 @@ answered(CopyLoad *load)
 				snprintf(text, sizeof(text), "the table has changed: %s", load->answer);
 				sql_failure_set(failure, "42804", text);
 			}
-			if (sql_failed(failure))
+			if (sql_failure_is_set(failure))
 			{
 				end(load, LOAD_UNAVAILABLE);
 				return LOAD_RUNNING;
@@ -460,7 +460,7 @@ answered(CopyLoad *load)
 			ask(load, LOAD_COMMITTING, "COMMIT");
 			return LOAD_RUNNING;
 		case LOAD_COMMITTING:
-			if (!sql_failed(failure) && load->committed)
+			if (!sql_failure_is_set(failure) && load->committed)
 			{
 				load->past->trace = (LoadTrace){0};
 				return LOAD_COMMITTED;
@@ -469,7 +469,7 @@ answered(CopyLoad *load)
 			return sql_failure_of_row(failure) && !load->sift ? LOAD_REFUSED : LOAD_UNAVAILABLE;
 		case LOAD_SETTLING:
 			/* If the role lacks the privilege, PostgreSQL's word for the commit must be enough. */
-			if (sql_failed(failure) && strcmp(failure->sqlstate, "42501") != 0)
+			if (sql_failure_is_set(failure) && strcmp(failure->sqlstate, "42501") != 0)
 				return LOAD_UNAVAILABLE;
 			load->past->trace = (LoadTrace){0};
 			return LOAD_COMMITTED;
@@ -581,7 +581,7 @@ rows_tried(CopyLoad *load)
 	uint64_t left = load->ranges->count - trial->count;
 	size_t refused = 0;
 
-	if (sql_failed(&trial->failure))
+	if (sql_failure_is_set(&trial->failure))
 	{
 		load->failure = trial->failure;
 		end(load, LOAD_UNAVAILABLE);

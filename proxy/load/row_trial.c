@@ -63,7 +63,7 @@ row_trial_advance(RowTrial *trial)
 
 		if (trial->answered == trial->sent + trial->ended)
 		{
-			if (trial->ended || sql_failed(&trial->failure))
+			if (trial->ended || sql_failure_is_set(&trial->failure))
 			{
 				PQexitPipelineMode(pq);
 				return true;

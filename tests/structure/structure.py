@@ -1,7 +1,12 @@
-"""structure.py: holds the module map of docs/architecture.md against the #include lines.
+"""structure.py: holds the #include lines against the module map of docs/architecture.md, and the
+names of public functions against the names of their files.
 
 The map has a table for each program, from the top to the ground. A file may include what a later
 row names, and nothing else of the project. "Room" is what a row names: a .c file, a .h file or both.
+
+The name of a public function, which is one that a header declares, begins with the name of that
+header, or its singular, or a type that the header defines. FAMILIES and PREFIXES list what else it
+may begin with.
 """
 import os
 import re
@@ -10,6 +15,17 @@ PROGRAMS = ("extension", "proxy")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
 # What libraries bring; not a part of this project.
 NOT_OURS = ("proxy/page/vendor",)
+# Families of files: any of them may use the bare first word, or leave it out (http_reader: reader_).
+FAMILIES = {"extension/codec": "codec", "extension/read": "method", "proxy/database": "pg",
+            "proxy/http": "http"}
+# Further prefixes of single headers.
+PREFIXES = {
+    "extension/compat.h": ("historian",),       # in the place of PostgreSQL's functions
+    "extension/codec/codec_bits.h": ("cursor",),    # of a ByteCursor
+    "extension/table/compaction_worker.h": ("historian_compaction",),   # PostgreSQL calls by name
+    "proxy/ingest/stage.h": ("staged", "value"),    # of a StagedMessage, and of its values
+    "proxy/http/http_close.h": ("connection",),     # the last that is done with a connection
+}
 
 
 def read(*path):
@@ -99,4 +115,44 @@ def check_codec(top):
         for name, target in includes(top, "extension", path):
             if not (target or "").startswith("extension/codec/") and name not in library:
                 wrong.append(f"{path} includes {name}, which is not of codec/")
+    return wrong
+
+
+def public_functions(text):
+    """The names of the functions that a header declares or defines."""
+    text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
+    text = re.sub(r"^[ \t]*#(\\\n|.)*", "", text, flags=re.M)
+    braces = 1
+    while braces:
+        text, braces = re.subn(r"\{[^{}]*\}", ";", text)
+    for declaration in text.split(";"):
+        words = declaration.split(maxsplit=1)
+        name = re.search(r"\b(?!__attribute__|pg_attribute)(\w+)[ \t]*\(", declaration)
+        if name and words[0] != "typedef" and "ssert" not in name[1]:
+            yield name[1]
+
+
+def prefixes(path, text):
+    """What the names of a header's functions may begin with."""
+    name = room(os.path.basename(path))
+    found = [name, name.removesuffix("s"), *PREFIXES.get(path, ())]
+    for type_name in re.findall(r"^(?:typedef\b[^;{(]*?|\})\s*\b([A-Z]\w*)\s*;", text, re.M):
+        found.append(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type_name).lower())
+    family = FAMILIES.get(os.path.dirname(path))
+    if family and name.startswith(f"{family}_"):
+        found += [family, name.removeprefix(f"{family}_")]
+    return found
+
+
+def check_names(top, program):
+    """Public functions whose names do not say where they are."""
+    wrong = []
+    for path in sources(top, program):
+        if path.endswith(".h"):
+            text = read(top, path)
+            begins = prefixes(path, text)
+            wrong += [f"{path} has {name}(), whose prefix is of another file"
+                      for name in public_functions(text)
+                      if not any(name == begin or name.startswith(f"{begin}_")
+                                 for begin in begins)]
     return wrong

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Do includes point down only, as the module map of docs/architecture.md has it?"""
+"""Do includes point down only, as the module map of docs/architecture.md has it, and do the names of
+public functions say where these are?"""
 import os
 import shutil
 import sys
@@ -29,7 +30,8 @@ def found(change):
 
 def all_wrong(top):
     return (structure.check_program(top, "extension") + structure.check_program(top, "proxy") +
-            structure.check_codec(top))
+            structure.check_codec(top) +
+            structure.check_names(top, "extension") + structure.check_names(top, "proxy"))
 
 
 def adding(path, text):
@@ -61,6 +63,11 @@ def test_proxy():
 def test_codec():
     """codec/ includes nothing but itself and the C library"""
     nothing_wrong(structure.check_codec(TOP))
+
+
+def test_names():
+    """a public function's name begins with that of its file, of its type or of its family"""
+    nothing_wrong(structure.check_names(TOP, "extension") + structure.check_names(TOP, "proxy"))
 
 
 def test_unchanged_copy():
@@ -116,6 +123,34 @@ def test_map():
     assert found(replacing("docs/architecture.md", "`segment_sink`, `segment_list`",
                            "`segment_sink`, `segment_list`, `store`")) == [
         "extension/store/store is in the map twice"]
+
+
+def test_foreign_name():
+    """a public function with the prefix of another file is found, declared, defined or renamed"""
+    assert found(adding("extension/store/segment_list.h",
+                        "extern uint64 segment_next_sequence(Relation rel);\n")) == [
+        "extension/store/segment_list.h has segment_next_sequence(), "
+        "whose prefix is of another file"]
+    assert found(adding("proxy/http/http_reader.h",
+                        "static inline int\nquery_begin(int x)\n{\n\treturn x;\n}\n")) == [
+        "proxy/http/http_reader.h has query_begin(), whose prefix is of another file"]
+    assert found(replacing("extension/write/deletion.h", "deletion_delete_range(",
+                           "delete_range(")) == [
+        "extension/write/deletion.h has delete_range(), whose prefix is of another file"]
+
+
+def test_allowed_names():
+    """types, families, singulars and listed prefixes are allowed; comments and types are no functions"""
+    assert found(adding("extension/store/segment_list.h", """
+/* other_thing(); */
+#define ANY_MACRO(x) \\
+	other_macro(x);
+typedef bool (*SegmentTest) (const SegmentRef *ref);
+pg_noreturn extern void segment_list_refuse(void);
+extern void segment_ref_show(SegmentRef *ref) __attribute__((format(printf, 1, 2)));
+""")) == []
+    assert found(adding("proxy/http/http_reader.h", "extern void http_one(void);\n"
+                        "extern void reader_two(void);\n")) == []
 
 
 def main():
