@@ -42,7 +42,7 @@ typedef struct Delay
 
 typedef struct Loss
 {
-	struct Loss *next;
+	ListLink link;
 	uint64_t generation;
 } Loss;
 
@@ -56,7 +56,7 @@ struct CommitBoard
 	pthread_mutex_t lock; /* guards the rest */
 	void *rejections;	  /* a tree of tsearch(3): Rejection by ticket */
 	void *delays;		  /* another tree: Delay by ticket */
-	Loss *losses;
+	List losses;		  /* of Loss.link */
 };
 
 static void take_rejection(CommitBoard *board, uint32_t ticket, CommitOutcome *outcome);
@@ -68,6 +68,7 @@ commit_board_new(void)
 {
 	CommitBoard *board = memory_new(sizeof(CommitBoard));
 
+	list_init(&board->losses);
 	pthread_mutex_init(&board->lock, NULL);
 	return board;
 }
@@ -114,8 +115,7 @@ commit_lose(CommitBoard *board, uint64_t generation)
 
 	loss->generation = generation;
 	pthread_mutex_lock(&board->lock);
-	loss->next = board->losses;
-	board->losses = loss;
+	list_append(&board->losses, &loss->link);
 	atomic_store(&board->losses_exist, true);
 	pthread_mutex_unlock(&board->lock);
 }
@@ -358,9 +358,14 @@ has_losses(CommitBoard *board, const IngestTicket *ticket)
 	bool found = false;
 
 	pthread_mutex_lock(&board->lock);
-	for (const Loss *loss = board->losses; loss != NULL && !found; loss = loss->next)
+	for (ListLink *link = list_first(&board->losses); link != NULL && !found;
+		 link = list_next(&board->losses, link))
+	{
+		const Loss *loss = LIST_ITEM(link, Loss, link);
+
 		found =
 			loss->generation >= ticket->first_generation && loss->generation <= ticket->generation;
+	}
 	pthread_mutex_unlock(&board->lock);
 	return found;
 }
