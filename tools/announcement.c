@@ -1,10 +1,10 @@
 /*
  * announcement.c
- *	  How a producer tells clients which workload it sends: a message of a reserved tag.
+ *	  The message, of a reserved tag, by which a producer tells clients its workload.
  *
- * Values: version, start in s and ns, seed, rate, peak rate, period and length of peaks, tags,
- * values, decimals, and the messages sent (-1 while the producer runs).  All are integers below
- * 2^53, so a double carries them exactly.
+ * The values are: version, start in s and ns, seed, rate, peak rate, period and length of peaks,
+ * tags, values, decimals, and the number of messages (-1 while the producer runs).  All are
+ * integers below 2^53, which a double holds exactly.
  */
 #include "announcement.h"
 

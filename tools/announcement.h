@@ -1,9 +1,9 @@
 /*
  * announcement.h
- *	  How a producer tells clients which workload it sends: a message of a reserved tag.
+ *	  The message, of a reserved tag, by which a producer tells clients its workload.
  *
- * The client reads the latest one through GET /api, so producer and client need to share nothing
- * but the server.
+ * A client reads the latest one through GET /api, so that producer and client share nothing but the
+ * server.
  */
 #ifndef ANNOUNCEMENT_H
 #define ANNOUNCEMENT_H
@@ -20,14 +20,14 @@
 typedef struct Announcement
 {
 	WorkloadOptions workload;
-	uint64_t messages; /* sent and acknowledged in all, once the producer has ended */
+	uint64_t messages; /* that were acknowledged, if the producer has ended */
 	bool ended;
 } Announcement;
 
-/* As a JSON message with the given time; returns the length. */
+/* Writes an announcement as a JSON message of that time, and returns the length. */
 extern size_t announcement_json(const Announcement *announcement, int64_t time_ns, char *out,
 								size_t out_bytes);
-/* False when these are not the values of an announcement. */
+/* Reads the values of a message; false if these are not those of an announcement. */
 extern bool announcement_read(Announcement *announcement, const double *values, size_t count);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * answer.c
- *	  The answer of GET /api, read from its JSON.
+ *	  Reads the JSON of an answer of GET /api.
  */
 #include "answer.h"
 
@@ -37,6 +37,7 @@ answer_free(Answer *answer)
 	memset(answer, 0, sizeof(*answer));
 }
 
+/* Reads all samples; false if one has no time or no values. */
 static bool
 read_samples(Answer *answer, json_object *samples)
 {
@@ -70,6 +71,7 @@ read_samples(Answer *answer, json_object *samples)
 	return true;
 }
 
+/* Reads the values of a sample; a null among them becomes NaN. */
 static bool
 read_values(Answer *answer, size_t sample, json_object *values)
 {

@@ -1,6 +1,6 @@
 /*
  * answer.h
- *	  The answer of GET /api, read from its JSON.
+ *	  Reads the JSON of an answer of GET /api.
  */
 #ifndef ANSWER_H
 #define ANSWER_H
@@ -20,7 +20,7 @@ typedef struct Answer
 	size_t max_width;
 } Answer;
 
-/* False when this is not such an answer; answer_free in any case. */
+/* Returns false if this is not such an answer.  The caller calls answer_free() in any case. */
 extern bool answer_parse(Answer *answer, const char *json, size_t bytes);
 extern void answer_free(Answer *answer);
 

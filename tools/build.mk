@@ -1,5 +1,5 @@
-# tools/build.mk: how programs are made of the files of tools/, here and in tests/load.  The including
-# Makefile sets TOP, the path to the top of the checkout.
+# tools/build.mk: rules that make programs of the files of tools/, here and in tests/load.  The
+# Makefile that includes it sets TOP, the path to the top of the checkout.
 
 BUILD = $(TOP)/build
 OBJECTS = $(BUILD)/tools
@@ -34,5 +34,5 @@ $(OBJECTS):
 	mkdir -p $@
 
 -include $(wildcard $(OBJECTS)/*.d)
-# a source that was moved, or is gone: a .d made before still names its old place
+# A .d that was made before a source was moved or removed still names the old file.
 %.c: ;

@@ -1,6 +1,6 @@
 /*
  * checker.c
- *	  Is an answer of GET /api what the producer's workload makes it to be?
+ *	  Checks an answer of GET /api against the producer's workload.
  */
 #include "checker.h"
 
@@ -13,10 +13,10 @@
 
 #define WRONG_TO_PRINT 5
 
-/* What a tag held before the workload began. */
+/* The values that a tag had before the workload began. */
 typedef struct Before
 {
-	int32_t width; /* ANSWER_NULL for nothing */
+	int32_t width; /* ANSWER_NULL: it had none */
 	double *values;
 } Before;
 
@@ -174,8 +174,8 @@ sample_time(const Question *question, uint32_t sample)
 }
 
 /*
- * What may stand at the time: the tag's message number "last", counted from 1, or an older one
- * down to number "first"; number 0 is what was before the workload.
+ * Finds the messages that a sample of that time may have: those of the tag from number *first to
+ * number *last, counted from 1.  Number 0 is the values before the workload.
  */
 static void
 find_range(Checker *checker, const Question *question, int64_t time, uint64_t *first,
@@ -190,6 +190,7 @@ find_range(Checker *checker, const Question *question, int64_t time, uint64_t *f
 		*first = replay_count(checker->replay, question->tag, visible);
 }
 
+/* Counts a sample as right, wrong or unchecked. */
 static void
 check_sample(Checker *checker, const Question *question, const Answer *answer, uint32_t sample)
 {
@@ -269,7 +270,7 @@ print_wrong(Checker *checker, const Question *question, const Answer *answer, si
 		fprintf(stderr, "[%.10g, ..]", values[0]);
 	fprintf(stderr, ", expected at %" PRId64 " ", time);
 	if (n == 0)
-		fprintf(stderr, "what was before the workload\n");
+		fprintf(stderr, "the values before the workload\n");
 	else
 		fprintf(stderr, "[%.10g, ..], message %" PRIu64 " of the tag\n",
 				(double) replay_values(checker->replay, question->tag, n - 1)[0] /

@@ -2,11 +2,12 @@
  * client.c
  *	  historian-client: readers that ask at a rate and check every value of every answer.
  *
- * In order: find a producer's announcement and wait until its workload is readable; ask what
- * every tag held before it; then read for the duration, with a probe that measures how long a
- * message takes from its POST to the first answer that has it.  A reader asks at fixed times,
- * whether the answer before is there or not, and latency counts from these times, so a stall of
- * the server is not hidden.
+ * The client finds a producer's announcement and waits until its workload is readable.  It asks for
+ * the values that each tag had before the workload.  Then it reads for the duration, with a probe
+ * that measures how long a message takes from its POST to the first answer that has it.
+ *
+ * A reader asks at fixed times, whether its last answer has come or not, and latency counts from
+ * these times, so that a stall of the server is not hidden.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -80,22 +81,22 @@ struct Client
 	uint64_t max_lag_ms;
 	uint64_t max_p99_ms;
 	uint64_t seed;
-	bool finished; /* the producer may have ended */
-	bool totals;   /* check the counts of all tags, from stdin, instead */
+	bool finished; /* the producer must have ended */
+	bool totals;   /* check the totals of all tags, from stdin, instead of reading */
 
-	/* Preparing. */
+	/* while preparing */
 	HttpClient *http;
 	HttpRequest request;
 	Question question;
-	uv_timer_t timer; /* until it is tried again, then until the end */
+	uv_timer_t timer; /* runs until the next attempt, later until the end */
 	int64_t give_up_ns;
 	const char *waiting_for;
 	uint32_t before_tag;
 
-	/* Reading. */
+	/* while reading */
 	Announcement announcement;
 	Checker *checker;
-	Examiner *examiner; /* has the checker while there are readers */
+	Examiner *examiner; /* owns the checker while there are readers */
 	Reader *readers;
 	Probe probe;
 	uv_timer_t second;
@@ -167,7 +168,7 @@ next_random(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
-/* In 0 .. 1, without 1. */
+/* A random number from 0 to 1, but not 1. */
 static double
 next_fraction(uint64_t *state)
 {
@@ -307,7 +308,7 @@ parse_options(Client *client, int argc, char **argv)
 	options_check(http_url_parse(&client->url, url));
 }
 
-/* Asks for one sample, the last value in start .. end. */
+/* Asks for one sample: the values at the time end. */
 static void
 get(Client *client, const char *tag, int64_t start, int64_t end, HttpCallback done)
 {
@@ -325,6 +326,7 @@ get(Client *client, const char *tag, int64_t start, int64_t end, HttpCallback do
 	http_client_send(client->http, &client->request);
 }
 
+/* Begins again after a pause, or gives up after --wait. */
 static void
 retry(Client *client, const char *waiting_for)
 {
@@ -339,7 +341,7 @@ retry(Client *client, const char *waiting_for)
 	finish();
 }
 
-/* Everything begins with the announcement, and begins again when something is missing. */
+/* Begins with the announcement. */
 static void
 on_retry(uv_timer_t *timer)
 {
@@ -348,6 +350,7 @@ on_retry(uv_timer_t *timer)
 	get(client, ANNOUNCEMENT_TAG, 0, now_ns() + 3600 * NS_PER_S, on_announcement);
 }
 
+/* Checks the totals, or goes on with the workload that was announced. */
 static void
 on_announcement(HttpRequest *request, const HttpResponse *response)
 {
@@ -381,7 +384,7 @@ on_announcement(HttpRequest *request, const HttpResponse *response)
 	}
 }
 
-/* Goes on when the most frequent tag's latest value is that of the workload. */
+/* Goes on if the most frequent tag's latest values are those of the workload. */
 static void
 on_latest(HttpRequest *request, const HttpResponse *response)
 {
@@ -401,7 +404,7 @@ on_latest(HttpRequest *request, const HttpResponse *response)
 	answer_free(&answer);
 }
 
-/* What the next tag held just before the workload; starts to read when all tags are known. */
+/* Asks for the next tag's values just before the workload; after the last tag, begins to read. */
 static void
 ask_before(Client *client)
 {
@@ -417,6 +420,7 @@ ask_before(Client *client)
 	get(client, tag, start_ns - 2, start_ns - 1, on_before);
 }
 
+/* Tells the checker the values of a tag before the workload. */
 static void
 on_before(HttpRequest *request, const HttpResponse *response)
 {
@@ -438,7 +442,7 @@ on_before(HttpRequest *request, const HttpResponse *response)
 	ask_before(client);
 }
 
-/* Readers begin one after the other, evenly over their period. */
+/* Starts the readers, whose first requests are spread evenly over their period, and the probe. */
 static void
 start_reading(Client *client)
 {
@@ -475,7 +479,7 @@ start_reading(Client *client)
 	uv_timer_start(&client->timer, on_end, client->seconds * 1000, 0);
 }
 
-/* Asks what is due, then sleeps until the next is. */
+/* Sends the requests that are due, then sleeps until the next one is. */
 static void
 on_reader(uv_timer_t *timer)
 {
@@ -493,7 +497,9 @@ on_reader(uv_timer_t *timer)
 	uv_timer_start(timer, on_reader, (reader->next_ns - now + 999999) / 1000000, 0);
 }
 
-/* A random window of a random tag: the length log-uniform, the end as late as now. */
+/*
+ * Asks for a random window of a random tag: its length is log-uniform, and its end is at most now.
+ */
 static void
 ask(Reader *reader, uint64_t due_ns)
 {
@@ -535,6 +541,7 @@ ask(Reader *reader, uint64_t due_ns)
 	http_client_send(reader->http, &read->request);
 }
 
+/* Notes the latency of an answer, and gives it to the examiner. */
 static void
 on_answer(HttpRequest *request, const HttpResponse *response)
 {
@@ -543,7 +550,7 @@ on_answer(HttpRequest *request, const HttpResponse *response)
 
 	if (client->examiner == NULL)
 	{
-		/* After the report, which has counted it as an error. */
+		/* The report was made, and has counted this as an error. */
 		free(read);
 		return;
 	}
@@ -558,7 +565,7 @@ on_answer(HttpRequest *request, const HttpResponse *response)
 	free(read);
 }
 
-/* Posts a message, then asks for it until it is there. */
+/* Posts a message, or asks for it until an answer has it. */
 static void
 on_probe(uv_timer_t *timer)
 {
@@ -605,6 +612,7 @@ on_probe_posted(HttpRequest *request, const HttpResponse *response)
 		uv_timer_start(&client->probe.timer, on_probe, PROBE_POLL_MS, 0);
 }
 
+/* Notes the lag if the answer has the message; asks again otherwise. */
 static void
 on_probe_answer(HttpRequest *request, const HttpResponse *response)
 {
@@ -629,7 +637,7 @@ on_probe_answer(HttpRequest *request, const HttpResponse *response)
 	if (!client->stopping)
 		uv_timer_start(&probe->timer, on_probe, pause_ms, 0);
 	else if (probe->posted)
-		latency_add(&client->lag, lag_ns); /* it took so long at least */
+		latency_add(&client->lag, lag_ns); /* the lag is at least that long */
 }
 
 static void
@@ -659,7 +667,7 @@ on_second(uv_timer_t *timer)
 			latency_percentile_ms(&client->lag, 99), counts.wrong, client->errors + counts.refused);
 }
 
-/* No more questions; waits for the answers. */
+/* Ends the questions, and waits for the last answers. */
 static void
 on_end(uv_timer_t *timer)
 {
@@ -684,13 +692,17 @@ on_last_answers(uv_timer_t *timer)
 	finish();
 }
 
-/* Ends the loop; what is still open ends with the process. */
+/* Ends the loop; connections end with the process. */
 static void
 finish(void)
 {
 	uv_stop(uv_default_loop());
 }
 
+/*
+ * Prints the results; the client fails if a value was wrong, an error occurred or a limit was
+ * exceeded.
+ */
 static void
 report(Client *client)
 {
@@ -717,8 +729,8 @@ report(Client *client)
 		   p99, latency_percentile_ms(&client->latency, 100), client->max_p99_ms);
 	if (examined.waits > 0)
 		printf("client: %" PRIu64
-			   " times answers waited for the check of those before; their latency "
-			   "has it in it\n",
+			   " times answers waited for the check of earlier ones; their latency "
+			   "includes that\n",
 			   examined.waits);
 	if (client->lag.count > 0)
 		printf("client: lag p50 %.0f ms, p99 %.0f ms, max %.0f ms of %zu probes (limit: max "

@@ -1,6 +1,6 @@
 /*
  * examiner.c
- *	  Checks answers in a thread of its own, of the lowest priority.
+ *	  Checks answers in a thread of its own, which has the lowest priority.
  */
 #define _GNU_SOURCE
 #include "examiner.h"
@@ -14,21 +14,22 @@
 #include "answer.h"
 #include "options.h"
 
-/* So many bytes may wait; who brings more waits too. */
+/* If more bytes wait to be checked, examiner_add() waits. */
 #define MOST_BYTES		 ((size_t) 512 << 20)
 #define REFUSED_TO_PRINT 5
 
+/* An answer that waits to be checked. */
 typedef struct Paper
 {
 	struct Paper *next;
 	Question question;
 	size_t bytes;
-	char *body; /* NULL: not found */
+	char *body; /* NULL: the status was 404 */
 } Paper;
 
 struct Examiner
 {
-	Checker *checker; /* the thread's */
+	Checker *checker; /* belongs to the thread */
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards the rest */
 	pthread_cond_t changed;
@@ -101,7 +102,7 @@ examiner_end(Examiner *examiner)
 {
 	ExaminerCounts counts;
 
-	/* Nobody is disturbed any more. */
+	/* No more answers are being received, so that the thread need not give way any more. */
 	pthread_setschedparam(examiner->thread, SCHED_OTHER, &(struct sched_param){0});
 	pthread_mutex_lock(&examiner->lock);
 	examiner->ending = true;
@@ -115,6 +116,7 @@ examiner_end(Examiner *examiner)
 	return counts;
 }
 
+/* The thread: checks one answer after the other until examiner_end(). */
 static void *
 examine(void *argument)
 {
@@ -152,6 +154,7 @@ examine(void *argument)
 	return NULL;
 }
 
+/* Checks an answer; false if it is refused. */
 static bool
 examine_paper(Checker *checker, const Paper *paper, bool print)
 {
@@ -164,7 +167,7 @@ examine_paper(Checker *checker, const Paper *paper, bool print)
 		if (checker_may_be_unknown(checker, &paper->question))
 			return true;
 		if (print)
-			fprintf(stderr, "error: GET /api: 404 of tag %u, which has values\n",
+			fprintf(stderr, "error: GET /api: 404 for tag %u, which has values\n",
 					paper->question.tag);
 		return false;
 	}
@@ -172,7 +175,7 @@ examine_paper(Checker *checker, const Paper *paper, bool print)
 	if (readable)
 		checker_check(checker, &paper->question, &answer);
 	else if (print)
-		fprintf(stderr, "error: GET /api: no answer of its kind: %.*s\n",
+		fprintf(stderr, "error: GET /api: the answer cannot be read: %.*s\n",
 				(int) (paper->bytes < 200 ? paper->bytes : 200), paper->body);
 	answer_free(&answer);
 	return readable;

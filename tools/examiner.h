@@ -1,9 +1,9 @@
 /*
  * examiner.h
- *	  Checks answers in a thread of its own, of the lowest priority.
+ *	  Checks answers in a thread of its own, which has the lowest priority.
  *
- * To parse and check an answer takes several times as long as to serve it.  Done where the answers
- * arrive, it would be the next answer's latency.
+ * To parse and check an answer takes several times as long as to serve it.  If the thread that
+ * receives answers did so, it would add to the latency of the next answer.
  */
 #ifndef EXAMINER_H
 #define EXAMINER_H
@@ -16,22 +16,25 @@ typedef struct Examiner Examiner;
 
 typedef struct ExaminerCounts
 {
-	uint64_t wrong;	  /* samples */
-	uint64_t refused; /* answers that were no JSON, or 404 of a tag that has values */
-	uint64_t waits;	  /* of who brought answers, for the check of those before */
+	uint64_t wrong;	  /* samples that were wrong */
+	uint64_t refused; /* answers that were not JSON, or 404 for a tag that has values */
+	uint64_t waits;	  /* how often examiner_add() waited, with too many answers unchecked */
 } ExaminerCounts;
 
-/* The checker belongs to the examiner until that is ended. */
+/* The checker belongs to the examiner until examiner_end(). */
 extern Examiner *examiner_start(Checker *checker);
 
-/* The body of an answer with status 200, or NULL of one with 404; takes a copy. */
+/* Adds a copy of the body of an answer with status 200; NULL: the status was 404. */
 extern void examiner_add(Examiner *examiner, const Question *question, const char *body,
 						 size_t body_bytes);
 
-/* Of the answers that were checked so far.  The first refused ones are printed to stderr. */
+/*
+ * Returns the counts of the answers that are checked.  The first refused ones are printed to
+ * stderr.
+ */
 extern ExaminerCounts examiner_counts(Examiner *examiner);
 
-/* Waits until all are checked. */
+/* Waits until all answers are checked, returns their counts and frees the examiner. */
 extern ExaminerCounts examiner_end(Examiner *examiner);
 
 #endif

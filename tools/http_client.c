@@ -1,11 +1,11 @@
 /*
  * http_client.c
- *	  One HTTP/1.1 connection to a server, with pipelining, that comes back when it is lost.
+ *	  One HTTP/1.1 connection to a server, with pipelining, which is made again when it is lost.
  *
- * Requests stand in one list in the order of sending: those before "unsent" are on the wire, the
- * others wait for the connection.  A response belongs to the first of the list.  A lost
- * connection ends those on the wire; a request is given back only when libuv has also given back
- * its write, so that its memory may go.
+ * All requests are in one list, in the order of sending: those before "unsent" were sent, and the
+ * others wait for the connection.  A response belongs to the first request of the list.  If the
+ * connection is lost, the requests that were sent end.  A request's callback is called only after
+ * libuv has ended its write, so that the caller may free it.
  */
 #include "http_client.h"
 
@@ -25,7 +25,7 @@ typedef struct Connection
 	uv_tcp_t tcp;
 	uv_connect_t connect;
 	llhttp_t parser;
-	HttpClient *client; /* NULL once given up */
+	HttpClient *client; /* NULL after the connection was given up */
 	bool connected;
 } Connection;
 
@@ -34,7 +34,7 @@ struct HttpClient
 	uv_loop_t *loop;
 	const HttpUrl *url;
 	uint32_t timeout_s;
-	uv_timer_t timer; /* the pause before connecting, else the time limit */
+	uv_timer_t timer; /* the pause before connecting, or the time limit */
 	bool closing;
 	uint32_t pause_ms;
 	Connection *connection;
@@ -43,7 +43,7 @@ struct HttpClient
 	HttpRequest *unsent;
 	uint32_t pending;
 
-	/* The response that is coming in. */
+	/* the response that is being received */
 	char *body;
 	size_t body_bytes;
 	size_t body_allocated;
@@ -254,6 +254,7 @@ on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 		*buffer = uv_buf_init(connection->client->read_buffer, READ_BYTES);
 }
 
+/* Parses what was read; at the end, or after an error, connects again. */
 static void
 on_read(uv_stream_t *stream, ssize_t bytes, const uv_buf_t *buffer)
 {
@@ -281,7 +282,7 @@ on_write(uv_write_t *write, int status)
 {
 	HttpRequest *request = write->data;
 
-	(void) status; /* the read side learns of a lost connection */
+	(void) status; /* on_read() notices a lost connection */
 	request->writes--;
 	if (request->done)
 	{
@@ -293,7 +294,7 @@ on_write(uv_write_t *write, int status)
 	}
 }
 
-/* The pause is over, or the server took too long. */
+/* Connects after the pause, or gives up a connection on which the server took too long. */
 static void
 on_timer(uv_timer_t *timer)
 {
@@ -305,6 +306,7 @@ on_timer(uv_timer_t *timer)
 		lose_connection(client);
 }
 
+/* Sends the requests that wait, if there is a connection. */
 static void
 send_unsent(HttpClient *client)
 {
@@ -324,13 +326,13 @@ send_unsent(HttpClient *client)
 		request->writes++;
 		if (uv_write(&request->write, (uv_stream_t *) &connection->tcp, buffers,
 					 request->body_bytes > 0 ? 2 : 1, on_write) != 0)
-			request->writes--; /* the read side learns of it */
+			request->writes--; /* on_read() notices it */
 	}
 	if (client->first != NULL && !uv_is_active((uv_handle_t *) &client->timer))
 		start_timer(client, client->timeout_s * UINT64_C(1000));
 }
 
-/* Ends the connection and the requests on the wire, and connects anew after a pause. */
+/* Ends the connection and the requests that were sent, and connects again after a pause. */
 static void
 lose_connection(HttpClient *client)
 {
@@ -351,15 +353,16 @@ lose_connection(HttpClient *client)
 	}
 	if (connection != NULL && connection->connected)
 	{
-		/* A callback may send again, behind "unsent". */
+		/* A callback may send again, which appends to the list. */
 		while (client->first != NULL && client->first != client->unsent)
 			finish_first(client, NULL);
 	}
 }
 
 /*
- * Ends the first request.  While libuv still has its write (the server refused before it had
- * read everything, or the connection is lost), on_write calls back, without the response's body.
+ * Ends the first request.  If libuv has not ended its write (because the server refused the request
+ * before it had read everything, or because the connection was lost), on_write() calls back later,
+ * without the response's body.
  */
 static void
 finish_first(HttpClient *client, const HttpResponse *response)
@@ -380,7 +383,10 @@ finish_first(HttpClient *client, const HttpResponse *response)
 	}
 }
 
-/* One timer for the pause before connecting and for the time limit of what is under way. */
+/*
+ * Starts the timer, which is used for the pause before connecting and for the time limit of
+ * requests.
+ */
 static void
 start_timer(HttpClient *client, uint64_t ms)
 {
@@ -418,7 +424,7 @@ on_header_field(llhttp_t *parser, const char *at, size_t bytes)
 {
 	HttpClient *client = parser->data;
 
-	/* The value's callback sets field_bytes back, so this may be a name's second part. */
+	/* on_header_value() sets field_bytes to 0, so that this may be a later part of a name. */
 	if (bytes > sizeof(client->field) - client->field_bytes)
 		bytes = sizeof(client->field) - client->field_bytes;
 	memcpy(client->field + client->field_bytes, at, bytes);
@@ -457,6 +463,7 @@ on_body(llhttp_t *parser, const char *at, size_t bytes)
 	return 0;
 }
 
+/* Ends the request that the response belongs to. */
 static int
 on_message_complete(llhttp_t *parser)
 {
@@ -471,7 +478,7 @@ on_message_complete(llhttp_t *parser)
 	if (response.status / 100 == 1)
 		return 0;
 	if (client->first == NULL || client->first == client->unsent)
-		return HPE_PAUSED; /* an answer that nobody asked for, such as 408 */
+		return HPE_PAUSED; /* the answer belongs to no request: 408, for example */
 	if (client->body_bytes > 0)
 	{
 		client->body[client->body_bytes] = '\0';

@@ -1,10 +1,10 @@
 /*
  * http_client.h
- *	  One HTTP/1.1 connection to a server, with pipelining, that comes back when it is lost.
+ *	  One HTTP/1.1 connection to a server, with pipelining, which is made again when it is lost.
  *
- * A request ends in exactly one call of its callback: with the response, or with NULL when the
- * connection was lost before the response was complete.  The caller then decides whether to send
- * it again; the client only connects anew, with a pause that grows up to a second.
+ * Each request ends with exactly one call of its callback: with the response, or with NULL if the
+ * connection was lost before the response was complete.  In that case the caller decides whether to
+ * send the request again; the client only connects again, after a pause that grows up to a second.
  */
 #ifndef HTTP_CLIENT_H
 #define HTTP_CLIENT_H
@@ -15,23 +15,23 @@
 
 typedef struct HttpClient HttpClient;
 
-/* Where requests go; http_url_parse fills it. */
+/* The address of a server; http_url_parse() fills it. */
 typedef struct HttpUrl
 {
 	struct sockaddr_storage address;
 	char authority[300]; /* for the header Host */
-	char prefix[300];	 /* of every path, without a slash at the end */
+	char prefix[300];	 /* comes before every path, and has no slash at its end */
 } HttpUrl;
 
 typedef struct HttpResponse
 {
 	int status;
-	const char *body; /* ends in a NUL that body_bytes does not count; valid in the callback */
+	const char *body; /* ends with a NUL that body_bytes does not count; valid in the callback */
 	size_t body_bytes;
-	uint32_t retry_after_s; /* 0 where the header is absent */
+	uint32_t retry_after_s; /* 0: the header is missing */
 } HttpResponse;
 
-/* A request in flight; embed it or allocate it, it is the caller's. */
+/* A request, which the caller owns and keeps until the callback. */
 typedef struct HttpRequest HttpRequest;
 typedef void (*HttpCallback)(HttpRequest *request, const HttpResponse *response);
 struct HttpRequest
@@ -42,28 +42,34 @@ struct HttpRequest
 	size_t body_bytes;
 	HttpCallback callback;
 	void *context;
-	HttpRequest *next; /* the client's, like all below */
+	HttpRequest *next; /* this and all below belong to the client */
 	uv_write_t write;
-	int writes; /* writes that libuv has not given back */
+	int writes; /* writes that libuv has not ended */
 	int done;
-	int early_status; /* of a response before the end of the write, 0 for none */
+	int early_status; /* of a response that came before the end of the write; 0: none */
 	uint32_t early_retry_after_s;
 };
 
-/* Parses http://host[:port][/prefix] and looks the host up; says what is wrong, or NULL. */
+/* Parses http://host[:port][/prefix] and looks up the host.  Returns what is wrong, or NULL. */
 extern const char *http_url_parse(HttpUrl *url, const char *text);
 
-/* Writes the request's head; body and callback are the caller's to set. Nonzero: path too long. */
+/*
+ * Writes a request's head; the caller sets body and callback.  Returns nonzero if the path is too
+ * long.
+ */
 extern int http_request_get(HttpRequest *request, const HttpUrl *url, const char *path);
 extern int http_request_post(HttpRequest *request, const HttpUrl *url, const char *path,
 							 const char *content_type, size_t body_bytes);
 
-/* A request with no answer after timeout_s ends the connection. The url must stay. */
+/*
+ * If a request has no answer after timeout_s, the connection is closed.  The url must outlive the
+ * client.
+ */
 extern HttpClient *http_client_open(uv_loop_t *loop, const HttpUrl *url, uint32_t timeout_s);
-/* Ends all requests (callbacks with NULL), then frees the client on the loop. */
+/* Ends all requests, whose callbacks get NULL; the loop then frees the client. */
 extern void http_client_close(HttpClient *client);
 extern void http_client_send(HttpClient *client, HttpRequest *request);
-/* Requests without an answer. */
+/* How many requests have no answer yet. */
 extern uint32_t http_client_pending(const HttpClient *client);
 
 #endif

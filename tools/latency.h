@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Starts as zeroes; latency_free ends it. */
+/* Zeroed at first; latency_free() frees its memory. */
 typedef struct Latency
 {
 	uint64_t *ns;
@@ -18,7 +18,10 @@ typedef struct Latency
 } Latency;
 
 extern void latency_add(Latency *latency, uint64_t ns);
-/* The smallest duration that is not under so many percent of all, in ms (nearest rank); 0 of none. */
+/*
+ * The smallest duration, in ms, that is at least as long as so many percent of all (nearest rank);
+ * 0 if there are none.
+ */
 extern double latency_percentile_ms(Latency *latency, double percent);
 extern void latency_free(Latency *latency);
 

@@ -1,6 +1,6 @@
 /*
  * options.c
- *	  Reading a command line: its options, and the numbers, durations and times of them.
+ *	  Reads a command line: its options, and their numbers, durations and times.
  */
 #define _GNU_SOURCE /* program_invocation_short_name */
 #include "options.h"
@@ -26,7 +26,7 @@ option_next(int argc, char **argv, const struct option *options, const char *usa
 	if (option == -1)
 	{
 		if (optind < argc)
-			options_check("there are no arguments but options; see --help");
+			options_check("only options are allowed as arguments; see --help");
 		return -1;
 	}
 	*name = options[which].name;

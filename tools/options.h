@@ -1,8 +1,8 @@
 /*
  * options.h
- *	  Reading a command line: its options, and the numbers, durations and times of them.
+ *	  Reads a command line: its options, and their numbers, durations and times.
  *
- * All end the process with a message that names the option when the text is not right.
+ * If a text is wrong, each function ends the process with a message that names the option.
  */
 #ifndef OPTIONS_H
 #define OPTIONS_H
@@ -11,8 +11,9 @@
 #include <stdint.h>
 
 /*
- * Reads the next option of a command line that has nothing but long ones: returns its val, -1 at
- * the end, with the text in optarg and its name in *name.  Prints the usage for --help.
+ * Reads the next option of a command line that has only long options.  Returns its val, or -1 at
+ * the end; sets optarg to its text and *name to its name.  For --help, prints the usage and ends
+ * the process.
  */
 extern int option_next(int argc, char **argv, const struct option *options, const char *usage,
 					   const char **name);
@@ -20,11 +21,11 @@ extern int option_next(int argc, char **argv, const struct option *options, cons
 extern void options_check(const char *problem);
 
 extern uint64_t option_number(const char *option, const char *text, uint64_t min, uint64_t max);
-/* Seconds, or a number with s, m, h or d: 90, 90s, 10m, 24h, 30d. */
+/* Reads seconds, or a number with s, m, h or d: 90, 90s, 10m, 24h, 30d. */
 extern uint64_t option_seconds(const char *option, const char *text);
-/* Nanoseconds since the epoch, "now", or a duration before now: -24h. */
+/* Reads nanoseconds since the epoch, "now", or a duration before now such as -24h. */
 extern int64_t option_time(const char *option, const char *text);
-/* One of the words of a list that ends in NULL; returns its place. */
+/* Reads one of the words of a list that ends with NULL; returns its place. */
 extern int option_word(const char *option, const char *text, const char *const *words);
 
 extern int64_t now_ns(void);

@@ -2,10 +2,10 @@
  * producer.c
  *	  historian-producer: posts a generated workload, or the lines of a file, to historiand.
  *
- * A tick finds how many messages are due and fills batches with them; an acknowledgement frees a
- * batch and fills the next one.  A server that is slower than the messages are due makes the
- * producer late, never lossy.  Before the first and after the last message of a workload the
- * producer announces it (announcement.h).
+ * At each tick, batches are filled with the messages that are due.  An acknowledgement frees a
+ * batch, and the next one is filled.  If the server is slower than messages become due, the
+ * producer falls behind but loses none.  It announces the workload before its first message and
+ * after its last one (announcement.h).
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -31,10 +31,10 @@ typedef struct Producer
 	uint32_t batch;
 	uint32_t linger_ms; /* the longest that a due message waits for its batch to fill */
 	Announcement announcement;
-	uint64_t seconds;  /* of messages; 0 for no end */
-	uint64_t messages; /* at most */
+	uint64_t seconds;  /* length of the workload; 0: it has no end */
+	uint64_t messages; /* the most to be sent */
 	const char *file;
-	bool paced; /* by max_rate */
+	bool paced; /* max_rate was given */
 	uint64_t max_rate;
 
 	Workload *workload; /* NULL with a file */
@@ -45,11 +45,11 @@ typedef struct Producer
 	uv_timer_t second;
 	uv_signal_t interrupt;
 	uv_signal_t terminate;
-	bool stopping; /* no more messages */
-	bool ended;	   /* all are acknowledged */
+	bool stopping; /* no more messages are read */
+	bool ended;	   /* all messages are acknowledged */
 	int64_t start_ns;
 	int64_t end_ns;
-	int64_t waiting_since_ns; /* since when less than a batch is due; 0 for not */
+	int64_t waiting_since_ns; /* since when less than a batch is due; 0: it is not */
 	SenderStatistics result;
 } Producer;
 
@@ -269,7 +269,7 @@ parse_options(Producer *producer, int argc, char **argv)
 	finish_options(producer, rate_given);
 }
 
-/* Opens what the options say. */
+/* Opens the workload or the file that the options name. */
 static void
 finish_options(Producer *producer, bool rate_given)
 {
@@ -300,7 +300,7 @@ finish_options(Producer *producer, bool rate_given)
 	producer->source = source_open_workload(producer->workload, producer->messages);
 }
 
-/* Sends an announcement of the present state, then calls back. */
+/* Sends an announcement of the current state, then calls back. */
 static void
 announce(Producer *producer, void (*on_announced)(void *))
 {
@@ -323,6 +323,7 @@ announce(Producer *producer, void (*on_announced)(void *))
 	sender_send(producer->announcer, text, 1);
 }
 
+/* Begins to send messages, after the announcement of a workload was acknowledged. */
 static void
 start(void *context)
 {
@@ -374,7 +375,10 @@ fill(Producer *producer)
 		end(producer);
 }
 
-/* Sends one batch if a batch is free and full, or has waited long enough. */
+/*
+ * Fills and sends a batch if one is free, and if enough messages are due or have waited long
+ * enough.
+ */
 static bool
 fill_batch(Producer *producer, int64_t now)
 {
@@ -407,7 +411,7 @@ fill_batch(Producer *producer, int64_t now)
 	return true;
 }
 
-/* All messages are answered. */
+/* Ends after all messages are answered, with an announcement that the workload has ended. */
 static void
 end(Producer *producer)
 {
@@ -441,7 +445,7 @@ close_all(void *context)
 	uv_close((uv_handle_t *) &producer->terminate, NULL);
 }
 
-/* The first signal waits for what is in flight, the second one does not. */
+/* The first signal ends the producer after the batches in flight, the second one at once. */
 static void
 on_signal(uv_signal_t *signal, int number)
 {

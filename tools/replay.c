@@ -1,10 +1,11 @@
 /*
  * replay.c
- *	  What a workload's most frequent tags held at any time since its start.
+ *	  Computes the values that a workload's most frequent tags had at any time since its start.
  *
- * Two kinds of marks: every so many messages of the workload the count of each tag (the interval
- * doubles when there are many marks), and every VALUES_INTERVAL messages of a tag its values.
- * A cursor a kind remembers the last answer, so that ascending questions go on from there.
+ * There are two kinds of marks.  After each interval of the workload's messages, a mark has the
+ * count of each tag; the interval doubles when there are too many marks.  After each
+ * VALUES_INTERVAL messages of a tag, a mark has its values.  For each kind a cursor has the last
+ * answer, from which ascending questions go on.
  */
 #include "replay.h"
 
@@ -18,13 +19,13 @@
 typedef struct TagReplay
 {
 	uint64_t count;	 /* of the messages computed so far */
-	int64_t *values; /* of the last of them */
+	int64_t *values; /* of the last of these messages */
 	int64_t *marks;	 /* values of messages 0, VALUES_INTERVAL, ... */
 	uint64_t marks_allocated;
 
-	uint64_t cursor_n; /* what cursor_values are of; UINT64_MAX for none */
+	uint64_t cursor_n; /* the message of which cursor_values are; UINT64_MAX: none */
 	int64_t *cursor_values;
-	uint64_t cursor_messages; /* replay_count's last question and answer */
+	uint64_t cursor_messages; /* this and the next: last question and answer of replay_count() */
 	uint64_t cursor_count;
 } TagReplay;
 
@@ -153,7 +154,10 @@ resize(void *memory, size_t count, size_t bytes)
 	return memory;
 }
 
-/* Notes all counts at the present message; first halves the marks if there are too many. */
+/*
+ * Makes a mark of all counts at the current message; before that, drops every other mark if it
+ * must.
+ */
 static void
 mark_counts(Replay *replay)
 {
@@ -178,6 +182,7 @@ mark_counts(Replay *replay)
 		replay->counts[mark * replay->tags + i] = (uint32_t) replay->tag[i].count;
 }
 
+/* Computes the next message of a tag, and makes a mark of its values if one is due. */
 static void
 add_message(Replay *replay, TagReplay *tag, uint32_t number)
 {

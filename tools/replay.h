@@ -1,9 +1,9 @@
 /*
  * replay.h
- *	  What a workload's most frequent tags held at any time since its start.
+ *	  Computes the values that a workload's most frequent tags had at any time since its start.
  *
- * Keeps counts and values at intervals and recomputes what lies between, so that a day at 10,000
- * messages/s of 100 tags fits into about 300 MB.
+ * It keeps counts and values at intervals and computes those between again, so that a day at 10,000
+ * messages/s, for 100 tags, fits into about 300 MB.
  */
 #ifndef REPLAY_H
 #define REPLAY_H
@@ -18,12 +18,12 @@ typedef struct Replay Replay;
 extern Replay *replay_open(const Workload *workload, uint32_t tags);
 extern void replay_close(Replay *replay);
 
-/* Computes the first so many messages of the workload, if not done yet. */
+/* Computes the first so many messages of the workload, unless that was done before. */
 extern void replay_advance(Replay *replay, uint64_t messages);
 
 /*
- * How many of the workload's first so many messages are of the tag.  The messages must have been
- * computed; asking in ascending order is cheap.
+ * How many of the workload's first so many messages have that tag.  The messages must have been
+ * computed.  Questions in ascending order are cheap.
  */
 extern uint64_t replay_count(Replay *replay, uint32_t tag, uint64_t messages);
 

@@ -2,8 +2,8 @@
  * sender.c
  *	  Posts batches of messages over several connections until each is acknowledged.
  *
- * There are connections * pipeline batches, each free, in flight or waiting to be sent again;
- * that bounds the memory.
+ * There are connections * pipeline batches, which bounds the memory.  Each is free, in flight, or
+ * waits to be sent again.
  */
 #include "sender.h"
 
@@ -15,11 +15,11 @@
 
 typedef struct Batch
 {
-	Text text; /* must be first: sender_batch hands it out */
+	Text text; /* must be first: sender_batch() returns it */
 	uint32_t messages;
 	Sender *sender;
 	HttpRequest request;
-	uv_timer_t timer; /* until it is sent again */
+	uv_timer_t timer; /* runs until the batch is sent again */
 	struct Batch *next_free;
 } Batch;
 
@@ -110,7 +110,7 @@ sender_statistics(const Sender *sender)
 	return &sender->statistics;
 }
 
-/* Goes to the connection that has the fewest batches in flight. */
+/* Sends a batch over the connection that has the fewest batches in flight. */
 static void
 send_batch(Batch *batch)
 {
@@ -130,6 +130,7 @@ send_batch(Batch *batch)
 	http_client_send(best, &batch->request);
 }
 
+/* Frees the batch, or sends it again later. */
 static void
 on_response(HttpRequest *request, const HttpResponse *response)
 {
@@ -137,7 +138,7 @@ on_response(HttpRequest *request, const HttpResponse *response)
 	int expected = batch->sender->options.committed ? 204 : 202;
 
 	if (batch->sender->options.on_free == NULL)
-		return; /* closing */
+		return; /* the sender is being closed */
 	if (response == NULL)
 		send_later(batch, 20);
 	else if (response->status == expected)

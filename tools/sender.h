@@ -2,9 +2,9 @@
  * sender.h
  *	  Posts batches of messages over several connections until each is acknowledged.
  *
- * A batch that a lost connection or a busy server (503) left open is sent again, after the
- * server's Retry-After; what the server then has twice is the same message.  A refusal (4xx) is
- * final: it is printed and remembered.
+ * A batch is sent again if the connection was lost, or if the server was busy (503), after its
+ * Retry-After.  The server may then get a message twice, which it stores once.  A refusal (4xx) is
+ * final: the first one is printed, and all are counted.
  */
 #ifndef SENDER_H
 #define SENDER_H
@@ -25,7 +25,7 @@ typedef struct SenderOptions
 	uint32_t pipeline;				/* batches in flight on a connection */
 	bool committed;					/* ask for ack=committed */
 	bool single;					/* a batch is one message, sent as a plain object */
-	void (*on_free)(void *context); /* a batch is free again */
+	void (*on_free)(void *context); /* called when a batch is free again */
 	void *context;
 } SenderOptions;
 
@@ -41,9 +41,9 @@ typedef struct SenderStatistics
 extern Sender *sender_open(uv_loop_t *loop, const SenderOptions *options);
 extern void sender_close(Sender *sender);
 
-/* An empty batch to fill, or NULL when all are in flight. */
+/* Returns an empty batch to fill, or NULL if all are in flight. */
 extern Text *sender_batch(Sender *sender);
-/* Sends the batch that sender_batch gave, with so many messages. */
+/* Sends the batch that sender_batch() returned, which has so many messages. */
 extern void sender_send(Sender *sender, Text *batch, uint32_t messages);
 
 extern const SenderStatistics *sender_statistics(const Sender *sender);

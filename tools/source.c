@@ -1,6 +1,6 @@
 /*
  * source.c
- *	  Where the producer's messages come from, and when each is due: a workload or a file.
+ *	  The source of the producer's messages, a workload or a file, and when each message is due.
  */
 #include "source.h"
 
@@ -17,15 +17,14 @@ struct Source
 {
 	uint64_t messages_read;
 	bool ended;
-	bool paced; /* by max_rate since start_ns */
+	bool paced; /* source_set_max_rate() was called at start_ns */
 	uint64_t max_rate;
 	int64_t start_ns;
 
-	/* A workload's values and counts of all tags, or a file. */
-	const Workload *workload;
-	uint64_t messages; /* to read in all */
-	int64_t *values;
-	uint64_t *counts;
+	const Workload *workload; /* NULL: the source is a file */
+	uint64_t messages;		  /* of the workload, to be read */
+	int64_t *values;		  /* the current ones of each tag */
+	uint64_t *counts;		  /* messages of each tag so far */
 	const char *path;
 	gzFile file;
 };
@@ -129,7 +128,7 @@ allocate(size_t count, size_t bytes)
 	return memory;
 }
 
-/* Makes room for so many more bytes. */
+/* Makes room in the text for so many more bytes. */
 static void
 reserve(Text *text, size_t bytes)
 {
@@ -144,6 +143,7 @@ reserve(Text *text, size_t bytes)
 	}
 }
 
+/* Appends the next messages of the workload. */
 static uint32_t
 read_workload(Source *source, uint32_t max_messages, Text *text)
 {
@@ -167,6 +167,7 @@ read_workload(Source *source, uint32_t max_messages, Text *text)
 	return count;
 }
 
+/* Appends the next lines of the file. */
 static uint32_t
 read_file(Source *source, uint32_t max_messages, Text *text)
 {
@@ -178,7 +179,7 @@ read_file(Source *source, uint32_t max_messages, Text *text)
 		int error;
 
 		reserve(text, LINE_BYTES);
-		/* past a last line without line feed, zlib 1.3.2 would call the file incomplete */
+		/* After a last line without a line feed, zlib 1.3.2 would call the file incomplete. */
 		if (!gzeof(source->file))
 			line = gzgets(source->file, text->data + text->bytes, LINE_BYTES);
 		if (line == NULL)

@@ -1,6 +1,6 @@
 /*
  * source.h
- *	  Where the producer's messages come from, and when each is due: a workload or a file.
+ *	  The source of the producer's messages, a workload or a file, and when each message is due.
  */
 #ifndef SOURCE_H
 #define SOURCE_H
@@ -23,22 +23,26 @@ typedef struct Text
 	size_t allocated;
 } Text;
 
-/* The first so many messages of a workload, which must outlive the source. */
+/* The source is the first so many messages of a workload, which must outlive it. */
 extern Source *source_open_workload(const Workload *workload, uint64_t messages);
-/* The lines of an NDJSON file, plain or gzip; ends the process when it cannot be read. */
+/*
+ * The source is the lines of an NDJSON file, plain or gzip.  Ends the process if it cannot be read.
+ */
 extern Source *source_open_file(const char *path);
 extern void source_close(Source *source);
 
 /*
- * Without this call a message of a workload is due at its own time, and a line at once.  With it
- * so many messages a second are due from now on, whatever their time; 0 for all at once.
+ * After this call so many messages a second are due, whatever their time; with 0, all are due at
+ * once.  Without it a message of a workload is due at its own time, and a line of a file at once.
  */
 extern void source_set_max_rate(Source *source, uint64_t rate);
 
-/* How many messages, counted from the first, are due at the time; SOURCE_UNLIMITED for all. */
+/* How many messages, counted from the first, are due at that time; SOURCE_UNLIMITED: all. */
 extern uint64_t source_due(const Source *source, int64_t now_ns);
 
-/* Appends messages, a line each, until so many are read or the source ends; returns how many. */
+/*
+ * Appends at most so many messages, each as a line, and returns how many; fewer if the source ends.
+ */
 extern uint32_t source_read(Source *source, uint32_t max_messages, Text *text);
 
 extern uint64_t source_messages_read(const Source *source);

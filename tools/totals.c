@@ -1,6 +1,6 @@
 /*
  * totals.c
- *	  Does the server have every message that a producer sent, tag by tag?
+ *	  Checks that the server has every message that a producer sent, tag by tag.
  */
 #include "totals.h"
 
@@ -56,6 +56,7 @@ totals_check(const Announcement *announcement, FILE *lines)
 	return wrong > 0;
 }
 
+/* Computes the totals of each tag from the workload; the caller frees them. */
 static Total *
 expected_totals(const Announcement *announcement)
 {
@@ -76,7 +77,7 @@ expected_totals(const Announcement *announcement)
 	return totals;
 }
 
-/* False at the end; a tag that is not one of the workload's becomes UINT32_MAX. */
+/* Reads a line; false at the end.  *tag is UINT32_MAX if the tag is none of the workload. */
 static bool
 read_line(FILE *lines, uint32_t tags, uint32_t *tag, Total *found)
 {

@@ -1,6 +1,6 @@
 /*
  * totals.h
- *	  Does the server have every message that a producer sent, tag by tag?
+ *	  Checks that the server has every message that a producer sent, tag by tag.
  */
 #ifndef TOTALS_H
 #define TOTALS_H
@@ -10,9 +10,9 @@
 #include "announcement.h"
 
 /*
- * Compares lines of "tag count first-time last-time", with tabs between, as COPY TO writes them,
- * with the workload of a producer that has ended; prints what differs and a summary; returns 0
- * when nothing does.
+ * Compares lines of tag, count, first and last time, separated by tabs as COPY TO writes them, with
+ * the workload of a producer that has ended.  Prints the differences and a summary.  Returns 0 if
+ * there are no differences.
  */
 extern int totals_check(const Announcement *announcement, FILE *lines);
 

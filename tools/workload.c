@@ -2,11 +2,11 @@
  * workload.c
  *	  The messages that the producer sends and the client expects.
  *
- * Random numbers are SplitMix64 (Steele, Lea and Flood 2014) used by counter: number i of a
- * stream is mix(key + i * gamma), so none depends on the one before.  Tags are drawn by binary
- * search in cumulative probabilities of 53 bits, entered through a table of the leading bits.
- * These come from multiplications and additions of doubles alone, never from libm, so that two
- * machines agree on them.
+ * Random numbers are those of SplitMix64 (Steele, Lea and Flood 2014), by counter: number i of a
+ * stream is mix(key + i * gamma), so that none depends on the one before.  A tag is drawn by binary
+ * search in cumulative probabilities of 53 bits; a table gives the range of the search for each
+ * value of the leading bits.  The probabilities are computed by basic operations on doubles,
+ * without libm, so that all machines agree on them.
  */
 #include "workload.h"
 
@@ -21,18 +21,18 @@
 #define GUIDE_BITS	12
 #define GUIDE_SLOTS (1 << GUIDE_BITS)
 
-/* A tag takes this share of what the tags before it left. */
+/* A tag has this share of the messages that the tags before it leave. */
 #define TAG_SHARE 0.01
 
-/* First values lie in 0 .. this, steps in -1 .. 1. */
+/* First values are between 0 and this, and steps between -1 and 1. */
 #define FIRST_VALUE_RANGE 100
 
 struct Workload
 {
 	WorkloadOptions options;
 	int64_t scale;
-	uint64_t base_messages; /* of a period, before its peak */
-	uint64_t peak_messages; /* of a period, in its peak */
+	uint64_t base_messages; /* of a period before its peak */
+	uint64_t peak_messages; /* of a period in its peak */
 	uint64_t tag_key;
 	uint64_t step_key;
 	uint64_t *tag_limits;			 /* tag k is drawn below tag_limits[k] and not below [k - 1] */
@@ -251,6 +251,7 @@ mix(uint64_t z)
 	return z ^ (z >> 31);
 }
 
+/* Computes the cumulative probabilities of the tags, and the table of the leading bits. */
 static void
 set_tag_limits(Workload *workload)
 {
@@ -278,7 +279,7 @@ set_tag_limits(Workload *workload)
 	workload->guide[GUIDE_SLOTS] = tags - 1;
 }
 
-/* How many of the times i / rate, from 0 on, lie at or before the offset. */
+/* How many of the times i / rate, for i from 0, are at or before the offset. */
 static uint64_t
 messages_within(uint64_t offset_ns, uint32_t rate)
 {
@@ -287,6 +288,7 @@ messages_within(uint64_t offset_ns, uint32_t rate)
 	return (uint64_t) ((product + NS_PER_S - 1) / NS_PER_S);
 }
 
+/* Writes a number, two digits at a time, and returns its end. */
 static char *
 write_digits(char *out, uint64_t number)
 {
@@ -314,7 +316,7 @@ write_digits(char *out, uint64_t number)
 	return out + (digits + sizeof(digits) - first);
 }
 
-/* Writes units / scale with all of its decimals. */
+/* Writes units / scale with all of its decimals, and returns its end. */
 static char *
 write_decimal(char *out, int64_t units, int64_t scale, uint32_t decimals)
 {

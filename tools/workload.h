@@ -2,11 +2,11 @@
  * workload.h
  *	  The messages that the producer sends and the client expects.
  *
- * Everything follows from the options: message i (from 0) stands at a time that the rate gives
- * without drift, its tag is drawn from (seed, i), and the n-th message of a tag differs from the
- * one before by a step drawn from (seed, tag, n).  So any process can compute what another one
- * sent.  Values are integers in units of 10^-decimals, so that the decimal text is exact and the
- * double is value / 10^decimals, which is what strtod makes of the text.
+ * The options determine everything.  Message i (from 0) has a time that follows from the rate
+ * without drift.  Its tag is drawn from (seed, i).  The n-th message of a tag differs from the one
+ * before by a step that is drawn from (seed, tag, n).  So any process can compute what another one
+ * has sent.  Values are integers in units of 10^-decimals, so that the decimal text is exact;
+ * strtod() makes value / 10^decimals of it.
  */
 #ifndef WORKLOAD_H
 #define WORKLOAD_H
@@ -18,7 +18,7 @@
 #define WORKLOAD_MAX_VALUES	  1000
 #define WORKLOAD_MAX_DECIMALS 6
 #define WORKLOAD_MAX_RATE	  100000000
-#define WORKLOAD_MAX_SEED	  ((UINT64_C(1) << 53) - 1) /* a seed travels as a double */
+#define WORKLOAD_MAX_SEED	  ((UINT64_C(1) << 53) - 1) /* an announcement has it as a double */
 
 /* Tag k is called "t" and k in four digits or more. */
 #define WORKLOAD_TAG_BYTES 20
@@ -36,28 +36,34 @@ typedef struct WorkloadOptions
 	uint32_t decimals;
 } WorkloadOptions;
 
-/* Immutable once open. */
+/* It does not change after it was opened. */
 typedef struct Workload Workload;
 
-/* What is wrong with the options, or NULL. */
+/* Returns what is wrong with the options, or NULL. */
 extern const char *workload_check(const WorkloadOptions *options);
 
-/* The options must be right; the caller closes. Ends the process when memory is out. */
+/*
+ * The options must be valid.  The caller closes the workload.  Ends the process if there is no
+ * memory.
+ */
 extern Workload *workload_open(const WorkloadOptions *options);
 extern void workload_close(Workload *workload);
 extern const WorkloadOptions *workload_options(const Workload *workload);
 
 extern int64_t workload_time(const Workload *workload, uint64_t message);
-/* How many messages stand at or before the time. */
+/* How many messages have that time or an earlier one. */
 extern uint64_t workload_count(const Workload *workload, int64_t time_ns);
 extern uint32_t workload_tag(const Workload *workload, uint64_t message);
-/* Takes the values of a tag from its message n - 1 to its message n; n = 0 sets them. */
+/*
+ * Changes the values of a tag from those of its message n - 1 to those of message n; n = 0 sets
+ * them.
+ */
 extern void workload_step(const Workload *workload, uint32_t tag, uint64_t n, int64_t *values);
 /* 10^decimals */
 extern int64_t workload_scale(const Workload *workload);
 
 extern size_t workload_tag_name(uint32_t tag, char name[WORKLOAD_TAG_BYTES]);
-/* The longest JSON text of one message, line feed included. */
+/* The length of the longest JSON text of a message, with a line feed. */
 extern size_t workload_max_json_bytes(const Workload *workload);
 /* Writes one message as JSON without a line feed; returns its length. */
 extern size_t workload_json(const Workload *workload, int64_t time_ns, uint32_t tag,
