@@ -28,7 +28,7 @@ extern bool host_listed(const char *host, const char *list, const char *standard
 /* Is each element of such a list valid? */
 extern bool host_list_valid(const char *list);
 
-/* Is it an address, this machine's name, or one that nobody can have in the public DNS? */
+/* Is it an address, this machine's name, or a name that the public DNS cannot have? */
 extern bool host_private(const char *host);
 
 /*

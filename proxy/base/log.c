@@ -106,7 +106,7 @@ put_event(LogLevel level, const LogField *fields, const char *format, va_list ar
 			put_field(&line, fields);
 	}
 	put(&line, log_format == LOG_JSON ? "}\n" : "\n");
-	/* Nobody can be told that the log cannot be written. */
+	/* If the log cannot be written, there is no place to report that. */
 	written = write(STDERR_FILENO, line.text, line.length);
 	(void) written;
 }

@@ -2,8 +2,8 @@
  * chart.js
  *	  The chart: draws series over a window, and turns gestures into another window.
  *
- * The axis counts nanoseconds from where the data began (base), so that the numbers that uPlot
- * works with are exact; the window may move over them before new data is there.
+ * The axis counts nanoseconds from the start of the data (base), so that the numbers that uPlot
+ * works with are exact.  The window may move before new data has come.
  */
 import {clampTime, ticks, tickLabels} from "./time.js";
 
@@ -17,13 +17,16 @@ const MAX_SPAN = 2n ** 63n;
 const SHAPES = {
 	/* a value holds from its sample on */
 	after: () => uPlot.paths.stepped({align: 1}),
-	/* a value stands for the period that its sample ends */
+	/* a value holds for the period that ends with its sample */
 	before: () => uPlot.paths.stepped({align: -1}),
 	line: () => uPlot.paths.linear(),
 };
 
 export class Chart {
-	/* onWindow(start, end, settled) asks for another window; onCursor(index or null) follows it. */
+	/*
+	 * onWindow(start, end, settled) is told of another window, and onCursor(index or null) of the
+	 * cursor.
+	 */
 	constructor(element, {onWindow, onCursor, onBack}) {
 		this.element = element;
 		this.onWindow = onWindow;
@@ -41,7 +44,7 @@ export class Chart {
 		matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.remake());
 	}
 
-	/* How many pixels the plot is wide; about, before it is drawn. */
+	/* The width of the plot in pixels, which is estimated before it is drawn. */
 	width() {
 		return Math.max(50, this.plot?.over.clientWidth || this.element.clientWidth - 60);
 	}
@@ -55,7 +58,7 @@ export class Chart {
 
 	/*
 	 * series: [{label, color, dash, shape, focused, times: BigInt[], values: (number or null)[]}].
-	 * Those without a scale of their own share one.
+	 * Series without a scale of their own share one.
 	 */
 	setData(base, series, {own, utc}) {
 		const tables = new Map();
@@ -67,7 +70,7 @@ export class Chart {
 				tables.set(one.times, [one.times.map(time => Number(time - base))]);
 			tables.get(one.times).push(one.values);
 		}
-		/* join() puts the tables side by side in their order, which is that of the series. */
+		/* join() puts the tables side by side, in the order of the series. */
 		this.data = tables.size === 0 ? [[]] : tables.size === 1 ? [...tables.values()][0]
 			: uPlot.join([...tables.values()]);
 		const made = JSON.stringify([own, utc, series.map(one =>
@@ -80,7 +83,7 @@ export class Chart {
 			this.plot.setData(this.data);
 	}
 
-	/* The series' time and value under the cursor; null where there is none. */
+	/* The time and value of a series under the cursor; null if there is none. */
 	at(seriesIndex, index) {
 		const values = this.data[seriesIndex + 1];
 		for (let i = index; values !== undefined && i >= 0; i--) {
@@ -169,7 +172,7 @@ export class Chart {
 		return Math.max(44, longest * 7.2 + 14);
 	}
 
-	/* Points where they stand apart, so that a lone sample is seen too. */
+	/* Points are drawn if they are far enough apart, so that a single sample is seen too. */
 	showPoints(plot, seriesIndex) {
 		const values = plot.data[seriesIndex];
 		let count = 0;
@@ -198,7 +201,7 @@ export class Chart {
 	ask(start, end, settled) {
 		if (end - start < MIN_SPAN)
 			end = start + MIN_SPAN;
-		/* Round as far as nobody sees it, so that the times are short. */
+		/* Times are rounded by less than can be seen, so that they are short. */
 		const step = 10n ** BigInt(Math.max(0, Math.floor(Math.log10(Number(end - start) / 5000))));
 		start = clampTime(start / step * step);
 		end = clampTime(end / step * step);
@@ -252,7 +255,7 @@ export class Chart {
 		this.bindTouch(plot.over);
 	}
 
-	/* One finger moves, two stretch; the page still scrolls up and down. */
+	/* One finger moves the window, and two stretch it; the page still scrolls up and down. */
 	bindTouch(over) {
 		const touches = new Map();
 		let from = null;
@@ -306,7 +309,7 @@ export class Chart {
 	}
 }
 
-/* Numbers of an axis: plain where that is short. */
+/* The numbers of an axis, without an exponent if that is short. */
 function axisNumber(number) {
 	if (number === null)
 		return "";

@@ -5,15 +5,19 @@
 import {apiParameters} from "./server.js";
 
 /*
- * Characters that do something to a terminal, or to the order in which it shows others: controls,
- * marks of direction, line separators.  Pasted into a shell, a control can end the line and begin another.
+ * Characters that change a terminal, or the order in which it shows other characters: controls,
+ * marks of direction, line separators.  In text that is pasted into a shell, a control can end the
+ * line and begin another one.
  */
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/;
 const ALL_UNSEEN = new RegExp(UNSEEN, "g");
 
 const hex = (number, digits) => number.toString(16).padStart(digits, "0");
 
-/* One word of a POSIX shell that is exactly this text; with unseen characters one of bash, ksh and zsh. */
+/*
+ * Returns a word for a POSIX shell that is exactly this text; with unseen characters, for bash, ksh
+ * and zsh.
+ */
 export function shellWord(text) {
 	if (UNSEEN.test(text))
 		return `$'${text.replace(/['\\]/g, "\\$&").replace(ALL_UNSEEN, character =>
@@ -25,14 +29,17 @@ export function shellWord(text) {
 	return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/* Text in SQL, with unseen characters as escapes, so that every shell can have it in a word. */
+/*
+ * Returns the text as SQL has it, with escapes for unseen characters, so that it fits a word of any
+ * shell.
+ */
 export function sqlText(text) {
 	const quoted = `'${text.replaceAll("'", "''").replaceAll("\\", "\\\\").replace(ALL_UNSEEN, character =>
 		"\\u" + hex(character.charCodeAt(0), 4))}'`;
 	return text.includes("\\") || UNSEEN.test(text) ? `E${quoted}` : quoted;
 }
 
-/* A setting "schema.table" as SQL's name of it. */
+/* Returns the SQL name for a setting "schema.table". */
 function tableName(table) {
 	return table.split(".").map(part =>
 		/^[a-z_][a-z0-9_]*$/.test(part) ? part : `"${part.replaceAll('"', '""')}"`).join(".");
@@ -52,7 +59,7 @@ function psqlLine(view, table) {
 		`${view.samples}, ${sqlText(view.method)})`);
 }
 
-/* [[what, line]...] for a view with tags, else how to send a first message. */
+/* Returns [[what, line]...] for a view with tags, or the line that sends a first message. */
 export function shellLines(view, table, now) {
 	if (view.tags.length === 0)
 		return [["Send a message", "curl " + location.origin + "/save -d " + shellWord(
@@ -65,7 +72,7 @@ export function shellLines(view, table, now) {
 	];
 }
 
-/* Shows the lines, each with a button that copies it; what stands there already is kept. */
+/* Shows the lines, each with a button that copies it; lines that are shown already are kept. */
 export function drawLines(element, lines) {
 	while (element.children.length > lines.length)
 		element.lastChild.remove();
@@ -92,7 +99,7 @@ function emptyBox() {
 	return box;
 }
 
-/* Browsers allow the clipboard only over TLS or on this machine; else the line is selected. */
+/* Browsers allow the clipboard only over TLS or on this machine; otherwise the line is selected. */
 async function copy(code, button) {
 	try {
 		await navigator.clipboard.writeText(code.textContent);

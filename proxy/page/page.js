@@ -1,9 +1,9 @@
 /*
  * page.js
- *	  The page: brings what is shown and what people do together.
+ *	  The page: connects its parts with what the user does.
  *
- * One request for samples is under way at a time; a newer view takes its place, and the server
- * then cancels the older one's query.
+ * One request for samples is under way at a time.  A newer view replaces it, and the server then
+ * cancels the query of the older one.
  */
 import {Chart} from "./chart.js";
 import {drawLines, shellLines} from "./lines.js";
@@ -58,7 +58,7 @@ const status = new Status();
 
 /* The window */
 
-/* What is known of the chosen tags. */
+/* The entries of the chosen tags in the list of tags. */
 function chosenRows() {
 	return (known ?? []).filter(row => view.tags.includes(row.tag));
 }
@@ -66,7 +66,7 @@ function chosenRows() {
 const latestOf = rows => rows.map(row => row.last).reduce((a, b) => a > b ? a : b);
 const firstOf = rows => rows.map(row => row.first).reduce((a, b) => a < b ? a : b);
 
-/* The first window: live where the last sample is of this minute, else all that there is. */
+/* The first window: live if the last sample is of this minute, and otherwise all samples. */
 function fitWindow() {
 	if (view.start < view.end || view.tags.length === 0)
 		return;
@@ -169,7 +169,7 @@ async function loadNow() {
 		[shown, latest] = await Promise.all([server.samples(view, signal), server.latest(view.tags, signal)]);
 		showError("load", null);
 		drawSeries();
-		/* A slow answer is not asked for all the time. */
+		/* If answers are slow, the server is asked less often. */
 		if (view.live)
 			next = Math.max(LIVE_MS, 4 * (performance.now() - began));
 	} catch (error) {
@@ -189,7 +189,7 @@ async function loadNow() {
 		load(document.hidden ? Math.max(next, RETRY_MS) : next);
 }
 
-/* The list may be long: it is asked for seldom, and not for a page that nobody sees. */
+/* The list may be long, so that it is asked for seldom, and not while the page is hidden. */
 async function loadTags() {
 	if (document.hidden && known !== null) {
 		setTimeout(loadTags, TAGS_MS);
@@ -229,7 +229,7 @@ async function loadStatus() {
 
 const errors = new Map();
 
-/* One text for each cause; null where it is gone. */
+/* There is one text for each cause; null removes it. */
 function showError(cause, text) {
 	if (text === null)
 		errors.delete(cause);
@@ -285,7 +285,7 @@ function drawSeries() {
 	drawShellLines();
 }
 
-/* Tags whose samples stand at the same times share one array, so that they make one table. */
+/* Tags whose samples have the same times share one array, so that they make one table. */
 function sameTimes(all) {
 	const seen = [];
 	for (const one of all) {
@@ -327,7 +327,7 @@ function drawCursor(index) {
 		view.utc);
 }
 
-/* Where the screen is narrow the chart comes first. */
+/* On a narrow screen the chart comes first. */
 function closeTags() {
 	if (matchMedia("(max-width: 800px)").matches)
 		$("tag-panel").open = false;

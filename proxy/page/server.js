@@ -1,14 +1,16 @@
 /*
  * server.js
- *	  Requests to historiand.  What goes wrong is an Error whose message is text for people.
+ *	  Requests to historiand.  A failure is an Error, whose message is shown to the user.
  */
 
 export const NO_ANSWER = "historiand does not answer; it is asked again every few seconds.";
 
-/* What the server's clock is ahead of this one, as far as the Date header tells. */
+/* How far the server's clock is ahead of this one, as the header Date tells. */
 let clockAhead = 0;
 
-/* The server's time in nanoseconds; the difference counts only where it is more than delays. */
+/*
+ * The server's time in nanoseconds.  The difference counts only if it exceeds what delays explain.
+ */
 export function now() {
 	const ahead = Math.abs(clockAhead) > 5000 ? clockAhead : 0;
 	return BigInt(Date.now() + ahead) * 1_000_000n;
@@ -58,7 +60,7 @@ export async function latest(tagNames, signal) {
 		[row.tag, {time: BigInt(row.time), values: row.values ?? []}]));
 }
 
-/* Map of tag to its samples [{time, values}]; tags that were never stored are not in it. */
+/* Map of tag to its samples [{time, values}], without tags that were never stored. */
 export async function samples(view, signal) {
 	const answer = await (await get("/api", apiParameters(view).concat([["time", "string"]]), signal)).json();
 	const series = answer.series ?? [answer];
@@ -66,13 +68,13 @@ export async function samples(view, signal) {
 		one.samples.map(sample => ({time: BigInt(sample.time), values: sample.values}))]));
 }
 
-/* The parameters of GET /api for what is shown. */
+/* The parameters of GET /api for a view. */
 export function apiParameters(view) {
 	return [...view.tags.map(tag => ["tag", tag]), ["start", view.start], ["end", view.end],
 		["samples", view.samples], ["method", view.method]];
 }
 
-/* Map of metric, labels included, to its number. */
+/* Map of metric, with its labels, to its number. */
 export async function metrics(signal) {
 	const text = await (await get("/metrics", {}, signal)).text();
 	const values = new Map();

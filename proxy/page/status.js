@@ -1,6 +1,6 @@
 /*
  * status.js
- *	  How the server is: ingest rate, lag, buffer, PostgreSQL; from two readings of /metrics.
+ *	  The state of the server, from two readings of /metrics: ingest rate, lag, buffer, PostgreSQL.
  */
 import * as server from "./server.js";
 
@@ -15,7 +15,7 @@ function secondsText(seconds) {
 	return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(2)} s`;
 }
 
-/* The bucket's bound that 99% of what came between two readings lie under, or null. */
+/* The bound of the bucket under which 99% of the messages between two readings are, or null. */
 function bound99(before, after, count) {
 	for (const [name, number] of after) {
 		if (name.startsWith(`${LAG}_bucket`) && number - before.get(name) >= 0.99 * count) {
@@ -39,7 +39,7 @@ export class Status {
 		element.classList.toggle("bad", bad);
 	}
 
-	/* Returns false where the server does not answer. */
+	/* Returns false if the server does not answer. */
 	async refresh() {
 		let after;
 		try {

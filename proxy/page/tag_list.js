@@ -2,8 +2,8 @@
  * tag_list.js
  *	  The list of tags: search, choosing, keys.
  *
- * Only so many rows are in the document; searching narrows what they show, so that 100,000 tags
- * cost no more than a hundred.
+ * The document has a limited number of rows, and a search narrows what they show, so that 100,000
+ * tags cost no more than a hundred.
  */
 import {now} from "./server.js";
 import {durationText, SECOND} from "./time.js";
@@ -61,7 +61,7 @@ export class TagList {
 		return [...this.list.querySelectorAll("input")];
 	}
 
-	/* Up and down go through the rows, and from the search field into them. */
+	/* The keys up and down go through the rows, and from the search field into them. */
 	moveFocus(event, index) {
 		const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
 		const boxes = this.boxes();

@@ -2,8 +2,8 @@
  * time.js
  *	  Times in nanoseconds as BigInt: text, parsing, and the ticks of a time axis.
  *
- * A JavaScript number holds nanoseconds since 1970 only to 256 ns or so; therefore a time is a
- * BigInt everywhere, and what a chart draws is a number counted from the window's start.
+ * A JavaScript number holds nanoseconds since 1970 only to about 256 ns.  Therefore a time is a
+ * BigInt everywhere, and a chart draws numbers that count from the start of its data.
  */
 
 export const SECOND = 1_000_000_000n;
@@ -42,14 +42,14 @@ function fields(date, utc) {
 
 const dayText = ([year, month, day]) => `${pad(year, 4)}-${pad(month + 1)}-${pad(day)}`;
 
-/* The digits after the second, as many as are needed, in threes. */
+/* The digits after the second: 0, 3, 6 or 9, as many as are needed. */
 function fractionText(nanos) {
 	if (nanos === 0)
 		return "";
 	return "." + pad(nanos, 9).replace(/(000){1,2}$/, "");
 }
 
-/* 2020-03-09 10:14:33.5, with a Z where it is UTC. */
+/* A time as 2020-03-09 10:14:33.500, with a Z if it is UTC. */
 export function timeText(ns, utc) {
 	const {date, nanos} = split(ns);
 	const parts = fields(date, utc);
@@ -57,14 +57,14 @@ export function timeText(ns, utc) {
 		fractionText(nanos) + (utc ? "Z" : "");
 }
 
-/* "+02:00", what local time was ahead of UTC then. */
+/* "+02:00": how far local time was ahead of UTC at that time. */
 export function offsetText(ns) {
 	const minutes = -split(ns).date.getTimezoneOffset();
 	const size = Math.abs(minutes);
 	return `${minutes < 0 ? "−" : "+"}${pad(Math.floor(size / 60))}:${pad(size % 60)}`;
 }
 
-/* Whole nanoseconds, or a date with as much of a time as is known; throws what is wrong. */
+/* Reads whole nanoseconds, or a date with as much of a time as is given; throws what is wrong. */
 export function parseTime(text, utc) {
 	const whole = text.trim();
 	let ns;
@@ -90,7 +90,7 @@ export function parseTime(text, utc) {
 	return ns;
 }
 
-/* "3 s", "5 min", "2 h", "12 d": how long something lasted. */
+/* A duration as "3 s", "5 min", "2 h" or "12 d". */
 export function durationText(ns) {
 	const seconds = Number(ns) / 1e9;
 	if (seconds < 1e-3)
@@ -105,7 +105,7 @@ export function durationText(ns) {
 	return days < 730 ? `${days} d` : `${(days / 365.25).toFixed(1)} years`;
 }
 
-/* Steps that divide an hour, so that they stand on full hours in every time zone. */
+/* Steps that divide an hour, so that there are ticks on full hours in every time zone. */
 const EVEN_STEPS = (() => {
 	const steps = [];
 	for (let unit = 1n; unit < SECOND; unit *= 10n)
@@ -115,7 +115,9 @@ const EVEN_STEPS = (() => {
 	return steps;
 })();
 
-/* Steps of the calendar: which of fields() counts on, by how many; about how long that is. */
+/*
+ * Steps of the calendar: which of fields() is increased, by how many, and about how long that is.
+ */
 const CALENDAR_STEPS = [
 	[3, 1, HOUR], [3, 2, 2n * HOUR], [3, 3, 3n * HOUR], [3, 6, 6n * HOUR], [3, 12, 12n * HOUR],
 	[2, 1, DAY], [2, 2, 2n * DAY], [2, 7, 7n * DAY], [1, 1, 30n * DAY], [1, 3, 91n * DAY],
@@ -154,7 +156,7 @@ export function ticks(start, end, count, utc) {
 		if (time >= start && (times.length === 0 || time > times.at(-1)))
 			times.push(time);
 		parts[field] += step;
-		/* Weeks and pairs of days begin anew with each month. */
+		/* Weeks and pairs of days begin again with each month. */
 		if (field === 2 && step > 1 && parts[2] + step / 2 > daysIn(parts[0], parts[1])) {
 			parts[1]++;
 			parts[2] = 1;
@@ -168,7 +170,9 @@ function daysIn(year, month) {
 	return new Date(Date.UTC(year, month + 1, 0)).getUTCDate();
 }
 
-/* Labels for ticks: the time, and below it the day where it is another one than before. */
+/*
+ * The labels of ticks: the time, and below it the day if it differs from that of the tick before.
+ */
 export function tickLabels(times, utc) {
 	let previous = "";
 	const midnight = times.map(time => {

@@ -1,6 +1,6 @@
 /*
  * values.js
- *	  Which elements of the arrays are drawn, and the table of values: under the cursor and latest.
+ *	  The choice of elements that are drawn, and the table of values: under the cursor and latest.
  */
 import {durationText, offsetText, timeText} from "./time.js";
 
@@ -15,7 +15,7 @@ export function numberText(value) {
 	return String(+value.toPrecision(7));
 }
 
-/* "2020-03-09 11:14:33 (10:14:33Z)": in local time what stands there in UTC is added. */
+/* "2020-03-09 11:14:33 (10:14:33Z)": a local time is followed by the same time in UTC. */
 export function bothTimes(ns, utc) {
 	if (utc)
 		return timeText(ns, true);
@@ -40,7 +40,7 @@ export class Values {
 		});
 	}
 
-	/* A box for each of count elements; the focus stays where it is. */
+	/* Shows a box for each of count elements; the focus stays where it is. */
 	drawElements(count, chosen) {
 		while (this.list.children.length > count)
 			this.list.lastChild.remove();
@@ -57,7 +57,10 @@ export class Values {
 		this.list.closest("fieldset").hidden = count < 2;
 	}
 
-	/* series as Chart has them, with key, tag and element; latest: Map of tag to {time, values}. */
+	/*
+	 * series are those of Chart, with key, tag and element; latest is a Map of tag to {time,
+	 * values}.
+	 */
 	draw(series, latest, now, utc) {
 		if (series.map(one => one.key).join("\n") !== this.keys) {
 			this.keys = series.map(one => one.key).join("\n");
@@ -75,7 +78,7 @@ export class Values {
 		});
 	}
 
-	/* at: what each series has at the time; the end of the window where there is no cursor. */
+	/* at is the values of each series at the time of the cursor, or at the end of the window. */
 	drawAt(time, at, utc) {
 		this.atHead.textContent = time === null ? "At the end" : "At the cursor";
 		this.cursorTime.textContent = time === null ? "" : this.cursorText(time, utc);

@@ -1,6 +1,7 @@
 /*
  * view.js
- *	  What is shown; kept in the address's fragment, so that a link or a reload shows the same.
+ *	  The view, which is what the page shows.  The address's fragment keeps it, so that a link or a
+ *	  reload shows the same.
  */
 import {clampTime} from "./time.js";
 
