@@ -101,7 +101,9 @@ typedef struct Main
 	int exit_code;
 } Main;
 
+static void init_server(Main *main, Config *config);
 static bool open_listeners(Server *server, struct sockaddr_storage *address);
+static bool start_threads(Server *server);
 static void size_thread_pool(const Config *config);
 static bool init_loop(Main *main, ServerLoop *loop);
 static void *run_loop(void *argument);
@@ -161,18 +163,7 @@ server_run(Config *config)
 
 	signals_ignore();
 	size_thread_pool(config);
-	main.config = config;
-	server->shared.config = config;
-	server->loop_count = (int) config->threads;
-	server->loops = memory_new(sizeof(ServerLoop) * config->threads);
-	server->memory.limit = config->max_buffered_bytes;
-	server->shared.ingest = ingest_new(&server->memory, wake_writer, &main);
-	server->board = commit_board_new();
-	pthread_mutex_init(&server->shared.writer.trouble_lock, NULL);
-	strcpy(server->shared.writer.trouble, "not connected yet");
-	server->shared.points = point_merge_new();
-	server->results.limit = config->max_result_bytes;
-	server->shared.metrics[server->shared.metrics_count++] = &server->writer_metrics;
+	init_server(&main, config);
 	for (int i = 0; i < server->loop_count; i++)
 	{
 		if (!init_loop(&main, &server->loops[i]))
@@ -205,14 +196,8 @@ server_run(Config *config)
 	main.signals = (SignalHandler){on_stop, on_reload, &main};
 	signals_watch(uv, &main.signals);
 
-	for (int i = 0; i < server->loop_count; i++)
-	{
-		if (pthread_create(&server->loops[i].thread, NULL, run_loop, &server->loops[i]) != 0)
-		{
-			log_error("cannot start thread %d of --threads", i + 1);
-			return 1;
-		}
-	}
+	if (!start_threads(server))
+		return 1;
 	uv_ip_name((struct sockaddr *) &address, name, sizeof(name));
 	log_info(address.ss_family == AF_INET6 ? "listening on http://[%s]:%d"
 										   : "listening on http://%s:%d",
@@ -226,6 +211,26 @@ server_run(Config *config)
 }
 
 /* Opens a listener for each loop; *address becomes the address with the port that was chosen. */
+/* Makes what all loops share, before there are any. */
+static void
+init_server(Main *main, Config *config)
+{
+	Server *server = &main->server;
+
+	main->config = config;
+	server->shared.config = config;
+	server->loop_count = (int) config->threads;
+	server->loops = memory_new(sizeof(ServerLoop) * config->threads);
+	server->memory.limit = config->max_buffered_bytes;
+	server->shared.ingest = ingest_new(&server->memory, wake_writer, main);
+	server->board = commit_board_new();
+	pthread_mutex_init(&server->shared.writer.trouble_lock, NULL);
+	strcpy(server->shared.writer.trouble, "not connected yet");
+	server->shared.points = point_merge_new();
+	server->results.limit = config->max_result_bytes;
+	server->shared.metrics[server->shared.metrics_count++] = &server->writer_metrics;
+}
+
 static bool
 open_listeners(Server *server, struct sockaddr_storage *address)
 {
@@ -254,6 +259,20 @@ open_listeners(Server *server, struct sockaddr_storage *address)
 		}
 		loop->listening = true;
 		atomic_fetch_add(&server->open_listeners, 1);
+	}
+	return true;
+}
+
+static bool
+start_threads(Server *server)
+{
+	for (int i = 0; i < server->loop_count; i++)
+	{
+		if (pthread_create(&server->loops[i].thread, NULL, run_loop, &server->loops[i]) != 0)
+		{
+			log_error("cannot start thread %d of --threads", i + 1);
+			return false;
+		}
 	}
 	return true;
 }

@@ -156,6 +156,26 @@ open_shared(CodecReader *reader, ByteCursor *cursor, size_t *bytes)
 	return true;
 }
 
+/* Reads what a block begins with: its version, its flags and the number of values. */
+static CodecStatus
+open_head(CodecReader *reader, ByteCursor *cursor)
+{
+	uint8_t		byte = cursor_byte(cursor);
+	uint64_t	nvalues;
+
+	if (byte >> 4 == 0)
+		return CODEC_CORRUPT;
+	if (byte >> 4 > CODEC_BLOCK_VERSION_SHARED_NULLS)
+		return CODEC_UNSUPPORTED;
+	nvalues = cursor_varint(cursor);
+	if ((byte & 0x0f & ~CODEC_BLOCK_FLAGS) || nvalues > CODEC_MAX_VALUES ||
+		byte >> 4 != codec_block_version(byte))
+		return CODEC_CORRUPT;
+	reader->nvalues = (uint32_t) nvalues;
+	reader->flags = byte & CODEC_BLOCK_FLAGS;
+	return CODEC_OK;
+}
+
 CodecStatus
 codec_open(CodecReader *reader, const uint8_t *block, size_t length, uint32_t nrows)
 {
@@ -164,29 +184,19 @@ codec_open(CodecReader *reader, const uint8_t *block, size_t length, uint32_t nr
 	size_t		width_bytes = 0;
 	size_t		bytes;
 	size_t		header;
-	uint64_t	nvalues;
-	uint8_t		byte;
+	CodecStatus status;
 	bool		shared;
 
 	if (length < CODEC_BLOCK_MIN_BYTES || length > UINT32_MAX || nrows == 0 ||
 		nrows > CODEC_MAX_ROWS)
 		return CODEC_CORRUPT;
-	byte = cursor_byte(&cursor);
-	if (byte >> 4 == 0)
-		return CODEC_CORRUPT;
-	if (byte >> 4 > CODEC_BLOCK_VERSION_SHARED_NULLS)
-		return CODEC_UNSUPPORTED;
-	nvalues = cursor_varint(&cursor);
-	shared = byte & CODEC_BLOCK_SHARED;
-	if ((byte & 0x0f & ~CODEC_BLOCK_FLAGS) || nvalues > CODEC_MAX_VALUES ||
-		byte >> 4 != codec_block_version(byte))
-		return CODEC_CORRUPT;
-
+	status = open_head(reader, &cursor);
+	if (status != CODEC_OK)
+		return status;
+	shared = reader->flags & CODEC_BLOCK_SHARED;
 	reader->block = block;
 	reader->last = block + length - 8;
 	reader->nrows = nrows;
-	reader->nvalues = (uint32_t) nvalues;
-	reader->flags = byte & CODEC_BLOCK_FLAGS;
 
 	if (!codec_times_parse(&reader->times, &cursor, nrows))
 		return CODEC_CORRUPT;

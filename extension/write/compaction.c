@@ -107,6 +107,8 @@ typedef struct Compaction
 	SegmentList runs;			/* late runs */
 } Compaction;
 
+static void compact_tag(Compaction *compaction);
+static void end_writing(TagMerge *merge, int64 tags, CompactionCounts *counts);
 static text *next_tag(Compaction *compaction, text *after);
 static void list_segments(Compaction *compaction);
 static void look_again(Compaction *compaction, const SegmentRef *ref);
@@ -125,8 +127,8 @@ compaction_run(Relation rel, const CompactionOptions *options, text **after,
 {
 	Compaction	compaction = {.options = options};
 	TagMerge   *merge = &compaction.merge;
-	CompactionCounts done = {0};
 	text	   *tag = *after;
+	int64		tags = 0;
 	Snapshot	snapshot;
 	MemoryContext context;
 	MemoryContext caller;
@@ -156,21 +158,8 @@ compaction_run(Relation rel, const CompactionOptions *options, text **after,
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(tag_context);
 		merge->tag = tag;
-		list_segments(&compaction);
-		if (options->everything)
-			merge_everything(&compaction);
-		else if (total_bytes(&compaction.fresh) >= FRESH_BYTES)
-		{
-			/*
-			 * Only one of the two is done in a transaction, because the snapshot does not see what
-			 * the first writes.
-			 */
-			if (merge_late(&compaction))
-				look_again(&compaction, &compaction.fresh.refs[0]);
-			else
-				merge_fresh(&compaction);
-		}
-		done.tags += merge->segments_merged > merged;
+		compact_tag(&compaction);
+		tags += merge->segments_merged > merged;
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(tag_context);
 		if (options->max_rows > 0 && merge->rows_written >= options->max_rows)
@@ -178,22 +167,7 @@ compaction_run(Relation rel, const CompactionOptions *options, text **after,
 	}
 
 	if (merge->sink != NULL)
-	{
-		done.segments_merged = merge->segments_merged;
-		done.segments_written = merge->segments_written;
-		done.bytes_merged = merge->bytes_merged;
-		done.bytes_written = segment_sink_bytes(merge->sink);
-		done.rows = merge->rows_written;
-		summary_edit_end(merge->summaries);
-		segment_sink_end(merge->sink);
-		compaction_stat_add(RelationGetRelid(rel), &done);
-	}
-	counts->tags += done.tags;
-	counts->segments_merged += done.segments_merged;
-	counts->segments_written += done.segments_written;
-	counts->bytes_merged += done.bytes_merged;
-	counts->bytes_written += done.bytes_written;
-	counts->rows += done.rows;
+		end_writing(merge, tags, counts);
 	tag_reader_end(merge->reader);
 	directory_end(merge->cursor);
 	UnregisterSnapshot(snapshot);
@@ -202,6 +176,50 @@ compaction_run(Relation rel, const CompactionOptions *options, text **after,
 	MemoryContextDelete(context);
 	CommandCounterIncrement();
 	return true;
+}
+
+/* Merges what is due of the current tag, or everything. */
+static void
+compact_tag(Compaction *compaction)
+{
+	list_segments(compaction);
+	if (compaction->options->everything)
+		merge_everything(compaction);
+	else if (total_bytes(&compaction->fresh) >= FRESH_BYTES)
+	{
+		/*
+		 * Only one of the two is done in a transaction, because the snapshot does not see what the
+		 * first writes.
+		 */
+		if (merge_late(compaction))
+			look_again(compaction, &compaction->fresh.refs[0]);
+		else
+			merge_fresh(compaction);
+	}
+}
+
+/* Finishes the segments and summaries of these many tags, and counts what was merged. */
+static void
+end_writing(TagMerge *merge, int64 tags, CompactionCounts *counts)
+{
+	CompactionCounts done = {
+		.tags = tags,
+		.segments_merged = merge->segments_merged,
+		.segments_written = merge->segments_written,
+		.bytes_merged = merge->bytes_merged,
+		.bytes_written = segment_sink_bytes(merge->sink),
+		.rows = merge->rows_written,
+	};
+
+	summary_edit_end(merge->summaries);
+	segment_sink_end(merge->sink);
+	compaction_stat_add(RelationGetRelid(merge->rel), &done);
+	counts->tags += done.tags;
+	counts->segments_merged += done.segments_merged;
+	counts->segments_written += done.segments_written;
+	counts->bytes_merged += done.bytes_merged;
+	counts->bytes_written += done.bytes_written;
+	counts->rows += done.rows;
 }
 
 /* Returns the first tag to compact after the given one (NULL: the first of all), or NULL. */

@@ -41,6 +41,7 @@ typedef struct Output
 	RowBuffer	rows;
 } Output;
 
+static void begin_writing(TagMerge *merge);
 static Stretch *stretch_at(TagMerge *merge, text *key, StretchList *found, int64 time);
 static bool is_held_back(const RowsHeldBack *held, int64 time);
 static SegmentList all_sources(const TagMergePlan *plan);
@@ -107,14 +108,7 @@ tag_merge_run(TagMerge *merge, const TagMergePlan *plan)
 	}
 
 	if (merge->sink == NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(merge->context);
-
-		merge->sink = segment_sink_begin(merge->rel, GetCurrentTransactionId(), merge->cid, 0);
-		merge->summaries = summary_edit_begin(merge->rel, merge->cid);
-		segment_sink_note(merge->sink, summary_edit_added(merge->summaries));
-		MemoryContextSwitchTo(caller);
-	}
+		begin_writing(merge);
 	tag_reader_start_segments(merge->reader, merge->tag, &sources, true);
 	while (tag_reader_next(merge->reader, &run))
 	{
@@ -141,6 +135,18 @@ tag_merge_run(TagMerge *merge, const TagMergePlan *plan)
 	write_rows(&rest, true);
 	delete_sources(merge, &sources);
 	summary_edit_finish_tag(merge->summaries, merge->tag, merge->sink);
+}
+
+/* Begins what writes segments and summaries, when the first tag has something to merge. */
+static void
+begin_writing(TagMerge *merge)
+{
+	MemoryContext caller = MemoryContextSwitchTo(merge->context);
+
+	merge->sink = segment_sink_begin(merge->rel, GetCurrentTransactionId(), merge->cid, 0);
+	merge->summaries = summary_edit_begin(merge->rel, merge->cid);
+	segment_sink_note(merge->sink, summary_edit_added(merge->summaries));
+	MemoryContextSwitchTo(caller);
 }
 
 /*

@@ -46,6 +46,10 @@ typedef enum Step
 static Step decode(BodyDecoder *decoder, const char **data, const char *end, bool last);
 static Step decode_lines(BodyDecoder *decoder, const char **data, const char *end, bool last);
 static Step decode_json(BodyDecoder *decoder, const char **data, const char *end, bool last);
+static bool begins_message(BodyDecoder *decoder, const char **data);
+static Step decode_message(BodyDecoder *decoder, const char **data, const char *end, bool last,
+						   MessageError *error);
+static void add_too_long(BodyDecoder *decoder, MessageError *error);
 static void decode_line(BodyDecoder *decoder, const char *line, const char *end);
 static bool spend(BodyDecoder *decoder, size_t amount);
 static Step refused_element(BodyDecoder *decoder, const char **data, const char *end, bool last,
@@ -316,100 +320,112 @@ static Step
 decode_json(BodyDecoder *decoder, const char **data, const char *end, bool last)
 {
 	MessageError error = {0};
-	const char *begin;
-	size_t length;
-	uint32_t count;
 
 	while ((*data = skip_space(*data, end)) < end && decoder->state != STATE_FAILED)
 	{
-		switch (decoder->state)
-		{
-			case STATE_START:
-				if (**data == '[')
-				{
-					decoder->position = 0;
-					decoder->state = STATE_ELEMENT_OR_END;
-					++*data;
-					continue;
-				}
-				break;
-			case STATE_COMMA_OR_END:
-				if (**data == ',')
-				{
-					decoder->position++;
-					decoder->state = STATE_ELEMENT;
-				}
-				else if (**data == ']')
-					decoder->state = STATE_END;
-				else
-					body_decoder_fail(decoder, "a comma or a closing bracket is missing");
-				++*data;
-				continue;
-			case STATE_ELEMENT_OR_END:
-				if (**data == ']')
-				{
-					decoder->state = STATE_END;
-					++*data;
-					continue;
-				}
-				break;
-			case STATE_END:
-				body_decoder_fail(decoder, "there is data after the end of the JSON text; for "
-										   "several messages send an array, or NDJSON with "
-										   "Content-Type: application/x-ndjson");
-				continue;
-		}
-
+		if (!begins_message(decoder, data))
+			continue;
 		if (!spend(decoder, 1))
 			return STEP_LATER;
-		begin = *data;
-		length = decoder->stage->length;
-		count = decoder->stage->count;
-		switch (message_scan(decoder->stage, data, end, &error))
-		{
-			case SCAN_OK:
-				if (*data - begin > MESSAGE_MAX_BYTES)
-				{
-					decoder->stage->length = length;
-					decoder->stage->count = count;
-					snprintf(error.detail, sizeof(error.detail),
-							 "the message is longer than %d bytes", MESSAGE_MAX_BYTES);
-					add_error(decoder, &error);
-					if (decoder->state == STATE_START || !decoder->partial)
-					{
-						decoder->state = STATE_FAILED;
-						break;
-					}
-				}
-				decoder->state = decoder->state == STATE_START ? STATE_END : STATE_COMMA_OR_END;
-				break;
-			case SCAN_INCOMPLETE:
-				if (!last && end - *data <= MESSAGE_MAX_BYTES)
-					return STEP_CARRY;
-				if (last)
-					body_decoder_fail(decoder, "the body ends inside a message");
-				else
-				{
-					snprintf(error.detail, sizeof(error.detail),
-							 "the message is longer than %d bytes", MESSAGE_MAX_BYTES);
-					add_error(decoder, &error);
-					decoder->state = STATE_FAILED;
-				}
-				break;
-			case SCAN_INVALID:
-				if (decoder->state != STATE_START && decoder->partial)
-				{
-					if (refused_element(decoder, data, end, last, &error) == STEP_CARRY)
-						return STEP_CARRY;
-					break;
-				}
-				add_error(decoder, &error);
-				decoder->state = STATE_FAILED;
-				break;
-		}
+		if (decode_message(decoder, data, end, last, &error) == STEP_CARRY)
+			return STEP_CARRY;
 	}
 	*data = decoder->state == STATE_FAILED ? end : *data;
 	return STEP_DONE;
+}
+
+/* Does a message begin at *data?  Otherwise steps over the bracket or comma that is there. */
+static bool
+begins_message(BodyDecoder *decoder, const char **data)
+{
+	switch (decoder->state)
+	{
+		case STATE_START:
+			if (**data != '[')
+				return true;
+			decoder->position = 0;
+			decoder->state = STATE_ELEMENT_OR_END;
+			++*data;
+			return false;
+		case STATE_COMMA_OR_END:
+			if (**data == ',')
+			{
+				decoder->position++;
+				decoder->state = STATE_ELEMENT;
+			}
+			else if (**data == ']')
+				decoder->state = STATE_END;
+			else
+				body_decoder_fail(decoder, "a comma or a closing bracket is missing");
+			++*data;
+			return false;
+		case STATE_ELEMENT_OR_END:
+			if (**data != ']')
+				return true;
+			decoder->state = STATE_END;
+			++*data;
+			return false;
+		case STATE_END:
+			body_decoder_fail(decoder, "there is data after the end of the JSON text; for "
+									   "several messages send an array, or NDJSON with "
+									   "Content-Type: application/x-ndjson");
+			return false;
+	}
+	return true;
+}
+
+/* Decodes a message, or an element of an array that is none. */
+static Step
+decode_message(BodyDecoder *decoder, const char **data, const char *end, bool last,
+			   MessageError *error)
+{
+	const char *begin = *data;
+	size_t length = decoder->stage->length;
+	uint32_t count = decoder->stage->count;
+
+	switch (message_scan(decoder->stage, data, end, error))
+	{
+		case SCAN_OK:
+			if (*data - begin > MESSAGE_MAX_BYTES)
+			{
+				decoder->stage->length = length;
+				decoder->stage->count = count;
+				add_too_long(decoder, error);
+				if (decoder->state == STATE_START || !decoder->partial)
+				{
+					decoder->state = STATE_FAILED;
+					break;
+				}
+			}
+			decoder->state = decoder->state == STATE_START ? STATE_END : STATE_COMMA_OR_END;
+			break;
+		case SCAN_INCOMPLETE:
+			if (last)
+				body_decoder_fail(decoder, "the body ends inside a message");
+			else if (end - *data <= MESSAGE_MAX_BYTES)
+				return STEP_CARRY;
+			else
+			{
+				add_too_long(decoder, error);
+				decoder->state = STATE_FAILED;
+			}
+			break;
+		case SCAN_INVALID:
+			if (decoder->state != STATE_START && decoder->partial)
+				return refused_element(decoder, data, end, last, error);
+			add_error(decoder, error);
+			decoder->state = STATE_FAILED;
+			break;
+	}
+	return STEP_DONE;
+}
+
+static void
+add_too_long(BodyDecoder *decoder, MessageError *error)
+{
+	snprintf(error->detail, sizeof(error->detail), "the message is longer than %d bytes",
+			 MESSAGE_MAX_BYTES);
+	add_error(decoder, error);
 }
 
 /*
