@@ -253,6 +253,7 @@ is_before(const Before *before, const Answer *answer, size_t sample)
 	return true;
 }
 
+/* Prints a wrong sample with what was expected. */
 static void
 print_wrong(Checker *checker, const Question *question, const Answer *answer, size_t sample,
 			int64_t time, uint64_t n)

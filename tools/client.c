@@ -192,6 +192,7 @@ main(int argc, char **argv)
 	return client.status;
 }
 
+/* Reads the command line into the client, over the defaults. */
 static void
 parse_options(Client *client, int argc, char **argv)
 {

@@ -219,6 +219,7 @@ start_connecting(HttpClient *client)
 		start_timer(client, client->timeout_s * UINT64_C(1000));
 }
 
+/* Sends the requests that wait, or tries again after a pause. */
 static void
 on_connect(uv_connect_t *request, int status)
 {

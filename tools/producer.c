@@ -127,6 +127,7 @@ main(int argc, char **argv)
 	return producer.result.messages_refused > 0 || !producer.ended;
 }
 
+/* Reads the command line into the producer, over the defaults. */
 static void
 parse_options(Producer *producer, int argc, char **argv)
 {

@@ -577,6 +577,7 @@ check_whole(Config *config)
 	return true;
 }
 
+/* Prints the usage, and each setting with its default. */
 static void
 print_help(void)
 {

@@ -169,6 +169,7 @@ on_timer(uv_timer_t *timer)
 	}
 }
 
+/* Replaces the last answer of a query, or removes it after a failure. */
 static void
 on_outcome(void *argument, const QueryOutcome *outcome)
 {
@@ -191,6 +192,7 @@ on_outcome(void *argument, const QueryOutcome *outcome)
 	bytes_free(&old);
 }
 
+/* Appends an answer as Prometheus text. */
 static void
 append_rows(Bytes *text, const PGresult *rows)
 {

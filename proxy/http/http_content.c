@@ -151,6 +151,7 @@ prepare(Content *content)
 	bytes_free(&content->body);
 }
 
+/* Answers with a body that is prepared, and frees it. */
 static void
 answer(Content *content)
 {

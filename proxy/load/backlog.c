@@ -268,6 +268,7 @@ on_read_timer(uv_timer_t *timer)
 	start_reading(timer->data);
 }
 
+/* Has the batch of a file ready to be taken, or tries to read the file again later. */
 static void
 on_read(uv_work_t *work, int status)
 {
@@ -314,6 +315,7 @@ write_in_worker(uv_work_t *work)
 								   backoff_failing(&backlog->write_retry));
 }
 
+/* Queues the file and frees its batch, or tries to write again later. */
 static void
 on_written(uv_work_t *work, int status)
 {

@@ -105,6 +105,7 @@ send_piece(CopyStream *stream)
 	return stream->sending;
 }
 
+/* Notes that PostgreSQL asks for the rows, or that a statement has failed. */
 static void
 take_result(CopyStream *stream, const PGresult *result)
 {

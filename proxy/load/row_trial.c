@@ -126,6 +126,7 @@ send_window(RowTrial *trial)
 	pg_connection_flush(trial->connection, &all);
 }
 
+/* Counts an answered row, and notes whether it was refused. */
 static void
 take_result(RowTrial *trial, const PGresult *result)
 {

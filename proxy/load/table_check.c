@@ -171,6 +171,7 @@ on_open(void *owner)
 	pg_connection_flush(check->connection, &all);
 }
 
+/* Takes the results of a check, and ends it after the last one. */
 static void
 on_input(void *owner)
 {

@@ -273,6 +273,7 @@ begin_answer(Bytes *body, const QueryParameters *parameters)
 	bytes_puts(body, ",");
 }
 
+/* Answers with the parts of all tags. */
 static void
 answer_series(Exchange *exchange)
 {

@@ -19,6 +19,7 @@ const Route route_latest = {
 
 static void put_sample(Bytes *body, const QueryParameters *parameters, const PGresult *row);
 
+/* Submits the query for all tags, or for the given ones. */
 static bool
 latest_end(Exchange *exchange)
 {

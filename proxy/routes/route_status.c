@@ -83,6 +83,7 @@ health_end(Exchange *exchange)
 	return true;
 }
 
+/* Answers with the metrics of the server, and with those of the database. */
 static bool
 metrics_end(Exchange *exchange)
 {

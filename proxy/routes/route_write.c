@@ -49,6 +49,7 @@ static bool read_parameter(void *rules, const char *name, const char *value);
 static void answer_refused(Exchange *exchange);
 static void answer(Exchange *exchange);
 
+/* Prepares an intake for points by the parameters of the request. */
 static void
 write_begin(Exchange *exchange)
 {
@@ -78,6 +79,7 @@ write_begin(Exchange *exchange)
 	intake->decoder.points = rules;
 }
 
+/* Finds the unit of timestamps by its name; false if it is unknown. */
 static bool
 read_precision(const char *name, int64_t *unit_ns)
 {
@@ -234,6 +236,7 @@ classify(const char *query)
 	return STATEMENT_UNKNOWN;
 }
 
+/* Finds the statement in the parameter q of a target or a body. */
 static Statement
 find_statement(const Bytes *target)
 {
