@@ -613,7 +613,7 @@ def test_drain_without_database():
     wait_for("not ready", lambda: server.get("/readyz").status == 503)
     assert server.save(ndjson([message(i, "a", [1]) for i in range(7)]), "", NDJSON).status == 202
     assert server.stop() == 1
-    server.logged("7 buffered messages, they are lost")
+    server.logged("7 buffered messages, which are lost")
 
 
 if __name__ == "__main__":
