@@ -42,7 +42,7 @@
 #define GIVE_UP_MS	  8500
 
 /* Descriptors besides connections: of files, the writer and its loop; and of each HTTP loop. */
-#define OTHER_DESCRIPTORS (16 + HTTP_REFUSED_CONNECTIONS)
+#define OTHER_DESCRIPTORS (18 + HTTP_REFUSED_CONNECTIONS)
 #define LOOP_DESCRIPTORS  8
 
 /* When memory in use has fallen by so much from its peak, it is given back to the system. */
@@ -127,7 +127,9 @@ static void stop(Main *main);
 bool
 server_fit_descriptors(Config *config)
 {
-	uint64_t others = OTHER_DESCRIPTORS + LOOP_DESCRIPTORS * config->threads + config->max_queries;
+	/* a connection to PostgreSQL takes two (pg_connection.c) */
+	uint64_t others =
+		OTHER_DESCRIPTORS + LOOP_DESCRIPTORS * config->threads + 2 * config->max_queries;
 	uint64_t wanted = others + config->max_connections;
 	struct rlimit limit;
 

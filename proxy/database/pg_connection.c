@@ -3,8 +3,11 @@
  *	  A libpq connection on a libuv loop.
  *
  * Ownership: the object is freed in the close callback of its last handle, or, while it is still
- * connecting, when the worker is done.  The PGconn is finished after the poll handle is stopped,
- * since libuv must not watch a closed socket.
+ * connecting, when the worker is done.
+ *
+ * libpq closes its socket where a connection is lost, and another thread's next socket gets the same
+ * descriptor.  libuv must not watch a closed or foreign one, so that it watches a duplicate, which is
+ * closed with the object.
  */
 #include "database/pg_connection.h"
 
@@ -12,9 +15,11 @@
 #include "base/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct PgConnection
 {
@@ -27,6 +32,7 @@ struct PgConnection
 	const PgHandler *handler;
 	void *owner; /* NULL once closed */
 	PGconn *pq;
+	int watched;   /* the duplicate of the socket, or -1 */
 	char *failure; /* of the worker */
 	bool connecting;
 	bool want_write;
@@ -52,6 +58,7 @@ pg_connection_open(uv_loop_t *loop, const char *conninfo, const char *password_f
 	connection->handler = handler;
 	connection->owner = owner;
 	connection->connecting = true;
+	connection->watched = -1;
 	connection->work.data = connection;
 	uv_queue_work(loop, &connection->work, connect_in_worker, on_worker_done);
 	return connection;
@@ -135,6 +142,13 @@ connect_in_worker(uv_work_t *work)
 
 	if (pq == NULL)
 		return;
+	connection->watched = fcntl(PQsocket(pq), F_DUPFD_CLOEXEC, 0);
+	if (connection->watched < 0)
+	{
+		connection->failure = memory_strdup(strerror(errno));
+		PQfinish(pq);
+		return;
+	}
 	PQsetnonblocking(pq, 1);
 	connection->pq = pq;
 }
@@ -165,7 +179,7 @@ on_worker_done(uv_work_t *work, int status)
 		free_connection(connection);
 		return;
 	}
-	uv_poll_init(connection->loop, &connection->poll, PQsocket(connection->pq));
+	uv_poll_init(connection->loop, &connection->poll, connection->watched);
 	connection->poll.data = connection;
 	uv_poll_start(&connection->poll, UV_READABLE, on_socket);
 	uv_timer_init(connection->loop, &connection->gone);
@@ -177,6 +191,8 @@ static void
 free_connection(PgConnection *connection)
 {
 	PQfinish(connection->pq);
+	if (connection->watched >= 0)
+		close(connection->watched);
 	free(connection->conninfo);
 	free(connection->password_file);
 	free(connection->failure);
@@ -264,10 +280,7 @@ watch(PgConnection *connection, bool write, bool paused)
 {
 	int events = (paused ? 0 : UV_READABLE) | (write ? UV_WRITABLE : 0);
 
-	/*
-	 * libpq reads when it cannot write, and closes the socket when it reads its end.  libuv aborts
-	 * if it is told to watch a closed descriptor.
-	 */
+	/* libpq reads when it cannot write, and closes the socket when it reads its end. */
 	if (connection->owner == NULL)
 		return;
 	if (PQsocket(connection->pq) < 0)
