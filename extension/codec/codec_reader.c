@@ -220,7 +220,8 @@ codec_open(CodecReader *reader, const uint8_t *block, size_t length, uint32_t nr
 
 	reader->times.units.data = block + header;
 	reader->times.units.last = reader->last;
-	codec_column_attach(&reader->widths, block + header + time_bytes, reader->last);
+	if (reader->flags & CODEC_BLOCK_RAGGED)
+		codec_column_attach(&reader->widths, block + header + time_bytes, reader->last);
 	if (shared)
 	{
 		reader->shared_bases = block + header + time_bytes + width_bytes;
