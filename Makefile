@@ -72,15 +72,21 @@ test-matrix:
 test-assert:
 	@scripts/test-assert $(SUITE)
 
-test-sanitizers:
+test-sanitizers test-sanitizers-quick:
 	@SUITE=http scripts/install-packages test
 	@$(MAKE) -s all
 	@scripts/install-extension
-	@scripts/test-sanitizers
+	@scripts/test-sanitizers $(if $(filter %-quick,$@),--quick)
 
 analyze:
 	@scripts/install-packages analyze
 	@scripts/analyze/run
+
+valgrind:
+	@SUITE=pgtap scripts/install-packages valgrind
+	@$(MAKE) -s all
+	@scripts/install-extension
+	@tests/endurance/valgrind
 
 sqlsmith:
 	@scripts/install-packages sqlsmith
@@ -131,8 +137,10 @@ help:
 	@echo 'make test-matrix  every test on PostgreSQL 17 and 18, in systems made with debootstrap'
 	@echo 'make test-assert  pgtap, isolation and tap on PostgreSQL built with assertions; VERSIONS="15 17"'
 	@echo 'make analyze   what cppcheck and the analyzer of gcc find in the C sources'
+	@echo 'make valgrind  pgTAP files with PostgreSQL under memcheck; ONLY=PATTERN for others'
 	@echo 'make sqlsmith  random statements on historian tables for SECONDS=60: no crash, no internal error'
 	@echo 'make test-sanitizers  the suite http under ASan and UBSan, then under TSan; KINDS=thread, ONLY=PATTERN for less'
+	@echo 'make test-sanitizers-quick  some files of it, both builds at the same time, as CI does'
 	@echo 'make torture   kills the postmaster 200 times amid everything; KILLS=n for less'
 	@echo 'make test-compose  docker-compose.yml: load, crashes, promotion, dashboards; SECONDS_LONG=60 for the long form'
 	@echo 'make test-hour  an hour at 10,000 messages/s: sizes, memory, autovacuum; SECONDS_LONG=n for less'
@@ -147,4 +155,4 @@ help:
 	@echo
 	@echo 'PORT=$(PORT)  DATADIR=$(DATADIR)  PG_CONFIG=$(PG_CONFIG)'
 
-.PHONY: all install run demo bench test test-compose test-matrix test-assert analyze sqlsmith test-sanitizers torture test-hour fuzz ready-to-run conninfo format format-check clean help
+.PHONY: all install run demo bench test test-compose test-matrix test-assert analyze valgrind sqlsmith test-sanitizers test-sanitizers-quick torture test-hour fuzz ready-to-run conninfo format format-check clean help
