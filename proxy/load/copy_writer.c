@@ -17,7 +17,6 @@
 #include "load/backlog.h"
 #include "load/copy_load.h"
 #include "load/dead_letter.h"
-#include "base/assert.h"
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -28,9 +27,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STUCK_NS	   UINT64_C(2000000000) /* after so long, a load does not count as one */
-#define STILL_MS	   UINT64_C(5000)		/* after so long without progress, a load is trouble */
-#define STALL_CHECK_MS UINT64_C(1000)
+#define STUCK_NS		UINT64_C(2000000000) /* after so long, a load does not count as one */
+#define STILL_MS		UINT64_C(5000)		 /* after so long without progress, a load is trouble */
+#define STALL_CHECK_MS	UINT64_C(1000)
+#define LOGGED_REFUSALS 10 /* of a load; the rest are counted */
 
 struct CopyWriter
 {
@@ -477,26 +477,20 @@ static void
 report_refusals(CopyWriter *writer)
 {
 	const Refusals *refusals = &writer->result.refusals;
-	BatchCursor cursor;
-	uint64_t at = 0;
+	RefusedRows refused = refused_rows(refusals, writer->batch->rows);
+	const RefusalReason *reason;
+	const BatchRow *row;
 
 	metric_add(&writer->metrics->rejected[REJECT_DATABASE], refusals->count);
-	batch_cursor_seek(&cursor, writer->batch->rows, 0);
-	for (size_t i = 0; i < refusals->count; i++)
+	while ((row = refused_rows_next(&refused, &reason)) != NULL)
 	{
-		const RefusalReason *reason = refusals_reason(refusals, i);
-		const BatchRow *row = NULL;
-
-		for (; at <= refusals->rows[i].row; at++)
-			row = batch_cursor_next(&cursor);
-		ASSERT(row != NULL);
-		if (i < 10)
+		if (refused.next <= LOGGED_REFUSALS)
 			log_error("PostgreSQL rejected the row of tag \"%.*s\" at %lld: %s (SQLSTATE %s)",
-					  (int) cursor.tag_length, cursor.tag, (long long) row->time_ns,
+					  (int) refused.cursor.tag_length, refused.cursor.tag, (long long) row->time_ns,
 					  reason->message, reason->sqlstate);
 		commit_reject(writer->board, row->ticket, reason->sqlstate, reason->message);
 	}
-	if (refusals->count > 10)
+	if (refusals->count > LOGGED_REFUSALS)
 		log_error("PostgreSQL rejected %zu rows of this load in all", refusals->count);
 }
 

@@ -7,7 +7,6 @@
  */
 #include "load/dead_letter.h"
 
-#include "base/assert.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -60,22 +59,17 @@ dead_letter_write(const char *path, const Batch *batch, const Refusals *refusals
 {
 	int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	int error = 0;
-	uint64_t at = 0;
-	BatchCursor cursor;
+	RefusedRows refused = refused_rows(refusals, batch);
+	const RefusalReason *reason;
+	const BatchRow *row;
 	Bytes lines = {0};
 
 	if (file < 0)
 		return errno;
-	batch_cursor_seek(&cursor, batch, 0);
-	for (size_t i = 0; i < refusals->count && error == 0; i++)
+	while (error == 0 && (row = refused_rows_next(&refused, &reason)) != NULL)
 	{
-		const BatchRow *row = NULL;
-
-		for (; at <= refusals->rows[i].row; at++)
-			row = batch_cursor_next(&cursor);
-		ASSERT(row != NULL);
-		put_row(&lines, row, cursor.tag, cursor.tag_length, refusals_reason(refusals, i));
-		if (lines.length >= PIECE_BYTES || i + 1 == refusals->count)
+		put_row(&lines, row, refused.cursor.tag, refused.cursor.tag_length, reason);
+		if (lines.length >= PIECE_BYTES || refused.next == refusals->count)
 		{
 			error = write_all(file, &lines);
 			lines.length = 0;

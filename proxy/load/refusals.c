@@ -4,6 +4,7 @@
  */
 #include "load/refusals.h"
 
+#include "base/assert.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
@@ -45,4 +46,27 @@ refusals_clear(Refusals *refusals)
 	free(refusals->reasons);
 	free(refusals->rows);
 	*refusals = (Refusals){0};
+}
+
+RefusedRows
+refused_rows(const Refusals *refusals, const Batch *batch)
+{
+	RefusedRows rows = {.refusals = refusals};
+
+	batch_cursor_seek(&rows.cursor, batch, 0);
+	return rows;
+}
+
+const BatchRow *
+refused_rows_next(RefusedRows *rows, const RefusalReason **reason)
+{
+	const BatchRow *row = NULL;
+
+	if (rows->next == rows->refusals->count)
+		return NULL;
+	for (; rows->row <= rows->refusals->rows[rows->next].row; rows->row++)
+		row = batch_cursor_next(&rows->cursor);
+	ASSERT(row != NULL);
+	*reason = refusals_reason(rows->refusals, rows->next++);
+	return row;
 }

@@ -9,6 +9,7 @@
 #define HISTORIAND_REFUSALS_H
 
 #include "database/sql_failure.h"
+#include "ingest/batch.h"
 
 #include <stddef.h>
 
@@ -40,5 +41,19 @@ refusals_reason(const Refusals *refusals, size_t at)
 {
 	return &refusals->reasons[refusals->rows[at].reason];
 }
+
+/* A walk over the refused rows, in the batch that they are in. */
+typedef struct RefusedRows
+{
+	const Refusals *refusals;
+	BatchCursor cursor; /* has the tag of the row that refused_rows_next() returned */
+	uint64_t row;		/* where the cursor is */
+	size_t next;		/* index among the refusals */
+} RefusedRows;
+
+extern RefusedRows refused_rows(const Refusals *refusals, const Batch *batch);
+
+/* Returns the next refused row and sets *reason; NULL after the last one. */
+extern const BatchRow *refused_rows_next(RefusedRows *rows, const RefusalReason **reason);
 
 #endif /* HISTORIAND_REFUSALS_H */

@@ -15,7 +15,6 @@
  */
 #include "load/set_aside.h"
 
-#include "base/assert.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
@@ -99,19 +98,14 @@ by_number(const void *a, const void *b)
 static size_t
 refused_tickets(const Batch *rows, const Refusals *refusals, uint32_t **tickets)
 {
-	BatchCursor cursor;
-	uint64_t at = 0;
+	RefusedRows refused = refused_rows(refusals, rows);
+	const RefusalReason *reason;
+	const BatchRow *row;
 	size_t count = 0;
 
 	*tickets = memory_new_raw((refusals->count + 1) * sizeof(uint32_t));
-	batch_cursor_seek(&cursor, rows, 0);
-	for (size_t i = 0; i < refusals->count; i++)
+	while ((row = refused_rows_next(&refused, &reason)) != NULL)
 	{
-		const BatchRow *row = NULL;
-
-		for (; at <= refusals->rows[i].row; at++)
-			row = batch_cursor_next(&cursor);
-		ASSERT(row != NULL);
 		if (count == 0 || (*tickets)[count - 1] != row->ticket)
 			(*tickets)[count++] = row->ticket;
 	}
