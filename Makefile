@@ -144,7 +144,7 @@ help:
 	@echo 'make torture   kills the postmaster 200 times amid everything; KILLS=n for less'
 	@echo 'make test-compose  docker-compose.yml: load, crashes, promotion, dashboards; SECONDS_LONG=60 for the long form'
 	@echo 'make test-hour  an hour at 10,000 messages/s: sizes, memory, autovacuum; SECONDS_LONG=n for less'
-	@echo 'make demo      60 s of load at 10,000 messages/s with 10 readers, and a report'
+	@echo 'make demo      60 s of load at 10,000 messages/s with 10 readers, and a report; WORKLOAD=plant: 100,000 tags once a second'
 	@echo 'make fuzz      the long form of the tests: hostile blocks and messages, SECONDS=60 for each target'
 	@echo 'make bench     how fast this machine takes and reads messages; BENCH=name runs one of tests/bench'
 	@echo 'make all       build only;  make install  install the extension and historiand'

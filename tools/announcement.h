@@ -14,8 +14,7 @@
 
 #include "workload.h"
 
-#define ANNOUNCEMENT_TAG	"historian-producer"
-#define ANNOUNCEMENT_VALUES 12
+#define ANNOUNCEMENT_TAG "historian-producer"
 
 typedef struct Announcement
 {

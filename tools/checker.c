@@ -140,6 +140,12 @@ checker_may_be_unknown(Checker *checker, const Question *question)
 		   replay_count(checker->replay, question->tag, visible) == 0;
 }
 
+const Workload *
+checker_workload(const Checker *checker)
+{
+	return checker->workload;
+}
+
 const CheckerCounts *
 checker_counts(const Checker *checker)
 {
@@ -259,11 +265,13 @@ print_wrong(Checker *checker, const Question *question, const Answer *answer, si
 			int64_t time, uint64_t n)
 {
 	const double *values = answer->values + sample * answer->max_width;
+	char name[WORKLOAD_TAG_BYTES];
 
+	workload_tag_name(checker->workload, question->tag, name);
 	fprintf(stderr,
-			"wrong: tag %u, start %" PRId64 ", end %" PRId64 ", asked at %" PRId64
+			"wrong: tag %s, start %" PRId64 ", end %" PRId64 ", asked at %" PRId64
 			": sample %zu at %" PRId64 " has ",
-			question->tag, question->start, question->end, question->asked_ns, sample + 1,
+			name, question->start, question->end, question->asked_ns, sample + 1,
 			answer->times[sample]);
 	if (answer->widths[sample] < 1)
 		fprintf(stderr, "%s", answer->widths[sample] == ANSWER_NULL ? "null" : "no values");

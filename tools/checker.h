@@ -42,6 +42,9 @@ typedef struct CheckerCounts
 extern Checker *checker_open(const Announcement *announcement, uint32_t tags, uint64_t max_lag_ms);
 extern void checker_close(Checker *checker);
 
+/* The announced workload, which has the names of the tags. */
+extern const Workload *checker_workload(const Checker *checker);
+
 /* Computes the workload up to that time.  Later times must not be checked before the next call. */
 extern void checker_advance(Checker *checker, int64_t now_ns);
 

@@ -117,7 +117,7 @@ static const char usage[] =
 	"  --readers N          readers at the same time (10)\n"
 	"  --rate N             requests a second of each reader (1)\n"
 	"  --duration TIME      how long to read: 60, 10m, 24h (60)\n"
-	"  --tags-top N         ask for the N most frequent tags (100)\n"
+	"  --tags-top N         ask for the N most frequent tags; of a plant, for its first N (100)\n"
 	"  --window-min TIME    shortest window of a request (10m)\n"
 	"  --window-max TIME    longest window of a request (24h)\n"
 	"  --samples N          samples of an answer (1000)\n"
@@ -360,8 +360,8 @@ on_announcement(HttpRequest *request, const HttpResponse *response)
 	Answer answer = {0};
 	bool read = response != NULL && response->status == 200 &&
 				answer_parse(&answer, response->body, response->body_bytes) &&
-				answer.samples == 1 && answer.widths[0] == ANNOUNCEMENT_VALUES &&
-				announcement_read(&client->announcement, answer.values, ANNOUNCEMENT_VALUES);
+				answer.samples == 1 && answer.widths[0] > 0 &&
+				announcement_read(&client->announcement, answer.values, (size_t) answer.widths[0]);
 
 	answer_free(&answer);
 	if (!read)
@@ -379,7 +379,7 @@ on_announcement(HttpRequest *request, const HttpResponse *response)
 		client->checker = checker_open(&client->announcement, client->tags, client->max_lag_ms);
 		if (client->tags > client->announcement.workload.tags)
 			client->tags = client->announcement.workload.tags;
-		workload_tag_name(0, tag);
+		workload_tag_name(checker_workload(client->checker), 0, tag);
 		client->question.tag = 0;
 		get(client, tag, client->announcement.workload.start_ns - 1, now_ns(), on_latest);
 	}
@@ -417,7 +417,7 @@ ask_before(Client *client)
 		start_reading(client);
 		return;
 	}
-	workload_tag_name(client->before_tag, tag);
+	workload_tag_name(checker_workload(client->checker), client->before_tag, tag);
 	get(client, tag, start_ns - 2, start_ns - 1, on_before);
 }
 
@@ -531,7 +531,7 @@ ask(Reader *reader, uint64_t due_ns)
 		newest - (int64_t) (next_fraction(&reader->random) * (double) (newest - oldest));
 	read->question.start = read->question.end - window_ns;
 
-	workload_tag_name(read->question.tag, tag);
+	workload_tag_name(checker_workload(client->checker), read->question.tag, tag);
 	snprintf(path, sizeof(path), "/api?tag=%s&start=%" PRId64 "&end=%" PRId64 "&samples=%u", tag,
 			 read->question.start, read->question.end, client->samples);
 	http_request_get(&read->request, &client->url, path);

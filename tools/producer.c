@@ -57,7 +57,10 @@ static const char usage[] =
 	"historian-producer: posts messages to historiand\n"
 	"\n"
 	"  --url URL            where historiand answers (http://127.0.0.1:8080)\n"
-	"  --rate N             messages a second (10000)\n"
+	"  --workload KIND      skewed: few tags have most of the messages; plant: each tag has one\n"
+	"                       message a second (skewed)\n"
+	"  --phase KIND         a plant's tags report spread over the second, or all at-once (spread)\n"
+	"  --rate N             messages a second (10000); of a plant the same as --tags\n"
 	"  --duration TIME      how long, by the times of the messages: 60, 10m, 24h (until stopped)\n"
 	"  --messages N         end after N messages\n"
 	"  --start TIME         time of the first one: now, -24h, or ns since 1970 (now); those in\n"
@@ -67,8 +70,9 @@ static const char usage[] =
 	"  --peak-every TIME    length of the period (60)\n"
 	"  --peak-length TIME   length of the peak (1)\n"
 	"  --seed N             seed of the random numbers (1)\n"
-	"  --tags N             number of tags (10000); tag k takes 1% of what tags 0..k-1 left\n"
-	"  --values N           values of a message (10)\n"
+	"  --tags N             number of tags (10000; of a plant 100000); tag k of the skewed ones\n"
+	"                       takes 1% of what tags 0..k-1 left\n"
+	"  --values N           values of a message (10; of a plant 1)\n"
 	"  --decimals N         decimals of a value, 0 to 6 (2)\n"
 	"  --file PATH          post the lines of an NDJSON file (plain or gzip) instead, at --rate\n"
 	"                       if given, else as fast as possible\n"
@@ -134,6 +138,8 @@ parse_options(Producer *producer, int argc, char **argv)
 	enum
 	{
 		URL,
+		WORKLOAD,
+		PHASE,
 		RATE,
 		DURATION,
 		MESSAGES,
@@ -156,6 +162,8 @@ parse_options(Producer *producer, int argc, char **argv)
 	};
 	static const struct option options[] = {
 		{"url", required_argument, NULL, URL},
+		{"workload", required_argument, NULL, WORKLOAD},
+		{"phase", required_argument, NULL, PHASE},
 		{"rate", required_argument, NULL, RATE},
 		{"duration", required_argument, NULL, DURATION},
 		{"messages", required_argument, NULL, MESSAGES},
@@ -178,9 +186,11 @@ parse_options(Producer *producer, int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	static const char *const kinds[] = {"received", "committed", NULL};
+	static const char *const workloads[] = {"skewed", "plant", NULL};
+	static const char *const phases[] = {"spread", "at-once", NULL};
 	WorkloadOptions *workload = &producer->announcement.workload;
 	const char *url = "http://127.0.0.1:8080";
-	bool rate_given = false;
+	bool plant = false, at_once = false, rate_given = false;
 	const char *name;
 	int option;
 
@@ -189,8 +199,6 @@ parse_options(Producer *producer, int argc, char **argv)
 								  .rate = 10000,
 								  .peak_every_s = 60,
 								  .peak_length_s = 1,
-								  .tags = 10000,
-								  .values = 10,
 								  .decimals = 2};
 	producer->messages = UINT64_MAX;
 	producer->batch = 100;
@@ -205,6 +213,12 @@ parse_options(Producer *producer, int argc, char **argv)
 		{
 			case URL:
 				url = optarg;
+				break;
+			case WORKLOAD:
+				plant = option_word(name, optarg, workloads) == 1;
+				break;
+			case PHASE:
+				at_once = option_word(name, optarg, phases) == 1;
 				break;
 			case RATE:
 				workload->rate = (uint32_t) NUMBER(1, WORKLOAD_MAX_RATE);
@@ -266,6 +280,18 @@ parse_options(Producer *producer, int argc, char **argv)
 #undef NUMBER
 	}
 	options_check(http_url_parse(&producer->url, url));
+	if (workload->tags == 0)
+		workload->tags = !plant ? 10000 : rate_given ? workload->rate : 100000;
+	if (workload->values == 0)
+		workload->values = plant ? 1 : 10;
+	if (plant)
+	{
+		workload->kind = at_once ? WORKLOAD_PLANT_AT_ONCE : WORKLOAD_PLANT;
+		if (!rate_given)
+			workload->rate = workload->tags;
+	}
+	else if (at_once)
+		options_check("--phase is only for --workload plant");
 	options_check(workload_check(workload));
 	finish_options(producer, rate_given);
 }

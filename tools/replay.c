@@ -4,11 +4,13 @@
  *
  * There are two kinds of marks.  After each interval of the workload's messages, a mark has the
  * count of each tag; the interval doubles when there are too many marks.  After each
- * VALUES_INTERVAL messages of a tag, a mark has its values.  For each kind a cursor has the last
+ * VALUES_INTERVAL messages of a tag, a mark has its values.  A plant's counts follow from the number
+ * of messages, without marks.  For each kind a cursor has the last
  * answer, from which ascending questions go on.
  */
 #include "replay.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +37,7 @@ struct Replay
 	uint32_t tags;
 	uint32_t values;
 	uint64_t messages; /* computed so far */
+	bool plant;		   /* which needs no count marks */
 	uint64_t interval; /* between two count marks */
 	uint32_t *counts;  /* mark m: the tags' counts among the first m * interval messages */
 	uint64_t counts_allocated;
@@ -54,6 +57,7 @@ replay_open(const Workload *workload, uint32_t tags)
 	replay->workload = workload;
 	replay->tags = tags;
 	replay->values = workload_options(workload)->values;
+	replay->plant = workload_options(workload)->kind != WORKLOAD_SKEWED;
 	replay->interval = 1024;
 	replay->tag = resize(NULL, tags, sizeof(TagReplay));
 	memset(replay->tag, 0, tags * sizeof(TagReplay));
@@ -85,6 +89,13 @@ replay_close(Replay *replay)
 void
 replay_advance(Replay *replay, uint64_t messages)
 {
+	if (replay->plant)
+	{
+		for (uint32_t i = 0; i < replay->tags; i++)
+			while (replay->tag[i].count < workload_plant_count(replay->workload, i, messages))
+				add_message(replay, &replay->tag[i], i);
+		return;
+	}
 	while (replay->messages < messages)
 	{
 		uint32_t tag = workload_tag(replay->workload, replay->messages);
@@ -105,6 +116,11 @@ replay_count(Replay *replay, uint32_t tag, uint64_t messages)
 
 	if (messages == 0)
 		return 0;
+	if (replay->plant)
+	{
+		count = workload_plant_count(replay->workload, tag, messages);
+		return count < t->count ? count : t->count;
+	}
 	if (messages >= replay->messages)
 		return t->count;
 	if (t->cursor_messages <= messages &&

@@ -7,6 +7,9 @@
  * search in cumulative probabilities of 53 bits; a table gives the range of the search for each
  * value of the leading bits.  The probabilities are computed by basic operations on doubles,
  * without libm, so that all machines agree on them.
+ *
+ * A plant's tags come in an order that a multiplication gives: the tag at place p of each second is
+ * p * stride modulo their number, which has no divisor in common with the stride.
  */
 #include "workload.h"
 
@@ -14,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "plant.h"
 
 #define NS_PER_S	INT64_C(1000000000)
 #define GAMMA		UINT64_C(0x9E3779B97F4A7C15)
@@ -24,23 +29,28 @@
 /* A tag has this share of the messages that the tags before it leave. */
 #define TAG_SHARE 0.01
 
-/* First values are between 0 and this, and steps between -1 and 1. */
-#define FIRST_VALUE_RANGE 100
+/* First values are between 0 and this; a plant's steps are so much smaller than those of 1. */
+#define FIRST_VALUE_RANGE  100
+#define PLANT_STEP_DIVISOR 20
 
 struct Workload
 {
 	WorkloadOptions options;
 	int64_t scale;
+	uint64_t step;			/* the largest step of a value, in units */
 	uint64_t base_messages; /* of a period before its peak */
 	uint64_t peak_messages; /* of a period in its peak */
 	uint64_t tag_key;
 	uint64_t step_key;
+	uint64_t stride;				 /* of a plant; 0: the workload is skewed */
+	uint64_t inverse;				 /* stride * inverse is 1 modulo the number of tags */
 	uint64_t *tag_limits;			 /* tag k is drawn below tag_limits[k] and not below [k - 1] */
 	uint32_t guide[GUIDE_SLOTS + 1]; /* the first tag of each slot of leading bits */
 };
 
 static uint64_t mix(uint64_t z);
 static void set_tag_limits(Workload *workload);
+static void set_stride(Workload *workload);
 static uint64_t messages_within(uint64_t offset_ns, uint32_t rate);
 static char *write_digits(char *out, uint64_t number);
 static char *write_decimal(char *out, int64_t units, int64_t scale, uint32_t decimals);
@@ -50,6 +60,9 @@ workload_check(const WorkloadOptions *options)
 {
 	if (options->rate < 1 || options->rate > WORKLOAD_MAX_RATE)
 		return "the rate must be 1 to 100,000,000 messages a second";
+	if (options->kind != WORKLOAD_SKEWED &&
+		(options->rate != options->tags || options->peak_rate > 0))
+		return "a plant has as many messages a second as tags, and no peaks";
 	if (options->peak_rate > WORKLOAD_MAX_RATE)
 		return "the peak rate must be at most 100,000,000 messages a second";
 	if (options->peak_rate > 0 &&
@@ -70,9 +83,10 @@ Workload *
 workload_open(const WorkloadOptions *options)
 {
 	Workload *workload = calloc(1, sizeof(*workload));
-	uint64_t *limits = calloc(options->tags, sizeof(*limits));
 
-	if (workload == NULL || limits == NULL)
+	if (workload != NULL && options->kind == WORKLOAD_SKEWED)
+		workload->tag_limits = calloc(options->tags, sizeof(*workload->tag_limits));
+	if (workload == NULL || (options->kind == WORKLOAD_SKEWED && workload->tag_limits == NULL))
 	{
 		fprintf(stderr, "out of memory\n");
 		exit(1);
@@ -90,8 +104,15 @@ workload_open(const WorkloadOptions *options)
 	}
 	workload->tag_key = mix(options->seed ^ UINT64_C(0x7461672064726177));
 	workload->step_key = mix(options->seed ^ UINT64_C(0x76616c7565737465));
-	workload->tag_limits = limits;
-	set_tag_limits(workload);
+	workload->step = (uint64_t) workload->scale;
+	if (options->kind == WORKLOAD_SKEWED)
+		set_tag_limits(workload);
+	else
+	{
+		workload->step =
+			workload->step < PLANT_STEP_DIVISOR ? 1 : workload->step / PLANT_STEP_DIVISOR;
+		set_stride(workload);
+	}
 	return workload;
 }
 
@@ -124,6 +145,8 @@ workload_time(const Workload *workload, uint64_t message)
 	uint64_t offset = 0;
 	uint32_t rate = options->rate;
 
+	if (options->kind == WORKLOAD_PLANT_AT_ONCE)
+		return options->start_ns + (int64_t) (message / rate) * NS_PER_S;
 	if (options->peak_rate > 0)
 	{
 		offset = message / period * options->peak_every_s * NS_PER_S;
@@ -148,6 +171,8 @@ workload_count(const Workload *workload, int64_t time_ns)
 	if (time_ns < options->start_ns)
 		return 0;
 	offset = (uint64_t) time_ns - (uint64_t) options->start_ns;
+	if (options->kind == WORKLOAD_PLANT_AT_ONCE)
+		return (offset / NS_PER_S + 1) * options->rate;
 	if (options->peak_rate == 0)
 		return messages_within(offset, options->rate);
 
@@ -163,11 +188,16 @@ workload_count(const Workload *workload, int64_t time_ns)
 uint32_t
 workload_tag(const Workload *workload, uint64_t message)
 {
-	uint64_t draw = mix(workload->tag_key + message * GAMMA) >> (64 - DRAW_BITS);
-	uint64_t slot = draw >> (DRAW_BITS - GUIDE_BITS);
-	uint32_t low = workload->guide[slot];
-	uint32_t high = workload->guide[slot + 1];
+	uint64_t draw, slot;
+	uint32_t low, high;
 
+	if (workload->stride > 0)
+		return (uint32_t) (message % workload->options.tags * workload->stride %
+						   workload->options.tags);
+	draw = mix(workload->tag_key + message * GAMMA) >> (64 - DRAW_BITS);
+	slot = draw >> (DRAW_BITS - GUIDE_BITS);
+	low = workload->guide[slot];
+	high = workload->guide[slot + 1];
 	while (low < high)
 	{
 		uint32_t middle = low + (high - low) / 2;
@@ -178,6 +208,15 @@ workload_tag(const Workload *workload, uint64_t message)
 			low = middle + 1;
 	}
 	return low;
+}
+
+uint64_t
+workload_plant_count(const Workload *workload, uint32_t tag, uint64_t messages)
+{
+	uint32_t tags = workload->options.tags;
+	uint64_t place = tag * workload->inverse % tags;
+
+	return messages / tags + (place < messages % tags);
 }
 
 void
@@ -198,18 +237,46 @@ workload_step(const Workload *workload, uint32_t tag, uint64_t n, int64_t *value
 	for (uint32_t i = 0; i < count; i += 2)
 	{
 		uint64_t draw = mix(key + counter++ * GAMMA);
-		uint64_t range = (uint64_t) workload->scale * 2 + 1;
+		uint64_t range = workload->step * 2 + 1;
 
-		values[i] += (int64_t) (((draw >> 32) * range) >> 32) - workload->scale;
+		values[i] += (int64_t) (((draw >> 32) * range) >> 32) - (int64_t) workload->step;
 		if (i + 1 < count)
-			values[i + 1] += (int64_t) (((draw & UINT32_MAX) * range) >> 32) - workload->scale;
+			values[i + 1] +=
+				(int64_t) (((draw & UINT32_MAX) * range) >> 32) - (int64_t) workload->step;
 	}
 }
 
 size_t
-workload_tag_name(uint32_t tag, char name[WORKLOAD_TAG_BYTES])
+workload_tag_name(const Workload *workload, uint32_t tag, char name[WORKLOAD_TAG_BYTES])
 {
-	return (size_t) snprintf(name, WORKLOAD_TAG_BYTES, "t%04u", tag);
+	char *out = name;
+
+	if (workload->stride > 0)
+		return plant_tag_name(tag, name);
+	*out++ = 't';
+	for (uint32_t limit = 1000; limit > 1 && tag < limit; limit /= 10)
+		*out++ = '0';
+	out = write_digits(out, tag);
+	*out = '\0';
+	return (size_t) (out - name);
+}
+
+uint32_t
+workload_tag_number(const Workload *workload, const char *name, size_t length)
+{
+	char right[WORKLOAD_TAG_BYTES];
+	uint64_t tag = 0;
+
+	if (workload->stride > 0)
+		tag = plant_tag_number(name, length);
+	else
+		for (size_t i = 1; i < length && tag < UINT32_MAX && name[i] >= '0' && name[i] <= '9'; i++)
+			tag = tag * 10 + (uint64_t) (name[i] - '0');
+	if (tag >= workload->options.tags ||
+		workload_tag_name(workload, (uint32_t) tag, right) != length ||
+		memcmp(name, right, length) != 0)
+		return UINT32_MAX;
+	return (uint32_t) tag;
 }
 
 size_t
@@ -227,10 +294,8 @@ workload_json(const Workload *workload, int64_t time_ns, uint32_t tag, const int
 #define PUT(text) (memcpy(out, text, sizeof(text) - 1), out += sizeof(text) - 1)
 	PUT("{\"time\":");
 	out = write_decimal(out, time_ns, 1, 0);
-	PUT(",\"tag\":\"t");
-	for (uint32_t limit = 1000; limit > 1 && tag < limit; limit /= 10)
-		*out++ = '0';
-	out = write_digits(out, tag);
+	PUT(",\"tag\":\"");
+	out += workload_tag_name(workload, tag, out);
 	PUT("\",\"values\":[");
 	for (uint32_t i = 0; i < workload->options.values; i++)
 	{
@@ -277,6 +342,40 @@ set_tag_limits(Workload *workload)
 		workload->guide[slot] = tag;
 	}
 	workload->guide[GUIDE_SLOTS] = tags - 1;
+}
+
+/*
+ * Computes a plant's stride, which is about the golden ratio of the number of tags, so that tags
+ * that are near to each other come far apart, and its inverse by Euclid's algorithm.
+ */
+static void
+set_stride(Workload *workload)
+{
+	int64_t tags = workload->options.tags;
+	int64_t stride = tags * 618 / 1000;
+	int64_t divisor, inverse;
+
+	do
+	{
+		int64_t rest = ++stride;
+		int64_t next_inverse = 1;
+
+		divisor = tags;
+		inverse = 0;
+		while (rest > 0)
+		{
+			int64_t quotient = divisor / rest;
+			int64_t t = divisor - quotient * rest;
+
+			divisor = rest;
+			rest = t;
+			t = inverse - quotient * next_inverse;
+			inverse = next_inverse;
+			next_inverse = t;
+		}
+	} while (divisor != 1);
+	workload->stride = (uint64_t) stride;
+	workload->inverse = (uint64_t) ((inverse % tags + tags) % tags);
 }
 
 /* How many of the times i / rate, for i from 0, are at or before the offset. */

@@ -3,10 +3,14 @@
  *	  The messages that the producer sends and the client expects.
  *
  * The options determine everything.  Message i (from 0) has a time that follows from the rate
- * without drift.  Its tag is drawn from (seed, i).  The n-th message of a tag differs from the one
+ * without drift.  Its tag follows from (seed, i).  The n-th message of a tag differs from the one
  * before by a step that is drawn from (seed, tag, n).  So any process can compute what another one
  * has sent.  Values are integers in units of 10^-decimals, so that the decimal text is exact;
  * strtod() makes value / 10^decimals of it.
+ *
+ * Of the skewed workload, tag k is drawn with 1% of the probability that tags 0 .. k - 1 left, and
+ * values step by up to 1.  Of a plant, each tag comes once a second, always in the same order, which
+ * is not that of the names, and values step by up to 0.05 (by up to one unit if that is less).
  */
 #ifndef WORKLOAD_H
 #define WORKLOAD_H
@@ -20,14 +24,22 @@
 #define WORKLOAD_MAX_RATE	  100000000
 #define WORKLOAD_MAX_SEED	  ((UINT64_C(1) << 53) - 1) /* an announcement has it as a double */
 
-/* Tag k is called "t" and k in four digits or more. */
-#define WORKLOAD_TAG_BYTES 20
+/* A name with the zero byte at its end. */
+#define WORKLOAD_TAG_BYTES 64
+
+typedef enum WorkloadKind
+{
+	WORKLOAD_SKEWED,
+	WORKLOAD_PLANT,			/* tags are spread evenly over the second */
+	WORKLOAD_PLANT_AT_ONCE, /* all tags report at the beginning of the second */
+} WorkloadKind;
 
 typedef struct WorkloadOptions
 {
 	int64_t start_ns; /* time of message 0 */
 	uint64_t seed;
-	uint32_t rate;			/* messages a second */
+	WorkloadKind kind;
+	uint32_t rate;			/* messages a second; of a plant the number of tags */
 	uint32_t peak_rate;		/* messages a second in a peak; 0 for no peaks */
 	uint32_t peak_every_s;	/* a peak ends each period of so many seconds ... */
 	uint32_t peak_length_s; /* ... and lasts so many */
@@ -54,6 +66,8 @@ extern int64_t workload_time(const Workload *workload, uint64_t message);
 /* How many messages have that time or an earlier one. */
 extern uint64_t workload_count(const Workload *workload, int64_t time_ns);
 extern uint32_t workload_tag(const Workload *workload, uint64_t message);
+/* How many of a plant's first so many messages have that tag. */
+extern uint64_t workload_plant_count(const Workload *workload, uint32_t tag, uint64_t messages);
 /*
  * Changes the values of a tag from those of its message n - 1 to those of message n; n = 0 sets
  * them.
@@ -62,7 +76,14 @@ extern void workload_step(const Workload *workload, uint32_t tag, uint64_t n, in
 /* 10^decimals */
 extern int64_t workload_scale(const Workload *workload);
 
-extern size_t workload_tag_name(uint32_t tag, char name[WORKLOAD_TAG_BYTES]);
+/*
+ * Tag k of the skewed workload is called "t" and k in four digits or more; plant.h has the names of
+ * a plant.  Writes the name and a zero byte, and returns the length without it.
+ */
+extern size_t workload_tag_name(const Workload *workload, uint32_t tag,
+								char name[WORKLOAD_TAG_BYTES]);
+/* The tag that has the name; UINT32_MAX: none has. */
+extern uint32_t workload_tag_number(const Workload *workload, const char *name, size_t length);
 /* The length of the longest JSON text of a message, with a line feed. */
 extern size_t workload_max_json_bytes(const Workload *workload);
 /* Writes one message as JSON without a line feed; returns its length. */

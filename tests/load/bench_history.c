@@ -68,7 +68,7 @@ put_row(const Workload *workload, Tag *tags, uint32_t number, int64_t time)
 	char row[ROW_BYTES] = {0, 3};
 	char *out = row + 2;
 	char name[WORKLOAD_TAG_BYTES];
-	size_t name_length = workload_tag_name(number, name);
+	size_t name_length = workload_tag_name(workload, number, name);
 	Tag *tag = &tags[number];
 
 	workload_step(workload, number, tag->messages++, tag->values);

@@ -1,9 +1,11 @@
 /*
  * bench_rows.c
- *	  bench-rows ROWS FILES PREFIX [lines | PERCENT SPAN]: the workload as files for the benchmarks.
+ *	  bench-rows ROWS FILES PREFIX [lines | plant TAGS | PERCENT SPAN]: the workload as files for the
+ *	  benchmarks.
  *
  * Writes ROWS messages of bench_workload.h in order of time, spread evenly over FILES files PREFIX0,
- * PREFIX1, ..., for COPY BINARY, or as line protocol for other stores.  PERCENT of them, drawn at
+ * PREFIX1, ..., for COPY BINARY, or as line protocol for other stores.  With plant, the messages are
+ * those of a plant of so many tags, one value each (workload.h).  PERCENT of them, drawn at
  * random, come late: by 0 to SPAN files, each as likely as the other.  What would come after the last
  * file is left out.
  */
@@ -58,7 +60,8 @@ static void
 put_row(FILE *file, const Workload *workload, uint64_t message, uint32_t tag, const int64_t *values)
 {
 	char name[WORKLOAD_TAG_BYTES];
-	size_t name_length = workload_tag_name(tag, name);
+	size_t name_length = workload_tag_name(workload, tag, name);
+	uint32_t count = workload_options(workload)->values;
 
 	put_integer(file, 3, 2);
 	put_integer(file, 8, 4);
@@ -66,13 +69,13 @@ put_row(FILE *file, const Workload *workload, uint64_t message, uint32_t tag, co
 	put_integer(file, name_length, 4);
 	put(file, name, name_length);
 	/* the array: its length, 1 dimension, no NULLs, the type, its size and its lower bound */
-	put_integer(file, 20 + 12 * BENCH_VALUES, 4);
+	put_integer(file, 20 + 12 * count, 4);
 	put_integer(file, 1, 4);
 	put_integer(file, 0, 4);
 	put_integer(file, FLOAT8_OID, 4);
-	put_integer(file, BENCH_VALUES, 4);
+	put_integer(file, count, 4);
 	put_integer(file, 1, 4);
-	for (uint32_t i = 0; i < BENCH_VALUES; i++)
+	for (uint32_t i = 0; i < count; i++)
 	{
 		double value = (double) values[i] / (double) workload_scale(workload);
 		uint64_t bits;
@@ -89,7 +92,7 @@ put_line(FILE *file, const Workload *workload, uint64_t message, uint32_t tag,
 {
 	char name[WORKLOAD_TAG_BYTES];
 
-	workload_tag_name(tag, name);
+	workload_tag_name(workload, tag, name);
 	fprintf(file, "m,tag=%s ", name);
 	for (uint32_t i = 0; i < BENCH_VALUES; i++)
 		fprintf(file, "%sv%u=%.2f", i > 0 ? "," : "", i,
@@ -136,22 +139,33 @@ int
 main(int argc, char **argv)
 {
 	bool lines = argc == 5 && strcmp(argv[4], "lines") == 0;
-	bool delayed = argc == 6;
-	bool named = argc == 4 || lines || delayed;
+	bool plant = argc == 6 && strcmp(argv[4], "plant") == 0;
+	bool delayed = argc == 6 && !plant;
+	bool named = argc == 4 || lines || plant || delayed;
 	uint64_t rows = named ? strtoull(argv[1], NULL, 10) : 0;
 	uint64_t files = named ? strtoull(argv[2], NULL, 10) : 0;
 	double percent = delayed ? strtod(argv[4], NULL) : 0;
 	uint64_t span = delayed ? strtoull(argv[5], NULL, 10) : 0;
 	LateMessage **late;
-	Workload *workload = workload_open(&bench_workload);
-	Tag *tags = calloc(BENCH_TAGS, sizeof(Tag));
+	WorkloadOptions options = bench_workload;
+	Workload *workload;
+	Tag *tags;
 	uint64_t message = 0;
 
-	if (rows == 0 || files == 0 || files > rows || tags == NULL)
+	if (plant)
 	{
-		fprintf(stderr, "usage: bench-rows ROWS FILES PREFIX [lines | PERCENT SPAN]\n");
+		options.kind = WORKLOAD_PLANT;
+		options.rate = options.tags = (uint32_t) strtoul(argv[5], NULL, 10);
+		options.values = 1;
+	}
+	tags = calloc(options.tags + 1, sizeof(Tag));
+	if (rows == 0 || workload_check(&options) != NULL || files == 0 || files > rows || tags == NULL)
+	{
+		fprintf(stderr,
+				"usage: bench-rows ROWS FILES PREFIX [lines | plant TAGS | PERCENT SPAN]\n");
 		return 2;
 	}
+	workload = workload_open(&options);
 	late = calloc(files, sizeof(*late));
 	if (late == NULL)
 		return 1;

@@ -14,6 +14,10 @@ from urllib.parse import parse_qs, urlparse
 FAULTS = ("none", "lost", "stale", "wrong", "time", "slow", "busy", "unknown")
 
 
+def is_of_workload(tag):
+    return not tag.startswith(("historian-", "probe-"))
+
+
 class Store:
     def __init__(self, delay=0.2, fault="none"):
         assert fault in FAULTS
@@ -30,7 +34,7 @@ class Store:
             for line in text.splitlines():
                 message = json.loads(line)
                 self.messages += 1
-                if self.fault == "lost" and message["tag"][0] == "t" and self.messages % 5 == 0:
+                if self.fault == "lost" and is_of_workload(message["tag"]) and self.messages % 5 == 0:
                     continue
                 rows = self.tags.setdefault(message["tag"], [])
                 row = (message["time"], now, message["values"])
@@ -42,7 +46,7 @@ class Store:
 
     def last(self, tag, at):
         """The values of the last visible message at or before a time."""
-        if self.fault == "stale" and tag.startswith("t"):
+        if self.fault == "stale" and is_of_workload(tag):
             at = min(at, time.time_ns() - 4_000_000_000)
         visible = time.monotonic() - self.delay
         rows = self.tags[tag]
@@ -59,7 +63,7 @@ class Store:
             for i in range(1, samples + 1):
                 at = start + i * (end - start) // samples
                 values = self.last(tag, at)
-                if values and self.fault == "wrong" and tag[0] == "t" and i == samples > 1:
+                if values and self.fault == "wrong" and is_of_workload(tag) and i == samples > 1:
                     values = values[:-1] + [values[-1] + 0.01]
                 answer.append({"time": at + (self.fault == "time"), "values": values})
         return {"tagName": tag, "start": start, "end": end, "samples": answer}

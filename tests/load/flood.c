@@ -29,7 +29,7 @@
 #define MAX_DEPTH	 1024
 #define DRAIN_NS	 INT64_C(60000000000)
 #define HEAD_BYTES	 1024
-#define TAGS		 10000
+#define MAX_VALUES	 10
 #define NS			 INT64_C(1000000000)
 
 enum
@@ -75,8 +75,10 @@ typedef struct Flood
 	uint64_t messages;
 	int64_t length_ns;
 	int64_t start_ns; /* time of the first message */
+	int64_t step_ns;  /* from each message to the next */
 	bool time_is_now; /* each message's time is when it is due */
-	char letter;	  /* that tags begin with */
+	char letter;	  /* that tags begin with; 0: as the workload calls them */
+	WorkloadOptions workload;
 
 	char *pool;
 	size_t pool_bytes;
@@ -115,10 +117,13 @@ static const char usage[] =
 	"  --rate N          messages a second; 0: as fast as they are answered (0)\n"
 	"  --messages N      at most so many, a multiple of the batch\n"
 	"  --duration TIME   at most so long (10s)\n"
-	"  --start TIME      time of the first message, 100 us between two; \"due\": each is dated "
-	"when\n"
-	"                    it is due to be sent, which needs a rate (ns since 1970, now, -24h)\n"
-	"  --letter C        that tags begin with (t)\n";
+	"  --start TIME      time of the first message, 100 us between two, a second between two of a\n"
+	"                    plant's tag; \"due\": each is dated when it is due to be sent, which "
+	"needs\n"
+	"                    a rate (ns since 1970, now, -24h)\n"
+	"  --workload KIND   skewed, or plant (skewed)\n"
+	"  --tags N          tags of a plant, which come in turn (100000)\n"
+	"  --letter C        that tags begin with\n";
 
 static void
 die(const char *what)
@@ -142,13 +147,15 @@ allocate(size_t bytes)
  */
 
 static size_t
-line_message(char letter, uint32_t tag, const int64_t *values, uint32_t count, char *out)
+line_message(const Workload *workload, char letter, uint32_t tag, const int64_t *values,
+			 uint32_t count, char *out)
 {
 	char name[WORKLOAD_TAG_BYTES];
 	size_t n;
 
-	workload_tag_name(tag, name);
-	name[0] = letter;
+	workload_tag_name(workload, tag, name);
+	if (letter != 0)
+		name[0] = letter;
 	n = (size_t) sprintf(out, "measurement,tag=%s ", name);
 	for (uint32_t i = 0; i < count; i++)
 	{
@@ -164,17 +171,12 @@ static void
 make_pool(Flood *flood)
 {
 	static const char *const types[] = {"application/json", "application/x-ndjson", "text/plain"};
-	const WorkloadOptions options = {.start_ns = INT64_C(1000000000000000000),
-									 .seed = 1,
-									 .rate = 10000,
-									 .tags = TAGS,
-									 .values = 10,
-									 .decimals = 2};
+	const WorkloadOptions options = flood->workload;
 	Workload *workload = workload_open(&options);
 	uint32_t distinct = flood->distinct / flood->batch * flood->batch;
 	size_t most = workload_max_json_bytes(workload) * 2 + 64;
-	int64_t(*values)[10] = allocate(TAGS * sizeof(*values));
-	uint64_t *counts = allocate(TAGS * sizeof(*counts));
+	int64_t(*values)[MAX_VALUES] = allocate(options.tags * sizeof(*values));
+	uint64_t *counts = allocate(options.tags * sizeof(*counts));
 	char *body = allocate(most * flood->batch);
 	size_t capacity = 0;
 
@@ -195,7 +197,8 @@ make_pool(Flood *flood)
 			workload_step(workload, tag, counts[tag]++, values[tag]);
 			if (flood->format == FORMAT_LINE)
 			{
-				bytes += line_message(flood->letter, tag, values[tag], 10, text);
+				bytes +=
+					line_message(workload, flood->letter, tag, values[tag], options.values, text);
 				flood->time_at[message] = bytes - TIME_DIGITS;
 			}
 			else
@@ -203,7 +206,8 @@ make_pool(Flood *flood)
 				size_t length = workload_json(workload, options.start_ns, tag, values[tag], text);
 				const char *digits = memmem(text, length, "1000000000000000000", TIME_DIGITS);
 
-				((char *) memmem(text, length, ":\"t", 3))[2] = flood->letter;
+				if (flood->letter != 0)
+					((char *) memmem(text, length, "\"tag\":\"", 7))[7] = flood->letter;
 				flood->time_at[message] = bytes + (size_t) (digits - text);
 				bytes += length;
 			}
@@ -255,7 +259,7 @@ static void
 date_request(Flood *flood, uint32_t request)
 {
 	int64_t first = flood->start_ns;
-	int64_t step = 100000;
+	int64_t step = flood->step_ns;
 
 	if (flood->time_is_now)
 	{
@@ -570,6 +574,8 @@ read_options(Flood *flood, int argc, char **argv)
 		MESSAGES,
 		DURATION,
 		START,
+		WORKLOAD,
+		TAGS,
 		LETTER,
 		HELP,
 	};
@@ -584,10 +590,15 @@ read_options(Flood *flood, int argc, char **argv)
 											{"messages", required_argument, NULL, MESSAGES},
 											{"duration", required_argument, NULL, DURATION},
 											{"start", required_argument, NULL, START},
+											{"workload", required_argument, NULL, WORKLOAD},
+											{"tags", required_argument, NULL, TAGS},
 											{"letter", required_argument, NULL, LETTER},
 											{"help", no_argument, NULL, HELP},
 											{0}};
+	static const char *const workloads[] = {"skewed", "plant", NULL};
 	const char *url = "http://127.0.0.1:8080";
+	uint32_t tags = 100000;
+	bool plant = false;
 	const char *name;
 	int option;
 
@@ -630,11 +641,25 @@ read_options(Flood *flood, int argc, char **argv)
 				if (!flood->time_is_now)
 					flood->start_ns = option_time(name, optarg);
 				break;
+			case WORKLOAD:
+				plant = option_word(name, optarg, workloads) == 1;
+				break;
+			case TAGS:
+				tags = (uint32_t) option_number(name, optarg, 1, WORKLOAD_MAX_TAGS);
+				break;
 			case LETTER:
 				flood->letter = optarg[0];
 				break;
 		}
 	}
+	if (plant)
+	{
+		flood->workload.kind = WORKLOAD_PLANT;
+		flood->workload.rate = flood->workload.tags = tags;
+		flood->workload.values = 1;
+		flood->step_ns = NS / tags;
+	}
+	options_check(workload_check(&flood->workload));
 	options_check(http_url_parse(&flood->url, url));
 	if (flood->format == FORMAT_JSON && flood->batch > 1)
 		options_check("json is one message a POST");
@@ -658,7 +683,13 @@ main(int argc, char **argv)
 						  .depth = 1,
 						  .messages = UINT64_MAX,
 						  .length_ns = 10 * NS,
-						  .letter = 't'};
+						  .step_ns = 100000,
+						  .workload = {.start_ns = INT64_C(1000000000000000000),
+									   .seed = 1,
+									   .rate = 10000,
+									   .tags = 10000,
+									   .values = MAX_VALUES,
+									   .decimals = 2}};
 
 	flood.start_ns = now_ns();
 	read_options(&flood, argc, argv);

@@ -43,11 +43,15 @@ def read(server, *options):
                           capture_output=True, text=True, timeout=60, input=server.store.totals())
 
 
-def live(*options, **arguments):
+SKEWED = ("--rate", "1000", "--tags", "50")
+PLANT = ("--workload", "plant", "--tags", "500")
+
+
+def live(*options, workload=SKEWED, **arguments):
     """The client beside a running producer; returns its result and the server."""
     server = fake_historiand.start(**arguments)
-    with subprocess.Popen([PRODUCER, "--url", server.url, "--rate", "1000", "--start", "-10",
-                           "--tags", "50"], stdout=subprocess.PIPE, text=True) as producer:
+    with subprocess.Popen([PRODUCER, "--url", server.url, "--start", "-10", *workload],
+                          stdout=subprocess.PIPE, text=True) as producer:
         result = read(server, "--tags-top", "20", "--readers", "5", "--rate", "4", *options)
         producer.terminate()
         server.producer_output = producer.communicate()[0]
@@ -97,6 +101,36 @@ def test_faults():
             ok(result.returncode == 1, "the totals are wrong too", result.stdout)
     result, _ = late.result()
     ok(result.returncode == 1, "a lag of 2.5 s is noticed", result.stdout + result.stderr)
+
+
+def test_plant():
+    for phase in "spread", "at-once":
+        result, server = live("--max-p99-ms", "1000", workload=(*PLANT, "--phase", phase))
+        ok(result.returncode == 0, "%s: the client is content with a plant" % phase,
+           result.stdout + result.stderr)
+        result = read(server, "--totals")
+        ok(result.returncode == 0 and " 0 tags wrong" in result.stdout, "and the totals agree",
+           result.stdout + result.stderr)
+        tag = next(tag for tag in server.store.tags if fake_historiand.is_of_workload(tag))
+        del server.store.tags[tag][3]
+        result = read(server, "--totals")
+        ok(result.returncode == 1 and "wrong: %s has" % tag in result.stderr,
+           "one lost message of one tag is noticed", result.stdout + result.stderr)
+    for fault in "wrong", "lost":
+        result, _ = live(workload=PLANT, fault=fault)
+        ok(result.returncode == 1 and "wrong: tag" in result.stderr,
+           "fault '%s' is noticed in a plant" % fault, result.stdout + result.stderr)
+    server = fake_historiand.start()
+    result = produce(server, "--workload", "plant", "--rate", "500", "--phase", "at-once",
+                     "--start", "1700000000000000000", "--messages", "1500", "--batch", "70")
+    found = {tag: [(row[0], len(row[2])) for row in rows] for tag, rows in server.store.tags.items()
+             if fake_historiand.is_of_workload(tag)}
+    times = [(1700000000000000000 + i * 1000000000, 1) for i in range(3)]
+    ok(result.returncode == 0 and len(found) == 500 and all(rows == times for rows in found.values()),
+       "at once: one value of each of 500 tags each second", result.stdout)
+    for options in (["--phase", "at-once"], [*PLANT, "--rate", "10"]):
+        result = produce(server, *options)
+        ok(result.returncode == 2, "refused: " + " ".join(options), result.stderr)
 
 
 def test_busy():
@@ -162,6 +196,7 @@ def test_flood():
 
 test_right()
 test_faults()
+test_plant()
 test_busy()
 test_sequence()
 test_file()

@@ -148,7 +148,7 @@ test_values(uint32_t decimals)
 		length = workload_json(workload, START + (int64_t) n, 42, values, text);
 		text[length] = '\0';
 		exact = exact && length < workload_max_json_bytes(workload);
-		workload_tag_name(42, name);
+		workload_tag_name(workload, 42, name);
 		exact = exact && strstr(text, name) != NULL &&
 				strtoll(text + 8, NULL, 10) == START + (int64_t) n;
 		at = strchr(text, '[');
@@ -217,6 +217,169 @@ test_replay(void)
 	workload_close(workload);
 }
 
+static WorkloadOptions
+plant_options(uint32_t tags, bool at_once)
+{
+	return (WorkloadOptions){.start_ns = START,
+							 .seed = 7,
+							 .kind = at_once ? WORKLOAD_PLANT_AT_ONCE : WORKLOAD_PLANT,
+							 .rate = tags,
+							 .tags = tags,
+							 .values = 1,
+							 .decimals = 2};
+}
+
+/* In each second each tag comes once, and the counts of each are those of counting. */
+static void
+test_plant_tags(uint32_t tags)
+{
+	WorkloadOptions options = plant_options(tags, false);
+	Workload *workload = workload_open(&options);
+	uint64_t *counts = calloc(tags, sizeof(*counts));
+	bool once = true, counted = true;
+
+	for (uint64_t i = 0; i < 3 * (uint64_t) tags; i++)
+	{
+		uint32_t tag = workload_tag(workload, i);
+
+		once = once && tag < tags && counts[tag] == i / tags;
+		if (!once)
+			break;
+		counted = counted && workload_plant_count(workload, tag, i) == counts[tag] &&
+				  workload_plant_count(workload, tag, i + 1) == counts[tag] + 1;
+		counts[tag]++;
+	}
+	ok(once, "each of %u tags of a plant comes once a second", tags);
+	ok(counted, "and workload_plant_count counts it");
+	free(counts);
+	workload_close(workload);
+}
+
+static void
+test_plant_times(void)
+{
+	WorkloadOptions options = plant_options(1000, true);
+	Workload *workload = workload_open(&options);
+	bool right = workload_count(workload, START - 1) == 0;
+
+	for (uint64_t i = 0; i < 10000; i++)
+	{
+		int64_t time = START + (int64_t) (i / 1000) * 1000000000;
+
+		right = right && workload_time(workload, i) == time &&
+				workload_count(workload, time) == (i / 1000 + 1) * 1000 &&
+				workload_count(workload, time - 1) == i / 1000 * 1000;
+	}
+	ok(right, "at once: 1,000 tags report at the beginning of each second");
+	workload_close(workload);
+	options.rate = 999;
+	ok(workload_check(&options) != NULL, "a plant has one message a second of each tag");
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return memcmp(a, b, WORKLOAD_TAG_BYTES);
+}
+
+/* Names are sorted to see that they differ; all of their bytes after the zero byte are zeros. */
+static void
+test_plant_names(void)
+{
+	const uint32_t tags = 200000;
+	WorkloadOptions options = plant_options(WORKLOAD_MAX_TAGS, false);
+	Workload *workload = workload_open(&options);
+	char(*names)[WORKLOAD_TAG_BYTES] = calloc(tags, sizeof(*names));
+	size_t most = 0, common = 0;
+	bool right = true, distinct = true;
+
+	for (uint32_t i = 0; i < tags; i++)
+	{
+		uint32_t tag = i < tags / 2 ? i : WORKLOAD_MAX_TAGS - 1 - (i - tags / 2) * 7;
+		size_t length = workload_tag_name(workload, tag, names[i]);
+
+		right = right && strlen(names[i]) == length &&
+				strspn(names[i], "abcdefghijklmnopqrstuvwxyz0123456789-/") == length &&
+				workload_tag_number(workload, names[i], length) == tag &&
+				workload_tag_number(workload, names[i], length - 1) == UINT32_MAX;
+		most = length > most ? length : most;
+	}
+	qsort(names, tags, sizeof(*names), compare_names);
+	for (uint32_t i = 1; i < tags; i++)
+	{
+		size_t same = 0;
+
+		while (names[i][same] != '\0' && names[i][same] == names[i - 1][same])
+			same++;
+		common += same;
+		distinct = distinct && strcmp(names[i], names[i - 1]) != 0;
+	}
+	ok(right, "names of a plant tell the number of their tag");
+	ok(distinct && most <= 60 && most > 50, "they differ and have up to 60 bytes (%zu)", most);
+	ok(common / tags >= 25, "sorted, each has %zu bytes of the one before", common / tags);
+	ok(workload_tag_number(workload, "rotterdam/alkylation/pump-99999999999999999999/flow", 51) ==
+		   UINT32_MAX,
+	   "a name with too many digits is none");
+	free(names);
+	workload_close(workload);
+}
+
+/* Two decimals: steps are of 0.05 at most, and all of them come. */
+static void
+test_plant_values(void)
+{
+	WorkloadOptions options = plant_options(1000, false);
+	Workload *workload = workload_open(&options);
+	uint32_t seen[11] = {0};
+	int64_t value = 0, before;
+	bool small = true;
+
+	workload_step(workload, 17, 0, &value);
+	for (uint64_t n = 1; n <= 11000; n++)
+	{
+		before = value;
+		workload_step(workload, 17, n, &value);
+		small = small && value - before >= -5 && value - before <= 5;
+		if (!small)
+			break;
+		seen[value - before + 5]++;
+	}
+	for (int i = 0; i < 11; i++)
+		small = small && seen[i] > 800 && seen[i] < 1200;
+	ok(small, "a plant's values step by -0.05 to 0.05, each step as likely as the other");
+	workload_close(workload);
+}
+
+static void
+test_plant_replay(void)
+{
+	WorkloadOptions options = plant_options(1000, false);
+	Workload *workload = workload_open(&options);
+	Replay *replay = replay_open(workload, 10);
+	bool right = true;
+
+	replay_advance(replay, 700500);
+	for (uint32_t tag = 0; tag < 10; tag++)
+	{
+		int64_t value = 0;
+		uint64_t n = 0;
+
+		for (uint64_t i = 0; i < 700500; i++)
+		{
+			if (workload_tag(workload, i) != tag)
+				continue;
+			workload_step(workload, tag, n++, &value);
+			right = right && replay_count(replay, tag, i) == n - 1 &&
+					replay_count(replay, tag, i + 1) == n &&
+					replay_values(replay, tag, n - 1)[0] == value;
+		}
+		right = right && n >= 700;
+	}
+	ok(right, "replay counts and gives the values of a plant");
+	replay_close(replay);
+	workload_close(workload);
+}
+
 int
 main(void)
 {
@@ -238,6 +401,15 @@ main(void)
 	test_values(2);
 	test_values(6);
 	test_replay();
+	test_schedule("a plant", plant_options(100000, false));
+	test_plant_times();
+	test_plant_tags(1);
+	test_plant_tags(2);
+	test_plant_tags(9973);
+	test_plant_tags(100000);
+	test_plant_names();
+	test_plant_values();
+	test_plant_replay();
 	printf("1..%d\n", tests_run);
 	return tests_failed > 0;
 }
