@@ -7,8 +7,8 @@
  * naming the access method, when it is too late for a utility hook.  It is called before new
  * catalog rows are visible to ordinary lookups, so it reads them with SnapshotSelf.
  *
- * A utility hook handles two statements: a DROP INDEX of a directory is followed by a new
- * directory, and the copy of a directory by CREATE TABLE (LIKE ... INCLUDING INDEXES) is left out.
+ * A utility hook handles two statements: a DROP INDEX of a directory is refused or, in a restore,
+ * followed by a new directory, and the copy of a directory by CREATE TABLE (LIKE ... INCLUDING INDEXES) is left out.
  */
 #include "postgres.h"
 
@@ -36,6 +36,7 @@
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -55,7 +56,8 @@ static void on_utility(PlannedStmt *statement, const char *query, bool read_only
 static bool is_copied_directory(const Node *statement, ProcessUtilityContext context);
 static List *tables_losing_index(const Node *statement);
 static bool is_historian_by_catalog(Oid relid);
-static void refuse_drop_concurrently(Oid relid, Oid index_oid);
+static bool is_restore(void);
+static void refuse_drop(Oid relid, Oid index_oid, bool concurrent);
 static void make_missing_directories(List *tables);
 
 static void on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id,
@@ -102,8 +104,9 @@ on_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 }
 
 /*
- * Returns the historian tables whose directories a DROP INDEX names.  The statement is allowed,
- * because pg_dump --clean writes it before DROP TABLE, but the tables get new directories at once.
+ * Raises an error for a DROP INDEX of a directory, without which reads would fail.  A restore may
+ * drop it, because pg_dump --clean writes DROP INDEX before DROP TABLE.  Returns the tables whose
+ * directories it drops; they get new ones at once.
  */
 static List *
 tables_losing_index(const Node *statement)
@@ -121,13 +124,25 @@ tables_losing_index(const Node *statement)
 		Oid			table = OidIsValid(index) && get_rel_relkind(index) == RELKIND_INDEX
 			? IndexGetRelation(index, true) : InvalidOid;
 
-		if (!OidIsValid(table) || !is_historian_by_catalog(table))
+		/* PostgreSQL itself refuses the index of another owner */
+		if (!OidIsValid(table) || !is_historian_by_catalog(table) || !historian_is_owner(table))
 			continue;
-		if (drop->concurrent)
-			refuse_drop_concurrently(table, index);
+		if (drop->concurrent || !is_restore())
+			refuse_drop(table, index, drop->concurrent);
 		tables = list_append_unique_oid(tables, table);
 	}
 	return tables;
+}
+
+/*
+ * Is this a session that restores a dump, or the script of an extension?  The scripts of pg_dump and
+ * pg_restore begin by turning check_function_bodies off, so that they can create functions in any
+ * order; PostgreSQL does the same for an extension's script.
+ */
+static bool
+is_restore(void)
+{
+	return !check_function_bodies;
 }
 
 /* Is this a historian table?  Looks only into the catalogs, for a table that is not locked. */
@@ -146,20 +161,23 @@ is_historian_by_catalog(Oid relid)
 }
 
 /*
- * Raises an error for DROP INDEX CONCURRENTLY of the only directory: nothing would keep writers out
- * until the table has a new one.
+ * Raises an error if the index is the only directory of a table.  Others are leftovers of a REINDEX
+ * CONCURRENTLY that has failed, and may be dropped.
  */
 static void
-refuse_drop_concurrently(Oid relid, Oid index_oid)
+refuse_drop(Oid relid, Oid index_oid, bool concurrent)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
 
 	if (!OidIsValid(directory_beside(rel, index_oid)))
 		ereport(ERROR,
 				errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				errmsg("cannot drop index \"%s\" concurrently because historian table \"%s\" requires it",
-					   get_rel_name(index_oid), RelationGetRelationName(rel)),
-				errhint("Use REINDEX INDEX CONCURRENTLY to build it anew."));
+				errmsg("cannot drop index \"%s\"%s because historian table \"%s\" requires it",
+					   get_rel_name(index_oid), concurrent ? " concurrently" : "",
+					   RelationGetRelationName(rel)),
+				errdetail("The index is the directory by which the rows of a tag are found."),
+				errhint("Use REINDEX INDEX%s to build it anew, or DROP TABLE to drop the table with it.",
+						concurrent ? " CONCURRENTLY" : ""));
 	table_close(rel, AccessShareLock);
 }
 

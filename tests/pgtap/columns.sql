@@ -1,6 +1,6 @@
 -- Which tables may use the access method, and what DDL may do to them.
 BEGIN;
-SELECT plan(66);
+SELECT plan(74);
 
 -- shape
 SELECT lives_ok('CREATE TABLE m (time bigint, tag text, values float8[]) USING historian',
@@ -73,7 +73,17 @@ SELECT results_eq($$SELECT time FROM m WHERE tag = 'a' ORDER BY time$$,
 	$$VALUES (1::bigint), (2), (3)$$, 'and the rows from after');
 
 SAVEPOINT s;
-SELECT lives_ok('DROP INDEX restored', 'DROP INDEX of the directory');
+SELECT throws_ok('DROP INDEX restored', '2BP01', 'cannot drop index "restored" because historian table "m" requires it', 'DROP INDEX of the directory');
+SELECT throws_ok('DROP INDEX IF EXISTS none, restored CASCADE', '2BP01', NULL, 'among others, with CASCADE');
+SELECT throws_ok($$DO 'BEGIN DROP INDEX restored; END'$$, '2BP01', NULL, 'in a function');
+SELECT lives_ok('ALTER INDEX restored RENAME TO renamed', 'ALTER INDEX RENAME');
+SELECT lives_ok('ALTER INDEX renamed SET (fillfactor = 80)', 'ALTER INDEX SET');
+SELECT lives_ok('ALTER INDEX renamed SET TABLESPACE pg_default', 'ALTER INDEX SET TABLESPACE');
+SELECT lives_ok('ALTER INDEX renamed RENAME TO restored', 'and the old name again');
+SELECT results_eq($$SELECT time FROM m WHERE tag = 'a' ORDER BY time$$, $$VALUES (1::bigint), (2), (3)$$, 'which finds all rows');
+SET LOCAL check_function_bodies = off;
+SELECT lives_ok('DROP INDEX restored', 'DROP INDEX in a restore');
+RESET check_function_bodies;
 SELECT is(pg_temp.directories('m'), 1::bigint, 'which makes a new one at once');
 SELECT results_eq($$SELECT "values" FROM historian.downsample('m', 'a', 0, 10, 1)$$, $$VALUES ('{4}'::float8[])$$, 'that downsample finds rows by');
 SELECT lives_ok('CREATE INDEX ON m (tag COLLATE "C", time) WHERE false', 'another one');
