@@ -10,6 +10,8 @@
 #include "historian_table.h"
 
 #include "access/table.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
@@ -67,6 +69,68 @@ historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode)
 				errmsg("\"%s\" is not a historian table", RelationGetRelationName(rel)),
 				errhint("Historian tables are created with CREATE TABLE ... USING historian."));
 	return rel;
+}
+
+List *
+historian_table_open_leaves(Oid relid, AclMode privileges, LOCKMODE lockmode, const char *command)
+{
+	List	   *tables = NIL;
+	Relation	rel;
+
+	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+	{
+		rel = historian_table_open(relid, privileges, lockmode);
+		if (command != NULL)
+			historian_table_check_policies(rel, command);
+		tables = list_make1(rel);
+	}
+	else
+	{
+		List	   *oids;
+		ListCell   *cell;
+
+		historian_table_check_privileges(relid, privileges);
+		rel = table_open(relid, lockmode);
+		if (command != NULL)
+			historian_table_check_policies(rel, command);
+		oids = find_all_inheritors(relid, lockmode, NULL);
+		foreach(cell, oids)
+		{
+			Relation	leaf = table_open(lfirst_oid(cell), NoLock);
+
+			if (leaf->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+				table_close(leaf, NoLock);
+			else if (historian_table_is(leaf))
+				tables = lappend(tables, leaf);
+			else
+				historian_table_refuse_leaf(leaf, RelationGetRelationName(rel));
+		}
+		table_close(rel, NoLock);
+	}
+	return tables;
+}
+
+void
+historian_table_close_leaves(List *tables)
+{
+	ListCell   *cell;
+
+	foreach(cell, tables)
+		table_close(lfirst(cell), NoLock);
+	list_free(tables);
+}
+
+void
+historian_table_refuse_leaf(Relation leaf, const char *parent_name)
+{
+	bool		foreign = leaf->rd_rel->relkind == RELKIND_FOREIGN_TABLE;
+
+	ereport(ERROR,
+			errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			errmsg("partition \"%s\" of \"%s\" is not a historian table",
+				   RelationGetRelationName(leaf), parent_name),
+			foreign ? errhint("Call the function on the server that has the partition.")
+			: errhint("Use ALTER TABLE ... SET ACCESS METHOD historian, or name a partition that is a historian table."));
 }
 
 void

@@ -10,6 +10,7 @@
 
 #include "access/tableam.h"
 #include "nodes/parsenodes.h"
+#include "nodes/pg_list.h"
 #include "utils/rel.h"
 
 #include "compat.h"
@@ -37,6 +38,20 @@ extern void historian_table_check_policies(Relation rel, const char *command);
  * Privileges are checked first, because a user without them must not take a lock or queue for one.
  */
 extern Relation historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode);
+
+/*
+ * The same for a function that takes a partitioned parent too: returns the table in a list or, of a
+ * parent, all leaves.  They must be historian tables.  Privileges are those on the relation named,
+ * as in SQL.  The error about row-level security names command; NULL skips that check.
+ */
+extern List *historian_table_open_leaves(Oid relid, AclMode privileges, LOCKMODE lockmode,
+										 const char *command);
+
+/* Closes them, and keeps their locks. */
+extern void historian_table_close_leaves(List *tables);
+
+/* Raises the error for a partition that is not a historian table. */
+pg_noreturn extern void historian_table_refuse_leaf(Relation leaf, const char *parent_name);
 
 /*
  * Raises an error on a standby, in a read-only transaction and in a parallel worker, in the name of

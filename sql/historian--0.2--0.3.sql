@@ -78,3 +78,15 @@ COMMENT ON VIEW historian.historian_stat_compaction IS
 'Deprecated: the old name of historian.stat_compaction, which the next version will not have.';
 COMMENT ON VIEW historian.historian_stat_worker IS
 'Deprecated: the old name of historian.stat_worker, which the next version will not have.';
+
+-- The functions that change or check a table take a partitioned parent, too.
+COMMENT ON FUNCTION historian.compact(regclass) IS
+'Merges all pending segments of a historian table into full ones, and waits for the loads under way first. Loads and reads go on meanwhile. Returns the tags touched (of a partitioned parent those of each partition), the segments merged and written, and the rows in them. The table may be a partitioned parent of historian tables. Needs ownership of the table and READ COMMITTED.';
+COMMENT ON FUNCTION historian.compact_due(regclass) IS
+'Does once what the background worker does each historian.compaction_interval: merges the pending segments of the tags that have a page of them. For servers without background workers. Waits for the loads under way first. Returns what historian.compact() does. The table may be a partitioned parent of historian tables. Needs ownership of the table and READ COMMITTED.';
+COMMENT ON FUNCTION historian.delete(regclass, text, bigint, bigint) IS
+'Deletes the rows of a tag with start <= time < end (nanoseconds) and returns their number. Quicker than DELETE, as segments within the range are not read. The table may be a partitioned parent of historian tables. Needs DELETE on the table.';
+COMMENT ON FUNCTION historian.drop_before(regclass, bigint) IS
+'Deletes the rows of all tags with a time (nanoseconds) less than the given and returns their number. VACUUM makes the space free for use. historian.set_retention() has it done by the background worker. The table may be a partitioned parent of historian tables. Needs DELETE on the table.';
+COMMENT ON FUNCTION historian.check(regclass) IS
+'Reads every segment of a historian table and its directory. One row for each fault: where the segment is (block, item), its tag and times as far as they can be read, and what is wrong. No row: the table is intact. Of a partitioned parent it checks all partitions, and each problem begins with the name of one. Loads and reads go on meanwhile. Needs ownership of the table.';

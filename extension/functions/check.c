@@ -21,6 +21,7 @@
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -53,6 +54,7 @@ typedef struct FoundSegment
 typedef struct Check
 {
 	Relation	rel;
+	bool		is_partition;	/* of the relation that was named */
 	Snapshot	snapshot;
 	ReturnSetInfo *result;
 	HTAB	   *found;
@@ -69,6 +71,7 @@ typedef struct SummaryProgress
 	bool		damaged;		/* a segment cannot be read, and is reported elsewhere */
 } SummaryProgress;
 
+static void check_table(Relation rel, bool is_partition, ReturnSetInfo *result);
 static void check_block(Check *check, BlockNumber block);
 static void check_tuple(Check *check, Page page, HeapTuple tuple);
 static const char *check_rows(Check *check, const Segment *segment);
@@ -94,23 +97,43 @@ static int	compare_found(const void *left, const void *right);
 Datum
 historian_check(PG_FUNCTION_ARGS)
 {
-	Check		check = {0};
-	HASHCTL		control = {0};
+	Oid			relid = PG_GETARG_OID(0);
+	List	   *tables = historian_table_open_leaves(relid, ACL_NO_RIGHTS, AccessShareLock, NULL);
+	ListCell   *cell;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(cell, tables)
+		check_table(lfirst(cell), get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE,
+					(ReturnSetInfo *) fcinfo->resultinfo);
+	historian_table_close_leaves(tables);
+	return (Datum) 0;
+}
+
+/* Checks one table.  If it is a partition of the relation named, each problem begins with its name. */
+static void
+check_table(Relation rel, bool is_partition, ReturnSetInfo *result)
+{
+	Check		check = {
+		.rel = rel,
+		.is_partition = is_partition,
+		.result = result,
+		.context = AllocSetContextCreate(CurrentMemoryContext, "historian check",
+										 ALLOCSET_DEFAULT_SIZES),
+	};
+	MemoryContext caller = MemoryContextSwitchTo(check.context);
+	HASHCTL		control = {
+		.keysize = sizeof(ItemPointerData),
+		.entrysize = sizeof(FoundSegment),
+		.hcxt = check.context,
+	};
 	BlockNumber nblocks;
 
-	check.rel = historian_table_open(PG_GETARG_OID(0), ACL_NO_RIGHTS, AccessShareLock);
-	command_work_before_change(check.rel);
-	InitMaterializedSRF(fcinfo, 0);
-	check.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	check.context = CurrentMemoryContext;
+	command_work_before_change(rel);
 	check.snapshot = RegisterSnapshot(GetLatestSnapshot());
-	control.keysize = sizeof(ItemPointerData);
-	control.entrysize = sizeof(FoundSegment);
-	control.hcxt = CurrentMemoryContext;
 	check.found = hash_create("historian segments", 1024, &control,
 							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 
-	nblocks = RelationGetNumberOfBlocks(check.rel);
+	nblocks = RelationGetNumberOfBlocks(rel);
 	for (BlockNumber block = 0; block < nblocks; block++)
 		check_block(&check, block);
 	check_directory(&check);
@@ -119,10 +142,9 @@ historian_check(PG_FUNCTION_ARGS)
 	check_disjoint(&check, SEGMENT_SUMMARY);
 	check_summaries(&check);
 
-	hash_destroy(check.found);
 	UnregisterSnapshot(check.snapshot);
-	table_close(check.rel, NoLock);
-	return (Datum) 0;
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(check.context);
 }
 
 static void
@@ -428,6 +450,8 @@ report(Check *check, ItemPointer place, const SegmentHeader *header, const char 
 		values[4] = Int64GetDatum(header->last_time);
 		isnull[2] = isnull[3] = isnull[4] = false;
 	}
+	if (check->is_partition)
+		problem = psprintf("partition \"%s\": %s", RelationGetRelationName(check->rel), problem);
 	values[5] = CStringGetTextDatum(problem);
 	tuplestore_putvalues(check->result->setResult, check->result->setDesc, values, isnull);
 }

@@ -23,6 +23,7 @@ PG_FUNCTION_INFO_V1(historian_compact);
 PG_FUNCTION_INFO_V1(historian_compact_due);
 
 static Datum compact(FunctionCallInfo fcinfo, const char *name, bool everything);
+static void compact_table(Relation rel, bool everything, CompactionCounts *counts);
 static void compact_noted(Relation rel, CompactionOptions *options, CompactionCounts *counts);
 
 /*
@@ -46,21 +47,18 @@ historian_compact_due(PG_FUNCTION_ARGS)
 }
 
 /*
- * Compacts a table for the function of this name: everything, or only what background compaction
- * would.  Waits until the present loads have ended.
+ * Compacts a table, or the leaves of a parent, for the function of this name: everything, or only
+ * what background compaction would.  Waits until the present loads have ended.
  */
 static Datum
 compact(FunctionCallInfo fcinfo, const char *name, bool everything)
 {
-	Oid			relid = PG_GETARG_OID(0);
 	CompactionCounts counts = {0};
-	CompactionHorizon horizon;
-	CompactionOptions options = {.everything = everything, .wait = true};
-	text	   *after = NULL;
 	TupleDesc	desc;
 	Datum		values[4];
 	bool		isnull[4] = {false};
-	Relation	rel;
+	List	   *tables;
+	ListCell   *cell;
 
 	historian_table_check_may_write(name);
 	if (IsolationUsesXactSnapshot())
@@ -71,24 +69,35 @@ compact(FunctionCallInfo fcinfo, const char *name, bool everything)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
-	rel = historian_table_open(relid, ACL_NO_RIGHTS, RowExclusiveLock);
-	command_work_before_change(rel);
-
-	compaction_notes_start(rel);
-	horizon = compaction_horizon_take();
-	compaction_horizon_reached(rel, &horizon, true);
-	options.horizon = horizon.sequence;
-	if (everything)
-		compaction_run(rel, &options, &after, &counts);
-	else
-		compact_noted(rel, &options, &counts);
-	table_close(rel, NoLock);
+	tables = historian_table_open_leaves(PG_GETARG_OID(0), ACL_NO_RIGHTS, RowExclusiveLock, NULL);
+	foreach(cell, tables)
+		compact_table(lfirst(cell), everything, &counts);
+	historian_table_close_leaves(tables);
 
 	values[0] = Int64GetDatum(counts.tags);
 	values[1] = Int64GetDatum(counts.segments_merged);
 	values[2] = Int64GetDatum(counts.segments_written);
 	values[3] = Int64GetDatum(counts.rows);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, isnull)));
+}
+
+/* Compacts one table, and adds what it has done to *counts. */
+static void
+compact_table(Relation rel, bool everything, CompactionCounts *counts)
+{
+	CompactionOptions options = {.everything = everything, .wait = true};
+	CompactionHorizon horizon;
+	text	   *after = NULL;
+
+	command_work_before_change(rel);
+	compaction_notes_start(rel);
+	horizon = compaction_horizon_take();
+	compaction_horizon_reached(rel, &horizon, true);
+	options.horizon = horizon.sequence;
+	if (everything)
+		compaction_run(rel, &options, &after, counts);
+	else
+		compact_noted(rel, &options, counts);
 }
 
 /* Compacts the tags that were written since the last look, or all tags if these are not known. */

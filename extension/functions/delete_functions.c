@@ -18,7 +18,7 @@
 PG_FUNCTION_INFO_V1(historian_delete);
 PG_FUNCTION_INFO_V1(historian_drop_before);
 
-static Relation open_for_deletion(Oid relid);
+static int64 delete_range(Oid relid, text *tag, int64 from, int64 until);
 
 /* historian.delete(table regclass, tag text, start bigint, "end" bigint) returns bigint */
 Datum
@@ -27,8 +27,6 @@ historian_delete(PG_FUNCTION_ARGS)
 	text	   *tag = PG_GETARG_TEXT_PP(1);
 	int64		start = PG_GETARG_INT64(2);
 	int64		end = PG_GETARG_INT64(3);
-	int64		count = 0;
-	Relation	rel;
 
 	historian_table_check_may_write("historian.delete()");
 	if (start > end)
@@ -36,11 +34,9 @@ historian_delete(PG_FUNCTION_ARGS)
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("start (" INT64_FORMAT ") must not be greater than end (" INT64_FORMAT ")",
 					   start, end));
-	rel = open_for_deletion(PG_GETARG_OID(0));
-	if (start < end)
-		count = deletion_delete_range(rel, tag, start, end - 1);
-	table_close(rel, NoLock);
-	PG_RETURN_INT64(count);
+	/* an empty range has no last time; any other empty one will do */
+	PG_RETURN_INT64(start < end ? delete_range(PG_GETARG_OID(0), tag, start, end - 1)
+					: delete_range(PG_GETARG_OID(0), tag, 1, 0));
 }
 
 /* historian.drop_before(table regclass, time bigint) returns bigint */
@@ -48,27 +44,34 @@ Datum
 historian_drop_before(PG_FUNCTION_ARGS)
 {
 	int64		time = PG_GETARG_INT64(1);
-	int64		count = 0;
-	Relation	rel;
 
 	historian_table_check_may_write("historian.drop_before()");
-	rel = open_for_deletion(PG_GETARG_OID(0));
-	if (time > PG_INT64_MIN)
-		count = deletion_delete_range(rel, NULL, PG_INT64_MIN, time - 1);
-	table_close(rel, NoLock);
-	PG_RETURN_INT64(count);
+	PG_RETURN_INT64(time > PG_INT64_MIN
+					? delete_range(PG_GETARG_OID(0), NULL, PG_INT64_MIN, time - 1)
+					: delete_range(PG_GETARG_OID(0), NULL, 1, 0));
 }
 
-/* Opens a historian table that the user may DELETE from. */
-static Relation
-open_for_deletion(Oid relid)
+/*
+ * Deletes rows of a historian table, or of all leaves of a parent, that the user may DELETE from:
+ * those of a tag (NULL: of every tag) with from <= time <= until.  Returns their number.
+ */
+static int64
+delete_range(Oid relid, text *tag, int64 from, int64 until)
 {
-	Relation	rel = historian_table_open(relid, ACL_DELETE, RowExclusiveLock);
+	List	   *tables = historian_table_open_leaves(relid, ACL_DELETE, RowExclusiveLock, "DELETE");
+	int64		count = 0;
+	ListCell   *cell;
 
-	historian_table_check_policies(rel, "DELETE");
-	command_work_before_change(rel);
+	foreach(cell, tables)
+	{
+		Relation	rel = lfirst(cell);
 
-	/* the functions read too: their result depends on the rows that are there */
-	serializable_note_read(rel, GetActiveSnapshot());
-	return rel;
+		command_work_before_change(rel);
+
+		/* the functions read too: their result depends on the rows that are there */
+		serializable_note_read(rel, GetActiveSnapshot());
+		count += deletion_delete_range(rel, tag, from, until);
+	}
+	historian_table_close_leaves(tables);
+	return count;
 }

@@ -218,11 +218,7 @@ open_partitions(Leaves *leaves, Relation parent)
 			continue;
 		}
 		if (!historian_table_is(rel))
-			ereport(ERROR,
-					errcode(ERRCODE_WRONG_OBJECT_TYPE),
-					errmsg("partition \"%s\" of \"%s\" is not a historian table",
-						   RelationGetRelationName(rel), RelationGetRelationName(parent)),
-					errhint("Use SELECT, which reads partitions of all kinds, or name a partition that is a historian table."));
+			historian_table_refuse_leaf(rel, RelationGetRelationName(parent));
 		add_leaf(leaves, rel);
 		leaves->leaves[leaves->nleaves - 1].tags = leaf_tags(rel);
 	}

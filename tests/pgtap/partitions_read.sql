@@ -7,7 +7,7 @@ DROP SCHEMA IF EXISTS pgtap_partitions_read CASCADE;
 CREATE SCHEMA pgtap_partitions_read;
 SET search_path = pgtap_partitions_read, public;
 BEGIN;
-SELECT plan(33);
+SELECT plan(55);
 SELECT random() AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -169,14 +169,36 @@ BEGIN
 	END LOOP;
 END $$;
 
+-- deletes the same ranges from a parent and from the table, and says where their answers differ
+CREATE FUNCTION deletions(parent regclass, s bigint, e bigint, before bigint) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	CREATE TEMP TABLE twin USING historian AS SELECT * FROM one;
+	RETURN QUERY SELECT format('%s %s: %s, not %s', parent, what, answered, wanted) FROM (VALUES
+		('delete()', historian.delete(parent, 'a', s, e), historian.delete('twin', 'a', s, e)),
+		('delete() of a tag that is not there', historian.delete(parent, 'none', s, e), 0),
+		('delete() of an empty range', historian.delete(parent, 'a', s, s), 0),
+		('drop_before()', historian.drop_before(parent, before), historian.drop_before('twin', before))) d (what, answered, wanted)
+		WHERE answered <> wanted;
+	RETURN QUERY EXECUTE format('SELECT r::text FROM ((SELECT time, tag, values FROM %s EXCEPT ALL SELECT * FROM twin)
+		UNION ALL (SELECT * FROM twin EXCEPT ALL SELECT time, tag, values FROM %1$s)) r', parent);
+	RETURN QUERY SELECT problem FROM historian.check(parent);
+	DROP TABLE twin;
+END $$;
+
 SELECT load(2000) \g /dev/null
-SELECT is_empty(format('SELECT differences(%L, 3)', parent), parent || ', loaded') FROM parents;
+SELECT is_empty(format('SELECT differences(%L, 31)', parent), parent || ', loaded') FROM parents;
 SELECT compact_some(0.5) \g /dev/null
 SELECT load(600) \g /dev/null
 SELECT load(10) \g /dev/null
-SELECT is_empty(format('SELECT differences(%L, 4)', parent), parent || ', some compacted, some late') FROM parents;
-SELECT compact_some(1) \g /dev/null
-SELECT is_empty(format('SELECT differences(%L, 4)', parent), parent || ', compacted') FROM parents;
+SELECT is_empty(format('SELECT differences(%L, 31)', parent), parent || ', some compacted, some late') FROM parents;
+SELECT historian.compact(parent) FROM parents \g /dev/null
+SELECT is(sum(pending_segments), 0::numeric, parent || ', compact() leaves nothing pending')
+FROM parents, pg_partition_tree(parent) t, historian.stat_get_table(t.relid) WHERE t.isleaf GROUP BY parent;
+SELECT historian.compact('one') \g /dev/null
+SELECT is_empty(format('SELECT differences(%L, 31)', parent), parent || ', compacted') FROM parents;
+
+SELECT (random() * 700000)::bigint AS s, (random() * 100000)::bigint AS before \gset
+SELECT is_empty(format('SELECT deletions(%L, %s, %s, %s)', parent, :s, :s + 40000, :before), parent || ', deletions') FROM parents;
 
 SELECT * FROM finish();
 RESET default_table_access_method;
