@@ -90,3 +90,345 @@ COMMENT ON FUNCTION historian.drop_before(regclass, bigint) IS
 'Deletes the rows of all tags with a time (nanoseconds) less than the given and returns their number. VACUUM makes the space free for use. historian.set_retention() has it done by the background worker. The table may be a partitioned parent of historian tables. Needs DELETE on the table.';
 COMMENT ON FUNCTION historian.check(regclass) IS
 'Reads every segment of a historian table and its directory. One row for each fault: where the segment is (block, item), its tag and times as far as they can be read, and what is wrong. No row: the table is intact. Of a partitioned parent it checks all partitions, and each problem begins with the name of one. Loads and reads go on meanwhile. Needs ownership of the table.';
+
+-- What a tag and its values are called (ADR 0021).  Policies and a trigger apply the privileges on the table that the
+-- tag is of, so that whoever reads or writes it needs no other grant.
+CREATE TABLE historian.tag (
+    relid regclass NOT NULL,
+    tag text COLLATE "C" NOT NULL,
+    description text,
+    interpolation text,
+    max_silence interval,
+    names text[],
+    units text[],
+    low float8[],
+    high float8[],
+    learned text[],
+    PRIMARY KEY (relid, tag)
+);
+
+COMMENT ON TABLE historian.tag IS
+'What is known of a tag of a table: a description, and for element k of its values a name, a unit, a low and a high limit at place k of the arrays. Those who may SELECT from the table see its rows, those who may INSERT into it change them. Rows are kept when samples are deleted, and go with the table.';
+COMMENT ON COLUMN historian.tag.relid IS 'the table, or the partitioned parent that is read';
+COMMENT ON COLUMN historian.tag.tag IS 'the tag, which need not have samples';
+COMMENT ON COLUMN historian.tag.description IS 'what the tag is, for people';
+COMMENT ON COLUMN historian.tag.interpolation IS 'step: a value holds until the next one; linear: values between two samples lie on a line; NULL: not known';
+COMMENT ON COLUMN historian.tag.max_silence IS 'how long the tag may be without a new sample; NULL: not known';
+COMMENT ON COLUMN historian.tag.names IS 'the names of the values, each once; NULL for a value without one';
+COMMENT ON COLUMN historian.tag.units IS 'the units of the values';
+COMMENT ON COLUMN historian.tag.low IS 'the least values that are normal';
+COMMENT ON COLUMN historian.tag.high IS 'the greatest values that are normal';
+COMMENT ON COLUMN historian.tag.learned IS 'the fields that POST /write has found, in the order of the values; names are taken from here unless somebody set others';
+
+SELECT pg_catalog.pg_extension_config_dump('historian.tag',
+    'WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relid)');
+
+ALTER TABLE historian.tag ENABLE ROW LEVEL SECURITY;
+CREATE POLICY as_the_table ON historian.tag
+    USING (has_any_column_privilege(relid, 'SELECT') OR has_table_privilege(relid, 'INSERT'))
+    WITH CHECK (has_table_privilege(relid, 'INSERT'));
+COMMENT ON POLICY as_the_table ON historian.tag IS
+'Rows are seen by those who may SELECT from the table that they are about, and changed by those who may INSERT into it.';
+GRANT SELECT, INSERT, UPDATE, DELETE ON historian.tag TO PUBLIC;
+
+-- Raises the error that says which array is wrong, and how.
+CREATE FUNCTION historian.check_tag_array(tag text, name text, value anyarray) RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF array_ndims(value) > 1 OR array_lower(value, 1) <> 1 THEN
+        RAISE EXCEPTION '% of tag "%" must be a one-dimensional array with lower bound 1', name, tag
+            USING ERRCODE = 'check_violation', TABLE = 'tag', SCHEMA = 'historian', COLUMN = name;
+    ELSIF cardinality(value) > 1000 THEN
+        RAISE EXCEPTION '% of tag "%" has % elements, but a row has at most 1000 values', name, tag, cardinality(value)
+            USING ERRCODE = 'check_violation', TABLE = 'tag', SCHEMA = 'historian', COLUMN = name;
+    END IF;
+END $$;
+
+COMMENT ON FUNCTION historian.check_tag_array(text, text, anyarray) IS
+'For the trigger of historian.tag. Raises an error if an array of a row has not the form of values.';
+
+CREATE FUNCTION historian.check_tag() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    kind record;
+    wrong text;
+    place integer;
+BEGIN
+    -- NULL where the table is gone, whose rows the event trigger deletes
+    IF TG_OP <> 'INSERT' AND NOT has_table_privilege(OLD.relid, 'INSERT')
+        OR TG_OP <> 'DELETE' AND NOT has_table_privilege(NEW.relid, 'INSERT') THEN
+        RAISE EXCEPTION 'permission denied for tags of table %', CASE TG_OP WHEN 'INSERT' THEN NEW.relid ELSE OLD.relid END
+            USING ERRCODE = 'insufficient_privilege',
+                HINT = 'Those who may INSERT into a table may describe its tags.';
+    END IF;
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+
+    IF TG_OP = 'INSERT' OR NEW.relid <> OLD.relid THEN
+        SELECT c.relkind, c.relpersistence, c.relname INTO kind FROM pg_class c WHERE c.oid = NEW.relid;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'relation with OID % does not exist', NEW.relid::oid USING ERRCODE = 'undefined_table';
+        ELSIF kind.relkind NOT IN ('r', 'p', 'f', 'm', 'v') THEN
+            RAISE EXCEPTION '"%" is not a table', kind.relname USING ERRCODE = 'wrong_object_type';
+        ELSIF kind.relpersistence = 't' THEN
+            RAISE EXCEPTION 'tags of temporary table "%" cannot be described', kind.relname
+                USING ERRCODE = 'feature_not_supported',
+                    DETAIL = 'Rows of historian.tag are permanent.';
+        END IF;
+    END IF;
+
+    IF octet_length(NEW.tag) NOT BETWEEN 1 AND 256 THEN
+        RAISE EXCEPTION 'tag length of % bytes is out of range', octet_length(NEW.tag)
+            USING ERRCODE = 'string_data_length_mismatch', DETAIL = 'A tag has 1 to 256 bytes.';
+    ELSIF NEW.interpolation NOT IN ('step', 'linear') THEN
+        RAISE EXCEPTION 'interpolation "%" of tag "%" is unknown', NEW.interpolation, NEW.tag
+            USING ERRCODE = 'check_violation', TABLE = 'tag', SCHEMA = 'historian', COLUMN = 'interpolation',
+                HINT = 'It is step, linear or NULL.';
+    ELSIF NEW.max_silence <= interval '0' THEN
+        RAISE EXCEPTION 'max_silence of tag "%" must be longer than nothing', NEW.tag
+            USING ERRCODE = 'check_violation', TABLE = 'tag', SCHEMA = 'historian', COLUMN = 'max_silence';
+    END IF;
+
+    PERFORM historian.check_tag_array(NEW.tag, 'names', NEW.names) WHERE cardinality(NEW.names) > 0;
+    PERFORM historian.check_tag_array(NEW.tag, 'units', NEW.units) WHERE cardinality(NEW.units) > 0;
+    PERFORM historian.check_tag_array(NEW.tag, 'low', NEW.low) WHERE cardinality(NEW.low) > 0;
+    PERFORM historian.check_tag_array(NEW.tag, 'high', NEW.high) WHERE cardinality(NEW.high) > 0;
+    PERFORM historian.check_tag_array(NEW.tag, 'learned', NEW.learned) WHERE cardinality(NEW.learned) > 0;
+
+    IF TG_OP = 'INSERT' OR NEW.names IS DISTINCT FROM OLD.names THEN
+        SELECT n.name INTO wrong FROM unnest(NEW.names) AS n(name)
+            WHERE n.name IS NOT NULL GROUP BY n.name HAVING count(*) > 1 LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'tag "%" has two values with the name "%"', NEW.tag, wrong
+                USING ERRCODE = 'check_violation', TABLE = 'tag', SCHEMA = 'historian', COLUMN = 'names';
+        END IF;
+        SELECT n.place INTO place FROM unnest(NEW.names) WITH ORDINALITY AS n(name, place)
+            WHERE octet_length(n.name) NOT BETWEEN 1 AND 256 OR n.name ~ '[\x01-\x1f\x7f-\x9f]' LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'the name of value % of tag "%" must have 1 to 256 bytes and no control character', place, NEW.tag
+                USING ERRCODE = 'check_violation', TABLE = 'tag', SCHEMA = 'historian', COLUMN = 'names',
+                    HINT = 'NULL stands for a value without a name.';
+        END IF;
+    END IF;
+    IF NEW.low IS NOT NULL OR NEW.high IS NOT NULL THEN
+        SELECT l.place INTO place FROM unnest(NEW.low, NEW.high) WITH ORDINALITY AS l(low, high, place)
+            WHERE l.low >= l.high OR l.low IN ('-Infinity', 'Infinity', 'NaN') OR l.high IN ('-Infinity', 'Infinity', 'NaN')
+            LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'the limits of value % of tag "%" must be finite, and low less than high', place, NEW.tag
+                USING ERRCODE = 'check_violation', TABLE = 'tag', SCHEMA = 'historian',
+                    HINT = 'NULL stands for a value without a limit.';
+        END IF;
+    END IF;
+    RETURN NEW;
+END $$;
+
+COMMENT ON FUNCTION historian.check_tag() IS
+'The trigger of historian.tag: checks the privilege on the table that the tag is of, and what a row says.';
+
+CREATE TRIGGER check_tag BEFORE INSERT OR UPDATE OR DELETE ON historian.tag
+    FOR EACH ROW EXECUTE FUNCTION historian.check_tag();
+COMMENT ON TRIGGER check_tag ON historian.tag IS 'Checks rows with errors that say what is wrong.';
+
+-- An OID may be given to another table later, so that nothing may stay that is known of the tags of a dropped one.
+CREATE FUNCTION historian.forget_tags() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM historian.tag t USING pg_event_trigger_dropped_objects() d
+    WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND NOT d.is_temporary AND t.relid = d.objid;
+END $$;
+
+COMMENT ON FUNCTION historian.forget_tags() IS
+'The event trigger that deletes the rows of historian.tag about tables that are dropped.';
+
+CREATE EVENT TRIGGER historian_forget_tags ON sql_drop EXECUTE FUNCTION historian.forget_tags();
+ALTER EVENT TRIGGER historian_forget_tags ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER historian_forget_tags IS
+'Deletes the rows of historian.tag about tables that are dropped.';
+
+CREATE VIEW historian.tag_value WITH (security_invoker = true) AS
+SELECT t.relid, t.tag, v.element::integer AS element, v.name, v.unit, v.low, v.high
+FROM historian.tag t
+     CROSS JOIN LATERAL unnest(t.names, t.units, t.low, t.high) WITH ORDINALITY AS v(name, unit, low, high, element);
+
+COMMENT ON VIEW historian.tag_value IS
+'historian.tag with a row for each value: element is its place in values, from 1.';
+GRANT SELECT ON historian.tag_value TO PUBLIC;
+
+CREATE FUNCTION historian.tag_stat(
+    "table" regclass, tag text,
+    OUT first_time bigint, OUT last_time bigint, OUT samples bigint, OUT bytes bigint)
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 100
+AS 'MODULE_PATHNAME', 'historian_tag_stat';
+
+COMMENT ON FUNCTION historian.tag_stat(regclass, text) IS
+'The times (nanoseconds) of the first and last row of a tag, the exact number of its rows, and the bytes of the segments that hold them; NULL, NULL, 0 and 0 if it has none. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.set_tag("table" regclass, tag text, metadata jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    unknown text;
+    described historian.tag;
+BEGIN
+    IF jsonb_typeof(metadata) <> 'object' THEN
+        RAISE EXCEPTION 'metadata must be a JSON object' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT k INTO unknown FROM jsonb_object_keys(metadata) k WHERE k NOT IN
+        ('description', 'interpolation', 'max_silence', 'names', 'units', 'low', 'high',
+         'tag', 'first', 'last', 'samples', 'bytes', 'learned') LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'member "%" is unknown', unknown
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'Members are description, interpolation, max_silence, names, units, low and high.';
+    ELSIF metadata ->> 'tag' <> set_tag.tag THEN
+        RAISE EXCEPTION 'member "tag" names another tag' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    described := jsonb_populate_record(NULL::historian.tag,
+        metadata - '{tag,first,last,samples,bytes,learned}'::text[]);
+    INSERT INTO historian.tag (relid, tag, description, interpolation, max_silence, names, units, low, high)
+    VALUES ("table", set_tag.tag, described.description, described.interpolation, described.max_silence,
+        described.names, described.units, described.low, described.high)
+    ON CONFLICT ON CONSTRAINT tag_pkey DO UPDATE SET description = excluded.description,
+        interpolation = excluded.interpolation, max_silence = excluded.max_silence, names = excluded.names,
+        units = excluded.units, low = excluded.low, high = excluded.high;
+END $$;
+
+COMMENT ON FUNCTION historian.set_tag(regclass, text, jsonb) IS
+'Replaces what historian.tag says of a tag by the members description, interpolation, max_silence, names, units, low and high of a JSON object; those that are missing become NULL. Ignores the other members of the answer of GET /tags/{tag}. Needs INSERT on the table.';
+
+-- Servers that learn the same series at once write in the order of the tags, so that they wait for each other but do
+-- not deadlock; the greater number of fields stays, whichever is later.
+CREATE FUNCTION historian.learn_names("table" regclass, series jsonb) RETURNS bigint
+LANGUAGE sql VOLATILE STRICT AS $$
+    WITH told AS (
+        SELECT DISTINCT ON (s.tag COLLATE "C") s.tag COLLATE "C" AS tag,
+            ARRAY(SELECT e.name FROM pg_catalog.jsonb_array_elements_text(s.names) WITH ORDINALITY e(name, place) ORDER BY e.place) AS names
+        FROM pg_catalog.jsonb_to_recordset($2) AS s(tag text, names jsonb)
+        ORDER BY s.tag COLLATE "C", pg_catalog.jsonb_array_length(s.names) DESC),
+    written AS (
+        INSERT INTO historian.tag AS t (relid, tag, names, learned)
+        SELECT $1, told.tag, told.names, told.names
+        FROM told LEFT JOIN historian.tag k ON k.relid = $1 AND k.tag = told.tag
+        WHERE pg_catalog.cardinality(told.names) > coalesce(pg_catalog.cardinality(k.learned), 0)
+        ORDER BY told.tag
+        ON CONFLICT (relid, tag) DO UPDATE SET learned = excluded.learned,
+            names = CASE WHEN t.names IS NULL AND t.learned IS NULL
+                OR t.names = t.learned AND t.units IS NULL AND t.low IS NULL AND t.high IS NULL
+                THEN excluded.names ELSE t.names END
+        WHERE pg_catalog.cardinality(excluded.learned) > coalesce(pg_catalog.cardinality(t.learned), 0)
+        RETURNING 1)
+    SELECT count(*) FROM written
+$$;
+
+COMMENT ON FUNCTION historian.learn_names(regclass, jsonb) IS
+'For POST /write of historiand. Takes an array of {"tag":.., "names":[..]}, the fields of series in the order of their values, and keeps them as learned where they are more than those known, and as names where nobody has set names, or units or limits for the names learned before. Returns how many rows were written. Needs INSERT and SELECT on the table.';
+
+CREATE FUNCTION historian.value_columns(names text[], count integer) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    used text[] := names[1:count] || '{time,tag}'::text[];
+    columns text[] := '{}';
+    name text;
+BEGIN
+    FOR i IN 1 .. count LOOP
+        name := names[i];
+        IF name IS NULL OR name IN ('time', 'tag') THEN
+            name := coalesce(name, 'value') || '_' || i;
+            WHILE name = ANY (used) LOOP
+                name := name || '_' || i;
+            END LOOP;
+            used := used || name;
+        END IF;
+        columns := columns || name;
+    END LOOP;
+    RETURN columns;
+END $$;
+
+COMMENT ON FUNCTION historian.value_columns(text[], integer) IS
+'Names of columns for the first count values with the given names. A value without a name is value_3, where 3 is its place; one that is called time or tag is time_3 or tag_3; if another value has such a name, _3 is appended once more.';
+
+-- Has the caller's search_path, by which the names of view and table are found.
+CREATE FUNCTION historian.create_view(view text, tag text, "table" regclass DEFAULT NULL) RETURNS regclass
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    source regclass := coalesce("table", pg_catalog.to_regclass('measurement'));
+    several boolean := strpos(tag, '%') > 0;
+    pattern text := replace(replace(tag, '\', '\\'), '_', '\_');
+    view_name text;
+    from_table record;
+    named record;
+    columns text[];
+    made regclass;
+BEGIN
+    IF view IS NULL OR tag IS NULL THEN
+        RAISE EXCEPTION 'view and tag must not be NULL' USING ERRCODE = 'null_value_not_allowed';
+    ELSIF source IS NULL THEN
+        RAISE EXCEPTION 'relation "measurement" does not exist'
+            USING ERRCODE = 'undefined_table', HINT = 'Name the table as the third argument.';
+    ELSIF cardinality(parse_ident(view)) > 2 THEN
+        RAISE EXCEPTION 'view name "%" has more parts than schema and name', view USING ERRCODE = 'invalid_name';
+    END IF;
+    view_name := (SELECT string_agg(quote_ident(p.part), '.') FROM unnest(parse_ident(view)) AS p(part));
+
+    SELECT format('%I.%I', n.nspname, c.relname) AS name,
+        (SELECT count(*) = 3 AND count(DISTINCT a.atttypid) = 3 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
+            AND NOT a.attisdropped AND a.atttypid IN ('int8'::regtype, 'text'::regtype, 'float8[]'::regtype)) AS fits,
+        (SELECT min(a.attname) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid = 'int8'::regtype) AS at,
+        (SELECT min(a.attname) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid = 'text'::regtype) AS tag,
+        (SELECT min(a.attname) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid = 'float8[]'::regtype) AS "values"
+        INTO from_table FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = source;
+    IF from_table.fits IS NOT TRUE THEN
+        RAISE EXCEPTION '% must have one bigint, one text and one double precision[] column', source
+            USING ERRCODE = 'wrong_object_type';
+    END IF;
+
+    SELECT count(*) AS tags, min(t.names) AS names, max(t.names) AS other_names,
+        min(t.description) AS description,
+        (array_agg(t.tag ORDER BY t.names, t.tag))[1] AS first_tag, (array_agg(t.tag ORDER BY t.names DESC, t.tag))[1] AS other_tag,
+        CASE WHEN min(t.units) IS NOT DISTINCT FROM max(t.units) THEN min(t.units) END AS units
+        INTO named FROM historian.tag t
+        WHERE t.relid = source AND cardinality(t.names) > 0
+            AND CASE WHEN several THEN t.tag LIKE pattern ELSE t.tag = create_view.tag END;
+    IF named.tags = 0 THEN
+        RAISE EXCEPTION 'no tag % of table % has names for its values', CASE WHEN several THEN 'like ' ELSE '' END || quote_literal(tag), source
+            USING ERRCODE = 'undefined_object', HINT = 'Set names in historian.tag, or by PUT /tags/{tag}.';
+    ELSIF named.names <> named.other_names THEN
+        RAISE EXCEPTION 'tags like % have different names for their values', quote_literal(tag)
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                DETAIL = format('Tag "%s" has %s, tag "%s" has %s.', named.first_tag, named.names, named.other_tag, named.other_names),
+                HINT = 'Make a view for each kind of tag, or give all of them the same names.';
+    END IF;
+
+    columns := historian.value_columns(named.names, cardinality(named.names));
+    FOR i IN 1 .. cardinality(columns) LOOP
+        IF octet_length(columns[i]) > current_setting('max_identifier_length')::integer THEN
+            RAISE EXCEPTION 'the name of value % is too long for a column: "%"', i, columns[i]
+                USING ERRCODE = 'name_too_long',
+                    DETAIL = format('A column''s name has at most %s bytes.', current_setting('max_identifier_length'));
+        END IF;
+    END LOOP;
+    BEGIN
+        EXECUTE format('CREATE OR REPLACE VIEW %s AS SELECT historian.to_timestamptz(%I) AS "time"%s%s FROM %s WHERE %I %s',
+            view_name, from_table.at, CASE WHEN several THEN format(', %I AS tag', from_table.tag) END,
+            (SELECT string_agg(format(', %I[%s] AS %I', from_table."values", c.place, c.name), '' ORDER BY c.place)
+                FROM unnest(columns) WITH ORDINALITY AS c(name, place)),
+            from_table.name, from_table.tag,
+            CASE WHEN several THEN format('LIKE %L', pattern) ELSE format('= %L', tag) END);
+    EXCEPTION WHEN invalid_table_definition THEN
+        RAISE EXCEPTION USING MESSAGE = SQLERRM, ERRCODE = 'invalid_table_definition',
+            DETAIL = format('View %s exists with other columns.', view_name),
+            HINT = format('Drop it first: DROP VIEW %s.', view_name);
+    END;
+
+    made := view_name::regclass;
+    EXECUTE format('COMMENT ON VIEW %s IS %L', made, CASE WHEN several THEN format('tags like %L of %s', tag, from_table.name)
+        ELSE coalesce(named.description, format('tag %L of %s', tag, from_table.name)) END);
+    FOR i IN 1 .. cardinality(columns) LOOP
+        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', made, columns[i], named.units[i]);
+    END LOOP;
+    RETURN made;
+END $$;
+
+COMMENT ON FUNCTION historian.create_view(text, text, regclass) IS
+'Makes or replaces a view with a row for each row of a tag: time as timestamptz, and a column for each value, which is named as historian.tag says (historian.value_columns() has the rule for missing names) and has the unit as its comment. If the tag has %, which stands for any characters, the view has all such tags, also those that come later, and a column tag. All tags with names must then have the same ones. The table is measurement unless given. An existing view is replaced if it has these columns, in this order, at its beginning. Needs what CREATE VIEW needs.';

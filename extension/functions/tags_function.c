@@ -1,6 +1,7 @@
 /*
  * tags_function.c
- *	  historian.tags(): the tags of a table, with their times and numbers of rows.
+ *	  historian.tags() and tag_stat(): the tags of a table, or one of them, with their times and
+ *	  numbers of rows.
  *
  * The headers of segments have all of it, unless segments overlap.  Overlapping segments may have
  * rows of one time, which count once, so their times are read.  Compacted segments never overlap
@@ -16,15 +17,20 @@
 #include "read/tag_reader.h"
 
 PG_FUNCTION_INFO_V1(historian_tags);
+PG_FUNCTION_INFO_V1(historian_tag_stat);
 
 #define TAGS_NCOLUMNS 4
+#define TAG_STAT_NCOLUMNS 4
 
 typedef struct TagRows
 {
 	int64		first_time;
 	int64		last_time;
 	int64		rows;
+	int64		bytes;			/* of the segments */
 } TagRows;
+
+#define NO_ROWS ((TagRows) {.first_time = PG_INT64_MAX, .last_time = PG_INT64_MIN})
 
 /* What is needed to read the tags of one leaf. */
 typedef struct TagsReader
@@ -35,6 +41,7 @@ typedef struct TagsReader
 	SegmentList *segments;		/* of the present tag; its memory is used again for the next */
 } TagsReader;
 
+static TagRows rows_of(const Leaves *with_tag, Snapshot snapshot, SegmentList *segments, text *tag);
 static void add_rows(const TagsReader *tags, text *tag, TagRows *found);
 static int64 count_rows(const TagsReader *tags, text *tag);
 static int64 count_merged(const TagsReader *tags, text *tag, int64 from, int64 until);
@@ -57,20 +64,8 @@ historian_tags(PG_FUNCTION_ARGS)
 	walk = tag_walk_begin(leaves);
 	while ((tag = tag_walk_next(walk, &with_tag)) != NULL)
 	{
-		TagRows		found = {.first_time = PG_INT64_MAX, .last_time = PG_INT64_MIN};
+		TagRows		found = rows_of(with_tag, leaves->snapshot, &segments, tag);
 
-		for (uint32 i = 0; i < with_tag->nleaves; i++)
-		{
-			TagsReader	tags = {
-				.rel = with_tag->leaves[i].rel,
-				.snapshot = leaves->snapshot,
-				.cursor = with_tag->leaves[i].cursor,
-				.segments = &segments,
-			};
-
-			CHECK_FOR_INTERRUPTS();
-			add_rows(&tags, tag, &found);
-		}
 		if (found.rows > 0)
 		{
 			Datum		row[TAGS_NCOLUMNS] = {
@@ -90,6 +85,54 @@ historian_tags(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/*
+ * historian.tag_stat(table regclass, tag text) returns record (first_time bigint, last_time bigint,
+ * samples bigint, bytes bigint)
+ */
+Datum
+historian_tag_stat(PG_FUNCTION_ARGS)
+{
+	text	   *tag = PG_GETARG_TEXT_PP(1);
+	Leaves	   *leaves = leaves_open(PG_GETARG_OID(0));
+	SegmentList segments = {0};
+	TagRows		found = rows_of(leaves_for_tag(leaves, tag), leaves->snapshot, &segments, tag);
+	bool		none = found.rows == 0;
+	Datum		values[TAG_STAT_NCOLUMNS] = {
+		Int64GetDatum(found.first_time),
+		Int64GetDatum(found.last_time),
+		Int64GetDatum(found.rows),
+		Int64GetDatum(found.bytes),
+	};
+	bool		isnull[TAG_STAT_NCOLUMNS] = {none, none, false, false};
+	TupleDesc	desc;
+
+	leaves_close(leaves);
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, isnull)));
+}
+
+/* Adds up the rows of a tag that the snapshot sees in some leaves. */
+static TagRows
+rows_of(const Leaves *with_tag, Snapshot snapshot, SegmentList *segments, text *tag)
+{
+	TagRows		found = NO_ROWS;
+
+	for (uint32 i = 0; i < with_tag->nleaves; i++)
+	{
+		TagsReader	tags = {
+			.rel = with_tag->leaves[i].rel,
+			.snapshot = snapshot,
+			.cursor = with_tag->leaves[i].cursor,
+			.segments = segments,
+		};
+
+		CHECK_FOR_INTERRUPTS();
+		add_rows(&tags, tag, &found);
+	}
+	return found;
+}
+
 /* Adds the rows of a tag that the snapshot sees in one leaf. */
 static void
 add_rows(const TagsReader *tags, text *tag, TagRows *found)
@@ -105,23 +148,23 @@ add_rows(const TagsReader *tags, text *tag, TagRows *found)
 	{
 		found->first_time = Min(found->first_time, segments->refs[i].first_time);
 		found->last_time = Max(found->last_time, segments->refs[i].last_time);
+		found->bytes += segments->refs[i].bytes;
 	}
 
 	directory_seek_back(tags->cursor, tag, PG_INT64_MAX);
 	while (directory_next_back(tags->cursor, &stored))
 	{
 		const SegmentHeader *header = &stored.segment.header;
+		SegmentRef	ref;
 
 		CHECK_FOR_INTERRUPTS();
 		found->first_time = Min(found->first_time, header->first_time);
 		found->last_time = Max(found->last_time, header->last_time);
 		rows += header->nrows;
+		ref = segment_ref(&stored);
+		found->bytes += ref.bytes;
 		if (has_pending)
-		{
-			SegmentRef	ref = segment_ref(&stored);
-
 			segment_list_add(segments, &ref);
-		}
 		store_release(&stored);
 	}
 	found->rows += has_pending ? count_rows(tags, tag) : rows;

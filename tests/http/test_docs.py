@@ -214,35 +214,44 @@ def client_examples(language, command):
     assert ran > 0
 
 
-def psql_examples(name):
-    """
-    Runs the statements of a page in their order, in a schema of their own.  In a block of "=# STATEMENT;" the
-    lines below a statement are what psql prints, but for the spaces of plans.
-    """
-    def psql(text, *options):
-        done = subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-P", "footer=off", *options, "-d", CONNINFO],
-                              input=text, capture_output=True, text=True, timeout=60,
-                              env=dict(os.environ, PGOPTIONS="-c search_path=pages,public -c timezone=UTC"))
-        assert done.returncode == 0 and done.stderr == "", (text, done.stderr)
-        return [line.rstrip() for line in done.stdout.rstrip("\n").splitlines()]
+def psql(text, *options):
+    """Runs psql in the schema pages; returns the lines that it printed."""
+    done = subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-P", "footer=off", *options, "-d", CONNINFO],
+                          input=text, capture_output=True, text=True, timeout=60,
+                          env=dict(os.environ, PGOPTIONS="-c search_path=pages,public -c timezone=UTC"))
+    assert done.returncode == 0 and done.stderr == "", (text, done.stderr)
+    return [line.rstrip() for line in done.stdout.rstrip("\n").splitlines()]
 
+
+def psql_block(kind, block):
+    """
+    Runs the statements of a block.  In a block of "=# STATEMENT;" the lines below a statement are what psql
+    prints, but for the spaces of plans.  Returns how many were compared.
+    """
+    compared = 0
+    if kind == "sql":
+        psql(block.replace("CREATE EXTENSION historian;", ""))
+    for statement, expected in re.findall(r"^=# (.*?;)\n(.*?)(?=^=# |\Z)", block, re.MULTILINE | re.DOTALL):
+        if "ANALYZE" in statement:
+            continue    # its rows are those of another table
+        if statement.startswith("EXPLAIN"):
+            got, expected = " ".join(psql(statement, "-t")).split(), expected.split()
+        else:
+            got, expected = psql(statement), [line.rstrip() for line in expected.splitlines()]
+        assert got == expected, (statement, got, expected)
+        compared += 1
+    return compared
+
+
+def psql_examples(name):
+    """Runs the statements of a page in their order, in a schema of their own."""
     if sql("SELECT count(*) FROM pg_am WHERE amname = 'historian'") == [["0"]]:
         raise Skip("the extension is missing")
     compared = 0
     sql("CREATE SCHEMA pages")
     try:
         for kind, block in re.findall(r"^```(\w*)\n(.*?)^```$", read(name), re.MULTILINE | re.DOTALL):
-            if kind == "sql":
-                psql(block.replace("CREATE EXTENSION historian;", ""))
-            for statement, expected in re.findall(r"^=# (.*?;)\n(.*?)(?=^=# |\Z)", block, re.MULTILINE | re.DOTALL):
-                if "ANALYZE" in statement:
-                    continue    # its rows are those of another table
-                if statement.startswith("EXPLAIN"):
-                    got, expected = " ".join(psql(statement, "-t")).split(), expected.split()
-                else:
-                    got, expected = psql(statement), [line.rstrip() for line in expected.splitlines()]
-                assert got == expected, (statement, got, expected)
-                compared += 1
+            compared += psql_block(kind, block)
     finally:
         sql("DROP SCHEMA pages CASCADE")
     return compared
@@ -251,6 +260,40 @@ def psql_examples(name):
 def test_sql():
     """docs/sql.md: its statements run, and print what is printed"""
     assert psql_examples("sql.md") >= 5
+
+
+def test_tags():
+    """docs/tags.md: its statements and commands run in their order, and print what is printed"""
+    if sql("SELECT count(*) FROM pg_am WHERE amname = 'historian'") == [["0"]]:
+        raise Skip("the extension is missing")
+    sql("CREATE SCHEMA pages; CREATE TABLE pages.measurement (time bigint, tag text, values float8[]) USING historian")
+    named = Server(table="pages.measurement")
+    environment = dict(os.environ, PGOPTIONS="-c search_path=pages,public -c timezone=UTC")
+    for setting in CONNINFO.split():
+        name, _, value = setting.partition("=")
+        environment["PG" + {"dbname": "database"}.get(name, name).upper()] = value
+    compared = 0
+    before = ""
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            for kind, text in re.findall(r"^```(\w*)\n(.*?)^```$", read("tags.md"), re.MULTILINE | re.DOTALL):
+                if kind == "sh":
+                    done = subprocess.run(["sh", "-eu"], cwd=directory, env=environment, capture_output=True, text=True,
+                                          timeout=60, input=text.replace(ADDRESS, f"127.0.0.1:{named.port}"))
+                    assert done.returncode == 0 and done.stderr == "", (text, done.stderr)
+                elif kind == "text" and before == "sh":
+                    assert done.stdout == text, (done.stdout, text)
+                    compared += 1
+                elif kind == "text":
+                    with open(os.path.join(directory, "tags.csv"), "w", encoding="utf-8") as file:
+                        file.write(text)
+                elif kind in ("", "sql"):
+                    compared += psql_block(kind, text)
+                before = kind
+    finally:
+        named.stop()
+        sql("DROP SCHEMA pages CASCADE")
+    assert compared >= 4, compared
 
 
 def test_methods():

@@ -1,6 +1,6 @@
 -- GRANT, row-level security and SECURITY DEFINER, for the functions too.
 BEGIN;
-SELECT plan(29);
+SELECT plan(44);
 
 CREATE ROLE pgtap_owner;
 CREATE ROLE pgtap_reader;
@@ -85,6 +85,35 @@ SET LOCAL ROLE pgtap_reader;
 SELECT is((SELECT count(*) FROM plant.m WHERE plant.leak(tag, time)), 1::bigint, 'a leaky condition');
 RESET ROLE;
 SELECT results_eq('SELECT DISTINCT tag FROM plant.seen', $$VALUES ('a'::text)$$, 'sees only the rows of the policy');
+
+-- historian.tag has the privileges of the tables that it is about
+ALTER TABLE plant.m DISABLE ROW LEVEL SECURITY;
+REVOKE INSERT ON plant.m FROM pgtap_reader;
+CREATE ROLE pgtap_writer;
+GRANT USAGE ON SCHEMA plant TO pgtap_writer;
+GRANT INSERT ON plant.m TO pgtap_writer;
+CREATE TABLE plant.secret (time bigint, tag text, values float8[]) USING historian;
+INSERT INTO historian.tag (relid, tag, names) VALUES ('plant.secret', 'a', '{x}');
+SET LOCAL ROLE pgtap_owner;
+SELECT lives_ok($$INSERT INTO historian.tag (relid, tag, names) VALUES ('plant.m', 'a', '{x}')$$, 'the owner describes a tag');
+SELECT is((SELECT count(*) FROM historian.tag_value), 1::bigint, 'and does not see those of another table');
+SELECT throws_ok($$INSERT INTO historian.tag (relid, tag) VALUES ('plant.secret', 'b')$$, '42501', 'permission denied for tags of table plant.secret', 'nor adds to them');
+SELECT throws_ok($$UPDATE historian.tag SET relid = 'plant.secret', tag = 'b'$$, '42501', NULL, 'nor moves a row there');
+SELECT throws_ok($$TRUNCATE historian.tag$$, '42501', NULL, 'nor truncates');
+SET LOCAL ROLE pgtap_writer;
+SELECT is(historian.learn_names('plant.m', '[{"tag": "b", "names": ["y"]}]'), 1::bigint, 'a writer learns names');
+SELECT lives_ok($$SELECT historian.set_tag('plant.m', 'b', '{"names": ["z"]}')$$, 'and sets them');
+SELECT lives_ok($$DELETE FROM historian.tag WHERE tag = 'b'$$, 'and deletes them');
+SET LOCAL ROLE pgtap_reader;
+SELECT results_eq('SELECT relid::text, tag, names FROM historian.tag', $$VALUES ('plant.m', 'a'::text COLLATE "C", '{x}'::text[])$$, 'a reader sees them');
+SELECT throws_ok($$UPDATE historian.tag SET names = '{y}'$$, '42501', NULL, 'but does not change them');
+SELECT throws_ok($$SELECT historian.set_tag('plant.m', 'c', '{}')$$, '42501', 'permission denied for tags of table plant.m', 'nor add to them');
+SELECT throws_ok($$DELETE FROM historian.tag$$, '42501', 'permission denied for tags of table plant.m', 'nor delete');
+SELECT throws_ok($$SELECT historian.create_view('plant.v', 'a', 'plant.m')$$, '42501', NULL, 'nor makes a view where that takes a privilege');
+SET LOCAL ROLE pgtap_columns;
+SELECT is((SELECT count(*) FROM historian.tag), 1::bigint, 'some columns are enough to see them');
+SET LOCAL ROLE pgtap_stranger;
+SELECT is((SELECT count(*) FROM historian.tag), 0::bigint, 'a stranger sees none');
 
 SELECT * FROM finish();
 ROLLBACK;

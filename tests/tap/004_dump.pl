@@ -27,8 +27,14 @@ INSERT INTO plant."Odd ""name" VALUES ('{1}', 'a', 1), ('{2}', 'b', 2);
 INSERT INTO plant.p SELECT i, 'a', ARRAY[i] FROM generate_series(1, 100) i;
 CREATE MATERIALIZED VIEW plant.mv USING historian AS SELECT * FROM plant.m WHERE tag = 't1';
 SELECT historian.compact('plant.m');
+INSERT INTO historian.tag (relid, tag, description, names, low) VALUES ('plant.m', 't1', 'the first', '{a,NULL}', '{-1e300}'),
+	('plant."Odd ""name"', 't1', NULL, '{ä b}', NULL), ('plant.p', 'x', NULL, NULL, NULL);
+CREATE TABLE plant.dropped (time bigint, tag text, values float8[]) USING historian;
+INSERT INTO historian.tag (relid, tag) VALUES ('plant.dropped', 'x');
+DROP TABLE plant.dropped;
 INSERT INTO plant.m SELECT i, 't' || i % 20, ARRAY[-i] FROM generate_series(1, 10000, 7) i;
 END
+my $tags = q{SELECT md5(string_agg(t::text, ';' ORDER BY relid::text, tag)), count(*) FROM historian.tag t};
 my $want = $node->safe_psql('source', $content);
 
 sub check
@@ -36,6 +42,7 @@ sub check
 	my ($database, $what) = @_;
 
 	is($node->safe_psql($database, $content), $want, "$what: equal content, each row once");
+	is($node->safe_psql($database, $tags), $node->safe_psql('source', $tags), "$what: what is known of tags, with their tables");
 	is($node->safe_psql($database, $directories), '4', "$what: one directory for each table");
 	is($node->safe_psql($database, q{SELECT string_agg(amname, ',' ORDER BY relname) FROM pg_class c JOIN pg_am a ON a.oid = relam
 		WHERE relnamespace = 'plant'::regnamespace AND relkind IN ('r', 'm')}), 'historian,historian,historian,historian', "$what: the access method");

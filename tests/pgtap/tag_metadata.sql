@@ -1,0 +1,142 @@
+-- historian.tag: what rows may say, who sees and changes them, what becomes of them; and its functions.
+BEGIN;
+SELECT plan(72);
+SET LOCAL client_min_messages = warning;
+
+CREATE SCHEMA plant;
+CREATE TABLE plant.m (time bigint, tag text, values float8[]) USING historian;
+CREATE TABLE plant.other (LIKE plant.m) USING historian;
+SET LOCAL search_path = plant, public;
+
+-- what a row may say
+SELECT lives_ok($$INSERT INTO historian.tag (relid, tag, description, interpolation, max_silence, names, units, low, high)
+	VALUES ('m', 'boiler', 'Boiler 1', 'linear', '5 min', '{temperature,NULL,pressure}', '{°C,NULL,bar}', '{0,NULL,NULL}', '{100}')$$, 'a row');
+SELECT lives_ok($$INSERT INTO historian.tag (relid, tag, names) VALUES ('m', 'none', '{}'), ('m', 'null', NULL), ('other', 'boiler', '{x}')$$, 'rows with little');
+SELECT throws_ok($$INSERT INTO historian.tag (relid, tag) VALUES ('m', 'boiler')$$, '23505', NULL, 'one row for a table and a tag');
+CREATE FUNCTION pg_temp.wrong(assignment text) RETURNS text LANGUAGE sql AS
+	$$SELECT format($f$UPDATE historian.tag SET %s WHERE relid = 'plant.m'::regclass AND tag = 'boiler'$f$, assignment)$$;
+SELECT throws_ok(pg_temp.wrong($$names = '{a,b,a}'$$), '23514', 'tag "boiler" has two values with the name "a"', 'names twice');
+SELECT throws_ok(pg_temp.wrong($$names = '{a,""}'$$), '23514', 'the name of value 2 of tag "boiler" must have 1 to 256 bytes and no control character', 'an empty name');
+SELECT throws_ok(pg_temp.wrong($$names = ARRAY[E'a\tb']$$), '23514', 'the name of value 1 of tag "boiler" must have 1 to 256 bytes and no control character', 'a control character');
+SELECT throws_ok(pg_temp.wrong($$names = ARRAY[repeat('x', 257)]$$), '23514', NULL, 'a long name');
+SELECT lives_ok(pg_temp.wrong($$names = ARRAY[repeat('x', 256)]$$), 'a name of 256 bytes');
+SELECT throws_ok(pg_temp.wrong($$names = '{{a},{b}}'$$), '23514', 'names of tag "boiler" must be a one-dimensional array with lower bound 1', 'two dimensions');
+SELECT throws_ok(pg_temp.wrong($$units = '[2:3]={a,b}'$$), '23514', 'units of tag "boiler" must be a one-dimensional array with lower bound 1', 'another lower bound');
+SELECT throws_ok(pg_temp.wrong($$low = array_fill(1.0::float8, '{1001}')$$), '23514', 'low of tag "boiler" has 1001 elements, but a row has at most 1000 values', 'too many');
+SELECT throws_ok(pg_temp.wrong($$low = '{1,5}', high = '{2,5}'$$), '23514', 'the limits of value 2 of tag "boiler" must be finite, and low less than high', 'low not below high');
+SELECT throws_ok(pg_temp.wrong($$high = '{NaN}'$$), '23514', NULL, 'NaN is no limit');
+SELECT throws_ok(pg_temp.wrong($$high = '{Infinity}'$$), '23514', NULL, 'nor is infinity');
+SELECT throws_ok(pg_temp.wrong($$interpolation = 'cubic'$$), '23514', 'interpolation "cubic" of tag "boiler" is unknown', 'interpolation');
+SELECT throws_ok(pg_temp.wrong($$max_silence = '0'$$), '23514', 'max_silence of tag "boiler" must be longer than nothing', 'no silence');
+SELECT throws_ok(pg_temp.wrong($$tag = ''$$), '22026', 'tag length of 0 bytes is out of range', 'an empty tag');
+SELECT throws_ok(pg_temp.wrong($$tag = repeat('x', 257)$$), '22026', NULL, 'a long tag');
+SELECT throws_ok($$INSERT INTO historian.tag (relid, tag) VALUES (4294967000, 'a')$$, '42P01', 'relation with OID 4294967000 does not exist', 'no such table');
+SELECT throws_ok($$INSERT INTO historian.tag (relid, tag) VALUES ('historian.tag_pkey', 'a')$$, '42809', '"tag_pkey" is not a table', 'an index');
+CREATE TEMP TABLE fleeting (time bigint, tag text, values float8[]) USING historian;
+SELECT throws_ok($$INSERT INTO historian.tag (relid, tag) VALUES ('fleeting', 'a')$$, '0A000', 'tags of temporary table "fleeting" cannot be described', 'a temporary table');
+UPDATE historian.tag SET names = '{temperature,NULL,pressure}' WHERE tag = 'boiler' AND relid = 'm'::regclass;
+SELECT results_eq($$SELECT element, name, unit, low, high FROM historian.tag_value WHERE relid = 'm'::regclass ORDER BY element$$,
+	$$VALUES (1, 'temperature', '°C', 0::float8, 100::float8), (2, NULL, NULL, NULL, NULL), (3, 'pressure', 'bar', NULL, NULL)$$, 'tag_value');
+
+-- what becomes of it
+ALTER TABLE m RENAME TO renamed;
+SELECT is((SELECT count(*) FROM historian.tag WHERE relid = 'renamed'::regclass), 3::bigint, 'RENAME keeps it');
+ALTER TABLE renamed RENAME TO m;
+INSERT INTO m VALUES (1, 'boiler', '{1}');
+SELECT is(historian.delete('m', 'boiler', 0, 10), 1::bigint, 'the samples are deleted');
+TRUNCATE m;
+SELECT is((SELECT count(*) FROM historian.tag WHERE relid = 'm'::regclass), 3::bigint, 'that and TRUNCATE keep it');
+DROP TABLE other;
+SELECT is((SELECT count(*) FROM historian.tag), 3::bigint, 'DROP TABLE does not');
+CREATE SCHEMA gone CREATE TABLE p (time bigint, tag text, values float8[]) PARTITION BY RANGE (time);
+INSERT INTO historian.tag (relid, tag) VALUES ('gone.p', 'a');
+DROP SCHEMA gone CASCADE;
+SELECT is((SELECT count(*) FROM historian.tag), 3::bigint, 'nor does DROP SCHEMA, for a partitioned parent');
+
+-- set_tag
+SELECT lives_ok($$SELECT historian.set_tag('m', 'pump', '{"description": "Pump", "interpolation": "step", "max_silence": "90s",
+	"names": ["flow", null], "units": ["l/s"], "low": [0.1], "high": [null], "first": 1, "samples": 2, "tag": "pump", "learned": ["x"]}')$$, 'set_tag');
+SELECT results_eq($$SELECT description, interpolation, max_silence, names, units, low, high, learned FROM historian.tag WHERE tag = 'pump'$$,
+	$$VALUES ('Pump', 'step', interval '90 s', '{flow,NULL}'::text[], '{l/s}'::text[], '{0.1}'::float8[], '{NULL}'::float8[], NULL::text[])$$, 'sets all, and ignores what is measured');
+SELECT historian.set_tag('m', 'pump', '{"max_silence": 300}');
+SELECT results_eq($$SELECT description, interpolation, max_silence, names, units, low, high FROM historian.tag WHERE tag = 'pump'$$,
+	$$VALUES (NULL::text, NULL::text, interval '5 min', NULL::text[], NULL::text[], NULL::float8[], NULL::float8[])$$, 'replaces all; a number is seconds');
+SELECT throws_ok($$SELECT historian.set_tag('m', 'pump', '{"unit": "l"}')$$, '22023', 'member "unit" is unknown', 'an unknown member');
+SELECT throws_ok($$SELECT historian.set_tag('m', 'pump', '{"tag": "valve"}')$$, '22023', 'member "tag" names another tag', 'another tag');
+SELECT throws_ok($$SELECT historian.set_tag('m', 'pump', '[]')$$, '22023', 'metadata must be a JSON object', 'no object');
+SELECT throws_ok($$SELECT historian.set_tag('m', 'pump', '{"low": ["a"]}')$$, '22P02', NULL, 'no number');
+SELECT throws_ok($$SELECT historian.set_tag('m', 'pump', '{"names": "a"}')$$, '22P02', NULL, 'no array');
+
+-- learn_names: never over what a person has set
+SELECT is(historian.learn_names('m', '[{"tag": "cpu", "names": ["idle", "user"]}, {"tag": "mem", "names": ["free"]}]'), 2::bigint, 'two new series');
+SELECT is(historian.learn_names('m', '[{"tag": "cpu", "names": ["idle", "user"]}, {"tag": "mem", "names": ["free"]}]'), 0::bigint, 'again: nothing is written');
+SELECT is(historian.learn_names('m', '[{"tag": "cpu", "names": ["a"]}]'), 0::bigint, 'fewer fields change nothing');
+SELECT is(historian.learn_names('m', '[{"tag": "cpu", "names": ["idle"]}, {"tag": "cpu", "names": ["idle", "system", "user"]}]'), 1::bigint, 'more fields of one series, told twice');
+SELECT results_eq($$SELECT names, learned FROM historian.tag WHERE tag = 'cpu'$$, $$VALUES ('{idle,system,user}'::text[], '{idle,system,user}'::text[])$$, 'the names follow');
+UPDATE historian.tag SET units = '{%}' WHERE tag = 'cpu';
+SELECT is(historian.learn_names('m', '[{"tag": "cpu", "names": ["guest", "idle", "system", "user"]}]'), 1::bigint, 'a fourth field');
+SELECT results_eq($$SELECT names, learned FROM historian.tag WHERE tag = 'cpu'$$, $$VALUES ('{idle,system,user}'::text[], '{guest,idle,system,user}'::text[])$$, 'names with units stay');
+UPDATE historian.tag SET names = '{Free}' WHERE tag = 'mem';
+SELECT historian.learn_names('m', '[{"tag": "mem", "names": ["free", "used"]}, {"tag": "boiler", "names": ["a", "b", "c", "d"]}, {"tag": "pump", "names": ["p"]}, {"tag": "none", "names": ["n"]}]');
+SELECT results_eq($$SELECT tag, names, learned FROM historian.tag WHERE tag IN ('mem', 'boiler', 'pump', 'none') ORDER BY tag$$,
+	$$VALUES ('boiler'::text COLLATE "C", '{temperature,NULL,pressure}'::text[], '{a,b,c,d}'::text[]), ('mem', '{Free}', '{free,used}'), ('none', '{}', '{n}'), ('pump', '{p}', '{p}')$$,
+	'set names stay, also none at all; unset ones are filled');
+UPDATE historian.tag SET names = NULL WHERE tag = 'pump';
+SELECT historian.learn_names('m', '[{"tag": "pump", "names": ["p", "q"]}]');
+SELECT is((SELECT names FROM historian.tag WHERE tag = 'pump'), NULL, 'names that were removed do not come back');
+
+-- value_columns
+SELECT is(historian.value_columns('{a,NULL,time,tag}', 5), '{a,value_2,time_3,tag_4,value_5}', 'value_columns: missing and reserved names');
+SELECT is(historian.value_columns('{time,time_1,NULL,value_3,value_3_3}', 5), '{time_1_1,time_1,value_3_3_3,value_3,value_3_3}', 'names that are taken');
+SELECT is(historian.value_columns('{a,b,c}', 2), '{a,b}', 'fewer values than names');
+SELECT is(historian.value_columns('{}', 0), '{}', 'none');
+
+-- create_view, against a heap
+INSERT INTO m SELECT i * 1000000007::bigint, 'k' || i % 3, ARRAY[i, -i, CASE WHEN i % 2 = 0 THEN i / 2.0 END] FROM generate_series(1, 30) i;
+INSERT INTO historian.tag (relid, tag, description, names, units) SELECT 'm', 'k' || i, 'the tag ' || i, ARRAY['Temp "x"; --', NULL, 'time'], '{°C}' FROM generate_series(0, 1) i;
+CREATE TABLE heap AS SELECT * FROM m;
+SELECT is(historian.create_view('one', 'k1', 'm')::text, 'one', 'a view of one tag');
+SELECT results_eq('SELECT * FROM one ORDER BY time',
+	$$SELECT 'epoch'::timestamptz + time / 1000 * interval '1 microsecond', values[1], values[2], values[3] FROM heap WHERE tag = 'k1' ORDER BY time$$, 'has its rows');
+SELECT is((SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'one'::regclass AND attnum > 0),
+	'{time,"Temp \"x\"; --",value_2,time_3}', 'the columns');
+SELECT is(obj_description('one'::regclass), 'the tag 1', 'its comment');
+SELECT is(col_description('one'::regclass, 2), '°C', 'the unit as a column''s comment');
+SELECT is(historian.create_view('plant."Many Tags"', 'k%', 'plant.m')::text, '"Many Tags"', 'a view of a pattern');
+SELECT results_eq('SELECT * FROM "Many Tags" ORDER BY time, tag',
+	$$SELECT 'epoch'::timestamptz + time / 1000 * interval '1 microsecond', tag, values[1], values[2], values[3] FROM heap ORDER BY time, tag$$, 'also of a tag without names');
+INSERT INTO m VALUES (1, 'k_x', '{1}'), (1, 'kzx', '{1}'), (1, E'k\\x', '{1}'), (1, 'it''s %', '{1}');
+INSERT INTO historian.tag (relid, tag, names) VALUES ('m', 'k_x', '{v}'), ('m', 'it''s %', '{v}'), ('m', 'kzx', '{w}');
+SELECT historian.create_view('scored', 'k_x', 'm');
+SELECT historian.create_view('scored_many', 'k_x%', 'm');
+SELECT historian.create_view('quoted', 'it''s %', 'm');
+SELECT is((SELECT count(*) FROM scored), 1::bigint, '_ is no wildcard in a tag');
+SELECT is((SELECT array_agg(tag) FROM scored_many), '{k_x}', 'nor in a pattern');
+SELECT is((SELECT array_agg(tag) FROM quoted), '{it''s %}', 'a quote');
+SELECT throws_ok($$SELECT historian.create_view('many', 'k%', 'm')$$, '55000', 'tags like ''k%'' have different names for their values', 'names that differ');
+SELECT throws_ok($$SELECT historian.create_view('many', 'none', 'm')$$, '42704', 'no tag ''none'' of table m has names for its values', 'no names');
+SELECT throws_ok($$SELECT historian.create_view('many', 'x%', 'm')$$, '42704', 'no tag like ''x%'' of table m has names for its values', 'no names of a pattern');
+DROP TABLE IF EXISTS public.measurement;
+SELECT throws_ok($$SELECT historian.create_view('many', 'a')$$, '42P01', 'relation "measurement" does not exist', 'no table measurement');
+SELECT throws_ok($$SELECT historian.create_view('a.b.c', 'a', 'm')$$, '42602', 'view name "a.b.c" has more parts than schema and name', 'a name of three parts');
+SELECT throws_ok($$SELECT historian.create_view('v; DROP TABLE m', 'k1', 'm')$$, '22023', NULL, 'not a name');
+SELECT throws_ok($$SELECT historian.create_view(NULL, 'a', 'm')$$, '22004', NULL, 'NULL');
+SELECT throws_ok($$SELECT historian.create_view('v', 'a', 'pg_class')$$, '42809', 'pg_class must have one bigint, one text and one double precision[] column', 'another kind of table');
+UPDATE historian.tag SET names = '{v}', units = '{m}' WHERE tag = 'k_x';
+SELECT lives_ok($$SELECT historian.create_view('scored', 'k_x', 'm')$$, 'the same columns: replaced');
+SELECT is(col_description('scored'::regclass, 2), 'm', 'with the new unit');
+UPDATE historian.tag SET names = '{v,w}' WHERE tag = 'k_x';
+SELECT historian.create_view('scored', 'k_x', 'm');
+SELECT is((SELECT count(*) FROM pg_attribute WHERE attrelid = 'scored'::regclass AND attnum > 0), 3::bigint, 'a column more');
+UPDATE historian.tag SET names = '{w,v}' WHERE tag = 'k_x';
+SELECT throws_ok($$SELECT historian.create_view('scored', 'k_x', 'm')$$, '42P16', 'cannot change name of view column "v" to "w"', 'other columns');
+UPDATE historian.tag SET names = ARRAY[repeat('n', 64)] WHERE tag = 'k_x';
+SELECT throws_ok($$SELECT historian.create_view('long', 'k_x', 'm')$$, '42622', NULL, 'a name too long for a column');
+CREATE TABLE measurement (tag text, "the values" float8[], "at" bigint) USING historian;
+INSERT INTO measurement VALUES ('a', '{7}', 0);
+INSERT INTO historian.tag (relid, tag, names) VALUES ('measurement', 'a', '{seven}');
+SELECT historian.create_view('defaulted', 'a');
+SELECT results_eq('SELECT seven FROM defaulted', 'VALUES (7::float8)', 'columns by their types, measurement by default');
+
+SELECT * FROM finish();
+ROLLBACK;
