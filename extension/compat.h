@@ -239,7 +239,7 @@ historian_is_owner(Oid relid)
 }
 
 /*
- * Returns the pathkeys for the order of an int8 expression by this operator, or NIL if that order
+ * Returns the pathkeys for the order of an expression by this operator, or NIL if that order
  * is of no use to the query.
  */
 static inline List *

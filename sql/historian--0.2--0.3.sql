@@ -27,6 +27,34 @@ COMMENT ON FUNCTION historian.latest(regclass, text[]) IS
 COMMENT ON FUNCTION historian.tags(regclass) IS
 'The tags of a table in byte order, with the times (nanoseconds) of their first and last row and their exact number of rows. Reads segment headers, and times only where segments overlap. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
 
+-- The planner turns conditions on historian.to_timestamptz(time) into conditions on time. It tells nothing of its
+-- argument but by its result, so that policies and security barriers need not be checked before it.
+ALTER FUNCTION historian.to_timestamptz(bigint) LEAKPROOF;
+
+CREATE FUNCTION historian.first_ns("any") RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_first_ns';
+
+COMMENT ON FUNCTION historian.first_ns("any") IS
+'The first time (nanoseconds) that historian.to_timestamptz() makes not less than the given timestamptz, timestamp or date; NULL if there is none. In plans it stands for a condition on historian.to_timestamptz(time).';
+
+CREATE FUNCTION historian.first_ns_after("any") RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_first_ns_after';
+
+COMMENT ON FUNCTION historian.first_ns_after("any") IS
+'The first time (nanoseconds) that historian.to_timestamptz() makes greater than the given timestamptz, timestamp or date; NULL if there is none. In plans it stands for a condition on historian.to_timestamptz(time).';
+
+CREATE FUNCTION historian.last_ns("any") RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_last_ns';
+
+COMMENT ON FUNCTION historian.last_ns("any") IS
+'The last time (nanoseconds) that historian.to_timestamptz() makes not greater than the given timestamptz, timestamp or date; NULL if there is none. In plans it stands for a condition on historian.to_timestamptz(time).';
+
+CREATE FUNCTION historian.last_ns_before("any") RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_last_ns_before';
+
+COMMENT ON FUNCTION historian.last_ns_before("any") IS
+'The last time (nanoseconds) that historian.to_timestamptz() makes less than the given timestamptz, timestamp or date; NULL if there is none. In plans it stands for a condition on historian.to_timestamptz(time).';
+
 -- The views have names like those of the functions, and of PostgreSQL's own: stat_*. The old names stay for one version.
 CREATE VIEW historian.stat_tables AS
 SELECT c.oid AS relid, n.nspname AS schemaname, c.relname, s.*

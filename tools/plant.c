@@ -12,17 +12,15 @@
 
 static const char *const sites[] = {"rotterdam", "antwerp", "gdansk",  "marseille",
 									"bilbao",	 "trieste", "houston", "yokohama"};
-static const char *const areas[] = {"crude-distillation", "catalytic-cracker", "hydrotreater",
-									"alkylation",		  "steam-and-power",   "water-treatment",
-									"gas-recovery",		  "sulphur-recovery",  "tank-farm",
-									"loading"};
+static const char *const areas[] = {
+	"crude-distillation", "catalytic-cracker", "hydrotreater",	   "alkylation", "steam-and-power",
+	"water-treatment",	  "gas-recovery",	   "sulphur-recovery", "tank-farm",	 "loading"};
 static const char *const units[] = {"pump", "exchanger", "column", "compressor",
 									"drum", "reactor",	 "boiler", "separator"};
 static const char *const sensors[] = {
-	"flow",		"flow-set",		"pressure-in",	"pressure-out", "temp-in",
-	"temp-out", "level",		"level-set",	"vibration-x",	"vibration-y",
-	"current",	"speed",		"power",		"valve",		"bearing-temp",
-	"density",	"conductivity", "differential", "oxygen",		"run-hours",
+	"flow",			"flow-set",	   "pressure-in",  "pressure-out", "temp-in", "temp-out",  "level",
+	"level-set",	"vibration-x", "vibration-y",  "current",	   "speed",	  "power",	   "valve",
+	"bearing-temp", "density",	   "conductivity", "differential", "oxygen",  "run-hours",
 };
 
 #define UNITS_OF_AREA 100

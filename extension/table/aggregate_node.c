@@ -6,8 +6,8 @@
  *
  * - the scan can check all conditions itself (scan_condition.h),
  * - the rows are not grouped, or only by tag, and
- * - only count(*), count, min and max of the time, and count, sum, avg, min and max of values[k]
- *	 with a constant k are computed.
+ * - only count(*), count, min and max of the time or of to_timestamptz(time), and count, sum, avg,
+ *	 min and max of values[k] with a constant k are computed.
  *
  * Whole segments are then answered from their summaries.
  */
@@ -37,14 +37,17 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
+#include "utils/timestamp.h"
 
 #include "columns.h"
 #include "command_work.h"
 #include "compat.h"
 #include "historian_table.h"
+#include "nanoseconds.h"
 #include "read/tag_totals.h"
 #include "store/serializable.h"
 #include "table/scan_condition.h"
+#include "table/time_expression.h"
 #include "table/value_usage.h"
 
 bool		historian_enable_aggregate = true;
@@ -62,6 +65,8 @@ typedef enum ResultKind
 	RESULT_COUNT,				/* of rows */
 	RESULT_FIRST_TIME,
 	RESULT_LAST_TIME,
+	RESULT_FIRST_TIMESTAMP,		/* to_timestamptz() of the time */
+	RESULT_LAST_TIMESTAMP,
 	RESULT_VALUE_COUNT,
 	RESULT_VALUE_SUM,
 	RESULT_VALUE_AVG,
@@ -307,7 +312,8 @@ match_aggregate(const Aggref *aggref, Index varno, const HistorianColumns *colum
 			*kind = RESULT_COUNT;
 			/* neither time nor tag is ever NULL */
 			if (is_column(argument, varno, columns->time) ||
-				is_column(argument, varno, columns->tag))
+				is_column(argument, varno, columns->tag) ||
+				time_expression_match(argument, varno, columns))
 				return true;
 			*kind = RESULT_VALUE_COUNT;
 			break;
@@ -317,6 +323,12 @@ match_aggregate(const Aggref *aggref, Index varno, const HistorianColumns *colum
 		case F_MAX_INT8:
 			*kind = RESULT_LAST_TIME;
 			return is_column(argument, varno, columns->time);
+		case F_MIN_TIMESTAMPTZ:
+			*kind = RESULT_FIRST_TIMESTAMP;
+			return time_expression_match(argument, varno, columns);
+		case F_MAX_TIMESTAMPTZ:
+			*kind = RESULT_LAST_TIMESTAMP;
+			return time_expression_match(argument, varno, columns);
 		case F_SUM_FLOAT8:
 			*kind = RESULT_VALUE_SUM;
 			break;
@@ -555,6 +567,12 @@ store_result(HistorianAggregateState *state, text *tag, TupleTableSlot *slot)
 			case RESULT_LAST_TIME:
 				result = Int64GetDatum(totals->last_time);
 				break;
+			case RESULT_FIRST_TIMESTAMP:
+				result = TimestampTzGetDatum(nanoseconds_to_timestamptz(totals->first_time));
+				break;
+			case RESULT_LAST_TIMESTAMP:
+				result = TimestampTzGetDatum(nanoseconds_to_timestamptz(totals->last_time));
+				break;
 			case RESULT_VALUE_COUNT:
 				found = true;
 				result = Int64GetDatum(reduced->count);
@@ -662,10 +680,12 @@ condition_text(const HistorianAggregateState *state, List *context)
 		bool		on_tag = kind == CONDITION_TAG_EQUAL || kind == CONDITION_TAG_ANY;
 		AttrNumber	column = on_tag ? columns.tag : columns.time;
 		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(state->rel), column - 1);
+		const char *left = quote_identifier(NameStr(attribute->attname));
 
+		if (nanoseconds_is_comparable(state->conditions[i].type))
+			left = psprintf("historian.to_timestamptz(%s)", left);
 		appendStringInfo(&all, kind == CONDITION_TAG_ANY ? "%s(%s %s (%s))" : "%s(%s %s %s)",
-						 i > 0 ? " AND " : "", quote_identifier(NameStr(attribute->attname)),
-						 operators[kind],
+						 i > 0 ? " AND " : "", left, operators[kind],
 						 deparse_expression(list_nth(values, i), context, false, false));
 	}
 	return state->nconditions > 1 ? psprintf("(%s)", all.data) : all.data;

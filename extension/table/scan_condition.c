@@ -3,8 +3,10 @@
  *	  The conditions on tag and time that a scan can check by itself.
  *
  * A scan compares tags by their bytes, so a condition on the tag must have a deterministic
- * collation.  A time may be compared with a value of any integer type; the operators are recognized
- * by their strategy numbers in the btree family of integers.
+ * collation.  A time may be compared with a value of any integer type, and to_timestamptz(time) with
+ * a timestamptz, timestamp or date; the operators are recognized by their strategy numbers in the
+ * btree families of integers and of these types.  A condition on to_timestamptz(time) is a range of
+ * time, to the nanosecond.
  */
 #include "postgres.h"
 
@@ -14,6 +16,7 @@
 #include "catalog/pg_operator.h"
 #include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
@@ -21,7 +24,10 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/typcache.h"
 
+#include "nanoseconds.h"
+#include "table/time_expression.h"
 #include "tag.h"
 
 static bool is_column(const Node *node, Index varno, AttrNumber column);
@@ -29,7 +35,9 @@ static bool is_outside(Node *node, Index varno);
 static bool match_operator(const OpExpr *clause, Index varno, const HistorianColumns *columns,
 						   ConditionKind *kind);
 static int64 integer_value(Datum value, Oid type);
-static void restrict_time(RowScanFilter *filter, ConditionKind kind, int64 value);
+static bool range_of_integer(ConditionKind kind, int64 value, int64 *from, int64 *until);
+static bool range_of_timestamp(ConditionKind kind, TimestampTz value, int64 *from, int64 *until);
+static void restrict_time(RowScanFilter *filter, const ScanCondition *condition, Datum value);
 static void restrict_tags(RowScanFilter *filter, text **tags, uint32 ntags);
 
 Expr *
@@ -121,7 +129,7 @@ scan_condition_evaluate_all(const ScanCondition *conditions, int nconditions, Ex
 			restrict_tags(&filter, tags, ntags);
 		}
 		else
-			restrict_time(&filter, condition->kind, integer_value(value, condition->type));
+			restrict_time(&filter, condition, value);
 	}
 	return filter;
 }
@@ -149,6 +157,7 @@ match_operator(const OpExpr *clause, Index varno, const HistorianColumns *column
 {
 	Node	   *column = linitial(clause->args);
 	Node	   *value = lsecond(clause->args);
+	Oid			family;
 
 	if (!is_outside(value, varno))
 		return false;
@@ -159,10 +168,15 @@ match_operator(const OpExpr *clause, Index varno, const HistorianColumns *column
 		return clause->opno == TextEqualOperator && exprType(value) == TEXTOID &&
 			get_collation_isdeterministic(clause->inputcollid);
 	}
-	if (!is_column(column, varno, columns->time))
+	if (is_column(column, varno, columns->time))
+		family = INTEGER_BTREE_FAM_OID;
+	else if (nanoseconds_is_comparable(exprType(value)) &&
+			 time_expression_match(column, varno, columns))
+		family = lookup_type_cache(TIMESTAMPTZOID, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
+	else
 		return false;
 
-	switch (get_op_opfamily_strategy(clause->opno, INTEGER_BTREE_FAM_OID))
+	switch (get_op_opfamily_strategy(clause->opno, family))
 	{
 		case BTLessStrategyNumber:
 			*kind = CONDITION_TIME_BELOW;
@@ -200,34 +214,19 @@ integer_value(Datum value, Oid type)
 
 /* Narrows the filter's range of time.  A condition that no time meets leaves no tags. */
 static void
-restrict_time(RowScanFilter *filter, ConditionKind kind, int64 value)
+restrict_time(RowScanFilter *filter, const ScanCondition *condition, Datum value)
 {
 	int64		from = PG_INT64_MIN;
 	int64		until = PG_INT64_MAX;
-	bool		possible = true;
+	bool		possible;
 
-	switch (kind)
-	{
-		case CONDITION_TIME_BELOW:
-			possible = value > PG_INT64_MIN;
-			until = possible ? value - 1 : value;
-			break;
-		case CONDITION_TIME_AT_MOST:
-			until = value;
-			break;
-		case CONDITION_TIME_EQUAL:
-			from = until = value;
-			break;
-		case CONDITION_TIME_AT_LEAST:
-			from = value;
-			break;
-		case CONDITION_TIME_ABOVE:
-			possible = value < PG_INT64_MAX;
-			from = possible ? value + 1 : value;
-			break;
-		default:
-			elog(ERROR, "unrecognized condition on time: %d", (int) kind);
-	}
+	if (nanoseconds_is_comparable(condition->type))
+		possible = range_of_timestamp(condition->kind,
+									  nanoseconds_comparable(value, condition->type), &from,
+									  &until);
+	else
+		possible = range_of_integer(condition->kind, integer_value(value, condition->type), &from,
+									&until);
 	if (!possible)
 	{
 		filter->all_tags = false;
@@ -235,6 +234,55 @@ restrict_time(RowScanFilter *filter, ConditionKind kind, int64 value)
 	}
 	filter->from = Max(filter->from, from);
 	filter->until = Min(filter->until, until);
+}
+
+/*
+ * Sets the bounds that a comparison of the time with an integer implies.  Returns false if no time
+ * meets it.
+ */
+static bool
+range_of_integer(ConditionKind kind, int64 value, int64 *from, int64 *until)
+{
+	switch (kind)
+	{
+		case CONDITION_TIME_BELOW:
+			return !pg_sub_s64_overflow(value, 1, until);
+		case CONDITION_TIME_AT_MOST:
+			*until = value;
+			return true;
+		case CONDITION_TIME_EQUAL:
+			*from = *until = value;
+			return true;
+		case CONDITION_TIME_AT_LEAST:
+			*from = value;
+			return true;
+		case CONDITION_TIME_ABOVE:
+			return !pg_add_s64_overflow(value, 1, from);
+		default:
+			elog(ERROR, "unrecognized condition on time: %d", (int) kind);
+	}
+}
+
+/* The same for a comparison of to_timestamptz(time). */
+static bool
+range_of_timestamp(ConditionKind kind, TimestampTz value, int64 *from, int64 *until)
+{
+	switch (kind)
+	{
+		case CONDITION_TIME_BELOW:
+			return nanoseconds_last_before(value, until);
+		case CONDITION_TIME_AT_MOST:
+			return nanoseconds_last_at_most(value, until);
+		case CONDITION_TIME_EQUAL:
+			return nanoseconds_first_at_least(value, from) &&
+				nanoseconds_last_at_most(value, until);
+		case CONDITION_TIME_AT_LEAST:
+			return nanoseconds_first_at_least(value, from);
+		case CONDITION_TIME_ABOVE:
+			return nanoseconds_first_after(value, from);
+		default:
+			elog(ERROR, "unrecognized condition on time: %d", (int) kind);
+	}
 }
 
 /* Keeps those of the filter's tags that are in the list too.  Both are in byte order. */

@@ -17,7 +17,7 @@ typedef enum ConditionKind
 {
 	CONDITION_TAG_EQUAL,		/* tag = expression */
 	CONDITION_TAG_ANY,			/* tag = ANY (array expression) */
-	CONDITION_TIME_BELOW,		/* time < expression, and so on */
+	CONDITION_TIME_BELOW,		/* time or to_timestamptz(time), < expression, and so on */
 	CONDITION_TIME_AT_MOST,
 	CONDITION_TIME_EQUAL,
 	CONDITION_TIME_AT_LEAST,
@@ -25,8 +25,8 @@ typedef enum ConditionKind
 } ConditionKind;
 
 /*
- * Recognizes a condition that compares the tag or the time of the relation with range table index
- * varno with an expression that does not depend on the relation's row.  Returns the condition with
+ * Recognizes a condition that compares the tag, the time or to_timestamptz(time) of the relation
+ * with range table index varno with an expression that does not depend on the relation's row.  Returns the condition with
  * the column on the left, or NULL.  The scan checks a recognized condition exactly, so that it
  * need not be checked again.
  */
@@ -37,7 +37,8 @@ extern Expr *scan_condition_match(Expr *clause, Index varno, const HistorianColu
 typedef struct ScanCondition
 {
 	ConditionKind kind;
-	Oid			type;			/* of the value: smallint, integer, bigint, text or text[] */
+	Oid			type;			/* of the value: text or text[], an integer's, or one that
+								 * nanoseconds_is_comparable(), for to_timestamptz(time) */
 	ExprState  *value;
 } ScanCondition;
 

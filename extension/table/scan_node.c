@@ -12,15 +12,14 @@
 #include "table/scan_node.h"
 
 #include "access/parallel.h"
-#include "access/stratnum.h"
 #include "access/sysattr.h"
 #include "access/table.h"
-#include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "nodes/extensible.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
@@ -33,11 +32,14 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
+#include "utils/typcache.h"
 
 #include "compat.h"
 #include "historian_table.h"
 #include "table/scan_condition.h"
 #include "table/table_scan.h"
+#include "table/time_expression.h"
+#include "table/timestamp_condition.h"
 #include "table/value_usage.h"
 
 bool		historian_enable_scan = true;
@@ -71,8 +73,13 @@ static set_rel_pathlist_hook_type next_pathlist_hook = NULL;
 static void on_get_relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel);
 static void on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte);
 static CustomPath *make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
-							 ParamPathInfo *param_info, int parallel_workers, bool backward);
-static List *order_of_time(PlannerInfo *root, RelOptInfo *rel, AttrNumber time, bool backward);
+							 ParamPathInfo *param_info, int parallel_workers, List *order,
+							 bool backward);
+static List *order_of_time(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
+						   bool as_timestamp, bool backward);
+static List *order_by(PlannerInfo *root, RelOptInfo *rel, Expr *expression, bool backward);
+static void add_ordered_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
+							 ParamPathInfo *param_info, bool as_timestamp, bool backward);
 static bool reads_all_tags(const CustomPath *path);
 static void refuse_ctid(PlannerInfo *root, RelOptInfo *rel, const char *table_name);
 static void add_join_paths(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns);
@@ -133,19 +140,28 @@ scan_node_init(void)
 /*
  * Hides the directory, the only index, from the planner.  Its predicate is the constant false.
  * That follows from conditions that contradict each other, so the planner would use it for those.
+ *
+ * Makes conditions on to_timestamptz(time) conditions on the time, before the planner hands them to
+ * relations and chooses partitions.
  */
 static void
 on_get_relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
 {
+	HistorianColumns columns;
 	Relation	table;
+	bool		ours;
+	bool		may_have_ours;
 
 	if (next_relation_info_hook != NULL)
 		next_relation_info_hook(root, relid, inhparent, rel);
-	if (rel->indexlist == NIL)
-		return;
 	table = table_open(relid, NoLock);
-	if (historian_table_is(table))
+	ours = historian_table_is(table);
+	if (ours)
 		rel->indexlist = NIL;
+	may_have_ours = ours || table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+	if (may_have_ours && rel->reloptkind == RELOPT_BASEREL &&
+		columns_find(RelationGetDescr(table), &columns))
+		timestamp_condition_replace(root, rel->relid, &columns);
 	table_close(table, NoLock);
 }
 
@@ -181,31 +197,48 @@ on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry
 	rel->pathlist = NIL;
 	rel->partial_pathlist = NIL;
 	param_info = get_baserel_parampathinfo(root, rel, rel->lateral_relids);
-	path = make_path(root, rel, &columns, param_info, 0, false);
+	path = make_path(root, rel, &columns, param_info, 0,
+					 order_of_time(root, rel, &columns, false, false), false);
 	add_path(rel, (Path *) path);
-	path = make_path(root, rel, &columns, param_info, 0, true);
-	if (path->path.pathkeys != NIL)
-		add_path(rel, (Path *) path);
+	add_ordered_path(root, rel, &columns, param_info, false, true);
+	add_ordered_path(root, rel, &columns, param_info, true, false);
+	add_ordered_path(root, rel, &columns, param_info, true, true);
 	add_join_paths(root, rel, &columns);
 	if (rel->consider_parallel && rel->lateral_relids == NULL)
 	{
 		int			workers = compute_parallel_worker(rel, rel->pages, -1,
 													  max_parallel_workers_per_gather);
 
-		path = make_path(root, rel, &columns, NULL, workers, false);
+		path = make_path(root, rel, &columns, NULL, workers, NIL, false);
 		if (workers > 0 && reads_all_tags(path))
 			add_partial_path(rel, (Path *) path);
 	}
 }
 
+/* Adds a path in order of time, if the rows have that order and it is of use to the query. */
+static void
+add_ordered_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
+				 ParamPathInfo *param_info, bool as_timestamp, bool backward)
+{
+	List	   *order = order_of_time(root, rel, columns, as_timestamp, backward);
+	CustomPath *path;
+
+	if (order == NIL)
+		return;
+	path = make_path(root, rel, columns, param_info, 0, order, backward);
+	if (path->path.pathkeys != NIL)
+		add_path(rel, (Path *) path);
+}
+
 /*
- * Makes one path.  Its custom_private is a list of four integers: whether it reads all tags, which
+ * Makes one path.  order is the order of the rows of one tag, as pathkeys; the path has it if it
+ * reads no more than one.  Its custom_private is a list of four integers: whether it reads all tags, which
  * parallel workers can then share; whether it goes backward in time; and the range of values that
  * the query uses (first and end).
  */
 static CustomPath *
 make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
-		  ParamPathInfo *param_info, int parallel_workers, bool backward)
+		  ParamPathInfo *param_info, int parallel_workers, List *order, bool backward)
 {
 	CustomPath *path = makeNode(CustomPath);
 	List	   *restrictions = list_copy(rel->baserestrictinfo);
@@ -243,15 +276,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 	values = value_usage(root, rel, columns);
 	path->custom_private = list_make4_int(all_tags, backward, values.first, values.end);
 	if (one_tag)
-		path->path.pathkeys = order_of_time(root, rel, columns->time, backward);
-
-	/*
-	 * If the time is equal to a constant, this is no order, and an Append would look in vain for a
-	 * column to order by.
-	 */
-	if (path->path.pathkeys != NIL &&
-		linitial_node(PathKey, path->path.pathkeys)->pk_eclass->ec_has_const)
-		path->path.pathkeys = NIL;
+		path->path.pathkeys = order;
 
 	read = clauselist_selectivity(root, pushed, 0, JOIN_INNER, NULL);
 	cost_qual_eval(&qual_cost, list_difference_ptr(restrictions, pushed), root);
@@ -269,15 +294,41 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 	return path;
 }
 
-/* Returns the pathkeys of rows in order of time, or in the reverse order. */
+/*
+ * Returns the pathkeys of rows in order of time, or in the reverse order.  These rows have the order
+ * of to_timestamptz(time), too.  A path has one list of pathkeys, so where the query can use both
+ * orders, as_timestamp tells which of them comes first; where not, it makes NIL of them.
+ */
 static List *
-order_of_time(PlannerInfo *root, RelOptInfo *rel, AttrNumber time, bool backward)
+order_of_time(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
+			  bool as_timestamp, bool backward)
 {
-	Var		   *column = makeVar(rel->relid, time, INT8OID, -1, InvalidOid, 0);
-	StrategyNumber strategy = backward ? BTGreaterStrategyNumber : BTLessStrategyNumber;
-	Oid			operator = get_opfamily_member(INTEGER_BTREE_FAM_OID, INT8OID, INT8OID, strategy);
+	Expr	   *time = (Expr *) makeVar(rel->relid, columns->time, INT8OID, -1, InvalidOid, 0);
+	Expr	   *timestamp = time_expression_make(rel->relid, columns);
+	List	   *by_time = order_by(root, rel, time, backward);
+	List	   *by_timestamp = timestamp ? order_by(root, rel, timestamp, backward) : NIL;
 
-	return historian_pathkeys(root, (Expr *) column, operator, rel);
+	if (!as_timestamp)
+		return list_concat(by_time, by_timestamp);
+	return by_time == NIL || by_timestamp == NIL ? NIL : list_concat(by_timestamp, by_time);
+}
+
+/* Returns the pathkeys of rows in order of an expression, or NIL if that is of no use. */
+static List *
+order_by(PlannerInfo *root, RelOptInfo *rel, Expr *expression, bool backward)
+{
+	TypeCacheEntry *type = lookup_type_cache(exprType((Node *) expression),
+											 TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
+	List	   *pathkeys = historian_pathkeys(root, expression,
+											  backward ? type->gt_opr : type->lt_opr, rel);
+
+	/*
+	 * If the time is equal to a constant, this is no order, and an Append would look in vain for a
+	 * column to order by.
+	 */
+	if (pathkeys != NIL && linitial_node(PathKey, pathkeys)->pk_eclass->ec_has_const)
+		return NIL;
+	return pathkeys;
 }
 
 static bool
@@ -344,7 +395,7 @@ add_join_paths(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *colum
 		outers = lappend(outers, outer);
 		add_path(rel, (Path *) make_path(root, rel, columns,
 										 get_baserel_parampathinfo(root, rel, outer), 0,
-										 false));
+										 order_of_time(root, rel, columns, false, false), false));
 	}
 }
 
