@@ -66,6 +66,7 @@ body_decoder_init(BodyDecoder *decoder, Stage *stage, BodyFormat format, bool pa
 	decoder->carry = (Bytes){0};
 	decoder->carry_tried = 0;
 	decoder->error_count = 0;
+	decoder->error_capacity = 0;
 	decoder->errors = NULL;
 }
 
@@ -75,15 +76,27 @@ body_decoder_free(BodyDecoder *decoder)
 	bytes_free(&decoder->carry);
 	free(decoder->errors);
 	decoder->errors = NULL;
+	decoder->error_capacity = 0;
+}
+
+size_t
+body_decoder_bytes(const BodyDecoder *decoder)
+{
+	return decoder->carry.capacity + decoder->error_capacity * sizeof(BodyError);
 }
 
 static void
 add_error(BodyDecoder *decoder, const MessageError *error)
 {
-	if (decoder->errors == NULL)
-		decoder->errors = memory_new(BODY_MAX_LISTED_ERRORS * sizeof(BodyError));
 	if (decoder->error_count < BODY_MAX_LISTED_ERRORS)
 	{
+		/* A strict body has one error, and others seldom have many. */
+		if (decoder->error_count == decoder->error_capacity)
+		{
+			decoder->error_capacity = decoder->error_capacity == 0 ? 1 : BODY_MAX_LISTED_ERRORS;
+			decoder->errors =
+				memory_resize(decoder->errors, decoder->error_capacity * sizeof(BodyError));
+		}
 		decoder->errors[decoder->error_count].position = decoder->position;
 		decoder->errors[decoder->error_count].message = *error;
 	}

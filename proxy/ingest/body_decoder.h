@@ -41,6 +41,7 @@ typedef struct BodyDecoder
 	size_t carry_tried; /* length of carry when it was last found incomplete */
 	size_t allowance;	/* how many messages the current call may still look at */
 	uint64_t error_count;
+	size_t error_capacity;
 	BodyError *errors; /* the first BODY_MAX_LISTED_ERRORS */
 } BodyDecoder;
 
@@ -72,6 +73,9 @@ body_decoder_feed(BodyDecoder *decoder, const char *data, size_t length)
 
 /* Notes an error that the caller has found, such as corrupt compression; no more input is taken. */
 extern void body_decoder_fail(BodyDecoder *decoder, const char *detail);
+
+/* The memory that the decoder holds, without the stage. */
+extern size_t body_decoder_bytes(const BodyDecoder *decoder);
 
 extern void body_decoder_free(BodyDecoder *decoder);
 

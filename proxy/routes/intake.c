@@ -50,8 +50,9 @@ typedef struct StagePiece
 
 static bool take(Exchange *exchange, const char **data, const char *end);
 static bool has_output(Exchange *exchange, const char **data, const char *end);
-static void decoded(Exchange *exchange, size_t length);
-static void refuse_ratio(Exchange *exchange);
+static void decoded(Intake *intake, size_t length);
+static void answer_too_large(Exchange *exchange);
+static void answer_ratio(Exchange *exchange);
 static void put_aside(Intake *intake);
 static void count_memory(Intake *intake);
 static void drop_messages(Intake *intake);
@@ -175,13 +176,19 @@ intake_body(Exchange *exchange, const char *data, size_t length)
 {
 	Intake *intake = exchange->state;
 	const char *rest = data;
+	bool all = take(exchange, &rest, data + length);
 
-	take(exchange, &rest, data + length);
-	/* After an answer or an error the rest does not matter. */
-	if (exchange->answered || intake->stopped)
+	if (intake->stopped)
+	{
+		/* The rest of the body may be long in coming. */
+		if (!intake->partial)
+			drop_messages(intake);
+		if (intake->too_large)
+			answer_too_large(exchange);
 		return length;
+	}
 	/* Most bodies come in one piece, and hold memory only during this call. */
-	if (intake->received_bytes != exchange->request.content_length)
+	if (!all || intake->received_bytes != exchange->request.content_length)
 		count_memory(intake);
 	return (size_t) (rest - data);
 }
@@ -195,7 +202,7 @@ take(Exchange *exchange, const char **data, const char *end)
 {
 	Intake *intake = exchange->state;
 
-	while (!intake->stopped && !exchange->answered)
+	while (!intake->stopped)
 	{
 		const char **text = data;
 		const char *text_end = end;
@@ -221,8 +228,8 @@ take(Exchange *exchange, const char **data, const char *end)
 			intake->stopped = true;
 		if (intake->gunzip == NULL)
 			intake->received_bytes += (size_t) (*text - before);
-		decoded(exchange, (size_t) (*text - before));
-		if (!exchange->answered && http_turn_over(exchange))
+		decoded(intake, (size_t) (*text - before));
+		if (!intake->stopped && http_turn_over(exchange))
 			return false;
 	}
 	return true;
@@ -257,51 +264,52 @@ has_output(Exchange *exchange, const char **data, const char *end)
 
 /* After a step, which has decoded length bytes: counts them, and checks the limits of the body. */
 static void
-decoded(Exchange *exchange, size_t length)
+decoded(Intake *intake, size_t length)
 {
-	Intake *intake = exchange->state;
 	uint64_t limit = intake->loop->shared->config->max_body_bytes;
 
 	intake->body_bytes += length;
 	metric_add(&intake->loop->metrics.bytes_received, length);
 	count_errors(intake);
-	if (intake->body_bytes > limit)
+	if (intake->body_bytes > limit &&
+		(!intake->partial ||
+		 (intake->gunzip != NULL && intake->body_bytes / MAX_GZIP_RATIO > intake->received_bytes)))
 	{
-		if (!intake->partial)
-		{
-			intake->stopped = true;
-			metric_add(&intake->loop->metrics.rejected[REJECT_TOO_LARGE], 1);
-			http_problem(
-				exchange, 413,
-				"the decoded body is larger than --max-body-bytes %llu; send less at a time, "
-				"or NDJSON with partial=true",
-				(unsigned long long) limit);
-			return;
-		}
-		if (intake->gunzip != NULL && intake->body_bytes / MAX_GZIP_RATIO > intake->received_bytes)
-		{
-			refuse_ratio(exchange);
-			return;
-		}
+		intake->too_large = true;
+		intake->stopped = true;
 	}
-	if (!intake->partial && intake->stage.length >= PIECE_BYTES)
+	else if (!intake->partial && intake->stage.length >= PIECE_BYTES)
 	{
 		put_aside(intake);
 		count_memory(intake);
 	}
 }
 
+/* The answer may free the exchange and its intake. */
+static void
+answer_too_large(Exchange *exchange)
+{
+	Intake *intake = exchange->state;
+
+	metric_add(&intake->loop->metrics.rejected[REJECT_TOO_LARGE], 1);
+	if (intake->partial)
+		answer_ratio(exchange);
+	else
+		http_problem(exchange, 413,
+					 "the decoded body is larger than --max-body-bytes %llu; send less at a time, "
+					 "or NDJSON with partial=true",
+					 (unsigned long long) intake->loop->shared->config->max_body_bytes);
+}
+
 /* Ends a partial body that decompresses to far more than text does. */
 static void
-refuse_ratio(Exchange *exchange)
+answer_ratio(Exchange *exchange)
 {
 	Intake *intake = exchange->state;
 	Bytes detail = {0};
 	Bytes body = {0};
 
 	append_stage(intake);
-	intake->stopped = true;
-	metric_add(&intake->loop->metrics.rejected[REJECT_TOO_LARGE], 1);
 	bytes_printf(
 		&detail,
 		"a body that exceeds --max-body-bytes may decode to %d times its size, and this one "
@@ -343,7 +351,7 @@ static void
 count_memory(Intake *intake)
 {
 	Ingest *ingest = intake->loop->shared->ingest;
-	size_t bytes = intake->stage.capacity + intake->decoder.carry.capacity +
+	size_t bytes = intake->stage.capacity + body_decoder_bytes(&intake->decoder) +
 				   (intake->gunzip != NULL ? GUNZIP_BYTES : 0);
 
 	if (intake->tags != NULL)
@@ -484,9 +492,15 @@ intake_end(Exchange *exchange)
 		const char *none = NULL;
 
 		if (!take(exchange, &none, NULL))
+		{
+			count_memory(intake);
 			return false;
-		if (exchange->answered)
+		}
+		if (intake->too_large)
+		{
+			answer_too_large(exchange);
 			return true;
+		}
 		if (!intake->stopped && !gunzip_complete(intake->gunzip))
 		{
 			body_decoder_fail(&intake->decoder, "the gzip data ends too early");

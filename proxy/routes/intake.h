@@ -19,6 +19,7 @@ typedef struct Intake
 	bool partial;		  /* partial=true; otherwise the body is strict: all or nothing is stored */
 	bool committed;		  /* ack=committed */
 	bool full;			  /* a strict body does not fit the buffer */
+	bool too_large;		  /* the body exceeds a limit: 413 */
 	bool stopped;		  /* the rest of the body is ignored */
 	bool waited;		  /* a waiter with the ticket was queued */
 	CommitWaiter *waiter; /* NULL: the request does not wait */

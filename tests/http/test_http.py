@@ -350,14 +350,25 @@ def test_body_limit():
     client = small.connect()
     client.send(request_bytes("POST", "/save", None, {"Content-Length": "200000"}) + b" " * 200000)
     assert client.answer().status == 413
-    client = small.connect()
-    client.send(request_bytes("POST", "/save", None, {"Transfer-Encoding": "chunked"}))
-    try:
-        for _ in range(30):
-            client.send(b"1000\r\n" + b" " * 4096 + b"\r\n")
-    except OSError:
-        pass
-    assert client.answer().status == 413
+    client.close()
+    for others in (0, 300):
+        # so many requests end before it that what is kept for the next ones is complete
+        crowd = [small.connect() for _ in range(others)]
+        for client in crowd:
+            client.send(b"POST /save HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n ")
+        client = small.connect()
+        client.send(request_bytes("POST", "/save", None, {"Transfer-Encoding": "chunked"}))
+        wait_for("all of them", lambda: small.connections() == others + 1)
+        for one in crowd:
+            one.close()
+        wait_for("their end", lambda: small.connections() == 1)
+        try:
+            for _ in range(30):
+                client.send(b"1000\r\n" + b" " * 4096 + b"\r\n")
+        except OSError:
+            pass
+        assert client.answer().status == 413
+        client.close()
     client = small.connect()
     bomb = gzip.compress(b" " * 10 ** 8)
     answer = client.request("POST", "/save", bomb, {"Content-Encoding": "gzip"})
