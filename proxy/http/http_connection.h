@@ -72,7 +72,7 @@ typedef enum Phase
 typedef enum Input
 {
 	INPUT_PARSED,	/* it is parsed at once */
-	INPUT_PAUSED,	/* it is kept in unparsed */
+	INPUT_PAUSED,	/* it is kept in unparsed, or left in the kernel */
 	INPUT_WITHHELD, /* the same; and the route has not taken all of the current request */
 } Input;
 
@@ -112,6 +112,7 @@ struct HttpConnection
 	ListLink unflushed;
 	bool parsing;  /* the reader is on the stack: nothing is flushed */
 	bool ended;	   /* the client has sent its last byte */
+	bool unread;   /* input waits in the kernel for the task */
 	bool unframed; /* the last answer ends with the connection */
 	Bytes unparsed;
 	Bytes blocked; /* the part of the body that the route has not taken yet */

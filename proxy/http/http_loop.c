@@ -101,6 +101,9 @@ http_loop_tick(HttpLoop *loop)
 			bytes_free(&connection->output.pending);
 			exchange_count_memory(connection);
 		}
+		/* Room comes not only from loads, but also from clients that leave. */
+		if (connection->phase == PHASE_BLOCKED && !budget_full(loop->memory))
+			turn_queue(&loop->turns, &connection->task);
 		check_limits(connection, now_ms);
 	}
 }

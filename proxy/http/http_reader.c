@@ -7,7 +7,9 @@
  *
  * All connections of a loop read into one buffer, and what was read is parsed at once.  Only if
  * parsing must pause (for a blocked body, for too many unanswered requests, for the turn of
- * others), the rest is copied and reading stops, which in the end slows the client down.
+ * others), the rest is copied and counted, and reading stops, which in the end slows the client
+ * down.  When the turn's time is used up nothing is read: thousands of connections may have input
+ * in one turn, and to copy that of all would take memory that no bound limits.
  */
 #include "http/http_reader.h"
 
@@ -18,11 +20,15 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define READ_BUFFER_BYTES 65536
-#define SMALL_READ_BYTES  16384
+#define SHORT_READ_BYTES  4096 /* of input that may have to be kept while memory is short */
 
+static void read_later(HttpConnection *connection);
+static void read_now(HttpConnection *connection);
 static void take_input(HttpConnection *connection, const char *data, size_t length);
+static void parse_slice(HttpConnection *connection, const char *data, size_t length);
 static void parse(HttpConnection *connection, const char *data, size_t length);
 static void resume(HttpConnection *connection);
 static bool offer_withheld(HttpConnection *connection);
@@ -71,16 +77,27 @@ reader_continue(HttpConnection *connection)
 	uv_read_start((uv_stream_t *) &connection->tcp, on_allocate, on_read);
 }
 
+/* How much to read at a time. */
+static size_t
+read_size(const HttpConnection *connection)
+{
+	bool kept = connection->input != INPUT_PARSED || budget_full(connection->loop->memory);
+
+	return kept && connection_open(connection) ? SHORT_READ_BYTES : READ_BUFFER_BYTES;
+}
+
+/* Gives libuv the loop's buffer to read into, or none if the turn's time is used up. */
 static void
 on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
 	HttpConnection *connection = handle->data;
+	HttpLoop *loop = connection->loop;
 
 	(void) suggested;
-	/* Input may have to be kept, so that less is read if memory is short. */
-	*buffer =
-		uv_buf_init(connection->loop->read_buffer,
-					budget_full(connection->loop->memory) ? SMALL_READ_BYTES : READ_BUFFER_BYTES);
+	if (connection->input == INPUT_PARSED && connection_open(connection) && turn_over(&loop->turns))
+		*buffer = uv_buf_init(NULL, 0);
+	else
+		*buffer = uv_buf_init(loop->read_buffer, (unsigned) read_size(connection));
 }
 
 /*
@@ -93,20 +110,15 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 
 	if (count == 0)
 		return;
+	if (count == UV_ENOBUFS)
+	{
+		read_later(connection);
+		return;
+	}
 	if (count > 0)
 	{
-		size_t right;
-
-		if (!connection_open(connection))
-			return;
-		right = framing_check(&connection->framing, buffer->base, (size_t) count);
-		if (connection->input == INPUT_PARSED)
-			take_input(connection, buffer->base, right);
-		else
-		{
-			bytes_append(&connection->unparsed, buffer->base, right);
-			uv_read_stop(stream);
-		}
+		if (connection_open(connection))
+			take_input(connection, buffer->base, (size_t) count);
 		return;
 	}
 	/* The client will send no more, but may still read its answers; then flush() closes. */
@@ -120,21 +132,51 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 		connection_close(connection, CLOSE_CLIENT);
 }
 
+/* Leaves the input in the kernel until the connection's task runs. */
+static void
+read_later(HttpConnection *connection)
+{
+	connection->unread = true;
+	connection_set_input(connection, INPUT_PAUSED);
+	uv_read_stop((uv_stream_t *) &connection->tcp);
+	turn_queue_fresh(&connection->loop->turns, &connection->task);
+}
+
 /*
- * Parses input until the connection's slice ends, or keeps it if the turn's time is used up.  A
- * connection may be read from several times in a turn, but has one slice.
+ * Reads in the connection's task what read_later() has left.  libuv would read it in the next turn,
+ * whose time may be used up before.  The end of the input and errors are left to libuv.
+ */
+static void
+read_now(HttpConnection *connection)
+{
+	char *buffer = connection->loop->read_buffer;
+	uv_os_fd_t fd;
+	ssize_t count;
+
+	connection->unread = false;
+	if (uv_fileno((uv_handle_t *) &connection->tcp, &fd) != 0)
+		return;
+	count = recv(fd, buffer, read_size(connection), MSG_DONTWAIT);
+	if (count > 0)
+		parse_slice(connection, buffer,
+					framing_check(&connection->framing, buffer, (size_t) count));
+}
+
+/*
+ * Checks input, and parses it or keeps it.  A connection may be read from several times in a turn,
+ * but has one slice.
  */
 static void
 take_input(HttpConnection *connection, const char *data, size_t length)
 {
 	Turns *turns = &connection->loop->turns;
+	size_t right = framing_check(&connection->framing, data, length);
 
-	if (turn_over(turns))
+	if (connection->input != INPUT_PARSED)
 	{
-		bytes_append(&connection->unparsed, data, length);
-		connection_set_input(connection, INPUT_PAUSED);
+		bytes_append(&connection->unparsed, data, right);
+		exchange_count_memory(connection);
 		uv_read_stop((uv_stream_t *) &connection->tcp);
-		turn_queue_fresh(turns, &connection->task);
 		return;
 	}
 	if (connection->turn != turns->number)
@@ -144,6 +186,15 @@ take_input(HttpConnection *connection, const char *data, size_t length)
 	}
 	else
 		turn_slice_again(turns, connection->slice_end_ns);
+	parse_slice(connection, data, right);
+}
+
+/* Parses input; after the end of the slice, the connection's task goes on. */
+static void
+parse_slice(HttpConnection *connection, const char *data, size_t length)
+{
+	Turns *turns = &connection->loop->turns;
+
 	parse(connection, data, length);
 	if (connection->input != INPUT_PARSED || connection->life == LIFE_CLOSED ||
 		!turn_slice_was_over(turns))
@@ -177,6 +228,7 @@ parse(HttpConnection *connection, const char *data, size_t length)
 		const char *rest = llhttp_get_error_pos(parser);
 
 		bytes_append(&connection->unparsed, rest, (size_t) (data + length - rest));
+		exchange_count_memory(connection); /* before more is read, of others too */
 		if (connection->input == INPUT_PARSED)
 			connection_set_input(connection, INPUT_PAUSED);
 		/*
@@ -242,6 +294,8 @@ resume(HttpConnection *connection)
 	 */
 	parse(connection, unparsed.length > 0 ? unparsed.data : "", unparsed.length);
 	bytes_free(&unparsed);
+	if (connection->unread && connection->input == INPUT_PARSED && connection_open(connection))
+		read_now(connection);
 	if (connection->input == INPUT_PARSED && connection->life != LIFE_CLOSED && !connection->ended)
 		reader_continue(connection);
 }

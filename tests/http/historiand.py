@@ -274,6 +274,12 @@ class Server:
             pages = int(statm.read().split()[1])
         return 0 if SANITIZED else pages * os.sysconf("SC_PAGE_SIZE")
 
+    def peak_memory(self):
+        """The most resident bytes since the start; 0 as above."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            peak = next(line for line in status if line.startswith("VmHWM:"))
+        return 0 if SANITIZED else int(peak.split()[1]) * 1024
+
     def stop(self, seconds=10):
         """SIGTERM; returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
