@@ -52,6 +52,7 @@ typedef struct Loop
 	LoopShared *shared;
 	Metrics metrics;
 	PgPool *pool;
+	PgPool *writes; /* for statements that write, which must reach the primary */
 	CommitQueue waiters;
 	Stack free_intakes; /* of intake.c, for the next requests */
 	int free_intake_count;

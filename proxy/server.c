@@ -43,7 +43,7 @@
 
 /* Descriptors besides connections: of files, the writer and its loop; and of each HTTP loop. */
 #define OTHER_DESCRIPTORS (18 + HTTP_REFUSED_CONNECTIONS)
-#define LOOP_DESCRIPTORS  8
+#define LOOP_DESCRIPTORS  10
 
 /* When memory in use has fallen by so much from its peak, it is given back to the system. */
 #define TRIM_BYTES ((size_t) 16 << 20)
@@ -289,7 +289,8 @@ size_thread_pool(const Config *config)
 {
 	char size[24];
 
-	snprintf(size, sizeof(size), "%" PRIu64, OTHER_THREADS + config->threads * PG_POOL_CONNECTING);
+	snprintf(size, sizeof(size), "%" PRIu64,
+			 OTHER_THREADS + config->threads * (PG_POOL_CONNECTING + 1));
 	setenv("UV_THREADPOOL_SIZE", size, 0);
 }
 
@@ -314,7 +315,10 @@ init_loop(Main *main, ServerLoop *loop)
 	loop->tick.data = loop;
 	uv_timer_start(&loop->tick, on_tick, TICK_MS, TICK_MS);
 	loop->loop.pool =
-		pg_pool_new(&loop->uv, &loop->loop.http.turns, config, queries,
+		pg_pool_new(&loop->uv, &loop->loop.http.turns, config, PG_POOL_READS, queries,
+					config->max_queued_queries / config->threads + 1, &main->server.results);
+	loop->loop.writes =
+		pg_pool_new(&loop->uv, &loop->loop.http.turns, config, PG_POOL_WRITES, 1,
 					config->max_queued_queries / config->threads + 1, &main->server.results);
 	loop->loop.http = (HttpLoop){
 		.uv = &loop->uv,
@@ -434,6 +438,7 @@ on_tick(uv_timer_t *timer)
 
 	http_loop_tick(&loop->loop.http);
 	pg_pool_tick(loop->loop.pool);
+	pg_pool_tick(loop->loop.writes);
 	turn_queue_fresh(&loop->loop.http.turns, &loop->tell_waiters);
 	if (loop == &server->loops[0])
 		service_notify_alive();

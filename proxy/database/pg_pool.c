@@ -1,6 +1,6 @@
 /*
  * pg_pool.c
- *	  Connections to PostgreSQL for reading, and the bounded queue of queries that wait for one.
+ *	  Connections to PostgreSQL for queries, and the bounded queue of queries that wait for one.
  *
  * Connections are opened when there is work for them, and kept.  If a connection breaks while it
  * executes a query, the query fails, and the client decides whether to ask again.  There is one
@@ -42,6 +42,14 @@ static const Backoff connect_pause = {.first_ms = 125, .largest_ms = 500};
 #define SETTINGS_SQL                                                                               \
 	"SELECT set_config('statement_timeout', $1, true), set_config('transaction_read_only', 'on', " \
 	"true), set_config('extra_float_digits', '1', true)"
+
+/*
+ * The same for statements that write.  A transaction that the role's settings make READ ONLY could
+ * not be changed here, behind the first snapshot.
+ */
+#define WRITE_SETTINGS_SQL                                                                         \
+	"SELECT set_config('statement_timeout', $1, true), set_config('extra_float_digits', '1', "     \
+	"true)"
 
 /* The same for streams: a pipeline cannot have a COPY, and the pool limits their time. */
 #define STREAM_SETTINGS_SQL                                                                        \
@@ -102,6 +110,7 @@ struct PgPool
 	uv_loop_t *loop;
 	Turns *turns;
 	const Config *config;
+	PgPoolKind kind;
 	PoolSlot *slots;
 	uint64_t slot_count;
 	uint64_t queue_limit;
@@ -141,14 +150,15 @@ static void on_lost(void *owner, const char *reason);
 static const PgHandler handler = {on_open, on_input, on_lost};
 
 PgPool *
-pg_pool_new(uv_loop_t *loop, Turns *turns, const Config *config, uint64_t connections,
-			uint64_t queue_limit, Budget *budget)
+pg_pool_new(uv_loop_t *loop, Turns *turns, const Config *config, PgPoolKind kind,
+			uint64_t connections, uint64_t queue_limit, Budget *budget)
 {
 	PgPool *pool = memory_new(sizeof(PgPool));
 
 	pool->loop = loop;
 	pool->turns = turns;
 	pool->config = config;
+	pool->kind = kind;
 	pool->slot_count = connections;
 	pool->queue_limit = queue_limit;
 	pool->budget = budget;
@@ -319,8 +329,10 @@ assign(PgPool *pool)
 		if (slot->state != SLOT_CLOSED)
 			continue;
 		set_state(slot, SLOT_CONNECTING);
-		slot->connection = pg_connection_open(pool->loop, pool->config->read_database,
-											  pool->config->database_password_file, &handler, slot);
+		slot->connection = pg_connection_open(
+			pool->loop,
+			pool->kind == PG_POOL_WRITES ? pool->config->database : pool->config->read_database,
+			pool->config->database_password_file, &handler, slot);
 		connecting++;
 	}
 }
@@ -460,7 +472,8 @@ send_pipeline(PoolSlot *slot, Query *query)
 			 (unsigned long long) slot->pool->config->query_timeout_ms);
 	slot->statements_over = 0;
 	PQenterPipelineMode(pq);
-	PQsendQueryParams(pq, SETTINGS_SQL, 1, NULL, settings, NULL, NULL, 0);
+	PQsendQueryParams(pq, slot->pool->kind == PG_POOL_WRITES ? WRITE_SETTINGS_SQL : SETTINGS_SQL, 1,
+					  NULL, settings, NULL, NULL, 0);
 	PQsendQueryParams(pq, query->sql, query->parameter_count, NULL,
 					  (const char *const *) query->parameters, NULL, NULL, 0);
 	PQpipelineSync(pq);

@@ -1,6 +1,6 @@
 /*
  * pg_pool.h
- *	  Connections to PostgreSQL for reading, and the bounded queue of queries that wait for one.
+ *	  Connections to PostgreSQL for queries, and the bounded queue of queries that wait for one.
  *
  * A pool belongs to one loop; only that loop's thread may call its functions.
  */
@@ -19,15 +19,23 @@
 
 typedef struct PgPool PgPool;
 
+/* Reads go to --read-database, in transactions that are READ ONLY; writes go to --database. */
+typedef enum PgPoolKind
+{
+	PG_POOL_READS,
+	PG_POOL_WRITES,
+} PgPoolKind;
+
 /*
  * Results take their memory from the budget until their callback has returned.  Rows are worked on
  * in fair turns.
  */
-extern PgPool *pg_pool_new(uv_loop_t *loop, Turns *turns, const Config *config,
+extern PgPool *pg_pool_new(uv_loop_t *loop, Turns *turns, const Config *config, PgPoolKind kind,
 						   uint64_t connections, uint64_t queue_limit, Budget *budget);
 
 /*
- * Queues a query; parameters are text and copied.  If on_row is NULL, the outcome's result has all
+ * Queues a query; parameters are text and copied.  A statement that writes may be executed twice, as
+ * pg_pool.c says, so it must be harmless then.  If on_row is NULL, the outcome's result has all
  * rows, which must be few; otherwise on_row is called for each row, and the result has none.  A
  * traceparent, whose syntax the caller has checked, is put into a comment before the SQL, so that
  * it is seen in pg_stat_activity; it may be NULL.  Returns NULL if the queue is full; no callback

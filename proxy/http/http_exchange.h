@@ -21,8 +21,9 @@ typedef struct Route
 {
 	const char *path;
 	MetricRoute metric;
-	bool post;	 /* takes POST; otherwise GET and HEAD */
-	bool get;	 /* takes GET and HEAD besides POST */
+	bool post;	 /* takes POST; without this and the next, GET and HEAD */
+	bool put;	 /* takes PUT */
+	bool get;	 /* takes GET and HEAD besides POST or PUT */
 	bool linked; /* pages of other sites may link to it, because it shows nothing that is stored */
 	bool alone;	 /* reads stored rows: waits for earlier requests, and later ones wait for it */
 	void (*begin)(Exchange *exchange);

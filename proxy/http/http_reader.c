@@ -438,21 +438,56 @@ on_header_value(llhttp_t *parser, const char *data, size_t length)
 	return 0;
 }
 
+/* Does the route take the method? */
+static bool
+takes(const Route *route, uint8_t method)
+{
+	switch (method)
+	{
+		case HTTP_GET:
+		case HTTP_HEAD:
+			return route->get || !(route->post || route->put);
+		case HTTP_POST:
+			return route->post;
+		case HTTP_PUT:
+			return route->put;
+		default:
+			return false;
+	}
+}
+
 static void
 method_not_allowed(Exchange *exchange, const Route *route)
 {
+	static const uint8_t methods[] = {HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT};
+	const char *names[4];
+	int count = 0;
+	Bytes detail = {0};
+	Bytes allow = {0};
 	Bytes body = {0};
 
-	http_format_problem(&body, 405,
-						!route->post ? "this path takes GET and HEAD only"
-						: route->get ? "this path takes GET, HEAD and POST only"
-									 : "this path takes POST only");
+	for (int i = 0; i < 4; i++)
+	{
+		if (takes(route, methods[i]))
+			names[count++] = llhttp_method_name(methods[i]);
+	}
+	for (int i = 0; i < count; i++)
+	{
+		bytes_printf(&detail, "%s%s",
+					 i == 0			 ? "this path takes "
+					 : i + 1 < count ? ", "
+									 : " and ",
+					 names[i]);
+		bytes_printf(&allow, "%s%s", i == 0 ? "Allow: " : ", ", names[i]);
+	}
+	bytes_puts(&detail, " only");
+	bytes_puts(&allow, "\r\n");
+	http_format_problem(&body, 405, bytes_text(&detail));
 	bytes_puts(&body, "}");
-	http_answer(exchange, 405, "application/problem+json",
-				!route->post ? "Allow: GET, HEAD\r\n"
-				: route->get ? "Allow: GET, HEAD, POST\r\n"
-							 : "Allow: POST\r\n",
-				body.data, body.length);
+	http_answer(exchange, 405, "application/problem+json", bytes_text(&allow), body.data,
+				body.length);
+	bytes_free(&detail);
+	bytes_free(&allow);
 	bytes_free(&body);
 }
 
@@ -489,9 +524,7 @@ dispatch(Exchange *exchange)
 		http_problem(exchange, 417, "the header Expect may only ask for 100-continue");
 	else if (route == NULL)
 		http_problem(exchange, 404, "there is nothing at this path");
-	else if (!(route->post && request->method == HTTP_POST) &&
-			 !((route->get || !route->post) &&
-			   (request->method == HTTP_GET || request->method == HTTP_HEAD)))
+	else if (!takes(route, request->method))
 		method_not_allowed(exchange, route);
 	else
 	{

@@ -228,16 +228,19 @@ hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Decodes form encoding, which has %XX for a byte and plus for a space; false if it is broken. */
+/*
+ * Decodes percent encoding, which has %XX for a byte; in a form plus is a space.  Returns false if it
+ * is broken.
+ */
 static bool
-decode(Bytes *out, const char *text, size_t length)
+decode(Bytes *out, const char *text, size_t length, bool form)
 {
 	out->length = 0;
 	for (size_t i = 0; i < length; i++)
 	{
 		char c = text[i];
 
-		if (c == '+')
+		if (c == '+' && form)
 			c = ' ';
 		else if (c == '%')
 		{
@@ -253,6 +256,13 @@ decode(Bytes *out, const char *text, size_t length)
 	}
 	bytes_text(out);
 	return true;
+}
+
+bool
+http_request_path_rest(const HttpRequest *request, size_t from, Bytes *rest)
+{
+	return decode(rest, request->target.data + from, http_request_path_length(request) - from,
+				  false);
 }
 
 bool
@@ -276,10 +286,10 @@ http_request_parameter(const HttpRequest *request, size_t *position, Bytes *name
 		++*position;
 	for (equals = start; equals < *position && text[equals] != '='; equals++)
 		;
-	*valid = decode(name, text + start, equals - start);
+	*valid = decode(name, text + start, equals - start, true);
 	if (equals < *position)
 		equals++;
-	*valid &= decode(value, text + equals, *position - equals);
+	*valid &= decode(value, text + equals, *position - equals, true);
 	return true;
 }
 

@@ -75,6 +75,9 @@ extern bool http_request_host_valid(const HttpRequest *request);
 /* The length of the path in target, which ends there or before a question mark. */
 extern size_t http_request_path_length(const HttpRequest *request);
 
+/* Decodes the path from a place in it; false if it has a broken percent escape. */
+extern bool http_request_path_rest(const HttpRequest *request, size_t from, Bytes *rest);
+
 /*
  * Decodes the next query parameter into name and value, which are used again for each.  *position
  * is 0 at first.  Returns false after the last one.  *valid is false if the parameter has a broken

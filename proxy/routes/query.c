@@ -94,6 +94,23 @@ query_release(Exchange *exchange)
 	exchange->state = NULL;
 }
 
+bool
+query_path_tag(Exchange *exchange, QueryParameters *parameters)
+{
+	Bytes tag = {0};
+	const char *wrong;
+
+	if (!http_request_path_rest(&exchange->request, strcspn(exchange->route->path, "{"), &tag) ||
+		memchr(tag.data, '\0', tag.length) != NULL)
+		wrong = "has an invalid percent escape";
+	else
+		wrong = take_tag(parameters, &tag);
+	bytes_free(&tag);
+	if (wrong != NULL)
+		http_problem(exchange, 400, "the tag in the path %s", wrong);
+	return wrong == NULL;
+}
+
 static char **
 text_member(QueryParameters *parameters, size_t index)
 {
@@ -195,7 +212,7 @@ answer_wrong(Exchange *exchange, const char *name, const char *wrong, unsigned t
 	if ((takes & QUERY_TIME) != 0)
 		strncat(known, known[0] ? ", time" : "time", sizeof(known) - strlen(known) - 1);
 	http_problem(exchange, 400, "parameter \"%.40s\" is unknown; %s takes %s", name,
-				 exchange->route->path, known);
+				 exchange->route->path, known[0] ? known : "none");
 }
 
 bool
@@ -219,12 +236,20 @@ void
 query_submit(Exchange *exchange, const char *sql, int argument_count, const char *const *arguments,
 			 RowCallback on_row, QueryCallback callback)
 {
+	query_submit_to(exchange, loop_of(exchange)->pool, sql, argument_count, arguments, on_row,
+					callback);
+}
+
+void
+query_submit_to(Exchange *exchange, PgPool *pool, const char *sql, int argument_count,
+				const char *const *arguments, RowCallback on_row, QueryCallback callback)
+{
 	Loop *loop = loop_of(exchange);
 	QueryParameters *parameters = exchange->state;
 
 	parameters->callback = callback;
-	parameters->query = pg_pool_submit(loop->pool, trace_parent(exchange), sql, argument_count,
-									   arguments, on_row, on_outcome, exchange);
+	parameters->query = pg_pool_submit(pool, trace_parent(exchange), sql, argument_count, arguments,
+									   on_row, on_outcome, exchange);
 	if (parameters->query == NULL)
 		http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
 					 (unsigned long long) loop->shared->config->max_queued_queries);
@@ -275,7 +300,6 @@ void
 query_answer_failure(Exchange *exchange, const QueryOutcome *outcome)
 {
 	int status = 500;
-	Bytes body = {0};
 
 	trace_cause(exchange, outcome->sqlstate, outcome->message);
 	if (outcome->limit != 0)
@@ -299,6 +323,15 @@ query_answer_failure(Exchange *exchange, const QueryOutcome *outcome)
 		http_problem(exchange, 503, "PostgreSQL cannot be reached");
 		return;
 	}
+	query_answer_error(exchange, status, outcome);
+}
+
+void
+query_answer_error(Exchange *exchange, int status, const QueryOutcome *outcome)
+{
+	Bytes body = {0};
+
+	trace_cause(exchange, outcome->sqlstate, outcome->message);
 	http_format_problem(&body, status, outcome->message);
 	bytes_printf(&body, ",\"sqlstate\":\"%s\"", outcome->sqlstate);
 	http_problem_body(exchange, status, &body);

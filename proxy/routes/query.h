@@ -64,6 +64,12 @@ extern void query_parameters_free(QueryParameters *parameters);
 extern bool query_begin(Exchange *exchange, unsigned takes);
 extern void query_release(Exchange *exchange);
 
+/*
+ * Takes the tag from the path of the request, behind what the route's own path has before "{".  If
+ * it cannot be a tag, answers 400 and returns false.
+ */
+extern bool query_path_tag(Exchange *exchange, QueryParameters *parameters);
+
 /* Reads a text that is a whole number and nothing else. */
 extern bool query_integer(const char *text, int64_t *value);
 
@@ -75,6 +81,11 @@ extern bool query_integer(const char *text, int64_t *value);
 extern void query_submit(Exchange *exchange, const char *sql, int argument_count,
 						 const char *const *arguments, RowCallback on_row, QueryCallback callback);
 
+/* Submits to another pool of the loop. */
+extern void query_submit_to(Exchange *exchange, PgPool *pool, const char *sql, int argument_count,
+							const char *const *arguments, RowCallback on_row,
+							QueryCallback callback);
+
 /*
  * Submits a query whose first column is a tag, and answers with its rows as
  * {"name":[{"tag":..},..]}, or with the query's failure.
@@ -83,8 +94,12 @@ extern void query_answer_tags(Exchange *exchange, const char *sql, int argument_
 							  const char *const *arguments, const char *name,
 							  QueryPutRest put_rest);
 
-/* Answers with the failure of a query. */
+/*
+ * Answers with the failure of a query.  The second function answers with PostgreSQL's message in any
+ * case, and with the status given.
+ */
 extern void query_answer_failure(Exchange *exchange, const QueryOutcome *outcome);
+extern void query_answer_error(Exchange *exchange, int status, const QueryOutcome *outcome);
 
 /* Appends a time, as a number or as a string. */
 extern void query_put_time(Bytes *out, const char *time, bool string);

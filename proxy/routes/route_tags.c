@@ -1,10 +1,12 @@
 /*
  * route_tags.c
- *	  GET /tags: the tags, each with its first and last time and its number of samples.
+ *	  GET /tags: the tags, each with its first and last time, its number of samples, and what is
+ *	  known of it.
  */
 #include "routes/routes.h"
 
 #include "routes/query.h"
+#include "routes/tag_metadata.h"
 #include "loop.h"
 
 static bool tags_end(Exchange *exchange);
@@ -17,7 +19,17 @@ const Route route_tags = {
 	.release = query_release,
 };
 
-static void put_extent(Bytes *body, const QueryParameters *parameters, const PGresult *row);
+#define TAGS_SQL                                                                                   \
+	"SELECT t.tag, t.first_time, t.last_time, t.samples, " TAG_METADATA_COLUMNS                    \
+	" FROM historian.tags($1::text::regclass) t"                                                   \
+	" LEFT JOIN historian.tag m ON m.relid = $1::text::regclass AND m.tag = t.tag"
+#define ORDER_SQL " ORDER BY t.tag COLLATE \"C\""
+
+/* PostgreSQL guesses that a prefix leaves few tags, and would look up each of all of them. */
+#define ALL_SQL	   TAGS_SQL " WHERE $2::text = ''" ORDER_SQL
+#define PREFIX_SQL TAGS_SQL " WHERE starts_with(t.tag, $2::text)" ORDER_SQL
+
+static void put_tag(Bytes *body, const QueryParameters *parameters, const PGresult *row);
 
 static bool
 tags_end(Exchange *exchange)
@@ -31,15 +43,13 @@ tags_end(Exchange *exchange)
 	parameters = exchange->state;
 	arguments[0] = loop->shared->config->table_sql;
 	arguments[1] = parameters->prefix ? parameters->prefix : "";
-	query_answer_tags(exchange,
-					  "SELECT tag, first_time, last_time, samples "
-					  "FROM historian.tags($1::text::regclass) WHERE starts_with(tag, $2::text)",
-					  2, arguments, "tags", put_extent);
+	query_answer_tags(exchange, parameters->prefix ? PREFIX_SQL : ALL_SQL, 2, arguments, "tags",
+					  put_tag);
 	return true;
 }
 
 static void
-put_extent(Bytes *body, const QueryParameters *parameters, const PGresult *row)
+put_tag(Bytes *body, const QueryParameters *parameters, const PGresult *row)
 {
 	bytes_puts(body, ",\"first\":");
 	query_put_time(body, PQgetvalue(row, 0, 1), parameters->string_times);
@@ -47,4 +57,5 @@ put_extent(Bytes *body, const QueryParameters *parameters, const PGresult *row)
 	query_put_time(body, PQgetvalue(row, 0, 2), parameters->string_times);
 	bytes_puts(body, ",\"samples\":");
 	bytes_puts(body, PQgetvalue(row, 0, 3));
+	tag_metadata_put(body, row, 4, false);
 }

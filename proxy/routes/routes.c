@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* What follows in the path is a tag, which may have slashes. */
+#define TAGS_PREFIX "/tags/"
+
 static const Route *const routes[] = {
 	&route_save,	&route_write,  &route_write_v2, &route_ping,	&route_influx_query,
 	&route_api,		&route_tags,   &route_latest,	&route_export,	&route_livez,
@@ -20,5 +23,7 @@ routes_find(const char *path, size_t length)
 		if (strlen(routes[i]->path) == length && memcmp(routes[i]->path, path, length) == 0)
 			return routes[i];
 	}
+	if (length > strlen(TAGS_PREFIX) && memcmp(path, TAGS_PREFIX, strlen(TAGS_PREFIX)) == 0)
+		return &route_tag;
 	return route_file_serves(path, length) ? &route_file : NULL;
 }

@@ -30,7 +30,7 @@ function described(method, route, response) {
 
 async function check(method, target, status, options = {}) {
 	const response = await fetch(new URL(target, server.url), {method, ...options});
-	const route = target.split("?")[0];
+	const route = target.split("?")[0].replace(/^\/tags\/.+/, "/tags/{tag}");
 	assert.strictEqual(response.status, status, `${target}: ${response.status}`);
 	const answer = described(method.toLowerCase(), route, response);
 	const type = response.headers.get("content-type");
@@ -95,9 +95,19 @@ const tests = [
 			"/export?tag=a", "/export?tag=a&format=csv", "/export?tag=a&format=binary", "/metrics", "/livez",
 			"/healthz", "/readyz", "/openapi.json", "/"])
 			await check("GET", target, 200);
+		const named = {body: "{\"names\": [\"x\", null], \"high\": [1.5], \"max_silence\": 60}", headers: {"Content-Type": "application/json"}};
+		await check("PUT", "/tags/a", 204, named);
+		await check("PUT", "/tags/new%2Ftag", 204, named);
+		await check("PUT", "/tags/a", 400, {body: "{}}"});
+		await check("PUT", "/tags/a", 413, {body: " ".repeat(262145)});
+		await check("PUT", "/tags/a", 415, {body: "{}", headers: {"Content-Type": "text/xml"}});
+		for (const target of ["/tags", "/tags/a?time=string", "/tags/new/tag", "/tags/b"])
+			await check("GET", target, 200);
+		await check("GET", "/tags/none", 404);
+		await check("GET", "/tags/a?x=1", 400);
 		const etag = (await fetch(server.url + "tags")).headers.get("etag");
 		await check("GET", "/tags", 304, {headers: {"If-None-Match": etag, "Accept-Encoding": "identity"}});
-		for (const [method, target] of [["GET", "/tags"], ["POST", "/save"], ["POST", "/write"], ["GET", "/livez"]])
+		for (const [method, target] of [["GET", "/tags"], ["PUT", "/tags/a"], ["POST", "/save"], ["POST", "/write"], ["GET", "/livez"]])
 			await check(method, target, 403, {headers: {Origin: "https://other.example"}});
 	}],
 ];

@@ -22,7 +22,7 @@ SELECT throws_ok(pg_temp.wrong($$names = ARRAY[repeat('x', 257)]$$), '23514', NU
 SELECT lives_ok(pg_temp.wrong($$names = ARRAY[repeat('x', 256)]$$), 'a name of 256 bytes');
 SELECT throws_ok(pg_temp.wrong($$names = '{{a},{b}}'$$), '23514', 'names of tag "boiler" must be a one-dimensional array with lower bound 1', 'two dimensions');
 SELECT throws_ok(pg_temp.wrong($$units = '[2:3]={a,b}'$$), '23514', 'units of tag "boiler" must be a one-dimensional array with lower bound 1', 'another lower bound');
-SELECT throws_ok(pg_temp.wrong($$low = array_fill(1.0::float8, '{1001}')$$), '23514', 'low of tag "boiler" has 1001 elements, but a row has at most 1000 values', 'too many');
+SELECT throws_ok(pg_temp.wrong($$low = array_fill(1.0::float8, '{1001}')$$), '23514', 'tag "boiler" has 1001 names, units or limits, but a row has at most 1000 values', 'too many');
 SELECT throws_ok(pg_temp.wrong($$low = '{1,5}', high = '{2,5}'$$), '23514', 'the limits of value 2 of tag "boiler" must be finite, and low less than high', 'low not below high');
 SELECT throws_ok(pg_temp.wrong($$high = '{NaN}'$$), '23514', NULL, 'NaN is no limit');
 SELECT throws_ok(pg_temp.wrong($$high = '{Infinity}'$$), '23514', NULL, 'nor is infinity');

@@ -1,0 +1,201 @@
+/*
+ * route_tag.c
+ *	  GET and PUT /tags/{tag}: what is known of one tag, and what is stored of it.
+ */
+#include "routes/routes.h"
+
+#include "http/http_answer.h"
+#include "http/http_content.h"
+#include "routes/query.h"
+#include "routes/tag_metadata.h"
+#include "base/utf8.h"
+#include "loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define MAX_METADATA_BYTES 262144 /* 1,000 values with long names and units fit */
+
+static void tag_begin(Exchange *exchange);
+static size_t tag_body(Exchange *exchange, const char *data, size_t length);
+static bool tag_end(Exchange *exchange);
+static void tag_release(Exchange *exchange);
+
+const Route route_tag = {
+	.path = "/tags/{tag}",
+	.metric = ROUTE_TAGS,
+	.put = true,
+	.get = true,
+	.alone = true,
+	.begin = tag_begin,
+	.body = tag_body,
+	.end = tag_end,
+	.release = tag_release,
+};
+
+typedef struct Tag
+{
+	QueryParameters parameters; /* must be first: query.c takes the state for them */
+	Bytes metadata;				/* the body of a PUT */
+} Tag;
+
+static void read_tag(Exchange *exchange);
+static void write_tag(Exchange *exchange);
+static void on_read(void *argument, const QueryOutcome *outcome);
+static void on_written(void *argument, const QueryOutcome *outcome);
+
+/* Reads parameters and the tag in the path. */
+static void
+tag_begin(Exchange *exchange)
+{
+	const HttpRequest *request = &exchange->request;
+	Tag *tag = memory_new(sizeof(Tag));
+	bool put = request->method == HTTP_PUT;
+
+	exchange->state = tag;
+	if (!query_parameters_read(exchange, &tag->parameters, put ? 0 : QUERY_TIME) ||
+		!query_path_tag(exchange, &tag->parameters) || !put)
+		return;
+	if (request->content_type[0] != '\0' &&
+		!http_media_type_is(request->content_type, "application/json") &&
+		!http_media_type_is(request->content_type, "application/x-www-form-urlencoded"))
+		http_problem(exchange, 415, "Content-Type \"%s\" is not supported; application/json is",
+					 request->content_type);
+	else if (request->content_encoding[0] != '\0' &&
+			 strcasecmp(request->content_encoding, "identity") != 0)
+		http_problem(exchange, 415, "Content-Encoding \"%s\" is not supported",
+					 request->content_encoding);
+}
+
+static size_t
+tag_body(Exchange *exchange, const char *data, size_t length)
+{
+	Tag *tag = exchange->state;
+
+	if (exchange->request.method != HTTP_PUT)
+		return length;
+	if (tag->metadata.length + length <= MAX_METADATA_BYTES)
+		bytes_append(&tag->metadata, data, length);
+	else
+		http_problem(exchange, 413, "metadata of a tag has at most %d bytes", MAX_METADATA_BYTES);
+	return length;
+}
+
+static bool
+tag_end(Exchange *exchange)
+{
+	if (exchange->request.method == HTTP_PUT)
+		write_tag(exchange);
+	else
+		read_tag(exchange);
+	return true;
+}
+
+static void
+tag_release(Exchange *exchange)
+{
+	Tag *tag = exchange->state;
+
+	if (tag == NULL)
+		return;
+	query_parameters_free(&tag->parameters);
+	bytes_free(&tag->metadata);
+	free(tag);
+	exchange->state = NULL;
+}
+
+static void
+read_tag(Exchange *exchange)
+{
+	Tag *tag = exchange->state;
+	const char *arguments[] = {loop_of(exchange)->shared->config->table_sql, tag->parameters.tag};
+
+	query_submit(exchange,
+				 "SELECT s.first_time, s.last_time, s.samples, s.bytes, "
+				 "array_to_json(m.learned), m.tag, " TAG_METADATA_COLUMNS
+				 " FROM historian.tag_stat($1::text::regclass, $2::text) s"
+				 " LEFT JOIN historian.tag m ON m.relid = $1::text::regclass AND m.tag = $2",
+				 2, arguments, NULL, on_read);
+}
+
+/* Answers with the tag, unless it has neither samples nor metadata. */
+static void
+on_read(void *argument, const QueryOutcome *outcome)
+{
+	Exchange *exchange = argument;
+	const QueryParameters *parameters = exchange->state;
+	const PGresult *row = outcome->result;
+	Bytes body = {0};
+
+	if (row == NULL)
+	{
+		query_answer_failure(exchange, outcome);
+		return;
+	}
+	if (PQgetisnull(row, 0, 5) && strcmp(PQgetvalue(row, 0, 2), "0") == 0)
+	{
+		http_problem(exchange, 404, "the tag has neither values nor metadata");
+		return;
+	}
+	bytes_puts(&body, "{\"tag\":");
+	bytes_json_string(&body, parameters->tag, strlen(parameters->tag));
+	tag_metadata_put(&body, row, 6, true);
+	bytes_printf(&body, ",\"learned\":%s", PQgetisnull(row, 0, 4) ? "null" : PQgetvalue(row, 0, 4));
+	for (int i = 0; i < 2; i++)
+	{
+		bytes_puts(&body, i == 0 ? ",\"first\":" : ",\"last\":");
+		if (PQgetisnull(row, 0, i))
+			bytes_puts(&body, "null");
+		else
+			query_put_time(&body, PQgetvalue(row, 0, i), parameters->string_times);
+	}
+	bytes_printf(&body, ",\"samples\":%s,\"bytes\":%s}", PQgetvalue(row, 0, 2),
+				 PQgetvalue(row, 0, 3));
+	http_answer_content(exchange, "application/json", &body, 1);
+}
+
+/* Submits the body, which PostgreSQL checks. */
+static void
+write_tag(Exchange *exchange)
+{
+	Loop *loop = loop_of(exchange);
+	Tag *tag = exchange->state;
+	QueryParameters *parameters = &tag->parameters;
+	const char *arguments[] = {loop->shared->config->table_sql, parameters->tag,
+							   bytes_text(&tag->metadata)};
+
+	if (memchr(tag->metadata.data, '\0', tag->metadata.length) != NULL ||
+		!utf8_valid(tag->metadata.data, tag->metadata.length))
+		http_problem(exchange, 400, "the body is not JSON in UTF-8");
+	else
+		query_submit_to(exchange, loop->writes,
+						"SELECT historian.set_tag($1::text::regclass, $2::text, $3::text::jsonb)", 3,
+						arguments, NULL, on_written);
+}
+
+/* Answers 204, or says what PostgreSQL finds wrong with the body. */
+static void
+on_written(void *argument, const QueryOutcome *outcome)
+{
+	static const char *const body_errors[] = {"22", "23", "54"};
+	Exchange *exchange = argument;
+
+	if (outcome->result != NULL)
+	{
+		http_answer(exchange, 204, NULL, NULL, NULL, 0);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(body_errors) / sizeof(body_errors[0]); i++)
+	{
+		if (strncmp(outcome->sqlstate, body_errors[i], 2) == 0)
+		{
+			query_answer_error(exchange, 400, outcome);
+			return;
+		}
+	}
+	if (strcmp(outcome->sqlstate, "42501") == 0)
+		query_answer_error(exchange, 403, outcome);
+	else
+		query_answer_failure(exchange, outcome);
+}
