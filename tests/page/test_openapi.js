@@ -98,8 +98,8 @@ const tests = [
 		const named = {body: "{\"names\": [\"x\", null], \"high\": [1.5], \"max_silence\": 60}", headers: {"Content-Type": "application/json"}};
 		await check("PUT", "/tags/a", 204, named);
 		await check("PUT", "/tags/new%2Ftag", 204, named);
-		await check("PUT", "/tags/a", 400, {body: "{}}"});
-		await check("PUT", "/tags/a", 413, {body: " ".repeat(262145)});
+		await check("PUT", "/tags/a", 400, {...named, body: "{}}"});
+		await check("PUT", "/tags/a", 413, {...named, body: " ".repeat(262145)});
 		await check("PUT", "/tags/a", 415, {body: "{}", headers: {"Content-Type": "text/xml"}});
 		for (const target of ["/tags", "/tags/a?time=string", "/tags/new/tag", "/tags/b"])
 			await check("GET", target, 200);
