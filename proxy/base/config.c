@@ -87,6 +87,9 @@ static const Setting settings[] = {
 	 "largest decoded body of a request without partial=true; beyond it: 413"},
 	{"line-strings", SETTING_TEXT, MEMBER(line_strings), "refuse", 0, 0,
 	 "string fields of line protocol: refuse the line, or ignore the field and keep the others"},
+	{"unit-check", SETTING_TEXT, MEMBER(unit_check_name), "on", 0, 0,
+	 "whether a time without precision= is refused if it would be recent in seconds, milliseconds "
+	 "or microseconds: on or off"},
 	{"spool-dir", SETTING_TEXT, MEMBER(spool_dir), "", 0, 0,
 	 "directory for messages for which memory has no room; empty: no spool"},
 	{"max-spool-bytes", SETTING_BYTES, MEMBER(max_spool_bytes), "16GiB", MIB, 1024 * 1024 * GIB,
@@ -565,6 +568,9 @@ check_whole(Config *config)
 	config->skip_strings = strcmp(config->line_strings, "ignore") == 0;
 	if (!config->skip_strings && strcmp(config->line_strings, "refuse") != 0)
 		return wrong("line-strings: \"%s\" is neither refuse nor ignore", config->line_strings);
+	config->unit_check = strcmp(config->unit_check_name, "on") == 0;
+	if (!config->unit_check && strcmp(config->unit_check_name, "off") != 0)
+		return wrong("unit-check: \"%s\" is neither on nor off", config->unit_check_name);
 	level = find_word(config->log_level_name, levels);
 	if (level < 0)
 		return wrong("log-level: \"%s\" is none of debug, info, warning, error",

@@ -42,6 +42,7 @@ typedef struct Config
 	uint64_t max_buffered_bytes;
 	LiveSetting max_body_bytes;
 	char *line_strings;
+	char *unit_check_name;
 	char *spool_dir;
 	uint64_t max_spool_bytes;
 	char *dead_letter_file;
@@ -70,6 +71,7 @@ typedef struct Config
 	LogLevel log_level;
 	LogFormat log_format;
 	bool skip_strings; /* of line_strings */
+	bool unit_check;   /* of unit_check_name */
 	char *table_sql;   /* table with each part quoted, for use in SQL */
 } Config;
 

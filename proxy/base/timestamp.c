@@ -80,6 +80,17 @@ timestamp_unit_ns(const char *name, size_t length)
 	return 0;
 }
 
+bool
+timestamp_read_precision(const char *name, TimestampRules *rules)
+{
+	int64_t unit_ns = timestamp_unit_ns(name, strlen(name));
+
+	if (unit_ns == 0 || unit_ns > TIMESTAMP_SECOND_NS)
+		return false;
+	*rules = timestamp_rules(unit_ns, false);
+	return true;
+}
+
 int64_t
 timestamp_now(void)
 {
@@ -138,14 +149,14 @@ timestamp_from_integer(const TimestampRules *rules, int64_t count, int64_t *time
 	int64_t likely_ns;
 	size_t likely;
 
-	if (timestamp_plain(rules, count))
-	{
-		*time_ns = count;
+	bool overflow = __builtin_mul_overflow(count, rules->unit_ns, time_ns);
+
+	if (!overflow &&
+		(!rules->doubt || count < TIMESTAMP_DOUBTED_FROM || timestamp_plain(rules, count)))
 		return NULL;
-	}
 	likely_ns = timestamp_likely_unit(count, timestamp_now());
 	likely = likely_ns > 0 ? unit_index(likely_ns) : 0;
-	if (__builtin_mul_overflow(count, rules->unit_ns, time_ns))
+	if (overflow)
 	{
 		snprintf(
 			wrong, TIMESTAMP_WRONG_BYTES,
@@ -154,7 +165,7 @@ timestamp_from_integer(const TimestampRules *rules, int64_t count, int64_t *time
 			likely_ns > 0 ? "; it reads as " : "", likely_ns > 0 ? units[likely].word : "");
 		return wrong;
 	}
-	if (!rules->doubt || likely_ns <= 1)
+	if (likely_ns <= 1)
 		return NULL;
 	timestamp_write_rfc3339(count * likely_ns, text);
 	snprintf(wrong, TIMESTAMP_WRONG_BYTES,

@@ -22,27 +22,45 @@
 /* Room for what is wrong with an integer. */
 #define TIMESTAMP_WRONG_BYTES 136
 
-/* How the integers of a request are read. */
-typedef struct TimestampRules
-{
-	int64_t unit_ns; /* nanoseconds in one: 1 or more */
-	bool doubt;		 /* refuse integers that read as recent times in another unit */
-} TimestampRules;
-
 /*
- * The integers that may be recent times in another unit: from 2010 in seconds to 2200 in microseconds.  All
- * recent times in nanoseconds are larger.
+ * The integers that may be recent times in another unit: from 2010 in seconds to 2200 in
+ * microseconds.  All recent times in nanoseconds are larger.
  */
 #define TIMESTAMP_DOUBTED_FROM	INT64_C(1262304000)
 #define TIMESTAMP_DOUBTED_BELOW INT64_C(7258118400000000)
 
-/* Is the integer a time in nanoseconds as it stands? */
+/* How the integers of a request are read; made by timestamp_rules(). */
+typedef struct TimestampRules
+{
+	int64_t unit_ns;	 /* nanoseconds in one: 1 or more */
+	bool doubt;			 /* refuse integers that read as recent times in another unit */
+	int64_t plain_above; /* larger integers are times as they are */
+} TimestampRules;
+
+static inline TimestampRules
+timestamp_rules(int64_t unit_ns, bool doubt)
+{
+	return (TimestampRules){
+		.unit_ns = unit_ns,
+		.doubt = doubt,
+		.plain_above = unit_ns != 1 ? INT64_MAX
+					   : doubt		? TIMESTAMP_DOUBTED_BELOW - 1
+									: INT64_MIN,
+	};
+}
+
+/* Is the integer a time as it is?  The test is quick; other integers may be times as they are, too. */
 static inline bool
 timestamp_plain(const TimestampRules *rules, int64_t count)
 {
-	return rules->unit_ns == 1 &&
-		   (!rules->doubt || count >= TIMESTAMP_DOUBTED_BELOW || count < TIMESTAMP_DOUBTED_FROM);
+	return count > rules->plain_above;
 }
+
+/*
+ * Reads the name of a unit of integers: ns, us, ms or s.  Given a unit, integers are taken without
+ * doubt.  False if it is another name.
+ */
+extern bool timestamp_read_precision(const char *name, TimestampRules *rules);
 
 /* The nanoseconds in a unit: ns, us, ms, s, m, h, d or w; 0 if it is none of these. */
 extern int64_t timestamp_unit_ns(const char *name, size_t length);

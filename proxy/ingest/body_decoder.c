@@ -56,10 +56,12 @@ static Step refused_element(BodyDecoder *decoder, const char **data, const char 
 							const MessageError *error);
 
 void
-body_decoder_init(BodyDecoder *decoder, Stage *stage, BodyFormat format, bool partial)
+body_decoder_init(BodyDecoder *decoder, Stage *stage, BodyFormat format, bool partial,
+				  const TimestampRules *times)
 {
 	decoder->stage = stage;
 	decoder->format = format;
+	decoder->times = *times;
 	decoder->partial = partial;
 	decoder->state = format == BODY_JSON ? STATE_START : STATE_LINE;
 	decoder->position = format == BODY_JSON ? -1 : 1;
@@ -306,11 +308,11 @@ decode_line(BodyDecoder *decoder, const char *line, const char *end)
 			return; /* a comment */
 		if (end[-1] == '\r')
 			end--;
-		if (!line_scan(decoder->stage, line, end, &decoder->points, &error))
+		if (!line_scan(decoder->stage, line, end, &decoder->times, &decoder->points, &error))
 			add_error(decoder, &error);
 		return;
 	}
-	switch (message_scan(decoder->stage, &line, end, &error))
+	switch (message_scan(decoder->stage, &line, end, &decoder->times, &error))
 	{
 		case SCAN_OK:
 			if (skip_space(line, end) == end)
@@ -396,7 +398,7 @@ decode_message(BodyDecoder *decoder, const char **data, const char *end, bool la
 	size_t length = decoder->stage->length;
 	uint32_t count = decoder->stage->count;
 
-	switch (message_scan(decoder->stage, data, end, error))
+	switch (message_scan(decoder->stage, data, end, &decoder->times, error))
 	{
 		case SCAN_OK:
 			if (*data - begin > MESSAGE_MAX_BYTES)

@@ -33,6 +33,7 @@ typedef struct BodyDecoder
 {
 	Stage *stage; /* where the messages go; the caller owns it */
 	BodyFormat format;
+	TimestampRules times;
 	LineRules points;	/* for BODY_POINTS the caller sets it after body_decoder_init() */
 	bool partial;		/* go on after a bad message */
 	int state;			/* an enum of body_decoder.c */
@@ -45,7 +46,8 @@ typedef struct BodyDecoder
 	BodyError *errors; /* the first BODY_MAX_LISTED_ERRORS */
 } BodyDecoder;
 
-extern void body_decoder_init(BodyDecoder *decoder, Stage *stage, BodyFormat format, bool partial);
+extern void body_decoder_init(BodyDecoder *decoder, Stage *stage, BodyFormat format, bool partial,
+							  const TimestampRules *times);
 
 /*
  * Decodes the next piece, *data to end, for some hundred microseconds at most, and moves *data on.

@@ -73,7 +73,8 @@ static bool add_other_fields(Line *line, Stage *stage, const LineRules *rules, i
 static bool skip_string(Line *line, Text key);
 static bool scan_other_value(Line *line, Text key, double *value);
 static bool scan_number(Line *line, Text key, double *value);
-static bool scan_time(Line *line, const LineRules *rules, int64_t *time_ns);
+static bool scan_time(Line *line, const TimestampRules *times, const LineRules *rules,
+					  int64_t *time_ns);
 static bool make_tag(Line *line);
 static bool sort_fields(Line *line, double *values);
 
@@ -93,8 +94,8 @@ invalid(Line *line, Text field, const char *format, ...)
 #define NOWHERE ((Text){"", 0})
 
 bool
-line_scan(Stage *stage, const char *text, const char *end, const LineRules *rules,
-		  MessageError *error)
+line_scan(Stage *stage, const char *text, const char *end, const TimestampRules *times,
+		  const LineRules *rules, MessageError *error)
 {
 	Line line; /* not initialized as a whole: it is large */
 	int64_t time_ns = 0;
@@ -107,7 +108,7 @@ line_scan(Stage *stage, const char *text, const char *end, const LineRules *rule
 	line.pair_count = 0;
 	line.field_count = 0;
 	if (!scan_series(&line) || !scan_fields(&line, stage, rules) ||
-		!scan_time(&line, rules, &time_ns) || !make_tag(&line))
+		!scan_time(&line, times, rules, &time_ns) || !make_tag(&line))
 		return false;
 	if (line.field_count == 0)
 		return true;
@@ -432,9 +433,11 @@ scan_number(Line *line, Text key, double *value)
 
 /* Scans the timestamp, after which the line must end; a line without one has the current time. */
 static bool
-scan_time(Line *line, const LineRules *rules, int64_t *time_ns)
+scan_time(Line *line, const TimestampRules *times, const LineRules *rules, int64_t *time_ns)
 {
 	static const Text time = {"time", 4};
+	char buffer[TIMESTAMP_WRONG_BYTES];
+	const char *wrong;
 	int64_t count;
 	NumberStatus status;
 
@@ -445,13 +448,16 @@ scan_time(Line *line, const LineRules *rules, int64_t *time_ns)
 		return true;
 	}
 	status = number_int64(&line->c, line->end, &count);
-	if (status == NUMBER_RANGE ||
-		(status == NUMBER_OK && __builtin_mul_overflow(count, rules->unit_ns, time_ns)))
-		return invalid(line, time, "the timestamp does not fit into 64 bits of nanoseconds");
+	if (status == NUMBER_RANGE)
+		return invalid(line, time, "the timestamp does not fit into 64 bits");
 	skip_spaces(line);
 	if (status != NUMBER_OK || line->c != line->end)
 		return invalid(line, time, "the timestamp is not an integer");
-	return true;
+	*time_ns = count;
+	if (timestamp_plain(times, count))
+		return true;
+	wrong = timestamp_from_integer(times, count, time_ns, buffer);
+	return wrong == NULL || invalid(line, time, "the timestamp %s", wrong);
 }
 
 /* Appends a text to the tag, with plain spaces for escaped ones; false if it does not fit. */

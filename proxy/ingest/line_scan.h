@@ -9,10 +9,9 @@
 #include "ingest/point_merge.h"
 #include "ingest/stage.h"
 
-/* How the lines of a request are read. */
+/* How the lines of a request are read, beside the integers. */
 typedef struct LineRules
 {
-	int64_t unit_ns;	/* unit of the timestamps */
 	int64_t now_ns;		/* time of a line without a timestamp */
 	bool skip_strings;	/* leave out fields that are strings, and do not refuse them */
 	PointMerge *merge;	/* has the fields of the same point that other lines gave; may be NULL */
@@ -24,8 +23,8 @@ typedef struct LineRules
  * were left out.  If it is no point that can be stored, stages nothing, sets *error and returns
  * false.
  */
-extern bool line_scan(Stage *stage, const char *line, const char *end, const LineRules *rules,
-					  MessageError *error);
+extern bool line_scan(Stage *stage, const char *line, const char *end, const TimestampRules *times,
+					  const LineRules *rules, MessageError *error);
 
 /*
  * Returns where the line ends, at a line feed outside of strings, or NULL if the text does not have

@@ -5,8 +5,8 @@
  * This is the hot path of the whole server, and therefore written by hand for this one shape.  The
  * three fields may have any order, and white space may be anywhere.  Each byte is looked at once,
  * and values are stored where they stay.  A message must be more than JSON: no field may be
- * duplicate, missing or unknown, the time must be an integer, and the tag must have no control
- * characters.  Strings with escapes are left to json-c.
+ * duplicate, missing or unknown, the time must be an integer or a string of RFC 3339, and the tag
+ * must have no control characters.  Strings with escapes are left to json-c.
  *
  * A message may arrive in pieces, so that text which ends too early must be told from text which is
  * wrong: before a byte is refused, it is checked that there is one.
@@ -23,6 +23,9 @@
 
 /* Room made before values are stored, so that the loop checks once for many values. */
 #define VALUES_STEP 64
+
+/* The longest string that is looked at as a time. */
+#define MAX_TIME_BYTES 64
 
 /* A word of eight times this byte. */
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
@@ -41,6 +44,7 @@ typedef struct Scan
 	Stage *stage;
 	const char *c;
 	const char *end;
+	const TimestampRules *times;
 	MessageError *error;
 	unsigned seen; /* the fields so far: bits of enum Field */
 	int64_t time_ns;
@@ -53,6 +57,8 @@ typedef struct Scan
 
 static ScanStatus scan_field(Scan *scan);
 static ScanStatus scan_time(Scan *scan);
+static ScanStatus convert_time(Scan *scan);
+static ScanStatus scan_time_text(Scan *scan);
 static ScanStatus scan_tag(Scan *scan);
 static ScanStatus scan_values(Scan *scan);
 static ScanStatus scan_string(Scan *scan, const char **start, const char **close, bool *plain);
@@ -85,7 +91,8 @@ skip_space(Scan *scan)
 }
 
 ScanStatus
-message_scan(Stage *stage, const char **cursor, const char *end, MessageError *error)
+message_scan(Stage *stage, const char **cursor, const char *end, const TimestampRules *times,
+			 MessageError *error)
 {
 	Scan scan;
 	ScanStatus status;
@@ -93,6 +100,7 @@ message_scan(Stage *stage, const char **cursor, const char *end, MessageError *e
 	scan.stage = stage;
 	scan.c = *cursor;
 	scan.end = end;
+	scan.times = times;
 	scan.error = error;
 	scan.seen = 0;
 	scan.has_nulls = false;
@@ -217,12 +225,63 @@ scan_time(Scan *scan)
 	NumberStatus status = number_int64(&scan->c, scan->end, &scan->time_ns);
 
 	if (status == NUMBER_OK)
-		return scan->c == scan->end ? SCAN_INCOMPLETE : SCAN_OK;
+	{
+		if (scan->c == scan->end)
+			return SCAN_INCOMPLETE;
+		return timestamp_plain(scan->times, scan->time_ns) ? SCAN_OK : convert_time(scan);
+	}
+	if (*scan->c == '"')
+		return scan_time_text(scan);
 	if (*scan->c == '-' && scan->c + 1 == scan->end)
 		return SCAN_INCOMPLETE;
 	if (status == NUMBER_RANGE)
 		return invalid(scan, "time", "time does not fit into a signed 64-bit integer");
-	return invalid(scan, "time", "time must be an integer, nanoseconds since 1970-01-01 UTC");
+	return invalid(scan, "time",
+				   "time must be an integer, nanoseconds unless precision= says otherwise, or an "
+				   "RFC 3339 string");
+}
+
+/* Makes a time of an integer that is not nanoseconds, or does not look like it. */
+static ScanStatus __attribute__((noinline)) convert_time(Scan *scan)
+{
+	char buffer[TIMESTAMP_WRONG_BYTES];
+	const char *wrong = timestamp_from_integer(scan->times, scan->time_ns, &scan->time_ns, buffer);
+
+	return wrong == NULL ? SCAN_OK : invalid(scan, "time", "time %s", wrong);
+}
+
+/* Scans a time that is a string. */
+static ScanStatus __attribute__((noinline)) scan_time_text(Scan *scan)
+{
+	char decoded[MAX_TIME_BYTES];
+	const char *text;
+	const char *close;
+	const char *end;
+	const char *number;
+	const char *wrong;
+	bool plain;
+	int length;
+	ScanStatus status = scan_string(scan, &text, &close, &plain);
+
+	if (status != SCAN_OK)
+		return status == SCAN_INCOMPLETE ? status
+										 : invalid(scan, "time", "time is not a valid string");
+	length = (int) (close - text);
+	if (!plain)
+	{
+		length = message_json_string(text - 1, (size_t) length + 2, decoded, sizeof(decoded));
+		if (length == -1)
+			return invalid(scan, "time", "time has an invalid escape");
+		text = decoded;
+		if (length < 0)
+			length = 0; /* it is too long, and no time either */
+	}
+	end = text + length;
+	number = text;
+	if (number_int64(&number, end, &scan->time_ns) == NUMBER_RANGE || (length > 0 && number == end))
+		return invalid(scan, "time", "time is a string of digits; an integer has no quotes");
+	wrong = timestamp_read_rfc3339(text, (size_t) length, &scan->time_ns);
+	return wrong == NULL ? SCAN_OK : invalid(scan, "time", "time %s", wrong);
 }
 
 /* Scans the value of the field tag, and checks what it may contain. */

@@ -5,6 +5,7 @@
 #ifndef HISTORIAND_MESSAGE_SCAN_H
 #define HISTORIAND_MESSAGE_SCAN_H
 
+#include "base/timestamp.h"
 #include "ingest/stage.h"
 
 #include <stdbool.h>
@@ -25,8 +26,11 @@ typedef struct MessageError
 	char detail[160];
 } MessageError;
 
-/* *cursor points at the message's opening brace.  It moves on SCAN_OK only. */
+/*
+ * *cursor points at the message's opening brace.  It moves on SCAN_OK only.  The rules say how an
+ * integer is read as a time.
+ */
 extern ScanStatus message_scan(Stage *stage, const char **cursor, const char *end,
-							   MessageError *error);
+							   const TimestampRules *times, MessageError *error);
 
 #endif /* HISTORIAND_MESSAGE_SCAN_H */

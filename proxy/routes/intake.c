@@ -81,7 +81,12 @@ intake_new(Exchange *exchange)
 		stage.data = intake->stage.data;
 		stage.capacity = intake->stage.capacity;
 	}
-	*intake = (Intake){.loop = loop, .exchange = exchange, .stage = stage};
+	*intake = (Intake){
+		.loop = loop,
+		.exchange = exchange,
+		.stage = stage,
+		.times = timestamp_rules(1, loop->shared->config->unit_check),
+	};
 	list_init(&intake->pieces);
 	exchange->state = intake;
 	return intake;
@@ -123,7 +128,7 @@ intake_begin(Exchange *exchange, BodyFormat format)
 		intake->reserved = GUNZIP_BYTES;
 		intake->gunzip = gunzip_new();
 	}
-	body_decoder_init(&intake->decoder, &intake->stage, format, intake->partial);
+	body_decoder_init(&intake->decoder, &intake->stage, format, intake->partial, &intake->times);
 	return true;
 }
 

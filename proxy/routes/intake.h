@@ -5,6 +5,7 @@
 #ifndef HISTORIAND_INTAKE_H
 #define HISTORIAND_INTAKE_H
 
+#include "base/timestamp.h"
 #include "ingest/body_decoder.h"
 #include "ingest/gunzip.h"
 #include "http/http_exchange.h"
@@ -18,6 +19,7 @@ typedef struct Intake
 	Exchange *exchange;
 	bool partial;		  /* partial=true; otherwise the body is strict: all or nothing is stored */
 	bool committed;		  /* ack=committed */
+	TimestampRules times; /* how integers are read as times */
 	bool full;			  /* a strict body does not fit the buffer */
 	bool too_large;		  /* the body exceeds a limit: 413 */
 	bool stopped;		  /* the rest of the body is ignored */
@@ -48,7 +50,7 @@ typedef struct Intake
 } Intake;
 
 /*
- * Makes the exchange's state with defaults; the caller then sets partial, committed and the
+ * Makes the exchange's state with defaults; the caller then sets partial, committed, times and the
  * answers.
  */
 extern Intake *intake_new(Exchange *exchange);

@@ -9,7 +9,15 @@
 
 #include <string.h>
 
+/* The parameter of the route's own. */
+typedef struct SavePrecision
+{
+	TimestampRules *times;
+	bool given;
+} SavePrecision;
+
 static void save_begin(Exchange *exchange);
+static bool read_precision(void *argument, const char *name, const char *value);
 static bool read_type(Exchange *exchange, BodyFormat *format);
 static void answer(Exchange *exchange);
 static void answer_refused(Exchange *exchange);
@@ -30,14 +38,26 @@ save_begin(Exchange *exchange)
 {
 	Intake *intake = intake_new(exchange);
 	BodyFormat format = BODY_JSON;
+	SavePrecision precision = {.times = &intake->times};
 
 	intake->answer = answer;
 	intake->answer_refused = answer_refused;
-	if (intake_parameters(exchange, NULL, NULL,
-						  "ack=received or ack=committed, and partial=true or partial=false, "
-						  "each once") &&
+	if (intake_parameters(exchange, read_precision, &precision,
+						  "precision=ns, us, ms or s, ack=received or committed, and "
+						  "partial=true or false, each once") &&
 		read_type(exchange, &format))
 		intake_begin(exchange, format);
+}
+
+static bool
+read_precision(void *argument, const char *name, const char *value)
+{
+	SavePrecision *precision = argument;
+
+	if (strcmp(name, "precision") != 0 || precision->given)
+		return false;
+	precision->given = true;
+	return timestamp_read_precision(value, precision->times);
 }
 
 /*

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #define MAX_QUERY_BYTES 4096
 
@@ -45,7 +44,14 @@ const Route route_influx_query = {
 	.release = influx_query_release,
 };
 
-static bool read_parameter(void *rules, const char *name, const char *value);
+/* Where the parameters of the route go. */
+typedef struct WriteParameters
+{
+	LineRules *rules;
+	TimestampRules *times;
+} WriteParameters;
+
+static bool read_parameter(void *argument, const char *name, const char *value);
 static void answer_refused(Exchange *exchange);
 static void answer(Exchange *exchange);
 
@@ -56,57 +62,37 @@ write_begin(Exchange *exchange)
 	Intake *intake = intake_new(exchange);
 	const LoopShared *shared = intake->loop->shared;
 	LineRules rules = {
-		.unit_ns = 1,
 		.skip_strings = shared->config->skip_strings,
 		.merge = shared->points,
 		.writer = point_merge_writer(shared->points),
 	};
-	struct timespec now;
+	WriteParameters own = {&rules, &intake->times};
 
 	intake->partial = true;
 	intake->committed = true;
 	intake->answer = answer;
 	intake->answer_refused = answer_refused;
-	if (!intake_parameters(exchange, read_parameter, &rules,
+	if (!intake_parameters(exchange, read_parameter, &own,
 						   "precision=ns, us, ms, s, m or h, ack=committed or received, "
 						   "partial=true or false, strings=refuse or ignore, and ignores db, rp, "
 						   "consistency, u, p, bucket, "
 						   "org and orgID") ||
 		!intake_begin(exchange, BODY_POINTS))
 		return;
-	clock_gettime(CLOCK_REALTIME, &now);
-	rules.now_ns = (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
+	rules.now_ns = timestamp_now();
 	intake->decoder.points = rules;
 }
 
-/* Finds the unit of timestamps by its name; false if it is unknown. */
+/* Reads the unit of timestamps, which may be of more names than for other routes. */
 static bool
-read_precision(const char *name, int64_t *unit_ns)
+read_precision(const char *name, TimestampRules *times)
 {
-	static const struct
-	{
-		const char *name;
-		int64_t ns;
-	} units[] = {
-		{"ns", 1},
-		{"n", 1},
-		{"us", 1000},
-		{"u", 1000},
-		{"ms", 1000000},
-		{"s", 1000000000},
-		{"m", 60 * 1000000000LL},
-		{"h", 3600 * 1000000000LL},
-	};
-
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-	{
-		if (strcmp(name, units[i].name) == 0)
-		{
-			*unit_ns = units[i].ns;
-			return true;
-		}
-	}
-	return false;
+	if (strcmp(name, "n") == 0 || strcmp(name, "u") == 0)
+		return timestamp_read_precision(name[0] == 'n' ? "ns" : "us", times);
+	if (strcmp(name, "m") != 0 && strcmp(name, "h") != 0)
+		return timestamp_read_precision(name, times);
+	*times = timestamp_rules(timestamp_unit_ns(name, 1), false);
+	return true;
 }
 
 static bool
@@ -126,15 +112,15 @@ is_ignored(const char *name)
 static bool
 read_parameter(void *argument, const char *name, const char *value)
 {
-	LineRules *rules = argument;
+	const WriteParameters *own = argument;
 
 	if (strcmp(name, "strings") == 0)
 	{
-		rules->skip_strings = strcmp(value, "ignore") == 0;
-		return rules->skip_strings || strcmp(value, "refuse") == 0;
+		own->rules->skip_strings = strcmp(value, "ignore") == 0;
+		return own->rules->skip_strings || strcmp(value, "refuse") == 0;
 	}
 	return is_ignored(name) ||
-		   (strcmp(name, "precision") == 0 && read_precision(value, &rules->unit_ns));
+		   (strcmp(name, "precision") == 0 && read_precision(value, own->times));
 }
 
 /* Nothing of a strict body is stored, so that later lines must not be merged with its points. */

@@ -30,8 +30,10 @@ expect(bool right, const char *what)
 static void
 decode(BodyDecoder *decoder, Stage *stage, const char *body, size_t size, size_t cut)
 {
-	body_decoder_init(decoder, stage, BODY_POINTS, true);
-	decoder->points = (LineRules){.unit_ns = 1000, .now_ns = 77};
+	const TimestampRules times = timestamp_rules(1000, false);
+
+	body_decoder_init(decoder, stage, BODY_POINTS, true, &times);
+	decoder->points = (LineRules){.now_ns = 77};
 	body_decoder_feed(decoder, body, cut);
 	body_decoder_feed(decoder, body + cut, size - cut);
 	body_decoder_finish(decoder);

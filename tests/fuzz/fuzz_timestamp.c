@@ -56,7 +56,7 @@ by_library(const char *text)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const TimestampRules rules = {.unit_ns = 1, .doubt = true};
+	const TimestampRules rules = timestamp_rules(1, true);
 	char *text = malloc(size + 1);
 	char written[TIMESTAMP_TEXT_BYTES];
 	char wrong[TIMESTAMP_WRONG_BYTES];

@@ -7,7 +7,7 @@ TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
 OUT := $(TOP)/build/fuzz
 SECONDS ?= 60
 SOURCES := $(addprefix $(TOP)/tests/fuzz/,fuzz_message.c message_oracle.c) \
-	$(addprefix $(TOP)/proxy/,ingest/message_scan.c ingest/message_json.c base/number.c base/memory.c base/log.c)
+	$(addprefix $(TOP)/proxy/,ingest/message_scan.c ingest/message_json.c base/number.c base/timestamp.c base/memory.c base/log.c)
 
 $(OUT)/message: $(SOURCES) $(wildcard $(TOP)/proxy/*/*.h $(TOP)/tests/fuzz/*.h)
 	@mkdir -p $(OUT)

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* NULL where the text is not one JSON value and nothing else. */
 static struct json_object *
@@ -110,6 +111,81 @@ has_control(const char *text, int length)
 	return found;
 }
 
+/*
+ * A string of RFC 3339 by a regular expression and the C library's calendar.  timegm() makes
+ * another date of one that does not exist.  A leap second is one after the second before it, where
+ * a month ends.
+ */
+static bool
+time_of_text(const char *text, int length, int64_t *time_ns)
+{
+	static regex_t form;
+	static bool compiled;
+	struct tm fields = {0};
+	struct tm given;
+	char digits[10] = "000000000";
+	int offset[2] = {0, 0};
+	int end = 0;
+	const char *rest;
+	time_t seconds;
+	__int128 time;
+	bool leap;
+
+	if (!compiled)
+	{
+		regcomp(&form,
+				"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)"
+				"(\\.[0-9]{1,9})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$",
+				REG_EXTENDED | REG_NOSUB);
+		compiled = true;
+	}
+	if ((size_t) length != strlen(text) || regexec(&form, text, 0, NULL, 0) != 0)
+		return false;
+	sscanf(text, "%4d-%2d-%2d%*c%2d:%2d:%2d%n", &fields.tm_year, &fields.tm_mon, &fields.tm_mday,
+		   &fields.tm_hour, &fields.tm_min, &fields.tm_sec, &end);
+	fields.tm_year -= 1900;
+	fields.tm_mon--;
+	leap = fields.tm_sec == 60;
+	fields.tm_sec -= leap;
+	given = fields;
+	seconds = timegm(&fields);
+	if (fields.tm_mon != given.tm_mon || fields.tm_mday != given.tm_mday)
+		return false;
+	rest = text + end;
+	if (*rest == '.')
+	{
+		size_t count = strspn(rest + 1, "0123456789");
+
+		memcpy(digits, rest + 1, count);
+		rest += 1 + count;
+	}
+	sscanf(rest + 1, "%2d:%2d", &offset[0], &offset[1]);
+	seconds -= (*rest == '-' ? -60 : 60) * (offset[0] * 60 + offset[1]);
+	if (leap)
+	{
+		seconds++;
+		gmtime_r(&seconds, &fields);
+		if (fields.tm_mday != 1 || fields.tm_hour != 0 || fields.tm_min != 0 || fields.tm_sec != 0)
+			return false;
+	}
+	time = (__int128) seconds * 1000000000 + atoi(digits);
+	*time_ns = (int64_t) time;
+	return time >= INT64_MIN && time <= INT64_MAX;
+}
+
+/* The time of a member that is an integer or a string; false if it is none. */
+static bool
+time_of(struct json_object *time, int64_t *time_ns)
+{
+	if (json_object_is_type(time, json_type_int))
+	{
+		*time_ns = json_object_get_int64(time);
+		return true;
+	}
+	return json_object_is_type(time, json_type_string) &&
+		   time_of_text(json_object_get_string(time), json_object_get_string_len(time), time_ns);
+}
+
 /* Does json-c see a message?  The three members are borrowed from object. */
 static bool
 is_message(struct json_object *object, struct json_object **time, struct json_object **tag,
@@ -117,13 +193,13 @@ is_message(struct json_object *object, struct json_object **time, struct json_ob
 {
 	int length;
 	size_t bytes;
+	int64_t time_ns;
 	bool has_nulls = false;
 
 	if (!json_object_is_type(object, json_type_object) || json_object_object_length(object) != 3 ||
 		!json_object_object_get_ex(object, "time", time) ||
 		!json_object_object_get_ex(object, "tag", tag) ||
-		!json_object_object_get_ex(object, "values", values) ||
-		!json_object_is_type(*time, json_type_int) ||
+		!json_object_object_get_ex(object, "values", values) || !time_of(*time, &time_ns) ||
 		!json_object_is_type(*tag, json_type_string) ||
 		!json_object_is_type(*values, json_type_array))
 		return false;
@@ -276,7 +352,9 @@ compare_message(const Stage *stage, struct json_object *time, struct json_object
 {
 	const StagedMessage *message = (const StagedMessage *) stage->data;
 
-	if (message->time_ns != json_object_get_int64(time))
+	int64_t time_ns;
+
+	if (!time_of(time, &time_ns) || message->time_ns != time_ns)
 		return "time";
 	if (message->tag_length != (uint32_t) json_object_get_string_len(tag) ||
 		memcmp(staged_tag(message), json_object_get_string(tag), message->tag_length) != 0)
@@ -314,6 +392,7 @@ compare_message(const Stage *stage, struct json_object *time, struct json_object
 const char *
 message_disagreement(const char *text, size_t length)
 {
+	const TimestampRules nanoseconds = timestamp_rules(1, false);
 	static char report[256];
 	Stage stage = {0};
 	MessageError error = {0};
@@ -334,7 +413,7 @@ message_disagreement(const char *text, size_t length)
 		length--;
 	}
 	cursor = text;
-	status = message_scan(&stage, &cursor, end, &error);
+	status = message_scan(&stage, &cursor, end, &nanoseconds, &error);
 	object = parse_whole(text, status == SCAN_OK ? (size_t) (cursor - text) : length);
 	expected = object != NULL && is_message(object, &time, &tag, &values);
 	if (status == SCAN_OK && !expected && !has_huge_integer(text, (size_t) (cursor - text)))
@@ -361,7 +440,8 @@ message_disagreement(const char *text, size_t length)
 		memcpy(copy, text, cut);
 		stage.length = 0;
 		stage.count = 0;
-		if (message_scan(&stage, &start, copy + cut, &error) != SCAN_INCOMPLETE || stage.count != 0)
+		if (message_scan(&stage, &start, copy + cut, &nanoseconds, &error) != SCAN_INCOMPLETE ||
+			stage.count != 0)
 		{
 			snprintf(report, sizeof(report), "cut to %zu bytes it is not incomplete: %s", cut,
 					 error.detail);

@@ -29,7 +29,7 @@ def setup():
             points.append((now, [generator.uniform(-1e6, 1e6) for _ in range(10)]))
         series[tag] = points
     body = ndjson([message(t, tag, v) for tag, points in series.items() for t, v in points])
-    assert server.save(body, "?ack=committed", NDJSON).status == 204
+    assert server.save(body, "?ack=committed&precision=ns", NDJSON).status == 204
 
 
 def target(tag, start, end, **more):

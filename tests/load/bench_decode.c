@@ -52,6 +52,7 @@ put_messages(Bytes *json, Bytes *points)
 static double
 messages_a_second(const Bytes *body, BodyFormat format)
 {
+	const TimestampRules times = timestamp_rules(1, true);
 	Stage stage = {0};
 	double best = 0;
 
@@ -62,8 +63,8 @@ messages_a_second(const Bytes *body, BodyFormat format)
 		double rate;
 
 		stage.length = stage.count = 0;
-		body_decoder_init(&decoder, &stage, format, true);
-		decoder.points = (LineRules){.unit_ns = 1};
+		body_decoder_init(&decoder, &stage, format, true, &times);
+		decoder.points = (LineRules){0};
 		for (size_t at = 0; at < body->length; at += PIECE)
 			body_decoder_feed(&decoder, body->data + at,
 							  body->length - at < PIECE ? body->length - at : PIECE);

@@ -70,7 +70,11 @@ const tests = [
 		await check("POST", "/save?ack=committed", 204, ndjson(good + good.replace('"a"', '"b"')));
 		await check("POST", "/save?partial=true", 207, ndjson(good + "nonsense\n"));
 		await check("POST", "/save", 400, ndjson("{\"time\":5}\n"));
-		await check("POST", "/save?unknown=1", 400, ndjson(good));
+		await check("POST", "/save?precision=ms", 202, ndjson(good));
+		await check("POST", "/save", 202, ndjson(good.replace("5", "\"2020-03-09T10:14:33.5Z\"")));
+		for (const target of ["/save?unknown=1", "/save?precision=m"])
+			await check("POST", target, 400, ndjson(good));
+		await check("POST", "/save", 400, ndjson(good.replace("5", "1583748873")));
 		await check("POST", "/save", 415, {body: good, headers: {"Content-Type": "text/xml"}});
 		await check("POST", "/save?ack=committed", 422, ndjson("{\"time\":-1,\"tag\":\"a\",\"values\":[]}\n"));
 		await check("POST", "/save", 413, ndjson(good.repeat(2000)));

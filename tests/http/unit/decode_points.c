@@ -35,6 +35,7 @@ print_stage(const Stage *stage)
 int
 main(void)
 {
+	const TimestampRules times = timestamp_rules(1000, false);
 	size_t length;
 	size_t piece;
 
@@ -47,8 +48,8 @@ main(void)
 
 		if (fread(body, 1, length, stdin) != length)
 			return 1;
-		body_decoder_init(&decoder, &stage, BODY_POINTS, true);
-		decoder.points = (LineRules){.unit_ns = 1000, .now_ns = 77};
+		body_decoder_init(&decoder, &stage, BODY_POINTS, true, &times);
+		decoder.points = (LineRules){.now_ns = 77};
 		for (size_t at = 0; at < length; at += piece)
 		{
 			/* A copy of just this size, so that reading past its end is seen. */

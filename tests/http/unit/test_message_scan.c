@@ -83,8 +83,17 @@ put_message(Bytes *text)
 									   "\\ud83d\\ude00",
 									   "0123456789012345678",
 									   "\\u00e9 \xc3\xa9"};
-	static const char *const times[] = {"0", "-1", "1583748873000000000", "9223372036854775807",
-										"-9223372036854775808"};
+	static const char *const times[] = {"0",
+										"-1",
+										"1583748873",
+										"1583748873000000000",
+										"9223372036854775807",
+										"-9223372036854775808",
+										"\"2020-02-29T23:59:59Z\"",
+										"\"1999-12-31t23:59:59.5-08:30\"",
+										"\"2016-12-31 23:59:60.123456789z\"",
+										"\"1677-09-21T00:12:43.145224192+00:00\"",
+										"\"2262-04-11T23:47:16.85477580\\u0037Z\""};
 	int first = (int) next_random(3);
 	int step = 1 + (int) next_random(2);
 
@@ -168,9 +177,10 @@ static void
 decode(const Bytes *body, BodyFormat format, bool partial, uint32_t largest, Stage *stage,
 	   BodyDecoder *decoder)
 {
+	const TimestampRules nanoseconds = timestamp_rules(1, false);
 	size_t done = 0;
 
-	body_decoder_init(decoder, stage, format, partial);
+	body_decoder_init(decoder, stage, format, partial, &nanoseconds);
 	while (done < body->length)
 	{
 		size_t piece = largest == 0 ? body->length : 1 + next_random(largest);
@@ -254,9 +264,10 @@ time_of_refused(const Bytes *body, size_t piece)
 {
 	Stage stage = {0};
 	BodyDecoder decoder = {0};
+	const TimestampRules nanoseconds = timestamp_rules(1, false);
 	clock_t start = clock();
 
-	body_decoder_init(&decoder, &stage, BODY_JSON, true);
+	body_decoder_init(&decoder, &stage, BODY_JSON, true, &nanoseconds);
 	for (size_t done = 0; done < body->length; done += piece)
 		body_decoder_feed(&decoder, body->data + done,
 						  piece < body->length - done ? piece : body->length - done);

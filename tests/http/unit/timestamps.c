@@ -52,12 +52,12 @@ read_parameter(char *line)
 {
 	int64_t now_ns = strtoll(line, &line, 10);
 	int64_t from_ns = strtoll(line, &line, 10);
-	TimestampRules rules = {.unit_ns = strtoll(line, &line, 10)};
+	int64_t unit_ns = strtoll(line, &line, 10);
+	TimestampRules rules = timestamp_rules(unit_ns, strtoll(line, &line, 10) != 0);
 	char wrong[TIMESTAMP_WRONG_BYTES];
 	int64_t result = 0;
 	char *text;
 
-	rules.doubt = strtoll(line, &line, 10) != 0;
 	text = exact_copy(line + 1, strlen(line));
 	answer(timestamp_read(text, &rules, now_ns, from_ns, &result, wrong), &result);
 	free(text);
