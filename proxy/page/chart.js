@@ -57,7 +57,7 @@ export class Chart {
 	}
 
 	/*
-	 * series: [{label, color, dash, shape, focused, times: BigInt[], values: (number or null)[]}].
+	 * series: [{label, unit, color, dash, shape, focused, times: BigInt[], values: (number or null)[]}].
 	 * Series without a scale of their own share one.
 	 */
 	setData(base, series, {own, utc}) {
@@ -74,7 +74,7 @@ export class Chart {
 		this.data = tables.size === 0 ? [[]] : tables.size === 1 ? [...tables.values()][0]
 			: uPlot.join([...tables.values()]);
 		const made = JSON.stringify([own, utc, series.map(one =>
-			[one.label, one.color, one.dash, one.shape, one.focused])]);
+			[one.label, one.unit, one.color, one.dash, one.shape, one.focused])]);
 		if (made !== this.made || this.plot === null) {
 			this.made = made;
 			this.own = own;
@@ -124,6 +124,7 @@ export class Chart {
 		const focused = Math.max(0, this.series.findIndex(one => one.focused));
 		const axis = {stroke: color("--quiet"), grid: {stroke: color("--grid"), width: 1},
 			ticks: {stroke: color("--grid"), width: 1, size: 4}, font: "12px system-ui, sans-serif"};
+		const label = this.axisLabel(focused);
 		const scales = {x: {time: false, range: () => this.range()}};
 		this.series.forEach((one, index) => {
 			scales[this.own ? `y${index}` : "y"] = {range: {min: {pad: 0.05, soft: null},
@@ -141,8 +142,8 @@ export class Chart {
 				{...axis, size: 40, splits: () => this.splits(), values: (plot, splits) =>
 					tickLabels(splits.map(x => this.base + BigInt(Math.round(x))), this.utc)},
 				{...axis, scale: this.own ? `y${focused}` : "y", size: this.axisSize,
-					...(this.own ? {stroke: this.series[focused].color, label: this.series[focused].label,
-						labelFont: axis.font, labelSize: 20} : {}),
+					...(this.own ? {stroke: this.series[focused].color} : {}),
+					...(label ? {label, labelFont: axis.font, labelSize: 20} : {}),
 					values: (plot, splits) => splits.map(axisNumber)},
 			],
 			series: [{}, ...this.series.map((one, index) => ({
@@ -156,6 +157,14 @@ export class Chart {
 				ready: [plot => this.bindPlot(plot)],
 			},
 		};
+	}
+
+	/* The focused series' name and unit; on a shared scale the unit, if all series have the same. */
+	axisLabel(focused) {
+		const {label, unit} = this.series[focused];
+		if (this.own)
+			return unit ? `${label} (${unit})` : label;
+		return this.series.every(one => one.unit === unit) ? unit : "";
 	}
 
 	range() {

@@ -24,6 +24,9 @@ const MAX_SAMPLES = 2000;
 const COLORS = 8;
 const DASHES = [undefined, [8, 4], [3, 3]];
 const SHAPE = {last: "after", interpolated: "line", plot: "line", lttb: "line"};
+/* Under these methods a sample is a value that was measured, and what is known of the tag says how it went on. */
+const MEASURED = ["last", "plot", "lttb"];
+const TAG_SHAPE = {step: "after", linear: "line"};
 
 const $ = id => document.getElementById(id);
 
@@ -57,6 +60,20 @@ const tagList = new TagList(tags => {
 const status = new Status();
 
 /* The window */
+
+/* The entry of a tag in the list of tags, which has what is known of it; empty if there is none. */
+function about(tag) {
+	return known?.find(row => row.tag === tag) ?? {};
+}
+
+/* The names of values that all shown tags have at the same places. */
+function commonNames(count) {
+	const rows = [...shown.keys()].map(about);
+	return Array.from({length: count}, (_, index) => {
+		const name = rows[0]?.names?.[index];
+		return name && rows.every(row => row.names?.[index] === name) ? name : "";
+	});
+}
 
 /* The entries of the chosen tags in the list of tags. */
 function chosenRows() {
@@ -199,6 +216,7 @@ async function loadTags() {
 		known = await server.tags();
 		tagList.setTags(known);
 		showError("tags", null);
+		drawSeries();
 		if (fresh && view.tags.length === 0 && known.length > 0) {
 			fresh = false;
 			view.tags = [known[0].tag];
@@ -258,6 +276,7 @@ function drawSeries() {
 		if (samples === undefined)
 			continue;
 		const times = samples.map(sample => sample.time);
+		const row = about(tag);
 		for (const sample of samples)
 			count = Math.max(count, sample.values?.length ?? 0);
 		for (const element of view.elements) {
@@ -265,16 +284,23 @@ function drawSeries() {
 			const key = `${tag}\0${element}`;
 			series.push({
 				key, tag, element, times,
-				label: `${tag}, value ${element}`,
+				label: `${tag}, ${row.names?.[element - 1] ?? `value ${element}`}`,
+				name: row.names?.[element - 1] ?? "",
+				unit: row.units?.[element - 1] ?? "",
+				low: row.low?.[element - 1] ?? null,
+				high: row.high?.[element - 1] ?? null,
+				description: row.description ?? "",
 				values: samples.map(sample => sample.values?.[element - 1] ?? null),
 				color: palette[index % COLORS],
 				dash: DASHES[Math.floor(index / COLORS) % DASHES.length],
-				shape: SHAPE[view.method] ?? "before",
+				shape: MEASURED.includes(view.method) && TAG_SHAPE[row.interpolation] ||
+					(SHAPE[view.method] ?? "before"),
 				focused: key === view.focus,
 			});
 		}
 	}
-	values.drawElements(Math.max(count, ...view.elements), view.elements);
+	count = Math.max(count, ...view.elements);
+	values.drawElements(count, view.elements, commonNames(count));
 	chart.start = view.start;
 	chart.end = view.end;
 	chart.setData(view.start, sameTimes(series), {own: view.own, utc: view.utc});

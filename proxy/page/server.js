@@ -46,7 +46,7 @@ async function get(path, parameters, signal) {
 	return response;
 }
 
-/* [{tag, first, last, samples}], the times as BigInt. */
+/* [{tag, first, last, samples}] with what is known of the tag, the times as BigInt. */
 export async function tags(signal) {
 	const answer = await (await get("/tags", {time: "string"}, signal)).json();
 	return answer.tags.map(row => ({...row, first: BigInt(row.first), last: BigInt(row.last)}));

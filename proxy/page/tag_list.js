@@ -75,8 +75,8 @@ export class TagList {
 		const focused = this.list.contains(document.activeElement) ? document.activeElement.value : null;
 		const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
 		const all = this.tags ?? [];
-		const found = words.length === 0 ? all : all.filter(({tag}) => {
-			const text = tag.toLowerCase();
+		const found = words.length === 0 ? all : all.filter(({tag, description}) => {
+			const text = `${tag} ${description ?? ""}`.toLowerCase();
 			return words.every(word => text.includes(word));
 		});
 		this.list.replaceChildren(...found.slice(0, SHOWN_ROWS).map(row => this.row(row)));
@@ -94,13 +94,13 @@ export class TagList {
 		if (all === 0)
 			return "No tags yet.";
 		if (found === 0)
-			return "No tag has this in its name.";
+			return "No tag has this in its name or description.";
 		if (found > SHOWN_ROWS)
 			return `The first ${SHOWN_ROWS} of ${number(found)}; search for the others.`;
 		return found < all ? `${number(found)} of ${number(all)} tags` : `${number(all)} tags`;
 	}
 
-	row({tag, last, samples}) {
+	row({tag, description, last, samples}) {
 		const item = document.createElement("li");
 		const label = document.createElement("label");
 		const box = document.createElement("input");
@@ -114,7 +114,7 @@ export class TagList {
 		name.textContent = tag;
 		about.className = "quiet";
 		about.textContent = age < SECOND ? "now" : `${durationText(age)} ago`;
-		label.title = `${tag}: ${samples.toLocaleString("en")} samples, the last one ${about.textContent}`;
+		label.title = `${tag}${description ? `, ${description}` : ""}: ${samples.toLocaleString("en")} samples, the last one ${about.textContent}`;
 		label.append(box, name, about);
 		item.append(label);
 		return item;

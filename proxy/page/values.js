@@ -40,8 +40,8 @@ export class Values {
 		});
 	}
 
-	/* Shows a box for each of count elements; the focus stays where it is. */
-	drawElements(count, chosen) {
+	/* Shows a box for each of count elements, with its name or ""; the focus stays where it is. */
+	drawElements(count, chosen, names) {
 		while (this.list.children.length > count)
 			this.list.lastChild.remove();
 		while (this.list.children.length < count) {
@@ -49,16 +49,19 @@ export class Values {
 			const box = document.createElement("input");
 			box.type = "checkbox";
 			box.value = this.list.children.length + 1;
-			label.append(box, box.value);
+			label.append(box, document.createElement("span"));
 			this.list.append(label);
 		}
-		for (const box of this.list.querySelectorAll("input"))
+		for (const box of this.list.querySelectorAll("input")) {
 			box.checked = chosen.includes(Number(box.value));
+			box.nextSibling.textContent = names[box.value - 1] || box.value;
+			box.parentElement.title = `Value ${box.value}`;
+		}
 		this.list.closest("fieldset").hidden = count < 2;
 	}
 
 	/*
-	 * series are those of Chart, with key, tag and element; latest is a Map of tag to {time,
+	 * series are those of Chart, with key, tag, element, name and what else is known of it; latest is a Map of tag to {time,
 	 * values}.
 	 */
 	draw(series, latest, now, utc) {
@@ -70,6 +73,9 @@ export class Values {
 			const row = this.body.children[index];
 			const button = row.querySelector("button");
 			const last = latest.get(one.tag);
+			row.querySelector(".element").textContent = one.name || one.element;
+			row.querySelector(".element").title = this.about(one);
+			row.querySelector(".unit").textContent = one.unit;
 			button.setAttribute("aria-pressed", String(one.focused));
 			row.querySelector(".mark").style.borderTop =
 				`3px ${one.dash ? "dashed" : "solid"} ${one.color}`;
@@ -118,12 +124,18 @@ export class Values {
 		button.append(mark, name);
 		tag.append(button);
 		row.append(tag);
-		for (const name of ["element", "at number", "latest number", "age"]) {
+		for (const name of ["element", "at number", "latest number", "unit", "age"]) {
 			const cell = document.createElement("td");
 			cell.className = name;
 			row.append(cell);
 		}
-		row.querySelector(".element").textContent = one.element;
 		return row;
+	}
+
+	/* What is known of a series, as a line. */
+	about({element, description, low, high}) {
+		const limits = low !== null && high !== null ? `, ${numberText(low)} to ${numberText(high)}`
+			: low !== null ? `, at least ${numberText(low)}` : high !== null ? `, at most ${numberText(high)}` : "";
+		return `${description ? `${description}: value` : "Value"} ${element}${limits}`;
 	}
 }

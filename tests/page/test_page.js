@@ -167,7 +167,7 @@ const tests = [
 		await page.keyboard.press("ArrowUp");
 		assert.strictEqual(await page.evaluate(() => document.activeElement.id), "tag-search");
 		await page.fill("#tag-search", "no such");
-		assert.strictEqual(await text("#tag-note"), "No tag has this in its name.");
+		assert.strictEqual(await text("#tag-note"), "No tag has this in its name or description.");
 		await picture("choose");
 	}],
 
@@ -182,6 +182,52 @@ const tests = [
 		await page.click("#values tbody tr:nth-child(3) button");
 		assert.strictEqual(await page.getAttribute("#values tbody tr:nth-child(3) button", "aria-pressed"), "true");
 		await picture("scales");
+	}],
+
+	["names, units and limits of values, and the shape of a tag", async () => {
+		const put = metadata => fetch(server.url + "tags/pump/1", {method: "PUT", body: JSON.stringify(metadata),
+			headers: {"Content-Type": "application/json"}}).then(answer => assert.strictEqual(answer.status, 204));
+		const labels = () => page.locator("#element-list label").allTextContents();
+		await put({description: "Feed <b>pump</b>", names: ["flow", "level"], units: ["m³/h", "%"], low: [0.5], high: [null, 95]});
+		try {
+			await open(`#tag=pump/1&values=1,2&${WINDOW}`);
+			await shown();
+			await waitFor("the names", async () => await cell(2, "element") === "level");
+			assert.strictEqual(await cell(1, "element"), "flow");
+			assert.strictEqual(await cell(1, "unit"), "m³/h");
+			assert.strictEqual(await cell(2, "unit"), "%");
+			assert.strictEqual(await page.getAttribute("#values tbody tr:nth-child(1) .element", "title"),
+				"Feed <b>pump</b>: value 1, at least 0.5");
+			assert.strictEqual(await page.getAttribute("#values tbody tr:nth-child(2) .element", "title"),
+				"Feed <b>pump</b>: value 2, at most 95");
+			assert.deepStrictEqual(await labels(), ["flow", "level"]);
+			await picture("names");
+			await page.fill("#tag-search", "feed");
+			assert.strictEqual(await text("#tag-note"), "1 of 3 tags");
+			/* A tag without names beside it: the boxes have numbers, and its rows too. */
+			await page.fill("#tag-search", "");
+			await page.check("#tag-list input[value='pump/2']");
+			await waitFor("four series", async () => await page.locator("#values tbody tr").count() === 4);
+			assert.strictEqual(await cell(3, "element"), "1");
+			assert.strictEqual(await cell(3, "unit"), "");
+			assert.deepStrictEqual(await labels(), ["1", "2"]);
+
+			/* Few samples, so that steps and lines are far from each other. */
+			const drawn = async interpolation => {
+				await put({interpolation});
+				await open(`#tag=pump/1&start=${START}&end=${START + 3n * SECOND}`);
+				await shown();
+				await waitFor("the list", async () => (await text("#tag-note")) === "3 tags");
+				return page.evaluate(() => document.querySelector("#chart canvas").toDataURL());
+			};
+			const step = await drawn("step");
+			const linear = await drawn("linear");
+			assert(step !== linear, "a linear tag is drawn like one of steps");
+			assert.strictEqual(await drawn(null), step, "the method last draws steps where nothing is known");
+			assert.deepStrictEqual(complaints, []);
+		} finally {
+			await put({});
+		}
 	}],
 
 	["zooms by dragging, moves and goes back", async () => {
