@@ -30,6 +30,7 @@ static const struct
 	{"method", QUERY_METHOD, offsetof(QueryParameters, method)},
 	{"prefix", QUERY_PREFIX, offsetof(QueryParameters, prefix)},
 	{"format", QUERY_FORMAT, offsetof(QueryParameters, format)},
+	{"columns", QUERY_COLUMNS, offsetof(QueryParameters, columns)},
 };
 
 #define TEXT_PARAMETERS (sizeof(text_parameters) / sizeof(text_parameters[0]))

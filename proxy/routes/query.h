@@ -18,6 +18,7 @@
 #define QUERY_TAGS	  0x40 /* tag, any number of times */
 #define QUERY_TIME	  0x80
 #define QUERY_FORMAT  0x100
+#define QUERY_COLUMNS 0x10000
 
 typedef struct QueryParameters QueryParameters;
 
@@ -33,6 +34,7 @@ struct QueryParameters
 	char *samples;
 	char *method;
 	char *format;
+	char *columns;
 	char *prefix;	 /* UTF-8 */
 	Bytes tag_array; /* several tags as the text of a text[] */
 	int tag_count;	 /* of the array */

@@ -6,6 +6,9 @@
  * them, and NDJSON from PostgreSQL's text form.  The memory for that is one chunk here, the
  * connection's output that is not written yet, and libpq's buffer: if the client is slow,
  * PostgreSQL waits.
+ *
+ * CSV with a column for each value (columns=named) needs their number and names for its first line,
+ * before the rows are read.  So a query asks for them first, which the tag's summaries answer.
  */
 #include "routes/routes.h"
 
@@ -17,7 +20,9 @@
 #include "routes/query.h"
 #include "loop.h"
 
+#include <inttypes.h>
 #include <llhttp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +42,10 @@ static const ExportFormat formats[] = {
 	{"binary", "application/octet-stream", "time, tag, values", "FORMAT binary"},
 };
 
+/* With columns=named.  The values' columns are added, and the header is written here. */
+static const ExportFormat named_csv = {"csv", "text/csv; charset=utf-8; header=present", NULL,
+									   "FORMAT csv"};
+
 #define FORMATS (sizeof(formats) / sizeof(formats[0]))
 #define NDJSON	(&formats[0])
 
@@ -44,12 +53,15 @@ typedef struct Export
 {
 	QueryParameters parameters;
 	const ExportFormat *format;
-	PgQuery *stream;  /* NULL after it has ended */
-	Bytes tag_json;	  /* the text between time and values in NDJSON */
-	Bytes chunk;	  /* rows that are not sent yet */
-	Gzip *gzip;		  /* NULL: the answer is not compressed */
-	Bytes compressed; /* the chunk, compressed */
-	bool begun;		  /* the answer has begun */
+	int64_t start;
+	int64_t end;
+	int value_columns; /* of named_csv */
+	PgQuery *stream;   /* NULL after it has ended */
+	Bytes tag_json;	   /* the text between time and values in NDJSON */
+	Bytes chunk;	   /* rows that are not sent yet */
+	Gzip *gzip;		   /* NULL: the answer is not compressed */
+	Bytes compressed;  /* the chunk, compressed */
+	bool begun;		   /* the answer has begun */
 } Export;
 
 static bool export_end(Exchange *exchange);
@@ -66,6 +78,9 @@ const Route route_export = {
 };
 
 static bool check_parameters(Exchange *exchange, Export *export);
+static void ask_columns(Exchange *exchange);
+static void on_columns(void *argument, const QueryOutcome *outcome);
+static void start_copy(Exchange *exchange);
 static void put_copy(Bytes *sql, const char *table_sql, const Export *export);
 static void begin(Exchange *exchange);
 static bool send_chunk(Exchange *exchange, bool last);
@@ -74,18 +89,16 @@ static void on_end(void *argument, const QueryOutcome *outcome);
 
 static const StreamHandler handler = {on_data, on_end};
 
-/* Begins the COPY; HEAD is answered without one. */
+/* Begins; HEAD is answered without a query. */
 static bool
 export_end(Exchange *exchange)
 {
-	Loop *loop = loop_of(exchange);
-	const Config *config = loop->shared->config;
 	Export *export = memory_new(sizeof(Export));
-	Bytes sql = {0};
 
 	exchange->state = export;
 	if (!query_parameters_read(exchange, &export->parameters,
-							   QUERY_TAG | QUERY_START | QUERY_END | QUERY_FORMAT) ||
+							   QUERY_TAG | QUERY_START | QUERY_END | QUERY_FORMAT |
+								   QUERY_COLUMNS) ||
 		!check_parameters(exchange, export))
 		return true;
 	if (http_accepts_gzip(&exchange->request))
@@ -103,6 +116,88 @@ export_end(Exchange *exchange)
 						  strlen(export->parameters.tag));
 		bytes_puts(&export->tag_json, ",\"values\":");
 	}
+	if (export->format == &named_csv)
+		ask_columns(exchange);
+	else
+		start_copy(exchange);
+	return true;
+}
+
+/* Asks for the names of the columns, of as many values as a row of the window has at most. */
+static void
+ask_columns(Exchange *exchange)
+{
+	const Export *export = exchange->state;
+	char after[24];
+	char until[24];
+	const char *arguments[] = {loop_of(exchange)->shared->config->table_sql, export->parameters.tag,
+							   after, until};
+
+	/* Samples are those of after < time <= until. */
+	snprintf(after, sizeof(after), "%" PRId64,
+			 export->start == INT64_MIN ? export->start : export->start - 1);
+	snprintf(until, sizeof(until), "%" PRId64,
+			 export->parameters.end == NULL ? export->end : export->end - 1);
+	query_submit(exchange,
+				 "SELECT unnest(historian.value_columns(coalesce(m.names, '{}'),"
+				 " greatest(cardinality(m.names), cardinality(d.values), 0)))"
+				 " FROM (SELECT $1::text::regclass AS relid, $2::text AS tag) t"
+				 " LEFT JOIN historian.downsample(t.relid, t.tag, $3::bigint, $4::bigint, 1, "
+				 "'count') d ON true"
+				 " LEFT JOIN historian.tag m ON m.relid = t.relid AND m.tag = t.tag",
+				 4, arguments, NULL, on_columns);
+}
+
+/* Appends a field of CSV as COPY writes it, in quotes. */
+static void
+put_field(Bytes *out, const char *text)
+{
+	bytes_puts(out, "\"");
+	for (; *text != '\0'; text++)
+	{
+		bytes_append(out, text, 1);
+		if (*text == '"')
+			bytes_append(out, text, 1);
+	}
+	bytes_puts(out, "\"");
+}
+
+/* Writes the first line, and begins the COPY. */
+static void
+on_columns(void *argument, const QueryOutcome *outcome)
+{
+	Exchange *exchange = argument;
+	Export *export = exchange->state;
+
+	if (outcome->result == NULL)
+	{
+		query_answer_failure(exchange, outcome);
+		return;
+	}
+	export->value_columns = PQntuples(outcome->result);
+	bytes_puts(&export->chunk, "time,tag");
+	for (int i = 0; i < export->value_columns; i++)
+	{
+		const char *name = PQgetvalue(outcome->result, i, 0);
+
+		bytes_puts(&export->chunk, ",");
+		if (strpbrk(name, ",\"\r\n") != NULL)
+			put_field(&export->chunk, name);
+		else
+			bytes_puts(&export->chunk, name);
+	}
+	bytes_puts(&export->chunk, "\n");
+	start_copy(exchange);
+}
+
+static void
+start_copy(Exchange *exchange)
+{
+	Loop *loop = loop_of(exchange);
+	const Config *config = loop->shared->config;
+	Export *export = exchange->state;
+	Bytes sql = {0};
+
 	put_copy(&sql, config->table_sql, export);
 	export->stream =
 		pg_pool_stream(loop->pool, trace_parent(exchange), bytes_text(&sql), &handler, exchange);
@@ -110,7 +205,6 @@ export_end(Exchange *exchange)
 	if (export->stream == NULL)
 		http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
 					 (unsigned long long) config->max_queued_queries);
-	return true;
 }
 
 static void
@@ -140,6 +234,27 @@ export_release(Exchange *exchange)
 	exchange->state = NULL;
 }
 
+/* Takes the parameter columns into account, which only CSV has. */
+static bool
+check_columns(Exchange *exchange, Export *export)
+{
+	const char *columns = export->parameters.columns;
+
+	if (columns == NULL)
+		return true;
+	if (strcmp(columns, "array") != 0 && strcmp(columns, "named") != 0)
+		http_problem(exchange, 400, "parameter \"columns\" must be array or named");
+	else if (strcmp(export->format->name, named_csv.name) != 0)
+		http_problem(exchange, 400, "parameter \"columns\" is only for format=csv");
+	else
+	{
+		if (strcmp(columns, "named") == 0)
+			export->format = &named_csv;
+		return true;
+	}
+	return false;
+}
+
 /* If a parameter is missing or wrong, answers 400 and returns false. */
 static bool
 check_parameters(Exchange *exchange, Export *export)
@@ -167,8 +282,14 @@ check_parameters(Exchange *exchange, Export *export)
 			"parameter \"end\" must be a 64-bit integer, nanoseconds since 1970-01-01 UTC");
 	else if (start >= end)
 		http_problem(exchange, 400, "parameter \"start\" must be before \"end\"");
+	else if (!check_columns(exchange, export))
+		return false;
 	else
+	{
+		export->start = start;
+		export->end = end;
 		return true;
+	}
 	return false;
 }
 
@@ -178,7 +299,19 @@ put_copy(Bytes *sql, const char *table_sql, const Export *export)
 {
 	const QueryParameters *parameters = &export->parameters;
 
-	bytes_printf(sql, "COPY (SELECT %s FROM %s WHERE tag = ", export->format->columns, table_sql);
+	bytes_puts(sql, "COPY (SELECT ");
+	/* A row may have come since the columns were counted.  Its values must not be missing in silence. */
+	if (export->format == &named_csv)
+		bytes_printf(
+			sql,
+			"CASE WHEN cardinality(values) > %d THEN ('export again: there is a new row with "
+			"more values, of time ' || time)::bigint ELSE time END, tag",
+			export->value_columns);
+	else
+		bytes_puts(sql, export->format->columns);
+	for (int i = 1; i <= export->value_columns; i++)
+		bytes_printf(sql, ", values[%d]", i);
+	bytes_printf(sql, " FROM %s WHERE tag = ", table_sql);
 	pg_put_literal(sql, parameters->tag);
 	if (parameters->start != NULL)
 		bytes_printf(sql, " AND time >= '%s'::bigint", parameters->start);

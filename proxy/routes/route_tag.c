@@ -170,8 +170,8 @@ write_tag(Exchange *exchange)
 		http_problem(exchange, 400, "the body is not JSON in UTF-8");
 	else
 		query_submit_to(exchange, loop->writes,
-						"SELECT historian.set_tag($1::text::regclass, $2::text, $3::text::jsonb)", 3,
-						arguments, NULL, on_written);
+						"SELECT historian.set_tag($1::text::regclass, $2::text, $3::text::jsonb)",
+						3, arguments, NULL, on_written);
 }
 
 /* Answers 204, or says what PostgreSQL finds wrong with the body. */

@@ -9,8 +9,9 @@ static const struct
 	const char *name;
 	bool json; /* the column's text is JSON, and not a string */
 } members[TAG_METADATA_COUNT] = {
-	{"description", false}, {"interpolation", false}, {"max_silence", false}, {"names", true},
-	{"units", true},		{"low", true},			  {"high", true},
+	{"description", false}, {"interpolation", false}, {"max_silence", false},
+	{"names", true},		{"units", true},		  {"low", true},
+	{"high", true},
 };
 
 void

@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """GET /export: what comes out is what was stored, in constant memory, for fast and slow clients."""
+import csv
+import io
 import json
 import random
 import socket
@@ -403,6 +405,49 @@ def test_stop():
     except ConnectionResetError:
         pass
     wait_for("the export to be over", lambda: copies() == 0)
+
+
+def named(where, query):
+    answer = where.get("/export?format=csv&columns=named&" + query)
+    assert answer.status == 200 and answer.headers["content-type"].startswith("text/csv"), answer
+    return list(csv.reader(io.StringIO(answer.body.decode())))
+
+
+def test_named_columns():
+    """CSV with a column for each value: names where there are some, as many as the window's rows have values"""
+    table = new_table()
+    other = Server(table=table)
+    generator = random.Random(SEED + 7)
+    rows = []
+    for i in range(400):
+        rows.append(message(i * 1000, "boiler", [generator.choice([None, generator.uniform(-1e300, 1e300), i])
+                                                 for _ in range(3 if i < 200 else 5)]))
+    assert other.save(ndjson(rows), "?ack=committed", NDJSON).status == 204
+    names = ["Temp, \"inner\"", None, "time"]
+    assert other.request("PUT", "/tags/boiler", json.dumps({"names": names}).encode()).status == 204
+    header = ["time", "tag", "Temp, \"inner\"", "value_2", "time_3"]
+    for start, end in ((None, None), (0, 200000), (1000, 200001), (199000, 201000), (399000, 399001), (500000, 600000)):
+        query = "tag=boiler" + (f"&start={start}&end={end}" if start is not None else "")
+        got = named(other, query)
+        expected = [row for row in rows if start is None or start <= row["time"] < end]
+        width = max([3] + [len(row["values"]) for row in expected])
+        assert got[0] == header + [f"value_{i}" for i in range(4, width + 1)], (query, got[0])
+        assert [(int(row[0]), row[1], [float(value) if value else None for value in row[2:]]) for row in got[1:]] == \
+            [(row["time"], "boiler", row["values"] + [None] * (width - len(row["values"]))) for row in expected], query
+    assert named(other, "tag=nobody") == [["time", "tag"]]
+    assert other.save(ndjson([message(1, "unnamed", [1, 2])]), "?ack=committed", NDJSON).status == 204
+    assert named(other, "tag=unnamed") == [["time", "tag", "value_1", "value_2"], ["1", "unnamed", "1", "2"]]
+    ends = [message(-2 ** 63, "ends", [1, 2, 3]), message(2 ** 63 - 1, "ends", [4])]
+    assert other.save(ndjson(ends[1:]), "?ack=committed", NDJSON).status == 204
+    assert named(other, "tag=ends") == [["time", "tag", "value_1"], [str(2 ** 63 - 1), "ends", "4"]]
+    assert other.save(ndjson(ends[:1]), "?ack=committed", NDJSON).status == 204
+    # the first of all times cannot be counted, and is an error, not a row without its values
+    answer = other.get("/export?format=csv&columns=named&tag=ends")
+    assert answer.status == 400 and "more values" in answer.json()["detail"], answer
+    for query, word in (("columns=named", "format"), ("format=ndjson&columns=named", "format"), ("format=csv&columns=x", "columns")):
+        answer = other.get("/export?tag=boiler&" + query)
+        assert answer.status == 400 and word in answer.json()["detail"], (query, answer)
+    assert other.get("/export?tag=unnamed&format=csv&columns=array").body == other.get("/export?tag=unnamed&format=csv").body
 
 
 if __name__ == "__main__":

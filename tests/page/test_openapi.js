@@ -96,7 +96,7 @@ const tests = [
 			"/export?tag=a&format=xml"])
 			await check("GET", target, 400);
 		for (const target of ["/tags", "/tags?prefix=a&time=string", "/latest", "/latest?tag=a&time=string",
-			"/export?tag=a", "/export?tag=a&format=csv", "/export?tag=a&format=binary", "/metrics", "/livez",
+			"/export?tag=a", "/export?tag=a&format=csv", "/export?tag=a&format=csv&columns=named", "/export?tag=a&format=binary", "/metrics", "/livez",
 			"/healthz", "/readyz", "/openapi.json", "/"])
 			await check("GET", target, 200);
 		const named = {body: "{\"names\": [\"x\", null], \"high\": [1.5], \"max_silence\": 60}", headers: {"Content-Type": "application/json"}};
