@@ -7,7 +7,6 @@
 #include "nanoseconds.h"
 
 #include "catalog/pg_type.h"
-#include "common/int.h"
 #include "utils/date.h"
 #include "utils/timestamp.h"
 
@@ -17,7 +16,6 @@
 #define UNIX_EPOCH_USEC \
 	((UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * (int64) SECS_PER_DAY * USECS_PER_SEC)
 
-static int128 first_of_microsecond(TimestampTz timestamp);
 static bool first_from(int128 bound, int64 *time);
 static bool last_until(int128 bound, int64 *time);
 
@@ -34,52 +32,49 @@ nanoseconds_to_timestamptz(int64 time)
 int64
 nanoseconds_from_timestamptz(TimestampTz timestamp)
 {
-	int64		usec;
-	int64		ns;
+	return nanoseconds_bounded(nanoseconds_unbounded(timestamp));
+}
 
-	if (TIMESTAMP_NOT_FINITE(timestamp) ||
-		pg_sub_s64_overflow(timestamp, UNIX_EPOCH_USEC, &usec) ||
-		pg_mul_s64_overflow(usec, NS_PER_USEC, &ns))
+/* The infinities need no care: as numbers of microseconds they are beyond all times. */
+int128
+nanoseconds_unbounded(TimestampTz timestamp)
+{
+	return ((int128) timestamp - UNIX_EPOCH_USEC) * NS_PER_USEC;
+}
+
+int64
+nanoseconds_bounded(int128 time)
+{
+	if (time < PG_INT64_MIN || time > PG_INT64_MAX)
 		ereport(ERROR,
 				errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				errmsg("timestamp out of range for nanoseconds"),
 				errdetail("Nanoseconds in a bigint represent times from 1677-09-21 to 2262-04-11."));
-	return ns;
+	return (int64) time;
 }
-
-/*
- * In the functions below the infinities need no care: as numbers of microseconds they are beyond
- * all times.
- */
 
 bool
 nanoseconds_first_at_least(TimestampTz timestamp, int64 *time)
 {
-	return first_from(first_of_microsecond(timestamp), time);
+	return first_from(nanoseconds_unbounded(timestamp), time);
 }
 
 bool
 nanoseconds_first_after(TimestampTz timestamp, int64 *time)
 {
-	return first_from(first_of_microsecond(timestamp) + NS_PER_USEC, time);
+	return first_from(nanoseconds_unbounded(timestamp) + NS_PER_USEC, time);
 }
 
 bool
 nanoseconds_last_at_most(TimestampTz timestamp, int64 *time)
 {
-	return last_until(first_of_microsecond(timestamp) + NS_PER_USEC - 1, time);
+	return last_until(nanoseconds_unbounded(timestamp) + NS_PER_USEC - 1, time);
 }
 
 bool
 nanoseconds_last_before(TimestampTz timestamp, int64 *time)
 {
-	return last_until(first_of_microsecond(timestamp) - 1, time);
-}
-
-static int128
-first_of_microsecond(TimestampTz timestamp)
-{
-	return ((int128) timestamp - UNIX_EPOCH_USEC) * NS_PER_USEC;
+	return last_until(nanoseconds_unbounded(timestamp) - 1, time);
 }
 
 /* Finds the first time that is not below the bound. */

@@ -20,6 +20,15 @@ extern TimestampTz nanoseconds_to_timestamptz(int64 time);
 extern int64 nanoseconds_from_timestamptz(TimestampTz timestamp);
 
 /*
+ * Returns the first nanosecond of a timestamptz, or what would be it if it were not beyond int64, as
+ * the infinities and years far away are.
+ */
+extern int128 nanoseconds_unbounded(TimestampTz timestamp);
+
+/* Returns a number of nanoseconds, or raises the error of nanoseconds_from_timestamptz(). */
+extern int64 nanoseconds_bounded(int128 time);
+
+/*
  * Find the first and the last time whose timestamptz compares so with the given one, which may be
  * infinite or out of range.  Return false if there is no such time.
  */

@@ -55,6 +55,360 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_last_ns_
 COMMENT ON FUNCTION historian.last_ns_before("any") IS
 'The last time (nanoseconds) that historian.to_timestamptz() makes less than the given timestamptz, timestamp or date; NULL if there is none. In plans it stands for a condition on historian.to_timestamptz(time).';
 
+-- Times as timestamptz, and lengths as interval. A literal or a parameter without a type could be either of these or a
+-- bigint; of several candidates PostgreSQL takes the one with text for it, which reads both. So every function that has
+-- variants has one with text, and that returns bigint as all functions of 0.2 did (ADR 0020).
+CREATE FUNCTION historian.downsample(
+    "table" regclass, tag text, start bigint, "end" bigint,
+    step interval, method text DEFAULT 'last',
+    OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_downsample';
+
+COMMENT ON FUNCTION historian.downsample(regclass, text, bigint, bigint, interval, text) IS
+'As historian.downsample(regclass, text, bigint, bigint, integer, text), but the window is cut into periods of one step each, which count from its start; the last one is shorter if need be. Days and months are counted by the calendar in the time zone of the session.';
+
+CREATE FUNCTION historian.downsample(
+    "table" regclass, tag text, start bigint, "end" bigint,
+    samples_or_step text, method text DEFAULT 'last',
+    OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_downsample';
+
+COMMENT ON FUNCTION historian.downsample(regclass, text, bigint, bigint, text, text) IS
+'As historian.downsample(regclass, text, bigint, bigint, integer, text), but samples_or_step is a number of samples, or an interval as step.';
+
+CREATE FUNCTION historian.downsample(
+    "table" regclass, tag text, start timestamptz, "end" timestamptz,
+    samples integer DEFAULT 1000, method text DEFAULT 'last',
+    OUT "time" timestamptz, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_downsample';
+
+COMMENT ON FUNCTION historian.downsample(regclass, text, timestamptz, timestamptz, integer, text) IS
+'As historian.downsample(regclass, text, bigint, bigint, integer, text), with times as timestamptz, which come back so, rounded down to microseconds.';
+
+CREATE FUNCTION historian.downsample(
+    "table" regclass, tag text, start timestamptz, "end" timestamptz,
+    step interval, method text DEFAULT 'last',
+    OUT "time" timestamptz, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_downsample';
+
+COMMENT ON FUNCTION historian.downsample(regclass, text, timestamptz, timestamptz, interval, text) IS
+'As historian.downsample(regclass, text, bigint, bigint, integer, text), with times as timestamptz, which come back so, rounded down to microseconds; the window is cut into periods of one step each, which count from its start; the last one is shorter if need be. Days and months are counted by the calendar in the time zone of the session.';
+
+CREATE FUNCTION historian.downsample(
+    "table" regclass, tag text, start timestamptz, "end" timestamptz,
+    samples_or_step text, method text DEFAULT 'last',
+    OUT "time" timestamptz, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_downsample';
+
+COMMENT ON FUNCTION historian.downsample(regclass, text, timestamptz, timestamptz, text, text) IS
+'As historian.downsample(regclass, text, bigint, bigint, integer, text), with times as timestamptz, which come back so, rounded down to microseconds; samples_or_step is a number of samples, or an interval as step.';
+
+CREATE FUNCTION historian.downsample(
+    "table" regclass, tag text, start text, "end" text,
+    samples integer DEFAULT 1000, method text DEFAULT 'last',
+    OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_downsample';
+
+COMMENT ON FUNCTION historian.downsample(regclass, text, text, text, integer, text) IS
+'As historian.downsample(regclass, text, bigint, bigint, integer, text) for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes. The times come back in nanoseconds.';
+
+CREATE FUNCTION historian.downsample(
+    "table" regclass, tag text, start text, "end" text,
+    step interval, method text DEFAULT 'last',
+    OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_downsample';
+
+COMMENT ON FUNCTION historian.downsample(regclass, text, text, text, interval, text) IS
+'As historian.downsample(regclass, text, bigint, bigint, integer, text) for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes. The times come back in nanoseconds; the window is cut into periods of one step each, which count from its start; the last one is shorter if need be. Days and months are counted by the calendar in the time zone of the session.';
+
+CREATE FUNCTION historian.downsample(
+    "table" regclass, tag text, start text, "end" text,
+    samples_or_step text, method text DEFAULT 'last',
+    OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_downsample';
+
+COMMENT ON FUNCTION historian.downsample(regclass, text, text, text, text, text) IS
+'As historian.downsample(regclass, text, bigint, bigint, integer, text) for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes. The times come back in nanoseconds; samples_or_step is a number of samples, or an interval as step.';
+
+CREATE FUNCTION historian.downsample(
+    "table" regclass, tag text, start bigint, "end" bigint,
+    method text, step_ns bigint,
+    OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_downsample_by_step';
+
+COMMENT ON FUNCTION historian.downsample(regclass, text, bigint, bigint, text, bigint) IS
+'As historian.downsample(regclass, text, bigint, bigint, integer, text), but the window is cut into periods of step_ns nanoseconds, which count from its start; the last one is shorter if need be.';
+
+CREATE FUNCTION historian.downsample_many(
+    "table" regclass, tags text[], start bigint, "end" bigint,
+    step interval, method text DEFAULT 'last',
+    OUT tag text, OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10000 COST 10000
+AS 'MODULE_PATHNAME', 'historian_downsample_many';
+
+COMMENT ON FUNCTION historian.downsample_many(regclass, text[], bigint, bigint, interval, text) IS
+'As historian.downsample_many(regclass, text[], bigint, bigint, integer, text), but the window is cut into periods of one step each, which count from its start; the last one is shorter if need be. Days and months are counted by the calendar in the time zone of the session.';
+
+CREATE FUNCTION historian.downsample_many(
+    "table" regclass, tags text[], start bigint, "end" bigint,
+    samples_or_step text, method text DEFAULT 'last',
+    OUT tag text, OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10000 COST 10000
+AS 'MODULE_PATHNAME', 'historian_downsample_many';
+
+COMMENT ON FUNCTION historian.downsample_many(regclass, text[], bigint, bigint, text, text) IS
+'As historian.downsample_many(regclass, text[], bigint, bigint, integer, text), but samples_or_step is a number of samples, or an interval as step.';
+
+CREATE FUNCTION historian.downsample_many(
+    "table" regclass, tags text[], start timestamptz, "end" timestamptz,
+    samples integer DEFAULT 1000, method text DEFAULT 'last',
+    OUT tag text, OUT "time" timestamptz, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10000 COST 10000
+AS 'MODULE_PATHNAME', 'historian_downsample_many';
+
+COMMENT ON FUNCTION historian.downsample_many(regclass, text[], timestamptz, timestamptz, integer, text) IS
+'As historian.downsample_many(regclass, text[], bigint, bigint, integer, text), with times as timestamptz, which come back so, rounded down to microseconds.';
+
+CREATE FUNCTION historian.downsample_many(
+    "table" regclass, tags text[], start timestamptz, "end" timestamptz,
+    step interval, method text DEFAULT 'last',
+    OUT tag text, OUT "time" timestamptz, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10000 COST 10000
+AS 'MODULE_PATHNAME', 'historian_downsample_many';
+
+COMMENT ON FUNCTION historian.downsample_many(regclass, text[], timestamptz, timestamptz, interval, text) IS
+'As historian.downsample_many(regclass, text[], bigint, bigint, integer, text), with times as timestamptz, which come back so, rounded down to microseconds; the window is cut into periods of one step each, which count from its start; the last one is shorter if need be. Days and months are counted by the calendar in the time zone of the session.';
+
+CREATE FUNCTION historian.downsample_many(
+    "table" regclass, tags text[], start timestamptz, "end" timestamptz,
+    samples_or_step text, method text DEFAULT 'last',
+    OUT tag text, OUT "time" timestamptz, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10000 COST 10000
+AS 'MODULE_PATHNAME', 'historian_downsample_many';
+
+COMMENT ON FUNCTION historian.downsample_many(regclass, text[], timestamptz, timestamptz, text, text) IS
+'As historian.downsample_many(regclass, text[], bigint, bigint, integer, text), with times as timestamptz, which come back so, rounded down to microseconds; samples_or_step is a number of samples, or an interval as step.';
+
+CREATE FUNCTION historian.downsample_many(
+    "table" regclass, tags text[], start text, "end" text,
+    samples integer DEFAULT 1000, method text DEFAULT 'last',
+    OUT tag text, OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10000 COST 10000
+AS 'MODULE_PATHNAME', 'historian_downsample_many';
+
+COMMENT ON FUNCTION historian.downsample_many(regclass, text[], text, text, integer, text) IS
+'As historian.downsample_many(regclass, text[], bigint, bigint, integer, text) for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes. The times come back in nanoseconds.';
+
+CREATE FUNCTION historian.downsample_many(
+    "table" regclass, tags text[], start text, "end" text,
+    step interval, method text DEFAULT 'last',
+    OUT tag text, OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10000 COST 10000
+AS 'MODULE_PATHNAME', 'historian_downsample_many';
+
+COMMENT ON FUNCTION historian.downsample_many(regclass, text[], text, text, interval, text) IS
+'As historian.downsample_many(regclass, text[], bigint, bigint, integer, text) for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes. The times come back in nanoseconds; the window is cut into periods of one step each, which count from its start; the last one is shorter if need be. Days and months are counted by the calendar in the time zone of the session.';
+
+CREATE FUNCTION historian.downsample_many(
+    "table" regclass, tags text[], start text, "end" text,
+    samples_or_step text, method text DEFAULT 'last',
+    OUT tag text, OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10000 COST 10000
+AS 'MODULE_PATHNAME', 'historian_downsample_many';
+
+COMMENT ON FUNCTION historian.downsample_many(regclass, text[], text, text, text, text) IS
+'As historian.downsample_many(regclass, text[], bigint, bigint, integer, text) for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes. The times come back in nanoseconds; samples_or_step is a number of samples, or an interval as step.';
+
+CREATE FUNCTION historian.downsample_many(
+    "table" regclass, tags text[], start bigint, "end" bigint,
+    method text, step_ns bigint,
+    OUT tag text, OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10000 COST 10000
+AS 'MODULE_PATHNAME', 'historian_downsample_many_by_step';
+
+COMMENT ON FUNCTION historian.downsample_many(regclass, text[], bigint, bigint, text, bigint) IS
+'As historian.downsample_many(regclass, text[], bigint, bigint, integer, text), but the window is cut into periods of step_ns nanoseconds, which count from its start; the last one is shorter if need be.';
+
+CREATE FUNCTION historian.moving_average(
+    "table" regclass, tag text, start bigint, "end" bigint,
+    samples integer, "window" interval,
+    OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_moving_average';
+
+COMMENT ON FUNCTION historian.moving_average(regclass, text, bigint, bigint, integer, interval) IS
+'As historian.moving_average(regclass, text, bigint, bigint, integer, bigint), but the window is an interval without months; its days have 24 hours.';
+
+CREATE FUNCTION historian.moving_average(
+    "table" regclass, tag text, start bigint, "end" bigint,
+    samples integer, "window" text,
+    OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_moving_average';
+
+COMMENT ON FUNCTION historian.moving_average(regclass, text, bigint, bigint, integer, text) IS
+'As historian.moving_average(regclass, text, bigint, bigint, integer, bigint), but the window is an integer in nanoseconds, or an interval without months.';
+
+CREATE FUNCTION historian.moving_average(
+    "table" regclass, tag text, start timestamptz, "end" timestamptz,
+    samples integer, "window" bigint,
+    OUT "time" timestamptz, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_moving_average';
+
+COMMENT ON FUNCTION historian.moving_average(regclass, text, timestamptz, timestamptz, integer, bigint) IS
+'As historian.moving_average(regclass, text, bigint, bigint, integer, bigint), with times as timestamptz, which come back so, rounded down to microseconds.';
+
+CREATE FUNCTION historian.moving_average(
+    "table" regclass, tag text, start timestamptz, "end" timestamptz,
+    samples integer, "window" interval,
+    OUT "time" timestamptz, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_moving_average';
+
+COMMENT ON FUNCTION historian.moving_average(regclass, text, timestamptz, timestamptz, integer, interval) IS
+'As historian.moving_average(regclass, text, bigint, bigint, integer, bigint), with times as timestamptz, which come back so, rounded down to microseconds; the window is an interval without months; its days have 24 hours.';
+
+CREATE FUNCTION historian.moving_average(
+    "table" regclass, tag text, start timestamptz, "end" timestamptz,
+    samples integer, "window" text,
+    OUT "time" timestamptz, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_moving_average';
+
+COMMENT ON FUNCTION historian.moving_average(regclass, text, timestamptz, timestamptz, integer, text) IS
+'As historian.moving_average(regclass, text, bigint, bigint, integer, bigint), with times as timestamptz, which come back so, rounded down to microseconds; the window is an integer in nanoseconds, or an interval without months.';
+
+CREATE FUNCTION historian.moving_average(
+    "table" regclass, tag text, start text, "end" text,
+    samples integer, "window" bigint,
+    OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_moving_average';
+
+COMMENT ON FUNCTION historian.moving_average(regclass, text, text, text, integer, bigint) IS
+'As historian.moving_average(regclass, text, bigint, bigint, integer, bigint) for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes. The times come back in nanoseconds.';
+
+CREATE FUNCTION historian.moving_average(
+    "table" regclass, tag text, start text, "end" text,
+    samples integer, "window" interval,
+    OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_moving_average';
+
+COMMENT ON FUNCTION historian.moving_average(regclass, text, text, text, integer, interval) IS
+'As historian.moving_average(regclass, text, bigint, bigint, integer, bigint) for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes. The times come back in nanoseconds; the window is an interval without months; its days have 24 hours.';
+
+CREATE FUNCTION historian.moving_average(
+    "table" regclass, tag text, start text, "end" text,
+    samples integer, "window" text,
+    OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_moving_average';
+
+COMMENT ON FUNCTION historian.moving_average(regclass, text, text, text, integer, text) IS
+'As historian.moving_average(regclass, text, bigint, bigint, integer, bigint) for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes. The times come back in nanoseconds; the window is an integer in nanoseconds, or an interval without months.';
+
+CREATE FUNCTION historian.raw(
+    "table" regclass, tag text, start timestamptz, "end" timestamptz,
+    OUT "time" timestamptz, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_raw';
+
+COMMENT ON FUNCTION historian.raw(regclass, text, timestamptz, timestamptz) IS
+'As historian.raw(regclass, text, bigint, bigint), with times as timestamptz, which come back so, rounded down to microseconds. They may be infinite.';
+
+CREATE FUNCTION historian.raw(
+    "table" regclass, tag text, start text, "end" text,
+    OUT "time" bigint, OUT "values" float8[])
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_raw';
+
+COMMENT ON FUNCTION historian.raw(regclass, text, text, text) IS
+'As historian.raw(regclass, text, bigint, bigint) for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes. The times come back in nanoseconds. They may be infinite.';
+
+CREATE FUNCTION historian.delete(
+    "table" regclass, tag text, start timestamptz, "end" timestamptz)
+RETURNS bigint
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'historian_delete';
+
+COMMENT ON FUNCTION historian.delete(regclass, text, timestamptz, timestamptz) IS
+'As historian.delete(regclass, text, bigint, bigint), with times as timestamptz. They may be infinite.';
+
+CREATE FUNCTION historian.delete(
+    "table" regclass, tag text, start text, "end" text)
+RETURNS bigint
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'historian_delete';
+
+COMMENT ON FUNCTION historian.delete(regclass, text, text, text) IS
+'As historian.delete(regclass, text, bigint, bigint), for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes. They may be infinite.';
+
+CREATE FUNCTION historian.drop_before(
+    "table" regclass, "time" timestamptz)
+RETURNS bigint
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'historian_drop_before';
+
+COMMENT ON FUNCTION historian.drop_before(regclass, timestamptz) IS
+'As historian.drop_before(regclass, bigint), with a time as timestamptz. It may be infinite.';
+
+CREATE FUNCTION historian.drop_before(
+    "table" regclass, "time" text)
+RETURNS bigint
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'historian_drop_before';
+
+COMMENT ON FUNCTION historian.drop_before(regclass, text) IS
+'As historian.drop_before(regclass, bigint), for literals and parameters without a type: the time is an integer in nanoseconds, or what timestamptz takes. An interval is not taken: give it its type.';
+
+CREATE FUNCTION historian.drop_before(
+    "table" regclass, older_than interval)
+RETURNS bigint
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'historian_drop_before';
+
+COMMENT ON FUNCTION historian.drop_before(regclass, interval) IS
+'As historian.drop_before(regclass, bigint), for rows that are older than an interval, as of the begin of the transaction.';
+
 -- The views have names like those of the functions, and of PostgreSQL's own: stat_*. The old names stay for one version.
 CREATE VIEW historian.stat_tables AS
 SELECT c.oid AS relid, n.nspname AS schemaname, c.relname, s.*

@@ -11,6 +11,7 @@
 #include "utils/snapmgr.h"
 
 #include "command_work.h"
+#include "functions/time_arguments.h"
 #include "historian_table.h"
 #include "store/serializable.h"
 #include "write/deletion.h"
@@ -18,45 +19,40 @@
 PG_FUNCTION_INFO_V1(historian_delete);
 PG_FUNCTION_INFO_V1(historian_drop_before);
 
-static int64 delete_range(Oid relid, text *tag, int64 from, int64 until);
+static int64 delete_range(Oid relid, text *tag, bool any, int64 from, int64 until);
 
-/* historian.delete(table regclass, tag text, start bigint, "end" bigint) returns bigint */
+/* historian.delete(table regclass, tag text, start, "end") returns bigint */
 Datum
 historian_delete(PG_FUNCTION_ARGS)
 {
-	text	   *tag = PG_GETARG_TEXT_PP(1);
-	int64		start = PG_GETARG_INT64(2);
-	int64		end = PG_GETARG_INT64(3);
+	int64		from;
+	int64		until;
+	bool		any;
 
 	historian_table_check_may_write("historian.delete()");
-	if (start > end)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("start (" INT64_FORMAT ") must not be greater than end (" INT64_FORMAT ")",
-					   start, end));
-	/* an empty range has no last time; any other empty one will do */
-	PG_RETURN_INT64(start < end ? delete_range(PG_GETARG_OID(0), tag, start, end - 1)
-					: delete_range(PG_GETARG_OID(0), tag, 1, 0));
+	any = time_argument_range(fcinfo, 2, true, &from, &until);
+	PG_RETURN_INT64(delete_range(PG_GETARG_OID(0), PG_GETARG_TEXT_PP(1), any, from, until));
 }
 
-/* historian.drop_before(table regclass, time bigint) returns bigint */
+/* historian.drop_before(table regclass, time or interval) returns bigint */
 Datum
 historian_drop_before(PG_FUNCTION_ARGS)
 {
-	int64		time = PG_GETARG_INT64(1);
+	int64		until;
+	bool		any;
 
 	historian_table_check_may_write("historian.drop_before()");
-	PG_RETURN_INT64(time > PG_INT64_MIN
-					? delete_range(PG_GETARG_OID(0), NULL, PG_INT64_MIN, time - 1)
-					: delete_range(PG_GETARG_OID(0), NULL, 1, 0));
+	any = time_argument_last_before(fcinfo, 1, &until);
+	PG_RETURN_INT64(delete_range(PG_GETARG_OID(0), NULL, any, PG_INT64_MIN, until));
 }
 
 /*
  * Deletes rows of a historian table, or of all leaves of a parent, that the user may DELETE from:
- * those of a tag (NULL: of every tag) with from <= time <= until.  Returns their number.
+ * those of a tag (NULL: of every tag) with from <= time <= until; none unless any.  Returns their
+ * number.
  */
 static int64
-delete_range(Oid relid, text *tag, int64 from, int64 until)
+delete_range(Oid relid, text *tag, bool any, int64 from, int64 until)
 {
 	List	   *tables = historian_table_open_leaves(relid, ACL_DELETE, RowExclusiveLock, "DELETE");
 	int64		count = 0;
@@ -70,7 +66,8 @@ delete_range(Oid relid, text *tag, int64 from, int64 until)
 
 		/* the functions read too: their result depends on the rows that are there */
 		serializable_note_read(rel, GetActiveSnapshot());
-		count += deletion_delete_range(rel, tag, from, until);
+		if (any)
+			count += deletion_delete_range(rel, tag, from, until);
 	}
 	historian_table_close_leaves(tables);
 	return count;

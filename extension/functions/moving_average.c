@@ -11,6 +11,7 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 
+#include "functions/time_arguments.h"
 #include "read/leaves.h"
 #include "read/method_call.h"
 #include "read/slice_reader.h"
@@ -23,14 +24,14 @@ static void moving_average(const MethodCall *call, int64 span);
 static void put_mean(const Sums *total, int64 time, SampleSink *sink);
 
 /*
- * historian.moving_average(table regclass, tag text, start bigint, "end" bigint, samples integer,
- * "window" bigint) returns setof (time bigint, values float8[])
+ * historian.moving_average(table regclass, tag text, start, "end", samples integer, "window")
+ * returns setof (time, values float8[])
  */
 Datum
 historian_moving_average(PG_FUNCTION_ARGS)
 {
-	Window		window = window_check(PG_GETARG_INT64(2), PG_GETARG_INT64(3), PG_GETARG_INT32(4));
-	int64		span = PG_GETARG_INT64(5);
+	Window		window = time_argument_window(fcinfo, 2);
+	int64		span = time_argument_length(fcinfo, 5, "window");
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Leaves	   *leaves;
 	SampleSink	sink;
@@ -40,10 +41,6 @@ historian_moving_average(PG_FUNCTION_ARGS)
 		.sink = &sink,
 	};
 
-	if (span < 1)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("window (" INT64_FORMAT ") must be greater than zero", span));
 	leaves = leaves_open(PG_GETARG_OID(0));
 	InitMaterializedSRF(fcinfo, 0);
 	sink = (SampleSink) {.store = result->setResult, .desc = result->setDesc};

@@ -8,11 +8,11 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 
+#include "functions/time_arguments.h"
 #include "read/as_of.h"
 #include "read/leaves.h"
 #include "read/sample_sink.h"
 #include "read/tag_reader.h"
-#include "read/window.h"
 #include "tag.h"
 
 PG_FUNCTION_INFO_V1(historian_raw);
@@ -21,14 +21,15 @@ PG_FUNCTION_INFO_V1(historian_latest);
 static void put_latest(SampleSink *sink, Leaves *leaves, text *tag);
 
 /*
- * historian.raw(table regclass, tag text, start bigint, "end" bigint) returns setof
- * (time bigint, values float8[])
+ * historian.raw(table regclass, tag text, start, "end") returns setof (time, values float8[])
  */
 Datum
 historian_raw(PG_FUNCTION_ARGS)
 {
 	text	   *tag = PG_GETARG_TEXT_PP(1);
-	Window		window = window_check(PG_GETARG_INT64(2), PG_GETARG_INT64(3), 1);
+	int64		from;
+	int64		until;
+	bool		any = time_argument_range(fcinfo, 2, false, &from, &until);
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Leaves	   *leaves = leaves_open(PG_GETARG_OID(0));
 	SampleSink	sink;
@@ -38,8 +39,9 @@ historian_raw(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	sink = (SampleSink) {.store = result->setResult, .desc = result->setDesc};
 	reader = tag_reader_begin_leaves(leaves_for_tag(leaves, tag));
-	tag_reader_start(reader, tag, window.start, window.end - 1, true);
-	while (tag_reader_next(reader, &run))
+	if (any)
+		tag_reader_start(reader, tag, from, until, true);
+	while (any && tag_reader_next(reader, &run))
 	{
 		CHECK_FOR_INTERRUPTS();
 		for (uint32 row = run.first; row < run.first + run.nrows; row++)

@@ -146,7 +146,8 @@ method_first(const MethodCall *call)
 void
 method_plot(const MethodCall *call)
 {
-	Window		window = *call->window;
+	Window		window = window_by_samples(call->window->start, call->window->end,
+										   call->window->samples / 4);
 	Choice		choice = {0};
 	Point		rows[4];		/* first, least, greatest, last */
 	bool		any = false;
@@ -155,7 +156,6 @@ method_plot(const MethodCall *call)
 	SliceReader *reader;
 	RowSlice	slice;
 
-	window.samples = window.samples / 4;
 	ends = window_times(&window);
 	reader = slice_reader_begin(call->leaves, call->tag, window.start + 1, ends, window.samples,
 								true);
@@ -198,7 +198,8 @@ method_plot(const MethodCall *call)
 void
 method_lttb(const MethodCall *call)
 {
-	Window		window = *call->window;
+	Window		window = window_by_samples(call->window->start, call->window->end,
+										   call->window->samples - 2);
 	Choice		choice = {0};
 	Bucket		buckets[2] = {0};
 	Triangles	triangles = {
@@ -215,7 +216,6 @@ method_lttb(const MethodCall *call)
 	SliceReader *reader;
 	RowSlice	slice;
 
-	window.samples -= 2;
 	ends = window_times(&window);
 	reader = slice_reader_begin(call->leaves, call->tag, window.start + 1, ends, window.samples,
 								true);

@@ -8,13 +8,21 @@
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
+#include "utils/timestamp.h"
+
+#include "nanoseconds.h"
 
 void
 sample_sink_put(SampleSink *sink, int64 time, Datum values, bool isnull)
 {
-	Datum		row[3] = {PointerGetDatum(sink->tag), Int64GetDatum(time), values};
-	bool		nulls[3] = {false, false, isnull};
 	int			skip = sink->tag == NULL ? 1 : 0;
+	bool		as_timestamp = TupleDescAttr(sink->desc, 1 - skip)->atttypid == TIMESTAMPTZOID;
+	Datum		row[3] = {
+		PointerGetDatum(sink->tag),
+		as_timestamp ? TimestampTzGetDatum(nanoseconds_to_timestamptz(time)) : Int64GetDatum(time),
+		values,
+	};
+	bool		nulls[3] = {false, false, isnull};
 
 	tuplestore_putvalues(sink->store, sink->desc, row + skip, nulls + skip);
 }

@@ -10,7 +10,10 @@
 #include "access/tupdesc.h"
 #include "utils/tuplestore.h"
 
-/* The samples are rows of (time, values) or, if tag is not NULL, of (tag, time, values). */
+/*
+ * The samples are rows of (time, values) or, if tag is not NULL, of (tag, time, values).  Times are
+ * nanoseconds, or timestamptz rounded down if desc says so.
+ */
 typedef struct SampleSink
 {
 	Tuplestorestate *store;
