@@ -24,7 +24,8 @@ static int64 exact_time_of(FunctionCallInfo fcinfo, int argument);
 static char *argument_text(FunctionCallInfo fcinfo, int argument);
 static void check_order(FunctionCallInfo fcinfo, int first, bool may_be_equal);
 static bool is_integer(const char *string);
-static TimestampTz timestamp_of(char *string);
+static int128 timestamp_text_time(char *string);
+static int64 cut_nanoseconds(char *string);
 static Interval *interval_of(char *string);
 static bool fixed_length(const Interval *interval, int64 *length);
 static Window window_by_interval(int64 start, int64 end, const Interval *step);
@@ -158,7 +159,7 @@ time_of(FunctionCallInfo fcinfo, int argument)
 			string = text_to_cstring(PG_GETARG_TEXT_PP(argument));
 			if (is_integer(string))
 				return DatumGetInt64(DirectFunctionCall1(int8in, CStringGetDatum(string)));
-			return nanoseconds_unbounded(timestamp_of(string));
+			return timestamp_text_time(string);
 	}
 }
 
@@ -211,12 +212,41 @@ is_integer(const char *string)
 	return digits > 0 && string[strspn(string, " \t\n\r\f\v")] == '\0';
 }
 
-static TimestampTz
-timestamp_of(char *string)
+/*
+ * Returns the time of what timestamptz takes, in nanoseconds.  timestamptz would round the digits
+ * after those of microseconds.
+ */
+static int128
+timestamp_text_time(char *string)
 {
-	return DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(string),
-												   ObjectIdGetDatum(InvalidOid),
-												   Int32GetDatum(-1)));
+	int64		nanoseconds = cut_nanoseconds(string);
+	Datum		timestamp = DirectFunctionCall3(timestamptz_in, CStringGetDatum(string),
+												ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+
+	return nanoseconds_unbounded(DatumGetTimestampTz(timestamp)) + nanoseconds;
+}
+
+/*
+ * Takes the digits of a second that are less than microseconds out of a text, and returns them in
+ * nanoseconds, rounded down.
+ */
+static int64
+cut_nanoseconds(char *string)
+{
+	char	   *point = strchr(string, '.');
+	size_t		digits;
+	int64		nanoseconds = 0;
+
+	/* only seconds are two digits after a colon */
+	if (point == NULL || point - string < 3 || point[-3] != ':')
+		return 0;
+	digits = strspn(point + 1, "0123456789");
+	if (digits <= 6)
+		return 0;
+	for (int i = 6; i < 9; i++)
+		nanoseconds = nanoseconds * 10 + (i < digits ? point[1 + i] - '0' : 0);
+	memmove(point + 7, point + 1 + digits, strlen(point + 1 + digits) + 1);
+	return nanoseconds;
 }
 
 static Interval *

@@ -4,7 +4,7 @@
  *
  * A function is declared once for each type of a time: bigint (nanoseconds since the Unix epoch),
  * timestamptz, and text, which is what literals and parameters without a type are taken for.  Text
- * is an integer, in nanoseconds, or what timestamptz takes.  A length of time is a bigint
+ * is an integer, in nanoseconds, or what timestamptz takes, where nine digits of a second count.  A length of time is a bigint
  * (nanoseconds), an interval, or text of either form.  The declared types decide how an argument is
  * read.
  */

@@ -43,7 +43,7 @@ time_expression_make(Index varno, const HistorianColumns *columns)
 bool
 time_expression_match(const Node *node, Index varno, const HistorianColumns *columns)
 {
-	const		FuncExpr *call = (const FuncExpr *) node;
+	const FuncExpr *call = (const FuncExpr *) node;
 	const Var  *time;
 
 	if (!IsA(node, FuncExpr) || call->funcresulttype != TIMESTAMPTZOID ||
