@@ -13,6 +13,7 @@
 #include "table/aggregate_node.h"
 #include "table/compaction_worker.h"
 #include "table/ddl.h"
+#include "table/retention.h"
 #include "table/scan_node.h"
 #include "write/writer.h"
 
@@ -85,6 +86,13 @@ define_settings(void)
 							10, 0, 19,
 							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
+	DefineCustomBoolVariable("historian.retention",
+							 "Enables the removal of rows by the policies of historian.set_retention().",
+							 "It also needs historian in shared_preload_libraries.",
+							 &historian_retention,
+							 true,
+							 PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
 	DefineCustomIntVariable("historian.nice",
 							"Sets how much nicer this session is than PostgreSQL's other processes, as in nice(1).",
 							"It is meant for sessions that load while others read. The system may refuse to lower it again.",

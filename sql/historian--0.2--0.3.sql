@@ -813,3 +813,66 @@ END $$;
 
 COMMENT ON FUNCTION historian.create_view(text, text, regclass) IS
 'Makes or replaces a view with a row for each row of a tag: time as timestamptz, and a column for each value, which is named as historian.tag says (historian.value_columns() has the rule for missing names) and has the unit as its comment. If the tag has %, which stands for any characters, the view has all such tags, also those that come later, and a column tag. All tags with names must then have the same ones. The table is measurement unless given. An existing view is replaced if it has these columns, in this order, at its beginning. Needs what CREATE VIEW needs.';
+-- Retention: the policies, which are dumped, and what the background worker has done by them.
+CREATE TABLE historian.retention (
+    relid regclass NOT NULL,
+    tag_prefix text NOT NULL DEFAULT '',
+    keep interval NOT NULL CHECK (keep > interval '0'),
+    PRIMARY KEY (relid, tag_prefix)) USING heap;
+CREATE TABLE historian.retention_run (
+    relid regclass NOT NULL,
+    tag_prefix text NOT NULL,
+    last_run timestamptz,
+    cutoff bigint,
+    rows_removed bigint NOT NULL,
+    bytes_removed bigint NOT NULL,
+    last_error text,
+    PRIMARY KEY (relid, tag_prefix),
+    FOREIGN KEY (relid, tag_prefix) REFERENCES historian.retention ON DELETE CASCADE) USING heap;
+
+COMMENT ON TABLE historian.retention IS
+'The retention policies that historian.set_retention() has made: rows of the relation whose tags have the prefix are kept for so long.';
+COMMENT ON TABLE historian.retention_run IS
+'What the background worker has done by the policies of historian.retention; historian.stat_retention shows it.';
+
+-- a policy of a table that is gone would name another one after a restore
+SELECT pg_catalog.pg_extension_config_dump('historian.retention', 'WHERE relid IN (SELECT oid FROM pg_catalog.pg_class)');
+
+-- An OID may be given to another table later, which must not get the policies of a dropped one.
+CREATE FUNCTION historian.forget_retention() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM historian.retention p USING pg_event_trigger_dropped_objects() d
+    WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND NOT d.is_temporary AND p.relid = d.objid;
+END $$;
+
+COMMENT ON FUNCTION historian.forget_retention() IS
+'The event trigger that deletes the retention policies of tables that are dropped.';
+
+CREATE EVENT TRIGGER historian_forget_retention ON sql_drop EXECUTE FUNCTION historian.forget_retention();
+ALTER EVENT TRIGGER historian_forget_retention ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER historian_forget_retention IS
+'Deletes the retention policies of tables that are dropped.';
+
+CREATE FUNCTION historian.set_retention("table" regclass, keep interval, tag_prefix text DEFAULT '')
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'historian_set_retention';
+
+COMMENT ON FUNCTION historian.set_retention(regclass, interval, text) IS
+'Has the background worker remove the rows that are older than an interval, of all tags or of those with a prefix; NULL removes the policy. Of several prefixes the longest that a tag has decides. The age is counted back from the clock or, if that is earlier, from the newest row of the table. The table may be a partitioned parent; partitions with policies of their own keep those alone. See historian.stat_retention. Needs ownership of the table.';
+
+CREATE VIEW historian.stat_retention AS
+SELECT c.oid AS relid, n.nspname AS schemaname, c.relname, p.tag_prefix, p.keep, r.last_run,
+    historian.to_timestamptz(r.cutoff) AS cutoff, coalesce(r.rows_removed, 0) AS rows_removed,
+    coalesce(r.bytes_removed, 0) AS bytes_removed, r.last_error
+FROM historian.retention p
+     JOIN pg_class c ON c.oid = p.relid
+     JOIN pg_namespace n ON n.oid = c.relnamespace
+     LEFT JOIN historian.retention_run r ON r.relid = p.relid AND r.tag_prefix = p.tag_prefix
+WHERE pg_has_role(c.relowner, 'USAGE') OR pg_has_role('pg_monitor', 'USAGE');
+
+COMMENT ON VIEW historian.stat_retention IS
+'The retention policies of this database (historian.set_retention()), and what the background worker has done by them: last_run, the cutoff before which that run has removed the rows, rows_removed and bytes_removed since the policy was made, and last_error of the last run, NULL if there was none. Shows owners their own tables, and members of pg_monitor all.';
+
+GRANT SELECT ON historian.stat_retention TO PUBLIC;

@@ -1,10 +1,11 @@
 /*
  * compaction_worker.c
- *	  Background compaction: a launcher, and short-lived workers.
+ *	  Background compaction and retention: a launcher, and short-lived workers.
  *
  * Backends that write segments put their database into a queue (compaction_queue.h).  In each
  * round, once an interval, the launcher starts a worker for each database of the queue, one after
- * the other.  A worker compacts the tables of its database and ends.  The first round after a start
+ * the other.  A worker compacts the tables of its database, keeps its retention policies
+ * (retention.h) and ends.  The first round after a start
  * of the server takes all databases.  The launcher is connected to no database, so that it does not
  * keep any from being dropped.
  *
@@ -47,6 +48,8 @@
 #include "store/compaction_queue.h"
 #include "store/compaction_stat.h"
 #include "store/directory.h"
+#include "store/retention_queue.h"
+#include "table/retention.h"
 #include "write/compaction.h"
 #include "write/noted_tags.h"
 
@@ -92,6 +95,7 @@ compaction_worker_init(void)
 	compaction_stat_init();
 	compaction_notes_init();
 	compaction_queue_init();
+	retention_queue_init();
 
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -132,7 +136,7 @@ historian_compaction_launcher_main(Datum arg)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 		}
-		if (!historian_compaction)
+		if (!historian_compaction && !historian_retention)
 			continue;
 
 		caller = MemoryContextSwitchTo(round);
@@ -167,7 +171,7 @@ historian_compaction_worker_main(Datum arg)
 	MemoryContextSwitchTo(context);
 	StartTransactionCommand();
 	MemoryContextSwitchTo(context);
-	tables = historian_tables();
+	tables = historian_compaction ? historian_tables() : NIL;
 	CommitTransactionCommand();
 
 	foreach(cell, tables)
@@ -175,15 +179,22 @@ historian_compaction_worker_main(Datum arg)
 		compaction_stat_working(lfirst_oid(cell));
 		try_table(lfirst_oid(cell), context);
 	}
+	compaction_stat_working(InvalidOid);
+	if (historian_retention)
+		retention_keep();
 }
 
-/* Returns the databases for this round. */
+/* Returns the databases for this round: those to compact, and those whose policies are due. */
 static List *
 take_databases(void)
 {
-	List	   *databases;
+	List	   *to_compact = NIL;
+	List	   *due = NIL;
+	bool		named = !historian_compaction || compaction_queue_take(&to_compact);
 
-	return compaction_queue_take(&databases) ? databases : all_databases();
+	/* both queues are emptied, even if one of them asks for all databases */
+	named &= !historian_retention || retention_queue_take(&due);
+	return named ? list_concat_unique_oid(to_compact, due) : all_databases();
 }
 
 /* Returns all databases that allow connections, as a list in the current context. */

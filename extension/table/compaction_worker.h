@@ -1,13 +1,13 @@
 /*
  * compaction_worker.h
- *	  Background compaction: a launcher, and short-lived workers.
+ *	  Background compaction and retention: a launcher, and short-lived workers.
  */
 #ifndef HISTORIAN_COMPACTION_WORKER_H
 #define HISTORIAN_COMPACTION_WORKER_H
 
 #include "postgres.h"
 
-/* historian.compaction: does the launcher start workers? */
+/* historian.compaction: do the workers compact? */
 extern bool historian_compaction;
 
 /* historian.compaction_interval: seconds from one round to the next. */

@@ -83,10 +83,14 @@ typedef struct Deletion
 	DirectoryCursor *met_cursor;	/* under met_under; NULL until needed */
 	SegmentSink *sink;			/* NULL until something is rewritten */
 	SummaryEdit *summaries;
+	int64		removed_segments;
+	int64		removed_bytes;
 	MemoryContext context;		/* for this struct's members */
 	MemoryContext tag_context;	/* for the work on one tag */
 } Deletion;
 
+static ExpiryRule *rule_of_tag(ExpiryRule *rules, uint32 nrules, const text *tag);
+static int64 net_bytes(const Deletion *deletion);
 static text *tag_of_segment(Relation rel, ItemPointer segment);
 static void fetch_met(Relation rel, ItemPointer segment, StoredSegment *stored);
 static void do_deletions(CommandWork *work);
@@ -191,6 +195,71 @@ deletion_delete_range(Relation rel, text *tag, int64 from, int64 until)
 	end_deletion(&deletion);
 	CommandCounterIncrement();
 	return count;
+}
+
+bool
+deletion_expire(Relation rel, ExpiryRule *rules, uint32 nrules, int64 max_segments, text **after)
+{
+	Deletion	deletion;
+	text	   *tag;
+
+	if (!directory_lock(rel, false))
+		return false;
+	deletion = begin_deletion(rel, GetCurrentCommandId(true), NULL);
+	tag = directory_next_tag(deletion.cursor, *after);
+	while (tag != NULL && deletion.removed_segments < max_segments)
+	{
+		ExpiryRule *rule = rule_of_tag(rules, nrules, tag);
+
+		CHECK_FOR_INTERRUPTS();
+		if (rule != NULL && rule->until > PG_INT64_MIN)
+		{
+			TimeSet		set = {.from = PG_INT64_MIN, .until = rule->until};
+			int64		rows = count_rows(&deletion, tag, set.from, set.until);
+			int64		bytes = net_bytes(&deletion);
+
+			if (rows > 0)
+				delete_from_tag(&deletion, tag, &set);
+			rule->rows += rows;
+			rule->bytes += net_bytes(&deletion) - bytes;
+		}
+		*after = tag;
+		tag = directory_next_tag(deletion.cursor, *after);
+		if (tag != NULL && deletion.removed_segments < max_segments)
+			pfree(*after);
+	}
+	if (tag == NULL)
+		*after = NULL;
+	end_deletion(&deletion);
+	CommandCounterIncrement();
+	return true;
+}
+
+/* Returns the rule with the longest prefix of a tag, or NULL. */
+static ExpiryRule *
+rule_of_tag(ExpiryRule *rules, uint32 nrules, const text *tag)
+{
+	ExpiryRule *found = NULL;
+
+	for (uint32 i = 0; i < nrules; i++)
+	{
+		const text *prefix = rules[i].prefix;
+		Size		bytes = VARSIZE_ANY_EXHDR(prefix);
+
+		if (bytes <= VARSIZE_ANY_EXHDR(tag) &&
+			memcmp(VARDATA_ANY(prefix), VARDATA_ANY(tag), bytes) == 0 &&
+			(found == NULL || bytes > VARSIZE_ANY_EXHDR(found->prefix)))
+			found = &rules[i];
+	}
+	return found;
+}
+
+/* The bytes of the segments removed so far, less those written anew. */
+static int64
+net_bytes(const Deletion *deletion)
+{
+	return deletion->removed_bytes -
+		(deletion->sink != NULL ? (int64) segment_sink_bytes(deletion->sink) : 0);
 }
 
 /* Returns a copy of the tag of a segment that the command has met. */
@@ -563,6 +632,8 @@ delete_segment(Deletion *deletion, const SegmentRef *ref, uint32 nkept)
 			report_triggered_change(deletion->rel);
 		report_changed(deletion->rel);
 	}
+	deletion->removed_segments++;
+	deletion->removed_bytes += ref->bytes;
 	store_count_rows(deletion->rel, ref->nrows - nkept, nkept);
 	summary_edit_removed(deletion->summaries, ref);
 }

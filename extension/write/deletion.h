@@ -23,4 +23,23 @@ extern TM_Result deletion_add(Relation rel, ItemPointer ctid, CommandId cid, boo
  */
 extern int64 deletion_delete_range(Relation rel, text *tag, int64 from, int64 until);
 
+/* Which rows of some tags expire, and what has been removed of them. */
+typedef struct ExpiryRule
+{
+	text	   *prefix;			/* of the tags; of several rules the longest prefix decides */
+	int64		until;			/* the last time that expires; PG_INT64_MIN: none */
+	int64		rows;
+	int64		bytes;			/* of the segments removed, less those written anew */
+} ExpiryRule;
+
+/*
+ * Deletes the rows of the tags after *after (NULL: from the first on) that expire by the rules, and
+ * adds what it has removed to these.  Stops after the tag with which it has removed max_segments.
+ * Sets *after to the last tag done, palloc'd, from which another transaction is to go on, or to NULL
+ * if all are done.  Returns false if another deletion or a compaction of the table is under way.
+ * Otherwise it is like deletion_delete_range().
+ */
+extern bool deletion_expire(Relation rel, ExpiryRule *rules, uint32 nrules, int64 max_segments,
+							text **after);
+
 #endif							/* HISTORIAN_DELETION_H */

@@ -34,7 +34,7 @@ sub members
 	$dump =~ s/^SELECT pg_catalog\.binary_upgrade_set_.*\n//mg;
 	$dump =~ s/^--.*\n//mg;
 	$dump =~ s/^SET rel(frozenxid|minmxid) .*\n//mg;
-	$dump =~ s/(binary_upgrade_create_empty_extension\(.*)'\{\d+\}'/$1OID/g;
+	$dump =~ s/(binary_upgrade_create_empty_extension\(.*)'\{[\d,]+\}'/$1OIDs/g;
 	$dump =~ s/^WHERE oid = '\d+'/WHERE oid = OID/mg;
 	$dump =~ s/_directory_[0-9a-f]+/_directory/g;
 	$dump =~ s/^\\(un)?restrict .*\n//mg;
