@@ -325,6 +325,7 @@ init_loop(Main *main, ServerLoop *loop)
 		.config = config,
 		.metrics = &loop->loop.metrics,
 		.find_route = routes_find,
+		.put_paths = routes_put_paths,
 		.open_connections = &main->open_connections,
 		.draining = &main->server.shared.draining,
 		.results = &main->server.results,

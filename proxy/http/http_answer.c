@@ -166,7 +166,7 @@ http_problem_begin(Exchange *exchange, Bytes *body, int status, const char *deta
 void
 http_problem_body(Exchange *exchange, int status, Bytes *body)
 {
-	bytes_puts(body, "}");
+	bytes_puts(body, "}\n");
 	http_answer(exchange, status, "application/problem+json",
 				status == 503 ? "Retry-After: 1\r\n" : NULL, body->data, body->length);
 	bytes_free(body);

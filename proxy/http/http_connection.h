@@ -34,7 +34,8 @@ typedef struct HttpLoop
 	const Config *config;
 	Metrics *metrics;
 	const struct Route *(*find_route)(const char *path, size_t length);
-	atomic_int *open_connections; /* of all loops */
+	void (*put_paths)(Bytes *json); /* appends a list of the paths that have routes */
+	atomic_int *open_connections;	/* of all loops */
 	atomic_bool *draining;
 	Budget *results; /* counts long answers until they are sent */
 	Budget *memory;	 /* counts requests and short answers, and also messages */

@@ -456,8 +456,9 @@ takes(const Route *route, uint8_t method)
 	}
 }
 
+/* Answers what may be done instead, or only that if it was asked. */
 static void
-method_not_allowed(Exchange *exchange, const Route *route)
+answer_allowed(Exchange *exchange, const Route *route)
 {
 	static const uint8_t methods[] = {HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT};
 	const char *names[4];
@@ -481,14 +482,31 @@ method_not_allowed(Exchange *exchange, const Route *route)
 		bytes_printf(&allow, "%s%s", i == 0 ? "Allow: " : ", ", names[i]);
 	}
 	bytes_puts(&detail, " only");
-	bytes_puts(&allow, "\r\n");
-	http_format_problem(&body, 405, bytes_text(&detail));
-	bytes_puts(&body, "}");
-	http_answer(exchange, 405, "application/problem+json", bytes_text(&allow), body.data,
-				body.length);
+	bytes_puts(&allow, ", OPTIONS\r\n");
+	if (exchange->request.method == HTTP_OPTIONS)
+		http_answer(exchange, 204, NULL, bytes_text(&allow), NULL, 0);
+	else
+	{
+		http_format_problem(&body, 405, bytes_text(&detail));
+		bytes_puts(&body, "}\n");
+		http_answer(exchange, 405, "application/problem+json", bytes_text(&allow), body.data,
+					body.length);
+	}
 	bytes_free(&detail);
 	bytes_free(&allow);
 	bytes_free(&body);
+}
+
+/* Answers that there is nothing at the path, and where there is something. */
+static void
+answer_not_found(Exchange *exchange)
+{
+	Bytes body = {0};
+
+	http_problem_begin(exchange, &body, 404, "there is nothing at this path");
+	bytes_puts(&body, ",\"paths\":");
+	exchange->loop->put_paths(&body);
+	http_problem_body(exchange, 404, &body);
 }
 
 /* Finds the route and begins it, or answers why the request is refused. */
@@ -523,9 +541,9 @@ dispatch(Exchange *exchange)
 	else if (request->expect[0] != '\0' && !request->expect_continue)
 		http_problem(exchange, 417, "the header Expect may only ask for 100-continue");
 	else if (route == NULL)
-		http_problem(exchange, 404, "there is nothing at this path");
+		answer_not_found(exchange);
 	else if (!takes(route, request->method))
-		method_not_allowed(exchange, route);
+		answer_allowed(exchange, route);
 	else
 	{
 		exchange->route = route;

@@ -27,3 +27,12 @@ routes_find(const char *path, size_t length)
 		return &route_tag;
 	return route_file_serves(path, length) ? &route_file : NULL;
 }
+
+void
+routes_put_paths(Bytes *json)
+{
+	bytes_puts(json, "[");
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+		bytes_printf(json, "\"%s\",", routes[i]->path);
+	bytes_puts(json, "\"/openapi.json\",\"/\"]");
+}

@@ -10,6 +10,9 @@
 /* Finds the route of a path; NULL: there is none. */
 extern const Route *routes_find(const char *path, size_t length);
 
+/* Appends the paths as a list in JSON; of the page's files only the page. */
+extern void routes_put_paths(Bytes *json);
+
 extern const Route route_save;	/* route_save.c */
 extern const Route route_write; /* route_write.c, with the next three */
 extern const Route route_write_v2;

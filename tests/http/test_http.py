@@ -318,12 +318,23 @@ def test_methods_and_paths():
     """404 for unknown paths, 405 with Allow for wrong methods"""
     setup()
     client = server.connect()
-    assert client.request("GET", "/nothing").status == 404
     assert client.request("GET", "/savex").status == 404
+    answer = client.request("GET", "/nothing")
+    assert answer.status == 404 and answer.body.endswith(b"}\n"), answer
+    paths = answer.json()["paths"]
+    assert len(paths) == len(set(paths)) and {"/save", "/api", "/openapi.json", "/"} <= set(paths), paths
+    for path in paths:
+        answer = client.request("DELETE", path, b"")
+        assert answer.status == 405, path
+        answer = client.request("OPTIONS", path)
+        assert answer.status == 204 and answer.body == b"", answer
+        for method in answer.headers["allow"].split(", "):
+            assert client.request(method, path, b"" if method == "POST" else None).status != 405, \
+                (method, path)
     answer = client.request("GET", "/save")
-    assert answer.status == 405 and answer.headers["allow"] == "POST"
+    assert answer.status == 405 and answer.headers["allow"] == "POST, OPTIONS"
     answer = client.request("POST", "/api", b"{}")
-    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD"
+    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD, OPTIONS"
     assert client.request("DELETE", "/livez").status == 405
     assert client.request("PUT", "/save", ONE).status == 405
     assert client.request("GET", "/livez").status == 200

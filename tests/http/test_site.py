@@ -93,7 +93,7 @@ def test_preflight():
                     Access_Control_Request_Method="POST",
                     Access_Control_Request_Private_Network="true"))
     answer = ask("/save", "OPTIONS")
-    assert answer.status == 405 and answer.headers["allow"] == "POST", answer
+    assert answer.status == 204 and answer.headers["allow"] == "POST, OPTIONS", answer
 
 
 KNOWN = ("127.0.0.1", "127.0.0.1:8080", "127.0.0.2", "10.1.2.3", "[::1]", "[fe80::1]:8080", "localhost",

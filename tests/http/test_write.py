@@ -462,7 +462,7 @@ def test_start_of_clients():
         answer = server.get("/query" + query)
         assert answer.status == 400 and "error" in answer.json(), (query, answer)
     answer = server.request("PUT", "/query", b"")
-    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD, POST", answer
+    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD, POST, OPTIONS", answer
     relay.cut()
     wait_for("the failure", lambda: server.get("/health").status == 503)
     assert server.get("/health").json()["status"] == "fail"
