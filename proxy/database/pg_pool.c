@@ -750,7 +750,8 @@ finish(PoolSlot *slot)
 		const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
 		answer(slot, &(QueryOutcome){.sqlstate = sqlstate ? sqlstate : "",
-									 .message = message ? message : "the query failed"});
+									 .message = message ? message : "the query failed",
+									 .hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT)});
 	}
 	PQclear(result);
 	assign(slot->pool);

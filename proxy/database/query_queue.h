@@ -18,6 +18,7 @@ typedef struct QueryOutcome
 	const PGresult *result; /* NULL: the query has failed, and the other members say why */
 	const char *sqlstate;	/* "": the error is not PostgreSQL's */
 	const char *message;
+	const char *hint; /* PostgreSQL's; NULL: there is none */
 	int limit; /* HTTP status if a limit of this server, which message names, is why; else 0 */
 } QueryOutcome;
 

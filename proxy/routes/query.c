@@ -126,26 +126,31 @@ wrong_tag(const Bytes *value)
 	return utf8_valid(value->data, value->length) ? NULL : "is not valid UTF-8";
 }
 
-/* Adds a tag to the text of an array.  The length of request targets limits the number of tags. */
+void
+query_array_add(Bytes *array, const char *tag, size_t length)
+{
+	if (array->length > 0)
+		array->length--; /* "}" */
+	bytes_puts(array, array->length > 0 ? ",\"" : "{\"");
+	for (size_t i = 0; i < length; i++)
+	{
+		if (tag[i] == '"' || tag[i] == '\\')
+			bytes_puts(array, "\\");
+		bytes_append(array, tag + i, 1);
+	}
+	bytes_puts(array, "\"}");
+	bytes_text(array);
+}
+
+/* Keeps a tag.  The length of request targets limits the number of tags. */
 static const char *
 take_tag(QueryParameters *parameters, const Bytes *value)
 {
-	Bytes *array = &parameters->tag_array;
 	const char *wrong = wrong_tag(value);
 
 	if (wrong != NULL)
 		return wrong;
-	if (array->length > 0)
-		array->length--; /* "}" */
-	bytes_puts(array, array->length > 0 ? ",\"" : "{\"");
-	for (size_t i = 0; i < value->length; i++)
-	{
-		if (value->data[i] == '"' || value->data[i] == '\\')
-			bytes_puts(array, "\\");
-		bytes_append(array, value->data + i, 1);
-	}
-	bytes_puts(array, "\"}");
-	bytes_text(array);
+	query_array_add(&parameters->tag_array, value->data, value->length);
 	if (parameters->tag_count++ == 0)
 		parameters->tag = memory_strdup(value->data);
 	return NULL;
@@ -282,7 +287,7 @@ on_last_tag(void *argument, const QueryOutcome *outcome)
 		query_answer_failure(exchange, outcome);
 		return;
 	}
-	bytes_puts(&parameters->body, "]}");
+	bytes_puts(&parameters->body, "]}\n");
 	http_answer_content(exchange, "application/json", &parameters->body, 1);
 }
 
@@ -335,6 +340,11 @@ query_answer_error(Exchange *exchange, int status, const QueryOutcome *outcome)
 	trace_cause(exchange, outcome->sqlstate, outcome->message);
 	http_format_problem(&body, status, outcome->message);
 	bytes_printf(&body, ",\"sqlstate\":\"%s\"", outcome->sqlstate);
+	if (outcome->hint != NULL)
+	{
+		bytes_puts(&body, ",\"hint\":");
+		bytes_json_string(&body, outcome->hint, strlen(outcome->hint));
+	}
 	http_problem_body(exchange, status, &body);
 }
 

@@ -72,6 +72,9 @@ extern void query_release(Exchange *exchange);
  */
 extern bool query_path_tag(Exchange *exchange, QueryParameters *parameters);
 
+/* Adds a tag to the text of an array of PostgreSQL's, which is empty at first. */
+extern void query_array_add(Bytes *array, const char *tag, size_t length);
+
 /* Reads a text that is a whole number and nothing else. */
 extern bool query_integer(const char *text, int64_t *value);
 

@@ -43,17 +43,18 @@ typedef struct Api
 } Api;
 
 static bool check_parameters(Exchange *exchange, QueryParameters *parameters);
+static void set_arguments(Exchange *exchange, const char **arguments);
 static size_t on_sample(void *argument, const PGresult *row);
 static void begin_answer(Bytes *body, const QueryParameters *parameters);
 static void on_result(void *argument, const QueryOutcome *outcome);
-static void on_known(void *argument, const QueryOutcome *outcome);
+static void ask_for_missing(Exchange *exchange);
+static void on_missing(void *argument, const QueryOutcome *outcome);
 static void answer_series(Exchange *exchange);
 
 /* Submits the query for one tag or for several. */
 static bool
 api_end(Exchange *exchange)
 {
-	Loop *loop = loop_of(exchange);
 	Api *api = memory_new(sizeof(Api));
 	QueryParameters *parameters = &api->parameters;
 	const char *arguments[6];
@@ -65,12 +66,9 @@ api_end(Exchange *exchange)
 		!check_parameters(exchange, parameters))
 		return true;
 
-	arguments[0] = loop->shared->config->table_sql;
-	arguments[1] = parameters->tag_count > 1 ? parameters->tag_array.data : parameters->tag;
-	arguments[2] = parameters->start;
-	arguments[3] = parameters->end;
-	arguments[4] = parameters->samples ? parameters->samples : DEFAULT_SAMPLES;
-	arguments[5] = parameters->method ? parameters->method : "last";
+	set_arguments(exchange, arguments);
+	if (parameters->tag_count == 1)
+		arguments[1] = parameters->tag;
 	query_submit(
 		exchange,
 		parameters->tag_count > 1
@@ -99,6 +97,20 @@ api_release(Exchange *exchange)
 	free(api->series);
 	free(api);
 	exchange->state = NULL;
+}
+
+/* The first arguments of the queries: the table, the tags, and how to sample them. */
+static void
+set_arguments(Exchange *exchange, const char **arguments)
+{
+	const QueryParameters *parameters = &((Api *) exchange->state)->parameters;
+
+	arguments[0] = loop_of(exchange)->shared->config->table_sql;
+	arguments[1] = parameters->tag_array.data;
+	arguments[2] = parameters->start;
+	arguments[3] = parameters->end;
+	arguments[4] = parameters->samples ? parameters->samples : DEFAULT_SAMPLES;
+	arguments[5] = parameters->method ? parameters->method : "last";
 }
 
 /* If a parameter is missing or wrong, answers 400 and returns false. */
@@ -174,7 +186,21 @@ put_sample(Bytes *body, const PGresult *row, bool string_times)
 	bytes_puts(body, "}");
 }
 
-/* Adds a row.  The rows come by tag; the query for a single tag has no column for it. */
+static bool
+has_series(const Api *api, const char *tag)
+{
+	for (int i = 0; i < api->series_count; i++)
+	{
+		if (strcmp(api->series[i].tag, tag) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Adds a sample, or a stored tag without samples.  Samples come by tag; the query for a single tag
+ * has no column for it.
+ */
 static size_t
 on_sample(void *argument, const PGresult *row)
 {
@@ -183,6 +209,8 @@ on_sample(void *argument, const PGresult *row)
 	Series *series = api->series_count > 0 ? &api->series[api->series_count - 1] : NULL;
 	size_t before = 0;
 
+	if (PQgetisnull(row, 0, 0))
+		return has_series(api, tag) ? 0 : add_series(api, tag)->text.length;
 	if (series == NULL || strcmp(series->tag, tag) != 0)
 		series = add_series(api, tag);
 	else
@@ -194,28 +222,48 @@ on_sample(void *argument, const PGresult *row)
 	return series->text.length - before;
 }
 
-/*
- * Answers, unless tags had no samples.  Methods that select rows return none if the window has
- * none, so that another query must find out which of these tags are stored at all.
- */
+/* Answers, unless tags had no samples. */
 static void
 on_result(void *argument, const QueryOutcome *outcome)
 {
 	Exchange *exchange = argument;
-	Loop *loop = loop_of(exchange);
 	Api *api = exchange->state;
-	const char *arguments[2] = {loop->shared->config->table_sql, api->parameters.tag_array.data};
 
 	if (outcome->result == NULL)
-	{
 		query_answer_failure(exchange, outcome);
-		return;
-	}
-	if (api->series_count == api->parameters.tag_count)
+	else if (api->series_count == api->parameters.tag_count)
 		answer_series(exchange);
 	else
-		query_submit(exchange, "SELECT tag FROM historian.latest($1::text::regclass, $2::text[])",
-					 2, arguments, NULL, on_known);
+		ask_for_missing(exchange);
+}
+
+/*
+ * Asks which of the tags without samples are stored at all: methods that select rows return none if
+ * the window has none.  A tag's first rows may have been committed since, and most methods have
+ * samples of it then.  So both are asked in one statement, which has one snapshot.  The rows of
+ * stored tags come after the samples, and have no time.
+ */
+static void
+ask_for_missing(Exchange *exchange)
+{
+	Api *api = exchange->state;
+	const char *arguments[7];
+	Bytes found = {0};
+
+	for (int i = 0; i < api->series_count; i++)
+		query_array_add(&found, api->series[i].tag, strlen(api->series[i].tag));
+	set_arguments(exchange, arguments);
+	arguments[6] = found.length > 0 ? bytes_text(&found) : "{}";
+	query_submit(exchange,
+				 "WITH missing AS MATERIALIZED (SELECT ARRAY(SELECT unnest($2::text[]) "
+				 "EXCEPT SELECT unnest($7::text[])) AS tags) "
+				 "SELECT s.time, s.values, s.tag FROM missing, historian.downsample_many("
+				 "$1::text::regclass, missing.tags, $3::bigint, $4::bigint, $5::integer, "
+				 "$6::text) s "
+				 "UNION ALL SELECT NULL, NULL, l.tag FROM missing, historian.latest("
+				 "$1::text::regclass, missing.tags) l",
+				 7, arguments, on_sample, on_missing);
+	bytes_free(&found);
 }
 
 static int
@@ -224,36 +272,24 @@ by_tag(const void *a, const void *b)
 	return strcmp(((const Series *) a)->tag, ((const Series *) b)->tag);
 }
 
-/* Adds an empty list of samples for each tag that is stored but had none, and answers. */
+/* Answers with what is known of all tags now. */
 static void
-on_known(void *argument, const QueryOutcome *outcome)
+on_missing(void *argument, const QueryOutcome *outcome)
 {
 	Exchange *exchange = argument;
 	Api *api = exchange->state;
-	int with_samples = api->series_count;
 
 	if (outcome->result == NULL)
-	{
 		query_answer_failure(exchange, outcome);
-		return;
-	}
-	for (int row = 0; row < PQntuples(outcome->result); row++)
-	{
-		Series wanted = {.tag = PQgetvalue(outcome->result, row, 0)};
-
-		if (with_samples == 0 ||
-			bsearch(&wanted, api->series, (size_t) with_samples, sizeof(Series), by_tag) == NULL)
-			add_series(api, wanted.tag);
-	}
-	if (api->series_count == 0)
-	{
+	else if (api->series_count == 0)
 		http_problem(exchange, 404,
 					 api->parameters.tag_count > 1 ? "none of the tags has values"
 												   : "the tag has no values");
-		return;
+	else
+	{
+		qsort(api->series, (size_t) api->series_count, sizeof(Series), by_tag);
+		answer_series(exchange);
 	}
-	qsort(api->series, (size_t) api->series_count, sizeof(Series), by_tag);
-	answer_series(exchange);
 }
 
 static void
@@ -285,6 +321,7 @@ answer_series(Exchange *exchange)
 		bytes_puts(&api->series[i].text, "]}");
 	if (api->parameters.tag_count == 1)
 	{
+		bytes_puts(&api->series[0].text, "\n");
 		http_answer_content(exchange, "application/json", &api->series[0].text, 1);
 		return;
 	}
@@ -297,7 +334,7 @@ answer_series(Exchange *exchange)
 		api->series[i].text = (Bytes){0};
 	}
 	pieces[1].data[0] = '['; /* replaces the comma before the first tag */
-	bytes_puts(&pieces[count + 1], "]}");
+	bytes_puts(&pieces[count + 1], "]}\n");
 	http_answer_content(exchange, "application/json", pieces, count + 2);
 	free(pieces);
 }

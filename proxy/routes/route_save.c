@@ -126,7 +126,7 @@ answer(Exchange *exchange)
 		return;
 	}
 	intake_put_partial(intake, "rejected", &body);
-	bytes_puts(&body, "}");
+	bytes_puts(&body, "}\n");
 	body.data[0] = '{';
 	http_answer(exchange, 207, "application/json", NULL, body.data, body.length);
 	bytes_free(&body);

@@ -150,7 +150,7 @@ on_read(void *argument, const QueryOutcome *outcome)
 		else
 			query_put_time(&body, PQgetvalue(row, 0, i), parameters->string_times);
 	}
-	bytes_printf(&body, ",\"samples\":%s,\"bytes\":%s}", PQgetvalue(row, 0, 2),
+	bytes_printf(&body, ",\"samples\":%s,\"bytes\":%s}\n", PQgetvalue(row, 0, 2),
 				 PQgetvalue(row, 0, 3));
 	http_answer_content(exchange, "application/json", &body, 1);
 }

@@ -34,5 +34,5 @@ routes_put_paths(Bytes *json)
 	bytes_puts(json, "[");
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
 		bytes_printf(json, "\"%s\",", routes[i]->path);
-	bytes_puts(json, "\"/openapi.json\",\"/\"]");
+	bytes_printf(json, "\"%s\",\"/openapi.json\",\"/\"]", route_tag.path);
 }

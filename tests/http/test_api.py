@@ -4,9 +4,10 @@ import bisect
 import json
 import random
 import sys
+import threading
 import urllib.parse
 
-from historiand import Server, Skip, message, ndjson, run, NDJSON
+from historiand import NDJSON, Relay, Server, Skip, insert, message, ndjson, run, sql, wait_for
 
 server = None
 series = {}
@@ -142,6 +143,63 @@ def test_empty_is_not_unknown():
         assert answer.status == 404 and "none of the tags" in answer.json()["detail"], answer
     for method in ("last", "max", "count", "time_average"):
         assert server.get(target("early", 10, 20, samples=4, method=method)).status == 200, method
+
+
+def test_first_rows_meanwhile():
+    """a tag whose first rows come while it is asked for has all of its samples, or is unknown"""
+    relay = Relay()
+    raced = Server(conninfo=relay.conninfo)
+    insert(raced.table, [message(5, "old", [1.5])])
+    for tags, samples in ((["new"], [None, [7], [7], [7]]), (["old", "other"], [None, [7], [7], [7]])):
+        answers = []
+        tag = tags[-1]
+        passes = relay.hold(b"historian.latest")
+        query = target(tags[0], 0, 8, samples=4) + "".join("&tag=" + tag for tag in tags[1:])
+        thread = threading.Thread(target=lambda: answers.append(raced.get(query)))
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle' AND " \
+            "query LIKE '%SELECT time, values%FROM historian.downsample%'"
+        before = sql(asked)
+        thread.start()
+        wait_for("the first query", lambda: sql(asked) != before)
+        insert(raced.table, [message(3, tag, [7])])
+        passes.set()
+        relay.held.clear()
+        thread.join()
+        assert answers[0].status == 200, answers
+        found = answers[0].json()
+        one = found["series"][-1] if "series" in found else found
+        assert one["tagName"] == tag, found
+        assert one["samples"] == [{"time": at, "values": values} for at, values in zip((2, 4, 6, 8), samples)], found
+    raced.kill()
+
+
+def test_hint():
+    """an unknown method is answered with the methods that there are, as PostgreSQL hints"""
+    setup()
+    answer = server.get(target("dense", 0, 9, method="nonsense"))
+    assert answer.status == 400 and answer.json()["sqlstate"] == "22023", answer
+    if "hint" not in answer.json():
+        raise Skip("without the extension there is no hint")
+    hint = sql("""DO $$ DECLARE hint text; BEGIN
+        PERFORM historian.downsample('%s', 'dense', 0, 9, 4, 'nonsense');
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+            CREATE TEMP TABLE seen AS SELECT hint AS text;
+        END $$; SELECT text FROM seen""" % server.table)
+    assert [[answer.json()["hint"]]] == hint, (answer, hint)
+    assert "time_average" in hint[0][0]
+
+
+def test_last_line():
+    """an answer of JSON ends with the end of its line, so that a terminal shows it well"""
+    setup()
+    for path in (target("dense", 0, 9), target("dense", 0, 9) + "&tag=sparse", "/tags", "/latest",
+                 "/api", "/nothing", "/health", "/openapi.json", "/query?q=SHOW+DATABASES"):
+        answer = server.get(path)
+        assert "json" in answer.headers["content-type"], answer
+        assert answer.body.endswith(b"}\n") and not answer.body.endswith(b"\n\n"), (path, answer.body[-20:])
+    answer = server.save(b"x", "?partial=true", NDJSON)
+    assert answer.status == 207 and answer.body.endswith(b"}\n"), answer
 
 
 def test_refusals():

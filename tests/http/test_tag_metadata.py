@@ -115,7 +115,7 @@ def test_refusals():
         assert answer.status == 400 and word in answer.json()["detail"], (target, answer)
     assert server.request("PUT", "/tags/oven?time=string", b"{}", JSON).status == 400
     answer = server.request("POST", "/tags/oven", b"{}", JSON)
-    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD, PUT", answer
+    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD, PUT, OPTIONS", answer
     assert answer.json()["detail"] == "this path takes GET, HEAD and PUT only", answer
 
 
