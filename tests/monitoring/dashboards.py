@@ -1,4 +1,5 @@
 """dashboards.py: the queries of Grafana's dashboards, with the macros put in as Grafana does."""
+import datetime
 import glob
 import json
 import os
@@ -38,12 +39,22 @@ def choices(dashboard, name):
     raise KeyError(name)
 
 
+def iso(time_ns):
+    return datetime.datetime.fromtimestamp(time_ns // 10**9, datetime.timezone.utc).strftime("'%Y-%m-%dT%H:%M:%SZ'")
+
+
 def sql(text, start_ns, end_ns, variables, interval_ms=1000):
     """Fails where something is left that Grafana would have put in."""
+    start, end = iso(start_ns), iso(end_ns)
     macros = {"$__unixEpochNanoFrom()": str(start_ns), "$__unixEpochNanoTo()": str(end_ns),
-              "$__interval_ms": str(interval_ms)}
+              "$__timeFrom()": start, "$__timeTo()": end,
+              "$__interval_ms": str(interval_ms), "$__interval": f"{interval_ms}ms"}
     for macro, value in macros.items():
         text = text.replace(macro, value)
+    text = re.sub(r"\$__timeFilter\((\w+)\)", rf"\1 BETWEEN {start} AND {end}", text)
+    text = re.sub(r"\$__unixEpochNanoFilter\((\w+)\)", rf"\1 >= {start_ns} AND \1 <= {end_ns}", text)
+    text = re.sub(r"\$__timeGroupAlias\((\w+), '(\d+)m'\)",
+                  lambda group: "floor(extract(epoch from {0})/{1})*{1} AS \"time\"".format(group[1], int(group[2]) * 60), text)
     for name, value in variables.items():
         quoted = "'" + value.replace("'", "''") + "'"
         text = text.replace("${" + name + ":sqlstring}", quoted)

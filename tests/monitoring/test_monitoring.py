@@ -115,6 +115,32 @@ def test_values():
     assert found == expected and len(found) == 100, (found, expected)
 
 
+def test_queries_of_the_docs():
+    """docs/clients.md: the queries for Grafana and BI tools return rows, and read only the range that is shown"""
+    with open(os.path.join(dashboards.TOP, "docs/clients.md"), encoding="utf-8") as file:
+        queries = re.findall(r"^```sql\n(.*?)^```$", file.read(), re.MULTILINE | re.DOTALL)
+    queries += [f"SELECT time, value FROM measurement_view WHERE tag = 'boiler' AND {condition}"
+                for condition in ("$__unixEpochNanoFilter(time_ns)", "$__timeFilter(time)")]
+    end = NOW // 10**9 * 10**9
+    start = end - 600 * 10**9
+    assert len(queries) >= 7, queries
+    for query in queries:
+        query = dashboards.sql(query, start, end, {}, 10000).replace("'2026-01-01'", dashboards.iso(start)) \
+            .replace("'2026-02-01'", dashboards.iso(end))
+        found = sql(query)
+        assert found, query
+        if "measurement_view" in query:
+            plan = "\n".join(line[0] for line in sql("EXPLAIN (COSTS OFF) " + query))
+            conditions = re.search(r"Historian Cond: (.*)", plan)[1]
+            assert f"'{start}'" in conditions and re.search(f"<= '{str(end - 1)[:-12]}", conditions), plan
+            assert "Filter" not in plan and "tag =" in conditions, plan
+    one = sql(dashboards.sql(queries[0], start, end, {}))
+    expected = sql(f"SELECT count(*) FROM measurement WHERE tag = 'boiler' AND time BETWEEN {start} AND {end} + 999")
+    assert [[str(len(one))]] == expected, (len(one), expected)
+    samples = sql(dashboards.sql(queries[1], start, end, {}, 10000))
+    assert len(samples) == 60, samples
+
+
 def test_metrics_known():
     """alerts and dashboards name only metrics that historiand exposes"""
     text = ""

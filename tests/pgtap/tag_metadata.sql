@@ -116,7 +116,7 @@ SELECT is((SELECT array_agg(tag) FROM quoted), '{it''s %}', 'a quote');
 SELECT throws_ok($$SELECT historian.create_view('many', 'k%', 'm')$$, '55000', 'tags like ''k%'' have different names for their values', 'names that differ');
 SELECT throws_ok($$SELECT historian.create_view('many', 'none', 'm')$$, '42704', 'no tag ''none'' of table m has names for its values', 'no names');
 SELECT throws_ok($$SELECT historian.create_view('many', 'x%', 'm')$$, '42704', 'no tag like ''x%'' of table m has names for its values', 'no names of a pattern');
-DROP TABLE IF EXISTS public.measurement;
+DROP TABLE IF EXISTS public.measurement CASCADE;
 SELECT throws_ok($$SELECT historian.create_view('many', 'a')$$, '42P01', 'relation "measurement" does not exist', 'no table measurement');
 SELECT throws_ok($$SELECT historian.create_view('a.b.c', 'a', 'm')$$, '42602', 'view name "a.b.c" has more parts than schema and name', 'a name of three parts');
 SELECT throws_ok($$SELECT historian.create_view('v; DROP TABLE m', 'k1', 'm')$$, '22023', NULL, 'not a name');
