@@ -43,3 +43,28 @@ sql_failure_of_row(const SqlFailure *failure)
 		return strcmp(failure->sqlstate, "22P03") != 0;
 	return strncmp(failure->sqlstate, "23", 2) == 0 && failure->of_constraint;
 }
+
+const char *
+sql_failure_cure(const char *sqlstate)
+{
+	static const struct
+	{
+		const char *sqlstate;
+		const char *cure;
+	} cures[] = {
+		{"42P01", "CREATE TABLE ... (time bigint, tag text, values float8[]) USING historian makes "
+				  "it, and --table names another one"},
+		{"3F000", "CREATE SCHEMA makes it, and CREATE EXTENSION historian the schema historian"},
+		{"42883", "ALTER EXTENSION historian UPDATE brings functions of newer versions"},
+		{"42501", "GRANT it to the user by whom historiand connects"},
+		{"23514", "rows wait until a partition takes them: CREATE TABLE ... PARTITION OF ... USING "
+				  "historian"},
+	};
+
+	for (size_t i = 0; i < sizeof(cures) / sizeof(cures[0]); i++)
+	{
+		if (strcmp(cures[i].sqlstate, sqlstate) == 0)
+			return cures[i].cure;
+	}
+	return NULL;
+}

@@ -41,4 +41,7 @@ sql_failure_is_set(const SqlFailure *failure)
  */
 extern bool sql_failure_of_row(const SqlFailure *failure);
 
+/* What an operator can do about an error of the table or of its privileges, or NULL. */
+extern const char *sql_failure_cure(const char *sqlstate);
+
 #endif /* HISTORIAND_SQL_FAILURE_H */

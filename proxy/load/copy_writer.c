@@ -410,11 +410,12 @@ static void
 load_unavailable(CopyWriter *writer)
 {
 	const SqlFailure *failure = &writer->load.failure;
+	const char *cure = sql_failure_cure(failure->sqlstate);
 
 	metric_add(&writer->metrics->loads_failed, 1);
 	writer->refusing = true;
-	snprintf(writer->trouble, sizeof(writer->trouble), "%s (SQLSTATE %s)", failure->message,
-			 failure->sqlstate);
+	snprintf(writer->trouble, sizeof(writer->trouble), "%s (SQLSTATE %s)%s%s", failure->message,
+			 failure->sqlstate, cure != NULL ? "; " : "", cure != NULL ? cure : "");
 	log_warning("PostgreSQL does not take rows now, retrying: %s", writer->trouble);
 	if (server_is_wrong(failure->sqlstate))
 	{

@@ -3,9 +3,11 @@
  *	  Checks whether PostgreSQL would take messages into the table.
  *
  * EXPLAIN of an INSERT finds out without writing: the parser checks the table and its columns, and
- * the start of the executor checks privileges.  COPY BINARY also needs the exact types, without a
- * cast, which the check looks up in the catalog.  A missing partition or a trigger that refuses
- * rows is found only by a load.
+ * the start of the executor checks privileges.  The catalog tells the rest: COPY BINARY needs the
+ * exact types, without a cast, and reads need historian tables.  A partition that is missing for
+ * some times, or a trigger that refuses rows, is found only by a load.
+ *
+ * Each reason comes with its cure.
  */
 #include "load/table_check.h"
 
@@ -13,6 +15,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "database/pg_connection.h"
+#include "database/sql_failure.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -22,7 +25,7 @@
 #define GOOD_INTERVAL_MS 5000
 #define TIMEOUT_MS		 5000 /* in PostgreSQL, for a table that is locked */
 #define GIVE_UP_MS		 10000
-#define MAX_REASON_BYTES 512
+#define MAX_REASON_BYTES 768
 
 /*
  * Clients get PostgreSQL's own words, but not those about connections, which name hosts and users.
@@ -98,12 +101,32 @@ put_check_sql(Bytes *sql, const Config *config)
 		sql,
 		"::pg_catalog.regclass AS oid), "
 		"wanted (name, type) AS (VALUES ('time', 'bigint'), ('tag', 'text'), ('values', "
-		"'double precision[]')) "
-		"SELECT CASE WHEN a.attname IS NULL "
-		"THEN pg_catalog.format('table %s has no column \"%s\"', t.oid, wanted.name) "
+		"'double precision[]')), "
+		/* reads need historian tables; the tests may stand in for the extension */
+		"part AS (SELECT c.oid, c.relkind, c.oid <> t.oid AS is_leaf FROM t JOIN "
+		"pg_catalog.pg_class c "
+		"ON c.oid = t.oid AND c.relkind <> 'p' OR c.oid IN (SELECT relid FROM "
+		"pg_catalog.pg_partition_tree(t.oid) WHERE isleaf) LEFT JOIN pg_catalog.pg_am m "
+		"ON m.oid = c.relam WHERE m.amname IS DISTINCT FROM 'historian' AND c.relkind <> 'f' "
+		"AND EXISTS (SELECT FROM pg_catalog.pg_am WHERE amname = 'historian')) "
+		"SELECT pg_catalog.format('%s is a %s; --table must name a historian table, or a "
+		"partitioned "
+		"parent of such tables', t.oid, CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN "
+		"'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'relation of another kind' END) AS "
+		"reason FROM t JOIN pg_catalog.pg_class c ON c.oid = t.oid WHERE c.relkind NOT IN ('r', "
+		"'p') "
+		"UNION ALL SELECT pg_catalog.format('partitioned table %s has no partition; CREATE TABLE "
+		"... "
+		"PARTITION OF %s ... USING historian makes one', t.oid, t.oid) "
+		"FROM t JOIN pg_catalog.pg_class c ON c.oid = t.oid WHERE c.relkind = 'p' AND NOT EXISTS "
+		"(SELECT FROM pg_catalog.pg_partition_tree(t.oid) WHERE isleaf) "
+		"UNION ALL SELECT CASE WHEN a.attname IS NULL "
+		"THEN pg_catalog.format('table %s has no column \"%s\" (it needs time bigint, tag text, "
+		"values "
+		"double precision[])', t.oid, wanted.name) "
 		"ELSE pg_catalog.format('column \"%s\" of table %s has the type %s, not %s', wanted.name, "
 		"t.oid, "
-		"pg_catalog.format_type(a.atttypid, a.atttypmod), wanted.type) END AS reason "
+		"pg_catalog.format_type(a.atttypid, a.atttypmod), wanted.type) END "
 		"FROM t CROSS JOIN wanted LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid "
 		"AND a.attname = wanted.name AND a.attnum > 0 AND NOT a.attisdropped "
 		"LEFT JOIN pg_catalog.pg_type y ON y.oid = a.atttypid "
@@ -115,10 +138,29 @@ put_check_sql(Bytes *sql, const Config *config)
 		"default', a.attname, t.oid) FROM t JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid "
 		"WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull AND NOT a.atthasdef "
 		"AND a.attidentity = '' AND a.attname NOT IN (SELECT name FROM wanted) "
+		"UNION ALL SELECT pg_catalog.format('%s %s is not a historian table, so that reads fail; "
+		"ALTER "
+		"TABLE %s SET ACCESS METHOD historian makes it one', CASE WHEN is_leaf THEN 'partition' "
+		"ELSE "
+		"'table' END, oid::pg_catalog.regclass, oid::pg_catalog.regclass) FROM part "
 		"UNION ALL SELECT 'PostgreSQL is read only there' "
 		"WHERE pg_catalog.current_setting('transaction_read_only') = 'on'; ");
 	bytes_printf(sql, "EXPLAIN INSERT INTO %s (time, tag, values) VALUES (0, '', '{}')",
 				 config->table_sql);
+}
+
+/* Sets why to PostgreSQL's error and to what can be done about it. */
+static void
+put_error(const PGresult *result, char *why, size_t size)
+{
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *cure = sqlstate != NULL ? sql_failure_cure(sqlstate) : NULL;
+
+	if (cure == NULL)
+		cure = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+	snprintf(why, size, "%s%s%s", message ? message : UNREACHABLE, cure != NULL ? "; " : "",
+			 cure != NULL ? cure : "");
 }
 
 /* Sets why to what a result of a check shows to be wrong, unless it is set already. */
@@ -136,11 +178,7 @@ take_result(const PGresult *result, char *why, size_t size)
 			break;
 		default:
 			if (why[0] == '\0')
-			{
-				const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-
-				snprintf(why, size, "%s", message ? message : UNREACHABLE);
-			}
+				put_error(result, why, size);
 			break;
 	}
 }

@@ -101,12 +101,12 @@ def test_reads_go_elsewhere():
     assert server.save(message(1, "a", [1]), "?ack=committed").status == 204
     assert server.get("/api?tag=a&start=0&end=2&samples=1").status == 200
     writes.cut()
-    wait_for("not ready", lambda: server.get("/readyz").status == 503)
+    wait_for("not ready", lambda: not server.ready())
     answer = server.get("/api?tag=a&start=0&end=2&samples=1")
     assert answer.status == 200 and answer.json()["samples"][0]["values"] == [1], answer
     writes.mend()
     reads.cut()
-    wait_for("ready", lambda: server.get("/readyz").status == 200)
+    wait_for("ready", lambda: server.ready())
     assert server.save(message(2, "a", [2]), "?ack=committed").status == 204
     wait_for("no reads", lambda: server.get("/api?tag=a&start=0&end=2").status == 503)
 

@@ -152,7 +152,7 @@ def test_read_behind_lost_commit():
     client.close()
     wait_for("the connection to end", lambda: away.connections() == 0)
     relay.mend()
-    wait_for("readyz", lambda: away.get("/readyz").status == 200)
+    wait_for("readyz", lambda: away.ready())
     away.kill()
 
 

@@ -121,7 +121,7 @@ def test_failures():
     entry, = requests(server, "away")
     assert entry["level"] == "warning" and entry["message"] == "request failed", entry
     assert entry["status"] == 503 and entry["traceparent"] == TRACE and entry["cause"], entry
-    wait_for("readyz fails", lambda: server.get("/readyz").status == 503)
+    wait_for("readyz fails", lambda: not server.ready())
     client = server.connect()
     for _ in range(20):
         client.send(request_bytes("GET", "/readyz") * 100)
@@ -131,10 +131,10 @@ def test_failures():
     seconds = len({entry["time"][:19] for entry in failed})
     assert len(failed) <= 100 * (seconds + 1) + 1, (len(failed), seconds)
     # The next failure of a later second tells how many were left out.
-    wait_for("the rest is counted", lambda: server.get("/readyz").status == 503 and any(
+    wait_for("the rest is counted", lambda: not server.ready() and any(
         "more requests failed" in entry["message"] for entry in lines(server)))
     relay.mend()
-    wait_for("readyz", lambda: server.get("/readyz").status == 200)
+    wait_for("readyz", lambda: server.ready())
 
 
 def test_sqlstate():

@@ -104,7 +104,7 @@ def test_pipelined_waiters():
         except BlockingIOError:
             pass
     assert server.get("/livez").status == 200
-    wait_for("short memory", lambda: server.get("/readyz").status == 503)
+    wait_for("short memory", lambda: not server.ready())
     check(server, before, 48 * MIB)
     for client in clients:
         client.close()

@@ -182,7 +182,7 @@ def test_spool():
                 "spool_dir": temporary_directory()}
     server = Server(**settings)
     relay.cut()
-    wait_for("not ready", lambda: server.get("/readyz").status == 503)
+    wait_for("not ready", lambda: not server.ready())
     for first in range(0, 40000, 1000):
         body = ndjson([message(i, f"s{i % 10}", [i, None, i / 2, None] if i % 3 else [None]) for i in range(first, first + 1000)])
         wait_for("202", lambda b=body: server.save(b, "", NDJSON).status == 202)

@@ -45,7 +45,7 @@ def test_database_away():
     relay = Relay()
     server = Server(conninfo=relay.conninfo, max_buffered_bytes="2MiB")
     relay.cut()
-    wait_for("not ready", lambda: server.get("/readyz").status == 503)
+    wait_for("not ready", lambda: not server.ready())
     assert server.get("/livez").status == 200
     accepted = 0
     while True:
@@ -61,7 +61,7 @@ def test_database_away():
     assert server.get("/api?tag=a&start=0&end=1").status == 503
     relay.mend()
     wait_for("all rows", lambda: count(server.table) == accepted)
-    wait_for("ready", lambda: server.get("/readyz").status == 200)
+    wait_for("ready", lambda: server.ready())
     assert server.save(body, "?ack=committed", NDJSON).status == 204
     wait_for("queries", lambda: server.get("/api?tag=a&start=0&end=1").status == 200)
     assert server.metric("historiand_database_reconnects_total") == 1
@@ -117,7 +117,7 @@ def test_table_missing():
     server = Server(table=table, expect_ready=False)
     assert server.save(message(1, "a", [1])).status == 202
     server.logged("does not take rows now.*42P01")
-    wait_for("not ready", lambda: server.get("/readyz").status == 503)
+    wait_for("not ready", lambda: not server.ready())
     sql(f"ALTER TABLE {table}_away RENAME TO {table}")
     wait_for("the row", lambda: count(table) == 1)
     assert server.stop() == 0
@@ -259,7 +259,7 @@ def test_spool():
     directory = temporary_directory()
     server = Server(conninfo=relay.conninfo, max_buffered_bytes="2MiB", spool_dir=directory)
     relay.cut()
-    wait_for("not ready", lambda: server.get("/readyz").status == 503)
+    wait_for("not ready", lambda: not server.ready())
     fill_spool(server, 60000)
     assert server.metric("historiand_messages_spooled_total") > 10000
     wait_for("spool_bytes", lambda: server.metric("historiand_spool_bytes") > 1000000)
@@ -285,7 +285,7 @@ def test_spool_after_restart():
                 "spool_dir": directory}
     server = Server(**settings)
     relay.cut()
-    wait_for("not ready", lambda: server.get("/readyz").status == 503)
+    wait_for("not ready", lambda: not server.ready())
     fill_spool(server, 30000)
     assert server.stop() == 0
     server.logged("stopped; [0-9]+ bytes are in the spool")
@@ -335,7 +335,7 @@ def server_with_spool(relay, directory, files, **settings):
     server = Server(conninfo=relay.conninfo, max_buffered_bytes="1MiB", spool_dir=directory,
                     commit_timeout="60s", **settings)
     relay.cut()
-    wait_for("not ready", lambda: server.get("/readyz").status == 503)
+    wait_for("not ready", lambda: not server.ready())
     waiting = server.connect(timeout=60)
     body = ndjson([message(i, "waits", [i] * 10) for i in range(1000)])
     waiting.send(request_bytes("POST", "/save?ack=committed", body, NDJSON))
@@ -439,7 +439,7 @@ def test_partial_waits_for_room():
                           (dict(NDJSON, **{"Content-Encoding": "gzip"}), gzip.compress(body))):
         sql(f"TRUNCATE {server.table}")
         relay.cut()
-        wait_for("not ready", lambda: server.get("/readyz").status == 503)
+        wait_for("not ready", lambda: not server.ready())
         client = server.connect()
         thread = threading.Thread(target=client.send, args=(
             request_bytes("POST", "/save?partial=true", data, headers),))
@@ -612,7 +612,7 @@ def test_drain_without_database():
     relay = Relay()
     server = Server(conninfo=relay.conninfo)
     relay.cut()
-    wait_for("not ready", lambda: server.get("/readyz").status == 503)
+    wait_for("not ready", lambda: not server.ready())
     assert server.save(ndjson([message(i, "a", [1]) for i in range(7)]), "", NDJSON).status == 202
     assert server.stop() == 1
     server.logged("7 buffered messages, which are lost")

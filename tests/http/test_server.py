@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from historiand import (BINARY, CONNINFO, Server, Skip, insert, message, new_table, ndjson, request_bytes, run, sql,
+from historiand import (BINARY, CONNINFO, Server, Skip, count, insert, message, new_table, ndjson, request_bytes, run, sql,
                         temporary_directory, wait_for, NDJSON)
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("HISTORIAND_")}
@@ -129,7 +129,7 @@ def test_check_config_tries():
 
 def why_not_ready(server):
     answer = server.get("/readyz")
-    return answer.json()["detail"] if answer.status == 503 else None
+    return answer.json()["detail"] if answer.status == 503 and not server.ready() else None
 
 
 def test_table_not_there():
@@ -143,6 +143,76 @@ def test_table_not_there():
     sql(f"ALTER TABLE {table}_later RENAME TO {table}")
     wait_for("the reason", lambda: "does not exist" in (why_not_ready(server) or ""))
     assert server.metric("historiand_loads_total") == 0
+    assert server.stop() == 0
+
+
+# what makes a table wrong, the reason and the cure that are told
+WRONG_TABLES = (
+    ("DROP TABLE {t}", 'relation "{t}" does not exist', "USING historian"),
+    ("DROP TABLE {t}; CREATE VIEW {t} AS SELECT 1::bigint AS time, 'a' AS tag, '{{1}}'::float8[] AS values",
+     "{t} is a view", "--table must name a historian table"),
+    ("DROP TABLE {t}; CREATE TABLE {t} (time bigint, tag text, values float8[])",
+     "table {t} is not a historian table", "ALTER TABLE {t} SET ACCESS METHOD historian"),
+    ("DROP TABLE {t}; CREATE TABLE {t} (time bigint, tag text)", 'no column "values"', "values double precision[]"),
+    ("DROP TABLE {t}; CREATE TABLE {t} (time bigint, tag text, values float8[]) PARTITION BY HASH (tag)",
+     "partitioned table {t} has no partition", "PARTITION OF {t} ... USING historian"),
+    ("DROP TABLE {t}; CREATE TABLE {t} (time bigint, tag text, values float8[]) PARTITION BY HASH (tag);"
+     "CREATE TABLE {t}_a PARTITION OF {t} FOR VALUES WITH (MODULUS 1, REMAINDER 0) PARTITION BY RANGE (time);"
+     "CREATE TABLE {t}_a_1 PARTITION OF {t}_a DEFAULT USING heap",
+     "partition {t}_a_1 is not a historian table", "ALTER TABLE {t}_a_1 SET ACCESS METHOD historian"),
+    ("ALTER TABLE {t} OWNER TO postgres; REVOKE ALL ON {t} FROM loader_{t}", "permission denied", "GRANT"))
+
+
+def test_wrong_tables():
+    """readyz and --check-config tell what is wrong with each table, and its cure; then all is well again"""
+    if sql("SELECT count(*) FROM pg_am WHERE amname = 'historian'") == [["0"]]:
+        raise Skip("needs the extension")
+    for make, reason, cure in WRONG_TABLES:
+        table = new_table()
+        role = f"loader_{table}"
+        sql(f"CREATE ROLE {role} LOGIN; GRANT ALL ON {table} TO {role}")
+        conninfo = f"{CONNINFO} options='-c role={role}'"
+        try:
+            server = Server(table, conninfo=conninfo)
+            sql(make.format(t=table))
+            if "OWNER" not in make:
+                sql(f"""DO $$ BEGIN IF to_regclass('{table}') IS NOT NULL THEN
+                    GRANT ALL ON {table} TO {role}; END IF; END $$""")
+            reason, cure = reason.format(t=table), cure.format(t=table)
+
+            def told():
+                answer = server.get("/readyz")
+                return answer.status == 503 and reason in answer.json()["detail"] and answer.json()["detail"]
+            assert cure in wait_for(f"the reason {reason}", told), (make, told())
+            done = check_config("--listen=127.0.0.1:0", "--database", conninfo, "--table", table)
+            assert done.returncode == 1 and reason in done.stderr and cure in done.stderr, (make, done)
+            sql(f"""DO $$ BEGIN EXECUTE (SELECT format('DROP %s {table} CASCADE', CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END)
+                FROM pg_class WHERE oid = to_regclass('{table}')); EXCEPTION WHEN null_value_not_allowed THEN NULL; END $$;
+                CREATE TABLE {table} (time bigint, tag text, values float8[]) USING historian; GRANT ALL ON {table} TO {role}""")
+            wait_for("ready", lambda: server.get("/readyz").status == 200)
+            assert server.stop() == 0
+        finally:
+            sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_missing_partition():
+    """rows wait for a partition; readyz tells the cause and the cure, and all of them come in the end"""
+    if sql("SELECT count(*) FROM pg_am WHERE amname = 'historian'") == [["0"]]:
+        raise Skip("needs the extension")
+    table = new_table()
+    sql(f"""DROP TABLE {table};
+            CREATE TABLE {table} (time bigint, tag text, values float8[]) PARTITION BY RANGE (time);
+            CREATE TABLE {table}_a PARTITION OF {table} FOR VALUES FROM (0) TO (1000) USING historian""")
+    server = Server(table)
+    rows = [message(10, "a", [1]), message(1500, "a", [2]), message(20, "b", [3])]
+    assert server.save(rows).status == 202
+    wait_for("the reason", lambda: "no partition of relation" in (why_not_ready(server) or ""))
+    assert "PARTITION OF ... USING historian" in why_not_ready(server)
+    assert server.save(message(30, "b", [4])).status == 202
+    assert count(table) == 0
+    sql(f"CREATE TABLE {table}_b PARTITION OF {table} FOR VALUES FROM (1000) TO (2000) USING historian")
+    wait_for("the rows", lambda: count(table) == 4)
+    wait_for("ready", lambda: server.get("/readyz").status == 200)
     assert server.stop() == 0
 
 
@@ -213,6 +283,7 @@ def test_table_wrong():
         sql(back)
         wait_for("ready", lambda: why_not_ready(server) is None)
     assert server.stop() == 0
+    table = new_table()
     role = f"loader_{table}"
     sql(f"CREATE ROLE {role} LOGIN")
     try:

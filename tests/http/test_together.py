@@ -103,7 +103,7 @@ def test_together():
         time.sleep(0.05)
     for load in loads:
         load.finish()
-    wait_for("readyz", lambda: server.get("/readyz").status == 200)
+    wait_for("readyz", lambda: server.ready())
     assert server.stop() == 0
     for number, times in enumerate(committed):
         found = sql(f"SELECT time FROM {server.table} WHERE tag = 'save{number}'")
