@@ -315,8 +315,9 @@ get(Client *client, const char *tag, int64_t start, int64_t end, HttpCallback do
 {
 	char path[300];
 
-	snprintf(path, sizeof(path), "/api?tag=%s&start=%" PRId64 "&end=%" PRId64 "&samples=1", tag,
-			 start, end);
+	snprintf(path, sizeof(path),
+			 "/api?tag=%s&start=%" PRId64 "&end=%" PRId64 "&precision=ns&samples=1", tag, start,
+			 end);
 	http_request_get(&client->request, &client->url, path);
 	client->question.start = start;
 	client->question.end = end;
@@ -532,7 +533,8 @@ ask(Reader *reader, uint64_t due_ns)
 	read->question.start = read->question.end - window_ns;
 
 	workload_tag_name(checker_workload(client->checker), read->question.tag, tag);
-	snprintf(path, sizeof(path), "/api?tag=%s&start=%" PRId64 "&end=%" PRId64 "&samples=%u", tag,
+	snprintf(path, sizeof(path),
+			 "/api?tag=%s&start=%" PRId64 "&end=%" PRId64 "&precision=ns&samples=%u", tag,
 			 read->question.start, read->question.end, client->samples);
 	http_request_get(&read->request, &client->url, path);
 	read->request.callback = on_answer;
@@ -578,8 +580,9 @@ on_probe(uv_timer_t *timer)
 		return;
 	if (probe->posted)
 	{
-		snprintf(path, sizeof(path), "/api?tag=%s&start=%" PRId64 "&end=%" PRId64 "&samples=1",
-				 probe->tag, probe->time_ns - 1, probe->time_ns);
+		snprintf(path, sizeof(path),
+				 "/api?tag=%s&start=%" PRId64 "&end=%" PRId64 "&precision=ns&samples=1", probe->tag,
+				 probe->time_ns - 1, probe->time_ns);
 		http_request_get(&probe->request, &client->url, path);
 		probe->request.callback = on_probe_answer;
 	}

@@ -64,7 +64,8 @@ export function shellLines(view, table, now) {
 	if (view.tags.length === 0)
 		return [["Send a message", "curl " + location.origin + "/save -d " + shellWord(
 			`{"time": ${now}, "tag": "boiler", "values": [71.3, 1.02]}`)]];
-	const raw = [["tag", view.tags[0]], ["start", view.start], ["end", view.end], ["format", "csv"]];
+	const raw = [["tag", view.tags[0]], ["start", view.start], ["end", view.end], ["precision", "ns"],
+		["format", "csv"]];
 	return [
 		["These samples, over HTTP", "curl " + shellWord(url("/api", apiParameters(view)))],
 		["The same in SQL (PGHOST, PGDATABASE or a conninfo say where)", psqlLine(view, table)],

@@ -71,7 +71,7 @@ export async function samples(view, signal) {
 /* The parameters of GET /api for a view. */
 export function apiParameters(view) {
 	return [...view.tags.map(tag => ["tag", tag]), ["start", view.start], ["end", view.end],
-		["samples", view.samples], ["method", view.method]];
+		["precision", "ns"], ["samples", view.samples], ["method", view.method]];
 }
 
 /* Map of metric, with its labels, to its number. */

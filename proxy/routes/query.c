@@ -14,6 +14,7 @@
 #include "base/utf8.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,8 @@ static char **text_member(QueryParameters *parameters, size_t index);
 static const char *take(QueryParameters *parameters, unsigned takes, const Bytes *name,
 						const Bytes *value);
 static const char *take_tag(QueryParameters *parameters, const Bytes *value);
+static const char *take_time_form(QueryParameters *parameters, const char *value);
+static const char *take_precision(QueryParameters *parameters, const char *value);
 static void answer_wrong(Exchange *exchange, const char *name, const char *wrong, unsigned takes);
 
 bool
@@ -50,6 +53,7 @@ query_parameters_read(Exchange *exchange, QueryParameters *parameters, unsigned 
 	bool valid;
 	const char *wrong = NULL;
 
+	parameters->times = timestamp_rules(1, loop_of(exchange)->shared->config->unit_check);
 	while (wrong == NULL &&
 		   http_request_parameter(&exchange->request, &position, &name, &value, &valid))
 	{
@@ -156,6 +160,32 @@ take_tag(QueryParameters *parameters, const Bytes *value)
 	return NULL;
 }
 
+static const char *
+take_time_form(QueryParameters *parameters, const char *value)
+{
+	if (parameters->time_given)
+		return "is given twice";
+	parameters->time_given = true;
+	if (strcmp(value, "integer") == 0)
+		parameters->time_form = TIME_FORM_INTEGER;
+	else if (strcmp(value, "string") == 0)
+		parameters->time_form = TIME_FORM_STRING;
+	else if (strcmp(value, "rfc3339") == 0)
+		parameters->time_form = TIME_FORM_RFC3339;
+	else
+		return "must be integer, string or rfc3339";
+	return NULL;
+}
+
+static const char *
+take_precision(QueryParameters *parameters, const char *value)
+{
+	if (parameters->precision_given)
+		return "is given twice";
+	parameters->precision_given = true;
+	return timestamp_read_precision(value, &parameters->times) ? NULL : "must be ns, us, ms or s";
+}
+
 /* Keeps a parameter.  Returns NULL, what is wrong with the parameter, or "" if it is unknown. */
 static const char *
 take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes *value)
@@ -163,15 +193,9 @@ take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes
 	const char *wrong;
 
 	if ((takes & QUERY_TIME) != 0 && strcmp(name->data, "time") == 0)
-	{
-		if (parameters->time_given)
-			return "is given twice";
-		parameters->time_given = true;
-		parameters->string_times = strcmp(value->data, "string") == 0;
-		return parameters->string_times || strcmp(value->data, "integer") == 0
-				   ? NULL
-				   : "must be integer or string";
-	}
+		return take_time_form(parameters, value->data);
+	if ((takes & QUERY_PRECISION) != 0 && strcmp(name->data, "precision") == 0)
+		return take_precision(parameters, value->data);
 	if ((takes & QUERY_TAGS) != 0 && strcmp(name->data, "tag") == 0)
 		return take_tag(parameters, value);
 	for (size_t i = 0; i < TEXT_PARAMETERS; i++)
@@ -217,6 +241,8 @@ answer_wrong(Exchange *exchange, const char *name, const char *wrong, unsigned t
 	}
 	if ((takes & QUERY_TIME) != 0)
 		strncat(known, known[0] ? ", time" : "time", sizeof(known) - strlen(known) - 1);
+	if ((takes & QUERY_PRECISION) != 0)
+		strncat(known, ", precision", sizeof(known) - strlen(known) - 1);
 	http_problem(exchange, 400, "parameter \"%.40s\" is unknown; %s takes %s", name,
 				 exchange->route->path, known[0] ? known : "none");
 }
@@ -227,6 +253,47 @@ query_integer(const char *text, int64_t *value)
 	const char *end = text + strlen(text);
 
 	return number_int64(&text, end, value) == NUMBER_OK && text == end;
+}
+
+/* Reads a parameter as a time; answers 400 and returns false if it is none. */
+static bool
+read_time(Exchange *exchange, const char *name, const char *text, int64_t now_ns, int64_t from_ns,
+		  int64_t *time_ns)
+{
+	const QueryParameters *parameters = exchange->state;
+	char buffer[TIMESTAMP_WRONG_BYTES];
+	const char *wrong = timestamp_read(text, &parameters->times, now_ns, from_ns, time_ns, buffer);
+
+	if (wrong != NULL)
+		http_problem(exchange, 400, "parameter \"%s\" %s", name, wrong);
+	return wrong == NULL;
+}
+
+bool
+query_read_window(Exchange *exchange, QueryParameters *parameters, bool all)
+{
+	int64_t now_ns = timestamp_now();
+	int64_t from_ns = now_ns;
+
+	parameters->end_ns = all ? INT64_MAX : now_ns;
+	if (parameters->end != NULL)
+	{
+		if (!read_time(exchange, "end", parameters->end, now_ns, now_ns, &parameters->end_ns))
+			return false;
+		from_ns = parameters->end_ns;
+	}
+	if (parameters->start != NULL)
+	{
+		if (!read_time(exchange, "start", parameters->start, now_ns, from_ns,
+					   &parameters->start_ns))
+			return false;
+	}
+	else if (all || __builtin_sub_overflow(from_ns, TIMESTAMP_HOUR_NS, &parameters->start_ns))
+		parameters->start_ns = INT64_MIN;
+	if (parameters->start_ns < parameters->end_ns)
+		return true;
+	http_problem(exchange, 400, "parameter \"start\" must be before \"end\"");
+	return false;
 }
 
 static void
@@ -349,13 +416,39 @@ query_answer_error(Exchange *exchange, int status, const QueryOutcome *outcome)
 }
 
 void
-query_put_time(Bytes *out, const char *time, bool string)
+query_put_time(Bytes *out, const QueryParameters *parameters, const char *time, size_t length)
 {
-	if (string)
-		bytes_append(out, "\"", 1);
-	bytes_puts(out, time);
-	if (string)
-		bytes_append(out, "\"", 1);
+	int64_t time_ns = 0;
+
+	if (parameters->time_form == TIME_FORM_INTEGER && parameters->times.unit_ns == 1)
+	{
+		bytes_append(out, time, length);
+		return;
+	}
+	number_int64(&time, time + length, &time_ns);
+	query_put_time_ns(out, parameters, time_ns);
+}
+
+void
+query_put_time_ns(Bytes *out, const QueryParameters *parameters, int64_t time_ns)
+{
+	const char *quote = parameters->time_form == TIME_FORM_INTEGER ? "" : "\"";
+	char text[TIMESTAMP_TEXT_BYTES];
+
+	query_write_time(parameters, time_ns, text);
+	bytes_puts(out, quote);
+	bytes_puts(out, text);
+	bytes_puts(out, quote);
+}
+
+void
+query_write_time(const QueryParameters *parameters, int64_t time_ns, char *text)
+{
+	if (parameters->time_form == TIME_FORM_RFC3339)
+		timestamp_write_rfc3339(time_ns, text);
+	else
+		snprintf(text, TIMESTAMP_TEXT_BYTES, "%lld",
+				 (long long) timestamp_in_unit(time_ns, parameters->times.unit_ns));
 }
 
 void

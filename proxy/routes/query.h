@@ -5,22 +5,32 @@
 #ifndef HISTORIAND_QUERY_H
 #define HISTORIAND_QUERY_H
 
+#include "base/timestamp.h"
 #include "http/http_exchange.h"
 #include "database/pg_pool.h"
 
 /* The parameters that a request takes, as a set of bits. */
-#define QUERY_TAG	  0x01
-#define QUERY_START	  0x02
-#define QUERY_END	  0x04
-#define QUERY_SAMPLES 0x08
-#define QUERY_METHOD  0x10
-#define QUERY_PREFIX  0x20
-#define QUERY_TAGS	  0x40 /* tag, any number of times */
-#define QUERY_TIME	  0x80
-#define QUERY_FORMAT  0x100
-#define QUERY_COLUMNS 0x10000
+#define QUERY_TAG		0x01
+#define QUERY_START		0x02
+#define QUERY_END		0x04
+#define QUERY_SAMPLES	0x08
+#define QUERY_METHOD	0x10
+#define QUERY_PREFIX	0x20
+#define QUERY_TAGS		0x40 /* tag, any number of times */
+#define QUERY_TIME		0x80
+#define QUERY_FORMAT	0x100
+#define QUERY_PRECISION 0x200
+#define QUERY_COLUMNS	0x10000
 
 typedef struct QueryParameters QueryParameters;
+
+/* How an answer has times; integers, quoted or not, are in the unit of precision=. */
+typedef enum TimeForm
+{
+	TIME_FORM_INTEGER,
+	TIME_FORM_STRING,
+	TIME_FORM_RFC3339,
+} TimeForm;
 
 /* Appends ,"member":value for each column of a row after its tag. */
 typedef void (*QueryPutRest)(Bytes *body, const QueryParameters *parameters, const PGresult *row);
@@ -38,8 +48,14 @@ struct QueryParameters
 	char *prefix;	 /* UTF-8 */
 	Bytes tag_array; /* several tags as the text of a text[] */
 	int tag_count;	 /* of the array */
-	bool string_times;
 	bool time_given;
+	bool precision_given;
+	TimeForm time_form;
+	TimestampRules times; /* how integers are read as times, and written */
+
+	/* of query_read_window() */
+	int64_t start_ns;
+	int64_t end_ns;
 
 	PgQuery *query; /* the query under way, or NULL */
 	QueryCallback callback;
@@ -79,6 +95,13 @@ extern void query_array_add(Bytes *array, const char *tag, size_t length);
 extern bool query_integer(const char *text, int64_t *value);
 
 /*
+ * Reads start and end as times.  Without them the window ends now, and is an hour long; or, with
+ * all, it reaches from INT64_MIN to INT64_MAX.  If one is no time, or start is not before end,
+ * answers 400 and returns false.
+ */
+extern bool query_read_window(Exchange *exchange, QueryParameters *parameters, bool all);
+
+/*
  * Submits a query to the loop's pool, with exchange as the callbacks' argument, or answers 503.
  * The exchange's state begins with its QueryParameters.  When they are freed, the query is
  * cancelled.
@@ -106,8 +129,16 @@ extern void query_answer_tags(Exchange *exchange, const char *sql, int argument_
 extern void query_answer_failure(Exchange *exchange, const QueryOutcome *outcome);
 extern void query_answer_error(Exchange *exchange, int status, const QueryOutcome *outcome);
 
-/* Appends a time, as a number or as a string. */
-extern void query_put_time(Bytes *out, const char *time, bool string);
+/*
+ * Appends a time in the form that was asked for.  It is the text of nanoseconds, as PostgreSQL has
+ * it.
+ */
+extern void query_put_time(Bytes *out, const QueryParameters *parameters, const char *time,
+						   size_t length);
+extern void query_put_time_ns(Bytes *out, const QueryParameters *parameters, int64_t time_ns);
+
+/* Writes a time in that form, but without quotes, into TIMESTAMP_TEXT_BYTES. */
+extern void query_write_time(const QueryParameters *parameters, int64_t time_ns, char *text);
 
 /*
  * Appends values as JSON from PostgreSQL's text of a float8[], which is the shortest that reads

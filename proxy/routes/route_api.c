@@ -9,6 +9,7 @@
 #include "routes/query.h"
 #include "loop.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,8 @@ typedef struct Series
 typedef struct Api
 {
 	QueryParameters parameters; /* must be first: query.c takes the state for them */
+	char start[24];				/* of the window, as text of nanoseconds */
+	char end[24];
 	Series *series;
 	int series_count;
 } Api;
@@ -62,7 +65,7 @@ api_end(Exchange *exchange)
 	exchange->state = api;
 	if (!query_parameters_read(exchange, parameters,
 							   QUERY_TAGS | QUERY_START | QUERY_END | QUERY_SAMPLES | QUERY_METHOD |
-								   QUERY_TIME) ||
+								   QUERY_TIME | QUERY_PRECISION) ||
 		!check_parameters(exchange, parameters))
 		return true;
 
@@ -103,12 +106,15 @@ api_release(Exchange *exchange)
 static void
 set_arguments(Exchange *exchange, const char **arguments)
 {
-	const QueryParameters *parameters = &((Api *) exchange->state)->parameters;
+	Api *api = exchange->state;
+	const QueryParameters *parameters = &api->parameters;
 
+	snprintf(api->start, sizeof(api->start), "%lld", (long long) parameters->start_ns);
+	snprintf(api->end, sizeof(api->end), "%lld", (long long) parameters->end_ns);
 	arguments[0] = loop_of(exchange)->shared->config->table_sql;
 	arguments[1] = parameters->tag_array.data;
-	arguments[2] = parameters->start;
-	arguments[3] = parameters->end;
+	arguments[2] = api->start;
+	arguments[3] = api->end;
 	arguments[4] = parameters->samples ? parameters->samples : DEFAULT_SAMPLES;
 	arguments[5] = parameters->method ? parameters->method : "last";
 }
@@ -117,21 +123,12 @@ set_arguments(Exchange *exchange, const char **arguments)
 static bool
 check_parameters(Exchange *exchange, QueryParameters *parameters)
 {
-	int64_t start;
-	int64_t end;
 	int64_t samples = DEFAULT_SAMPLE_COUNT;
 
-	if (parameters->tag == NULL || parameters->start == NULL || parameters->end == NULL)
-		http_problem(exchange, 400, "parameter \"%s\" is missing",
-					 parameters->tag == NULL	 ? "tag"
-					 : parameters->start == NULL ? "start"
-												 : "end");
-	else if (!query_integer(parameters->start, &start) || !query_integer(parameters->end, &end))
-		http_problem(exchange, 400,
-					 "parameter \"%s\" must be a 64-bit integer, nanoseconds since 1970-01-01 UTC",
-					 query_integer(parameters->start, &start) ? "end" : "start");
-	else if (start >= end)
-		http_problem(exchange, 400, "parameter \"start\" must be before \"end\"");
+	if (parameters->tag == NULL)
+		http_problem(exchange, 400, "parameter \"tag\" is missing");
+	else if (!query_read_window(exchange, parameters, false))
+		return false;
 	else if (parameters->samples != NULL && (!query_integer(parameters->samples, &samples) ||
 											 samples < 1 || samples > MAX_SAMPLES))
 		http_problem(exchange, 400, "parameter \"samples\" must be an integer from 1 to %d",
@@ -140,14 +137,7 @@ check_parameters(Exchange *exchange, QueryParameters *parameters)
 		http_problem(exchange, 400, "parameter \"samples\" times the number of tags is over %d",
 					 MAX_ALL_SAMPLES);
 	else
-	{
-		/* The answer repeats them, but not as -0, which is accepted as a whole number. */
-		if (start == 0)
-			memcpy(parameters->start, "0", 2);
-		if (end == 0)
-			memcpy(parameters->end, "0", 2);
 		return true;
-	}
 	return false;
 }
 
@@ -174,10 +164,10 @@ add_series(Api *api, const char *tag)
 }
 
 static void
-put_sample(Bytes *body, const PGresult *row, bool string_times)
+put_sample(Bytes *body, const QueryParameters *parameters, const PGresult *row)
 {
 	bytes_puts(body, "{\"time\":");
-	query_put_time(body, PQgetvalue(row, 0, 0), string_times);
+	query_put_time(body, parameters, PQgetvalue(row, 0, 0), (size_t) PQgetlength(row, 0, 0));
 	bytes_puts(body, ",\"values\":");
 	if (PQgetisnull(row, 0, 1))
 		bytes_puts(body, "null");
@@ -218,7 +208,7 @@ on_sample(void *argument, const PGresult *row)
 		before = series->text.length;
 		bytes_puts(&series->text, ",");
 	}
-	put_sample(&series->text, row, api->parameters.string_times);
+	put_sample(&series->text, &api->parameters, row);
 	return series->text.length - before;
 }
 
@@ -303,9 +293,9 @@ begin_answer(Bytes *body, const QueryParameters *parameters)
 		bytes_puts(body, ",");
 	}
 	bytes_puts(body, "\"start\":");
-	query_put_time(body, parameters->start, parameters->string_times);
+	query_put_time_ns(body, parameters, parameters->start_ns);
 	bytes_puts(body, ",\"end\":");
-	query_put_time(body, parameters->end, parameters->string_times);
+	query_put_time_ns(body, parameters, parameters->end_ns);
 	bytes_puts(body, ",");
 }
 

@@ -2,16 +2,17 @@
  * route_export.c
  *	  GET /export: a tag's raw samples over a window, streamed.
  *
- * The rows come from COPY and are passed on as they come: CSV and COPY BINARY as PostgreSQL makes
- * them, and NDJSON from PostgreSQL's text form.  The memory for that is one chunk here, the
- * connection's output that is not written yet, and libpq's buffer: if the client is slow,
- * PostgreSQL waits.
+ * The rows come from COPY and are passed on as they come: COPY BINARY as PostgreSQL makes it, CSV
+ * with times in the form that was asked for, and NDJSON from PostgreSQL's text form.  The memory
+ * for that is one chunk here, the connection's output that is not written yet, and libpq's buffer:
+ * if the client is slow, PostgreSQL waits.
  *
  * CSV with a column for each value (columns=named) needs their number and names for its first line,
  * before the rows are read.  So a query asks for them first, which the tag's summaries answer.
  */
 #include "routes/routes.h"
 
+#include "base/number.h"
 #include "http/http_answer.h"
 #include "http/gzip.h"
 #include "http/http_content.h"
@@ -48,13 +49,13 @@ static const ExportFormat named_csv = {"csv", "text/csv; charset=utf-8; header=p
 
 #define FORMATS (sizeof(formats) / sizeof(formats[0]))
 #define NDJSON	(&formats[0])
+#define CSV		(&formats[1])
+#define BINARY	(&formats[2])
 
 typedef struct Export
 {
 	QueryParameters parameters;
 	const ExportFormat *format;
-	int64_t start;
-	int64_t end;
 	int value_columns; /* of named_csv */
 	PgQuery *stream;   /* NULL after it has ended */
 	Bytes tag_json;	   /* the text between time and values in NDJSON */
@@ -97,8 +98,8 @@ export_end(Exchange *exchange)
 
 	exchange->state = export;
 	if (!query_parameters_read(exchange, &export->parameters,
-							   QUERY_TAG | QUERY_START | QUERY_END | QUERY_FORMAT |
-								   QUERY_COLUMNS) ||
+							   QUERY_TAG | QUERY_START | QUERY_END | QUERY_FORMAT | QUERY_TIME |
+								   QUERY_PRECISION | QUERY_COLUMNS) ||
 		!check_parameters(exchange, export))
 		return true;
 	if (http_accepts_gzip(&exchange->request))
@@ -135,9 +136,10 @@ ask_columns(Exchange *exchange)
 
 	/* Samples are those of after < time <= until. */
 	snprintf(after, sizeof(after), "%" PRId64,
-			 export->start == INT64_MIN ? export->start : export->start - 1);
+			 export->parameters.start_ns == INT64_MIN ? INT64_MIN
+													  : export->parameters.start_ns - 1);
 	snprintf(until, sizeof(until), "%" PRId64,
-			 export->parameters.end == NULL ? export->end : export->end - 1);
+			 export->parameters.end == NULL ? INT64_MAX : export->parameters.end_ns - 1);
 	query_submit(exchange,
 				 "SELECT unnest(historian.value_columns(coalesce(m.names, '{}'),"
 				 " greatest(cardinality(m.names), cardinality(d.values), 0)))"
@@ -259,9 +261,7 @@ check_columns(Exchange *exchange, Export *export)
 static bool
 check_parameters(Exchange *exchange, Export *export)
 {
-	const QueryParameters *parameters = &export->parameters;
-	int64_t start = INT64_MIN;
-	int64_t end = INT64_MAX;
+	QueryParameters *parameters = &export->parameters;
 
 	for (size_t i = 0; i < FORMATS; i++)
 	{
@@ -272,24 +272,16 @@ check_parameters(Exchange *exchange, Export *export)
 		http_problem(exchange, 400, "parameter \"format\" must be csv, ndjson or binary");
 	else if (parameters->tag == NULL)
 		http_problem(exchange, 400, "parameter \"tag\" is missing");
-	else if (parameters->start != NULL && !query_integer(parameters->start, &start))
-		http_problem(exchange, 400,
-					 "parameter \"start\" must be a 64-bit integer, nanoseconds since 1970-01-01 "
-					 "UTC");
-	else if (parameters->end != NULL && !query_integer(parameters->end, &end))
+	else if (export->format == BINARY &&
+			 (parameters->times.unit_ns != 1 || parameters->time_form != TIME_FORM_INTEGER))
 		http_problem(
 			exchange, 400,
-			"parameter \"end\" must be a 64-bit integer, nanoseconds since 1970-01-01 UTC");
-	else if (start >= end)
-		http_problem(exchange, 400, "parameter \"start\" must be before \"end\"");
-	else if (!check_columns(exchange, export))
-		return false;
-	else
-	{
-		export->start = start;
-		export->end = end;
-		return true;
-	}
+			"parameter \"%s\" cannot be %s with format=binary, whose times are integers of "
+			"nanoseconds; start and end may be RFC 3339 times",
+			parameters->times.unit_ns != 1 ? "precision" : "time",
+			parameters->times.unit_ns != 1 ? "other than ns" : "other than integer");
+	else if (check_columns(exchange, export))
+		return query_read_window(exchange, parameters, true);
 	return false;
 }
 
@@ -314,9 +306,9 @@ put_copy(Bytes *sql, const char *table_sql, const Export *export)
 	bytes_printf(sql, " FROM %s WHERE tag = ", table_sql);
 	pg_put_literal(sql, parameters->tag);
 	if (parameters->start != NULL)
-		bytes_printf(sql, " AND time >= '%s'::bigint", parameters->start);
+		bytes_printf(sql, " AND time >= '%lld'::bigint", (long long) parameters->start_ns);
 	if (parameters->end != NULL)
-		bytes_printf(sql, " AND time < '%s'::bigint", parameters->end);
+		bytes_printf(sql, " AND time < '%lld'::bigint", (long long) parameters->end_ns);
 	bytes_printf(sql, " ORDER BY time) TO STDOUT (%s)", export->format->copy_options);
 }
 
@@ -330,13 +322,32 @@ put_line(Export *export, const char *row, size_t length)
 	const char *values = row + time_length + 1;
 
 	bytes_puts(chunk, "{\"time\":");
-	bytes_append(chunk, row, time_length);
+	query_put_time(chunk, &export->parameters, row, time_length);
 	bytes_append(chunk, export->tag_json.data, export->tag_json.length);
 	if (tab == NULL || values[0] == '\\')
 		bytes_puts(chunk, "null");
 	else
 		query_put_values(chunk, values, length - time_length - 2);
 	bytes_puts(chunk, "}\n");
+}
+
+/*
+ * Appends a line of CSV, whose first field is the time, or its name in the first line.  CSV has no
+ * types, so that a time has no quotes in any form.
+ */
+static void
+put_csv(Export *export, const char *line, size_t length)
+{
+	const char *rest = line;
+	char text[TIMESTAMP_TEXT_BYTES];
+	int64_t time_ns;
+
+	if (number_int64(&rest, line + length, &time_ns) == NUMBER_OK)
+	{
+		query_write_time(&export->parameters, time_ns, text);
+		bytes_puts(&export->chunk, text);
+	}
+	bytes_append(&export->chunk, rest, length - (size_t) (rest - line));
 }
 
 static bool
@@ -347,6 +358,8 @@ on_data(void *argument, const char *data, size_t length)
 
 	if (export->format == NDJSON)
 		put_line(export, data, length);
+	else if (export->format == CSV || export->format == &named_csv)
+		put_csv(export, data, length);
 	else
 		bytes_append(&export->chunk, data, length);
 	return export->chunk.length < CHUNK_BYTES || send_chunk(exchange, false);

@@ -27,7 +27,7 @@ latest_end(Exchange *exchange)
 	const QueryParameters *parameters;
 	const char *arguments[2];
 
-	if (!query_begin(exchange, QUERY_TAGS | QUERY_TIME))
+	if (!query_begin(exchange, QUERY_TAGS | QUERY_TIME | QUERY_PRECISION))
 		return true;
 	parameters = exchange->state;
 	arguments[0] = loop->shared->config->table_sql;
@@ -48,7 +48,7 @@ static void
 put_sample(Bytes *body, const QueryParameters *parameters, const PGresult *row)
 {
 	bytes_puts(body, ",\"time\":");
-	query_put_time(body, PQgetvalue(row, 0, 1), parameters->string_times);
+	query_put_time(body, parameters, PQgetvalue(row, 0, 1), (size_t) PQgetlength(row, 0, 1));
 	bytes_puts(body, ",\"values\":");
 	if (PQgetisnull(row, 0, 2))
 		bytes_puts(body, "null");

@@ -54,7 +54,8 @@ tag_begin(Exchange *exchange)
 	bool put = request->method == HTTP_PUT;
 
 	exchange->state = tag;
-	if (!query_parameters_read(exchange, &tag->parameters, put ? 0 : QUERY_TIME) ||
+	if (!query_parameters_read(exchange, &tag->parameters,
+							   put ? 0 : QUERY_TIME | QUERY_PRECISION) ||
 		!query_path_tag(exchange, &tag->parameters) || !put)
 		return;
 	if (request->content_type[0] != '\0' &&
@@ -148,7 +149,8 @@ on_read(void *argument, const QueryOutcome *outcome)
 		if (PQgetisnull(row, 0, i))
 			bytes_puts(&body, "null");
 		else
-			query_put_time(&body, PQgetvalue(row, 0, i), parameters->string_times);
+			query_put_time(&body, parameters, PQgetvalue(row, 0, i),
+						   (size_t) PQgetlength(row, 0, i));
 	}
 	bytes_printf(&body, ",\"samples\":%s,\"bytes\":%s}\n", PQgetvalue(row, 0, 2),
 				 PQgetvalue(row, 0, 3));

@@ -38,7 +38,7 @@ tags_end(Exchange *exchange)
 	const QueryParameters *parameters;
 	const char *arguments[2];
 
-	if (!query_begin(exchange, QUERY_PREFIX | QUERY_TIME))
+	if (!query_begin(exchange, QUERY_PREFIX | QUERY_TIME | QUERY_PRECISION))
 		return true;
 	parameters = exchange->state;
 	arguments[0] = loop->shared->config->table_sql;
@@ -52,9 +52,9 @@ static void
 put_tag(Bytes *body, const QueryParameters *parameters, const PGresult *row)
 {
 	bytes_puts(body, ",\"first\":");
-	query_put_time(body, PQgetvalue(row, 0, 1), parameters->string_times);
+	query_put_time(body, parameters, PQgetvalue(row, 0, 1), (size_t) PQgetlength(row, 0, 1));
 	bytes_puts(body, ",\"last\":");
-	query_put_time(body, PQgetvalue(row, 0, 2), parameters->string_times);
+	query_put_time(body, parameters, PQgetvalue(row, 0, 2), (size_t) PQgetlength(row, 0, 2));
 	bytes_puts(body, ",\"samples\":");
 	bytes_puts(body, PQgetvalue(row, 0, 3));
 	tag_metadata_put(body, row, 4, false);

@@ -34,7 +34,7 @@ def setup():
 
 
 def target(tag, start, end, **more):
-    return "/api?" + urllib.parse.urlencode({"tag": tag, "start": start, "end": end, **more})
+    return "/api?" + urllib.parse.urlencode({"tag": tag, "start": start, "end": end, "precision": "ns", **more})
 
 
 def expected(tag, start, end, samples):
@@ -80,7 +80,7 @@ def test_several_tags():
     end = max(points[-1][0] for points in series.values())
     for tags in (["sparse", "dense"], ["dense", "dense"], ["nobody", "größe /%&+", "dense"]):
         query = urllib.parse.urlencode([("tag", tag) for tag in tags] +
-                                       [("start", start), ("end", end), ("samples", 50)])
+                                       [("start", start), ("end", end), ("samples", 50), ("precision", "ns")])
         known = sorted({tag for tag in tags if tag in series}, key=str.encode)
         assert server.get("/api?" + query).json() == {"start": start, "end": end, "series": [
             {"tagName": tag, "samples": expected(tag, start, end, 50)} for tag in known]}, tags
@@ -206,7 +206,7 @@ def test_refusals():
     """bad parameters get 400 that names them"""
     setup()
     for query, word in (
-            ("start=0&end=1", "tag"), ("tag=a&end=1", "start"), ("tag=a&start=1", "end"),
+            ("start=0&end=1", "tag"), ("tag=a&start=&end=1", "start"), ("tag=a&start=0&end=", "end"),
             ("tag=&start=0&end=1", "tag"), ("tag=" + "x" * 257 + "&start=0&end=1", "tag"),
             ("tag=a&start=1&end=1", "start"), ("tag=a&start=2&end=1", "start"),
             ("tag=a&start=x&end=1", "start"), ("tag=a&start=0&end=1.5", "end"),

@@ -1,12 +1,16 @@
 #!/usr/bin/python3
 """Times over HTTP: units, RFC 3339, what is relative to now, and times that are taken for ones in another unit."""
+import bisect
+import csv
 import json
 import os
 import random
 import sys
+import time
+import urllib.parse
 
 from historiand import NDJSON, Server, count, message, ndjson, rows, run, sql
-from times import INT64_MAX, INT64_MIN, SECOND, UNITS, random_rfc3339, random_time, to_rfc3339
+from times import INT64_MAX, INT64_MIN, SECOND, UNITS, of_rfc3339, random_length, random_rfc3339, random_time, to_rfc3339
 
 SEED = int(os.environ.get("SEED", random.randrange(2 ** 32)))
 RECENT = 1583748873
@@ -28,9 +32,9 @@ def saved(server, messages, query=""):
     return server.save(ndjson(messages), "?ack=committed" + query, NDJSON)
 
 
-def line(time, tag="a"):
+def line(text, tag="a"):
     """A message whose time is JSON text."""
-    return f'{{"time":{time},"tag":"{tag}","values":[1]}}'.encode()
+    return f'{{"time":{text},"tag":"{tag}","values":[1]}}'.encode()
 
 
 def stored(server, tag):
@@ -132,20 +136,20 @@ def test_precision_parameter():
 def test_doubted_messages():
     """a time that would be recent in s, ms or us is refused with the unit and the cure, and nothing is stored"""
     server = setup()
-    for name, time in DOUBTED.items():
-        answer = server.save(ndjson([message(1, "d", [1]), message(time, "d", [1])]), "?ack=committed", NDJSON)
+    for name, stamp in DOUBTED.items():
+        answer = server.save(ndjson([message(1, "d", [1]), message(stamp, "d", [1])]), "?ack=committed", NDJSON)
         problem = answer.json()
         assert answer.status == 400 and problem["field"] == "time" and problem["line"] == 2, answer
-        date = to_rfc3339(time * UNITS[name])
-        assert problem["detail"] == (f"line 2: time {time} reads as {WORDS[name]} ({date}): give precision={name}, or "
+        date = to_rfc3339(stamp * UNITS[name])
+        assert problem["detail"] == (f"line 2: time {stamp} reads as {WORDS[name]} ({date}): give precision={name}, or "
                                      "precision=ns if it is nanoseconds"), problem
         assert count(server.table, "tag = 'd'") == 0
         # Each cure works.
         for cure in (name, "ns"):
-            assert saved(server, [message(time, f"cure {cure} of {name}", [1])], "&precision=" + cure).status == 204
-            assert rows(server.table, f"tag = 'cure {cure} of {name}'")[0][0] == time * UNITS[cure]
-    for time in (0, 1, -1, 10 ** 9, RECENT // 2, -RECENT, RECENT * SECOND, INT64_MIN, INT64_MAX):
-        assert server.save(message(time, "e", [1])).status == 202, time
+            assert saved(server, [message(stamp, f"cure {cure} of {name}", [1])], "&precision=" + cure).status == 204
+            assert rows(server.table, f"tag = 'cure {cure} of {name}'")[0][0] == stamp * UNITS[cure]
+    for stamp in (0, 1, -1, 10 ** 9, RECENT // 2, -RECENT, RECENT * SECOND, INT64_MIN, INT64_MAX):
+        assert server.save(message(stamp, "e", [1])).status == 202, stamp
 
 
 def test_doubts_end_tomorrow():
@@ -166,17 +170,17 @@ def write(server, body, query=""):
 def test_doubted_points():
     """POST /write refuses such points, stores the others, and names the cure"""
     server = setup()
-    for name, time in DOUBTED.items():
+    for name, stamp in DOUBTED.items():
         tag = "point_" + name
-        answer = write(server, f"{tag} v=1 {RECENT * SECOND}\n{tag} v=2 {time}\n{tag} v=3\n")
+        answer = write(server, f"{tag} v=1 {RECENT * SECOND}\n{tag} v=2 {stamp}\n{tag} v=3\n")
         problem = answer.json()
         assert answer.status == 400 and (problem["accepted"], problem["rejected"]) == (2, 1), answer
         assert problem["errors"][0]["line"] == 2 and problem["errors"][0]["field"] == "time", answer
-        assert f"the timestamp {time} reads as {WORDS[name]}" in problem["detail"] and f"precision={name}," in problem["message"]
+        assert f"the timestamp {stamp} reads as {WORDS[name]}" in problem["detail"] and f"precision={name}," in problem["message"]
         assert count(server.table, f"tag = '{tag}'") == 2
         for cure in (name, "ns"):
-            assert write(server, f"cured_{tag}_{cure} v=1 {time}\n", f"?precision={cure}").status == 204
-            assert rows(server.table, f"tag = 'cured_{tag}_{cure}'")[0][0] == time * UNITS[cure]
+            assert write(server, f"cured_{tag}_{cure} v=1 {stamp}\n", f"?precision={cure}").status == 204
+            assert rows(server.table, f"tag = 'cured_{tag}_{cure}'")[0][0] == stamp * UNITS[cure]
     assert write(server, f"hours v=1 {RECENT // 3600}\n", "?precision=h").status == 204
     answer = write(server, f"hours v=1 {RECENT}\n", "?precision=h")
     assert answer.status == 400 and f"the timestamp {RECENT}h is outside" in answer.json()["detail"], answer
@@ -185,12 +189,241 @@ def test_doubted_points():
 def test_no_unit_check():
     """--unit-check off takes such times as they are"""
     server = setup(unit_check="off")
-    for name, time in DOUBTED.items():
-        assert saved(server, [message(time, name, [1])]).status == 204
-        assert write(server, f"p{name} v=1 {time}\n").status == 204
-    assert [time for time, _, _ in rows(server.table)] == sorted(list(DOUBTED.values()) * 2)
+    for name, stamp in DOUBTED.items():
+        assert saved(server, [message(stamp, name, [1])]).status == 204
+        assert write(server, f"p{name} v=1 {stamp}\n").status == 204
+    assert [stamp for stamp, _, _ in rows(server.table)] == sorted(list(DOUBTED.values()) * 2)
     assert saved(server, [message(RECENT, "in seconds", [1])], "&precision=s").status == 204
     assert rows(server.table, "tag = 'in seconds'")[0][0] == RECENT * SECOND
+
+
+def read(server, path, tag="read", **parameters):
+    """The answer to a read; parameters that are None are left out."""
+    given = {name: value for name, value in {"tag": tag, **parameters}.items() if value is not None}
+    return server.get(f"{path}?" + urllib.parse.urlencode(given))
+
+
+def written(time_ns, form, unit):
+    """A time as an answer has it."""
+    if form == "rfc3339":
+        return to_rfc3339(time_ns)
+    return str(time_ns // unit) if form == "string" else time_ns // unit
+
+
+def fill():
+    """Rows of three tags, around the window that tests read; returns [(time, value)] of the first."""
+    server = setup()
+    if not fill.rows:
+        generator = random.Random(SEED + 2)
+        fill.rows = sorted({random_time(generator): k for k in range(1000)}.items())
+        for tag, few in (("read", fill.rows), ("read/first", fill.rows[:1]), ("read/last", fill.rows[-1:])):
+            assert saved(server, [message(time, tag, [k]) for time, k in few], "&precision=ns").status == 204
+    return server, fill.rows
+
+
+fill.rows = []
+
+
+def random_given(generator, time_ns, unit, start):
+    """
+    A text for a parameter, the time that it means, and whether that depends on now.  For a start, start is the end as
+    (time, whether it depends on now).
+    """
+    kind = generator.randrange(4)
+    if kind == 0:
+        return str(time_ns // unit), time_ns // unit * unit, False
+    if kind == 1:
+        text, length = random_length(generator, most=10 ** 15)
+        from_ns, relative = (time.time_ns(), True) if start is None else start
+        return f"-{text}", from_ns - length, relative
+    if kind == 2:
+        text, length = random_length(generator, most=10 ** 15)
+        sign = generator.choice("+-")
+        return f"now{sign}{text}", time.time_ns() + (length if sign == "+" else -length), True
+    return *random_rfc3339(generator, time_ns), False
+
+
+def test_windows():
+    """1,000 random windows in every form: start and end, the times of samples and their values"""
+    server, points = fill()
+    times_of = [t for t, _ in points]
+    generator = random.Random(SEED + 3)
+    done = 0
+    while done < 1000:
+        name, unit = generator.choice(list(UNITS.items()))
+        form = generator.choice(("integer", "string", "rfc3339"))
+        try:
+            end_text, end, end_moves = random_given(generator, random_time(generator), unit, None)
+            if end is None:
+                continue
+            start_text, start, start_moves = random_given(generator, random_time(generator), unit, (end, end_moves))
+        except OverflowError:
+            continue
+        if start is None or not INT64_MIN <= min(start, end) <= max(start, end) <= INT64_MAX - 10 ** 15 or \
+                (start_moves or end_moves) and abs(end - start) < 60 * SECOND:
+            continue
+        done += 1
+        asked = {"start": start_text, "end": end_text, "precision": name, "samples": 3, "time": form}
+        answer = read(server, "/api", **asked)
+        if start >= end:
+            assert answer.status == 400 and "before" in answer.json()["detail"], (asked, answer)
+            continue
+        assert answer.status == 200, (asked, answer)
+        body = answer.json()
+        # What depends on now is a little later, and is taken from an answer with every digit.
+        if start_moves or end_moves:
+            body = read(server, "/api", **{**asked, "time": "rfc3339"}).json()
+            form = "rfc3339"
+            got = of_rfc3339(body["start"]), of_rfc3339(body["end"])
+            assert start <= got[0] <= start + start_moves * 60 * SECOND, (asked, body)
+            assert end <= got[1] <= end + end_moves * 60 * SECOND, (asked, body)
+            start, end = got
+        assert (body["start"], body["end"]) == (written(start, form, unit), written(end, form, unit)), (asked, body)
+        for i, sample in enumerate(body["samples"], 1):
+            at = start + i * (end - start) // 3
+            index = bisect.bisect_right(times_of, at) - 1
+            assert sample == {"time": written(at, form, unit),
+                              "values": [points[index][1]] if index >= 0 else None}, (asked, sample, at)
+
+
+def test_relative_windows():
+    """what is relative is so to now, and start to end; without them the window is the last hour"""
+    server, _ = fill()
+    hour = 3600 * SECOND
+    for parameters, start, end in (
+            ({}, -hour, 0), ({"start": "-15m"}, -900 * SECOND, 0), ({"end": "-15m"}, -hour - 900 * SECOND, -900 * SECOND),
+            ({"start": "-15m", "end": "-1h"}, -hour - 900 * SECOND, -hour), ({"start": "now-2h"}, -2 * hour, 0),
+            ({"start": "now-1h30m", "end": "now"}, -5400 * SECOND, 0), ({"end": "now+1d"}, 23 * hour, 24 * hour),
+            ({"start": "-1w", "end": "now-1w"}, -14 * 24 * hour, -7 * 24 * hour), ({"start": "now-1ms1us1ns"}, -1001001, 0)):
+        before = time.time_ns()
+        answer = read(server, "/api", samples=1, **parameters)
+        after = time.time_ns()
+        assert answer.status == 200, (parameters, answer)
+        body = answer.json()
+        assert before + start <= body["start"] <= after + start and before + end <= body["end"] <= after + end, (parameters, body)
+        # Both come from one look at the clock.
+        assert body["end"] - body["start"] == end - start, (parameters, body)
+    body = read(server, "/api", end=str(5 * hour), samples=1).json()
+    assert (body["start"], body["end"]) == (4 * hour, 5 * hour)
+    body = read(server, "/api", start="-1m", end="2020-03-09T11:14:33.5 01:00", samples=1, time="rfc3339").json()
+    assert (body["start"], body["end"]) == ("2020-03-09T10:13:33.5Z", "2020-03-09T10:14:33.5Z"), body
+    body = read(server, "/api", end=INT64_MIN + 1, samples=1).json()
+    assert (body["start"], body["end"]) == (INT64_MIN, INT64_MIN + 1), body
+
+
+def test_bad_windows():
+    """a start or end that is no time gets 400 with its name and what is wrong"""
+    server, _ = fill()
+    for text, word in (("", "neither an integer"), ("yesterday", "neither"), ("15m", "neither"), ("1.5", "neither"), ("1e18", "neither"),
+                       ("now-", "1h30m"), ("now-1month", "1h30m"), ("-15", "before"), ("-15x", "1h30m"), ("now-300000w", "292 years"),
+                       ("2020-03-09T10:14:33", "offset"), ("2020-02-30T10:14:33Z", "day"), ("2020-03-09T10:14:33.0000000001Z", "nine"),
+                       ("3000-01-01T00:00:00Z", "outside"), (2 ** 63, "64-bit"), ("007", "valid integer"), ("now+100000d", "outside")):
+        for path in ("/api", "/export"):
+            answer = read(server, path, start="0", end=text)
+            assert answer.status == 400 and word in answer.json()["detail"], (path, text, answer)
+            if word != "before":
+                assert 'parameter "end"' in answer.json()["detail"], answer
+                answer = read(server, path, start=text)
+                assert answer.status == 400 and 'parameter "start"' in answer.json()["detail"], answer
+    answer = read(server, "/api", start="-1ns", end=INT64_MIN)
+    assert answer.status == 400 and "outside" in answer.json()["detail"], answer
+    for name, unit in list(UNITS.items())[1:]:
+        answer = read(server, "/api", start=0, end=INT64_MAX // unit + 1, precision=name)
+        assert answer.status == 400 and f'parameter "end" {INT64_MAX // unit + 1}{name} is outside' in answer.json()["detail"], answer
+    for path in ("/api", "/export", "/latest", "/tags"):
+        for name, wrong in (("precision", ("", "m", "n", "NS", "s\0")), ("time", ("", "iso", "RFC3339"))):
+            for value in wrong:
+                answer = server.get(f"{path}?" + urllib.parse.urlencode([(name, value)]))
+                assert answer.status == 400 and f'parameter "{name}"' in answer.json()["detail"], (path, name, value, answer)
+            good = f"{name}={'ns' if name == 'precision' else 'string'}"
+            answer = server.get(f"{path}?{good}&{good}")
+            assert answer.status == 400 and "twice" in answer.json()["detail"], answer
+
+
+def test_doubted_windows():
+    """integers that would be recent in another unit are refused as start and end, too, and --unit-check off takes them"""
+    server, _ = fill()
+    for name, doubted in DOUBTED.items():
+        for path in ("/api", "/export"):
+            for which, window in (("end", {"start": 0, "end": doubted}), ("start", {"start": doubted, "end": RECENT * SECOND})):
+                detail = read(server, path, **window).json()["detail"]
+                assert detail == (f'parameter "{which}" {doubted} reads as {WORDS[name]} ({to_rfc3339(doubted * UNITS[name])}): give '
+                                  f"precision={name}, or precision=ns if it is nanoseconds"), detail
+            assert read(server, path, start=0, end=doubted, precision="ns").status == 200
+        body = read(server, "/api", end=doubted, precision=name, samples=1).json()
+        assert body["end"] == doubted and body["start"] == (doubted * UNITS[name] - 3600 * SECOND) // UNITS[name], body
+    lenient = setup(unit_check="off")
+    assert saved(lenient, [message(1, "read", [1])]).status == 204
+    assert read(lenient, "/api", start=0, end=RECENT).status == 200
+
+
+def test_tags_and_latest():
+    """first, last and latest times in every unit and form, rounded down"""
+    server, points = fill()
+    first, last = points[0], points[-1]
+    for name, unit in UNITS.items():
+        for form in ("integer", "string", "rfc3339", None):
+            asked = urllib.parse.urlencode({"precision": name, **({"time": form} if form else {})})
+            rows_of = {row["tag"]: row for row in server.get(f"/tags?prefix=read&{asked}").json()["tags"]}
+            assert (rows_of["read"]["first"], rows_of["read"]["last"]) == (
+                written(first[0], form, unit), written(last[0], form, unit)), rows_of
+            got = server.get(f"/latest?tag=read&tag=read/first&{asked}").json()["latest"]
+            assert got == [{"tag": "read", "time": written(last[0], form, unit), "values": [last[1]]},
+                           {"tag": "read/first", "time": written(first[0], form, unit), "values": [first[1]]}], got
+            one = server.get(f"/tags/read?{asked}").json()
+            assert (one["first"], one["last"]) == (written(first[0], form, unit), written(last[0], form, unit)), one
+    assert server.get("/latest?tag=read&precision=s").json()["latest"][0]["time"] == last[0] // SECOND
+    assert first[0] < 0 and first[0] % SECOND != 0, "a time before 1970 is rounded down, and not towards 1970"
+
+
+def test_export():
+    """exports of random windows in every form, unit and format; without start and end, all"""
+    server, points = fill()
+    generator = random.Random(SEED + 4)
+    for k in range(200):
+        name, unit = generator.choice(list(UNITS.items()))
+        form = generator.choice(("integer", "string", "rfc3339"))
+        kind = generator.choice(("ndjson", "csv"))
+        start, end = sorted(random_time(generator) // unit * unit for _ in range(2))
+        asked = {"start": start // unit, "end": end // unit} if generator.random() < 0.5 else {
+            "start": to_rfc3339(start) if start >= INT64_MIN else None, "end": to_rfc3339(end) if end > start >= INT64_MIN else None}
+        asked = {} if k == 0 else {which: text for which, text in asked.items() if text is not None and generator.random() < 0.8}
+        if start < INT64_MIN or start == end:
+            continue
+        expected = [(written(time_ns, form, unit), value) for time_ns, value in points
+                    if ("start" not in asked or time_ns >= start) and ("end" not in asked or time_ns < end)]
+        columns = generator.choice(("array", "named")) if kind == "csv" else None
+        answer = read(server, "/export", precision=name, format=kind, time=form, columns=columns, **asked)
+        assert answer.status == 200, (asked, answer)
+        if kind == "csv":
+            lines = list(csv.reader(answer.body.decode().splitlines()))
+            assert lines[0][:2] == ["time", "tag"], lines[0]
+            got = [(row[0] if form != "integer" else int(row[0]), int(row[2].strip("{}"))) for row in lines[1:]]
+        else:
+            got = [(row["time"], row["values"][0]) for row in map(json.loads, answer.body.splitlines())]
+        assert got == expected, (asked, name, form, kind, got[:3], expected[:3])
+    # Without an end, what is relative is so to now.
+    count_of = len(read(server, "/export", start="-3d").body.splitlines())
+    assert count_of == sum(time_ns >= time.time_ns() - 3 * 86400 * SECOND for time_ns, _ in points)
+
+
+def test_binary_export():
+    """COPY BINARY has nanoseconds: other forms are refused, other windows are not"""
+    server, _ = fill()
+    for name, value in (("precision", "s"), ("time", "rfc3339"), ("time", "string")):
+        answer = read(server, "/export", format="binary", **{name: value})
+        assert answer.status == 400 and f'parameter "{name}"' in answer.json()["detail"], answer
+    whole = read(server, "/export", format="binary").body
+    assert read(server, "/export", format="binary", precision="ns", time="integer").body == whole
+    assert read(server, "/export", format="binary", start="1677-09-21T00:12:43.145224192Z").body == whole
+
+
+def test_exported_again():
+    """what was exported with rfc3339 times can be posted again, and is the same"""
+    server, _ = fill()
+    lines = read(server, "/export", time="rfc3339").body.replace(b'"tag":"read"', b'"tag":"again"')
+    assert server.save(lines, "?ack=committed", NDJSON).status == 204
+    assert read(server, "/export", tag="again").body == read(server, "/export").body.replace(b'"tag":"read"', b'"tag":"again"')
 
 
 if __name__ == "__main__":

@@ -90,12 +90,16 @@ const tests = [
 		await check("POST", "/query?q=SELECT%201", 400);
 		await check("GET", "/api?tag=a&start=0&end=9&samples=3", 200);
 		await check("GET", "/api?tag=a&start=0&end=9&samples=3&time=string", 200);
+		await check("GET", "/api?tag=a&start=0&end=9&samples=3&time=rfc3339", 200);
+		await check("GET", "/api?tag=a&start=now-1h30m&end=-15m&precision=ms", 200);
+		await check("GET", "/api?tag=a", 200);
 		await check("GET", "/api?tag=a&tag=b&start=0&end=9&samples=3", 200);
 		await check("GET", "/api?tag=none&start=0&end=9", 404);
-		for (const target of ["/api?tag=a", "/api?tag=a&start=0&end=9&method=nonsense", "/tags?x=1", "/latest?tag=",
+		for (const target of ["/api?tag=a&end=1583748873", "/api?tag=a&start=0&end=9&method=nonsense", "/tags?x=1", "/latest?tag=",
 			"/export?tag=a&format=xml"])
 			await check("GET", target, 400);
 		for (const target of ["/tags", "/tags?prefix=a&time=string", "/latest", "/latest?tag=a&time=string",
+			"/latest?time=rfc3339&precision=s", "/tags?time=rfc3339",
 			"/export?tag=a", "/export?tag=a&format=csv", "/export?tag=a&format=csv&columns=named", "/export?tag=a&format=binary", "/metrics", "/livez",
 			"/healthz", "/readyz", "/openapi.json", "/"])
 			await check("GET", target, 200);
