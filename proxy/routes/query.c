@@ -28,6 +28,8 @@ static const struct
 	{"start", QUERY_START, offsetof(QueryParameters, start)},
 	{"end", QUERY_END, offsetof(QueryParameters, end)},
 	{"samples", QUERY_SAMPLES, offsetof(QueryParameters, samples)},
+	{"step", QUERY_STEP, offsetof(QueryParameters, step)},
+	{"align", QUERY_ALIGN, offsetof(QueryParameters, align)},
 	{"method", QUERY_METHOD, offsetof(QueryParameters, method)},
 	{"prefix", QUERY_PREFIX, offsetof(QueryParameters, prefix)},
 	{"format", QUERY_FORMAT, offsetof(QueryParameters, format)},

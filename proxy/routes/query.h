@@ -20,6 +20,8 @@
 #define QUERY_TIME		0x80
 #define QUERY_FORMAT	0x100
 #define QUERY_PRECISION 0x200
+#define QUERY_STEP		0x400
+#define QUERY_ALIGN		0x800
 #define QUERY_COLUMNS	0x10000
 
 typedef struct QueryParameters QueryParameters;
@@ -42,6 +44,8 @@ struct QueryParameters
 	char *start;
 	char *end;
 	char *samples;
+	char *step;
+	char *align;
 	char *method;
 	char *format;
 	char *columns;

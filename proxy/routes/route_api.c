@@ -39,13 +39,20 @@ typedef struct Series
 typedef struct Api
 {
 	QueryParameters parameters; /* must be first: query.c takes the state for them */
+	int64_t step_ns;			/* 0: the window is cut into a number of samples */
 	char start[24];				/* of the window, as text of nanoseconds */
 	char end[24];
+	char step[24];
 	Series *series;
 	int series_count;
 } Api;
 
-static bool check_parameters(Exchange *exchange, QueryParameters *parameters);
+static bool check_parameters(Exchange *exchange);
+static bool check_samples(Exchange *exchange);
+static bool read_step(Exchange *exchange);
+static bool align_window(Api *api);
+static int64_t count_periods(const Api *api);
+static const char *how_to_sample(const Api *api);
 static void set_arguments(Exchange *exchange, const char **arguments);
 static size_t on_sample(void *argument, const PGresult *row);
 static void begin_answer(Bytes *body, const QueryParameters *parameters);
@@ -61,26 +68,27 @@ api_end(Exchange *exchange)
 	Api *api = memory_new(sizeof(Api));
 	QueryParameters *parameters = &api->parameters;
 	const char *arguments[6];
+	Bytes sql = {0};
 
 	exchange->state = api;
 	if (!query_parameters_read(exchange, parameters,
-							   QUERY_TAGS | QUERY_START | QUERY_END | QUERY_SAMPLES | QUERY_METHOD |
-								   QUERY_TIME | QUERY_PRECISION) ||
-		!check_parameters(exchange, parameters))
+							   QUERY_TAGS | QUERY_START | QUERY_END | QUERY_SAMPLES | QUERY_STEP |
+								   QUERY_ALIGN | QUERY_METHOD | QUERY_TIME | QUERY_PRECISION) ||
+		!check_parameters(exchange))
 		return true;
 
 	set_arguments(exchange, arguments);
 	if (parameters->tag_count == 1)
 		arguments[1] = parameters->tag;
-	query_submit(
-		exchange,
-		parameters->tag_count > 1
-			? "SELECT time, values, tag FROM historian.downsample_many("
-			  "$1::text::regclass, $2::text[], $3::bigint, $4::bigint, $5::integer, "
-			  "$6::text)"
-			: "SELECT time, values FROM historian.downsample($1::text::regclass, $2::text, "
-			  "$3::bigint, $4::bigint, $5::integer, $6::text)",
-		6, arguments, on_sample, on_result);
+	bytes_printf(&sql,
+				 parameters->tag_count > 1
+					 ? "SELECT time, values, tag FROM historian.downsample_many("
+					   "$1::text::regclass, $2::text[], $3::bigint, $4::bigint, %s)"
+					 : "SELECT time, values FROM historian.downsample($1::text::regclass, "
+					   "$2::text, $3::bigint, $4::bigint, %s)",
+				 how_to_sample(api));
+	query_submit(exchange, bytes_text(&sql), 6, arguments, on_sample, on_result);
+	bytes_free(&sql);
 	return true;
 }
 
@@ -115,30 +123,117 @@ set_arguments(Exchange *exchange, const char **arguments)
 	arguments[1] = parameters->tag_array.data;
 	arguments[2] = api->start;
 	arguments[3] = api->end;
-	arguments[4] = parameters->samples ? parameters->samples : DEFAULT_SAMPLES;
+	snprintf(api->step, sizeof(api->step), "%lld", (long long) api->step_ns);
+	arguments[4] = api->step_ns != 0	 ? api->step
+				   : parameters->samples ? parameters->samples
+										 : DEFAULT_SAMPLES;
 	arguments[5] = parameters->method ? parameters->method : "last";
+}
+
+/* The last arguments of downsample: $5, and the method in $6. */
+static const char *
+how_to_sample(const Api *api)
+{
+	return api->step_ns != 0 ? "$6::text, $5::bigint" : "$5::integer, $6::text";
 }
 
 /* If a parameter is missing or wrong, answers 400 and returns false. */
 static bool
-check_parameters(Exchange *exchange, QueryParameters *parameters)
+check_parameters(Exchange *exchange)
 {
+	QueryParameters *parameters = exchange->state;
+
+	if (parameters->tag != NULL)
+		return query_read_window(exchange, parameters, false) && check_samples(exchange);
+	http_problem(exchange, 400, "parameter \"tag\" is missing");
+	return false;
+}
+
+/* Checks samples, step and align; a window that is aligned grows. */
+static bool
+check_samples(Exchange *exchange)
+{
+	Api *api = exchange->state;
+	const QueryParameters *parameters = &api->parameters;
 	int64_t samples = DEFAULT_SAMPLE_COUNT;
 
-	if (parameters->tag == NULL)
-		http_problem(exchange, 400, "parameter \"tag\" is missing");
-	else if (!query_read_window(exchange, parameters, false))
+	if (!read_step(exchange))
 		return false;
-	else if (parameters->samples != NULL && (!query_integer(parameters->samples, &samples) ||
-											 samples < 1 || samples > MAX_SAMPLES))
+	if (parameters->step != NULL)
+		samples = count_periods(api);
+	else if (parameters->samples != NULL && !query_integer(parameters->samples, &samples))
+		samples = 0;
+	if (parameters->step != NULL && samples > MAX_SAMPLES)
+		http_problem(exchange, 400,
+					 "parameter \"step\" is too short: the window has more than %d periods",
+					 MAX_SAMPLES);
+	else if (samples < 1 || samples > MAX_SAMPLES)
 		http_problem(exchange, 400, "parameter \"samples\" must be an integer from 1 to %d",
 					 MAX_SAMPLES);
 	else if (samples * parameters->tag_count > MAX_ALL_SAMPLES)
-		http_problem(exchange, 400, "parameter \"samples\" times the number of tags is over %d",
-					 MAX_ALL_SAMPLES);
+		http_problem(exchange, 400,
+					 "parameter \"%s\": the samples times the number of tags are over %d",
+					 parameters->step != NULL ? "step" : "samples", MAX_ALL_SAMPLES);
 	else
 		return true;
 	return false;
+}
+
+/* Reads step and align; answers 400 and returns false if they are wrong. */
+static bool
+read_step(Exchange *exchange)
+{
+	Api *api = exchange->state;
+	const QueryParameters *parameters = &api->parameters;
+	const char *align = parameters->align != NULL ? parameters->align : "false";
+	bool aligned = strcmp(align, "true") == 0;
+	const char *wrong = NULL;
+
+	if (parameters->step != NULL)
+	{
+		wrong = timestamp_read_length(parameters->step, strlen(parameters->step), &api->step_ns);
+		if (wrong == NULL && api->step_ns == 0)
+			wrong = "must be longer than 0";
+	}
+	if (wrong != NULL)
+		http_problem(exchange, 400, "parameter \"step\" %s", wrong);
+	else if (parameters->step != NULL && parameters->samples != NULL)
+		http_problem(exchange, 400, "parameter \"step\" takes the place of \"samples\": give one");
+	else if (!aligned && strcmp(align, "false") != 0)
+		http_problem(exchange, 400, "parameter \"align\" must be true or false");
+	else if (aligned && parameters->step == NULL)
+		http_problem(exchange, 400, "parameter \"align\" needs \"step\"");
+	else if (aligned && !align_window(api))
+		http_problem(
+			exchange, 400,
+			"parameter \"align\" makes the window larger than 64 bits of nanoseconds hold");
+	else
+		return true;
+	return false;
+}
+
+/* Moves start and end outwards to multiples of the step; false if these are no times. */
+static bool
+align_window(Api *api)
+{
+	QueryParameters *parameters = &api->parameters;
+	int64_t first = timestamp_in_unit(parameters->start_ns, api->step_ns);
+	int64_t last = timestamp_in_unit(parameters->end_ns, api->step_ns);
+
+	last += parameters->end_ns % api->step_ns != 0;
+	return !__builtin_mul_overflow(first, api->step_ns, &parameters->start_ns) &&
+		   !__builtin_mul_overflow(last, api->step_ns, &parameters->end_ns);
+}
+
+/* How many periods the step makes of the window; the last one may be shorter. */
+static int64_t
+count_periods(const Api *api)
+{
+	uint64_t span = (uint64_t) api->parameters.end_ns - (uint64_t) api->parameters.start_ns;
+	uint64_t step = (uint64_t) api->step_ns;
+	uint64_t count = span / step + (span % step != 0);
+
+	return count > MAX_SAMPLES ? MAX_SAMPLES + 1 : (int64_t) count;
 }
 
 /* Begins the part of a tag in the answer. */
@@ -239,20 +334,22 @@ ask_for_missing(Exchange *exchange)
 	Api *api = exchange->state;
 	const char *arguments[7];
 	Bytes found = {0};
+	Bytes sql = {0};
 
 	for (int i = 0; i < api->series_count; i++)
 		query_array_add(&found, api->series[i].tag, strlen(api->series[i].tag));
 	set_arguments(exchange, arguments);
 	arguments[6] = found.length > 0 ? bytes_text(&found) : "{}";
-	query_submit(exchange,
+	bytes_printf(&sql,
 				 "WITH missing AS MATERIALIZED (SELECT ARRAY(SELECT unnest($2::text[]) "
 				 "EXCEPT SELECT unnest($7::text[])) AS tags) "
 				 "SELECT s.time, s.values, s.tag FROM missing, historian.downsample_many("
-				 "$1::text::regclass, missing.tags, $3::bigint, $4::bigint, $5::integer, "
-				 "$6::text) s "
+				 "$1::text::regclass, missing.tags, $3::bigint, $4::bigint, %s) s "
 				 "UNION ALL SELECT NULL, NULL, l.tag FROM missing, historian.latest("
 				 "$1::text::regclass, missing.tags) l",
-				 7, arguments, on_sample, on_missing);
+				 how_to_sample(api));
+	query_submit(exchange, bytes_text(&sql), 7, arguments, on_sample, on_missing);
+	bytes_free(&sql);
 	bytes_free(&found);
 }
 

@@ -426,5 +426,86 @@ def test_exported_again():
     assert read(server, "/export", tag="again").body == read(server, "/export").body.replace(b'"tag":"read"', b'"tag":"again"')
 
 
+def test_steps():
+    """random steps, aligned or not, against the periods that Python makes of the window: last, and counts"""
+    server, points = fill()
+    times_of = [t for t, _ in points]
+    generator = random.Random(SEED + 5)
+    for _ in range(300):
+        step_text, step = random_length(generator, most=10 ** generator.randint(6, 17))
+        if step == 0:
+            continue
+        near = generator.choice(times_of)
+        start = max(near - generator.randrange(step * 20), INT64_MIN + 2 * step)
+        end = min(start + generator.randrange(1, step * 40), INT64_MAX - 2 * step)
+        aligned = generator.random() < 0.5
+        asked = {"start": start, "end": end, "step": step_text, "precision": "ns"}
+        if aligned:
+            asked["align"] = "true"
+            start, end = start // step * step, -(-end // step) * step
+        elif generator.random() < 0.3:
+            asked["align"] = "false"
+        edges = [start] + [min(start + i * step, end) for i in range(1, -(-(end - start) // step) + 1)]
+        last = read(server, "/api", **asked)
+        assert last.status == 200, (asked, last)
+        body = last.json()
+        assert (body["start"], body["end"]) == (start, end), (asked, body)
+        expected = []
+        for at in edges[1:]:
+            index = bisect.bisect_right(times_of, at) - 1
+            expected.append({"time": at, "values": [points[index][1]] if index >= 0 else None})
+        assert body["samples"] == expected, (asked, body["samples"][:3], expected[:3])
+        if aligned:
+            assert all(sample["time"] % step == 0 for sample in body["samples"]), body
+        counts = read(server, "/api", method="count", **asked).json()["samples"]
+        assert [(c["time"], (c["values"] or [0])[0]) for c in counts] == [
+            (until, bisect.bisect_right(times_of, until) - bisect.bisect_right(times_of, after))
+            for after, until in zip(edges, edges[1:])], (asked, counts)
+        # Of several tags the periods are the same, and a tag without samples in the window has its series.
+        both = read(server, "/api", tag="read", **asked, time="string")
+        several = server.get("/api?tag=read/last&tag=read/first&tag=read&time=string&" + urllib.parse.urlencode(asked)).json()
+        assert several["series"][0] == {"tagName": "read", "samples": both.json()["samples"]}, several
+        assert [one["tagName"] for one in several["series"]] == ["read", "read/first", "read/last"], several
+
+
+def test_aligned_now():
+    """steps of a minute that end now: the last period is cut at now; aligned, it ends with the minute"""
+    server, _ = fill()
+    minute = 60 * SECOND
+    before = time.time_ns()
+    body = read(server, "/api", start="-1h", step="1m").json()
+    assert len(body["samples"]) == 60 and body["samples"][-1]["time"] == body["end"] and body["end"] >= before, body
+    body = read(server, "/api", start="-1h", step="1m", align="true", precision="s", time="rfc3339").json()
+    stamps = [of_rfc3339(sample["time"]) for sample in body["samples"]]
+    assert stamps == list(range(stamps[0], stamps[0] + len(stamps) * minute, minute)) and stamps[0] % minute == 0, stamps
+    assert len(stamps) in (60, 61) and stamps[-1] >= before and body["end"] == body["samples"][-1]["time"], body
+    body = read(server, "/api", start="2020-03-09T10:14:33Z", end="2020-03-09T12:00:00Z", step="30m", time="rfc3339").json()
+    assert [sample["time"] for sample in body["samples"]] == [
+        "2020-03-09T10:44:33Z", "2020-03-09T11:14:33Z", "2020-03-09T11:44:33Z", "2020-03-09T12:00:00Z"], body
+
+
+def test_bad_steps():
+    """step and samples together, lengths that are none, and too many periods get 400"""
+    server, _ = fill()
+    window = {"start": 0, "end": 10 ** 15, "precision": "ns"}
+    for parameters, word in (
+            ({"step": "1h", "samples": 5}, "give one"), ({"step": "60"}, "such as 1h30m"), ({"step": ""}, "such as 1h30m"),
+            ({"step": "-1h"}, "such as 1h30m"), ({"step": "1.5h"}, "such as 1h30m"), ({"step": "0s"}, "longer than 0"),
+            ({"step": "1month"}, "such as 1h30m"), ({"step": "99999w"}, "292 years"), ({"step": "1ns"}, "more than 10000 periods"),
+            ({"step": "99s"}, "more than 10000 periods"), ({"align": "true"}, 'needs "step"'), ({"step": "1h", "align": "yes"}, "true or false"),
+            ({"step": "1h", "align": ""}, "true or false"), ({"align": "true", "samples": 3}, 'needs "step"'),
+            ({"step": "15000w", "align": "true", "start": INT64_MIN, "end": INT64_MAX}, "64 bits"),
+            ({"step": "1ns", "start": INT64_MIN, "end": INT64_MAX}, "more than 10000 periods")):
+        answer = read(server, "/api", **{**window, **parameters})
+        assert answer.status == 400 and word in answer.json()["detail"], (parameters, answer)
+    assert len(read(server, "/api", **window, step="100s").json()["samples"]) == 10000
+    assert len(read(server, "/api", **{**window, "end": 10 ** 15 - 1}, step="100s").json()["samples"]) == 10000
+    answer = server.get("/api?" + "&".join(["tag=read"] * 11) + "&" + urllib.parse.urlencode({**window, "step": "100s"}))
+    assert answer.status == 400 and "number of tags" in answer.json()["detail"], answer
+    whole = read(server, "/api", start=INT64_MIN, end=INT64_MAX, step="15000w", precision="ns").json()["samples"]
+    assert [sample["time"] for sample in whole] == [INT64_MIN + 15000 * 7 * 86400 * SECOND, INT64_MIN + 30000 * 7 * 86400 * SECOND,
+                                                    INT64_MAX], whole
+
+
 if __name__ == "__main__":
     run(sys.modules[__name__])

@@ -93,6 +93,8 @@ const tests = [
 		await check("GET", "/api?tag=a&start=0&end=9&samples=3&time=rfc3339", 200);
 		await check("GET", "/api?tag=a&start=now-1h30m&end=-15m&precision=ms", 200);
 		await check("GET", "/api?tag=a", 200);
+		await check("GET", "/api?tag=a&step=1m&align=true", 200);
+		await check("GET", "/api?tag=a&step=1m&samples=5", 400);
 		await check("GET", "/api?tag=a&tag=b&start=0&end=9&samples=3", 200);
 		await check("GET", "/api?tag=none&start=0&end=9", 404);
 		for (const target of ["/api?tag=a&end=1583748873", "/api?tag=a&start=0&end=9&method=nonsense", "/tags?x=1", "/latest?tag=",
