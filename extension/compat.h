@@ -24,6 +24,7 @@
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "nodes/pathnodes.h"
 #include "optimizer/paths.h"
 #include "pgstat.h"
 #include "storage/proc.h"
@@ -250,6 +251,24 @@ historian_pathkeys(PlannerInfo *root, Expr *expr, Oid operator, RelOptInfo *rel)
 #else
 	return build_expression_pathkey(root, expr, NULL, operator, rel->relids, false);
 #endif
+}
+
+/*
+ * Returns the expression under a placeholder that no outer join sets to NULL, or the node itself.
+ * Before 16, a placeholder does not tell; there the expression is set to NULL as its columns are.
+ */
+static inline const Node *
+historian_without_placeholder(const Node *node)
+{
+	const		PlaceHolderVar *placeholder = (const PlaceHolderVar *) node;
+
+	if (!IsA(node, PlaceHolderVar) || placeholder->phlevelsup != 0)
+		return node;
+#if PG_VERSION_NUM >= 160000
+	if (!bms_is_empty(placeholder->phnullingrels))
+		return node;
+#endif
+	return (const Node *) placeholder->phexpr;
 }
 
 #endif							/* HISTORIAN_COMPAT_H */

@@ -29,8 +29,8 @@ PG_FUNCTION_INFO_V1(historian_set_retention);
 static bool changed = false;
 
 static void check_relation(Oid relid);
-static void check_interval(const Interval * keep);
-static void write_policy(Oid relid, const Interval * keep, text *prefix);
+static void check_interval(const Interval *keep);
+static void write_policy(Oid relid, const Interval *keep, text *prefix);
 static Oid	policies_owner(void);
 static void note_change(void);
 static void on_transaction_end(XactEvent event, void *arg);
@@ -44,7 +44,7 @@ Datum
 historian_set_retention(PG_FUNCTION_ARGS)
 {
 	Oid			relid;
-	const		Interval *keep = PG_ARGISNULL(1) ? NULL : PG_GETARG_INTERVAL_P(1);
+	const Interval *keep = PG_ARGISNULL(1) ? NULL : PG_GETARG_INTERVAL_P(1);
 	text	   *prefix = PG_ARGISNULL(2) ? cstring_to_text("") : PG_GETARG_TEXT_PP(2);
 
 	if (PG_ARGISNULL(0))
@@ -87,7 +87,7 @@ check_relation(Oid relid)
 
 /* Raises an error unless the interval is greater than zero, and has no negative part. */
 static void
-check_interval(const Interval * keep)
+check_interval(const Interval *keep)
 {
 	if (keep->month < 0 || keep->day < 0 || keep->time < 0 ||
 		(keep->month == 0 && keep->day == 0 && keep->time == 0))
@@ -100,7 +100,7 @@ check_interval(const Interval * keep)
 
 /* Inserts, changes or, without keep, deletes a policy.  A changed one begins anew, without limit. */
 static void
-write_policy(Oid relid, const Interval * keep, text *prefix)
+write_policy(Oid relid, const Interval *keep, text *prefix)
 {
 	Oid			types[] = {OIDOID, TEXTOID, INTERVALOID};
 	Datum		values[] = {

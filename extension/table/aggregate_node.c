@@ -313,7 +313,7 @@ match_aggregate(const Aggref *aggref, Index varno, const HistorianColumns *colum
 			/* neither time nor tag is ever NULL */
 			if (is_column(argument, varno, columns->time) ||
 				is_column(argument, varno, columns->tag) ||
-				time_expression_match(argument, varno, columns))
+				time_expression_match(argument, varno, columns) != NULL)
 				return true;
 			*kind = RESULT_VALUE_COUNT;
 			break;
@@ -325,10 +325,10 @@ match_aggregate(const Aggref *aggref, Index varno, const HistorianColumns *colum
 			return is_column(argument, varno, columns->time);
 		case F_MIN_TIMESTAMPTZ:
 			*kind = RESULT_FIRST_TIMESTAMP;
-			return time_expression_match(argument, varno, columns);
+			return time_expression_match(argument, varno, columns) != NULL;
 		case F_MAX_TIMESTAMPTZ:
 			*kind = RESULT_LAST_TIMESTAMP;
-			return time_expression_match(argument, varno, columns);
+			return time_expression_match(argument, varno, columns) != NULL;
 		case F_SUM_FLOAT8:
 			*kind = RESULT_VALUE_SUM;
 			break;

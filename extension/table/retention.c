@@ -98,8 +98,8 @@ typedef struct Round
 
 static bool has_tables(void);
 static Policy *load_policies(MemoryContext context, uint32 *npolicies);
-static double interval_usec(const Interval * keep);
-static int64 policy_period(const Interval * keep);
+static double interval_usec(const Interval *keep);
+static int64 policy_period(const Interval *keep);
 static TimestampTz policy_due(const Policy *policy, TimestampTz now);
 static TimestampTz try_relation(Policy *policies, uint32 npolicies, uint32 first, uint32 end,
 								TimestampTz now, MemoryContext context);
@@ -205,7 +205,7 @@ load_policies(MemoryContext context, uint32 *npolicies)
 
 /* About how long is the interval, in microseconds?  A month counts as 30 days. */
 static double
-interval_usec(const Interval * keep)
+interval_usec(const Interval *keep)
 {
 	double		days = keep->month * (double) DAYS_PER_MONTH + keep->day;
 
@@ -214,7 +214,7 @@ interval_usec(const Interval * keep)
 
 /* The microseconds from one run of a policy to the next. */
 static int64
-policy_period(const Interval * keep)
+policy_period(const Interval *keep)
 {
 	double		usec = interval_usec(keep) / HOURS_PER_DAY;
 

@@ -171,7 +171,7 @@ match_operator(const OpExpr *clause, Index varno, const HistorianColumns *column
 	if (is_column(column, varno, columns->time))
 		family = INTEGER_BTREE_FAM_OID;
 	else if (nanoseconds_is_comparable(exprType(value)) &&
-			 time_expression_match(column, varno, columns))
+			 time_expression_match(column, varno, columns) != NULL)
 		family = lookup_type_cache(TIMESTAMPTZOID, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
 	else
 		return false;

@@ -16,6 +16,8 @@
 #include "utils/builtins.h"
 #include "utils/syscache.h"
 
+#include "compat.h"
+
 Oid
 time_expression_function(const char *name, Oid argument)
 {
@@ -40,17 +42,20 @@ time_expression_make(Index varno, const HistorianColumns *columns)
 								 InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
-bool
+/* Subqueries that are pulled up below GROUPING SETS bring placeholders. */
+Var *
 time_expression_match(const Node *node, Index varno, const HistorianColumns *columns)
 {
-	const FuncExpr *call = (const FuncExpr *) node;
-	const Var  *time;
+	const FuncExpr *call = (const FuncExpr *) historian_without_placeholder(node);
+	Var		   *time;
 
-	if (!IsA(node, FuncExpr) || call->funcresulttype != TIMESTAMPTZOID ||
+	if (!IsA(call, FuncExpr) || call->funcresulttype != TIMESTAMPTZOID ||
 		list_length(call->args) != 1)
-		return false;
-	time = (const Var *) linitial(call->args);
-	return IsA(time, Var) && time->varno == varno && time->varattno == columns->time &&
+		return NULL;
+	time = linitial(call->args);
+	if (IsA(time, Var) && time->varno == varno && time->varattno == columns->time &&
 		time->varlevelsup == 0 &&
-		call->funcid == time_expression_function("to_timestamptz", INT8OID);
+		call->funcid == time_expression_function("to_timestamptz", INT8OID))
+		return time;
+	return NULL;
 }

@@ -20,7 +20,7 @@ extern Oid	time_expression_function(const char *name, Oid argument);
 /* Makes the expression for the table with range table index varno, or returns NULL. */
 extern Expr *time_expression_make(Index varno, const HistorianColumns *columns);
 
-/* Is this historian.to_timestamptz(time) of that table? */
-extern bool time_expression_match(const Node *node, Index varno, const HistorianColumns *columns);
+/* Returns the time, if this is historian.to_timestamptz(time) of that table, or NULL. */
+extern Var *time_expression_match(const Node *node, Index varno, const HistorianColumns *columns);
 
 #endif							/* HISTORIAN_TIME_EXPRESSION_H */

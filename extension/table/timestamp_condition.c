@@ -121,7 +121,7 @@ replace_condition(const Replacement *replacement, Expr *condition)
 	Expr	   *clause = scan_condition_match(condition, replacement->varno, replacement->columns,
 											  &kind);
 	Expr	   *value;
-	FuncExpr   *timestamp;
+	Var		   *time;
 	ListCell   *cell;
 
 	if (clause == NULL)
@@ -131,10 +131,11 @@ replace_condition(const Replacement *replacement, Expr *condition)
 		contain_var_clause((Node *) value) || contain_subplans((Node *) value))
 		return NIL;
 
-	timestamp = linitial_node(FuncExpr, ((OpExpr *) clause)->args);
+	time = time_expression_match(linitial(((OpExpr *) clause)->args), replacement->varno,
+								 replacement->columns);
 	foreach(cell, bounds_of(kind))
 	{
-		Expr	   *bounded = bounded_time(lfirst(cell), linitial(timestamp->args), value);
+		Expr	   *bounded = bounded_time(lfirst(cell), (Expr *) time, value);
 
 		if (bounded == NULL)
 			return NIL;

@@ -7,7 +7,7 @@ CREATE SCHEMA pgtap_timestamps;
 SET search_path = pgtap_timestamps, public;
 SET timezone = 'America/Sao_Paulo';
 BEGIN;
-SELECT plan(65);
+SELECT plan(71);
 SELECT random() AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -123,6 +123,8 @@ SELECT is(differing('{mv,pv}', 60, 'SELECT w.*, v.ts, v.time FROM w LEFT JOIN %s
 SELECT is(differing('{mv,pv}', 60, 'SELECT w.*, l.* FROM w, LATERAL (SELECT v.ts, v.time FROM %s v WHERE v.tag = w.tag AND v.ts <= w.since AND %2$s ORDER BY ts DESC, time DESC LIMIT 1) l ORDER BY 1, 2, 3, 4, 5'), NULL, '60 lateral subqueries');
 RESET enable_hashjoin;
 RESET enable_mergejoin;
+SELECT is(differing('{mv,pv}', 60, 'SELECT * FROM (SELECT tag, ts, count(*), sum(time) FROM %s v WHERE %s GROUP BY GROUPING SETS ((tag), (ts), ()) OFFSET 0) s ORDER BY 1, 2, 3, 4'), NULL, '60 with GROUPING SETS');
+SELECT is(differing('{mv,pv}', 60, 'SELECT x.tag, x.since, y.ts, y.time FROM (SELECT tag, since, 1 AS n FROM w) x LEFT JOIN (SELECT v.*, 2 AS n FROM %s v) y ON y.tag = x.tag AND y.n = 2 AND y.ts > x.since LEFT JOIN %1$s v ON v.tag = y.tag AND v.time = y.time WHERE %2$s OR v.ts IS NULL ORDER BY 1, 2, 3, 4'), NULL, '60 two outer joins');
 SET historian.enable_scan = off;
 SELECT is(differing('{mv,pv}', 100, 'SELECT * FROM %s v WHERE %s ORDER BY tag, time'), NULL, '100 without the scan node');
 RESET historian.enable_scan;
@@ -211,6 +213,19 @@ SELECT results_eq($$SELECT ts, time FROM mv WHERE tag = 't1' AND extract(epoch F
 \set by_day 'SELECT date_trunc(''day'', ts) AS day, tag, count(*) AS rows, max(values[2]) AS most FROM %s WHERE ts >= ''2024-01-03'' AND ts < ''2024-01-10'' GROUP BY 1, 2 ORDER BY 1, 2'
 SELECT matches(plan_of(format(:'by_day', 'mv')), 'Historian Cond: [^\n]*"time" >= ''1704250800000000000''[^\n]*"time" <= ''1704855599999999999''[^\n]*\n *Values Decoded: 2\n', 'GROUP BY day');
 SELECT results_eq(format(:'by_day', 'mv'), format(:'by_day', 'hv'), 'its rows');
+
+-- ROLLUP, for which the planner wraps what views compute
+\set rollup 'SELECT tag, date_trunc(''day'', ts) AS day, count(*) AS rows, max(ts) FROM %s WHERE ts >= ''2024-01-03'' AND ts < now() GROUP BY ROLLUP (tag, 2) ORDER BY 1, 2'
+SELECT matches(plan_of(format(:'rollup', 'mv')), 'Historian Cond: [^\n]*"time" >= ''1704250800000000000''[^\n]*"time" <= historian.last_ns_before\(now\(\)\)', 'ROLLUP');
+SELECT results_eq(format(:'rollup', 'mv'), format(:'rollup', 'hv'), 'its rows');
+-- a plan that is kept reads dates in the time zone of each execution
+PREPARE from_date AS SELECT count(*) FROM mv WHERE ts >= '2024-01-10'::date;
+SET plan_cache_mode = force_generic_plan;
+SELECT results_eq('EXECUTE from_date', 'SELECT count(*) FROM h WHERE time >= 1704855600000000000', 'a date in Sao Paulo');
+SET timezone = 'Asia/Kathmandu';
+SELECT results_eq('EXECUTE from_date', 'SELECT count(*) FROM h WHERE time >= 1704824100000000000', 'and in Kathmandu, by the same plan');
+SET timezone = 'America/Sao_Paulo';
+RESET plan_cache_mode;
 
 -- security barriers and policies do not keep the condition from the scan, nor let rows out
 CREATE VIEW barrier WITH (security_barrier) AS SELECT historian.to_timestamptz(time) AS ts, * FROM m WHERE values[2] < 0.5;
