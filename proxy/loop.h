@@ -17,6 +17,7 @@
 #include "http/http_exchange.h"
 #include "ingest/commit.h"
 #include "ingest/ingest.h"
+#include "ingest/field_names.h"
 #include "ingest/point_merge.h"
 #include "load/table_check.h"
 
@@ -52,7 +53,8 @@ typedef struct Loop
 	LoopShared *shared;
 	Metrics metrics;
 	PgPool *pool;
-	PgPool *writes; /* for statements that write, which must reach the primary */
+	PgPool *writes;		/* for statements that write, which must reach the primary */
+	FieldNames *fields; /* of line protocol */
 	CommitQueue waiters;
 	Stack free_intakes; /* of intake.c, for the next requests */
 	int free_intake_count;

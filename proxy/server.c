@@ -17,6 +17,7 @@
 #include "http/http_loop.h"
 #include "http/listener.h"
 #include "load/copy_writer.h"
+#include "load/name_teller.h"
 #include "loop.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -62,6 +63,7 @@ typedef struct ServerLoop
 	uv_loop_t uv;
 	uv_async_t wake;
 	uv_timer_t tick;
+	NameTeller *name_teller;
 	uv_tcp_t listener;
 	bool listening;
 	TurnTask tell_waiters;
@@ -320,6 +322,8 @@ init_loop(Main *main, ServerLoop *loop)
 	loop->loop.writes =
 		pg_pool_new(&loop->uv, &loop->loop.http.turns, config, PG_POOL_WRITES, 1,
 					config->max_queued_queries / config->threads + 1, &main->server.results);
+	loop->loop.fields = field_names_new();
+	loop->name_teller = name_teller_new(loop->loop.writes, config, loop->loop.fields);
 	loop->loop.http = (HttpLoop){
 		.uv = &loop->uv,
 		.config = config,
@@ -440,6 +444,7 @@ on_tick(uv_timer_t *timer)
 	http_loop_tick(&loop->loop.http);
 	pg_pool_tick(loop->loop.pool);
 	pg_pool_tick(loop->loop.writes);
+	name_teller_tick(loop->name_teller, uv_now(&loop->uv));
 	turn_queue_fresh(&loop->loop.http.turns, &loop->tell_waiters);
 	if (loop == &server->loops[0])
 		service_notify_alive();

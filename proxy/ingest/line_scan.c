@@ -133,8 +133,9 @@ add_other_fields(Line *line, Stage *stage, const LineRules *rules, int64_t time_
 
 	for (uint32_t i = 0; i < line->field_count; i++)
 		names[i] = (PointName){line->fields[i].key.start, line->fields[i].key.length};
-	line->field_count = point_merge(rules->merge, &rules->writer, time_ns, line->tag,
-									line->tag_length, names, values, line->field_count);
+	line->field_count =
+		point_merge(rules->merge, &rules->writer, time_ns, line->tag, line->tag_length, names,
+					values, line->field_count, rules->fields);
 	return line->field_count > 0 || invalid(line, NOWHERE,
 											"the lines of this point have more than %d fields in "
 											"all, or more than a row holds (8 bytes "

@@ -119,9 +119,9 @@ point_merge_forget(PointMerge *merge)
 
 /* Works like FNV-1a, but on eight bytes at a time, and mixes the bits at the end. */
 static uint64_t
-hash_point(int64_t time_ns, const char *tag, size_t length)
+hash_tag(const char *tag, size_t length)
 {
-	uint64_t hash = UINT64_C(14695981039346656037) ^ (uint64_t) time_ns;
+	uint64_t hash = UINT64_C(14695981039346656037);
 	uint64_t word;
 
 	for (; length >= 8; tag += 8, length -= 8)
@@ -133,8 +133,14 @@ hash_point(int64_t time_ns, const char *tag, size_t length)
 	word = length;
 	memcpy(&word, tag, length);
 	hash = (hash ^ word ^ (uint64_t) length << 56) * UINT64_C(0x9e3779b97f4a7c15);
-	hash ^= hash >> 29;
-	hash *= UINT64_C(0xbf58476d1ce4e5b9);
+	return hash ^ hash >> 29;
+}
+
+static uint64_t
+hash_point(uint64_t tag_hash, int64_t time_ns)
+{
+	uint64_t hash = (tag_hash ^ (uint64_t) time_ns) * UINT64_C(0xbf58476d1ce4e5b9);
+
 	return hash ^ hash >> 32;
 }
 
@@ -315,9 +321,11 @@ point_merge_writer(PointMerge *merge)
 
 uint32_t
 point_merge(PointMerge *merge, const PointWriter *writer, int64_t time_ns, const char *tag,
-			size_t tag_length, const PointName *names, double *values, uint32_t count)
+			size_t tag_length, const PointName *names, double *values, uint32_t count,
+			FieldNames *fields)
 {
-	uint64_t hash = hash_point(time_ns, tag, tag_length);
+	uint64_t tag_hash = hash_tag(tag, tag_length);
+	uint64_t hash = hash_point(tag_hash, time_ns);
 	Shard *shard = &merge->shards[hash % SHARDS];
 	const Point *before;
 	Point *point;
@@ -350,6 +358,8 @@ point_merge(PointMerge *merge, const PointWriter *writer, int64_t time_ns, const
 		memcpy(values, all->values, count * sizeof(double));
 		memmove(point, all, all->bytes);
 	}
+	if (fields != NULL && !field_names_known(fields, tag_hash, count))
+		field_names_add(fields, tag_hash, tag, tag_length, tag_of(point) + tag_length, count);
 	*find_slot(shard->current, hash, time_ns, tag, tag_length) =
 		(uint32_t) ((char *) point - shard->current->data) + 1;
 	shard->current->used += point->bytes;
@@ -367,7 +377,7 @@ look_up_again(PointMerge *merge, Stage *stage)
 	for (uint32_t i = 0; i < stage->count; i++)
 	{
 		const char *tag = staged_tag(message);
-		uint64_t hash = hash_point(message->time_ns, tag, message->tag_length);
+		uint64_t hash = hash_point(hash_tag(tag, message->tag_length), message->time_ns);
 		Shard *shard = &merge->shards[hash % SHARDS];
 		double *values = stage_reserve(&fresh, MESSAGE_MAX_VALUES)->values;
 		uint32_t count = message->value_count;

@@ -5,6 +5,7 @@
 #ifndef HISTORIAND_POINT_MERGE_H
 #define HISTORIAND_POINT_MERGE_H
 
+#include "ingest/field_names.h"
 #include "ingest/stage.h"
 
 #include <stddef.h>
@@ -36,10 +37,13 @@ extern PointWriter point_merge_writer(PointMerge *merge);
  * value stays.  values, which has room for MESSAGE_MAX_VALUES, then has the values of all fields in
  * the order of their names.  Returns how many there are; or, if they are more than a row holds,
  * remembers nothing and returns 0.  Any thread may call it.
+ *
+ * fields, which may be NULL, is told the names of the point's fields; it belongs to the caller's
+ * thread.
  */
 extern uint32_t point_merge(PointMerge *merge, const PointWriter *writer, int64_t time_ns,
 							const char *tag, size_t tag_length, const PointName *names,
-							double *values, uint32_t count);
+							double *values, uint32_t count, FieldNames *fields);
 
 /*
  * A writer's stage is appended to the buffer between these two calls, by one thread at a time.

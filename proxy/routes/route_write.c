@@ -65,6 +65,7 @@ write_begin(Exchange *exchange)
 		.skip_strings = shared->config->skip_strings,
 		.merge = shared->points,
 		.writer = point_merge_writer(shared->points),
+		.fields = intake->loop->fields,
 	};
 	WriteParameters own = {&rules, &intake->times};
 

@@ -1,6 +1,7 @@
 /*
  * bench_decode.c
- *	  How fast bodies are decoded: the same messages as NDJSON and as line protocol.
+ *	  How fast bodies are decoded: the same messages as NDJSON and as line protocol, of this also with
+ *	  points merged, and with the names of fields looked at, as the server does both.
  *
  * One thread, no network: only what the server's decoder does.  The best of ROUNDS rounds counts.
  */
@@ -50,7 +51,7 @@ put_messages(Bytes *json, Bytes *points)
 }
 
 static double
-messages_a_second(const Bytes *body, BodyFormat format)
+messages_a_second(const Bytes *body, BodyFormat format, PointMerge *merge, FieldNames *fields)
 {
 	const TimestampRules times = timestamp_rules(1, true);
 	Stage stage = {0};
@@ -59,12 +60,18 @@ messages_a_second(const Bytes *body, BodyFormat format)
 	for (int round = 0; round < ROUNDS; round++)
 	{
 		BodyDecoder decoder;
-		double began = seconds_now();
+		double began;
 		double rate;
+
+		if (merge != NULL)
+			point_merge_forget(merge);
+		began = seconds_now();
 
 		stage.length = stage.count = 0;
 		body_decoder_init(&decoder, &stage, format, true, &times);
-		decoder.points = (LineRules){0};
+		decoder.points = (LineRules){.merge = merge, .fields = fields};
+		if (merge != NULL)
+			decoder.points.writer = point_merge_writer(merge);
 		for (size_t at = 0; at < body->length; at += PIECE)
 			body_decoder_feed(&decoder, body->data + at,
 							  body->length - at < PIECE ? body->length - at : PIECE);
@@ -84,18 +91,23 @@ main(void)
 {
 	Bytes json = {0};
 	Bytes points = {0};
+	PointMerge *merge = point_merge_new();
 	double of_json;
 	double of_points;
 
 	number_init();
 	put_messages(&json, &points);
-	of_json = messages_a_second(&json, BODY_NDJSON);
-	of_points = messages_a_second(&points, BODY_POINTS);
+	of_json = messages_a_second(&json, BODY_NDJSON, NULL, NULL);
+	of_points = messages_a_second(&points, BODY_POINTS, NULL, NULL);
 	printf("%d messages of 10 values, decoded by one thread\n", MESSAGES);
 	printf("  NDJSON         %10.0f messages/s %6.1f bytes each\n", of_json,
 		   (double) json.length / MESSAGES);
 	printf("  line protocol  %10.0f messages/s %6.1f bytes each, %.2f of NDJSON\n", of_points,
 		   (double) points.length / MESSAGES, of_points / of_json);
+	printf("  .. merged      %10.0f messages/s\n",
+		   messages_a_second(&points, BODY_POINTS, merge, NULL));
+	printf("  .. and named   %10.0f messages/s\n",
+		   messages_a_second(&points, BODY_POINTS, merge, field_names_new()));
 	bytes_free(&json);
 	bytes_free(&points);
 	return 0;
