@@ -120,12 +120,13 @@ bool
 host_listed(const char *host, const char *list, const char *standard)
 {
 	char element[MAX_HOST_BYTES];
-	const char *port = port_of(host, standard);
+	/* Without a standard, a host without a port has none that an element may name. */
+	const char *port = port_of(host, standard != NULL ? standard : "");
 
 	while (next_element(&list, element))
 	{
 		const char *wanted = element[0] == '.' ? standard : port_of(element, standard);
-		bool right_port = wanted == NULL || (port != NULL && strcmp(port, wanted) == 0);
+		bool right_port = wanted == NULL || strcmp(port, wanted) == 0;
 
 		if (strcmp(element, "*") == 0 ? standard == NULL
 			: element[0] == '.'		  ? right_port && is_below(host, element)
