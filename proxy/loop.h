@@ -32,6 +32,7 @@ typedef struct WriterState
 	char trouble[640];			  /* why PostgreSQL does not take rows; "": it does */
 	_Atomic uint64_t oldest_age_ms;
 	_Atomic uint64_t spool_bytes;
+	_Atomic uint64_t set_aside;
 } WriterState;
 
 typedef struct LoopShared

@@ -462,6 +462,7 @@ on_main_tick(uv_timer_t *timer)
 									  sizeof(server->shared.writer.trouble)));
 	pthread_mutex_unlock(&server->shared.writer.trouble_lock);
 	atomic_store(&server->shared.writer.oldest_age_ms, copy_writer_oldest_age_ms(server->writer));
+	atomic_store(&server->shared.writer.set_aside, copy_writer_set_aside(server->writer));
 	atomic_store(&server->shared.writer.spool_bytes, copy_writer_spool_bytes(server->writer));
 	give_back_memory(timer->data);
 }

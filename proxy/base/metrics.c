@@ -150,7 +150,7 @@ static void
 expose_http(Bytes *text, Metrics *const *all, int count)
 {
 	head(text, "http_request_duration_seconds", "histogram",
-		 "Time from a request's first byte to its answer.");
+		 "A request took so long from its first byte to its answer.");
 	for (int route = 0; route < METRIC_ROUTES; route++)
 	{
 		for (int status = 0; status < METRIC_STATUSES; status++)
@@ -179,7 +179,8 @@ expose_http(Bytes *text, Metrics *const *all, int count)
 static void
 expose_closed(Bytes *text, Metrics *const *all, int count)
 {
-	head(text, "connections_closed_total", "counter", "HTTP connections closed, by reason.");
+	head(text, "connections_closed_total", "counter",
+		 "So many HTTP connections were closed, by reason.");
 	for (int i = CLOSE_NONE + 1; i < CLOSE_REASONS; i++)
 		bytes_printf(text, "historiand_connections_closed_total{reason=\"%s\"} %llu\n",
 					 close_names[i],
@@ -191,57 +192,69 @@ void
 metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *gauges)
 {
 #define SUM(member) sum(all, count, offsetof(Metrics, member))
-	head(text, "info", "gauge", "Always 1; the labels say what this server is.");
+	head(text, "info", "gauge", "It is always 1; its labels say what this server is.");
 	bytes_printf(text, "historiand_info{version=\"%s\",table=\"", historiand_version);
 	metrics_put_label(text, gauges->table);
 	bytes_puts(text, "\"} 1\n");
-	number(text, "messages_received_total", "counter", "Messages accepted into the buffer.",
-		   SUM(messages_received));
-	number(text, "messages_committed_total", "counter", "Messages committed by PostgreSQL.",
-		   SUM(messages_committed));
-	number(text, "messages_spooled_total", "counter", "Messages written to the spool.",
+	number(text, "messages_received_total", "counter",
+		   "So many messages were accepted into the buffer.", SUM(messages_received));
+	number(text, "messages_committed_total", "counter",
+		   "So many messages were committed by PostgreSQL.", SUM(messages_committed));
+	number(text, "messages_spooled_total", "counter", "So many messages were written to the spool.",
 		   SUM(messages_spooled));
 	head(text, "rejected_total", "counter",
-		 "Messages refused or lost, by reason; for buffer_full and too_large: requests.");
+		 "So many messages were refused or lost, by reason; buffer_full and too_large count "
+		 "requests.");
 	for (int i = 0; i < REJECT_REASONS; i++)
 		bytes_printf(text, "historiand_rejected_total{reason=\"%s\"} %llu\n", reason_names[i],
 					 (unsigned long long) sum(all, count,
 											  offsetof(Metrics, rejected) + i * sizeof(Counter)));
-	number(text, "received_bytes_total", "counter", "Decoded bytes of request bodies.",
-		   SUM(bytes_received));
+	number(text, "received_bytes_total", "counter",
+		   "Request bodies had so many bytes when they were decoded.", SUM(bytes_received));
 
-	number(text, "loads_total", "counter", "Batches committed by PostgreSQL.", SUM(loads));
-	number(text, "loads_failed_total", "counter", "Loads that failed and were repeated or split.",
-		   SUM(loads_failed));
-	head(text, "load_duration_seconds", "histogram", "Time from a batch's first COPY to its end.");
+	number(text, "loads_total", "counter", "So many batches were committed by PostgreSQL.",
+		   SUM(loads));
+	number(text, "loads_failed_total", "counter",
+		   "So many loads failed, and were repeated or split.", SUM(loads_failed));
+	head(text, "load_duration_seconds", "histogram",
+		 "A batch took so long from its first COPY to its end.");
 	histogram(text, "load_duration_seconds", "", all, count, offsetof(Metrics, load_seconds),
 			  time_labels, 1e-9);
-	head(text, "load_rows", "histogram", "Rows of a batch.");
+	head(text, "load_rows", "histogram", "A batch had so many rows.");
 	histogram(text, "load_rows", "", all, count, offsetof(Metrics, load_rows), row_labels, 1);
-	head(text, "lag_seconds", "histogram", "Time from a message's arrival to its commit.");
+	head(text, "lag_seconds", "histogram",
+		 "A message took so long from its arrival to its commit.");
 	histogram(text, "lag_seconds", "", all, count, offsetof(Metrics, lag_seconds), time_labels,
 			  1e-9);
 	number(text, "database_reconnects_total", "counter",
-		   "Connections made to PostgreSQL for loading, after the first.", SUM(reconnects));
+		   "So many connections to PostgreSQL were made for loading, after the first.",
+		   SUM(reconnects));
 	number(text, "database_connected", "gauge",
-		   "1 while PostgreSQL takes rows, as far as is known.", gauges->database_connected);
+		   "It is 1 while PostgreSQL takes rows, as far as is known.", gauges->database_connected);
 
-	number(text, "buffer_bytes", "gauge", "Memory of messages that are not committed yet.",
-		   gauges->buffer_bytes);
-	number(text, "buffer_limit_bytes", "gauge", "The bound on it, max-buffered-bytes.",
+	number(text, "buffer_bytes", "gauge",
+		   "Messages that are not committed yet take so much memory.", gauges->buffer_bytes);
+	number(text, "buffer_limit_bytes", "gauge",
+		   "They may take so much (--max-buffered-bytes), with the requests under way.",
 		   gauges->buffer_limit_bytes);
-	number(text, "spool_bytes", "gauge", "Disk space of the spool.", gauges->spool_bytes);
+	number(text, "spool_bytes", "gauge", "The spool takes so much disk space.",
+		   gauges->spool_bytes);
+	number(text, "set_aside_messages", "gauge",
+		   "So many messages are loaded after others, because PostgreSQL may refuse some of them.",
+		   gauges->set_aside);
 	head(text, "oldest_unflushed_age_seconds", "gauge",
-		 "Age of the oldest message that is not committed yet.");
+		 "The oldest message that is not committed yet is so old.");
 	bytes_printf(text, "historiand_oldest_unflushed_age_seconds %.3f\n",
 				 (double) gauges->oldest_age_ms / 1000.0);
 
-	number(text, "connections_opened_total", "counter", "HTTP connections accepted.",
+	number(text, "connections_opened_total", "counter", "So many HTTP connections were accepted.",
 		   SUM(connections_opened));
 	expose_closed(text, all, count);
-	number(text, "connections_refused_total", "counter", "HTTP connections over the limit.",
+	number(text, "connections_refused_total", "counter",
+		   "So many HTTP connections were refused because there were --max-connections.",
 		   SUM(connections_refused));
-	number(text, "connections_timed_out_total", "counter", "HTTP connections cut off as slow.",
+	number(text, "connections_timed_out_total", "counter",
+		   "So many HTTP connections were cut off because their clients were slow.",
 		   SUM(connections_timed_out));
 	expose_http(text, all, count);
 #undef SUM

@@ -99,6 +99,7 @@ typedef struct MetricGauges
 	uint64_t buffer_limit_bytes;
 	uint64_t oldest_age_ms;
 	uint64_t spool_bytes;
+	uint64_t set_aside; /* messages */
 	bool database_connected;
 	const char *table;
 } MetricGauges;

@@ -175,6 +175,12 @@ copy_writer_spool_bytes(const CopyWriter *writer)
 }
 
 uint64_t
+copy_writer_set_aside(const CopyWriter *writer)
+{
+	return set_aside_rows(writer->aside);
+}
+
+uint64_t
 copy_writer_save(CopyWriter *writer)
 {
 	return set_aside_save(writer->aside) +

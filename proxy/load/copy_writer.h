@@ -39,6 +39,9 @@ extern bool copy_writer_trouble(const CopyWriter *writer, char *why, size_t size
 /* The age of the oldest message that is not committed; 0: there is none. */
 extern uint64_t copy_writer_oldest_age_ms(const CopyWriter *writer);
 
+/* How many messages are loaded after others, because some may be refused. */
+extern uint64_t copy_writer_set_aside(const CopyWriter *writer);
+
 extern uint64_t copy_writer_spool_bytes(const CopyWriter *writer);
 extern bool copy_writer_has_spool(const CopyWriter *writer);
 

@@ -233,6 +233,18 @@ set_aside_done(SetAside *aside, uint64_t end)
 }
 
 uint64_t
+set_aside_rows(const SetAside *aside)
+{
+	uint64_t rows = 0;
+
+	if (aside->front.batch != NULL)
+		rows += batch_rows(aside->front.batch->rows) - aside->front.done;
+	if (aside->back.batch != NULL)
+		rows += batch_rows(aside->back.batch->rows);
+	return rows;
+}
+
+uint64_t
 set_aside_age_ms(const SetAside *aside, uint64_t now_ms)
 {
 	const Part *oldest = aside->front.batch != NULL ? &aside->front : &aside->back;

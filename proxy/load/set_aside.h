@@ -40,6 +40,9 @@ extern IngestBatch *set_aside_next(SetAside *aside, uint64_t *first);
 /* The rows of that batch before end are loaded or rejected.  Frees the batch if these are all. */
 extern void set_aside_done(SetAside *aside, uint64_t end);
 
+/* How many rows are set aside. */
+extern uint64_t set_aside_rows(const SetAside *aside);
+
 /* How long ago the oldest of the rows arrived; 0: there is none. */
 extern uint64_t set_aside_age_ms(const SetAside *aside, uint64_t now_ms);
 

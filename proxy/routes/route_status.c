@@ -91,6 +91,7 @@ metrics_end(Exchange *exchange)
 	MetricGauges gauges = {
 		.buffer_bytes = ingest_bytes(shared->ingest),
 		.buffer_limit_bytes = shared->config->max_buffered_bytes,
+		.set_aside = atomic_load(&shared->writer.set_aside),
 		.spool_bytes = atomic_load(&shared->writer.spool_bytes),
 		.oldest_age_ms = atomic_load(&shared->writer.oldest_age_ms),
 		.table = shared->config->table,
