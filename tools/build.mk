@@ -19,6 +19,8 @@ endif
 
 vpath %.c . $(TOP)/tools
 
+$(OBJECTS)/options.o: override CFLAGS += -DTOOLS_VERSION='"$(shell $(TOP)/scripts/version)"'
+
 all:
 
 $(BUILD)/%:

@@ -130,7 +130,8 @@ static const char usage[] =
 	"  --totals             read instead, once the producer has ended, lines of tag, count, first\n"
 	"                       and last time from the standard input (COPY TO's text) and check that\n"
 	"                       they are those of what it sent\n"
-	"  --help\n"
+	"  -h, --help\n"
+	"  --version\n"
 	"\n"
 	"Finds the producer's options on the server. Exits with 0 when there was no wrong value, no\n"
 	"error, and no limit exceeded.\n";
@@ -232,6 +233,7 @@ parse_options(Client *client, int argc, char **argv)
 		{"max-lag-ms", required_argument, NULL, MAX_LAG},
 		{"totals", no_argument, NULL, TOTALS},
 		{"help", no_argument, NULL, HELP},
+		{"version", no_argument, NULL, HELP},
 		{NULL, 0, NULL, 0},
 	};
 	const char *url = "http://127.0.0.1:8080";

@@ -7,9 +7,11 @@
  * connection is lost, the requests that were sent end.  A request's callback is called only after
  * libuv has ended its write, so that the caller may free it.
  */
+#define _GNU_SOURCE /* program_invocation_short_name */
 #include "http_client.h"
 
 #include <llhttp.h>
+#include <errno.h>
 #include <netdb.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -219,6 +221,18 @@ start_connecting(HttpClient *client)
 		start_timer(client, client->timeout_s * UINT64_C(1000));
 }
 
+/* Says why a connection cannot be made: once, because the reason is the same for all of them. */
+static void
+tell_failure(const HttpClient *client, int status)
+{
+	static bool told;
+
+	if (!told)
+		fprintf(stderr, "%s: cannot connect to %s: %s; it is tried again\n",
+				program_invocation_short_name, client->url->authority, uv_strerror(status));
+	told = true;
+}
+
 /* Sends the requests that wait, or tries again after a pause. */
 static void
 on_connect(uv_connect_t *request, int status)
@@ -230,6 +244,7 @@ on_connect(uv_connect_t *request, int status)
 		return;
 	if (status != 0)
 	{
+		tell_failure(client, status);
 		lose_connection(client);
 		return;
 	}

@@ -19,10 +19,15 @@ option_next(int argc, char **argv, const struct option *options, const char *usa
 			const char **name)
 {
 	int which;
-	int option = getopt_long(argc, argv, "", options, &which);
+	int option = getopt_long(argc, argv, "h", options, &which);
 
 	if (option == '?')
 		exit(2);
+	if (option == 'h')
+	{
+		fputs(usage, stdout);
+		exit(0);
+	}
 	if (option == -1)
 	{
 		if (optind < argc)
@@ -33,6 +38,11 @@ option_next(int argc, char **argv, const struct option *options, const char *usa
 	if (strcmp(*name, "help") == 0)
 	{
 		fputs(usage, stdout);
+		exit(0);
+	}
+	if (strcmp(*name, "version") == 0)
+	{
+		printf("%s %s\n", program_invocation_short_name, TOOLS_VERSION);
 		exit(0);
 	}
 	return option;

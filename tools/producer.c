@@ -81,7 +81,8 @@ static const char usage[] =
 	"  --connections N      connections at the same time (4)\n"
 	"  --pipeline N         batches in flight on a connection (4)\n"
 	"  --ack KIND           ask for received (202) or committed (204) (received)\n"
-	"  --help\n"
+	"  -h, --help\n"
+	"  --version\n"
 	"\n"
 	"Exits with 0 when every message was acknowledged.\n";
 
@@ -183,6 +184,7 @@ parse_options(Producer *producer, int argc, char **argv)
 		{"pipeline", required_argument, NULL, PIPELINE},
 		{"ack", required_argument, NULL, ACK},
 		{"help", no_argument, NULL, HELP},
+		{"version", no_argument, NULL, HELP},
 		{NULL, 0, NULL, 0},
 	};
 	static const char *const kinds[] = {"received", "committed", NULL};

@@ -6,6 +6,7 @@ import concurrent.futures
 import gzip
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -194,6 +195,26 @@ def test_flood():
        result.stdout)
 
 
+def test_wrong_port():
+    """A port at which nothing listens is named, with the reason; -h and --version end at once."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))       # nobody else gets it, and it does not listen
+        port = unused.getsockname()[1]
+        for program in PRODUCER, CLIENT:
+            with subprocess.Popen([program, "--url", "http://127.0.0.1:%d" % port, "--duration", "1h"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+                line = running.stderr.readline()
+                running.kill()
+            ok("127.0.0.1:%d: connection refused" % port in line, "a wrong port is told", line)
+    with open(os.path.join(BUILD, "../META.json"), encoding="utf-8") as meta:
+        version = json.load(meta)["version"]
+    for program in PRODUCER, CLIENT:
+        shown = [subprocess.run([program, flag], capture_output=True, text=True, check=True).stdout
+                 for flag in ("-h", "--help", "--version")]
+        ok(shown[0] == shown[1] and shown[0].startswith("historian-"), "-h is --help", shown[0][:60])
+        ok(shown[2] == "%s %s\n" % (os.path.basename(program), version), "--version", shown[2])
+
+
 test_right()
 test_faults()
 test_plant()
@@ -201,5 +222,6 @@ test_busy()
 test_sequence()
 test_file()
 test_flood()
+test_wrong_port()
 print("1..%d" % count)
 sys.exit(failed > 0)
