@@ -125,6 +125,17 @@ command_work_is_alone(const CommandWork *work)
 	return works == work && work->next == NULL;
 }
 
+bool
+command_work_has_other(const CommandWork *work)
+{
+	for (const CommandWork *other = works; other != NULL; other = other->next)
+	{
+		if (other != work)
+			return true;
+	}
+	return false;
+}
+
 void
 command_work_write(Oid relid)
 {

@@ -51,6 +51,9 @@ extern CommandWork *command_work_find(const CommandWorkKind *kind, Oid relid, Co
 /* Is this the only work of the transaction, for any table? */
 extern bool command_work_is_alone(const CommandWork *work);
 
+/* Does the transaction have other work than this, for any table? */
+extern bool command_work_has_other(const CommandWork *work);
+
 /* Does all divisible work that the current subtransaction has gathered for a table. */
 extern void command_work_write(Oid relid);
 

@@ -463,7 +463,7 @@ COMMENT ON VIEW historian.historian_stat_worker IS
 
 -- The functions that change or check a table take a partitioned parent, too.
 COMMENT ON FUNCTION historian.compact(regclass) IS
-'Merges all pending segments of a historian table into full ones, and waits for the loads under way first. Loads and reads go on meanwhile. Returns the tags touched (of a partitioned parent those of each partition), the segments merged and written, and the rows in them. The table may be a partitioned parent of historian tables. Needs ownership of the table and READ COMMITTED.';
+'Merges all pending segments of a historian table into full ones, and waits for the loads under way first. Then moves segments from the end of the file to pages that VACUUM has found empty, if a tenth of the file becomes free, which the next VACUUM gives back. Loads and reads go on meanwhile. Returns the tags touched (of a partitioned parent those of each partition), the segments merged and written, and the rows in them, without those moved. The table may be a partitioned parent of historian tables. Needs ownership of the table and READ COMMITTED.';
 COMMENT ON FUNCTION historian.compact_due(regclass) IS
 'Does once what the background worker does each historian.compaction_interval: merges the pending segments of the tags that have a page of them. For servers without background workers. Waits for the loads under way first. Returns what historian.compact() does. The table may be a partitioned parent of historian tables. Needs ownership of the table and READ COMMITTED.';
 COMMENT ON FUNCTION historian.delete(regclass, text, bigint, bigint) IS

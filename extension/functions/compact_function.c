@@ -18,6 +18,7 @@
 #include "store/directory.h"
 #include "write/compaction.h"
 #include "write/noted_tags.h"
+#include "write/relocation.h"
 
 PG_FUNCTION_INFO_V1(historian_compact);
 PG_FUNCTION_INFO_V1(historian_compact_due);
@@ -95,7 +96,13 @@ compact_table(Relation rel, bool everything, CompactionCounts *counts)
 	compaction_horizon_reached(rel, &horizon, true);
 	options.horizon = horizon.sequence;
 	if (everything)
+	{
+		Relocation	relocation;
+
 		compaction_run(rel, &options, &after, counts);
+		if (relocation_plan(rel, RELOCATION_LEAST, &relocation))
+			relocation_run(rel, &relocation, 0);
+	}
 	else
 		compact_noted(rel, &options, counts);
 }

@@ -27,6 +27,7 @@ typedef struct TableStat
 	CompactionTableStat stat;
 	TimestampTz last_used;
 	CompactionHorizon horizon;	/* left to the next round; none if its sequence is 0 */
+	CompactionRoom room;
 } TableStat;
 
 typedef struct StatShared
@@ -167,6 +168,32 @@ compaction_stat_set_horizon(Oid relid, const CompactionHorizon *horizon)
 		return;
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	find_table(relid, true)->horizon = *horizon;
+	LWLockRelease(lock);
+}
+
+CompactionRoom
+compaction_stat_get_room(Oid relid)
+{
+	CompactionRoom room = COMPACTION_ROOM_NONE;
+	TableStat  *table;
+
+	if (shared == NULL)
+		return room;
+	LWLockAcquire(lock, LW_SHARED);
+	table = find_table(relid, false);
+	if (table != NULL)
+		room = table->room;
+	LWLockRelease(lock);
+	return room;
+}
+
+void
+compaction_stat_set_room(Oid relid, CompactionRoom room)
+{
+	if (shared == NULL)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	find_table(relid, true)->room = room;
 	LWLockRelease(lock);
 }
 

@@ -74,6 +74,20 @@ extern void compaction_stat_leave(void);
 extern bool compaction_stat_get_horizon(Oid relid, CompactionHorizon *horizon);
 extern void compaction_stat_set_horizon(Oid relid, const CompactionHorizon *horizon);
 
+/*
+ * Has the background worker yet to look for segments of a table to move (relocation.c)?  VACUUM sets
+ * it.  A table that is being loaded is looked at in part, and again when it is loaded no more.
+ */
+typedef enum CompactionRoom
+{
+	COMPACTION_ROOM_NONE,
+	COMPACTION_ROOM_NEW,
+	COMPACTION_ROOM_LEFT,		/* looked at while it was being loaded */
+} CompactionRoom;
+
+extern CompactionRoom compaction_stat_get_room(Oid relid);
+extern void compaction_stat_set_room(Oid relid, CompactionRoom room);
+
 /* Get the counters of a table, and the activity.  They return false without shared memory. */
 extern bool compaction_stat_get(Oid relid, CompactionTableStat *stat);
 extern bool compaction_stat_get_activity(CompactionActivity *activity);

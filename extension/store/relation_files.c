@@ -20,6 +20,8 @@
 #include "storage/bufpage.h"
 #include "utils/snapmgr.h"
 
+#include "store/compaction_queue.h"
+#include "store/compaction_stat.h"
 #include "store/store.h"
 
 /* How many pages an estimate reads. */
@@ -93,6 +95,13 @@ relation_files_vacuum(Relation rel, HistorianVacuumParams params, BufferAccessSt
 	GetHeapamTableAmRoutine()->relation_vacuum(rel, params, strategy);
 	relation_files_estimate(rel, NULL, &pages, &rows, &all_visible);
 	historian_update_relstats(rel, pages, rows);
+
+	/* VACUUM cannot move segments itself: snapshots pass over its transaction */
+	if (!RelationUsesLocalBuffers(rel))
+	{
+		compaction_stat_set_room(RelationGetRelid(rel), COMPACTION_ROOM_NEW);
+		compaction_queue_add(MyDatabaseId);
+	}
 }
 
 void

@@ -122,6 +122,16 @@ segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *row
 	return prefix + block;
 }
 
+void
+segment_mark(uint8 *bytes, Size length, uint8 flags, uint64 sequence)
+{
+	/* at most one flag */
+	Assert((flags & (flags - 1)) == 0);
+	bytes[3] = flags;
+	put64(bytes + 8, sequence);
+	put32(bytes + CHECKSUM_OFFSET, segment_checksum(bytes, length));
+}
+
 SegmentStatus
 segment_read_header(SegmentHeader *header, const uint8 *bytes, Size length)
 {

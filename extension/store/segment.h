@@ -86,6 +86,9 @@ typedef enum SegmentStatus
 extern Size segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *rows,
 						  const int64 *last_times, uint8 *dst, Size capacity);
 
+/* Changes the flags and the sequence of a segment that was just built. */
+extern void segment_mark(uint8 *bytes, Size length, uint8 flags, uint64 sequence);
+
 /* Reads and checks the header only, which is cheap. */
 extern SegmentStatus segment_read_header(SegmentHeader *header, const uint8 *bytes, Size length);
 

@@ -6,7 +6,9 @@
 
 #include "store/segment_sink.h"
 
+#include "access/hio.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/memutils.h"
 
 #include "store/compaction_notes.h"
@@ -28,6 +30,12 @@ struct SegmentSink
 	RowBuffer  *summaries;		/* of compacted segments written, or NULL */
 	NotedBlocks pending[NOTES_AT_ONCE]; /* have pending segments, and are to be noted */
 	uint32		npending;
+
+	/* the segment that was built last */
+	uint8		built[STORE_MAX_SEGMENT_BYTES];
+	Size		built_length;
+	uint8		built_flags;
+	uint64		built_sequence;
 };
 
 static ItemPointerData write_bytes(SegmentSink *sink, const SegmentHeader *header,
@@ -80,14 +88,22 @@ segment_sink_write(SegmentSink *sink, SegmentHeader *header, const CodecRows *ro
 uint32
 segment_sink_write_one(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows)
 {
-	uint8		bytes[STORE_MAX_SEGMENT_BYTES];
+	uint32		taken = segment_sink_build(sink, header, rows);
+
+	segment_sink_write_built(sink, header, rows);
+	return taken;
+}
+
+uint32
+segment_sink_build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows)
+{
 	CodecRows	first = *rows;
-	Size		length;
 
 	CHECK_FOR_INTERRUPTS();
 	first.nrows = Min(first.nrows, CODEC_MAX_ROWS);
-	length = segment_build(shared_encoder(), header, &first, NULL, bytes, sizeof(bytes));
-	if (length == 0)
+	sink->built_length = segment_build(shared_encoder(), header, &first, NULL, sink->built,
+									   sizeof(sink->built));
+	if (sink->built_length == 0)
 		ereport(ERROR,
 				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				errmsg("row of tag \"%.*s\" at time " INT64_FORMAT " is too large for historian table \"%s\"",
@@ -97,13 +113,35 @@ segment_sink_write_one(SegmentSink *sink, SegmentHeader *header, const CodecRows
 						  (size_t) STORE_MAX_SEGMENT_BYTES),
 				errhint("A row always fits if its tag and its values (8 bytes each, and one bit each if any is NULL) take at most %zu bytes.",
 						(size_t) STORE_SURE_ROW_BYTES));
-	write_bytes(sink, header, bytes, length);
+	sink->built_flags = header->flags;
+	sink->built_sequence = header->sequence;
+	return header->nrows;
+}
+
+void
+segment_sink_write_built(SegmentSink *sink, const SegmentHeader *header, const CodecRows *rows)
+{
+	CodecRows	first = *rows;
+
+	if (header->flags != sink->built_flags || header->sequence != sink->built_sequence)
+		segment_mark(sink->built, sink->built_length, header->flags, header->sequence);
+	write_bytes(sink, header, sink->built, sink->built_length);
 	if (sink->summaries != NULL && (header->flags & SEGMENT_COMPACTED))
 	{
 		first.nrows = header->nrows;
 		summary_add(sink->summaries, &first);
 	}
-	return header->nrows;
+}
+
+void
+segment_sink_copy(SegmentSink *sink, const SegmentHeader *header, const uint8 *bytes, Size length,
+				  Buffer page)
+{
+	/* the page that inserts try first */
+	if (BufferIsValid(sink->bistate->current_buf))
+		ReleaseBuffer(sink->bistate->current_buf);
+	sink->bistate->current_buf = page;
+	write_bytes(sink, header, bytes, length);
 }
 
 void

@@ -32,6 +32,22 @@ extern void segment_sink_write(SegmentSink *sink, SegmentHeader *header, const C
 extern uint32 segment_sink_write_one(SegmentSink *sink, SegmentHeader *header,
 									 const CodecRows *rows);
 
+/*
+ * The same in two steps, so that the caller knows how many rows the segment holds before it decides
+ * on flags and sequence.  The sink keeps the segment that was built last; it need not be written.
+ * header and rows must still be the same, but for these two members, when it is written.
+ */
+extern uint32 segment_sink_build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows);
+extern void segment_sink_write_built(SegmentSink *sink, const SegmentHeader *header,
+									 const CodecRows *rows);
+
+/*
+ * Writes a copy of a stored segment to the page that the caller has pinned, if it has room; takes
+ * over the pin.
+ */
+extern void segment_sink_copy(SegmentSink *sink, const SegmentHeader *header, const uint8 *bytes,
+							  Size length, Buffer page);
+
 /* The bytes of the segments written so far. */
 extern uint64 segment_sink_bytes(const SegmentSink *sink);
 

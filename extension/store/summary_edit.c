@@ -286,9 +286,13 @@ replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary, SegmentSin
 		append_added(edit, edit->next_added, &rows);
 	row_buffer_sort(&rows);
 
+	/* the lock keeps other transactions away, but not commands within this one */
 	if (!store_delete(edit->rel, &summary->tid, edit->cid))
-		elog(ERROR, "summary of historian table \"%s\" was changed concurrently",
-			 RelationGetRelationName(edit->rel));
+		ereport(ERROR,
+				errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				errmsg("rows to be changed were already moved by an operation triggered by the current command"),
+				errdetail("A command within this one has loaded, deleted or compacted rows of historian table \"%s\".",
+						  RelationGetRelationName(edit->rel)));
 	if (rows.nrows > 0)
 		segment_sink_write_summaries(sink, tag, &rows);
 }

@@ -52,6 +52,7 @@
 #include "table/retention.h"
 #include "write/compaction.h"
 #include "write/noted_tags.h"
+#include "write/relocation.h"
 
 bool		historian_compaction = true;
 int			historian_compaction_interval = 10;
@@ -63,12 +64,15 @@ int			historian_compaction_nice = 10;
  */
 #define MAX_ROWS_PER_TRANSACTION 2000000
 
+#define MAX_MOVED_PER_TRANSACTION (64 * 1024 * 1024)
+
 /* A worker's look at a table. */
 typedef struct TableLook
 {
 	CompactionOptions options;
 	CompactionLook noted;
 	text	   *after;			/* the last tag done; NULL at the beginning and at the end */
+	bool		found;			/* there was something to look at */
 	MemoryContext context;		/* for the members */
 } TableLook;
 
@@ -79,6 +83,9 @@ static List *historian_tables(void);
 static void try_table(Oid relid, MemoryContext context);
 static void compact_in_background(Oid relid);
 static bool compact_part(Oid relid, TableLook *look);
+static void move_in_background(Oid relid, bool is_loaded);
+static void leave_room(Oid relid, CompactionRoom room);
+static bool move_part(Oid relid, bool is_loaded, Relocation * relocation);
 static bool begin_look(Relation rel, TableLook *look);
 static uint64 reached_horizon(Relation rel);
 static void override_session_defaults(void);
@@ -343,6 +350,87 @@ compact_in_background(Oid relid)
 		pgstat_report_activity(STATE_IDLE, NULL);
 	} while (look.after != NULL);
 	MemoryContextDelete(look.context);
+	move_in_background(relid, look.found);
+}
+
+/*
+ * Moves segments into the room that the last VACUUM has found, in transactions of bounded size.
+ * is_loaded tells whether there were new segments to look at in this round.
+ */
+static void
+move_in_background(Oid relid, bool is_loaded)
+{
+	CompactionRoom room = compaction_stat_get_room(relid);
+	Relocation	relocation = {0};
+	bool		more = room == COMPACTION_ROOM_NEW ||
+		(room == COMPACTION_ROOM_LEFT && !is_loaded);
+
+	if (room == COMPACTION_ROOM_LEFT && is_loaded)
+		leave_room(relid, room);
+	while (more)
+	{
+		MemoryContext context = CurrentMemoryContext;
+
+		CHECK_FOR_INTERRUPTS();
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		pgstat_report_activity(STATE_RUNNING, "historian: relocation");
+		more = move_part(relid, is_loaded, &relocation);
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+		MemoryContextSwitchTo(context);
+		pgstat_report_stat(true);
+		pgstat_report_activity(STATE_IDLE, NULL);
+	}
+}
+
+/* Leaves what VACUUM has found to the next round. */
+static void
+leave_room(Oid relid, CompactionRoom room)
+{
+	compaction_stat_set_room(relid, room);
+	compaction_queue_add(MyDatabaseId);
+}
+
+/* Moves segments in one transaction, the first of which plans.  Returns whether more are left. */
+static bool
+move_part(Oid relid, bool is_loaded, Relocation * relocation)
+{
+	bool		planned = relocation->source > 0;
+	Relation	rel;
+	bool		more = false;
+
+	if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
+	{
+		leave_room(relid, COMPACTION_ROOM_NEW);
+		return false;
+	}
+	rel = try_relation_open(relid, NoLock);
+	if (rel == NULL)
+		return false;
+	if (!historian_table_is(rel) || !OidIsValid(directory_oid(rel)))
+		compaction_stat_set_room(relid, COMPACTION_ROOM_NONE);
+	else if (!directory_lock(rel, false))
+		leave_room(relid, COMPACTION_ROOM_NEW);
+	else
+	{
+		if (!planned)
+		{
+			if (is_loaded)
+				leave_room(relid, COMPACTION_ROOM_LEFT);
+			else
+				compaction_stat_set_room(relid, COMPACTION_ROOM_NONE);
+			planned = relocation_plan(rel, is_loaded ? RELOCATION_LEAST_LOADED : RELOCATION_LEAST,
+									  relocation);
+		}
+		if (planned)
+		{
+			relocation_run(rel, relocation, MAX_MOVED_PER_TRANSACTION);
+			more = !relocation->ended;
+		}
+	}
+	relation_close(rel, NoLock);
+	return more;
 }
 
 /*
@@ -373,6 +461,7 @@ compact_part(Oid relid, TableLook *look)
 		text	   *after = look->after;
 		MemoryContext caller;
 
+		look->found = true;
 		done = (look->after != NULL || begin_look(rel, look)) &&
 			compaction_run(rel, &look->options, &after, &counts);
 		caller = MemoryContextSwitchTo(look->context);

@@ -92,6 +92,12 @@
 /* The time before the first compacted segment counts as a segment of so many rows. */
 #define NO_SEGMENT_ROWS 512
 
+/*
+ * Rows that lie between two segments of which the first is full need a segment of their own if they
+ * are so many that it takes this part of the first one.
+ */
+#define APART_PART 8
+
 /* choose() ends a group when its gain has fallen by so many rows below the best so far. */
 #define GROUP_SLACK_ROWS (16 * NO_SEGMENT_ROWS)
 
@@ -119,6 +125,7 @@ static bool merge_late(Compaction *compaction);
 static void merge_everything(Compaction *compaction);
 static void take_partial_runs(Compaction *compaction, SegmentList *taken, SegmentList *left);
 static void choose(StretchList *found, bool appends);
+static bool is_apart(const Stretch *stretch);
 static void remove_after_horizon(SegmentList *list, uint64 horizon);
 
 bool
@@ -453,7 +460,8 @@ take_partial_runs(Compaction *compaction, SegmentList *taken, SegmentList *left)
  * fall on it, times COMPACTED_FACTOR, less the rows that it has.  Chosen are groups of neighbours
  * whose gain together is the greatest and positive: within a group, new segments can be filled
  * regardless of where the old ones end.  If rows are appended, the last segment costs nothing
- * unless it is full, because it is written anew anyway.
+ * unless it is full, because it is written anew anyway.  Enough rows that lie apart from full
+ * segments are not worth writing these anew: bulk loads leave such rows (placement.c).
  */
 static void
 choose(StretchList *found, bool appends)
@@ -461,6 +469,8 @@ choose(StretchList *found, bool appends)
 	Stretch    *stretches = found->stretches;
 	uint32		start = 0;
 
+	for (uint32 i = 0; i < found->nstretches; i++)
+		stretches[i].apart = is_apart(&stretches[i]);
 	while (start < found->nstretches)
 	{
 		int64		sum = 0;
@@ -475,7 +485,7 @@ choose(StretchList *found, bool appends)
 				stretch->segment.bytes < SEGMENT_FULL_BYTES;
 			int64		rows = stretch->has_segment ? stretch->segment.nrows : NO_SEGMENT_ROWS;
 
-			if (i > start && stretches[i - 1].until + 1 != stretch->from)
+			if (stretch->apart || (i > start && stretches[i - 1].until + 1 != stretch->from))
 				break;
 			sum += is_free ? rows : (int64) stretch->rows * COMPACTED_FACTOR - rows;
 			if (sum > best)
@@ -490,6 +500,14 @@ choose(StretchList *found, bool appends)
 			stretches[i].chosen = true;
 		start = Max(end, start + 1);
 	}
+}
+
+static bool
+is_apart(const Stretch *stretch)
+{
+	return stretch->has_segment && !stretch->overlapped &&
+		stretch->segment.bytes >= SEGMENT_FULL_BYTES &&
+		stretch->rows * APART_PART >= stretch->segment.nrows;
 }
 
 /* Removes the pending segments that are not before the horizon. */

@@ -122,7 +122,8 @@ tag_merge_run(TagMerge *merge, const TagMergePlan *plan)
 				compacted.next++;
 			if ((run.segment->flags & SEGMENT_COMPACTED) || plan->everything ||
 				(plan->append && time > plan->after) ||
-				(compacted.next < list->nstretches && list->stretches[compacted.next].chosen &&
+				(compacted.next < list->nstretches &&
+				 (list->stretches[compacted.next].chosen || list->stretches[compacted.next].apart) &&
 				 list->stretches[compacted.next].from <= time &&
 				 time <= list->stretches[compacted.next].until &&
 				 !is_held_back(plan->held, time)))

@@ -49,6 +49,7 @@ typedef struct Stretch
 	uint32		rows;			/* to merge, that fall on the stretch */
 	bool		overlapped;		/* one of them is within the segment's range of time */
 	bool		chosen;			/* the segment is to be written anew, together with the rows */
+	bool		apart;			/* the segment stays, and the rows go to compacted ones behind it */
 } Stretch;
 
 typedef struct StretchList
@@ -93,8 +94,8 @@ extern void tag_merge_find(TagMerge *merge, text *key, const TagMergePlan *plan,
 
 /*
  * Merges the sources with the compacted segments of the chosen stretches, and deletes all of these.
- * A row goes to a compacted segment if it falls on a chosen stretch and is not held back, or if the
- * plan says so; otherwise it goes to the rest.
+ * A row goes to a compacted segment if it falls on a stretch that is chosen or apart and is not held
+ * back, or if the plan says so; otherwise it goes to the rest.
  */
 extern void tag_merge_run(TagMerge *merge, const TagMergePlan *plan);
 

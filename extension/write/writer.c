@@ -5,6 +5,9 @@
  * The rows are written when the command ends (command_work.c), or sooner when they take more memory
  * than historian.write_buffer.  All rows written at one time have one number in load order.  Of
  * rows with the same tag and time the last one inserted is kept.
+ *
+ * A bulk load writes full segments as compacted ones where it may (placement.c).  In the middle of
+ * its command, the rows that do not fill a segment wait for more, as far as memory allows.
  */
 #include "postgres.h"
 
@@ -24,11 +27,15 @@
 #include "store/segment_sink.h"
 #include "store/serializable.h"
 #include "tag.h"
+#include "write/placement.h"
 
 int			historian_write_buffer = 64 * 1024;
 
 /* The memory of a batch without rows: its contexts and its hash table. */
 #define EMPTY_BATCH_BYTES (24 * 1024)
+
+/* A load whose rows take at least this part of the limit on memory is a bulk load. */
+#define BULK_PART 4
 
 /* So many rows are appended together; see append_group(). */
 #define GROUP_ROWS 16
@@ -51,6 +58,7 @@ typedef struct TagEntry
 {
 	TagName		name;
 	RowBuffer  *rows;
+	uint32		kept;			/* the last rows, which write_batch() has not written */
 	char		status;			/* of simplehash.h */
 } TagEntry;
 
@@ -86,6 +94,11 @@ typedef struct Batch
 	Size		used;			/* the part of them that rows not written yet take */
 	Size		full;			/* used at the last write_full(), or 0 before the first */
 	uint64		nrows;			/* not written yet */
+
+	/* for write_batch() */
+	bool		goes_on;		/* it may leave rows for the next time */
+	Size		kept;			/* the bytes of these rows */
+	uint32		fill_rows;		/* the fewest rows that have filled a segment, or 0 */
 } Batch;
 
 /* The values of a row, as an array datum has them. */
@@ -115,8 +128,9 @@ static RowValues read_values(Datum datum, bool isnull);
 static void append_row(RowBuffer *rows, int64 time, const RowValues *values);
 static void write_full(Batch *batch);
 static void write_batch(CommandWork *work);
-static void write_tag(SegmentSink *sink, const Batch *batch, const TagEntry *entry,
-					  uint64 sequence);
+static bool keep_rows(Batch *batch, TagEntry *entry, uint32 nrows);
+static void write_tag(SegmentSink *sink, Batch *batch, TagEntry *entry, uint64 sequence,
+					  Placement * placement);
 static int	compare_tag_entries(const void *left, const void *right);
 
 static const CommandWorkKind writing = {
@@ -290,6 +304,7 @@ find_tag(Batch *batch, const TagName *name)
 		memcpy(copy, name->bytes, name->length);
 		entry->name.bytes = copy;
 		entry->rows = palloc0(sizeof(RowBuffer));
+		entry->kept = 0;
 		batch->bytes += sizeof(RowBuffer) + 2 * sizeof(TagEntry) + name->length;
 	}
 	return entry->rows;
@@ -392,28 +407,44 @@ write_full(Batch *batch)
 		return;
 	}
 
-	batch->full = Max(batch->used, 1);
+	/*
+	 * Rows that are left make other tags' rows take memory than before.  So the next rows may use
+	 * less of it.
+	 */
+	if (batch->full == 0)
+		batch->full = Max(batch->used - batch->used / 4, 1);
+	batch->goes_on = true;
+	batch->kept = 0;
 	scratch = AllocSetContextCreate(batch->work.context, "historian write", ALLOCSET_DEFAULT_SIZES);
 	caller = MemoryContextSwitchTo(scratch);
 	write_batch(&batch->work);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
 
+	batch->goes_on = false;
+	batch->used = batch->kept;
+	batch->nrows = 0;
 	tagtable_start_iterate(batch->tags, &iterator);
 	while ((entry = tagtable_iterate(batch->tags, &iterator)) != NULL)
 	{
-		batch->bytes -= entry->rows->bytes;
-		row_buffer_empty(entry->rows);
-		batch->bytes += entry->rows->bytes;
+		RowBuffer  *rows = entry->rows;
+
+		batch->bytes -= rows->bytes;
+		if (entry->kept > 0)
+			row_buffer_shift(rows, rows->nrows - entry->kept);
+		else
+			row_buffer_empty(rows);
+		batch->bytes += rows->bytes;
+		batch->nrows += entry->kept;
+		entry->kept = 0;
 	}
-	batch->used = 0;
-	batch->nrows = 0;
 	command_work_count(&batch->work, batch->bytes);
 }
 
 /*
- * Writes the batch's rows as segments, without removing them from the batch.  Allocates in the
- * current memory context.
+ * Writes the batch's rows as segments, without removing them from the batch.  If the batch goes on,
+ * leaves some tags' last rows, and sets their number in the entry.  Allocates in the current memory
+ * context.
  */
 static void
 write_batch(CommandWork *work)
@@ -426,9 +457,14 @@ write_batch(CommandWork *work)
 	tagtable_iterator iterator;
 	TagEntry   *entry;
 	uint32		ntags = 0;
+	uint64		nrows = batch->nrows;
+	Placement  *placement = NULL;
 
 	serializable_note_write(rel, work->xid, work->cid);
 	sink = segment_sink_begin(rel, work->xid, work->cid, batch->options);
+	if ((batch->full > 0 || batch->used >= write_limit() / BULK_PART) &&
+		!command_work_has_other(work))
+		placement = placement_begin(rel, work->cid, sink);
 
 	/*
 	 * in order of tags: they are neighbours in the directory, and a load always gives the same
@@ -443,31 +479,79 @@ write_batch(CommandWork *work)
 	qsort(order, ntags, sizeof(TagEntry *), compare_tag_entries);
 
 	for (uint32 i = 0; i < ntags; i++)
-		write_tag(sink, batch, order[i], sequence);
+	{
+		write_tag(sink, batch, order[i], sequence, placement);
+		nrows -= order[i]->kept;
+	}
 
-	pgstat_count_heap_insert(rel, batch->nrows);
+	pgstat_count_heap_insert(rel, nrows);
 	compaction_queue_add(MyDatabaseId);
+	if (placement != NULL)
+		placement_end(placement);
 	segment_sink_end(sink);
 	table_close(rel, NoLock);
 }
 
-/* Orders the rows of one tag by time, and writes them. */
+/*
+ * Keeps the last rows of a tag, which do not fill a segment, for the next time if the batch goes
+ * on.  Keeps at most half of the batch, or it would be written again and again.
+ */
+static bool
+keep_rows(Batch *batch, TagEntry *entry, uint32 nrows)
+{
+	Size		bytes = nrows * (sizeof(int64) + entry->rows->stride * sizeof(double));
+
+	if (!batch->goes_on || batch->kept + bytes > batch->used / 2)
+		return false;
+	batch->kept += bytes;
+	entry->kept = nrows;
+	return true;
+}
+
+/*
+ * Orders the rows of one tag by time, and writes them.  With a placement (else NULL), writes full
+ * segments as compacted ones if it allows that.
+ */
 static void
-write_tag(SegmentSink *sink, const Batch *batch, const TagEntry *entry, uint64 sequence)
+write_tag(SegmentSink *sink, Batch *batch, TagEntry *entry, uint64 sequence,
+		  Placement * placement)
 {
 	SegmentHeader header = {
 		.sequence = sequence,
 		.tag = entry->name.bytes,
 		.tag_bytes = entry->name.length,
 	};
-	CodecRows	rows;
+	bool		placed = false;
 	MemoryContext caller;
+	uint32		taken;
 
 	caller = MemoryContextSwitchTo(batch->work.context);
 	row_buffer_sort(entry->rows);
 	MemoryContextSwitchTo(caller);
-	rows = row_buffer_rows(entry->rows, 0);
-	segment_sink_write(sink, &header, &rows);
+
+	/* a guess, which saves most of the encoding below whose result would not be written */
+	if (placement != NULL && entry->rows->nrows < batch->fill_rows / 2 &&
+		keep_rows(batch, entry, entry->rows->nrows))
+		return;
+	for (uint32 done = 0; done < entry->rows->nrows; done += taken)
+	{
+		CodecRows	rows = row_buffer_rows(entry->rows, done);
+		bool		full;
+
+		taken = segment_sink_build(sink, &header, &rows);
+		full = taken < rows.nrows;
+		if (full)
+			batch->fill_rows = batch->fill_rows == 0 ? taken : Min(batch->fill_rows, taken);
+		else if (placement != NULL && keep_rows(batch, entry, rows.nrows))
+			break;
+		if (done == 0 && full && placement != NULL && placement_allows(placement, &header))
+			placed = true;
+		header.flags = placed && full ? SEGMENT_COMPACTED : 0;
+		header.sequence = placed && full ? 0 : sequence;
+		segment_sink_write_built(sink, &header, &rows);
+	}
+	if (placed)
+		placement_finish_tag(placement, &header);
 }
 
 static int

@@ -20,7 +20,7 @@ my $first_seed = $ENV{SEED} // int(rand(1_000_000_000));
 my $sequences = $ENV{TWIN_SEQUENCES} // 1000;
 my $lanes = $sequences < 3 ? $sequences : 3;
 my $mark = 'end of step';
-my ($session, $alone, $in_transaction, $prepared);    # of the statement being made
+my ($session, $alone, $in_transaction, $prepared, $bulks);    # of the statement being made
 
 diag "SEED=$first_seed TWIN_SEQUENCES=$sequences";
 
@@ -211,6 +211,14 @@ my %statements = (
 		return both("INSERT INTO m SELECT time, tag, values FROM ($rows) r ORDER BY i",
 			"INSERT INTO h SELECT DISTINCT ON (tag, time) time, tag, values FROM ($rows) r ORDER BY tag, time, i DESC ON CONFLICT (tag, time) DO UPDATE SET values = excluded.values");
 	},
+	# mostly after all other rows, with values that do not compress: full segments, which a bulk load places as compacted
+	bulk => sub {
+		my ($n, $tags) = (pick(300, 1500), pick(1, 1, 2));
+		my $base = 100_000 + pick(0, 1, 2, 3, 4) * 1000 + ($bulks += pick(0, 500));
+		my ($factor, $offset) = $alone ? (1, 0) : (3, $session);
+		my $rows = "SELECT ($base + i) * $factor + $offset AS time, 't' || i % $tags AS tag, ARRAY[sin(i), cos(i), sin(i / 7.0), cos(i / 7.0), sin(i * i)]::float8[] AS values FROM generate_series(1, $n) i";
+		return both("INSERT INTO m $rows", "INSERT INTO h $rows ON CONFLICT (tag, time) DO UPDATE SET values = excluded.values");
+	},
 	from_itself => sub {
 		my $condition = range() . own();
 		my $by = 3 * int(rand(200));
@@ -385,7 +393,7 @@ my %statements = (
 		return pick('COMMIT', 'ROLLBACK') . " PREPARED :'name';";
 	},
 );
-my %weight = (insert => 8, singles => 3, copy => 6, generated => 5, from_itself => 2, failing => 2, delete => 4, delete_range => 2, drop_before => 1,
+my %weight = (insert => 8, singles => 3, copy => 6, generated => 5, bulk => 3, from_itself => 2, failing => 2, delete => 4, delete_range => 2, drop_before => 1,
 	update => 3, move => 2, truncate => 1, buffer => 2, check => 6, check_part => 6, check_sequential => 1, check_downsample => 6, check_aggregate => 2,
 	cursor => 2, check_cursor => 3, compact => 5, vacuum => 2, begin => 8, savepoint => 5, rollback_to => 4, release => 2, commit => 4, rollback => 2, prepare => 2, resolve => 4,
 	failing_change => 3, cte => 4, looked_at => 2, read_only => 1, current_of => 1, move_cursor => 2);
@@ -399,6 +407,7 @@ sub make_sequence
 
 	$alone = $nsessions == 1;
 	$in_transaction = [];
+	$bulks = 0;
 	$prepared = [];
 	for (1 .. pick(10, 20, 40))
 	{

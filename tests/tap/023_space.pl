@@ -1,0 +1,165 @@
+# The file of a table after bulk loads, many small loads and retention: VACUUM alone brings it to at most 1.15 times
+# what VACUUM FULL makes of it, because bulk loads place full segments and compaction moves segments to free pages.
+# The rows are always those of a heap twin, on the primary, on a standby and after crashes in the middle of all that.
+#
+# SEED (printed) and CRASHES (default 4) set what is run.
+use strict;
+use warnings;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+my $seed = $ENV{SEED} // int(rand(1_000_000_000));
+my $crashes = $ENV{CRASHES} // 4;
+my $most = 1.15;
+my $deadline = 60;
+
+diag "SEED=$seed CRASHES=$crashes";
+srand($seed);
+
+my $primary = PostgreSQL::Test::Cluster->new('primary');
+$primary->init(allows_streaming => 1);
+$primary->append_conf('postgresql.conf', <<'END');
+shared_preload_libraries = 'historian'
+historian.compaction_interval = 1
+historian.write_buffer = 2MB
+autovacuum = off
+restart_after_crash = off
+END
+$primary->start;
+$primary->safe_psql('postgres', <<'END');
+CREATE EXTENSION historian;
+CREATE EXTENSION pageinspect;
+CREATE TABLE m (time bigint, tag text, values float8[]) USING historian;
+CREATE TABLE h (time bigint, tag text, values float8[], PRIMARY KEY (tag, time));
+CREATE TABLE loads (n bigint PRIMARY KEY);
+
+-- load number n: its rows follow those of the loads before, of 10 tags, the last of which have few; one in a heap, too
+CREATE FUNCTION load(n bigint, size int) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO loads VALUES (n);
+	INSERT INTO h SELECT n * 1000000 + i, 't' || floor(10 * ((i * 7919 % size) / size::float8) ^ 2), ARRAY[n, i, sin(i * i), cos(i * i)]
+		FROM generate_series(1::bigint, size) i;
+	INSERT INTO m SELECT * FROM h WHERE time > n * 1000000 AND time <= (n + 1) * 1000000 ORDER BY time;
+$$;
+CREATE FUNCTION differences() RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(*) FROM ((TABLE m EXCEPT ALL TABLE h) UNION ALL (TABLE h EXCEPT ALL TABLE m)) d
+$$;
+CREATE FUNCTION sums_differ() RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(*) FROM (SELECT tag, count(*), sum(values[2]) AS sum, min(time) - 1 AS a, max(time) AS b FROM h GROUP BY tag) t,
+		LATERAL historian.downsample('m', tag, a, b, 1, 'sum') s, LATERAL historian.downsample('m', tag, a, b, 1, 'count') c
+	WHERE c.values[1] <> t.count OR abs(s.values[2] - t.sum) > 1e-9 * t.sum
+$$;
+CREATE FUNCTION placed() RETURNS float8 LANGUAGE sql AS $$
+	SELECT sum(n) FILTER (WHERE kind = 1) / sum(n)::float8 FROM
+		(SELECT get_byte(t_data, 3) AS kind, get_byte(t_data, 32) + 256 * get_byte(t_data, 33) AS n
+		FROM generate_series(0, pg_relation_size('m') / 8192 - 1) b, LATERAL heap_page_items(get_raw_page('m', b::int))
+		WHERE lp_flags = 1 AND t_xmax = 0 AND get_byte(t_data, 3) < 2) s
+$$;
+END
+$primary->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+
+sub query { return $primary->safe_psql('postgres', $_[0]) }
+
+# The rows, sums and the check of the table, and the rows on the standby.
+sub is_right
+{
+	my ($what) = @_;
+	my $rows = 'SELECT count(*), sum(hashtextextended(m::text, 0)) FROM m';
+
+	is(query('SELECT differences()'), '0', "$what: rows");
+	is(query('SELECT sums_differ()'), '0', "$what: sums");
+	is(query(q{SELECT string_agg(DISTINCT problem, ', ') FROM historian.check('m')}), '', "$what: check");
+	my $expected = query($rows);
+	$primary->wait_for_catchup($standby);
+	is($standby->safe_psql('postgres', $rows), $expected, "$what: standby");
+}
+
+# The size over that of a copy as small as VACUUM FULL makes it.
+sub size { return query(q{SELECT pg_total_relation_size('m')}) }
+
+sub full_size
+{
+	query(q{DROP TABLE IF EXISTS packed; CREATE TABLE packed (LIKE m) USING historian; INSERT INTO packed SELECT * FROM m ORDER BY tag, time;
+		SELECT historian.compact('packed')});
+	query('VACUUM FULL packed');
+	return query(q{SELECT pg_total_relation_size('packed')});
+}
+
+# Vacuums until the background worker has moved what is to be moved.
+sub is_small
+{
+	my ($what) = @_;
+	my $full = full_size();
+	my $end = time() + $deadline;
+	my $ratio;
+
+	do
+	{
+		usleep(300_000) if defined $ratio;
+		query('VACUUM m');
+		$ratio = size() / $full;
+	} while ($ratio > $most && time() < $end);
+	cmp_ok($ratio, '<=', $most, sprintf('%s: the file is %.3f times as large as a packed one', $what, $ratio));
+}
+
+# Starts a session that runs a script until the server stops.
+sub in_background
+{
+	my ($script) = @_;
+	my $file = PostgreSQL::Test::Utils::tempdir() . '/script.sql';
+
+	append_to_file($file, $script);
+	return IPC::Run::start([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $primary->connstr('postgres'), '-f', $file ],
+		'>', \my $out, '2>', \my $err);
+}
+
+# A bulk load is stored once.
+query('SELECT load(1, 300000)');
+cmp_ok(query('SELECT placed()'), '>', 0.8, 'a bulk load places most of its rows');
+is_right('bulk load');
+query(q{SELECT historian.compact('m')});
+is_small('bulk load, compacted');
+is_right('bulk load, compacted');
+
+# Small loads are stored anew by compaction; what that leaves is closed up.
+query('ALTER SYSTEM SET historian.compaction = off; SELECT pg_reload_conf()');
+query("SELECT load($_, 3000)") for 2 .. 40;
+query(q{SELECT historian.compact('m')});
+query('VACUUM m');
+my $before = size();
+query('ALTER SYSTEM RESET historian.compaction; SELECT pg_reload_conf()');
+is_small('small loads');
+cmp_ok(size(), '<', $before, 'the file has shrunk');
+is_right('small loads');
+
+# Retention.
+query(q{SELECT historian.drop_before('m', 2000000); DELETE FROM h WHERE time < 2000000});
+is_small('retention');
+is_right('retention');
+
+# Crashes: a load and its number are committed together.
+my $next = 100;
+for my $crash (1 .. $crashes)
+{
+	my @sessions = map { in_background($_) } join('', map { sprintf("SELECT load(%d, %d);\n", $next++, int(rand(2)) ? 60000 : 2000) } 1 .. 100),
+		"SELECT historian.compact('m');\nVACUUM m;\nSELECT historian.drop_before('m', 0);\n" x 1000;
+	usleep(1_000_000 + rand(1_500_000));
+	$primary->stop('immediate');
+	$_->finish for @sessions;
+	$primary->start;
+	is(query('SELECT count(*) FROM loads l WHERE n >= 100 AND NOT EXISTS (SELECT FROM m WHERE time > n * 1000000 AND time <= (n + 1) * 1000000)'),
+		'0', "crash $crash: no load is lost");
+	is_right("crash $crash");
+}
+cmp_ok(query('SELECT count(*) FROM loads WHERE n >= 100'), '>', 0, 'loads were made between crashes');
+query('SELECT historian.drop_before(\'m\', (SELECT max(time) / 2 FROM h)); DELETE FROM h WHERE time < (SELECT max(time) / 2 FROM h)');
+query(q{SELECT historian.compact('m')});
+is_small('after the crashes');
+is_right('after the crashes');
+
+done_testing();
