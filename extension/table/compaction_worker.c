@@ -85,7 +85,7 @@ static void compact_in_background(Oid relid);
 static bool compact_part(Oid relid, TableLook *look);
 static void move_in_background(Oid relid, bool is_loaded);
 static void leave_room(Oid relid, CompactionRoom room);
-static bool move_part(Oid relid, bool is_loaded, Relocation * relocation);
+static bool move_part(Oid relid, bool is_loaded, Relocation *relocation);
 static bool begin_look(Relation rel, TableLook *look);
 static uint64 reached_horizon(Relation rel);
 static void override_session_defaults(void);
@@ -394,7 +394,7 @@ leave_room(Oid relid, CompactionRoom room)
 
 /* Moves segments in one transaction, the first of which plans.  Returns whether more are left. */
 static bool
-move_part(Oid relid, bool is_loaded, Relocation * relocation)
+move_part(Oid relid, bool is_loaded, Relocation *relocation)
 {
 	bool		planned = relocation->source > 0;
 	Relation	rel;

@@ -130,7 +130,7 @@ static void write_full(Batch *batch);
 static void write_batch(CommandWork *work);
 static bool keep_rows(Batch *batch, TagEntry *entry, uint32 nrows);
 static void write_tag(SegmentSink *sink, Batch *batch, TagEntry *entry, uint64 sequence,
-					  Placement * placement);
+					  Placement *placement);
 static int	compare_tag_entries(const void *left, const void *right);
 
 static const CommandWorkKind writing = {
@@ -514,7 +514,7 @@ keep_rows(Batch *batch, TagEntry *entry, uint32 nrows)
  */
 static void
 write_tag(SegmentSink *sink, Batch *batch, TagEntry *entry, uint64 sequence,
-		  Placement * placement)
+		  Placement *placement)
 {
 	SegmentHeader header = {
 		.sequence = sequence,
