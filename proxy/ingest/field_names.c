@@ -15,17 +15,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_SLOTS		 1024			  /* a power of two */
-#define MAX_SLOTS		 (1024 * 2048)	  /* 16 MiB, for half as many series */
-#define MAX_WAITING		 ((size_t) 262144) /* bytes that are told at a time */
-#define MAX_NAME_BYTES	 256			  /* of historian.tag */
+#define FIRST_SLOTS	   1024				 /* a power of two */
+#define MAX_SLOTS	   (1024 * 2048)	 /* 16 MiB, for half as many series */
+#define MAX_WAITING	   ((size_t) 262144) /* bytes that are told at a time */
+#define MAX_NAME_BYTES 256				 /* of historian.tag */
 
 struct FieldNames
 {
 	uint64_t *slots; /* keys; 0: free */
 	size_t slot_count;
 	size_t used;
-	bool full; /* MAX_SLOTS are half used: no more series are remembered, nor told */
+	bool full;	   /* MAX_SLOTS are half used: no more series are remembered, nor told */
 	Bytes waiting; /* the array without its end */
 };
 

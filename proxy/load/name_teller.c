@@ -53,9 +53,10 @@ name_teller_tick(NameTeller *teller, uint64_t now_ms)
 		return;
 	arguments[0] = teller->config->table_sql;
 	arguments[1] = bytes_text(&teller->telling);
-	teller->asked = pg_pool_submit(teller->pool, NULL,
-								   "SELECT historian.learn_names($1::text::regclass, $2::text::jsonb)",
-								   2, arguments, NULL, on_told, teller) != NULL;
+	teller->asked =
+		pg_pool_submit(teller->pool, NULL,
+					   "SELECT historian.learn_names($1::text::regclass, $2::text::jsonb)", 2,
+					   arguments, NULL, on_told, teller) != NULL;
 	teller->next_ms = now_ms + INTERVAL_MS;
 }
 

@@ -81,7 +81,7 @@ def tutorial():
             shell = subprocess.run(["sh", "-ec", command.replace(":8080", ":%d" % run.port)], cwd=e2e.ROOT,
                                    env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             same(shell.stdout.strip(), expected.strip(), "the tutorial: " + command.splitlines()[0])
-    same(len(commands), 8, "every command of the tutorial was run")
+    same(len(commands), 10, "every command of the tutorial was run")
 
 
 def stopped_cleanly(run, name):

@@ -1,6 +1,6 @@
 -- historian.tag: what rows may say, who sees and changes them, what becomes of them; and its functions.
 BEGIN;
-SELECT plan(72);
+SELECT plan(78);
 SET LOCAL client_min_messages = warning;
 
 CREATE SCHEMA plant;
@@ -90,6 +90,29 @@ SELECT is(historian.value_columns('{a,NULL,time,tag}', 5), '{a,value_2,time_3,ta
 SELECT is(historian.value_columns('{time,time_1,NULL,value_3,value_3_3}', 5), '{time_1_1,time_1,value_3_3_3,value_3,value_3_3}', 'names that are taken');
 SELECT is(historian.value_columns('{a,b,c}', 2), '{a,b}', 'fewer values than names');
 SELECT is(historian.value_columns('{}', 0), '{}', 'none');
+
+-- tag_stat, beside SQL and what the whole table has
+CREATE TABLE measured (LIKE m) USING historian;
+INSERT INTO measured SELECT (random() * 1e6)::bigint, 'tag' || i % 17, ARRAY[random(), i] FROM generate_series(1, 20000) i;
+SELECT historian.compact('measured');
+INSERT INTO measured SELECT (random() * 1e6)::bigint, 'tag' || i % 19, ARRAY[random(), i] FROM generate_series(1, 3000) i;
+SELECT results_eq($$SELECT tag, s.first_time, s.last_time, s.samples FROM (SELECT DISTINCT tag FROM measured) t, historian.tag_stat('measured', tag) s ORDER BY tag$$,
+	$$SELECT tag, min(time), max(time), count(time + 0) FROM measured GROUP BY tag ORDER BY tag$$, 'tag_stat: times and rows');
+SELECT is((SELECT sum(s.bytes) FROM historian.tags('measured') t, historian.tag_stat('measured', t.tag) s),
+	(SELECT compacted_bytes + pending_bytes + late_bytes FROM historian.stat_get_table('measured'))::numeric, 'and bytes: those of all tags are the table''s');
+SELECT results_eq($$SELECT * FROM historian.tag_stat('measured', 'none')$$, $$VALUES (NULL::bigint, NULL::bigint, 0::bigint, 0::bigint)$$, 'of a tag without rows');
+CREATE TABLE parent (time bigint, tag text, values float8[]) PARTITION BY RANGE (time);
+CREATE TABLE parent1 PARTITION OF parent FOR VALUES FROM (MINVALUE) TO (500000) USING historian;
+CREATE TABLE parent2 PARTITION OF parent FOR VALUES FROM (500000) TO (MAXVALUE) PARTITION BY HASH (tag);
+CREATE TABLE parent20 PARTITION OF parent2 FOR VALUES WITH (MODULUS 2, REMAINDER 0) USING historian;
+CREATE TABLE parent21 PARTITION OF parent2 FOR VALUES WITH (MODULUS 2, REMAINDER 1) USING historian;
+INSERT INTO parent SELECT * FROM measured;
+SELECT results_eq($$SELECT tag, s.first_time, s.last_time, s.samples FROM (SELECT DISTINCT tag FROM measured) t, historian.tag_stat('parent', tag) s ORDER BY tag$$,
+	$$SELECT tag, min(time), max(time), count(time + 0) FROM measured GROUP BY tag ORDER BY tag$$, 'of a partitioned parent');
+INSERT INTO historian.tag (relid, tag, names) VALUES ('parent', 'tag1', '{a,b}');
+SELECT historian.create_view('of_parent', 'tag1', 'parent');
+SELECT results_eq('SELECT time, a, b FROM of_parent ORDER BY time', $$SELECT historian.to_timestamptz(time), values[1], values[2] FROM measured WHERE tag = 'tag1' ORDER BY time$$, 'a view of a partitioned parent');
+SELECT throws_ok($$SELECT historian.tag_stat('pg_class', 'a')$$, '42809', NULL, 'tag_stat of another table');
 
 -- create_view, against a heap
 INSERT INTO m SELECT i * 1000000007::bigint, 'k' || i % 3, ARRAY[i, -i, CASE WHEN i % 2 = 0 THEN i / 2.0 END] FROM generate_series(1, 30) i;
