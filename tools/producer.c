@@ -76,6 +76,7 @@ static const char usage[] =
 	"  --decimals N         decimals of a value, 0 to 6 (2)\n"
 	"  --file PATH          post the lines of an NDJSON file (plain or gzip) instead, at --rate\n"
 	"                       if given, else as fast as possible\n"
+	"  --precision UNIT     unit of the times in the file: ns, us, ms or s (none is named)\n"
 	"  --batch N            messages a POST (100); 1 sends plain JSON objects\n"
 	"  --linger MS          longest wait for a batch to fill (100)\n"
 	"  --connections N      connections at the same time (4)\n"
@@ -154,6 +155,7 @@ parse_options(Producer *producer, int argc, char **argv)
 		VALUES,
 		DECIMALS,
 		FILE_PATH,
+		PRECISION,
 		BATCH,
 		LINGER,
 		CONNECTIONS,
@@ -178,6 +180,7 @@ parse_options(Producer *producer, int argc, char **argv)
 		{"values", required_argument, NULL, VALUES},
 		{"decimals", required_argument, NULL, DECIMALS},
 		{"file", required_argument, NULL, FILE_PATH},
+		{"precision", required_argument, NULL, PRECISION},
 		{"batch", required_argument, NULL, BATCH},
 		{"linger", required_argument, NULL, LINGER},
 		{"connections", required_argument, NULL, CONNECTIONS},
@@ -188,6 +191,7 @@ parse_options(Producer *producer, int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	static const char *const kinds[] = {"received", "committed", NULL};
+	static const char *const units[] = {"ns", "us", "ms", "s", NULL};
 	static const char *const workloads[] = {"skewed", "plant", NULL};
 	static const char *const phases[] = {"spread", "at-once", NULL};
 	WorkloadOptions *workload = &producer->announcement.workload;
@@ -263,6 +267,9 @@ parse_options(Producer *producer, int argc, char **argv)
 			case FILE_PATH:
 				producer->file = optarg;
 				break;
+			case PRECISION:
+				producer->sender_options.precision = units[option_word(name, optarg, units)];
+				break;
 			case BATCH:
 				producer->batch = (uint32_t) NUMBER(1, 1000000);
 				break;
@@ -294,6 +301,8 @@ parse_options(Producer *producer, int argc, char **argv)
 	}
 	else if (at_once)
 		options_check("--phase is only for --workload plant");
+	if (producer->sender_options.precision != NULL && producer->file == NULL)
+		options_check("--precision is only for --file");
 	options_check(workload_check(workload));
 	finish_options(producer, rate_given);
 }

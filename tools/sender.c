@@ -27,6 +27,7 @@ struct Sender
 {
 	uv_loop_t *loop;
 	SenderOptions options;
+	char path[64];
 	SenderStatistics statistics;
 	HttpClient **clients;
 	Batch *batches;
@@ -52,6 +53,10 @@ sender_open(uv_loop_t *loop, const SenderOptions *options)
 		abort();
 	sender->loop = loop;
 	sender->options = *options;
+	snprintf(sender->path, sizeof(sender->path), "/save?ack=%s%s%s",
+			 options->committed ? "committed" : "received",
+			 options->precision != NULL ? "&precision=" : "",
+			 options->precision != NULL ? options->precision : "");
 	sender->clients = calloc(options->connections, sizeof(*sender->clients));
 	sender->batches = calloc(batches, sizeof(*sender->batches));
 	if (sender->clients == NULL || sender->batches == NULL)
@@ -120,8 +125,7 @@ send_batch(Batch *batch)
 	for (uint32_t i = 1; i < sender->options.connections; i++)
 		if (http_client_pending(sender->clients[i]) < http_client_pending(best))
 			best = sender->clients[i];
-	http_request_post(&batch->request, sender->options.url,
-					  sender->options.committed ? "/save?ack=committed" : "/save",
+	http_request_post(&batch->request, sender->options.url, sender->path,
 					  sender->options.single ? "application/json" : "application/x-ndjson",
 					  batch->text.bytes);
 	batch->request.body = batch->text.data;

@@ -24,6 +24,7 @@ typedef struct SenderOptions
 	uint32_t connections;
 	uint32_t pipeline;				/* batches in flight on a connection */
 	bool committed;					/* ask for ack=committed */
+	const char *precision;			/* unit of the times; NULL: none is named */
 	bool single;					/* a batch is one message, sent as a plain object */
 	void (*on_free)(void *context); /* called when a batch is free again */
 	void *context;

@@ -145,7 +145,7 @@ class Run:
 
     def api(self, tag, start, end, samples=1000):
         """[(time, values or None)], or None for an unknown tag"""
-        status, body = self.get("/api?tag=%s&start=%d&end=%d&samples=%d" % (tag, start, end, samples))
+        status, body = self.get("/api?tag=%s&start=%d&end=%d&precision=ns&samples=%d" % (tag, start, end, samples))
         if status == 404:
             return None
         assert status == 200, (status, body)

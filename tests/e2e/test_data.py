@@ -90,17 +90,17 @@ def check(what, lines):
     expected = Expected(lines)
     run = e2e.Run()
     with run:
-        status, body = run.post("\n".join(lines).encode())
+        status, body = run.post("\n".join(lines).encode(), "?precision=ns")
         same(status, 202, "%s: %d messages posted whole as NDJSON" % (what, len(lines)))
         connection = run.connection()
         refused = 0
         for line in lines:
-            status, body = run.post(line.encode(), content_type="application/json",
+            status, body = run.post(line.encode(), "?precision=ns", content_type="application/json",
                                     connection=connection)
             refused += status != 202
         same(refused, 0, "%s: then message by message" % what)
         last = lines[-1].encode()
-        same(run.post(last, "?ack=committed")[0], 204, "%s: the last one once more, committed" % what)
+        same(run.post(last, "?ack=committed&precision=ns")[0], 204, "%s: the last one once more, committed" % what)
         check_windows(run, expected, rng, what)
         same(run.stop(), 0, "%s: SIGTERM ends with 0" % what)
     with e2e.Run(datadir=run.datadir) as run:

@@ -58,8 +58,9 @@ def readme():
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     ok(shell.returncode == 0 and "202 Accepted" in shell.stdout, "the README's POST works",
        script + "\n" + shell.stdout)
-    ok(shell.stdout.count('"values":null') == 5 and '"values":[71.3,1.02]' in shell.stdout,
-       "its GET answers with five nulls and the message", shell.stdout)
+    # How many depends on how long the machine takes.
+    ok(re.search(r'("values":null\}.*){3}"values":\[71\.3,1\.02\]\}\]\}', shell.stdout),
+       "its GET answers with nulls, and then the message", shell.stdout)
     ok("| boiler |" in shell.stdout, "its psql shows the row", shell.stdout)
 
 

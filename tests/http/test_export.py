@@ -46,7 +46,7 @@ def setup():
     generator.shuffle(messages)
     # a tag with a control character comes by SQL only
     by_sql = [m for m in messages if not m["tag"].isprintable()]
-    assert server.save(ndjson([m for m in messages if m not in by_sql]), "?ack=committed",
+    assert server.save(ndjson([m for m in messages if m not in by_sql]), "?ack=committed&precision=ns",
                        NDJSON).status == 204
     insert(server.table, by_sql)
 
@@ -130,7 +130,7 @@ def test_windows():
             start, end = sorted(generator.randrange(-2 ** 63, 2 ** 63) for _ in range(2))
             windows.append({"start": start, "end": end})
         for window in windows:
-            answer = server.get(target(tag, **window))
+            answer = server.get(target(tag, **window, precision="ns"))
             assert answer.status == 200, answer
             assert answer.headers["content-type"] == "application/x-ndjson", answer
             assert [json.loads(line) for line in answer.body.splitlines()] == [
@@ -144,7 +144,7 @@ def test_round_trip():
     other = Server()
     for tag in TAGS:
         body = server.get(target(tag)).body
-        answer = other.save(body, "?ack=committed", NDJSON)
+        answer = other.save(body, "?ack=committed&precision=ns", NDJSON)
         assert answer.status == (204 if tag.isprintable() else 400), answer
         if not tag.isprintable():
             assert "control character" in answer.json()["detail"], answer

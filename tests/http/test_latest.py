@@ -28,7 +28,7 @@ def setup():
         latest[tag] = max(points.items())
         messages += [message(t, tag, v) for t, v in points.items()]
     generator.shuffle(messages)
-    assert server.save(ndjson(messages), "?ack=committed", NDJSON).status == 204
+    assert server.save(ndjson(messages), "?ack=committed&precision=ns", NDJSON).status == 204
 
 
 def expected(tags, form=int):

@@ -27,7 +27,7 @@ def setup():
     for _ in range(2):      # the second load replaces every row
         # a tag with a control character comes by SQL only
         by_sql = [m for m in messages if not m["tag"].isprintable()]
-        assert server.save(ndjson([m for m in messages if m not in by_sql]), "?ack=committed",
+        assert server.save(ndjson([m for m in messages if m not in by_sql]), "?ack=committed&precision=ns",
                            NDJSON).status == 204
         insert(server.table, by_sql)
 

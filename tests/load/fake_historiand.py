@@ -18,6 +18,9 @@ def is_of_workload(tag):
     return not tag.startswith(("historian-", "probe-"))
 
 
+UNITS = {"ns": 1, "us": 10 ** 3, "ms": 10 ** 6, "s": 10 ** 9}
+
+
 class Store:
     def __init__(self, delay=0.2, fault="none"):
         assert fault in FAULTS
@@ -28,7 +31,7 @@ class Store:
         self.messages = 0
         self.posts = 0
 
-    def save(self, text):
+    def save(self, text, unit=1):
         now = time.monotonic()
         with self.lock:
             for line in text.splitlines():
@@ -37,8 +40,8 @@ class Store:
                 if self.fault == "lost" and is_of_workload(message["tag"]) and self.messages % 5 == 0:
                     continue
                 rows = self.tags.setdefault(message["tag"], [])
-                row = (message["time"], now, message["values"])
-                at = bisect.bisect_left(rows, (message["time"],))
+                row = (message["time"] * unit, now, message["values"])
+                at = bisect.bisect_left(rows, row[:1])
                 if at < len(rows) and rows[at][0] == row[0]:
                     rows[at] = row
                 else:
@@ -96,14 +99,15 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         store = self.server.store
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        unit = UNITS[parse_qs(urlparse(self.path).query).get("precision", ["ns"])[0]]
         store.posts += 1
         if store.fault == "busy" and store.posts % 7 == 3:
             self.answer(503, Retry_After="1")
         elif store.fault == "busy" and store.posts % 7 == 5:
-            store.save(body.decode())
+            store.save(body.decode(), unit)
             self.close_connection = True  # stored, but nobody will know
         else:
-            store.save(body.decode())
+            store.save(body.decode(), unit)
             self.answer(204 if "ack=committed" in self.path else 202)
 
     def do_GET(self):

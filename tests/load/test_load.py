@@ -158,16 +158,23 @@ def test_sequence():
 
 def test_file():
     server = fake_historiand.start()
+    of_ms = fake_historiand.start()
     with tempfile.NamedTemporaryFile(suffix=".gz") as file:
         lines = [json.dumps({"time": i, "tag": "a" * 20, "values": [i / 7] * (i % 900)})
                  for i in range(1000)]
         file.write(gzip.compress("\n".join(lines).encode()))
         file.flush()
         result = produce(server, "--file", file.name, "--batch", "99")
+        produce(of_ms, "--file", file.name, "--precision", "ms", "--ack", "committed")
     rows = server.store.tags.get("a" * 20, [])
     # several connections: batches may overtake each other
     ok(sorted((row[0], row[2]) for row in rows) == [(i, [i / 7] * (i % 900)) for i in range(1000)],
        "a gzip file with long lines and no last line feed is replayed", result.stdout)
+    ok([row[0] for row in of_ms.store.tags.get("a" * 20, [])] == [i * 10 ** 6 for i in range(1000)],
+       "--precision names the unit of its times", of_ms.store.tags.keys())
+    for options in (["--precision", "ms"], ["--file", "x", "--precision", "m"]):
+        result = produce(server, *options)
+        ok(result.returncode == 2 and "precision" in result.stderr, "refused: " + " ".join(options), result.stderr)
 
 
 def flood(server, *options):
