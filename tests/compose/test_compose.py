@@ -112,6 +112,7 @@ def test_dashboard_sql():
             if "rawSql" in target:
                 query = dashboards.sql(target["rawSql"], end - 3600 * 10**9, end, variables)
                 assert stack.sql(query, role="analyst"), (what, query)
+    assert stack.sql("SELECT time, tag, value FROM measurement_view WHERE time > now() - interval '1 hour' LIMIT 1", role="analyst")
     done = stack.compose("exec", "-T", "postgres", "psql", "-U", "analyst", "-c",
                          "INSERT INTO measurement VALUES (1, 'x', '{1}')", check=False)
     assert done.returncode != 0
