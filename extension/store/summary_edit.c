@@ -19,12 +19,18 @@
  * All is read under SnapshotSelf, as it is now and with this transaction's own changes.  The
  * directory's lock keeps other transactions from changing compacted segments, and those that the
  * transaction's snapshot does not see matter too.
+ *
+ * A REPEATABLE READ transaction goes on to read by its snapshot, which does not see what others have
+ * compacted since, but sees the summaries that it has written itself.  So these must not describe
+ * segments that it does not see.  A stored summary that others have replaced cannot be replaced
+ * again, which is a serialization error, and the ends of a tag wait for the next compaction.
  */
 #include "postgres.h"
 
 #include "store/summary_edit.h"
 
 #include "access/heapam.h"
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -38,6 +44,8 @@ struct SummaryEdit
 	Relation	rel;
 	CommandId	cid;
 	DirectoryCursor *cursor;	/* sees what is committed and what this transaction did */
+	Snapshot	repeated;		/* as the transaction's next command sees it, if it is REPEATABLE
+								 * READ */
 
 	/* the current tag */
 	MemoryContext tag_context;
@@ -79,6 +87,7 @@ static void append_remaining(SummaryEdit *edit, text *tag, int64 from, int64 unt
 static void list_remaining(SummaryEdit *edit, StoredSegment *stored, SegmentList *segments);
 static void summarize_segment(SummaryEdit *edit, text *tag, const SegmentRef *ref,
 							  RowBuffer *summaries);
+static bool is_seen_later(const SummaryEdit *edit, text *tag, const ItemPointerData *tid);
 static int64 summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time,
 							  SegmentSink *sink);
 static void summarize_segments(SummaryEdit *edit, text *tag, const SegmentList *segments,
@@ -92,6 +101,13 @@ summary_edit_begin(Relation rel, CommandId cid)
 	edit->rel = rel;
 	edit->cid = cid;
 	edit->cursor = directory_begin(rel, SnapshotSelf);
+	if (IsolationUsesXactSnapshot())
+	{
+		PushCopiedSnapshot(GetTransactionSnapshot());
+		GetActiveSnapshot()->curcid = cid + 1;
+		edit->repeated = RegisterSnapshot(GetActiveSnapshot());
+		PopActiveSnapshot();
+	}
 	edit->tag_context = AllocSetContextCreate(CurrentMemoryContext, "historian summaries of a tag",
 											  ALLOCSET_DEFAULT_SIZES);
 	edit->summary_context = AllocSetContextCreate(CurrentMemoryContext, "historian summary",
@@ -103,6 +119,8 @@ void
 summary_edit_end(SummaryEdit *edit)
 {
 	directory_end(edit->cursor);
+	if (edit->repeated != NULL)
+		UnregisterSnapshot(edit->repeated);
 	MemoryContextDelete(edit->summary_context);
 	MemoryContextDelete(edit->tag_context);
 	pfree(edit);
@@ -274,6 +292,13 @@ replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary, SegmentSin
 		changed |= is_concerned(edit, block->first_time[i], block->last_time[i]);
 	if (!changed)
 		return;
+	if (!is_seen_later(edit, tag, &summary->tid))
+		ereport(ERROR,
+				errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				errmsg("could not serialize access due to concurrent update"),
+				errdetail("Rows near those to be changed were stored anew in historian table \"%s\" since the transaction began.",
+						  RelationGetRelationName(edit->rel)),
+				errhint("The transaction might succeed if retried."));
 
 	for (uint32 i = 0; i < block->nsegments; i++)
 	{
@@ -424,6 +449,8 @@ summarize_around(SummaryEdit *edit, text *tag, text *key, int64 time, SegmentSin
 		SegmentRef	ref = segment_ref(&stored);
 
 		store_release(&stored);
+		if (!is_seen_later(edit, tag, &ref.tid))
+			return until;
 		segment_list_add(&segments, &ref);
 	}
 	if (is_end && segments.nrefs > 0)
@@ -447,6 +474,21 @@ summarize_segments(SummaryEdit *edit, text *tag, const SegmentList *segments, ui
 	segment_sink_write_summaries(sink, tag, &summaries);
 	MemoryContextReset(edit->summary_context);
 	MemoryContextSwitchTo(caller);
+}
+
+/* Will later commands of a REPEATABLE READ transaction see a segment?  Others see all. */
+static bool
+is_seen_later(const SummaryEdit *edit, text *tag, const ItemPointerData *tid)
+{
+	ItemPointerData place = *tid;
+	StoredSegment stored;
+
+	if (edit->repeated == NULL)
+		return true;
+	if (!store_fetch(edit->rel, edit->repeated, tag, &place, &stored, NULL))
+		return false;
+	store_release(&stored);
+	return true;
 }
 
 /* Adds the summary of a segment to a buffer; one of those added has been summarized already. */

@@ -17,8 +17,8 @@
  *	 transaction has updated the row, the DELETE fails with a serialization error.  An UPDATE has
  *	 computed its new row from the old one, so it fails in both cases, and if the row is gone.
  * - Under REPEATABLE READ and SERIALIZABLE the rows are deleted from the segments that the
- *	 transaction's snapshot sees.  If one of these was deleted since, by compaction too, the
- *	 command fails with a serialization error.
+ *	 transaction's snapshot sees.  If one of these was deleted since, by compaction too, or its
+ *	 summary, the command fails with a serialization error.
  */
 #include "postgres.h"
 
