@@ -72,7 +72,8 @@ historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode)
 }
 
 List *
-historian_table_open_leaves(Oid relid, AclMode privileges, LOCKMODE lockmode, const char *command)
+historian_table_open_leaves(Oid relid, AclMode privileges, LOCKMODE lockmode, const char *command,
+							bool with_foreign)
 {
 	List	   *tables = NIL;
 	Relation	rel;
@@ -100,7 +101,8 @@ historian_table_open_leaves(Oid relid, AclMode privileges, LOCKMODE lockmode, co
 
 			if (leaf->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 				table_close(leaf, NoLock);
-			else if (historian_table_is(leaf))
+			else if (historian_table_is(leaf) ||
+					 (with_foreign && leaf->rd_rel->relkind == RELKIND_FOREIGN_TABLE))
 				tables = lappend(tables, leaf);
 			else
 				historian_table_refuse_leaf(leaf, RelationGetRelationName(rel));

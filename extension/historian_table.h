@@ -41,11 +41,12 @@ extern Relation historian_table_open(Oid relid, AclMode privileges, LOCKMODE loc
 
 /*
  * The same for a function that takes a partitioned parent too: returns the table in a list or, of a
- * parent, all leaves.  They must be historian tables.  Privileges are those on the relation named,
- * as in SQL.  The error about row-level security names command; NULL skips that check.
+ * parent, all leaves.  They must be historian tables or, with_foreign, foreign tables of such
+ * columns.  Privileges are those on the relation named, as in SQL.  The error about row-level
+ * security names command; NULL skips that check.
  */
 extern List *historian_table_open_leaves(Oid relid, AclMode privileges, LOCKMODE lockmode,
-										 const char *command);
+										 const char *command, bool with_foreign);
 
 /* Closes them, and keeps their locks. */
 extern void historian_table_close_leaves(List *tables);

@@ -98,7 +98,7 @@ Datum
 historian_check(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
-	List	   *tables = historian_table_open_leaves(relid, ACL_NO_RIGHTS, AccessShareLock, NULL);
+	List	   *tables = historian_table_open_leaves(relid, ACL_NO_RIGHTS, AccessShareLock, NULL, false);
 	ListCell   *cell;
 
 	InitMaterializedSRF(fcinfo, 0);

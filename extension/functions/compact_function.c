@@ -70,7 +70,7 @@ compact(FunctionCallInfo fcinfo, const char *name, bool everything)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
-	tables = historian_table_open_leaves(PG_GETARG_OID(0), ACL_NO_RIGHTS, RowExclusiveLock, NULL);
+	tables = historian_table_open_leaves(PG_GETARG_OID(0), ACL_NO_RIGHTS, RowExclusiveLock, NULL, false);
 	foreach(cell, tables)
 		compact_table(lfirst(cell), everything, &counts);
 	historian_table_close_leaves(tables);

@@ -13,6 +13,7 @@
 #include "command_work.h"
 #include "functions/time_arguments.h"
 #include "historian_table.h"
+#include "read/foreign_rows.h"
 #include "store/serializable.h"
 #include "write/deletion.h"
 
@@ -54,7 +55,8 @@ historian_drop_before(PG_FUNCTION_ARGS)
 static int64
 delete_range(Oid relid, text *tag, bool any, int64 from, int64 until)
 {
-	List	   *tables = historian_table_open_leaves(relid, ACL_DELETE, RowExclusiveLock, "DELETE");
+	List	   *tables = historian_table_open_leaves(relid, ACL_DELETE, RowExclusiveLock, "DELETE",
+													 true);
 	int64		count = 0;
 	ListCell   *cell;
 
@@ -62,6 +64,12 @@ delete_range(Oid relid, text *tag, bool any, int64 from, int64 until)
 	{
 		Relation	rel = lfirst(cell);
 
+		if (rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
+		{
+			if (any)
+				count += foreign_rows_delete(rel, tag, from, until);
+			continue;
+		}
 		command_work_before_change(rel);
 
 		/* the functions read too: their result depends on the rows that are there */

@@ -68,7 +68,7 @@ historian_set_retention(PG_FUNCTION_ARGS)
 static void
 check_relation(Oid relid)
 {
-	List	   *tables = historian_table_open_leaves(relid, ACL_NO_RIGHTS, AccessShareLock, NULL);
+	List	   *tables = historian_table_open_leaves(relid, ACL_NO_RIGHTS, AccessShareLock, NULL, false);
 	ListCell   *cell;
 
 	foreach(cell, tables)

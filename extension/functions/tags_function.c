@@ -42,6 +42,7 @@ typedef struct TagsReader
 } TagsReader;
 
 static TagRows rows_of(const Leaves *with_tag, Snapshot snapshot, SegmentList *segments, text *tag);
+static void add_foreign_rows(const Leaf *leaf, text *tag, TagRows *found);
 static void add_rows(const TagsReader *tags, text *tag, TagRows *found);
 static int64 count_rows(const TagsReader *tags, text *tag);
 static int64 count_merged(const TagsReader *tags, text *tag, int64 from, int64 until);
@@ -120,17 +121,37 @@ rows_of(const Leaves *with_tag, Snapshot snapshot, SegmentList *segments, text *
 
 	for (uint32 i = 0; i < with_tag->nleaves; i++)
 	{
+		const Leaf *leaf = &with_tag->leaves[i];
 		TagsReader	tags = {
-			.rel = with_tag->leaves[i].rel,
+			.rel = leaf->rel,
 			.snapshot = snapshot,
-			.cursor = with_tag->leaves[i].cursor,
+			.cursor = leaf->cursor,
 			.segments = segments,
 		};
 
 		CHECK_FOR_INTERRUPTS();
-		add_rows(&tags, tag, &found);
+		if (leaf_is_foreign(leaf))
+			add_foreign_rows(leaf, tag, &found);
+		else
+			add_rows(&tags, tag, &found);
 	}
 	return found;
+}
+
+/* Adds the rows of a tag in a foreign leaf, the bytes of which are not known. */
+static void
+add_foreign_rows(const Leaf *leaf, text *tag, TagRows *found)
+{
+	const		ForeignTag *foreign = leaf->foreign;
+	uint32		ntags = 1;
+
+	if (foreign == NULL)
+		foreign = foreign_rows_tags(leaf->rel, tag, &ntags);
+	if (ntags == 0)
+		return;
+	found->first_time = Min(found->first_time, foreign->first_time);
+	found->last_time = Max(found->last_time, foreign->last_time);
+	found->rows += foreign->rows;
 }
 
 /* Adds the rows of a tag that the snapshot sees in one leaf. */

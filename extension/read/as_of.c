@@ -17,6 +17,9 @@
 
 #include "read/as_of.h"
 
+#include "utils/datum.h"
+
+#include "read/foreign_rows.h"
 #include "store/decoded_rows.h"
 #include "store/segment_list.h"
 
@@ -30,9 +33,33 @@ typedef struct Candidate
 	uint32		row;
 } Candidate;
 
+/*
+ * The search in a foreign table.  A first query finds a row at or before a time; then the rows after
+ * it are read on, unless there are many.
+ */
+typedef struct ForeignSearch
+{
+	bool		sought;
+	bool		found;
+	uint32		nfound;			/* how many rows were answers: the number of the present one */
+	int64		time;			/* of the row found */
+	Datum		values;			/* of the row found, unless it is in batch */
+	bool		isnull;
+	bool		in_batch;
+	uint32		row;			/* of the row found, in batch */
+	ForeignRows *after;			/* reads on behind the row found, or NULL */
+	DecodedRows batch;
+	uint32		next;			/* the first row of batch that is not reached */
+	MemoryContext context;		/* for all of this */
+} ForeignSearch;
+
+/* The batches that are read on in search of a row; then a new query is cheaper. */
+#define BATCHES_READ_ON 4
+
 /* The search in one table. */
 typedef struct TableReader
 {
+	ForeignSearch *foreign;		/* of a foreign table, which uses no other member but the next */
 	Relation	rel;
 	DirectoryCursor *cursor;
 	Snapshot	snapshot;
@@ -76,6 +103,13 @@ static void find_row(const TableReader *reader, const StoredSegment *stored, int
 					 Candidate *found);
 static void fetch_rows(const TableReader *reader, const SegmentRef *ref, StoredSegment *stored);
 static void let_go(TableReader *reader);
+static Candidate foreign_seek(TableReader *reader, int64 time);
+static bool foreign_read_on(TableReader *reader, int64 time);
+static void foreign_query(TableReader *reader, int64 time);
+static void foreign_keep_values(ForeignSearch *search);
+static Datum foreign_values(const ForeignSearch *search, bool *isnull);
+static void foreign_forget(ForeignSearch *search);
+static void foreign_stop(ForeignSearch *search);
 
 AsOfReader *
 as_of_begin(const Leaves *leaves)
@@ -89,6 +123,11 @@ as_of_begin(const Leaves *leaves)
 		reader->tables[i].rel = leaves->leaves[i].rel;
 		reader->tables[i].cursor = leaves->leaves[i].cursor;
 		reader->tables[i].snapshot = leaves->snapshot;
+		if (leaf_is_foreign(&leaves->leaves[i]))
+		{
+			reader->tables[i].foreign = palloc0_object(ForeignSearch);
+			reader->tables[i].foreign->context = CurrentMemoryContext;
+		}
 	}
 	return reader;
 }
@@ -101,6 +140,12 @@ as_of_end(AsOfReader *reader)
 		TableReader *table = &reader->tables[i];
 
 		let_go(table);
+		if (table->foreign != NULL)
+		{
+			foreign_forget(table->foreign);
+			decoded_rows_free(&table->foreign->batch);
+			pfree(table->foreign);
+		}
 		if (table->pending.refs != NULL)
 			pfree(table->pending.refs);
 		if (table->open != NULL)
@@ -154,6 +199,8 @@ as_of_values(const AsOfReader *reader, bool *isnull)
 	Datum		values;
 
 	Assert(reader->answer.valid);
+	if (table->foreign != NULL)
+		return foreign_values(table->foreign, isnull);
 	if (table->has_segment &&
 		ItemPointerEquals((ItemPointer) &table->segment.tuple.t_self, (ItemPointer) &ref->tid))
 		return decoded_rows_segment_array(&table->segment.segment, reader->answer.row, isnull);
@@ -176,6 +223,8 @@ start(TableReader *reader, text *tag, int64 until)
 	reader->passed.valid = false;
 	reader->until = until;
 	reader->listed = false;
+	if (reader->foreign != NULL)
+		foreign_forget(reader->foreign);
 }
 
 /* The table's last row at or before time. */
@@ -185,6 +234,8 @@ seek(TableReader *reader, int64 time)
 	Candidate	best;
 	Candidate	pending;
 
+	if (reader->foreign != NULL)
+		return foreign_seek(reader, time);
 	if (!reader->listed)
 	{
 		segment_list_load_as_of(&reader->pending, reader->cursor, reader->tag, time,
@@ -398,4 +449,137 @@ let_go(TableReader *reader)
 	if (reader->has_segment)
 		store_release(&reader->segment);
 	reader->has_segment = false;
+}
+
+/* The foreign table's last row at or before time. */
+static Candidate
+foreign_seek(TableReader *reader, int64 time)
+{
+	ForeignSearch *search = reader->foreign;
+	MemoryContext caller = MemoryContextSwitchTo(search->context);
+	Candidate	found = {.table = reader};
+
+	if (!search->sought || !foreign_read_on(reader, time))
+		foreign_query(reader, time);
+	MemoryContextSwitchTo(caller);
+	search->sought = true;
+	found.valid = search->found;
+	found.time = search->time;
+	found.row = search->nfound;
+	return found;
+}
+
+/* Reads on up to time.  Returns false if it is not reached soon. */
+static bool
+foreign_read_on(TableReader *reader, int64 time)
+{
+	ForeignSearch *search = reader->foreign;
+
+	if (search->found && search->time >= time)
+		return true;
+	if (search->after == NULL)
+	{
+		int64		from = search->found ? search->time + 1 : PG_INT64_MIN;
+
+		foreign_keep_values(search);
+		search->after = foreign_rows_begin(reader->rel, reader->tag, from, reader->until, false, 0);
+		search->batch.nrows = 0;
+		search->next = 0;
+	}
+	for (int i = 0; i < BATCHES_READ_ON; i++)
+	{
+		uint32		reached;
+
+		if (search->next == search->batch.nrows)
+		{
+			foreign_keep_values(search);
+			search->next = 0;
+			if (!foreign_rows_next(search->after, &search->batch))
+			{
+				search->batch.nrows = 0;
+				return true;
+			}
+		}
+		reached = decoded_rows_after(&search->batch, search->next, search->batch.nrows, time);
+		if (reached > search->next)
+		{
+			search->found = true;
+			search->nfound++;
+			search->in_batch = true;
+			search->row = reached - 1;
+			search->time = search->batch.time[search->row];
+			search->next = reached;
+		}
+		if (reached < search->batch.nrows)
+			return true;
+	}
+	return false;
+}
+
+/* Asks for the row at or before time. */
+static void
+foreign_query(TableReader *reader, int64 time)
+{
+	ForeignSearch *search = reader->foreign;
+	ForeignRows *last = foreign_rows_begin(reader->rel, reader->tag, PG_INT64_MIN, time, true, 2);
+
+	foreign_stop(search);
+	search->found = foreign_rows_next(last, &search->batch);
+	foreign_rows_end(last);
+	if (search->found)
+	{
+		search->nfound++;
+		search->in_batch = true;
+		search->row = search->batch.nrows - 1;
+		search->time = search->batch.time[search->row];
+		foreign_keep_values(search);
+	}
+	search->batch.nrows = 0;
+	search->next = 0;
+}
+
+/* Copies the values of the row found, before its batch is replaced. */
+static void
+foreign_keep_values(ForeignSearch *search)
+{
+	if (!search->in_batch)
+		return;
+	if (DatumGetPointer(search->values) != NULL)
+		pfree(DatumGetPointer(search->values));
+	search->values = decoded_rows_array(&search->batch, search->row, &search->isnull);
+	search->in_batch = false;
+}
+
+/* Returns the values of the row found, palloc'd. */
+static Datum
+foreign_values(const ForeignSearch *search, bool *isnull)
+{
+	if (search->in_batch)
+		return decoded_rows_array(&search->batch, search->row, isnull);
+	*isnull = search->isnull;
+	return *isnull ? (Datum) 0 : datumCopy(search->values, false, -1);
+}
+
+/* Forgets the row found, to start again. */
+static void
+foreign_forget(ForeignSearch *search)
+{
+	foreign_stop(search);
+	search->sought = false;
+	search->found = false;
+}
+
+/* Ends reading on. */
+static void
+foreign_stop(ForeignSearch *search)
+{
+	if (search->after != NULL)
+		foreign_rows_end(search->after);
+	search->after = NULL;
+	if (DatumGetPointer(search->values) != NULL)
+		pfree(DatumGetPointer(search->values));
+	search->values = (Datum) 0;
+	search->in_batch = false;
+	search->batch.nrows = 0;
+	search->next = 0;
 }

@@ -5,7 +5,7 @@
  * Parts must ascend in time, so the leaves are read in groups, one after the other.  A leaf whose
  * span of time overlaps that of no other leaf is a group by itself, and is read with its summaries.
  * Leaves whose spans overlap are one group, whose rows are merged without summaries: a summary of
- * one leaf would hide where the rows of the others belong.
+ * one leaf would hide where the rows of the others belong.  A foreign leaf has no summaries.
  */
 #include "postgres.h"
 
@@ -61,7 +61,7 @@ leaf_periods_begin(const Leaves *leaves, text *tag, int64 from, const int64 *end
 	reader->ends = ends;
 	reader->nends = nends;
 	reader->facets = facets;
-	if (leaves->nleaves == 1)
+	if (leaves->nleaves == 1 && !leaf_is_foreign(&leaves->leaves[0]))
 		reader->one = period_reader_begin(leaves->leaves[0].rel, leaves->leaves[0].cursor,
 										  leaves->snapshot, tag, from, ends, nends, facets);
 	else
@@ -181,7 +181,7 @@ begin_group(LeafPeriods *reader)
 		until = Max(until, extent->last_time);
 		group->leaves[group->nleaves++] = extent->leaf;
 	}
-	if (group->nleaves == 1)
+	if (group->nleaves == 1 && !leaf_is_foreign(&group->leaves[0]))
 		reader->one = period_reader_begin(group->leaves[0].rel, group->leaves[0].cursor,
 										  group->snapshot, reader->tag, from, reader->ends,
 										  reader->nends, reader->facets);

@@ -6,6 +6,8 @@
  * the tag alone are evaluated for each tag sought.  That serves partitions by hash, list and range,
  * nested ones and DEFAULT.
  *
+ * Foreign leaves are read by SQL.  Heaps are refused: they may have several rows of one tag and time.
+ *
  * All rows of one tag and time are in one leaf if no partition key depends on the values.
  */
 #include "postgres.h"
@@ -42,6 +44,7 @@ typedef struct LeafTags
 	AttrNumber	tag;
 } LeafTags;
 
+static text *next_tag_of(TagWalk *walk, uint32 i, text *tag);
 static Relation parent_open(Oid relid);
 static void open_partitions(Leaves *leaves, Relation parent);
 static void add_leaf(Leaves *leaves, Relation rel);
@@ -81,7 +84,8 @@ leaves_close(Leaves *leaves)
 	{
 		LeafTags   *tags = leaves->leaves[i].tags;
 
-		directory_end(leaves->leaves[i].cursor);
+		if (leaves->leaves[i].cursor != NULL)
+			directory_end(leaves->leaves[i].cursor);
 		table_close(leaves->leaves[i].rel, NoLock);
 		if (tags != NULL)
 		{
@@ -114,7 +118,9 @@ leaves_with_tag(const Leaves *leaves, text *tag)
 		const Leaf *leaf = &leaves->leaves[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (may_hold(leaf, tag) && directory_has_tag(leaf->cursor, tag))
+		if (may_hold(leaf, tag) &&
+			(leaf_is_foreign(leaf) ? foreign_rows_has_tag(leaf->rel, tag)
+			 : directory_has_tag(leaf->cursor, tag)))
 			found->leaves[found->nleaves++] = *leaf;
 	}
 	return found;
@@ -130,7 +136,8 @@ leaves_again(const Leaves *leaves)
 		Leaf	   *leaf = &again->leaves[again->nleaves];
 
 		*leaf = leaves->leaves[again->nleaves];
-		leaf->cursor = directory_begin(leaf->rel, leaves->snapshot);
+		if (leaf->cursor != NULL)
+			leaf->cursor = directory_begin(leaf->rel, leaves->snapshot);
 	}
 	return again;
 }
@@ -139,7 +146,10 @@ void
 leaves_again_end(Leaves *leaves)
 {
 	for (uint32 i = 0; i < leaves->nleaves; i++)
-		directory_end(leaves->leaves[i].cursor);
+	{
+		if (leaves->leaves[i].cursor != NULL)
+			directory_end(leaves->leaves[i].cursor);
+	}
 	leaves_free(leaves);
 }
 
@@ -157,9 +167,32 @@ tag_walk_begin(const Leaves *leaves)
 
 	walk->leaves = leaves;
 	walk->next = palloc_array(text *, leaves->nleaves);
+	walk->foreign = palloc0_array(ForeignTag *, leaves->nleaves);
+	walk->nforeign = palloc0_array(uint32, leaves->nleaves);
+	walk->foreign_met = palloc0_array(uint32, leaves->nleaves);
 	for (uint32 i = 0; i < leaves->nleaves; i++)
-		walk->next[i] = directory_next_tag(leaves->leaves[i].cursor, NULL);
+	{
+		const Leaf *leaf = &leaves->leaves[i];
+
+		if (leaf_is_foreign(leaf))
+			walk->foreign[i] = foreign_rows_tags(leaf->rel, NULL, &walk->nforeign[i]);
+		walk->next[i] = next_tag_of(walk, i, NULL);
+	}
 	return walk;
+}
+
+/* Returns the next tag of a leaf, palloc'd, or NULL. */
+static text *
+next_tag_of(TagWalk *walk, uint32 i, text *tag)
+{
+	uint32		met = walk->foreign_met[i];
+
+	if (!leaf_is_foreign(&walk->leaves->leaves[i]))
+		return directory_next_tag(walk->leaves->leaves[i].cursor, tag);
+	if (met == walk->nforeign[i])
+		return NULL;
+	walk->foreign_met[i]++;
+	return DatumGetTextPCopy(PointerGetDatum(walk->foreign[i][met].tag));
 }
 
 text *
@@ -183,8 +216,12 @@ tag_walk_next(TagWalk *walk, Leaves **with_tag)
 
 		if (former == NULL || tag_compare(former, tag) != 0)
 			continue;
-		(*with_tag)->leaves[(*with_tag)->nleaves++] = leaves->leaves[i];
-		walk->next[i] = directory_next_tag(leaves->leaves[i].cursor, tag);
+		(*with_tag)->leaves[(*with_tag)->nleaves] = leaves->leaves[i];
+		if (walk->foreign_met[i] > 0)
+			(*with_tag)->leaves[(*with_tag)->nleaves].foreign =
+				&walk->foreign[i][walk->foreign_met[i] - 1];
+		(*with_tag)->nleaves++;
+		walk->next[i] = next_tag_of(walk, i, tag);
 		if (former != tag)
 			pfree(former);
 	}
@@ -217,7 +254,9 @@ open_partitions(Leaves *leaves, Relation parent)
 			table_close(rel, NoLock);
 			continue;
 		}
-		if (!historian_table_is(rel))
+		if (rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
+			(void) columns_of(rel);
+		else if (!historian_table_is(rel))
 			historian_table_refuse_leaf(rel, RelationGetRelationName(parent));
 		add_leaf(leaves, rel);
 		leaves->leaves[leaves->nleaves - 1].tags = leaf_tags(rel);
@@ -234,6 +273,11 @@ open_partitions(Leaves *leaves, Relation parent)
 static void
 add_leaf(Leaves *leaves, Relation rel)
 {
+	if (rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
+	{
+		leaves->leaves[leaves->nleaves++] = (Leaf) {.rel = rel};
+		return;
+	}
 	command_work_before_read(rel, leaves->snapshot);
 	serializable_note_read(rel, leaves->snapshot);
 	leaves->leaves[leaves->nleaves++] = (Leaf) {

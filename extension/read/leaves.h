@@ -1,6 +1,7 @@
 /*
  * leaves.h
- *	  The historian tables that a SQL function reads: one, or the leaves of a partitioned parent.
+ *	  The historian tables that a SQL function reads: one, or the leaves of a partitioned parent,
+ *	  which may be foreign tables.
  *
  * Readers rely on it that all rows of one tag and time are in one leaf, where the later load's
  * stays.  Parents for which this is not certain are refused.
@@ -10,10 +11,12 @@
 
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "nodes/execnodes.h"
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
+#include "read/foreign_rows.h"
 #include "store/directory.h"
 
 typedef struct Leaf
@@ -21,7 +24,15 @@ typedef struct Leaf
 	Relation	rel;
 	DirectoryCursor *cursor;
 	struct LeafTags *tags;		/* the tags that it may have, or NULL: any */
+	const		ForeignTag *foreign;	/* in a walk: what a foreign leaf has of the tag */
 } Leaf;
+
+/* Is it a foreign table?  Then it has no cursor, and is read by SQL (foreign_rows.h). */
+static inline bool
+leaf_is_foreign(const Leaf *leaf)
+{
+	return leaf->rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE;
+}
 
 typedef struct Leaves
 {
@@ -34,7 +45,8 @@ typedef struct Leaves
  * Opens a historian table, or the leaves of a partitioned parent, for reads under the active
  * snapshot, and does the work that earlier commands have gathered for them.  Raises an error if the
  * user may not SELECT from the relation named, or row-level security is in force on it, which a
- * function cannot apply.  Like SELECT, it does not check the privileges and policies of leaves.
+ * function cannot apply.  Like SELECT, it does not check the privileges and policies of leaves, but
+ * those on foreign ones are checked when they are read.
  */
 extern Leaves *leaves_open(Oid relid);
 
@@ -59,6 +71,11 @@ typedef struct TagWalk
 {
 	const Leaves *leaves;
 	text	  **next;			/* the next tag of each leaf, or NULL */
+
+	/* of each foreign leaf: all its tags, and how many of them the walk has met */
+	ForeignTag **foreign;
+	uint32	   *nforeign;
+	uint32	   *foreign_met;
 } TagWalk;
 
 extern TagWalk *tag_walk_begin(const Leaves *leaves);

@@ -27,6 +27,7 @@ typedef struct Known
 } Known;
 
 static uint32 widest_before(const MethodCall *call);
+static uint32 widest_in_leaf(const MethodCall *call, const Leaves *leaf);
 static void read_backward(Known *known, const MethodCall *call);
 static void widen(Known *known, uint32 width);
 static void learn(Known *known, uint32 v, double value);
@@ -70,9 +71,32 @@ method_last_known(const MethodCall *call)
 static uint32
 widest_before(const MethodCall *call)
 {
+	const Leaves *leaves = call->leaves;
 	uint32		widest = 0;
-	LeafPeriods *reader = leaf_periods_begin(call->leaves, call->tag, PG_INT64_MIN,
-											 &call->window->start, 1, PERIOD_WIDTHS_ONLY);
+
+	for (uint32 i = 0; i < leaves->nleaves; i++)
+	{
+		Leaves		leaf = {
+			.snapshot = leaves->snapshot,
+			.nleaves = 1,
+			.leaves = &leaves->leaves[i],
+		};
+		uint32		width = leaf_is_foreign(&leaves->leaves[i])
+			? foreign_rows_widest(leaves->leaves[i].rel, call->tag, call->window->start)
+			: widest_in_leaf(call, &leaf);
+
+		widest = Max(widest, width);
+	}
+	return widest;
+}
+
+/* The same in one leaf. */
+static uint32
+widest_in_leaf(const MethodCall *call, const Leaves *leaf)
+{
+	uint32		widest = 0;
+	LeafPeriods *reader = leaf_periods_begin(leaf, call->tag, PG_INT64_MIN, &call->window->start, 1,
+											 PERIOD_WIDTHS_ONLY);
 	PeriodPart	part;
 
 	while (leaf_periods_next(reader, &part))

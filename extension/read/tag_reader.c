@@ -8,6 +8,7 @@
  * rows of a segment that come before the next segment begins are returned at once, as a run.
  *
  * The segments of several tables are merged in the same way: each table is a *strand* of its own.
+ * The rows of a foreign table come in batches, which are merged like segments.
  *
  * All comparisons are of keys.  A key is the time or, if the reader goes backward, its complement,
  * which reverses the order of all int64 without overflow.
@@ -37,6 +38,12 @@ typedef struct Strand
 	uint32		next_pending;
 	StoredSegment compacted;	/* the next compacted one, pinned */
 	bool		has_compacted;
+
+	/* of a foreign table, which has no segments: the next batch of its rows */
+	bool		is_foreign;
+	ForeignRows *foreign;
+	DecodedRows batch;
+	bool		has_batch;
 } Strand;
 
 struct TagReader
@@ -71,6 +78,8 @@ static void step_compacted(TagReader *reader, Strand *strand);
 static void activate_reached(TagReader *reader);
 static void activate_compacted(TagReader *reader, Strand *strand);
 static void activate_pending(TagReader *reader, Strand *strand);
+static void activate_batch(TagReader *reader, Strand *strand);
+static Source *new_source(TagReader *reader);
 static void activate(TagReader *reader, Relation rel, StoredSegment *stored);
 static int64 compacted_key(const TagReader *reader, const Strand *strand);
 static bool strand_key(const TagReader *reader, const Strand *strand, int64 *key);
@@ -133,6 +142,7 @@ tag_reader_begin_leaves(const Leaves *leaves)
 	{
 		reader->strands[i].rel = leaves->leaves[i].rel;
 		reader->strands[i].cursor = leaves->leaves[i].cursor;
+		reader->strands[i].is_foreign = leaf_is_foreign(&leaves->leaves[i]);
 	}
 	return reader;
 }
@@ -153,6 +163,7 @@ tag_reader_end(TagReader *reader)
 	{
 		if (reader->strands[i].pending.refs != NULL)
 			pfree(reader->strands[i].pending.refs);
+		decoded_rows_free(&reader->strands[i].batch);
 	}
 	pfree(reader->strands);
 	binaryheap_free(reader->active);
@@ -307,6 +318,12 @@ start(TagReader *reader, text *tag, int64 from, int64 until, bool want_values, b
 	{
 		Strand	   *strand = &reader->strands[i];
 
+		if (strand->is_foreign)
+		{
+			strand->foreign = foreign_rows_begin(strand->rel, tag, from, until, backward, 0);
+			strand->has_batch = foreign_rows_next(strand->foreign, &strand->batch);
+			continue;
+		}
 		segment_list_load(&strand->pending, strand->cursor, tag, from, until);
 		if (backward)
 		{
@@ -408,7 +425,9 @@ activate_reached(TagReader *reader)
 	{
 		if (!binaryheap_empty(reader->active) && source_key(reader, top_source(reader)) < key)
 			return;
-		if (strand->has_compacted && compacted_key(reader, strand) == key)
+		if (strand->is_foreign)
+			activate_batch(reader, strand);
+		else if (strand->has_compacted && compacted_key(reader, strand) == key)
 			activate_compacted(reader, strand);
 		else
 			activate_pending(reader, strand);
@@ -434,18 +453,42 @@ activate_pending(TagReader *reader, Strand *strand)
 	store_release(&stored);
 }
 
+/* Puts the batch of a foreign table on the heap, and reads the next one. */
+static void
+activate_batch(TagReader *reader, Strand *strand)
+{
+	Source	   *source = new_source(reader);
+	DecodedRows former = source->rows;
+
+	memset(&source->ref, 0, sizeof(source->ref));
+	source->rows = strand->batch;
+	source->left = source->rows.nrows;
+	reader->counts.rows += source->rows.nrows;
+	put_back(reader, source);
+
+	strand->batch = former;
+	strand->has_batch = foreign_rows_next(strand->foreign, &strand->batch);
+}
+
+/* Returns a source, whose memory may have served another. */
+static Source *
+new_source(TagReader *reader)
+{
+	Source	   *source = reader->free;
+
+	if (source == NULL)
+		return palloc0(sizeof(Source));
+	reader->free = source->next_free;
+	return source;
+}
+
 /* Decodes the wanted rows of a fetched segment, if there are any, and puts them on the heap. */
 static void
 activate(TagReader *reader, Relation rel, StoredSegment *stored)
 {
-	Source	   *source = reader->free;
+	Source	   *source = new_source(reader);
 
 	CHECK_FOR_INTERRUPTS();
-	if (source != NULL)
-		reader->free = source->next_free;
-	else
-		source = palloc0(sizeof(Source));
-
 	store_open_rows(rel, stored, true);
 	source->ref = segment_ref(stored);
 	if (!decoded_rows_load(&source->rows, &stored->segment, reader->from, reader->until,
@@ -472,6 +515,13 @@ strand_key(const TagReader *reader, const Strand *strand, int64 *key)
 {
 	bool		has_pending = strand->next_pending < strand->pending.nrefs;
 
+	if (strand->is_foreign)
+	{
+		if (strand->has_batch)
+			*key = segment_key(reader, strand->batch.time[0],
+							   strand->batch.time[strand->batch.nrows - 1]);
+		return strand->has_batch;
+	}
 	if (has_pending)
 	{
 		const SegmentRef *ref = &strand->pending.refs[strand->next_pending];
@@ -552,6 +602,10 @@ clear(TagReader *reader)
 		strand->has_compacted = false;
 		strand->next_pending = 0;
 		strand->pending.nrefs = 0;
+		if (strand->foreign != NULL)
+			foreign_rows_end(strand->foreign);
+		strand->foreign = NULL;
+		strand->has_batch = false;
 	}
 	if (reader->lent != NULL)
 		reader->lent->left = 0;

@@ -10,7 +10,6 @@
 #include "utils/array.h"
 
 static bool times_ascend(const DecodedRows *rows, int64 from, int64 until);
-static void reserve(DecodedRows *rows, uint32 nrows, uint32 nvalues, bool ragged, bool nulls);
 static ArrayType *new_array(uint32 first_value, uint32 width, bool with_nulls);
 
 bool
@@ -37,8 +36,8 @@ decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 u
 	rows->first_row = first;
 	rows->first_value = wanted.first;
 	rows->widest = codec_nvalues(reader);
-	reserve(rows, end - first, nvalues, want_values && codec_is_ragged(reader),
-			want_values && codec_has_nulls(reader));
+	decoded_rows_reserve(rows, end - first, nvalues, want_values && codec_is_ragged(reader),
+						 want_values && codec_has_nulls(reader));
 	codec_decode_times(reader, first, rows->nrows, rows->time);
 	if (!times_ascend(rows, Max(from, segment->header.first_time),
 					  Min(until, segment->header.last_time)))
@@ -197,8 +196,8 @@ times_ascend(const DecodedRows *rows, int64 from, int64 until)
 }
 
 /* Lays the arrays out in one piece of memory. */
-static void
-reserve(DecodedRows *rows, uint32 nrows, uint32 nvalues, bool ragged, bool nulls)
+void
+decoded_rows_reserve(DecodedRows *rows, uint32 nrows, uint32 nvalues, bool ragged, bool nulls)
 {
 	Size		cells = (Size) nrows * nvalues;
 	Size		size = nrows * sizeof(int64) + cells * sizeof(double);

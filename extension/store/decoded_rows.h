@@ -51,6 +51,13 @@ extern bool decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 f
 extern void decoded_rows_free(DecodedRows *rows);
 
 /*
+ * Makes room for rows that the caller fills in, which need not be of a segment; ragged ones have
+ * widths.  The caller sets first_row, first_value and widest, too.  Nothing is zeroed.
+ */
+extern void decoded_rows_reserve(DecodedRows *rows, uint32 nrows, uint32 nvalues, bool ragged,
+								 bool nulls);
+
+/*
  * Returns the decoded values of a row as a palloc'd float8[]; sets *isnull if the array itself is
  * NULL.  Each value keeps its subscript: the array's first one is first_value + 1.
  */

@@ -267,6 +267,45 @@ def test_partitioned_parent():
     assert server.stop() == 0
 
 
+def test_foreign_partition():
+    """a parent with partitions on another server is loaded, read and exported as any other"""
+    if sql("SELECT count(*) FROM pg_available_extensions WHERE name IN ('historian', 'postgres_fdw')") != [["2"]]:
+        raise Skip("needs historian and postgres_fdw")
+    table = new_table()
+    options = dict(sql(f"""SELECT name, value FROM (VALUES ('dbname', current_database()::text),
+        ('host', split_part(current_setting('unix_socket_directories'), ',', 1)), ('port', current_setting('port'))) v (name, value)"""))
+    sql(f"""CREATE EXTENSION IF NOT EXISTS postgres_fdw;
+            CREATE SERVER {table}_far FOREIGN DATA WRAPPER postgres_fdw
+                OPTIONS (host '{options["host"]}', port '{options["port"]}', dbname '{options["dbname"]}');
+            CREATE USER MAPPING FOR CURRENT_USER SERVER {table}_far;
+            ALTER TABLE {table} RENAME TO {table}_there;
+            CREATE TABLE {table} (time bigint, tag text, values float8[]) PARTITION BY RANGE (time);
+            CREATE FOREIGN TABLE {table}_a PARTITION OF {table} FOR VALUES FROM (0) TO (1000)
+                SERVER {table}_far OPTIONS (table_name '{table}_there');
+            CREATE TABLE {table}_b PARTITION OF {table} FOR VALUES FROM (1000) TO (2000) USING historian""")
+    try:
+        server = Server(table)
+        rows = [message(10, "a", [1]), message(1500, "a", [2]), message(700, "b", [3])]
+        assert server.save(rows, "?ack=committed").status == 204
+        assert count(table + "_there") == 2
+        for path, expected in (
+                ("/api?tag=a&start=0&end=1200&samples=2", [{"time": 600, "values": [1]}, {"time": 1200, "values": [1]}]),
+                ("/tags", [{"tag": "a", "first": 10, "last": 1500, "samples": 2},
+                           {"tag": "b", "first": 700, "last": 700, "samples": 1}]),
+                ("/latest", [message(1500, "a", [2]), message(700, "b", [3])])):
+            answer = server.get(path)
+            assert answer.status == 200, (path, answer)
+            found = answer.json()
+            found = next(found[key] for key in ("samples", "tags", "latest") if key in found)
+            assert found == expected, (path, found)
+        export = server.get("/export?tag=a").body.decode().splitlines()
+        assert [json.loads(line) for line in export] == rows[:2]
+        assert server.get("/readyz").status == 200
+        assert server.stop() == 0
+    finally:
+        sql(f"DROP TABLE {table}, {table}_there; DROP SERVER {table}_far CASCADE")
+
+
 def test_table_wrong():
     """readyz names columns that are wrong and privileges that are lacking, as they come and go"""
     table = new_table("heap")
