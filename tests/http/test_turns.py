@@ -222,7 +222,7 @@ def test_long_answers():
     expected = ",".join(f'{{"tagName":"{wanted}","samples":[' + ",".join(
         f'{{"time":{time},"values":[{values[1:-1]}]}}' for tag, time, values in rows if tag == wanted) + "]}"
         for wanted in tags)
-    expected = f'{{"start":0,"end":8001,"series":[{expected}]}}'.encode()
+    expected = f'{{"start":0,"end":8001,"series":[{expected}]}}\n'.encode()
     target = f"/api?{every}&{window}"
     answer, body = download(server, target)
     assert answer.status == 200 and len(body) > 30e6, (answer.status, len(body))
@@ -289,12 +289,12 @@ def test_long_lists():
     answer, body = download(server, "/tags")
     assert answer.status == 200
     assert body.decode() == '{"tags":[' + ",".join(
-        f'{{"tag":"{tag}","first":{time},"last":{time},"samples":1}}' for tag, time, _ in rows) + "]}"
+        f'{{"tag":"{tag}","first":{time},"last":{time},"samples":1}}' for tag, time, _ in rows) + "]}\n"
     server.check_turns(f"/tags of {len(body)} bytes")
     answer, body = download(server, "/latest")
     assert answer.status == 200
     assert body.decode() == '{"latest":[' + ",".join(
-        f'{{"tag":"{tag}","time":{time},"values":[{values[1:-1]}]}}' for tag, time, values in rows) + "]}"
+        f'{{"tag":"{tag}","time":{time},"values":[{values[1:-1]}]}}' for tag, time, values in rows) + "]}\n"
     server.check_turns(f"/latest of {len(body)} bytes")
     assert server.stop() == 0
 
