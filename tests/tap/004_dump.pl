@@ -92,6 +92,20 @@ is($node->safe_psql('parts', $content), $want, 'data restored twice is there onc
 $node->safe_psql('postgres', 'CREATE DATABASE copied TEMPLATE source');
 check('copied', 'CREATE DATABASE .. TEMPLATE');
 
+# a role that owns its database, and no more: names are guarded by row-level security
+$node->safe_psql('postgres', 'CREATE ROLE keeper LOGIN; CREATE DATABASE kept OWNER keeper');
+$node->safe_psql('kept', 'CREATE EXTENSION historian; CREATE TABLE hidden (time bigint, tag text, values float8[]) USING historian;
+	INSERT INTO historian.tag (relid, tag) VALUES (\'hidden\', \'a\'); GRANT CREATE ON SCHEMA public TO keeper;
+	GRANT SELECT ON historian.retention TO keeper');
+$node->safe_psql('kept', 'SET ROLE keeper; CREATE TABLE mine (time bigint, tag text, values float8[]) USING historian;
+	INSERT INTO mine VALUES (1, \'a\', \'{1}\'); INSERT INTO historian.tag (relid, tag, names) VALUES (\'mine\', \'a\', \'{x}\')');
+my @as_keeper = ('pg_dump', '-U', 'keeper', '-T', 'hidden', '-d', 'kept');
+$node->command_fails_like([ @as_keeper ], qr/row-level security policy for table "tag"/, 'pg_dump of a role under the policy stops');
+$node->command_ok([ @as_keeper, '--enable-row-security', '-f', "$dir/kept.sql" ], 'with --enable-row-security it goes on');
+fresh('kept_again');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/kept.sql", '-d', 'kept_again' ], 'psql of it');
+is($node->safe_psql('kept_again', 'SELECT relid, tag, names FROM historian.tag'), 'mine|a|{x}', 'it has what the role may see');
+
 # the whole cluster
 $node->command_ok([ 'pg_dumpall', '-f', "$dir/all.sql" ], 'pg_dumpall');
 $node->stop;
