@@ -44,6 +44,13 @@ define_settings(void)
 							64 * 1024, 64, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB,
 							NULL, NULL, NULL);
+	DefineCustomIntVariable("historian.min_shared_tags",
+							"Sets how many tags of a load must have few rows for their rows to share segments.",
+							"Compaction brings the rows of a tag together when they have become many.",
+							&historian_min_shared_tags,
+							512, 1, INT_MAX,
+							PGC_USERSET, 0,
+							NULL, NULL, NULL);
 	DefineCustomBoolVariable("historian.enable_scan",
 							 "Enables the planner's use of HistorianScan, which reads only the tags and times asked for.",
 							 NULL,

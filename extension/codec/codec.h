@@ -98,6 +98,12 @@ extern CodecStatus codec_open(CodecReader *reader, const uint8_t *block, size_t 
 							  uint32_t nrows);
 
 /*
+ * Adds base to all times of the open block, modulo 2^64.  Blocks of one page can so be encoded with
+ * small times.
+ */
+extern void codec_rebase(CodecReader *reader, int64_t base);
+
+/*
  * For all functions below, rows must be less than the block's number of rows, and values v less
  * than codec_nvalues().
  */

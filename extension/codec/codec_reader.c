@@ -263,6 +263,12 @@ codec_has_nulls(const CodecReader *reader)
 	return reader->flags & CODEC_BLOCK_NULLS;
 }
 
+void
+codec_rebase(CodecReader *reader, int64_t base)
+{
+	reader->times.first = (int64_t) ((uint64_t) reader->times.first + (uint64_t) base);
+}
+
 int32_t
 codec_find(const CodecReader *reader, int64_t time)
 {

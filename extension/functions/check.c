@@ -6,6 +6,7 @@
  *
  * - each must be intact: header, checksum, and rows that ascend within the header's times,
  * - each must be in the directory under its own key,
+ * - the run of a shared one must have a root,
  * - those of one tag and kind (compacted, late, summaries) must not overlap, and
  * - summaries must describe the compacted segments in their range of time as these are.
  *
@@ -46,7 +47,7 @@ typedef struct FoundSegment
 	ItemPointerData place;		/* hash key */
 	uint8		flags;
 	bool		entered;		/* the directory has an entry for it */
-	text	   *tag;
+	text	   *tag;			/* of a shared segment or a root: as in its header */
 	int64		first_time;
 	int64		last_time;
 } FoundSegment;
@@ -58,6 +59,8 @@ typedef struct Check
 	Snapshot	snapshot;
 	ReturnSetInfo *result;
 	HTAB	   *found;
+	FoundSegment **roots;		/* of sorted runs, among found */
+	uint32		nroots;
 	DecodedRows rows;
 	MemoryContext context;		/* for found and rows */
 } Check;
@@ -75,6 +78,10 @@ static void check_table(Relation rel, bool is_partition, ReturnSetInfo *result);
 static void check_block(Check *check, BlockNumber block);
 static void check_tuple(Check *check, Page page, HeapTuple tuple);
 static const char *check_rows(Check *check, const Segment *segment);
+static const char *check_shared(Check *check, const uint8 *bytes, Size length);
+static void list_roots(Check *check);
+static void check_runs(Check *check);
+static bool has_root(Check *check, const FoundSegment *shared);
 static void check_directory(Check *check);
 static void check_disjoint(Check *check, uint8 kind);
 static void check_summaries(Check *check);
@@ -137,6 +144,8 @@ check_table(Relation rel, bool is_partition, ReturnSetInfo *result)
 	for (BlockNumber block = 0; block < nblocks; block++)
 		check_block(&check, block);
 	check_directory(&check);
+	list_roots(&check);
+	check_runs(&check);
 	check_disjoint(&check, SEGMENT_COMPACTED);
 	check_disjoint(&check, SEGMENT_LATE);
 	check_disjoint(&check, SEGMENT_SUMMARY);
@@ -188,13 +197,15 @@ check_tuple(Check *check, Page page, HeapTuple tuple)
 		return;
 	}
 	header = &segment.header;
-	status = segment_open(&segment, bytes, length, true);
-	if (status != SEGMENT_OK)
+	if (header->flags & SEGMENT_SHARED)
+		problem = check_shared(check, bytes, length);
+	else
 	{
-		report(check, &tuple->t_self, header, segment_status_text(status));
-		return;
+		status = segment_open(&segment, bytes, length, true);
+		problem = status != SEGMENT_OK ? segment_status_text(status)
+			: (header->flags & (SEGMENT_SUMMARY | SEGMENT_RUN_ROOT)) ? NULL
+			: check_rows(check, &segment);
 	}
-	problem = (header->flags & SEGMENT_SUMMARY) ? NULL : check_rows(check, &segment);
 	if (problem != NULL)
 	{
 		report(check, &tuple->t_self, header, problem);
@@ -221,6 +232,89 @@ check_rows(Check *check, const Segment *segment)
 
 	MemoryContextSwitchTo(caller);
 	return ascend ? NULL : segment_status_text(SEGMENT_BAD_TIMES);
+}
+
+/* Checks all entries of a shared segment.  Returns what is wrong, or NULL. */
+static const char *
+check_shared(Check *check, const uint8 *bytes, Size length)
+{
+	SharedReader reader;
+	Segment		segment;
+	SegmentStatus status = shared_reader_open(&reader, bytes, length, true);
+	char		former[SEGMENT_MAX_TAG_BYTES];
+	Size		former_bytes;
+
+	if (status != SEGMENT_OK)
+		return segment_status_text(status);
+	former_bytes = reader.header.tag_bytes - SEGMENT_RUN_NUMBER_BYTES;
+	memcpy(former, reader.header.tag + SEGMENT_RUN_NUMBER_BYTES, former_bytes);
+	while (shared_reader_next(&reader))
+	{
+		int			order = tag_compare_bytes(former, former_bytes, reader.tag, reader.tag_bytes);
+		const char *problem;
+
+		/* the first tag may be the fence */
+		if (order > 0 || (order == 0 && reader.first_row > 0))
+			return "The tags do not ascend from the segment's fence.";
+		former_bytes = reader.tag_bytes;
+		memcpy(former, reader.tag, former_bytes);
+		status = shared_reader_rows(&reader, &segment);
+		if (status != SEGMENT_OK)
+			return segment_status_text(status);
+		problem = check_rows(check, &segment);
+		if (problem != NULL)
+			return problem;
+	}
+	return reader.status != SEGMENT_OK ? segment_status_text(reader.status)
+		: reader.next_row != reader.header.nrows
+		? "The tags have other rows than the header says." : NULL;
+}
+
+/* Reports shared segments whose run has no root, so that no reader finds them. */
+static void
+check_runs(Check *check)
+{
+	HASH_SEQ_STATUS status;
+	FoundSegment *found;
+
+	hash_seq_init(&status, check->found);
+	while ((found = hash_seq_search(&status)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if ((found->flags & SEGMENT_SHARED) && !has_root(check, found))
+			report_found(check, found, "The segment's run has no root that covers it.");
+	}
+}
+
+static bool
+has_root(Check *check, const FoundSegment *shared)
+{
+	for (uint32 i = 0; i < check->nroots; i++)
+	{
+		const FoundSegment *root = check->roots[i];
+
+		if (memcmp(VARDATA(root->tag), VARDATA(shared->tag), SEGMENT_RUN_NUMBER_BYTES) == 0)
+			return root->first_time <= shared->first_time &&
+				root->last_time >= shared->last_time;
+	}
+	return false;
+}
+
+/* Lists the roots of runs that were found. */
+static void
+list_roots(Check *check)
+{
+	HASH_SEQ_STATUS status;
+	FoundSegment *found;
+
+	check->roots = palloc_extended((hash_get_num_entries(check->found) + 1) * sizeof(FoundSegment *),
+								   MCXT_ALLOC_HUGE);
+	hash_seq_init(&status, check->found);
+	while ((found = hash_seq_search(&status)) != NULL)
+	{
+		if (found->flags & SEGMENT_RUN_ROOT)
+			check->roots[check->nroots++] = found;
+	}
 }
 
 /* Reports segments that are not in the directory, or under another key. */

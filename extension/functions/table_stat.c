@@ -2,7 +2,7 @@
  * table_stat.c
  *	  historian.stat_get_table(): the segments of a table, and those that wait for compaction.
  *
- * Pending segments are counted: the function descends the directory once for each tag.  Compacted
+ * Pending segments are counted, and so are shared ones: the function looks up each tag.  Compacted
  * and late segments may be very many, so their numbers are estimated from SAMPLED_PAGES pages.  If
  * the table has no more pages than that, the numbers are exact.
  */
@@ -44,6 +44,7 @@ static void add_page(Relation rel, Snapshot snapshot, BlockNumber block, Segment
 					 SegmentTotals *late);
 static void add_segment(SegmentTotals *totals, Size bytes, uint32 rows);
 static void multiply(SegmentTotals *totals, double factor);
+static void add_runs(SortedRuns *runs, SegmentTotals *totals);
 static SegmentTotals count_pending(Relation rel, Snapshot snapshot, int64 *tags);
 
 /*
@@ -174,6 +175,24 @@ multiply(SegmentTotals *totals, double factor)
 	totals->rows *= factor;
 }
 
+/* Adds the segments of all sorted runs. */
+static void
+add_runs(SortedRuns *runs, SegmentTotals *totals)
+{
+	StoredSegment stored;
+
+	for (uint32 i = 0; i < sorted_runs_count(runs); i++)
+	{
+		sorted_runs_seek_segments(runs, i);
+		while (sorted_runs_next_segment(runs, &stored))
+		{
+			add_segment(totals, stored.tuple.t_len - STORE_TUPLE_HEADER,
+						stored.segment.header.nrows);
+			store_release(&stored);
+		}
+	}
+}
+
 /* Counts the pending segments, and adds the number of tags that have any to *tags. */
 static SegmentTotals
 count_pending(Relation rel, Snapshot snapshot, int64 *tags)
@@ -189,22 +208,28 @@ count_pending(Relation rel, Snapshot snapshot, int64 *tags)
 		text	   *former = tag;
 		MemoryContext caller = MemoryContextSwitchTo(context);
 		SegmentList pending = {0};
-		double		before = totals.segments;
+		bool		found = false;
 
 		CHECK_FOR_INTERRUPTS();
 		segment_list_load_unplaced(&pending, cursor, tag);
 		for (uint32 i = 0; i < pending.nrefs; i++)
 		{
-			if (!(pending.refs[i].flags & SEGMENT_LATE_RUN))
-				add_segment(&totals, pending.refs[i].bytes, pending.refs[i].nrows);
+			const SegmentRef *ref = &pending.refs[i];
+
+			if (ref->flags & SEGMENT_LATE_RUN)
+				continue;
+			found = true;
+			if (!ref->shared)
+				add_segment(&totals, ref->bytes, ref->nrows);
 		}
-		*tags += totals.segments > before;
+		*tags += found;
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(context);
 		tag = directory_next_tag(cursor, tag);
 		pfree(former);
 	}
 	MemoryContextDelete(context);
+	add_runs(directory_runs(cursor), &totals);
 	directory_end(cursor);
 	return totals;
 }

@@ -33,7 +33,7 @@ decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 u
 		return true;
 	}
 
-	rows->first_row = first;
+	rows->first_row = segment->first_row + first;
 	rows->first_value = wanted.first;
 	rows->widest = codec_nvalues(reader);
 	decoded_rows_reserve(rows, end - first, nvalues, want_values && codec_is_ragged(reader),

@@ -26,7 +26,8 @@ static const ValueRange values_none = {0, 0};
  */
 typedef struct DecodedRows
 {
-	uint32		first_row;		/* the number in the segment of the first row decoded */
+	uint32		first_row;		/* the number of the first row decoded, among all rows of the
+								 * stored tuple */
 	uint32		nrows;
 	uint32		first_value;	/* the number of the first value decoded; usually 0 */
 	uint32		widest;			/* width of the segment's widest row, decoded or not */

@@ -18,7 +18,6 @@
 
 #include "access/heapam.h"
 #include "access/nbtree.h"
-#include "access/relscan.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
@@ -39,38 +38,10 @@
 #include "columns.h"
 #include "compat.h"
 #include "historian_table.h"
+#include "store/directory_key.h"
+#include "store/directory_walk.h"
+#include "store/sorted_runs.h"
 #include "tag.h"
-
-/* The directory's columns. */
-#define KEY_TAG 1
-#define KEY_TIME 2
-#define DIRECTORY_NKEYS 2
-
-/* The most scan keys that a walk needs: tag, lower bound, upper bound. */
-#define WALK_MAX_KEYS 3
-
-/* How many NULs follow the tag in the keys of its summaries and of its late segments. */
-#define SUMMARY_SUFFIX_BYTES 1
-#define LATE_SUFFIX_BYTES 2
-
-/* The tag of marks is one NUL. */
-#define MARK_TAG_BYTES 1
-
-/* Room for the tag of any key. */
-typedef union TagDatum
-{
-	text		datum;
-	char		bytes[VARHDRSZ + SEGMENT_MAX_TAG_BYTES + LATE_SUFFIX_BYTES];
-} TagDatum;
-
-/* One kind of walk: an index scan that is opened at its first seek and then re-used. */
-typedef struct Walk
-{
-	IndexScanDesc scan;
-	bool		want_key;		/* returns the entries' keys too, not only the places */
-	int			nkeys;
-	ScanKeyData keys[WALK_MAX_KEYS];
-} Walk;
 
 /* A directory in which segments are entered. */
 typedef struct Entered
@@ -88,15 +59,22 @@ struct DirectoryWriter
 
 struct DirectoryCursor
 {
-	Relation	rel;
-	Relation	directory;
-	Snapshot	snapshot;
-	MemoryContext context;		/* in which all scans allocate */
-	Walk		pending;
-	Walk		back;
-	Walk		forward;
-	Walk		after_tag;
-	TagDatum	after;			/* what the keys of after_tag must exceed */
+	DirectoryView view;
+	SortedRuns *runs;			/* NULL until needed */
+	DirectoryWalk pending;
+	DirectoryWalk back;
+	DirectoryWalk forward;
+	DirectoryWalk after_tag;
+	DirectoryTag after;			/* what the keys of after_tag must exceed */
+
+	/*
+	 * A gap, if has_gap: no entry that the snapshot may see has a tag after gap_after and before
+	 * gap_until (if not empty, which stands for no end).  A reader of many tags that have rows in
+	 * shared segments alone so needs no descent for each of them.
+	 */
+	bool		has_gap;
+	DirectoryTag gap_after;
+	DirectoryTag gap_until;
 };
 
 static SegmentHeader read_header(Relation rel, TupleTableSlot *slot);
@@ -105,16 +83,16 @@ static void enter(Relation index, IndexInfo *info, Relation rel, const SegmentHe
 				  ItemPointer tid);
 static bool next_place(ValidateIndexState *state, ItemPointer place);
 static text *suffixed_tag(text *tag, Size suffix_bytes);
-static void seek_after_tag(DirectoryCursor *cursor, text *tag);
+static void start_walk(DirectoryCursor *cursor, DirectoryWalk *walk, const text *tag);
+static bool is_in_gap(const DirectoryCursor *cursor, const text *tag, bool after);
+static void note_gap(DirectoryCursor *cursor, const text *until);
+static void put_after_tag(DirectoryCursor *cursor, const text *tag);
+static void seek_after(DirectoryCursor *cursor);
 static void drop_directories(Relation rel, Oid keep);
 static void depend_on_access_method(Oid index_oid);
-static void make_entry(const SegmentHeader *header, text *tag, Datum *values, bool *isnull);
-static void walk_key(Walk *walk, int flags, AttrNumber column, StrategyNumber strategy,
-					 Oid collation, RegProcedure procedure);
-static void walk_start(DirectoryCursor *cursor, Walk *walk);
-static ItemPointer walk_step(DirectoryCursor *cursor, Walk *walk, ScanDirection direction);
-static bool walk_seeks(const DirectoryCursor *cursor, const Walk *walk, const SegmentHeader *header);
-static bool walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction,
+static bool walk_seeks(const DirectoryCursor *cursor, const DirectoryWalk *walk,
+					   const SegmentHeader *header);
+static bool walk_next(DirectoryCursor *cursor, DirectoryWalk *walk, ScanDirection direction,
 					  StoredSegment *stored);
 
 void
@@ -321,7 +299,7 @@ directory_build(Relation rel, Relation index, Snapshot snapshot, IndexBuildCallb
 		BufferHeapTupleTableSlot *stored = (BufferHeapTupleTableSlot *) slot;
 		HeapTuple	tuple = stored->base.tuple;
 		SegmentHeader header;
-		TagDatum	tag;
+		DirectoryTag tag;
 		Datum		values[DIRECTORY_NKEYS];
 		bool		isnull[DIRECTORY_NKEYS];
 		HTSV_Result state = HEAPTUPLE_LIVE;
@@ -337,7 +315,7 @@ directory_build(Relation rel, Relation index, Snapshot snapshot, IndexBuildCallb
 		}
 
 		header = read_header(rel, slot);
-		make_entry(&header, &tag.datum, values, isnull);
+		directory_key(&header, &tag, values, isnull);
 		callback(index, &tuple->t_self, values, isnull, state != HEAPTUPLE_RECENTLY_DEAD,
 				 callback_state);
 		count++;
@@ -383,39 +361,37 @@ directory_begin(Relation rel, Snapshot snapshot)
 {
 	DirectoryCursor *cursor = palloc0(sizeof(DirectoryCursor));
 
-	cursor->rel = rel;
-	cursor->directory = directory_open(rel, AccessShareLock);
-	cursor->snapshot = snapshot;
-	cursor->context = CurrentMemoryContext;
+	cursor->view.rel = rel;
+	cursor->view.directory = directory_open(rel, AccessShareLock);
+	cursor->view.snapshot = snapshot;
+	cursor->view.context = CurrentMemoryContext;
 
-	walk_key(&cursor->pending, 0, KEY_TAG, BTEqualStrategyNumber, C_COLLATION_OID, F_TEXTEQ);
-	walk_key(&cursor->pending, SK_ISNULL | SK_SEARCHNULL, KEY_TIME, InvalidStrategy, InvalidOid,
-			 InvalidOid);
+	directory_walk_compare_tag(&cursor->pending, BTEqualStrategyNumber, F_TEXTEQ);
+	directory_walk_null_time(&cursor->pending);
 
-	walk_key(&cursor->back, 0, KEY_TAG, BTEqualStrategyNumber, C_COLLATION_OID, F_TEXTEQ);
-	walk_key(&cursor->back, 0, KEY_TIME, BTGreaterEqualStrategyNumber, InvalidOid, F_INT8GE);
-	walk_key(&cursor->back, 0, KEY_TIME, BTLessEqualStrategyNumber, InvalidOid, F_INT8LE);
+	directory_walk_compare_tag(&cursor->back, BTEqualStrategyNumber, F_TEXTEQ);
+	directory_walk_compare_time(&cursor->back, BTGreaterEqualStrategyNumber, F_INT8GE);
+	directory_walk_compare_time(&cursor->back, BTLessEqualStrategyNumber, F_INT8LE);
 
-	walk_key(&cursor->forward, 0, KEY_TAG, BTEqualStrategyNumber, C_COLLATION_OID, F_TEXTEQ);
-	walk_key(&cursor->forward, 0, KEY_TIME, BTGreaterStrategyNumber, InvalidOid, F_INT8GT);
-	walk_key(&cursor->forward, 0, KEY_TIME, BTLessEqualStrategyNumber, InvalidOid, F_INT8LE);
+	directory_walk_compare_tag(&cursor->forward, BTEqualStrategyNumber, F_TEXTEQ);
+	directory_walk_compare_time(&cursor->forward, BTGreaterStrategyNumber, F_INT8GT);
+	directory_walk_compare_time(&cursor->forward, BTLessEqualStrategyNumber, F_INT8LE);
 
 	cursor->after_tag.want_key = true;
-	walk_key(&cursor->after_tag, 0, KEY_TAG, BTGreaterStrategyNumber, C_COLLATION_OID, F_TEXT_GT);
+	directory_walk_compare_tag(&cursor->after_tag, BTGreaterStrategyNumber, F_TEXT_GT);
 	return cursor;
 }
 
 void
 directory_end(DirectoryCursor *cursor)
 {
-	Walk	   *walks[] = {&cursor->pending, &cursor->back, &cursor->forward, &cursor->after_tag};
-
-	for (int i = 0; i < lengthof(walks); i++)
-	{
-		if (walks[i]->scan != NULL)
-			index_endscan(walks[i]->scan);
-	}
-	index_close(cursor->directory, AccessShareLock);
+	if (cursor->runs != NULL)
+		sorted_runs_end(cursor->runs);
+	directory_walk_end(&cursor->pending);
+	directory_walk_end(&cursor->back);
+	directory_walk_end(&cursor->forward);
+	directory_walk_end(&cursor->after_tag);
+	index_close(cursor->view.directory, AccessShareLock);
 	pfree(cursor);
 }
 
@@ -423,7 +399,7 @@ void
 directory_seek_pending(DirectoryCursor *cursor, text *tag)
 {
 	cursor->pending.keys[0].sk_argument = PointerGetDatum(tag);
-	walk_start(cursor, &cursor->pending);
+	start_walk(cursor, &cursor->pending, tag);
 }
 
 bool
@@ -444,7 +420,7 @@ directory_seek_back_within(DirectoryCursor *cursor, text *tag, int64 not_before,
 	cursor->back.keys[0].sk_argument = PointerGetDatum(tag);
 	cursor->back.keys[1].sk_argument = Int64GetDatum(not_before);
 	cursor->back.keys[2].sk_argument = Int64GetDatum(time);
-	walk_start(cursor, &cursor->back);
+	start_walk(cursor, &cursor->back, tag);
 }
 
 bool
@@ -459,13 +435,21 @@ directory_seek_forward(DirectoryCursor *cursor, text *tag, int64 after, int64 un
 	cursor->forward.keys[0].sk_argument = PointerGetDatum(tag);
 	cursor->forward.keys[1].sk_argument = Int64GetDatum(after);
 	cursor->forward.keys[2].sk_argument = Int64GetDatum(until);
-	walk_start(cursor, &cursor->forward);
+	start_walk(cursor, &cursor->forward, tag);
 }
 
 bool
 directory_next_forward(DirectoryCursor *cursor, StoredSegment *stored)
 {
 	return walk_next(cursor, &cursor->forward, ForwardScanDirection, stored);
+}
+
+SortedRuns *
+directory_runs(DirectoryCursor *cursor)
+{
+	if (cursor->runs == NULL)
+		cursor->runs = sorted_runs_begin(&cursor->view);
+	return cursor->runs;
 }
 
 bool
@@ -527,6 +511,11 @@ directory_has_tag(DirectoryCursor *cursor, text *tag)
 		found = directory_next_back(cursor, &stored);
 		pfree(late_tag);
 	}
+	if (!found)
+	{
+		sorted_runs_seek(directory_runs(cursor), tag, PG_INT64_MIN, PG_INT64_MAX);
+		found = sorted_runs_next(directory_runs(cursor), &stored);
+	}
 	if (found)
 		store_release(&stored);
 	return found;
@@ -535,14 +524,15 @@ directory_has_tag(DirectoryCursor *cursor, text *tag)
 void
 directory_seek_entries(DirectoryCursor *cursor)
 {
-	seek_after_tag(cursor, NULL);
+	SET_VARSIZE(&cursor->after.datum, VARHDRSZ);
+	seek_after(cursor);
 }
 
 bool
 directory_next_entry(DirectoryCursor *cursor, DirectoryEntry *entry)
 {
-	Walk	   *walk = &cursor->after_tag;
-	ItemPointer tid = walk_step(cursor, walk, ForwardScanDirection);
+	DirectoryWalk *walk = &cursor->after_tag;
+	ItemPointer tid = directory_walk_step(walk, &cursor->view, ForwardScanDirection);
 	bool		isnull;
 	Datum		value;
 
@@ -560,11 +550,11 @@ directory_next_entry(DirectoryCursor *cursor, DirectoryEntry *entry)
 bool
 directory_entry_fits(const DirectoryEntry *entry, const SegmentHeader *header)
 {
-	TagDatum	tag;
+	DirectoryTag tag;
 	Datum		values[DIRECTORY_NKEYS];
 	bool		isnull[DIRECTORY_NKEYS];
 
-	make_entry(header, &tag.datum, values, isnull);
+	directory_key(header, &tag, values, isnull);
 	return tag_compare(entry->tag, &tag.datum) == 0 && entry->placed == !isnull[1] &&
 		(isnull[1] || entry->first_time == header->first_time);
 }
@@ -572,12 +562,39 @@ directory_entry_fits(const DirectoryEntry *entry, const SegmentHeader *header)
 text *
 directory_next_tag(DirectoryCursor *cursor, text *tag)
 {
+	text	   *own = directory_next_own_tag(cursor, tag);
+	text	   *shared = sorted_runs_next_tag(directory_runs(cursor), tag);
+
+	if (own == NULL || shared == NULL)
+		return own != NULL ? own : shared;
+	if (tag_compare(own, shared) <= 0)
+	{
+		pfree(shared);
+		return own;
+	}
+	pfree(own);
+	return shared;
+}
+
+text *
+directory_next_own_tag(DirectoryCursor *cursor, text *tag)
+{
 	DirectoryEntry entry;
 	text	   *copy;
 
-	seek_after_tag(cursor, tag);
+	if (tag != NULL && VARSIZE_ANY_EXHDR(tag) > 0)
+		put_after_tag(cursor, tag);
+	else
+		directory_key_first_user_tag(&cursor->after);
+	if (is_in_gap(cursor, &cursor->after.datum, true))
+		return VARSIZE(&cursor->gap_until.datum) == VARHDRSZ
+			? NULL : DatumGetTextPCopy(PointerGetDatum(&cursor->gap_until.datum));
+	seek_after(cursor);
 	if (!directory_next_entry(cursor, &entry))
+	{
+		note_gap(cursor, NULL);
 		return NULL;
+	}
 	copy = DatumGetTextPCopy(PointerGetDatum(entry.tag));
 
 	/* the tag's first entry may be that of summaries or late segments: their NULs are cut off */
@@ -589,11 +606,8 @@ directory_next_tag(DirectoryCursor *cursor, text *tag)
 		pfree(copy);
 		copy = trimmed;
 	}
-
-	/*
-	 * a walk that returns keys pins its page, and VACUUM would wait for as long as the tag is read
-	 */
-	walk_start(cursor, &cursor->after_tag);
+	directory_walk_pause(&cursor->after_tag, &cursor->view);
+	note_gap(cursor, copy);
 	return copy;
 }
 
@@ -631,11 +645,11 @@ fill_for_rewrite(Relation rel, Relation directory)
 static void
 enter(Relation index, IndexInfo *info, Relation rel, const SegmentHeader *header, ItemPointer tid)
 {
-	TagDatum	tag;
+	DirectoryTag tag;
 	Datum		values[DIRECTORY_NKEYS];
 	bool		isnull[DIRECTORY_NKEYS];
 
-	make_entry(header, &tag.datum, values, isnull);
+	directory_key(header, &tag, values, isnull);
 	index_insert(index, values, isnull, tid, rel, UNIQUE_CHECK_NO, false, info);
 }
 
@@ -664,22 +678,63 @@ suffixed_tag(text *tag, Size suffix_bytes)
 	return suffixed;
 }
 
-/* Starts a walk over the entries after a tag and what belongs to it, or over all (NULL). */
+/* Starts the walk for a tag, unless it is known to find nothing. */
 static void
-seek_after_tag(DirectoryCursor *cursor, text *tag)
+start_walk(DirectoryCursor *cursor, DirectoryWalk *walk, const text *tag)
 {
-	text	   *start = &cursor->after.datum;
-	Size		length = 0;
+	if (is_in_gap(cursor, tag, false))
+		walk->nothing = true;
+	else
+		directory_walk_start(walk, &cursor->view);
+}
 
-	if (tag != NULL)
+/* Is it known that no entry has this tag or, with after, one from it to gap_until? */
+static bool
+is_in_gap(const DirectoryCursor *cursor, const text *tag, bool after)
+{
+	int			order;
+
+	if (!cursor->has_gap)
+		return false;
+	order = tag_compare(tag, &cursor->gap_after.datum);
+	return (order > 0 || (order == 0 && after)) &&
+		(VARSIZE(&cursor->gap_until.datum) == VARHDRSZ ||
+		 tag_compare(tag, &cursor->gap_until.datum) < 0);
+}
+
+/* Notes that the first entry after cursor->after is of this tag (NULL: that there is none). */
+static void
+note_gap(DirectoryCursor *cursor, const text *until)
+{
+	/* others may enter what this snapshot does not see, but an MVCC snapshot stays as it is */
+	cursor->has_gap = IsMVCCSnapshot(cursor->view.snapshot);
+	cursor->gap_after = cursor->after;
+	SET_VARSIZE(&cursor->gap_until.datum, VARHDRSZ);
+	if (until != NULL)
 	{
-		length = VARSIZE_ANY_EXHDR(tag) + LATE_SUFFIX_BYTES;
-		memcpy(VARDATA(start), VARDATA_ANY(tag), VARSIZE_ANY_EXHDR(tag));
-		memset(VARDATA(start) + VARSIZE_ANY_EXHDR(tag), 0, LATE_SUFFIX_BYTES);
+		SET_VARSIZE(&cursor->gap_until.datum, VARSIZE_ANY_EXHDR(until) + VARHDRSZ);
+		memcpy(VARDATA(&cursor->gap_until.datum), VARDATA_ANY(until), VARSIZE_ANY_EXHDR(until));
 	}
-	SET_VARSIZE(start, VARHDRSZ + length);
-	cursor->after_tag.keys[0].sk_argument = PointerGetDatum(start);
-	walk_start(cursor, &cursor->after_tag);
+}
+
+/* Sets cursor->after to what follows all that belongs to a tag. */
+static void
+put_after_tag(DirectoryCursor *cursor, const text *tag)
+{
+	char	   *after = VARDATA(&cursor->after.datum);
+	Size		length = VARSIZE_ANY_EXHDR(tag);
+
+	memcpy(after, VARDATA_ANY(tag), length);
+	memset(after + length, 0, LATE_SUFFIX_BYTES);
+	SET_VARSIZE(&cursor->after.datum, VARHDRSZ + length + LATE_SUFFIX_BYTES);
+}
+
+/* Starts a walk over the entries after cursor->after. */
+static void
+seek_after(DirectoryCursor *cursor)
+{
+	cursor->after_tag.keys[0].sk_argument = PointerGetDatum(&cursor->after.datum);
+	directory_walk_start(&cursor->after_tag, &cursor->view);
 }
 
 /*
@@ -720,68 +775,18 @@ depend_on_access_method(Oid index_oid)
 	recordDependencyOn(&index, &access_method, DEPENDENCY_NORMAL);
 }
 
-/* Makes the key of a segment; tag is the memory for the key's tag. */
-static void
-make_entry(const SegmentHeader *header, text *tag, Datum *values, bool *isnull)
-{
-	Size		suffix = header->flags & SEGMENT_SUMMARY ? SUMMARY_SUFFIX_BYTES
-		: header->flags & SEGMENT_LATE ? LATE_SUFFIX_BYTES : 0;
-
-	SET_VARSIZE(tag, VARHDRSZ + header->tag_bytes + suffix);
-	memcpy(VARDATA(tag), header->tag, header->tag_bytes);
-	memset(VARDATA(tag) + header->tag_bytes, 0, suffix);
-	values[0] = PointerGetDatum(tag);
-	isnull[0] = false;
-	values[1] = Int64GetDatum(header->first_time);
-	isnull[1] = (header->flags & (SEGMENT_COMPACTED | SEGMENT_SUMMARY | SEGMENT_LATE)) == 0;
-}
-
-static void
-walk_key(Walk *walk, int flags, AttrNumber column, StrategyNumber strategy, Oid collation,
-		 RegProcedure procedure)
-{
-	ScanKeyEntryInitialize(&walk->keys[walk->nkeys++], flags, column, strategy, InvalidOid,
-						   collation, procedure, (Datum) 0);
-}
-
-static void
-walk_start(DirectoryCursor *cursor, Walk *walk)
-{
-	MemoryContext caller = MemoryContextSwitchTo(cursor->context);
-
-	if (walk->scan == NULL)
-	{
-		walk->scan = historian_index_beginscan(cursor->rel, cursor->directory, cursor->snapshot,
-											   walk->nkeys);
-		walk->scan->xs_want_itup = walk->want_key;
-	}
-	index_rescan(walk->scan, walk->keys, walk->nkeys, NULL, 0);
-	MemoryContextSwitchTo(caller);
-}
-
-/* Steps to the next entry, or returns NULL. */
-static ItemPointer
-walk_step(DirectoryCursor *cursor, Walk *walk, ScanDirection direction)
-{
-	MemoryContext caller = MemoryContextSwitchTo(cursor->context);
-	ItemPointer tid = index_getnext_tid(walk->scan, direction);
-
-	MemoryContextSwitchTo(caller);
-	return tid;
-}
-
 /*
  * Does a segment have the tag and time by which it was sought?  Readers rely on its header before
  * they open its rows, which is when the checksum may be compared.
  */
 static bool
-walk_seeks(const DirectoryCursor *cursor, const Walk *walk, const SegmentHeader *header)
+walk_seeks(const DirectoryCursor *cursor, const DirectoryWalk *walk, const SegmentHeader *header)
 {
-	TagDatum	tag;
+	DirectoryTag tag;
 	Datum		values[DIRECTORY_NKEYS];
 	bool		isnull[DIRECTORY_NKEYS];
 
-	make_entry(header, &tag.datum, values, isnull);
+	directory_key(header, &tag, values, isnull);
 	if (tag_compare((const text *) DatumGetPointer(walk->keys[0].sk_argument), &tag.datum) != 0)
 		return false;
 	if (isnull[1] || walk == &cursor->pending)
@@ -792,25 +797,25 @@ walk_seeks(const DirectoryCursor *cursor, const Walk *walk, const SegmentHeader 
 
 /* Steps to the next visible segment, and marks the entries of segments that are dead to all. */
 static bool
-walk_next(DirectoryCursor *cursor, Walk *walk, ScanDirection direction, StoredSegment *stored)
+walk_next(DirectoryCursor *cursor, DirectoryWalk *walk, ScanDirection direction, StoredSegment *stored)
 {
 	const text *tag = (const text *) DatumGetPointer(walk->keys[0].sk_argument);
 	ItemPointer tid;
 
-	while ((tid = walk_step(cursor, walk, direction)) != NULL)
+	while ((tid = directory_walk_step(walk, &cursor->view, direction)) != NULL)
 	{
 		bool		all_dead = false;
 
 		CHECK_FOR_INTERRUPTS();
-		if (store_fetch(cursor->rel, cursor->snapshot, tag, tid, stored, &all_dead))
+		if (store_fetch(cursor->view.rel, cursor->view.snapshot, tag, tid, stored, &all_dead))
 		{
 			if (!walk_seeks(cursor, walk, &stored->segment.header))
-				store_report(cursor->rel, &stored->tuple.t_self, &stored->segment.header,
+				store_report(cursor->view.rel, &stored->tuple.t_self, &stored->segment.header,
 							 SEGMENT_MISPLACED);
 			return true;
 		}
-		if (all_dead && !walk->scan->xactStartedInRecovery)
-			walk->scan->kill_prior_tuple = true;
+		if (all_dead)
+			directory_walk_kill(walk);
 	}
 	return false;
 }

@@ -2,16 +2,8 @@
  * directory.h
  *	  The directory of a historian table: one internal btree that finds segments by tag and time.
  *
- * Its columns are (tag COLLATE "C", time).  Each kind of segment (segment.h) has its key:
- *
- *	 compacted				(tag, first time)
- *	 pending, or late run	(tag, NULL), after the tag's compacted ones
- *	 summaries				(tag and one NUL, first time)
- *	 late					(tag and two NULs, first time)
- *	 mark					(one NUL, NULL); a pending segment that serializable.c describes
- *
- * No user's tag contains a NUL or is empty.  So a tag's summaries and late segments follow the tag
- * at once, and nobody can name them.
+ * directory_key.h has the keys of all kinds of segments, and sorted_runs.h how shared segments are
+ * found.
  *
  * The btree's predicate is the constant false, so that neither the planner nor the executor ever
  * uses it for rows.  VACUUM, REINDEX, TRUNCATE, pg_dump and replication treat it like any index.
@@ -28,6 +20,7 @@
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
+#include "store/sorted_runs.h"
 #include "store/store.h"
 
 /* Creates the directory of a table that has none.  The caller's lock on rel keeps writers out. */
@@ -99,7 +92,10 @@ typedef struct DirectoryCursor DirectoryCursor;
 extern DirectoryCursor *directory_begin(Relation rel, Snapshot snapshot);
 extern void directory_end(DirectoryCursor *cursor);
 
-/* The pending segments and late runs of a tag, in no particular order. */
+/*
+ * The pending segments and late runs of a tag, in no particular order, but for its rows in shared
+ * segments.
+ */
 extern void directory_seek_pending(DirectoryCursor *cursor, text *tag);
 extern bool directory_next_pending(DirectoryCursor *cursor, StoredSegment *stored);
 
@@ -116,6 +112,9 @@ extern bool directory_next_back(DirectoryCursor *cursor, StoredSegment *stored);
 extern void directory_seek_forward(DirectoryCursor *cursor, text *tag, int64 after, int64 until);
 extern bool directory_next_forward(DirectoryCursor *cursor, StoredSegment *stored);
 
+/* The sorted runs that the cursor's snapshot sees; of the cursor. */
+extern SortedRuns *directory_runs(DirectoryCursor *cursor);
+
 /* Does a compacted segment begin after `after` and before `before`?  Uses the forward walk. */
 extern bool directory_any_between(DirectoryCursor *cursor, text *tag, int64 after, int64 before);
 
@@ -127,8 +126,7 @@ extern text *directory_summary_tag(text *tag);
 extern text *directory_late_tag(text *tag);
 
 /*
- * The marks that transactions leave (serializable.c), as a pending walk, and a mark's header.  A
- * walk from tag to tag meets an empty tag in their place, which has no segments.
+ * The marks that transactions leave (serializable.c), as a pending walk, and a mark's header.
  */
 extern void directory_seek_marks(DirectoryCursor *cursor);
 extern SegmentHeader directory_mark_header(void);
@@ -154,9 +152,12 @@ extern bool directory_next_entry(DirectoryCursor *cursor, DirectoryEntry *entry)
 extern bool directory_entry_fits(const DirectoryEntry *entry, const SegmentHeader *header);
 
 /*
- * Returns the first tag after the given one in byte order (after NULL: the first of all), palloc'd,
+ * Returns the first tag after the given one in byte order (NULL, or empty: the first of all), palloc'd,
  * or NULL if there is none.  The snapshot may see none of its segments.
  */
 extern text *directory_next_tag(DirectoryCursor *cursor, text *tag);
+
+/* The same of the tags that have segments of their own. */
+extern text *directory_next_own_tag(DirectoryCursor *cursor, text *tag);
 
 #endif							/* HISTORIAN_DIRECTORY_H */

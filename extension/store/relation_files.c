@@ -173,7 +173,7 @@ rows_on_page(Relation rel, BlockNumber block)
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	while (store_next_segment(rel, buffer, &next, &tuple, &header))
-		rows += (header.flags & SEGMENT_SUMMARY) ? 0 : header.nrows;
+		rows += (header.flags & (SEGMENT_SUMMARY | SEGMENT_RUN_ROOT)) ? 0 : header.nrows;
 	UnlockReleaseBuffer(buffer);
 	return rows;
 }

@@ -11,7 +11,9 @@
 
 #include "utils/memutils.h"
 
-#define FIRST_CAPACITY 8
+/* A tag of which one row comes needs no room for more; one of which two come needs some. */
+#define FIRST_CAPACITY 1
+#define SECOND_CAPACITY 8
 
 /* A row's place in the order in which rows were added. */
 typedef struct RowOrder
@@ -176,7 +178,8 @@ free_arrays(RowBuffer *buffer)
 static void
 grow(RowBuffer *buffer)
 {
-	uint32		capacity = Max(FIRST_CAPACITY, buffer->capacity * 2);
+	uint32		capacity = buffer->capacity == 0 ? FIRST_CAPACITY
+		: Max(SECOND_CAPACITY, buffer->capacity * 2);
 	Size		cells = (Size) capacity * buffer->stride;
 
 	buffer->time = resize(buffer->time, capacity * sizeof(int64));

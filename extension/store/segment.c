@@ -18,75 +18,16 @@
 
 #include "store/segment.h"
 
-#include "port/pg_bswap.h"
 #include "port/pg_crc32c.h"
+
+#include "store/segment_bytes.h"
 
 #define CHECKSUM_OFFSET 4
 #define CHECKSUM_END 8
 
+static Size max_tag_bytes(const SegmentHeader *header);
 static bool times_fit_header(const Segment *segment);
 static pg_crc32c segment_checksum(const uint8 *bytes, Size length);
-
-#ifdef WORDS_BIGENDIAN
-#define LE16(x) pg_bswap16(x)
-#define LE32(x) pg_bswap32(x)
-#define LE64(x) pg_bswap64(x)
-#else
-#define LE16(x) (x)
-#define LE32(x) (x)
-#define LE64(x) (x)
-#endif
-
-static inline void
-put16(uint8 *dst, uint16 value)
-{
-	uint16		stored = LE16(value);
-
-	memcpy(dst, &stored, sizeof(stored));
-}
-
-static inline void
-put32(uint8 *dst, uint32 value)
-{
-	uint32		stored = LE32(value);
-
-	memcpy(dst, &stored, sizeof(stored));
-}
-
-static inline void
-put64(uint8 *dst, uint64 value)
-{
-	uint64		stored = LE64(value);
-
-	memcpy(dst, &stored, sizeof(stored));
-}
-
-static inline uint16
-get16(const uint8 *src)
-{
-	uint16		value;
-
-	memcpy(&value, src, sizeof(value));
-	return LE16(value);
-}
-
-static inline uint32
-get32(const uint8 *src)
-{
-	uint32		value;
-
-	memcpy(&value, src, sizeof(value));
-	return LE32(value);
-}
-
-static inline uint64
-get64(const uint8 *src)
-{
-	uint64		value;
-
-	memcpy(&value, src, sizeof(value));
-	return LE64(value);
-}
 
 Size
 segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *rows,
@@ -108,18 +49,35 @@ segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *row
 	header->first_time = rows->time[0];
 	header->last_time = (last_times != NULL ? last_times : rows->time)[taken - 1];
 
-	put16(dst, SEGMENT_MAGIC);
+	segment_put_header(header, dst);
+	segment_seal(dst, prefix + block);
+	return prefix + block;
+}
+
+void
+segment_put_header(const SegmentHeader *header, uint8 *dst)
+{
+	segment_bytes_put16(dst, SEGMENT_MAGIC);
 	dst[2] = SEGMENT_VERSION;
 	dst[3] = header->flags;
-	put64(dst + 8, header->sequence);
-	put64(dst + 16, header->first_time);
-	put64(dst + 24, header->last_time);
-	put16(dst + 32, header->nrows);
-	put16(dst + 34, header->tag_bytes);
+	segment_bytes_put64(dst + 8, header->sequence);
+	segment_bytes_put64(dst + 16, header->first_time);
+	segment_bytes_put64(dst + 24, header->last_time);
+	segment_bytes_put16(dst + 32, header->nrows);
+	segment_bytes_put16(dst + 34, header->tag_bytes);
 	memcpy(dst + SEGMENT_HEADER_BYTES, header->tag, header->tag_bytes);
-	put32(dst + CHECKSUM_OFFSET, segment_checksum(dst, prefix + block));
+}
 
-	return prefix + block;
+void
+segment_seal(uint8 *bytes, Size length)
+{
+	segment_bytes_put32(bytes + CHECKSUM_OFFSET, segment_checksum(bytes, length));
+}
+
+bool
+segment_is_sealed(const uint8 *bytes, Size length)
+{
+	return segment_bytes_get32(bytes + CHECKSUM_OFFSET) == segment_checksum(bytes, length);
 }
 
 void
@@ -128,29 +86,31 @@ segment_mark(uint8 *bytes, Size length, uint8 flags, uint64 sequence)
 	/* at most one flag */
 	Assert((flags & (flags - 1)) == 0);
 	bytes[3] = flags;
-	put64(bytes + 8, sequence);
-	put32(bytes + CHECKSUM_OFFSET, segment_checksum(bytes, length));
+	segment_bytes_put64(bytes + 8, sequence);
+	segment_seal(bytes, length);
 }
 
 SegmentStatus
 segment_read_header(SegmentHeader *header, const uint8 *bytes, Size length)
 {
-	if (length < SEGMENT_HEADER_BYTES || get16(bytes) != SEGMENT_MAGIC)
+	if (length < SEGMENT_HEADER_BYTES || segment_bytes_get16(bytes) != SEGMENT_MAGIC)
 		return SEGMENT_NOT_A_SEGMENT;
 	if (bytes[2] != SEGMENT_VERSION || (bytes[3] & ~SEGMENT_KNOWN_FLAGS) != 0)
 		return SEGMENT_NEWER_VERSION;
 
 	header->flags = bytes[3];
-	header->sequence = get64(bytes + 8);
-	header->first_time = get64(bytes + 16);
-	header->last_time = get64(bytes + 24);
-	header->nrows = get16(bytes + 32);
-	header->tag_bytes = get16(bytes + 34);
+	header->sequence = segment_bytes_get64(bytes + 8);
+	header->first_time = segment_bytes_get64(bytes + 16);
+	header->last_time = segment_bytes_get64(bytes + 24);
+	header->nrows = segment_bytes_get16(bytes + 32);
+	header->tag_bytes = segment_bytes_get16(bytes + 34);
 	header->tag = (const char *) bytes + SEGMENT_HEADER_BYTES;
 
 	if (header->nrows == 0 || header->nrows > CODEC_MAX_ROWS || header->tag_bytes == 0 ||
-		header->tag_bytes > SEGMENT_MAX_TAG_BYTES ||
+		header->tag_bytes > max_tag_bytes(header) ||
 		header->tag_bytes > length - SEGMENT_HEADER_BYTES ||
+		((header->flags & (SEGMENT_SHARED | SEGMENT_RUN_ROOT)) &&
+		 header->tag_bytes < SEGMENT_RUN_NUMBER_BYTES) ||
 		header->first_time > header->last_time)
 		return SEGMENT_BAD_HEADER;
 
@@ -165,9 +125,13 @@ segment_open(Segment *segment, const uint8 *bytes, Size length, bool verify)
 
 	if (status != SEGMENT_OK)
 		return status;
-	if (verify && get32(bytes + CHECKSUM_OFFSET) != segment_checksum(bytes, length))
+	if (verify && !segment_is_sealed(bytes, length))
 		return SEGMENT_BAD_CHECKSUM;
+	if (segment->header.flags & SEGMENT_SHARED)
+		return SEGMENT_BAD_ROWS;
 
+	segment->shared = false;
+	segment->first_row = 0;
 	prefix = SEGMENT_HEADER_BYTES + segment->header.tag_bytes;
 	switch (codec_open(&segment->rows, bytes + prefix, length - prefix, segment->header.nrows))
 	{
@@ -200,14 +164,25 @@ segment_status_text(SegmentStatus status)
 			return "The segment's compressed rows are malformed.";
 		case SEGMENT_BAD_TIMES:
 			return "The segment's times do not ascend from the header's first to its last.";
+		case SEGMENT_NO_ROW:
+			return "The segment does not have the row that was sought.";
 		case SEGMENT_MISPLACED:
 			return "The segment is not of the tag and time that the directory has for its place.";
 	}
 	return "Unknown status.";
 }
 
+/* The number of a run precedes the fence in the tag of a shared segment. */
+static Size
+max_tag_bytes(const SegmentHeader *header)
+{
+	return header->flags & SEGMENT_SHARED
+		? SEGMENT_RUN_NUMBER_BYTES + SEGMENT_MAX_TAG_BYTES : SEGMENT_MAX_TAG_BYTES;
+}
+
 /*
- * Do the first and last row have the header's times?  A last summary covers more than its own time.
+ * Do the first and last row have the header's times?  A last summary covers more than its own time,
+ * and so does the root of a run.
  */
 static bool
 times_fit_header(const Segment *segment)
@@ -215,7 +190,7 @@ times_fit_header(const Segment *segment)
 	const SegmentHeader *header = &segment->header;
 
 	return codec_time_at(&segment->rows, 0) == header->first_time &&
-		((header->flags & SEGMENT_SUMMARY) ||
+		((header->flags & (SEGMENT_SUMMARY | SEGMENT_RUN_ROOT)) ||
 		 codec_time_at(&segment->rows, header->nrows - 1) == header->last_time);
 }
 

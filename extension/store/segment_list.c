@@ -8,6 +8,8 @@
 
 static void add_unplaced(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from,
 						 int64 until);
+static void add_shared(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from,
+					   int64 until, bool last_before);
 static void add_late(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from,
 					 int64 until, bool last_before);
 static int	compare_first_time(const void *left, const void *right);
@@ -18,6 +20,7 @@ segment_list_load(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 f
 {
 	list->nrefs = 0;
 	add_unplaced(list, cursor, tag, from, until);
+	add_shared(list, cursor, tag, from, until, false);
 	add_late(list, cursor, tag, from, until, false);
 	segment_list_sort(list);
 }
@@ -28,6 +31,7 @@ segment_list_load_as_of(SegmentList *list, DirectoryCursor *cursor, text *tag, i
 {
 	list->nrefs = 0;
 	add_unplaced(list, cursor, tag, PG_INT64_MIN, until);
+	add_shared(list, cursor, tag, time, until, true);
 	add_late(list, cursor, tag, time, until, true);
 	segment_list_sort(list);
 }
@@ -37,10 +41,11 @@ segment_list_load_unplaced(SegmentList *list, DirectoryCursor *cursor, text *tag
 {
 	list->nrefs = 0;
 	add_unplaced(list, cursor, tag, PG_INT64_MIN, PG_INT64_MAX);
+	add_shared(list, cursor, tag, PG_INT64_MIN, PG_INT64_MAX, false);
 	segment_list_sort(list);
 }
 
-/* Adds the tag's pending segments and late runs that overlap from..until. */
+/* Adds the tag's own pending segments, and its late runs, that overlap from..until. */
 static void
 add_unplaced(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until)
 {
@@ -57,6 +62,37 @@ add_unplaced(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from, 
 
 			segment_list_add(list, &ref);
 		}
+		store_release(&stored);
+	}
+}
+
+/*
+ * Adds the tag's rows in shared segments, run by run, if they overlap from..until.  With
+ * last_before, adds those before them too, but not runs that end before a row that is at or before
+ * `from`.
+ */
+static void
+add_shared(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from, int64 until,
+		   bool last_before)
+{
+	SortedRuns *runs = directory_runs(cursor);
+	StoredSegment stored;
+
+	sorted_runs_seek(runs, tag, last_before ? PG_INT64_MIN : from, until);
+	while (sorted_runs_next(runs, &stored))
+	{
+		const SegmentHeader *header = &stored.segment.header;
+
+		if (header->first_time <= until && (header->last_time >= from || last_before))
+		{
+			SegmentRef	ref = segment_ref(&stored);
+
+			segment_list_add(list, &ref);
+		}
+		if (last_before && header->last_time <= from)
+			sorted_runs_skip_before(runs, header->last_time);
+		else if (last_before && header->first_time <= from)
+			sorted_runs_skip_before(runs, header->first_time);
 		store_release(&stored);
 	}
 }
@@ -118,20 +154,32 @@ segment_ref_fetch(Relation rel, Snapshot snapshot, const text *tag, const Segmen
 	ItemPointerData tid = ref->tid;
 
 	/* VACUUM cannot remove what a registered snapshot has seen */
-	if (!store_fetch(rel, snapshot, tag, &tid, stored, NULL))
+	if (!store_fetch(rel, snapshot, ref->shared ? NULL : tag, &tid, stored, NULL))
 		store_report_vanished(rel, tag, &tid);
+	if (ref->shared)
+	{
+		stored->segment.first_row = ref->first_row;
+		stored->segment.block_offset = ref->block_offset;
+		stored->segment.block_bytes = ref->bytes;
+		stored->segment.header.nrows = ref->nrows;
+		store_open_part(rel, stored, tag);
+	}
 }
 
 SegmentRef
 segment_ref(const StoredSegment *stored)
 {
-	const SegmentHeader *header = &stored->segment.header;
+	const Segment *segment = &stored->segment;
+	const SegmentHeader *header = &segment->header;
 
 	return (SegmentRef) {
 		.tid = stored->tuple.t_self,
 		.nrows = header->nrows,
-		.bytes = stored->tuple.t_len - STORE_TUPLE_HEADER,
+		.bytes = segment->shared ? segment->block_bytes : stored->tuple.t_len - STORE_TUPLE_HEADER,
 		.flags = header->flags,
+		.shared = segment->shared,
+		.block_offset = segment->shared ? segment->block_offset : 0,
+		.first_row = segment->first_row,
 		.sequence = header->sequence,
 		.first_time = header->first_time,
 		.last_time = header->last_time,

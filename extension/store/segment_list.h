@@ -16,6 +16,9 @@ typedef struct SegmentRef
 	uint16		nrows;
 	uint16		bytes;			/* of the segment, which takes at most a page */
 	uint8		flags;
+	bool		shared;			/* a part of a shared segment; bytes are those of its block */
+	uint16		block_offset;	/* if shared: where the block is */
+	uint16		first_row;		/* if shared: the number of the part's first row */
 	uint64		sequence;
 	int64		first_time;
 	int64		last_time;
@@ -44,7 +47,7 @@ extern void segment_list_load(SegmentList *list, DirectoryCursor *cursor, text *
 extern void segment_list_load_as_of(SegmentList *list, DirectoryCursor *cursor, text *tag,
 									int64 time, int64 until);
 
-/* Lists all pending segments and late runs, for compaction. */
+/* Lists all pending segments, shared ones too, and late runs, for compaction. */
 extern void segment_list_load_unplaced(SegmentList *list, DirectoryCursor *cursor, text *tag);
 
 /* Adds a segment at the end of the list. */

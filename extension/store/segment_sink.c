@@ -41,7 +41,6 @@ struct SegmentSink
 static ItemPointerData write_bytes(SegmentSink *sink, const SegmentHeader *header,
 								   const uint8 *bytes, Size length);
 static void note_pending(SegmentSink *sink, BlockNumber block);
-static CodecEncoder *shared_encoder(void);
 
 SegmentSink *
 segment_sink_begin(Relation rel, TransactionId xid, CommandId cid, int options)
@@ -101,7 +100,7 @@ segment_sink_build(SegmentSink *sink, SegmentHeader *header, const CodecRows *ro
 
 	CHECK_FOR_INTERRUPTS();
 	first.nrows = Min(first.nrows, CODEC_MAX_ROWS);
-	sink->built_length = segment_build(shared_encoder(), header, &first, NULL, sink->built,
+	sink->built_length = segment_build(segment_sink_encoder(), header, &first, NULL, sink->built,
 									   sizeof(sink->built));
 	if (sink->built_length == 0)
 		ereport(ERROR,
@@ -173,7 +172,7 @@ segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer *summaries)
 		Size		length;
 
 		rows.nrows = (rows.nrows + parts - 1) / parts;
-		length = segment_build(shared_encoder(), &header, &rows, last_times + done, bytes,
+		length = segment_build(segment_sink_encoder(), &header, &rows, last_times + done, bytes,
 							   sizeof(bytes));
 		if (length == 0)
 			elog(ERROR, "summary of a segment does not fit into a page");
@@ -190,7 +189,7 @@ segment_sink_write_mark(SegmentSink *sink)
 	SegmentHeader header = directory_mark_header();
 	int64		time = 0;
 	CodecRows	row = {.nrows = 1, .time = &time};
-	Size		length = segment_build(shared_encoder(), &header, &row, NULL, bytes, sizeof(bytes));
+	Size		length = segment_build(segment_sink_encoder(), &header, &row, NULL, bytes, sizeof(bytes));
 	ItemPointerData tid;
 
 	if (length == 0)
@@ -199,6 +198,62 @@ segment_sink_write_mark(SegmentSink *sink)
 	/* the next command deletes it, as no command can delete what it has inserted itself */
 	if (!store_delete(sink->rel, &tid, sink->cid + 1))
 		elog(ERROR, "mark was deleted by another transaction");
+}
+
+void
+segment_sink_write_shared(SegmentSink *sink, SharedBuilder *builder)
+{
+	Size		length;
+
+	CHECK_FOR_INTERRUPTS();
+	length = shared_builder_finish(builder);
+	write_bytes(sink, &builder->header, builder->bytes, length);
+}
+
+void
+segment_sink_write_root(SegmentSink *sink, const SortedRun *run)
+{
+	uint8		bytes[STORE_MAX_SEGMENT_BYTES];
+	char		number[SEGMENT_RUN_NUMBER_BYTES];
+	double		values[SORTED_RUN_ROOT_VALUES] = {run->level};
+	SegmentHeader header = {
+		.flags = SEGMENT_RUN_ROOT,
+		.sequence = run->sequence,
+		.tag = number,
+		.tag_bytes = sizeof(number),
+	};
+	CodecRows	row = {
+		.nrows = 1,
+		.nvalues = SORTED_RUN_ROOT_VALUES,
+		.time = &run->first_time,
+		.values = values,
+		.row_stride = SORTED_RUN_ROOT_VALUES,
+		.value_stride = 1,
+	};
+	Size		length;
+
+	segment_put_run_number(number, run->number);
+	length = segment_build(segment_sink_encoder(), &header, &row, &run->last_time, bytes,
+						   sizeof(bytes));
+	if (length == 0)
+		elog(ERROR, "root of a run does not fit into a page");
+	write_bytes(sink, &header, bytes, length);
+}
+
+CodecEncoder *
+segment_sink_encoder(void)
+{
+	static CodecEncoder *encoder = NULL;
+
+	if (encoder == NULL)
+	{
+		encoder = codec_encoder_new();
+		if (encoder == NULL)
+			ereport(ERROR,
+					errcode(ERRCODE_OUT_OF_MEMORY),
+					errmsg("out of memory"));
+	}
+	return encoder;
 }
 
 uint64
@@ -216,7 +271,8 @@ write_bytes(SegmentSink *sink, const SegmentHeader *header, const uint8 *bytes, 
 				 &tid);
 	sink->bytes += length;
 	directory_writer_enter(sink->directory, header, &tid);
-	if (header->flags == 0)
+	/* compaction looks for pending segments of one tag, and for runs */
+	if (header->flags == 0 || (header->flags & SEGMENT_RUN_ROOT))
 		note_pending(sink, ItemPointerGetBlockNumber(&tid));
 	return tid;
 }
@@ -238,21 +294,4 @@ note_pending(SegmentSink *sink, BlockNumber block)
 		sink->npending = 0;
 	}
 	sink->pending[sink->npending++] = (NotedBlocks) {.first = block, .last = block};
-}
-
-/* The backend's encoder.  Its scratch memory is worth keeping, and only one is used at a time. */
-static CodecEncoder *
-shared_encoder(void)
-{
-	static CodecEncoder *encoder = NULL;
-
-	if (encoder == NULL)
-	{
-		encoder = codec_encoder_new();
-		if (encoder == NULL)
-			ereport(ERROR,
-					errcode(ERRCODE_OUT_OF_MEMORY),
-					errmsg("out of memory"));
-	}
-	return encoder;
 }

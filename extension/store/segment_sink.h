@@ -10,6 +10,8 @@
 #include "utils/rel.h"
 
 #include "store/row_buffer.h"
+#include "store/shared_segment.h"
+#include "store/sorted_runs.h"
 #include "store/store.h"
 
 typedef struct SegmentSink SegmentSink;
@@ -62,6 +64,13 @@ extern void segment_sink_note(SegmentSink *sink, RowBuffer *summaries);
  * need.  Merges neighbours in the buffer first.
  */
 extern void segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer *summaries);
+
+/* Writes the shared segment of a builder, which it finishes; and the root of a run. */
+extern void segment_sink_write_shared(SegmentSink *sink, SharedBuilder *builder);
+extern void segment_sink_write_root(SegmentSink *sink, const SortedRun *run);
+
+/* The backend's encoder.  Its scratch memory is worth keeping, and only one is used at a time. */
+extern CodecEncoder *segment_sink_encoder(void);
 
 /*
  * Writes and deletes a mark, which tells others that this transaction has written (serializable.c).

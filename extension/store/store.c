@@ -23,10 +23,13 @@
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
+#include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "tag.h"
 
+static SegmentStatus find_part(StoredSegment *stored, const text *tag);
 static bool item_is_within(Page page, OffsetNumber item);
 static void prepare_header(HeapTuple tuple, Relation rel, TransactionId xid, CommandId cid,
 						   int options);
@@ -155,7 +158,12 @@ store_fetch(Relation rel, Snapshot snapshot, const text *tag, ItemPointer tid,
 	}
 
 	bytes = store_segment_bytes(BufferGetPage(stored->buffer), &stored->tuple, &length);
+	stored->segment.shared = false;
+	stored->segment.first_row = 0;
 	status = segment_read_header(&stored->segment.header, bytes, length);
+	if (status == SEGMENT_OK && tag != NULL &&
+		(stored->segment.header.flags & SEGMENT_SHARED))
+		status = find_part(stored, tag);
 	if (status != SEGMENT_OK)
 		report_sought(rel, tag, tid, status);
 	return true;
@@ -168,16 +176,90 @@ store_open_rows(Relation rel, StoredSegment *stored, bool verify)
 	Size		length;
 	SegmentStatus status;
 
+	/*
+	 * The rows of a tag in a shared segment are open.  Its checksum covers hundreds of tags, so it
+	 * is compared when the tag is looked up (sorted_runs.c), once for all that follow.
+	 */
+	if (stored->segment.shared)
+		return;
 	bytes = store_segment_bytes(BufferGetPage(stored->buffer), &stored->tuple, &length);
 	status = segment_open(&stored->segment, bytes, length, verify);
 	if (status != SEGMENT_OK)
 		store_report(rel, &stored->tuple.t_self, &stored->segment.header, status);
 }
 
+uint32
+store_open_row(Relation rel, StoredSegment *stored, uint32 row, text **tag)
+{
+	SegmentHeader whole = stored->segment.header;
+	SegmentStatus status;
+	SharedReader reader;
+	const uint8 *bytes;
+	Size		length;
+
+	if (!(whole.flags & SEGMENT_SHARED))
+	{
+		store_open_rows(rel, stored, false);
+		if (row >= whole.nrows)
+			store_report(rel, &stored->tuple.t_self, &whole, SEGMENT_NO_ROW);
+		*tag = cstring_to_text_with_len(whole.tag, whole.tag_bytes);
+		return row;
+	}
+	bytes = store_segment_bytes(BufferGetPage(stored->buffer), &stored->tuple, &length);
+	status = shared_reader_open(&reader, bytes, length, false);
+	if (status == SEGMENT_OK)
+		status = shared_reader_seek_row(&reader, row)
+			? shared_reader_rows(&reader, &stored->segment)
+			: reader.status != SEGMENT_OK ? reader.status : SEGMENT_NO_ROW;
+	if (status != SEGMENT_OK)
+		store_report(rel, &stored->tuple.t_self, &whole, status);
+	*tag = cstring_to_text_with_len(reader.tag, reader.tag_bytes);
+	stored->segment.header.tag = VARDATA_ANY(*tag);
+	return row - stored->segment.first_row;
+}
+
+void
+store_open_part(Relation rel, StoredSegment *stored, const text *tag)
+{
+	SegmentStatus status;
+	const uint8 *bytes;
+	Size		length;
+
+	bytes = store_segment_bytes(BufferGetPage(stored->buffer), &stored->tuple, &length);
+	stored->segment.shared = true;
+	stored->segment.header.tag = VARDATA_ANY(tag);
+	stored->segment.header.tag_bytes = VARSIZE_ANY_EXHDR(tag);
+	status = shared_segment_open_part(bytes, length, &stored->segment);
+	if (status != SEGMENT_OK)
+		report_sought(rel, tag, &stored->tuple.t_self, status);
+}
+
+void
+store_open_shared(Relation rel, const StoredSegment *stored, SharedReader *reader, bool verify)
+{
+	HeapTupleData tuple = stored->tuple;
+	const uint8 *bytes;
+	Size		length;
+
+	bytes = store_segment_bytes(BufferGetPage(stored->buffer), &tuple, &length);
+	(void) shared_reader_open(reader, bytes, length, verify);
+	store_check_shared(rel, stored, reader);
+}
+
+void
+store_check_shared(Relation rel, const StoredSegment *stored, const SharedReader *reader)
+{
+	ItemPointerData place = stored->tuple.t_self;
+
+	if (reader->status != SEGMENT_OK)
+		store_report(rel, &place, &stored->segment.header, reader->status);
+}
+
 void
 store_release(StoredSegment *stored)
 {
-	ReleaseBuffer(stored->buffer);
+	if (BufferIsValid(stored->buffer))
+		ReleaseBuffer(stored->buffer);
 	stored->buffer = InvalidBuffer;
 }
 
@@ -221,9 +303,15 @@ store_report_vanished(Relation rel, const text *tag, ItemPointer tid)
 const char *
 store_tag_text(const SegmentHeader *header)
 {
-	if (!pg_verify_mbstr(GetDatabaseEncoding(), header->tag, header->tag_bytes, true))
+	/* of a shared segment, the first tag that it may have */
+	Size		skipped = header->flags & (SEGMENT_SHARED | SEGMENT_RUN_ROOT)
+		? SEGMENT_RUN_NUMBER_BYTES : 0;
+	const char *tag = header->tag + skipped;
+	Size		tag_bytes = header->tag_bytes - skipped;
+
+	if (!pg_verify_mbstr(GetDatabaseEncoding(), tag, tag_bytes, true))
 		return "(not valid text)";
-	return pnstrdup(header->tag, header->tag_bytes);
+	return pnstrdup(tag, tag_bytes);
 }
 
 bool
@@ -264,6 +352,28 @@ store_next_segment(Relation rel, Buffer buffer, OffsetNumber *next, HeapTuple tu
 			return true;
 	}
 	return false;
+}
+
+/* Opens the rows that a shared segment has of a tag. */
+static SegmentStatus
+find_part(StoredSegment *stored, const text *tag)
+{
+	SegmentStatus status;
+	SharedReader reader;
+	const uint8 *bytes;
+	Size		length;
+
+	bytes = store_segment_bytes(BufferGetPage(stored->buffer), &stored->tuple, &length);
+	status = shared_reader_open(&reader, bytes, length, false);
+	if (status != SEGMENT_OK)
+		return status;
+	if (!shared_reader_seek(&reader, VARDATA_ANY(tag), VARSIZE_ANY_EXHDR(tag)) ||
+		tag_compare_bytes(reader.tag, reader.tag_bytes, VARDATA_ANY(tag),
+						  VARSIZE_ANY_EXHDR(tag)) != 0)
+		return reader.status != SEGMENT_OK ? reader.status : SEGMENT_MISPLACED;
+	status = shared_reader_rows(&reader, &stored->segment);
+	stored->segment.header.tag = VARDATA_ANY(tag);
+	return status;
 }
 
 /* Does a line pointer, if it is in use, name bytes of its page? */

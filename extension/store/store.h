@@ -13,6 +13,7 @@
 
 #include "compat.h"
 #include "store/segment.h"
+#include "store/shared_segment.h"
 
 /* The bytes of a stored tuple's header, which has no NULL bitmap. */
 #define STORE_TUPLE_HEADER MAXALIGN(SizeofHeapTupleHeader)
@@ -24,12 +25,15 @@
 #define STORE_SURE_ROW_BYTES \
 	(STORE_MAX_SEGMENT_BYTES - SEGMENT_HEADER_BYTES - CODEC_ROW_OVERHEAD)
 
-/* A segment in a pinned buffer; its pointers hold until store_release(). */
+/*
+ * A segment in a pinned buffer, or the part of a shared segment that one tag has.  Its pointers
+ * hold until store_release().
+ */
 typedef struct StoredSegment
 {
 	HeapTupleData tuple;
 	Buffer		buffer;
-	Segment		segment;		/* .rows is valid after store_open_rows() only */
+	Segment		segment;		/* .rows is valid after store_open_rows() or store_open_row() only */
 } StoredSegment;
 
 /*
@@ -55,7 +59,8 @@ extern void store_count_rows(Relation rel, uint32 deleted, uint32 moved);
 
 /*
  * Fetches the segment at tid: pins its buffer, and reads and checks its header.  tag is the one by
- * which the directory has the segment, for a message, or NULL if it is not known.  Returns false,
+ * which the directory has the segment, or NULL if it is not known.  Of a shared segment, fetches
+ * the rows of tag, which must stay as long as *stored, or (NULL) only the header.  Returns false,
  * with nothing pinned, if the snapshot does not see a segment there; *all_dead (if not NULL) then
  * says whether no transaction can see one any more, so that the directory's entry may be marked
  * dead.
@@ -65,6 +70,28 @@ extern bool store_fetch(Relation rel, Snapshot snapshot, const text *tag, ItemPo
 
 /* Opens the rows of a fetched segment; with verify, compares the checksum first. */
 extern void store_open_rows(Relation rel, StoredSegment *stored, bool verify);
+
+/*
+ * Of a segment that was fetched without a tag, opens the rows of the tag that has this row.  row is
+ * the number among all rows of the stored tuple; returns the number among those opened.  Sets *tag
+ * to the tag, palloc'd, which must stay as long as *stored.
+ */
+extern uint32 store_open_row(Relation rel, StoredSegment *stored, uint32 row, text **tag);
+
+/*
+ * Of a shared segment that was fetched without a tag, opens the part that stored->segment names
+ * (shared_segment_open_part()), which is of this tag.
+ */
+extern void store_open_part(Relation rel, StoredSegment *stored, const text *tag);
+
+/*
+ * Of a shared segment that was fetched without a tag, begins to read the entries.  At their end,
+ * raises an error if the reader has met damage.
+ */
+extern void store_open_shared(Relation rel, const StoredSegment *stored, SharedReader *reader,
+							  bool verify);
+extern void store_check_shared(Relation rel, const StoredSegment *stored,
+							   const SharedReader *reader);
 
 extern void store_release(StoredSegment *stored);
 

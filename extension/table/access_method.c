@@ -81,6 +81,7 @@ tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleT
 	HistorianColumns columns = columns_of(rel);
 	StoredSegment stored;
 	RowPlace	place;
+	uint32		row;
 	text	   *tag;
 	Datum		values;
 	bool		isnull;
@@ -90,19 +91,14 @@ tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleT
 	place = row_place_get(tid);
 	if (!store_fetch(rel, SnapshotAny, NULL, &place.segment, &stored, NULL))
 		return false;
-	store_open_rows(rel, &stored, false);
-	if (place.row >= stored.segment.header.nrows)
-		elog(ERROR, "segment of tag \"%s\" in block %u, item %u of historian table \"%s\" has no row %u",
-			 store_tag_text(&stored.segment.header), ItemPointerGetBlockNumber(&place.segment),
-			 ItemPointerGetOffsetNumber(&place.segment), RelationGetRelationName(rel), place.row);
+	row = store_open_row(rel, &stored, place.row, &tag);
 	ExecClearTuple(slot);
 	slot->tts_values[columns.time - 1] =
-		Int64GetDatum(codec_time_at(&stored.segment.rows, place.row));
+		Int64GetDatum(codec_time_at(&stored.segment.rows, row));
 	slot->tts_isnull[columns.time - 1] = false;
-	tag = cstring_to_text_with_len(stored.segment.header.tag, stored.segment.header.tag_bytes);
 	slot->tts_values[columns.tag - 1] = PointerGetDatum(tag);
 	slot->tts_isnull[columns.tag - 1] = false;
-	values = decoded_rows_segment_array(&stored.segment, place.row, &isnull);
+	values = decoded_rows_segment_array(&stored.segment, row, &isnull);
 	slot->tts_values[columns.values - 1] = values;
 	slot->tts_isnull[columns.values - 1] = isnull;
 	store_release(&stored);

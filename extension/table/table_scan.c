@@ -30,6 +30,9 @@ typedef struct HistorianTableScan
 	Buffer		buffer;
 	OffsetNumber next_item;
 	uint32		rows_of_block;	/* returned so far */
+	bool		has_reader;		/* the segment is shared, and more of its tags are to be read */
+	HeapTupleData shared;		/* that segment */
+	SharedReader reader;
 	DecodedRows decoded;
 	uint32		next_row;
 	text	   *tag;
@@ -48,6 +51,8 @@ static void give_position(HistorianTableScan *scan, TupleTableSlot *slot);
 static HeapTuple copy_with_position(TupleTableSlot *slot);
 static bool analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double *dead);
 static bool analyze_load(HistorianTableScan *scan, HeapTuple tuple);
+static bool analyze_load_next_tag(HistorianTableScan *scan);
+static void analyze_decode(HistorianTableScan *scan, HeapTuple tuple, const Segment *segment);
 
 TableScanDesc
 table_scan_begin(Relation rel, Snapshot snapshot, int nkeys, struct ScanKeyData *keys,
@@ -285,6 +290,8 @@ analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double
 	HeapTupleData tuple;
 	bool		found = false;
 
+	if (scan->has_reader && analyze_load_next_tag(scan))
+		return true;
 	LockBuffer(scan->buffer, BUFFER_LOCK_SHARE);
 	while (!found && store_next_tuple(scan->base.rs_rd, scan->buffer, &scan->next_item, &tuple))
 	{
@@ -334,19 +341,59 @@ analyze_load(HistorianTableScan *scan, HeapTuple tuple)
 	SegmentStatus status;
 
 	bytes = store_segment_bytes(BufferGetPage(scan->buffer), tuple, &length);
-	status = segment_open(&segment, bytes, length, true);
+	status = segment_read_header(&segment.header, bytes, length);
+	if (status == SEGMENT_OK && (segment.header.flags & SEGMENT_SHARED))
+	{
+		scan->shared = *tuple;
+		scan->has_reader = true;
+		status = shared_reader_open(&scan->reader, bytes, length, true);
+		if (status != SEGMENT_OK)
+			store_report(rel, &tuple->t_self, NULL, status);
+		return analyze_load_next_tag(scan);
+	}
+	if (status == SEGMENT_OK)
+		status = segment_open(&segment, bytes, length, true);
 	if (status != SEGMENT_OK)
 		store_report(rel, &tuple->t_self, NULL, status);
-	if (segment.header.flags & SEGMENT_SUMMARY)
+	if (segment.header.flags & (SEGMENT_SUMMARY | SEGMENT_RUN_ROOT))
 		return false;
+	analyze_decode(scan, tuple, &segment);
+	return true;
+}
+
+/* Decodes the rows of the next tag of a shared segment; returns false at the end. */
+static bool
+analyze_load_next_tag(HistorianTableScan *scan)
+{
+	Relation	rel = scan->base.rs_rd;
+	SegmentStatus status = SEGMENT_OK;
+	Segment		segment;
+
+	if (shared_reader_next(&scan->reader))
+		status = shared_reader_rows(&scan->reader, &segment);
+	else
+	{
+		scan->has_reader = false;
+		status = scan->reader.status;
+	}
+	if (status != SEGMENT_OK)
+		store_report(rel, &scan->shared.t_self, NULL, status);
+	if (scan->has_reader)
+		analyze_decode(scan, &scan->shared, &segment);
+	return scan->has_reader;
+}
+
+static void
+analyze_decode(HistorianTableScan *scan, HeapTuple tuple, const Segment *segment)
+{
+	const SegmentHeader *header = &segment->header;
 
 	if (scan->tag != NULL)
 		pfree(scan->tag);
-	scan->tag = palloc(VARHDRSZ + segment.header.tag_bytes);
-	SET_VARSIZE(scan->tag, VARHDRSZ + segment.header.tag_bytes);
-	memcpy(VARDATA(scan->tag), segment.header.tag, segment.header.tag_bytes);
+	scan->tag = palloc(VARHDRSZ + header->tag_bytes);
+	SET_VARSIZE(scan->tag, VARHDRSZ + header->tag_bytes);
+	memcpy(VARDATA(scan->tag), header->tag, header->tag_bytes);
 	scan->next_row = 0;
-	if (!decoded_rows_load(&scan->decoded, &segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
-		store_report(rel, &tuple->t_self, &segment.header, SEGMENT_BAD_TIMES);
-	return true;
+	if (!decoded_rows_load(&scan->decoded, segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
+		store_report(scan->base.rs_rd, &tuple->t_self, header, SEGMENT_BAD_TIMES);
 }

@@ -11,7 +11,8 @@
  *          v            not dense             |
  *       late run --------------------> late segment
  *
- *   pending       A load has written it.  It may overlap any segment in time.
+ *   pending       A load has written it.  It may overlap any segment in time.  Where a load had few
+ *                 rows of many tags, these share segments, as sorted runs (run_merge.c).
  *   late run      It holds rows that came late.  It may overlap any segment in time.
  *   late segment  It holds rows that came late.  The late segments of a tag are disjoint.
  *   compacted     The compacted segments of a tag are disjoint.
@@ -45,7 +46,8 @@
  * So no row may overtake one of an earlier load.  Four rules keep it from that:
  *
  * - A merge of pending segments takes all of them that are before the horizon, and no other load
- *	 can still commit rows before the horizon (compaction_horizon.h).
+ *	 can still commit rows before the horizon (compaction_horizon.h).  Where the tag has rows in
+ *	 sorted runs, the horizon is before the first of these.
  * - A merge that takes a late run takes all late runs with greater numbers too.
  * - A merge that writes late segments takes all late runs.
  * - A merge brings a row to a compacted segment only if none of the late runs and late segments
@@ -72,6 +74,7 @@
 #include "store/directory.h"
 #include "store/segment_list.h"
 #include "tag.h"
+#include "write/run_merge.h"
 #include "write/tag_merge.h"
 
 /*
@@ -109,14 +112,18 @@ typedef struct Compaction
 	text	   *late_tag;		/* the key of the tag's late segments */
 
 	/* segments of the current tag */
-	SegmentList fresh;			/* pending ones before the horizon */
+	SegmentList fresh;			/* pending ones that may be merged */
 	SegmentList runs;			/* late runs */
+	Size		held_bytes;		/* of pending ones that wait for rows in sorted runs */
+
+	bool		waits_for_runs; /* a tag has too many that wait */
 } Compaction;
 
 static void compact_tag(Compaction *compaction);
 static void end_writing(TagMerge *merge, int64 tags, CompactionCounts *counts);
 static text *next_tag(Compaction *compaction, text *after);
 static void list_segments(Compaction *compaction);
+static uint64 first_shared(const SegmentList *list, uint64 horizon);
 static void look_again(Compaction *compaction, const SegmentRef *ref);
 static bool last_placed(Compaction *compaction, text *key, SegmentRef *last);
 static Size total_bytes(const SegmentList *list);
@@ -151,6 +158,8 @@ compaction_run(Relation rel, const CompactionOptions *options, text **after,
 										ALLOCSET_DEFAULT_SIZES);
 	caller = MemoryContextSwitchTo(context);
 
+	if (*after == NULL)
+		(void) run_merge(rel, options->horizon, options->everything, counts);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	merge->rel = rel;
 	merge->context = context;
@@ -178,10 +187,12 @@ compaction_run(Relation rel, const CompactionOptions *options, text **after,
 	tag_reader_end(merge->reader);
 	directory_end(merge->cursor);
 	UnregisterSnapshot(snapshot);
+	CommandCounterIncrement();
+	if (compaction.waits_for_runs)
+		(void) run_merge(rel, options->horizon, true, counts);
 	MemoryContextSwitchTo(caller);
 	*after = tag ? DatumGetTextPCopy(PointerGetDatum(tag)) : NULL;
 	MemoryContextDelete(context);
-	CommandCounterIncrement();
 	return true;
 }
 
@@ -203,6 +214,7 @@ compact_tag(Compaction *compaction)
 		else
 			merge_fresh(compaction);
 	}
+	compaction->waits_for_runs |= compaction->held_bytes >= FRESH_BYTES;
 }
 
 /* Finishes the segments and summaries of these many tags, and counts what was merged. */
@@ -236,7 +248,7 @@ next_tag(Compaction *compaction, text *after)
 	const CompactionOptions *options = compaction->options;
 
 	if (options->tags == NULL)
-		return directory_next_tag(compaction->merge.cursor, after);
+		return directory_next_own_tag(compaction->merge.cursor, after);
 	while (after != NULL && compaction->next_tag < options->ntags &&
 		   tag_compare(options->tags[compaction->next_tag], after) <= 0)
 		compaction->next_tag++;
@@ -252,20 +264,42 @@ static void
 list_segments(Compaction *compaction)
 {
 	SegmentList all = {0};
+	uint64		horizon = compaction->options->horizon;
 
 	memset(&compaction->fresh, 0, sizeof(SegmentList));
 	memset(&compaction->runs, 0, sizeof(SegmentList));
+	compaction->held_bytes = 0;
 	segment_list_load_unplaced(&all, compaction->merge.cursor, compaction->merge.tag);
+	horizon = first_shared(&all, horizon);
 	for (uint32 i = 0; i < all.nrefs; i++)
 	{
+		if (all.refs[i].shared)
+			continue;
 		if (all.refs[i].flags & SEGMENT_LATE_RUN)
 			segment_list_add(&compaction->runs, &all.refs[i]);
-		else if (all.refs[i].sequence < compaction->options->horizon)
+		else if (all.refs[i].sequence < horizon)
 			segment_list_add(&compaction->fresh, &all.refs[i]);
+		else if (all.refs[i].sequence < compaction->options->horizon)
+			compaction->held_bytes += all.refs[i].bytes;
 		else if (compaction->options->tags == NULL)
 			look_again(compaction, &all.refs[i]);
 	}
 	compaction->late_tag = directory_late_tag(compaction->merge.tag);
+}
+
+/*
+ * Returns the least number in load order of the rows that a tag has in sorted runs, if that is
+ * below the horizon, or else the horizon.  Later rows must not be merged before these.
+ */
+static uint64
+first_shared(const SegmentList *list, uint64 horizon)
+{
+	for (uint32 i = 0; i < list->nrefs; i++)
+	{
+		if (list->refs[i].shared)
+			horizon = Min(horizon, list->refs[i].sequence);
+	}
+	return horizon;
 }
 
 /* Makes the next round of compaction look at the tag of a pending segment again. */
@@ -414,7 +448,7 @@ merge_everything(Compaction *compaction)
 	};
 
 	segment_list_load(&sources, merge->cursor, merge->tag, PG_INT64_MIN, PG_INT64_MAX);
-	remove_after_horizon(&sources, compaction->options->horizon);
+	remove_after_horizon(&sources, first_shared(&sources, compaction->options->horizon));
 	if (sources.nrefs == 0)
 		return;
 	tag_merge_find(merge, merge->tag, &plan, &found);
@@ -510,7 +544,7 @@ is_apart(const Stretch *stretch)
 		stretch->rows * APART_PART >= stretch->segment.nrows;
 }
 
-/* Removes the pending segments that are not before the horizon. */
+/* Removes shared rows, and the pending segments that are not before the horizon. */
 static void
 remove_after_horizon(SegmentList *list, uint64 horizon)
 {
@@ -518,7 +552,8 @@ remove_after_horizon(SegmentList *list, uint64 horizon)
 
 	for (uint32 i = 0; i < list->nrefs; i++)
 	{
-		if (list->refs[i].flags != 0 || list->refs[i].sequence < horizon)
+		if (list->refs[i].flags != 0 ||
+			(!list->refs[i].shared && list->refs[i].sequence < horizon))
 			list->refs[kept++] = list->refs[i];
 	}
 	list->nrefs = kept;

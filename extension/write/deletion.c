@@ -5,7 +5,7 @@
  * To delete a row means to remove all rows of its tag and time, from every segment that has one.
  * Otherwise an earlier load's row, which it had replaced, would appear again.  A segment that is
  * written anew keeps its kind and its number in load order, so that the invariant of compaction.c
- * holds.  directory_lock() keeps compactions and other deletions of the table away until the
+ * holds.  A shared segment is written anew once, for all its tags.  directory_lock() keeps compactions and other deletions of the table away until the
  * transaction ends.
  *
  * DELETE and UPDATE note the rows that they meet, by ctid, and the rows are deleted when the
@@ -46,13 +46,19 @@
 #include "store/summary_edit.h"
 #include "tag.h"
 
-/* The rows of one segment that a DELETE or UPDATE has met. */
+/* The rows of one stored segment that a DELETE or UPDATE has met, or that are to be removed. */
 typedef struct DeletedRows
 {
 	ItemPointerData segment;	/* hash key */
-	text	   *tag;
 	uint8		rows[CODEC_MAX_ROWS / 8];	/* one bit each */
 } DeletedRows;
+
+/* The part of them that one tag has: of a shared segment one of several. */
+typedef struct DeletedPart
+{
+	text	   *tag;
+	DeletedRows *deleted;
+} DeletedPart;
 
 /* What one command has met in one table. */
 typedef struct DeletionWork
@@ -83,6 +89,7 @@ typedef struct Deletion
 	DirectoryCursor *met_cursor;	/* under met_under; NULL until needed */
 	SegmentSink *sink;			/* NULL until something is rewritten */
 	SummaryEdit *summaries;
+	HTAB	   *shared;			/* of DeletedRows: shared segments to write anew; NULL: none */
 	int64		removed_segments;
 	int64		removed_bytes;
 	MemoryContext context;		/* for this struct's members */
@@ -91,10 +98,16 @@ typedef struct Deletion
 
 static ExpiryRule *rule_of_tag(ExpiryRule *rules, uint32 nrules, const text *tag);
 static int64 net_bytes(const Deletion *deletion);
-static text *tag_of_segment(Relation rel, ItemPointer segment);
-static void fetch_met(Relation rel, ItemPointer segment, StoredSegment *stored);
+static HTAB *deleted_rows_create(MemoryContext context);
+static DeletedRows *deleted_rows_of(HTAB *segments, const ItemPointerData *segment);
+static void fetch_met(Relation rel, ItemPointer segment, const text *tag, StoredSegment *stored);
 static void do_deletions(CommandWork *work);
-static int64 *collect_times(Relation rel, DeletedRows **segments, uint32 nsegments,
+static DeletedPart *list_parts(Relation rel, HTAB *segments, uint64 *nparts);
+static void add_shared_parts(Relation rel, const StoredSegment *stored, DeletedRows *deleted,
+							 DeletedPart **parts, uint64 *nparts, uint64 *capacity);
+static void add_part(DeletedPart **parts, uint64 *nparts, uint64 *capacity, const char *tag,
+					 Size tag_bytes, DeletedRows *deleted);
+static int64 *collect_times(Relation rel, const DeletedPart *parts, uint64 nparts,
 							uint64 *ntimes);
 static Deletion begin_deletion(Relation rel, CommandId cid, Snapshot met_under);
 static void end_deletion(Deletion *deletion);
@@ -112,8 +125,19 @@ static void rewrite(Deletion *deletion, const Segment *segment, const bool *kept
 static SegmentSink *deletion_sink(Deletion *deletion);
 static void delete_segment(Deletion *deletion, const SegmentRef *ref, uint32 nkept);
 static int64 count_rows(Deletion *deletion, text *tag, int64 from, int64 until);
-static int	compare_deleted_rows(const void *left, const void *right);
+static void remove_shared(Deletion *deletion, const StoredSegment *stored, const bool *kept);
+static void rewrite_shared(Deletion *deletion, const DeletedRows *removed);
+static bool keep_entry(Deletion *deletion, const SharedReader *reader, const DeletedRows *removed,
+					   SharedBuilder *builder, uint32 *nkept);
+static void write_own(Deletion *deletion, const SharedReader *reader, const CodecRows *rows);
+static int	compare_parts(const void *left, const void *right);
 static int	compare_times(const void *left, const void *right);
+
+static inline bool
+is_noted(const DeletedRows *deleted, uint32 row)
+{
+	return (deleted->rows[row / 8] & (1 << (row % 8))) != 0;
+}
 
 static const CommandWorkKind deleting = {
 	.work_do = do_deletions,
@@ -128,7 +152,6 @@ deletion_add(Relation rel, ItemPointer ctid, CommandId cid, bool update)
 	RowPlace	place;
 	DeletedRows *deleted;
 	uint8		bit;
-	bool		found;
 
 	if (!ItemPointerIsValid(ctid))
 		row_place_report_none(rel);
@@ -136,26 +159,8 @@ deletion_add(Relation rel, ItemPointer ctid, CommandId cid, bool update)
 	bit = 1 << (place.row % 8);
 	work->update |= update;
 	if (work->segments == NULL)
-	{
-		HASHCTL		control = {
-			.keysize = sizeof(ItemPointerData),
-			.entrysize = sizeof(DeletedRows),
-			.hcxt = work->work.context,
-		};
-
-		work->segments = hash_create("historian deletions", 256, &control,
-									 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-
-	deleted = hash_search(work->segments, &place.segment, HASH_ENTER, &found);
-	if (!found)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(work->work.context);
-
-		deleted->tag = tag_of_segment(rel, &place.segment);
-		memset(deleted->rows, 0, sizeof(deleted->rows));
-		MemoryContextSwitchTo(caller);
-	}
+		work->segments = deleted_rows_create(work->work.context);
+	deleted = deleted_rows_of(work->segments, &place.segment);
 	if (deleted->rows[place.row / 8] & bit)
 		return TM_SelfModified;
 	deleted->rows[place.row / 8] |= bit;
@@ -262,60 +267,63 @@ net_bytes(const Deletion *deletion)
 		(deletion->sink != NULL ? (int64) segment_sink_bytes(deletion->sink) : 0);
 }
 
-/* Returns a copy of the tag of a segment that the command has met. */
-static text *
-tag_of_segment(Relation rel, ItemPointer segment)
+static HTAB *
+deleted_rows_create(MemoryContext context)
 {
-	StoredSegment stored;
-	text	   *tag;
+	HASHCTL		control = {
+		.keysize = sizeof(ItemPointerData),
+		.entrysize = sizeof(DeletedRows),
+		.hcxt = context,
+	};
 
-	fetch_met(rel, segment, &stored);
-	tag = cstring_to_text_with_len(stored.segment.header.tag, stored.segment.header.tag_bytes);
-	store_release(&stored);
-	return tag;
+	return hash_create("historian deletions", 256, &control,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* Fetches a segment of which the command has met a row. */
+/* Returns the entry of a segment; a new one has no rows. */
+static DeletedRows *
+deleted_rows_of(HTAB *segments, const ItemPointerData *segment)
+{
+	bool		found;
+	DeletedRows *deleted = hash_search(segments, segment, HASH_ENTER, &found);
+
+	if (!found)
+		memset(deleted->rows, 0, sizeof(deleted->rows));
+	return deleted;
+}
+
+/* Fetches a segment of which the command has met a row, or (unless NULL) the part of a tag. */
 static void
-fetch_met(Relation rel, ItemPointer segment, StoredSegment *stored)
+fetch_met(Relation rel, ItemPointer segment, const text *tag, StoredSegment *stored)
 {
 	/* the command's snapshot has seen it, so it is still there, if perhaps deleted since */
-	if (!store_fetch(rel, SnapshotAny, NULL, segment, stored, NULL))
-		store_report_vanished(rel, NULL, segment);
+	if (!store_fetch(rel, SnapshotAny, tag, segment, stored, NULL))
+		store_report_vanished(rel, tag, segment);
 }
 
 /* Deletes all rows that a command has met, tag by tag.  An UPDATE must find all of them again. */
 static void
 do_deletions(CommandWork *work)
 {
-	HTAB	   *segments = ((DeletionWork *) work)->segments;
-	long		nsegments = hash_get_num_entries(segments);
-	DeletedRows **order = palloc(nsegments * sizeof(DeletedRows *));
 	Relation	rel = table_open(work->relid, RowExclusiveLock);
+	uint64		nparts;
+	DeletedPart *parts = list_parts(rel, ((DeletionWork *) work)->segments, &nparts);
 	Snapshot	met_under = ActiveSnapshotSet() ? GetActiveSnapshot() : NULL;
 	Deletion	deletion = begin_deletion(rel, work->cid, met_under);
-	HASH_SEQ_STATUS status;
-	DeletedRows *deleted;
-	long		n = 0;
 
 	deletion.update = ((DeletionWork *) work)->update;
-	hash_seq_init(&status, segments);
-	while ((deleted = hash_seq_search(&status)) != NULL)
-		order[n++] = deleted;
-	qsort(order, n, sizeof(DeletedRows *), compare_deleted_rows);
-
-	for (long first = 0, end; first < n; first = end)
+	for (uint64 first = 0, end; first < nparts; first = end)
 	{
 		TimeSet		set;
 
 		end = first + 1;
-		while (end < n && tag_compare(order[first]->tag, order[end]->tag) == 0)
+		while (end < nparts && tag_compare(parts[first].tag, parts[end].tag) == 0)
 			end++;
-		set.times = collect_times(rel, order + first, end - first, &set.ntimes);
+		set.times = collect_times(rel, parts + first, end - first, &set.ntimes);
 		set.from = set.times[0];
 		set.until = set.times[set.ntimes - 1];
 		set.met = palloc0(set.ntimes);
-		delete_from_tag(&deletion, order[first]->tag, &set);
+		delete_from_tag(&deletion, parts[first].tag, &set);
 		for (uint64 i = 0; deletion.update && i < set.ntimes; i++)
 		{
 			if (!set.met[i])
@@ -328,24 +336,88 @@ do_deletions(CommandWork *work)
 	table_close(rel, NoLock);
 }
 
+/* Lists the noted segments, shared ones tag by tag, in order of tags; palloc'd. */
+static DeletedPart *
+list_parts(Relation rel, HTAB *segments, uint64 *nparts)
+{
+	uint64		capacity = Max(hash_get_num_entries(segments), 1);
+	DeletedPart *parts = palloc_extended(capacity * sizeof(DeletedPart), MCXT_ALLOC_HUGE);
+	HASH_SEQ_STATUS status;
+	DeletedRows *deleted;
+
+	*nparts = 0;
+	hash_seq_init(&status, segments);
+	while ((deleted = hash_seq_search(&status)) != NULL)
+	{
+		StoredSegment stored;
+		const SegmentHeader *header = &stored.segment.header;
+
+		CHECK_FOR_INTERRUPTS();
+		fetch_met(rel, &deleted->segment, NULL, &stored);
+		if (header->flags & SEGMENT_SHARED)
+			add_shared_parts(rel, &stored, deleted, &parts, nparts, &capacity);
+		else
+			add_part(&parts, nparts, &capacity, header->tag, header->tag_bytes, deleted);
+		store_release(&stored);
+	}
+	qsort(parts, *nparts, sizeof(DeletedPart), compare_parts);
+	return parts;
+}
+
+/* Adds a part for each tag of a shared segment of which rows are noted. */
+static void
+add_shared_parts(Relation rel, const StoredSegment *stored, DeletedRows *deleted,
+				 DeletedPart **parts, uint64 *nparts, uint64 *capacity)
+{
+	SharedReader reader;
+
+	store_open_shared(rel, stored, &reader, false);
+	while (shared_reader_next(&reader))
+	{
+		for (uint32 row = reader.first_row; row < reader.first_row + reader.nrows; row++)
+		{
+			if (!is_noted(deleted, row))
+				continue;
+			add_part(parts, nparts, capacity, reader.tag, reader.tag_bytes, deleted);
+			break;
+		}
+	}
+	store_check_shared(rel, stored, &reader);
+}
+
+static void
+add_part(DeletedPart **parts, uint64 *nparts, uint64 *capacity, const char *tag, Size tag_bytes,
+		 DeletedRows *deleted)
+{
+	if (*nparts == *capacity)
+	{
+		*capacity *= 2;
+		*parts = repalloc_huge(*parts, *capacity * sizeof(DeletedPart));
+	}
+	(*parts)[(*nparts)++] = (DeletedPart) {
+		.tag = cstring_to_text_with_len(tag, tag_bytes),
+		.deleted = deleted,
+	};
+}
+
 /* Returns the times of a tag's noted rows, ascending, each once; palloc'd. */
 static int64 *
-collect_times(Relation rel, DeletedRows **segments, uint32 nsegments, uint64 *ntimes)
+collect_times(Relation rel, const DeletedPart *parts, uint64 nparts, uint64 *ntimes)
 {
 	uint64		capacity = 1024;
 	uint64		unique = 0;
 	int64	   *times = palloc(capacity * sizeof(int64));
 	uint64		n = 0;
 
-	for (uint32 i = 0; i < nsegments; i++)
+	for (uint64 i = 0; i < nparts; i++)
 	{
 		StoredSegment stored;
 
-		fetch_met(rel, &segments[i]->segment, &stored);
+		fetch_met(rel, &parts[i].deleted->segment, parts[i].tag, &stored);
 		store_open_rows(rel, &stored, false);
 		for (uint32 row = 0; row < stored.segment.header.nrows; row++)
 		{
-			if (!(segments[i]->rows[row / 8] & (1 << (row % 8))))
+			if (!is_noted(parts[i].deleted, stored.segment.first_row + row))
 				continue;
 			if (n == capacity)
 			{
@@ -397,6 +469,15 @@ begin_deletion(Relation rel, CommandId cid, Snapshot met_under)
 static void
 end_deletion(Deletion *deletion)
 {
+	if (deletion->shared != NULL)
+	{
+		HASH_SEQ_STATUS status;
+		DeletedRows *removed;
+
+		hash_seq_init(&status, deletion->shared);
+		while ((removed = hash_seq_search(&status)) != NULL)
+			rewrite_shared(deletion, removed);
+	}
 	if (deletion->sink != NULL)
 		segment_sink_end(deletion->sink);
 	summary_edit_end(deletion->summaries);
@@ -458,7 +539,8 @@ delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref, const 
 	bool		kept[CODEC_MAX_ROWS];
 	uint32		nkept;
 
-	if (set->times == NULL && set->from <= ref->first_time && ref->last_time <= set->until)
+	if (!ref->shared && set->times == NULL && set->from <= ref->first_time &&
+		ref->last_time <= set->until)
 	{
 		delete_segment(deletion, ref, 0);
 		return;
@@ -471,7 +553,9 @@ delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref, const 
 	nkept = mark_kept(&rows, set, kept);
 	if (nkept < rows.nrows)
 		nkept += keep_replaced(deletion, tag, ref, &stored.segment, kept);
-	if (nkept < rows.nrows)
+	if (nkept < rows.nrows && ref->shared)
+		remove_shared(deletion, &stored, kept);
+	else if (nkept < rows.nrows)
 	{
 		if (nkept > 0)
 			rewrite(deletion, &stored.segment, kept);
@@ -604,6 +688,115 @@ rewrite(Deletion *deletion, const Segment *segment, const bool *kept)
 	segment_sink_write(deletion_sink(deletion), &header, &source);
 }
 
+/* Notes the rows of a tag that are to be removed from a shared segment. */
+static void
+remove_shared(Deletion *deletion, const StoredSegment *stored, const bool *kept)
+{
+	const Segment *segment = &stored->segment;
+	DeletedRows *removed;
+
+	if (deletion->shared == NULL)
+		deletion->shared = deleted_rows_create(deletion->context);
+	removed = deleted_rows_of(deletion->shared, &stored->tuple.t_self);
+	deletion->removed_segments++;
+	deletion->removed_bytes += segment->block_bytes;
+	for (uint32 i = 0; i < segment->header.nrows; i++)
+	{
+		uint32		row = segment->first_row + i;
+
+		if (!kept[i])
+			removed->rows[row / 8] |= 1 << (row % 8);
+	}
+}
+
+/*
+ * Writes a shared segment anew without the rows that were removed, for all its tags at once.  It
+ * keeps its place in its run, as sorted_runs.h demands.
+ */
+static void
+rewrite_shared(Deletion *deletion, const DeletedRows *removed)
+{
+	MemoryContext caller = MemoryContextSwitchTo(deletion->tag_context);
+	ItemPointerData place = removed->segment;
+	SharedBuilder *builder = palloc(sizeof(SharedBuilder));
+	SegmentRef	ref = {.tid = place, .flags = SEGMENT_SHARED};
+	const SegmentHeader *header;
+	StoredSegment stored;
+	SharedReader reader;
+	uint32		nkept = 0;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!store_fetch(deletion->rel, GetActiveSnapshot(), NULL, &place, &stored, NULL))
+		store_report_vanished(deletion->rel, NULL, &place);
+	store_open_shared(deletion->rel, &stored, &reader, true);
+	header = &reader.header;
+	ref.nrows = header->nrows;
+	shared_builder_begin(builder, segment_run_number(header), header->sequence,
+						 header->tag + SEGMENT_RUN_NUMBER_BYTES,
+						 header->tag_bytes - SEGMENT_RUN_NUMBER_BYTES, reader.base,
+						 STORE_MAX_SEGMENT_BYTES);
+	while (shared_reader_next(&reader))
+	{
+		if (!keep_entry(deletion, &reader, removed, builder, &nkept))
+			store_report(deletion->rel, &place, &stored.segment.header, SEGMENT_BAD_ROWS);
+	}
+	store_check_shared(deletion->rel, &stored, &reader);
+	if (builder->ntags > 0)
+		segment_sink_write_shared(deletion_sink(deletion), builder);
+	store_release(&stored);
+	delete_segment(deletion, &ref, nkept);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(deletion->tag_context);
+}
+
+/*
+ * Adds what is kept of an entry to the new segment or, if it has no room, to segments of the tag's
+ * own.  Returns false if the entry is damaged.
+ */
+static bool
+keep_entry(Deletion *deletion, const SharedReader *reader, const DeletedRows *removed,
+		   SharedBuilder *builder, uint32 *nkept)
+{
+	DecodedRows decoded = {0};
+	RowBuffer	rows = {0};
+	Segment		segment;
+	CodecRows	source;
+	uint32		kept = 0;
+
+	for (uint32 i = 0; i < reader->nrows; i++)
+		kept += !is_noted(removed, reader->first_row + i);
+	*nkept += kept;
+	if (kept == 0 || (kept == reader->nrows && shared_builder_copy(builder, reader)))
+		return true;
+	if (shared_reader_rows(reader, &segment) != SEGMENT_OK ||
+		!decoded_rows_load(&decoded, &segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
+		return false;
+	for (uint32 i = 0; i < decoded.nrows; i++)
+	{
+		if (!is_noted(removed, reader->first_row + i))
+			decoded_rows_append(&decoded, i, &rows);
+	}
+	source = row_buffer_rows(&rows, 0);
+	if (!shared_builder_add(builder, segment_sink_encoder(), reader->tag, reader->tag_bytes,
+							&source, STORE_MAX_SEGMENT_BYTES))
+		write_own(deletion, reader, &source);
+	decoded_rows_free(&decoded);
+	return true;
+}
+
+/* Writes rows of a shared segment to segments of their tag's own, at the same place in load order. */
+static void
+write_own(Deletion *deletion, const SharedReader *reader, const CodecRows *rows)
+{
+	SegmentHeader header = {
+		.sequence = reader->header.sequence,
+		.tag = reader->tag,
+		.tag_bytes = reader->tag_bytes,
+	};
+
+	segment_sink_write(deletion_sink(deletion), &header, rows);
+}
+
 /* Returns the sink, and opens it on the first call. */
 static SegmentSink *
 deletion_sink(Deletion *deletion)
@@ -694,15 +887,15 @@ count_rows(Deletion *deletion, text *tag, int64 from, int64 until)
 }
 
 static int
-compare_deleted_rows(const void *left, const void *right)
+compare_parts(const void *left, const void *right)
 {
-	const DeletedRows *a = *(DeletedRows *const *) left;
-	const DeletedRows *b = *(DeletedRows *const *) right;
+	const DeletedPart *a = left;
+	const DeletedPart *b = right;
 	int			order = tag_compare(a->tag, b->tag);
 
 	if (order != 0)
 		return order;
-	return ItemPointerCompare((ItemPointer) &a->segment, (ItemPointer) &b->segment);
+	return ItemPointerCompare(&a->deleted->segment, &b->deleted->segment);
 }
 
 static int

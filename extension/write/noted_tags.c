@@ -86,12 +86,14 @@ read_block(Relation rel, BlockNumber block, TransactionId oldest, uint64 horizon
 	/* a damaged segment is reported when its tag is read, or by historian.check() */
 	while (store_next_segment(rel, buffer, &next, &tuple, &header))
 	{
-		if (header.flags != 0)
+		if (header.flags != 0 && !(header.flags & SEGMENT_RUN_ROOT))
 			continue;
 		switch (when_to_look(&tuple, oldest, buffer, header.sequence, horizon))
 		{
 			case LOOK_NOW:
-				add_tag(list, &header);
+				/* compaction lists all runs by itself */
+				if (header.flags == 0)
+					add_tag(list, &header);
 				break;
 			case LOOK_LATER:
 				later = true;

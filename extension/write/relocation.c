@@ -57,6 +57,7 @@ typedef struct Mover
 
 static void move_page(Mover *mover, BlockNumber block);
 static void move_segment(Mover *mover, HeapTuple tuple);
+static bool is_intact(const uint8 *bytes, Size length, SegmentHeader *header);
 static bool has_rival(Mover *mover, const SegmentHeader *header, ItemPointer tid);
 static Buffer find_target(Mover *mover, Size bytes);
 static bool next_empty_page(Mover *mover, RelocationTarget *target);
@@ -157,12 +158,11 @@ move_segment(Mover *mover, HeapTuple tuple)
 	const uint8 *bytes = (const uint8 *) tuple->t_data + STORE_TUPLE_HEADER;
 	Size		length = tuple->t_len - STORE_TUPLE_HEADER;
 	ItemPointerData tid = tuple->t_self;
-	Segment		segment;
+	SegmentHeader header;
 	Buffer		target;
 
 	/* damage stays where it is, for historian.check() to find */
-	if (segment_open(&segment, bytes, length, true) != SEGMENT_OK ||
-		has_rival(mover, &segment.header, &tid))
+	if (!is_intact(bytes, length, &header) || has_rival(mover, &header, &tid))
 		return;
 	target = find_target(mover, tuple->t_len);
 	if (!BufferIsValid(target))
@@ -170,7 +170,7 @@ move_segment(Mover *mover, HeapTuple tuple)
 		mover->relocation->ended = true;
 		return;
 	}
-	segment_sink_copy(mover->sink, &segment.header, bytes, length, target);
+	segment_sink_copy(mover->sink, &header, bytes, length, target);
 
 	/* does not fail while directory_lock() keeps other compactions and deletions away */
 	if (!store_delete(mover->rel, &tid, mover->cid))
@@ -178,9 +178,22 @@ move_segment(Mover *mover, HeapTuple tuple)
 				errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				errmsg("could not compact historian table \"%s\" due to a concurrent change",
 					   RelationGetRelationName(mover->rel)));
-	if (!(segment.header.flags & SEGMENT_SUMMARY))
-		store_count_rows(mover->rel, 0, segment.header.nrows);
+	if (!(header.flags & (SEGMENT_SUMMARY | SEGMENT_RUN_ROOT)))
+		store_count_rows(mover->rel, 0, header.nrows);
 	mover->moved += length;
+}
+
+static bool
+is_intact(const uint8 *bytes, Size length, SegmentHeader *header)
+{
+	SharedReader reader;
+	Segment		segment;
+
+	if (segment_read_header(header, bytes, length) != SEGMENT_OK)
+		return false;
+	return header->flags & SEGMENT_SHARED
+		? shared_reader_open(&reader, bytes, length, true) == SEGMENT_OK
+		: segment_open(&segment, bytes, length, true) == SEGMENT_OK;
 }
 
 /*
@@ -193,7 +206,8 @@ has_rival(Mover *mover, const SegmentHeader *header, ItemPointer tid)
 	SegmentList *unplaced = &mover->unplaced;
 	text	   *tag;
 
-	if (header->flags & (SEGMENT_COMPACTED | SEGMENT_SUMMARY | SEGMENT_LATE))
+	if (header->flags & (SEGMENT_COMPACTED | SEGMENT_SUMMARY | SEGMENT_LATE | SEGMENT_SHARED |
+						 SEGMENT_RUN_ROOT))
 		return false;
 	tag = cstring_to_text_with_len(header->tag, header->tag_bytes);
 	unplaced->nrefs = 0;

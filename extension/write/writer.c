@@ -3,7 +3,8 @@
  *	  Gathers the rows that a command inserts by tag, and writes them as pending segments.
  *
  * The rows are written when the command ends (command_work.c), or sooner when they take more memory
- * than historian.write_buffer.  All rows written at one time have one number in load order.  Of
+ * than historian.write_buffer.  Where many tags have few rows, those of all these tags share
+ * segments (store/sorted_runs.h).  All rows written at one time have one number in load order.  Of
  * rows with the same tag and time the last one inserted is kept.
  *
  * A bulk load writes full segments as compacted ones where it may (placement.c).  In the middle of
@@ -24,12 +25,17 @@
 #include "store/compaction_queue.h"
 #include "store/load_order.h"
 #include "store/row_buffer.h"
+#include "store/run_writer.h"
 #include "store/segment_sink.h"
 #include "store/serializable.h"
-#include "tag.h"
+#include "tag_order.h"
 #include "write/placement.h"
 
 int			historian_write_buffer = 64 * 1024;
+int			historian_min_shared_tags = 512;
+
+/* A tag has few rows in a batch if they are no more than this, not compressed. */
+#define FEW_ROWS_BYTES 512
 
 /* The memory of a batch without rows: its contexts and its hash table. */
 #define EMPTY_BATCH_BYTES (24 * 1024)
@@ -58,7 +64,6 @@ typedef struct TagEntry
 {
 	TagName		name;
 	RowBuffer  *rows;
-	uint32		kept;			/* the last rows, which write_batch() has not written */
 	char		status;			/* of simplehash.h */
 } TagEntry;
 
@@ -83,6 +88,15 @@ same_tag(const TagName *a, const TagName *b)
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
+/* A tag and its rows.  The entries of the hash table move when it grows; these stay. */
+typedef struct TagRows
+{
+	RowBuffer	rows;
+	uint32		kept;			/* the last rows, which write_batch() has not written */
+	uint32		tag_bytes;
+	char		tag[FLEXIBLE_ARRAY_MEMBER];
+} TagRows;
+
 /* The rows that one command has gathered for one table. */
 typedef struct Batch
 {
@@ -90,6 +104,9 @@ typedef struct Batch
 	MemoryContext incoming;		/* for the detoasted values of a group of rows */
 	int			options;		/* TABLE_INSERT_*, the same for the whole command */
 	tagtable_hash *tags;
+	TagRows   **met;			/* the tags in the order in which they came */
+	uint32		nmet;
+	uint32		met_capacity;
 	Size		bytes;			/* allocated */
 	Size		used;			/* the part of them that rows not written yet take */
 	Size		full;			/* used at the last write_full(), or 0 before the first */
@@ -123,15 +140,16 @@ static void read_row(Relation rel, const HistorianColumns *columns, TupleTableSl
 					 IncomingRow *row, const TagName *previous);
 static Batch *find_batch(Oid relid, CommandId cid, int options);
 static RowBuffer *find_tag(Batch *batch, const TagName *name);
+static void add_met(Batch *batch, TagRows *tag);
 static TagName read_tag(text *tag, const TagName *previous);
 static RowValues read_values(Datum datum, bool isnull);
 static void append_row(RowBuffer *rows, int64 time, const RowValues *values);
 static void write_full(Batch *batch);
 static void write_batch(CommandWork *work);
-static bool keep_rows(Batch *batch, TagEntry *entry, uint32 nrows);
-static void write_tag(SegmentSink *sink, Batch *batch, TagEntry *entry, uint64 sequence,
-					  Placement *placement);
-static int	compare_tag_entries(const void *left, const void *right);
+static bool keep_rows(Batch *batch, TagRows *tag, uint32 nrows);
+static bool has_few_rows(const RowBuffer *rows);
+static void write_tag(SegmentSink *sink, RunWriter *run, Batch *batch, TagRows *tag,
+					  uint64 sequence, Placement *placement);
 
 static const CommandWorkKind writing = {
 	.work_do = write_batch,
@@ -293,21 +311,38 @@ static RowBuffer *
 find_tag(Batch *batch, const TagName *name)
 {
 	TagEntry   *entry;
-	char	   *copy;
+	TagRows    *tag;
 	bool		found;
 
 	entry = tagtable_insert(batch->tags, *name, &found);
 	if (!found)
 	{
 		/* if an allocation fails, the entry stays half made; but the batch is dropped on abort */
-		copy = palloc(name->length);
-		memcpy(copy, name->bytes, name->length);
-		entry->name.bytes = copy;
-		entry->rows = palloc0(sizeof(RowBuffer));
-		entry->kept = 0;
-		batch->bytes += sizeof(RowBuffer) + 2 * sizeof(TagEntry) + name->length;
+		tag = palloc(offsetof(TagRows, tag) + name->length);
+		memset(&tag->rows, 0, sizeof(tag->rows));
+		tag->kept = 0;
+		tag->tag_bytes = name->length;
+		memcpy(tag->tag, name->bytes, name->length);
+		entry->name.bytes = tag->tag;
+		entry->rows = &tag->rows;
+		add_met(batch, tag);
+		batch->bytes += sizeof(TagRows) + 2 * sizeof(TagEntry) + 2 * sizeof(TagRows *) +
+			name->length;
 	}
 	return entry->rows;
+}
+
+static void
+add_met(Batch *batch, TagRows *tag)
+{
+	if (batch->nmet == batch->met_capacity)
+	{
+		batch->met_capacity = Max(64, batch->met_capacity * 2);
+		batch->met = batch->met == NULL
+			? palloc_array(TagRows *, batch->met_capacity)
+			: repalloc_huge(batch->met, batch->met_capacity * sizeof(TagRows *));
+	}
+	batch->met[batch->nmet++] = tag;
 }
 
 /*
@@ -398,8 +433,6 @@ write_full(Batch *batch)
 {
 	MemoryContext scratch;
 	MemoryContext caller;
-	tagtable_iterator iterator;
-	TagEntry   *entry;
 
 	if (!command_work_is_alone(&batch->work) || batch->bytes >= write_limit() + write_limit() / 4)
 	{
@@ -424,19 +457,19 @@ write_full(Batch *batch)
 	batch->goes_on = false;
 	batch->used = batch->kept;
 	batch->nrows = 0;
-	tagtable_start_iterate(batch->tags, &iterator);
-	while ((entry = tagtable_iterate(batch->tags, &iterator)) != NULL)
+	for (uint32 i = 0; i < batch->nmet; i++)
 	{
-		RowBuffer  *rows = entry->rows;
+		TagRows    *tag = batch->met[i];
+		RowBuffer  *rows = &tag->rows;
 
 		batch->bytes -= rows->bytes;
-		if (entry->kept > 0)
-			row_buffer_shift(rows, rows->nrows - entry->kept);
+		if (tag->kept > 0)
+			row_buffer_shift(rows, rows->nrows - tag->kept);
 		else
 			row_buffer_empty(rows);
 		batch->bytes += rows->bytes;
-		batch->nrows += entry->kept;
-		entry->kept = 0;
+		batch->nrows += tag->kept;
+		tag->kept = 0;
 	}
 	command_work_count(&batch->work, batch->bytes);
 }
@@ -452,11 +485,11 @@ write_batch(CommandWork *work)
 	Batch	   *batch = (Batch *) work;
 	Relation	rel = table_open(work->relid, RowExclusiveLock);
 	SegmentSink *sink;
+	RunWriter  *run = NULL;
 	uint64		sequence = load_order_next();
-	TagEntry  **order = palloc(batch->tags->members * sizeof(TagEntry *));
-	tagtable_iterator iterator;
-	TagEntry   *entry;
+	TagOrderItem *order = palloc_extended(batch->nmet * sizeof(TagOrderItem), MCXT_ALLOC_HUGE);
 	uint32		ntags = 0;
+	uint32		nfew = 0;
 	uint64		nrows = batch->nrows;
 	Placement  *placement = NULL;
 
@@ -470,19 +503,31 @@ write_batch(CommandWork *work)
 	 * in order of tags: they are neighbours in the directory, and a load always gives the same
 	 * bytes
 	 */
-	tagtable_start_iterate(batch->tags, &iterator);
-	while ((entry = tagtable_iterate(batch->tags, &iterator)) != NULL)
+	for (uint32 i = 0; i < batch->nmet; i++)
 	{
-		if (entry->rows->nrows > 0)
-			order[ntags++] = entry;
-	}
-	qsort(order, ntags, sizeof(TagEntry *), compare_tag_entries);
+		TagRows    *tag = batch->met[i];
 
+		if (tag->rows.nrows == 0)
+			continue;
+		order[ntags++] = (TagOrderItem) {
+			.bytes = tag->tag,
+			.length = tag->tag_bytes,
+			.owner = tag,
+		};
+		nfew += has_few_rows(&tag->rows);
+	}
+	tag_order(order, ntags);
+	if (nfew >= (uint32) historian_min_shared_tags)
+		run = run_writer_begin(sink, sequence, sequence, 0);
 	for (uint32 i = 0; i < ntags; i++)
 	{
-		write_tag(sink, batch, order[i], sequence, placement);
-		nrows -= order[i]->kept;
+		TagRows    *tag = order[i].owner;
+
+		write_tag(sink, run, batch, tag, sequence, placement);
+		nrows -= tag->kept;
 	}
+	if (run != NULL)
+		(void) run_writer_end(run);
 
 	pgstat_count_heap_insert(rel, nrows);
 	compaction_queue_add(MyDatabaseId);
@@ -497,52 +542,65 @@ write_batch(CommandWork *work)
  * on.  Keeps at most half of the batch, or it would be written again and again.
  */
 static bool
-keep_rows(Batch *batch, TagEntry *entry, uint32 nrows)
+keep_rows(Batch *batch, TagRows *tag, uint32 nrows)
 {
-	Size		bytes = nrows * (sizeof(int64) + entry->rows->stride * sizeof(double));
+	Size		bytes = nrows * (sizeof(int64) + tag->rows.stride * sizeof(double));
 
 	if (!batch->goes_on || batch->kept + bytes > batch->used / 2)
 		return false;
 	batch->kept += bytes;
-	entry->kept = nrows;
+	tag->kept = nrows;
 	return true;
 }
 
+static bool
+has_few_rows(const RowBuffer *rows)
+{
+	return rows->nrows * (sizeof(int64) + rows->stride * sizeof(double)) <= FEW_ROWS_BYTES;
+}
+
 /*
- * Orders the rows of one tag by time, and writes them.  With a placement (else NULL), writes full
- * segments as compacted ones if it allows that.
+ * Orders the rows of one tag by time, and writes them: to the run (unless it is NULL) if they are
+ * few, or else as segments of their own.  With a placement (else NULL), writes full segments as
+ * compacted ones if it allows that.
  */
 static void
-write_tag(SegmentSink *sink, Batch *batch, TagEntry *entry, uint64 sequence,
+write_tag(SegmentSink *sink, RunWriter *run, Batch *batch, TagRows *tag, uint64 sequence,
 		  Placement *placement)
 {
 	SegmentHeader header = {
 		.sequence = sequence,
-		.tag = entry->name.bytes,
-		.tag_bytes = entry->name.length,
+		.tag = tag->tag,
+		.tag_bytes = tag->tag_bytes,
 	};
 	bool		placed = false;
 	MemoryContext caller;
 	uint32		taken;
 
 	caller = MemoryContextSwitchTo(batch->work.context);
-	row_buffer_sort(entry->rows);
+	row_buffer_sort(&tag->rows);
 	MemoryContextSwitchTo(caller);
-
 	/* a guess, which saves most of the encoding below whose result would not be written */
-	if (placement != NULL && entry->rows->nrows < batch->fill_rows / 2 &&
-		keep_rows(batch, entry, entry->rows->nrows))
+	if (placement != NULL && tag->rows.nrows < batch->fill_rows / 2 &&
+		keep_rows(batch, tag, tag->rows.nrows))
 		return;
-	for (uint32 done = 0; done < entry->rows->nrows; done += taken)
+	if (run != NULL && has_few_rows(&tag->rows))
 	{
-		CodecRows	rows = row_buffer_rows(entry->rows, done);
+		CodecRows	rows = row_buffer_rows(&tag->rows, 0);
+
+		if (run_writer_add(run, header.tag, header.tag_bytes, &rows, STORE_MAX_SEGMENT_BYTES))
+			return;
+	}
+	for (uint32 done = 0; done < tag->rows.nrows; done += taken)
+	{
+		CodecRows	rows = row_buffer_rows(&tag->rows, done);
 		bool		full;
 
 		taken = segment_sink_build(sink, &header, &rows);
 		full = taken < rows.nrows;
 		if (full)
 			batch->fill_rows = batch->fill_rows == 0 ? taken : Min(batch->fill_rows, taken);
-		else if (placement != NULL && keep_rows(batch, entry, rows.nrows))
+		else if (placement != NULL && keep_rows(batch, tag, rows.nrows))
 			break;
 		if (done == 0 && full && placement != NULL && placement_allows(placement, &header))
 			placed = true;
@@ -552,13 +610,4 @@ write_tag(SegmentSink *sink, Batch *batch, TagEntry *entry, uint64 sequence,
 	}
 	if (placed)
 		placement_finish_tag(placement, &header);
-}
-
-static int
-compare_tag_entries(const void *left, const void *right)
-{
-	const TagName *a = &(*(TagEntry *const *) left)->name;
-	const TagName *b = &(*(TagEntry *const *) right)->name;
-
-	return tag_compare_bytes(a->bytes, a->length, b->bytes, b->length);
 }

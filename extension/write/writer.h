@@ -15,6 +15,9 @@
 /* historian.write_buffer: so many kilobytes of rows a backend gathers before it writes them. */
 extern int	historian_write_buffer;
 
+/* Setting: from how many tags with few rows on a load lets these share segments. */
+extern int	historian_min_shared_tags;
+
 /*
  * Takes rows that the command cid inserts into rel; options are TABLE_INSERT_*.  Raises an error
  * for a row that a historian table cannot have.  The rows are written when the command ends or

@@ -308,7 +308,7 @@ my %statements = (
 		return both('TRUNCATE m', 'TRUNCATE h');
 	},
 	buffer => sub {
-		return 'SET historian.write_buffer = ' . pick(64, 64, 65536) . ';';
+		return 'SET historian.write_buffer = ' . pick(64, 64, 65536) . '; SET historian.min_shared_tags = ' . pick(1, 1, 2, 512) . ';';
 	},
 	check => sub {
 		return "SELECT differ('true');";
@@ -409,6 +409,8 @@ sub make_sequence
 	$in_transaction = [];
 	$bulks = 0;
 	$prepared = [];
+	# in half of the sequences all tags share segments
+	push @steps, map { [ $_, 'SET historian.min_shared_tags = ' . pick(1, 512) . ';' ] } 0 .. $nsessions - 1;
 	for (1 .. pick(10, 20, 40))
 	{
 		$session = int(rand($nsessions));

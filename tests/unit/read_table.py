@@ -12,12 +12,14 @@ import struct
 import sys
 from fractions import Fraction
 
-from read_block import read_block
+from read_block import Reader, read_block, reduce
 
 PAGE_BYTES = 8192
 NORMAL = 1
 MAGIC = 0x5348
-PENDING, COMPACTED, SUMMARIES, LATE_RUN, LATE = 0, 1, 2, 4, 8
+PENDING, COMPACTED, SUMMARIES, LATE_RUN, LATE, SHARED, ROOT = 0, 1, 2, 4, 8, 16, 32
+RESTART = 32
+RUN_NUMBER_BYTES = 8
 NULL_WIDTH = 65535
 SUMMARY_MAX_VALUES = 64
 SUMMARY_ROWS = 1024
@@ -66,19 +68,35 @@ def double(bits):
     return struct.unpack("<d", struct.pack("<Q", bits))[0]
 
 
-class Segment:
+class Header:
     def __init__(self, data):
         magic, version, self.flags, crc, self.sequence, self.first, self.last, self.rows, \
             tag_bytes = struct.unpack_from("<HBBIQqqHH", data)
         assert (magic, version) == (MAGIC, 1) and self.flags in (
-            PENDING, COMPACTED, SUMMARIES, LATE_RUN, LATE)
+            PENDING, COMPACTED, SUMMARIES, LATE_RUN, LATE, SHARED, ROOT)
         assert crc == crc32c(data[:4] + data[8:])
-        self.tag = data[36:36 + tag_bytes].decode()
-        self.times, self.widths, self.columns = read_block(data[36 + tag_bytes:], self.rows)
-        assert len(self.times) == self.rows and self.times[0] == self.first
+        self.tag = data[36:36 + tag_bytes]
+        self.rest = data[36 + tag_bytes:]
+
+
+class Segment:
+    """A stored segment, or what one tag has of a shared one."""
+
+    def __init__(self, header, tag, block, rows, base=0):
+        self.flags, self.sequence, self.tag = header.flags, header.sequence, tag.decode()
+        self.rows = rows
+        times, self.widths, self.columns = read_block(block, rows)
+        self.times = [reduce(time + base) for time in times]
+        self.first, self.last = self.times[0], header.last
+        assert len(self.times) == self.rows
         assert all(before < after for before, after in zip(self.times, self.times[1:]))
-        if self.flags != SUMMARIES:
-            assert self.times[-1] == self.last
+        if self.flags == SHARED:
+            assert header.first <= self.first and self.times[-1] <= header.last
+            self.last = self.times[-1]
+        else:
+            assert self.first == header.first
+            if self.flags != SUMMARIES:
+                assert self.times[-1] == self.last
 
     def width(self, row):
         return self.widths[row] if self.widths else len(self.columns)
@@ -94,6 +112,46 @@ class Segment:
                 or not all(math.isfinite(value) for column in columns for value in column):
             return None
         return columns
+
+
+def shared_segments(header):
+    """The parts of a shared segment, by tag."""
+    base, ntags = struct.unpack_from("<qH", header.rest)
+    restarts = len(header.rest) - 4 * ((ntags + RESTART - 1) // RESTART)
+    reader = Reader(header.rest[10:restarts])
+    parts = []
+    tag = header.tag[RUN_NUMBER_BYTES:]     # the fence
+    row = 0
+    for i in range(ntags):
+        if i % RESTART == 0:
+            assert struct.unpack_from("<HH", header.rest, restarts + 4 * (i // RESTART)) == (
+                reader.at, row)
+        before, kept = tag, reader.varint()
+        assert kept == 0 or i % RESTART != 0
+        tag = before[:kept] + reader.bytes(reader.varint())
+        assert before < tag or (i == 0 and before == tag)
+        block_bytes, several = divmod(reader.varint(), 2)
+        rows = reader.varint() if several else 1
+        parts.append(Segment(header, tag, reader.bytes(block_bytes), rows, base))
+        row += rows
+    assert reader.at == len(reader.data) and row == header.rows
+    assert min(part.first for part in parts) >= header.first
+    return parts
+
+
+def stored_segments(headers):
+    """All segments with rows, shared ones by tag; checks that each of these has a root."""
+    roots = {header.tag: header for header in headers if header.flags == ROOT}
+    segments = []
+    for header in headers:
+        if header.flags == SHARED:
+            root = roots[header.tag[:RUN_NUMBER_BYTES]]
+            assert root.sequence == header.sequence
+            assert root.first <= header.first and header.last <= root.last
+            segments += shared_segments(header)
+        elif header.flags != ROOT:
+            segments.append(Segment(header, header.tag, header.rest, header.rows))
+    return segments
 
 
 def summary(segments):
@@ -155,10 +213,11 @@ def check_summaries(segments):
 
 
 def main():
-    segments = []
+    headers = []
     with open(sys.argv[1], "rb") as file:
         while page := file.read(PAGE_BYTES):
-            segments += [Segment(data) for data in tuples(page)]
+            headers += [Header(data) for data in tuples(page)]
+    segments = stored_segments(headers)
     latest = {}
     for one in segments:
         if one.flags == SUMMARIES:
@@ -169,6 +228,7 @@ def main():
     for (tag, time), (_, values) in sorted(latest.items()):
         print(tag, time, "NULL" if values is None else values.hex())
     print(f"{sum(one.flags == PENDING for one in segments)} pending, "
+          f"{sum(one.flags == SHARED for one in segments)} shared, "
           f"{sum(one.flags == COMPACTED for one in segments)} compacted, "
           f"{check_summaries(segments)} summarized", file=sys.stderr)
 

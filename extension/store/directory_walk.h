@@ -1,0 +1,63 @@
+/*
+ * directory_walk.h
+ *	  Index scans of a directory that are opened once and then used again.
+ */
+#ifndef HISTORIAN_DIRECTORY_WALK_H
+#define HISTORIAN_DIRECTORY_WALK_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/skey.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+/* The most scan keys that a walk needs: tag, lower bound, upper bound. */
+#define WALK_MAX_KEYS 3
+
+/* What the walks of one reader share. */
+typedef struct DirectoryView
+{
+	Relation	rel;
+	Relation	directory;
+	Snapshot	snapshot;
+	MemoryContext context;		/* in which all scans allocate */
+} DirectoryView;
+
+/* One kind of walk.  Zero it, add its keys, and set each key's sk_argument before each start. */
+typedef struct DirectoryWalk
+{
+	IndexScanDesc scan;			/* NULL before the first start */
+	bool		nothing;		/* it is known, without a look, that there is nothing to return */
+	bool		want_key;		/* returns the entries' keys too, not only the places */
+	int			nkeys;
+	ScanKeyData keys[WALK_MAX_KEYS];
+} DirectoryWalk;
+
+/* Adds a comparison of the tag or of the time. */
+extern void directory_walk_compare_tag(DirectoryWalk *walk, StrategyNumber strategy,
+									   RegProcedure procedure);
+extern void directory_walk_compare_time(DirectoryWalk *walk, StrategyNumber strategy,
+										RegProcedure procedure);
+
+/* Adds the condition that the time is NULL. */
+extern void directory_walk_null_time(DirectoryWalk *walk);
+
+extern void directory_walk_start(DirectoryWalk *walk, const DirectoryView *view);
+extern void directory_walk_end(DirectoryWalk *walk);
+
+/* Steps to the next entry, or returns NULL.  Its segment may be invisible. */
+extern ItemPointer directory_walk_step(DirectoryWalk *walk, const DirectoryView *view,
+									   ScanDirection direction);
+
+/*
+ * Lets go of the page of the index on which a walk that returns keys is.  VACUUM would wait for the
+ * page for as long as the walk's reader is busy with what it has found.
+ */
+extern void directory_walk_pause(DirectoryWalk *walk, const DirectoryView *view);
+
+/* Marks the entry of the last step as dead: no transaction can see its segment any more. */
+extern void directory_walk_kill(DirectoryWalk *walk);
+
+#endif							/* HISTORIAN_DIRECTORY_WALK_H */

@@ -1,0 +1,445 @@
+/*
+ * shared_segment.c
+ *	  The bytes of a shared segment: the rows of many tags, a few of each.
+ *
+ * After the header and the segment's tag:
+ *
+ *	  int64 base of the times, uint16 number of tags, the entries, the restarts
+ *
+ * An entry has four parts:
+ *
+ *	  varint	how many bytes of the tag before begin this tag
+ *	  varint	how many bytes follow, and these
+ *	  varint	twice the bytes of the block, plus 1 if a varint with the number of rows follows
+ *				(without it there is one row)
+ *	  block		of the codec, whose times are less the base
+ *
+ * Every SHARED_SEGMENT_RESTART-th entry, from the first on, has a whole tag.  For each of these a
+ * restart has the uint16 offset in the entries, and the uint16 number of rows before it.  A search
+ * halves the restarts and then steps.
+ */
+#include "postgres.h"
+
+#include "store/shared_segment.h"
+
+#include "store/segment_bytes.h"
+#include "tag.h"
+
+#define BASE_BYTES 8
+#define COUNT_BYTES 2
+#define RESTART_BYTES 4
+
+/* Four varints of numbers below 2^14, and one more byte for the doubled one. */
+#define MAX_ENTRY_OVERHEAD 9
+
+static SegmentStatus open_block(Segment *segment, const SegmentHeader *whole, const uint8 *block,
+								uint32 block_bytes, uint32 nrows, int64 base);
+static bool damaged(SharedReader *reader);
+static bool get_varint(const uint8 **from, const uint8 *end, uint32 *value);
+static uint8 *put_varint(uint8 *dst, uint32 value);
+static void go_to_restart(SharedReader *reader, uint32 restart);
+static uint32 restart_row(const SharedReader *reader, uint32 restart);
+static bool read_restart_tag(SharedReader *reader, uint32 restart);
+static bool begin_entry(SharedBuilder *builder, const char *tag, Size tag_bytes, uint32 nrows,
+						uint8 **dst);
+static void end_entry(SharedBuilder *builder, const char *tag, Size tag_bytes, uint32 nrows,
+					  int64 first_time, int64 last_time, const uint8 *end);
+
+SegmentStatus
+shared_reader_open(SharedReader *reader, const uint8 *bytes, Size length, bool verify)
+{
+	SegmentStatus status = segment_read_header(&reader->header, bytes, length);
+	Size		prefix;
+	Size		restarts;
+
+	if (status != SEGMENT_OK)
+		return reader->status = status;
+	if (verify && !segment_is_sealed(bytes, length))
+		return reader->status = SEGMENT_BAD_CHECKSUM;
+	prefix = SEGMENT_HEADER_BYTES + reader->header.tag_bytes;
+	if (!(reader->header.flags & SEGMENT_SHARED) || length < prefix + BASE_BYTES + COUNT_BYTES)
+		return reader->status = SEGMENT_BAD_ROWS;
+
+	reader->bytes = bytes;
+	reader->base = segment_bytes_get64(bytes + prefix);
+	reader->ntags = segment_bytes_get16(bytes + prefix + BASE_BYTES);
+	reader->nrestarts = (reader->ntags + SHARED_SEGMENT_RESTART - 1) / SHARED_SEGMENT_RESTART;
+	reader->entries = bytes + prefix + BASE_BYTES + COUNT_BYTES;
+	restarts = reader->nrestarts * RESTART_BYTES;
+	if (reader->ntags == 0 || restarts > length - (reader->entries - bytes))
+		return reader->status = SEGMENT_BAD_ROWS;
+	reader->end = bytes + length - restarts;
+
+	reader->valid = false;
+	reader->tag_bytes = 0;
+	reader->next = reader->entries;
+	reader->next_index = 0;
+	reader->next_row = 0;
+	return reader->status = SEGMENT_OK;
+}
+
+bool
+shared_reader_next(SharedReader *reader)
+{
+	const uint8 *from = reader->next;
+	uint32		kept;
+	uint32		suffix;
+	uint32		block;
+
+	reader->valid = false;
+	if (reader->status != SEGMENT_OK || reader->next_index == reader->ntags)
+		return false;
+	if (!get_varint(&from, reader->end, &kept) || !get_varint(&from, reader->end, &suffix) ||
+		kept > reader->tag_bytes || suffix > SEGMENT_MAX_TAG_BYTES - kept ||
+		kept + suffix == 0 || suffix > reader->end - from)
+		return damaged(reader);
+	memcpy(reader->tag + kept, from, suffix);
+	reader->tag_bytes = kept + suffix;
+	from += suffix;
+
+	reader->nrows = 1;
+	if (!get_varint(&from, reader->end, &block) ||
+		((block & 1) && !get_varint(&from, reader->end, &reader->nrows)))
+		return damaged(reader);
+	reader->block_bytes = block >> 1;
+	reader->first_row = reader->next_row;
+	if (reader->nrows == 0 || reader->block_bytes > reader->end - from ||
+		reader->nrows > reader->header.nrows - reader->first_row)
+		return damaged(reader);
+	reader->block = from;
+
+	reader->next = from + reader->block_bytes;
+	reader->next_index++;
+	reader->next_row = reader->first_row + reader->nrows;
+	reader->valid = true;
+	return true;
+}
+
+bool
+shared_reader_seek(SharedReader *reader, const char *tag, Size tag_bytes)
+{
+	uint32		low = 0;
+	uint32		high = reader->nrestarts;
+
+	if (reader->status != SEGMENT_OK)
+		return false;
+	/* the last restart whose tag is not after the one sought, or else the first */
+	while (low + 1 < high)
+	{
+		uint32		middle = low + (high - low) / 2;
+
+		if (!read_restart_tag(reader, middle))
+			return false;
+		if (tag_compare_bytes(reader->tag, reader->tag_bytes, tag, tag_bytes) <= 0)
+			low = middle;
+		else
+			high = middle;
+	}
+	go_to_restart(reader, low);
+	while (shared_reader_next(reader))
+	{
+		if (tag_compare_bytes(reader->tag, reader->tag_bytes, tag, tag_bytes) >= 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+shared_reader_seek_row(SharedReader *reader, uint32 row)
+{
+	uint32		low = 0;
+	uint32		high = reader->nrestarts;
+
+	if (reader->status != SEGMENT_OK)
+		return false;
+	while (low + 1 < high)
+	{
+		uint32		middle = low + (high - low) / 2;
+
+		if (restart_row(reader, middle) <= row)
+			low = middle;
+		else
+			high = middle;
+	}
+	go_to_restart(reader, low);
+	while (shared_reader_next(reader))
+	{
+		if (row < reader->next_row)
+			return row >= reader->first_row || damaged(reader);
+	}
+	return false;
+}
+
+SegmentStatus
+shared_reader_rows(const SharedReader *reader, Segment *segment)
+{
+	Assert(reader->valid);
+	segment->shared = true;
+	segment->first_row = reader->first_row;
+	segment->block_offset = reader->block - reader->bytes;
+	segment->block_bytes = reader->block_bytes;
+	segment->header.tag = reader->tag;
+	segment->header.tag_bytes = reader->tag_bytes;
+	return open_block(segment, &reader->header, reader->block, reader->block_bytes, reader->nrows,
+					  reader->base);
+}
+
+SegmentStatus
+shared_segment_open_part(const uint8 *bytes, Size length, Segment *segment)
+{
+	SharedReader reader;
+
+	if (shared_reader_open(&reader, bytes, length, false) != SEGMENT_OK)
+		return reader.status;
+	if (segment->block_offset > length || segment->block_bytes > length - segment->block_offset)
+		return SEGMENT_BAD_ROWS;
+	return open_block(segment, &reader.header, bytes + segment->block_offset, segment->block_bytes,
+					  segment->header.nrows, reader.base);
+}
+
+void
+shared_builder_begin(SharedBuilder *builder, uint64 run, uint64 sequence, const char *fence,
+					 Size fence_bytes, int64 base, Size capacity)
+{
+	Assert(capacity <= sizeof(builder->bytes));
+	segment_put_run_number(builder->run_tag, run);
+	memcpy(builder->run_tag + SEGMENT_RUN_NUMBER_BYTES, fence, fence_bytes);
+	builder->header = (SegmentHeader) {
+		.flags = SEGMENT_SHARED,
+		.sequence = sequence,
+		.tag = builder->run_tag,
+		.tag_bytes = SEGMENT_RUN_NUMBER_BYTES + fence_bytes,
+		.first_time = PG_INT64_MAX,
+		.last_time = PG_INT64_MIN,
+	};
+	builder->base = base;
+	builder->ntags = 0;
+	builder->tag_bytes = 0;
+	builder->nrestarts = 0;
+	builder->capacity = capacity;
+	builder->length = SEGMENT_HEADER_BYTES + builder->header.tag_bytes + BASE_BYTES + COUNT_BYTES;
+}
+
+bool
+shared_builder_add(SharedBuilder *builder, CodecEncoder *encoder, const char *tag, Size tag_bytes,
+				   const CodecRows *rows, Size most_bytes)
+{
+	CodecRows	relative = *rows;
+	uint8		block[BLCKSZ];
+	uint8	   *dst;
+	Size		length;
+
+	if (!begin_entry(builder, tag, tag_bytes, rows->nrows, &dst))
+		return false;
+	for (uint32 i = 0; i < rows->nrows; i++)
+		builder->time[i] = (int64) ((uint64) rows->time[i] - (uint64) builder->base);
+	/* where the difference overflows, the times would not ascend */
+	for (uint32 i = 1; i < rows->nrows; i++)
+	{
+		if (builder->time[i] <= builder->time[i - 1])
+			return false;
+	}
+	relative.time = builder->time;
+	length = codec_encode(encoder, &relative, block, Min(most_bytes, sizeof(block)));
+	if (length == 0 ||
+		(dst - builder->bytes) + MAX_ENTRY_OVERHEAD + length +
+		(builder->nrestarts + 1) * RESTART_BYTES > builder->capacity)
+		return false;
+	dst = put_varint(dst, (uint32) length << 1 | (rows->nrows > 1));
+	if (rows->nrows > 1)
+		dst = put_varint(dst, rows->nrows);
+	memcpy(dst, block, length);
+	end_entry(builder, tag, tag_bytes, rows->nrows, rows->time[0], rows->time[rows->nrows - 1],
+			  dst + length);
+	return true;
+}
+
+bool
+shared_builder_copy(SharedBuilder *builder, const SharedReader *reader)
+{
+	Segment		segment;
+	uint8	   *dst;
+
+	Assert(reader->base == builder->base);
+	if (shared_reader_rows(reader, &segment) != SEGMENT_OK ||
+		!begin_entry(builder, reader->tag, reader->tag_bytes, reader->nrows, &dst) ||
+		(dst - builder->bytes) + MAX_ENTRY_OVERHEAD + reader->block_bytes +
+		(builder->nrestarts + 1) * RESTART_BYTES > builder->capacity)
+		return false;
+	dst = put_varint(dst, reader->block_bytes << 1 | (reader->nrows > 1));
+	if (reader->nrows > 1)
+		dst = put_varint(dst, reader->nrows);
+	memcpy(dst, reader->block, reader->block_bytes);
+	end_entry(builder, reader->tag, reader->tag_bytes, reader->nrows, segment.header.first_time,
+			  segment.header.last_time, dst + reader->block_bytes);
+	return true;
+}
+
+Size
+shared_builder_finish(SharedBuilder *builder)
+{
+	Size		prefix = SEGMENT_HEADER_BYTES + builder->header.tag_bytes;
+	uint8	   *restarts = builder->bytes + builder->length;
+	Size		length = builder->length + builder->nrestarts * RESTART_BYTES;
+
+	Assert(builder->ntags > 0);
+	segment_put_header(&builder->header, builder->bytes);
+	segment_bytes_put64(builder->bytes + prefix, builder->base);
+	segment_bytes_put16(builder->bytes + prefix + BASE_BYTES, builder->ntags);
+	for (uint32 i = 0; i < builder->nrestarts; i++)
+	{
+		segment_bytes_put16(restarts + i * RESTART_BYTES, builder->restart_offset[i]);
+		segment_bytes_put16(restarts + i * RESTART_BYTES + 2, builder->restart_row[i]);
+	}
+	segment_seal(builder->bytes, length);
+	return length;
+}
+
+/* Opens the rows of one tag in a block; whole is the header of the shared segment. */
+static SegmentStatus
+open_block(Segment *segment, const SegmentHeader *whole, const uint8 *block, uint32 block_bytes,
+		   uint32 nrows, int64 base)
+{
+	SegmentHeader *header = &segment->header;
+
+	switch (codec_open(&segment->rows, block, block_bytes, nrows))
+	{
+		case CODEC_OK:
+			break;
+		case CODEC_UNSUPPORTED:
+			return SEGMENT_NEWER_VERSION;
+		case CODEC_CORRUPT:
+			return SEGMENT_BAD_ROWS;
+	}
+	codec_rebase(&segment->rows, base);
+	header->flags = 0;
+	header->sequence = whole->sequence;
+	header->nrows = nrows;
+	header->first_time = codec_time_at(&segment->rows, 0);
+	header->last_time = nrows > 1
+		? codec_time_at(&segment->rows, nrows - 1) : header->first_time;
+	if (header->first_time > header->last_time || header->first_time < whole->first_time ||
+		header->last_time > whole->last_time)
+		return SEGMENT_BAD_TIMES;
+	return SEGMENT_OK;
+}
+
+/* Notes that the bytes are damaged.  Returns false, for the caller to return. */
+static bool
+damaged(SharedReader *reader)
+{
+	reader->status = SEGMENT_BAD_ROWS;
+	reader->valid = false;
+	return false;
+}
+
+/* Reads a number below 2^21, 7 bits a byte, the least first. */
+static bool
+get_varint(const uint8 **from, const uint8 *end, uint32 *value)
+{
+	*value = 0;
+	for (int shift = 0; shift < 21; shift += 7)
+	{
+		uint8		byte;
+
+		if (*from >= end)
+			return false;
+		byte = *(*from)++;
+		*value |= (uint32) (byte & 0x7f) << shift;
+		if (!(byte & 0x80))
+			return true;
+	}
+	return false;
+}
+
+static uint8 *
+put_varint(uint8 *dst, uint32 value)
+{
+	while (value >= 0x80)
+	{
+		*dst++ = (uint8) (value | 0x80);
+		value >>= 7;
+	}
+	*dst++ = (uint8) value;
+	return dst;
+}
+
+/* Moves before the entry of a restart. */
+static void
+go_to_restart(SharedReader *reader, uint32 restart)
+{
+	uint32		offset = segment_bytes_get16(reader->end + restart * RESTART_BYTES);
+
+	reader->valid = false;
+	reader->tag_bytes = 0;
+	/* at the end of the entries, no entry can be read, which counts as damage */
+	reader->next = reader->entries + Min(offset, (uint32) (reader->end - reader->entries));
+	reader->next_index = restart * SHARED_SEGMENT_RESTART;
+	reader->next_row = Min(restart_row(reader, restart), reader->header.nrows);
+}
+
+static uint32
+restart_row(const SharedReader *reader, uint32 restart)
+{
+	return segment_bytes_get16(reader->end + restart * RESTART_BYTES + 2);
+}
+
+/* Reads the tag of a restart into the reader's. */
+static bool
+read_restart_tag(SharedReader *reader, uint32 restart)
+{
+	go_to_restart(reader, restart);
+	return shared_reader_next(reader);
+}
+
+/*
+ * Puts the tag of a new entry, and sets *dst behind it.  Returns false if the tag alone may not
+ * fit, or there would be too many rows.
+ */
+static bool
+begin_entry(SharedBuilder *builder, const char *tag, Size tag_bytes, uint32 nrows, uint8 **dst)
+{
+	uint32		kept = 0;
+	uint8	   *to = builder->bytes + builder->length;
+
+	Assert(builder->ntags == 0 ||
+		   tag_compare_bytes(builder->tag, builder->tag_bytes, tag, tag_bytes) < 0);
+	if (nrows > CODEC_MAX_ROWS - builder->header.nrows ||
+		builder->length + MAX_ENTRY_OVERHEAD + tag_bytes +
+		(builder->nrestarts + 1) * RESTART_BYTES > builder->capacity)
+		return false;
+	if (builder->ntags % SHARED_SEGMENT_RESTART != 0)
+	{
+		uint32		most = Min(tag_bytes, builder->tag_bytes);
+
+		while (kept < most && tag[kept] == builder->tag[kept])
+			kept++;
+	}
+	to = put_varint(to, kept);
+	to = put_varint(to, tag_bytes - kept);
+	memcpy(to, tag + kept, tag_bytes - kept);
+	*dst = to + tag_bytes - kept;
+	return true;
+}
+
+/* Counts a new entry, which ends at end. */
+static void
+end_entry(SharedBuilder *builder, const char *tag, Size tag_bytes, uint32 nrows, int64 first_time,
+		  int64 last_time, const uint8 *end)
+{
+	Size		prefix = SEGMENT_HEADER_BYTES + builder->header.tag_bytes + BASE_BYTES + COUNT_BYTES;
+
+	if (builder->ntags % SHARED_SEGMENT_RESTART == 0)
+	{
+		builder->restart_offset[builder->nrestarts] = builder->length - prefix;
+		builder->restart_row[builder->nrestarts] = builder->header.nrows;
+		builder->nrestarts++;
+	}
+	builder->ntags++;
+	builder->header.nrows += nrows;
+	builder->header.first_time = Min(builder->header.first_time, first_time);
+	builder->header.last_time = Max(builder->header.last_time, last_time);
+	memcpy(builder->tag, tag, tag_bytes);
+	builder->tag_bytes = tag_bytes;
+	builder->length = end - builder->bytes;
+}

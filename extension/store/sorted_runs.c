@@ -1,0 +1,485 @@
+/*
+ * sorted_runs.c
+ *	  The sorted runs of a table: shared segments in order of their tags.
+ *
+ * A table may have some dozens of runs, and each look-up of a tag has to look into all of them.
+ * Readers of many tags ask for these in order.  So each run has a position that moves forward: in a
+ * copy of one shared segment, which costs some nanoseconds a tag, and by one descent of the
+ * directory from one segment to the next.  It is a copy because a pinned page would keep VACUUM
+ * waiting for as long as the reader is busy.
+ */
+#include "postgres.h"
+
+#include "store/sorted_runs.h"
+
+#include "access/stratnum.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+
+#include "compat.h"
+#include "store/directory_key.h"
+#include "store/shared_segment.h"
+#include "tag.h"
+
+/* So many entries are stepped over before the rest of a shared segment is searched. */
+#define MOST_STEPS 8
+
+/* A run, and the first of its entries whose tag is not before the one sought last. */
+typedef struct RunPosition
+{
+	SortedRun	run;
+	bool		positioned;
+	bool		at_end;			/* no entry is left */
+	char		sought[SEGMENT_MAX_TAG_BYTES + 1];
+	uint32		sought_bytes;
+
+	/* the shared segment of the entry */
+	ItemPointerData place;
+	DirectoryTag key;
+	uint8	   *bytes;			/* NULL before the first one */
+	SharedReader reader;
+} RunPosition;
+
+struct SortedRuns
+{
+	DirectoryView view;
+	DirectoryWalk roots;
+	DirectoryWalk back;			/* within a run, to the last key at or before one */
+	DirectoryWalk forward;		/* within a run, after a key */
+	RunPosition *runs;			/* that with the greatest last_time first */
+	uint32		nruns;
+	uint32		capacity;
+
+	/* the look-up under way */
+	text	   *tag;
+	int64		from;
+	int64		until;
+	uint32		next_run;
+	Segment		found;
+
+	/* the walk through the segments of a run */
+	uint32		walked;
+	DirectoryTag walk_from;
+	DirectoryTag walk_until;
+};
+
+static void list_runs(SortedRuns *runs);
+static void add_run(SortedRuns *runs, StoredSegment *root);
+static void move_to(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes);
+static bool step_to(RunPosition *at, const char *tag, Size tag_bytes);
+static void descend(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes);
+static void next_segment(SortedRuns *runs, RunPosition *at);
+static bool load(SortedRuns *runs, RunPosition *at, DirectoryWalk *walk, ItemPointer place,
+				 const text *key);
+static void check_reader(SortedRuns *runs, const RunPosition *at);
+static const text *walk_key(const DirectoryWalk *walk);
+static void put_text(DirectoryTag *tag, const text *from);
+static int	compare_runs(const void *left, const void *right);
+
+SortedRuns *
+sorted_runs_begin(const DirectoryView *view)
+{
+	MemoryContext caller = MemoryContextSwitchTo(view->context);
+	SortedRuns *runs = palloc0(sizeof(SortedRuns));
+
+	runs->view = *view;
+	directory_walk_compare_tag(&runs->roots, BTEqualStrategyNumber, F_TEXTEQ);
+	directory_walk_null_time(&runs->roots);
+
+	runs->back.want_key = true;
+	directory_walk_compare_tag(&runs->back, BTGreaterEqualStrategyNumber, F_TEXT_GE);
+	directory_walk_compare_tag(&runs->back, BTLessEqualStrategyNumber, F_TEXT_LE);
+
+	runs->forward.want_key = true;
+	directory_walk_compare_tag(&runs->forward, BTGreaterStrategyNumber, F_TEXT_GT);
+	directory_walk_compare_tag(&runs->forward, BTLessStrategyNumber, F_TEXT_LT);
+
+	list_runs(runs);
+	MemoryContextSwitchTo(caller);
+	return runs;
+}
+
+void
+sorted_runs_end(SortedRuns *runs)
+{
+	directory_walk_end(&runs->roots);
+	directory_walk_end(&runs->back);
+	directory_walk_end(&runs->forward);
+	for (uint32 i = 0; i < runs->nruns; i++)
+	{
+		if (runs->runs[i].bytes != NULL)
+			pfree(runs->runs[i].bytes);
+	}
+	if (runs->runs != NULL)
+		pfree(runs->runs);
+	pfree(runs);
+}
+
+uint32
+sorted_runs_count(const SortedRuns *runs)
+{
+	return runs->nruns;
+}
+
+const SortedRun *
+sorted_runs_get(const SortedRuns *runs, uint32 i)
+{
+	return &runs->runs[i].run;
+}
+
+void
+sorted_runs_restrict(SortedRuns *runs, uint64 first_sequence, uint64 last_sequence)
+{
+	uint32		kept = 0;
+
+	for (uint32 i = 0; i < runs->nruns; i++)
+	{
+		RunPosition *at = &runs->runs[i];
+
+		if (at->run.sequence >= first_sequence && at->run.sequence <= last_sequence)
+			runs->runs[kept++] = *at;
+		else if (at->bytes != NULL)
+			pfree(at->bytes);
+	}
+	runs->nruns = kept;
+}
+
+void
+sorted_runs_seek(SortedRuns *runs, text *tag, int64 from, int64 until)
+{
+	runs->tag = tag;
+	runs->from = from;
+	runs->until = until;
+	runs->next_run = 0;
+}
+
+bool
+sorted_runs_next(SortedRuns *runs, StoredSegment *stored)
+{
+	const char *tag = VARDATA_ANY(runs->tag);
+	Size		tag_bytes = VARSIZE_ANY_EXHDR(runs->tag);
+
+	while (runs->next_run < runs->nruns)
+	{
+		RunPosition *at = &runs->runs[runs->next_run++];
+		SegmentStatus status;
+
+		if (at->run.last_time < runs->from)
+			break;				/* and so do all others */
+		if (at->run.first_time > runs->until)
+			continue;
+		move_to(runs, at, tag, tag_bytes);
+		if (at->at_end ||
+			tag_compare_bytes(at->reader.tag, at->reader.tag_bytes, tag, tag_bytes) != 0)
+			continue;
+		status = shared_reader_rows(&at->reader, &stored->segment);
+		if (status != SEGMENT_OK)
+			store_report(runs->view.rel, &at->place, &at->reader.header, status);
+		stored->segment.header.tag = tag;
+		stored->buffer = InvalidBuffer;
+		stored->tuple.t_self = at->place;
+		stored->tuple.t_data = NULL;
+		stored->tuple.t_len = STORE_TUPLE_HEADER + at->reader.block_bytes;
+		return true;
+	}
+	return false;
+}
+
+void
+sorted_runs_skip_before(SortedRuns *runs, int64 time)
+{
+	runs->from = Max(runs->from, time);
+}
+
+text *
+sorted_runs_next_tag(SortedRuns *runs, text *tag)
+{
+	char		after[SEGMENT_MAX_TAG_BYTES + 1];
+	Size		after_bytes = 0;
+	const RunPosition *first = NULL;
+
+	/* no tag is between this and the given one */
+	if (tag != NULL)
+	{
+		after_bytes = VARSIZE_ANY_EXHDR(tag) + 1;
+		memcpy(after, VARDATA_ANY(tag), after_bytes - 1);
+		after[after_bytes - 1] = '\0';
+	}
+	for (uint32 i = 0; i < runs->nruns; i++)
+	{
+		RunPosition *at = &runs->runs[i];
+
+		move_to(runs, at, after, after_bytes);
+		if (!at->at_end &&
+			(first == NULL || tag_compare_bytes(at->reader.tag, at->reader.tag_bytes,
+												first->reader.tag, first->reader.tag_bytes) < 0))
+			first = at;
+	}
+	return first == NULL ? NULL
+		: cstring_to_text_with_len(first->reader.tag, first->reader.tag_bytes);
+}
+
+void
+sorted_runs_seek_segments(SortedRuns *runs, uint32 i)
+{
+	runs->walked = i;
+	directory_key_run(&runs->walk_from, runs->runs[i].run.number, "", 0);
+	directory_key_run(&runs->walk_until, runs->runs[i].run.number + 1, "", 0);
+	runs->forward.keys[0].sk_argument = PointerGetDatum(&runs->walk_from.datum);
+	runs->forward.keys[1].sk_argument = PointerGetDatum(&runs->walk_until.datum);
+	directory_walk_start(&runs->forward, &runs->view);
+}
+
+bool
+sorted_runs_next_segment(SortedRuns *runs, StoredSegment *stored)
+{
+	ItemPointer place;
+
+	while ((place = directory_walk_step(&runs->forward, &runs->view, ForwardScanDirection)) != NULL)
+	{
+		ItemPointerData found = *place;
+
+		CHECK_FOR_INTERRUPTS();
+		if (store_fetch(runs->view.rel, runs->view.snapshot, NULL, &found, stored, NULL))
+			return true;
+	}
+	return false;
+}
+
+/* Lists the runs whose roots the snapshot sees. */
+static void
+list_runs(SortedRuns *runs)
+{
+	DirectoryTag key;
+	ItemPointer place;
+
+	directory_key_roots(&key);
+	runs->roots.keys[0].sk_argument = PointerGetDatum(&key.datum);
+	directory_walk_start(&runs->roots, &runs->view);
+	while ((place = directory_walk_step(&runs->roots, &runs->view, ForwardScanDirection)) != NULL)
+	{
+		ItemPointerData found = *place;
+		StoredSegment root;
+		bool		all_dead = false;
+
+		CHECK_FOR_INTERRUPTS();
+		if (store_fetch(runs->view.rel, runs->view.snapshot, NULL, &found, &root, &all_dead))
+		{
+			add_run(runs, &root);
+			store_release(&root);
+		}
+		else if (all_dead)
+			directory_walk_kill(&runs->roots);
+	}
+	qsort(runs->runs, runs->nruns, sizeof(RunPosition), compare_runs);
+}
+
+static void
+add_run(SortedRuns *runs, StoredSegment *root)
+{
+	const SegmentHeader *header = &root->segment.header;
+	RunPosition *at;
+	double		level;
+	bool		isnull;
+
+	if (!(header->flags & SEGMENT_RUN_ROOT))
+		store_report(runs->view.rel, &root->tuple.t_self, header, SEGMENT_MISPLACED);
+	store_open_rows(runs->view.rel, root, true);
+	if (codec_nvalues(&root->segment.rows) < SORTED_RUN_ROOT_VALUES)
+		store_report(runs->view.rel, &root->tuple.t_self, header, SEGMENT_BAD_ROWS);
+	level = codec_value_at(&root->segment.rows, 0, 0, &isnull);
+
+	if (runs->nruns == runs->capacity)
+	{
+		runs->capacity = Max(16, runs->capacity * 2);
+		runs->runs = runs->runs == NULL
+			? palloc_array(RunPosition, runs->capacity)
+			: repalloc_huge(runs->runs, runs->capacity * sizeof(RunPosition));
+	}
+	at = &runs->runs[runs->nruns++];
+	memset(at, 0, sizeof(*at));
+	at->run = (SortedRun) {
+		.number = segment_run_number(header),
+		.sequence = header->sequence,
+		.first_time = header->first_time,
+		.last_time = header->last_time,
+		.level = level >= 0 && level < 64 ? (uint32) level : 0,
+		.root = root->tuple.t_self,
+	};
+}
+
+/* Moves a position to the first entry whose tag is not before the given one. */
+static void
+move_to(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
+{
+	if (!at->positioned ||
+		tag_compare_bytes(tag, tag_bytes, at->sought, at->sought_bytes) < 0)
+		descend(runs, at, tag, tag_bytes);
+	else if (!at->at_end &&
+			 tag_compare_bytes(at->reader.tag, at->reader.tag_bytes, tag, tag_bytes) < 0 &&
+			 !step_to(at, tag, tag_bytes))
+	{
+		check_reader(runs, at);
+		descend(runs, at, tag, tag_bytes);
+	}
+	at->positioned = true;
+	at->sought_bytes = Min(tag_bytes, sizeof(at->sought));
+	memcpy(at->sought, tag, at->sought_bytes);
+}
+
+/* Moves forward within the present segment.  Returns false if it has no such entry. */
+static bool
+step_to(RunPosition *at, const char *tag, Size tag_bytes)
+{
+	for (int i = 0; i < MOST_STEPS; i++)
+	{
+		if (!shared_reader_next(&at->reader))
+			return false;
+		if (tag_compare_bytes(at->reader.tag, at->reader.tag_bytes, tag, tag_bytes) >= 0)
+			return true;
+	}
+	return shared_reader_seek(&at->reader, tag, tag_bytes);
+}
+
+/* Finds the segment that may have the tag by a descent in the directory. */
+static void
+descend(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
+{
+	DirectoryWalk *walk = &runs->back;
+	DirectoryTag from;
+	DirectoryTag until;
+	ItemPointer place;
+	bool		has_key = false;
+	bool		loaded = false;
+
+	at->at_end = false;
+	directory_key_run(&from, at->run.number, "", 0);
+	directory_key_run(&until, at->run.number, tag, Min(tag_bytes, SEGMENT_MAX_TAG_BYTES));
+	walk->keys[0].sk_argument = PointerGetDatum(&from.datum);
+	walk->keys[1].sk_argument = PointerGetDatum(&until.datum);
+	directory_walk_start(walk, &runs->view);
+
+	/* all versions of the segment have the same key, of which the snapshot sees one or none */
+	while (!loaded &&
+		   (place = directory_walk_step(walk, &runs->view, BackwardScanDirection)) != NULL)
+	{
+		const text *key = walk_key(walk);
+
+		CHECK_FOR_INTERRUPTS();
+		if (has_key && tag_compare(key, &at->key.datum) != 0)
+			break;
+		put_text(&at->key, key);
+		has_key = true;
+		loaded = load(runs, at, walk, place, &at->key.datum);
+	}
+	directory_walk_pause(walk, &runs->view);
+
+	if (!has_key)
+		put_text(&at->key, &from.datum);
+	if (loaded && shared_reader_seek(&at->reader, tag, tag_bytes))
+		return;
+	if (loaded)
+		check_reader(runs, at);
+	next_segment(runs, at);
+}
+
+/* Moves to the first entry of the first segment after the present key that the snapshot sees. */
+static void
+next_segment(SortedRuns *runs, RunPosition *at)
+{
+	DirectoryWalk *walk = &runs->forward;
+	DirectoryTag after = at->key;
+	DirectoryTag until;
+	ItemPointer place;
+	bool		found = false;
+
+	directory_key_run(&until, at->run.number + 1, "", 0);
+	walk->keys[0].sk_argument = PointerGetDatum(&after.datum);
+	walk->keys[1].sk_argument = PointerGetDatum(&until.datum);
+	directory_walk_start(walk, &runs->view);
+	while (!found &&
+		   (place = directory_walk_step(walk, &runs->view, ForwardScanDirection)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		put_text(&at->key, walk_key(walk));
+		found = load(runs, at, walk, place, &at->key.datum) && shared_reader_next(&at->reader);
+	}
+	directory_walk_pause(walk, &runs->view);
+	if (found)
+		return;
+	at->at_end = true;
+}
+
+/* Copies the segment of an entry, unless the snapshot does not see it. */
+static bool
+load(SortedRuns *runs, RunPosition *at, DirectoryWalk *walk, ItemPointer place, const text *key)
+{
+	StoredSegment stored;
+	DirectoryTag own;
+	Datum		values[DIRECTORY_NKEYS];
+	bool		isnull[DIRECTORY_NKEYS];
+	bool		all_dead = false;
+	const uint8 *bytes;
+	Size		length;
+
+	at->place = *place;
+	if (!store_fetch(runs->view.rel, runs->view.snapshot, NULL, &at->place, &stored, &all_dead))
+	{
+		if (all_dead)
+			directory_walk_kill(walk);
+		return false;
+	}
+	at->place = stored.tuple.t_self;
+	directory_key(&stored.segment.header, &own, values, isnull);
+	if (!(stored.segment.header.flags & SEGMENT_SHARED) || tag_compare(&own.datum, key) != 0)
+		store_report(runs->view.rel, &at->place, &stored.segment.header, SEGMENT_MISPLACED);
+	if (at->bytes == NULL)
+		at->bytes = MemoryContextAlloc(runs->view.context, STORE_MAX_SEGMENT_BYTES);
+	bytes = store_segment_bytes(BufferGetPage(stored.buffer), &stored.tuple, &length);
+	length = Min(length, STORE_MAX_SEGMENT_BYTES);
+	memcpy(at->bytes, bytes, length);
+	store_release(&stored);
+	(void) shared_reader_open(&at->reader, at->bytes, length, true);
+	check_reader(runs, at);
+	return true;
+}
+
+static void
+check_reader(SortedRuns *runs, const RunPosition *at)
+{
+	if (at->reader.status != SEGMENT_OK)
+		store_report(runs->view.rel, (ItemPointer) &at->place, NULL, at->reader.status);
+}
+
+/* The tag of the key of a walk's present entry. */
+static const text *
+walk_key(const DirectoryWalk *walk)
+{
+	bool		isnull;
+
+	return DatumGetTextPP(index_getattr(walk->scan->xs_itup, KEY_TAG, walk->scan->xs_itupdesc,
+										&isnull));
+}
+
+static void
+put_text(DirectoryTag *tag, const text *from)
+{
+	Size		length = Min(VARSIZE_ANY_EXHDR(from), sizeof(*tag) - VARHDRSZ);
+
+	SET_VARSIZE(&tag->datum, VARHDRSZ + length);
+	memmove(VARDATA(&tag->datum), VARDATA_ANY(from), length);
+}
+
+/* Orders the run that ends last first, and of those that end together the later load. */
+static int
+compare_runs(const void *left, const void *right)
+{
+	const SortedRun *a = &((const RunPosition *) left)->run;
+	const SortedRun *b = &((const RunPosition *) right)->run;
+
+	if (a->last_time != b->last_time)
+		return a->last_time > b->last_time ? -1 : 1;
+	return a->sequence > b->sequence ? -1 : a->sequence < b->sequence;
+}

@@ -1,0 +1,118 @@
+-- Rows of many tags that share segments, against a heap with the same rows; their merging, and what is said of them.
+\set ON_ERROR_STOP on
+SELECT plan(34);
+CREATE TABLE m (time bigint, tag text COLLATE "C", values float8[]) USING historian;
+CREATE TABLE h (time bigint, tag text COLLATE "C", values float8[]);
+
+CREATE FUNCTION differ() RETURNS bigint LANGUAGE sql AS
+$$SELECT count(*) FROM ((TABLE m EXCEPT ALL TABLE h) UNION ALL (TABLE h EXCEPT ALL TABLE m)) AS d$$;
+-- one load: each of the tags from..until with `rows` rows, at times from `at` on
+CREATE FUNCTION load(first integer, last integer, at bigint, rows integer DEFAULT 1) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	CREATE TEMP TABLE new AS SELECT at + row AS time, format('site/area-%s/sensor-%s', tag / 50, tag) AS tag,
+		ARRAY[round((tag + at * 0.01 + row)::numeric, 2)::float8] AS values
+		FROM generate_series(first, last) AS tag, generate_series(0, rows - 1) AS row;
+	INSERT INTO m TABLE new;
+	DELETE FROM h USING new WHERE h.tag = new.tag AND h.time = new.time;
+	INSERT INTO h TABLE new;
+	DROP TABLE new;
+END $$;
+
+-- the threshold
+SELECT load(1, 511, 1);
+SELECT is(pending_segments, 511::bigint, 'a load of 511 tags: a segment for each') FROM historian.stat_tables WHERE relid = 'm'::regclass;
+TRUNCATE m, h;
+SELECT load(1, 600, 1);
+SELECT ok(pending_segments BETWEEN 1 AND 3, 'a load of 600 tags: they share a few') FROM historian.stat_tables WHERE relid = 'm'::regclass;
+SELECT is(pending_rows, 600::bigint, 'all rows are pending') FROM historian.stat_tables WHERE relid = 'm'::regclass;
+SELECT is(pending_tags, 600::bigint, 'of so many tags') FROM historian.stat_tables WHERE relid = 'm'::regclass;
+SELECT is(differ(), 0::bigint, 'and are read');
+SELECT is_empty($$SELECT * FROM historian.check('m')$$, 'the check finds nothing');
+SET historian.min_shared_tags = 601;
+SELECT load(1, 600, 2);
+SELECT is(pending_segments > 600, true, 'the setting changes the threshold') FROM historian.stat_tables WHERE relid = 'm'::regclass;
+RESET historian.min_shared_tags;
+
+-- size
+TRUNCATE m, h;
+SELECT load(1, 20000, 1);
+SELECT ok(pg_total_relation_size('m') < 20 * 20000, 'a row of one value takes less than 20 bytes');
+SELECT ok(pg_relation_size('h') > 60 * 20000, '(more than 60 in a heap)');
+
+-- tags of all kinds, in loads that overlap in time
+SET historian.min_shared_tags = 2;
+TRUNCATE m, h;
+SELECT load(1, 300, 100), load(200, 400, 100), load(300, 350, 90, 30), load(1, 400, 115, 2);
+INSERT INTO m SELECT n, repeat('x', n), ARRAY[n] FROM generate_series(1, 256) AS n;
+INSERT INTO h SELECT n, repeat('x', n), ARRAY[n] FROM generate_series(1, 256) AS n;
+INSERT INTO m SELECT -n, repeat(chr(233), n) || n, CASE WHEN n % 3 = 0 THEN NULL WHEN n % 3 = 1 THEN '{}' ELSE ARRAY[n, NULL, 0.1] END FROM generate_series(1, 100) AS n;
+INSERT INTO h SELECT -n, repeat(chr(233), n) || n, CASE WHEN n % 3 = 0 THEN NULL WHEN n % 3 = 1 THEN '{}' ELSE ARRAY[n, NULL, 0.1] END FROM generate_series(1, 100) AS n;
+INSERT INTO m VALUES (9223372036854775807, 'ends', '{1}'), (-9223372036854775808, 'ends', '{2}'), (0, 'ends', '{3}'), (0, 'other', '{4}');
+INSERT INTO h VALUES (9223372036854775807, 'ends', '{1}'), (-9223372036854775808, 'ends', '{2}'), (0, 'ends', '{3}'), (0, 'other', '{4}');
+SELECT is(differ(), 0::bigint, 'loads that overlap: the later row stays');
+SET historian.enable_scan = off;
+SELECT is(differ(), 0::bigint, 'also in a sequential scan');
+RESET historian.enable_scan;
+SELECT results_eq($$SELECT tag COLLATE "C", first_time, last_time, samples FROM historian.tags('m')$$,
+	$$SELECT tag, min(time), max(time), count(*) FROM h GROUP BY tag ORDER BY tag$$, 'tags()');
+SELECT results_eq($$SELECT tag COLLATE "C", time, values FROM historian.latest('m') ORDER BY tag$$,
+	$$SELECT DISTINCT ON (tag) tag, time, values FROM h ORDER BY tag, time DESC$$, 'latest()');
+SELECT results_eq($$SELECT s.values FROM generate_series(95, 130) AS t, historian.downsample('m', 'site/area-6/sensor-310', 80, t, 1) AS s ORDER BY t$$,
+	$$SELECT (SELECT values FROM h WHERE tag = 'site/area-6/sensor-310' AND time <= t ORDER BY time DESC LIMIT 1) FROM generate_series(95, 130) AS t ORDER BY t$$,
+	'the last row at or before a time');
+
+-- rows are deleted from the segments that others share
+DELETE FROM m WHERE tag LIKE '%7' AND time < 116;
+DELETE FROM h WHERE tag LIKE '%7' AND time < 116;
+SELECT is(differ(), 0::bigint, 'DELETE');
+UPDATE m SET values = values || 9::float8 WHERE tag LIKE '%3_' OR time = 0;
+UPDATE h SET values = values || 9::float8 WHERE tag LIKE '%3_' OR time = 0;
+SELECT is(differ(), 0::bigint, 'UPDATE');
+SELECT historian.delete('m', 'site/area-0/sensor-5', 0, 1000);
+DELETE FROM h WHERE tag = 'site/area-0/sensor-5' AND time BETWEEN 0 AND 1000;
+SELECT historian.drop_before('m', 100);
+DELETE FROM h WHERE time < 100;
+SELECT is(differ(), 0::bigint, 'delete() and drop_before()');
+BEGIN;
+DELETE FROM m WHERE tag < 'site/area-3';
+SAVEPOINT a;
+DELETE FROM m;
+ROLLBACK TO a;
+SELECT is((SELECT count(*) FROM m), (SELECT count(*) FROM h WHERE tag >= 'site/area-3'), 'a savepoint brings rows back');
+ROLLBACK;
+SELECT is(differ(), 0::bigint, 'and so does a rollback');
+SELECT is_empty($$SELECT * FROM historian.check('m')$$, 'the check finds nothing');
+VACUUM FULL m;
+SELECT is(differ(), 0::bigint, 'VACUUM FULL keeps all');
+REINDEX TABLE m;
+SELECT is(differ(), 0::bigint, 'and so does REINDEX');
+ANALYZE m;
+SELECT ok(n_distinct <> 0, 'ANALYZE reads tags') FROM pg_stats WHERE tablename = 'm' AND attname = 'tag';
+
+-- merging, in a transaction, out of the reach of background compaction: eight runs to one, until a tag has enough for segments of its own
+BEGIN;
+TRUNCATE m, h;
+SELECT load(1, 1000, 10 * n) FROM generate_series(1, 7) AS n;
+SELECT is((SELECT segments_merged FROM historian.compact_due('m')), 0::bigint, 'seven runs stay');
+SELECT load(1, 1000, 45);
+SELECT ok(segments_merged > 8 AND rows = 8000 AND segments_written < segments_merged, 'eight are merged') FROM historian.compact_due('m');
+SELECT is(differ(), 0::bigint, 'nothing has changed');
+SELECT load(n, 150, 1000 * n, 20) FROM generate_series(1, 16) AS n;
+SELECT load(n, n + 5, 1000 * n, 100) FROM generate_series(1, 5) AS n;
+SELECT is(differ(), 0::bigint, 'frequent tags beside them');
+SELECT ok(rows > 0, 'more is merged') FROM historian.compact_due('m');
+SELECT is(differ(), 0::bigint, 'nothing has changed');
+INSERT INTO m SELECT time, 'site/area-0/sensor-9', ARRAY[random()] FROM generate_series(1, 4000) AS time;
+INSERT INTO h SELECT * FROM m WHERE tag = 'site/area-0/sensor-9' AND NOT EXISTS (SELECT FROM h WHERE h.tag = m.tag AND h.time = m.time);
+UPDATE h SET values = m.values FROM m WHERE m.tag = h.tag AND m.time = h.time AND h.tag = 'site/area-0/sensor-9';
+SELECT load(1, 1000, 2000);
+SELECT historian.compact('m');
+SELECT is(differ(), 0::bigint, 'compact()');
+SELECT ok(compacted_rows > 4000, 'a tag with many rows has left') FROM historian.stat_tables WHERE relid = 'm'::regclass;
+SELECT is((SELECT count(*) FROM m WHERE tag = 'site/area-0/sensor-9' AND time > 50), (SELECT count(*) FROM h WHERE tag = 'site/area-0/sensor-9' AND time > 50), 'with all of its rows');
+SELECT is((SELECT segments_merged FROM historian.compact('m')), 0::bigint, 'compact() again does nothing');
+SELECT is_empty($$SELECT * FROM historian.check('m')$$, 'the check finds nothing');
+SELECT * FROM finish();
+COMMIT;
+DROP TABLE m, h;
+DROP FUNCTION differ, load;
