@@ -18,9 +18,11 @@
 
 #include "latency.h"
 #include "options.h"
+#include "workload.h"
 
 #define NS		  INT64_C(1000000000)
 #define MARGIN_NS (NS / 10)
+#define MAX_TAGS  16
 
 /* The rows seen, by the hash of tag and time. */
 typedef struct Seen
@@ -34,7 +36,7 @@ typedef struct Lag
 {
 	PGconn *connection;
 	const char *table;
-	char tag_list[128]; /* as an array's text */
+	char tag_list[MAX_TAGS * (WORKLOAD_TAG_BYTES + 1) + 2]; /* as an array's text */
 	int64_t from_ns;
 	int64_t newest_ns;
 	Seen seen;
@@ -45,6 +47,7 @@ static const char usage[] = "historian-lag: how long after a message was due SQL
 							"\n"
 							"  --database CONNINFO  libpq's\n"
 							"  --table NAME         (measurement)\n"
+							"  --workload KIND      skewed, or plant (skewed)\n"
 							"  --tags N             polls for the first N tags, at most 16 (10)\n"
 							"  --duration TIME      (10s)\n"
 							"  --every MS           the pause between two polls (20)\n";
@@ -92,7 +95,7 @@ seen_add(Seen *seen, uint64_t key)
 static uint64_t
 look(Lag *lag, int64_t after_ns)
 {
-	char sql[512];
+	char sql[sizeof(lag->tag_list) + 256];
 	PGresult *result;
 	int64_t now;
 	uint64_t news = 0;
@@ -107,10 +110,11 @@ look(Lag *lag, int64_t after_ns)
 	for (int row = 0; row < PQntuples(result); row++)
 	{
 		int64_t time_ns = strtoll(PQgetvalue(result, row, 0), NULL, 10);
-		uint64_t tag = strtoull(PQgetvalue(result, row, 1) + 1, NULL, 10);
+		const char *tag = strstr(lag->tag_list, PQgetvalue(result, row, 1));
 
-		/* Times are no two alike: the tag only tells rows of the same time apart, if there were. */
-		if (!seen_add(&lag->seen, (uint64_t) time_ns * 16 + tag))
+		/* The place of the tag in the list tells rows of the same time apart. */
+		if (!seen_add(&lag->seen, (uint64_t) time_ns * sizeof(lag->tag_list) +
+									  (uint64_t) (tag - lag->tag_list)))
 			continue;
 		latency_add(&lag->latency, (uint64_t) (now > time_ns ? now - time_ns : 0));
 		if (time_ns > lag->newest_ns)
@@ -124,14 +128,15 @@ look(Lag *lag, int64_t after_ns)
 int
 main(int argc, char **argv)
 {
-	static const struct option options[] = {{"database", required_argument, NULL, 'd'},
-											{"table", required_argument, NULL, 't'},
-											{"tags", required_argument, NULL, 'n'},
-											{"duration", required_argument, NULL, 's'},
-											{"help", no_argument, NULL, 'h'},
-											{"every", required_argument, NULL, 'e'},
-											{0}};
+	static const struct option options[] = {
+		{"database", required_argument, NULL, 'd'}, {"table", required_argument, NULL, 't'},
+		{"workload", required_argument, NULL, 'w'}, {"tags", required_argument, NULL, 'n'},
+		{"duration", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'},
+		{"every", required_argument, NULL, 'e'},	{0}};
 	Lag lag = {.table = "measurement"};
+	static const char *const workloads[] = {"skewed", "plant", NULL};
+	WorkloadOptions workload_options = {.rate = 10000, .tags = 10000, .values = 1};
+	Workload *workload;
 	const char *database = "";
 	uint64_t tags = 10;
 	uint64_t every_ms = 20;
@@ -152,7 +157,11 @@ main(int argc, char **argv)
 				lag.table = optarg;
 				break;
 			case 'n':
-				tags = option_number(name, optarg, 1, 16);
+				tags = option_number(name, optarg, 1, MAX_TAGS);
+				break;
+			case 'w':
+				if (option_word(name, optarg, workloads) == 1)
+					workload_options.kind = WORKLOAD_PLANT;
 				break;
 			case 's':
 				end_ns = now_ns() + (int64_t) option_seconds(name, optarg) * NS;
@@ -162,10 +171,16 @@ main(int argc, char **argv)
 				break;
 		}
 	}
-	for (uint64_t tag = 0; tag < tags; tag++)
-		snprintf(lag.tag_list + strlen(lag.tag_list), 8, "%ct%04" PRIu64, tag == 0 ? '{' : ',',
-				 tag % 10000);
+	workload = workload_open(&workload_options);
+	for (uint32_t tag = 0; tag < tags; tag++)
+	{
+		char *out = lag.tag_list + strlen(lag.tag_list);
+
+		*out++ = tag == 0 ? '{' : ',';
+		workload_tag_name(workload, tag, out);
+	}
 	strcat(lag.tag_list, "}");
+	workload_close(workload);
 	lag.connection = PQconnectdb(database);
 	if (PQstatus(lag.connection) != CONNECTION_OK)
 		fail(PQerrorMessage(lag.connection));
