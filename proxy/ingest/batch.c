@@ -1,135 +1,96 @@
 /*
  * batch.c
- *	  Messages accepted but not yet loaded, grouped by tag as they arrive.
+ *	  Messages accepted but not yet loaded, in the order of arrival until they are grouped by tag.
  *
- * The rows of a tag lie in a list of chunks that grow from 256 bytes to 4 KiB, because most tags
- * are rare and the frequent ones should be read sequentially.  Chunks and tags are cut from large
- * blocks that are freed all at once.  A row of ten values takes 96 bytes here and 167 bytes in
- * COPY's format.  It is kept in this form because the buffer then holds more messages, and encoding
- * costs little.
+ * Rows lie one after the other in blocks.  Closing a batch makes a list of their places in the order
+ * in which they are loaded.  A row of one value takes 24 bytes and 4 more for its place, and one of
+ * ten values 100, while COPY's format takes 59 and 167 and the tag.  The tag is a number here.  The
+ * tickets of requests that wait are kept apart, since most messages have none: with the place from
+ * which on each holds.
  */
 #include "ingest/batch.h"
 
+#include "base/assert.h"
 #include "base/memory.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-#define BLOCK_BYTES		((size_t) 256 * 1024)
-#define FIRST_CHUNK		((size_t) 256)
-#define LARGEST_CHUNK	((size_t) 4096)
-#define INITIAL_BUCKETS 1024u /* a power of two */
+#define BLOCK_BYTES ((size_t) 256 * 1024)
+#define BLOCK_WORDS (BLOCK_BYTES / 8)
+#define NO_PLACE	UINT32_MAX /* the row was forgotten */
+#define GROUP_ROWS	16		   /* whose tags are looked up together */
+#define AHEAD		12		   /* rows between two steps of fetching the memory of one */
+#define CACHE_LINE	64
+#define MOST_FETCHED                                                                               \
+	512				   /* bytes of a row that are fetched ahead; the processor goes on by itself */
+#define SPARSE_SHARE 8 /* a batch of fewer rows than 1/8 of the tags is sorted by comparing */
 
 typedef struct Block
 {
-	struct Block *next;
-	size_t used;
-	char data[];
+	char *data;
+	uint32_t words; /* in use */
 } Block;
 
-typedef struct BatchChunk
+typedef struct TicketRun
 {
-	struct BatchChunk *next;
-	uint32_t used; /* bytes of data */
-	uint32_t capacity;
-	char data[];
-} BatchChunk;
+	uint32_t place; /* of the first row that has the ticket */
+	uint32_t ticket;
+} TicketRun;
 
-typedef struct BatchTag
-{
-	BatchChunk *first;
-	BatchChunk *last;
-	uint64_t rows;
-	uint64_t hash;
-	uint64_t head;	  /* the name's first 8 bytes: most are not longer */
-	const char *name; /* padded with zeros to 8 bytes */
-	uint32_t name_length;
-} BatchTag;
-
+/* The place of a row is the number of its first word, of 8 bytes, in all blocks. */
 struct Batch
 {
-	Block *blocks; /* memory is cut from the first one */
-	size_t bytes;
+	TagTable *tags;
+	bool own_tags;
+	Block *blocks;
+	uint32_t block_count;
+	uint32_t block_capacity;
+	uint32_t tag_limit; /* no row has this tag or a later one */
+	uint64_t stored;	/* rows, with forgotten ones */
 	uint64_t rows;
-	BatchTag *tags;
-	uint32_t tag_count;
-	uint32_t tag_capacity;
-	uint32_t *buckets; /* tag index + 1, 0 = free; open addressing */
-	uint32_t bucket_mask;
+	uint32_t *order; /* places by number of the row; NULL: the batch is not closed yet */
+	TicketRun *runs;
+	uint32_t run_count;
 };
 
-static void add_row(Batch *batch, BatchTag *tag, const BatchRow *row, const double *values);
-static BatchTag *find_tag(Batch *batch, const char *name, uint32_t length);
-static BatchTag *known_tag(const Batch *batch, const char *name, uint32_t length, uint64_t hash,
-						   uint32_t *bucket);
-static void *cut(Batch *batch, size_t size);
-static void grow_tags(Batch *batch);
+static BatchRow *new_row(Batch *batch, const TagName *tag, int64_t time_ns, uint32_t value_count,
+						 uint32_t ticket);
+static Block *new_block(Batch *batch);
+static void sort_places(Batch *batch);
+static void count_places(Batch *batch);
 
-/*
- * The hash is keyed, so that a client cannot choose tags that collide.  The first batch makes the
- * key.
- */
-static uint64_t hash_key[2];
-
-static void
-make_hash_key(void)
+static inline BatchRow *
+row_at(const Batch *batch, uint32_t place)
 {
-	if (getrandom(hash_key, sizeof(hash_key), GRND_NONBLOCK) != sizeof(hash_key))
-		hash_key[1] = (uint64_t) (uintptr_t) &hash_key;
+	return (BatchRow *) (batch->blocks[place / BLOCK_WORDS].data + place % BLOCK_WORDS * 8);
 }
 
-/* Multiplies and folds a word at a time, including the zero padding. */
-static inline uint64_t
-hash_tag(const char *name, uint32_t length)
+static inline size_t
+row_bytes(uint32_t value_count)
 {
-	uint64_t hash = length ^ hash_key[1];
-
-	for (uint32_t i = 0; i < length; i += 8)
-	{
-		uint64_t word;
-		unsigned __int128 product;
-
-		memcpy(&word, name + i, 8);
-		product = (unsigned __int128) (hash ^ word) * (hash_key[0] ^ UINT64_C(0x9E3779B97F4A7C15));
-		hash = (uint64_t) product ^ (uint64_t) (product >> 64);
-	}
-	return hash;
-}
-
-uint64_t
-batch_hash_tag(const char *name, uint32_t length)
-{
-	return hash_tag(name, length);
+	return sizeof(BatchRow) + value_count * sizeof(double);
 }
 
 Batch *
-batch_new(void)
+batch_new(TagTable *tags)
 {
-	static pthread_once_t key_made = PTHREAD_ONCE_INIT;
 	Batch *batch = memory_new(sizeof(Batch));
 
-	pthread_once(&key_made, make_hash_key);
-	batch->buckets = memory_new(INITIAL_BUCKETS * sizeof(uint32_t));
-	batch->tag_capacity = INITIAL_BUCKETS / 2;
-	batch->tags = memory_new_raw(batch->tag_capacity * sizeof(BatchTag));
-	batch->bucket_mask = INITIAL_BUCKETS - 1;
+	batch->own_tags = tags == NULL;
+	batch->tags = tags == NULL ? tag_table_new(NULL) : tag_table_reference(tags);
 	return batch;
 }
 
 void
 batch_free(Batch *batch)
 {
-	while (batch->blocks != NULL)
-	{
-		Block *next = batch->blocks->next;
-
-		free(batch->blocks);
-		batch->blocks = next;
-	}
-	free(batch->buckets);
-	free(batch->tags);
+	for (uint32_t i = 0; i < batch->block_count; i++)
+		free(batch->blocks[i].data);
+	free(batch->blocks);
+	free(batch->order);
+	free(batch->runs);
+	tag_table_release(batch->tags);
 	free(batch);
 }
 
@@ -142,217 +103,331 @@ batch_rows(const Batch *batch)
 size_t
 batch_bytes(const Batch *batch)
 {
-	return batch->bytes;
+	size_t bytes = batch->block_count * BLOCK_BYTES;
+
+	if (batch->stored > 0)
+		bytes += batch->stored * sizeof(uint32_t) + batch->run_count * sizeof(TicketRun) +
+				 (batch->own_tags ? tag_table_bytes(batch->tags) : 0);
+	return bytes;
 }
 
-/* On the average, chunks are well over half full, and the arrays of tags three quarters. */
+/*
+ * A row and its place take less than the message in its stage, because that has the tag.  A new
+ * tag's name is as long as there; its number, its place and at most four buckets come on top.
+ */
 size_t
 batch_estimate(size_t staged_bytes, uint64_t tags)
 {
-	return staged_bytes + staged_bytes * 2 / 3 +
-		   tags * (FIRST_CHUNK + (sizeof(BatchTag) + 2 * sizeof(uint32_t)) * 4 / 3);
-}
-
-void
-batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket)
-{
-	BatchRow row = {
-		.time_ns = message->time_ns,
-		.value_count = message->value_count,
-		.ticket = ticket,
-	};
-
-	add_row(batch, find_tag(batch, staged_tag(message), message->tag_length), &row,
-			message->values);
-}
-
-void
-batch_add_row(Batch *batch, const char *tag, uint32_t tag_length, const BatchRow *row)
-{
-	add_row(batch, find_tag(batch, tag, tag_length), row, row->values);
-}
-
-/* Adds a row, with these values, to the tag's last chunk or to a new one. */
-static void
-add_row(Batch *batch, BatchTag *tag, const BatchRow *row, const double *values)
-{
-	size_t size = sizeof(BatchRow) + row->value_count * sizeof(double);
-	BatchChunk *chunk = tag->last;
-	BatchRow *copy;
-
-	if (chunk == NULL || chunk->capacity - chunk->used < size)
-	{
-		size_t capacity = chunk == NULL ? FIRST_CHUNK : (chunk->capacity + sizeof(*chunk)) * 4;
-
-		if (capacity > LARGEST_CHUNK)
-			capacity = LARGEST_CHUNK;
-		if (capacity < sizeof(BatchChunk) + size)
-			capacity = sizeof(BatchChunk) + size;
-		chunk = cut(batch, capacity);
-		chunk->next = NULL;
-		chunk->used = 0;
-		chunk->capacity = (uint32_t) (capacity - sizeof(BatchChunk));
-		if (tag->last == NULL)
-			tag->first = chunk;
-		else
-			tag->last->next = chunk;
-		tag->last = chunk;
-	}
-
-	copy = (BatchRow *) (chunk->data + chunk->used);
-	copy->time_ns = row->time_ns;
-	copy->value_count = row->value_count;
-	copy->ticket = row->ticket;
-	memcpy(copy->values, values, row->value_count * sizeof(double));
-	chunk->used += (uint32_t) size;
-	tag->rows++;
-	batch->rows++;
-}
-
-/* Returns the tag's entry or NULL, and in *bucket where it is or would be. */
-static BatchTag *
-known_tag(const Batch *batch, const char *name, uint32_t length, uint64_t hash, uint32_t *bucket)
-{
-	uint64_t head;
-
-	memcpy(&head, name, sizeof(head));
-	*bucket = (uint32_t) hash & batch->bucket_mask;
-	for (; batch->buckets[*bucket] != 0; *bucket = (*bucket + 1) & batch->bucket_mask)
-	{
-		BatchTag *tag = &batch->tags[batch->buckets[*bucket] - 1];
-
-		if (tag->hash == hash && tag->head == head && tag->name_length == length &&
-			(length <= sizeof(head) || memcmp(tag->name, name, length) == 0))
-			return tag;
-	}
-	return NULL;
-}
-
-/* Returns the tag's entry, which is made if there is none. */
-static BatchTag *
-find_tag(Batch *batch, const char *name, uint32_t length)
-{
-	uint64_t hash = hash_tag(name, length);
-	uint32_t bucket;
-	BatchTag *tag = known_tag(batch, name, length, hash, &bucket);
-	char *copy;
-	size_t padded = (length + 7u) & ~7u;
-	uint64_t head;
-
-	if (tag != NULL)
-		return tag;
-	if (batch->tag_count == batch->tag_capacity)
-	{
-		grow_tags(batch);
-		known_tag(batch, name, length, hash, &bucket);
-	}
-	memcpy(&head, name, sizeof(head));
-	copy = cut(batch, padded);
-	memcpy(copy, name, padded);
-	tag = &batch->tags[batch->tag_count++];
-	*tag = (BatchTag){.hash = hash, .head = head, .name = copy, .name_length = length};
-	batch->buckets[bucket] = batch->tag_count;
-	return tag;
+	return staged_bytes + tags * (sizeof(TagName) + 2 * sizeof(TagName *) + 4 * 16);
 }
 
 uint32_t
 batch_tags(const Batch *batch)
 {
-	return batch->tag_count;
-}
-
-bool
-batch_shares_tag(const Batch *batch, const Batch *other, uint32_t index)
-{
-	const BatchTag *tag = &other->tags[index];
-	uint32_t bucket;
-
-	return known_tag(batch, tag->name, tag->name_length, tag->hash, &bucket) != NULL;
+	return batch->tag_limit;
 }
 
 void
-batch_forget_tag(Batch *batch, uint32_t index)
+batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket)
 {
-	BatchTag *tag = &batch->tags[index];
+	const char *name = staged_tag(message);
+	const TagName *tag = tag_table_add(batch->tags, name, message->tag_length,
+									   tag_name_hash(name, message->tag_length));
+	BatchRow *row = new_row(batch, tag, message->time_ns, message->value_count, ticket);
 
-	batch->rows -= tag->rows;
-	tag->rows = 0;
-	tag->first = NULL;
-	tag->last = NULL;
+	memcpy(row->values, message->values, message->value_count * sizeof(double));
 }
 
-/* Doubles tags and buckets, so that at most half of the buckets are used. */
+/*
+ * Messages are taken in groups.  The memory that the lookup of each tag needs is fetched while the
+ * others of the group are worked on, since each is of another tag.
+ */
+void
+batch_add_stage(Batch *batch, const Stage *stage, uint32_t ticket)
+{
+	const StagedMessage *message = (const StagedMessage *) stage->data;
+	const StagedMessage *group[GROUP_ROWS];
+	uint64_t hashes[GROUP_ROWS];
+	uint32_t count;
+
+	for (uint32_t done = 0; done < stage->count; done += count)
+	{
+		count = stage->count - done < GROUP_ROWS ? stage->count - done : GROUP_ROWS;
+		for (uint32_t i = 0; i < count; i++)
+		{
+			group[i] = message;
+			hashes[i] = tag_name_hash(staged_tag(message), message->tag_length);
+			tag_table_prefetch(batch->tags, hashes[i]);
+			message = staged_next(message);
+		}
+		if (count > 1)
+			for (uint32_t i = 0; i < count; i++)
+				tag_table_prefetch_name(batch->tags, hashes[i]);
+		for (uint32_t i = 0; i < count; i++)
+		{
+			const TagName *tag =
+				tag_table_add(batch->tags, staged_tag(group[i]), group[i]->tag_length, hashes[i]);
+			BatchRow *row = new_row(batch, tag, group[i]->time_ns, group[i]->value_count, ticket);
+
+			memcpy(row->values, group[i]->values, group[i]->value_count * sizeof(double));
+		}
+	}
+}
+
+static Block *
+new_block(Batch *batch)
+{
+	Block *block;
+
+	if (batch->block_count == batch->block_capacity)
+	{
+		batch->block_capacity = batch->block_capacity == 0 ? 16 : batch->block_capacity * 2;
+		batch->blocks = memory_resize(batch->blocks, batch->block_capacity * sizeof(Block));
+	}
+	block = &batch->blocks[batch->block_count++];
+	block->data = memory_new_raw(BLOCK_BYTES);
+	block->words = 0;
+	return block;
+}
+
+/* Adds a row, whose values the caller fills in. */
+static BatchRow *
+new_row(Batch *batch, const TagName *tag, int64_t time_ns, uint32_t value_count, uint32_t ticket)
+{
+	uint32_t words = (uint32_t) (row_bytes(value_count) / 8);
+	Block *block = batch->block_count > 0 ? &batch->blocks[batch->block_count - 1] : NULL;
+	uint32_t place;
+	BatchRow *row;
+
+	ASSERT(batch->order == NULL);
+	if (block == NULL || block->words + words > BLOCK_WORDS)
+		block = new_block(batch);
+	place = (uint32_t) ((batch->block_count - 1) * BLOCK_WORDS) + block->words;
+	block->words += words;
+	if (ticket != (batch->run_count == 0 ? 0 : batch->runs[batch->run_count - 1].ticket))
+	{
+		/* The array is doubled at each power of two. */
+		if ((batch->run_count & (batch->run_count - 1)) == 0)
+			batch->runs =
+				memory_resize(batch->runs, (batch->run_count == 0 ? 1 : batch->run_count * 2) *
+											   sizeof(TicketRun));
+		batch->runs[batch->run_count++] = (TicketRun){place, ticket};
+	}
+	row = row_at(batch, place);
+	row->time_ns = time_ns;
+	row->tag = tag->number;
+	row->value_count = value_count;
+	if (tag->number >= batch->tag_limit)
+		batch->tag_limit = tag->number + 1;
+	batch->stored++;
+	batch->rows++;
+	return row;
+}
+
+void
+batch_close(Batch *batch)
+{
+	if (batch->order != NULL)
+		return;
+	batch->order = memory_new_raw((batch->stored + 1) * sizeof(uint32_t));
+	if (batch->stored < batch->tag_limit / SPARSE_SHARE)
+		sort_places(batch);
+	else
+		count_places(batch);
+}
+
+/* All rows in the order of arrival: begins with the first one; NULL after the last one. */
+typedef struct Walk
+{
+	const Batch *batch;
+	uint32_t block;
+	uint32_t word;
+} Walk;
+
+static const BatchRow *
+walk_next(Walk *walk, uint32_t *place)
+{
+	const Batch *batch = walk->batch;
+	const BatchRow *row;
+
+	if (walk->block == batch->block_count)
+		return NULL;
+	if (walk->word == batch->blocks[walk->block].words)
+	{
+		if (++walk->block == batch->block_count)
+			return NULL;
+		walk->word = 0;
+	}
+	*place = (uint32_t) (walk->block * BLOCK_WORDS) + walk->word;
+	row = row_at(batch, *place);
+	walk->word += (uint32_t) (row_bytes(row->value_count) / 8);
+	return row;
+}
+
+static int
+by_tag(const void *a, const void *b, void *context)
+{
+	const Batch *batch = context;
+	uint32_t first = *(const uint32_t *) a;
+	uint32_t second = *(const uint32_t *) b;
+	uint32_t first_tag = row_at(batch, first)->tag;
+	uint32_t second_tag = row_at(batch, second)->tag;
+
+	if (first_tag != second_tag)
+		return tag_name_compare(tag_table_name(batch->tags, first_tag),
+								tag_table_name(batch->tags, second_tag));
+	return (first > second) - (first < second);
+}
+
+/* Sorts the places by the tags' names, for few rows of a large table. */
 static void
-grow_tags(Batch *batch)
+sort_places(Batch *batch)
 {
-	uint32_t bucket_count = (batch->bucket_mask + 1) * 2;
-	uint32_t *buckets = memory_new(bucket_count * sizeof(uint32_t));
+	Walk walk = {.batch = batch};
+	uint64_t count = 0;
+	uint32_t place;
 
-	free(batch->buckets);
-	batch->buckets = buckets;
-	batch->tags = memory_resize(batch->tags, bucket_count / 2 * sizeof(BatchTag));
-	batch->bytes += (bucket_count / 2) * (sizeof(uint32_t) + sizeof(BatchTag));
-	batch->bucket_mask = bucket_count - 1;
-	batch->tag_capacity = bucket_count / 2;
-	for (uint32_t i = 0; i < batch->tag_count; i++)
-	{
-		uint32_t bucket = (uint32_t) batch->tags[i].hash & batch->bucket_mask;
-
-		while (buckets[bucket] != 0)
-			bucket = (bucket + 1) & batch->bucket_mask;
-		buckets[bucket] = i + 1;
-	}
+	while (walk_next(&walk, &place) != NULL)
+		batch->order[count++] = place;
+	qsort_r(batch->order, count, sizeof(uint32_t), by_tag, batch);
 }
 
-/* Returns memory that lives as long as the batch.  size is a multiple of 8. */
-static void *
-cut(Batch *batch, size_t size)
+/* The same by counting how many rows each tag has, with the order that the table of tags keeps. */
+static void
+count_places(Batch *batch)
 {
-	Block *block = batch->blocks;
+	uint32_t tags;
+	const uint32_t *order = tag_table_order(batch->tags, batch->tag_limit, &tags);
+	uint32_t *next = memory_new((tags + 1) * sizeof(uint32_t)); /* by tag */
+	Walk walk = {.batch = batch};
+	const BatchRow *row;
+	uint32_t place;
+	uint32_t before = 0;
 
-	if (block == NULL || BLOCK_BYTES - sizeof(Block) - block->used < size)
+	while ((row = walk_next(&walk, &place)) != NULL)
+		next[row->tag]++;
+	for (uint32_t i = 0; i < tags; i++)
 	{
-		block = memory_new_raw(BLOCK_BYTES);
-		block->next = batch->blocks;
-		block->used = 0;
-		batch->blocks = block;
-		batch->bytes += BLOCK_BYTES;
+		uint32_t rows = next[order[i]];
+
+		next[order[i]] = before;
+		before += rows;
 	}
-	block->used += size;
-	return block->data + block->used - size;
+	walk = (Walk){.batch = batch};
+	while ((row = walk_next(&walk, &place)) != NULL)
+		batch->order[next[row->tag]++] = place;
+	free(next);
+}
+
+/*
+ * Fetches what the cursor will read soon: the begin of a row; of a nearer one the rest and the place of
+ * its tag's name; of a still nearer one the name.  Rows that follow each other lie apart, and the
+ * processor would wait for each.
+ */
+static inline void
+fetch_ahead(const Batch *batch, uint64_t next)
+{
+	const uint32_t *order = batch->order + next;
+
+	if (batch->stored - next <= 3 * AHEAD)
+		return;
+	if (order[3 * AHEAD] != NO_PLACE)
+		__builtin_prefetch(row_at(batch, order[3 * AHEAD]));
+	if (order[2 * AHEAD] != NO_PLACE)
+	{
+		const BatchRow *row = row_at(batch, order[2 * AHEAD]);
+		size_t bytes = row_bytes(row->value_count);
+
+		for (size_t at = CACHE_LINE; at < bytes + CACHE_LINE - 8 && at < MOST_FETCHED;
+			 at += CACHE_LINE)
+			__builtin_prefetch((const char *) row + (at < bytes ? at : bytes - 1));
+		tag_table_prefetch_place(batch->tags, row->tag);
+	}
+	if (order[AHEAD] != NO_PLACE)
+	{
+		const TagName *tag = tag_table_name(batch->tags, row_at(batch, order[AHEAD])->tag);
+
+		__builtin_prefetch(tag);
+		__builtin_prefetch((const char *) tag + CACHE_LINE - 1);
+	}
 }
 
 void
 batch_cursor_seek(BatchCursor *cursor, const Batch *batch, uint64_t row)
 {
+	ASSERT(batch->order != NULL);
 	*cursor = (BatchCursor){.batch = batch};
-	while (cursor->tag_index < batch->tag_count && row >= batch->tags[cursor->tag_index].rows)
-		row -= batch->tags[cursor->tag_index++].rows;
-	if (cursor->tag_index < batch->tag_count)
-		cursor->chunk = batch->tags[cursor->tag_index].first;
-	while (row-- > 0)
-		batch_cursor_next(cursor);
+	if (batch->rows == batch->stored)
+		cursor->next = row < batch->stored ? row : batch->stored;
+	else
+		while (row-- > 0 && batch_cursor_next(cursor) != NULL)
+			;
 }
 
 const BatchRow *
 batch_cursor_next(BatchCursor *cursor)
 {
+	const Batch *batch = cursor->batch;
+	const TagName *tag;
 	const BatchRow *row;
 
-	while (cursor->chunk == NULL || cursor->offset == cursor->chunk->used)
-	{
-		cursor->offset = 0;
-		if (cursor->chunk != NULL)
-			cursor->chunk = cursor->chunk->next;
-		if (cursor->chunk != NULL)
-			continue;
-		if (cursor->tag_index + 1 >= cursor->batch->tag_count)
-			return NULL;
-		cursor->chunk = cursor->batch->tags[++cursor->tag_index].first;
-	}
-	row = (const BatchRow *) (cursor->chunk->data + cursor->offset);
-	cursor->offset += sizeof(BatchRow) + row->value_count * sizeof(double);
-	cursor->tag = cursor->batch->tags[cursor->tag_index].name;
-	cursor->tag_length = cursor->batch->tags[cursor->tag_index].name_length;
+	while (cursor->next < batch->stored && batch->order[cursor->next] == NO_PLACE)
+		cursor->next++;
+	if (cursor->next == batch->stored)
+		return NULL;
+	fetch_ahead(batch, cursor->next);
+	row = row_at(batch, batch->order[cursor->next++]);
+	tag = tag_table_name(batch->tags, row->tag);
+	cursor->tag_index = row->tag;
+	cursor->tag = tag->text;
+	cursor->tag_length = tag->length;
 	return row;
+}
+
+uint32_t
+batch_cursor_ticket(const BatchCursor *cursor)
+{
+	const Batch *batch = cursor->batch;
+	uint32_t place = batch->order[cursor->next - 1];
+	uint32_t low = 0, high = batch->run_count;
+
+	while (low < high)
+	{
+		uint32_t middle = low + (high - low) / 2;
+
+		if (batch->runs[middle].place <= place)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low == 0 ? 0 : batch->runs[low - 1].ticket;
+}
+
+void
+batch_add_row(Batch *batch, const BatchCursor *cursor, const BatchRow *row)
+{
+	const TagName *tag = tag_table_add(batch->tags, cursor->tag, cursor->tag_length,
+									   tag_name_hash(cursor->tag, cursor->tag_length));
+	BatchRow *copy =
+		new_row(batch, tag, row->time_ns, row->value_count, batch_cursor_ticket(cursor));
+
+	memcpy(copy->values, row->values, row->value_count * sizeof(double));
+}
+
+bool
+batch_has_tag_of(const Batch *batch, const BatchCursor *cursor)
+{
+	ASSERT(batch->own_tags);
+	return tag_table_find(batch->tags, cursor->tag, cursor->tag_length,
+						  tag_name_hash(cursor->tag, cursor->tag_length)) != NULL;
+}
+
+void
+batch_forget(Batch *batch, const BatchCursor *cursor)
+{
+	uint32_t *place = &batch->order[cursor->next - 1];
+
+	ASSERT(cursor->batch == batch && *place != NO_PLACE);
+	*place = NO_PLACE;
+	batch->rows--;
 }

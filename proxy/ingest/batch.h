@@ -1,28 +1,29 @@
 /*
  * batch.h
- *	  Messages accepted but not yet loaded, grouped by tag as they arrive.
+ *	  Messages accepted but not yet loaded, in the order of arrival until they are grouped by tag.
  *
- * A batch is filled by ingest.c, and only read after it was closed, except that tags may be
- * forgotten.  Rows are numbered in the order in which they are loaded: by tag, in the order of the
- * tags' first rows, and by arrival within a tag.  So the later one of two rows with the same tag
- * and time is loaded later.
+ * A batch is filled, then closed, then only read, except that rows may be forgotten.  Rows are
+ * numbered in the order in which they are loaded: by the tag's name, and by arrival within a tag.  So the later
+ * one of two rows with the same tag and time is loaded later.
  */
 #ifndef HISTORIAND_BATCH_H
 #define HISTORIAND_BATCH_H
 
 #include "ingest/stage.h"
+#include "ingest/tag_table.h"
 
 typedef struct Batch Batch;
 
 typedef struct BatchRow
 {
 	int64_t time_ns;
+	uint32_t tag; /* its number in the table of tags */
 	uint32_t value_count;
-	uint32_t ticket; /* of the request that waits for this row's commit; 0: none does */
 	double values[];
 } BatchRow;
 
-extern Batch *batch_new(void);
+/* A batch with a table of tags that others share, or, with NULL, with one of its own. */
+extern Batch *batch_new(TagTable *tags);
 extern void batch_free(Batch *batch);
 
 /*
@@ -30,42 +31,41 @@ extern void batch_free(Batch *batch);
  */
 extern size_t batch_estimate(size_t staged_bytes, uint64_t tags);
 
-/* The hash is keyed: it differs from process to process. */
-extern uint64_t batch_hash_tag(const char *name, uint32_t length);
-
+/* The ticket is that of the request that waits for the rows' commit; 0: none does. */
 extern void batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket);
+/* Adds all messages of a stage. */
+extern void batch_add_stage(Batch *batch, const Stage *stage, uint32_t ticket);
 
-/* Adds a copy of another batch's row; the tag is that of a BatchCursor, padded to 8 bytes. */
-extern void batch_add_row(Batch *batch, const char *tag, uint32_t tag_length, const BatchRow *row);
-
-/*
- * How many tags a batch has, numbered from 0, and whether it has the tag of that number in another
- * one.
- */
-extern uint32_t batch_tags(const Batch *batch);
-extern bool batch_shares_tag(const Batch *batch, const Batch *other, uint32_t tag);
-
-/*
- * Removes a tag's rows.  The tag keeps its number, and the memory stays; cursors after it stay
- * valid.
- */
-extern void batch_forget_tag(Batch *batch, uint32_t tag);
+/* Ends the filling: groups the rows by tag.  Does nothing if that was done before. */
+extern void batch_close(Batch *batch);
 
 extern uint64_t batch_rows(const Batch *batch);
-extern size_t batch_bytes(const Batch *batch); /* of memory, not of rows */
+/* Of memory, not of rows.  It has a table of tags that is the batch's own, but no shared one. */
+extern size_t batch_bytes(const Batch *batch);
+
+/* All rows have tags of smaller numbers. */
+extern uint32_t batch_tags(const Batch *batch);
 
 /* A position in a closed batch. */
 typedef struct BatchCursor
 {
 	const Batch *batch;
-	uint32_t tag_index;
-	const struct BatchChunk *chunk;
-	size_t offset;
-	const char *tag; /* of the row that batch_cursor_next() returned */
+	uint64_t next;		/* place of the next row in the order of loading, with forgotten ones */
+	uint32_t tag_index; /* this and the next: of the row that batch_cursor_next() returned */
 	uint32_t tag_length;
+	const char *tag; /* padded with zeros to 8 bytes */
 } BatchCursor;
 
 extern void batch_cursor_seek(BatchCursor *cursor, const Batch *batch, uint64_t row);
 extern const BatchRow *batch_cursor_next(BatchCursor *cursor); /* NULL after the last row */
+/* The ticket of the row that batch_cursor_next() returned. */
+extern uint32_t batch_cursor_ticket(const BatchCursor *cursor);
+
+/* Adds a copy of the row that another batch's cursor has returned. */
+extern void batch_add_row(Batch *batch, const BatchCursor *cursor, const BatchRow *row);
+/* Does the batch, whose table of tags is its own, have or had rows of the cursor's tag? */
+extern bool batch_has_tag_of(const Batch *batch, const BatchCursor *cursor);
+/* Removes the row that the cursor returned.  Cursors stay valid, and the memory stays. */
+extern void batch_forget(Batch *batch, const BatchCursor *cursor);
 
 #endif /* HISTORIAND_BATCH_H */

@@ -6,8 +6,11 @@
  * a message, and never waits for anything else meanwhile.  All threads fill one batch: that keeps
  * the order of arrival, and gives PostgreSQL long runs of each tag.
  *
- * Before messages are appended, the bound is checked by their size in the stage.  They may take ten
- * times as much in a batch, so that a stage of 256 KiB may exceed the bound by that much.
+ * Before messages are appended, the bound is checked by their size in the stage.  They may take some
+ * times as much if all are of new tags, so that a stage of 256 KiB may exceed the bound by that much.
+ *
+ * Batches share a table of tags as long as most of them are used.  A new one is begun with a new
+ * batch when they are not, or when the table takes a quarter of the memory.
  */
 #include "ingest/ingest.h"
 
@@ -30,23 +33,25 @@ struct Ingest
 {
 	Budget *budget;
 	size_t batch_bytes;
+	size_t most_tag_bytes;
 	void (*wake)(void *);
 	void *wake_argument;
 	atomic_size_t bytes; /* batches and reservations, which the budget counts too */
 
 	pthread_mutex_t lock; /* guards the rest */
 	List closed;		  /* of IngestBatch.link, the oldest first */
+	TagTable *tags;		  /* of the filling batch */
 	IngestBatch *filling;
 	size_t filling_bytes; /* as they were counted last */
 	uint32_t last_ticket;
 };
 
 static IngestBatch *
-new_batch(uint64_t generation)
+new_batch(TagTable *tags, uint64_t generation)
 {
 	IngestBatch *batch = memory_new(sizeof(IngestBatch));
 
-	batch->rows = batch_new();
+	batch->rows = batch_new(tags);
 	batch->generation = generation;
 	batch->slot_ms = 16;
 	return batch;
@@ -66,7 +71,9 @@ ingest_new(Budget *budget, void (*wake)(void *), void *argument)
 	ingest->wake = wake;
 	ingest->wake_argument = argument;
 	list_init(&ingest->closed);
-	ingest->filling = new_batch(1);
+	ingest->most_tag_bytes = budget->limit / 4;
+	ingest->tags = tag_table_new(budget);
+	ingest->filling = new_batch(ingest->tags, 1);
 	pthread_mutex_init(&ingest->lock, NULL);
 	return ingest;
 }
@@ -101,7 +108,13 @@ close_filling(Ingest *ingest)
 	IngestBatch *batch = ingest->filling;
 
 	list_append(&ingest->closed, &batch->link);
-	ingest->filling = new_batch(batch->generation + 1);
+	if (tag_table_is_stale(ingest->tags, batch_rows(batch->rows)) ||
+		tag_table_bytes(ingest->tags) > ingest->most_tag_bytes)
+	{
+		tag_table_release(ingest->tags);
+		ingest->tags = tag_table_new(ingest->budget);
+	}
+	ingest->filling = new_batch(ingest->tags, batch->generation + 1);
 	ingest->filling_bytes = 0;
 }
 
@@ -124,7 +137,6 @@ bool
 ingest_append(Ingest *ingest, const Stage *stage, bool promised, uint64_t now_ms,
 			  IngestTicket *ticket)
 {
-	const StagedMessage *message = (const StagedMessage *) stage->data;
 	IngestBatch *batch;
 	bool wake = false;
 	bool room;
@@ -147,11 +159,7 @@ ingest_append(Ingest *ingest, const Stage *stage, bool promised, uint64_t now_ms
 			wake = !batch->awaited && stage->count > 0;
 			batch->awaited |= wake;
 		}
-		for (uint32_t i = 0; i < stage->count; i++)
-		{
-			batch_add(batch->rows, message, ticket != NULL ? ticket->number : 0);
-			message = staged_next(message);
-		}
+		batch_add_stage(batch->rows, stage, ticket != NULL ? ticket->number : 0);
 		if (stage->count > 0)
 			count_arrivals(batch, now_ms, stage->count);
 		count_filling(ingest);
@@ -220,6 +228,8 @@ ingest_take(Ingest *ingest)
 	if (batch != NULL)
 		list_remove(&batch->link);
 	pthread_mutex_unlock(&ingest->lock);
+	if (batch != NULL)
+		batch_close(batch->rows);
 	return batch;
 }
 

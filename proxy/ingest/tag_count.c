@@ -41,7 +41,7 @@ tag_count_add(TagCount *count, const Stage *stage)
 	for (uint32_t i = 0; i < stage->count; i++)
 	{
 		uint32_t bit =
-			(uint32_t) batch_hash_tag(staged_tag(message), message->tag_length) % MAP_BITS;
+			(uint32_t) tag_name_hash(staged_tag(message), message->tag_length) % MAP_BITS;
 		uint64_t mask = UINT64_C(1) << bit % 64;
 
 		count->unset -= (count->map[bit / 64] & mask) == 0;

@@ -495,7 +495,8 @@ report_refusals(CopyWriter *writer)
 			log_error("PostgreSQL rejected the row of tag \"%.*s\" at %lld: %s (SQLSTATE %s)",
 					  (int) refused.cursor.tag_length, refused.cursor.tag, (long long) row->time_ns,
 					  reason->message, reason->sqlstate);
-		commit_reject(writer->board, row->ticket, reason->sqlstate, reason->message);
+		commit_reject(writer->board, batch_cursor_ticket(&refused.cursor), reason->sqlstate,
+					  reason->message);
 	}
 	if (refusals->count > LOGGED_REFUSALS)
 		log_error("PostgreSQL rejected %zu rows of this load in all", refusals->count);

@@ -58,7 +58,7 @@ make_back(SetAside *aside, const IngestBatch *batch)
 	if (back->batch == NULL)
 	{
 		back->batch = memory_new(sizeof(IngestBatch));
-		back->batch->rows = batch_new();
+		back->batch->rows = batch_new(NULL);
 		back->batch->slot_ms = batch->slot_ms;
 		back->batch->first_ms = batch->first_ms;
 		back->batch->earlier_ms = batch->earlier_ms;
@@ -72,11 +72,12 @@ static void
 add_row(SetAside *aside, const IngestBatch *batch, const BatchCursor *cursor, const BatchRow *row)
 {
 	Part *back = make_back(aside, batch);
+	uint32_t ticket = batch_cursor_ticket(cursor);
 
-	batch_add_row(back->batch->rows, cursor->tag, cursor->tag_length, row);
-	if (row->ticket != back->ticket)
-		commit_delay(aside->board, row->ticket, back->number);
-	back->ticket = row->ticket;
+	batch_add_row(back->batch->rows, cursor, row);
+	if (ticket != back->ticket)
+		commit_delay(aside->board, ticket, back->number);
+	back->ticket = ticket;
 }
 
 static size_t
@@ -100,14 +101,15 @@ refused_tickets(const Batch *rows, const Refusals *refusals, uint32_t **tickets)
 {
 	RefusedRows refused = refused_rows(refusals, rows);
 	const RefusalReason *reason;
-	const BatchRow *row;
 	size_t count = 0;
 
 	*tickets = memory_new_raw((refusals->count + 1) * sizeof(uint32_t));
-	while ((row = refused_rows_next(&refused, &reason)) != NULL)
+	while (refused_rows_next(&refused, &reason) != NULL)
 	{
-		if (count == 0 || (*tickets)[count - 1] != row->ticket)
-			(*tickets)[count++] = row->ticket;
+		uint32_t ticket = batch_cursor_ticket(&refused.cursor);
+
+		if (count == 0 || (*tickets)[count - 1] != ticket)
+			(*tickets)[count++] = ticket;
 	}
 	qsort(*tickets, count, sizeof(uint32_t), by_number);
 	return count;
@@ -128,13 +130,14 @@ suspected_tags(const Batch *rows, uint64_t end, const Refusals *refusals, int ro
 	size_t count = refused_tickets(rows, refusals, &tickets);
 	bool all = true;
 	BatchCursor cursor;
-	const BatchRow *row;
 
 	batch_cursor_seek(&cursor, rows, end);
-	while ((row = batch_cursor_next(&cursor)) != NULL)
+	while (batch_cursor_next(&cursor) != NULL)
 	{
-		if (all || ((row->ticket != 0 || round > 0) &&
-					bsearch(&row->ticket, tickets, count, sizeof(uint32_t), by_number) != NULL))
+		uint32_t ticket = batch_cursor_ticket(&cursor);
+
+		if (all || ((ticket != 0 || round > 0) &&
+					bsearch(&ticket, tickets, count, sizeof(uint32_t), by_number) != NULL))
 			suspected[cursor.tag_index] = true;
 		all = round >= 2;
 	}
@@ -147,7 +150,7 @@ set_aside_suspects(SetAside *aside, IngestBatch *batch, uint64_t end, const Refu
 				   int round)
 {
 	size_t bytes = back_bytes(aside);
-	Batch *others = batch_new();
+	Batch *others = batch_new(NULL);
 	bool *suspected = suspected_tags(batch->rows, end, refusals, round);
 	BatchCursor cursor;
 	const BatchRow *row;
@@ -157,7 +160,8 @@ set_aside_suspects(SetAside *aside, IngestBatch *batch, uint64_t end, const Refu
 		if (suspected[cursor.tag_index])
 			add_row(aside, batch, &cursor, row);
 		else
-			batch_add_row(others, cursor.tag, cursor.tag_length, row);
+			batch_add_row(others, &cursor, row);
+	batch_close(others);
 	free(suspected);
 	ingest_unreserve(aside->ingest, batch_bytes(batch->rows));
 	ingest_add(aside->ingest, batch_bytes(others) + back_bytes(aside) - bytes);
@@ -166,9 +170,9 @@ set_aside_suspects(SetAside *aside, IngestBatch *batch, uint64_t end, const Refu
 }
 
 static bool
-has_tag(const Part *part, const Batch *rows, uint32_t tag)
+has_tag(const Part *part, const BatchCursor *cursor)
 {
-	return part->batch != NULL && batch_shares_tag(part->batch->rows, rows, tag);
+	return part->batch != NULL && batch_has_tag_of(part->batch->rows, cursor);
 }
 
 void
@@ -187,17 +191,14 @@ set_aside_followers(SetAside *aside, IngestBatch *batch)
 	{
 		if (cursor.tag_index != tag)
 		{
-			if (follows)
-				batch_forget_tag(batch->rows, tag);
 			tag = cursor.tag_index;
-			follows =
-				has_tag(&aside->front, batch->rows, tag) || has_tag(&aside->back, batch->rows, tag);
+			follows = has_tag(&aside->front, &cursor) || has_tag(&aside->back, &cursor);
 		}
-		if (follows)
-			add_row(aside, batch, &cursor, row);
+		if (!follows)
+			continue;
+		add_row(aside, batch, &cursor, row);
+		batch_forget(batch->rows, &cursor);
 	}
-	if (follows)
-		batch_forget_tag(batch->rows, tag);
 	ingest_add(aside->ingest, back_bytes(aside) - bytes);
 }
 
@@ -214,6 +215,8 @@ set_aside_next(SetAside *aside, uint64_t *first)
 	{
 		aside->front = aside->back;
 		aside->back = (Part){0};
+		if (aside->front.batch != NULL)
+			batch_close(aside->front.batch->rows);
 	}
 	*first = aside->front.done;
 	return aside->front.batch;
@@ -264,13 +267,16 @@ set_aside_save(SetAside *aside)
 		BatchCursor cursor;
 		const BatchRow *row;
 
-		rest.rows = batch_new();
+		rest.rows = batch_new(NULL);
 		batch_cursor_seek(&cursor, front->batch->rows, front->done);
 		while ((row = batch_cursor_next(&cursor)) != NULL)
-			batch_add_row(rest.rows, cursor.tag, cursor.tag_length, row);
+			batch_add_row(rest.rows, &cursor, row);
+		batch_close(rest.rows);
 		lost += backlog_save_at(aside->backlog, &rest, front->sequence);
 		batch_free(rest.rows);
 	}
+	if (aside->back.batch != NULL)
+		batch_close(aside->back.batch->rows);
 	if (aside->back.batch != NULL)
 		lost += backlog_save_at(aside->backlog, aside->back.batch, aside->back.sequence);
 	return lost;

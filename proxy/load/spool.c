@@ -473,7 +473,7 @@ spool_read(const Spool *spool, SpoolFile *file, bool last_try)
 	}
 	batch = memory_new(sizeof(IngestBatch));
 	*batch = file->about;
-	batch->rows = batch_new();
+	batch->rows = batch_new(NULL);
 	errno = 0;
 	if (fd < 0)
 		damage = error == ENOENT ? "it is missing" : "it cannot be opened";
@@ -483,6 +483,7 @@ spool_read(const Spool *spool, SpoolFile *file, bool last_try)
 		/* The requests that waited in an earlier process are gone, and with them their tickets. */
 		rows = read_rows(fd, batch->rows, file->rows > 0, &damage);
 	error = errno;
+	batch_close(batch->rows);
 	if (fd >= 0)
 		close(fd);
 	if (damage != NULL && fd >= 0 && error != 0 && last_try)
@@ -564,7 +565,7 @@ write_rows(int fd, const Batch *rows, size_t *bytes)
 	{
 		size_t size = staged_size(row->value_count, cursor.tag_length);
 		char *out = bytes_reserve(&block, sizeof(RowHead) + size);
-		RowHead head = {row->ticket, 0};
+		RowHead head = {batch_cursor_ticket(&cursor), 0};
 		StagedMessage message = {row->time_ns, row->value_count, cursor.tag_length};
 		size_t values_bytes = row->value_count * sizeof(double);
 
