@@ -3,7 +3,7 @@
  *	  PostgreSQL's figures about the table, its compaction, its standbys and watched tags, as
  *	  Prometheus text.
  *
- * There are three queries, so that the failure of one (no privilege, an older extension) leaves the
+ * There are several queries, so that the failure of one (no privilege, an older extension) leaves the
  * answers of the others.  Each returns rows of name, type, help, label, the label's value, value;
  * rows of one name follow each other.  An answer is exposed until the next one; a failure removes
  * it, so that old figures are not taken for new ones.
@@ -16,10 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PARTS 3
+#define PARTS 4
 
 /* Each query has the first of these parameters: the table, the watched tags. */
-static const char *const part_names[PARTS] = {"its standbys", "its tables", "the watched tags"};
+static const char *const part_names[PARTS] = {"its standbys", "its tables", "the watched tags",
+											  "retention"};
 static const char *const part_sql[PARTS] = {
 	/* Only members of pg_monitor see the standbys. */
 	"WITH standby AS ("
@@ -102,6 +103,23 @@ static const char *const part_sql[PARTS] = {
 	" coalesce(extract(epoch FROM clock_timestamp())::float8 - l.time / 1e9, 'Infinity')"
 	" FROM (SELECT DISTINCT unnest($2::text[]) AS tag) w"
 	" LEFT JOIN historian.latest($1::text::regclass, $2::text[]) l USING (tag)",
+
+	"WITH part AS ("
+	" SELECT $1::text::regclass AS relid"
+	" UNION SELECT relid FROM pg_partition_tree($1::text::regclass)),"
+	"kept AS ("
+	" SELECT count(*) AS policies, count(last_error) AS failing, sum(rows_removed) AS rows,"
+	"  min(extract(epoch FROM last_run)) AS last_run"
+	" FROM historian.stat_retention WHERE relid IN (SELECT relid FROM part)) "
+	"SELECT 'historian_' || name, type, help, NULL, NULL, value::float8 FROM kept,"
+	" LATERAL (VALUES"
+	" ('retention_policies', 'gauge', 'Retention policies of the table.', policies),"
+	" ('retention_failing', 'gauge', 'Retention policies whose last run met an error.', failing),"
+	" ('retention_rows_removed_total', 'counter', 'Rows that retention has removed.', rows),"
+	" ('retention_last_run_timestamp_seconds', 'gauge',"
+	" 'When the policy that was kept the longest ago was kept.', last_run)) AS m(name, type, help, "
+	"value)"
+	" WHERE value IS NOT NULL",
 };
 
 typedef struct Part
@@ -155,7 +173,7 @@ on_timer(uv_timer_t *timer)
 {
 	DatabaseMetrics *metrics = timer->data;
 	const char *const parameters[] = {metrics->table, metrics->tags};
-	static const int parameter_counts[PARTS] = {0, 1, 2};
+	static const int parameter_counts[PARTS] = {0, 1, 2, 1};
 
 	for (int i = 0; i < PARTS; i++)
 	{

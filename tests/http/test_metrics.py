@@ -77,6 +77,28 @@ def test_partitioned():
     sql(f"DROP TABLE {name}")
 
 
+def test_retention():
+    """the policies of a table and of its partitions count together; those of others do not"""
+    table = new_table()
+    other = new_table()
+    # they have run just now, so that the worker leaves them alone
+    sql(f"""BEGIN;
+        SELECT historian.set_retention('{other}', '1 day');
+        SELECT historian.set_retention('{table}', '1 day'), historian.set_retention('{table}', '2 days', 'a');
+        INSERT INTO historian.retention_run VALUES ('{table}', '', now(), NULL, 70, 0, NULL),
+            ('{table}', 'a', now() - interval '1 minute', NULL, 7, 0, 'it failed');
+        COMMIT""")
+    last_run = float(sql(f"""SELECT extract(epoch FROM last_run)::float8 FROM historian.stat_retention
+        WHERE relid = '{table}'::regclass AND tag_prefix = 'a'""")[0][0])
+    server = Server(table=table, metrics_interval="100ms")
+    values = wait_exposed(server, "historian_retention_policies")
+    assert {name: value for name, value in values.items() if "retention" in name} == {
+        "historian_retention_policies": 2, "historian_retention_failing": 1,
+        "historian_retention_rows_removed_total": 77,
+        "historian_retention_last_run_timestamp_seconds": last_run}, values
+    server.stop()
+
+
 def test_watched_tags():
     """the age of watched tags, escaped; +Inf where a tag has no message"""
     server = Server(metrics_interval="100ms", watch_tags='boiler,"a, \\"b\\"",missing,boiler')
