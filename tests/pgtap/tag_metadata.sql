@@ -1,6 +1,6 @@
 -- historian.tag: what rows may say, who sees and changes them, what becomes of them; and its functions.
 BEGIN;
-SELECT plan(78);
+SELECT plan(80);
 SET LOCAL client_min_messages = warning;
 
 CREATE SCHEMA plant;
@@ -128,6 +128,18 @@ SELECT is(col_description('one'::regclass, 2), '°C', 'the unit as a column''s c
 SELECT is(historian.create_view('plant."Many Tags"', 'k%', 'plant.m')::text, '"Many Tags"', 'a view of a pattern');
 SELECT results_eq('SELECT * FROM "Many Tags" ORDER BY time, tag',
 	$$SELECT 'epoch'::timestamptz + time / 1000 * interval '1 microsecond', tag, values[1], values[2], values[3] FROM heap ORDER BY time, tag$$, 'also of a tag without names');
+CREATE FUNCTION pg_temp.plan_of(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+	lines text := '';
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+		lines := lines || line || E'\n';
+	END LOOP;
+	RETURN lines;
+END $$;
+SELECT matches(pg_temp.plan_of($$SELECT * FROM "Many Tags" WHERE time > '2020-01-01' AND tag = 'k1'$$), 'Historian Cond: [^\n]*time[^\n]*tag = .k1', 'conditions on the view reach the scan');
+SELECT doesnt_match(pg_temp.plan_of($$SELECT * FROM one WHERE time > '2020-01-01'$$), 'Filter', 'all of them in a view of one tag');
 INSERT INTO m VALUES (1, 'k_x', '{1}'), (1, 'kzx', '{1}'), (1, E'k\\x', '{1}'), (1, 'it''s %', '{1}');
 INSERT INTO historian.tag (relid, tag, names) VALUES ('m', 'k_x', '{v}'), ('m', 'it''s %', '{v}'), ('m', 'kzx', '{w}');
 SELECT historian.create_view('scored', 'k_x', 'm');
