@@ -138,7 +138,7 @@ def test_privileges():
 
 
 def test_many():
-    """metadata of 10,000 tags with ten names makes GET /tags at most twice as long, or 300 ms longer"""
+    """metadata of 10,000 tags with ten names makes GET /tags at most four times as long, or half a second longer"""
     table = new_table()
     other = Server(table=table)
     sql(f"""INSERT INTO {table} SELECT i, 'plant/unit' || i % 10000, array_fill(i, '{{10}}') FROM generate_series(1, 20000) i;
@@ -158,7 +158,7 @@ def test_many():
         FROM generate_series(0, 9999) i; ANALYZE historian.tag""")
     with_names = seconds()
     print(f"# GET /tags of 10,000 tags: {without * 1000:.0f} ms, with names {with_names * 1000:.0f} ms")
-    assert with_names < 2 * without + 0.3, (without, with_names)
+    assert with_names < 4 * without + 0.5, (without, with_names)
 
 
 if __name__ == "__main__":
