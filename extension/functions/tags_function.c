@@ -142,7 +142,7 @@ rows_of(const Leaves *with_tag, Snapshot snapshot, SegmentList *segments, text *
 static void
 add_foreign_rows(const Leaf *leaf, text *tag, TagRows *found)
 {
-	const		ForeignTag *foreign = leaf->foreign;
+	const ForeignTag *foreign = leaf->foreign;
 	uint32		ntags = 1;
 
 	if (foreign == NULL)

@@ -24,7 +24,7 @@ typedef struct Leaf
 	Relation	rel;
 	DirectoryCursor *cursor;
 	struct LeafTags *tags;		/* the tags that it may have, or NULL: any */
-	const		ForeignTag *foreign;	/* in a walk: what a foreign leaf has of the tag */
+	const ForeignTag *foreign;	/* in a walk: what a foreign leaf has of the tag */
 } Leaf;
 
 /* Is it a foreign table?  Then it has no cursor, and is read by SQL (foreign_rows.h). */

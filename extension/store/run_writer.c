@@ -9,6 +9,12 @@
 #include "store/shared_segment.h"
 #include "store/sorted_runs.h"
 
+/*
+ * A page keeps a line pointer of each segment that was on it, four bytes, until VACUUM comes.  Some
+ * room is left for these, so that a page can be used again many times before that.
+ */
+#define SHARED_BYTES (STORE_MAX_SEGMENT_BYTES - 64)
+
 struct RunWriter
 {
 	SegmentSink *sink;
@@ -73,7 +79,7 @@ add(RunWriter *writer, const char *tag, Size tag_bytes, const CodecRows *rows, S
 
 	if (builder->ntags == 0)
 		shared_builder_begin(builder, writer->run.number, writer->run.sequence, tag, tag_bytes,
-							 rows->time[0], STORE_MAX_SEGMENT_BYTES);
+							 rows->time[0], SHARED_BYTES);
 	return shared_builder_add(builder, segment_sink_encoder(), tag, tag_bytes, rows,
 							  most_bytes);
 }

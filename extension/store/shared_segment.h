@@ -19,7 +19,7 @@
 #include "store/segment.h"
 
 /* The most entries from one whole tag to the next. */
-#define SHARED_SEGMENT_RESTART 32
+#define SHARED_SEGMENT_RESTART 64
 
 #define SHARED_SEGMENT_MAX_RESTARTS (CODEC_MAX_ROWS / SHARED_SEGMENT_RESTART + 1)
 

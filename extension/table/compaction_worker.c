@@ -82,6 +82,7 @@ static void run_worker(Oid database);
 static List *historian_tables(void);
 static void try_table(Oid relid, MemoryContext context);
 static void compact_in_background(Oid relid);
+static void reuse_emptied(Oid relid, EmptiedBlocks *emptied);
 static bool compact_part(Oid relid, TableLook *look);
 static void move_in_background(Oid relid, bool is_loaded);
 static void leave_room(Oid relid, CompactionRoom room);
@@ -326,7 +327,9 @@ compact_in_background(Oid relid)
 		.context = AllocSetContextCreate(CurrentMemoryContext, "historian look",
 										 ALLOCSET_DEFAULT_SIZES),
 	};
+	EmptiedBlocks emptied = {.context = look.context};
 
+	look.options.emptied = &emptied;
 	do
 	{
 		MemoryContext context = CurrentMemoryContext;
@@ -346,11 +349,33 @@ compact_in_background(Oid relid)
 		PopActiveSnapshot();
 		CommitTransactionCommand();
 		MemoryContextSwitchTo(context);
+		reuse_emptied(relid, &emptied);
 		pgstat_report_stat(true);
 		pgstat_report_activity(STATE_IDLE, NULL);
 	} while (look.after != NULL);
 	MemoryContextDelete(look.context);
 	move_in_background(relid, look.found);
+}
+
+/* Makes the room that the last transaction has left ready for the next loads. */
+static void
+reuse_emptied(Oid relid, EmptiedBlocks *emptied)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Relation	rel;
+
+	if (emptied->nblocks == 0)
+		return;
+	StartTransactionCommand();
+	rel = ConditionalLockRelationOid(relid, RowExclusiveLock)
+		? try_relation_open(relid, NoLock) : NULL;
+	if (rel != NULL && historian_table_is(rel))
+		emptied_blocks_reuse(emptied, rel);
+	if (rel != NULL)
+		relation_close(rel, NoLock);
+	emptied->nblocks = 0;
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
 }
 
 /*

@@ -159,13 +159,14 @@ compaction_run(Relation rel, const CompactionOptions *options, text **after,
 	caller = MemoryContextSwitchTo(context);
 
 	if (*after == NULL)
-		(void) run_merge(rel, options->horizon, options->everything, counts);
+		(void) run_merge(rel, options->horizon, options->everything, options->emptied, counts);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	merge->rel = rel;
 	merge->context = context;
 	merge->cursor = directory_begin(rel, snapshot);
 	merge->reader = tag_reader_begin(rel, merge->cursor, snapshot);
 	merge->cid = GetCurrentCommandId(true);
+	merge->emptied = options->emptied;
 
 	while ((tag = next_tag(&compaction, tag)) != NULL)
 	{
@@ -189,7 +190,7 @@ compaction_run(Relation rel, const CompactionOptions *options, text **after,
 	UnregisterSnapshot(snapshot);
 	CommandCounterIncrement();
 	if (compaction.waits_for_runs)
-		(void) run_merge(rel, options->horizon, true, counts);
+		(void) run_merge(rel, options->horizon, true, options->emptied, counts);
 	MemoryContextSwitchTo(caller);
 	*after = tag ? DatumGetTextPCopy(PointerGetDatum(tag)) : NULL;
 	MemoryContextDelete(context);

@@ -10,6 +10,7 @@
 #include "utils/rel.h"
 
 #include "store/compaction_stat.h"
+#include "store/emptied_blocks.h"
 
 typedef struct CompactionOptions
 {
@@ -19,6 +20,7 @@ typedef struct CompactionOptions
 	int64		max_rows;		/* stop after the tag that reaches so many rows; 0: never */
 	text	  **tags;			/* only these, in order; NULL: all */
 	uint32		ntags;
+	EmptiedBlocks *emptied;		/* where to note what is emptied, or NULL */
 } CompactionOptions;
 
 /*

@@ -51,6 +51,7 @@ typedef struct RunMerge
 	TagReader  *reader;
 	SegmentSink *sink;
 	RunWriter  *writer;
+	EmptiedBlocks *emptied;		/* may be NULL */
 	CommandId	cid;
 	bool		everything;
 	uint64		first_sequence;
@@ -59,7 +60,8 @@ typedef struct RunMerge
 	CompactionCounts done;
 } RunMerge;
 
-static bool merge_due(Relation rel, uint64 horizon, bool everything, CompactionCounts *counts);
+static bool merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
+					  CompactionCounts *counts);
 static bool choose(RunMerge *merge, uint64 horizon);
 static SortedRun *list_before(SortedRuns *runs, uint64 horizon, uint32 *nruns);
 static bool any_tag_has_own(RunMerge *merge);
@@ -72,11 +74,12 @@ static void delete_stored(RunMerge *merge, ItemPointer tid, uint32 rows, Size by
 static int	compare_sequence(const void *left, const void *right);
 
 bool
-run_merge(Relation rel, uint64 horizon, bool everything, CompactionCounts *counts)
+run_merge(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
+		  CompactionCounts *counts)
 {
 	bool		any = false;
 
-	for (int i = 0; i < MOST_MERGES && merge_due(rel, horizon, everything, counts); i++)
+	for (int i = 0; i < MOST_MERGES && merge_due(rel, horizon, everything, emptied, counts); i++)
 	{
 		any = true;
 		CommandCounterIncrement();
@@ -88,13 +91,14 @@ run_merge(Relation rel, uint64 horizon, bool everything, CompactionCounts *count
 
 /* Makes one merge.  Returns false, and does nothing, if none is due. */
 static bool
-merge_due(Relation rel, uint64 horizon, bool everything, CompactionCounts *counts)
+merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
+		  CompactionCounts *counts)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian run merge",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	RunMerge	merge = {.rel = rel, .everything = everything};
+	RunMerge	merge = {.rel = rel, .everything = everything, .emptied = emptied};
 	bool		due;
 
 	merge.cursor = directory_begin(rel, snapshot);
@@ -360,6 +364,7 @@ delete_stored(RunMerge *merge, ItemPointer tid, uint32 rows, Size bytes)
 				errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				errmsg("could not compact historian table \"%s\" due to a concurrent change",
 					   RelationGetRelationName(merge->rel)));
+	emptied_blocks_add(merge->emptied, ItemPointerGetBlockNumber(tid));
 	store_count_rows(merge->rel, 0, rows);
 	merge->done.segments_merged++;
 	merge->done.bytes_merged += bytes;

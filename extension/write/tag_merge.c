@@ -320,6 +320,7 @@ delete_sources(TagMerge *merge, const SegmentList *sources)
 					errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 					errmsg("could not compact historian table \"%s\" due to a concurrent change",
 						   RelationGetRelationName(merge->rel)));
+		emptied_blocks_add(merge->emptied, ItemPointerGetBlockNumber(&tid));
 		store_count_rows(merge->rel, 0, sources->refs[i].nrows);
 		merge->bytes_merged += sources->refs[i].bytes;
 		summary_edit_removed(merge->summaries, &sources->refs[i]);

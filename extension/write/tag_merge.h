@@ -9,6 +9,7 @@
 
 #include "read/tag_reader.h"
 #include "store/directory.h"
+#include "store/emptied_blocks.h"
 #include "store/segment_list.h"
 #include "store/segment_sink.h"
 #include "store/summary_edit.h"
@@ -26,6 +27,7 @@ typedef struct TagMerge
 	SummaryEdit *summaries;		/* likewise */
 	MemoryContext context;		/* of the sink and of summaries */
 	CommandId	cid;
+	EmptiedBlocks *emptied;		/* may be NULL */
 	text	   *tag;
 
 	/* what was done */
