@@ -305,7 +305,7 @@ add_run(SortedRuns *runs, StoredSegment *root)
 		.sequence = header->sequence,
 		.first_time = header->first_time,
 		.last_time = header->last_time,
-		.level = level >= 0 && level < 64 ? (uint32) level : 0,
+		.level = level >= 0 && level <= SORTED_RUN_MAX_LEVEL ? (uint32) level : 0,
 		.root = root->tuple.t_self,
 	};
 }
@@ -404,7 +404,12 @@ next_segment(SortedRuns *runs, RunPosition *at)
 	{
 		CHECK_FOR_INTERRUPTS();
 		put_text(&at->key, walk_key(walk));
-		found = load(runs, at, walk, place, &at->key.datum) && shared_reader_next(&at->reader);
+		found = load(runs, at, walk, place, &at->key.datum);
+		if (found && !shared_reader_next(&at->reader))
+		{
+			check_reader(runs, at);
+			found = false;
+		}
 	}
 	directory_walk_pause(walk, &runs->view);
 	if (found)

@@ -34,6 +34,9 @@ typedef struct SortedRun
 	ItemPointerData root;
 } SortedRun;
 
+/* The highest level: each merge of all runs gives one level more, without end. */
+#define SORTED_RUN_MAX_LEVEL 63
+
 /* The values of the row that a root has. */
 #define SORTED_RUN_ROOT_VALUES 1
 

@@ -57,11 +57,12 @@ typedef struct RunMerge
 	uint64		first_sequence;
 	uint64		last_sequence;
 	uint32		level;			/* of the new run */
+	bool		more;			/* later runs are left for another merge */
 	CompactionCounts done;
 } RunMerge;
 
 static bool merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
-					  CompactionCounts *counts);
+					  CompactionCounts *counts, bool *more);
 static bool choose(RunMerge *merge, uint64 horizon);
 static SortedRun *list_before(SortedRuns *runs, uint64 horizon, uint32 *nruns);
 static bool any_tag_has_own(RunMerge *merge);
@@ -79,20 +80,27 @@ run_merge(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
 {
 	bool		any = false;
 
-	for (int i = 0; i < MOST_MERGES && merge_due(rel, horizon, everything, emptied, counts); i++)
+	for (int i = 0; i < MOST_MERGES || everything; i++)
 	{
+		bool		more = false;
+
+		if (!merge_due(rel, horizon, everything, emptied, counts, &more))
+			break;
 		any = true;
 		CommandCounterIncrement();
-		if (everything)
+		if (everything && !more)
 			break;
 	}
 	return any;
 }
 
-/* Makes one merge.  Returns false, and does nothing, if none is due. */
+/*
+ * Makes one merge.  Returns false, and does nothing, if none is due.  Sets *more if there are too
+ * many runs for one merge.
+ */
 static bool
 merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
-		  CompactionCounts *counts)
+		  CompactionCounts *counts, bool *more)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian run merge",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -104,6 +112,7 @@ merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
 	merge.cursor = directory_begin(rel, snapshot);
 	merge.runs = directory_runs(merge.cursor);
 	due = choose(&merge, horizon);
+	*more = merge.more;
 	if (due)
 	{
 		merge.reader = tag_reader_begin(rel, merge.cursor, snapshot);
@@ -164,11 +173,12 @@ choose(RunMerge *merge, uint64 horizon)
 				return false;
 		}
 	}
+	merge->more = end > first + MOST_RUNS;
 	end = Min(end, first + MOST_RUNS);
 	merge->first_sequence = runs[first].sequence;
 	merge->last_sequence = runs[end - 1].sequence;
 	for (uint32 i = first; i < end; i++)
-		merge->level = Max(merge->level, runs[i].level + 1);
+		merge->level = Max(merge->level, Min(runs[i].level + 1, SORTED_RUN_MAX_LEVEL));
 	sorted_runs_restrict(merge->runs, merge->first_sequence, merge->last_sequence);
 	pfree(runs);
 	return end - first > 1 || any_tag_has_own(merge);

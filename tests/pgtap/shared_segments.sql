@@ -1,6 +1,6 @@
 -- Rows of many tags that share segments, against a heap with the same rows; their merging, and what is said of them.
 \set ON_ERROR_STOP on
-SELECT plan(34);
+SELECT plan(37);
 CREATE TABLE m (time bigint, tag text COLLATE "C", values float8[]) USING historian;
 CREATE TABLE h (time bigint, tag text COLLATE "C", values float8[]);
 
@@ -112,6 +112,14 @@ SELECT ok(compacted_rows > 4000, 'a tag with many rows has left') FROM historian
 SELECT is((SELECT count(*) FROM m WHERE tag = 'site/area-0/sensor-9' AND time > 50), (SELECT count(*) FROM h WHERE tag = 'site/area-0/sensor-9' AND time > 50), 'with all of its rows');
 SELECT is((SELECT segments_merged FROM historian.compact('m')), 0::bigint, 'compact() again does nothing');
 SELECT is_empty($$SELECT * FROM historian.check('m')$$, 'the check finds nothing');
+
+-- more runs than one merge takes
+TRUNCATE m, h;
+SELECT load(1, 40, n) FROM generate_series(1, 150) AS n;
+SELECT ok(pending_segments >= 150, '150 runs') FROM historian.stat_tables WHERE relid = 'm'::regclass;
+SELECT segments_merged FROM historian.compact('m');
+SELECT ok(pending_segments <= 10, 'compact() leaves one') FROM historian.stat_tables WHERE relid = 'm'::regclass;
+SELECT is(differ(), 0::bigint, 'nothing has changed');
 SELECT * FROM finish();
 COMMIT;
 DROP TABLE m, h;
