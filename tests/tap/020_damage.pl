@@ -45,6 +45,10 @@ SELECT load(1200, 5);
 SELECT historian.compact('m');
 SELECT load(2501, 30);
 SELECT load(2510, 10);
+-- rows of many tags that share segments, one of them with some rows, and two runs of them
+SET historian.min_shared_tags = 2;
+INSERT INTO m SELECT 1000000 + n * 1000, format('site/area/sensor-%s', n), ARRAY[n] FROM generate_series(1, 300) AS n;
+INSERT INTO m SELECT 2000000 + row * 1000, format('site/area/sensor-%s', n), ARRAY[n, row / 7.0] FROM generate_series(1, 300, 7) AS n, generate_series(1, 1 + n % 5) AS row;
 END
 
 my $original = $node->safe_psql('postgres', 'SELECT count(*), max(cardinality(values)) FROM m');
@@ -131,6 +135,11 @@ for my $table (1 .. $tables)
 			{
 				# mostly the block's headers, which decide how it is read
 				my $at = rand() < 0.7 ? $block + int(rand(40)) : rand() < 0.8 ? $block + int(rand($segment->[1] - $block)) : int(rand($block));
+				# of a shared segment also anywhere among its entries, and the restarts at its end
+				if (ord(substr($bytes, $segment->[0] + 3, 1)) & 0x10 && rand() < 0.7)
+				{
+					$at = rand() < 0.3 ? $segment->[1] - 1 - int(rand(40)) : $block + int(rand($segment->[1] - $block));
+				}
 				flip(\$bytes, $segment->[0] + ($at < $segment->[1] ? $at : $segment->[1] - 1));
 			}
 			seal(\$bytes, $segment) if $table % 2;
@@ -143,7 +152,7 @@ $node->start;
 
 my $end = 1000000 + 2600 * 1000;
 my @methods = qw(last first interpolated min max range average time_average sum count stddev delta plot lttb last_known);
-my @tags = qw(steady jitter levels nulls ragged runs widths);
+my @tags = qw(steady jitter levels nulls ragged runs widths site/area/sensor-1 site/area/sensor-99);
 my @reads = (
 	'SELECT \'width\', max(cardinality(values)) FROM %s',
 	'SELECT \'width\', max(cardinality(values)) FROM %1$s WHERE tag = \'ragged\' AND time > 1900000',
@@ -154,6 +163,9 @@ my @reads = (
 	'SELECT * FROM historian.stat_get_table(\'%s\')',
 	'ANALYZE %s',
 	'BEGIN; DELETE FROM %s WHERE time > 1500000 AND tag <> \'steady\' RETURNING 1; ROLLBACK',
+	'BEGIN; DELETE FROM %s WHERE time > 1000000 AND tag LIKE \'site/area/sensor-2%%\'; ROLLBACK',
+	'BEGIN; UPDATE %s SET values = NULL WHERE tag > \'site/area/sensor-5\' AND tag < \'site/area/t\'; ROLLBACK',
+	'BEGIN; SELECT historian.drop_before(\'%s\', 2003000); ROLLBACK',
 	'BEGIN; SELECT historian.compact(\'%s\'); ROLLBACK',
 	map {
 		my $tag = $_;
