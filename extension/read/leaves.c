@@ -44,6 +44,7 @@ typedef struct LeafTags
 	AttrNumber	tag;
 } LeafTags;
 
+static void leave_tag(TagWalk *walk);
 static text *next_tag_of(TagWalk *walk, uint32 i, text *tag);
 static Relation parent_open(Oid relid);
 static void open_partitions(Leaves *leaves, Relation parent);
@@ -166,6 +167,7 @@ tag_walk_begin(const Leaves *leaves)
 	TagWalk    *walk = palloc_object(TagWalk);
 
 	walk->leaves = leaves;
+	walk->tag = NULL;
 	walk->next = palloc_array(text *, leaves->nleaves);
 	walk->foreign = palloc0_array(ForeignTag *, leaves->nleaves);
 	walk->nforeign = palloc0_array(uint32, leaves->nleaves);
@@ -201,6 +203,7 @@ tag_walk_next(TagWalk *walk, Leaves **with_tag)
 	const Leaves *leaves = walk->leaves;
 	text	   *tag = NULL;
 
+	leave_tag(walk);
 	for (uint32 i = 0; i < leaves->nleaves; i++)
 	{
 		if (walk->next[i] != NULL && (tag == NULL || tag_compare(walk->next[i], tag) < 0))
@@ -212,20 +215,40 @@ tag_walk_next(TagWalk *walk, Leaves **with_tag)
 	*with_tag = none_of(leaves);
 	for (uint32 i = 0; i < leaves->nleaves; i++)
 	{
-		text	   *former = walk->next[i];
-
-		if (former == NULL || tag_compare(former, tag) != 0)
+		if (walk->next[i] == NULL || tag_compare(walk->next[i], tag) != 0)
 			continue;
 		(*with_tag)->leaves[(*with_tag)->nleaves] = leaves->leaves[i];
 		if (walk->foreign_met[i] > 0)
 			(*with_tag)->leaves[(*with_tag)->nleaves].foreign =
 				&walk->foreign[i][walk->foreign_met[i] - 1];
 		(*with_tag)->nleaves++;
+	}
+	walk->tag = tag;
+	return DatumGetTextPCopy(PointerGetDatum(tag));
+}
+
+/*
+ * Steps on from the tag returned last.  This comes before the next one is wanted, not before the
+ * caller reads the tag: a cursor that is already at the next tag would have to go back.
+ */
+static void
+leave_tag(TagWalk *walk)
+{
+	text	   *tag = walk->tag;
+
+	for (uint32 i = 0; tag != NULL && i < walk->leaves->nleaves; i++)
+	{
+		text	   *former = walk->next[i];
+
+		if (former == NULL || tag_compare(former, tag) != 0)
+			continue;
 		walk->next[i] = next_tag_of(walk, i, tag);
 		if (former != tag)
 			pfree(former);
 	}
-	return tag;
+	if (tag != NULL)
+		pfree(tag);
+	walk->tag = NULL;
 }
 
 static Relation

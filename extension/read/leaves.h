@@ -71,6 +71,7 @@ typedef struct TagWalk
 {
 	const Leaves *leaves;
 	text	  **next;			/* the next tag of each leaf, or NULL */
+	text	   *tag;			/* returned last, one of next; or NULL */
 
 	/* of each foreign leaf: all its tags, and how many of them the walk has met */
 	ForeignTag **foreign;

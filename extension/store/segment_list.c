@@ -76,6 +76,7 @@ add_shared(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from, in
 		   bool last_before)
 {
 	SortedRuns *runs = directory_runs(cursor);
+	uint32		first = list->nrefs;
 	StoredSegment stored;
 
 	sorted_runs_seek(runs, tag, last_before ? PG_INT64_MIN : from, until);
@@ -94,6 +95,15 @@ add_shared(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from, in
 		else if (last_before && header->first_time <= from)
 			sorted_runs_skip_before(runs, header->first_time);
 		store_release(&stored);
+	}
+
+	/* the run that ends last came first; the sort takes no time if all are in order */
+	for (uint32 end = list->nrefs; first + 1 < end; first++, end--)
+	{
+		SegmentRef	ref = list->refs[first];
+
+		list->refs[first] = list->refs[end - 1];
+		list->refs[end - 1] = ref;
 	}
 }
 
