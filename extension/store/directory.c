@@ -524,7 +524,7 @@ directory_has_tag(DirectoryCursor *cursor, text *tag)
 void
 directory_seek_entries(DirectoryCursor *cursor)
 {
-	SET_VARSIZE(&cursor->after.datum, VARHDRSZ);
+	SET_VARSIZE(directory_tag_text(&cursor->after), VARHDRSZ);
 	seek_after(cursor);
 }
 
@@ -555,7 +555,7 @@ directory_entry_fits(const DirectoryEntry *entry, const SegmentHeader *header)
 	bool		isnull[DIRECTORY_NKEYS];
 
 	directory_key(header, &tag, values, isnull);
-	return tag_compare(entry->tag, &tag.datum) == 0 && entry->placed == !isnull[1] &&
+	return tag_compare(entry->tag, directory_tag_text(&tag)) == 0 && entry->placed == !isnull[1] &&
 		(isnull[1] || entry->first_time == header->first_time);
 }
 
@@ -586,9 +586,9 @@ directory_next_own_tag(DirectoryCursor *cursor, text *tag)
 		put_after_tag(cursor, tag);
 	else
 		directory_key_first_user_tag(&cursor->after);
-	if (is_in_gap(cursor, &cursor->after.datum, true))
-		return VARSIZE(&cursor->gap_until.datum) == VARHDRSZ
-			? NULL : DatumGetTextPCopy(PointerGetDatum(&cursor->gap_until.datum));
+	if (is_in_gap(cursor, directory_tag_text(&cursor->after), true))
+		return VARSIZE(directory_tag_text(&cursor->gap_until)) == VARHDRSZ
+			? NULL : DatumGetTextPCopy(PointerGetDatum(directory_tag_text(&cursor->gap_until)));
 	seek_after(cursor);
 	if (!directory_next_entry(cursor, &entry))
 	{
@@ -696,10 +696,10 @@ is_in_gap(const DirectoryCursor *cursor, const text *tag, bool after)
 
 	if (!cursor->has_gap)
 		return false;
-	order = tag_compare(tag, &cursor->gap_after.datum);
+	order = tag_compare(tag, directory_tag_text(&cursor->gap_after));
 	return (order > 0 || (order == 0 && after)) &&
-		(VARSIZE(&cursor->gap_until.datum) == VARHDRSZ ||
-		 tag_compare(tag, &cursor->gap_until.datum) < 0);
+		(VARSIZE(directory_tag_text(&cursor->gap_until)) == VARHDRSZ ||
+		 tag_compare(tag, directory_tag_text(&cursor->gap_until)) < 0);
 }
 
 /* Notes that the first entry after cursor->after is of this tag (NULL: that there is none). */
@@ -709,11 +709,11 @@ note_gap(DirectoryCursor *cursor, const text *until)
 	/* others may enter what this snapshot does not see, but an MVCC snapshot stays as it is */
 	cursor->has_gap = IsMVCCSnapshot(cursor->view.snapshot);
 	cursor->gap_after = cursor->after;
-	SET_VARSIZE(&cursor->gap_until.datum, VARHDRSZ);
+	SET_VARSIZE(directory_tag_text(&cursor->gap_until), VARHDRSZ);
 	if (until != NULL)
 	{
-		SET_VARSIZE(&cursor->gap_until.datum, VARSIZE_ANY_EXHDR(until) + VARHDRSZ);
-		memcpy(VARDATA(&cursor->gap_until.datum), VARDATA_ANY(until), VARSIZE_ANY_EXHDR(until));
+		SET_VARSIZE(directory_tag_text(&cursor->gap_until), VARSIZE_ANY_EXHDR(until) + VARHDRSZ);
+		memcpy(VARDATA(directory_tag_text(&cursor->gap_until)), VARDATA_ANY(until), VARSIZE_ANY_EXHDR(until));
 	}
 }
 
@@ -721,19 +721,19 @@ note_gap(DirectoryCursor *cursor, const text *until)
 static void
 put_after_tag(DirectoryCursor *cursor, const text *tag)
 {
-	char	   *after = VARDATA(&cursor->after.datum);
+	char	   *after = VARDATA(directory_tag_text(&cursor->after));
 	Size		length = VARSIZE_ANY_EXHDR(tag);
 
 	memcpy(after, VARDATA_ANY(tag), length);
 	memset(after + length, 0, LATE_SUFFIX_BYTES);
-	SET_VARSIZE(&cursor->after.datum, VARHDRSZ + length + LATE_SUFFIX_BYTES);
+	SET_VARSIZE(directory_tag_text(&cursor->after), VARHDRSZ + length + LATE_SUFFIX_BYTES);
 }
 
 /* Starts a walk over the entries after cursor->after. */
 static void
 seek_after(DirectoryCursor *cursor)
 {
-	cursor->after_tag.keys[0].sk_argument = PointerGetDatum(&cursor->after.datum);
+	cursor->after_tag.keys[0].sk_argument = PointerGetDatum(directory_tag_text(&cursor->after));
 	directory_walk_start(&cursor->after_tag, &cursor->view);
 }
 
@@ -787,7 +787,7 @@ walk_seeks(const DirectoryCursor *cursor, const DirectoryWalk *walk, const Segme
 	bool		isnull[DIRECTORY_NKEYS];
 
 	directory_key(header, &tag, values, isnull);
-	if (tag_compare((const text *) DatumGetPointer(walk->keys[0].sk_argument), &tag.datum) != 0)
+	if (tag_compare((const text *) DatumGetPointer(walk->keys[0].sk_argument), directory_tag_text(&tag)) != 0)
 		return false;
 	if (isnull[1] || walk == &cursor->pending)
 		return isnull[1] && walk == &cursor->pending;

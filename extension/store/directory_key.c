@@ -27,7 +27,7 @@ directory_key(const SegmentHeader *header, DirectoryTag *tag, Datum *values, boo
 		put_tag(tag, NULL, 0, header->tag, header->tag_bytes,
 				header->flags & SEGMENT_SUMMARY ? SUMMARY_SUFFIX_BYTES
 				: header->flags & SEGMENT_LATE ? LATE_SUFFIX_BYTES : 0);
-	values[0] = PointerGetDatum(&tag->datum);
+	values[0] = PointerGetDatum(directory_tag_text(tag));
 	isnull[0] = false;
 	values[1] = Int64GetDatum(header->first_time);
 	isnull[1] = (header->flags & (SEGMENT_COMPACTED | SEGMENT_SUMMARY | SEGMENT_LATE)) == 0;
@@ -68,10 +68,10 @@ static void
 put_tag(DirectoryTag *tag, const char *prefix, Size prefix_bytes, const char *bytes, Size length,
 		Size suffix_bytes)
 {
-	char	   *dst = VARDATA(&tag->datum);
+	char	   *dst = VARDATA(directory_tag_text(tag));
 
 	Assert(VARHDRSZ + prefix_bytes + length + suffix_bytes <= sizeof(*tag));
-	SET_VARSIZE(&tag->datum, VARHDRSZ + prefix_bytes + length + suffix_bytes);
+	SET_VARSIZE(directory_tag_text(tag), VARHDRSZ + prefix_bytes + length + suffix_bytes);
 	if (prefix_bytes > 0)
 		memcpy(dst, prefix, prefix_bytes);
 	if (length > 0)

@@ -38,13 +38,22 @@
 /* What the keys of roots and of shared segments begin with. */
 #define RUN_PREFIX_BYTES 2
 
-/* Room for the tag of any key. */
-typedef union DirectoryTag
+/*
+ * Room for the tag of any key: the bytes of a text.  It is no text, because a struct cannot have
+ * one as a member.
+ */
+typedef struct DirectoryTag
 {
-	text		datum;
-	char		bytes[VARHDRSZ + RUN_PREFIX_BYTES + SEGMENT_RUN_NUMBER_BYTES +
-					  SEGMENT_MAX_TAG_BYTES + LATE_SUFFIX_BYTES];
+	int32		length_word;
+	char		bytes[RUN_PREFIX_BYTES + SEGMENT_RUN_NUMBER_BYTES + SEGMENT_MAX_TAG_BYTES +
+					  LATE_SUFFIX_BYTES];
 } DirectoryTag;
+
+static inline text *
+directory_tag_text(const DirectoryTag *tag)
+{
+	return (text *) tag;
+}
 
 /* Makes the key of a segment; tag is the memory for the key's tag. */
 extern void directory_key(const SegmentHeader *header, DirectoryTag *tag, Datum *values,

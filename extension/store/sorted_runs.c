@@ -227,8 +227,8 @@ sorted_runs_seek_segments(SortedRuns *runs, uint32 i)
 	runs->walked = i;
 	directory_key_run(&runs->walk_from, runs->runs[i].run.number, "", 0);
 	directory_key_run(&runs->walk_until, runs->runs[i].run.number + 1, "", 0);
-	runs->forward.keys[0].sk_argument = PointerGetDatum(&runs->walk_from.datum);
-	runs->forward.keys[1].sk_argument = PointerGetDatum(&runs->walk_until.datum);
+	runs->forward.keys[0].sk_argument = PointerGetDatum(directory_tag_text(&runs->walk_from));
+	runs->forward.keys[1].sk_argument = PointerGetDatum(directory_tag_text(&runs->walk_until));
 	directory_walk_start(&runs->forward, &runs->view);
 }
 
@@ -256,7 +256,7 @@ list_runs(SortedRuns *runs)
 	ItemPointer place;
 
 	directory_key_roots(&key);
-	runs->roots.keys[0].sk_argument = PointerGetDatum(&key.datum);
+	runs->roots.keys[0].sk_argument = PointerGetDatum(directory_tag_text(&key));
 	directory_walk_start(&runs->roots, &runs->view);
 	while ((place = directory_walk_step(&runs->roots, &runs->view, ForwardScanDirection)) != NULL)
 	{
@@ -357,8 +357,8 @@ descend(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
 	at->at_end = false;
 	directory_key_run(&from, at->run.number, "", 0);
 	directory_key_run(&until, at->run.number, tag, Min(tag_bytes, SEGMENT_MAX_TAG_BYTES));
-	walk->keys[0].sk_argument = PointerGetDatum(&from.datum);
-	walk->keys[1].sk_argument = PointerGetDatum(&until.datum);
+	walk->keys[0].sk_argument = PointerGetDatum(directory_tag_text(&from));
+	walk->keys[1].sk_argument = PointerGetDatum(directory_tag_text(&until));
 	directory_walk_start(walk, &runs->view);
 
 	/* all versions of the segment have the same key, of which the snapshot sees one or none */
@@ -368,16 +368,16 @@ descend(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
 		const text *key = walk_key(walk);
 
 		CHECK_FOR_INTERRUPTS();
-		if (has_key && tag_compare(key, &at->key.datum) != 0)
+		if (has_key && tag_compare(key, directory_tag_text(&at->key)) != 0)
 			break;
 		put_text(&at->key, key);
 		has_key = true;
-		loaded = load(runs, at, walk, place, &at->key.datum);
+		loaded = load(runs, at, walk, place, directory_tag_text(&at->key));
 	}
 	directory_walk_pause(walk, &runs->view);
 
 	if (!has_key)
-		put_text(&at->key, &from.datum);
+		put_text(&at->key, directory_tag_text(&from));
 	if (loaded && shared_reader_seek(&at->reader, tag, tag_bytes))
 		return;
 	if (loaded)
@@ -396,15 +396,15 @@ next_segment(SortedRuns *runs, RunPosition *at)
 	bool		found = false;
 
 	directory_key_run(&until, at->run.number + 1, "", 0);
-	walk->keys[0].sk_argument = PointerGetDatum(&after.datum);
-	walk->keys[1].sk_argument = PointerGetDatum(&until.datum);
+	walk->keys[0].sk_argument = PointerGetDatum(directory_tag_text(&after));
+	walk->keys[1].sk_argument = PointerGetDatum(directory_tag_text(&until));
 	directory_walk_start(walk, &runs->view);
 	while (!found &&
 		   (place = directory_walk_step(walk, &runs->view, ForwardScanDirection)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
 		put_text(&at->key, walk_key(walk));
-		found = load(runs, at, walk, place, &at->key.datum);
+		found = load(runs, at, walk, place, directory_tag_text(&at->key));
 		if (found && !shared_reader_next(&at->reader))
 		{
 			check_reader(runs, at);
@@ -438,7 +438,7 @@ load(SortedRuns *runs, RunPosition *at, DirectoryWalk *walk, ItemPointer place, 
 	}
 	at->place = stored.tuple.t_self;
 	directory_key(&stored.segment.header, &own, values, isnull);
-	if (!(stored.segment.header.flags & SEGMENT_SHARED) || tag_compare(&own.datum, key) != 0)
+	if (!(stored.segment.header.flags & SEGMENT_SHARED) || tag_compare(directory_tag_text(&own), key) != 0)
 		store_report(runs->view.rel, &at->place, &stored.segment.header, SEGMENT_MISPLACED);
 	if (at->bytes == NULL)
 		at->bytes = MemoryContextAlloc(runs->view.context, STORE_MAX_SEGMENT_BYTES);
@@ -473,8 +473,8 @@ put_text(DirectoryTag *tag, const text *from)
 {
 	Size		length = Min(VARSIZE_ANY_EXHDR(from), sizeof(*tag) - VARHDRSZ);
 
-	SET_VARSIZE(&tag->datum, VARHDRSZ + length);
-	memmove(VARDATA(&tag->datum), VARDATA_ANY(from), length);
+	SET_VARSIZE(directory_tag_text(tag), VARHDRSZ + length);
+	memmove(VARDATA(directory_tag_text(tag)), VARDATA_ANY(from), length);
 }
 
 /* Orders the run that ends last first, and of those that end together the later load. */

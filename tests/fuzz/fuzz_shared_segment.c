@@ -32,7 +32,8 @@ check_entry(const SharedReader *reader, const uint8 *data, size_t size)
 	expect(reader->block >= data && reader->block + reader->block_bytes <= data + size);
 	if (shared_reader_rows(reader, &segment) != SEGMENT_OK)
 		return false;
-	expect(segment.header.first_time >= reader->header.first_time && segment.header.last_time <= reader->header.last_time);
+	expect(segment.header.first_time >= reader->header.first_time &&
+		   segment.header.last_time <= reader->header.last_time);
 	part = segment;
 	expect(shared_segment_open_part(data, size, &part) == SEGMENT_OK);
 	for (uint32 row = 0; row < reader->nrows; row += 1 + reader->nrows / 8)
@@ -69,7 +70,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_parts(data, size);
 	if (shared_reader_open(&reader, data, size, false) != SEGMENT_OK)
 		return 0;
-	shared_builder_begin(&builder, 1, reader.header.sequence, "", 0, reader.base, sizeof(builder.bytes));
+	shared_builder_begin(&builder, 1, reader.header.sequence, "", 0, reader.base,
+						 sizeof(builder.bytes));
 	while (shared_reader_next(&reader))
 	{
 		int order = tag_compare_bytes(tag, tag_bytes, reader.tag, reader.tag_bytes);
@@ -86,7 +88,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	for (uint32 row = 0; row < reader.header.nrows + 2; row += 1 + reader.header.nrows / 32)
 	{
-		if (shared_reader_open(&reader, data, size, false) == SEGMENT_OK && shared_reader_seek_row(&reader, row))
+		if (shared_reader_open(&reader, data, size, false) == SEGMENT_OK &&
+			shared_reader_seek_row(&reader, row))
 		{
 			expect(row >= reader.first_row && row < reader.next_row);
 			(void) check_entry(&reader, data, size);
@@ -97,7 +100,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const char *sought = (const char *) data + at;
 		size_t sought_bytes = Min(size - at, at % 5 == 0 ? 256 : 1 + at % 30);
 
-		if (shared_reader_open(&reader, data, size, false) == SEGMENT_OK && shared_reader_seek(&reader, sought, sought_bytes))
+		if (shared_reader_open(&reader, data, size, false) == SEGMENT_OK &&
+			shared_reader_seek(&reader, sought, sought_bytes))
 		{
 			expect(tag_compare_bytes(reader.tag, reader.tag_bytes, sought, sought_bytes) >= 0);
 			(void) check_entry(&reader, data, size);
@@ -106,14 +110,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (ncopied == 0)
 		return 0;
-	expect(shared_reader_open(&copied, builder.bytes, shared_builder_finish(&builder), true) == SEGMENT_OK);
+	expect(shared_reader_open(&copied, builder.bytes, shared_builder_finish(&builder), true) ==
+		   SEGMENT_OK);
 	expect(shared_reader_open(&reader, data, size, false) == SEGMENT_OK);
 	for (uint32 i = 0; i < ncopied; i++)
 	{
 		expect(shared_reader_next(&reader) && shared_reader_next(&copied));
 		expect(tag_compare_bytes(reader.tag, reader.tag_bytes, copied.tag, copied.tag_bytes) == 0);
-		expect(reader.nrows == copied.nrows && reader.block_bytes == copied.block_bytes && memcmp(reader.block, copied.block, reader.block_bytes) == 0);
-		expect(shared_reader_seek(&copied, reader.tag, reader.tag_bytes) && copied.nrows == reader.nrows);
+		expect(reader.nrows == copied.nrows && reader.block_bytes == copied.block_bytes &&
+			   memcmp(reader.block, copied.block, reader.block_bytes) == 0);
+		expect(shared_reader_seek(&copied, reader.tag, reader.tag_bytes) &&
+			   copied.nrows == reader.nrows);
 	}
 	expect(!shared_reader_next(&copied) && copied.status == SEGMENT_OK);
 	return 0;
