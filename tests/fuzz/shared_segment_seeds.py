@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../unit"))
 from read_block import read_block  # noqa: E402
 
-RESTART = 32
+RESTART = 64
 MAX_ROWS = 4096
 MAX_BYTES = 8000
 

@@ -26,6 +26,7 @@ $node->init;
 $node->append_conf('postgresql.conf', <<'END');
 shared_preload_libraries = 'historian'
 historian.compaction_interval = 1
+historian.min_shared_tags = 8
 autovacuum_naptime = 1
 autovacuum_vacuum_cost_delay = 0
 checkpoint_timeout = 30s
@@ -40,6 +41,9 @@ END
 
 # Batch n of a loader: rows of tags that all loaders share and of one of its own; the values tell which.
 my $rows = 100;
+# with 60 of them, each has one row or two, so that they share segments
+my $tags = rand() < 0.5 ? 4 : 60;
+diag "$tags tags";
 
 sub batch
 {
@@ -51,7 +55,7 @@ sub batch
 		my $number = $n * $rows + $i;
 		# some come late: before all the others, in no order among themselves, but each time once
 		my $time = ($i % 10 == 9 ? $number * 7919 % 15_485_863 - 20_000_000 : $number) * 10 + $loader;
-		my $tag = $i % 4 == 0 ? "own$loader" : 'shared' . $i % 4;
+		my $tag = $i % 4 == 0 ? "own$loader" : 'shared' . $i % $tags;
 		$lines .= "$time\t$tag\t{$loader,$n,$i}\n";
 	}
 	return "COPY m FROM stdin;\n$lines\\.\n";
