@@ -74,6 +74,7 @@
 #include "store/directory.h"
 #include "store/segment_list.h"
 #include "tag.h"
+#include "write/deletion.h"
 #include "write/run_merge.h"
 #include "write/tag_merge.h"
 
@@ -116,10 +117,14 @@ typedef struct Compaction
 	SegmentList runs;			/* late runs */
 	Size		held_bytes;		/* of pending ones that wait for rows in sorted runs */
 
-	bool		waits_for_runs; /* a tag has too many that wait */
+	/* tags that have too many that wait */
+	text	  **waiting;
+	uint32		nwaiting;
+	uint32		waiting_capacity;
 } Compaction;
 
 static void compact_tag(Compaction *compaction);
+static void add_waiting(Compaction *compaction);
 static void end_writing(TagMerge *merge, int64 tags, CompactionCounts *counts);
 static text *next_tag(Compaction *compaction, text *after);
 static void list_segments(Compaction *compaction);
@@ -189,8 +194,8 @@ compaction_run(Relation rel, const CompactionOptions *options, text **after,
 	directory_end(merge->cursor);
 	UnregisterSnapshot(snapshot);
 	CommandCounterIncrement();
-	if (compaction.waits_for_runs)
-		(void) run_merge(rel, options->horizon, true, options->emptied, counts);
+	if (compaction.nwaiting > 0)
+		deletion_take_out(rel, compaction.waiting, compaction.nwaiting, options->horizon);
 	MemoryContextSwitchTo(caller);
 	*after = tag ? DatumGetTextPCopy(PointerGetDatum(tag)) : NULL;
 	MemoryContextDelete(context);
@@ -215,7 +220,29 @@ compact_tag(Compaction *compaction)
 		else
 			merge_fresh(compaction);
 	}
-	compaction->waits_for_runs |= compaction->held_bytes >= FRESH_BYTES;
+	if (compaction->held_bytes >= FRESH_BYTES)
+		add_waiting(compaction);
+}
+
+/*
+ * Notes that the current tag's rows are to leave the sorted runs, so that the next round can merge
+ * its pending segments.
+ */
+static void
+add_waiting(Compaction *compaction)
+{
+	MemoryContext caller = MemoryContextSwitchTo(compaction->merge.context);
+
+	if (compaction->nwaiting == compaction->waiting_capacity)
+	{
+		compaction->waiting_capacity = Max(16, compaction->waiting_capacity * 2);
+		compaction->waiting = compaction->waiting == NULL
+			? palloc_array(text *, compaction->waiting_capacity)
+			: repalloc_huge(compaction->waiting, compaction->waiting_capacity * sizeof(text *));
+	}
+	compaction->waiting[compaction->nwaiting++] =
+		DatumGetTextPCopy(PointerGetDatum(compaction->merge.tag));
+	MemoryContextSwitchTo(caller);
 }
 
 /* Finishes the segments and summaries of these many tags, and counts what was merged. */

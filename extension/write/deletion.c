@@ -90,6 +90,7 @@ typedef struct Deletion
 	SegmentSink *sink;			/* NULL until something is rewritten */
 	SummaryEdit *summaries;
 	HTAB	   *shared;			/* of DeletedRows: shared segments to write anew; NULL: none */
+	bool		moves;			/* what leaves shared segments is written elsewhere */
 	int64		removed_segments;
 	int64		removed_bytes;
 	MemoryContext context;		/* for this struct's members */
@@ -125,6 +126,8 @@ static void rewrite(Deletion *deletion, const Segment *segment, const bool *kept
 static SegmentSink *deletion_sink(Deletion *deletion);
 static void delete_segment(Deletion *deletion, const SegmentRef *ref, uint32 nkept);
 static int64 count_rows(Deletion *deletion, text *tag, int64 from, int64 until);
+static void take_out_tag(Deletion *deletion, text *tag, uint64 horizon);
+static void take_out(Deletion *deletion, text *tag, const SegmentRef *ref);
 static void remove_shared(Deletion *deletion, const StoredSegment *stored, const bool *kept);
 static void rewrite_shared(Deletion *deletion, const DeletedRows *removed);
 static bool keep_entry(Deletion *deletion, const SharedReader *reader, const DeletedRows *removed,
@@ -238,6 +241,21 @@ deletion_expire(Relation rel, ExpiryRule *rules, uint32 nrules, int64 max_segmen
 	end_deletion(&deletion);
 	CommandCounterIncrement();
 	return true;
+}
+
+void
+deletion_take_out(Relation rel, text **tags, uint32 ntags, uint64 horizon)
+{
+	Deletion	deletion = begin_deletion(rel, GetCurrentCommandId(true), NULL);
+
+	deletion.moves = true;
+	for (uint32 i = 0; i < ntags; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		take_out_tag(&deletion, tags[i], horizon);
+	}
+	end_deletion(&deletion);
+	CommandCounterIncrement();
 }
 
 /* Returns the rule with the longest prefix of a tag, or NULL. */
@@ -688,6 +706,42 @@ rewrite(Deletion *deletion, const Segment *segment, const bool *kept)
 	segment_sink_write(deletion_sink(deletion), &header, &source);
 }
 
+/* Moves the rows of a tag from shared segments to its own, at the same places in load order. */
+static void
+take_out_tag(Deletion *deletion, text *tag, uint64 horizon)
+{
+	MemoryContext caller = MemoryContextSwitchTo(deletion->tag_context);
+	SegmentList segments = {0};
+
+	segment_list_load_unplaced(&segments, deletion->cursor, tag);
+	for (uint32 i = 0; i < segments.nrefs; i++)
+	{
+		if (segments.refs[i].shared && segments.refs[i].sequence < horizon)
+			take_out(deletion, tag, &segments.refs[i]);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(deletion->tag_context);
+}
+
+static void
+take_out(Deletion *deletion, text *tag, const SegmentRef *ref)
+{
+	StoredSegment stored;
+	DecodedRows rows = {0};
+	bool		kept[CODEC_MAX_ROWS];
+
+	segment_ref_fetch(deletion->rel, GetActiveSnapshot(), tag, ref, &stored);
+	store_open_rows(deletion->rel, &stored, true);
+	if (!decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, values_none))
+		store_report(deletion->rel, &stored.tuple.t_self, &stored.segment.header, SEGMENT_BAD_TIMES);
+	decoded_rows_free(&rows);
+	memset(kept, true, sizeof(kept));
+	rewrite(deletion, &stored.segment, kept);
+	memset(kept, false, sizeof(kept));
+	remove_shared(deletion, &stored, kept);
+	store_release(&stored);
+}
+
 /* Notes the rows of a tag that are to be removed from a shared segment. */
 static void
 remove_shared(Deletion *deletion, const StoredSegment *stored, const bool *kept)
@@ -744,7 +798,7 @@ rewrite_shared(Deletion *deletion, const DeletedRows *removed)
 	if (builder->ntags > 0)
 		segment_sink_write_shared(deletion_sink(deletion), builder);
 	store_release(&stored);
-	delete_segment(deletion, &ref, nkept);
+	delete_segment(deletion, &ref, deletion->moves ? ref.nrows : nkept);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(deletion->tag_context);
 }

@@ -42,4 +42,10 @@ typedef struct ExpiryRule
 extern bool deletion_expire(Relation rel, ExpiryRule *rules, uint32 nrules, int64 max_segments,
 							text **after);
 
+/*
+ * Moves the rows that tags have in shared segments, with numbers below the horizon, to pending
+ * segments of their own.  The caller holds directory_lock(), and its next command sees them.
+ */
+extern void deletion_take_out(Relation rel, text **tags, uint32 ntags, uint64 horizon);
+
 #endif							/* HISTORIAN_DELETION_H */

@@ -1,6 +1,6 @@
 -- Rows of many tags that share segments, against a heap with the same rows; their merging, and what is said of them.
 \set ON_ERROR_STOP on
-SELECT plan(37);
+SELECT plan(40);
 CREATE TABLE m (time bigint, tag text COLLATE "C", values float8[]) USING historian;
 CREATE TABLE h (time bigint, tag text COLLATE "C", values float8[]);
 
@@ -120,6 +120,25 @@ SELECT ok(pending_segments >= 150, '150 runs') FROM historian.stat_tables WHERE 
 SELECT segments_merged FROM historian.compact('m');
 SELECT ok(pending_segments <= 10, 'compact() leaves one') FROM historian.stat_tables WHERE relid = 'm'::regclass;
 SELECT is(differ(), 0::bigint, 'nothing has changed');
+
+-- a tag that comes with few rows, which share segments, and then with many, which do not: its rows are taken out of the runs, and
+-- the others stay where they are
+TRUNCATE m, h;
+CREATE TEMP TABLE rewritten (rows bigint);
+DO $$
+BEGIN
+	FOR n IN 1 .. 40 LOOP
+		PERFORM load(1, 600, n);
+		CREATE TEMP TABLE often AS SELECT n * 1000 + i AS time, 'often' AS tag, ARRAY[random()] AS values FROM generate_series(1, (ARRAY[10, 300, 300])[1 + n % 3]) AS i;
+		INSERT INTO m SELECT * FROM often UNION ALL SELECT n * 1000, 'site/area-0/sensor-1', '{1}';
+		INSERT INTO h SELECT * FROM often UNION ALL SELECT n * 1000, 'site/area-0/sensor-1', '{1}';
+		DROP TABLE often;
+		INSERT INTO rewritten SELECT rows FROM historian.compact_due('m');
+	END LOOP;
+END $$;
+SELECT is(differ(), 0::bigint, 'nothing has changed');
+SELECT cmp_ok((SELECT sum(rows) FROM rewritten), '<', 3 * (SELECT count(*) FROM h)::numeric, 'a row is written a few times, not once a load');
+SELECT ok(compacted_rows > 5000, 'the frequent tag is compacted') FROM historian.stat_tables WHERE relid = 'm'::regclass;
 SELECT * FROM finish();
 COMMIT;
 DROP TABLE m, h;
