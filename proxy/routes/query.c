@@ -398,17 +398,19 @@ query_answer_failure(Exchange *exchange, const QueryOutcome *outcome)
 		http_problem(exchange, 503, "PostgreSQL cannot be reached");
 		return;
 	}
-	query_answer_error(exchange, status, outcome);
+	query_answer_error(exchange, status, NULL, outcome);
 }
 
 void
-query_answer_error(Exchange *exchange, int status, const QueryOutcome *outcome)
+query_answer_error(Exchange *exchange, int status, const char *field, const QueryOutcome *outcome)
 {
 	Bytes body = {0};
 
 	trace_cause(exchange, outcome->sqlstate, outcome->message);
 	http_format_problem(&body, status, outcome->message);
 	bytes_printf(&body, ",\"sqlstate\":\"%s\"", outcome->sqlstate);
+	if (field != NULL)
+		bytes_printf(&body, ",\"field\":\"%s\"", field);
 	if (outcome->hint != NULL)
 	{
 		bytes_puts(&body, ",\"hint\":");

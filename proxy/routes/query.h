@@ -128,10 +128,12 @@ extern void query_answer_tags(Exchange *exchange, const char *sql, int argument_
 
 /*
  * Answers with the failure of a query.  The second function answers with PostgreSQL's message in any
- * case, and with the status given.
+ * case, with the status given, and with the member of the body that is to blame as field, unless it
+ * is NULL.
  */
 extern void query_answer_failure(Exchange *exchange, const QueryOutcome *outcome);
-extern void query_answer_error(Exchange *exchange, int status, const QueryOutcome *outcome);
+extern void query_answer_error(Exchange *exchange, int status, const char *field,
+							   const QueryOutcome *outcome);
 
 /*
  * Appends a time in the form that was asked for.  It is the text of nanoseconds, as PostgreSQL has

@@ -7,6 +7,7 @@
 #include "http/http_answer.h"
 #include "http/http_content.h"
 #include "routes/query.h"
+#include "routes/tag_input.h"
 #include "routes/tag_metadata.h"
 #include "base/utf8.h"
 #include "loop.h"
@@ -157,7 +158,7 @@ on_read(void *argument, const QueryOutcome *outcome)
 	http_answer_content(exchange, "application/json", &body, 1);
 }
 
-/* Submits the body, which PostgreSQL checks. */
+/* Submits the body, in which PostgreSQL checks the rest. */
 static void
 write_tag(Exchange *exchange)
 {
@@ -166,10 +167,20 @@ write_tag(Exchange *exchange)
 	QueryParameters *parameters = &tag->parameters;
 	const char *arguments[] = {loop->shared->config->table_sql, parameters->tag,
 							   bytes_text(&tag->metadata)};
+	TagInputError error;
 
 	if (memchr(tag->metadata.data, '\0', tag->metadata.length) != NULL ||
 		!utf8_valid(tag->metadata.data, tag->metadata.length))
 		http_problem(exchange, 400, "the body is not JSON in UTF-8");
+	else if (!tag_input_check(tag->metadata.data, tag->metadata.length, &error))
+	{
+		Bytes body = {0};
+
+		http_problem_begin(exchange, &body, 400, error.detail);
+		if (error.field != NULL)
+			bytes_printf(&body, ",\"field\":\"%s\"", error.field);
+		http_problem_body(exchange, 400, &body);
+	}
 	else
 		query_submit_to(exchange, loop->writes,
 						"SELECT historian.set_tag($1::text::regclass, $2::text, $3::text::jsonb)",
@@ -182,22 +193,27 @@ on_written(void *argument, const QueryOutcome *outcome)
 {
 	static const char *const body_errors[] = {"22", "23", "54"};
 	Exchange *exchange = argument;
+	const char *field = NULL;
 
 	if (outcome->result != NULL)
 	{
 		http_answer(exchange, 204, NULL, NULL, NULL, 0);
 		return;
 	}
+	/* Of what tag_input.c lets through only an interval has such errors. */
+	if (strcmp(outcome->sqlstate, "22007") == 0 || strcmp(outcome->sqlstate, "22008") == 0 ||
+		strcmp(outcome->sqlstate, "22015") == 0)
+		field = "max_silence";
 	for (size_t i = 0; i < sizeof(body_errors) / sizeof(body_errors[0]); i++)
 	{
 		if (strncmp(outcome->sqlstate, body_errors[i], 2) == 0)
 		{
-			query_answer_error(exchange, 400, outcome);
+			query_answer_error(exchange, 400, field, outcome);
 			return;
 		}
 	}
 	if (strcmp(outcome->sqlstate, "42501") == 0)
-		query_answer_error(exchange, 403, outcome);
+		query_answer_error(exchange, 403, NULL, outcome);
 	else
 		query_answer_failure(exchange, outcome);
 }

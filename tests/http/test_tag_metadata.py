@@ -97,7 +97,7 @@ def test_refusals():
     assert put("oven", {"names": ["a", "b"]}).status == 204
     before = server.get("/tags/oven").json()
     for metadata, word in (({"names": ["a", "a"]}, "two values with the name"), ({"unit": "x"}, "unit"),
-                           ({"low": ["x"]}, "x"), (b"{", "json"), (b"", "json"), (b"[]", "object"), ({"interpolation": "cubic"}, "cubic"),
+                           ({"low": ["x"]}, "low[0]"), (b"{", "JSON"), (b"", "JSON"), (b"[]", "object"), ({"interpolation": "cubic"}, "cubic"),
                            ({"max_silence": "soon"}, "soon"), ({"low": [1], "high": [1]}, "limits"), (b"\xff", "UTF-8"),
                            (b'{"description": "\\u0000"}', "Unicode"), (b'{"a":' * 50000, ""), ({"tag": "other"}, "another"),
                            ({"names": [["a"]]}, "")):
@@ -117,6 +117,44 @@ def test_refusals():
     answer = server.request("POST", "/tags/oven", b"{}", JSON)
     assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD, PUT, OPTIONS", answer
     assert answer.json()["detail"] == "this path takes GET, HEAD and PUT only", answer
+
+
+def test_wrong_members():
+    """a member of another type, one given twice and broken JSON are refused by name or place, and nothing is changed"""
+    assert put("kiln", {"names": ["a", "b"]}).status == 204
+    before = server.get("/tags/kiln").json()
+    strings, numbers = ([5], ["a", True], "{a,b}", "a", 5, {}, {"a": "b"}, False, [["a"]], [{}]), \
+        (["5"], [1, True], "{1,2}", "1", 5, {}, False, [[1]], [None, {}])
+    wrong = [(name, json.dumps({name: value}))
+             for names, values in ((("names", "units"), strings), (("low", "high"), numbers),
+                                   (("description", "interpolation"), (5, ["a"], {}, True)), (("max_silence",), (["5s"], {}, True)))
+             for name in names for value in values]
+    wrong += [("names", '{"names":["a"],"names":["b"]}'), ("names", '{"names":["a"],"n\\u0061mes":null}'),
+              ("tag", '{"tag":"kiln","tag":"kiln"}'), ("low", '{"low":[1e400]}'), ("high", '{"high":[0,-1e400]}'), ("low", '{"low":[NaN]}'),
+              ("low", '{"low":[Infinity]}'), ("max_silence", '{"max_silence":"5x"}'), ("max_silence", '{"max_silence":"soon"}'),
+              ("max_silence", '{"max_silence":"1e300 years"}')]
+    for field, body in wrong:
+        answer = put("kiln", body.encode())
+        assert answer.status == 400 and answer.headers["content-type"] == "application/problem+json", (body, answer)
+        assert answer.json()["field"] == field, (body, answer.json())
+    assert put("kiln", b'{"units": ["\xc2\xb0C", 5]}').json()["detail"] == "units[1] is neither a JSON string nor null"
+    # (the body, the first byte that does not belong there, counted from 1; None: the end)
+    for body, place in (('{"names": ["°C" "b"]}', 18), ('{"names": ["a"],}', 17), ('{"names": ["a"]} x', 18), ('{"low": 5x}', 10),
+                        ("{'low': [5]}", 2), ('{"low" [5]}', 8), ('{"low": ]}', 9), ('{"low": [5', None), ('{"low":', None), ('{"low', None),
+                        ('{"low": [1]', None), ("{", None), ('{"a\\x": 1}', None)):
+        answer = put("kiln", body.encode())
+        assert answer.status == 400, (body, answer)
+        detail = answer.json()["detail"]
+        assert "not JSON" in detail, (body, detail)
+        if place is not None:
+            assert f"byte {place} " in detail, (body, detail)
+        elif "x" not in body:
+            assert f"after {len(body.encode())} bytes" in detail, (body, detail)
+    assert "empty" in put("kiln", b" ").json()["detail"]
+    assert server.get("/tags/kiln").json() == before
+    for good in ({"max_silence": 5}, {"low": [None, 1, -2.5e3], "units": ["°C\"\\", None, "\u2028"]}, dict.fromkeys(MEMBERS), before):
+        assert put("kiln", good).status == 204, good
+    assert put("kiln", b'\r\n\t {\t"names" :\n[ ] } \n').status == 204
 
 
 def test_privileges():
