@@ -46,7 +46,8 @@ static const struct
 typedef struct Scan
 {
 	const char *text;
-	char *ascii; /* the text with a letter for each byte that is not ASCII, for json-c (message_json.c) */
+	char *
+		ascii; /* the text with a letter for each byte that is not ASCII, for json-c (message_json.c) */
 	size_t length;
 	size_t place;
 	unsigned seen; /* a bit for each member */
@@ -206,7 +207,8 @@ scan_value(Scan *scan, const char *field, struct json_object **value)
 static bool
 is_number(struct json_object *value)
 {
-	return json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
+	return json_object_is_type(value, json_type_int) ||
+		   json_object_is_type(value, json_type_double);
 }
 
 static bool

@@ -2,6 +2,7 @@
 """Times over HTTP: units, RFC 3339, what is relative to now, and times that are taken for ones in another unit."""
 import bisect
 import csv
+import datetime
 import json
 import os
 import random
@@ -314,7 +315,7 @@ def test_relative_windows():
 def test_bad_windows():
     """a start or end that is no time gets 400 with its name and what is wrong"""
     server, _ = fill()
-    for text, word in (("", "neither an integer"), ("yesterday", "neither"), ("15m", "neither"), ("1.5", "neither"), ("1e18", "neither"),
+    for text, word in (("", "neither an integer"), ("yesterday", "neither"), ("15m", "neither"), ("+1h", "neither"), ("+15m", "neither"), ("1.5", "neither"), ("1e18", "neither"),
                        ("now-", "1h30m"), ("now-1month", "1h30m"), ("-15", "before"), ("-15x", "1h30m"), ("now-300000w", "292 years"),
                        ("2020-03-09T10:14:33", "offset"), ("2020-02-30T10:14:33Z", "day"), ("2020-03-09T10:14:33.0000000001Z", "nine"),
                        ("3000-01-01T00:00:00Z", "outside"), (2 ** 63, "64-bit"), ("007", "valid integer"), ("now+100000d", "outside")):
@@ -479,6 +480,14 @@ def test_aligned_now():
     stamps = [of_rfc3339(sample["time"]) for sample in body["samples"]]
     assert stamps == list(range(stamps[0], stamps[0] + len(stamps) * minute, minute)) and stamps[0] % minute == 0, stamps
     assert len(stamps) in (60, 61) and stamps[-1] >= before and body["end"] == body["samples"][-1]["time"], body
+    for step, days, weekday in (("1d", 1, None), ("24h", 1, None), ("1w", 7, 3), ("7d", 7, 3)):
+        body = read(server, "/api", start="2020-03-01T10:00:00+09:00", end="2020-03-31T10:00:00-05:00", step=step, align="true",
+                    time="rfc3339").json()
+        # days begin at midnight in UTC, and weeks on Thursday
+        at = [datetime.datetime.fromisoformat(text.replace("Z", "+00:00")) for text in
+              [body["start"]] + [sample["time"] for sample in body["samples"]]]
+        assert all(one.time() == datetime.time() and weekday in (None, one.weekday()) for one in at), body
+        assert {b - a for a, b in zip(at, at[1:])} == {datetime.timedelta(days=days)}, body
     body = read(server, "/api", start="2020-03-09T10:14:33Z", end="2020-03-09T12:00:00Z", step="30m", time="rfc3339").json()
     assert [sample["time"] for sample in body["samples"]] == [
         "2020-03-09T10:44:33Z", "2020-03-09T11:14:33Z", "2020-03-09T11:44:33Z", "2020-03-09T12:00:00Z"], body
