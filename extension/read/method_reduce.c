@@ -35,7 +35,7 @@ static void period_add_rows(Period *period, const RowSlice *slice);
 static void period_add_summaries(Period *period, const SummarySlice *slice);
 static void period_widen(Period *period, uint32 width);
 static void period_put(const Period *period, int64 time, ReductionResult result, SampleSink *sink);
-static void copy_padded(const SampleSink *from, SampleSink *to);
+static void put_padded(const MethodCall *call, const SampleSink *waiting);
 static ArrayType *padded_array(const ArrayType *array, int width);
 
 void
@@ -94,7 +94,7 @@ method_count(const MethodCall *call)
 	waiting.store = tuplestore_begin_heap(false, false, work_mem);
 	counting.sink = &waiting;
 	reduce(&counting, 0, reduction_count);
-	copy_padded(&waiting, call->sink);
+	put_padded(call, &waiting);
 	tuplestore_end(waiting.store);
 }
 
@@ -192,18 +192,21 @@ period_put(const Period *period, int64 time, ReductionResult result, SampleSink 
 	sample_sink_put_elements(sink, time, period->has_array, elements, isnull, period->width);
 }
 
-/* Copies samples, with zeros appended to all arrays but the widest. */
+/*
+ * Puts the samples that wait, one for each period, with zeros appended to all arrays but the widest.
+ * Their times are those of the call: in the waiting rows they may be timestamptz already.
+ */
 static void
-copy_padded(const SampleSink *from, SampleSink *to)
+put_padded(const MethodCall *call, const SampleSink *waiting)
 {
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(from->desc, &TTSOpsMinimalTuple);
-	int			time_column = from->desc->natts - 1;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(waiting->desc, &TTSOpsMinimalTuple);
+	int			values_column = waiting->desc->natts;
 	int			width = 0;
 
-	while (tuplestore_gettupleslot(from->store, true, false, slot))
+	while (tuplestore_gettupleslot(waiting->store, true, false, slot))
 	{
 		bool		isnull;
-		Datum		array = slot_getattr(slot, time_column + 1, &isnull);
+		Datum		array = slot_getattr(slot, values_column, &isnull);
 
 		if (!isnull)
 		{
@@ -215,17 +218,16 @@ copy_padded(const SampleSink *from, SampleSink *to)
 		}
 	}
 
-	tuplestore_rescan(from->store);
-	while (tuplestore_gettupleslot(from->store, true, false, slot))
+	tuplestore_rescan(waiting->store);
+	for (int32 i = 0; tuplestore_gettupleslot(waiting->store, true, false, slot); i++)
 	{
 		bool		isnull;
-		int64		time = DatumGetInt64(slot_getattr(slot, time_column, &isnull));
-		Datum		array = slot_getattr(slot, time_column + 1, &isnull);
+		Datum		array = slot_getattr(slot, values_column, &isnull);
 		ArrayType  *counts = isnull ? NULL : DatumGetArrayTypeP(array);
 		ArrayType  *padded = padded_array(counts, width);
 
 		CHECK_FOR_INTERRUPTS();
-		sample_sink_put(to, time, PointerGetDatum(padded), false);
+		sample_sink_put(call->sink, call->ends[i], PointerGetDatum(padded), false);
 		pfree(padded);
 		if (!isnull && (Pointer) counts != DatumGetPointer(array))
 			pfree(counts);

@@ -8,7 +8,7 @@ SET search_path = pgtap_time_arguments, public;
 SET timezone = 'Europe/Berlin';
 SET intervalstyle = postgres;
 BEGIN;
-SELECT plan(98);
+SELECT plan(102);
 SELECT random() AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -78,6 +78,26 @@ SELECT answers($$downsample('m', 'pump', 1704063600000000000, 170674200000000000
 SELECT answers($$downsample('p', 'pump', date '2024-01-01', date '2024-06-01', 7, 'average')$$, $$downsample('m', 'pump', 1704063600000000000, 1717192800000000000, 7, 'average')$$, 'timestamptz');
 SELECT results_eq($$SELECT * FROM historian.downsample('m', 'pump', now() - interval '1 hour', now())$$,
 	$$SELECT historian.to_timestamptz(time), values FROM historian.downsample('m', 'pump', historian.to_ns(now() - interval '1 hour'), historian.to_ns(now()))$$, 'the last hour');
+
+-- every method, of a table and of a partitioned parent, by number and by step, of one tag and of several: timestamptz against bigint
+CREATE TABLE forms (name text, "timestamptz" text, "bigint" text);
+INSERT INTO forms VALUES
+	('samples', 'downsample(%L, ''pump'', timestamptz ''2024-01-01'', ''2024-02-01'', 7, %L)',
+		'downsample(%L, ''pump'', 1704063600000000000, 1706742000000000000, 7, %L)'),
+	('step', 'downsample(%L, ''pump'', timestamptz ''2024-01-01'', ''2024-02-01'', interval ''31 hours'', %L)',
+		'downsample(%L, ''pump'', 1704063600000000000, 1706742000000000000, interval ''31 hours'', %L)'),
+	('samples_or_step', 'downsample(%L, ''pump'', timestamptz ''2024-01-01'', ''2024-02-01'', ''24:00'', %L)',
+		'downsample(%L, ''pump'', 1704063600000000000, 1706742000000000000, 31, %L)'),
+	('many', 'downsample_many(%L, ''{pump,edge}'', timestamptz ''2024-01-01'', ''2024-06-01'', 30, %L)',
+		'downsample_many(%L, ''{pump,edge}'', 1704063600000000000, 1717192800000000000, 30, %L)');
+SELECT results_eq(
+	format($$SELECT method, "table", md5(rows_of(format('SELECT %1$s time, values FROM historian.' || %2$L, "table", method)))
+		FROM regexp_split_to_table('last last_known first interpolated min max range average time_average sum count stddev delta plot lttb', ' ') AS method,
+			(VALUES ('m'), ('p')) AS t ("table") ORDER BY 1, 2$$, CASE WHEN name = 'many' THEN 'tag,' ELSE '' END, "timestamptz"),
+	format($$SELECT method, "table", md5(rows_of(format('SELECT %1$s historian.to_timestamptz(time), values FROM historian.' || %2$L, "table", method)))
+		FROM regexp_split_to_table('last last_known first interpolated min max range average time_average sum count stddev delta plot lttb', ' ') AS method,
+			(VALUES ('m'), ('p')) AS t ("table") ORDER BY 1, 2$$, CASE WHEN name = 'many' THEN 'tag,' ELSE '' END, "bigint"),
+	'every method by ' || name) FROM forms ORDER BY name;
 
 -- steps of equal length: the samples of a window of so many periods
 \set january 'downsample(''m'', ''pump'', 1704063600000000000, 1706742000000000000, 31, ''average'')'
