@@ -28,7 +28,6 @@ check(const Config *config)
 
 	if (config->spool_dir[0] != '\0' && !spool_check(config->spool_dir))
 		return 2;
-	puts("historiand: the settings are valid");
 	if (listener_open(&address, &socket, 1))
 		close(socket);
 	else if (errno == EADDRINUSE)
@@ -40,7 +39,8 @@ check(const Config *config)
 	}
 	good &= table_check_now(config);
 	if (good)
-		puts("historiand: the address, the database and the table are there");
+		puts("historiand: the settings are valid; the address, the database and the table are "
+			 "there");
 	return good ? 0 : 1;
 }
 

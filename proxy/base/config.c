@@ -190,7 +190,7 @@ config_read(Config *config, int argc, char **argv)
 
 	for (int i = 1; i < argc; i++)
 	{
-		if (strcmp(argv[i], "--help") == 0)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
 		{
 			print_help();
 			return CONFIG_EXIT;
@@ -606,7 +606,7 @@ print_help(void)
 		 "  --check-config\n      check the settings, the spool directory, the address, the "
 		 "database and its table, then\n      exit: with 0 if all is well, with 2 if a setting is "
 		 "wrong, with 1 if something else is\n"
-		 "  --help, --version\n\n"
+		 "  --help, -h, --version\n\n"
 		 "SIGHUP reads the settings again: those marked [SIGHUP] take effect at once, others at "
 		 "the next\n"
 		 "start. SIGTERM, SIGINT and SIGQUIT make the server load its buffer and end.");
