@@ -7,7 +7,7 @@ CREATE SCHEMA pgtap_timestamps;
 SET search_path = pgtap_timestamps, public;
 SET timezone = 'America/Sao_Paulo';
 BEGIN;
-SELECT plan(71);
+SELECT plan(77);
 SELECT random() AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -238,6 +238,16 @@ SELECT bag_eq('SELECT time, tag, values FROM m', 'SELECT * FROM h', 'the rows af
 SELECT lives_ok($$DELETE FROM mv WHERE ts < '1970-01-01 00:00:00.000001Z' OR ts = '2262-04-11 23:47:16.854775Z'; DELETE FROM mv WHERE ts > '2024-01-20Z'; DELETE FROM mv WHERE ts = '2024-01-01Z';
 	DELETE FROM hv WHERE ts < '1970-01-01 00:00:00.000001Z' OR ts = '2262-04-11 23:47:16.854775Z' OR ts > '2024-01-20Z' OR ts = '2024-01-01Z'$$, 'DELETE');
 SELECT bag_eq('SELECT time, tag, values FROM m', 'SELECT * FROM h', 'the rows after it');
+
+-- what the view of the documentation computes cannot be written, what is a column of the table can
+CREATE VIEW measurement_view AS SELECT historian.to_timestamptz(time) AS time, tag, values[1] AS value, values, time AS time_ns FROM m;
+SELECT throws_ok($$UPDATE measurement_view SET time = now() WHERE tag = 'new'$$, '0A000', 'cannot update column "time" of view "measurement_view"', 'UPDATE of time');
+SELECT throws_ok($$UPDATE measurement_view SET value = 1 WHERE tag = 'new'$$, '0A000', 'cannot update column "value" of view "measurement_view"', 'UPDATE of value');
+SELECT throws_ok($$INSERT INTO measurement_view (time, tag, values) VALUES (now(), 'new', '{1}')$$, '0A000', 'cannot insert into column "time" of view "measurement_view"', 'INSERT of time');
+SELECT throws_ok($$INSERT INTO measurement_view (time_ns, tag, value) VALUES (1, 'new', 1)$$, '0A000', 'cannot insert into column "value" of view "measurement_view"', 'INSERT of value');
+SELECT lives_ok($$INSERT INTO measurement_view (time_ns, tag, values) VALUES (1704067200000000000, 'new', '{1}');
+	UPDATE measurement_view SET tag = 'newer', values = '{2}', time_ns = time_ns + 1 WHERE tag = 'new' AND time = '2024-01-01Z'$$, 'INSERT and UPDATE of the others');
+SELECT results_eq($$SELECT time, tag, values FROM m WHERE tag LIKE 'new%'$$, $$VALUES (1704067200000000001, 'newer', '{2}'::float8[])$$, 'give this row');
 
 SELECT * FROM finish();
 SET client_min_messages = warning;
