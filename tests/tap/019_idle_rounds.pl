@@ -52,7 +52,8 @@ sub buffers
 	return $sum;
 }
 
-$node->safe_psql('postgres', "INSERT INTO $_ SELECT 1, 'tag' || i, '{1}' FROM generate_series(1, 3000) i") for qw(m u);
+# segments of one tag each: the tags do not share any
+$node->safe_psql('postgres', "SET historian.min_shared_tags = 100000; INSERT INTO $_ SELECT 1, 'tag' || i, '{1}' FROM generate_series(1, 3000) i") for qw(m u);
 for my $table (qw(m u))
 {
 	cmp_ok(buffers($table), '>', 3000, "$table: the first look is at all tags");
@@ -62,6 +63,19 @@ for my $table (qw(m u))
 	is(due($table), '0', "$table: which was merged");
 	cmp_ok(buffers($table), '<', 200, "$table: and is not looked at again");
 }
+
+# the same where the tags share segments: a tag that has too much to wait leaves them, and is merged then
+$node->safe_psql('postgres', "CREATE TABLE s (time bigint, tag text, values float8[]) USING historian; INSERT INTO s SELECT 1, 'tag' || i, '{1}' FROM generate_series(1, 3000) i");
+cmp_ok($node->safe_psql('postgres', "SELECT pending_segments FROM historian.stat_tables WHERE relname = 's'"), '<', 100, 'shared: 3,000 tags in few segments');
+buffers('s');
+cmp_ok(buffers('s'), '<', 200, 'shared: a round that has nothing to do');
+$node->safe_psql('postgres', "SELECT load('s', 'tag7', 10, 1000)");
+cmp_ok(buffers('s'), '<', 1000, 'shared: with one tag loaded');
+cmp_ok(buffers('s'), '<', 1000, 'shared: and once more');
+cmp_ok($node->safe_psql('postgres', "SELECT compacted_rows FROM historian.stat_tables WHERE relname = 's'"), '>=', 1000, 'shared: which was merged in one round or two');
+is(due('s'), '0', 'shared: there is no more to merge');
+cmp_ok(buffers('s'), '<', 200, 'shared: and the tag is not looked at again');
+is($node->safe_psql('postgres', "SELECT count(*), count(DISTINCT tag), (SELECT count(*) FROM historian.check('s')) FROM s"), '4000|3000|0', 'shared: every row is there');
 
 # what is not committed, or rolled back, is not forgotten
 $node->safe_psql('postgres', "BEGIN; SELECT load('m', 'tag8', 10, 1000); PREPARE TRANSACTION 'p'");
