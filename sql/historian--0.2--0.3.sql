@@ -812,7 +812,7 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION historian.create_view(text, text, regclass) IS
-'Makes or replaces a view with a row for each row of a tag: time as timestamptz, and a column for each value, which is named as historian.tag says (historian.value_columns() has the rule for missing names) and has the unit as its comment. If the tag has %, which stands for any characters, the view has all such tags, also those that come later, and a column tag. All tags with names must then have the same ones. The table is measurement unless given. An existing view is replaced if it has these columns, in this order, at its beginning. Needs what CREATE VIEW needs.';
+'Makes or replaces a view with a row for each row of a tag: time as timestamptz, and a column for each value, which is named as historian.tag says (historian.value_columns() has the rule for missing names) and has the unit as its comment. If the tag has %, which stands for any characters, the view has all such tags, also those that come later, and a column tag. All tags with names must then have the same ones. The table is measurement unless given. An existing view is replaced if it has these columns, in this order, at its beginning. Columns are places in values: a row of line protocol that lacks a field has fewer values, and those after the gap appear in the columns of other fields. Needs what CREATE VIEW needs.';
 -- Retention: the policies, which are dumped, and what the background worker has done by them.
 CREATE TABLE historian.retention (
     relid regclass NOT NULL,

@@ -51,6 +51,18 @@ def test_several_lines():
         "system": "{load1,load5,uptime}", "disk": "{free,used}", "mine": "{Mine}", "fixed": "{a}"}
 
 
+def test_fewer_fields():
+    """a point that lacks a field has values under the names of others, as the documentation warns"""
+    server = Server()
+    write(server, ["pump flow=1,power=2,speed=3 1", "valve mode=1,open=2 1"])
+    wait_for("the names", lambda: len(learned(server.table)) == 2)
+    write(server, ["pump flow=4,speed=6 2", 'valve mode="manual",open=7 2', "pump speed=9 3", "pump flow=8 3"], query="?strings=ignore")
+    assert server.get("/export?tag=pump&format=csv&columns=named").body == b"time,tag,flow,power,speed\n1,pump,1,2,3\n2,pump,4,6,\n3,pump,8,9,\n"
+    assert server.get("/export?tag=valve&format=csv&columns=named").body == b"time,tag,mode,open\n1,valve,1,2\n2,valve,7,\n"
+    comment = sql("SELECT obj_description('historian.create_view(text, text, regclass)'::regprocedure)")[0][0]
+    assert "lacks a field has fewer values" in comment, comment
+
+
 def test_refused_names():
     """a series with a name that historian.tag does not take has none, and the others have theirs"""
     server = Server()
