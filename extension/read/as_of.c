@@ -92,6 +92,7 @@ struct AsOfReader
 
 static void start(TableReader *reader, text *tag, int64 until);
 static Candidate seek(TableReader *reader, int64 time);
+static bool is_same_row(Candidate *a, Candidate *b);
 static void consider(Candidate *best, const Candidate *other);
 static Candidate compacted_at(TableReader *reader, int64 time);
 static void descend(TableReader *reader, int64 time);
@@ -176,10 +177,7 @@ as_of_seek(AsOfReader *reader, int64 time, bool *changed)
 		consider(&best, &found);
 	}
 	reader->answer = best;
-	*changed = best.valid != former.valid ||
-		(best.valid &&
-		 (best.row != former.row || best.table != former.table ||
-		  !ItemPointerEquals(&best.ref.tid, &former.ref.tid)));
+	*changed = best.valid != former.valid || (best.valid && !is_same_row(&best, &former));
 	return best.valid;
 }
 
@@ -225,6 +223,15 @@ start(TableReader *reader, text *tag, int64 until)
 	reader->listed = false;
 	if (reader->foreign != NULL)
 		foreign_forget(reader->foreign);
+}
+
+/* Are two valid candidates the same row?  A row of a foreign table has no place but its time. */
+static bool
+is_same_row(Candidate *a, Candidate *b)
+{
+	return a->table == b->table && a->time == b->time &&
+		(a->table->foreign != NULL ||
+		 (a->row == b->row && ItemPointerEquals(&a->ref.tid, &b->ref.tid)));
 }
 
 /* The table's last row at or before time. */
