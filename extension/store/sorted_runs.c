@@ -324,6 +324,11 @@ move_to(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
 		check_reader(runs, at);
 		descend(runs, at, tag, tag_bytes);
 	}
+
+	/* a reader that goes from tag to tag would never come to the end of damaged ones */
+	if (!at->at_end &&
+		tag_compare_bytes(at->reader.tag, at->reader.tag_bytes, tag, tag_bytes) < 0)
+		store_report(runs->view.rel, &at->place, &at->reader.header, SEGMENT_MISPLACED);
 	at->positioned = true;
 	at->sought_bytes = Min(tag_bytes, sizeof(at->sought));
 	memcpy(at->sought, tag, at->sought_bytes);
