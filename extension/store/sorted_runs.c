@@ -57,10 +57,8 @@ struct SortedRuns
 	int64		from;
 	int64		until;
 	uint32		next_run;
-	Segment		found;
 
 	/* the walk through the segments of a run */
-	uint32		walked;
 	DirectoryTag walk_from;
 	DirectoryTag walk_until;
 };
@@ -224,7 +222,6 @@ sorted_runs_next_tag(SortedRuns *runs, text *tag)
 void
 sorted_runs_seek_segments(SortedRuns *runs, uint32 i)
 {
-	runs->walked = i;
 	directory_key_run(&runs->walk_from, runs->runs[i].run.number, "", 0);
 	directory_key_run(&runs->walk_until, runs->runs[i].run.number + 1, "", 0);
 	runs->forward.keys[0].sk_argument = PointerGetDatum(directory_tag_text(&runs->walk_from));
@@ -417,9 +414,7 @@ next_segment(SortedRuns *runs, RunPosition *at)
 		}
 	}
 	directory_walk_pause(walk, &runs->view);
-	if (found)
-		return;
-	at->at_end = true;
+	at->at_end = !found;
 }
 
 /* Copies the segment of an entry, unless the snapshot does not see it. */
