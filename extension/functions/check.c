@@ -414,7 +414,7 @@ check_summary(Check *check, DirectoryCursor *cursor, const FoundSegment *found)
 	if (!store_fetch(check->rel, check->snapshot, tag, &place, &stored, NULL))
 		return "The summary has vanished.";
 	store_open_rows(check->rel, &stored, false);
-	if (!summary_block_load(&block, &stored.segment, ~0))
+	if (!summary_block_load(&block, &stored.segment, ~0, values_all))
 		problem = "The summary is malformed.";
 	store_release(&stored);
 	if (problem == NULL && (block.first_time[0] != found->first_time ||

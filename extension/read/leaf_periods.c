@@ -32,6 +32,7 @@ struct LeafPeriods
 	const int64 *ends;
 	uint32		nends;
 	int			facets;
+	ValueRange	values;
 
 	/* the groups that are not begun yet, if there are several leaves */
 	Extent	   *extents;		/* in order of first_time */
@@ -41,6 +42,7 @@ struct LeafPeriods
 
 	/* the group being read: one leaf, or several */
 	PeriodReader *one;
+	const Leaf *one_leaf;
 	SliceReader *merged;
 };
 
@@ -52,7 +54,7 @@ static void end_group(LeafPeriods *reader);
 
 LeafPeriods *
 leaf_periods_begin(const Leaves *leaves, text *tag, int64 from, const int64 *ends, uint32 nends,
-				   int facets)
+				   int facets, ValueRange values)
 {
 	LeafPeriods *reader = palloc0_object(LeafPeriods);
 
@@ -61,9 +63,14 @@ leaf_periods_begin(const Leaves *leaves, text *tag, int64 from, const int64 *end
 	reader->ends = ends;
 	reader->nends = nends;
 	reader->facets = facets;
+	reader->values = values;
 	if (leaves->nleaves == 1 && !leaf_is_foreign(&leaves->leaves[0]))
+	{
+		reader->one_leaf = &leaves->leaves[0];
 		reader->one = period_reader_begin(leaves->leaves[0].rel, leaves->leaves[0].cursor,
-										  leaves->snapshot, tag, from, ends, nends, facets);
+										  leaves->snapshot, tag, from, ends, nends, facets,
+										  values);
+	}
 	else
 		find_extents(reader, leaves);
 	return reader;
@@ -85,6 +92,13 @@ leaf_periods_next(LeafPeriods *reader, PeriodPart *part)
 		end_group(reader);
 	} while (begin_group(reader));
 	return false;
+}
+
+const Leaf *
+leaf_periods_leaf(const LeafPeriods *reader)
+{
+	Assert(reader->one != NULL);
+	return reader->one_leaf;
 }
 
 void
@@ -182,13 +196,19 @@ begin_group(LeafPeriods *reader)
 		group->leaves[group->nleaves++] = extent->leaf;
 	}
 	if (group->nleaves == 1 && !leaf_is_foreign(&group->leaves[0]))
+	{
+		reader->one_leaf = &reader->extents[reader->next_extent - 1].leaf;
 		reader->one = period_reader_begin(group->leaves[0].rel, group->leaves[0].cursor,
 										  group->snapshot, reader->tag, from, reader->ends,
-										  reader->nends, reader->facets);
+										  reader->nends, reader->facets, reader->values);
+	}
 	else
+	{
 		reader->merged = slice_reader_begin(group, reader->tag, from, reader->ends, reader->nends,
 											reader->facets != PERIOD_COUNTS_ONLY &&
 											reader->facets != PERIOD_WIDTHS_ONLY);
+		slice_reader_restrict_values(reader->merged, reader->values);
+	}
 	return true;
 }
 

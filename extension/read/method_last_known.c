@@ -46,7 +46,7 @@ method_last_known(const MethodCall *call)
 
 	read_backward(known, call);
 	reader = leaf_periods_begin(call->leaves, call->tag, call->window->start + 1, call->ends,
-								nperiods, 1 << SUMMARY_LAST);
+								nperiods, 1 << SUMMARY_LAST, values_all);
 	while (leaf_periods_next(reader, &part))
 	{
 		for (; current < part.period; current++)
@@ -96,7 +96,7 @@ widest_in_leaf(const MethodCall *call, const Leaves *leaf)
 {
 	uint32		widest = 0;
 	LeafPeriods *reader = leaf_periods_begin(leaf, call->tag, PG_INT64_MIN, &call->window->start, 1,
-											 PERIOD_WIDTHS_ONLY);
+											 PERIOD_WIDTHS_ONLY, values_all);
 	PeriodPart	part;
 
 	while (leaf_periods_next(reader, &part))

@@ -112,7 +112,7 @@ reduce(const MethodCall *call, int facets, ReductionResult result)
 	period->width = 0;
 	period_clear(period);
 	reader = leaf_periods_begin(call->leaves, call->tag, call->window->start + 1, call->ends,
-								nperiods, period_reader_facets(facets));
+								nperiods, period_reader_facets(facets), values_all);
 	while (leaf_periods_next(reader, &part))
 	{
 		for (; current < part.period; current++)

@@ -58,7 +58,7 @@ method_time_average(const MethodCall *call)
 
 	hold_row_before(&period->held, call);
 	reader = leaf_periods_begin(call->leaves, call->tag, call->window->start + 1, call->ends,
-								nperiods, 1 << SUMMARY_INTEGRAL | 1 << SUMMARY_LAST);
+								nperiods, 1 << SUMMARY_INTEGRAL | 1 << SUMMARY_LAST, values_all);
 	while (leaf_periods_next(reader, &part))
 	{
 		for (; current < part.period; current++)

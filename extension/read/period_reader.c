@@ -37,6 +37,7 @@ struct PeriodReader
 	const int64 *ends;
 	uint32		nends;
 	int			facets;
+	ValueRange	values;
 	MemoryContext context;
 
 	SegmentList pending;
@@ -74,7 +75,7 @@ last_end(const PeriodReader *reader)
 
 PeriodReader *
 period_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot, text *tag,
-					int64 from, const int64 *ends, uint32 nends, int facets)
+					int64 from, const int64 *ends, uint32 nends, int facets, ValueRange values)
 {
 	PeriodReader *reader = palloc0(sizeof(PeriodReader));
 	StoredSegment stored;
@@ -86,6 +87,7 @@ period_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot, te
 	reader->ends = ends;
 	reader->nends = nends;
 	reader->facets = facets;
+	reader->values = values;
 	reader->context = CurrentMemoryContext;
 	reader->position = from;
 
@@ -93,6 +95,7 @@ period_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot, te
 	list_spans(reader);
 	reader->rows = slice_reader_begin_parts(rel, cursor, snapshot, tag, ends, nends,
 											facets != PERIOD_COUNTS_ONLY && facets != PERIOD_WIDTHS_ONLY);
+	slice_reader_restrict_values(reader->rows, values);
 	if (!historian_enable_summaries || facets == PERIOD_ROWS_ONLY)
 	{
 		slice_reader_start_part(reader->rows, from, last_end(reader), &reader->pending, false);
@@ -271,7 +274,8 @@ load_block(PeriodReader *reader, StoredSegment *stored)
 	MemoryContext caller = MemoryContextSwitchTo(reader->context);
 
 	store_open_rows(reader->rel, stored, false);
-	if (!summary_block_load(&reader->block, &stored->segment, Max(reader->facets, 0)))
+	if (!summary_block_load(&reader->block, &stored->segment, Max(reader->facets, 0),
+							reader->values))
 		store_report(reader->rel, &stored->tuple.t_self, &stored->segment.header,
 					 SEGMENT_BAD_ROWS);
 	store_release(stored);

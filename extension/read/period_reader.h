@@ -45,21 +45,22 @@ extern int	period_reader_facets(int facets);
 
 /*
  * Reads from <= time <= the last of ends, which ascend.  ends, the cursor and the tag must outlive
- * the reader.  Summaries have the facets whose bits (1 << SummaryFacet) are in facets.
+ * the reader.  Summaries have the facets whose bits (1 << SummaryFacet) are in facets.  Of rows and
+ * summaries, only the values in a range are decoded.
  */
 extern PeriodReader *period_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot,
 										 text *tag, int64 from, const int64 *ends, uint32 nends,
-										 int facets);
+										 int facets, ValueRange values);
 extern void period_reader_end(PeriodReader *reader);
 
 /* The next part, or false at the end.  It is valid until the next call. */
 extern bool period_reader_next(PeriodReader *reader, PeriodPart *part);
 
-/* Adds value v of the segments of a slice, which have count rows, to a reduction. */
+/* Adds decoded value v of the segments of a slice, which have count rows, to a reduction. */
 extern void summary_slice_reduce(const SummarySlice *slice, uint32 v, int64 count, int facets,
 								 Reduction *reduction);
 
-/* A facet of value v of each segment of a slice, or NULL if it was not asked for. */
+/* A facet of decoded value v of each segment of a slice, or NULL if it was not asked for. */
 static inline const double *
 summary_slice_values(const SummarySlice *slice, SummaryFacet facet, uint32 v)
 {

@@ -45,6 +45,12 @@ slice_reader_begin_parts(Relation rel, DirectoryCursor *cursor, Snapshot snapsho
 }
 
 void
+slice_reader_restrict_values(SliceReader *reader, ValueRange values)
+{
+	tag_reader_restrict_values(reader->reader, values);
+}
+
+void
 slice_reader_start_part(SliceReader *reader, int64 from, int64 until, const SegmentList *pending,
 						bool after_segment)
 {

@@ -32,6 +32,9 @@ extern SliceReader *slice_reader_begin_parts(Relation rel, DirectoryCursor *curs
 											 Snapshot snapshot, text *tag, const int64 *ends,
 											 uint32 nends, bool want_values);
 
+/* Restricts the values that are decoded where values are wanted, before the first slice. */
+extern void slice_reader_restrict_values(SliceReader *reader, ValueRange values);
+
 /* Starts with the rows from <= time <= until: see tag_reader_start_part(). */
 extern void slice_reader_start_part(SliceReader *reader, int64 from, int64 until,
 									const SegmentList *pending, bool after_segment);

@@ -45,7 +45,7 @@ tag_totals_add(TagTotals *totals, Relation rel, DirectoryCursor *cursor, Snapsho
 
 	if (from > until)
 		return;
-	reader = period_reader_begin(rel, cursor, snapshot, tag, from, &until, 1, wanted);
+	reader = period_reader_begin(rel, cursor, snapshot, tag, from, &until, 1, wanted, values_all);
 	while (period_reader_next(reader, &part))
 	{
 		if (part.summarized)

@@ -10,16 +10,6 @@
 #include "store/row_buffer.h"
 #include "store/store.h"
 
-/* The values of a row with numbers first <= number < end. */
-typedef struct ValueRange
-{
-	uint32		first;
-	uint32		end;
-} ValueRange;
-
-static const ValueRange values_all = {0, CODEC_MAX_VALUES};
-static const ValueRange values_none = {0, 0};
-
 /*
  * Consecutive rows of one segment, column by column.  Zero it to start; the buffers grow in the
  * memory context that is current at decoded_rows_load() and serve any number of segments.

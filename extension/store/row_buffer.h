@@ -9,6 +9,16 @@
 
 #include "codec/codec.h"
 
+/* The values of a row with numbers first <= number < end. */
+typedef struct ValueRange
+{
+	uint32		first;
+	uint32		end;
+} ValueRange;
+
+static const ValueRange values_all = {0, CODEC_MAX_VALUES};
+static const ValueRange values_none = {0, 0};
+
 /* Zero it to start; it allocates in the memory context that is current at each call. */
 typedef struct RowBuffer
 {

@@ -199,18 +199,20 @@ summary_last_times(const RowBuffer *summaries)
 }
 
 bool
-summary_block_load(SummaryBlock *block, const Segment *segment, int wanted)
+summary_block_load(SummaryBlock *block, const Segment *segment, int wanted, ValueRange values)
 {
 	const CodecReader *rows = &segment->rows;
 	uint32		n = segment->header.nrows;
 	uint32		nnumbers = codec_nvalues(rows);
 	double		numbers[CODEC_MAX_ROWS];
+	uint32		end_value;
 
 	if (nnumbers < NUMBER_VALUES || (nnumbers - NUMBER_VALUES) % SUMMARY_NFACETS != 0 ||
 		codec_has_nulls(rows))
 		return false;
 	block->nsegments = n;
-	block->nvalues = (nnumbers - NUMBER_VALUES) / SUMMARY_NFACETS;
+	end_value = Min(values.end, (nnumbers - NUMBER_VALUES) / SUMMARY_NFACETS);
+	block->nvalues = end_value > values.first ? end_value - values.first : 0;
 	reserve(block, wanted);
 
 	codec_decode_times(rows, 0, n, block->first_time);
@@ -241,7 +243,8 @@ summary_block_load(SummaryBlock *block, const Segment *segment, int wanted)
 		if (block->facet[f] == NULL)
 			continue;
 		for (uint32 v = 0; v < block->nvalues; v++)
-			codec_decode_column(rows, NUMBER_VALUES + v * SUMMARY_NFACETS + f, 0, n,
+			codec_decode_column(rows,
+								NUMBER_VALUES + (values.first + v) * SUMMARY_NFACETS + f, 0, n,
 								block->facet[f] + (Size) v * n);
 	}
 	return true;

@@ -61,13 +61,16 @@ extern int64 *summary_last_times(const RowBuffer *summaries);
 typedef struct SummaryBlock
 {
 	uint32		nsegments;
-	uint32		nvalues;		/* of the segment with the widest rows */
+	uint32		nvalues;		/* decoded, of the segment with the widest rows */
 	int64	   *first_time;		/* [nsegments] */
 	int64	   *last_time;		/* [nsegments] */
 	int64	   *nrows;			/* [nsegments] */
-	uint32	   *width;			/* [nsegments]: the values summarized, or 0 */
+	uint32	   *width;			/* [nsegments]: the values summarized, decoded or not; or 0 */
 
-	/* value v of segment i is at facet[f][v * nsegments + i]; NULL if facet f is not wanted */
+	/*
+	 * decoded value v of segment i is at facet[f][v * nsegments + i]; NULL if facet f is not
+	 * wanted
+	 */
 	double	   *facet[SUMMARY_NFACETS];
 
 	/* all arrays are in this memory */
@@ -76,14 +79,15 @@ typedef struct SummaryBlock
 } SummaryBlock;
 
 /*
- * Decodes an opened segment of summaries, with the facets whose bit (1 << facet) is in wanted.
- * Zero the block to start; its memory is of the context current at the first call.  Returns false
+ * Decodes an opened segment of summaries, with the facets whose bit (1 << facet) is in wanted, of
+ * the values in a range.  Zero the block to start; its memory is of the context current at the first call.  Returns false
  * if the rows are not summaries.
  */
-extern bool summary_block_load(SummaryBlock *block, const Segment *segment, int wanted);
+extern bool summary_block_load(SummaryBlock *block, const Segment *segment, int wanted,
+							   ValueRange values);
 extern void summary_block_free(SummaryBlock *block);
 
-/* Adds summary i of a block, which must have all facets, to a buffer. */
+/* Adds summary i of a block, which must have all facets of all values, to a buffer. */
 extern void summary_block_append(const SummaryBlock *block, uint32 i, RowBuffer *summaries);
 
 #endif							/* HISTORIAN_SUMMARY_H */

@@ -265,7 +265,7 @@ load_summary(SummaryEdit *edit, StoredSegment *stored, StoredSummary *summary)
 	store_open_rows(edit->rel, stored, true);
 	summary->tid = stored->tuple.t_self;
 	summary->until = stored->segment.header.last_time;
-	if (!summary_block_load(&summary->block, &stored->segment, ~0))
+	if (!summary_block_load(&summary->block, &stored->segment, ~0, values_all))
 		store_report(edit->rel, &summary->tid, &stored->segment.header, SEGMENT_BAD_ROWS);
 }
 
