@@ -10,26 +10,27 @@
 
 #include "read/method_carry.h"
 #include "read/method_last_known.h"
+#include "read/method_plot.h"
 #include "read/method_reduce.h"
 #include "read/method_select.h"
 #include "read/method_time_average.h"
 
 static const Method methods[] = {
-	{"last", 1, method_last},
-	{"last_known", 1, method_last_known},
-	{"first", 1, method_first},
-	{"interpolated", 1, method_interpolated},
-	{"min", 1, method_min},
-	{"max", 1, method_max},
-	{"range", 1, method_range},
-	{"average", 1, method_average},
-	{"time_average", 1, method_time_average},
-	{"sum", 1, method_sum},
-	{"count", 1, method_count},
-	{"stddev", 1, method_stddev},
-	{"delta", 1, method_delta},
-	{"plot", 4, method_plot},
-	{"lttb", 3, method_lttb},
+	{"last", 1, false, method_last},
+	{"last_known", 1, false, method_last_known},
+	{"first", 1, false, method_first},
+	{"interpolated", 1, false, method_interpolated},
+	{"min", 1, false, method_min},
+	{"max", 1, false, method_max},
+	{"range", 1, false, method_range},
+	{"average", 1, false, method_average},
+	{"time_average", 1, false, method_time_average},
+	{"sum", 1, false, method_sum},
+	{"count", 1, false, method_count},
+	{"stddev", 1, false, method_stddev},
+	{"delta", 1, false, method_delta},
+	{"plot", 4, true, method_plot},
+	{"lttb", 3, true, method_lttb},
 };
 
 const Method *

@@ -16,6 +16,7 @@ typedef struct Method
 {
 	const char *name;
 	int32		min_samples;
+	bool		by_value;		/* does it judge rows by one value? */
 	void		(*run) (const MethodCall *call);
 } Method;
 

@@ -19,6 +19,8 @@ typedef struct MethodCall
 	const Window *window;
 	const int64 *ends;			/* of the window's periods */
 	SampleSink *sink;
+	uint32		value;			/* by which methods that select rows judge them */
+	bool		value_required; /* is it an error if no row of the window has it? */
 } MethodCall;
 
 #endif							/* HISTORIAN_METHOD_CALL_H */

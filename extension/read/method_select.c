@@ -2,8 +2,7 @@
  * method_select.c
  *	  The methods that keep rows as they are.
  *
- * They read the window once to choose the times of the rows to keep, and then fetch these rows, at
- * one descent in the directory each.  plot and lttb judge rows by their first element.
+ * first keeps rows of whole periods, and lttb judges rows by one of their values.
  */
 #include "postgres.h"
 
@@ -14,6 +13,7 @@
 #include "miscadmin.h"
 
 #include "read/as_of.h"
+#include "read/chosen_rows.h"
 #include "read/slice_reader.h"
 #include "store/reduction.h"
 
@@ -26,15 +26,7 @@
  */
 typedef long double Area;
 
-/* Times chosen, in ascending order. */
-typedef struct Choice
-{
-	int64	   *times;
-	uint32		ntimes;
-	uint32		capacity;
-} Choice;
-
-/* A row as a point of a chart: x from 0 to 1 over the window, y the first element. */
+/* A row as a point of a chart: x from 0 to 1 over the window, y the value. */
 typedef struct Point
 {
 	int64		time;
@@ -73,7 +65,7 @@ typedef struct Triangles
 {
 	const MethodCall *call;
 	Leaves	   *again;			/* for periods that are read once more; NULL until needed */
-	Choice	   *choice;
+	ChosenRows *chosen;
 	Point		former;			/* the point chosen last */
 	Bucket	   *full;			/* complete; waits for the average of the next one */
 	Bucket	   *filling;
@@ -90,9 +82,6 @@ typedef struct Largest
 	Area		area;
 } Largest;
 
-static void choose(Choice *choice, int64 time);
-static void put_chosen(const MethodCall *call, const Choice *choice);
-static void choose_plot_rows(Choice *choice, Point *rows);
 static Point row_point(const MethodCall *call, const RowSlice *slice, uint32 row);
 static void points_add(Points *points, const Point *point);
 static void hull_add(Points *hull, const Point *point, int side);
@@ -140,71 +129,21 @@ method_first(const MethodCall *call)
 }
 
 /*
- * Puts the first, least, greatest and last row of each of samples / 4 periods, without rows whose
- * first element is NULL or NaN.  Of several least or greatest rows it takes the earliest.
- */
-void
-method_plot(const MethodCall *call)
-{
-	Window		window = window_by_samples(call->window->start, call->window->end,
-										   call->window->samples / 4);
-	Choice		choice = {0};
-	Point		rows[4];		/* first, least, greatest, last */
-	bool		any = false;
-	uint32		period = 0;
-	int64	   *ends;
-	SliceReader *reader;
-	RowSlice	slice;
-
-	ends = window_times(&window);
-	reader = slice_reader_begin(call->leaves, call->tag, window.start + 1, ends, window.samples,
-								true);
-	while (slice_reader_next(reader, &slice))
-	{
-		if (any && slice.period != period)
-		{
-			choose_plot_rows(&choice, rows);
-			any = false;
-		}
-		period = slice.period;
-		for (uint32 row = slice.first; row < slice.first + slice.nrows; row++)
-		{
-			Point		point = row_point(call, &slice, row);
-
-			if (isnan(point.y))
-				continue;
-			if (!any)
-				rows[0] = rows[1] = rows[2] = point;
-			any = true;
-			if (point.y < rows[1].y)
-				rows[1] = point;
-			if (point.y > rows[2].y)
-				rows[2] = point;
-			rows[3] = point;
-		}
-	}
-	if (any)
-		choose_plot_rows(&choice, rows);
-	slice_reader_end(reader);
-	put_chosen(call, &choice);
-}
-
-/*
  * Largest-triangle-three-buckets (Steinarsson, "Downsampling Time Series for Visual
  * Representation", 2013) with buckets of equal time.  It takes the first and the last row and, of
  * each of samples - 2 periods, the row that spans the largest triangle with the row chosen before
- * and the average of the next period that has rows.  Only rows whose first element is finite count.
+ * and the average of the next period that has rows.  Only rows whose value is finite count.
  */
 void
 method_lttb(const MethodCall *call)
 {
 	Window		window = window_by_samples(call->window->start, call->window->end,
 										   call->window->samples - 2);
-	Choice		choice = {0};
+	ChosenRows	chosen = {0};
 	Bucket		buckets[2] = {0};
 	Triangles	triangles = {
 		.call = call,
-		.choice = &choice,
+		.chosen = &chosen,
 		.full = &buckets[0],
 		.filling = &buckets[1],
 	};
@@ -219,8 +158,10 @@ method_lttb(const MethodCall *call)
 	ends = window_times(&window);
 	reader = slice_reader_begin(call->leaves, call->tag, window.start + 1, ends, window.samples,
 								true);
+	slice_reader_restrict_values(reader, chosen_rows_values(call));
 	while (slice_reader_next(reader, &slice))
 	{
+		chosen_rows_see(&chosen, call, &slice);
 		for (uint32 row = slice.first; row < slice.first + slice.nrows; row++)
 		{
 			Point		point = row_point(call, &slice, row);
@@ -229,7 +170,7 @@ method_lttb(const MethodCall *call)
 				continue;
 			if (npoints == 0)
 			{
-				choose(&choice, point.time);
+				chosen_rows_add(&chosen, point.time);
 				triangles.former = point;
 			}
 			else if (npoints > 1)
@@ -248,77 +189,26 @@ method_lttb(const MethodCall *call)
 	{
 		bucket_full(&triangles);
 		choose_largest(&triangles, pending.x, pending.y);
-		choose(&choice, pending.time);
+		chosen_rows_add(&chosen, pending.time);
 	}
 	if (triangles.again != NULL)
 		leaves_again_end(triangles.again);
 	slice_reader_end(reader);
-	put_chosen(call, &choice);
+	chosen_rows_put(&chosen, call);
 }
 
-static void
-choose(Choice *choice, int64 time)
-{
-	if (choice->ntimes == choice->capacity)
-	{
-		choice->capacity = Max(64, choice->capacity * 2);
-		choice->times = choice->times == NULL
-			? palloc_array(int64, choice->capacity)
-			: repalloc_array(choice->times, int64, choice->capacity);
-	}
-	choice->times[choice->ntimes++] = time;
-}
-
-/* Puts the rows of the chosen times. */
-static void
-put_chosen(const MethodCall *call, const Choice *choice)
-{
-	AsOfReader *reader = as_of_begin(call->leaves);
-
-	as_of_start(reader, call->tag, call->window->end);
-	for (uint32 i = 0; i < choice->ntimes; i++)
-	{
-		bool		changed;
-		bool		isnull;
-		Datum		values;
-
-		CHECK_FOR_INTERRUPTS();
-		as_of_seek(reader, choice->times[i], &changed);
-		values = as_of_values(reader, &isnull);
-		sample_sink_put(call->sink, choice->times[i], values, isnull);
-		if (!isnull)
-			pfree(DatumGetPointer(values));
-	}
-	as_of_end(reader);
-}
-
-/* Chooses the first, least, greatest and last row, in order of time and each only once. */
-static void
-choose_plot_rows(Choice *choice, Point *rows)
-{
-	int64		least = Min(rows[1].time, rows[2].time);
-	int64		greatest = Max(rows[1].time, rows[2].time);
-	int64		times[4] = {rows[0].time, least, greatest, rows[3].time};
-
-	for (int i = 0; i < lengthof(times); i++)
-	{
-		if (i == 0 || times[i] != times[i - 1])
-			choose(choice, times[i]);
-	}
-}
-
-/* Returns a row as a point, whose y is NaN if the row has no first element. */
+/* Returns a row as a point, whose y is NaN if the row has no such value. */
 static Point
 row_point(const MethodCall *call, const RowSlice *slice, uint32 row)
 {
 	const Window *window = call->window;
 	int64		time = slice->rows->time[row];
-	Point		point = {.time = time, .y = NAN};
+	Point		point = {.time = time};
 
 	point.x = (double) ((uint64) time - (uint64) window->start) /
 		(double) ((uint64) window->end - (uint64) window->start);
-	if (decoded_rows_has_value(slice->rows, row, 0))
-		point.y = slice->rows->values[row];
+	if (!chosen_rows_value(call, slice->rows, row, &point.y))
+		point.y = NAN;
 	return point;
 }
 
@@ -422,7 +312,7 @@ choose_largest(Triangles *triangles, double next_x, double next_y)
 	}
 	if (!largest.any)
 		return;
-	choose(triangles->choice, largest.best.time);
+	chosen_rows_add(triangles->chosen, largest.best.time);
 	triangles->former = largest.best;
 	bucket_clear(bucket);
 }
@@ -455,6 +345,7 @@ consider_again(Triangles *triangles, const Bucket *bucket, Largest *largest)
 		triangles->again = leaves_again(call->leaves);
 	reader = slice_reader_begin(triangles->again, call->tag, bucket->first_time,
 								&bucket->last_time, 1, true);
+	slice_reader_restrict_values(reader, chosen_rows_values(call));
 	while (slice_reader_next(reader, &slice))
 	{
 		for (uint32 row = slice.first; row < slice.first + slice.nrows; row++)

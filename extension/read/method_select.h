@@ -10,7 +10,6 @@
 #include "read/method_call.h"
 
 extern void method_first(const MethodCall *call);
-extern void method_plot(const MethodCall *call);
 extern void method_lttb(const MethodCall *call);
 
 #endif							/* HISTORIAN_METHOD_SELECT_H */
