@@ -57,7 +57,7 @@ bench: ready-to-run
 
 test:
 	@scripts/install-packages test
-	@scripts/install-page-tools
+	@scripts/install-npm-packages
 	@$(MAKE) -s all
 	@scripts/install-extension
 	@tests/run $(SUITE)

@@ -5,7 +5,6 @@ import glob
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,16 +22,12 @@ def read(name):
         return file.read()
 
 
-def execute(command, text):
+def shell(text):
     """Runs an example against the server of this test; returns what it printed."""
-    done = subprocess.run(command, input=text.replace(ADDRESS, f"127.0.0.1:{server.port}"),
-                          capture_output=True, text=True, timeout=60)
+    text = re.sub(r"\bcurl (?!-sS)", "curl -sS ", text).replace(ADDRESS, f"127.0.0.1:{server.port}")
+    done = subprocess.run(["sh", "-eu"], input=text, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, (text, done.stderr)
     return done.stdout
-
-
-def shell(text):
-    return execute(["sh", "-eu"], re.sub(r"\bcurl (?!-sS)", "curl -sS ", text))
 
 
 def indented_blocks(text):
@@ -44,10 +39,6 @@ def indented_blocks(text):
         elif block:
             yield "\n".join(block)
             block = []
-
-
-def fenced_blocks(text):
-    return re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def as_json(text):
@@ -204,20 +195,6 @@ def test_settings_of_the_extension():
     assert rows == settings, set(rows.items()) ^ set(settings.items())
 
 
-def client_examples(language, command):
-    """Runs the examples of a language in clients.md, after those of the shell before them."""
-    blocks = fenced_blocks(read("clients.md"))
-    ran = 0
-    for (kind, text), following in zip(blocks, blocks[1:] + [("", "")]):
-        if kind != language:
-            continue
-        ran += 1
-        output = shell(text) if command is None else execute(command, text)
-        expected = following[1] if following[0] == "text" else ""
-        assert output.rstrip("\n") == expected.rstrip("\n"), (text, output, expected)
-    assert ran > 0
-
-
 def psql(text, *options):
     """Runs psql in the schema pages; returns the lines that it printed."""
     done = subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-P", "footer=off", *options, "-d", CONNINFO],
@@ -306,55 +283,6 @@ def test_tags():
 def test_methods():
     """docs/methods.md: each example gives the samples below it"""
     assert psql_examples("methods.md") >= 20
-
-
-def test_migrate():
-    """docs/migrate.md: its statements and commands run, and move every row"""
-    if sql("SELECT count(*) FROM pg_am WHERE amname = 'historian'") == [["0"]]:
-        raise Skip("the extension is missing")
-    blocks = fenced_blocks(read("migrate.md"))
-    assert [kind for kind, _ in blocks].count("sql") == 4, blocks
-    with tempfile.TemporaryDirectory() as directory:
-        with open(os.path.join(directory, "export.lp"), "w", encoding="utf-8") as file:
-            file.write("climate,device=room0 temperature=20.5,humidity=41 1767225600000000001\n")
-        environment = dict(os.environ, SOURCE=CONNINFO, TARGET=CONNINFO,
-                           PGOPTIONS="-c search_path=migrate,public -c timezone=UTC")
-        sql("CREATE SCHEMA migrate; CREATE TABLE migrate.measurement "
-            "(time bigint, tag text, values float8[]) USING historian")
-        target = Server(table="migrate.measurement")
-        try:
-            for kind, text in blocks:
-                command = ["psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", CONNINFO] if kind == "sql" else ["sh", "-eu"]
-                done = subprocess.run(command, input=text.replace(ADDRESS, f"127.0.0.1:{target.port}"), cwd=directory,
-                                      env=environment, capture_output=True, text=True, timeout=60)
-                assert done.returncode == 0 and done.stderr == "", (text, done.stderr)
-            assert sql("SELECT count(*), min(time), max(time) FROM migrate.measurement") == \
-                [["3001", "1767225600000000000", str(1767225600000000000 + 2999 * 60 * 10**9)]]
-            assert sql("SELECT count(*) FROM migrate.plain") == [["3000"]]
-            assert sql("SELECT count(*) FROM migrate.staging") == [["3000"]]
-            assert "(0 rows)" in done.stdout, done.stdout
-        finally:
-            target.stop()
-            sql("DROP SCHEMA migrate CASCADE")
-
-
-def test_curl():
-    """docs/clients.md: curl"""
-    client_examples("sh", None)
-
-
-def test_python():
-    """docs/clients.md: Python"""
-    client_examples("python", [sys.executable, "-"])
-
-
-def test_r():
-    """docs/clients.md: R"""
-    if shutil.which("Rscript") is None:
-        raise Skip("Rscript is missing")
-    if subprocess.run(["Rscript", "-e", "library(jsonlite)"], capture_output=True).returncode != 0:
-        raise Skip("R's package jsonlite is missing")
-    client_examples("r", ["Rscript", "-"])
 
 
 if __name__ == "__main__":

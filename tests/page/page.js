@@ -14,7 +14,7 @@ const DEADLINE_MS = 20000;
 /* Why tests that need a package of npm cannot run, or null. */
 function missing(name) {
 	if (!fs.existsSync(path.join(MODULES, name)))
-		return `${name} is missing; make test installs it, or scripts/install-page-tools`;
+		return `${name} is missing; make test installs it, or scripts/install-npm-packages`;
 	if (name === "playwright-core" && chromium() === null)
 		return "chromium is missing";
 	return null;
