@@ -101,6 +101,11 @@ def meta():
     same((program, [meta["provides"]["historian"]["version"]], version.rpartition(".")[0]),
          ("historiand %s\n" % version, [version], control),
          "META.json, historiand and historian.control agree about the version")
+    with open(os.path.join(e2e.ROOT, "CHANGELOG.md")) as file:
+        dated = re.findall(r"^## \[(\d+\.\d+)\.0\] - \d{4}-\d\d-\d\d$", file.read(), re.M)
+    released = [re.match(r"historian--([\d.]+)--", name)[1] for name in sorted(os.listdir(os.path.join(e2e.ROOT, "sql")))
+                if name.count("--") == 2]
+    same(sorted(dated)[:len(released)], released, "the changelog has a date for each version whose script is frozen")
     return meta
 
 
