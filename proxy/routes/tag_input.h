@@ -16,7 +16,7 @@ typedef struct TagInputError
 
 /*
  * Is the text, which is UTF-8, a JSON object whose known members come once and have the types that
- * the contract says?  If not, sets *error and returns false.  PostgreSQL finds what is wrong beside
+ * docs/http.md says?  If not, sets *error and returns false.  PostgreSQL finds what is wrong beside
  * that: an unknown member, or a value that cannot be kept.
  */
 extern bool tag_input_check(const char *text, size_t length, TagInputError *error);

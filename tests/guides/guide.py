@@ -39,13 +39,13 @@ def environment(conninfo, **more):
 class Place:
     """A database as scripts/database.sql makes it, historiand before it, and a folder to run commands in."""
 
-    def __init__(self, database):
+    def __init__(self, database, **settings):
         self.conninfo = connection(database)
         admin_sql(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
         admin_sql(f"CREATE DATABASE {database}")
         self.env = environment(self.conninfo)
         self.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", os.path.join(ROOT, "scripts/database.sql")], "")
-        self.server = Server(table="measurement", conninfo=self.conninfo)
+        self.server = Server(table="measurement", conninfo=self.conninfo, **settings)
         self.folder = tempfile.mkdtemp(prefix="guide-", dir=os.environ.get("HISTORIAN_TEST_DIR"))
         atexit.register(self.leave, database)
 
