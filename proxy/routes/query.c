@@ -34,6 +34,8 @@ static const struct
 	{"prefix", QUERY_PREFIX, offsetof(QueryParameters, prefix)},
 	{"format", QUERY_FORMAT, offsetof(QueryParameters, format)},
 	{"columns", QUERY_COLUMNS, offsetof(QueryParameters, columns)},
+	{"layout", QUERY_LAYOUT, offsetof(QueryParameters, layout)},
+	{"value", QUERY_VALUE, offsetof(QueryParameters, value)},
 };
 
 #define TEXT_PARAMETERS (sizeof(text_parameters) / sizeof(text_parameters[0]))

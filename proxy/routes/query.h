@@ -23,6 +23,8 @@
 #define QUERY_STEP		0x400
 #define QUERY_ALIGN		0x800
 #define QUERY_COLUMNS	0x10000
+#define QUERY_LAYOUT	0x20000
+#define QUERY_VALUE		0x40000
 
 typedef struct QueryParameters QueryParameters;
 
@@ -49,6 +51,8 @@ struct QueryParameters
 	char *method;
 	char *format;
 	char *columns;
+	char *layout;
+	char *value;
 	char *prefix;	 /* UTF-8 */
 	Bytes tag_array; /* several tags as the text of a text[] */
 	int tag_count;	 /* of the array */

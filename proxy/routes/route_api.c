@@ -1,11 +1,15 @@
 /*
  * route_api.c
  *	  GET /api: samples of a tag, or of several, over a window, computed by the database.
+ *
+ * JSON is answered as the samples come.  CSV needs to know first how many values the widest sample
+ * has, and what they are called; one statement answers with these names, and with the samples.
  */
 #include "routes/routes.h"
 
 #include "http/http_answer.h"
 #include "http/http_content.h"
+#include "routes/csv.h"
 #include "routes/query.h"
 #include "loop.h"
 
@@ -17,6 +21,7 @@
 #define DEFAULT_SAMPLE_COUNT 1000
 #define MAX_SAMPLES			 10000
 #define MAX_ALL_SAMPLES		 100000 /* of all tags, because the answer is made in memory */
+#define MAX_VALUE			 1000	/* of a row */
 
 static bool api_end(Exchange *exchange);
 static void api_release(Exchange *exchange);
@@ -45,14 +50,30 @@ typedef struct Api
 	char step[24];
 	Series *series;
 	int series_count;
+
+	/* of CSV */
+	bool csv;
+	Bytes lines;   /* the first one, and those of the samples that have come so far */
+	int columns;   /* for values */
+	bool has_line; /* the first line is complete */
+	bool has_tag;  /* a tag is stored */
 } Api;
+
+/* What a row of the query for CSV is. */
+#define CSV_COLUMN "0" /* the name of a column */
+#define CSV_SAMPLE "1"
+#define CSV_TAG	   "2" /* a tag that is stored, of those of which there is no sample */
 
 static bool check_parameters(Exchange *exchange);
 static bool check_samples(Exchange *exchange);
 static bool read_step(Exchange *exchange);
 static bool align_window(Api *api);
 static int64_t count_periods(const Api *api);
-static const char *how_to_sample(const Api *api);
+static bool check_form(Exchange *exchange);
+static void put_how_to_sample(Bytes *sql, const Api *api);
+static void ask_for_csv(Exchange *exchange);
+static size_t on_csv_row(void *argument, const PGresult *row);
+static void on_csv_result(void *argument, const QueryOutcome *outcome);
 static void set_arguments(Exchange *exchange, const char **arguments);
 static size_t on_sample(void *argument, const PGresult *row);
 static void begin_answer(Bytes *body, const QueryParameters *parameters);
@@ -73,20 +94,25 @@ api_end(Exchange *exchange)
 	exchange->state = api;
 	if (!query_parameters_read(exchange, parameters,
 							   QUERY_TAGS | QUERY_START | QUERY_END | QUERY_SAMPLES | QUERY_STEP |
-								   QUERY_ALIGN | QUERY_METHOD | QUERY_TIME | QUERY_PRECISION) ||
+								   QUERY_ALIGN | QUERY_METHOD | QUERY_TIME | QUERY_PRECISION |
+								   QUERY_VALUE | QUERY_FORMAT) ||
 		!check_parameters(exchange))
 		return true;
+	if (api->csv)
+	{
+		ask_for_csv(exchange);
+		return true;
+	}
 
 	set_arguments(exchange, arguments);
 	if (parameters->tag_count == 1)
 		arguments[1] = parameters->tag;
-	bytes_printf(&sql,
-				 parameters->tag_count > 1
-					 ? "SELECT time, values, tag FROM historian.downsample_many("
-					   "$1::text::regclass, $2::text[], $3::bigint, $4::bigint, %s)"
-					 : "SELECT time, values FROM historian.downsample($1::text::regclass, "
-					   "$2::text, $3::bigint, $4::bigint, %s)",
-				 how_to_sample(api));
+	bytes_printf(&sql, parameters->tag_count > 1
+						   ? "SELECT time, values, tag FROM historian.downsample_many("
+							 "$1::text::regclass, $2::text[], $3::bigint, $4::bigint"
+						   : "SELECT time, values FROM historian.downsample($1::text::regclass, "
+							 "$2::text, $3::bigint, $4::bigint");
+	put_how_to_sample(&sql, api);
 	query_submit(exchange, bytes_text(&sql), 6, arguments, on_sample, on_result);
 	bytes_free(&sql);
 	return true;
@@ -106,6 +132,7 @@ api_release(Exchange *exchange)
 		bytes_free(&api->series[i].text);
 	}
 	free(api->series);
+	bytes_free(&api->lines);
 	free(api);
 	exchange->state = NULL;
 }
@@ -130,11 +157,16 @@ set_arguments(Exchange *exchange, const char **arguments)
 	arguments[5] = parameters->method ? parameters->method : "last";
 }
 
-/* The last arguments of downsample: $5, and the method in $6. */
-static const char *
-how_to_sample(const Api *api)
+/* Appends the last arguments of downsample ($5, and the method in $6) and the bracket after them. */
+static void
+put_how_to_sample(Bytes *sql, const Api *api)
 {
-	return api->step_ns != 0 ? "$6::text, $5::bigint" : "$5::integer, $6::text";
+	const char *value = api->parameters.value;
+
+	bytes_puts(sql, api->step_ns != 0 ? ", $6::text, $5::bigint" : ", $5::integer, $6::text");
+	if (value != NULL)
+		bytes_printf(sql, ", '%s'::integer", value); /* digits */
+	bytes_puts(sql, ")");
 }
 
 /* If a parameter is missing or wrong, answers 400 and returns false. */
@@ -144,8 +176,30 @@ check_parameters(Exchange *exchange)
 	QueryParameters *parameters = exchange->state;
 
 	if (parameters->tag != NULL)
-		return query_read_window(exchange, parameters, false) && check_samples(exchange);
+		return check_form(exchange) && query_read_window(exchange, parameters, false) &&
+			   check_samples(exchange);
 	http_problem(exchange, 400, "parameter \"tag\" is missing");
+	return false;
+}
+
+/* Checks format and value. */
+static bool
+check_form(Exchange *exchange)
+{
+	Api *api = exchange->state;
+	const QueryParameters *parameters = &api->parameters;
+	const char *format = parameters->format != NULL ? parameters->format : "json";
+	int64_t value = 1;
+
+	api->csv = strcmp(format, "csv") == 0;
+	if (!api->csv && strcmp(format, "json") != 0)
+		http_problem(exchange, 400, "parameter \"format\" must be json or csv");
+	else if (parameters->value != NULL &&
+			 (!query_integer(parameters->value, &value) || value < 1 || value > MAX_VALUE))
+		http_problem(exchange, 400, "parameter \"value\" must be an integer from 1 to %d",
+					 MAX_VALUE);
+	else
+		return true;
 	return false;
 }
 
@@ -340,14 +394,13 @@ ask_for_missing(Exchange *exchange)
 		query_array_add(&found, api->series[i].tag, strlen(api->series[i].tag));
 	set_arguments(exchange, arguments);
 	arguments[6] = found.length > 0 ? bytes_text(&found) : "{}";
-	bytes_printf(&sql,
-				 "WITH missing AS MATERIALIZED (SELECT ARRAY(SELECT unnest($2::text[]) "
-				 "EXCEPT SELECT unnest($7::text[])) AS tags) "
-				 "SELECT s.time, s.values, s.tag FROM missing, historian.downsample_many("
-				 "$1::text::regclass, missing.tags, $3::bigint, $4::bigint, %s) s "
-				 "UNION ALL SELECT NULL, NULL, l.tag FROM missing, historian.latest("
-				 "$1::text::regclass, missing.tags) l",
-				 how_to_sample(api));
+	bytes_printf(&sql, "WITH missing AS MATERIALIZED (SELECT ARRAY(SELECT unnest($2::text[]) "
+					   "EXCEPT SELECT unnest($7::text[])) AS tags) "
+					   "SELECT s.time, s.values, s.tag FROM missing, historian.downsample_many("
+					   "$1::text::regclass, missing.tags, $3::bigint, $4::bigint");
+	put_how_to_sample(&sql, api);
+	bytes_puts(&sql, " s UNION ALL SELECT NULL, NULL, l.tag FROM missing, historian.latest("
+					 "$1::text::regclass, missing.tags) l");
 	query_submit(exchange, bytes_text(&sql), 7, arguments, on_sample, on_missing);
 	bytes_free(&sql);
 	bytes_free(&found);
@@ -357,6 +410,16 @@ static int
 by_tag(const void *a, const void *b)
 {
 	return strcmp(((const Series *) a)->tag, ((const Series *) b)->tag);
+}
+
+static void
+answer_not_stored(Exchange *exchange)
+{
+	const Api *api = exchange->state;
+
+	http_problem(exchange, 404,
+				 api->parameters.tag_count > 1 ? "none of the tags has values"
+											   : "the tag has no values");
 }
 
 /* Answers with what is known of all tags now. */
@@ -369,9 +432,7 @@ on_missing(void *argument, const QueryOutcome *outcome)
 	if (outcome->result == NULL)
 		query_answer_failure(exchange, outcome);
 	else if (api->series_count == 0)
-		http_problem(exchange, 404,
-					 api->parameters.tag_count > 1 ? "none of the tags has values"
-												   : "the tag has no values");
+		answer_not_stored(exchange);
 	else
 	{
 		qsort(api->series, (size_t) api->series_count, sizeof(Series), by_tag);
@@ -424,4 +485,101 @@ answer_series(Exchange *exchange)
 	bytes_puts(&pieces[count + 1], "]}\n");
 	http_answer_content(exchange, "application/json", pieces, count + 2);
 	free(pieces);
+}
+
+/*
+ * Asks for the names of the columns, then for the samples.  A column has a name if it has that name
+ * for all tags.  Without samples it asks whether the tags are stored.  It is one statement, so that
+ * no sample comes in between.
+ */
+static void
+ask_for_csv(Exchange *exchange)
+{
+	Api *api = exchange->state;
+	bool several = api->parameters.tag_count > 1;
+	const char *arguments[6];
+	Bytes sql = {0};
+
+	set_arguments(exchange, arguments);
+	bytes_printf(&sql,
+				 "WITH s AS MATERIALIZED (SELECT %s AS tag, d.time, d.values, d.nr "
+				 "FROM historian.%s, $3::bigint, $4::bigint",
+				 several ? "d.tag" : "($2::text[])[1]",
+				 several ? "downsample_many($1::text::regclass, $2::text[]"
+						 : "downsample($1::text::regclass, ($2::text[])[1]");
+	put_how_to_sample(&sql, api);
+	bytes_printf(&sql, " WITH ORDINALITY AS d (%stime, values, nr)), ", several ? "tag, " : "");
+	bytes_puts(
+		&sql,
+		"n AS (SELECT coalesce(array_agg(name ORDER BY k), '{}') AS names FROM ("
+		"SELECT k, CASE WHEN count(name) = (SELECT count(DISTINCT t) FROM unnest($2::text[]) t) "
+		"AND min(name) = max(name) THEN min(name) END AS name "
+		"FROM historian.tag m, unnest(m.names) WITH ORDINALITY u (name, k) "
+		"WHERE m.relid = $1::text::regclass AND m.tag = ANY ($2::text[]) GROUP BY k) x) "
+		"SELECT kind, tag, time, values FROM ("
+		"SELECT " CSV_COLUMN
+		" AS kind, c AS tag, NULL::bigint AS time, NULL::float8[] AS values, nr "
+		"FROM n, unnest(historian.value_columns(names, greatest(cardinality(names), "
+		"(SELECT max(cardinality(values)) FROM s)))) WITH ORDINALITY AS c (c, nr) "
+		"UNION ALL SELECT " CSV_SAMPLE ", tag, time, values, nr FROM s "
+		"UNION ALL SELECT " CSV_TAG ", l.tag, NULL, NULL, 0 "
+		"FROM historian.latest($1::text::regclass, $2::text[]) l WHERE NOT EXISTS (SELECT FROM s)"
+		") a ORDER BY kind, nr");
+	bytes_puts(&api->lines, "time,tag");
+	query_submit(exchange, bytes_text(&sql), 6, arguments, on_csv_row, on_csv_result);
+	bytes_free(&sql);
+}
+
+/* Ends the first line, when all its columns have come. */
+static void
+end_first_line(Api *api)
+{
+	if (!api->has_line)
+		bytes_puts(&api->lines, "\n");
+	api->has_line = true;
+}
+
+static size_t
+on_csv_row(void *argument, const PGresult *row)
+{
+	Api *api = ((Exchange *) argument)->state;
+	Bytes *lines = &api->lines;
+	const char *kind = PQgetvalue(row, 0, 0);
+	size_t before = lines->length;
+	char time[TIMESTAMP_TEXT_BYTES];
+	int64_t time_ns;
+
+	if (strcmp(kind, CSV_COLUMN) == 0)
+	{
+		bytes_puts(lines, ",");
+		csv_put_field(lines, PQgetvalue(row, 0, 1));
+		api->columns++;
+		return lines->length - before;
+	}
+	end_first_line(api);
+	api->has_tag = true;
+	if (strcmp(kind, CSV_SAMPLE) == 0 && query_integer(PQgetvalue(row, 0, 2), &time_ns))
+	{
+		query_write_time(&api->parameters, time_ns, time);
+		bytes_puts(lines, time);
+		bytes_puts(lines, ",");
+		csv_put_field(lines, PQgetvalue(row, 0, 1));
+		csv_put_values(lines, PQgetisnull(row, 0, 3) ? NULL : PQgetvalue(row, 0, 3), api->columns);
+		bytes_puts(lines, "\n");
+	}
+	return lines->length - before;
+}
+
+static void
+on_csv_result(void *argument, const QueryOutcome *outcome)
+{
+	Exchange *exchange = argument;
+	Api *api = exchange->state;
+
+	if (outcome->result == NULL)
+		query_answer_failure(exchange, outcome);
+	else if (!api->has_tag)
+		answer_not_stored(exchange);
+	else
+		http_answer_content(exchange, CSV_CONTENT_TYPE, &api->lines, 1);
 }

@@ -7,7 +7,7 @@
  * for that is one chunk here, the connection's output that is not written yet, and libpq's buffer:
  * if the client is slow, PostgreSQL waits.
  *
- * CSV with a column for each value (columns=named) needs their number and names for its first line,
+ * CSV with a column for each value (layout=wide) needs their number and names for its first line,
  * before the rows are read.  So a query asks for them first, which the tag's summaries answer.
  */
 #include "routes/routes.h"
@@ -18,6 +18,7 @@
 #include "http/http_content.h"
 #include "http/http_trace.h"
 #include "database/pg_connection.h"
+#include "routes/csv.h"
 #include "routes/query.h"
 #include "loop.h"
 
@@ -39,13 +40,12 @@ typedef struct ExportFormat
 
 static const ExportFormat formats[] = {
 	{"ndjson", "application/x-ndjson", "time, values", "FORMAT text"},
-	{"csv", "text/csv; charset=utf-8; header=present", "time, tag, values", "FORMAT csv, HEADER"},
+	{"csv", CSV_CONTENT_TYPE, "time, tag, values", "FORMAT csv, HEADER"},
 	{"binary", "application/octet-stream", "time, tag, values", "FORMAT binary"},
 };
 
-/* With columns=named.  The values' columns are added, and the header is written here. */
-static const ExportFormat named_csv = {"csv", "text/csv; charset=utf-8; header=present", NULL,
-									   "FORMAT csv"};
+/* With layout=wide.  The values' columns are added, and the header is written here. */
+static const ExportFormat wide_csv = {"csv", CSV_CONTENT_TYPE, NULL, "FORMAT csv"};
 
 #define FORMATS (sizeof(formats) / sizeof(formats[0]))
 #define NDJSON	(&formats[0])
@@ -56,7 +56,7 @@ typedef struct Export
 {
 	QueryParameters parameters;
 	const ExportFormat *format;
-	int value_columns; /* of named_csv */
+	int value_columns; /* of wide_csv */
 	PgQuery *stream;   /* NULL after it has ended */
 	Bytes tag_json;	   /* the text between time and values in NDJSON */
 	Bytes chunk;	   /* rows that are not sent yet */
@@ -99,7 +99,7 @@ export_end(Exchange *exchange)
 	exchange->state = export;
 	if (!query_parameters_read(exchange, &export->parameters,
 							   QUERY_TAG | QUERY_START | QUERY_END | QUERY_FORMAT | QUERY_TIME |
-								   QUERY_PRECISION | QUERY_COLUMNS) ||
+								   QUERY_PRECISION | QUERY_COLUMNS | QUERY_LAYOUT) ||
 		!check_parameters(exchange, export))
 		return true;
 	if (http_accepts_gzip(&exchange->request))
@@ -117,7 +117,7 @@ export_end(Exchange *exchange)
 						  strlen(export->parameters.tag));
 		bytes_puts(&export->tag_json, ",\"values\":");
 	}
-	if (export->format == &named_csv)
+	if (export->format == &wide_csv)
 		ask_columns(exchange);
 	else
 		start_copy(exchange);
@@ -150,20 +150,6 @@ ask_columns(Exchange *exchange)
 				 4, arguments, NULL, on_columns);
 }
 
-/* Appends a field of CSV as COPY writes it, in quotes. */
-static void
-put_field(Bytes *out, const char *text)
-{
-	bytes_puts(out, "\"");
-	for (; *text != '\0'; text++)
-	{
-		bytes_append(out, text, 1);
-		if (*text == '"')
-			bytes_append(out, text, 1);
-	}
-	bytes_puts(out, "\"");
-}
-
 /* Writes the first line, and begins the COPY. */
 static void
 on_columns(void *argument, const QueryOutcome *outcome)
@@ -180,13 +166,8 @@ on_columns(void *argument, const QueryOutcome *outcome)
 	bytes_puts(&export->chunk, "time,tag");
 	for (int i = 0; i < export->value_columns; i++)
 	{
-		const char *name = PQgetvalue(outcome->result, i, 0);
-
 		bytes_puts(&export->chunk, ",");
-		if (strpbrk(name, ",\"\r\n") != NULL)
-			put_field(&export->chunk, name);
-		else
-			bytes_puts(&export->chunk, name);
+		csv_put_field(&export->chunk, PQgetvalue(outcome->result, i, 0));
 	}
 	bytes_puts(&export->chunk, "\n");
 	start_copy(exchange);
@@ -236,22 +217,30 @@ export_release(Exchange *exchange)
 	exchange->state = NULL;
 }
 
-/* Takes the parameter columns into account, which only CSV has. */
+/*
+ * Takes the parameter layout into account, or columns, which says the same in other words.  Only CSV
+ * has them.
+ */
 static bool
-check_columns(Exchange *exchange, Export *export)
+check_layout(Exchange *exchange, Export *export)
 {
-	const char *columns = export->parameters.columns;
+	const QueryParameters *parameters = &export->parameters;
+	const char *name = parameters->layout != NULL ? "layout" : "columns";
+	const char *wide = parameters->layout != NULL ? "wide" : "named";
+	const char *given = parameters->layout != NULL ? parameters->layout : parameters->columns;
 
-	if (columns == NULL)
+	if (given == NULL)
 		return true;
-	if (strcmp(columns, "array") != 0 && strcmp(columns, "named") != 0)
-		http_problem(exchange, 400, "parameter \"columns\" must be array or named");
-	else if (strcmp(export->format->name, named_csv.name) != 0)
-		http_problem(exchange, 400, "parameter \"columns\" is only for format=csv");
+	if (parameters->layout != NULL && parameters->columns != NULL)
+		http_problem(exchange, 400, "parameter \"columns\" says the same as \"layout\": give one");
+	else if (strcmp(given, "array") != 0 && strcmp(given, wide) != 0)
+		http_problem(exchange, 400, "parameter \"%s\" must be array or %s", name, wide);
+	else if (strcmp(export->format->name, wide_csv.name) != 0)
+		http_problem(exchange, 400, "parameter \"%s\" is only for format=csv", name);
 	else
 	{
-		if (strcmp(columns, "named") == 0)
-			export->format = &named_csv;
+		if (strcmp(given, wide) == 0)
+			export->format = &wide_csv;
 		return true;
 	}
 	return false;
@@ -280,7 +269,7 @@ check_parameters(Exchange *exchange, Export *export)
 			"nanoseconds; start and end may be RFC 3339 times",
 			parameters->times.unit_ns != 1 ? "precision" : "time",
 			parameters->times.unit_ns != 1 ? "other than ns" : "other than integer");
-	else if (check_columns(exchange, export))
+	else if (check_layout(exchange, export))
 		return query_read_window(exchange, parameters, true);
 	return false;
 }
@@ -293,7 +282,7 @@ put_copy(Bytes *sql, const char *table_sql, const Export *export)
 
 	bytes_puts(sql, "COPY (SELECT ");
 	/* A row may have come since the columns were counted.  Its values must not be missing in silence. */
-	if (export->format == &named_csv)
+	if (export->format == &wide_csv)
 		bytes_printf(
 			sql,
 			"CASE WHEN cardinality(values) > %d THEN ('export again: there is a new row with "
@@ -358,7 +347,7 @@ on_data(void *argument, const char *data, size_t length)
 
 	if (export->format == NDJSON)
 		put_line(export, data, length);
-	else if (export->format == CSV || export->format == &named_csv)
+	else if (export->format == CSV || export->format == &wide_csv)
 		put_csv(export, data, length);
 	else
 		bytes_append(&export->chunk, data, length);

@@ -408,7 +408,7 @@ def test_stop():
 
 
 def named(where, query):
-    answer = where.get("/export?format=csv&columns=named&" + query)
+    answer = where.get("/export?format=csv&layout=wide&" + query)
     assert answer.status == 200 and answer.headers["content-type"].startswith("text/csv"), answer
     return list(csv.reader(io.StringIO(answer.body.decode())))
 
@@ -442,12 +442,16 @@ def test_named_columns():
     assert named(other, "tag=ends") == [["time", "tag", "value_1"], [str(2 ** 63 - 1), "ends", "4"]]
     assert other.save(ndjson(ends[:1]), "?ack=committed", NDJSON).status == 204
     # the first of all times cannot be counted, and is an error, not a row without its values
-    answer = other.get("/export?format=csv&columns=named&tag=ends")
+    answer = other.get("/export?format=csv&layout=wide&tag=ends")
     assert answer.status == 400 and "more values" in answer.json()["detail"], answer
-    for query, word in (("columns=named", "format"), ("format=ndjson&columns=named", "format"), ("format=csv&columns=x", "columns")):
+    for query, word in (("layout=wide", "format"), ("format=ndjson&columns=named", "format"), ("format=csv&columns=x", "columns"),
+                        ("format=csv&layout=named", "array or wide"), ("format=csv&layout=wide&columns=named", "give one")):
         answer = other.get("/export?tag=boiler&" + query)
         assert answer.status == 400 and word in answer.json()["detail"], (query, answer)
-    assert other.get("/export?tag=unnamed&format=csv&columns=array").body == other.get("/export?tag=unnamed&format=csv").body
+    for same in ("columns=array", "layout=array"):
+        assert other.get("/export?tag=unnamed&format=csv&" + same).body == other.get("/export?tag=unnamed&format=csv").body
+    wide = other.get("/export?tag=boiler&format=csv&layout=wide").body
+    assert other.get("/export?tag=boiler&format=csv&columns=named").body == wide
 
 
 def test_heap():
@@ -458,10 +462,10 @@ def test_heap():
     for form, expected in (("csv", b'time,tag,values\n1,a,"{1,2}"\n'), ("ndjson", b'{"time":1,"tag":"a","values":[1,2]}\n')):
         answer = other.get(target("a", format=form))
         assert answer.status == 200 and answer.body == expected, answer
-    answer = other.get(target("a", format="csv", columns="named"))
+    answer = other.get(target("a", format="csv", layout="wide"))
     assert answer.status == 422 and answer.headers["content-type"] == "application/problem+json", answer
     described = other.get("/openapi.json").json()["paths"]["/export"]["get"]["responses"]
-    assert "columns=named" in described["422"]["description"], described
+    assert "layout=wide" in described["422"]["description"], described
 
 
 def test_csv_copied():

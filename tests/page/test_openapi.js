@@ -97,12 +97,12 @@ const tests = [
 		await check("GET", "/api?tag=a&step=1m&samples=5", 400);
 		await check("GET", "/api?tag=a&tag=b&start=0&end=9&samples=3", 200);
 		await check("GET", "/api?tag=none&start=0&end=9", 404);
-		for (const target of ["/api?tag=a&end=1583748873", "/api?tag=a&start=0&end=9&method=nonsense", "/tags?x=1", "/latest?tag=",
+		for (const target of ["/api?tag=a&end=1583748873", "/api?tag=a&start=0&end=9&method=nonsense", "/api?tag=a&start=0&end=9&precision=ns&method=max&value=1", "/tags?x=1", "/latest?tag=",
 			"/export?tag=a&format=xml"])
 			await check("GET", target, 400);
 		for (const target of ["/tags", "/tags?prefix=a&time=string", "/latest", "/latest?tag=a&time=string",
 			"/latest?time=rfc3339&precision=s", "/tags?time=rfc3339",
-			"/export?tag=a", "/export?tag=a&format=csv", "/export?tag=a&format=csv&columns=named", "/export?tag=a&format=binary", "/metrics", "/livez",
+			"/export?tag=a", "/export?tag=a&format=csv", "/export?tag=a&format=csv&layout=wide", "/api?tag=a&start=0&end=9&precision=ns&format=csv", "/export?tag=a&format=binary", "/metrics", "/livez",
 			"/healthz", "/readyz", "/openapi.json", "/"])
 			await check("GET", target, 200);
 		const named = {body: "{\"names\": [\"x\", null], \"high\": [1.5], \"max_silence\": 60}", headers: {"Content-Type": "application/json"}};
