@@ -32,6 +32,12 @@ install-programs:
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 \
 		docs/man/historian-producer.1 docs/man/historian-client.1
 
+uninstall:
+	@$(MAKE) -C extension uninstall PG_CONFIG=$(PG_CONFIG)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,historiand historian-producer historian-client)
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man8/historiand.8
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,historian-producer.1 historian-client.1)
+
 deb:
 	@scripts/install-packages deb
 	@scripts/deb/build
@@ -42,7 +48,7 @@ test-deb:
 dist:
 	@scripts/dist
 
-.PHONY: product install-programs deb test-deb dist man
+.PHONY: product install-programs uninstall deb test-deb dist man
 man: all
 	@scripts/man
 
@@ -147,7 +153,7 @@ help:
 	@echo 'make demo      60 s of load at 10,000 messages/s with 10 readers, and a report; WORKLOAD=plant: 100,000 tags once a second'
 	@echo 'make fuzz      the long form of the tests: hostile blocks and messages, SECONDS=60 for each target'
 	@echo 'make bench     how fast this machine takes and reads messages; BENCH=name runs one of tests/bench'
-	@echo 'make all       build only;  make install  install the extension and historiand'
+	@echo 'make all       build only;  make install  install the extension and historiand; make uninstall  remove them'
 	@echo 'make deb       Debian packages in build/deb;  make test-deb  try them in a fresh root'
 	@echo 'make dist      a zip of the sources for PGXN;  make man  --help into the man pages'
 	@echo 'make conninfo  print the conninfo string of the cluster in DATADIR'

@@ -139,10 +139,40 @@ def main_job():
     ok(status == 0, "historian-client finds every value that it checks", output)
 
 
+def remove(version):
+    """docs/install.md, "Remove": its statements and commands in their order; there is no systemd here."""
+    with open(os.path.join(os.path.dirname(__file__), "../../docs/install.md")) as file:
+        section = file.read().split("## Remove\n")[1].split("\n## ")[0]
+    for sql, command in re.findall(r"^   ```sql\n(.*?)^   ```$|^       (\S.*)$", section, re.M | re.S):
+        if sql:
+            command = "runuser -u postgres -- psql -v ON_ERROR_STOP=1 historian -c \"%s\"" % "\" -c \"".join(
+                statement.replace('"', '\\"') for statement in sql.strip().split("\n"))
+        command = re.sub("^systemctl restart postgresql$", "pg_ctlcluster %s main restart" % version, command)
+        command = re.sub("^apt-get purge", "apt-get purge -y", command)
+        if command.startswith("systemctl"):
+            continue
+        if command == "runuser -u postgres -- dropdb historian":
+            count = chroot("runuser", "-u", "postgres", "--", "psql", "-XAtc",
+                           "SELECT count(*) > 100000 FROM measurement", "historian")
+            ok(count == (0, "t\n"), "the rows that were kept are there without the packages", count)
+            ok(not os.path.exists(ROOT + "/etc/historiand/historiand.conf") and
+               os.path.exists(ROOT + "/var/lib/historiand"), "settings are gone, the spool stays")
+        status, output = chroot("sh", "-c", command)
+        ok(status == 0 and "ERROR" not in output, "removal: " + command.split("\n")[0], output)
+    left = chroot("sh", "-c", "ls -d /usr/lib/postgresql/*/lib/historian* /usr/share/historiand /etc/historiand "
+                  "/var/lib/historiand /usr/bin/historian* 2>/dev/null")[1]
+    ok(left == "", "nothing is left", left)
+    ok("historiand" not in read("/etc/passwd"), "nor a user", read("/etc/passwd"))
+    status, output = chroot("pg_ctlcluster", version, "main", "stop")
+    ok(status == 0, "PostgreSQL stops", output)
+
+
 def main():
     version, = [os.path.basename(path) for path in glob.glob(ROOT + "/usr/lib/postgresql/*")]
     for page in "man8/historiand.8", "man1/historian-producer.1", "man1/historian-client.1":
         ok(os.path.exists("%s/usr/share/man/%s.gz" % (ROOT, page)), "there is a man page " + page)
+    for name in "sql.md", "examples/alerts.yml", "examples/dashboards/operations.json":
+        ok(os.path.exists("%s/usr/share/doc/historiand/%s" % (ROOT, name)), "the documentation has " + name)
     status, output = chroot("systemd-analyze", "verify", "--man=no",
                             "/lib/systemd/system/historiand.service")
     ok(status == 0 and "historiand.service:" not in output, "systemd-analyze verify", output)
@@ -182,13 +212,7 @@ def main():
     count = chroot("runuser", "-u", "postgres", "--", "psql", "-XAtc",
                    "SELECT count(*) > 100000 FROM measurement", "historian")
     ok(count == (0, "t\n"), "the table has all of it", count)
-    status, output = chroot("pg_ctlcluster", version, "main", "stop")
-    ok(status == 0, "PostgreSQL stops", output)
-
-    status, output = chroot("dpkg", "--purge", "historiand", "postgresql-%s-historian" % version)
-    ok(status == 0, "both packages can be purged", output)
-    ok(not os.path.exists(ROOT + "/etc/historiand/historiand.conf") and
-       os.path.exists(ROOT + "/var/lib/historiand"), "settings are gone, the spool stays")
+    remove(version)
     print("1..%d" % _count)
     sys.exit(_failed > 0)
 

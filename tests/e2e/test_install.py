@@ -59,7 +59,8 @@ esac
                for name in os.listdir(os.path.join(e2e.ROOT, "sql"))}
     ok(done.returncode == 0, "make install", done.stdout)
     same(installed, wanted, "puts everything under DESTDIR where PG_CONFIG and PREFIX say")
-    return stage
+    done = make("uninstall", "PG_CONFIG=" + fake, "DESTDIR=" + stage, "PREFIX=/opt/h", cwd=made_in)
+    same((done.returncode, files_under(stage)), (0, set()), "make uninstall removes all of it")
 
 
 def meta():
