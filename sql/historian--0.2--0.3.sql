@@ -901,3 +901,57 @@ COMMENT ON VIEW historian.stat_retention IS
 'The retention policies of this database (historian.set_retention()), and what the background worker has done by them: last_run, the cutoff before which that run has removed the rows, rows_removed and bytes_removed since the policy was made, and last_error of the last run, NULL if there was none. Shows owners their own tables, and members of pg_monitor all.';
 
 GRANT SELECT ON historian.stat_retention TO PUBLIC;
+
+-- How far imports have come (ADR 0029). The program historian writes it in the transactions that load the rows.
+CREATE TABLE historian.import_progress (
+    relid regclass NOT NULL,
+    source text COLLATE "C" NOT NULL,
+    options text NOT NULL,
+    head text NOT NULL,
+    bytes bigint NOT NULL DEFAULT 0,
+    lines bigint NOT NULL DEFAULT 0,
+    rows bigint NOT NULL DEFAULT 0,
+    rejected bigint NOT NULL DEFAULT 0,
+    rejects_bytes bigint NOT NULL DEFAULT 0,
+    started timestamptz NOT NULL DEFAULT now(),
+    updated timestamptz NOT NULL DEFAULT now(),
+    finished timestamptz,
+    PRIMARY KEY (relid, source)) USING heap;
+
+COMMENT ON TABLE historian.import_progress IS
+'How far each import by the command historian import has come: a row for a table and a source, such as the path of a file. It is written in the transactions that load the rows, so that an import that was ended goes on where its committed rows end. Those who may INSERT into the table see and change its rows. A row may be deleted; its source is then imported from the begin.';
+COMMENT ON COLUMN historian.import_progress.relid IS 'the table that the source is loaded into';
+COMMENT ON COLUMN historian.import_progress.source IS 'the path of the file, or the name that --name gives';
+COMMENT ON COLUMN historian.import_progress.options IS 'the options that decide how the source is read';
+COMMENT ON COLUMN historian.import_progress.head IS 'the number of first bytes of the file and their hash, by which it is known again';
+COMMENT ON COLUMN historian.import_progress.bytes IS 'how much of the source is imported, counted after decompression';
+COMMENT ON COLUMN historian.import_progress.lines IS 'the line at which the import goes on, from 1';
+COMMENT ON COLUMN historian.import_progress.rows IS 'the rows that were loaded';
+COMMENT ON COLUMN historian.import_progress.rejected IS 'the records that were rejected';
+COMMENT ON COLUMN historian.import_progress.rejects_bytes IS 'the length of the file of rejects';
+COMMENT ON COLUMN historian.import_progress.finished IS 'when the end of the source was reached; NULL: it was not';
+
+-- Those of a table that is gone would be those of another one after a restore.
+SELECT pg_catalog.pg_extension_config_dump('historian.import_progress',
+    'WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relid)');
+
+ALTER TABLE historian.import_progress ENABLE ROW LEVEL SECURITY;
+CREATE POLICY as_the_table ON historian.import_progress USING (has_table_privilege(relid, 'INSERT'));
+COMMENT ON POLICY as_the_table ON historian.import_progress IS
+'Rows are seen and changed by those who may INSERT into the table that they are about.';
+GRANT SELECT, INSERT, UPDATE, DELETE ON historian.import_progress TO PUBLIC;
+
+CREATE FUNCTION historian.forget_imports() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM historian.import_progress p USING pg_event_trigger_dropped_objects() d
+    WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND NOT d.is_temporary AND p.relid = d.objid;
+END $$;
+
+COMMENT ON FUNCTION historian.forget_imports() IS
+'The event trigger that deletes the rows of historian.import_progress about tables that are dropped.';
+
+CREATE EVENT TRIGGER historian_forget_imports ON sql_drop EXECUTE FUNCTION historian.forget_imports();
+ALTER EVENT TRIGGER historian_forget_imports ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER historian_forget_imports IS
+'Deletes the rows of historian.import_progress about tables that are dropped.';

@@ -35,6 +35,6 @@ $(OBJECTS)/llhttp_%.o: /usr/share/llhttp/%.c | $(OBJECTS)
 $(OBJECTS):
 	mkdir -p $@
 
--include $(wildcard $(OBJECTS)/*.d)
+-include $(wildcard $(OBJECTS)/*.d $(OBJECTS)/*/*.d)
 # A .d that was made before a source was moved or removed still names the old file.
 %.c: ;

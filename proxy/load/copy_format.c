@@ -7,7 +7,10 @@
  */
 #include "load/copy_format.h"
 
+#include "ingest/stage.h"
+
 #include <endian.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define FLOAT8_OID		   701
@@ -58,36 +61,37 @@ array_bytes(uint32_t value_count)
 }
 
 size_t
-copy_format_row_bytes(const BatchRow *row, uint32_t tag_length)
+copy_format_row_bytes(uint32_t value_count, uint32_t tag_length)
 {
-	return 2 + 12 + 4 + tag_length + 4 + array_bytes(row->value_count);
+	return 2 + 12 + 4 + tag_length + 4 + array_bytes(value_count);
 }
 
 char *
-copy_format_row(char *out, const BatchRow *row, const char *tag, uint32_t tag_length)
+copy_format_row(char *out, int64_t time_ns, const double *values, uint32_t value_count,
+				const char *tag, uint32_t tag_length)
 {
 	char *array; /* begins with its length, its dimensions, and whether it has nulls */
 	bool has_nulls = false;
 
 	out = put16(out, 3);
 	out = put32(out, 8);
-	out = put64(out, (uint64_t) row->time_ns);
+	out = put64(out, (uint64_t) time_ns);
 	out = put32(out, tag_length);
 	memcpy(out, tag, tag_length);
 	array = out + tag_length;
-	out = put32(array, array_bytes(row->value_count));
-	out = put32(out, row->value_count == 0 ? 0 : 1);
+	out = put32(array, array_bytes(value_count));
+	out = put32(out, value_count == 0 ? 0 : 1);
 	out = put32(out, 0);
 	out = put32(out, FLOAT8_OID);
-	if (row->value_count == 0)
+	if (value_count == 0)
 		return out;
-	out = put32(out, row->value_count);
+	out = put32(out, value_count);
 	out = put32(out, 1);
-	for (uint32_t i = 0; i < row->value_count; i++)
+	for (uint32_t i = 0; i < value_count; i++)
 	{
 		uint64_t bits;
 
-		memcpy(&bits, &row->values[i], sizeof(bits));
+		memcpy(&bits, &values[i], sizeof(bits));
 		if (__builtin_expect(bits == VALUE_NULL_BITS, 0))
 		{
 			out = put32(out, NULL_LENGTH);

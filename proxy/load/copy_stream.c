@@ -82,13 +82,15 @@ send_piece(CopyStream *stream)
 		BatchCursor before = stream->cursor;
 
 		row = batch_cursor_next(&stream->cursor);
-		if (copy_format_row_bytes(row, stream->cursor.tag_length) + COPY_TRAILER_BYTES >
+		if (copy_format_row_bytes(row->value_count, stream->cursor.tag_length) +
+				COPY_TRAILER_BYTES >
 			PIECE_BYTES - (size_t) (out - stream->piece))
 		{
 			stream->cursor = before;
 			break;
 		}
-		out = copy_format_row(out, row, stream->cursor.tag, stream->cursor.tag_length);
+		out = copy_format_row(out, row->time_ns, row->values, row->value_count, stream->cursor.tag,
+							  stream->cursor.tag_length);
 		stream->sent++;
 	}
 	stream->sending = stream->sent < stream->count;

@@ -94,7 +94,8 @@ send_row(RowTrial *trial)
 	uint32_t tag_length = trial->cursor.tag_length;
 	/* A row has the form of COPY: the number of fields, then each field after its length. */
 	char fields[MAX_ROW_BYTES];
-	char *end = copy_format_row(fields, row, trial->cursor.tag, tag_length);
+	char *end = copy_format_row(fields, row->time_ns, row->values, row->value_count,
+								trial->cursor.tag, tag_length);
 	const char *time = fields + 2 + 4;
 	const char *tag = time + sizeof(int64_t) + 4;
 	const char *array = tag + tag_length + 4;

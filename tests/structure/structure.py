@@ -156,3 +156,25 @@ def check_names(top, program):
                       if not any(name == begin or name.startswith(f"{begin}_")
                                  for begin in begins)]
     return wrong
+
+
+# What tools/historian/ may include of the server (ADR 0029); the other tools include nothing of it.
+SHARED = ("proxy/base/", "proxy/ingest/", "proxy/load/copy_format.h", "proxy/database/sql_failure.h")
+
+
+def check_tools(top):
+    """The tools include the server's decoders at most, and the server nothing of theirs."""
+    wrong = []
+    for path in sources(top, "tools"):
+        own = os.path.dirname(path)
+        for name in (name for quote, name in INCLUDE.findall(read(top, path)) if quote == '"'):
+            places = [os.path.normpath(os.path.join(own, name)), os.path.join("tools", name),
+                      os.path.join("proxy", name)]
+            target = next((place for place in places if os.path.isfile(os.path.join(top, place))), name)
+            allowed = ("tools/", *SHARED) if own == "tools/historian" else ("tools/",)
+            if not target.startswith(allowed) or own == "tools" and target.startswith("tools/historian/"):
+                wrong.append(f"{path} includes {name}, which is not for it")
+    for path in sources(top, "proxy"):
+        wrong += [f"{path} includes {name} of the tools" for _, name in INCLUDE.findall(read(top, path))
+                  if "tools/" in name]
+    return wrong

@@ -19,7 +19,7 @@ def nothing_wrong(wrong):
 def found(change):
     """What is wrong with a copy of the tree after a change, that is not wrong with the tree."""
     with tempfile.TemporaryDirectory(prefix="historian-structure-") as copy:
-        for folder in (*structure.PROGRAMS, "docs"):
+        for folder in (*structure.PROGRAMS, "tools", "docs"):
             shutil.copytree(os.path.join(TOP, folder), os.path.join(copy, folder),
                             ignore=lambda _, names: [name for name in names
                                                      if not name.endswith((".c", ".h", ".md"))
@@ -30,7 +30,7 @@ def found(change):
 
 def all_wrong(top):
     return (structure.check_program(top, "extension") + structure.check_program(top, "proxy") +
-            structure.check_codec(top) +
+            structure.check_codec(top) + structure.check_tools(top) +
             structure.check_names(top, "extension") + structure.check_names(top, "proxy"))
 
 
@@ -63,6 +63,17 @@ def test_proxy():
 def test_codec():
     """codec/ includes nothing but itself and the C library"""
     nothing_wrong(structure.check_codec(TOP))
+
+
+def test_tools():
+    """tools/ includes at most the server's decoders, and only in tools/historian/"""
+    nothing_wrong(structure.check_tools(TOP))
+    assert found(adding("tools/historian/import.c", '#include "load/spool.h"\n')) == [
+        "tools/historian/import.c includes load/spool.h, which is not for it"]
+    assert found(adding("tools/sender.c", '#include "base/memory.h"\n')) == [
+        "tools/sender.c includes base/memory.h, which is not for it"]
+    assert found(adding("proxy/main.c", '#include "../tools/options.h"\n')) == [
+        "proxy/main.c includes ../tools/options.h of the tools"]
 
 
 def test_names():
