@@ -955,3 +955,10 @@ CREATE EVENT TRIGGER historian_forget_imports ON sql_drop EXECUTE FUNCTION histo
 ALTER EVENT TRIGGER historian_forget_imports ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER historian_forget_imports IS
 'Deletes the rows of historian.import_progress about tables that are dropped.';
+-- A procedure, because a transaction cannot use the room that it frees itself.
+CREATE PROCEDURE historian.shrink("table" regclass)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'historian_shrink';
+
+COMMENT ON PROCEDURE historian.shrink(regclass) IS
+'Compacts a historian table as historian.compact() does, frees the room of what was merged, moves segments from the end of the file there, and gives the end back: what VACUUM FULL does, without a copy of the table and without locking it for long. Loads and reads go on meanwhile. Commits after each step, so it cannot run inside a transaction block. The table may be a partitioned parent of historian tables. Needs ownership of the table and READ COMMITTED.';

@@ -142,21 +142,73 @@ query(q{SELECT historian.drop_before('m', 2000000); DELETE FROM h WHERE time < 2
 is_small('retention');
 is_right('retention');
 
+# One call, with nothing in the background: many small loads, of which compaction alone leaves the former room as holes.
+query('ALTER SYSTEM SET historian.compaction = off; SELECT pg_reload_conf()');
+query("SELECT load($_, 3000)") for 50 .. 90;
+my $reader = $primary->background_psql('postgres');
+$reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+my $seen = $reader->query_safe('SELECT count(*), sum(hashtextextended(m::text, 0)) FROM m');
+my $shrinking = in_background(q{CALL historian.shrink('m');});
+ok($primary->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CALL%' AND wait_event_type = 'Extension'}),
+	'it waits for a reader');
+is($reader->query_safe('SELECT count(*), sum(hashtextextended(m::text, 0)) FROM m'), $seen, 'which sees what it saw');
+$reader->query_safe('COMMIT');
+$reader->quit;
+$shrinking->finish;
+my $shrunk = size();
+cmp_ok($shrunk / full_size(), '<=', $most, 'historian.shrink(): the file is small after one call');
+is_right('historian.shrink()');
+query('VACUUM FULL m');
+cmp_ok($shrunk / size(), '<=', $most, 'and beside VACUUM FULL of the same table');
+for my $refused ([ q{BEGIN; CALL historian.shrink('m')}, 'inside a transaction block' ], [ q{CALL historian.shrink(NULL)}, 'must not be null' ],
+	[ q{CALL historian.shrink('h')}, 'is not a historian table' ], [ q{SET default_transaction_read_only = on; CALL historian.shrink('m')}, 'read-only' ],
+	[ q{SET default_transaction_isolation = 'repeatable read'; CALL historian.shrink('m')}, 'needs the isolation level READ COMMITTED' ])
+{
+	my ($sql, $why) = @$refused;
+	my (undef, undef, $error) = $primary->psql('postgres', $sql);
+	like($error, qr/$why/, "refused: $why");
+}
+query(q{CREATE TABLE parts (LIKE m) PARTITION BY HASH (tag); CREATE TABLE part0 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 0) USING historian;
+	CREATE TABLE part1 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 1) USING historian});
+query("INSERT INTO parts SELECT * FROM m WHERE time > $_ * 1000000 AND time <= ($_ + 1) * 1000000") for 50 .. 80;
+my $parts = query('SELECT count(*), sum(hashtextextended(p::text, 0)) FROM parts p');
+query(q{DO $$ BEGIN CALL historian.shrink('parts'); END $$});
+is(query('SELECT count(*), sum(hashtextextended(p::text, 0)) FROM parts p'), $parts, 'a parent: rows');
+my $parts_size = query(q{SELECT pg_total_relation_size('part0') + pg_total_relation_size('part1')});
+query('VACUUM FULL part0');
+query('VACUUM FULL part1');
+cmp_ok($parts_size / query(q{SELECT pg_total_relation_size('part0') + pg_total_relation_size('part1')}), '<=', $most, 'a parent: its partitions are small');
+query('DROP TABLE parts');
+
+# By itself: the background worker and autovacuum, without a command.
+query("SELECT load($_, 3000)") for 91 .. 99;
+query("SELECT load($_, 3000)") for 200 .. 230;
+query(q{SELECT historian.compact('m')});
+cmp_ok(size() / full_size(), '>', $most, 'small loads, compacted, leave a large file');
+query(q{ALTER TABLE m SET (autovacuum_vacuum_scale_factor = 0.05)});
+query('ALTER SYSTEM RESET historian.compaction; ALTER SYSTEM SET autovacuum = on; ALTER SYSTEM SET autovacuum_naptime = 1; SELECT pg_reload_conf()');
+my $full = full_size();
+my $end = time() + $deadline;
+usleep(300_000) while size() > $most * $full && time() < $end;
+cmp_ok(size() / $full, '<=', $most, 'by itself the file becomes small');
+query('ALTER SYSTEM RESET autovacuum; ALTER SYSTEM RESET autovacuum_naptime; SELECT pg_reload_conf()');
+is_right('by itself');
+
 # Crashes: a load and its number are committed together.
-my $next = 100;
+my $next = 300;
 for my $crash (1 .. $crashes)
 {
 	my @sessions = map { in_background($_) } join('', map { sprintf("SELECT load(%d, %d);\n", $next++, int(rand(2)) ? 60000 : 2000) } 1 .. 100),
-		"SELECT historian.compact('m');\nVACUUM m;\nSELECT historian.drop_before('m', 0);\n" x 1000;
+		"SELECT historian.compact('m');\nVACUUM m;\nCALL historian.shrink('m');\nSELECT historian.drop_before('m', 0);\n" x 1000;
 	usleep(1_000_000 + rand(1_500_000));
 	$primary->stop('immediate');
 	$_->finish for @sessions;
 	$primary->start;
-	is(query('SELECT count(*) FROM loads l WHERE n >= 100 AND NOT EXISTS (SELECT FROM m WHERE time > n * 1000000 AND time <= (n + 1) * 1000000)'),
+	is(query('SELECT count(*) FROM loads l WHERE n >= 300 AND NOT EXISTS (SELECT FROM m WHERE time > n * 1000000 AND time <= (n + 1) * 1000000)'),
 		'0', "crash $crash: no load is lost");
 	is_right("crash $crash");
 }
-cmp_ok(query('SELECT count(*) FROM loads WHERE n >= 100'), '>', 0, 'loads were made between crashes');
+cmp_ok(query('SELECT count(*) FROM loads WHERE n >= 300'), '>', 0, 'loads were made between crashes');
 query('SELECT historian.drop_before(\'m\', (SELECT max(time) / 2 FROM h)); DELETE FROM h WHERE time < (SELECT max(time) / 2 FROM h)');
 query(q{SELECT historian.compact('m')});
 is_small('after the crashes');
