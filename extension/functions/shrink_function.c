@@ -81,7 +81,7 @@ Datum
 historian_shrink(PG_FUNCTION_ARGS)
 {
 	const char *name = "historian.shrink()";
-	const CallContext *call = (const CallContext *) fcinfo->context;
+	const		CallContext *call = (const CallContext *) fcinfo->context;
 	MemoryContext context;
 	List	   *tables;
 	ListCell   *cell;

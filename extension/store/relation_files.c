@@ -13,11 +13,14 @@
 #include "access/heapam.h"
 #include "access/multixact.h"
 #include "access/relscan.h"
+#include "access/visibilitymap.h"
 #include "access/xloginsert.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
+#include "storage/procarray.h"
 #include "utils/snapmgr.h"
 
 #include "store/compaction_queue.h"
@@ -41,6 +44,8 @@ typedef struct CopyTarget
 static void append_tuple(Relation rel, CopyTarget *target, HeapTuple tuple);
 static void finish_page(Relation rel, CopyTarget *target);
 static double rows_on_page(Relation rel, BlockNumber block);
+static void count_dead_rows(Relation rel);
+static int	dead_rows_on_page(Relation rel, BlockNumber block, TransactionId oldest);
 
 void
 relation_files_copy(Relation old_table, Relation new_table, Relation old_index, bool use_sort,
@@ -95,6 +100,7 @@ relation_files_vacuum(Relation rel, HistorianVacuumParams params, BufferAccessSt
 	GetHeapamTableAmRoutine()->relation_vacuum(rel, params, strategy);
 	relation_files_estimate(rel, NULL, &pages, &rows, &all_visible);
 	historian_update_relstats(rel, pages, rows);
+	count_dead_rows(rel);
 
 	/* VACUUM cannot move segments itself: snapshots pass over its transaction */
 	if (!RelationUsesLocalBuffers(rel))
@@ -174,6 +180,52 @@ rows_on_page(Relation rel, BlockNumber block)
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	while (store_next_segment(rel, buffer, &next, &tuple, &header))
 		rows += (header.flags & (SEGMENT_SUMMARY | SEGMENT_RUN_ROOT)) ? 0 : header.nrows;
+	UnlockReleaseBuffer(buffer);
+	return rows;
+}
+
+/*
+ * Has the statistics count the rows that VACUUM had to leave because a snapshot may see them.  It
+ * has counted each segment as one dead row, and by that autovacuum would not come again.
+ */
+static void
+count_dead_rows(Relation rel)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
+	TransactionId oldest = GetOldestNonRemovableTransactionId(rel);
+	Buffer		map = InvalidBuffer;
+
+	for (BlockNumber block = 0; block < nblocks; block++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!VM_ALL_VISIBLE(rel, block, &map))
+			pgstat_update_heap_dead_tuples(rel, -dead_rows_on_page(rel, block, oldest));
+	}
+	if (BufferIsValid(map))
+		ReleaseBuffer(map);
+}
+
+/* Rows in the dead segments of a page, less one for each segment. */
+static int
+dead_rows_on_page(Relation rel, BlockNumber block, TransactionId oldest)
+{
+	Buffer		buffer = ReadBuffer(rel, block);
+	OffsetNumber next = FirstOffsetNumber;
+	HeapTupleData tuple;
+	SegmentHeader header;
+	int			rows = 0;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	while (store_next_segment(rel, buffer, &next, &tuple, &header))
+	{
+		HTSV_Result state;
+
+		if (header.flags & (SEGMENT_SUMMARY | SEGMENT_RUN_ROOT))
+			continue;
+		state = HeapTupleSatisfiesVacuum(&tuple, oldest, buffer);
+		if (state == HEAPTUPLE_RECENTLY_DEAD || state == HEAPTUPLE_DEAD)
+			rows += Max(header.nrows, 1) - 1;
+	}
 	UnlockReleaseBuffer(buffer);
 	return rows;
 }

@@ -185,6 +185,15 @@ query("SELECT load($_, 3000)") for 91 .. 99;
 query("SELECT load($_, 3000)") for 200 .. 230;
 query(q{SELECT historian.compact('m')});
 cmp_ok(size() / full_size(), '>', $most, 'small loads, compacted, leave a large file');
+
+# A VACUUM that a snapshot keeps from freeing anything counts what it has left, so that autovacuum comes again.
+$reader = $primary->background_psql('postgres');
+$reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM loads');
+query("SELECT load($_, 3000)") for 231 .. 240;
+query(q{SELECT historian.compact('m')});
+query('VACUUM m');
+cmp_ok(query(q{SELECT pg_stat_force_next_flush(); SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'm'}) =~ s/^\s*//r, '>=', 10 * 3000, 'dead rows that VACUUM leaves');
+$reader->quit;
 query(q{ALTER TABLE m SET (autovacuum_vacuum_scale_factor = 0.05)});
 query('ALTER SYSTEM RESET historian.compaction; ALTER SYSTEM SET autovacuum = on; ALTER SYSTEM SET autovacuum_naptime = 1; SELECT pg_reload_conf()');
 my $full = full_size();
