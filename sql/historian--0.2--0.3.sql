@@ -955,6 +955,7 @@ CREATE EVENT TRIGGER historian_forget_imports ON sql_drop EXECUTE FUNCTION histo
 ALTER EVENT TRIGGER historian_forget_imports ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER historian_forget_imports IS
 'Deletes the rows of historian.import_progress about tables that are dropped.';
+
 -- A procedure, because a transaction cannot use the room that it frees itself.
 CREATE PROCEDURE historian.shrink("table" regclass)
 LANGUAGE C
