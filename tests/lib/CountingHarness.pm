@@ -69,7 +69,8 @@ sub summary
 		my $bad = $parser->failed;
 
 		append_failure("$name: " . $_) for $parser->parse_errors;
-		append_failure("$name: ended with status " . $parser->exit) if $parser->exit;
+		append_failure("$name: ended with status " . $parser->exit . ' after ' . $parser->tests_run . ' tests')
+			if $parser->exit;
 		$bad = 1 if $bad == 0 && $parser->has_problems;
 		$failed += $bad;
 		$skipped += $parser->skip_all ? 1 : scalar $parser->skipped;
