@@ -116,6 +116,7 @@ test-hour:
 
 ready-to-run:
 	@scripts/install-packages run
+	@[ -e build/historiand ] || echo "Building the extension and the programs, which takes a minute or two" >&2
 	@$(MAKE) -s all
 	@scripts/install-extension
 
