@@ -57,6 +57,9 @@ static const Setting settings[] = {
 	{"allowed-hosts", SETTING_TEXT, MEMBER(allowed_hosts), "", 0, 0,
 	 "further names of this server that browsers may use, separated by commas: "
 	 "historian.example.com, .example.org (with all names below it), * (any)"},
+	{"cors-origin", SETTING_TEXT, MEMBER(cors_origin), "", 0, 0,
+	 "origins of other sites whose pages may use this server, separated by commas: "
+	 "https://dashboards.example.com, http://plant-1:3000"},
 	{"database", SETTING_TEXT, MEMBER(database), "", 0, 0,
 	 "libpq connection string, possibly with several hosts; empty: libpq's environment variables"},
 	{"read-database", SETTING_TEXT, MEMBER(read_database), "", 0, 0,
@@ -537,6 +540,10 @@ check_whole(Config *config)
 		return wrong("allowed-hosts: \"%s\" is not a list of names such as historian.example.com, "
 					 ".example.org or *, each perhaps with a port",
 					 config->allowed_hosts);
+	if (!host_origin_list_valid(config->cors_origin))
+		return wrong("cors-origin: \"%s\" is not a list of origins such as "
+					 "https://dashboards.example.com or http://plant-1:3000; each must be named",
+					 config->cors_origin);
 	if (!check_conninfo("database", config->database) ||
 		!check_conninfo("read-database", config->read_database))
 		return false;

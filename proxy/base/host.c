@@ -14,6 +14,8 @@
 #define DIGITS "0123456789"
 #define HEX	   DIGITS "abcdefABCDEF"
 #define SPACES " \t"
+#define HTTP   "http://"
+#define HTTPS  "https://"
 
 /*
  * The characters of a name by RFC 3986, 3.2.2: unreserved, sub-delims, and the percent sign of an
@@ -148,6 +150,61 @@ host_list_valid(const char *list)
 		if (length == 0 || strlen(element) == MAX_HOST_BYTES - 1 ||
 			(strchr(element, '*') != NULL && strcmp(element, "*") != 0) ||
 			(element[0] == '.' && (length == 1 || element[length] != '\0')))
+			return false;
+	}
+	return true;
+}
+
+const char *
+host_of_origin(const char *origin, const char **standard)
+{
+	const char *host = NULL;
+
+	if (strncasecmp(origin, HTTP, strlen(HTTP)) == 0)
+	{
+		host = origin + strlen(HTTP);
+		*standard = "80";
+	}
+	else if (strncasecmp(origin, HTTPS, strlen(HTTPS)) == 0)
+	{
+		host = origin + strlen(HTTPS);
+		*standard = "443";
+	}
+	return host != NULL && host_name_length(host) > 0 ? host : NULL;
+}
+
+bool
+host_origin_listed(const char *origin, const char *list)
+{
+	char element[MAX_HOST_BYTES];
+	const char *standard;
+	const char *host = host_of_origin(origin, &standard);
+
+	while (host != NULL && next_element(&list, element))
+	{
+		const char *listed_standard;
+		const char *listed = host_of_origin(element, &listed_standard);
+
+		/* The standard port tells the scheme. */
+		if (listed != NULL && strcmp(standard, listed_standard) == 0 &&
+			host_equal(host, listed, standard))
+			return true;
+	}
+	return false;
+}
+
+bool
+host_origin_list_valid(const char *list)
+{
+	char element[MAX_HOST_BYTES];
+
+	while (next_element(&list, element))
+	{
+		const char *standard;
+		const char *host = host_of_origin(element, &standard);
+
+		if (host == NULL || host[0] == '.' || strchr(host, '*') != NULL ||
+			strlen(element) == MAX_HOST_BYTES - 1)
 			return false;
 	}
 	return true;

@@ -28,6 +28,21 @@ extern bool host_listed(const char *host, const char *list, const char *standard
 /* Is each element of such a list valid? */
 extern bool host_list_valid(const char *list);
 
+/*
+ * Returns the host, perhaps with a port, of an origin such as "https://a.example:8443", and sets the
+ * port that its scheme has as standard; NULL: it is none.
+ */
+extern const char *host_of_origin(const char *origin, const char **standard);
+
+/*
+ * Does a list of origins, separated by commas, have the origin?  Scheme, name and port must be the
+ * same.
+ */
+extern bool host_origin_listed(const char *origin, const char *list);
+
+/* Is each element of such a list the origin of one site? */
+extern bool host_origin_list_valid(const char *list);
+
 /* Is it an address, this machine's name, or a name that the public DNS cannot have? */
 extern bool host_private(const char *host);
 

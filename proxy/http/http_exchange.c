@@ -48,6 +48,7 @@ exchange_new(HttpConnection *connection)
 	exchange->close = CLOSE_NONE;
 	exchange->full = false;
 	exchange->streamed = false;
+	exchange->invited = false;
 	exchange->identified = false;
 	exchange->cause[0] = '\0';
 	exchange->sqlstate[0] = '\0';

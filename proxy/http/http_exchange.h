@@ -60,6 +60,7 @@ struct Exchange
 	CloseReason close; /* why the connection ends after the answer; CLOSE_NONE: it does not */
 	bool full;		   /* the route waits for drained() */
 	bool streamed;
+	bool invited;	 /* the page that asks is of --cors-origin, and may see the answer */
 	bool identified; /* request.request_id is final */
 	char cause[256]; /* why the request failed, for the log */
 	char sqlstate[6];

@@ -81,6 +81,11 @@ static const char for_browsers[] = "X-Content-Type-Options: nosniff\r\n"
 								   "Cross-Origin-Resource-Policy: same-origin\r\n"
 								   "Referrer-Policy: no-referrer\r\n";
 
+/* For pages of the origin that comes after it: what else of the answer they may see. */
+static const char for_pages[] = "Access-Control-Expose-Headers: Allow, ETag, Retry-After, "
+								"X-Request-Id\r\n"
+								"Access-Control-Allow-Origin: ";
+
 /*
  * It does without printf, because it runs once a request, and a request costs a few microseconds.
  */
@@ -89,7 +94,8 @@ http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 {
 	size_t extra = (answer->headers ? strlen(answer->headers) : 0) +
 				   (answer->content_type ? strlen(answer->content_type) : 0) +
-				   strlen(answer->request_id);
+				   strlen(answer->request_id) +
+				   (answer->allow_origin ? sizeof(for_pages) + strlen(answer->allow_origin) : 0);
 	size_t body = answer->head_only ? 0 : answer->length;
 	char *start = bytes_reserve(out, 256 + sizeof(for_browsers) + extra + body);
 	char *c = start;
@@ -119,6 +125,14 @@ http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 	c = put(c, answer->request_id);
 	c = put(c, "\r\n");
 	c = put(c, for_browsers);
+	if (answer->vary_origin)
+		c = put(c, "Vary: Origin\r\n");
+	if (answer->allow_origin != NULL)
+	{
+		c = put(c, for_pages);
+		c = put(c, answer->allow_origin);
+		c = put(c, "\r\n");
+	}
 	if (answer->headers != NULL)
 		c = put(c, answer->headers);
 	if (answer->close)

@@ -15,6 +15,8 @@ typedef struct HttpAnswer
 	const char *content_type; /* NULL if there is no body */
 	const char *headers;	  /* more header lines, each with its line end, or NULL */
 	const char *request_id;
+	const char *allow_origin; /* of a page that may see the answer, or NULL */
+	bool vary_origin;		  /* other pages get other headers */
 	const char *body;
 	size_t length;
 	bool streamed; /* the body follows, in chunks; with HTTP/1.0 it ends with the connection */

@@ -456,6 +456,22 @@ takes(const Route *route, uint8_t method)
 	}
 }
 
+/*
+ * Appends what a browser asks before it sends a request of an invited page (CORS preflight).  The
+ * headers are those that some route looks at and that a page may not send unasked.
+ */
+static void
+put_preflight(Bytes *headers, const char *const *methods, int count)
+{
+	bytes_puts(headers, "Access-Control-Allow-Methods: ");
+	for (int i = 0; i < count; i++)
+		bytes_printf(headers, "%s%s", i == 0 ? "" : ", ", methods[i]);
+	bytes_puts(headers, "\r\nAccess-Control-Allow-Headers: Authorization, Content-Encoding, "
+						"Content-Type, If-None-Match, Traceparent, X-Request-Id\r\n"
+						"Access-Control-Allow-Private-Network: true\r\n"
+						"Access-Control-Max-Age: 600\r\n");
+}
+
 /* Answers what may be done instead, or only that if it was asked. */
 static void
 answer_allowed(Exchange *exchange, const Route *route)
@@ -483,6 +499,8 @@ answer_allowed(Exchange *exchange, const Route *route)
 	}
 	bytes_puts(&detail, " only");
 	bytes_puts(&allow, ", OPTIONS\r\n");
+	if (exchange->invited && exchange->request.method == HTTP_OPTIONS)
+		put_preflight(&allow, names, count);
 	if (exchange->request.method == HTTP_OPTIONS)
 		http_answer(exchange, 204, NULL, bytes_text(&allow), NULL, 0);
 	else
@@ -514,6 +532,7 @@ static void
 dispatch(Exchange *exchange)
 {
 	HttpRequest *request = &exchange->request;
+	const Config *config = exchange->loop->config;
 	KnownHost *known = &exchange->connection->known_host;
 	bool host_known;
 	const Route *route;
@@ -535,11 +554,14 @@ dispatch(Exchange *exchange)
 	route = exchange->connection->loop->find_route(request->target.data,
 												   http_request_path_length(request));
 
-	if (http_site_foreign(request, exchange->connection->loop->config, host_known ? NULL : known,
+	exchange->invited = http_site_invited(request, config);
+	if (http_site_foreign(request, config, host_known ? NULL : known, exchange->invited,
 						  route != NULL && route->linked, why, sizeof(why)))
 		http_problem(exchange, 403, "%s", why);
 	else if (request->expect[0] != '\0' && !request->expect_continue)
 		http_problem(exchange, 417, "the header Expect may only ask for 100-continue");
+	else if (request->target.data[0] == '*')
+		http_answer(exchange, 204, NULL, "Allow: GET, HEAD, POST, PUT, OPTIONS\r\n", NULL, 0);
 	else if (route == NULL)
 		answer_not_found(exchange);
 	else if (!takes(route, request->method))

@@ -12,6 +12,9 @@
  *	- Host is the name in the address.  A page can make its own name lead to this server (DNS
  *	  rebinding).  For the browser both are then one site, and only the name shows that they are not.
  *
+ * Pages of the origins of --cors-origin are invited: they may do what this server's own page may, and
+ * read the answers (CORS, the Fetch standard).  Host must be right for them, too.
+ *
  * So Host must be a name that no other site can have: an address, a name without a dot, a name
  * under a top level that the public DNS does not have, this machine's name, or one of
  * --allowed-hosts.  A server that listens on loopback has no other names.  A server that listens
@@ -51,20 +54,11 @@ follows_link(const HttpRequest *request)
 static bool
 origin_is_ours(const HttpRequest *request, const char *allowed)
 {
-	const char *origin = request->origin;
-	const char *standard = "80";
+	const char *standard;
+	const char *host = host_of_origin(request->origin, &standard);
 
-	if (strncasecmp(origin, "http://", 7) == 0)
-		origin += 7;
-	else if (strncasecmp(origin, "https://", 8) == 0)
-	{
-		origin += 8;
-		standard = "443";
-	}
-	else
-		return false;
-	return host_name_length(origin) > 0 &&
-		   (host_equal(origin, request->host, standard) || host_listed(origin, allowed, standard));
+	return host != NULL &&
+		   (host_equal(host, request->host, standard) || host_listed(host, allowed, standard));
 }
 
 static bool
@@ -94,22 +88,31 @@ host_is_ours(const HttpRequest *request, const Config *config, KnownHost *known)
 }
 
 bool
-http_site_foreign(const HttpRequest *request, const Config *config, KnownHost *unknown, bool linked,
-				  char *why, size_t size)
+http_site_invited(const HttpRequest *request, const Config *config)
+{
+	return request->origin[0] != '\0' && host_origin_listed(request->origin, config->cors_origin);
+}
+
+bool
+http_site_foreign(const HttpRequest *request, const Config *config, KnownHost *unknown,
+				  bool invited, bool linked, char *why, size_t size)
 {
 	const char *site = request->sec_fetch_site;
 
-	if (site[0] != '\0' && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0 &&
-		!(linked && follows_link(request)))
+	if (!invited && site[0] != '\0' && strcmp(site, "same-origin") != 0 &&
+		strcmp(site, "none") != 0 && !(linked && follows_link(request)))
 		return foreign(
 			why, size,
 			"pages of other sites may not use this server (Sec-Fetch-Site); open its own "
-			"page, or have a reverse proxy serve both under one name");
-	if (request->origin[0] != '\0' && !origin_is_ours(request, config->allowed_hosts))
+			"page, have a reverse proxy serve both under one name, or name the other site in "
+			"--cors-origin");
+	if (!invited && request->origin[0] != '\0' && !origin_is_ours(request, config->allowed_hosts))
 		return foreign(
 			why, size,
 			"pages of other sites may not use this server (Origin); where a reverse proxy "
-			"changes Host, give the name that browsers use to --allowed-hosts");
+			"changes Host, give the name that browsers use to --allowed-hosts; to let pages of "
+			"another "
+			"site read and write, name its origin in --cors-origin");
 	if (unknown != NULL && request->host[0] != '\0' && (config->loopback || by_browser(request)) &&
 		!host_is_ours(request, config, unknown))
 		return foreign(why, size,

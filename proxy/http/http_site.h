@@ -20,13 +20,16 @@ typedef struct KnownHost
 /* Does the request have that Host? */
 extern bool http_site_host_known(const KnownHost *known, const HttpRequest *request);
 
+/* Did a page make the request whose origin is one of --cors-origin? */
+extern bool http_site_invited(const HttpRequest *request, const Config *config);
+
 /*
  * Did a page of another site make the request, or may it have?  If so, sets why to a sentence that
  * names the cure.  unknown is NULL if the request has the known Host; otherwise it is set to the
- * request's Host if that is a name of this server.  linked says that pages of other sites may have
- * links to what is asked for.
+ * request's Host if that is a name of this server.  invited is what http_site_invited() has said.
+ * linked says that pages of other sites may have links to what is asked for.
  */
 extern bool http_site_foreign(const HttpRequest *request, const Config *config, KnownHost *unknown,
-							  bool linked, char *why, size_t size);
+							  bool invited, bool linked, char *why, size_t size);
 
 #endif /* HISTORIAND_HTTP_SITE_H */

@@ -123,7 +123,8 @@ class Client:
         headers = {}
         for line in lines[1:]:
             name, value = line.split(": ", 1)
-            headers[name.lower()] = value
+            name = name.lower()
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
         if headers.get("transfer-encoding") == "chunked" and not head_only:
             return Answer(status, headers, b"".join(self.chunks()))
         length = 0 if head_only else int(headers.get("content-length", 0))

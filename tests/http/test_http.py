@@ -335,6 +335,10 @@ def test_methods_and_paths():
     assert answer.status == 405 and answer.headers["allow"] == "POST, OPTIONS"
     answer = client.request("POST", "/api", b"{}")
     assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD, OPTIONS"
+    answer = client.request("OPTIONS", "*")
+    assert answer.status == 204 and answer.headers["allow"] == "GET, HEAD, POST, PUT, OPTIONS", answer
+    assert client.request("GET", "*").status == 400
+    client = server.connect()
     assert client.request("DELETE", "/livez").status == 405
     assert client.request("PUT", "/save", ONE).status == 405
     assert client.request("GET", "/livez").status == 200

@@ -200,6 +200,76 @@ def test_allowed_hosts():
         assert done.returncode == 2 and "allowed-hosts" in done.stderr, (wrong, done)
 
 
+FRIENDS = "https://dashboards.example.com, http://plant-1:3000 ,http://[::1]:8000"
+
+
+def varies(answer):
+    return any(name == "vary" and "Origin" in value for name, value in answer.headers.items())
+
+
+def test_cors():
+    """pages of the origins of --cors-origin may read and write; others, and all without the setting, may not"""
+    setup()
+    given = Server(cors_origin=FRIENDS)
+    assert given.save(message(1, "kept", [1]), "?ack=committed").status == 204
+    cross = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "cors", "Sec_Fetch_Dest": "empty"}
+    etag = ask("/latest?tag=kept", to=given).headers["etag"]
+    for origin in ("https://dashboards.example.com", "https://DASHBOARDS.example.com:443", "http://plant-1:3000", "http://[::1]:8000"):
+        for target, status in (("/tags", 200), ("/api?tag=kept&start=0&end=9&precision=ns", 200), ("/export?tag=kept", 200),
+                               ("/latest", 200), ("/metrics", 200), ("/livez", 200), ("/", 200), ("/openapi.json", 200),
+                               ("/nothing", 404), ("/api?tag=none", 404), ("/tags?x=1", 400)):
+            answer = ask(target, to=given, Origin=origin, **cross)
+            assert answer.status == status, (origin, target, answer)
+            assert answer.headers["access-control-allow-origin"] == origin, answer
+            assert "etag" in answer.headers["access-control-expose-headers"].lower(), answer
+            assert "access-control-allow-credentials" not in answer.headers, answer
+            assert varies(answer), answer
+        answer = ask("/save", "POST", ONE, to=given, Origin=origin, **cross)
+        assert answer.status == 202 and answer.headers["access-control-allow-origin"] == origin, answer
+        answer = ask("/latest?tag=kept", to=given, Origin=origin, If_None_Match=etag, **cross)
+        assert answer.status == 304 and answer.headers["access-control-allow-origin"] == origin, answer
+    for origin in ("http://dashboards.example.com", "https://dashboards.example.com:8443", "https://a.dashboards.example.com",
+                   "https://dashboards.example.com.evil.example", "http://plant-1", "http://plant-1:3001", "https://plant-1:3000",
+                   "https://evil.example", "null", "https://dashboards.example.com/"):
+        for to in (given, server):
+            refused(ask("/tags", to=to, Origin=origin, **cross))
+            refused(ask("/save", "POST", ONE, to=to, Origin=origin))
+            refused(ask("/save", "OPTIONS", to=to, Origin=origin, Access_Control_Request_Method="POST"))
+    refused(ask("/tags", to=server, Origin="https://dashboards.example.com"), "--cors-origin")
+    # without an Origin nothing says whose page it is; a name of DNS rebinding stays one
+    refused(ask("/tags", to=given, **cross), "--cors-origin")
+    answer = ask("/tags", to=given, Host="evil.example", Origin="https://dashboards.example.com", **cross)
+    assert answer.status == 403 and "evil.example" in answer.json()["detail"], answer
+    # caches must know that the answer to others has other headers
+    assert varies(ask("/tags", to=given)) and "access-control-allow-origin" not in ask("/tags", to=given).headers
+    assert not varies(ask("/tags")) and not varies(ask("/tags", Origin=f"http://127.0.0.1:{server.port}"))
+    assert given.stop() == 0
+
+
+def test_cors_preflight():
+    """a browser's question is answered for every path, with the methods that it takes"""
+    given = Server(cors_origin=FRIENDS)
+    origin = "https://dashboards.example.com"
+    for path in ask("/nothing", to=given).json()["paths"]:
+        answer = ask(path, "OPTIONS", to=given, Origin=origin, Access_Control_Request_Method="POST",
+                     Access_Control_Request_Headers="content-type", Access_Control_Request_Private_Network="true")
+        assert answer.status == 204 and answer.body == b"", (path, answer)
+        assert answer.headers["access-control-allow-origin"] == origin and varies(answer), answer
+        assert answer.headers["access-control-allow-methods"] + ", OPTIONS" == answer.headers["allow"], answer
+        for header in ("content-type", "content-encoding", "if-none-match"):
+            assert header in answer.headers["access-control-allow-headers"].lower().split(", "), answer
+        assert answer.headers["access-control-allow-private-network"] == "true", answer
+        assert int(answer.headers["access-control-max-age"]) > 0, answer
+        assert "access-control-allow-methods" not in ask(path, "OPTIONS", to=given).headers
+    answer = ask("/nothing", "OPTIONS", to=given, Origin=origin, Access_Control_Request_Method="GET")
+    assert answer.status == 404 and answer.headers["access-control-allow-origin"] == origin, answer
+    assert given.stop() == 0
+    for wrong in ("*", "null", "dashboards.example.com", "https://*.example.com", "https://.example.com", "https://a.example/",
+                  "https://a.example/path", "ftp://a.example", "https://", "https://a.example https://b.example", "https://a:b"):
+        done = subprocess.run([BINARY, "--check-config", "--cors-origin", wrong], capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and "cors-origin" in done.stderr, (wrong, done)
+
+
 def test_headers():
     """every answer forbids guessing its type and use by other sites; the page has a strict policy"""
     setup()

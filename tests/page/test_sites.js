@@ -1,7 +1,8 @@
 #!/usr/bin/node
 /*
  * test_sites.js
- *	  What pages of other sites can do to the server, in a browser: nothing; and what its own page can.
+ *	  What pages of other sites can do to the server, in a browser: nothing, unless --cors-origin names
+ *	  them; and what its own page can.
  *
  * The other site is a server on another port (same-site for the browser), one under another name
  * (cross-site), and one whose name was made to lead to historiand (DNS rebinding).
@@ -166,6 +167,38 @@ const tests = [
 		}), server.url);
 		await waitFor("the answer", () => answers(from).length > 0);
 		assert.deepStrictEqual(answers(from), [["/", 403]]);
+	}],
+
+	["a page that --cors-origin names reads and writes, and no other does", async () => {
+		const {port} = other.address();
+		const open = await new Server(server.table, 0, [...LOGGED, "--cors-origin", `http://friend.example:${port}`]).ready();
+		const use = () => page.evaluate(async base => {
+			const message = '{"time":6,"tag":"friend","values":[2]}';
+			const call = async (path, options) => {
+				const answer = await fetch(base + path, options);
+				return [answer.status, answer.headers.get("etag") !== null, (await answer.text()).length > 0];
+			};
+			try {
+				return [await call("save?ack=committed", {method: "POST", headers: {"Content-Type": "application/json"}, body: message}),
+					await call("tags/friend", {method: "PUT", headers: {"Content-Type": "application/json"}, body: '{"names":["x"]}'}),
+					await call("latest?tag=friend"), await call("latest?tag=friend", {headers: {"If-None-Match": '"x"', "X-Request-Id": "a"}}),
+					await call("export?tag=friend"), await call("nothing")];
+			}
+			catch (error) {
+				return String(error);
+			}
+		}, open.url);
+		await visit("friend.example");
+		assert.deepStrictEqual(await use(), [[204, false, false], [204, false, false], [200, true, true], [200, true, true],
+			[200, false, true], [404, false, true]]);
+		assert.strictEqual(rows(), "friend,secret");
+		sql(`DELETE FROM ${server.table} WHERE tag = 'friend'`);
+		for (const name of ["evil.example", "localhost"]) {
+			await visit(name);
+			assert.match(await use(), /Failed to fetch/, name);
+		}
+		assert.strictEqual(rows(), "secret");
+		await open.stop();
 	}],
 
 	["the page's own origin may write, at each of the server's names", async () => {
