@@ -113,11 +113,14 @@ static int64 *collect_times(Relation rel, const DeletedPart *parts, uint64 npart
 static Deletion begin_deletion(Relation rel, CommandId cid, Snapshot met_under);
 static void end_deletion(Deletion *deletion);
 static void delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set);
+static SegmentList list_segments(Deletion *deletion, text *tag, int64 from, int64 until);
 static void delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref,
 								const TimeSet *set);
 static uint32 keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref,
 							const Segment *segment, bool *kept);
 static bool is_in_place(Deletion *deletion, const SegmentRef *ref);
+static bool sees_row(Deletion *deletion, text *tag, int64 time, Datum values, bool isnull);
+static bool has_row(const Segment *segment, int64 time, Datum values, bool isnull);
 static bool is_changed_by_itself(Deletion *deletion, const ItemPointerData *tid);
 pg_noreturn static void report_triggered_change(Relation rel);
 pg_noreturn static void report_changed(Relation rel);
@@ -511,28 +514,9 @@ static void
 delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set)
 {
 	MemoryContext caller = MemoryContextSwitchTo(deletion->tag_context);
-	SegmentList segments = {0};
-	StoredSegment stored;
 
 	/* all are listed first, so that the walk cannot meet segments that are written here */
-	segment_list_load(&segments, deletion->cursor, tag, set->from, set->until);
-	directory_seek_back(deletion->cursor, tag, set->from);
-	if (directory_next_back(deletion->cursor, &stored))
-	{
-		SegmentRef	ref = segment_ref(&stored);
-
-		store_release(&stored);
-		if (ref.last_time >= set->from)
-			segment_list_add(&segments, &ref);
-	}
-	directory_seek_forward(deletion->cursor, tag, set->from, set->until);
-	while (directory_next_forward(deletion->cursor, &stored))
-	{
-		SegmentRef	ref = segment_ref(&stored);
-
-		store_release(&stored);
-		segment_list_add(&segments, &ref);
-	}
+	SegmentList segments = list_segments(deletion, tag, set->from, set->until);
 
 	for (uint32 i = 0; i < segments.nrefs; i++)
 	{
@@ -543,6 +527,34 @@ delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set)
 		summary_edit_finish_tag(deletion->summaries, tag, deletion_sink(deletion));
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(deletion->tag_context);
+}
+
+/* Lists all segments of a tag that the fresh snapshot sees and that overlap from..until. */
+static SegmentList
+list_segments(Deletion *deletion, text *tag, int64 from, int64 until)
+{
+	SegmentList segments = {0};
+	StoredSegment stored;
+
+	segment_list_load(&segments, deletion->cursor, tag, from, until);
+	directory_seek_back(deletion->cursor, tag, from);
+	if (directory_next_back(deletion->cursor, &stored))
+	{
+		SegmentRef	ref = segment_ref(&stored);
+
+		store_release(&stored);
+		if (ref.last_time >= from)
+			segment_list_add(&segments, &ref);
+	}
+	directory_seek_forward(deletion->cursor, tag, from, until);
+	while (directory_next_forward(deletion->cursor, &stored))
+	{
+		SegmentRef	ref = segment_ref(&stored);
+
+		store_release(&stored);
+		segment_list_add(&segments, &ref);
+	}
+	return segments;
 }
 
 /*
@@ -612,8 +624,9 @@ mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept)
 /*
  * Among the rows to delete from a segment, looks for new rows, which another transaction has
  * written since the command met rows of these times.  Marks them as kept, and returns their number.
- * Raises an error if there is one and the command is an UPDATE, or the segment of the row that it
- * has met was deleted.
+ * Raises an error if there is one and the command is an UPDATE, or if the row that the command has
+ * met is gone: then it is not a load that has replaced it, but an UPDATE, whose new row the command
+ * would have to check again.  The row is still there if only its neighbours have changed.
  *
  * Only a segment that the command's snapshot does not see can have new rows.  A row in it counts as
  * old if the values are the same, because compaction may have moved it there.
@@ -662,7 +675,9 @@ keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref, const Segmen
 		values = decoded_rows_segment_array(segment, row, &isnull);
 		if (met_null == isnull && (isnull || datumIsEqual(met_values, values, false, -1)))
 			continue;
-		if (deletion->update || !is_in_place(deletion, met.segment))
+		if (deletion->update ||
+			(!is_in_place(deletion, met.segment) &&
+			 !sees_row(deletion, tag, time, met_values, met_null)))
 			report_changed(deletion->rel);
 		kept[row] = true;
 		replaced++;
@@ -682,6 +697,45 @@ is_in_place(Deletion *deletion, const SegmentRef *ref)
 		return false;
 	store_release(&stored);
 	return true;
+}
+
+/*
+ * Does the fresh snapshot see a row with these values in any segment, whether another row of its
+ * tag and time has replaced it or not?
+ */
+static bool
+sees_row(Deletion *deletion, text *tag, int64 time, Datum values, bool isnull)
+{
+	SegmentList segments = list_segments(deletion, tag, time, time);
+	bool		found = false;
+
+	for (uint32 i = 0; i < segments.nrefs && !found; i++)
+	{
+		StoredSegment stored;
+
+		CHECK_FOR_INTERRUPTS();
+		segment_ref_fetch(deletion->rel, GetActiveSnapshot(), tag, &segments.refs[i], &stored);
+		store_open_rows(deletion->rel, &stored, true);
+		found = has_row(&stored.segment, time, values, isnull);
+		store_release(&stored);
+	}
+	return found;
+}
+
+static bool
+has_row(const Segment *segment, int64 time, Datum values, bool isnull)
+{
+	for (uint32 row = 0; row < segment->header.nrows; row++)
+	{
+		Datum		own;
+		bool		own_null;
+
+		if (codec_time_at(&segment->rows, row) != time)
+			continue;
+		own = decoded_rows_segment_array(segment, row, &own_null);
+		return own_null == isnull && (isnull || datumIsEqual(own, values, false, -1));
+	}
+	return false;
 }
 
 /* Writes the kept rows of a segment as a new one, or as several if they compress worse. */
