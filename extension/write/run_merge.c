@@ -66,6 +66,7 @@ static bool merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBloc
 static bool choose(RunMerge *merge, uint64 horizon);
 static SortedRun *list_before(SortedRuns *runs, uint64 horizon, uint32 *nruns);
 static bool any_tag_has_own(RunMerge *merge);
+static bool is_in_runs(RunMerge *merge, text *tag);
 static bool has_own(RunMerge *merge, text *tag);
 static void merge_runs(RunMerge *merge);
 static void merge_tag(RunMerge *merge, text *tag);
@@ -200,23 +201,42 @@ list_before(SortedRuns *runs, uint64 horizon, uint32 *nruns)
 	return list;
 }
 
-/* Has any tag of the runs segments of its own?  If not, nothing can be gained from a single run. */
+/*
+ * Has any tag of the runs segments of its own?  If not, nothing can be gained from a single run.
+ * Goes through both in turn, so that the fewer tags of the two decide what it costs.
+ */
 static bool
 any_tag_has_own(RunMerge *merge)
 {
-	text	   *tag = sorted_runs_next_tag(merge->runs, NULL);
-	bool		found = false;
+	text	   *own = directory_next_own_tag(merge->cursor, NULL);
 
-	while (tag != NULL && !found)
+	while (own != NULL)
 	{
-		text	   *former = tag;
+		text	   *shared;
+		text	   *former = own;
 
 		CHECK_FOR_INTERRUPTS();
-		found = has_own(merge, tag);
-		tag = sorted_runs_next_tag(merge->runs, tag);
+		if (is_in_runs(merge, own) && has_own(merge, own))
+			return true;
+		shared = sorted_runs_next_tag(merge->runs, own);
+		if (shared == NULL)
+			return false;
+		if (has_own(merge, shared))
+			return true;
+		own = directory_next_own_tag(merge->cursor, shared);
+		pfree(shared);
 		pfree(former);
 	}
-	return found;
+	return false;
+}
+
+static bool
+is_in_runs(RunMerge *merge, text *tag)
+{
+	StoredSegment stored;
+
+	sorted_runs_seek(merge->runs, tag, PG_INT64_MIN, PG_INT64_MAX);
+	return sorted_runs_next(merge->runs, &stored);
 }
 
 /* Has the tag segments of its own? */

@@ -43,8 +43,8 @@ sub due
 
 sub buffers
 {
-	my ($table) = @_;
-	my $plan = $node->safe_psql('postgres', "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, SUMMARY OFF, COSTS OFF) SELECT * FROM historian.compact_due('$table')");
+	my ($table, $function) = (@_, 'compact_due');
+	my $plan = $node->safe_psql('postgres', "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, SUMMARY OFF, COSTS OFF) SELECT * FROM historian.$function('$table')");
 	my $sum = 0;
 
 	$plan =~ s/Planning.*//s;
@@ -76,6 +76,17 @@ cmp_ok($node->safe_psql('postgres', "SELECT compacted_rows FROM historian.stat_t
 is(due('s'), '0', 'shared: there is no more to merge');
 cmp_ok(buffers('s'), '<', 200, 'shared: and the tag is not looked at again');
 is($node->safe_psql('postgres', "SELECT count(*), count(DISTINCT tag), (SELECT count(*) FROM historian.check('s')) FROM s"), '4000|3000|0', 'shared: every row is there');
+
+# compact() of what is one run already: it goes through the tags with segments of their own, not through those of the run
+$node->safe_psql('postgres', "CREATE TABLE one (LIKE m) USING historian; INSERT INTO one SELECT 1, 'tag' || i, '{1}' FROM generate_series(1, 20000) i");
+cmp_ok(buffers('one', 'compact'), '<', 100, 'compact() of one run');
+$node->safe_psql('postgres', "SELECT load('one', tag, 10, 1000) FROM unnest('{a,tag17a,tag99999999,zz}'::text[]) tag; SELECT historian.compact('one')");
+is($node->safe_psql('postgres', "SELECT segments_merged FROM historian.compact('one')"), '0', 'with tags before, between and after those of the run');
+cmp_ok(buffers('one', 'compact'), '<', 300, 'which costs little');
+$node->safe_psql('postgres', "SELECT load('one', tag, 10, 1000) FROM unnest('{tag9999}'::text[]) tag");
+is($node->safe_psql('postgres', "SELECT segments_merged > 0 FROM historian.compact('one')"), 't', 'a tag that has both leaves the run');
+is($node->safe_psql('postgres', "SELECT segments_merged FROM historian.compact('one')"), '0', 'for good');
+is($node->safe_psql('postgres', "SELECT count(*), count(DISTINCT tag), (SELECT count(*) FROM historian.check('one')) FROM one"), '25000|20004|0', 'every row is there');
 
 # what is not committed, or rolled back, is not forgotten
 $node->safe_psql('postgres', "BEGIN; SELECT load('m', 'tag8', 10, 1000); PREPARE TRANSACTION 'p'");
