@@ -17,8 +17,8 @@
 #include "http/http_exchange.h"
 #include "ingest/commit.h"
 #include "ingest/ingest.h"
-#include "ingest/field_names.h"
 #include "ingest/point_merge.h"
+#include "load/name_teller.h"
 #include "load/table_check.h"
 
 #include <pthread.h>
@@ -39,7 +39,8 @@ typedef struct LoopShared
 {
 	const Config *config;
 	Ingest *ingest;
-	PointMerge *points; /* of line protocol */
+	FieldPlaces *field_places; /* of line protocol, as the next one */
+	PointMerge *points;
 	DatabaseMetrics *database_metrics;
 	TableCheck *table_check;
 	WriterState writer;
@@ -54,9 +55,10 @@ typedef struct Loop
 	LoopShared *shared;
 	Metrics metrics;
 	PgPool *pool;
-	PgPool *writes;		/* for statements that write, which must reach the primary */
-	FieldNames *fields; /* of line protocol */
+	PgPool *writes; /* for statements that write, which must reach the primary */
+	NameTeller *name_teller;
 	CommitQueue waiters;
+	List placeless; /* of Intake.placeless: partial bodies with points that wait for their places */
 	Stack free_intakes; /* of intake.c, for the next requests */
 	int free_intake_count;
 } Loop;

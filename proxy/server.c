@@ -17,7 +17,7 @@
 #include "http/http_loop.h"
 #include "http/listener.h"
 #include "load/copy_writer.h"
-#include "load/name_teller.h"
+#include "routes/intake.h"
 #include "loop.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -63,9 +63,9 @@ typedef struct ServerLoop
 	uv_loop_t uv;
 	uv_async_t wake;
 	uv_timer_t tick;
-	NameTeller *name_teller;
 	uv_tcp_t listener;
 	bool listening;
+	uint32_t places_answers; /* field_places_answers() when requests were last told */
 	TurnTask tell_waiters;
 	TurnTask accept; /* takes a connection that the listener has ready */
 } ServerLoop;
@@ -114,6 +114,7 @@ static void wake_writer(void *argument);
 static void on_wake(uv_async_t *async);
 static void on_writer_wake(uv_async_t *async);
 static void on_tick(uv_timer_t *timer);
+static void on_places_known(void *argument);
 static void on_main_tick(uv_timer_t *timer);
 static void give_back_memory(Main *main);
 static void trim_in_worker(uv_work_t *work);
@@ -230,7 +231,8 @@ init_server(Main *main, Config *config)
 	server->board = commit_board_new();
 	pthread_mutex_init(&server->shared.writer.trouble_lock, NULL);
 	strcpy(server->shared.writer.trouble, "not connected yet");
-	server->shared.points = point_merge_new();
+	server->shared.field_places = field_places_new();
+	server->shared.points = point_merge_new(server->shared.field_places);
 	server->results.limit = config->max_result_bytes;
 	server->shared.metrics[server->shared.metrics_count++] = &server->writer_metrics;
 }
@@ -322,8 +324,9 @@ init_loop(Main *main, ServerLoop *loop)
 	loop->loop.writes =
 		pg_pool_new(&loop->uv, &loop->loop.http.turns, config, PG_POOL_WRITES, 1,
 					config->max_queued_queries / config->threads + 1, &main->server.results);
-	loop->loop.fields = field_names_new();
-	loop->name_teller = name_teller_new(loop->loop.writes, config, loop->loop.fields);
+	loop->loop.name_teller = name_teller_new(
+		loop->loop.writes, config, main->server.shared.field_places, on_places_known, loop);
+	list_init(&loop->loop.placeless);
 	loop->loop.http = (HttpLoop){
 		.uv = &loop->uv,
 		.config = config,
@@ -444,10 +447,24 @@ on_tick(uv_timer_t *timer)
 	http_loop_tick(&loop->loop.http);
 	pg_pool_tick(loop->loop.pool);
 	pg_pool_tick(loop->loop.writes);
-	name_teller_tick(loop->name_teller, uv_now(&loop->uv));
+	name_teller_tick(loop->loop.name_teller, uv_now(&loop->uv));
+	/* Another loop may have asked for the same places. */
+	if (loop->places_answers != field_places_answers(server->shared.field_places))
+		on_places_known(loop);
 	turn_queue_fresh(&loop->loop.http.turns, &loop->tell_waiters);
 	if (loop == &server->loops[0])
 		service_notify_alive();
+}
+
+/* Lets requests go on that waited for the places of fields. */
+static void
+on_places_known(void *argument)
+{
+	ServerLoop *loop = argument;
+
+	loop->places_answers = field_places_answers(loop->server->shared.field_places);
+	intake_append_placeless(&loop->loop);
+	http_loop_resume(&loop->loop.http);
 }
 
 /* Renews the copy of the writer's state. */

@@ -525,7 +525,7 @@ COMMENT ON COLUMN historian.tag.names IS 'the names of the values, each once; NU
 COMMENT ON COLUMN historian.tag.units IS 'the units of the values';
 COMMENT ON COLUMN historian.tag.low IS 'the least values that are normal';
 COMMENT ON COLUMN historian.tag.high IS 'the greatest values that are normal';
-COMMENT ON COLUMN historian.tag.learned IS 'the fields that POST /write has found, in the order of the values; names are taken from here unless somebody set others';
+COMMENT ON COLUMN historian.tag.learned IS 'the fields of POST /write: the field at place k is value k, for good; names are taken from here unless somebody set others';
 
 SELECT pg_catalog.pg_extension_config_dump('historian.tag',
     'WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relid)');
@@ -704,31 +704,38 @@ COMMENT ON FUNCTION historian.set_tag(regclass, text, jsonb) IS
 'Replaces what historian.tag says of a tag by the members description, interpolation, max_silence, names, units, low and high of a JSON object; those that are missing become NULL. Ignores the other members of the answer of GET /tags/{tag}. Needs INSERT on the table.';
 
 -- Servers that learn the same series at once write in the order of the tags, so that they wait for each other but do
--- not deadlock; the greater number of fields stays, whichever is later.
-CREATE FUNCTION historian.learn_names("table" regclass, series jsonb) RETURNS bigint
-LANGUAGE sql VOLATILE STRICT AS $$
-    WITH told AS (
-        SELECT DISTINCT ON (s.tag COLLATE "C") s.tag COLLATE "C" AS tag,
-            ARRAY(SELECT e.name FROM pg_catalog.jsonb_array_elements_text(s.names) WITH ORDINALITY e(name, place) ORDER BY e.place) AS names
-        FROM pg_catalog.jsonb_to_recordset($2) AS s(tag text, names jsonb)
-        ORDER BY s.tag COLLATE "C", pg_catalog.jsonb_array_length(s.names) DESC),
-    written AS (
-        INSERT INTO historian.tag AS t (relid, tag, names, learned)
-        SELECT $1, told.tag, told.names, told.names
-        FROM told LEFT JOIN historian.tag k ON k.relid = $1 AND k.tag = told.tag
-        WHERE pg_catalog.cardinality(told.names) > coalesce(pg_catalog.cardinality(k.learned), 0)
-        ORDER BY told.tag
-        ON CONFLICT (relid, tag) DO UPDATE SET learned = excluded.learned,
-            names = CASE WHEN t.names IS NULL AND t.learned IS NULL
-                OR t.names = t.learned AND t.units IS NULL AND t.low IS NULL AND t.high IS NULL
-                THEN excluded.names ELSE t.names END
-        WHERE pg_catalog.cardinality(excluded.learned) > coalesce(pg_catalog.cardinality(t.learned), 0)
-        RETURNING 1)
-    SELECT count(*) FROM written
-$$;
+-- not deadlock. What the row has when it is locked decides: fields are only added to it. The answer is read after that,
+-- by a statement of its own, so that it has what others have added meanwhile.
+CREATE FUNCTION historian.learn_names("table" regclass, series jsonb) RETURNS TABLE (tag text, fields text[])
+LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    INSERT INTO historian.tag AS t (relid, tag, names, learned)
+    SELECT $1, told.tag, told.names[:1000], told.names[:1000]
+    FROM (SELECT s.tag COLLATE "C" AS tag, array_agg(DISTINCT f.name COLLATE "C" ORDER BY f.name COLLATE "C") AS names
+          FROM jsonb_to_recordset($2) AS s(tag text, names jsonb)
+              CROSS JOIN LATERAL jsonb_array_elements_text(s.names) AS f(name)
+          GROUP BY 1) AS told
+        LEFT JOIN historian.tag k ON k.relid = $1 AND k.tag = told.tag
+    WHERE (told.names <@ k.learned) IS NOT TRUE
+    ORDER BY told.tag
+    ON CONFLICT ON CONSTRAINT tag_pkey DO UPDATE SET (learned, names) = (
+        SELECT a.fields, CASE WHEN t.names = t.learned OR t.names IS NULL AND t.learned IS NULL THEN a.fields ELSE t.names END
+        FROM (SELECT known.fields || ARRAY(
+                  SELECT f.name FROM unnest(excluded.learned) WITH ORDINALITY AS f(name, place)
+                  WHERE array_position(known.fields, f.name) IS NULL ORDER BY f.place)
+              FROM (SELECT coalesce(t.learned, CASE WHEN t.names && excluded.learned THEN t.names ELSE '{}' END)) AS known(fields)
+             ) AS a(fields))
+    WHERE (excluded.learned <@ t.learned) IS NOT TRUE
+        AND cardinality(coalesce(t.learned, t.names, '{}')) + (SELECT count(*) FROM unnest(excluded.learned) AS f(name)
+            WHERE array_position(coalesce(t.learned, t.names), f.name) IS NULL) <= 1000;
+    RETURN QUERY SELECT t.tag, t.learned FROM historian.tag t
+        WHERE t.relid = $1 AND t.learned IS NOT NULL
+            AND t.tag IN (SELECT s.tag FROM jsonb_to_recordset($2) AS s(tag text));
+END $$;
 
 COMMENT ON FUNCTION historian.learn_names(regclass, jsonb) IS
-'For POST /write of historiand. Takes an array of {"tag":.., "names":[..]}, the fields of series in the order of their values, and keeps them as learned where they are more than those known, and as names where nobody has set names, or units or limits for the names learned before. Returns how many rows were written. Needs INSERT and SELECT on the table.';
+'For POST /write of historiand. Takes an array of {"tag":.., "names":[..]}, the names of fields of series, and returns the places that they have in the values of their series: the field at place k of fields is value k. Fields without a place get the next ones, in byte order of their names, which are kept as learned; a field never changes its place. If a series has none yet, those of its names that somebody has set are the places of the fields, if one of them is a field. names follow learned unless somebody has set them. Needs INSERT and SELECT on the table.';
 
 CREATE FUNCTION historian.value_columns(names text[], count integer) RETURNS text[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -837,7 +844,7 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION historian.create_view(text, text, regclass) IS
-'Makes or replaces a view with a row for each row of a tag: time as timestamptz, and a column for each value, which is named as historian.tag says (historian.value_columns() has the rule for missing names) and has the unit as its comment. If the tag has %, which stands for any characters, the view has all such tags, also those that come later, and a column tag. All tags with names must then have the same ones. The table is measurement unless given. An existing view is replaced if it has these columns, in this order, at its beginning. Columns are places in values: a row of line protocol that lacks a field has fewer values, and those after the gap appear in the columns of other fields. Needs what CREATE VIEW needs.';
+'Makes or replaces a view with a row for each row of a tag: time as timestamptz, and a column for each value, which is named as historian.tag says (historian.value_columns() has the rule for missing names) and has the unit as its comment. If the tag has %, which stands for any characters, the view has all such tags, also those that come later, and a column tag. All tags with names must then have the same ones. The table is measurement unless given. An existing view is replaced if it has these columns, in this order, at its beginning. Needs what CREATE VIEW needs.';
 -- Retention: the policies, which are dumped, and what the background worker has done by them.
 CREATE TABLE historian.retention (
     relid regclass NOT NULL,

@@ -117,6 +117,18 @@ body_decoder_fail(BodyDecoder *decoder, const char *detail)
 	decoder->state = STATE_FAILED;
 }
 
+void
+body_decoder_refuse(BodyDecoder *decoder, const char *detail)
+{
+	int64_t position = decoder->position;
+	MessageError error = {0};
+
+	strncpy(error.detail, detail, sizeof(error.detail) - 1);
+	decoder->position = -1;
+	add_error(decoder, &error);
+	decoder->position = position;
+}
+
 bool
 body_decoder_step(BodyDecoder *decoder, const char **from, const char *end)
 {

@@ -76,6 +76,9 @@ body_decoder_feed(BodyDecoder *decoder, const char *data, size_t length)
 /* Notes an error that the caller has found, such as corrupt compression; no more input is taken. */
 extern void body_decoder_fail(BodyDecoder *decoder, const char *detail);
 
+/* Notes an error of a message that was decoded before, whose position is not known any more. */
+extern void body_decoder_refuse(BodyDecoder *decoder, const char *detail);
+
 /* The memory that the decoder holds, without the stage. */
 extern size_t body_decoder_bytes(const BodyDecoder *decoder);
 

@@ -6,7 +6,7 @@
  *
  * The tag is the series' key as it is written, but with its pairs in the order of their keys, and
  * with "\ " as a plain space.  So a series has one tag, and two series never have the same one.
- * Fields become values in the order of their names.
+ * Fields become values in the order of their names; point_merge() moves them to their places.
  *
  * A backslash before a comma, an equals sign or a space makes that an ordinary character.  Before
  * any other character the backslash is an ordinary character itself.
@@ -133,14 +133,12 @@ add_other_fields(Line *line, Stage *stage, const LineRules *rules, int64_t time_
 
 	for (uint32_t i = 0; i < line->field_count; i++)
 		names[i] = (PointName){line->fields[i].key.start, line->fields[i].key.length};
-	line->field_count =
-		point_merge(rules->merge, &rules->writer, time_ns, line->tag, line->tag_length, names,
-					values, line->field_count, rules->fields);
-	return line->field_count > 0 || invalid(line, NOWHERE,
-											"the lines of this point have more than %d fields in "
-											"all, or more than a row holds (8 bytes "
-											"each and the tag: %d)",
-											MESSAGE_MAX_VALUES, MESSAGE_MAX_ROW_BYTES);
+	return point_merge(rules->merge, &rules->writer, time_ns, line->tag, line->tag_length, names,
+					   values, &line->field_count, stage) ||
+		   invalid(line, NOWHERE,
+				   "the lines of this point, or all points of the series, have more than %d fields "
+				   "in all, or more than a row holds (8 bytes each and the tag: %d)",
+				   MESSAGE_MAX_VALUES, MESSAGE_MAX_ROW_BYTES);
 }
 
 static inline bool

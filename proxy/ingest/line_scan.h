@@ -16,7 +16,6 @@ typedef struct LineRules
 	bool skip_strings;	/* leave out fields that are strings, and do not refuse them */
 	PointMerge *merge;	/* has the fields of the same point that other lines gave; may be NULL */
 	PointWriter writer; /* the request as merge knows it */
-	FieldNames *fields; /* is told the names of the fields; may be NULL */
 } LineRules;
 
 /*

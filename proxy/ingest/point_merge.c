@@ -18,6 +18,7 @@
  */
 #include "ingest/point_merge.h"
 
+#include "base/assert.h"
 #include "base/memory.h"
 #include "ingest/stage.h"
 
@@ -65,6 +66,7 @@ typedef struct Shard
 
 struct PointMerge
 {
+	FieldPlaces *places;
 	pthread_mutex_t append;
 	_Atomic uint64_t writers;
 	_Atomic uint64_t crossings; /* merges of one writer's fields with another's */
@@ -80,10 +82,11 @@ typedef struct Cursor
 } Cursor;
 
 PointMerge *
-point_merge_new(void)
+point_merge_new(FieldPlaces *places)
 {
 	PointMerge *merge = memory_new(sizeof(PointMerge));
 
+	merge->places = places;
 	pthread_mutex_init(&merge->append, NULL);
 	for (int i = 0; i < SHARDS; i++)
 	{
@@ -115,25 +118,6 @@ point_merge_forget(PointMerge *merge)
 		empty(&shard->halves[1]);
 		pthread_mutex_unlock(&shard->lock);
 	}
-}
-
-/* Works like FNV-1a, but on eight bytes at a time, and mixes the bits at the end. */
-static uint64_t
-hash_tag(const char *tag, size_t length)
-{
-	uint64_t hash = UINT64_C(14695981039346656037);
-	uint64_t word;
-
-	for (; length >= 8; tag += 8, length -= 8)
-	{
-		memcpy(&word, tag, 8);
-		hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-		hash ^= hash >> 32;
-	}
-	word = length;
-	memcpy(&word, tag, length);
-	hash = (hash ^ word ^ (uint64_t) length << 56) * UINT64_C(0x9e3779b97f4a7c15);
-	return hash ^ hash >> 29;
 }
 
 static uint64_t
@@ -319,26 +303,48 @@ point_merge_writer(PointMerge *merge)
 	return (PointWriter){atomic_fetch_add(&merge->writers, 1), atomic_load(&merge->crossings)};
 }
 
-uint32_t
-point_merge(PointMerge *merge, const PointWriter *writer, int64_t time_ns, const char *tag,
-			size_t tag_length, const PointName *names, double *values, uint32_t count,
-			FieldNames *fields)
+/* Describes a point whose names end at end, for its places. */
+static NamedPoint
+named(const Point *point, uint64_t tag_hash, const char *end)
 {
-	uint64_t tag_hash = hash_tag(tag, tag_length);
+	const char *packed = tag_of(point) + point->tag_length;
+
+	return (NamedPoint){tag_of(point), point->tag_length, tag_hash, packed,
+						(size_t) (end - packed)};
+}
+
+/* Returns the end of a point's names. */
+static const char *
+names_end(const Point *point)
+{
+	const char *name = tag_of(point) + point->tag_length;
+
+	for (uint32_t i = 0; i < point->count; i++)
+		name += sizeof(uint16_t) + name_length(name);
+	return name;
+}
+
+bool
+point_merge(PointMerge *merge, const PointWriter *writer, int64_t time_ns, const char *tag,
+			size_t tag_length, const PointName *names, double *values, uint32_t *count,
+			Stage *stage)
+{
+	uint64_t tag_hash = field_places_hash(tag, tag_length);
 	uint64_t hash = hash_point(tag_hash, time_ns);
 	Shard *shard = &merge->shards[hash % SHARDS];
+	FieldsPlaced placed = FIELDS_PLACED;
 	const Point *before;
 	Point *point;
 	char *end;
 
 	pthread_mutex_lock(&shard->lock);
 	point = next_place(shard);
-	*point = (Point){.hash = hash, .time_ns = time_ns, .writer = writer->number, .count = count};
+	*point = (Point){.hash = hash, .time_ns = time_ns, .writer = writer->number, .count = *count};
 	point->tag_length = (uint32_t) tag_length;
-	memcpy(point->values, values, count * sizeof(double));
+	memcpy(point->values, values, *count * sizeof(double));
 	memcpy(tag_of(point), tag, tag_length);
 	end = tag_of(point) + tag_length;
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < *count; i++)
 		end = put_name(end, names[i]);
 	end_point(point, end);
 
@@ -350,24 +356,38 @@ point_merge(PointMerge *merge, const PointWriter *writer, int64_t time_ns, const
 		if (!unite(all, before, point))
 		{
 			pthread_mutex_unlock(&shard->lock);
-			return 0;
+			return false;
 		}
 		if (before->writer != point->writer)
 			atomic_fetch_add(&merge->crossings, 1);
-		count = all->count;
-		memcpy(values, all->values, count * sizeof(double));
+		*count = all->count;
+		memcpy(values, all->values, *count * sizeof(double));
 		memmove(point, all, all->bytes);
+		end = (char *) names_end(point);
 	}
-	if (fields != NULL && !field_names_known(fields, tag_hash, count))
-		field_names_add(fields, tag_hash, tag, tag_length, tag_of(point) + tag_length, count);
-	*find_slot(shard->current, hash, time_ns, tag, tag_length) =
-		(uint32_t) ((char *) point - shard->current->data) + 1;
-	shard->current->used += point->bytes;
+	if (merge->places != NULL)
+	{
+		NamedPoint all = named(point, tag_hash, end);
+
+		placed = field_places_put(merge->places, &all, values, count);
+		if (placed == FIELDS_WAIT)
+			field_places_wait(stage, &all);
+	}
+	if (placed != FIELDS_TOO_MANY)
+	{
+		*find_slot(shard->current, hash, time_ns, tag, tag_length) =
+			(uint32_t) ((char *) point - shard->current->data) + 1;
+		shard->current->used += point->bytes;
+	}
 	pthread_mutex_unlock(&shard->lock);
-	return count;
+	return placed != FIELDS_TOO_MANY;
 }
 
-/* Replaces each message of the stage by the point that is remembered for it by now. */
+/*
+ * Replaces each message of the stage by the point that is remembered for it by now; but not by one
+ * whose places are not known.  Its other fields came with a request that waits for their places,
+ * which appends the whole point after that.
+ */
 static void
 look_up_again(PointMerge *merge, Stage *stage)
 {
@@ -377,31 +397,42 @@ look_up_again(PointMerge *merge, Stage *stage)
 	for (uint32_t i = 0; i < stage->count; i++)
 	{
 		const char *tag = staged_tag(message);
-		uint64_t hash = hash_point(hash_tag(tag, message->tag_length), message->time_ns);
+		uint64_t tag_hash = field_places_hash(tag, message->tag_length);
+		uint64_t hash = hash_point(tag_hash, message->time_ns);
 		Shard *shard = &merge->shards[hash % SHARDS];
 		double *values = stage_reserve(&fresh, MESSAGE_MAX_VALUES)->values;
 		uint32_t count = message->value_count;
+		FieldsPlaced placed = FIELDS_WAIT;
 		const Point *point;
 
-		memcpy(values, message->values, count * sizeof(double));
 		pthread_mutex_lock(&shard->lock);
 		point = find(shard, hash, message->time_ns, tag, message->tag_length);
 		if (point != NULL)
 		{
+			NamedPoint all = named(point, tag_hash, names_end(point));
+
 			count = point->count;
 			memcpy(values, point->values, count * sizeof(double));
+			placed = merge->places == NULL ? FIELDS_PLACED
+										   : field_places_put(merge->places, &all, values, &count);
 		}
 		pthread_mutex_unlock(&shard->lock);
+		if (placed != FIELDS_PLACED)
+		{
+			count = message->value_count;
+			memcpy(values, message->values, count * sizeof(double));
+		}
 		stage_add(&fresh, message->time_ns, count, tag, message->tag_length);
 		message = staged_next(message);
 	}
-	free(stage->data);
+	stage_free(stage);
 	*stage = fresh;
 }
 
 void
 point_merge_append_begin(PointMerge *merge, const PointWriter *writer, Stage *stage)
 {
+	ASSERT(stage->waiting.length == 0);
 	pthread_mutex_lock(&merge->append);
 	if (atomic_load(&merge->crossings) != writer->crossings)
 		look_up_again(merge, stage);

@@ -5,7 +5,7 @@
 #ifndef HISTORIAND_POINT_MERGE_H
 #define HISTORIAND_POINT_MERGE_H
 
-#include "ingest/field_names.h"
+#include "ingest/field_places.h"
 #include "ingest/stage.h"
 
 #include <stddef.h>
@@ -20,7 +20,8 @@ typedef struct PointName
 	size_t length;
 } PointName;
 
-extern PointMerge *point_merge_new(void);
+/* places, which may be NULL where nothing is stored, stays the caller's. */
+extern PointMerge *point_merge_new(FieldPlaces *places);
 
 /* A request that writes points; point_merge_writer() makes it. */
 typedef struct PointWriter
@@ -32,18 +33,16 @@ typedef struct PointWriter
 extern PointWriter point_merge_writer(PointMerge *merge);
 
 /*
- * Remembers a point, whose count fields are in the order of their names.  If a point of the same
+ * Remembers a point, whose *count fields are in the order of their names.  If a point of the same
  * tag and time is remembered already, adds its fields to this one; if both have a field, this one's
- * value stays.  values, which has room for MESSAGE_MAX_VALUES, then has the values of all fields in
- * the order of their names.  Returns how many there are; or, if they are more than a row holds,
- * remembers nothing and returns 0.  Any thread may call it.
- *
- * fields, which may be NULL, is told the names of the point's fields; it belongs to the caller's
- * thread.
+ * value stays.  values, which has room for MESSAGE_MAX_VALUES and is where the stage's next message
+ * will lie, then has the values of all fields, and *count says how many: in their places; or, if
+ * these are not known yet, in the order of their names, and the stage notes that the point waits.
+ * Returns false, and remembers nothing, if they are more than a row holds.  Any thread may call it.
  */
-extern uint32_t point_merge(PointMerge *merge, const PointWriter *writer, int64_t time_ns,
-							const char *tag, size_t tag_length, const PointName *names,
-							double *values, uint32_t count, FieldNames *fields);
+extern bool point_merge(PointMerge *merge, const PointWriter *writer, int64_t time_ns,
+						const char *tag, size_t tag_length, const PointName *names, double *values,
+						uint32_t *count, Stage *stage);
 
 /*
  * A writer's stage is appended to the buffer between these two calls, by one thread at a time.

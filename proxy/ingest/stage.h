@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The longest tag in bytes, and the most values of one message (the extension's limit too). */
@@ -73,7 +74,17 @@ typedef struct Stage
 	size_t length; /* bytes in use, a multiple of 8 */
 	size_t capacity;
 	uint32_t count; /* messages in use */
+	Bytes waiting;	/* of field_places.c: the names of the points that have no places yet */
 } Stage;
+
+/* Frees the messages; the stage is empty then, and may be used again. */
+static inline void
+stage_free(Stage *stage)
+{
+	free(stage->data);
+	bytes_free(&stage->waiting);
+	*stage = (Stage){0};
+}
 
 static inline const char *
 staged_tag(const StagedMessage *message)

@@ -1,21 +1,23 @@
 /*
  * name_teller.h
- *	  Tells PostgreSQL the names of fields that POST /write has found (historian.learn_names).
+ *	  Asks PostgreSQL for the places of the fields that POST /write has found (historian.learn_names).
  *
- * Each loop has one.  Nothing waits for it: names come some seconds after the first point of a series.
+ * Each loop has one.  One question of the whole server is under way at a time.
  */
 #ifndef HISTORIAND_NAME_TELLER_H
 #define HISTORIAND_NAME_TELLER_H
 
 #include "base/config.h"
 #include "database/pg_pool.h"
-#include "ingest/field_names.h"
+#include "ingest/field_places.h"
 
 typedef struct NameTeller NameTeller;
 
-extern NameTeller *name_teller_new(PgPool *writes, const Config *config, FieldNames *names);
+/* answered(argument) is called after PostgreSQL has answered, or has refused to. */
+extern NameTeller *name_teller_new(PgPool *writes, const Config *config, FieldPlaces *places,
+								   void (*answered)(void *), void *argument);
 
-/* Must be called some times a second.  Tells what waits, unless it has just done so. */
+/* Asks what is to be asked.  Must be called some times a second, and may be called at any time. */
 extern void name_teller_tick(NameTeller *teller, uint64_t now_ms);
 
 #endif /* HISTORIAND_NAME_TELLER_H */

@@ -10,6 +10,9 @@
  * With partial=true messages are appended as they come, and errors are collected.  If the buffer is
  * full, the body is not read on until there is room.
  *
+ * Points of line protocol stay staged until the places of their fields are known.  A partial body is
+ * read on meanwhile, up to the size of a piece.
+ *
  * All work on a body is cut into steps of some hundred microseconds, and the time is checked after
  * each.
  */
@@ -56,7 +59,10 @@ static void answer_ratio(Exchange *exchange);
 static void put_aside(Intake *intake);
 static void count_memory(Intake *intake);
 static void drop_messages(Intake *intake);
+static bool place(Intake *intake, Stage *stage);
+static bool place_all(Exchange *exchange);
 static bool append_stage(Intake *intake);
+static bool append_or_wait(Intake *intake);
 static void append_pieces(TurnTask *task);
 static void finish(Exchange *exchange);
 static void answer_full(Exchange *exchange);
@@ -214,7 +220,7 @@ take(Exchange *exchange, const char **data, const char *end)
 		const char *before = *data;
 
 		/* zlib may hold output back: there must be room before it is asked. */
-		if (intake->partial && !append_stage(intake))
+		if (intake->partial && !append_or_wait(intake))
 			return false;
 		if (intake->gunzip != NULL)
 		{
@@ -342,7 +348,7 @@ put_aside(Intake *intake)
 	intake->stage = (Stage){.data = memory_new_raw(capacity), .capacity = capacity};
 	list_append(&intake->pieces, &piece->link);
 	intake->piece_count++;
-	intake->piece_bytes += piece->stage.length;
+	intake->piece_bytes += piece->stage.length + piece->stage.waiting.length;
 	if (intake->tags == NULL)
 		intake->tags = tag_count_new();
 	tag_count_add(intake->tags, &piece->stage);
@@ -356,7 +362,8 @@ static void
 count_memory(Intake *intake)
 {
 	Ingest *ingest = intake->loop->shared->ingest;
-	size_t bytes = intake->stage.capacity + body_decoder_bytes(&intake->decoder) +
+	size_t bytes = intake->stage.capacity + intake->stage.waiting.capacity +
+				   body_decoder_bytes(&intake->decoder) +
 				   (intake->gunzip != NULL ? GUNZIP_BYTES : 0);
 
 	if (intake->tags != NULL)
@@ -386,7 +393,7 @@ take_piece(Intake *intake)
 static void
 free_piece(StagePiece *piece)
 {
-	free(piece->stage.data);
+	stage_free(&piece->stage);
 	free(piece);
 }
 
@@ -402,8 +409,7 @@ drop_messages(Intake *intake)
 	intake->piece_bytes = 0;
 	tag_count_free(intake->tags);
 	intake->tags = NULL;
-	free(intake->stage.data);
-	intake->stage = (Stage){0};
+	stage_free(&intake->stage);
 	bytes_free(&intake->decoder.carry);
 	ingest_unreserve(intake->loop->shared->ingest, intake->reserved);
 	intake->reserved = 0;
@@ -433,19 +439,96 @@ append(Intake *intake, Stage *stage, bool promised)
 	return appended;
 }
 
-/* Appends the stage's messages to the buffer, and empties it; false if the buffer has no room. */
+/*
+ * Places the points of a stage that wait for it, and refuses those that do not fit a row then.  If
+ * some have to wait on, asks for their places and returns false.
+ */
+static bool
+place(Intake *intake, Stage *stage)
+{
+	Loop *loop = intake->loop;
+	uint32_t dropped;
+	bool all;
+
+	if (stage->waiting.length == 0)
+		return true;
+	all = field_places_stage(loop->shared->field_places, stage, &dropped);
+	for (; dropped > 0; dropped--)
+		body_decoder_refuse(&intake->decoder, "the points of a series have more fields in all than "
+											  "a row holds");
+	if (!all)
+		name_teller_tick(loop->name_teller, uv_now(loop->http.uv));
+	return all;
+}
+
+/* Places all points of a strict body; false if some have to wait on, or the turn is over. */
+static bool
+place_all(Exchange *exchange)
+{
+	Intake *intake = exchange->state;
+
+	for (ListLink *link = list_first(&intake->pieces); link != NULL;
+		 link = list_next(&intake->pieces, link))
+	{
+		Stage *stage = &LIST_ITEM(link, StagePiece, link)->stage;
+		bool waited = stage->waiting.length > 0;
+		bool all;
+
+		intake->piece_bytes -= stage->length + stage->waiting.length;
+		all = place(intake, stage);
+		intake->piece_bytes += stage->length + stage->waiting.length;
+		if (!all || (waited && http_turn_over(exchange)))
+			return false;
+	}
+	return place(intake, &intake->stage);
+}
+
+/*
+ * Appends the stage's messages to the buffer, and empties it; false if the buffer has no room, or
+ * points wait for their places.
+ */
 static bool
 append_stage(Intake *intake)
 {
 	if (intake->stage.count > 0)
 	{
-		if (!append(intake, &intake->stage, false))
+		if (!place(intake, &intake->stage) || !append(intake, &intake->stage, false))
 			return false;
 		note_appended(intake, &intake->stage);
 		intake->stage.length = 0;
 		intake->stage.count = 0;
 	}
 	return true;
+}
+
+/* The same, but a small stage whose points wait for their places may grow meanwhile. */
+static bool
+append_or_wait(Intake *intake)
+{
+	bool waiting;
+
+	if (append_stage(intake))
+		return true;
+	waiting = intake->stage.waiting.length > 0;
+	if (waiting && !list_linked(&intake->placeless))
+		list_append(&intake->loop->placeless, &intake->placeless);
+	return waiting && intake->stage.length + intake->stage.waiting.length < PIECE_BYTES;
+}
+
+void
+intake_append_placeless(Loop *loop)
+{
+	ListLink *link = list_first(&loop->placeless);
+
+	while (link != NULL)
+	{
+		Intake *intake = LIST_ITEM(link, Intake, placeless);
+
+		link = list_next(&loop->placeless, link);
+		if (append_stage(intake) || intake->stage.waiting.length == 0)
+			list_remove(&intake->placeless);
+		count_errors(intake);
+	}
 }
 
 /* The task of an intake: appends the pieces, as many in a turn as there is time for. */
@@ -515,6 +598,12 @@ intake_end(Exchange *exchange)
 	if (!intake->stopped && !body_decoder_finish(&intake->decoder))
 		intake->stopped = true;
 	count_errors(intake);
+	if (!intake->partial && intake->decoder.error_count == 0 && !place_all(exchange))
+	{
+		intake->stopped = true; /* the decoder is finished: the next call goes on here */
+		return false;
+	}
+	count_errors(intake);
 
 	if (!intake->partial && intake->decoder.error_count > 0)
 	{
@@ -542,7 +631,10 @@ intake_end(Exchange *exchange)
 	ingest_unreserve(intake->loop->shared->ingest, intake->reserved);
 	intake->reserved = 0;
 	if (append_stage(intake))
+	{
+		count_errors(intake);
 		finish(exchange);
+	}
 	else if (intake->partial)
 	{
 		intake->stopped = true; /* the decoder is finished: the next call only appends */
@@ -590,11 +682,20 @@ intake_block_timeout(Exchange *exchange)
 	Bytes detail = {0};
 	Bytes body = {0};
 
-	metric_add(&intake->loop->metrics.rejected[REJECT_BUFFER_FULL], 1);
-	bytes_printf(&detail,
-				 "the buffer stayed full (--max-buffered-bytes); %llu messages of this body were "
-				 "accepted, and the rest was not read",
-				 (unsigned long long) intake->accepted);
+	if (intake->stage.waiting.length > 0 || !intake->partial)
+		bytes_printf(
+			&detail,
+			"PostgreSQL did not tell the places of fields that are new to this server; %llu "
+			"points of this body were accepted, and the rest was not",
+			(unsigned long long) intake->accepted);
+	else
+	{
+		metric_add(&intake->loop->metrics.rejected[REJECT_BUFFER_FULL], 1);
+		bytes_printf(&detail,
+					 "the buffer stayed full (--max-buffered-bytes); %llu messages of this body "
+					 "were accepted, and the rest was not read",
+					 (unsigned long long) intake->accepted);
+	}
 	http_problem_begin(exchange, &body, 503, bytes_text(&detail));
 	bytes_free(&detail);
 	intake_put_partial(intake, "invalid", &body);
@@ -617,6 +718,9 @@ intake_release(Exchange *exchange)
 	if (intake->waiter != NULL)
 		commit_wait_no_more(intake->waiter);
 	turn_unqueue(&intake->task);
+	if (list_linked(&intake->placeless))
+		list_remove(&intake->placeless);
+	bytes_free(&intake->stage.waiting);
 	if (intake->reserved > 0 || intake->tags != NULL || intake->stage.capacity > KEPT_STAGE_BYTES)
 		drop_messages(intake);
 	body_decoder_free(&intake->decoder);

@@ -26,8 +26,9 @@ typedef struct Intake
 	bool waited;		  /* a waiter with the ticket was queued */
 	CommitWaiter *waiter; /* NULL: the request does not wait */
 	Stage stage;
-	List pieces;	/* of StagePiece: earlier messages of a strict body */
-	TagCount *tags; /* of the pieces */
+	ListLink placeless; /* in Loop.placeless */
+	List pieces;		/* of StagePiece: earlier messages of a strict body */
+	TagCount *tags;		/* of the pieces */
 	size_t piece_count;
 	size_t piece_bytes; /* sum of the pieces */
 	TurnTask task;		/* appends the pieces */
@@ -83,5 +84,8 @@ extern size_t intake_body(Exchange *exchange, const char *data, size_t length);
 extern bool intake_end(Exchange *exchange);
 extern void intake_release(Exchange *exchange);
 extern void intake_block_timeout(Exchange *exchange);
+
+/* Appends what partial bodies of the loop have, as far as the places of its fields are known by now. */
+extern void intake_append_placeless(Loop *loop);
 
 #endif /* HISTORIAND_INTAKE_H */

@@ -65,7 +65,6 @@ write_begin(Exchange *exchange)
 		.skip_strings = shared->config->skip_strings,
 		.merge = shared->points,
 		.writer = point_merge_writer(shared->points),
-		.fields = intake->loop->fields,
 	};
 	WriteParameters own = {&rules, &intake->times};
 

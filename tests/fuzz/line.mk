@@ -7,8 +7,8 @@ TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
 OUT := $(TOP)/build/fuzz
 SECONDS ?= 60
 SOURCES := $(addprefix $(TOP)/tests/fuzz/,fuzz_line.c) \
-	$(addprefix $(TOP)/proxy/,$(addprefix ingest/,body_decoder.c line_scan.c point_merge.c field_names.c message_scan.c message_json.c) \
-	$(addprefix base/,number.c timestamp.c memory.c log.c))
+	$(addprefix $(TOP)/proxy/,$(addprefix ingest/,body_decoder.c line_scan.c point_merge.c field_places.c message_scan.c message_json.c) \
+	$(addprefix base/,assert.c number.c timestamp.c memory.c log.c))
 
 $(OUT)/line: $(SOURCES) $(wildcard $(TOP)/proxy/*/*.h $(TOP)/tests/fuzz/*.h)
 	@mkdir -p $(OUT)

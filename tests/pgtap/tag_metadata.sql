@@ -1,6 +1,6 @@
 -- historian.tag: what rows may say, who sees and changes them, what becomes of them; and its functions.
 BEGIN;
-SELECT plan(80);
+SELECT plan(87);
 SET LOCAL client_min_messages = warning;
 
 CREATE SCHEMA plant;
@@ -67,23 +67,34 @@ SELECT throws_ok($$SELECT historian.set_tag('m', 'pump', '[]')$$, '22023', 'meta
 SELECT throws_ok($$SELECT historian.set_tag('m', 'pump', '{"low": ["a"]}')$$, '22P02', NULL, 'no number');
 SELECT throws_ok($$SELECT historian.set_tag('m', 'pump', '{"names": "a"}')$$, '22P02', NULL, 'no array');
 
--- learn_names: never over what a person has set
-SELECT is(historian.learn_names('m', '[{"tag": "cpu", "names": ["idle", "user"]}, {"tag": "mem", "names": ["free"]}]'), 2::bigint, 'two new series');
-SELECT is(historian.learn_names('m', '[{"tag": "cpu", "names": ["idle", "user"]}, {"tag": "mem", "names": ["free"]}]'), 0::bigint, 'again: nothing is written');
-SELECT is(historian.learn_names('m', '[{"tag": "cpu", "names": ["a"]}]'), 0::bigint, 'fewer fields change nothing');
-SELECT is(historian.learn_names('m', '[{"tag": "cpu", "names": ["idle"]}, {"tag": "cpu", "names": ["idle", "system", "user"]}]'), 1::bigint, 'more fields of one series, told twice');
-SELECT results_eq($$SELECT names, learned FROM historian.tag WHERE tag = 'cpu'$$, $$VALUES ('{idle,system,user}'::text[], '{idle,system,user}'::text[])$$, 'the names follow');
+-- learn_names: a field keeps its place, and names that a person has set stay
+CREATE FUNCTION pg_temp.learn(series jsonb) RETURNS text LANGUAGE sql AS
+	$$SELECT string_agg(tag || fields::text, ' ' ORDER BY tag) FROM historian.learn_names('m', series)$$;
+SELECT is(pg_temp.learn('[{"tag": "cpu", "names": ["user", "idle"]}, {"tag": "mem", "names": ["free"]}]'), 'cpu{idle,user} mem{free}', 'two new series');
+SELECT xmin::text || ctid::text AS place FROM historian.tag WHERE tag = 'cpu' \gset
+SELECT is(pg_temp.learn('[{"tag": "cpu", "names": ["idle", "user"]}, {"tag": "mem", "names": ["free"]}]'), 'cpu{idle,user} mem{free}', 'again');
+SELECT is(pg_temp.learn('[{"tag": "cpu", "names": ["user"]}]'), 'cpu{idle,user}', 'fewer fields change nothing');
+SELECT is((SELECT xmin::text || ctid::text FROM historian.tag WHERE tag = 'cpu'), :'place', 'and nothing was written');
+SELECT is(pg_temp.learn('[{"tag": "cpu", "names": ["idle"]}, {"tag": "cpu", "names": ["system", "idle", "guest", "Ärger"]}]'), 'cpu{idle,user,guest,system,Ärger}', 'new fields come after those that are known, by bytes');
+SELECT results_eq($$SELECT names, learned FROM historian.tag WHERE tag = 'cpu'$$, $$VALUES ('{idle,user,guest,system,Ärger}'::text[], '{idle,user,guest,system,Ärger}'::text[])$$, 'the names follow');
 UPDATE historian.tag SET units = '{%}' WHERE tag = 'cpu';
-SELECT is(historian.learn_names('m', '[{"tag": "cpu", "names": ["guest", "idle", "system", "user"]}]'), 1::bigint, 'a fourth field');
-SELECT results_eq($$SELECT names, learned FROM historian.tag WHERE tag = 'cpu'$$, $$VALUES ('{idle,system,user}'::text[], '{guest,idle,system,user}'::text[])$$, 'names with units stay');
+SELECT is(pg_temp.learn('[{"tag": "cpu", "names": ["a"]}]'), 'cpu{idle,user,guest,system,Ärger,a}', 'one more');
+SELECT results_eq($$SELECT names = learned, units FROM historian.tag WHERE tag = 'cpu'$$, $$VALUES (true, '{%}'::text[])$$, 'also where somebody has set units, which keep their places');
 UPDATE historian.tag SET names = '{Free}' WHERE tag = 'mem';
-SELECT historian.learn_names('m', '[{"tag": "mem", "names": ["free", "used"]}, {"tag": "boiler", "names": ["a", "b", "c", "d"]}, {"tag": "pump", "names": ["p"]}, {"tag": "none", "names": ["n"]}]');
+SELECT is(pg_temp.learn('[{"tag": "mem", "names": ["free", "used"]}, {"tag": "boiler", "names": ["a", "b", "c", "d"]}, {"tag": "pump", "names": ["p"]}, {"tag": "none", "names": ["n"]}]'),
+	'boiler{a,b,c,d} mem{free,used} none{n} pump{p}', 'names of which none is a field do not say places');
 SELECT results_eq($$SELECT tag, names, learned FROM historian.tag WHERE tag IN ('mem', 'boiler', 'pump', 'none') ORDER BY tag$$,
 	$$VALUES ('boiler'::text COLLATE "C", '{temperature,NULL,pressure}'::text[], '{a,b,c,d}'::text[]), ('mem', '{Free}', '{free,used}'), ('none', '{}', '{n}'), ('pump', '{p}', '{p}')$$,
 	'set names stay, also none at all; unset ones are filled');
 UPDATE historian.tag SET names = NULL WHERE tag = 'pump';
-SELECT historian.learn_names('m', '[{"tag": "pump", "names": ["p", "q"]}]');
-SELECT is((SELECT names FROM historian.tag WHERE tag = 'pump'), NULL, 'names that were removed do not come back');
+SELECT is(pg_temp.learn('[{"tag": "pump", "names": ["p", "q"]}]'), 'pump{p,q}', 'names were removed');
+SELECT is((SELECT names FROM historian.tag WHERE tag = 'pump'), NULL, 'and do not come back');
+SELECT historian.set_tag('m', 'set', '{"names": ["speed", null, "flow"]}');
+SELECT is(pg_temp.learn('[{"tag": "set", "names": ["flow", "power"]}]'), 'set{speed,NULL,flow,power}', 'names that were set before, and one of which is a field, are places');
+SELECT is((SELECT names FROM historian.tag WHERE tag = 'set'), '{speed,NULL,flow}', 'and stay');
+SELECT is((SELECT array_length(fields, 1) FROM historian.learn_names('m', (SELECT jsonb_agg(jsonb_build_object('tag', 'wide', 'names', jsonb_build_array('f' || i))) FROM generate_series(1, 1100) i))), 1000, 'no more fields than a row has values');
+SELECT is((SELECT array_length(fields, 1) FROM historian.learn_names('m', '[{"tag": "wide", "names": ["f1", "g"]}]')), 1000, 'also later');
+DELETE FROM historian.tag WHERE tag IN ('set', 'wide');
 
 -- value_columns
 SELECT is(historian.value_columns('{a,NULL,time,tag}', 5), '{a,value_2,time_3,tag_4,value_5}', 'value_columns: missing and reserved names');
