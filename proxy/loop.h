@@ -14,6 +14,7 @@
 #include "base/metrics.h"
 #include "database/database_metrics.h"
 #include "database/pg_pool.h"
+#include "database/sql_failure.h"
 #include "http/http_exchange.h"
 #include "ingest/commit.h"
 #include "ingest/ingest.h"
@@ -28,8 +29,8 @@
 typedef struct WriterState
 {
 	atomic_bool connected;
-	pthread_mutex_t trouble_lock; /* guards trouble */
-	char trouble[640];			  /* why PostgreSQL does not take rows; "": it does */
+	pthread_mutex_t trouble_lock;		  /* guards trouble */
+	char trouble[SQL_FAILURE_TEXT_BYTES]; /* why PostgreSQL does not take rows; "": it does */
 	_Atomic uint64_t oldest_age_ms;
 	_Atomic uint64_t spool_bytes;
 	_Atomic uint64_t set_aside;

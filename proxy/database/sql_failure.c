@@ -15,8 +15,17 @@ sql_failure_set(SqlFailure *failure, const char *sqlstate, const char *message)
 		return;
 	snprintf(failure->sqlstate, sizeof(failure->sqlstate), "%s", sqlstate);
 	snprintf(failure->message, sizeof(failure->message), "%s", message);
+	failure->detail[0] = failure->hint[0] = '\0';
 	failure->of_constraint = false;
 	failure->row = -1;
+}
+
+static void
+note_field(char *to, size_t size, const PGresult *result, int code)
+{
+	const char *text = PQresultErrorField(result, code);
+
+	snprintf(to, size, "%s", text != NULL ? text : "");
 }
 
 void
@@ -32,8 +41,29 @@ sql_failure_note(SqlFailure *failure, const PGresult *result)
 		return;
 	sql_failure_set(failure, sqlstate != NULL ? sqlstate : "08006",
 					message != NULL ? message : PQresultErrorMessage(result));
+	note_field(failure->detail, sizeof(failure->detail), result, PG_DIAG_MESSAGE_DETAIL);
+	note_field(failure->hint, sizeof(failure->hint), result, PG_DIAG_MESSAGE_HINT);
 	failure->of_constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME) != NULL;
 	failure->row = line != NULL ? strtoll(line + 7, NULL, 10) - 1 : -1;
+}
+
+void
+sql_failure_describe(const SqlFailure *failure, char text[SQL_FAILURE_TEXT_BYTES])
+{
+	const char *cure = sql_failure_cure(failure->sqlstate);
+	/* "Failing row contains (..)" has values, which are not for the log nor for everybody. */
+	bool has_values =
+		strncmp(failure->sqlstate, "23", 2) == 0 && strcmp(failure->sqlstate, "23514") != 0;
+	const char *const parts[] = {has_values ? "" : failure->detail, failure->hint,
+								 cure != NULL ? cure : ""};
+	size_t used = (size_t) snprintf(text, SQL_FAILURE_TEXT_BYTES, "%s (SQLSTATE %s)",
+									failure->message, failure->sqlstate);
+
+	for (int i = 0; i < 3; i++)
+	{
+		if (parts[i][0] != '\0' && used < SQL_FAILURE_TEXT_BYTES)
+			used += (size_t) snprintf(text + used, SQL_FAILURE_TEXT_BYTES - used, "; %s", parts[i]);
+	}
 }
 
 bool
@@ -57,8 +87,8 @@ sql_failure_cure(const char *sqlstate)
 		{"3F000", "CREATE SCHEMA makes it, and CREATE EXTENSION historian the schema historian"},
 		{"42883", "ALTER EXTENSION historian UPDATE brings functions of newer versions"},
 		{"42501", "GRANT it to the user by whom historiand connects"},
-		{"23514", "rows wait until a partition takes them: CREATE TABLE ... PARTITION OF ... USING "
-				  "historian"},
+		{"23514", "rows wait until a partition takes them: CREATE TABLE ... PARTITION OF ... FOR "
+				  "VALUES ... (or DEFAULT) USING historian"},
 	};
 
 	for (size_t i = 0; i < sizeof(cures) / sizeof(cures[0]); i++)

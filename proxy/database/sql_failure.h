@@ -13,6 +13,8 @@ typedef struct SqlFailure
 {
 	char sqlstate[6]; /* "": nothing failed */
 	char message[512];
+	char detail[256];	/* PostgreSQL's, which may say which row it is; "": there is none */
+	char hint[256];		/* the same */
 	bool of_constraint; /* the error names a constraint */
 	int64_t row;		/* the row of a COPY that the error names, from 0; -1: it names none */
 } SqlFailure;
@@ -40,6 +42,13 @@ sql_failure_is_set(const SqlFailure *failure)
  * table or the server.
  */
 extern bool sql_failure_of_row(const SqlFailure *failure);
+
+/*
+ * Writes all that PostgreSQL has said about an error, and what an operator can do about it.  What the
+ * detail says of a row's values beyond its partition key is left out.
+ */
+#define SQL_FAILURE_TEXT_BYTES 1280
+extern void sql_failure_describe(const SqlFailure *failure, char text[SQL_FAILURE_TEXT_BYTES]);
 
 /* What an operator can do about an error of the table or of its privileges, or NULL. */
 extern const char *sql_failure_cure(const char *sqlstate);

@@ -74,7 +74,7 @@ struct FieldPlaces
 	FieldList *buckets[LIST_BUCKETS];
 
 	pthread_mutex_t question_lock;
-	Bytes questions;	   /* the array without its end */
+	Bytes questions;		/* the array without its end */
 	_Atomic uint32_t round; /* of the questions; those of the round before may be under way */
 	atomic_bool taken;
 	_Atomic uint32_t answers;

@@ -55,8 +55,9 @@ struct CopyWriter
 	uv_timer_t commit_timer; /* runs while a request waits for a commit, until the load */
 	uv_timer_t retry_timer;	 /* runs until connecting or loading may be tried again */
 	uv_timer_t stall_timer;
-	char trouble[640]; /* why PostgreSQL does not take rows; "": it does, as far as is known */
-	bool refusing;	   /* PostgreSQL has said so, and has taken no rows since */
+	char trouble
+		[SQL_FAILURE_TEXT_BYTES]; /* why PostgreSQL does not take rows; "": it does, as far as is known */
+	bool refusing;				  /* PostgreSQL has said so, and has taken no rows since */
 
 	IngestBatch *batch; /* that is being loaded, or NULL */
 	bool from_aside;	/* the batch was set aside */
@@ -416,12 +417,10 @@ static void
 load_unavailable(CopyWriter *writer)
 {
 	const SqlFailure *failure = &writer->load.failure;
-	const char *cure = sql_failure_cure(failure->sqlstate);
 
 	metric_add(&writer->metrics->loads_failed, 1);
 	writer->refusing = true;
-	snprintf(writer->trouble, sizeof(writer->trouble), "%s (SQLSTATE %s)%s%s", failure->message,
-			 failure->sqlstate, cure != NULL ? "; " : "", cure != NULL ? cure : "");
+	sql_failure_describe(failure, writer->trouble);
 	log_warning("PostgreSQL does not take rows now, retrying: %s", writer->trouble);
 	if (server_is_wrong(failure->sqlstate))
 	{

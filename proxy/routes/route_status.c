@@ -21,6 +21,9 @@ const Route route_readyz = {.path = "/readyz", .metric = ROUTE_STATUS, .end = re
 const Route route_health = {.path = "/health", .metric = ROUTE_STATUS, .end = health_end};
 const Route route_metrics = {.path = "/metrics", .metric = ROUTE_STATUS, .end = metrics_end};
 
+/* Room for why the server is not ready. */
+#define FOUND_BYTES (SQL_FAILURE_TEXT_BYTES + 64)
+
 static bool
 livez_end(Exchange *exchange)
 {
@@ -54,7 +57,7 @@ why_not_ready(LoopShared *shared, char *found, size_t size)
 static bool
 readyz_end(Exchange *exchange)
 {
-	char found[1024];
+	char found[FOUND_BYTES];
 	const char *why = why_not_ready(loop_of(exchange)->shared, found, sizeof(found));
 
 	if (why != NULL)
@@ -68,7 +71,7 @@ readyz_end(Exchange *exchange)
 static bool
 health_end(Exchange *exchange)
 {
-	char found[1024];
+	char found[FOUND_BYTES];
 	const char *why = why_not_ready(loop_of(exchange)->shared, found, sizeof(found));
 	Bytes body = {0};
 

@@ -210,12 +210,35 @@ def test_missing_partition():
     rows = [message(10, "a", [1]), message(1500, "a", [2]), message(20, "b", [3])]
     assert server.save(rows).status == 202
     wait_for("the reason", lambda: "no partition of relation" in (why_not_ready(server) or ""))
-    assert "PARTITION OF ... USING historian" in why_not_ready(server)
+    assert "(or DEFAULT) USING historian" in why_not_ready(server)
+    assert "Partition key of the failing row contains (\"time\") = (1500)." in why_not_ready(server), why_not_ready(server)
+    server.logged(r'does not take rows now.*contains \("time"\) = \(1500\)')
     assert server.save(message(30, "b", [4])).status == 202
     assert count(table) == 0
     sql(f"CREATE TABLE {table}_b PARTITION OF {table} FOR VALUES FROM (1000) TO (2000) USING historian")
     wait_for("the rows", lambda: count(table) == 4)
     wait_for("ready", lambda: server.get("/readyz").status == 200)
+    assert server.stop() == 0
+
+
+def test_refused_by_a_trigger():
+    """what a trigger says of rows that it refuses, without naming a constraint, is in readyz with detail and hint, but not their values"""
+    table = new_table()
+    sql(f"""CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                RAISE EXCEPTION 'not now' USING DETAIL = 'Line 7 is down.', HINT = 'Call Eve.';
+            END $$;
+            CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {table}_refuse()""")
+    server = Server(table)
+    assert server.save(message(10, "a", [1])).status == 202
+    wait_for("the reason", lambda: "not now (SQLSTATE P0001); Line 7 is down.; Call Eve." in (why_not_ready(server) or ""))
+    sql(f"""CREATE OR REPLACE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                RAISE not_null_violation USING MESSAGE = 'not that', DETAIL = 'Failing row contains (10, a, {{1}}).';
+            END $$""")
+    wait_for("the other reason", lambda: "not that (SQLSTATE 23502)" in (why_not_ready(server) or ""))
+    assert "Failing row" not in why_not_ready(server), why_not_ready(server)
+    sql(f"DROP TRIGGER refuse ON {table}")
+    wait_for("the row", lambda: count(table) == 1)
+    sql(f"DROP FUNCTION {table}_refuse()")
     assert server.stop() == 0
 
 
