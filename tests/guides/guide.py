@@ -21,6 +21,7 @@ from historiand import CONNINFO, Server, sql as admin_sql, wait_for      # noqa:
 
 ADDRESS = "127.0.0.1:8080"
 TIMEOUT_S = 120
+TOOK = r" in [\d.]+ s, \d+ rows/s"     # of historian import
 
 
 def connection(database):
@@ -33,7 +34,8 @@ def environment(conninfo, **more):
     names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE"}
     variables = {names[name]: value.strip("'") for name, value in re.findall(r"(\w+)=('[^']*'|\S+)", conninfo)}
     return dict(os.environ, PGOPTIONS="-c timezone=UTC", TZ="UTC",
-                NODE_PATH=os.path.join(ROOT, "build/guides/node_modules"), **variables, **more)
+                NODE_PATH=os.path.join(ROOT, "build/guides/node_modules"),
+                PATH=os.path.join(ROOT, "build") + ":" + os.environ["PATH"], **variables, **more)
 
 
 class Place:
@@ -116,8 +118,8 @@ def blocks(page):
 
 
 def without_blanks(text):
-    """psql ends titles with blanks, which no page has."""
-    return [line.rstrip() for line in text.rstrip("\n").splitlines() if line.strip()]
+    """psql ends titles with blanks, which no page has. How long something took differs, too."""
+    return [re.sub(TOOK, "", line.rstrip()) for line in text.rstrip("\n").splitlines() if line.strip()]
 
 
 def run_page(place, page, programs=None, others=()):
