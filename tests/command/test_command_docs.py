@@ -20,7 +20,7 @@ def environment():
 def main():
     with open(os.path.join(ROOT, "docs", "command.md"), encoding="utf-8") as file:
         text = file.read()
-    sql("TRUNCATE measurement")
+    sql("TRUNCATE measurement; DROP TABLE IF EXISTS copied; DELETE FROM historian.import_progress; DELETE FROM historian.tag")
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.M | re.S)
     write("pumps.csv", next(body for kind, body in blocks if kind == "csv"))
     env = environment()

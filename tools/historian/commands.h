@@ -13,5 +13,10 @@
 #define EXIT_REJECTED 3 /* import: the end was reached, but rows were rejected */
 
 extern int command_import(int argc, char **argv);
+extern int command_export(int argc, char **argv);
+extern int command_tags(int argc, char **argv);
+extern int command_tail(int argc, char **argv);
+extern int command_check(int argc, char **argv);
+extern int command_doctor(int argc, char **argv);
 
 #endif /* HISTORIAN_COMMANDS_H */

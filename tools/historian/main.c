@@ -19,6 +19,11 @@ typedef struct Command
 
 static const Command commands[] = {
 	{"import", command_import, "load CSV, NDJSON, line protocol or COPY data from a file or stdin"},
+	{"export", command_export, "write rows as CSV, NDJSON or COPY's binary format"},
+	{"tags", command_tags, "list the tags with what is known of them"},
+	{"tail", command_tail, "print the last rows of tags, and those that come after"},
+	{"check", command_check, "verify a table"},
+	{"doctor", command_doctor, "look for what is wrong around a table, and say what cures it"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

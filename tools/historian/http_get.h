@@ -1,0 +1,24 @@
+/*
+ * http_get.h
+ *	  One GET request over HTTP, whose answer is waited for.
+ */
+#ifndef HISTORIAN_HTTP_GET_H
+#define HISTORIAN_HTTP_GET_H
+
+#include <stdbool.h>
+#include <time.h>
+
+#define HTTP_GET_BODY_BYTES 4096
+
+typedef struct HttpAnswer
+{
+	int status;
+	time_t date;					/* of the header Date; 0: there is none */
+	char body[HTTP_GET_BODY_BYTES]; /* the first bytes of the body, with a NUL */
+	char wrong[200];				/* why there is no answer */
+} HttpAnswer;
+
+/* Asks for a path at http://host[:port]; false if there is no answer within some seconds. */
+extern bool http_get(HttpAnswer *answer, const char *url, const char *path);
+
+#endif /* HISTORIAN_HTTP_GET_H */
