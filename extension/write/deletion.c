@@ -5,8 +5,9 @@
  * To delete a row means to remove all rows of its tag and time, from every segment that has one.
  * Otherwise an earlier load's row, which it had replaced, would appear again.  A segment that is
  * written anew keeps its kind and its number in load order, so that the invariant of compaction.c
- * holds.  A shared segment is written anew once, for all its tags.  directory_lock() keeps compactions and other deletions of the table away until the
- * transaction ends.
+ * holds.  A shared segment is written anew once, for all its tags; with the last segment of a run
+ * its root is deleted.  directory_lock() keeps compactions and other deletions of the table away
+ * until the transaction ends.
  *
  * DELETE and UPDATE note the rows that they meet, by ctid, and the rows are deleted when the
  * command ends (command_work.c).  Meanwhile compaction may have moved them, or other transactions
@@ -51,6 +52,7 @@ typedef struct DeletedRows
 {
 	ItemPointerData segment;	/* hash key */
 	uint8		rows[CODEC_MAX_ROWS / 8];	/* one bit each */
+	bool		all;			/* a shared segment of which nothing is left */
 } DeletedRows;
 
 /* The part of them that one tag has: of a shared segment one of several. */
@@ -132,7 +134,9 @@ static int64 count_rows(Deletion *deletion, text *tag, int64 from, int64 until);
 static void take_out_tag(Deletion *deletion, text *tag, uint64 horizon);
 static void take_out(Deletion *deletion, text *tag, const SegmentRef *ref);
 static void remove_shared(Deletion *deletion, const StoredSegment *stored, const bool *kept);
-static void rewrite_shared(Deletion *deletion, const DeletedRows *removed);
+static bool rewrite_shared(Deletion *deletion, const DeletedRows *removed);
+static void delete_empty_runs(Deletion *deletion);
+static bool is_run_empty(Deletion *deletion, SortedRuns *runs, uint32 i);
 static bool keep_entry(Deletion *deletion, const SharedReader *reader, const DeletedRows *removed,
 					   SharedBuilder *builder, uint32 *nkept);
 static void write_own(Deletion *deletion, const SharedReader *reader, const CodecRows *rows);
@@ -309,7 +313,10 @@ deleted_rows_of(HTAB *segments, const ItemPointerData *segment)
 	DeletedRows *deleted = hash_search(segments, segment, HASH_ENTER, &found);
 
 	if (!found)
+	{
 		memset(deleted->rows, 0, sizeof(deleted->rows));
+		deleted->all = false;
+	}
 	return deleted;
 }
 
@@ -494,10 +501,16 @@ end_deletion(Deletion *deletion)
 	{
 		HASH_SEQ_STATUS status;
 		DeletedRows *removed;
+		bool		any_empty = false;
 
 		hash_seq_init(&status, deletion->shared);
 		while ((removed = hash_seq_search(&status)) != NULL)
-			rewrite_shared(deletion, removed);
+		{
+			removed->all = !rewrite_shared(deletion, removed);
+			any_empty |= removed->all;
+		}
+		if (any_empty)
+			delete_empty_runs(deletion);
 	}
 	if (deletion->sink != NULL)
 		segment_sink_end(deletion->sink);
@@ -819,9 +832,9 @@ remove_shared(Deletion *deletion, const StoredSegment *stored, const bool *kept)
 
 /*
  * Writes a shared segment anew without the rows that were removed, for all its tags at once.  It
- * keeps its place in its run, as sorted_runs.h demands.
+ * keeps its place in its run, as sorted_runs.h demands.  Returns whether anything is left of it.
  */
-static void
+static bool
 rewrite_shared(Deletion *deletion, const DeletedRows *removed)
 {
 	MemoryContext caller = MemoryContextSwitchTo(deletion->tag_context);
@@ -832,6 +845,7 @@ rewrite_shared(Deletion *deletion, const DeletedRows *removed)
 	StoredSegment stored;
 	SharedReader reader;
 	uint32		nkept = 0;
+	bool		left;
 
 	CHECK_FOR_INTERRUPTS();
 	if (!store_fetch(deletion->rel, GetActiveSnapshot(), NULL, &place, &stored, NULL))
@@ -849,12 +863,48 @@ rewrite_shared(Deletion *deletion, const DeletedRows *removed)
 			store_report(deletion->rel, &place, &stored.segment.header, SEGMENT_BAD_ROWS);
 	}
 	store_check_shared(deletion->rel, &stored, &reader);
-	if (builder->ntags > 0)
+	left = builder->ntags > 0;
+	if (left)
 		segment_sink_write_shared(deletion_sink(deletion), builder);
 	store_release(&stored);
 	delete_segment(deletion, &ref, deletion->moves ? ref.nrows : nkept);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(deletion->tag_context);
+	return left;
+}
+
+/* Deletes the roots of runs that have no segments any more, so that readers do not look for them. */
+static void
+delete_empty_runs(Deletion *deletion)
+{
+	SortedRuns *runs = directory_runs(deletion->cursor);
+
+	for (uint32 i = 0; i < sorted_runs_count(runs); i++)
+	{
+		ItemPointerData root = sorted_runs_get(runs, i)->root;
+
+		if (is_run_empty(deletion, runs, i) && !store_delete(deletion->rel, &root, deletion->cid))
+			report_changed(deletion->rel);
+	}
+}
+
+/* Is nothing left of all segments of a run that the snapshot sees? */
+static bool
+is_run_empty(Deletion *deletion, SortedRuns *runs, uint32 i)
+{
+	StoredSegment stored;
+
+	sorted_runs_seek_segments(runs, i);
+	while (sorted_runs_next_segment(runs, &stored))
+	{
+		const DeletedRows *removed = hash_search(deletion->shared, &stored.tuple.t_self, HASH_FIND,
+												 NULL);
+
+		store_release(&stored);
+		if (removed == NULL || !removed->all)
+			return false;
+	}
+	return true;
 }
 
 /*

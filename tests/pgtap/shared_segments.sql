@@ -1,6 +1,6 @@
 -- Rows of many tags that share segments, against a heap with the same rows; their merging, and what is said of them.
 \set ON_ERROR_STOP on
-SELECT plan(40);
+SELECT plan(49);
 CREATE TABLE m (time bigint, tag text COLLATE "C", values float8[]) USING historian;
 CREATE TABLE h (time bigint, tag text COLLATE "C", values float8[]);
 
@@ -120,6 +120,35 @@ SELECT ok(pending_segments >= 150, '150 runs') FROM historian.stat_tables WHERE 
 SELECT segments_merged FROM historian.compact('m');
 SELECT ok(pending_segments <= 10, 'compact() leaves one') FROM historian.stat_tables WHERE relid = 'm'::regclass;
 SELECT is(differ(), 0::bigint, 'nothing has changed');
+
+-- a run of which nothing is left has no root any more, so that a read need not look for it
+CREATE EXTENSION pageinspect;
+CREATE FUNCTION roots() RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(*) FROM generate_series(0, pg_relation_size('m') / 8192 - 1) AS b, heap_page_items(get_raw_page('m', b::integer))
+	WHERE lp_flags = 1 AND t_xmax::text = '0' AND get_byte(t_data, 3) = 32
+$$;
+TRUNCATE m, h;
+SELECT load(1, 2000, n) FROM generate_series(1, 5) AS n;
+SELECT is(roots(), 5::bigint, 'five runs');
+DELETE FROM m WHERE time < 3 OR time = 3 AND tag < 'site/area-3';
+DELETE FROM h WHERE time < 3 OR time = 3 AND tag < 'site/area-3';
+SELECT is(roots(), 3::bigint, 'two of them have gone, as all of their rows were deleted');
+SELECT is(differ(), 0::bigint, 'the rows of the others are there');
+SELECT is_empty($$SELECT * FROM historian.check('m')$$, 'the check finds nothing');
+DELETE FROM m WHERE tag > 'site/area-1';
+DELETE FROM h WHERE tag > 'site/area-1';
+SELECT is(differ(), 0::bigint, 'more is deleted');
+SELECT historian.drop_before('m', 5);
+DELETE FROM h WHERE time < 5;
+SELECT is(roots(), 1::bigint, 'by a function, too');
+SAVEPOINT b;
+DELETE FROM m;
+SELECT is((SELECT count(*) FROM m), 0::bigint, 'the last one');
+ROLLBACK TO b;
+SELECT is(differ(), 0::bigint, 'after a rollback it is there');
+SELECT is_empty($$SELECT * FROM historian.check('m')$$, 'the check finds nothing');
+DROP FUNCTION roots;
+DROP EXTENSION pageinspect;
 
 -- a tag that comes with few rows, which share segments, and then with many, which do not: its rows are taken out of the runs, and
 -- the others stay where they are
