@@ -143,7 +143,8 @@ def remove(version):
     """docs/install.md, "Remove": its statements and commands in their order; there is no systemd here."""
     with open(os.path.join(os.path.dirname(__file__), "../../docs/install.md")) as file:
         section = file.read().split("## Remove\n")[1].split("\n## ")[0]
-    for sql, command in re.findall(r"^   ```sql\n(.*?)^   ```$|^       (\S.*)$", section, re.M | re.S):
+    commands = 0
+    for sql, command in re.findall(r"^   ```sql\n(.*?)^   ```$|^       (\S[^\n]*)$", section, re.M | re.S):
         if sql:
             command = "runuser -u postgres -- psql -v ON_ERROR_STOP=1 historian -c \"%s\"" % "\" -c \"".join(
                 statement.replace('"', '\\"') for statement in sql.strip().split("\n"))
@@ -159,6 +160,8 @@ def remove(version):
                os.path.exists(ROOT + "/var/lib/historiand"), "settings are gone, the spool stays")
         status, output = chroot("sh", "-c", command)
         ok(status == 0 and "ERROR" not in output, "removal: " + command.split("\n")[0], output)
+        commands += 1
+    ok(commands == 10, "all commands of the page were run", commands)
     left = chroot("sh", "-c", "ls -d /usr/lib/postgresql/*/lib/historian* /usr/share/historiand /etc/historiand "
                   "/var/lib/historiand /usr/bin/historian* 2>/dev/null")[1]
     ok(left == "", "nothing is left", left)
