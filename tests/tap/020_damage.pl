@@ -49,6 +49,9 @@ SELECT load(2510, 10);
 SET historian.min_shared_tags = 2;
 INSERT INTO m SELECT 1000000 + n * 1000, format('site/area/sensor-%s', n), ARRAY[n] FROM generate_series(1, 300) AS n;
 INSERT INTO m SELECT 2000000 + row * 1000, format('site/area/sensor-%s', n), ARRAY[n, row / 7.0] FROM generate_series(1, 300, 7) AS n, generate_series(1, 1 + n % 5) AS row;
+-- a run of some segments
+CREATE TABLE f (LIKE m) USING historian;
+INSERT INTO f SELECT 1, format('site/area/sensor-%s', n), ARRAY[n] FROM generate_series(10001, 13000) AS n;
 END
 
 my $original = $node->safe_psql('postgres', 'SELECT count(*), max(cardinality(values)) FROM m');
@@ -62,6 +65,7 @@ sub path_of
 }
 my $directory = "(SELECT indexrelid FROM pg_index WHERE indrelid = '%s'::regclass)";
 my %file = map { $_ => [ path_of("'$_'"), path_of(sprintf $directory, $_) ] } 'm', map { "m_$_" } 1 .. $tables;
+my $run_file = path_of("'f'");
 $node->stop;
 
 # Where each segment is in the file, and how long.
@@ -148,7 +152,28 @@ for my $table (1 .. $tables)
 	put_bytes($file{"m_$table"}[0], $bytes);
 	put_bytes($file{"m_$table"}[1], $index);
 }
+
+# The first tag of the second segment of a run becomes one that is before all tags of the first segment.
+my $run = slurp_bytes($run_file);
+my @shared = grep { ord(substr($run, $_->[0] + 3, 1)) == 16 } segments($run);
+cmp_ok(scalar @shared, '>', 2, 'a run of some segments');
+my $first_tag = $shared[1][0] + SEGMENT_HEADER + unpack('v', substr($run, $shared[1][0] + 34, 2)) + 12;
+is(substr($run, $first_tag, 5), 'site/', 'a tag is where it is looked for');
+substr($run, $first_tag, 1) = 'a';
+seal(\$run, $shared[1]);
+put_bytes($run_file, $run);
 $node->start;
+
+# Readers that go from tag to tag would go round and round.
+for my $read ("SELECT count(*) FROM historian.tags('f')", "SELECT count(*) FROM historian.latest('f')", "SELECT tag, count(*) FROM f GROUP BY tag",
+	"SELECT historian.compact('f')", "SELECT historian.drop_before('f', 1)")
+{
+	my $errors;
+
+	$node->psql('postgres', "\\set VERBOSITY verbose\nSET statement_timeout = '20s'; INSERT INTO f VALUES (2, 'site/area/sensor-13000', '{1}'); $read", stderr => \$errors);
+	like($errors, qr/XX001: cannot read a segment of historian table "f"\nDETAIL:  It is stored in block \d+, item \d+/, "tags that do not ascend: $read");
+}
+cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM historian.check('f')"), '>', 0, 'tags that do not ascend: the check finds them');
 
 my $end = 1000000 + 2600 * 1000;
 my @methods = qw(last first interpolated min max range average time_average sum count stddev delta plot lttb last_known);
