@@ -518,14 +518,13 @@ field_places_wait(Stage *stage, const NamedPoint *point)
 }
 
 bool
-field_places_stage(FieldPlaces *places, Stage *stage, uint32_t *dropped)
+field_places_stage(FieldPlaces *places, Stage *stage, Bytes *dropped)
 {
 	const StagedMessage *message = (const StagedMessage *) stage->data;
 	const char *waiting = stage->waiting.data;
 	const char *end = waiting + stage->waiting.length;
 	Stage fresh = {0};
 
-	*dropped = 0;
 	if (stage->waiting.length == 0)
 		return true;
 	for (uint32_t i = 0; i < stage->count; i++, message = staged_next(message))
@@ -553,7 +552,7 @@ field_places_stage(FieldPlaces *places, Stage *stage, uint32_t *dropped)
 			field_places_wait(&fresh, &point);
 		}
 		if (placed == FIELDS_TOO_MANY)
-			++*dropped;
+			bytes_append(dropped, &i, sizeof(i));
 		else
 			stage_add(&fresh, message->time_ns, count, point.tag, point.tag_length);
 	}

@@ -58,9 +58,10 @@ extern void field_places_wait(Stage *stage, const NamedPoint *point);
 
 /*
  * Places the points of a stage that wait.  If some still have to, has PostgreSQL asked for their
- * places and returns false.  Drops those that do not fit a row then, and counts them in *dropped.
+ * places and returns false.  Drops those that do not fit a row then, and appends to dropped, as
+ * uint32_t, the numbers that they had in the stage.
  */
-extern bool field_places_stage(FieldPlaces *places, Stage *stage, uint32_t *dropped);
+extern bool field_places_stage(FieldPlaces *places, Stage *stage, Bytes *dropped);
 
 /*
  * What PostgreSQL is to be asked

@@ -447,15 +447,16 @@ static bool
 place(Intake *intake, Stage *stage)
 {
 	Loop *loop = intake->loop;
-	uint32_t dropped;
+	Bytes dropped = {0};
 	bool all;
 
 	if (stage->waiting.length == 0)
 		return true;
 	all = field_places_stage(loop->shared->field_places, stage, &dropped);
-	for (; dropped > 0; dropped--)
+	for (size_t i = 0; i < dropped.length; i += sizeof(uint32_t))
 		body_decoder_refuse(&intake->decoder, "the points of a series have more fields in all than "
 											  "a row holds");
+	bytes_free(&dropped);
 	if (!all)
 		name_teller_tick(loop->name_teller, uv_now(loop->http.uv));
 	return all;

@@ -90,6 +90,15 @@ def points():
     same(rows("m"), [(START + 2, "log", [1.0]), (START, "mem,dc=x,host=h1", [3.0, 1.5]), (START + 1, "mem,dc=x,host=h1", [4.0, 2.5])],
          "line protocol: fields of one point in two lines are one row")
     same(sql("SELECT names FROM historian.tag WHERE relid = 'm'::regclass AND tag LIKE 'mem%'"), "{free,used}", "and names are kept")
+    imports("places.lp", data="pump flow=1,power=2,speed=3 %d\npump flow=4,speed=6 %d\npump power=7 %d\npump area=8,flow=9 %d\n"
+            % tuple(START + i for i in range(4)))
+    same([row[2] for row in rows("m")], [[1.0, 2.0, 3.0], [4.0, None, 6.0], [None, 7.0], [9.0, None, None, 8.0]], "each field has its place")
+    wide = "".join("wide %s %d\n" % (",".join("f%d=%d" % (j, j) for j in range(i * 300, i * 300 + 300)), START + i) for i in range(5))
+    imports("wide.lp", "--rejects", path("wide.rejects"), data="a b=1 1\n" + wide + "a b=2 2\n", code=3)
+    with open(path("wide.rejects")) as file:
+        lost = [json.loads(line)["line"] for line in file]
+    same((sql("SELECT count(*) FROM m"), len(lost) > 0 and set(lost) <= {2, 3, 4, 5, 6}), (str(7 - len(lost)), True),
+         "points of a series with more fields than a row holds are rejected, by their lines")
     result = imports("b.lp", data=lines, code=3)
     ok('"line":6' in result.stderr and "string" in result.stderr, "a field that is a string is rejected, with its line", result.stderr)
 

@@ -14,6 +14,7 @@
 
 #include "base/memory.h"
 #include "connection.h"
+#include "value_names.h"
 
 #define READ_BYTES	 ((size_t) 256 * 1024)
 #define WINDOW_BYTES (2 * DECODER_MAX_RECORD)
@@ -35,6 +36,7 @@ struct BatchReader
 	size_t begin; /* of what is not decoded */
 	size_t end;
 	uint64_t line; /* at begin, from 1 */
+	uint32_t noted_tags;
 	const char *wrong;
 	MessageError error;
 	char broken[sizeof(MessageError) + 100];
@@ -144,12 +146,10 @@ static void
 read_again(BatchReader *reader, uint64_t offset)
 {
 	Decoder *decoder = reader->decoder;
-	FieldNames *fields = decoder->fields;
 	Stage unused = {0};
 
 	if (offset > LINES_AGAIN_BYTES)
 		move_to(reader, offset - LINES_AGAIN_BYTES);
-	decoder->fields = NULL;
 	while (offset_of(reader) < offset)
 	{
 		const char *data = reader->window + reader->begin;
@@ -166,10 +166,10 @@ read_again(BatchReader *reader, uint64_t offset)
 		}
 		reader->begin = (size_t) (data - reader->window);
 		unused.length = 0;
+		unused.waiting.length = 0;
 		unused.count = 0;
 	}
-	decoder->fields = fields;
-	free(unused.data);
+	stage_free(&unused);
 }
 
 BatchReader *
@@ -198,16 +198,19 @@ batch_reader_open(Input *input, Decoder *decoder, const BatchLimits *limits,
 	return reader;
 }
 
-/* Takes the names that the decoder has found. */
+/* Notes the tags that have had their first row in this batch. */
 static void
-take_names(BatchReader *reader, RowBatch *batch)
+note_tags(BatchReader *reader, RowBatch *batch)
 {
-	Bytes names = {0};
+	TagTable *tags = reader->decoder->tags;
+	uint32_t count = tags != NULL ? tag_table_count(tags) : 0;
 
-	if (reader->decoder->fields == NULL || !field_names_take(reader->decoder->fields, &names))
-		return;
-	batch->names = memory_resize(batch->names, (batch->name_count + 1) * sizeof(Bytes));
-	batch->names[batch->name_count++] = names;
+	for (; reader->noted_tags < count; reader->noted_tags++)
+	{
+		const TagName *name = tag_table_name(tags, reader->noted_tags);
+
+		value_names_put(&batch->new_tags, name->text, name->length);
+	}
 }
 
 /* Decodes the next record.  Returns false at the end of the input. */
@@ -236,7 +239,6 @@ decode_record(BatchReader *reader, RowBatch *batch)
 			if (reader->input_end)
 				break;
 			read_more(reader);
-			take_names(reader, batch);
 			return true;
 		case DECODER_END:
 			break;
@@ -258,7 +260,7 @@ fill(BatchReader *reader, RowBatch *batch)
 	while (!batch->last && batch->stage.count < reader->limits.rows &&
 		   batch->stage.length + batch->rejects.length < reader->limits.bytes)
 		batch->last = !decode_record(reader, batch);
-	take_names(reader, batch);
+	note_tags(reader, batch);
 	batch->end_offset = offset_of(reader);
 	batch->end_line = reader->line;
 	if (batch->last)

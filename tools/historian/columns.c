@@ -143,20 +143,14 @@ find_values(Columns *columns, const char *wish, const ColumnName *names, size_t 
 static void
 copy_names(Columns *columns, const ColumnName *names)
 {
-	Bytes packed = {0};
-
 	columns->names = memory_new(columns->value_count * sizeof(char *));
 	for (size_t i = 0; i < columns->value_count; i++)
 	{
 		const ColumnName *name = &names[columns->values[i]];
-		uint16_t length = (uint16_t) (name->length < UINT16_MAX ? name->length : UINT16_MAX);
 
 		columns->names[i] = memory_new(name->length + 1);
 		memcpy(columns->names[i], name->text, name->length);
-		bytes_append(&packed, &length, sizeof(length));
-		bytes_append(&packed, name->text, length);
 	}
-	columns->packed = packed.data;
 }
 
 const char *
@@ -198,7 +192,6 @@ columns_free(Columns *columns)
 	for (size_t i = 0; columns->names != NULL && i < columns->value_count; i++)
 		free(columns->names[i]);
 	free(columns->names);
-	free(columns->packed);
 	free(columns->values);
 	*columns = (Columns){0};
 }

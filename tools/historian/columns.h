@@ -36,7 +36,6 @@ typedef struct Columns
 	size_t *values;
 	size_t value_count;
 	char **names; /* of the values' columns; NULL: they have none */
-	char *packed; /* the names as FieldNames takes them; NULL: they have none */
 } Columns;
 
 /*

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/utf8.h"
-#include "ingest/tag_table.h"
 
 void
 decoder_set_error(MessageError *error, const char *field, const char *format, ...)
@@ -61,7 +60,7 @@ decoder_set_columns(Decoder *decoder, const ColumnName *names, size_t count, Mes
 		decoder_set_error(error, "", "the columns are not clear");
 		return false;
 	}
-	if (decoder->fields == NULL)
+	if (decoder->tags == NULL)
 		return true;
 	if (decoder->columns.names == NULL || decoder->wishes.each_is_a_tag)
 	{
@@ -122,14 +121,9 @@ decoder_stage_row(Decoder *decoder, Stage *stage, int64_t time_ns, uint32_t coun
 		return false;
 	}
 	stage_add(stage, time_ns, count, tag, tag_length);
-	if (decoder->fields != NULL && decoder->columns.packed != NULL)
-	{
-		uint64_t hash = tag_name_hash(tag, (uint32_t) tag_length);
-
-		if (!field_names_known(decoder->fields, hash, count) &&
-			count == decoder->columns.value_count)
-			field_names_add(decoder->fields, hash, tag, tag_length, decoder->columns.packed, count);
-	}
+	if (decoder->tags != NULL)
+		tag_table_add(decoder->tags, tag, (uint32_t) tag_length,
+					  tag_name_hash(tag, (uint32_t) tag_length));
 	return true;
 }
 

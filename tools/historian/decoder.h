@@ -13,10 +13,10 @@
 
 #include "cell.h"
 #include "columns.h"
-#include "ingest/field_names.h"
 #include "ingest/line_scan.h"
 #include "ingest/message_scan.h"
 #include "ingest/stage.h"
+#include "ingest/tag_table.h"
 
 /* No record is longer.  All formats find the end of a record within so many bytes, or give up. */
 #define DECODER_MAX_RECORD ((size_t) 1024 * 1024)
@@ -50,14 +50,15 @@ struct Decoder
 	/* The caller sets these, of which each format uses some. */
 	CellForm cells;
 	ColumnWishes wishes;
-	Columns columns;	/* once the header is read */
-	FieldNames *fields; /* the names of values that have been found; NULL: nobody asks */
+	Columns columns; /* once the header is read */
+	TagTable *tags;	 /* that have had rows, if the names of columns are kept; else NULL */
 };
 
 /* Each makes a decoder whose functions are set. */
 extern Decoder *csv_decoder_new(char delimiter);
 extern Decoder *json_decoder_new(void);
-extern Decoder *points_decoder_new(int64_t now_ns, bool skip_strings);
+/* places has the places of fields; NULL: nothing is loaded. */
+extern Decoder *points_decoder_new(FieldPlaces *places, int64_t now_ns, bool skip_strings);
 extern Decoder *copy_text_decoder_new(void);
 extern Decoder *copy_binary_decoder_new(void);
 

@@ -93,6 +93,7 @@ typedef struct Import
 	Input *input;
 	Decoder *decoder;
 	Meter meter;
+	Bytes value_names;
 	Bytes options; /* what decides how the source is read */
 	Loader loader;
 	ImportState state;
@@ -205,6 +206,19 @@ close_database(Import *import)
 	PQfinish(import->loader.connection);
 }
 
+/* The names of the columns as an array for PostgreSQL, or NULL if they are not kept. */
+static const char *
+names_of(Import *import)
+{
+	const Columns *columns = &import->decoder->columns;
+
+	if (!import->names)
+		return NULL;
+	for (size_t i = 0; i < columns->value_count; i++)
+		value_names_put(&import->value_names, columns->names[i], strlen(columns->names[i]));
+	return value_names_end(&import->value_names);
+}
+
 static int
 load(Import *import, const char **wrong)
 {
@@ -218,6 +232,7 @@ load(Import *import, const char **wrong)
 	rejects_open(&import->rejects, import->rejects_path, import->state.rejects_bytes);
 	meter_begin(&import->meter, import->progress);
 	reader = batch_reader_open(import->input, import->decoder, &import->limits, &place);
+	import->loader.names = names_of(import);
 	*wrong = load_all(import, reader);
 	/* The reader has what the message is made of until it is closed. */
 	if (*wrong != NULL)
@@ -265,6 +280,8 @@ command_import(int argc, char **argv)
 	import.input = input_open(import.path);
 	if (import.source == NULL)
 		import.source = input_source(import.input);
+	if (import.format == FORMAT_LINES && !import.dry_run)
+		import.loader.places = field_places_new();
 	import.decoder = make_decoder(&import);
 	code = import.dry_run ? try(&import, &wrong) : load(&import, &wrong);
 	rejects_close(&import.rejects);
@@ -273,6 +290,7 @@ command_import(int argc, char **argv)
 	import.decoder->free(import.decoder);
 	input_close(import.input);
 	bytes_free(&import.options);
+	bytes_free(&import.value_names);
 	return wrong != NULL ? EXIT_FAILED : code;
 }
 
@@ -290,7 +308,8 @@ make_decoder(const Import *import)
 			decoder = json_decoder_new();
 			break;
 		case FORMAT_LINES:
-			decoder = points_decoder_new(timestamp_now(), import->skip_strings);
+			decoder =
+				points_decoder_new(import->loader.places, timestamp_now(), import->skip_strings);
 			break;
 		case FORMAT_COPY:
 			decoder = copy_text_decoder_new();
@@ -301,8 +320,8 @@ make_decoder(const Import *import)
 	}
 	decoder->cells = import->cells;
 	decoder->wishes = import->wishes;
-	if (import->names || import->format == FORMAT_LINES)
-		decoder->fields = field_names_new();
+	if (import->names)
+		decoder->tags = tag_table_new(NULL);
 	return decoder;
 }
 

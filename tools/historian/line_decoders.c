@@ -88,7 +88,6 @@ points_next(Decoder *decoder, const char **data, const char *end, bool last, Sta
 		line_end--;
 	if (line == line_end || *line == '#' || error->detail[0] != '\0')
 		return DECODER_RECORD;
-	points->rules.fields = decoder->fields;
 	line_scan(stage, line, line_end, &decoder->cells.times, &points->rules, error);
 	return DECODER_RECORD;
 }
@@ -113,7 +112,7 @@ json_decoder_new(void)
 }
 
 Decoder *
-points_decoder_new(int64_t now_ns, bool skip_strings)
+points_decoder_new(FieldPlaces *places, int64_t now_ns, bool skip_strings)
 {
 	LineDecoder *decoder = memory_new(sizeof(LineDecoder));
 
@@ -122,7 +121,7 @@ points_decoder_new(int64_t now_ns, bool skip_strings)
 	decoder->base.free = line_free;
 	decoder->rules.now_ns = now_ns;
 	decoder->rules.skip_strings = skip_strings;
-	decoder->rules.merge = point_merge_new();
+	decoder->rules.merge = point_merge_new(places);
 	decoder->rules.writer = point_merge_writer(decoder->rules.merge);
 	return &decoder->base;
 }

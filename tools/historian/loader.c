@@ -145,27 +145,18 @@ copy_batch(Loader *loader, RowBatch *batch)
 	return copy_halves(loader, batch, &all);
 }
 
-static void
-tell_names(Loader *loader, const RowBatch *batch)
-{
-	for (size_t i = 0; i < batch->name_count; i++)
-	{
-		const char *parameters[] = {loader->target.oid, bytes_text(&batch->names[i])};
-
-		PQclear(connection_query(loader->connection,
-								 "SELECT historian.learn_names($1::oid::regclass, $2::text::jsonb)",
-								 2, parameters));
-	}
-}
-
 void
 loader_load(Loader *loader, RowBatch *batch)
 {
 	ImportState *state = loader->state;
-	uint64_t taken = copy_batch(loader, batch);
 	ImportState now;
+	uint64_t taken;
 
-	tell_names(loader, batch);
+	if (loader->places != NULL)
+		value_names_place(loader->places, loader->connection, &loader->target, batch);
+	taken = copy_batch(loader, batch);
+	if (loader->names != NULL)
+		value_names_keep(loader->connection, &loader->target, batch, loader->names);
 	rejects_write(loader->rejects, batch);
 	now = *state;
 	now.bytes = batch->end_offset;

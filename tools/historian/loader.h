@@ -11,6 +11,7 @@
 #include "rejects.h"
 #include "row_batch.h"
 #include "target.h"
+#include "value_names.h"
 
 typedef struct Loader
 {
@@ -18,6 +19,8 @@ typedef struct Loader
 	Target target;
 	ImportState *state;
 	Rejects *rejects;
+	FieldPlaces *places; /* of fields of line protocol; NULL in other formats */
+	const char *names;	 /* of the values, to be kept for tags that have none; NULL: none are */
 	void (*on_sent)(void *context, uint64_t rows); /* called while a batch is sent; may be NULL */
 	void *context;
 } Loader;

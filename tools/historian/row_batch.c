@@ -12,9 +12,8 @@
 void
 row_batch_clear(RowBatch *batch)
 {
-	for (size_t i = 0; i < batch->name_count; i++)
-		bytes_free(&batch->names[i]);
-	batch->name_count = 0;
+	batch->new_tags.length = 0;
+	batch->stage.waiting.length = 0;
 	batch->stage.length = 0;
 	batch->stage.count = 0;
 	batch->line_count = 0;
@@ -27,10 +26,9 @@ row_batch_clear(RowBatch *batch)
 void
 row_batch_free(RowBatch *batch)
 {
-	row_batch_clear(batch);
-	free(batch->names);
+	bytes_free(&batch->new_tags);
 	free(batch->lines);
-	free(batch->stage.data);
+	stage_free(&batch->stage);
 	bytes_free(&batch->rejects);
 }
 

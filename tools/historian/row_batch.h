@@ -19,8 +19,7 @@ typedef struct RowBatch
 	size_t line_capacity;
 	Bytes rejects; /* as lines of the rejects file */
 	uint64_t reject_count;
-	Bytes *names; /* what historian.learn_names() is to be told, in pieces */
-	size_t name_count;
+	Bytes new_tags; /* tags that had no row before, as an array for PostgreSQL without its end */
 	uint64_t begin_offset; /* of the input: the batch is what lies between these */
 	uint64_t end_offset;
 	uint64_t end_line; /* the number of the line at end_offset */

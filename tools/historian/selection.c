@@ -10,25 +10,7 @@
 
 #include "base/memory.h"
 #include "connection.h"
-
-/* Appends an array of texts as PostgreSQL reads it. */
-static void
-put_array(Bytes *out, char **texts, int count)
-{
-	bytes_puts(out, "{");
-	for (int i = 0; i < count; i++)
-	{
-		bytes_puts(out, i > 0 ? ",\"" : "\"");
-		for (const char *c = texts[i]; *c != '\0'; c++)
-		{
-			if (*c == '"' || *c == '\\')
-				bytes_puts(out, "\\");
-			bytes_append(out, c, 1);
-		}
-		bytes_puts(out, "\"");
-	}
-	bytes_puts(out, "}");
-}
+#include "value_names.h"
 
 void
 selection_open(Selection *selection, PGconn *connection, const Target *target,
@@ -46,8 +28,9 @@ selection_open(Selection *selection, PGconn *connection, const Target *target,
 
 	if (wishes->tag_count > 0)
 	{
-		put_array(&tags, wishes->tags, wishes->tag_count);
-		parameters[1] = bytes_text(&tags);
+		for (int i = 0; i < wishes->tag_count; i++)
+			value_names_put(&tags, wishes->tags[i], strlen(wishes->tags[i]));
+		parameters[1] = value_names_end(&tags);
 	}
 	/* Functions count the times after the first and until the last. */
 	snprintf(after, sizeof(after), "%lld",

@@ -18,6 +18,7 @@
 #include "output.h"
 #include "row_text.h"
 #include "selection.h"
+#include "value_names.h"
 
 static const char usage[] =
 	"historian tail: prints the last rows of tags, and those that come after, until Ctrl-C\n"
@@ -154,18 +155,10 @@ print_new(Tail *tail)
 
 		bytes_printf(&numbers, "%s%d", between, i);
 		bytes_printf(&times, "%s%lld", between, (long long) tail->last_ns[i]);
-		bytes_printf(&tags, "%s\"", between);
-		for (; *tag != '\0'; tag++)
-		{
-			if (*tag == '"' || *tag == '\\')
-				bytes_puts(&tags, "\\");
-			bytes_append(&tags, tag, 1);
-		}
-		bytes_puts(&tags, "\"");
+		value_names_put(&tags, tag, strlen(tag));
 	}
 	bytes_puts(&numbers, "}");
 	bytes_puts(&times, "}");
-	bytes_puts(&tags, "}");
 	bytes_printf(&sql,
 				 "SELECT w.number, r.%s, r.%s FROM unnest($1::int[], $2::text[], $3::bigint[]) AS"
 				 " w(number, tag, after), LATERAL (SELECT %s, %s FROM %s WHERE %s = w.tag AND"
@@ -173,7 +166,7 @@ print_new(Tail *tail)
 				 target->time, target->values, target->time, target->values, target->name,
 				 target->tag, target->time);
 	parameters[0] = bytes_text(&numbers);
-	parameters[1] = bytes_text(&tags);
+	parameters[1] = value_names_end(&tags);
 	parameters[2] = bytes_text(&times);
 	result = connection_query(tail->connection, bytes_text(&sql), 3, parameters);
 	for (int row = 0; row < PQntuples(result); row++)
