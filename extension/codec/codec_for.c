@@ -37,6 +37,9 @@ codec_for_write(const CodecStream *stream, const uint64_t *numbers, uint8_t *dst
 	uint64_t	chunk[256];
 	uint32_t	count;
 
+	if (stream->width == 0)
+		return dst;
+
 	/* the numbers of a full chunk take whole bytes, whatever the width */
 	for (uint32_t first = 0; first < stream->nrows; first += count)
 	{

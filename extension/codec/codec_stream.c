@@ -312,6 +312,12 @@ codec_stream_plan_numbers(CodecStream *stream, const uint64_t *numbers, uint32_t
 {
 	CodecStats	stats;
 
+	/* one number needs no measuring, and a row of a plant has no more in a column */
+	if (nrows == 1)
+	{
+		*stream = (CodecStream) {.scheme = CODEC_FOR, .nrows = 1, .base = numbers[0]};
+		return;
+	}
 	codec_stream_measure(&stats, numbers, nrows);
 	codec_stream_plan(stream, &stats, numbers, CODEC_ALL_SCHEMES);
 }

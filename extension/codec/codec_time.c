@@ -139,6 +139,12 @@ codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows, uint64_
 	CodecStats	stats;
 	uint64_t	scale = 0;
 
+	if (nrows == 1)
+	{
+		*times = (CodecTimes) {.first = time[0], .scale = 1};
+		codec_stream_plan_numbers(&times->units, &(uint64_t) {0}, 1);
+		return;
+	}
 	for (uint32_t i = 0; i < nrows; i++)
 		numbers[i] = (uint64_t) time[i] - (uint64_t) time[0];
 	for (uint32_t i = 1; i < nrows && scale != 1; i++)

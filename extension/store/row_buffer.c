@@ -22,14 +22,43 @@ typedef struct RowOrder
 	uint32		row;
 } RowOrder;
 
-static void free_arrays(RowBuffer *buffer);
 static void grow(RowBuffer *buffer);
+static void resize_rows(RowBuffer *buffer, uint32 capacity);
 static void widen(RowBuffer *buffer, uint32 stride);
 static void add_widths(RowBuffer *buffer);
 static void add_nulls(RowBuffer *buffer);
 static void *resize(void *array, Size size);
 static void *permute(const void *array, const RowOrder *order, uint32 n, Size row_bytes);
 static int	compare_row_order(const void *left, const void *right);
+
+void
+row_buffer_lend(RowBuffer *buffer, uint32 stride, void *memory)
+{
+	*buffer = (RowBuffer) {
+		.capacity = 1,
+		.stride = stride,
+		.lent = true,
+		.time = memory,
+		.values = (double *) ((int64 *) memory + 1),
+	};
+}
+
+void
+row_buffer_move(RowBuffer *to, const RowBuffer *from)
+{
+	int64	   *time = to->time;
+	double	   *values = to->values;
+
+	Assert(to->nrows == 0 && (!from->lent || (to->lent && to->stride == from->stride)));
+	*to = *from;
+	if (from->lent)
+	{
+		to->time = time;
+		to->values = values;
+		memcpy(time, from->time, from->nrows * sizeof(int64));
+		memcpy(values, from->values, from->nrows * from->stride * sizeof(double));
+	}
+}
 
 RowSlot
 row_buffer_add(RowBuffer *buffer, int64 time, uint16 width, bool nulls)
@@ -42,7 +71,7 @@ row_buffer_add(RowBuffer *buffer, int64 time, uint16 width, bool nulls)
 	{
 		/* memory that is kept may be for many narrow rows, and too much if each were widened */
 		if (buffer->capacity > 0)
-			free_arrays(buffer);
+			row_buffer_free(buffer);
 		*buffer = (RowBuffer) {.stride = nvalues};
 	}
 	else if (nvalues > buffer->stride)
@@ -109,13 +138,14 @@ row_buffer_sort(RowBuffer *buffer)
 	sorted.nrows = n;
 	sorted.capacity = n;
 	sorted.unordered = false;
+	sorted.lent = false;
 	sorted.time = permute(buffer->time, order, n, sizeof(int64));
 	sorted.values = permute(buffer->values, order, n, buffer->stride * sizeof(double));
 	sorted.width = permute(buffer->width, order, n, sizeof(uint16));
 	sorted.isnull = permute(buffer->isnull, order, n, buffer->stride);
 	pfree(order);
 
-	free_arrays(buffer);
+	row_buffer_free(buffer);
 	*buffer = sorted;
 }
 
@@ -126,8 +156,22 @@ row_buffer_empty(RowBuffer *buffer)
 	buffer->unordered = false;
 	if (buffer->width == NULL && buffer->isnull == NULL)
 		return;
-	free_arrays(buffer);
+	row_buffer_free(buffer);
 	*buffer = (RowBuffer) {0};
+}
+
+void
+row_buffer_free(RowBuffer *buffer)
+{
+	if (!buffer->lent && buffer->time != NULL)
+	{
+		pfree(buffer->time);
+		pfree(buffer->values);
+	}
+	if (buffer->width != NULL)
+		pfree(buffer->width);
+	if (buffer->isnull != NULL)
+		pfree(buffer->isnull);
 }
 
 void
@@ -163,27 +207,35 @@ row_buffer_rows(const RowBuffer *buffer, uint32 first)
 	};
 }
 
-static void
-free_arrays(RowBuffer *buffer)
-{
-	pfree(buffer->time);
-	pfree(buffer->values);
-	if (buffer->width != NULL)
-		pfree(buffer->width);
-	if (buffer->isnull != NULL)
-		pfree(buffer->isnull);
-}
-
 /* Makes room for more rows. */
 static void
 grow(RowBuffer *buffer)
 {
-	uint32		capacity = buffer->capacity == 0 ? FIRST_CAPACITY
-		: Max(SECOND_CAPACITY, buffer->capacity * 2);
+	resize_rows(buffer, buffer->capacity == 0 ? FIRST_CAPACITY
+				: Max(SECOND_CAPACITY, buffer->capacity * 2));
+}
+
+static void
+resize_rows(RowBuffer *buffer, uint32 capacity)
+{
 	Size		cells = (Size) capacity * buffer->stride;
 
-	buffer->time = resize(buffer->time, capacity * sizeof(int64));
-	buffer->values = resize(buffer->values, cells * sizeof(double));
+	if (buffer->lent)
+	{
+		int64	   *time = resize(NULL, capacity * sizeof(int64));
+		double	   *values = resize(NULL, cells * sizeof(double));
+
+		memcpy(time, buffer->time, buffer->nrows * sizeof(int64));
+		memcpy(values, buffer->values, buffer->nrows * buffer->stride * sizeof(double));
+		buffer->time = time;
+		buffer->values = values;
+		buffer->lent = false;
+	}
+	else
+	{
+		buffer->time = resize(buffer->time, capacity * sizeof(int64));
+		buffer->values = resize(buffer->values, cells * sizeof(double));
+	}
 	buffer->bytes = capacity * sizeof(int64) + cells * sizeof(double);
 	if (buffer->width != NULL)
 	{
@@ -203,8 +255,11 @@ static void
 widen(RowBuffer *buffer, uint32 stride)
 {
 	Size		old = buffer->stride;
-	double	   *values = resize(NULL, (Size) buffer->capacity * stride * sizeof(double));
+	double	   *values;
 
+	if (buffer->lent)
+		resize_rows(buffer, buffer->capacity);
+	values = resize(NULL, (Size) buffer->capacity * stride * sizeof(double));
 	if (buffer->width == NULL)
 		add_widths(buffer);
 	for (uint32 row = 0; row < buffer->nrows; row++)

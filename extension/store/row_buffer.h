@@ -26,12 +26,32 @@ typedef struct RowBuffer
 	uint32		capacity;		/* rows allocated */
 	uint32		stride;			/* values allocated a row: the widest so far */
 	bool		unordered;		/* times are not strictly ascending */
+	bool		lent;			/* time and values are the owner's memory, for one row */
 	int64	   *time;
 	double	   *values;
 	uint16	   *width;			/* NULL while every row is stride wide */
 	uint8	   *isnull;			/* NULL while no element is NULL */
 	Size		bytes;			/* allocated */
 } RowBuffer;
+
+/*
+ * A buffer may begin with memory for one row that its owner lends it, and keeps for as long as the
+ * buffer is in use.  Of most tags of a plant a load brings no more.
+ */
+static inline Size
+row_buffer_lent_bytes(uint32 stride)
+{
+	return sizeof(int64) + stride * sizeof(double);
+}
+
+/* Begins with rows of stride values; memory is aligned, and has row_buffer_lent_bytes(). */
+extern void row_buffer_lend(RowBuffer *buffer, uint32 stride, void *memory);
+
+/*
+ * Moves all rows to a buffer that has just begun with memory for as wide ones, where from has such
+ * memory too.
+ */
+extern void row_buffer_move(RowBuffer *to, const RowBuffer *from);
 
 /* Where the values of a new row go. */
 typedef struct RowSlot
@@ -54,6 +74,9 @@ extern void row_buffer_sort(RowBuffer *buffer);
 
 /* Forgets all rows.  Keeps the memory if all rows had one width and no NULLs. */
 extern void row_buffer_empty(RowBuffer *buffer);
+
+/* Frees what the buffer has allocated; it must be zeroed before it is used again. */
+extern void row_buffer_free(RowBuffer *buffer);
 
 /* Forgets the first n rows. */
 extern void row_buffer_shift(RowBuffer *buffer, uint32 n);

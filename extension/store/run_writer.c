@@ -45,6 +45,12 @@ run_writer_begin(SegmentSink *sink, uint64 number, uint64 sequence, uint32 level
 	return writer;
 }
 
+void
+run_writer_go_on(RunWriter *writer, SegmentSink *sink)
+{
+	writer->sink = sink;
+}
+
 bool
 run_writer_add(RunWriter *writer, const char *tag, Size tag_bytes, const CodecRows *rows,
 			   Size most_bytes)

@@ -18,6 +18,9 @@ typedef struct RunWriter RunWriter;
 extern RunWriter *run_writer_begin(SegmentSink *sink, uint64 number, uint64 sequence,
 								   uint32 level);
 
+/* Goes on with the run in another sink, which may be opened after the one before was ended. */
+extern void run_writer_go_on(RunWriter *writer, SegmentSink *sink);
+
 /*
  * Adds the rows of a tag, which comes after the one before.  Returns false, and adds nothing, if
  * they take more than most_bytes, or do not fit into a shared segment.

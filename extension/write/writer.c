@@ -7,6 +7,13 @@
  * segments (store/sorted_runs.h).  All rows written at one time have one number in load order.  Of
  * rows with the same tag and time the last one inserted is kept.
  *
+ * Rows often come in the order of their tags: historiand sends them so, and so do dumps.  As long as
+ * they do, a tag is complete when the next one comes.  So the tags with few rows, once there are
+ * enough of them, go to a run in the middle of the command, a thousand tags at a time, while they
+ * are in the processor's caches; and no table of all tags is made for them.  These tags are the
+ * batch's *window*.  A tag with more rows leaves the window for the others.  With the first row that
+ * is not in order the run ends, and its tags, if they come again, come in a later one.
+ *
  * A bulk load writes full segments as compacted ones where it may (placement.c).  In the middle of
  * its command, the rows that do not fill a segment wait for more, as far as memory allows.
  */
@@ -28,20 +35,25 @@
 #include "store/run_writer.h"
 #include "store/segment_sink.h"
 #include "store/serializable.h"
+#include "tag.h"
 #include "tag_order.h"
 #include "write/placement.h"
+#include "write/tag_rows.h"
 
 int			historian_write_buffer = 64 * 1024;
 int			historian_min_shared_tags = 512;
 
-/* A tag has few rows in a batch if they are no more than this, not compressed. */
-#define FEW_ROWS_BYTES 512
-
 /* The memory of a batch without rows: its contexts and its hash table. */
 #define EMPTY_BATCH_BYTES (24 * 1024)
 
+/* What a run in the making takes. */
+#define RUN_WRITER_BYTES (64 * 1024)
+
 /* A load whose rows take at least this part of the limit on memory is a bulk load. */
 #define BULK_PART 4
+
+/* So many tags of the window are written together, unless historian.min_shared_tags is larger. */
+#define WINDOW_TAGS 1024
 
 /* So many rows are appended together; see append_group(). */
 #define GROUP_ROWS 16
@@ -63,7 +75,7 @@ typedef struct TagName
 typedef struct TagEntry
 {
 	TagName		name;
-	RowBuffer  *rows;
+	TagRows    *rows;
 	char		status;			/* of simplehash.h */
 } TagEntry;
 
@@ -88,14 +100,12 @@ same_tag(const TagName *a, const TagName *b)
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* A tag and its rows.  The entries of the hash table move when it grows; these stay. */
-typedef struct TagRows
+typedef struct TagList
 {
-	RowBuffer	rows;
-	uint32		kept;			/* the last rows, which write_batch() has not written */
-	uint32		tag_bytes;
-	char		tag[FLEXIBLE_ARRAY_MEMBER];
-} TagRows;
+	TagRows   **tag;
+	uint32		count;
+	uint32		capacity;
+} TagList;
 
 /* The rows that one command has gathered for one table. */
 typedef struct Batch
@@ -103,14 +113,21 @@ typedef struct Batch
 	CommandWork work;
 	MemoryContext incoming;		/* for the detoasted values of a group of rows */
 	int			options;		/* TABLE_INSERT_*, the same for the whole command */
-	tagtable_hash *tags;
-	TagRows   **met;			/* the tags in the order in which they came */
-	uint32		nmet;
-	uint32		met_capacity;
+	tagtable_hash *tags;		/* NULL if there are none; these entries move */
+	TagRowsMemory memory;		/* of the tags */
+	TagList		met;			/* the tags in the order in which they came */
 	Size		bytes;			/* allocated */
 	Size		used;			/* the part of them that rows not written yet take */
 	Size		full;			/* used at the last write_full(), or 0 before the first */
 	uint64		nrows;			/* not written yet */
+
+	/* while the rows come in the order of their tags */
+	bool		ordered;
+	TagRows    *last;			/* the last row's, in the window or among the others; or NULL */
+	TagRowsMemory window_memory;
+	TagList		window;			/* tags with few rows, which are not in the table of tags */
+	RunWriter  *run;			/* has the tags that were in the window before; or NULL */
+	Size		streamed;		/* bytes of rows that have been written to the run */
 
 	/* for write_batch() */
 	bool		goes_on;		/* it may leave rows for the next time */
@@ -135,19 +152,31 @@ typedef struct IncomingRow
 	RowBuffer  *rows;			/* the rows of its tag */
 } IncomingRow;
 
+static int	append_in_order(Batch *batch, IncomingRow *row, int nrows);
 static int	append_group(Batch *batch, IncomingRow *row, int nrows);
+static bool append_row(Batch *batch, RowBuffer *rows, const IncomingRow *row);
 static void read_row(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot,
-					 IncomingRow *row, const TagName *previous);
+					 IncomingRow *row);
 static Batch *find_batch(Oid relid, CommandId cid, int options);
-static RowBuffer *find_tag(Batch *batch, const TagName *name);
-static void add_met(Batch *batch, TagRows *tag);
-static TagName read_tag(text *tag, const TagName *previous);
+static void make_tag_table(Batch *batch);
+static TagRows *find_tag(Batch *batch, const TagName *name, uint32 nvalues);
+static TagRows *new_tag(Batch *batch, TagRowsMemory *memory, TagList *list, const char *bytes,
+						uint32 length, uint32 nvalues);
+static void move_out(Batch *batch, TagRows *tag);
+static void empty_window(Batch *batch);
+static void end_order(Batch *batch);
+static void write_to_run(Batch *batch, bool end);
+static void write_window(Batch *batch, SegmentSink *sink);
+static void end_run(Batch *batch);
+static TagName tag_name(const char *bytes, uint32 length);
+static void hash_tag(TagName *name);
+static TagName read_tag(text *tag);
 static RowValues read_values(Datum datum, bool isnull);
-static void append_row(RowBuffer *rows, int64 time, const RowValues *values);
+static void put_values(RowBuffer *rows, int64 time, const RowValues *values);
 static void write_full(Batch *batch);
 static void write_batch(CommandWork *work);
+static uint32 list_tags(const TagList *list, TagOrderItem *order, uint32 *ntags);
 static bool keep_rows(Batch *batch, TagRows *tag, uint32 nrows);
-static bool has_few_rows(const RowBuffer *rows);
 static void write_tag(SegmentSink *sink, RunWriter *run, Batch *batch, TagRows *tag,
 					  uint64 sequence, Placement *placement);
 
@@ -155,6 +184,12 @@ static const CommandWorkKind writing = {
 	.work_do = write_batch,
 	.divisible = true,
 };
+
+static inline uint32
+row_nvalues(const IncomingRow *row)
+{
+	return row->values.width == CODEC_WIDTH_NULL ? 0 : row->values.width;
+}
 
 static inline Size
 write_limit(void)
@@ -187,10 +222,12 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **sl
 
 		/* not in the caller's context, where detoasted values might stay until its query ends */
 		for (int i = 0; i < nrows; i++)
-			read_row(rel, columns, slots[first + i], &row[i], i > 0 ? &row[i - 1].tag : NULL);
+			read_row(rel, columns, slots[first + i], &row[i]);
 
 		MemoryContextSwitchTo(batch->work.context);
-		appended = append_group(batch, row, nrows);
+		appended = batch->ordered ? append_in_order(batch, row, nrows) : 0;
+		if (!batch->ordered)
+			appended += append_group(batch, row + appended, nrows - appended);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(batch->incoming);
 
@@ -206,6 +243,56 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **sl
 				command_work_limit(write_limit());
 		}
 	}
+}
+
+/* Are the tag's rows in the window?  It is one of the batch's last tag. */
+static inline bool
+in_window(const Batch *batch, const TagRows *tag)
+{
+	return batch->window.count > 0 && batch->window.tag[batch->window.count - 1] == tag;
+}
+
+/*
+ * Appends a group of rows as long as they come in the order of their tags.  Called in the batch's
+ * context.
+ *
+ * Returns how many rows it has appended.  If it is fewer than nrows, the next row is not in order,
+ * and the batch says so; or the batch must be written before it (append_row()).
+ */
+static int
+append_in_order(Batch *batch, IncomingRow *row, int nrows)
+{
+	for (int i = 0; i < nrows; i++)
+	{
+		const TagName *name = &row[i].tag;
+		TagRows    *tag = batch->last;
+		int			order = tag == NULL
+			? 1 : tag_compare_bytes(name->bytes, name->length, tag->tag, tag->tag_bytes);
+
+		if (order < 0)
+		{
+			end_order(batch);
+			return i;
+		}
+		if (order > 0)
+		{
+			/* an UPDATE's old rows are deleted before its new ones are written */
+			if (batch->window.count >= (uint32) Max(WINDOW_TAGS, historian_min_shared_tags) &&
+				command_work_is_alone(&batch->work))
+				write_to_run(batch, false);
+			tag = new_tag(batch, &batch->window_memory, &batch->window, name->bytes,
+						  name->length, row_nvalues(&row[i]));
+			batch->last = tag;
+		}
+		if (!append_row(batch, &tag->rows, &row[i]))
+			return i;
+		if (in_window(batch, tag) && !tag_rows_are_few(tag))
+		{
+			move_out(batch, tag);
+			batch->window.count--;
+		}
+	}
+	return nrows;
 }
 
 /* Fetches the memory to which a tag's next row goes: it has been used too long ago to be cached. */
@@ -226,47 +313,63 @@ prefetch_tail(const RowBuffer *rows)
  * So each step is done for all rows of the group, and prefetches the memory that the next step
  * needs.
  *
- * Returns how many rows it has appended.  It appends fewer than nrows if the batch must be written
- * before the next row: when that is wider than all rows of its tag, each of them takes more memory.
+ * Returns how many rows it has appended.  If it is fewer than nrows, the batch must be written before
+ * the next row (append_row()).
  */
 static int
 append_group(Batch *batch, IncomingRow *row, int nrows)
 {
-	for (int i = 0; i < nrows; i++)
-		__builtin_prefetch(&batch->tags->data[row[i].tag.hash & batch->tags->sizemask]);
+	if (batch->tags == NULL)
+		make_tag_table(batch);
 	for (int i = 0; i < nrows; i++)
 	{
-		/* historiand sends the rows of a tag together */
+		/* dumps have the rows of a tag together */
+		if (i > 0 && same_tag(&row[i].tag, &row[i - 1].tag))
+			row[i].tag.hash = row[i - 1].tag.hash;
+		else
+			hash_tag(&row[i].tag);
+		__builtin_prefetch(&batch->tags->data[row[i].tag.hash & batch->tags->sizemask]);
+	}
+	for (int i = 0; i < nrows; i++)
+	{
 		if (i > 0 && same_tag(&row[i].tag, &row[i - 1].tag))
 			row[i].rows = row[i - 1].rows;
 		else
-			row[i].rows = find_tag(batch, &row[i].tag);
+			row[i].rows = &find_tag(batch, &row[i].tag, row_nvalues(&row[i]))->rows;
 		__builtin_prefetch(row[i].rows, 1);
 	}
 	for (int i = 0; i < nrows; i++)
 		prefetch_tail(row[i].rows);
 	for (int i = 0; i < nrows; i++)
 	{
-		Size		widening = row_buffer_widening(row[i].rows, row[i].values.width);
-
-		if (widening > 0 && batch->bytes + widening > write_limit())
+		if (!append_row(batch, row[i].rows, &row[i]))
 			return i;
-		batch->nrows++;
-		batch->bytes -= row[i].rows->bytes;
-		append_row(row[i].rows, row[i].time, &row[i].values);
-		batch->bytes += row[i].rows->bytes;
-		batch->used += sizeof(int64) + row[i].rows->stride * sizeof(double);
 	}
 	return nrows;
 }
 
 /*
- * Takes a row from its slot.  previous is the tag of the row before, or NULL.  Called in the
- * context of incoming rows.
+ * Appends a row to those of its tag.  Returns false, and appends nothing, if the batch must be
+ * written before: when the row is wider than all rows of its tag, each of them takes more memory.
  */
+static bool
+append_row(Batch *batch, RowBuffer *rows, const IncomingRow *row)
+{
+	Size		widening = row_buffer_widening(rows, row->values.width);
+
+	if (widening > 0 && batch->bytes + widening > write_limit())
+		return false;
+	batch->nrows++;
+	batch->bytes -= rows->bytes;
+	put_values(rows, row->time, &row->values);
+	batch->bytes += rows->bytes;
+	batch->used += tag_rows_bytes(1, rows->stride);
+	return true;
+}
+
+/* Takes a row from its slot, without the hash of its tag.  Called in the context of incoming rows. */
 static void
-read_row(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot, IncomingRow *row,
-		 const TagName *previous)
+read_row(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot, IncomingRow *row)
 {
 	slot_getallattrs(slot);
 	if (slot->tts_isnull[columns->time - 1] || slot->tts_isnull[columns->tag - 1])
@@ -282,7 +385,7 @@ read_row(Relation rel, const HistorianColumns *columns, TupleTableSlot *slot, In
 	}
 
 	row->time = DatumGetInt64(slot->tts_values[columns->time - 1]);
-	row->tag = read_tag(DatumGetTextPP(slot->tts_values[columns->tag - 1]), previous);
+	row->tag = read_tag(DatumGetTextPP(slot->tts_values[columns->tag - 1]));
 	row->values = read_values(slot->tts_values[columns->values - 1],
 							  slot->tts_isnull[columns->values - 1]);
 }
@@ -293,78 +396,201 @@ find_batch(Oid relid, CommandId cid, int options)
 {
 	Batch	   *batch = (Batch *) command_work_find(&writing, relid, cid, sizeof(Batch));
 
-	if (batch->tags == NULL)
+	if (batch->incoming == NULL)
 	{
-		batch->tags = tagtable_create(batch->work.context, 64, NULL);
 		batch->incoming = AllocSetContextCreate(batch->work.context, "historian incoming rows",
 												ALLOCSET_DEFAULT_SIZES);
 		batch->options = options;
+		batch->ordered = true;
 		batch->bytes = EMPTY_BATCH_BYTES;
 	}
 	return batch;
 }
 
+static void
+make_tag_table(Batch *batch)
+{
+	batch->tags = tagtable_create(batch->work.context, 64, NULL);
+}
+
 /*
- * Returns the buffer for a tag's rows.  Called in the batch's context, where it makes new entries.
+ * Returns the tag in the table of tags; makes it, for rows of so many values, if it is not there.
+ * Called in the batch's context.
  */
-static RowBuffer *
-find_tag(Batch *batch, const TagName *name)
+static TagRows *
+find_tag(Batch *batch, const TagName *name, uint32 nvalues)
 {
 	TagEntry   *entry;
-	TagRows    *tag;
 	bool		found;
 
 	entry = tagtable_insert(batch->tags, *name, &found);
 	if (!found)
 	{
 		/* if an allocation fails, the entry stays half made; but the batch is dropped on abort */
-		tag = palloc(offsetof(TagRows, tag) + name->length);
-		memset(&tag->rows, 0, sizeof(tag->rows));
-		tag->kept = 0;
-		tag->tag_bytes = name->length;
-		memcpy(tag->tag, name->bytes, name->length);
-		entry->name.bytes = tag->tag;
-		entry->rows = &tag->rows;
-		add_met(batch, tag);
-		batch->bytes += sizeof(TagRows) + 2 * sizeof(TagEntry) + 2 * sizeof(TagRows *) +
-			name->length;
+		entry->rows = new_tag(batch, &batch->memory, &batch->met, name->bytes, name->length,
+							  nvalues);
+		entry->name.bytes = entry->rows->tag;
+		batch->bytes += 2 * sizeof(TagEntry);
 	}
 	return entry->rows;
 }
 
-static void
-add_met(Batch *batch, TagRows *tag)
+/* Makes a tag at the end of a list.  Called in the batch's context. */
+static TagRows *
+new_tag(Batch *batch, TagRowsMemory *memory, TagList *list, const char *bytes, uint32 length,
+		uint32 nvalues)
 {
-	if (batch->nmet == batch->met_capacity)
+	TagRows    *tag;
+
+	batch->bytes -= memory->bytes + list->capacity * sizeof(TagRows *);
+	tag = tag_rows_new(memory, bytes, length, nvalues);
+	if (list->count == list->capacity)
 	{
-		batch->met_capacity = Max(64, batch->met_capacity * 2);
-		batch->met = batch->met == NULL
-			? palloc_array(TagRows *, batch->met_capacity)
-			: repalloc_huge(batch->met, batch->met_capacity * sizeof(TagRows *));
+		list->capacity = Max(64, list->capacity * 2);
+		list->tag = list->tag == NULL
+			? palloc_array(TagRows *, list->capacity)
+			: repalloc_huge(list->tag, list->capacity * sizeof(TagRows *));
 	}
-	batch->met[batch->nmet++] = tag;
+	list->tag[list->count++] = tag;
+	batch->bytes += memory->bytes + list->capacity * sizeof(TagRows *);
+	return tag;
 }
 
-/*
- * Checks a tag and hashes it.  previous is the tag of the row before, or NULL: it is often the
- * same, and its hash is then used again.
- */
-static TagName
-read_tag(text *tag, const TagName *previous)
+/* Moves a tag of the window, which the caller takes out of it, to the table of tags. */
+static void
+move_out(Batch *batch, TagRows *tag)
 {
-	TagName		name = {.bytes = VARDATA_ANY(tag), .length = VARSIZE_ANY_EXHDR(tag)};
+	MemoryContext caller = MemoryContextSwitchTo(batch->work.context);
+	TagName		name = tag_name(tag->tag, tag->tag_bytes);
+	TagRows    *moved;
 
-	if (name.length == 0 || name.length > SEGMENT_MAX_TAG_BYTES)
+	if (batch->tags == NULL)
+		make_tag_table(batch);
+	hash_tag(&name);
+	/* rows that have memory of their own need none */
+	moved = find_tag(batch, &name, tag->rows.lent ? tag->rows.stride : CODEC_MAX_VALUES);
+	row_buffer_move(&moved->rows, &tag->rows);
+	if (batch->last == tag)
+		batch->last = moved;
+	MemoryContextSwitchTo(caller);
+}
+
+/* Moves all tags of the window to the table of tags. */
+static void
+empty_window(Batch *batch)
+{
+	for (uint32 i = 0; i < batch->window.count; i++)
+		move_out(batch, batch->window.tag[i]);
+	batch->window.count = 0;
+	tag_rows_forget(&batch->window_memory);
+}
+
+/* Goes on with rows in any order. */
+static void
+end_order(Batch *batch)
+{
+	batch->ordered = false;
+	empty_window(batch);
+	if (batch->run != NULL)
+		write_to_run(batch, true);
+}
+
+/* Writes all tags of the window, which are complete, to the run; with end, ends the run. */
+static void
+write_to_run(Batch *batch, bool end)
+{
+	CommandWork *work = &batch->work;
+	MemoryContext caller = MemoryContextSwitchTo(batch->incoming);
+	Relation	rel = table_open(work->relid, RowExclusiveLock);
+	SegmentSink *sink;
+
+	if (batch->run == NULL)
+		serializable_note_write(rel, work->xid, work->cid);
+	sink = segment_sink_begin(rel, work->xid, work->cid, batch->options);
+	write_window(batch, sink);
+	if (end)
+		end_run(batch);
+	segment_sink_end(sink);
+	table_close(rel, NoLock);
+	MemoryContextSwitchTo(caller);
+}
+
+/* Writes all tags of the window to the run, which it begins if there is none. */
+static void
+write_window(Batch *batch, SegmentSink *sink)
+{
+	MemoryContext caller = MemoryContextSwitchTo(batch->work.context);
+
+	if (batch->run == NULL)
+	{
+		uint64		sequence = load_order_next();
+
+		batch->run = run_writer_begin(sink, sequence, sequence, 0);
+		batch->bytes += RUN_WRITER_BYTES;
+	}
+	else
+		run_writer_go_on(batch->run, sink);
+	for (uint32 i = 0; i < batch->window.count; i++)
+	{
+		TagRows    *tag = batch->window.tag[i];
+		RowBuffer  *rows = &tag->rows;
+		Size		bytes = tag_rows_bytes(rows->nrows, rows->stride);
+		CodecRows	all;
+
+		batch->bytes -= rows->bytes;
+		row_buffer_sort(rows);
+		all = row_buffer_rows(rows, 0);
+		if (!run_writer_add(batch->run, tag->tag, tag->tag_bytes, &all, STORE_MAX_SEGMENT_BYTES))
+		{
+			/* times too far apart for a run */
+			move_out(batch, tag);
+			batch->bytes += rows->bytes;
+			continue;
+		}
+		row_buffer_free(rows);
+		batch->streamed += bytes;
+		batch->used -= Min(batch->used, bytes);
+	}
+	batch->window.count = 0;
+	tag_rows_forget(&batch->window_memory);
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+end_run(Batch *batch)
+{
+	(void) run_writer_end(batch->run);
+	batch->run = NULL;
+	batch->bytes -= RUN_WRITER_BYTES;
+}
+
+static TagName
+tag_name(const char *bytes, uint32 length)
+{
+	TagName		name = {.bytes = bytes, .length = length};
+
+	memcpy(name.prefix, bytes, Min(length, PREFIX_BYTES));
+	return name;
+}
+
+static void
+hash_tag(TagName *name)
+{
+	name->hash = hash_bytes((const unsigned char *) name->bytes, name->length);
+}
+
+/* Checks a tag. */
+static TagName
+read_tag(text *tag)
+{
+	uint32		length = VARSIZE_ANY_EXHDR(tag);
+
+	if (length == 0 || length > SEGMENT_MAX_TAG_BYTES)
 		ereport(ERROR,
 				errcode(ERRCODE_STRING_DATA_LENGTH_MISMATCH),
-				errmsg("tag length of %u bytes is out of range", name.length),
+				errmsg("tag length of %u bytes is out of range", length),
 				errdetail("A tag has 1 to %d bytes.", SEGMENT_MAX_TAG_BYTES));
-	memcpy(name.prefix, name.bytes, Min(name.length, PREFIX_BYTES));
-	if (previous != NULL && same_tag(&name, previous))
-		name.hash = previous->hash;
-	else
-		name.hash = hash_bytes((const unsigned char *) name.bytes, name.length);
-	return name;
+	return tag_name(VARDATA_ANY(tag), length);
 }
 
 /* Checks an array of values, and detoasts it. */
@@ -401,7 +627,7 @@ read_values(Datum datum, bool isnull)
 
 /* Called in the batch's context. */
 static void
-append_row(RowBuffer *rows, int64 time, const RowValues *values)
+put_values(RowBuffer *rows, int64 time, const RowValues *values)
 {
 	bool		nulls = values->array != NULL && values->dense == NULL && values->width > 0;
 	RowSlot		slot = row_buffer_add(rows, time, values->width, nulls);
@@ -440,6 +666,10 @@ write_full(Batch *batch)
 		return;
 	}
 
+	/* the window of a run stays; without one, its tags are as others */
+	if (batch->run == NULL)
+		empty_window(batch);
+
 	/*
 	 * Rows that are left make other tags' rows take memory than before.  So the next rows may use
 	 * less of it.
@@ -457,9 +687,9 @@ write_full(Batch *batch)
 	batch->goes_on = false;
 	batch->used = batch->kept;
 	batch->nrows = 0;
-	for (uint32 i = 0; i < batch->nmet; i++)
+	for (uint32 i = 0; i < batch->met.count; i++)
 	{
-		TagRows    *tag = batch->met[i];
+		TagRows    *tag = batch->met.tag[i];
 		RowBuffer  *rows = &tag->rows;
 
 		batch->bytes -= rows->bytes;
@@ -487,15 +717,20 @@ write_batch(CommandWork *work)
 	SegmentSink *sink;
 	RunWriter  *run = NULL;
 	uint64		sequence = load_order_next();
-	TagOrderItem *order = palloc_extended(batch->nmet * sizeof(TagOrderItem), MCXT_ALLOC_HUGE);
+	TagOrderItem *order;
 	uint32		ntags = 0;
-	uint32		nfew = 0;
+	uint32		nfew;
 	uint64		nrows = batch->nrows;
 	Placement  *placement = NULL;
 
 	serializable_note_write(rel, work->xid, work->cid);
 	sink = segment_sink_begin(rel, work->xid, work->cid, batch->options);
-	if ((batch->full > 0 || batch->used >= write_limit() / BULK_PART) &&
+	if (batch->run != NULL && !batch->goes_on)
+	{
+		write_window(batch, sink);
+		end_run(batch);
+	}
+	if ((batch->full > 0 || batch->used + batch->streamed >= write_limit() / BULK_PART) &&
 		!command_work_has_other(work))
 		placement = placement_begin(rel, work->cid, sink);
 
@@ -503,19 +738,11 @@ write_batch(CommandWork *work)
 	 * in order of tags: they are neighbours in the directory, and a load always gives the same
 	 * bytes
 	 */
-	for (uint32 i = 0; i < batch->nmet; i++)
-	{
-		TagRows    *tag = batch->met[i];
-
-		if (tag->rows.nrows == 0)
-			continue;
-		order[ntags++] = (TagOrderItem) {
-			.bytes = tag->tag,
-			.length = tag->tag_bytes,
-			.owner = tag,
-		};
-		nfew += has_few_rows(&tag->rows);
-	}
+	order = palloc_extended((batch->met.count + batch->window.count) * sizeof(TagOrderItem),
+							MCXT_ALLOC_HUGE);
+	nfew = list_tags(&batch->met, order, &ntags);
+	if (batch->run == NULL)
+		nfew += list_tags(&batch->window, order, &ntags);
 	tag_order(order, ntags);
 	if (nfew >= (uint32) historian_min_shared_tags)
 		run = run_writer_begin(sink, sequence, sequence, 0);
@@ -537,6 +764,28 @@ write_batch(CommandWork *work)
 	table_close(rel, NoLock);
 }
 
+/* Appends the tags of a list that have rows to order.  Returns how many of them have few. */
+static uint32
+list_tags(const TagList *list, TagOrderItem *order, uint32 *ntags)
+{
+	uint32		nfew = 0;
+
+	for (uint32 i = 0; i < list->count; i++)
+	{
+		TagRows    *tag = list->tag[i];
+
+		if (tag->rows.nrows == 0)
+			continue;
+		order[(*ntags)++] = (TagOrderItem) {
+			.bytes = tag->tag,
+			.length = tag->tag_bytes,
+			.owner = tag,
+		};
+		nfew += tag_rows_are_few(tag);
+	}
+	return nfew;
+}
+
 /*
  * Keeps the last rows of a tag, which do not fill a segment, for the next time if the batch goes
  * on.  Keeps at most half of the batch, or it would be written again and again.
@@ -551,12 +800,6 @@ keep_rows(Batch *batch, TagRows *tag, uint32 nrows)
 	batch->kept += bytes;
 	tag->kept = nrows;
 	return true;
-}
-
-static bool
-has_few_rows(const RowBuffer *rows)
-{
-	return rows->nrows * (sizeof(int64) + rows->stride * sizeof(double)) <= FEW_ROWS_BYTES;
 }
 
 /*
@@ -584,7 +827,7 @@ write_tag(SegmentSink *sink, RunWriter *run, Batch *batch, TagRows *tag, uint64 
 	if (placement != NULL && tag->rows.nrows < batch->fill_rows / 2 &&
 		keep_rows(batch, tag, tag->rows.nrows))
 		return;
-	if (run != NULL && has_few_rows(&tag->rows))
+	if (run != NULL && tag_rows_are_few(tag))
 	{
 		CodecRows	rows = row_buffer_rows(&tag->rows, 0);
 

@@ -50,6 +50,8 @@ END
 bounded(20, 'INSERT ... SELECT of 500,000 rows', "SET historian.write_buffer = '2MB'; INSERT INTO dst SELECT * FROM src");
 bounded(20, 'CREATE TABLE ... AS', "SET historian.write_buffer = '2MB'; CREATE TABLE dst2 USING historian AS SELECT * FROM src");
 is($node->safe_psql('postgres', 'SELECT count(*) FROM (SELECT * FROM src EXCEPT SELECT * FROM dst2) d'), '0', 'all rows are there');
+# where rows come in the order of their tags, those of a thousand tags are gathered, and not of all
+bounded(15, 'a load of 300,000 tags in order', "INSERT INTO dst SELECT 1, 'plant/' || to_char(i, 'FM000000'), ARRAY[i] FROM generate_series(1, 300000) i");
 bounded(40, 'UPDATE of 100,000 rows', "SET historian.write_buffer = '2MB'; UPDATE warm SET values = values || 1::float8");
 bounded(40, 'DELETE ... RETURNING of 100,000 rows', "CREATE TEMP TABLE gone (n bigint); BEGIN; WITH d AS (DELETE FROM warm RETURNING *) INSERT INTO gone SELECT count(*) FROM d; ROLLBACK");
 
