@@ -22,6 +22,10 @@ def start_stop():
         conninfo = subprocess.run(["make", "-s", "conninfo"], cwd=e2e.ROOT, env=run.env,
                                   stdout=subprocess.PIPE, text=True).stdout.strip()
         ok("psql \"%s\"" % conninfo in output, "make -s conninfo prints the same", conninfo)
+        nowhere = subprocess.run(["scripts/conninfo"], cwd=e2e.ROOT, env=dict(run.env, DATADIR=run.datadir + "/no"),
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        ok(nowhere.returncode == 0 and "no server of make run has its data in %s/no;" % run.datadir in nowhere.stderr,
+           "and says where no server is", nowhere.stderr)
         other = e2e.Run(port=run.port)
         ok(other.process.wait(e2e.TIMEOUT_S) == 1 and
            "port %d is taken" % run.port in other.output(), "a taken port is said", other.output())
