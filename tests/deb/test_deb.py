@@ -139,6 +139,22 @@ def main_job():
     ok(status == 0, "historian-client finds every value that it checks", output)
 
 
+def retention():
+    """A policy is kept by the background worker of the packages."""
+    def psql(statement):
+        return chroot("runuser", "-u", "postgres", "--", "psql", "-XAtc", statement, "historian")
+    status, output = psql("INSERT INTO measurement VALUES (historian.to_ns(now() - interval '91 days'), 'old', '{1}');"
+                          "SELECT historian.set_retention('measurement', '90 days')")
+    ok(status == 0, "a retention policy is made", output)
+    deadline = time.monotonic() + TIMEOUT_S
+    wanted = (0, "1\n")
+    kept = "SELECT rows_removed FROM historian.stat_retention WHERE last_error IS NULL"
+    while psql(kept) != wanted and time.monotonic() < deadline:
+        time.sleep(0.2)
+    ok(psql(kept) == wanted and psql("SELECT count(*) FROM measurement WHERE tag = 'old'") == (0, "0\n"),
+       "and kept: the old row is removed", psql("SELECT * FROM historian.stat_retention"))
+
+
 def remove(version):
     """docs/install.md, "Remove": its statements and commands in their order; there is no systemd here."""
     with open(os.path.join(os.path.dirname(__file__), "../../docs/install.md")) as file:
@@ -215,6 +231,7 @@ def main():
     count = chroot("runuser", "-u", "postgres", "--", "psql", "-XAtc",
                    "SELECT count(*) > 100000 FROM measurement", "historian")
     ok(count == (0, "t\n"), "the table has all of it", count)
+    retention()
     remove(version)
     print("1..%d" % _count)
     sys.exit(_failed > 0)
