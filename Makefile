@@ -27,16 +27,19 @@ install: product
 # What is built in build/, without the extension: also for the Debian package.
 install-programs:
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin \
-		build/historiand build/historian-producer build/historian-client
+		build/historiand build/historian build/historian-producer build/historian-client
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/man/historiand.8
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 \
-		docs/man/historian-producer.1 docs/man/historian-client.1
+		docs/man/historian.1 docs/man/historian-producer.1 docs/man/historian-client.1
+	install -D -m 644 tools/historian/completion.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/historian
 
 uninstall:
 	@$(MAKE) -C extension uninstall PG_CONFIG=$(PG_CONFIG)
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,historiand historian-producer historian-client)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,historiand historian historian-producer historian-client)
 	rm -f $(DESTDIR)$(PREFIX)/share/man/man8/historiand.8
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,historian-producer.1 historian-client.1)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,historian.1 historian-producer.1 historian-client.1)
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/historian
 
 deb:
 	@scripts/install-packages deb

@@ -145,9 +145,25 @@ def check():
     same((result.returncode, result.stdout), (0, "m is intact\n"), "check of a table that is intact")
 
 
+def completion():
+    def complete(*words):
+        script = 'source "$1"; PATH="$2:$PATH"; shift 2; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _historian; printf "%s\\n" "${COMPREPLY[@]}"'
+        source = os.path.join(os.path.dirname(__file__), "..", "..", "tools", "historian", "completion.bash")
+        env = dict(os.environ, PGOPTIONS="", **{"PG" + name.upper().replace("DBNAME", "DATABASE"): value
+                                                 for name, value in (pair.split("=") for pair in CONNINFO.split())})
+        return subprocess.run(["bash", "-c", script, "-", source, os.path.dirname(HISTORIAN), *words], env=env, stdout=subprocess.PIPE, text=True).stdout.split("\n")[:-1]
+
+    same(complete("historian", "ta"), ["tags", "tail"], "completion of commands")
+    same(complete("historian", "import", "--tag-"), ["--tag-name", "--tag-prefix"], "of options")
+    same(complete("historian", "export", "-f", ""), ["csv", "ndjson", "binary"], "of formats")
+    sql("DROP TABLE IF EXISTS again; TRUNCATE measurement; INSERT INTO measurement VALUES (1, 'north/a b', '{1}'), (1, 'north/c', '{1}'), (1, 'south', '{1}')")
+    same(complete("historian", "tail", "north"), ["north/a\\ b", "north/c"], "of tags")
+
+
 made = load()
 exports(made)
 tags(made)
 tail(made)
 check()
+completion()
 done()

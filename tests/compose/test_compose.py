@@ -43,6 +43,12 @@ def test_first_result():
     assert running == {"postgres", "historiand"}, running
 
 
+def test_command():
+    """the command historian is in the container of PostgreSQL, and finds nothing wrong"""
+    assert "boiler" in stack.compose("exec", "-T", "postgres", "historian", "tags", "--format", "plain").stdout.split()
+    stack.compose("exec", "-T", "postgres", "historian", "doctor", "--min-free", "0")
+
+
 def test_names():
     """browsers may use the address, the service's name and ALLOWED_HOSTS, and no other name"""
     def status(host, **headers):

@@ -133,6 +133,11 @@ def main_job():
     status, answer = request("GET", "/api?tag=boiler&start=%d&end=%d&samples=2" % (now - 10, now))
     ok(status == 200 and [sample["values"] for sample in json.loads(answer)["samples"]] ==
        [None, [71.3, 1.02]], "and read back", answer)
+    status, output = chroot("runuser", "-u", "historiand", "--", "historian", "export", "-d", "host=/run/postgresql dbname=historian",
+                            "--precision", "ns", "boiler")
+    ok(status == 0 and output == "time,tag,value_1,value_2\n%d,boiler,71.3,1.02\n" % now, "historian exports it", output)
+    status, output = chroot("historian", "doctor", "-d", "host=/run/postgresql dbname=historian user=historiand", "-U", "nobody7")
+    ok(status == 1 and "cure: " in output, "historian doctor has a cure for a role that is not there", output)
     status, output = chroot("historian-producer", "--rate", "10000", "--duration", "10")
     ok(status == 0, "historian-producer sends 10,000 messages/s", output)
     status, output = chroot("historian-client", "--finished", "--duration", "5")
@@ -188,7 +193,7 @@ def remove(version):
 
 def main():
     version, = [os.path.basename(path) for path in glob.glob(ROOT + "/usr/lib/postgresql/*")]
-    for page in "man8/historiand.8", "man1/historian-producer.1", "man1/historian-client.1":
+    for page in "man8/historiand.8", "man1/historian.1", "man1/historian-producer.1", "man1/historian-client.1":
         ok(os.path.exists("%s/usr/share/man/%s.gz" % (ROOT, page)), "there is a man page " + page)
     for name in "sql.md", "examples/alerts.yml", "examples/dashboards/operations.json":
         ok(os.path.exists("%s/usr/share/doc/historiand/%s" % (ROOT, name)), "the documentation has " + name)

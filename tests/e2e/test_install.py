@@ -30,7 +30,7 @@ def man_pages():
                           stderr=subprocess.STDOUT, text=True)
     ok(done.returncode == 0, "the man pages list what --help lists", done.stdout)
     names = {name for name in files_under(os.path.join(e2e.ROOT, "docs/man"))}
-    same(names, {"historiand.8", "historian-producer.1", "historian-client.1"},
+    same(names, {"historiand.8", "historian.1", "historian-producer.1", "historian-client.1"},
          "there is one for each program")
 
 
@@ -50,10 +50,11 @@ esac
     stage = os.path.join(directory, "stage")
     done = make("install", "PG_CONFIG=" + fake, "DESTDIR=" + stage, "PREFIX=/opt/h", cwd=made_in)
     installed = {name for name in files_under(stage) if "/bitcode/" not in name}
-    wanted = {"opt/h/bin/" + name for name in ("historiand", "historian-producer",
+    wanted = {"opt/h/bin/" + name for name in ("historiand", "historian", "historian-producer",
                                                "historian-client")}
     wanted |= {"opt/h/share/man/man8/historiand.8", "opt/h/share/man/man1/historian-client.1",
-               "opt/h/share/man/man1/historian-producer.1", "place/of/libraries/historian.so",
+               "opt/h/share/man/man1/historian-producer.1", "opt/h/share/man/man1/historian.1",
+               "opt/h/share/bash-completion/completions/historian", "place/of/libraries/historian.so",
                "place/of/postgresql/share/extension/historian.control"}
     wanted |= {"place/of/postgresql/share/extension/" + name
                for name in os.listdir(os.path.join(e2e.ROOT, "sql"))}

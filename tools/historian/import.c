@@ -297,13 +297,10 @@ command_import(int argc, char **argv)
 static Decoder *
 make_decoder(const Import *import)
 {
-	Decoder *decoder = NULL;
+	Decoder *decoder;
 
 	switch (import->format)
 	{
-		case FORMAT_CSV:
-			decoder = csv_decoder_new(import->delimiter);
-			break;
 		case FORMAT_NDJSON:
 			decoder = json_decoder_new();
 			break;
@@ -316,6 +313,9 @@ make_decoder(const Import *import)
 			break;
 		case FORMAT_COPY_BINARY:
 			decoder = copy_binary_decoder_new();
+			break;
+		default:
+			decoder = csv_decoder_new(import->delimiter);
 			break;
 	}
 	decoder->cells = import->cells;
