@@ -123,6 +123,11 @@ ready-to-run:
 	@$(MAKE) -s all
 	@scripts/install-extension
 
+pictures: ready-to-run
+	@SUITE=page scripts/install-packages test
+	@SUITE=page scripts/install-npm-packages
+	@scripts/with-server node tests/page/screenshots.js
+
 conninfo:
 	@scripts/conninfo
 
@@ -160,9 +165,10 @@ help:
 	@echo 'make all       build only;  make install  install the extension and historiand; make uninstall  remove them'
 	@echo 'make deb       Debian packages in build/deb;  make test-deb  try them in a fresh root'
 	@echo 'make dist      a zip of the sources for PGXN;  make man  --help into the man pages'
+	@echo 'make pictures  docs/page.png and docs/page-390.png anew, from the recordings of ../shared/data'
 	@echo 'make conninfo  print the conninfo string of the cluster in DATADIR'
 	@echo 'make format    format the C sources (scripts/format);  make clean  remove what was built (not the data)'
 	@echo
 	@echo 'PORT=$(PORT)  DATADIR=$(DATADIR)  PG_CONFIG=$(PG_CONFIG)'
 
-.PHONY: all install run demo bench test test-compose test-matrix test-assert analyze valgrind sqlsmith test-sanitizers test-sanitizers-quick torture test-hour fuzz ready-to-run conninfo format format-check clean help
+.PHONY: all install run demo bench test test-compose test-matrix test-assert analyze valgrind sqlsmith test-sanitizers test-sanitizers-quick torture test-hour fuzz ready-to-run pictures conninfo format format-check clean help

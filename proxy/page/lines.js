@@ -2,7 +2,8 @@
  * lines.js
  *	  What the page shows, as lines for a shell.
  */
-import {apiParameters} from "./server.js";
+import {copyText} from "./copy.js";
+import {apiParameters, selects} from "./server.js";
 
 /*
  * Characters that change a terminal, or the order in which it shows other characters: controls,
@@ -55,8 +56,9 @@ function psqlLine(view, table) {
 	const from = tags.length > 1
 		? `historian.downsample_many(${sqlText(tableName(table))}, ARRAY[${tags.join(", ")}]`
 		: `historian.downsample(${sqlText(tableName(table))}, ${tags[0]}`;
+	const element = selects(view.method) && view.elements[0] > 1 ? `, ${view.elements[0]}` : "";
 	return "psql -c " + shellWord(`SELECT * FROM ${from}, ${view.start}, ${view.end}, ` +
-		`${view.samples}, ${sqlText(view.method)})`);
+		`${view.samples}, ${sqlText(view.method)}${element})`);
 }
 
 /* Returns [[what, line]...] for a view with tags, or the line that sends a first message. */
@@ -95,21 +97,7 @@ function emptyBox() {
 	code.tabIndex = 0;
 	button.type = "button";
 	button.textContent = "Copy";
-	button.addEventListener("click", () => copy(code, button));
+	button.addEventListener("click", () => copyText(code.textContent, button, code));
 	box.append(document.createElement("h3"), code, button);
 	return box;
-}
-
-/* Browsers allow the clipboard only over TLS or on this machine; otherwise the line is selected. */
-async function copy(code, button) {
-	try {
-		await navigator.clipboard.writeText(code.textContent);
-		button.textContent = "Copied";
-	} catch {
-		getSelection().selectAllChildren(code);
-		button.textContent = "Selected";
-	}
-	setTimeout(() => {
-		button.textContent = "Copy";
-	}, 2000);
 }

@@ -1,18 +1,26 @@
 /*
  * page.js
- *	  The page: connects its parts with what the user does.
+ *	  The page: loads what the view needs, and draws it.
  *
- * One request for samples is under way at a time.  A newer view replaces it, and the server then
- * cancels the query of the older one.
+ * Samples of one view are asked for at a time.  A newer view replaces it, and the server then
+ * cancels the queries of the older one.
  */
 import {Chart} from "./chart.js";
+import {bindControls, drawControls} from "./controls.js";
+import {saveCsv, savePng} from "./download.js";
 import {drawLines, shellLines} from "./lines.js";
+import {load as loadSamples} from "./load.js";
+import {messages} from "./messages.js";
+import {inOrder} from "./names.js";
+import {drawSamples} from "./samples_table.js";
+import {suitingScale} from "./scale.js";
+import {makeSeries} from "./series.js";
 import * as server from "./server.js";
 import {Status} from "./status.js";
 import {TagList} from "./tag_list.js";
-import {clampTime, parseTime, SECOND, timeText} from "./time.js";
 import {Values} from "./values.js";
 import {readAddress, view, writeAddress} from "./view.js";
+import * as windows from "./windows.js";
 
 const LIVE_MS = 1000;
 const STATUS_MS = 2000;
@@ -21,21 +29,15 @@ const FIRST_TAG_MS = 3000;
 const RETRY_MS = 3000;
 const SETTLE_MS = 120;
 const MAX_SAMPLES = 2000;
-const COLORS = 8;
-const DASHES = [undefined, [8, 4], [3, 3]];
-const SHAPE = {last: "after", interpolated: "line", plot: "line", lttb: "line"};
-/* Under these methods a sample is a value that was measured, and what is known of the tag says how it went on. */
-const MEASURED = ["last", "plot", "lttb"];
-const TAG_SHAPE = {step: "after", linear: "line"};
 
 const $ = id => document.getElementById(id);
 
-const earlier = []; /* windows to go back to */
-
 let fresh = false; /* nothing was chosen by the address or by hand */
-let known = null; /* all tags; null until they are loaded */
-let series = [];
-let shown = new Map(); /* tag to samples */
+let known = null; /* all tags, in order; null until they are loaded */
+let entries = new Map(); /* tag to its entry in known */
+let series = []; /* all lines of the view */
+let drawn = []; /* those in the chart */
+let loaded = null; /* what load() has returned for the view */
 let latest = new Map();
 let request = null;
 let timer = 0;
@@ -46,81 +48,28 @@ const values = new Values({
 		view.elements = elements;
 		changed();
 	},
-	onFocus(key) {
-		view.focus = view.focus === key ? "" : key;
-		drawSeries();
+	onOnly(key) {
+		view.only = view.only === key ? "" : key;
+		redraw();
 	},
 });
 const tagList = new TagList(tags => {
 	fresh = false;
 	view.tags = tags;
-	fitWindow();
+	view.refused = 0;
+	windows.firstWindow(chosenRows());
 	changed();
 });
 const status = new Status();
 
-/* The window */
-
 /* The entry of a tag in the list of tags, which has what is known of it; empty if there is none. */
 function about(tag) {
-	return known?.find(row => row.tag === tag) ?? {};
-}
-
-/* The names of values that all shown tags have at the same places. */
-function commonNames(count) {
-	const rows = [...shown.keys()].map(about);
-	return Array.from({length: count}, (_, index) => {
-		const name = rows[0]?.names?.[index];
-		return name && rows.every(row => row.names?.[index] === name) ? name : "";
-	});
+	return entries.get(tag) ?? {};
 }
 
 /* The entries of the chosen tags in the list of tags. */
 function chosenRows() {
-	return (known ?? []).filter(row => view.tags.includes(row.tag));
-}
-
-const latestOf = rows => rows.map(row => row.last).reduce((a, b) => a > b ? a : b);
-const firstOf = rows => rows.map(row => row.first).reduce((a, b) => a < b ? a : b);
-
-/* The first window: live if the last sample is of this minute, and otherwise all samples. */
-function fitWindow() {
-	if (view.start < view.end || view.tags.length === 0)
-		return;
-	const rows = chosenRows();
-	if (rows.length === 0)
-		return;
-	const last = latestOf(rows);
-	if (server.now() - last < 60n * SECOND && server.now() - last > -60n * SECOND) {
-		view.live = true;
-		setSpan(600n * SECOND);
-	} else
-		showEverything();
-}
-
-function showEverything() {
-	const rows = chosenRows();
-	if (rows.length === 0)
-		return;
-	/* A row at the start itself is before the window; whole seconds read better. */
-	view.start = clampTime((firstOf(rows) / SECOND - 1n) * SECOND);
-	view.end = clampTime((latestOf(rows) / SECOND + 1n) * SECOND);
-	view.live = false;
-}
-
-/* A window so long that ends now where live, else with the last sample of what is shown. */
-function setSpan(span) {
-	const rows = chosenRows();
-	view.end = view.live || rows.length === 0 ? server.now() : latestOf(rows);
-	view.start = clampTime(view.end - span);
-}
-
-function keepWindow() {
-	const last = earlier.at(-1);
-	if (view.start < view.end && (last === undefined || last.start !== view.start || last.end !== view.end))
-		earlier.push({start: view.start, end: view.end, live: view.live});
-	if (earlier.length > 50)
-		earlier.shift();
+	return view.tags.map(tag => entries.get(tag)).filter(row => row !== undefined);
 }
 
 /* The chart's gestures; settled is false while one is under way. */
@@ -128,31 +77,33 @@ let gesture = false; /* one is under way */
 
 function moveTo(start, end, settled) {
 	if (!gesture)
-		keepWindow();
+		windows.keepWindow();
 	gesture = !settled;
-	view.start = start;
-	view.end = end;
-	view.live = false;
+	Object.assign(view, {start, end, live: false});
 	chart.setWindow(start, end);
-	drawSettings();
+	drawControls();
 	load(SETTLE_MS);
 }
 
 function goBack() {
-	const window = earlier.pop();
-	if (window === undefined)
-		return;
-	Object.assign(view, window);
-	changed();
+	if (windows.goBack())
+		changed();
 }
 
 /* Loading */
 
 /* Something of the view was chosen. */
 function changed() {
-	drawSettings();
-	tagList.setChosen(view.tags);
+	drawControls();
+	tagList.setChosen(view.tags, view.refused);
 	load(0);
+}
+
+/* Something was chosen that needs no other samples. */
+function redraw() {
+	writeAddress();
+	drawControls();
+	draw();
 }
 
 function load(delay) {
@@ -166,26 +117,22 @@ async function loadNow() {
 	request?.abort();
 	request = new AbortController();
 	const {signal} = request;
-	if (view.live && view.start < view.end) {
-		const span = view.end - view.start;
-		view.end = server.now();
-		view.start = clampTime(view.end - span);
-	}
+	windows.followNow();
 	view.samples = Math.max(50, Math.min(MAX_SAMPLES, chart.width()));
 	writeAddress();
-	drawSettings();
+	drawControls();
 	if (view.tags.length === 0 || view.elements.length === 0 || view.start >= view.end) {
-		shown = new Map();
+		loaded = null;
 		latest = new Map();
 		showError("load", null);
-		drawSeries();
+		draw();
 		return;
 	}
 	$("chart").setAttribute("aria-busy", "true");
 	try {
-		[shown, latest] = await Promise.all([server.samples(view, signal), server.latest(view.tags, signal)]);
+		[loaded, latest] = await Promise.all([loadSamples({...view}, about, signal), server.latest(view.tags, signal)]);
 		showError("load", null);
-		drawSeries();
+		draw();
 		/* If answers are slow, the server is asked less often. */
 		if (view.live)
 			next = Math.max(LIVE_MS, 4 * (performance.now() - began));
@@ -193,13 +140,12 @@ async function loadNow() {
 		if (error.name === "AbortError")
 			return;
 		showError("load", error.message);
-		if (error.status === 404) {
-			shown = new Map();
-			latest = new Map();
-			drawSeries();
-		}
 		if (error.status === undefined || error.status >= 500 || view.live)
 			next = RETRY_MS;
+		else {
+			loaded = null;
+			draw();
+		}
 	}
 	$("chart").removeAttribute("aria-busy");
 	if (next !== null)
@@ -212,30 +158,39 @@ async function loadTags() {
 		setTimeout(loadTags, TAGS_MS);
 		return;
 	}
+	let trouble = false;
 	try {
-		known = await server.tags();
+		const first = known === null;
+		known = inOrder(await server.tags());
+		entries = new Map(known.map(row => [row.tag, row]));
 		tagList.setTags(known);
 		showError("tags", null);
-		drawSeries();
 		if (fresh && view.tags.length === 0 && known.length > 0) {
 			fresh = false;
-			view.tags = [known[0].tag];
+			view.tags = [windows.firstTag(known)];
 			closeTags();
-			fitWindow();
-			changed();
-		} else if (view.start >= view.end && view.tags.length > 0) {
-			fitWindow();
-			changed();
 		}
+		if (view.start >= view.end && view.tags.length > 0) {
+			windows.firstWindow(chosenRows());
+			/* A tag that is not there has no window, but is asked for, so that this is said. */
+			if (view.start >= view.end)
+				windows.setSpan(windows.FIRST_SPAN, []);
+			changed();
+		} else if (first && loaded !== null)
+			load(0); /* what is known of the tags says what is asked for */
+		else
+			draw();
 	} catch (error) {
+		trouble = true;
+		tagList.setTrouble(`The tags could not be loaded${known === null ? "" : " again"}. They are asked for again every few seconds.`);
 		showError("tags", error.message);
+		draw();
 	}
-	drawNote();
-	setTimeout(loadTags, known?.length > 0 ? TAGS_MS : FIRST_TAG_MS);
+	setTimeout(loadTags, known?.length > 0 && !trouble ? TAGS_MS : FIRST_TAG_MS);
 }
 
 async function loadStatus() {
-	const table = status.table;
+	const {table} = status;
 	if (!document.hidden)
 		showError("status", await status.refresh() ? null : server.NO_ANSWER);
 	if (status.table !== table)
@@ -260,97 +215,69 @@ function showError(cause, text) {
 	element.hidden = all === "";
 }
 
-function colors() {
-	const style = getComputedStyle(document.documentElement);
-	return Array.from({length: COLORS}, (_, index) => style.getPropertyValue(`--line-${index + 1}`).trim());
-}
-
-function drawSeries() {
-	const palette = colors();
-	let count = 1;
-	series = [];
-	for (const row of latest.values())
-		count = Math.max(count, row.values.length);
-	for (const tag of view.tags) {
-		const samples = shown.get(tag);
-		if (samples === undefined)
-			continue;
-		const times = samples.map(sample => sample.time);
-		const row = about(tag);
-		for (const sample of samples)
-			count = Math.max(count, sample.values?.length ?? 0);
-		for (const element of view.elements) {
-			const index = series.length;
-			const key = `${tag}\0${element}`;
-			series.push({
-				key, tag, element, times,
-				label: `${tag}, ${row.names?.[element - 1] ?? `value ${element}`}`,
-				name: row.names?.[element - 1] ?? "",
-				unit: row.units?.[element - 1] ?? "",
-				low: row.low?.[element - 1] ?? null,
-				high: row.high?.[element - 1] ?? null,
-				description: row.description ?? "",
-				values: samples.map(sample => sample.values?.[element - 1] ?? null),
-				color: palette[index % COLORS],
-				dash: DASHES[Math.floor(index / COLORS) % DASHES.length],
-				shape: MEASURED.includes(view.method) && TAG_SHAPE[row.interpolation] ||
-					(SHAPE[view.method] ?? "before"),
-				focused: key === view.focus,
-			});
-		}
-	}
-	count = Math.max(count, ...view.elements);
+function draw() {
+	const now = server.now();
+	series = loaded === null ? [] : makeSeries(view, loaded.lines, latest, about, now);
+	/* A line that the view no longer has leaves all of them. */
+	const only = series.filter(one => one.key === view.only);
+	drawn = only.length > 0 ? only : series;
+	const lengths = [...latest.values()].map(row => row.values.length);
+	const count = Math.max(1, ...lengths, ...view.elements);
 	values.drawElements(count, view.elements, commonNames(count));
 	chart.start = view.start;
 	chart.end = view.end;
-	chart.setData(view.start, sameTimes(series), {own: view.own, utc: view.utc});
+	$("chart").hidden = view.table || (drawn.length === 0 && (loaded !== null || view.tags.length === 0 || errors.size > 0));
+	chart.setData(view.start, view.table ? [] : drawn, {scale: suitingScale(view, drawn), utc: view.utc});
+	$("samples").hidden = !view.table;
+	if (view.table)
+		drawSamples($("samples"), drawn, view);
 	$("values-part").hidden = series.length === 0;
-	values.draw(series, latest, server.now(), view.utc);
-	drawCursor(chart.plot?.cursor.idx ?? null);
-	drawNote();
+	$("csv").disabled = drawn.length === 0;
+	$("png").disabled = drawn.length === 0 || view.table;
+	values.draw(series, {latest, now, utc: view.utc, only: only.length > 0 ? view.only : ""});
+	if (chart.cursor === null)
+		drawCursor(null);
+	drawNote(now);
 	drawShellLines();
 }
 
-/* Tags whose samples have the same times share one array, so that they make one table. */
-function sameTimes(all) {
-	const seen = [];
-	for (const one of all) {
-		const same = seen.find(times => times.length === one.times.length &&
-			times.every((time, index) => time === one.times[index]));
-		if (same === undefined)
-			seen.push(one.times);
-		else
-			one.times = same;
-	}
-	return all;
+/* The names of values that all shown tags have at the same places. */
+function commonNames(count) {
+	const rows = [...(loaded?.lines.keys() ?? [])].map(about);
+	return Array.from({length: count}, (_, index) => {
+		const name = rows[0]?.names?.[index];
+		return name && rows.every(row => row.names?.[index] === name) ? name : "";
+	});
 }
 
-function drawNote() {
-	const missing = view.tags.filter(tag => !shown.has(tag));
-	let text = "";
-	if (view.tags.length === 0)
-		text = known === null ? "" : known.length === 0
-			? "No tag was stored yet. The line below sends a first message." : "Choose a tag from the list.";
-	else if (view.elements.length === 0)
-		text = "Choose which of the values to draw.";
-	else if (series.length > 0 && series.every(one => one.values.every(value => value === null)))
-		text = "There is nothing in this window.";
-	else if (shown.size > 0 && missing.length > 0)
-		text = `Never stored: ${missing.join(", ")}`;
-	$("chart-note").textContent = text;
+function drawNote(now) {
+	const {texts, fit} = messages({view, known, loaded: loaded !== null, lines: loaded?.lines ?? new Map(),
+		empty: loaded?.empty ?? new Map(), series: drawn, latest, now});
+	const text = texts.join("\n");
+	if ($("chart-note").textContent !== text)
+		$("chart-note").textContent = text;
 	$("chart-note").hidden = text === "";
+	$("note-fit").hidden = !fit;
 }
 
 function drawShellLines() {
-	drawLines($("lines"), shellLines({...view, tags: shown.size > 0 ? view.tags : []}, status.table,
+	drawLines($("lines"), shellLines({...view, tags: loaded?.lines.size > 0 ? view.tags : []}, status.table,
 		server.now()));
 }
 
-function drawCursor(index) {
-	const time = index === null ? null : chart.timeAt(index);
-	const length = chart.data[0].length;
-	values.drawAt(time, series.map((one, place) => chart.at(place, time === null ? length - 1 : index)),
-		view.utc);
+function drawCursor(time, samples) {
+	values.drawAt(time, series.map(one => time === null ? windowEnd(one)
+		: samples.find(row => row.one.key === one.key)?.sample ?? null), view.utc);
+}
+
+/* The last sample of a line in the window. */
+function windowEnd({xs, ys}) {
+	const end = Number(view.end - view.start);
+	for (let i = xs.length - 1; i >= 0; i--) {
+		if (xs[i] <= end && xs[i] >= 0 && ys[i] !== null)
+			return {x: xs[i], y: ys[i]};
+	}
+	return null;
 }
 
 /* On a narrow screen the chart comes first. */
@@ -359,84 +286,13 @@ function closeTags() {
 		$("tag-panel").open = false;
 }
 
-const SPANS = [...$("span").options].map(option => option.value);
-
-function drawSettings() {
-	const span = String((view.end - view.start) / SECOND);
-	const whole = (view.end - view.start) % SECOND === 0n;
-	$("span").value = whole && SPANS.includes(span) ? span : "";
-	$("method").value = view.method;
-	$("scale").value = view.own ? "own" : "one";
-	$("zone").value = view.utc ? "utc" : "local";
-	$("live").checked = view.live;
-	$("back").disabled = earlier.length === 0;
-	for (const [id, time] of [["from", view.start], ["to", view.end]]) {
-		if (document.activeElement !== $(id))
-			$(id).value = view.start < view.end ? timeText(time, view.utc) : "";
-	}
-}
-
-/* What the controls do */
-
-$("settings").addEventListener("submit", event => event.preventDefault());
-$("span").addEventListener("change", event => {
-	keepWindow();
-	if (event.target.value === "all")
-		showEverything();
-	else if (event.target.value !== "")
-		setSpan(BigInt(event.target.value) * SECOND);
-	changed();
-});
-$("method").addEventListener("change", event => {
-	view.method = event.target.value;
-	changed();
-});
-$("scale").addEventListener("change", event => {
-	view.own = event.target.value === "own";
-	changed();
-});
-$("zone").addEventListener("change", event => {
-	view.utc = event.target.value === "utc";
-	changed();
-});
-$("live").addEventListener("change", event => {
-	keepWindow();
-	view.live = event.target.checked;
-	if (view.live)
-		setSpan(view.end - view.start > 0n && view.end - view.start <= 86400n * SECOND
-			? view.end - view.start : 600n * SECOND);
-	changed();
-});
-$("window").addEventListener("submit", event => {
-	event.preventDefault();
-	const wrong = $("window-error");
-	try {
-		const start = parseTime($("from").value, view.utc);
-		const end = parseTime($("to").value, view.utc);
-		if (start >= end)
-			throw new Error("“From” must be before “To”");
-		wrong.hidden = true;
-		wrong.textContent = "";
-		keepWindow();
-		Object.assign(view, {start, end, live: false});
-		changed();
-		$("from").value = timeText(start, view.utc);
-		$("to").value = timeText(end, view.utc);
-	} catch (error) {
-		wrong.textContent = error.message;
-		wrong.hidden = false;
-	}
-});
-$("earlier").addEventListener("click", () => chart.pan(-0.5));
-$("later").addEventListener("click", () => chart.pan(0.5));
-$("zoom-in").addEventListener("click", () => chart.zoom(0.5));
-$("zoom-out").addEventListener("click", () => chart.zoom(2));
-$("back").addEventListener("click", goBack);
+bindControls({onLoad: changed, onDraw: redraw, rows: chosenRows, gestures: chart.gestures, onBack: goBack,
+	onCsv: () => saveCsv(drawn, view), onPng: () => savePng(chart, drawn, view)});
 addEventListener("hashchange", () => {
 	readAddress();
 	changed();
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawSeries);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 document.addEventListener("visibilitychange", () => {
 	if (!document.hidden && view.live)
 		load(0);

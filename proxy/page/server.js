@@ -3,7 +3,11 @@
  *	  Requests to historiand.  A failure is an Error, whose message is shown to the user.
  */
 
-export const NO_ANSWER = "historiand does not answer; it is asked again every few seconds.";
+const ASKED_AGAIN = "It is asked again every few seconds, and what was loaded before stays.";
+export const NO_ANSWER = `historiand does not answer. ${ASKED_AGAIN}`;
+
+/* Whether the samples of a method are rows, selected by one of their values. */
+export const selects = method => method === "plot" || method === "lttb";
 
 /* How far the server's clock is ahead of this one, as the header Date tells. */
 let clockAhead = 0;
@@ -20,7 +24,8 @@ async function problemText(response) {
 	const type = response.headers.get("content-type") ?? "";
 	if (type.startsWith("application/problem+json")) {
 		const problem = await response.json();
-		return `${problem.title}: ${problem.detail} (${response.status})`;
+		const text = `${problem.title}: ${problem.detail} (${response.status})`;
+		return response.status === 503 ? `${text}. ${ASKED_AGAIN}` : text;
 	}
 	return `${response.statusText} (${response.status})`;
 }
@@ -68,10 +73,15 @@ export async function samples(view, signal) {
 		one.samples.map(sample => ({time: BigInt(sample.time), values: sample.values}))]));
 }
 
-/* The parameters of GET /api for a view. */
+/*
+ * The parameters of GET /api for a view.  A method that selects rows looks at view.element, if
+ * there is one, and else at the first of the chosen ones.
+ */
 export function apiParameters(view) {
-	return [...view.tags.map(tag => ["tag", tag]), ["start", view.start], ["end", view.end],
+	const parameters = [...view.tags.map(tag => ["tag", tag]), ["start", view.start], ["end", view.end],
 		["precision", "ns"], ["samples", view.samples], ["method", view.method]];
+	const element = view.element ?? view.elements[0];
+	return selects(view.method) && element > 1 ? [...parameters, ["value", element]] : parameters;
 }
 
 /* Map of metric, with its labels, to its number. */

@@ -8,7 +8,8 @@ const LAG = "historiand_lag_seconds";
 
 function rateText(perSecond) {
 	const digits = perSecond < 10 && perSecond > 0 ? 1 : 0;
-	return `${perSecond.toLocaleString("en", {maximumFractionDigits: digits})} messages/s`;
+	const text = perSecond.toLocaleString("en", {maximumFractionDigits: digits});
+	return `${text} ${text === "1" ? "message" : "messages"}/s`;
 }
 
 function secondsText(seconds) {

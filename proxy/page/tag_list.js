@@ -1,11 +1,14 @@
 /*
  * tag_list.js
- *	  The list of tags: search, choosing, keys.
+ *	  The list of tags: a tree or what a search finds, choosing, keys.
  *
  * The document has a limited number of rows, and a search narrows what they show, so that 100,000
  * tags cost no more than a hundred.
  */
+import {putName} from "./names.js";
+import {isStale} from "./series.js";
 import {now} from "./server.js";
+import {foldersOf, makeTree, treeLines} from "./tag_tree.js";
 import {durationText, SECOND} from "./time.js";
 import {MAX_TAGS} from "./view.js";
 
@@ -22,20 +25,44 @@ export class TagList {
 		this.chosenText = document.getElementById("tag-chosen");
 		this.tags = null;
 		this.chosen = [];
+		this.open = new Set(); /* paths of folders */
+		this.refusal = ""; /* why the last choice was not taken */
+		this.trouble = ""; /* why there is no newer list */
 		this.search.addEventListener("input", () => this.draw());
 		this.clear.addEventListener("click", () => this.choose([]));
 		this.list.addEventListener("change", event => this.toggle(event.target));
+		this.list.addEventListener("click", event => {
+			const folder = event.target.closest("button");
+			if (folder !== null)
+				this.openFolder(folder.value, !this.open.has(folder.value));
+		});
 		this.search.addEventListener("keydown", event => this.moveFocus(event, -1));
-		this.list.addEventListener("keydown", event =>
-			this.moveFocus(event, this.boxes().indexOf(event.target)));
+		this.list.addEventListener("keydown", event => this.moveFocus(event, this.controls().indexOf(event.target)));
 	}
 
+	/* Takes the entries of all tags, in order. */
 	setTags(tags) {
+		const first = this.tags === null;
 		this.tags = tags;
+		this.tree = makeTree(tags);
+		this.asked = now();
+		this.trouble = "";
+		if (first)
+			this.chosen.flatMap(foldersOf).forEach(path => this.open.add(path));
 		this.draw();
 	}
 
-	setChosen(chosen) {
+	/* Says why the tags could not be loaded. */
+	setTrouble(text) {
+		this.trouble = text;
+		this.draw();
+	}
+
+	setChosen(chosen, refused = 0) {
+		if (chosen.join("\n") !== this.chosen.join("\n"))
+			this.refusal = "";
+		if (refused > 0 && this.refusal === "")
+			this.refusal = `The address names ${chosen.length + refused} tags; the first ${MAX_TAGS} are shown.`;
 		this.chosen = chosen;
 		this.draw();
 	}
@@ -52,71 +79,133 @@ export class TagList {
 		else if (this.chosen.length < MAX_TAGS)
 			this.choose([...this.chosen, tag]);
 		else {
-			box.checked = false;
-			this.note.textContent = `At most ${MAX_TAGS} tags can be shown at once.`;
+			this.refusal = `At most ${MAX_TAGS} tags can be shown at once. Take one away to add another.`;
+			this.draw();
 		}
 	}
 
-	boxes() {
-		return [...this.list.querySelectorAll("input")];
+	openFolder(path, open) {
+		if (open)
+			this.open.add(path);
+		else
+			this.open.delete(path);
+		this.draw();
 	}
 
-	/* The keys up and down go through the rows, and from the search field into them. */
+	controls() {
+		return [...this.list.querySelectorAll("input, button")];
+	}
+
+	/* Up and down go through the rows, and from the search field into them; right and left open and close a folder. */
 	moveFocus(event, index) {
 		const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
-		const boxes = this.boxes();
+		const controls = this.controls();
+		const opens = {ArrowRight: true, ArrowLeft: false}[event.key];
+		if (opens !== undefined && controls[index]?.tagName === "BUTTON") {
+			event.preventDefault();
+			this.openFolder(controls[index].value, opens);
+		}
 		if (step === undefined || (step < 0 && index < 0))
 			return;
 		event.preventDefault();
-		(index + step < 0 ? this.search : boxes[Math.min(index + step, boxes.length - 1)])?.focus();
+		(index + step < 0 ? this.search : controls[Math.min(index + step, controls.length - 1)])?.focus();
 	}
 
 	draw() {
 		const focused = this.list.contains(document.activeElement) ? document.activeElement.value : null;
+		const {scrollTop} = this.list;
 		const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
 		const all = this.tags ?? [];
+		const asTree = words.length === 0 && this.tree;
 		const found = words.length === 0 ? all : all.filter(({tag, description}) => {
 			const text = `${tag} ${description ?? ""}`.toLowerCase();
 			return words.every(word => text.includes(word));
 		});
-		this.list.replaceChildren(...found.slice(0, SHOWN_ROWS).map(row => this.row(row)));
+		const lines = asTree ? treeLines(this.tree, this.open, SHOWN_ROWS)
+			: found.slice(0, SHOWN_ROWS).map(row => ({row, name: row.tag, depth: 0}));
+		this.list.replaceChildren(...lines.map(line => line.folder ? this.folderRow(line) : this.tagRow(line)));
+		this.list.hidden = lines.length === 0;
+		this.list.scrollTop = scrollTop;
 		this.clear.disabled = this.chosen.length === 0;
 		this.chosenText.textContent = this.chosen.length > 0 ? `${this.chosen.length} chosen` : "";
-		this.note.textContent = this.noteText(all.length, found.length);
+		const text = this.noteText(all.length, found.length, lines.length);
+		if (this.note.textContent !== text)
+			this.note.textContent = text;
+		this.note.classList.toggle("warn", this.refusal !== "" || this.trouble !== "");
 		if (focused !== null)
-			this.boxes().find(box => box.value === focused)?.focus();
+			this.controls().find(control => control.value === focused)?.focus();
 	}
 
-	noteText(all, found) {
+	noteText(all, found, shown) {
 		const number = count => count.toLocaleString("en");
+		const tags = count => `${number(count)} ${count === 1 ? "tag" : "tags"}`;
+		if (this.refusal || this.trouble)
+			return this.refusal || this.trouble;
 		if (this.tags === null)
 			return "Loading …";
 		if (all === 0)
 			return "No tags yet.";
 		if (found === 0)
 			return "No tag has this in its name or description.";
-		if (found > SHOWN_ROWS)
-			return `The first ${SHOWN_ROWS} of ${number(found)}; search for the others.`;
-		return found < all ? `${number(found)} of ${number(all)} tags` : `${number(all)} tags`;
+		if (found < all)
+			return found > SHOWN_ROWS ? `The first ${SHOWN_ROWS} of ${number(found)}; search for the others.`
+				: `${number(found)} of ${tags(all)}`;
+		return shown >= SHOWN_ROWS ? `${tags(all)}, of which the first ${SHOWN_ROWS} rows are shown; search for the others.`
+			: tags(all);
 	}
 
-	row({tag, description, last, samples}) {
+	folderRow({folder, name, depth, open}) {
+		const item = document.createElement("li");
+		const button = document.createElement("button");
+		const text = document.createElement("span");
+		const count = document.createElement("span");
+		const chosen = this.chosen.filter(tag => tag.startsWith(folder.path)).length;
+		button.type = "button";
+		button.className = "folder";
+		button.value = folder.path;
+		button.setAttribute("aria-expanded", String(open));
+		text.className = "name";
+		putName(text, name);
+		count.className = "quiet";
+		count.textContent = `${chosen > 0 ? `${chosen} of ` : ""}${folder.count.toLocaleString("en")}`;
+		button.append(text, count);
+		item.append(button);
+		item.style.setProperty("--depth", depth);
+		return item;
+	}
+
+	tagRow({row, name, depth}) {
+		const {tag, description, last, samples} = row;
 		const item = document.createElement("li");
 		const label = document.createElement("label");
 		const box = document.createElement("input");
-		const name = document.createElement("span");
+		const text = document.createElement("span");
 		const about = document.createElement("span");
-		const age = now() - last;
+		const age = this.asked - last;
+		const ageText = age < SECOND ? age < -SECOND ? "ahead" : "now" : durationText(age);
+		const stale = isStale(row, last, this.asked);
 		box.type = "checkbox";
 		box.value = tag;
 		box.checked = this.chosen.includes(tag);
-		name.className = "name";
-		name.textContent = tag;
-		about.className = "quiet";
-		about.textContent = age < SECOND ? "now" : `${durationText(age)} ago`;
-		label.title = `${tag}${description ? `, ${description}` : ""}: ${samples.toLocaleString("en")} samples, the last one ${about.textContent}`;
-		label.append(box, name, about);
+		text.className = "name";
+		putName(text, name);
+		about.className = stale ? "stale" : "quiet";
+		about.textContent = ageText;
+		label.title = `${tag}${description ? `, ${description}` : ""}: ${samples.toLocaleString("en")} samples, the last one ` +
+			(age < SECOND ? ageText : `${ageText} ago`) + (stale ? "; stale: silent for longer than usual or allowed" : "");
+		if (stale)
+			about.prepend(unseen("stale, "));
+		label.append(box, text, about);
 		item.append(label);
+		item.style.setProperty("--depth", depth);
 		return item;
 	}
+}
+
+/* A text for those who hear the page. */
+function unseen(text) {
+	const element = document.createElement("span");
+	element.className = "unseen";
+	element.textContent = text;
+	return element;
 }

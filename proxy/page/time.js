@@ -90,6 +90,23 @@ export function parseTime(text, utc) {
 	return ns;
 }
 
+const UNITS = {ns: 1n, us: 1000n, ms: MILLISECOND, s: SECOND, m: MINUTE, h: HOUR, d: DAY, w: 7n * DAY};
+
+/* Reads a length of time such as 90s, 1.5h or 1h30m as nanoseconds; throws what is wrong. */
+export function parseDuration(text) {
+	let whole = 0n;
+	let rest = text.trim();
+	do {
+		const match = /^(\d{1,12})(?:\.(\d{1,9}))?\s*(ns|us|ms|s|m|h|d|w)\s*/.exec(rest);
+		if (match === null)
+			throw new Error(`“${text}” is not a length of time such as 90s or 1h30m`);
+		const [all, number, fraction = "", unit] = match;
+		whole += UNITS[unit] * BigInt(number + fraction) / 10n ** BigInt(fraction.length);
+		rest = rest.slice(all.length);
+	} while (rest !== "");
+	return clampTime(whole);
+}
+
 /* A duration as "3 s", "5 min", "2 h" or "12 d". */
 export function durationText(ns) {
 	const seconds = Number(ns) / 1e9;
@@ -171,9 +188,10 @@ function daysIn(year, month) {
 }
 
 /*
- * The labels of ticks: the time, and below it the day if it differs from that of the tick before.
+ * The labels of ticks: the time, and below it the day if it differs from that of the label before.
+ * A label of which fits(its place, text) says no is left out.
  */
-export function tickLabels(times, utc) {
+export function tickLabels(times, utc, fits = () => true) {
 	let previous = "";
 	const midnight = times.map(time => {
 		const parts = fields(split(time).date, utc);
@@ -183,19 +201,21 @@ export function tickLabels(times, utc) {
 	const seconds = times.some(time => floorDivide(time, SECOND) * SECOND % MINUTE !== 0n ||
 		split(time).nanos !== 0);
 	const digits = Math.max(0, ...times.map(time => fractionText(split(time).nanos).length));
-	return times.map(time => {
+	return times.map((time, place) => {
 		const {date, nanos} = split(time);
 		const parts = fields(date, utc);
 		const day = dayText(parts);
-		if (days)
-			return day;
 		let label = `${pad(parts[3])}:${pad(parts[4])}`;
 		if (seconds)
 			label += ":" + pad(parts[5]);
 		if (digits > 0)
 			label += ("." + pad(nanos, 9)).slice(0, digits);
-		if (day !== previous)
+		if (days)
+			label = day;
+		else if (day !== previous)
 			label += "\n" + day;
+		if (!fits(place, label))
+			return "";
 		previous = day;
 		return label;
 	});

@@ -2,18 +2,11 @@
  * values.js
  *	  The choice of elements that are drawn, and the table of values: under the cursor and latest.
  */
+import {putName} from "./names.js";
+import {numberText} from "./numbers.js";
 import {durationText, offsetText, timeText} from "./time.js";
 
 const ONE_SECOND = 1_000_000_000n;
-
-export function numberText(value) {
-	if (value === null || value === undefined)
-		return "–";
-	const size = Math.abs(value);
-	if (value !== 0 && (size >= 1e9 || size < 1e-4))
-		return value.toExponential(4);
-	return String(+value.toPrecision(7));
-}
 
 /* "2020-03-09 11:14:33 (10:14:33Z)": a local time is followed by the same time in UTC. */
 export function bothTimes(ns, utc) {
@@ -23,10 +16,10 @@ export function bothTimes(ns, utc) {
 }
 
 export class Values {
-	/* onElements(numbers) is told of another choice of elements, onFocus(key) of a series. */
-	constructor({onElements, onFocus}) {
+	/* onElements(numbers) is told of another choice of elements, onOnly(key) of a series to be alone. */
+	constructor({onElements, onOnly}) {
 		this.onElements = onElements;
-		this.onFocus = onFocus;
+		this.onOnly = onOnly;
 		this.list = document.getElementById("element-list");
 		this.body = document.querySelector("#values tbody");
 		this.cursorTime = document.getElementById("cursor-time");
@@ -36,7 +29,7 @@ export class Values {
 		this.body.addEventListener("click", event => {
 			const button = event.target.closest("button");
 			if (button !== null)
-				this.onFocus(button.value);
+				this.onOnly(button.value);
 		});
 	}
 
@@ -60,11 +53,8 @@ export class Values {
 		this.list.closest("fieldset").hidden = count < 2;
 	}
 
-	/*
-	 * series are those of Chart, with key, tag, element, name and what else is known of it; latest is a Map of tag to {time,
-	 * values}.
-	 */
-	draw(series, latest, now, utc) {
+	/* series are those of series.js; latest is a Map of tag to {time, values}; only is a key or "". */
+	draw(series, {latest, now, utc, only}) {
 		if (series.map(one => one.key).join("\n") !== this.keys) {
 			this.keys = series.map(one => one.key).join("\n");
 			this.body.replaceChildren(...series.map(one => this.row(one)));
@@ -73,25 +63,28 @@ export class Values {
 			const row = this.body.children[index];
 			const button = row.querySelector("button");
 			const last = latest.get(one.tag);
+			const mark = row.querySelector(".mark");
 			row.querySelector(".element").textContent = one.name || one.element;
 			row.querySelector(".element").title = this.about(one);
 			row.querySelector(".unit").textContent = one.unit;
-			button.setAttribute("aria-pressed", String(one.focused));
-			row.querySelector(".mark").style.borderTop =
-				`3px ${one.dash ? "dashed" : "solid"} ${one.color}`;
+			row.classList.toggle("off", only !== "" && one.key !== only);
+			button.setAttribute("aria-pressed", String(one.key === only));
+			mark.style.borderTopColor = one.color;
+			mark.style.borderTopStyle = one.dash ? "dashed" : "solid";
 			row.querySelector(".latest").textContent = numberText(last?.values[one.element - 1]);
 			row.querySelector(".age").textContent = last === undefined ? "–" : this.age(last.time, now, utc);
+			row.querySelector(".state").textContent = one.stale ? "stale" : "";
 		});
 	}
 
-	/* at is the values of each series at the time of the cursor, or at the end of the window. */
+	/* at is the sample of each series at the time of the cursor, or the last one in the window. */
 	drawAt(time, at, utc) {
-		this.atHead.textContent = time === null ? "At the end" : "At the cursor";
+		this.atHead.textContent = time === null ? "In the window" : "At the cursor";
 		this.cursorTime.textContent = time === null ? "" : this.cursorText(time, utc);
-		at.forEach((value, index) => {
+		at.forEach((sample, index) => {
 			const cell = this.body.children[index]?.querySelector(".at");
 			if (cell !== undefined && cell !== null)
-				cell.textContent = numberText(value);
+				cell.textContent = numberText(sample?.y ?? null);
 		});
 	}
 
@@ -117,18 +110,17 @@ export class Values {
 		tag.scope = "row";
 		button.type = "button";
 		button.value = one.key;
-		button.title = `${one.tag}: bring this line to the front`;
+		button.setAttribute("aria-description", "Show this line alone, or all again");
 		mark.className = "mark";
 		name.className = "name";
-		name.textContent = one.tag;
+		putName(name, one.tag);
 		button.append(mark, name);
 		tag.append(button);
 		row.append(tag);
-		for (const name of ["element", "at number", "latest number", "unit", "age"]) {
-			const cell = document.createElement("td");
-			cell.className = name;
-			row.append(cell);
-		}
+		for (const name of ["element", "at number", "latest number", "unit", "when"])
+			row.insertCell().className = name;
+		for (const name of ["age", "state"])
+			row.cells[5].appendChild(document.createElement("span")).className = name;
 		return row;
 	}
 

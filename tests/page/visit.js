@@ -1,0 +1,113 @@
+/*
+ * visit.js
+ *	  The page in a browser, as tests open it and look at it.
+ *
+ * With PAGE_SCREENSHOTS=directory a picture of each state is left there.
+ */
+"use strict";
+const assert = require("node:assert");
+const path = require("node:path");
+const {launch, waitFor} = require("./page.js");
+
+/* The page that is open, on the server that the test has put here, and what it has asked and complained of. */
+const visit = {browser: null, server: null, page: null, requests: [], complaints: []};
+
+async function open(hash, options = {}) {
+	visit.browser ??= await launch();
+	await visit.page?.context().close();
+	const context = await visit.browser.newContext({viewport: {width: 1280, height: 900},
+		timezoneId: "Europe/Berlin", locale: "en-US", ...options});
+	const page = await context.newPage();
+	Object.assign(visit, {page, requests: [], complaints: []});
+	page.on("request", request => visit.requests.push(request.url()));
+	page.on("pageerror", error => visit.complaints.push(error.message));
+	page.on("console", message => {
+		if (message.type() === "error")
+			visit.complaints.push(message.text());
+	});
+	await page.goto(visit.server.url + hash);
+	return page;
+}
+
+const PHONE = {viewport: {width: 390, height: 844}, hasTouch: true, isMobile: true};
+
+const text = selector => visit.page.textContent(selector);
+const shown = () => visit.page.waitForSelector("#chart canvas");
+const cell = (row, name) => text(`#values tbody tr:nth-child(${row}) .${name}`);
+
+async function shownValue(row, name, expected) {
+	let got;
+	await waitFor(`${name} of row ${row} to be ${expected}`, async () => {
+		got = await cell(row, name).catch(() => null);
+		return got === String(expected);
+	}).catch(error => {
+		throw new Error(`${error.message}, it is ${got}`);
+	});
+}
+
+/* Waits until a text of the page fits a pattern, and returns it. */
+async function said(selector, pattern) {
+	let got;
+	return waitFor(`${selector} to say ${pattern}`, async () => {
+		got = await text(selector).catch(() => "");
+		return pattern.test(got) && got;
+	}).catch(error => {
+		throw new Error(`${error.message}, it says: ${got}`);
+	});
+}
+
+function windowOf(url) {
+	const parameters = new URLSearchParams(new URL(url).hash.slice(1));
+	return [BigInt(parameters.get("start")), BigInt(parameters.get("end"))];
+}
+
+const secondsOff = (time, expected) => Math.abs(Number(time - expected) / 1e9);
+
+function near(time, expected) {
+	assert(secondsOff(time, expected) < 2, `${time} is ${secondsOff(time, expected)} s off ${expected}`);
+}
+
+/* Waits until the window is about that. */
+async function windowNear(start, end) {
+	await waitFor(`the window ${start} to ${end}`, () => {
+		const [from, to] = windowOf(visit.page.url());
+		return secondsOff(from, start) < 2 && secondsOff(to, end) < 2;
+	});
+}
+
+/* Of the whole page, which for a moment has another size. */
+async function picture(name, fullPage = true) {
+	if (process.env.PAGE_SCREENSHOTS)
+		await visit.page.screenshot({path: path.join(process.env.PAGE_SCREENSHOTS, name + ".png"), fullPage});
+}
+
+/*
+ * The pixels of a plot that its lines have coloured, in columns from share from to share to of its width: {all,
+ * columns}, how many pixels and in how many of each hundred columns.
+ */
+function inked(from = 0, to = 1, plot = 0) {
+	return visit.page.evaluate(([from, to, plot]) => {
+		const canvas = document.querySelectorAll("#chart canvas")[plot];
+		const over = document.querySelectorAll("#chart .u-over")[plot];
+		const scale = canvas.width / canvas.clientWidth;
+		const left = (over.offsetLeft + over.clientWidth * from) * scale;
+		const width = Math.floor(over.clientWidth * (to - from) * scale);
+		const {data} = canvas.getContext("2d").getImageData(left, over.offsetTop * scale, width, over.clientHeight * scale);
+		const columns = new Set();
+		let all = 0;
+		for (let i = 0; i < data.length; i += 4) {
+			const [r, g, b, alpha] = data.subarray(i, i + 4);
+			if (alpha > 100 && Math.max(r, g, b) - Math.min(r, g, b) > 40) {
+				all++;
+				columns.add(i / 4 % width);
+			}
+		}
+		return {all, columns: Math.round(100 * columns.size / width)};
+	}, [from, to, plot]);
+}
+
+async function close() {
+	await visit.browser?.close();
+}
+
+module.exports = {PHONE, cell, close, inked, near, open, picture, said, shown, shownValue, text, visit, windowNear, windowOf};
