@@ -344,6 +344,35 @@ def test_methods_and_paths():
     assert client.request("GET", "/livez").status == 200
 
 
+def test_every_route():
+    """on every route: JSON ends with a newline, errors are problem details, and PostgreSQL's hints are in them"""
+    setup()
+    methods = ("GET", "POST", "PUT", "DELETE", "PATCH", "TRACE", "OPTIONS")
+    seen = set()
+    for path in [*server.get("/nothing").json()["paths"], "/nothing", "/tags/", "/tags/a/b", "/page/nothing.js", "/api?tag=a&x=1",
+                 "/api?tag=none", "/api?tag=a&method=nonsense", "/api?tag=a&format=csv&method=nonsense", "/latest?x=1", "/query?q=x",
+                 "/export?tag=a&format=csv&layout=x", "/tags?x=1", "/save?ack=x", "/write?precision=x"]:
+        for method in methods:
+            answer = server.request(method, path, b"{}" if method in ("POST", "PUT", "PATCH") else None)
+            seen.add(answer.status)
+            kind = answer.headers.get("content-type", "")
+            if "json" in kind and "ndjson" not in kind:
+                assert answer.body.endswith(b"\n"), (method, path, answer)
+                answer.json()
+            if answer.status >= 400:
+                assert kind == "application/problem+json" and answer.json()["status"] == answer.status, (method, path, answer)
+            assert ("allow" in answer.headers) == (answer.status == 405 or (method == "OPTIONS" and answer.status == 204)), \
+                (method, path, answer)
+            assert ("paths" in answer.json() if answer.status == 404 and "nothing at this path" in answer.body.decode() else True)
+    assert {200, 204, 400, 404, 405} <= seen, seen
+    for path in ("/api?tag=a&method=nonsense", "/api?tag=a&tag=b&method=nonsense", "/api?tag=a&format=csv&method=nonsense"):
+        answer = server.get(path)
+        if "unknown method" in answer.body.decode():
+            assert answer.status == 400 and "plot" in answer.json()["hint"], answer
+    answer = server.request("PUT", "/tags/hinted", b'{"names":["a\\u0001"]}')
+    assert answer.status == 400 and answer.json().get("hint"), answer
+
+
 def test_head_limits():
     """an over-long target gets 414, over-long headers 431"""
     setup()
