@@ -849,7 +849,9 @@ COMMENT ON FUNCTION historian.create_view(text, text, regclass) IS
 CREATE TABLE historian.retention (
     relid regclass NOT NULL,
     tag_prefix text NOT NULL DEFAULT '',
-    keep interval NOT NULL CHECK (keep > interval '0'),
+    keep interval NOT NULL CHECK (keep > interval '0' AND date_part('year', keep) >= 0 AND date_part('month', keep) >= 0
+        AND date_part('day', keep) >= 0 AND date_part('hour', keep) >= 0 AND date_part('minute', keep) >= 0
+        AND date_part('second', keep) >= 0),
     PRIMARY KEY (relid, tag_prefix)) USING heap;
 CREATE TABLE historian.retention_run (
     relid regclass NOT NULL,
@@ -869,6 +871,14 @@ COMMENT ON TABLE historian.retention_run IS
 
 -- a policy of a table that is gone would name another one after a restore
 SELECT pg_catalog.pg_extension_config_dump('historian.retention', 'WHERE relid IN (SELECT oid FROM pg_catalog.pg_class)');
+
+-- The owner of a table dumps and restores its policies. For all else there is historian.set_retention().
+ALTER TABLE historian.retention ENABLE ROW LEVEL SECURITY;
+CREATE POLICY of_the_owner ON historian.retention
+    USING (EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relid AND pg_catalog.pg_has_role(c.relowner, 'USAGE')));
+COMMENT ON POLICY of_the_owner ON historian.retention IS
+'Rows are seen, and inserted when a dump is restored, by those who own the table that they are about.';
+GRANT SELECT, INSERT ON historian.retention TO PUBLIC;
 
 -- An OID may be given to another table later, which must not get the policies of a dropped one.
 CREATE FUNCTION historian.forget_retention() RETURNS event_trigger

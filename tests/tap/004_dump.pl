@@ -96,15 +96,32 @@ check('copied', 'CREATE DATABASE .. TEMPLATE');
 $node->safe_psql('postgres', 'CREATE ROLE keeper LOGIN; CREATE DATABASE kept OWNER keeper');
 $node->safe_psql('kept', 'CREATE EXTENSION historian; CREATE TABLE hidden (time bigint, tag text, values float8[]) USING historian;
 	INSERT INTO historian.tag (relid, tag) VALUES (\'hidden\', \'a\'); GRANT CREATE ON SCHEMA public TO keeper;
-	GRANT SELECT ON historian.retention TO keeper');
+	SELECT historian.set_retention(\'hidden\', interval \'1 day\')');
 $node->safe_psql('kept', 'SET ROLE keeper; CREATE TABLE mine (time bigint, tag text, values float8[]) USING historian;
-	INSERT INTO mine VALUES (1, \'a\', \'{1}\'); INSERT INTO historian.tag (relid, tag, names) VALUES (\'mine\', \'a\', \'{x}\')');
+	INSERT INTO mine VALUES (1, \'a\', \'{1}\'); INSERT INTO historian.tag (relid, tag, names) VALUES (\'mine\', \'a\', \'{x}\');
+	SELECT historian.set_retention(\'mine\', interval \'600 years\', \'a\')');
 my @as_keeper = ('pg_dump', '-U', 'keeper', '-T', 'hidden', '-d', 'kept');
-$node->command_fails_like([ @as_keeper ], qr/row-level security policy for table "tag"/, 'pg_dump of a role under the policy stops');
+$node->command_fails_like([ @as_keeper ], qr/row-level security policy for table/, 'pg_dump of a role under the policy stops');
 $node->command_ok([ @as_keeper, '--enable-row-security', '-f', "$dir/kept.sql" ], 'with --enable-row-security it goes on');
 fresh('kept_again');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/kept.sql", '-d', 'kept_again' ], 'psql of it');
 is($node->safe_psql('kept_again', 'SELECT relid, tag, names FROM historian.tag'), 'mine|a|{x}', 'it has what the role may see');
+is($node->safe_psql('kept_again', 'SELECT * FROM historian.retention'), 'mine|a|600 years', 'also of the policies of retention');
+
+# .. and restores it itself, where the extension is
+$node->safe_psql('postgres', 'CREATE DATABASE kept_by_it OWNER keeper');
+$node->safe_psql('kept_by_it', 'CREATE EXTENSION historian; GRANT CREATE ON SCHEMA public TO keeper');
+$node->command_ok([ @as_keeper, '--enable-row-security', '--rows-per-insert=1000', '-f', "$dir/by_it.sql" ], 'pg_dump with INSERT');
+my ($out, $errors) = run_command([ 'psql', '-X', '-q', '-f', "$dir/by_it.sql", '-d', $node->connstr('kept_by_it') . ' user=keeper' ]);
+is(join(' ', $errors =~ /ERROR:  (.*)/g), 'schema "historian" already exists must be owner of extension historian', 'psql of it by the role');
+is($node->safe_psql('kept_by_it', 'SELECT r.*, t.names, m.values FROM historian.retention r, historian.tag t, mine m'), 'mine|a|600 years|{x}|{1}',
+	'rows, names and policies are there');
+(my $code, $out, $errors) = $node->psql('kept_by_it', 'SET ROLE keeper; DELETE FROM historian.retention');
+like($errors, qr/permission denied for table retention/, 'policies are changed by the function alone');
+($code, $out, $errors) = $node->psql('kept', 'SET ROLE keeper; INSERT INTO historian.retention VALUES (\'hidden\', \'b\', \'1 day\')');
+like($errors, qr/violates row-level security policy/, 'and not made for a table of another role');
+($code, $out, $errors) = $node->psql('kept', 'SET ROLE keeper; INSERT INTO historian.retention VALUES (\'mine\', \'b\', \'1 mon -29 days\')');
+like($errors, qr/violates check constraint/, 'nor with a part that is negative');
 
 # the whole cluster
 $node->command_ok([ 'pg_dumpall', '-f', "$dir/all.sql" ], 'pg_dumpall');

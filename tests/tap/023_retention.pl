@@ -86,7 +86,8 @@ SET ROLE owner; SELECT historian.set_retention('owned', '10 years');
 END
 fails("SET ROLE other; SELECT historian.set_retention('owned', '1 second')", 'must be owner of table owned', 'set_retention() is for the owner');
 fails("SET ROLE other; SELECT historian.set_retention('owned', NULL)", 'must be owner of table owned', 'so is its end');
-fails("SET ROLE owner; INSERT INTO historian.retention VALUES ('m', '', '1 second')", 'permission denied', 'the table of policies is not for users');
+fails("SET ROLE owner; INSERT INTO historian.retention VALUES ('m', '', '1 second')", 'row-level security', 'the table of policies takes none for a table of another role');
+fails("SET ROLE owner; UPDATE historian.retention SET keep = '1 second'", 'permission denied', 'and is changed by the function alone');
 is(sql("SET ROLE owner; SELECT string_agg(relname, ' ') FROM historian.stat_retention"), 'owned', 'owners see their own policies');
 is(sql("SET ROLE other; SELECT count(*) FROM historian.stat_retention"), '0', 'others none');
 is(sql("SET ROLE monitor; SELECT count(DISTINCT relname) FROM historian.stat_retention"), '2', 'pg_monitor all');
