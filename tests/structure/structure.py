@@ -178,3 +178,21 @@ def check_tools(top):
         wrong += [f"{path} includes {name} of the tools" for _, name in INCLUDE.findall(read(top, path))
                   if "tools/" in name]
     return wrong
+
+
+def check_versions(top):
+    """The images and the extension have the version of META.json, and each released version a date."""
+    wrong = []
+    version = re.search(r'^\t"version": "(.*)",$', read(top, "META.json"), re.M)[1]
+    for image, tag in re.findall(r"image: (pg_historian-\w+):?(\S*)", read(top, "docker-compose.yml")):
+        if tag != version:
+            wrong.append(f"docker-compose.yml has {image}:{tag}, but META.json has {version}")
+    default = re.search(r"default_version = '(.*)'", read(top, "extension", "historian.control"))[1]
+    if not version.startswith(default + "."):
+        wrong.append(f"historian.control has {default}, but META.json has {version}")
+    headings = re.findall(r"^## (.*)$", read(top, "CHANGELOG.md"), re.M)
+    for number, heading in enumerate(headings):
+        if not (heading == "[Unreleased]" and number == 0 or
+                re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", heading)):
+            wrong.append(f"CHANGELOG.md has the heading {heading}")
+    return wrong

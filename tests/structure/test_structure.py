@@ -24,6 +24,8 @@ def found(change):
                             ignore=lambda _, names: [name for name in names
                                                      if not name.endswith((".c", ".h", ".md"))
                                                      and "." in name])
+        for name in ("META.json", "docker-compose.yml", "CHANGELOG.md", "extension/historian.control"):
+            shutil.copy(os.path.join(TOP, name), os.path.join(copy, name))
         change(copy)
         return sorted(set(all_wrong(copy)) - set(all_wrong(TOP)))
 
@@ -31,7 +33,8 @@ def found(change):
 def all_wrong(top):
     return (structure.check_program(top, "extension") + structure.check_program(top, "proxy") +
             structure.check_codec(top) + structure.check_tools(top) +
-            structure.check_names(top, "extension") + structure.check_names(top, "proxy"))
+            structure.check_names(top, "extension") + structure.check_names(top, "proxy") +
+            structure.check_versions(top))
 
 
 def adding(path, text):
@@ -79,6 +82,15 @@ def test_tools():
 def test_names():
     """a public function's name begins with that of its file, of its type or of its family"""
     nothing_wrong(structure.check_names(TOP, "extension") + structure.check_names(TOP, "proxy"))
+
+
+def test_versions():
+    """the images and the extension have the product's version, and released versions a date"""
+    nothing_wrong(structure.check_versions(TOP))
+    version = structure.read(TOP, "META.json").split('"version": "')[1].split('"')[0]
+    assert found(replacing("docker-compose.yml", f"pg_historian-load:{version}", "pg_historian-load:0.1")) == [
+        f"docker-compose.yml has pg_historian-load:0.1, but META.json has {version}"]
+    assert found(adding("CHANGELOG.md", "## [0.0.1]\n")) == ["CHANGELOG.md has the heading [0.0.1]"]
 
 
 def test_unchanged_copy():
