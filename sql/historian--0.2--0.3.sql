@@ -474,10 +474,59 @@ COMMENT ON FUNCTION historian.stat_get_compaction(regclass) IS
 COMMENT ON FUNCTION historian.stat_get_worker() IS
 'What the view historian.stat_worker shows.';
 
+COMMENT ON COLUMN historian.stat_tables.relid IS 'the table';
+COMMENT ON COLUMN historian.stat_tables.schemaname IS 'the schema of the table';
+COMMENT ON COLUMN historian.stat_tables.relname IS 'the name of the table';
+COMMENT ON COLUMN historian.stat_tables.total_bytes IS 'bytes of the table and its directory, as pg_total_relation_size() has them';
+COMMENT ON COLUMN historian.stat_tables.compacted_segments IS 'compacted segments, estimated from 128 pages';
+COMMENT ON COLUMN historian.stat_tables.compacted_bytes IS 'bytes of compacted segments, estimated';
+COMMENT ON COLUMN historian.stat_tables.compacted_rows IS 'rows in compacted segments, estimated';
+COMMENT ON COLUMN historian.stat_tables.pending_segments IS 'segments that wait for compaction';
+COMMENT ON COLUMN historian.stat_tables.pending_bytes IS 'bytes of these segments';
+COMMENT ON COLUMN historian.stat_tables.pending_rows IS 'rows in these segments';
+COMMENT ON COLUMN historian.stat_tables.pending_tags IS 'tags with such segments';
+COMMENT ON COLUMN historian.stat_tables.late_segments IS 'segments of rows that came late and wait for others of about their time, estimated';
+COMMENT ON COLUMN historian.stat_tables.late_bytes IS 'bytes of these segments, estimated';
+COMMENT ON COLUMN historian.stat_tables.late_rows IS 'rows in these segments, estimated';
+COMMENT ON COLUMN historian.stat_compaction.relid IS 'the table';
+COMMENT ON COLUMN historian.stat_compaction.schemaname IS 'the schema of the table';
+COMMENT ON COLUMN historian.stat_compaction.relname IS 'the name of the table';
+COMMENT ON COLUMN historian.stat_compaction.merges IS 'merges of a tag since the start of the server';
+COMMENT ON COLUMN historian.stat_compaction.segments_merged IS 'segments that these merges have read';
+COMMENT ON COLUMN historian.stat_compaction.segments_written IS 'segments that they have written';
+COMMENT ON COLUMN historian.stat_compaction.bytes_merged IS 'bytes of the segments read';
+COMMENT ON COLUMN historian.stat_compaction.bytes_written IS 'bytes of the segments written';
+COMMENT ON COLUMN historian.stat_compaction.rows_written IS 'rows of the segments written';
+COMMENT ON COLUMN historian.stat_compaction.deferred IS 'how often the background worker left the table for its next round';
+COMMENT ON COLUMN historian.stat_compaction.failed IS 'how often it met an error';
+COMMENT ON COLUMN historian.stat_compaction.last_merge IS 'when a merge was committed last';
+COMMENT ON COLUMN historian.stat_worker.preloaded IS 'is historian in shared_preload_libraries?';
+COMMENT ON COLUMN historian.stat_worker.enabled IS 'is compaction in the background on?';
+COMMENT ON COLUMN historian.stat_worker.counting_since IS 'when the counters began, which is the start of the server';
+COMMENT ON COLUMN historian.stat_worker.launcher_pid IS 'the process that starts workers';
+COMMENT ON COLUMN historian.stat_worker.rounds IS 'rounds since the start of the server';
+COMMENT ON COLUMN historian.stat_worker.round_begin IS 'when the last round began';
+COMMENT ON COLUMN historian.stat_worker.round_end IS 'when the last round that ended has ended';
+COMMENT ON COLUMN historian.stat_worker.worker_pid IS 'the worker at work; NULL: there is none';
+COMMENT ON COLUMN historian.stat_worker.worker_database IS 'the database that it is in';
+COMMENT ON COLUMN historian.stat_worker.worker_table IS 'the OID of the table that it works on, in that database';
+COMMENT ON COLUMN historian.stat_worker.worker_since IS 'when it was started';
+
 -- The same views under their old names: privileges and other views that refer to them stay valid.
 CREATE OR REPLACE VIEW historian.historian_stat_tables AS SELECT * FROM historian.stat_tables;
 CREATE OR REPLACE VIEW historian.historian_stat_compaction AS SELECT * FROM historian.stat_compaction;
 CREATE OR REPLACE VIEW historian.historian_stat_worker AS SELECT * FROM historian.stat_worker;
+DO $$
+DECLARE
+    c record;
+BEGIN
+    FOR c IN SELECT 'historian_' || k.relname AS view, a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS text
+        FROM pg_catalog.pg_class k JOIN pg_catalog.pg_attribute a ON a.attrelid = k.oid AND a.attnum > 0
+        WHERE k.oid IN ('historian.stat_tables'::regclass, 'historian.stat_compaction'::regclass, 'historian.stat_worker'::regclass)
+    LOOP
+        EXECUTE pg_catalog.format('COMMENT ON COLUMN historian.%I.%I IS %L', c.view, c.attname, c.text);
+    END LOOP;
+END $$;
 
 COMMENT ON VIEW historian.historian_stat_tables IS
 'Deprecated: the old name of historian.stat_tables, which the next version will not have.';
@@ -521,10 +570,10 @@ COMMENT ON COLUMN historian.tag.tag IS 'the tag, which need not have samples';
 COMMENT ON COLUMN historian.tag.description IS 'what the tag is, for people';
 COMMENT ON COLUMN historian.tag.interpolation IS 'step: a value holds until the next one; linear: values between two samples lie on a line; NULL: not known';
 COMMENT ON COLUMN historian.tag.max_silence IS 'how long the tag may be without a new sample; NULL: not known';
-COMMENT ON COLUMN historian.tag.names IS 'the names of the values, each once; NULL for a value without one';
-COMMENT ON COLUMN historian.tag.units IS 'the units of the values';
-COMMENT ON COLUMN historian.tag.low IS 'the least values that are normal';
-COMMENT ON COLUMN historian.tag.high IS 'the greatest values that are normal';
+COMMENT ON COLUMN historian.tag.names IS 'the names of the values, each once: element k is of values[k], NULL for a value without one';
+COMMENT ON COLUMN historian.tag.units IS 'the units of the values, such as °C: element k is of values[k]';
+COMMENT ON COLUMN historian.tag.low IS 'the least values that are normal, in their units: element k is of values[k]';
+COMMENT ON COLUMN historian.tag.high IS 'the greatest values that are normal, in their units: element k is of values[k]';
 COMMENT ON COLUMN historian.tag.learned IS 'the fields of POST /write: the field at place k is value k, for good; names are taken from here unless somebody set others';
 
 SELECT pg_catalog.pg_extension_config_dump('historian.tag',
@@ -661,6 +710,13 @@ FROM historian.tag t
 COMMENT ON VIEW historian.tag_value IS
 'historian.tag with a row for each value: element is its place in values, from 1.';
 GRANT SELECT ON historian.tag_value TO PUBLIC;
+COMMENT ON COLUMN historian.tag_value.relid IS 'the table';
+COMMENT ON COLUMN historian.tag_value.tag IS 'the tag';
+COMMENT ON COLUMN historian.tag_value.element IS 'the place in values, from 1';
+COMMENT ON COLUMN historian.tag_value.name IS 'the name of the value; NULL: it has none';
+COMMENT ON COLUMN historian.tag_value.unit IS 'the unit of the value';
+COMMENT ON COLUMN historian.tag_value.low IS 'the least value that is normal, in this unit';
+COMMENT ON COLUMN historian.tag_value.high IS 'the greatest value that is normal, in this unit';
 
 CREATE FUNCTION historian.tag_stat(
     "table" regclass, tag text,
@@ -868,6 +924,16 @@ COMMENT ON TABLE historian.retention IS
 'The retention policies that historian.set_retention() has made: rows of the relation whose tags have the prefix are kept for so long.';
 COMMENT ON TABLE historian.retention_run IS
 'What the background worker has done by the policies of historian.retention; historian.stat_retention shows it.';
+COMMENT ON COLUMN historian.retention.relid IS 'the table, or the partitioned parent';
+COMMENT ON COLUMN historian.retention.tag_prefix IS 'what the tags begin with; empty: all tags';
+COMMENT ON COLUMN historian.retention.keep IS 'for how long rows are kept, counted back from the clock or from the newest row';
+COMMENT ON COLUMN historian.retention_run.relid IS 'the table';
+COMMENT ON COLUMN historian.retention_run.tag_prefix IS 'the prefix of the policy';
+COMMENT ON COLUMN historian.retention_run.last_run IS 'when the policy was kept last; NULL: not since it was made or changed';
+COMMENT ON COLUMN historian.retention_run.cutoff IS 'the time (nanoseconds) before which that run has removed the rows';
+COMMENT ON COLUMN historian.retention_run.rows_removed IS 'rows removed since the policy was made';
+COMMENT ON COLUMN historian.retention_run.bytes_removed IS 'bytes of segments removed, less those written anew';
+COMMENT ON COLUMN historian.retention_run.last_error IS 'the error of the last run; NULL: it had none';
 
 -- a policy of a table that is gone would name another one after a restore
 SELECT pg_catalog.pg_extension_config_dump('historian.retention', 'WHERE relid IN (SELECT oid FROM pg_catalog.pg_class)');
@@ -905,7 +971,7 @@ COMMENT ON FUNCTION historian.set_retention(regclass, interval, text) IS
 'Has the background worker remove the rows that are older than an interval, of all tags or of those with a prefix; NULL removes the policy. Of several prefixes the longest that a tag has decides. The age is counted back from the clock or, if that is earlier, from the newest row of the table. The table may be a partitioned parent; partitions with policies of their own keep those alone. See historian.stat_retention. Needs ownership of the table.';
 
 CREATE VIEW historian.stat_retention AS
-SELECT c.oid AS relid, n.nspname AS schemaname, c.relname, p.tag_prefix, p.keep, r.last_run,
+SELECT p.relid, n.nspname AS schemaname, c.relname, p.tag_prefix, p.keep, r.last_run,
     historian.to_timestamptz(r.cutoff) AS cutoff, coalesce(r.rows_removed, 0) AS rows_removed,
     coalesce(r.bytes_removed, 0) AS bytes_removed, r.last_error
 FROM historian.retention p
@@ -916,6 +982,17 @@ WHERE pg_has_role(c.relowner, 'USAGE') OR pg_has_role('pg_monitor', 'USAGE');
 
 COMMENT ON VIEW historian.stat_retention IS
 'The retention policies of this database (historian.set_retention()), and what the background worker has done by them: last_run, the cutoff before which that run has removed the rows, rows_removed and bytes_removed since the policy was made, and last_error of the last run, NULL if there was none. Shows owners their own tables, and members of pg_monitor all.';
+
+COMMENT ON COLUMN historian.stat_retention.relid IS 'the table, or the partitioned parent';
+COMMENT ON COLUMN historian.stat_retention.schemaname IS 'the schema of the table';
+COMMENT ON COLUMN historian.stat_retention.relname IS 'the name of the table';
+COMMENT ON COLUMN historian.stat_retention.tag_prefix IS 'what the tags begin with; empty: all tags';
+COMMENT ON COLUMN historian.stat_retention.keep IS 'for how long rows are kept';
+COMMENT ON COLUMN historian.stat_retention.last_run IS 'when the policy was kept last; NULL: not since it was made or changed';
+COMMENT ON COLUMN historian.stat_retention.cutoff IS 'the time before which the last run has removed the rows; NULL: the policy has not been kept yet, the table had no rows, or the interval reaches back beyond 1677, the first time that a bigint has';
+COMMENT ON COLUMN historian.stat_retention.rows_removed IS 'rows removed since the policy was made';
+COMMENT ON COLUMN historian.stat_retention.bytes_removed IS 'bytes of segments removed since then, less those written anew';
+COMMENT ON COLUMN historian.stat_retention.last_error IS 'the error of the last run; NULL: it had none';
 
 GRANT SELECT ON historian.stat_retention TO PUBLIC;
 
@@ -946,6 +1023,8 @@ COMMENT ON COLUMN historian.import_progress.lines IS 'the line at which the impo
 COMMENT ON COLUMN historian.import_progress.rows IS 'the rows that were loaded';
 COMMENT ON COLUMN historian.import_progress.rejected IS 'the records that were rejected';
 COMMENT ON COLUMN historian.import_progress.rejects_bytes IS 'the length of the file of rejects';
+COMMENT ON COLUMN historian.import_progress.started IS 'when the import began';
+COMMENT ON COLUMN historian.import_progress.updated IS 'when rows were committed last';
 COMMENT ON COLUMN historian.import_progress.finished IS 'when the end of the source was reached; NULL: it was not';
 
 -- Those of a table that is gone would be those of another one after a restore.

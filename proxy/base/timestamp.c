@@ -43,7 +43,8 @@ static const struct
 static const char no_such_form[] =
 	"is neither an integer, nor an RFC 3339 time such as 2020-03-09T10:14:33.5Z, nor now, "
 	"now-1h30m or -15m";
-static const char no_rfc3339[] = "is not an RFC 3339 time such as 2020-03-09T10:14:33.5Z";
+static const char no_rfc3339[] =
+	"is not an RFC 3339 time: date, time of day and zone, such as 2020-03-09T10:14:33.5Z";
 static const char no_offset[] =
 	"has no offset from UTC: it must end with Z, or with an offset such as +01:00";
 static const char out_of_range[] =

@@ -296,7 +296,11 @@ query_read_window(Exchange *exchange, QueryParameters *parameters, bool all)
 		parameters->start_ns = INT64_MIN;
 	if (parameters->start_ns < parameters->end_ns)
 		return true;
-	http_problem(exchange, 400, "parameter \"start\" must be before \"end\"");
+	if (parameters->end == NULL)
+		http_problem(exchange, 400,
+					 "parameter \"start\" is not before now, which \"end\" is unless it is given");
+	else
+		http_problem(exchange, 400, "parameter \"start\" must be before \"end\"");
 	return false;
 }
 

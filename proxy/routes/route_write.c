@@ -151,10 +151,11 @@ answer(Exchange *exchange)
 		return;
 	}
 	intake_describe_position(&intake->decoder, error, &position, &member);
-	bytes_printf(&detail, "partial write: %s%s; %llu points were stored, %llu lines were not",
-				 bytes_text(&position), error->message.detail,
-				 (unsigned long long) intake->accepted,
-				 (unsigned long long) intake->decoder.error_count);
+	bytes_printf(&detail, "partial write: %s%s; %llu %s stored, %llu %s not", bytes_text(&position),
+				 error->message.detail, (unsigned long long) intake->accepted,
+				 intake->accepted == 1 ? "point was" : "points were",
+				 (unsigned long long) intake->decoder.error_count,
+				 intake->decoder.error_count == 1 ? "line was" : "lines were");
 	http_problem_begin(exchange, &body, 400, bytes_text(&detail));
 	bytes_puts(&body, ",\"error\":");
 	bytes_json_string(&body, detail.data, detail.length);

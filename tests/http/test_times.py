@@ -516,5 +516,17 @@ def test_bad_steps():
                                                     INT64_MAX], whole
 
 
+def test_what_is_wrong():
+    """a date without a time, a start that is not before now, and one line: the errors say what to do, in good grammar"""
+    server = Server()
+    assert server.save(b'{"time": 1, "tag": "a", "values": [1]}', "?ack=committed").status == 204
+    for target, said in (("start=2026-01-01", "date, time of day and zone, such as"), ("start=2026-01-01T00:00:00", "must end with Z, or with an offset"),
+                         ("start=now%2B1h", '"start" is not before now, which "end" is unless it is given'), ("start=2&end=1", 'must be before "end"')):
+        answer = server.get("/api?tag=a&precision=ns&" + target)
+        assert answer.status == 400 and said in answer.json()["detail"], answer
+    assert "1 point was stored, 1 line was not" in server.request("POST", "/write", b"a b=1 1\nbad").json()["detail"]
+    assert "2 points were stored, 2 lines were not" in server.request("POST", "/write", b"a b=1 1\nbad\na b=2 2\nbad").json()["detail"]
+
+
 if __name__ == "__main__":
     run(sys.modules[__name__])

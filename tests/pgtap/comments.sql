@@ -1,6 +1,6 @@
 -- The extension documents itself, and leaves nothing behind.
 BEGIN;
-SELECT plan(17);
+SELECT plan(18);
 
 SELECT is_empty($$
 	SELECT pg_describe_object(classid, objid, objsubid)
@@ -10,6 +10,10 @@ SELECT is_empty($$
 		AND classid <> 'pg_type'::regclass
 		AND NOT EXISTS (SELECT FROM pg_description c WHERE c.objoid = d.objid AND c.classoid = d.classid AND c.objsubid = 0)$$,
 	'every object of the extension has a comment');
+SELECT is_empty($$
+	SELECT c.oid::regclass, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+	WHERE c.relnamespace = 'historian'::regnamespace AND c.relkind IN ('r', 'v', 'm') AND col_description(c.oid, a.attnum) IS NULL$$,
+	'every column of its tables and views has one');
 SELECT isnt(obj_description((SELECT oid FROM pg_extension WHERE extname = 'historian'), 'pg_extension'), NULL, 'the extension has one');
 SELECT is_empty($$
 	SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
