@@ -6,7 +6,7 @@ SET client_min_messages = warning;
 DROP SCHEMA IF EXISTS pgtap_plot CASCADE;
 CREATE SCHEMA pgtap_plot;
 SET search_path = pgtap_plot, public;
-SELECT plan(44);
+SELECT plan(45);
 SELECT random() AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -142,6 +142,11 @@ INSERT INTO ties SELECT i, 't', ARRAY[random(), i / 1000 % 2, random(), random()
 SELECT is((SELECT array_agg(time) FROM historian.downsample('ties', 't', 99, 9990, 4, 'plot', 2)), '{100,1000,9990}', 'ties, pending');
 SELECT historian.compact('ties') \g /dev/null
 SELECT is((SELECT array_agg(time) FROM historian.downsample('ties', 't', 99, 9990, 4, 'plot', 2)), '{100,1000,9990}', 'ties, compacted');
+
+-- lttb by a value is lttb by the first one of rows in which that stands first
+INSERT INTO ties SELECT time, 'swapped', ARRAY[values[5], values[1]] FROM ties WHERE tag = 't';
+SELECT is((SELECT array_agg(time) FROM historian.downsample('ties', 't', 0, 9999, 50, 'lttb', 5)),
+	(SELECT array_agg(time) FROM historian.downsample('ties', 'swapped', 0, 9999, 50, 'lttb')), 'lttb by value 5');
 
 -- the argument
 CREATE TABLE few (time bigint, tag text, values float8[]) USING historian;
