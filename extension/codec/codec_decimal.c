@@ -143,6 +143,9 @@ numbers_avx2(const double *values, uint32_t count, int exponent, uint64_t *numbe
 static uint32_t
 decimal_numbers(const double *values, uint32_t count, int exponent, uint64_t *numbers)
 {
+	/* nothing to vectorise, and most of the time would go to calls and loops */
+	if (count == 1)
+		return numbers_kernel(values, 1, exponent, numbers);
 	return codec_cpu_has_avx2() ? numbers_avx2(values, count, exponent, numbers) :
 		numbers_kernel(values, count, exponent, numbers);
 }
