@@ -7,7 +7,7 @@
 import {placeBefore, sampleAt} from "./continuity.js";
 import {Gestures} from "./gestures.js";
 import {cutName} from "./names.js";
-import {Panel, TIMES_PX} from "./panel.js";
+import {Panel, RIGHT_PX, TIMES_PX} from "./panel.js";
 import {Readout} from "./readout.js";
 
 const HEIGHT_PX = 360;
@@ -42,9 +42,9 @@ export class Chart {
 		matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.remake());
 	}
 
-	/* The width of a plot in pixels, which is estimated before it is drawn. */
+	/* The width of a plot in pixels, without its axis. */
 	width() {
-		return Math.max(50, this.panels[0]?.plot?.over.clientWidth || this.element.clientWidth - 70);
+		return Math.max(50, this.fullWidth() - this.axisWidth - RIGHT_PX);
 	}
 
 	setWindow(start, end) {

@@ -137,13 +137,15 @@ export function placeBefore(xs, x) {
 }
 
 /* What a line has at a time: {x, y, carried} of the sample that counts there, or null. */
-export function sampleAt({xs, ys, parts, backward}, x) {
+export function sampleAt({xs, ys, parts, allowed, backward}, x) {
 	let place = placeBefore(xs, x);
 	if (backward && (place < 0 || xs[place] < x))
 		place++;
 	if (place < 0 || place >= xs.length)
 		return null;
-	if (ys[place] === null || parts.gaps.some(([from, to]) => from < x && x < to))
+	const carried = parts.carried.some(([from, to]) => from < x && x <= to);
+	if (ys[place] === null || parts.gaps.some(([from, to]) => from < x && x < to) ||
+		(!carried && Math.abs(x - xs[place]) > allowed))
 		return null;
-	return {x: xs[place], y: ys[place], carried: parts.carried.some(([from, to]) => from < x && x <= to)};
+	return {x: xs[place], y: ys[place], carried};
 }

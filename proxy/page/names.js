@@ -20,13 +20,19 @@ function orderKey(tag) {
 
 const compare = (a, b) => a < b ? -1 : a > b ? 1 : 0;
 
-let keys = new Map(); /* of the tags that were put in order last */
+let ranks = new Map(); /* the places of the tags that were put in order last */
 
-/* Returns the rows, each with a tag, in the order for people. */
+/* Returns the rows, each with a tag, in the order for people.  The same tags again are not sorted again. */
 export function inOrder(rows) {
-	const next = new Map(rows.map(({tag}) => [tag, keys.get(tag) ?? orderKey(tag)]));
-	keys = next;
-	return [...rows].sort((a, b) => compare(next.get(a.tag), next.get(b.tag)) || compare(a.tag, b.tag));
+	if (rows.length !== ranks.size || !rows.every(({tag}) => ranks.has(tag))) {
+		const keyed = rows.map(({tag}) => ({tag, key: orderKey(tag)}));
+		keyed.sort((a, b) => compare(a.key, b.key) || compare(a.tag, b.tag));
+		ranks = new Map(keyed.map(({tag}, rank) => [tag, rank]));
+	}
+	const ordered = new Array(rows.length);
+	for (const row of rows)
+		ordered[ranks.get(row.tag)] = row;
+	return ordered;
 }
 
 /* Puts a name into an element, so that the style can cut it in the middle; the title has all of it. */
@@ -45,7 +51,6 @@ export function putName(element, name) {
 
 /* The name, cut in the middle to at most so many characters. */
 export function cutName(name, most) {
-	most = Math.floor(most);
 	const characters = [...name];
 	if (characters.length <= most)
 		return name;

@@ -14,7 +14,7 @@ const LEAST_TICKS = 3;
 export const TIMES_PX = 40; /* the height of the times below a plot */
 const LABEL_GAP_PX = 32; /* between labels of times */
 const LEAST_LABEL_PX = 36;
-const RIGHT_PX = 18;
+export const RIGHT_PX = 18; /* to the right of the plot, for the last label */
 const POINT_PX = 12; /* of width for each sample, so that points are drawn */
 const DOTS = [2, 4];
 
@@ -207,7 +207,7 @@ export class Panel {
 	/* The marks of the axis of times; labels that would be cut are left out. */
 	timeMarks() {
 		const {chart} = this;
-		const width = this.plot?.over.clientWidth || chart.width();
+		const width = chart.width();
 		const span = Number(chart.end - chart.start);
 		const times = ticks(chart.start, chart.end, Math.max(2, Math.floor(width / (chart.labelPx + LABEL_GAP_PX))), chart.utc);
 		const labels = tickLabels(times, chart.utc, (place, label) => {

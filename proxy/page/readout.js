@@ -8,7 +8,7 @@ import {durationText, timeText} from "./time.js";
 
 const MOST_ROWS = 12;
 const NAME_CHARACTERS = 36;
-const CHARACTER_PX = 24; /* of the chart's width for each character of a name */
+const FEWEST_CHARACTERS = 8;
 const DISTANCE_PX = 14;
 const NEAR_PX = 6; /* samples so near to each other are at the cursor */
 const LOW_PX = 90; /* a box so low goes above the plot, where neither side has room */
@@ -40,26 +40,34 @@ export class Readout {
 		/* The lines that have a value come first if not all fit. */
 		const shown = rows.length <= MOST_ROWS ? rows
 			: [...rows.filter(row => row.sample !== null), ...rows.filter(row => row.sample === null)].slice(0, MOST_ROWS);
-		table.append(...shown.map(row => this.row(row, x, pixel)));
 		this.box.replaceChildren(head, table);
 		if (rows.length > MOST_ROWS) {
 			const rest = this.box.appendChild(document.createElement("p"));
 			rest.textContent = `and ${rows.length - MOST_ROWS} more in the table below`;
 		}
 		this.box.hidden = false;
+		this.box.style.left = "0"; /* its width depends on the room to the right */
+		/* Names are cut so far that values are not. */
+		for (let characters = NAME_CHARACTERS; characters >= FEWEST_CHARACTERS; characters -= 4) {
+			table.replaceChildren(...shown.map(row => this.row(row, x, pixel, characters)));
+			if (this.box.scrollWidth <= this.box.clientWidth)
+				break;
+		}
 		this.place(panel, x, axisWidth);
-		this.said.textContent = `${time}: ${shown.map(({one, sample}) => `${one.label} ` +
-			(sample === null ? "no value" : `${numberText(sample.y)} ${one.unit}`)).join(", ")}`;
+		/* The pointer is followed by eyes, and the keyboard by ears as well. */
+		this.said.textContent = !this.element.matches(":focus-visible") ? "" : `${time}: ` +
+			shown.map(({one, sample}) => `${one.label} ` +
+				(sample === null ? "no value" : `${numberText(sample.y)} ${one.unit}`)).join(", ");
 	}
 
-	row({one, sample}, x, pixel) {
+	row({one, sample}, x, pixel, characters) {
 		const row = document.createElement("tr");
 		const mark = row.insertCell().appendChild(document.createElement("span"));
 		mark.className = "mark";
 		mark.style.borderTopColor = one.color;
 		mark.style.borderTopStyle = one.dash ? "dashed" : "solid";
 		const name = row.insertCell();
-		name.textContent = cutName(one.label, Math.min(NAME_CHARACTERS, this.element.clientWidth / CHARACTER_PX));
+		name.textContent = cutName(one.label, characters);
 		const note = name.appendChild(document.createElement("span"));
 		note.className = "quiet";
 		note.textContent = this.noteText(sample, x, pixel);
@@ -84,7 +92,6 @@ export class Readout {
 	place(panel, x, axisWidth) {
 		const left = panel.element.offsetLeft + axisWidth + panel.plot.valToPos(x, "x");
 		const {clientWidth} = this.element;
-		this.box.style.left = "0"; /* its width depends on the room to the right */
 		const width = this.box.offsetWidth;
 		const right = left + DISTANCE_PX + width <= clientWidth;
 		const wanted = right ? left + DISTANCE_PX : left - DISTANCE_PX - width;

@@ -8,16 +8,28 @@ const FEWEST_TAGS = 25;
 
 const makeFolder = (name, path) => ({name, path, folders: new Map(), entries: [], count: 0});
 
-/* The tree of rows, each with a tag, which are in order; null where a list is as good. */
+let last = {root: null, leaves: []}; /* the tree that was made last */
+
+/*
+ * The tree of rows, each with a tag, which are in order; null where a list is as good.  Of the same
+ * tags it is the same tree with the new rows.
+ */
 export function makeTree(rows) {
-	if (rows.length < FEWEST_TAGS)
-		return null;
+	if (rows.length !== last.leaves.length || !rows.every((row, index) => row.tag === last.leaves[index].row.tag))
+		last = grow(rows);
+	rows.forEach((row, index) => {
+		last.leaves[index].row = row;
+	});
+	return rows.length >= FEWEST_TAGS && last.root.folders.size > 0 ? last.root : null;
+}
+
+function grow(rows) {
 	const root = makeFolder("", "");
-	for (const row of rows) {
+	const leaves = rows.map(row => {
 		const parts = row.tag.split("/");
+		const name = parts.pop();
 		let folder = root;
-		root.count++;
-		for (const part of parts.slice(0, -1)) {
+		for (const part of parts) {
 			if (!folder.folders.has(part)) {
 				const inner = makeFolder(part, `${folder.path}${part}/`);
 				folder.folders.set(part, inner);
@@ -26,9 +38,11 @@ export function makeTree(rows) {
 			folder = folder.folders.get(part);
 			folder.count++;
 		}
-		folder.entries.push({row, name: parts.at(-1)});
-	}
-	return root.folders.size > 0 ? root : null;
+		const leaf = {row, name};
+		folder.entries.push(leaf);
+		return leaf;
+	});
+	return {root, leaves};
 }
 
 /* A folder whose only entry is a folder is shown with it, as one. */

@@ -119,7 +119,7 @@ export class Values {
 		row.append(tag);
 		for (const name of ["element", "at number", "latest number", "unit", "when"])
 			row.insertCell().className = name;
-		for (const name of ["age", "state"])
+		for (const name of ["state", "age"])
 			row.cells[5].appendChild(document.createElement("span")).className = name;
 		return row;
 	}

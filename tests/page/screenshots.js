@@ -19,9 +19,12 @@ const KNOWN = {
 	units: ["g", "g", "A", "bar", "°C", "°C", "V", "l/min", null, null],
 };
 
-/* Temperature and pressure, over two recordings with a gap between them. */
-const VIEW = "#tag=valve1/0&tag=valve1/1&values=5,6&scale=one" +
-	"&start=1583748872000000000&end=1583751274000000000";
+const WINDOW = "start=1583748872000000000&end=1583751274000000000";
+/* Values of unlike sizes; the temperature of two recordings that follow each other. */
+const PICTURES = [
+	{name: "page", width: 1280, height: 1000, hash: `#tag=valve1/0&tag=valve1/1&values=5,8&${WINDOW}`, at: 0.3},
+	{name: "page-390", width: 390, height: 844, hash: `#tag=valve1/0&tag=valve1/1&values=5&${WINDOW}`, at: 0.7},
+];
 
 async function send(url, method, path, body, type) {
 	const answer = await fetch(url + path, {method, body, headers: {"Content-Type": type}});
@@ -42,15 +45,15 @@ async function store(url) {
 	const url = process.env.HISTORIAND_URL.replace(/\/?$/, "/");
 	const browser = await launch();
 	await store(url);
-	for (const [name, width, height] of [["page", 1280, 960], ["page-390", 390, 844]]) {
+	for (const {name, width, height, hash, at} of PICTURES) {
 		const page = await browser.newPage({viewport: {width, height}, timezoneId: "Europe/Berlin",
 			isMobile: width < 500, hasTouch: width < 500});
-		await page.goto(url + VIEW);
-		await page.waitForSelector("#values tbody tr:nth-child(4)");
+		await page.goto(url + hash);
+		await page.waitForSelector("#values tbody tr:nth-child(2)");
 		/* Two readings of the metrics, so that there is a rate. */
 		await page.waitForFunction(() => document.getElementById("status-rate").textContent !== "–");
-		const box = await page.locator("#chart .u-over").boundingBox();
-		const point = [box.x + box.width * 0.3, box.y + box.height * 0.6];
+		const box = await page.locator("#chart .u-over").first().boundingBox();
+		const point = [box.x + box.width * at, box.y + box.height * 0.6];
 		await (width < 500 ? page.touchscreen.tap(...point) : page.mouse.move(...point));
 		await page.waitForSelector(".readout:not([hidden])");
 		await page.screenshot({path: path.join(ROOT, "docs", name + ".png"), fullPage: width < 500});

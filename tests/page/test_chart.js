@@ -173,6 +173,8 @@ const tests = [
 		await look(`tag=gap&tag=minutes&${WINDOW}`);
 		const rows = await hover(0.5);
 		assert(rows[0].includes("–") && rows[0].includes("no value"), rows[0]);
+		await look(`tag=ended&tag=minutes&${WINDOW}`);
+		assert((await hover(0.8))[0].includes("no value"));
 		await look(`tag=ended&method=last&${WINDOW}`);
 		assert((await hover(0.8))[0].includes("carried"));
 	}],
@@ -198,6 +200,11 @@ const tests = [
 		await page.touchscreen.tap(box.x + box.width * 0.5, box.y + 100);
 		await page.waitForSelector(".readout:not([hidden])");
 		assert.strictEqual((await readout())[0][1], "300");
+		const box390 = await page.evaluate(() => {
+			const {scrollWidth, clientWidth} = document.querySelector(".readout");
+			return scrollWidth <= clientWidth;
+		});
+		assert(box390, "the read-out is cut");
 		assert(!await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), "wider than the screen");
 		await picture("touch", false);
 		const session = await page.context().newCDPSession(page);
