@@ -42,3 +42,11 @@ compare_tags(const void *left, const void *right)
 {
 	return tag_compare(*(text *const *) left, *(text *const *) right);
 }
+
+bool
+tag_has_prefix(const text *tag, const text *prefix)
+{
+	Size		bytes = VARSIZE_ANY_EXHDR(prefix);
+
+	return VARSIZE_ANY_EXHDR(tag) >= bytes && memcmp(VARDATA_ANY(tag), VARDATA_ANY(prefix), bytes) == 0;
+}

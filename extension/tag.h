@@ -34,4 +34,7 @@ tag_compare(const text *a, const text *b)
  */
 extern text **tag_sort_distinct(ArrayType *array, uint32 *ntags);
 
+/* Does the tag begin with the bytes of the prefix?  Neither is toasted. */
+extern bool tag_has_prefix(const text *tag, const text *prefix);
+
 #endif							/* HISTORIAN_TAG_H */

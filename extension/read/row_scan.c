@@ -19,6 +19,7 @@
 #include "command_work.h"
 #include "store/row_place.h"
 #include "store/serializable.h"
+#include "tag.h"
 
 const RowScanFilter row_scan_everything = {
 	.all_tags = true,
@@ -51,6 +52,7 @@ struct RowScan
 };
 
 static bool next_tag(RowScan *scan);
+static text *find_tag_after(RowScan *scan, text *tag);
 static text *claim_tag(RowScan *scan);
 static void store_row(RowScan *scan, TupleTableSlot *slot);
 
@@ -179,7 +181,7 @@ next_tag(RowScan *scan)
 		MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(scan));
 		text	   *former = scan->tag;
 
-		scan->tag = scan->shared ? claim_tag(scan) : directory_next_tag(scan->cursor, former);
+		scan->tag = scan->shared ? claim_tag(scan) : find_tag_after(scan, former);
 		if (former != NULL)
 			pfree(former);
 		MemoryContextSwitchTo(caller);
@@ -188,6 +190,39 @@ next_tag(RowScan *scan)
 	}
 	scan->tags++;
 	return true;
+}
+
+/*
+ * Returns a text that precedes all tags with the prefix, and follows all tags that precede these:
+ * the prefix with its last byte one less, and as many greatest bytes as fit a tag.
+ */
+static text *
+before_prefix(const text *prefix)
+{
+	Size		bytes = VARSIZE_ANY_EXHDR(prefix);
+	text	   *before = palloc(VARHDRSZ + SEGMENT_MAX_TAG_BYTES);
+
+	SET_VARSIZE(before, VARHDRSZ + SEGMENT_MAX_TAG_BYTES);
+	memset(VARDATA(before), 0xFF, SEGMENT_MAX_TAG_BYTES);
+	memcpy(VARDATA(before), VARDATA_ANY(prefix), bytes);
+	VARDATA(before)[bytes - 1]--;
+	return before;
+}
+
+/* Returns the first tag of the filter after the given one, or with NULL the first of all; or NULL. */
+static text *
+find_tag_after(RowScan *scan, text *tag)
+{
+	const text *prefix = scan->filter.prefix;
+	text	   *first = prefix != NULL && tag == NULL ? before_prefix(prefix) : NULL;
+	text	   *next = directory_next_tag(scan->cursor, first != NULL ? first : tag);
+
+	if (first != NULL)
+		pfree(first);
+	if (next == NULL || prefix == NULL || tag_has_prefix(next, prefix))
+		return next;
+	pfree(next);
+	return NULL;
 }
 
 /*
@@ -223,7 +258,7 @@ claim_tag(RowScan *scan)
 			return NULL;
 
 		SET_VARSIZE(&last.datum, VARHDRSZ + tag_bytes);
-		next = directory_next_tag(scan->cursor, &last.datum);
+		next = find_tag_after(scan, tag_bytes > 0 ? &last.datum : NULL);
 
 		SpinLockAcquire(&shared->mutex);
 		if (shared->claims == claims && !shared->exhausted)

@@ -24,6 +24,7 @@ typedef struct RowScanFilter
 	bool		all_tags;
 	text	  **tags;			/* in byte order, each only once; detoasted */
 	uint32		ntags;
+	text	   *prefix;			/* if all_tags, only those that begin with it; not empty; or NULL */
 	int64		from;
 	int64		until;
 	bool		backward;		/* each tag's rows from the last to the first */

@@ -23,6 +23,7 @@
 #include "optimizer/optimizer.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
@@ -39,6 +40,9 @@ static bool range_of_integer(ConditionKind kind, int64 value, int64 *from, int64
 static bool range_of_timestamp(ConditionKind kind, TimestampTz value, int64 *from, int64 *until);
 static void restrict_time(RowScanFilter *filter, const ScanCondition *condition, Datum value);
 static void restrict_tags(RowScanFilter *filter, text **tags, uint32 ntags);
+static text *fixed_prefix(ConditionKind kind, const text *value);
+static void restrict_prefix(RowScanFilter *filter, text *prefix);
+static void keep_tags_with_prefix(RowScanFilter *filter);
 
 Expr *
 scan_condition_match(Expr *clause, Index varno, const HistorianColumns *columns,
@@ -74,6 +78,39 @@ scan_condition_match(Expr *clause, Index varno, const HistorianColumns *columns,
 	return NULL;
 }
 
+bool
+scan_condition_match_prefix(Expr *clause, Index varno, const HistorianColumns *columns,
+							ConditionKind *kind)
+{
+	List	   *args;
+	Oid			collation;
+	Node	   *value;
+
+	if (IsA(clause, OpExpr) && (((OpExpr *) clause)->opno == OID_TEXT_LIKE_OP ||
+								((OpExpr *) clause)->opno == TextPrefixOperator))
+	{
+		args = ((OpExpr *) clause)->args;
+		collation = ((OpExpr *) clause)->inputcollid;
+		*kind = ((OpExpr *) clause)->opno == OID_TEXT_LIKE_OP ? CONDITION_TAG_LIKE
+			: CONDITION_TAG_PREFIX;
+	}
+	else if (IsA(clause, FuncExpr) && ((FuncExpr *) clause)->funcid == F_STARTS_WITH)
+	{
+		args = ((FuncExpr *) clause)->args;
+		collation = ((FuncExpr *) clause)->inputcollid;
+		*kind = CONDITION_TAG_PREFIX;
+	}
+	else
+		return false;
+	value = lsecond(args);
+	if (!is_column(linitial(args), varno, columns->tag) || exprType(value) != TEXTOID ||
+		!is_outside(value, varno) || !OidIsValid(collation) ||
+		!get_collation_isdeterministic(collation))
+		return false;
+	return !IsA(value, Const) || ((Const *) value)->constisnull ||
+		VARSIZE_ANY_EXHDR(fixed_prefix(*kind, DatumGetTextPP(((Const *) value)->constvalue))) > 0;
+}
+
 ScanCondition
 scan_condition_init(Expr *clause, ConditionKind kind, PlanState *parent)
 {
@@ -83,8 +120,11 @@ scan_condition_init(Expr *clause, ConditionKind kind, PlanState *parent)
 Expr *
 scan_condition_value(Expr *clause)
 {
-	return lsecond(IsA(clause, OpExpr) ? ((OpExpr *) clause)->args
-				   : castNode(ScalarArrayOpExpr, clause)->args);
+	if (IsA(clause, OpExpr))
+		return lsecond(((OpExpr *) clause)->args);
+	if (IsA(clause, FuncExpr))
+		return lsecond(((FuncExpr *) clause)->args);
+	return lsecond(castNode(ScalarArrayOpExpr, clause)->args);
 }
 
 ScanCondition
@@ -128,9 +168,13 @@ scan_condition_evaluate_all(const ScanCondition *conditions, int nconditions, Ex
 
 			restrict_tags(&filter, tags, ntags);
 		}
+		else if (condition->kind == CONDITION_TAG_LIKE || condition->kind == CONDITION_TAG_PREFIX)
+			restrict_prefix(&filter, fixed_prefix(condition->kind, DatumGetTextPP(value)));
 		else
 			restrict_time(&filter, condition, value);
 	}
+	if (!filter.all_tags && filter.prefix != NULL)
+		keep_tags_with_prefix(&filter);
 	return filter;
 }
 
@@ -310,6 +354,61 @@ restrict_tags(RowScanFilter *filter, text **tags, uint32 ntags)
 			i++;
 		if (order >= 0)
 			j++;
+	}
+	filter->ntags = kept;
+}
+
+/*
+ * Returns the bytes that all tags begin with which meet a condition.  In a pattern these end before
+ * the first % or _ that has no backslash before it.  No byte of a character of several bytes is one
+ * of these, in any encoding that a database may have.
+ */
+static text *
+fixed_prefix(ConditionKind kind, const text *value)
+{
+	const char *from = VARDATA_ANY(value);
+	const char *end = from + VARSIZE_ANY_EXHDR(value);
+	text	   *prefix = palloc(VARHDRSZ + (end - from));
+	char	   *to = VARDATA(prefix);
+
+	for (; from < end; from++)
+	{
+		if (kind == CONDITION_TAG_LIKE && (*from == '%' || *from == '_'))
+			break;
+		if (kind == CONDITION_TAG_LIKE && *from == '\\' && ++from == end)
+			break;				/* LIKE itself refuses this pattern */
+		*to++ = *from;
+	}
+	SET_VARSIZE(prefix, to - (char *) prefix);
+	return prefix;
+}
+
+/* Leaves the filter only tags that begin with the prefix, too. */
+static void
+restrict_prefix(RowScanFilter *filter, text *prefix)
+{
+	if (VARSIZE_ANY_EXHDR(prefix) == 0)
+		return;
+	if (VARSIZE_ANY_EXHDR(prefix) > SEGMENT_MAX_TAG_BYTES ||
+		(filter->prefix != NULL && !tag_has_prefix(prefix, filter->prefix) &&
+		 !tag_has_prefix(filter->prefix, prefix)))
+	{
+		filter->all_tags = false;
+		filter->ntags = 0;
+	}
+	else if (filter->prefix == NULL || tag_has_prefix(prefix, filter->prefix))
+		filter->prefix = prefix;
+}
+
+static void
+keep_tags_with_prefix(RowScanFilter *filter)
+{
+	uint32		kept = 0;
+
+	for (uint32 i = 0; i < filter->ntags; i++)
+	{
+		if (tag_has_prefix(filter->tags[i], filter->prefix))
+			filter->tags[kept++] = filter->tags[i];
 	}
 	filter->ntags = kept;
 }

@@ -17,6 +17,8 @@ typedef enum ConditionKind
 {
 	CONDITION_TAG_EQUAL,		/* tag = expression */
 	CONDITION_TAG_ANY,			/* tag = ANY (array expression) */
+	CONDITION_TAG_LIKE,			/* tag LIKE expression */
+	CONDITION_TAG_PREFIX,		/* starts_with(tag, expression), tag ^@ expression */
 	CONDITION_TIME_BELOW,		/* time or to_timestamptz(time), < expression, and so on */
 	CONDITION_TIME_AT_MOST,
 	CONDITION_TIME_EQUAL,
@@ -32,6 +34,14 @@ typedef enum ConditionKind
  */
 extern Expr *scan_condition_match(Expr *clause, Index varno, const HistorianColumns *columns,
 								  ConditionKind *kind);
+
+/*
+ * Recognizes a condition that restricts the tag by its first bytes: LIKE, ^@ and starts_with().  The
+ * scan reads only the tags with that prefix, but does not check the condition itself.  Of constants,
+ * those that leave all tags are not recognized.
+ */
+extern bool scan_condition_match_prefix(Expr *clause, Index varno, const HistorianColumns *columns,
+										ConditionKind *kind);
 
 /* A condition prepared for execution. */
 typedef struct ScanCondition

@@ -85,6 +85,8 @@ static void refuse_ctid(PlannerInfo *root, RelOptInfo *rel, const char *table_na
 static void add_join_paths(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns);
 static List *matching_restrictions(PlannerInfo *root, RelOptInfo *rel, List *restrictions,
 								   const HistorianColumns *columns, bool *one_tag);
+static List *prefix_restrictions(RelOptInfo *rel, List *restrictions,
+								 const HistorianColumns *columns);
 static bool tag_member_matches(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
 							   EquivalenceMember *em, void *arg);
 static Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
@@ -243,6 +245,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 	CustomPath *path = makeNode(CustomPath);
 	List	   *restrictions = list_copy(rel->baserestrictinfo);
 	List	   *pushed;
+	List	   *reduced;		/* these, and those that the scan uses besides */
 	bool		one_tag;
 	bool		all_tags = true;
 	ListCell   *cell;
@@ -255,6 +258,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 	if (param_info != NULL)
 		restrictions = list_concat(restrictions, param_info->ppi_clauses);
 	pushed = matching_restrictions(root, rel, restrictions, columns, &one_tag);
+	reduced = list_concat(list_copy(pushed), prefix_restrictions(rel, restrictions, columns));
 	foreach(cell, pushed)
 	{
 		ConditionKind kind;
@@ -278,7 +282,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 	if (one_tag)
 		path->path.pathkeys = order;
 
-	read = clauselist_selectivity(root, pushed, 0, JOIN_INNER, NULL);
+	read = clauselist_selectivity(root, reduced, 0, JOIN_INNER, NULL);
 	cost_qual_eval(&qual_cost, list_difference_ptr(restrictions, pushed), root);
 	rows = clamp_row_est(rel->tuples * read);
 	if (parallel_workers > 0)
@@ -426,6 +430,25 @@ matching_restrictions(PlannerInfo *root, RelOptInfo *rel, List *restrictions,
 	return matching;
 }
 
+/* Returns the restrictions by which the scan leaves tags out, though it does not check them. */
+static List *
+prefix_restrictions(RelOptInfo *rel, List *restrictions, const HistorianColumns *columns)
+{
+	List	   *matching = NIL;
+	ListCell   *cell;
+
+	foreach(cell, restrictions)
+	{
+		RestrictInfo *restriction = lfirst_node(RestrictInfo, cell);
+		ConditionKind kind;
+
+		if (!restriction->pseudoconstant &&
+			scan_condition_match_prefix(restriction->clause, rel->relid, columns, &kind))
+			matching = lappend(matching, restriction);
+	}
+	return matching;
+}
+
 /* Is a member of an equivalence class the table's tag?  A callback; arg has the columns. */
 static bool
 tag_member_matches(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, EquivalenceMember *em,
@@ -438,7 +461,8 @@ tag_member_matches(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, Equ
 }
 
 /*
- * Makes the plan of a path.  Its custom_exprs are the conditions that the scan checks itself.  Its
+ * Makes the plan of a path.  Its custom_exprs are the conditions that the scan checks itself, or takes
+ * a prefix of the tags from; the latter are in the qual, too.  Its
  * custom_private has two lists: the kinds of these conditions, and the path's custom_private
  * without the first member.
  */
@@ -468,7 +492,14 @@ plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, Lis
 			kinds = lappend_int(kinds, kind);
 		}
 		else
+		{
 			rest = lappend(rest, lfirst(cell));
+			if (scan_condition_match_prefix(lfirst(cell), rel->relid, &columns, &kind))
+			{
+				pushed = lappend(pushed, lfirst(cell));
+				kinds = lappend_int(kinds, kind);
+			}
+		}
 	}
 
 	plan->scan.plan.targetlist = tlist;
