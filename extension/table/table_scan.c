@@ -30,6 +30,9 @@ typedef struct HistorianTableScan
 	Buffer		buffer;
 	OffsetNumber next_item;
 	uint32		rows_of_block;	/* returned so far */
+	double		live_rows;		/* of all segments so far, and their bytes */
+	double		live_bytes;
+	double		freed_bytes;	/* of pruned segments, not counted yet */
 	bool		has_reader;		/* the segment is shared, and more of its tags are to be read */
 	HeapTupleData shared;		/* that segment */
 	SharedReader reader;
@@ -50,6 +53,8 @@ static RowScan *begin_rows(HistorianTableScan *scan);
 static void give_position(HistorianTableScan *scan, TupleTableSlot *slot);
 static HeapTuple copy_with_position(TupleTableSlot *slot);
 static bool analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double *dead);
+static uint32 rows_of_tuple(HistorianTableScan *scan, HeapTuple tuple);
+static Size pruned_bytes(Page page);
 static bool analyze_load(HistorianTableScan *scan, HeapTuple tuple);
 static bool analyze_load_next_tag(HistorianTableScan *scan);
 static void analyze_decode(HistorianTableScan *scan, HeapTuple tuple, const Segment *segment);
@@ -283,7 +288,11 @@ begin_rows(HistorianTableScan *scan)
 	return rows;
 }
 
-/* Decodes the block's next live segment; false, with the block let go, when there is none. */
+/*
+ * Decodes the block's next live segment; false, with the block let go, when there is none.  Counts
+ * dead rows, not segments: autovacuum goes by their number.  Of pruned segments only the room is
+ * known, so their rows are estimated by those of the live ones.
+ */
 static bool
 analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double *dead)
 {
@@ -315,12 +324,25 @@ analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double
 				break;
 			case HEAPTUPLE_DEAD:
 			case HEAPTUPLE_RECENTLY_DEAD:
-				*dead += 1;
+				*dead += rows_of_tuple(scan, &tuple);
 				break;
+		}
+		if (found)
+		{
+			scan->live_rows += rows_of_tuple(scan, &tuple);
+			scan->live_bytes += tuple.t_len;
 		}
 		found = found && analyze_load(scan, &tuple);
 	}
+	if (!found)
+		scan->freed_bytes += pruned_bytes(BufferGetPage(scan->buffer));
 	LockBuffer(scan->buffer, BUFFER_LOCK_UNLOCK);
+
+	if (scan->live_bytes > 0)
+	{
+		*dead += scan->freed_bytes * (scan->live_rows / scan->live_bytes);
+		scan->freed_bytes = 0;
+	}
 
 	if (!found)
 	{
@@ -328,6 +350,35 @@ analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double
 		scan->buffer = InvalidBuffer;
 	}
 	return found;
+}
+
+/* The rows of the table in a stored segment; 0 in what is none. */
+static uint32
+rows_of_tuple(HistorianTableScan *scan, HeapTuple tuple)
+{
+	const uint8 *bytes;
+	Size		length;
+	SegmentHeader header;
+
+	bytes = store_segment_bytes(BufferGetPage(scan->buffer), tuple, &length);
+	if (segment_read_header(&header, bytes, length) != SEGMENT_OK ||
+		(header.flags & (SEGMENT_SUMMARY | SEGMENT_RUN_ROOT)))
+		return 0;
+	return header.nrows;
+}
+
+/* The room of a page if segments were pruned from it that VACUUM has not come to yet, or 0. */
+static Size
+pruned_bytes(Page page)
+{
+	OffsetNumber last = PageGetMaxOffsetNumber(page);
+
+	for (OffsetNumber item = FirstOffsetNumber; item <= last; item++)
+	{
+		if (ItemIdIsDead(PageGetItemId(page, item)))
+			return PageGetHeapFreeSpace(page);
+	}
+	return 0;
 }
 
 /* Returns false where the segment has no rows of the table. */

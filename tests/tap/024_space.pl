@@ -82,6 +82,8 @@ sub is_right
 # The size over that of a copy as small as VACUUM FULL makes it.
 sub size { return query(q{SELECT pg_total_relation_size('m')}) }
 
+sub dead_rows { return query(q{SELECT pg_stat_force_next_flush(); SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'm'}) =~ s/^\s*//r }
+
 sub full_size
 {
 	query(q{DROP TABLE IF EXISTS packed; CREATE TABLE packed (LIKE m) USING historian; INSERT INTO packed SELECT * FROM m ORDER BY tag, time;
@@ -192,8 +194,13 @@ $reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM
 query("SELECT load($_, 3000)") for 231 .. 240;
 query(q{SELECT historian.compact('m')});
 query('VACUUM m');
-cmp_ok(query(q{SELECT pg_stat_force_next_flush(); SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'm'}) =~ s/^\s*//r, '>=', 10 * 3000, 'dead rows that VACUUM leaves');
+cmp_ok(dead_rows(), '>=', 10 * 3000, 'dead rows that VACUUM leaves');
+query('ANALYZE m');
+cmp_ok(dead_rows(), '>=', 8 * 3000, '... as ANALYZE sees them');
 $reader->quit;
+query('SELECT count(*) FROM m');
+query('ANALYZE m');
+cmp_ok(dead_rows(), '>=', 8 * 3000, '... and when reads have pruned them');
 query(q{ALTER TABLE m SET (autovacuum_vacuum_scale_factor = 0.05)});
 query('ALTER SYSTEM RESET historian.compaction; ALTER SYSTEM SET autovacuum = on; ALTER SYSTEM SET autovacuum_naptime = 1; SELECT pg_reload_conf()');
 my $full = full_size();
