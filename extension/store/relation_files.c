@@ -5,6 +5,9 @@
  * The copy follows PostgreSQL's rewriteheap.c: tuples keep their xmin and xmax, so that old
  * snapshots see what they saw, old ones are frozen, and whole pages are logged.  Segments are
  * never updated, so there are no update chains to preserve.
+ *
+ * A segment may take a third of a page, and the next one half of it.  So that pages are full,
+ * several are filled at a time: a segment goes to the one that has the least room for it.
  */
 #include "postgres.h"
 
@@ -30,19 +33,25 @@
 /* How many pages an estimate reads. */
 #define ESTIMATE_PAGES 16
 
+/* How many pages a copy fills at a time. */
+#define OPEN_PAGES 32
+
 /*
- * The page being filled.  It is in local memory, because a locked buffer would hold off interrupts
- * for as long as the copy takes.
+ * The pages being filled.  They are in local memory, because a locked buffer would hold off
+ * interrupts for as long as the copy takes.
  */
 typedef struct CopyTarget
 {
-	PGAlignedBlock page;
-	bool		used;
-	BlockNumber block;			/* the page's number in the new table */
+	Relation	rel;
+	BlockNumber next_block;		/* of the new table */
+	PGAlignedBlock page[OPEN_PAGES];
+	bool		used[OPEN_PAGES];
 } CopyTarget;
 
-static void append_tuple(Relation rel, CopyTarget *target, HeapTuple tuple);
-static void finish_page(Relation rel, CopyTarget *target);
+static void append_tuple(CopyTarget *target, HeapTuple tuple);
+static int	page_for(const CopyTarget *target, HeapTuple tuple);
+static Size page_room(const CopyTarget *target, int i);
+static void finish_page(CopyTarget *target, int i);
 static double rows_on_page(Relation rel, BlockNumber block);
 static void count_dead_rows(Relation rel);
 static int	dead_rows_on_page(Relation rel, BlockNumber block, TransactionId oldest);
@@ -57,7 +66,10 @@ relation_files_copy(Relation old_table, Relation new_table, Relation old_index, 
 										SO_TYPE_SEQSCAN | SO_ALLOW_STRAT | SO_ALLOW_PAGEMODE);
 	TupleTableSlot *slot =
 		MakeSingleTupleTableSlot(RelationGetDescr(old_table), &TTSOpsBufferHeapTuple);
-	CopyTarget	target = {.block = RelationGetNumberOfBlocks(new_table)};
+	CopyTarget *target = palloc0(sizeof(CopyTarget));
+
+	target->rel = new_table;
+	target->next_block = RelationGetNumberOfBlocks(new_table);
 
 	while (heap_getnextslot(scan, ForwardScanDirection, slot))
 	{
@@ -81,11 +93,15 @@ relation_files_copy(Relation old_table, Relation new_table, Relation old_index, 
 		copy = heap_copytuple(stored->base.tuple);
 		heap_freeze_tuple(copy->t_data, old_table->rd_rel->relfrozenxid,
 						  old_table->rd_rel->relminmxid, *xid_cutoff, *multi_cutoff);
-		append_tuple(new_table, &target, copy);
+		append_tuple(target, copy);
 		heap_freetuple(copy);
 	}
-	if (target.used)
-		finish_page(new_table, &target);
+	for (int i = 0; i < OPEN_PAGES; i++)
+	{
+		if (target->used[i])
+			finish_page(target, i);
+	}
+	pfree(target);
 	ExecDropSingleTupleTableSlot(slot);
 	heap_endscan(scan);
 }
@@ -127,44 +143,83 @@ relation_files_estimate(Relation rel, int32 *attr_widths, BlockNumber *pages, do
 	*allvisfrac = 0;
 }
 
-/* Puts a tuple on the page being filled, or on a new one. */
+/* Puts a tuple on one of the pages being filled, or on a new one. */
 static void
-append_tuple(Relation rel, CopyTarget *target, HeapTuple tuple)
+append_tuple(CopyTarget *target, HeapTuple tuple)
 {
-	Page		page = target->page.data;
-	OffsetNumber item;
+	int			i = page_for(target, tuple);
+	Page		page = target->page[i].data;
 
-	if (target->used && PageGetHeapFreeSpace(page) < MAXALIGN(tuple->t_len))
-		finish_page(rel, target);
-	if (!target->used)
+	if (target->used[i] && page_room(target, i) < MAXALIGN(tuple->t_len))
+		finish_page(target, i);
+	if (!target->used[i])
 	{
 		PageInit(page, BLCKSZ, 0);
-		target->used = true;
+		target->used[i] = true;
 	}
-
-	item = PageAddItem(page, (Item) tuple->t_data, tuple->t_len, InvalidOffsetNumber, false, true);
-	if (item == InvalidOffsetNumber)
+	if (PageAddItem(page, (Item) tuple->t_data, tuple->t_len, InvalidOffsetNumber, false, true) ==
+		InvalidOffsetNumber)
 		elog(ERROR, "failed to add a segment to a new page");
-	ItemPointerSet(&((HeapTupleHeader) PageGetItem(page, PageGetItemId(page, item)))->t_ctid,
-				   target->block, item);
 }
 
-/* Appends the filled page to the table. */
-static void
-finish_page(Relation rel, CopyTarget *target)
+/*
+ * Returns the page where a tuple goes, which is finished first if it has too little room: the one
+ * with the least room that suffices, or one that is not used yet, or the fullest one.
+ *
+ * Of two pending segments of one number, which version 0.2 has written, the place tells the later
+ * one (segment_ref_precedence()).  So all but compacted segments, which are disjoint, go to the
+ * first page, and thereby stay in their order.
+ */
+static int
+page_for(const CopyTarget *target, HeapTuple tuple)
 {
-	Buffer		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, P_NEW, RBM_ZERO_AND_LOCK, NULL);
+	const uint8 *bytes = (const uint8 *) tuple->t_data + tuple->t_data->t_hoff;
+	SegmentHeader header;
+	int			best = -1;
+	int			fullest = 0;
 
-	Assert(BufferGetBlockNumber(buffer) == target->block);
+	if (segment_read_header(&header, bytes, tuple->t_len - tuple->t_data->t_hoff) != SEGMENT_OK ||
+		!(header.flags & SEGMENT_COMPACTED))
+		return 0;
+	for (int i = 0; i < OPEN_PAGES; i++)
+	{
+		if (page_room(target, i) < page_room(target, fullest))
+			fullest = i;
+		if (page_room(target, i) >= MAXALIGN(tuple->t_len) &&
+			(best < 0 || page_room(target, i) < page_room(target, best)))
+			best = i;
+	}
+	return best >= 0 ? best : fullest;
+}
+
+/* The room for one more tuple. */
+static Size
+page_room(const CopyTarget *target, int i)
+{
+	return target->used[i] ? PageGetHeapFreeSpace((Page) target->page[i].data) : MaxHeapTupleSize;
+}
+
+/* Appends a filled page to the table. */
+static void
+finish_page(CopyTarget *target, int i)
+{
+	Buffer		buffer = ReadBufferExtended(target->rel, MAIN_FORKNUM, P_NEW, RBM_ZERO_AND_LOCK,
+											NULL);
+	Page		page = target->page[i].data;
+
+	Assert(BufferGetBlockNumber(buffer) == target->next_block);
+	for (OffsetNumber item = FirstOffsetNumber; item <= PageGetMaxOffsetNumber(page); item++)
+		ItemPointerSet(&((HeapTupleHeader) PageGetItem(page, PageGetItemId(page, item)))->t_ctid,
+					   target->next_block, item);
 	START_CRIT_SECTION();
-	memcpy(BufferGetPage(buffer), target->page.data, BLCKSZ);
+	memcpy(BufferGetPage(buffer), page, BLCKSZ);
 	MarkBufferDirty(buffer);
-	if (RelationNeedsWAL(rel))
+	if (RelationNeedsWAL(target->rel))
 		log_newpage_buffer(buffer, true);
 	END_CRIT_SECTION();
 	UnlockReleaseBuffer(buffer);
-	target->used = false;
-	target->block++;
+	target->used[i] = false;
+	target->next_block++;
 }
 
 /* Rows in the segments of a page, dead ones included. */
