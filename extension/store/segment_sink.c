@@ -15,6 +15,12 @@
 #include "store/directory.h"
 #include "store/summary.h"
 
+/*
+ * A segment that has as many rows as there can be, and does not fit on the present page, takes fewer
+ * if what is left of the page is this part of it.
+ */
+#define CUT_PART 4
+
 /* The runs of blocks that are gathered before they are noted together. */
 #define NOTES_AT_ONCE 64
 
@@ -38,6 +44,7 @@ struct SegmentSink
 	uint64		built_sequence;
 };
 
+static void cut_to_page(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows);
 static ItemPointerData write_bytes(SegmentSink *sink, const SegmentHeader *header,
 								   const uint8 *bytes, Size length);
 static void note_pending(SegmentSink *sink, BlockNumber block);
@@ -112,6 +119,8 @@ segment_sink_build(SegmentSink *sink, SegmentHeader *header, const CodecRows *ro
 						  (size_t) STORE_MAX_SEGMENT_BYTES),
 				errhint("A row always fits if its tag and its values (8 bytes each, and one bit each if any is NULL) take at most %zu bytes.",
 						(size_t) STORE_SURE_ROW_BYTES));
+	if (header->nrows == CODEC_MAX_ROWS)
+		cut_to_page(sink, header, &first);
 	sink->built_flags = header->flags;
 	sink->built_sequence = header->sequence;
 	return header->nrows;
@@ -260,6 +269,20 @@ uint64
 segment_sink_bytes(const SegmentSink *sink)
 {
 	return sink->bytes;
+}
+
+/*
+ * Builds a segment of fewer rows if that fills the present page.  Without this, three segments of
+ * two sevenths of a page would leave a seventh of it empty, on every page.
+ */
+static void
+cut_to_page(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows)
+{
+	Size		room = store_room(sink->bistate);
+
+	if (room < sink->built_length && room >= sink->built_length / CUT_PART)
+		sink->built_length = segment_build(segment_sink_encoder(), header, rows, NULL, sink->built,
+										   room);
 }
 
 static ItemPointerData

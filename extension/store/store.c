@@ -98,6 +98,20 @@ store_insert(Relation rel, const uint8 *segment, Size length, TransactionId xid,
 	*tid = tuple.t_self;
 }
 
+Size
+store_room(BulkInsertState bistate)
+{
+	Buffer		buffer = bistate->current_buf;
+	Size		room;
+
+	if (!BufferIsValid(buffer))
+		return 0;
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	room = MAXALIGN_DOWN(PageGetHeapFreeSpace(BufferGetPage(buffer)));
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	return room > STORE_TUPLE_HEADER ? room - STORE_TUPLE_HEADER : 0;
+}
+
 bool
 store_delete(Relation rel, ItemPointer tid, CommandId cid)
 {

@@ -44,6 +44,9 @@ typedef struct StoredSegment
 extern void store_insert(Relation rel, const uint8 *segment, Size length, TransactionId xid,
 						 CommandId cid, int options, BulkInsertState bistate, ItemPointer tid);
 
+/* The bytes of a segment for which the page has room that the next insert tries first, or 0. */
+extern Size store_room(BulkInsertState bistate);
+
 /*
  * Deletes the segment at tid for the command cid, as heap_delete() does.  Waits for a transaction
  * that is deleting it, and returns false if that or another one has deleted it.

@@ -428,7 +428,7 @@ merge_late(Compaction *compaction)
 	Size		rewritten = 0;
 
 	for (uint32 i = 0; i < compaction->runs.nrefs; i++)
-		full += compaction->runs.refs[i].bytes >= SEGMENT_FULL_BYTES;
+		full += tag_merge_is_full(&compaction->runs.refs[i]);
 
 	/*
 	 * The search below reads all runs.  It is made only just after partial runs have been merged
@@ -485,7 +485,7 @@ merge_everything(Compaction *compaction)
 		Stretch    *stretch = &found.stretches[i];
 
 		stretch->chosen = !stretch->has_segment || stretch->overlapped ||
-			(stretch->until == PG_INT64_MAX && stretch->segment.bytes < SEGMENT_FULL_BYTES);
+			(stretch->until == PG_INT64_MAX && !tag_merge_is_full(&stretch->segment));
 	}
 	tag_merge_run(merge, &plan);
 }
@@ -503,7 +503,7 @@ take_partial_runs(Compaction *compaction, SegmentList *taken, SegmentList *left)
 
 	for (uint32 i = 0; i < runs->nrefs; i++)
 	{
-		if (runs->refs[i].bytes < SEGMENT_FULL_BYTES)
+		if (!tag_merge_is_full(&runs->refs[i]))
 		{
 			partial++;
 			oldest = Min(oldest, runs->refs[i].sequence);
@@ -544,7 +544,7 @@ choose(StretchList *found, bool appends)
 			const Stretch *stretch = &stretches[i];
 			bool		is_last = stretch->until == PG_INT64_MAX && stretch->has_segment;
 			bool		is_free = appends && is_last &&
-				stretch->segment.bytes < SEGMENT_FULL_BYTES;
+				!tag_merge_is_full(&stretch->segment);
 			int64		rows = stretch->has_segment ? stretch->segment.nrows : NO_SEGMENT_ROWS;
 
 			if (stretch->apart || (i > start && stretches[i - 1].until + 1 != stretch->from))
@@ -568,7 +568,7 @@ static bool
 is_apart(const Stretch *stretch)
 {
 	return stretch->has_segment && !stretch->overlapped &&
-		stretch->segment.bytes >= SEGMENT_FULL_BYTES &&
+		tag_merge_is_full(&stretch->segment) &&
 		stretch->rows * APART_PART >= stretch->segment.nrows;
 }
 

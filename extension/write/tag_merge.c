@@ -103,7 +103,7 @@ tag_merge_run(TagMerge *merge, const TagMergePlan *plan)
 
 		if (!(ref->flags & SEGMENT_COMPACTED))
 			rest.header.sequence = Max(rest.header.sequence, ref->sequence);
-		if (ref->bytes >= SEGMENT_FULL_BYTES)
+		if (tag_merge_is_full(ref))
 			kind->usual_rows = Max(kind->usual_rows, ref->nrows);
 	}
 

@@ -14,8 +14,14 @@
 #include "store/segment_sink.h"
 #include "store/summary_edit.h"
 
-/* A segment with less than this has room for more rows. */
+/* A segment with less than this has room for more rows, unless it has as many as there can be. */
 #define SEGMENT_FULL_BYTES (STORE_MAX_SEGMENT_BYTES * 9 / 10)
+
+static inline bool
+tag_merge_is_full(const SegmentRef *ref)
+{
+	return ref->bytes >= SEGMENT_FULL_BYTES || ref->nrows == CODEC_MAX_ROWS;
+}
 
 /* What the merges of one table share; the tags are merged one after the other. */
 typedef struct TagMerge
