@@ -11,6 +11,7 @@
 #include "codec/codec_column.h"
 
 #include "codec/codec_decimal.h"
+#include "codec/codec_huffman.h"
 #include "codec/codec_real.h"
 #include "codec/codec_stream.h"
 
@@ -34,6 +35,8 @@ codec_column_parse(CodecColumn *column, ByteCursor *cursor, uint32_t nrows, bool
 	if (!shared)
 		base = cursor_signed(cursor, bits_signed_length(byte & 7));
 	if (!codec_stream_parse(&column->ints, cursor, nrows))
+		return false;
+	if (column->ints.scheme == CODEC_HUFFMAN && (shared || rule == CODEC_RULE_INTEGER))
 		return false;
 	column->ints.base = base;
 	column->rule = (uint8_t) rule;
@@ -115,16 +118,24 @@ codec_column_decode(const CodecColumn *column, uint32_t first, uint32_t count, d
 {
 	bool		decimal = codec_rule_is_decimal(column->rule) ||
 		column->rule == CODEC_RULE_PATCHED;
-	uint64_t	numbers[CODEC_DECODE_ROWS];
+	bool		coded = column->ints.scheme == CODEC_HUFFMAN;
+	uint64_t	numbers[CODEC_HUFFMAN_DECODE_ROWS];
+	CodecHuffman ready;
 
+	if (coded)
+		codec_huffman_open(&ready, &column->ints);
 	for (uint32_t done = 0; done < count;)
 	{
 		uint32_t	row = first + done;
-		uint32_t	here = CODEC_DECODE_ROWS - row % CODEC_GROUP_ROWS;
+		uint32_t	here = coded ? CODEC_HUFFMAN_DECODE_ROWS - row % CODEC_HUFFMAN_GROUP_ROWS
+			: CODEC_DECODE_ROWS - row % CODEC_GROUP_ROWS;
 
 		if (here > count - done)
 			here = count - done;
-		codec_stream_decode(&column->ints, row, here, numbers);
+		if (coded)
+			codec_huffman_decode(&ready, row, here, numbers);
+		else
+			codec_stream_decode(&column->ints, row, here, numbers);
 		if (decimal)
 			codec_decimal_values(numbers, here, column->exponent, dst + done);
 		else

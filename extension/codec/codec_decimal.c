@@ -278,7 +278,7 @@ codec_decimal_plan(CodecColumn *column, const double *values, uint32_t nrows, ui
 			return false;
 		plan_patches(column, values, nrows, numbers);
 	}
-	codec_stream_plan_numbers(&column->ints, numbers, nrows);
+	codec_stream_plan_numbers(&column->ints, numbers, nrows, CODEC_VALUE_SCHEMES);
 	return true;
 }
 

@@ -169,7 +169,7 @@ plan_integers(CodecColumn *column, const uint64_t *numbers, uint32_t nrows)
 {
 	memset(column, 0, sizeof(*column));
 	column->rule = CODEC_RULE_INTEGER;
-	codec_stream_plan_numbers(&column->ints, numbers, nrows);
+	codec_stream_plan_numbers(&column->ints, numbers, nrows, CODEC_ALL_SCHEMES);
 }
 
 /* Returns the flags for rows that are ragged, and that have NULL elements. */
@@ -463,11 +463,22 @@ plan_block(CodecEncoder *encoder, const CodecRows *rows, uint32_t nrows)
 	return bytes < CODEC_BLOCK_MIN_BYTES ? CODEC_BLOCK_MIN_BYTES : bytes;
 }
 
+/* Has any column coded differences? */
+static bool
+has_codes(const CodecEncoder *encoder)
+{
+	for (uint32_t v = 0; v < encoder->nvalues; v++)
+		if (encoder->column[v].values.ints.scheme == CODEC_HUFFMAN)
+			return true;
+	return false;
+}
+
 /* Writes all headers, and returns their end. */
 static uint8_t *
 write_headers(const CodecEncoder *encoder, uint8_t *dst)
 {
-	*dst++ = (uint8_t) (codec_block_version(encoder->flags) << 4 | encoder->flags);
+	*dst++ = (uint8_t) (codec_block_version(encoder->flags, has_codes(encoder)) << 4 |
+						encoder->flags);
 	dst = bits_put_varint(dst, encoder->nvalues);
 	dst = codec_times_write_header(&encoder->times, dst);
 	if (encoder->flags & CODEC_BLOCK_RAGGED)

@@ -14,6 +14,7 @@
 #include "codec/codec_reader.h"
 
 #include "codec/codec_column.h"
+#include "codec/codec_huffman.h"
 #include "codec/codec_runs.h"
 #include "codec/codec_stream.h"
 
@@ -94,13 +95,31 @@ widths_are_valid(const CodecReader *reader)
 	return valid;
 }
 
+/* Are the parameters of all coded differences valid? */
+static bool
+codes_are_valid(const CodecReader *reader)
+{
+	for (uint32_t v = 0; v < reader->nvalues; v++)
+	{
+		CodecColumn spare;
+		CodecColumn nulls;
+		const CodecColumn *column = column_open(reader, v, &spare, &nulls);
+
+		if (column->ints.scheme == CODEC_HUFFMAN && !codec_huffman_is_valid(&column->ints))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Parses the headers of the columns, and adds the lengths of their data to *bytes.  Returns false
- * if a header is not valid.
+ * if a header is not valid, or if the block has coded differences and its version says that it has
+ * none, or the reverse.
  */
 static bool
-open_columns(CodecReader *reader, ByteCursor *cursor, size_t *bytes)
+open_columns(CodecReader *reader, bool coded, ByteCursor *cursor, size_t *bytes)
 {
+	bool		any_coded = false;
 	bool		kept = columns_are_kept(reader->flags);
 	CodecColumn spare;
 
@@ -120,9 +139,10 @@ open_columns(CodecReader *reader, ByteCursor *cursor, size_t *bytes)
 		if (!codec_column_parse(column, cursor, reader->nrows, false) ||
 			column->rule == CODEC_RULE_INTEGER)
 			return false;
+		any_coded |= column->ints.scheme == CODEC_HUFFMAN;
 		*bytes += codec_column_data_bytes(column);
 	}
-	return true;
+	return any_coded == coded;
 }
 
 /* Points the columns at their data, which begins after `header` bytes of headers. */
@@ -156,20 +176,24 @@ open_shared(CodecReader *reader, ByteCursor *cursor, size_t *bytes)
 	return true;
 }
 
-/* Reads what a block begins with: its version, its flags and the number of values. */
+/*
+ * Reads what a block begins with: its version, its flags and the number of values.  Sets *coded if
+ * it must have coded differences.
+ */
 static CodecStatus
-open_head(CodecReader *reader, ByteCursor *cursor)
+open_head(CodecReader *reader, ByteCursor *cursor, bool *coded)
 {
 	uint8_t		byte = cursor_byte(cursor);
 	uint64_t	nvalues;
 
 	if (byte >> 4 == 0)
 		return CODEC_CORRUPT;
-	if (byte >> 4 > CODEC_BLOCK_VERSION_SHARED_NULLS)
+	if (byte >> 4 > CODEC_BLOCK_VERSION_CODED)
 		return CODEC_UNSUPPORTED;
+	*coded = byte >> 4 == CODEC_BLOCK_VERSION_CODED;
 	nvalues = cursor_varint(cursor);
 	if ((byte & 0x0f & ~CODEC_BLOCK_FLAGS) || nvalues > CODEC_MAX_VALUES ||
-		byte >> 4 != codec_block_version(byte))
+		byte >> 4 != codec_block_version(byte, *coded) || (*coded && byte & CODEC_BLOCK_SHARED))
 		return CODEC_CORRUPT;
 	reader->nvalues = (uint32_t) nvalues;
 	reader->flags = byte & CODEC_BLOCK_FLAGS;
@@ -186,11 +210,12 @@ codec_open(CodecReader *reader, const uint8_t *block, size_t length, uint32_t nr
 	size_t		header;
 	CodecStatus status;
 	bool		shared;
+	bool		coded;
 
 	if (length < CODEC_BLOCK_MIN_BYTES || length > UINT32_MAX || nrows == 0 ||
 		nrows > CODEC_MAX_ROWS)
 		return CODEC_CORRUPT;
-	status = open_head(reader, &cursor);
+	status = open_head(reader, &cursor, &coded);
 	if (status != CODEC_OK)
 		return status;
 	shared = reader->flags & CODEC_BLOCK_SHARED;
@@ -209,7 +234,8 @@ codec_open(CodecReader *reader, const uint8_t *block, size_t length, uint32_t nr
 		width_bytes = codec_column_data_bytes(&reader->widths);
 	}
 	bytes = time_bytes + width_bytes;
-	if (!(shared ? open_shared(reader, &cursor, &bytes) : open_columns(reader, &cursor, &bytes)))
+	if (!(shared ? open_shared(reader, &cursor, &bytes)
+		  : open_columns(reader, coded, &cursor, &bytes)))
 		return CODEC_CORRUPT;
 
 	/* the lengths must add up to the block's, except for the zeros that fill up a short block */
@@ -232,7 +258,8 @@ codec_open(CodecReader *reader, const uint8_t *block, size_t length, uint32_t nr
 	}
 	else
 		attach_columns(reader, (uint32_t) header);
-	if ((reader->flags & CODEC_BLOCK_RAGGED) && !widths_are_valid(reader))
+	if (((reader->flags & CODEC_BLOCK_RAGGED) && !widths_are_valid(reader)) ||
+		(coded && !codes_are_valid(reader)))
 		return CODEC_CORRUPT;
 	return CODEC_OK;
 }

@@ -16,10 +16,12 @@
 
 /*
  * A block's first byte has the format's version in the upper 4 bits, and these flags.  Blocks with
- * both a shared header and NULL elements have version 2, and all others version 1.
+ * both a shared header and NULL elements have version 2, those with coded differences version 3, and
+ * all others version 1.  No block is of two of these kinds.
  */
 #define CODEC_BLOCK_VERSION 1
 #define CODEC_BLOCK_VERSION_SHARED_NULLS 2
+#define CODEC_BLOCK_VERSION_CODED 3
 #define CODEC_BLOCK_SHARED	0x01	/* all columns have the same header */
 #define CODEC_BLOCK_RAGGED	0x02	/* rows differ in width */
 #define CODEC_BLOCK_NULLS	0x04	/* there are NULL elements */
@@ -35,10 +37,12 @@ codec_shared_null_bytes(uint8_t flags, uint32_t nvalues, uint32_t nrows)
 	return flags & CODEC_BLOCK_NULLS ? bits_packed_bytes((size_t) nvalues * nrows, 1) : 0;
 }
 
-/* The version that a block with these flags has. */
+/* The version of a block with these flags, which may have coded differences. */
 static inline uint8_t
-codec_block_version(uint8_t flags)
+codec_block_version(uint8_t flags, bool coded)
 {
+	if (coded)
+		return CODEC_BLOCK_VERSION_CODED;
 	return (flags & CODEC_BLOCK_SHARED) && (flags & CODEC_BLOCK_NULLS)
 		? CODEC_BLOCK_VERSION_SHARED_NULLS : CODEC_BLOCK_VERSION;
 }

@@ -55,9 +55,14 @@ codec_real_values(const CodecColumn *column, const uint64_t *numbers,
 	{
 		uint64_t	right[CODEC_DECODE_ROWS];
 
-		bits_unpack(column->annex, column->ints.last, column->annex_width, first, count, right);
-		for (uint32_t i = 0; i < count; i++)
-			dst[i] = bits_to_double(numbers[i] << column->annex_width | right[i]);
+		for (uint32_t done = 0, here; done < count; done += here)
+		{
+			here = count - done < CODEC_DECODE_ROWS ? count - done : CODEC_DECODE_ROWS;
+			bits_unpack(column->annex, column->ints.last, column->annex_width, first + done, here,
+						right);
+			for (uint32_t i = 0; i < here; i++)
+				dst[done + i] = bits_to_double(numbers[done + i] << column->annex_width | right[i]);
+		}
 	}
 	else
 		for (uint32_t i = 0; i < count; i++)
@@ -80,7 +85,7 @@ codec_real_plan_float32(CodecColumn *column, const double *values, uint32_t nrow
 	}
 	memset(column, 0, sizeof(*column));
 	column->rule = CODEC_RULE_FLOAT32;
-	codec_stream_plan_numbers(&column->ints, numbers, nrows);
+	codec_stream_plan_numbers(&column->ints, numbers, nrows, CODEC_VALUE_SCHEMES);
 	return true;
 }
 
@@ -91,7 +96,7 @@ codec_real_plan_bits(CodecColumn *column, const double *values, uint32_t nrows, 
 		numbers[i] = ordered(bits_of_double(values[i]));
 	memset(column, 0, sizeof(*column));
 	column->rule = CODEC_RULE_BITS;
-	codec_stream_plan_numbers(&column->ints, numbers, nrows);
+	codec_stream_plan_numbers(&column->ints, numbers, nrows, CODEC_VALUE_SCHEMES);
 }
 
 void
@@ -103,7 +108,7 @@ codec_real_plan_split(CodecColumn *column, const double *values, uint32_t nrows,
 	memset(column, 0, sizeof(*column));
 	column->rule = CODEC_RULE_SPLIT;
 	column->annex_width = (uint8_t) right_width;
-	codec_stream_plan_numbers(&column->ints, numbers, nrows);
+	codec_stream_plan_numbers(&column->ints, numbers, nrows, CODEC_VALUE_SCHEMES);
 }
 
 uint8_t *

@@ -13,11 +13,13 @@ typedef enum CodecScheme
 	CODEC_DELTA = 1,
 	CODEC_RUNS = 2,
 	CODEC_DICT = 3,
+	CODEC_HUFFMAN = 4,
 } CodecScheme;
 
 /* Sets of schemes from which a plan may choose. */
 #define CODEC_FIXED_SCHEMES ((1u << CODEC_FOR) | (1u << CODEC_DELTA))
 #define CODEC_ALL_SCHEMES	(CODEC_FIXED_SCHEMES | (1u << CODEC_RUNS) | (1u << CODEC_DICT))
+#define CODEC_VALUE_SCHEMES (CODEC_ALL_SCHEMES | (1u << CODEC_HUFFMAN))
 
 /* CODEC_DELTA: the rows of a group, and the row within it that is its anchor. */
 #define CODEC_GROUP_ROWS 32
@@ -33,9 +35,9 @@ typedef struct CodecStream
 	uint8_t		high_width;		/* delta: of the anchors' high bits */
 	uint8_t		index_width;	/* runs: of a row number; dictionary: of an index */
 	uint32_t	nrows;
-	uint32_t	count;			/* runs; dictionary entries */
+	uint32_t	count;			/* runs; dictionary entries; bytes of coded differences */
 	uint64_t	base;			/* added to every packed number or anchor */
-	uint64_t	step;			/* delta: added to every difference */
+	uint64_t	step;			/* delta, coded: added to every difference */
 	const uint8_t *data;
 	const uint8_t *last;		/* the last address at which 8 bytes may be read */
 } CodecStream;

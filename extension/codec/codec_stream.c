@@ -4,7 +4,9 @@
  *
  * The header begins with one byte: the scheme in the upper 2 bits and the width in the lower 6,
  * where 63 means 64.  For delta the step follows and, if anchors have high bits, one byte with the
- * width of these; for runs and dictionary their count follows, as a varint.
+ * width of these; for runs and dictionary their count follows, as a varint.  For coded differences
+ * the byte is one that means no width of delta, and the step and the bytes of the data follow, the
+ * latter as a varint.
  *
  * A step has one byte, with the number of its trailing zero bits in the lower 6 bits and a code in
  * the upper 2, and then the rest of the step as a signed number of 0, 1, 2 or 8 bytes, as the code
@@ -16,9 +18,14 @@
 #include "codec/codec_delta.h"
 #include "codec/codec_dict.h"
 #include "codec/codec_for.h"
+#include "codec/codec_huffman.h"
+#include "codec/codec_huffman_plan.h"
 #include "codec/codec_runs.h"
 
 #define WIDTH_CODE_64 63
+
+/* What a header of coded differences begins with. */
+#define HUFFMAN_BYTE (CODEC_DELTA << 6 | 58)
 
 static const uint8_t step_length[] = {0, 1, 2, 8};
 
@@ -91,6 +98,11 @@ codec_stream_parse(CodecStream *stream, ByteCursor *cursor, uint32_t nrows)
 		.width = width_of_code(byte & 0x3f),
 		.nrows = nrows,
 	};
+	if (byte == HUFFMAN_BYTE)
+	{
+		stream->scheme = CODEC_HUFFMAN;
+		stream->width = 0;
+	}
 	if (!bits_width_is_valid(stream->width))
 		return false;
 
@@ -119,6 +131,13 @@ codec_stream_parse(CodecStream *stream, ByteCursor *cursor, uint32_t nrows)
 			stream->count = (uint32_t) count;
 			stream->index_width = (uint8_t) bits_needed(count - 1);
 			break;
+		case CODEC_HUFFMAN:
+			stream->step = cursor_step(cursor);
+			count = cursor_varint(cursor);
+			if (count > UINT32_MAX)
+				return false;
+			stream->count = (uint32_t) count;
+			break;
 	}
 	return !cursor->overrun;
 }
@@ -135,6 +154,8 @@ codec_stream_header_bytes(const CodecStream *stream)
 		case CODEC_RUNS:
 		case CODEC_DICT:
 			return 1 + bits_varint_bytes(stream->count);
+		case CODEC_HUFFMAN:
+			return 1 + step_bytes(stream->step) + bits_varint_bytes(stream->count);
 		case CODEC_FOR:
 			break;
 	}
@@ -154,6 +175,8 @@ codec_stream_data_bytes(const CodecStream *stream)
 		case CODEC_DICT:
 			return bits_packed_bytes(stream->count, stream->width) +
 				bits_packed_bytes(stream->nrows, stream->index_width);
+		case CODEC_HUFFMAN:
+			return stream->count;
 		case CODEC_FOR:
 			break;
 	}
@@ -171,6 +194,8 @@ codec_stream_get(const CodecStream *stream, uint32_t row)
 			return codec_runs_get(stream, row);
 		case CODEC_DICT:
 			return codec_dict_get(stream, row);
+		case CODEC_HUFFMAN:
+			return codec_huffman_get(stream, row);
 		case CODEC_FOR:
 			break;
 	}
@@ -180,6 +205,8 @@ codec_stream_get(const CodecStream *stream, uint32_t row)
 void
 codec_stream_decode(const CodecStream *stream, uint32_t first, uint32_t count, uint64_t *dst)
 {
+	CodecHuffman ready;
+
 	if (count == 0)
 		return;
 	switch ((CodecScheme) stream->scheme)
@@ -195,6 +222,10 @@ codec_stream_decode(const CodecStream *stream, uint32_t first, uint32_t count, u
 			break;
 		case CODEC_DICT:
 			codec_dict_decode(stream, first, count, dst);
+			break;
+		case CODEC_HUFFMAN:
+			codec_huffman_open(&ready, stream);
+			codec_huffman_decode(&ready, first, count, dst);
 			break;
 	}
 }
@@ -305,10 +336,14 @@ codec_stream_plan(CodecStream *stream, const CodecStats *stats, const uint64_t *
 	}
 	if (schemes & (1u << CODEC_DICT) && codec_dict_plan(&candidate, stats, numbers))
 		keep_smaller(stream, &candidate);
+	if (schemes & (1u << CODEC_HUFFMAN) &&
+		codec_huffman_plan(&candidate, stats, numbers, codec_stream_data_bytes(stream)))
+		*stream = candidate;
 }
 
 void
-codec_stream_plan_numbers(CodecStream *stream, const uint64_t *numbers, uint32_t nrows)
+codec_stream_plan_numbers(CodecStream *stream, const uint64_t *numbers, uint32_t nrows,
+						  unsigned schemes)
 {
 	CodecStats	stats;
 
@@ -319,7 +354,7 @@ codec_stream_plan_numbers(CodecStream *stream, const uint64_t *numbers, uint32_t
 		return;
 	}
 	codec_stream_measure(&stats, numbers, nrows);
-	codec_stream_plan(stream, &stats, numbers, CODEC_ALL_SCHEMES);
+	codec_stream_plan(stream, &stats, numbers, schemes);
 }
 
 uint8_t *
@@ -327,7 +362,10 @@ codec_stream_write_header(const CodecStream *stream, uint8_t *dst)
 {
 	if (stream->nrows == 1)
 		return dst;
-	*dst++ = (uint8_t) (stream->scheme << 6 | width_code(stream->width));
+	if (stream->scheme == CODEC_HUFFMAN)
+		*dst++ = HUFFMAN_BYTE;
+	else
+		*dst++ = (uint8_t) (stream->scheme << 6 | width_code(stream->width));
 	switch ((CodecScheme) stream->scheme)
 	{
 		case CODEC_FOR:
@@ -341,6 +379,10 @@ codec_stream_write_header(const CodecStream *stream, uint8_t *dst)
 		case CODEC_DICT:
 			dst = bits_put_varint(dst, stream->count);
 			break;
+		case CODEC_HUFFMAN:
+			dst = put_step(dst, stream->step);
+			dst = bits_put_varint(dst, stream->count);
+			break;
 	}
 	return dst;
 }
@@ -348,6 +390,8 @@ codec_stream_write_header(const CodecStream *stream, uint8_t *dst)
 uint8_t *
 codec_stream_write_data(const CodecStream *stream, const uint64_t *numbers, uint8_t *dst)
 {
+	CodecStats	stats;
+
 	switch ((CodecScheme) stream->scheme)
 	{
 		case CODEC_FOR:
@@ -358,6 +402,9 @@ codec_stream_write_data(const CodecStream *stream, const uint64_t *numbers, uint
 			return codec_runs_write(stream, numbers, dst);
 		case CODEC_DICT:
 			return codec_dict_write(stream, numbers, dst);
+		case CODEC_HUFFMAN:
+			codec_stream_measure(&stats, numbers, stream->nrows);
+			return codec_huffman_write(stream, numbers, &stats, dst);
 	}
 	return codec_for_write(stream, numbers, dst);
 }

@@ -1,6 +1,6 @@
 /*
  * codec_stream.h
- *	  Streams: runs of 64-bit integers, each stored under one of four schemes.
+ *	  Streams: runs of 64-bit integers, each stored under one of five schemes.
  *
  * Everything in a block is a stream: times, widths, NULL flags, and the integers that values are
  * turned into.  Each scheme has its own file:
@@ -9,6 +9,7 @@
  *	 differences		codec_delta.c	anchors every 32 rows, packed differences between
  *	 runs				codec_runs.c	packed run starts and run values
  *	 dictionary			codec_dict.c	packed sorted distinct values, packed indexes
+ *	 coded differences	codec_huffman.c	anchors every 128 rows, coded differences between
  *
  * All arithmetic is modulo 2^64, so no difference of two integers overflows.  A stream has a
  * header (parsed into CodecStream; codec_stream.c) and data (docs/format.md has both).
@@ -37,9 +38,9 @@ extern void codec_stream_measure(CodecStats *stats, const uint64_t *numbers, uin
 extern void codec_stream_plan(CodecStream *stream, const CodecStats *stats,
 							  const uint64_t *numbers, unsigned schemes);
 
-/* Chooses the smallest of all schemes for numbers[nrows]. */
+/* Chooses the smallest of the given schemes for numbers[nrows]. */
 extern void codec_stream_plan_numbers(CodecStream *stream, const uint64_t *numbers,
-									  uint32_t nrows);
+									  uint32_t nrows, unsigned schemes);
 
 /* The bytes of header, base and data. */
 extern size_t codec_stream_cost(const CodecStream *stream);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_ROWS		  300
+#define MOST_ROWS		  700
 #define MOST_VALUES		  6
 #define FLAG_RAGGED		  0x01
 #define FLAG_NULLS		  0x02
@@ -61,7 +61,8 @@ fill_from_input(OwnedRows *owned, uint32_t v, unsigned kind, Input *input, Rando
 		uint64_t number = next_number(input);
 		double value;
 
-		sum += number % 1000 - 500;
+		/* steps of which some are much smaller than others */
+		sum += (uint64_t) ((int64_t) (number % 1000 - 500) >> (number >> 60));
 		if (kind % 4 == 0)
 			memcpy(&value, &number, sizeof(value));
 		else if (kind % 4 == 1)

@@ -8,7 +8,7 @@ EXTENSION = ../../extension
 OBJECTS = $(BUILD)/bench_codec
 
 # gcc 12 vectorises from -O3 on; no -march: what is measured runs anywhere
-CFLAGS ?= -O3 -g
+CFLAGS ?= -O3 -falign-functions=64 -falign-loops=32 -g
 override CFLAGS += -std=gnu11 -Wall -Wextra -Werror -ffp-contract=off -MMD -MP
 
 CODEC = $(patsubst $(EXTENSION)/%.c,$(OBJECTS)/%.o,$(wildcard $(EXTENSION)/codec/*.c))

@@ -231,6 +231,19 @@ fill_column(OwnedRows *owned, uint32_t v, ColumnKind kind, Random *random)
 			case KIND_LINE:
 				value = decimal(number + (int64_t) (r * (uint64_t) few), digits);
 				break;
+			case KIND_NARROW_WALK:
+				number += (int64_t) random_below(random, 11) - 5;
+				value = decimal(number, digits);
+				break;
+			case KIND_PEAKED_WALK:
+				/* half of the steps take two bits less than the others, and so on */
+				number += ((int64_t) random_below(random, 64 * few) >>
+						   2 * __builtin_ctz((unsigned) bits | 1 << 15)) *
+						  ((int64_t) bits < 0 ? -1 : 1);
+				if (random_below(random, 100) == 0)
+					number += ((int64_t) bits >> 36);
+				value = decimal(number, digits);
+				break;
 			case KIND_COUNT:
 				break;
 		}

@@ -35,6 +35,8 @@ typedef enum ColumnKind
 	KIND_STEPS, /* holds for long */
 	KIND_CONSTANT,
 	KIND_LINE,
+	KIND_NARROW_WALK, /* a few decimals, steps of 11 sizes */
+	KIND_PEAKED_WALK, /* a few decimals, most steps much smaller than others, and jumps */
 	KIND_COUNT,
 } ColumnKind;
 

@@ -9,7 +9,9 @@ import struct
 SIGNED_LENGTH = (0, 1, 2, 3, 4, 5, 6, 8)
 STEP_LENGTH = (0, 1, 2, 8)
 GROUP_ROWS = 32
-FOR, DELTA, RUNS, DICT = range(4)
+FOR, DELTA, RUNS, DICT, CODED = range(5)
+CODED_BYTE = 0x7a
+CODED_GROUP_ROWS = 128
 SHARED, RAGGED, NULLS = 1, 2, 4
 INTEGER, PATCHED, FLOAT32, SPLIT, BITS = range(27, 32)
 
@@ -72,11 +74,16 @@ class Stream:
             return
         byte = head.byte()
         self.scheme, self.width = byte >> 6, byte & 63
-        if self.width == 63:
+        if byte == CODED_BYTE:
+            self.scheme = CODED
+        elif self.width == 63:
             self.width = 64
-        if self.scheme == DELTA:
+        if self.scheme in (DELTA, CODED):
             byte = head.byte()
             self.step = head.signed(STEP_LENGTH[byte >> 6]) << (byte & 63)
+        if self.scheme == CODED:
+            self.bytes = head.varint()
+        elif self.scheme == DELTA:
             if rows > GROUP_ROWS and 0 < self.width < 64:
                 self.high_width = head.byte()
         elif self.scheme in (RUNS, DICT):
@@ -84,7 +91,8 @@ class Stream:
 
     def read(self, data):
         """The integers, modulo 2^64."""
-        read = (self.read_for, self.read_delta, self.read_runs, self.read_dict)[self.scheme]
+        read = (self.read_for, self.read_delta, self.read_runs, self.read_dict,
+                self.read_coded)[self.scheme]
         return [reduce(number) for number in read(data)]
 
     def read_for(self, data):
@@ -123,6 +131,59 @@ class Stream:
         entries = data.packed(self.count, self.width)
         indexes = data.packed(self.rows, (self.count - 1).bit_length())
         return [self.base + entries[index] for index in indexes]
+
+
+    def read_coded(self, data):
+        data = Reader(data.bytes(self.bytes))
+        class_bits, other_bits, classes = data.byte(), data.byte(), data.byte()
+        symbols = classes + (other_bits > 0)
+        lengths = data.packed(symbols, 4)
+        byte = data.byte()
+        size_width, anchor_step = byte >> 3, data.signed(SIGNED_LENGTH[byte & 7])
+        anchor_width = data.byte()
+        least_size = data.varint()
+        steps = (self.rows - 1) // CODED_GROUP_ROWS
+        anchors = data.packed(steps, anchor_width)
+        sizes = data.packed(steps, size_width)
+        codes = data.data[data.at:]
+
+        symbol_of = {}          # by the code's bits as text, the first one first
+        code = 0
+        for length in range(1, 9):
+            code *= 2
+            for symbol, its in enumerate(lengths):
+                if its == length:
+                    symbol_of[format(code, f"0{length}b")] = symbol
+                    code += 1
+        bits = "".join(format(byte, "08b")[::-1] for byte in codes)
+
+        def number(at, count):
+            """The next bits as a number, of which the first one is the lowest."""
+            return int(bits[at:at + count][::-1] or "0", 2)
+
+        numbers = []
+        start, anchor = 0, self.base
+        for group in range(steps + 1):
+            at = start
+            numbers.append(anchor)
+            while len(numbers) % CODED_GROUP_ROWS and len(numbers) < self.rows:
+                length = 1
+                while bits[at:at + length] not in symbol_of:
+                    length += 1
+                symbol = symbol_of[bits[at:at + length]]
+                at += length
+                if symbol == classes:
+                    rest = other_bits
+                    difference = -2 ** (other_bits - 1) + number(at, rest)
+                else:
+                    rest = class_bits
+                    difference = symbol * 2 ** class_bits + number(at, rest)
+                at += rest
+                numbers.append(numbers[-1] + self.step + difference)
+            if group < steps:
+                start += least_size + sizes[group]
+                anchor += anchor_step + anchors[group]
+        return numbers
 
 
 class Column:
@@ -181,8 +242,9 @@ def read_block(block, rows):
     head = Reader(block)
     byte = head.byte()
     flags = byte & 15
-    if byte >> 4 != (2 if flags & SHARED and flags & NULLS else 1):
-        raise Corrupt("not version 1 or 2")
+    version = byte >> 4
+    if version != 3 and version != (2 if flags & SHARED and flags & NULLS else 1):
+        raise Corrupt("not version 1, 2 or 3")
     values = head.varint()
 
     first = head.decimal()
@@ -198,6 +260,8 @@ def read_block(block, rows):
             nulls = Column(head, rows) if flags & NULLS else None
             columns.append((Column(head, rows), nulls))
 
+    if (version == 3) != any(column.stream.scheme == CODED for column, _ in columns):
+        raise Corrupt("coded differences in a block of another version, or the reverse")
     data = head                 # which goes on where the headers end
     times = [reduce(first + unit * scale) for unit in units.read(data)]
     widths = width_column.read(data) if width_column else None

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #define MOST_BYTES (CODEC_MAX_ROWS * 200)
-#define SAME_BYTES UINT64_C(0x8a7ec019e6aa052d)
+#define SAME_BYTES UINT64_C(0xd99ef744242d6322)
 
 static CodecEncoder *encoder;
 static uint8_t block[MOST_BYTES];
@@ -193,6 +193,39 @@ test_row_counts(void)
 	}
 }
 
+/* Ranges of blocks with coded differences, of which groups are decoded side by side. */
+static void
+test_coded_ranges(void)
+{
+	static CodecReader reader;
+	static double part[1200];
+	uint32_t wrong = 0;
+	uint32_t coded = 0;
+	OwnedRows owned;
+
+	for (uint32_t nrows = 256; nrows <= 1200; nrows += 59)
+	{
+		size_t length;
+
+		owned_rows_init(&owned, nrows, 1, false, false, false);
+		fill_column(&owned, 0, KIND_PEAKED_WALK, &rng);
+		length = codec_encode(encoder, &owned.rows, block, sizeof(block));
+		wrong += codec_open(&reader, block, length, nrows) != CODEC_OK;
+		coded += block[0] >> 4 == CODEC_BLOCK_VERSION_CODED;
+		for (uint32_t round = 0; round < 500; round++)
+		{
+			uint32_t first = random_below(&rng, nrows);
+			uint32_t count = 1 + random_below(&rng, nrows - first);
+
+			codec_decode_column(&reader, 0, first, count, part);
+			wrong += memcmp(part, owned.values + first, count * sizeof(double)) != 0;
+		}
+		owned_rows_free(&owned);
+	}
+	ok(wrong == 0 && coded > 10, "ranges of %u blocks with coded differences (SEED=%" PRIu64 ")",
+	   coded, seed);
+}
+
 /* All ranges of a block, however they lie to groups and chunks. */
 static void
 test_ranges(void)
@@ -220,6 +253,7 @@ test_ranges(void)
 		owned_rows_free(&owned);
 	}
 	ok(wrong == 0, "every range of 80 rows decodes to itself");
+	test_coded_ranges();
 
 	/* no rows at all are a range too */
 	owned_rows_init(&owned, 3, 1, false, false, false);
@@ -457,14 +491,14 @@ test_small_blocks(void)
 	}
 }
 
-/* A valid block of a random kind, and the number of its rows. */
+/* A valid block of a random kind, of up to so many rows, and their number. */
 static size_t
-random_block(uint32_t *nrows)
+random_block(uint32_t most_rows, uint32_t *nrows)
 {
 	OwnedRows owned;
 	size_t length;
 
-	random_rows(&owned, 200, 12, &rng);
+	random_rows(&owned, most_rows, 12, &rng);
 	*nrows = owned.rows.nrows;
 	length = codec_encode(encoder, &owned.rows, block, sizeof(block));
 	owned_rows_free(&owned);
@@ -486,6 +520,39 @@ exercise(const uint8_t *bytes, size_t length, uint32_t nrows)
 	return wrong;
 }
 
+/* Blocks with coded differences have a version of their own, and all others do not. */
+static void
+test_versions(void)
+{
+	static CodecReader reader;
+	uint32_t accepted = 0;
+	OwnedRows owned;
+	size_t length;
+
+	for (ColumnKind kind = KIND_DECIMAL_WALK; kind <= KIND_NARROW_WALK; kind += KIND_NARROW_WALK)
+	{
+		uint8_t version;
+
+		owned_rows_init(&owned, 2000, 1, false, false, false);
+		fill_column(&owned, 0, kind, &rng);
+		length = codec_encode(encoder, &owned.rows, block, sizeof(block));
+		version = block[0] >> 4;
+		ok(version ==
+				   (kind == KIND_NARROW_WALK ? CODEC_BLOCK_VERSION_CODED : CODEC_BLOCK_VERSION) &&
+			   codec_open(&reader, block, length, 2000) == CODEC_OK,
+		   "a block of version %u", version);
+		for (unsigned head = 1 << 4; head < 4 << 4; head++)
+		{
+			if (head == (unsigned) version << 4)
+				continue;
+			block[0] = (uint8_t) head;
+			accepted += codec_open(&reader, block, length, 2000) == CODEC_OK;
+		}
+		owned_rows_free(&owned);
+	}
+	ok(accepted == 0, "blocks of another version or other flags are corrupt");
+}
+
 static void
 test_corruption(void)
 {
@@ -497,7 +564,7 @@ test_corruption(void)
 	for (uint32_t round = 0; round < count && wrong == NULL; round++)
 	{
 		uint32_t nrows;
-		size_t length = random_block(&nrows);
+		size_t length = random_block(round % 4 ? 200 : 700, &nrows);
 
 		for (size_t cut = 0; cut < length; cut += 1 + length / 50)
 			accepted += codec_open(&reader, block, cut, nrows) == CODEC_OK;
@@ -524,8 +591,9 @@ test_corruption(void)
 	ok(wrong == NULL, "corrupt blocks are read without straying%s%s (SEED=%" PRIu64 ")",
 	   wrong ? ": wrong is " : "", wrong ? wrong : "", seed);
 
-	random_block(&(uint32_t){0});
-	block[0] = (uint8_t) ((block[0] & 0x0f) | (CODEC_BLOCK_VERSION_SHARED_NULLS + 1) << 4);
+	test_versions();
+	random_block(200, &(uint32_t){0});
+	block[0] = (uint8_t) ((block[0] & 0x0f) | (CODEC_BLOCK_VERSION_CODED + 1) << 4);
 	ok(codec_open(&reader, block, 100, 1) == CODEC_UNSUPPORTED, "a newer version is unsupported");
 	memset(block, 0, 100);
 	ok(codec_open(&reader, block, 100, 1) == CODEC_CORRUPT, "zeros are no block");

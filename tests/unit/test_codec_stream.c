@@ -6,6 +6,8 @@
 #include "codec/codec_delta.h"
 #include "codec/codec_dict.h"
 #include "codec/codec_for.h"
+#include "codec/codec_huffman.h"
+#include "codec/codec_huffman_plan.h"
 #include "codec/codec_runs.h"
 #include "codec/codec_stream.h"
 #include "tap.h"
@@ -14,14 +16,18 @@
 #include <stdlib.h>
 
 #define MOST_ROWS 1000
+#define KINDS	  6 /* of fill_numbers() */
 
 static Random rng;
 static uint64_t seed;
 static uint64_t numbers[MOST_ROWS];
 static uint64_t decoded[MOST_ROWS];
 
-static const char *const scheme_name[] = {"frame of reference", "differences", "runs",
-										  "dictionary"};
+static const char *const scheme_name[] = {"frame of reference", "differences", "runs", "dictionary",
+										  "coded differences"};
+
+/* More bytes than any stream takes, so that coded differences are always worth it. */
+#define MANY_BYTES ((size_t) 1 << 32)
 
 /* Bytes of their own, so that a sanitizer sees a read beyond them. */
 static uint8_t *
@@ -84,6 +90,15 @@ fill_numbers(uint32_t count, unsigned bits, unsigned kind)
 			number = random_bits(&rng);
 		else if (kind == 4)
 			number = step * random_below(&rng, 7);
+		else if (kind == 5)
+		{
+			/* half of the steps take three bits less than the others, and so on */
+			uint64_t draw = random_bits(&rng);
+			unsigned less = draw == 0 ? 63 : (unsigned) __builtin_ctzll(draw);
+
+			number += ((random_bits(&rng) & bits_mask(bits)) >> (less < 21 ? 3 * less : 63)) *
+					  (draw >> 63 ? 1 : UINT64_MAX);
+		}
 		numbers[i] = number;
 	}
 }
@@ -104,6 +119,8 @@ plan(CodecStream *stream, unsigned scheme, uint32_t count)
 			return count > 1;
 		case CODEC_DICT:
 			return count > 1 && codec_dict_plan(stream, &stats, numbers);
+		case CODEC_HUFFMAN:
+			return codec_huffman_plan(stream, &stats, numbers, MANY_BYTES);
 		default:
 			codec_for_plan(stream, &stats);
 			return true;
@@ -130,7 +147,8 @@ stream_is_right(const CodecStream *planned, uint32_t count)
 		stream.base = planned->base;
 		stream.data = cursor.at;
 		stream.last = bytes + length - 8;
-		right = codec_stream_data_bytes(&stream) == data;
+		right = codec_stream_data_bytes(&stream) == data &&
+				(stream.scheme != CODEC_HUFFMAN || codec_huffman_is_valid(&stream));
 		codec_stream_decode(&stream, 0, count, decoded);
 		right = right && memcmp(decoded, numbers, count * sizeof(*numbers)) == 0;
 		for (uint32_t i = 0; i < count; i++)
@@ -143,13 +161,13 @@ stream_is_right(const CodecStream *planned, uint32_t count)
 static void
 test_schemes(void)
 {
-	for (unsigned scheme = CODEC_FOR; scheme <= CODEC_DICT; scheme++)
+	for (unsigned scheme = CODEC_FOR; scheme <= CODEC_HUFFMAN; scheme++)
 	{
 		uint32_t planned = 0;
 		uint32_t wrong = 0;
 
 		for (unsigned bits = 0; bits <= 64; bits++)
-			for (unsigned kind = 0; kind < 5; kind++)
+			for (unsigned kind = 0; kind < KINDS; kind++)
 				for (uint32_t count = 1; count <= MOST_ROWS; count += 1 + random_below(&rng, 90))
 				{
 					CodecStream stream;
@@ -178,7 +196,7 @@ test_choice(void)
 		CodecStream chosen;
 		CodecStream other;
 
-		fill_numbers(count, random_below(&rng, 65), random_below(&rng, 5));
+		fill_numbers(count, random_below(&rng, 65), random_below(&rng, KINDS));
 		codec_stream_measure(&stats, numbers, count);
 		codec_stream_plan(&chosen, &stats, numbers, CODEC_ALL_SCHEMES);
 		wrong += !stream_is_right(&chosen, count);
@@ -187,6 +205,103 @@ test_choice(void)
 				wrong += codec_stream_cost(&other) < codec_stream_cost(&chosen);
 	}
 	ok(wrong == 0, "the smallest scheme is chosen (SEED=%" PRIu64 ")", seed);
+}
+
+/* Differences are coded where a tenth of the bytes is saved, and only there. */
+static void
+test_worth(void)
+{
+	uint32_t coded = 0;
+	uint32_t wrong = 0;
+	CodecStream chosen;
+
+	for (uint32_t round = 0; round < 3000; round++)
+	{
+		uint32_t count = 1 + random_below(&rng, MOST_ROWS);
+		CodecStats stats;
+		CodecStream other;
+
+		fill_numbers(count, random_below(&rng, 65), random_below(&rng, 2) ? 5 : 1);
+		codec_stream_measure(&stats, numbers, count);
+		codec_stream_plan(&chosen, &stats, numbers, CODEC_VALUE_SCHEMES);
+		codec_stream_plan(&other, &stats, numbers, CODEC_ALL_SCHEMES);
+		wrong += !stream_is_right(&chosen, count);
+		if (chosen.scheme != CODEC_HUFFMAN)
+		{
+			wrong += memcmp(&chosen, &other, sizeof(chosen)) != 0;
+			continue;
+		}
+		coded++;
+		wrong += count < 256 ||
+				 codec_stream_data_bytes(&chosen) * 10 > codec_stream_data_bytes(&other) * 9 + 9;
+	}
+	ok(wrong == 0 && coded > 50,
+	   "%u of 3000 streams are coded, all of them a tenth smaller "
+	   "(SEED=%" PRIu64 ")",
+	   coded, seed);
+
+	/* 11 steps, all as likely: log2(11) = 3.46 bits, and 4 bits if they are packed */
+	for (uint32_t i = 1; i < MOST_ROWS; i++)
+		numbers[i] = numbers[i - 1] + random_below(&rng, 11);
+	codec_stream_plan_numbers(&chosen, numbers, MOST_ROWS, CODEC_VALUE_SCHEMES);
+	ok(chosen.scheme == CODEC_HUFFMAN && codec_stream_cost(&chosen) * 8 < MOST_ROWS * 3.46 * 1.1,
+	   "steps of 11 sizes take %.2f bits each", codec_stream_cost(&chosen) * 8.0 / MOST_ROWS);
+}
+
+/* Parameters that no encoder writes.  Each of 256 rows takes a code of 1 bit: 1 or 2 upwards. */
+static void
+test_parameters(void)
+{
+	static const uint8_t right[] = {
+		0,	  0,   2, /* classes of 1, no other differences; 2 classes */
+		0x11,		  /* both codes have 1 bit */
+		1,	  127,	  /* no bits of sizes; anchors' step of 1 byte */
+		0,	  127,	  /* no bits of anchors; the least size */
+	};
+	static const struct
+	{
+		size_t at;
+		uint8_t byte;
+		const char *what;
+	} wrong[] = {
+		{0, 41, "classes of 2^41"},
+		{1, 49, "other differences of 49 bits"},
+		{2, 0, "no classes"},
+		{2, 33, "33 classes"},
+		{3, 0x10, "a code that is missing"},
+		{3, 0x91, "a code of 9 bits"},
+		{3, 0x21, "codes that do not cover all bytes"},
+		{6, 58, "anchors of 58 bits"},
+	};
+	uint8_t bytes[sizeof(right) + 32] = {0};
+	CodecStream stream = {
+		.scheme = CODEC_HUFFMAN,
+		.nrows = 256,
+		.count = sizeof(bytes),
+		.step = 1,
+		.data = bytes,
+		.last = bytes + sizeof(bytes) - 8,
+	};
+
+	memcpy(bytes, right, sizeof(right));
+	ok(codec_huffman_is_valid(&stream) && codec_huffman_get(&stream, 127) == 127 &&
+		   codec_huffman_get(&stream, 130) == 129,
+	   "parameters by hand");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+	{
+		bytes[wrong[i].at] = wrong[i].byte;
+		ok(!codec_huffman_is_valid(&stream), "%s", wrong[i].what);
+		bytes[wrong[i].at] = right[wrong[i].at];
+	}
+	memcpy(bytes + 7, (uint8_t[]){0x81, 0x80, 0x04}, 3);
+	ok(!codec_huffman_is_valid(&stream), "groups of more than 2^16 bits");
+	bytes[9] = 0x03;
+	ok(codec_huffman_is_valid(&stream), "groups of less");
+	stream.nrows = 1000;
+	bytes[6] = 64;
+	ok(!codec_huffman_is_valid(&stream), "more anchors than bytes");
+	stream.count = 3;
+	ok(!codec_huffman_is_valid(&stream), "parameters cut short");
 }
 
 int
@@ -200,6 +315,8 @@ main(void)
 	test_packing();
 	test_schemes();
 	test_choice();
+	test_worth();
+	test_parameters();
 
 	for (uint32_t i = 0; i < 600; i++)
 		numbers[i] = 5 + i * 7;

@@ -54,6 +54,24 @@ def full_walk(count):
         yield value
 
 
+def narrow_walk(count):
+    number = random.randrange(10 ** 4)
+    for _ in range(count):
+        number += random.randint(-5, 5)
+        yield number / 100
+
+
+def peaked_walk(count):
+    """Most steps are much smaller than others, and there are jumps."""
+    number = random.randrange(10 ** 6)
+    mean = random.choice([0.5, 3, 300, 10 ** 5])
+    for _ in range(count):
+        number += int(random.expovariate(1 / mean)) * random.choice([-1, 1])
+        if random.random() < 0.01:
+            number += random.randrange(-10 ** 7, 10 ** 7)
+        yield number / 1000
+
+
 def runs(count):
     value = 0.0
     for _ in range(count):
@@ -73,6 +91,8 @@ KINDS = {
     "few values": lambda count: (random.randrange(20) * 0.327927 + 7 for _ in range(count)),
     "thousands": lambda count: (random.randrange(-10 ** 6, 10 ** 6) * 1000.0
                                 for _ in range(count)),
+    "narrow walk": narrow_walk,
+    "peaked walk": peaked_walk,
     "a line": lambda count: (row * 0.5 + 3 for row in range(count)),
     "any bits": lambda count: (struct.unpack("<d", random.randbytes(8))[0]
                                for _ in range(count)),
@@ -137,7 +157,7 @@ class Rows:
 
 
 def random_rows(kind):
-    count = random.choice([1, 2, 3, 16, 17, 31, 32, 33, 48, 49, 64, 100, 300])
+    count = random.choice([1, 2, 3, 16, 17, 31, 32, 33, 48, 49, 64, 100, 256, 300, 384, 700])
     values = random.randrange(1, 6)
     columns = [list(KINDS[kind](count)) for _ in range(values)]
     widths = nulls = None
