@@ -54,7 +54,7 @@ static void
 set_entries(CodecHuffman *ready, const CodecCode *code)
 {
 	uint8_t		order[CODEC_CODE_MAX_SYMBOLS];
-	uint8_t		end[CODEC_CODE_BITS + 2] = {0};	/* of the symbols with a code of each length */
+	uint8_t		end[CODEC_CODE_BITS + 2] = {0}; /* of the symbols with a code of each length */
 	uint32_t	next = 0;
 	uint32_t	done = 0;
 

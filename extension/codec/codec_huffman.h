@@ -34,8 +34,8 @@ typedef struct CodecHuffman
 	uint8_t		rest_bits;		/* the most after a code */
 
 	/*
-	 * By the next table_bits bits: what the code in them adds to the step, from bit 16 on; the bits
-	 * after the code, from bit 8 on; and the bits of the code.
+	 * By the next table_bits bits: what the code in them adds to the step, from bit 16 on; the
+	 * bits after the code, from bit 8 on; and the bits of the code.
 	 */
 	uint64_t	entry[256];
 } CodecHuffman;

@@ -178,7 +178,7 @@ symbol_of(const CodecCode *code, uint64_t from_step)
 static void
 choose_classes(HuffmanPlan *plan, const CodecStats *stats, uint64_t middle, uint32_t distance)
 {
-	CodecCode *code = &plan->code;
+	CodecCode  *code = &plan->code;
 	uint64_t	range = (uint64_t) stats->greatest_step - (uint64_t) stats->least_step;
 	uint32_t	bits = distance / LOG_PARTS;
 	uint32_t	covering = bits_needed(range / MAX_CLASSES);
@@ -200,7 +200,7 @@ choose_classes(HuffmanPlan *plan, const CodecStats *stats, uint64_t middle, uint
 static bool
 count_symbols(HuffmanPlan *plan, const uint64_t *numbers, uint32_t nrows, uint32_t *count)
 {
-	CodecCode *code = &plan->code;
+	CodecCode  *code = &plan->code;
 	int64_t		lowest = 0;		/* of the differences of no class, less the step */
 	int64_t		highest = 0;
 	uint32_t	first = 0;
@@ -269,7 +269,7 @@ store_codes(const CodecCode *code, StoredCode *stored)
 static bool
 choose_codes(HuffmanPlan *plan, const uint32_t *count)
 {
-	CodecCode *code = &plan->code;
+	CodecCode  *code = &plan->code;
 	uint8_t		order[MAX_SYMBOLS];
 	uint32_t	n = 0;
 
@@ -295,7 +295,7 @@ choose_codes(HuffmanPlan *plan, const uint32_t *count)
 static void
 measure_groups(HuffmanPlan *plan, const uint64_t *numbers, uint32_t nrows)
 {
-	CodecCode *code = &plan->code;
+	CodecCode  *code = &plan->code;
 	uint32_t	steps = codec_code_group_steps(nrows);
 	int64_t		least_step = INT64_MAX;
 	uint64_t	widest_step = 0;
