@@ -142,7 +142,7 @@ codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows, uint64_
 	if (nrows == 1)
 	{
 		*times = (CodecTimes) {.first = time[0], .scale = 1};
-		codec_stream_plan_numbers(&times->units, &(uint64_t) {0}, 1);
+		codec_stream_plan_numbers(&times->units, &(uint64_t) {0}, 1, CODEC_FIXED_SCHEMES);
 		return;
 	}
 	for (uint32_t i = 0; i < nrows; i++)

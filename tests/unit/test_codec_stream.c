@@ -244,7 +244,7 @@ test_worth(void)
 	for (uint32_t i = 1; i < MOST_ROWS; i++)
 		numbers[i] = numbers[i - 1] + random_below(&rng, 11);
 	codec_stream_plan_numbers(&chosen, numbers, MOST_ROWS, CODEC_VALUE_SCHEMES);
-	ok(chosen.scheme == CODEC_HUFFMAN && codec_stream_cost(&chosen) * 8 < MOST_ROWS * 3.46 * 1.1,
+	ok(chosen.scheme == CODEC_HUFFMAN && codec_stream_cost(&chosen) * 8 < MOST_ROWS * 3.46 * 1.15,
 	   "steps of 11 sizes take %.2f bits each", codec_stream_cost(&chosen) * 8.0 / MOST_ROWS);
 }
 
