@@ -20,11 +20,9 @@ os.chmod(directory, 0o755)
 def historian(*arguments, stdin=None, database=CONNINFO, **keywords):
     """Runs the program on the database; its result has returncode, stdout and stderr as text."""
     command = [HISTORIAN, arguments[0], *(["-d", database] if database else []), *arguments[1:]]
-    binary = isinstance(stdin, bytes)
-    result = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=not binary, timeout=60, **keywords)
-    if binary:
-        result.stdout, result.stderr = result.stdout.decode(), result.stderr.decode()
+    result = subprocess.run(command, input=stdin.encode() if isinstance(stdin, str) else stdin, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, timeout=60, **keywords)
+    result.stdout, result.stderr = result.stdout.decode(errors="replace"), result.stderr.decode(errors="replace")
     return result
 
 

@@ -199,6 +199,9 @@ def own_cluster():
         subprocess.run(["scripts/cluster", "start"], cwd=ROOT, env=dict(env, PGOPTIONS="-c synchronous_commit=local"), check=True, stdout=subprocess.DEVNULL)
         finds("compaction is off", "worker", "historian.compaction is off", "RESET", "--min-free", "0", database=conninfo, alone=False)
         finds("a missing standby", "standbys", "none is connected", "start the standby", "--min-free", "0", database=conninfo, alone=False)
+        sql("SET synchronous_commit = local; CREATE ROLE plain LOGIN", conninfo)
+        result = historian("doctor", "-U", "plain", database=conninfo)
+        ok("not seen standbys" in result.stdout and "FINDING  standbys" not in result.stdout, "who does not see standbys does not miss them", result.stdout)
         result = historian("check", database=conninfo)
         ok(result.returncode == 1 and "faults of measurement" in result.stdout and "tag a" in result.stdout and "not in the directory" in result.stdout, "check finds damage", result.stdout + result.stderr)
     finally:

@@ -4,7 +4,9 @@ import datetime
 import gzip
 import json
 import os
+import pty
 import random
+import re
 import signal
 import subprocess
 import time
@@ -257,6 +259,62 @@ def split_points():
     same(rows("m"), [(START + i, "s", [float(i), float(i)]) for i in range(10)], "fields of a point before and after are one row")
 
 
+def hostile():
+    """Bytes that are damaged, cut off or put in twice never end the program but by its exit codes."""
+    seed = int(os.environ.get("SEED", random.randrange(10 ** 6)))
+    print("# SEED=%d" % seed)
+    rng = random.Random(seed)
+    table("m")
+    sql("INSERT INTO m SELECT %d + i, 'tag \"x\" ' || i %% 3, ARRAY[i, NULL, i / 3.0] FROM generate_series(1, 20) i" % START)
+    seeds = {"csv": psql("COPY m TO STDOUT (FORMAT csv, HEADER)"), "copy": psql("COPY m TO STDOUT"), "copy-binary": psql("COPY m TO STDOUT (FORMAT binary)"),
+             "ndjson": b'{"time":%d,"tag":"a","values":[1,null,-2.5e3]}\n' % START * 9, "lines": b'm,a=b x=1,y="z\n",w=2i %d\n' % START * 9}
+    codes = set()
+    for _ in range(int(os.environ.get("HOSTILE", 150))):
+        kind = rng.choice(sorted(seeds))
+        data = bytearray(seeds[kind])
+        for _ in range(rng.randrange(1, 6)):
+            at, length = rng.randrange(len(data)), rng.randrange(1, 9)
+            change = rng.randrange(4)
+            if change == 0:
+                data[at:at + length] = rng.randbytes(length)
+            elif change == 1:
+                del data[at:at + length]
+            elif change == 2:
+                data[at:at] = rng.choice([b'"', b"\n", b"{", b"\\", b",", b"\0", b"\xff\xff\xff\xff", b"\t"]) * length
+            else:
+                data = data[:at] + data[rng.randrange(len(data)):] or data
+        options = [["--skip-strings"], []][rng.randrange(2)] if kind == "lines" else []
+        result = historian("import", "--dry-run", "-f", kind, *options, database=None, stdin=bytes(data))
+        codes.add(result.returncode)
+    ok(codes <= {0, 1, 3}, "damaged input of all formats", codes)
+    result = historian("import", "--dry-run", database=None, stdin="time,tag,v\n%d,a,%s\n" % (START, "1" * 3000000))
+    ok(result.returncode == 1 and "longer than 1 MiB" in result.stderr, "a line that is too long ends the import", result.stderr)
+
+
+def progress():
+    """Progress on a terminal is a line that is written again and again."""
+    table("m")
+    terminal, child = pty.openpty()
+    with subprocess.Popen([HISTORIAN, "import", "-d", CONNINFO, "-t", "m", "--batch", "100"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=child,
+                          text=True) as process:
+        os.close(child)
+        process.stdin.write("time,tag,v\n" + "".join("%d,a,1\n" % (START + i) for i in range(500)))
+        process.stdin.flush()
+        time.sleep(1.1)     # it is shown once a second
+        process.stdin.write("".join("%d,b,1\n" % (START + i) for i in range(500)))
+        process.stdin.close()
+        shown = b""
+        try:
+            while chunk := os.read(terminal, 4096):
+                shown += chunk
+        except OSError:     # the other end is closed
+            pass
+        process.stdout.read()
+    os.close(terminal)
+    ok(re.search(rb"^\r\d+ rows, \d+ rows/s, [\d.]+ MB/s\x1b\[K", shown), "progress on a terminal", shown)
+    ok(shown.endswith(b"\r\x1b[K") and process.returncode == 0, "which is taken away at the end", shown)
+
+
 formats()
 points()
 mappings()
@@ -265,4 +323,6 @@ dry_run()
 refused_at_once()
 resume()
 split_points()
+hostile()
+progress()
 done()

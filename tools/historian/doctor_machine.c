@@ -55,7 +55,8 @@ doctor_check_replication(Report *report, PGconn *connection, const DoctorLimits 
 		"SELECT pg_is_in_recovery(), current_setting('synchronous_standby_names') <> '',"
 		" count(*), count(*) FILTER (WHERE sync_state IN ('sync', 'quorum')),"
 		" coalesce(max(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
-		"  ELSE pg_current_wal_lsn() END, replay_lsn)), 0)"
+		"  ELSE pg_current_wal_lsn() END, replay_lsn)), 0),"
+		" pg_has_role('pg_monitor', 'USAGE')"
 		" FROM pg_stat_replication",
 		0, NULL);
 
@@ -64,6 +65,8 @@ doctor_check_replication(Report *report, PGconn *connection, const DoctorLimits 
 		return;
 	if (PQgetvalue(result, 0, 0)[0] == 't')
 		report_good(report, "standbys", "this server is a standby itself: it answers reads only");
+	else if (PQgetvalue(result, 0, 5)[0] != 't')
+		report_unseen(report, "standbys", "the state of standbys is for members of pg_monitor");
 	else if (PQgetvalue(result, 0, 1)[0] == 't' && PQgetvalue(result, 0, 3)[0] == '0')
 		report_finding(
 			report, "standbys",
