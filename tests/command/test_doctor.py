@@ -62,11 +62,11 @@ def versions():
     sql("DROP VIEW fake.pg_stat_activity")
     sql("CREATE VIEW fake.pg_replication_slots AS SELECT 'a' AS slot_name, true AS active, 'lost' AS wal_status, NULL::pg_lsn AS restart_lsn")
     finds("a slot that lost WAL", "slots", "slot a has lost", "build that standby anew", "--min-free", "0", env=fake)
-    sql("CREATE OR REPLACE VIEW fake.pg_replication_slots AS SELECT 'a' AS slot_name, true AS active, 'reserved' AS wal_status, pg_current_wal_lsn() - 100000000::numeric AS restart_lsn")
-    finds("a slot that is far behind", "slots", "slot a is 100.0 MB behind", "standby's log", "--min-free", "0", env=fake)
+    sql("CREATE OR REPLACE VIEW fake.pg_replication_slots AS SELECT 'a' AS slot_name, true AS active, 'reserved' AS wal_status, pg_current_wal_lsn() - 10000000::numeric AS restart_lsn")
+    finds("a slot that is far behind", "slots", "slot a is 10.0 MB behind", "standby's log", "--max-lag", "1", "--min-free", "0", env=fake)
     sql("DROP VIEW fake.pg_replication_slots")
-    sql("CREATE VIEW fake.pg_stat_replication AS SELECT 'async' AS sync_state, pg_current_wal_lsn() - 100000000::numeric AS replay_lsn")
-    finds("a standby that is far behind", "standbys", "100.0 MB behind", "standby's log", "--min-free", "0", env=fake)
+    sql("CREATE VIEW fake.pg_stat_replication AS SELECT 'async' AS sync_state, pg_current_wal_lsn() - 10000000::numeric AS replay_lsn")
+    finds("a standby that is far behind", "standbys", "10.0 MB behind", "standby's log", "--max-lag", "1", "--min-free", "0", env=fake)
     sql("DROP SCHEMA fake CASCADE")
 
 
