@@ -92,8 +92,10 @@ function goBack() {
 
 /* Loading */
 
-/* Something of the view was chosen. */
+/* Something of the view was chosen.  The chart shows its window at once, with the samples that there are. */
 function changed() {
+	if (view.start < view.end)
+		chart.setWindow(view.start, view.end);
 	drawControls();
 	tagList.setChosen(view.tags, view.refused);
 	load(0);

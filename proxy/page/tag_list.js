@@ -190,7 +190,7 @@ export class TagList {
 		text.className = "name";
 		putName(text, name);
 		about.className = stale ? "stale" : "quiet";
-		about.textContent = ageText;
+		about.textContent = ageText.replace(" years", " y");
 		label.title = `${tag}${description ? `, ${description}` : ""}: ${samples.toLocaleString("en")} samples, the last one ` +
 			(age < SECOND ? ageText : `${ageText} ago`) + (stale ? "; stale: silent for longer than usual or allowed" : "");
 		if (stale)
