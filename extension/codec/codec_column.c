@@ -113,35 +113,65 @@ codec_column_get(const CodecColumn *column, uint32_t row)
 	return value;
 }
 
-void
-codec_column_decode(const CodecColumn *column, uint32_t first, uint32_t count, double *dst)
+/* Turns the integers of rows first .. first + count - 1 into doubles, but for patches. */
+static inline void
+values_of(const CodecColumn *column, const uint64_t *numbers, uint32_t first, uint32_t count,
+		  double *dst)
 {
-	bool		decimal = codec_rule_is_decimal(column->rule) ||
-		column->rule == CODEC_RULE_PATCHED;
-	bool		coded = column->ints.scheme == CODEC_HUFFMAN;
+	if (codec_rule_is_decimal(column->rule) || column->rule == CODEC_RULE_PATCHED)
+		codec_decimal_values(numbers, count, column->exponent, dst);
+	else
+		codec_real_values(column, numbers, first, count, dst);
+}
+
+/*
+ * Decodes coded differences, many rows at a time.  It is a function of its own because its table on
+ * the stack would cost other columns, of which a few rows are read, some of their time.
+ */
+static __attribute__((noinline))
+void
+decode_coded(const CodecColumn *column, uint32_t first, uint32_t count, double *dst)
+{
 	uint64_t	numbers[CODEC_HUFFMAN_DECODE_ROWS];
 	CodecHuffman ready;
 
-	if (coded)
-		codec_huffman_open(&ready, &column->ints);
-	for (uint32_t done = 0; done < count;)
+	codec_huffman_open(&ready, &column->ints);
+	for (uint32_t done = 0, here; done < count; done += here)
 	{
 		uint32_t	row = first + done;
-		uint32_t	here = coded ? CODEC_HUFFMAN_DECODE_ROWS - row % CODEC_HUFFMAN_GROUP_ROWS
-			: CODEC_DECODE_ROWS - row % CODEC_GROUP_ROWS;
 
+		here = CODEC_HUFFMAN_DECODE_ROWS - row % CODEC_HUFFMAN_GROUP_ROWS;
 		if (here > count - done)
 			here = count - done;
-		if (coded)
-			codec_huffman_decode(&ready, row, here, numbers);
-		else
-			codec_stream_decode(&column->ints, row, here, numbers);
-		if (decimal)
-			codec_decimal_values(numbers, here, column->exponent, dst + done);
-		else
-			codec_real_values(column, numbers, row, here, dst + done);
-		done += here;
+		codec_huffman_decode(&ready, row, here, numbers);
+		values_of(column, numbers, row, here, dst + done);
 	}
+}
+
+static inline void
+decode_packed(const CodecColumn *column, uint32_t first, uint32_t count, double *dst)
+{
+	uint64_t	numbers[CODEC_DECODE_ROWS];
+
+	for (uint32_t done = 0, here; done < count; done += here)
+	{
+		uint32_t	row = first + done;
+
+		here = CODEC_DECODE_ROWS - row % CODEC_GROUP_ROWS;
+		if (here > count - done)
+			here = count - done;
+		codec_stream_decode(&column->ints, row, here, numbers);
+		values_of(column, numbers, row, here, dst + done);
+	}
+}
+
+void
+codec_column_decode(const CodecColumn *column, uint32_t first, uint32_t count, double *dst)
+{
+	if (column->ints.scheme == CODEC_HUFFMAN)
+		decode_coded(column, first, count, dst);
+	else
+		decode_packed(column, first, count, dst);
 	if (column->rule == CODEC_RULE_PATCHED)
 		codec_decimal_patches_apply(column, first, count, dst);
 }

@@ -311,3 +311,12 @@ codec_huffman_decode(const CodecHuffman *ready, uint32_t first, uint32_t count, 
 		first = row;
 	}
 }
+
+void
+codec_huffman_decode_once(const CodecStream *stream, uint32_t first, uint32_t count, uint64_t *dst)
+{
+	CodecHuffman ready;
+
+	codec_huffman_open(&ready, stream);
+	codec_huffman_decode(&ready, first, count, dst);
+}

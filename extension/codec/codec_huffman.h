@@ -47,6 +47,10 @@ extern bool codec_huffman_is_valid(const CodecStream *stream);
 extern void codec_huffman_open(CodecHuffman *ready, const CodecStream *stream);
 extern void codec_huffman_decode(const CodecHuffman *ready, uint32_t first, uint32_t count,
 								 uint64_t *dst);
+
+/* The same for a stream that is decoded only once, and for one number. */
+extern void codec_huffman_decode_once(const CodecStream *stream, uint32_t first, uint32_t count,
+									  uint64_t *dst);
 extern uint64_t codec_huffman_get(const CodecStream *stream, uint32_t row);
 
 #endif							/* HISTORIAN_CODEC_HUFFMAN_H */

@@ -205,8 +205,6 @@ codec_stream_get(const CodecStream *stream, uint32_t row)
 void
 codec_stream_decode(const CodecStream *stream, uint32_t first, uint32_t count, uint64_t *dst)
 {
-	CodecHuffman ready;
-
 	if (count == 0)
 		return;
 	switch ((CodecScheme) stream->scheme)
@@ -224,8 +222,7 @@ codec_stream_decode(const CodecStream *stream, uint32_t first, uint32_t count, u
 			codec_dict_decode(stream, first, count, dst);
 			break;
 		case CODEC_HUFFMAN:
-			codec_huffman_open(&ready, stream);
-			codec_huffman_decode(&ready, first, count, dst);
+			codec_huffman_decode_once(stream, first, count, dst);
 			break;
 	}
 }
