@@ -141,10 +141,11 @@ codec_code_set_lengths(CodecCode *code, const uint32_t *count, const uint8_t *or
 		covered += CODEC_CODE_ENTRIES >> length[order[i]];
 	while (covered > CODEC_CODE_ENTRIES)
 	{
-		uint8_t    *longest = NULL;
+		uint8_t    *longest = &length[order[0]];
 
-		for (uint32_t i = 0; i < n; i++)
-			if (length[order[i]] < CODEC_CODE_BITS && (longest == NULL || length[order[i]] > *longest))
+		for (uint32_t i = 1; i < n; i++)
+			if (length[order[i]] < CODEC_CODE_BITS &&
+				(*longest == CODEC_CODE_BITS || length[order[i]] > *longest))
 				longest = &length[order[i]];
 		++*longest;
 		covered -= CODEC_CODE_ENTRIES >> *longest;

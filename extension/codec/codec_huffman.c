@@ -53,7 +53,7 @@ codec_huffman_is_valid(const CodecStream *stream)
 static void
 set_entries(CodecHuffman *ready, const CodecCode *code)
 {
-	uint8_t		order[CODEC_CODE_MAX_SYMBOLS];
+	uint8_t		order[CODEC_CODE_MAX_SYMBOLS] = {0};
 	uint8_t		end[CODEC_CODE_BITS + 2] = {0}; /* of the symbols with a code of each length */
 	uint32_t	next = 0;
 	uint32_t	done = 0;

@@ -101,9 +101,18 @@ greatest(int64_t a, int64_t b)
 }
 
 static inline int64_t
-median(const int64_t *of)
+median(int64_t a, int64_t b, int64_t c)
 {
-	return greatest(least(of[0], of[1]), least(greatest(of[0], of[1]), of[2]));
+	return greatest(least(a, b), least(greatest(a, b), c));
+}
+
+/* The median of the difference first and the two after it, of count that are spread over the rows. */
+static int64_t
+sample_median(const uint64_t *numbers, uint32_t nrows, uint32_t first, uint32_t count)
+{
+	return median((int64_t) sample_difference(numbers, nrows, first, count),
+				  (int64_t) sample_difference(numbers, nrows, first + 1, count),
+				  (int64_t) sample_difference(numbers, nrows, first + 2, count));
 }
 
 /*
@@ -113,17 +122,8 @@ median(const int64_t *of)
 static uint64_t
 middle_difference(const uint64_t *numbers, uint32_t nrows)
 {
-	int64_t		medians[3];
-
-	for (uint32_t i = 0; i < 3; i++)
-	{
-		int64_t		differences[3];
-
-		for (uint32_t j = 0; j < 3; j++)
-			differences[j] = (int64_t) sample_difference(numbers, nrows, 3 * i + j, 9);
-		medians[i] = median(differences);
-	}
-	return (uint64_t) median(medians);
+	return (uint64_t) median(sample_median(numbers, nrows, 0, 9), sample_median(numbers, nrows, 3, 9),
+							 sample_median(numbers, nrows, 6, 9));
 }
 
 /*
@@ -134,15 +134,12 @@ static bool
 seem_equally_likely(const uint64_t *numbers, uint32_t nrows, uint64_t range)
 {
 	const uint64_t *number = numbers + nrows / 2;
-	int64_t		few[3];
 	uint64_t	middle;
 	uint64_t	sum = 0;
 
 	if (range >> 56 != 0)
 		return false;			/* the sum might overflow */
-	for (uint32_t i = 0; i < 3; i++)
-		few[i] = (int64_t) sample_difference(numbers, nrows, i, 3);
-	middle = (uint64_t) median(few);
+	middle = (uint64_t) sample_median(numbers, nrows, 0, 3);
 	for (uint32_t i = 0; i < FEW_ROWS; i++)
 		sum += magnitude(number[i + 1] - number[i] - middle);
 	return sum > FEW_ROWS * range / EQUAL_PART;
@@ -300,7 +297,7 @@ measure_groups(HuffmanPlan *plan, const uint64_t *numbers, uint32_t nrows)
 	int64_t		least_step = INT64_MAX;
 	uint64_t	widest_step = 0;
 	uint64_t	widest_size = 0;
-	uint8_t		symbol_bits[MAX_SYMBOLS];
+	uint8_t		symbol_bits[MAX_SYMBOLS] = {0};
 
 	for (uint32_t symbol = 0; symbol < codec_code_symbols(code); symbol++)
 		symbol_bits[symbol] = (uint8_t) (code->length[symbol] +

@@ -35,7 +35,7 @@ static bool is_any_null(FunctionCallInfo fcinfo);
 static void downsample_one(FunctionCallInfo fcinfo, const Window *window, int method_argument);
 static void downsample_many(FunctionCallInfo fcinfo, const Window *window, int method_argument);
 static Way	find_way(FunctionCallInfo fcinfo, const Window *window, int method_argument);
-static void downsample(const Leaves *leaves, MethodCall *call, const Method *method, text **tags,
+static void downsample(const Leaves *leaves, MethodCall call, const Method *method, text **tags,
 					   uint32 ntags, bool put_tag, ReturnSetInfo *result);
 
 /*
@@ -133,7 +133,7 @@ downsample_one(FunctionCallInfo fcinfo, const Window *window, int method_argumen
 	};
 	Leaves	   *leaves = leaves_open(PG_GETARG_OID(0));
 
-	downsample(leaves, &call, way.method, &tag, 1, false, (ReturnSetInfo *) fcinfo->resultinfo);
+	downsample(leaves, call, way.method, &tag, 1, false, (ReturnSetInfo *) fcinfo->resultinfo);
 	leaves_close(leaves);
 }
 
@@ -150,7 +150,7 @@ downsample_many(FunctionCallInfo fcinfo, const Window *window, int method_argume
 	uint32		ntags;
 	text	  **tags = tag_sort_distinct(PG_GETARG_ARRAYTYPE_P(1), &ntags);
 
-	downsample(leaves, &call, way.method, tags, ntags, true, (ReturnSetInfo *) fcinfo->resultinfo);
+	downsample(leaves, call, way.method, tags, ntags, true, (ReturnSetInfo *) fcinfo->resultinfo);
 	leaves_close(leaves);
 }
 
@@ -185,26 +185,26 @@ find_way(FunctionCallInfo fcinfo, const Window *window, int method_argument)
  * window and the value.
  */
 static void
-downsample(const Leaves *leaves, MethodCall *call, const Method *method, text **tags, uint32 ntags,
+downsample(const Leaves *leaves, MethodCall call, const Method *method, text **tags, uint32 ntags,
 		   bool put_tag, ReturnSetInfo *result)
 {
 	SampleSink	sink = {.store = result->setResult, .desc = result->setDesc};
 	MemoryContext tag_context = AllocSetContextCreate(CurrentMemoryContext, "historian downsample",
 													  ALLOCSET_DEFAULT_SIZES);
 
-	call->ends = window_times(call->window);
-	call->sink = &sink;
+	call.ends = window_times(call.window);
+	call.sink = &sink;
 	for (uint32 i = 0; i < ntags; i++)
 	{
 		MemoryContext caller;
 
 		CHECK_FOR_INTERRUPTS();
 		caller = MemoryContextSwitchTo(tag_context);
-		call->leaves = leaves_with_tag(leaves, tags[i]);
-		call->tag = tags[i];
+		call.leaves = leaves_with_tag(leaves, tags[i]);
+		call.tag = tags[i];
 		sink.tag = put_tag ? tags[i] : NULL;
-		if (call->leaves->nleaves > 0)
-			method->run(call);
+		if (call.leaves->nleaves > 0)
+			method->run(&call);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(tag_context);
 	}
