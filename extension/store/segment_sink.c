@@ -17,7 +17,7 @@
 
 /*
  * A segment that has as many rows as there can be, and does not fit on the present page, takes fewer
- * if what is left of the page is this part of it.
+ * if what is left of the page is this part of it, and has room for this part of the rows.
  */
 #define CUT_PART 4
 
@@ -280,9 +280,17 @@ cut_to_page(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows)
 {
 	Size		room = store_room(sink->bistate);
 
-	if (room < sink->built_length && room >= sink->built_length / CUT_PART)
+	if (room >= sink->built_length || room < sink->built_length / CUT_PART)
+		return;
+	sink->built_length = segment_build(segment_sink_encoder(), header, rows, NULL, sink->built, room);
+
+	/*
+	 * what a segment takes for any number of rows, a long tag for one, may leave room for none or
+	 * few
+	 */
+	if (sink->built_length == 0 || header->nrows < rows->nrows / CUT_PART)
 		sink->built_length = segment_build(segment_sink_encoder(), header, rows, NULL, sink->built,
-										   room);
+										   sizeof(sink->built));
 }
 
 static ItemPointerData

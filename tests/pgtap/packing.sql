@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 DROP SCHEMA IF EXISTS pgtap_packing CASCADE;
 CREATE SCHEMA pgtap_packing;
 SET search_path = pgtap_packing, public;
-SELECT plan(9);
+SELECT plan(12);
 
 -- walks in hundredths, one row a second: each step is one of so many, all as likely
 CREATE FUNCTION walks(tags int, rows int, steps int) RETURNS TABLE ("time" bigint, tag text, "values" float8[]) LANGUAGE sql AS $$
@@ -43,6 +43,21 @@ SELECT cmp_ok(pg_relation_size('loaded')::float8, '<=', 1.2 * least_bytes(147456
 SELECT same('loaded', 'fortyone', 'with all rows');
 VACUUM FULL loaded;
 SELECT cmp_ok(pg_relation_size('loaded')::float8, '<=', 1.2 * least_bytes(147456, 41, 48), 'and they are full after VACUUM FULL');
+
+-- segments so small that tag and header are most of them: the end of a page may have room for none of their rows
+CREATE TABLE small AS
+	SELECT i::bigint AS time, repeat('w', bytes) || kind AS tag,
+		(CASE kind WHEN 0 THEN ARRAY[1, 2, 3] WHEN 1 THEN ARRAY[i] ELSE ARRAY[i % 2] END)::float8[] AS values
+	FROM generate_series(1, 250, 7) bytes, generate_series(0, 2) kind, generate_series(1, 4097) i;
+CREATE TABLE tags_of_all_lengths (time bigint, tag text, values float8[]) USING historian;
+INSERT INTO tags_of_all_lengths SELECT * FROM small ORDER BY tag, time;
+SELECT same('tags_of_all_lengths', 'small', 'tags of all lengths');
+SELECT historian.compact('tags_of_all_lengths');
+SELECT same('tags_of_all_lengths', 'small', 'and compacted');
+CREATE TABLE long_tag (time bigint, tag text, values float8[]) USING historian;
+INSERT INTO long_tag SELECT i, repeat('w', 250), ARRAY[i] FROM generate_series(1, 200000) i;
+SELECT results_eq('SELECT count(*), count(DISTINCT time), sum(time) FROM long_tag', 'VALUES (200000::bigint, 200000::bigint, 20000100000::numeric)',
+	'many segments of a long tag');
 
 -- a segment that has as many rows as there can be is not written anew for rows that come after it
 CREATE TABLE grows (time bigint, tag text, values float8[]) USING historian;
