@@ -207,7 +207,7 @@ def resume():
         while True:
             with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
                 try:
-                    output = process.communicate(timeout=rng.uniform(0.01, 0.15) if kills < 10 else 60)[0]
+                    output = process.communicate(timeout=rng.uniform(0.005, 0.05) if kills < 20 else 60)[0]
                     break
                 except subprocess.TimeoutExpired:
                     process.send_signal(signal.SIGKILL)
