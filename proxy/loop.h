@@ -39,6 +39,7 @@ typedef struct WriterState
 typedef struct LoopShared
 {
 	const Config *config;
+	Tokens *tokens; /* NULL: none are asked for */
 	Ingest *ingest;
 	FieldPlaces *field_places; /* of line protocol, as the next one */
 	PointMerge *points;

@@ -9,6 +9,7 @@
 #include "server.h"
 #include "load/spool.h"
 #include "load/table_check.h"
+#include "base/tokens.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,11 +24,18 @@ static int
 check(const Config *config)
 {
 	struct sockaddr_storage address = config->address;
+	char wrong[TOKENS_WRONG_BYTES];
 	int socket;
 	bool good = true;
 
 	if (config->spool_dir[0] != '\0' && !spool_check(config->spool_dir))
 		return 2;
+	if (config->tokens_file[0] != '\0' &&
+		tokens_new(config->tokens_file, wrong, sizeof(wrong)) == NULL)
+	{
+		log_error("%s", wrong);
+		return 2;
+	}
 	if (listener_open(&address, &socket, 1))
 		close(socket);
 	else if (errno == EADDRINUSE)

@@ -104,6 +104,7 @@ typedef struct Main
 } Main;
 
 static void init_server(Main *main, Config *config);
+static bool read_tokens(Server *server);
 static bool open_listeners(Server *server, struct sockaddr_storage *address);
 static bool start_threads(Server *server);
 static void size_thread_pool(const Config *config);
@@ -169,6 +170,8 @@ server_run(Config *config)
 	signals_ignore();
 	size_thread_pool(config);
 	init_server(&main, config);
+	if (!read_tokens(server))
+		return 2;
 	for (int i = 0; i < server->loop_count; i++)
 	{
 		if (!init_loop(&main, &server->loops[i]))
@@ -235,6 +238,21 @@ init_server(Main *main, Config *config)
 	server->shared.points = point_merge_new(server->shared.field_places);
 	server->results.limit = config->max_result_bytes;
 	server->shared.metrics[server->shared.metrics_count++] = &server->writer_metrics;
+}
+
+/* Reads the file with tokens, if there is one. */
+static bool
+read_tokens(Server *server)
+{
+	const char *path = server->shared.config->tokens_file;
+	char wrong[TOKENS_WRONG_BYTES];
+
+	if (path[0] == '\0')
+		return true;
+	server->shared.tokens = tokens_new(path, wrong, sizeof(wrong));
+	if (server->shared.tokens == NULL)
+		log_error("%s", wrong);
+	return server->shared.tokens != NULL;
 }
 
 static bool
@@ -330,6 +348,7 @@ init_loop(Main *main, ServerLoop *loop)
 	loop->loop.http = (HttpLoop){
 		.uv = &loop->uv,
 		.config = config,
+		.tokens = main->server.shared.tokens,
 		.metrics = &loop->loop.metrics,
 		.find_route = routes_find,
 		.put_paths = routes_put_paths,
@@ -545,6 +564,9 @@ on_reload(void *argument)
 		log_set(main->config->log_level, main->config->log_format);
 		log_info("the settings were read again (SIGHUP)");
 	}
+	/* The same holds for the tokens: they are read again whatever became of the settings. */
+	if (main->server.shared.tokens != NULL)
+		tokens_reload(main->server.shared.tokens);
 }
 
 /* While the server stops: stops it when all is done, or when the time is up. */

@@ -60,6 +60,10 @@ static const Setting settings[] = {
 	{"cors-origin", SETTING_TEXT, MEMBER(cors_origin), "", 0, 0,
 	 "origins of other sites whose pages may use this server, separated by commas: "
 	 "https://dashboards.example.com, http://plant-1:3000"},
+	{"tokens-file", SETTING_TEXT, MEMBER(tokens_file), "", 0, 0,
+	 "file with the tokens of those who may use this server, which historian token makes and "
+	 "SIGHUP "
+	 "reads again; empty: everybody may who reaches it"},
 	{"database", SETTING_TEXT, MEMBER(database), "", 0, 0,
 	 "libpq connection string, possibly with several hosts; empty: libpq's environment variables"},
 	{"read-database", SETTING_TEXT, MEMBER(read_database), "", 0, 0,

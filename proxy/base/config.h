@@ -24,6 +24,7 @@ typedef struct Config
 	char *listen;
 	char *allowed_hosts;
 	char *cors_origin; /* a list */
+	char *tokens_file;
 	char *database;
 	char *read_database; /* the same as database if it is not given */
 	char *database_password_file;

@@ -71,7 +71,7 @@ log_event(LogLevel level, const LogField *fields, const char *format, ...)
 static void
 put_event(LogLevel level, const LogField *fields, const char *format, va_list args)
 {
-	static const char *const names[] = {"debug", "info", "warning", "error"};
+	static const char *const names[] = {"debug", "info", "warning", "error", "audit"};
 	char message[MAX_MESSAGE_BYTES];
 	char seconds[32];
 	char milliseconds[32];

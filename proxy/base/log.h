@@ -13,6 +13,7 @@ typedef enum LogLevel
 	LOG_INFO,
 	LOG_WARNING,
 	LOG_ERROR,
+	LOG_AUDIT, /* who did what; it is written whatever the level is */
 } LogLevel;
 
 typedef enum LogFormat

@@ -39,7 +39,7 @@ static const char *const close_names[CLOSE_REASONS] = {
 };
 /* The last one counts every status that is not listed. */
 static const int statuses[METRIC_STATUSES] = {
-	200, 202, 204, 207, 304, 400, 404, 405, 408, 413, 415, 422, 431, 500, 503, 504, 0,
+	200, 202, 204, 207, 304, 400, 401, 403, 404, 405, 408, 413, 415, 422, 431, 500, 503, 504, 0,
 };
 
 static void
@@ -188,6 +188,40 @@ expose_closed(Bytes *text, Metrics *const *all, int count)
 						 all, count, offsetof(Metrics, connections_closed) + i * sizeof(Counter)));
 }
 
+/* Appends what concerns tokens. */
+static void
+expose_tokens(Bytes *text, Metrics *const *all, int count)
+{
+	number(text, "unauthorized_total", "counter",
+		   "So many requests had no token that is known, where one was needed.",
+		   sum(all, count, offsetof(Metrics, unauthorized)));
+	head(text, "token_requests_total", "counter",
+		 "So many requests were made with each token, by its name, and served, or refused for its "
+		 "scope or prefix.");
+	for (int i = 0; i <= PRINCIPAL_COUNTED_NAMES; i++)
+	{
+		const char *name = principal_counter_name(i);
+
+		if (name == NULL && i < PRINCIPAL_COUNTED_NAMES)
+			continue;
+		for (int refused = 0; refused < 2; refused++)
+		{
+			size_t offset =
+				refused ? offsetof(Metrics, tokens_refused) : offsetof(Metrics, tokens_served);
+			uint64_t requests = sum(all, count, offset + (size_t) i * sizeof(Counter));
+
+			/* The one without a name counts those beyond the bound, and is seldom needed. */
+			if (name == NULL && requests == 0)
+				continue;
+			bytes_puts(text, name != NULL ? "historiand_token_requests_total{token=\""
+										  : "historiand_token_requests_total{other=\"true");
+			metrics_put_label(text, name != NULL ? name : "");
+			bytes_printf(text, "\",result=\"%s\"} %llu\n", refused ? "refused" : "served",
+						 (unsigned long long) requests);
+		}
+	}
+}
+
 void
 metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *gauges)
 {
@@ -257,5 +291,7 @@ metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *
 		   "So many HTTP connections were cut off because their clients were slow.",
 		   SUM(connections_timed_out));
 	expose_http(text, all, count);
+	if (gauges->tokens)
+		expose_tokens(text, all, count);
 #undef SUM
 }

@@ -9,6 +9,7 @@
 #define HISTORIAND_METRICS_H
 
 #include "base/memory.h"
+#include "base/principal.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -61,7 +62,7 @@ typedef enum CloseReason
 	CLOSE_REASONS,
 } CloseReason;
 
-#define METRIC_STATUSES	  17
+#define METRIC_STATUSES	  19
 #define HISTOGRAM_BUCKETS 14
 
 typedef struct Histogram
@@ -80,6 +81,9 @@ typedef struct Metrics
 	Counter connections_refused;
 	Counter connections_timed_out;
 	Histogram http_seconds[METRIC_ROUTES][METRIC_STATUSES];
+	Counter unauthorized;								/* requests without a token that is known */
+	Counter tokens_served[PRINCIPAL_COUNTED_NAMES + 1]; /* requests, by Principal.counter */
+	Counter tokens_refused[PRINCIPAL_COUNTED_NAMES + 1];
 
 	/* counted by the writer's thread only */
 	Counter messages_committed;
@@ -102,6 +106,7 @@ typedef struct MetricGauges
 	uint64_t set_aside; /* messages */
 	bool database_connected;
 	const char *table;
+	bool tokens; /* are tokens asked for, and may who asks see their names? */
 } MetricGauges;
 
 /* Only the thread that owns the counter may add. */

@@ -57,6 +57,8 @@ on_closed(uv_handle_t *handle)
 	metric_add(&loop->metrics->connections_closed[connection->close_reason], 1);
 	exchange_settle(connection);
 	ASSERT(connection->held_bytes == 0 && connection->counted_bytes == 0);
+	connection_forget_client(connection);
+	free(connection->subject);
 	bytes_free(&connection->unparsed);
 	bytes_free(&connection->blocked);
 	http_output_free(&connection->output);

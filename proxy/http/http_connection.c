@@ -6,6 +6,9 @@
 
 #include "base/assert.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #define TO(state) (1u << (state))
 
 void
@@ -52,6 +55,18 @@ connection_set_life(HttpConnection *connection, Life life, CloseReason reason)
 		connection->close_reason = reason;
 	if (life == LIFE_LINGER)
 		connection->phase_start_ms = uv_now(connection->loop->uv);
+}
+
+void
+connection_forget_client(HttpConnection *connection)
+{
+	KnownClient *known = &connection->known_client;
+
+	principal_release(known->principal);
+	if (known->header != NULL)
+		explicit_bzero(known->header, known->length);
+	free(known->header);
+	*known = (KnownClient){0};
 }
 
 bool

@@ -16,6 +16,7 @@
 #include "base/config.h"
 #include "base/list.h"
 #include "base/metrics.h"
+#include "base/tokens.h"
 #include "base/turn.h"
 #include "http/http_framing.h"
 #include "http/http_output.h"
@@ -27,11 +28,21 @@
 
 typedef struct HttpConnection HttpConnection;
 
+/* Whom a connection's last header Authorization named, or its certificate where there was none. */
+typedef struct KnownClient
+{
+	Principal *principal; /* NULL: nothing is known */
+	uint32_t version;	  /* tokens_version() at that time */
+	char *header;		  /* wiped when it is freed */
+	size_t length;
+} KnownClient;
+
 /* What the connections of one loop share; zeroed, then filled in by the server. */
 typedef struct HttpLoop
 {
 	uv_loop_t *uv;
 	const Config *config;
+	Tokens *tokens; /* NULL: none are asked for */
 	Metrics *metrics;
 	const struct Route *(*find_route)(const char *path, size_t length);
 	void (*put_paths)(Bytes *json); /* appends a list of the paths that have routes */
@@ -94,6 +105,8 @@ struct HttpConnection
 	Framing framing;
 	llhttp_t parser;
 	KnownHost known_host;
+	KnownClient known_client;
+	char *subject; /* the verified name of the client's certificate, or NULL; freed at the end */
 
 	Phase phase;
 	Input input;
@@ -141,6 +154,9 @@ connection_open(const HttpConnection *connection)
 {
 	return connection->life == LIFE_OPEN;
 }
+
+/* Forgets what known_client has. */
+extern void connection_forget_client(HttpConnection *connection);
 
 /* Does the server want its connections to end? */
 extern bool connection_draining(const HttpLoop *loop);

@@ -37,6 +37,7 @@ exchange_new(HttpConnection *connection)
 	exchange->loop = loop;
 	exchange->connection = connection;
 	exchange->route = NULL;
+	exchange->principal = NULL;
 	exchange->state = NULL;
 	/* The clock was read when the bytes came, or when the request before was answered. */
 	exchange->started_ns = loop->turns.now_ns;
@@ -48,6 +49,7 @@ exchange_new(HttpConnection *connection)
 	exchange->close = CLOSE_NONE;
 	exchange->full = false;
 	exchange->streamed = false;
+	exchange->refused = false;
 	exchange->invited = false;
 	exchange->identified = false;
 	exchange->cause[0] = '\0';
@@ -65,6 +67,8 @@ exchange_free(Exchange *exchange)
 	if (exchange->route != NULL && exchange->route->release != NULL)
 		exchange->route->release(exchange);
 	exchange->route = NULL;
+	principal_release(exchange->principal);
+	exchange->principal = NULL;
 	if (loop->free_exchange_count == KEPT_EXCHANGES)
 	{
 		bytes_free(&exchange->response);

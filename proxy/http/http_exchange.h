@@ -17,13 +17,25 @@ typedef struct Exchange Exchange;
 #define EXCHANGE_MAX_OUTPUT_BYTES 1048576 /* unwritten answers that stop the parsing */
 #define EXCHANGE_MAX_STREAM_BYTES 262144  /* unwritten bytes that pause a streamed answer */
 
+/* What a request needs of who makes it, where tokens are asked for. */
+typedef enum Access
+{
+	ACCESS_ADMIN, /* first, so that a route that says nothing is not open */
+	ACCESS_OPEN,  /* nothing: it shows and changes nothing that is stored */
+	ACCESS_NAMED, /* a token of any scope */
+	ACCESS_READ,
+	ACCESS_WRITE,
+} Access;
+
 typedef struct Route
 {
 	const char *path;
 	MetricRoute metric;
-	bool post;	 /* takes POST; without this and the next, GET and HEAD */
-	bool put;	 /* takes PUT */
-	bool get;	 /* takes GET and HEAD besides POST or PUT */
+	Access access;		  /* of GET, HEAD and POST */
+	Access change_access; /* of the other methods */
+	bool post;			  /* takes POST; without this and the next, GET and HEAD */
+	bool put;			  /* takes PUT */
+	bool get;			  /* takes GET and HEAD besides POST or PUT */
 	bool linked; /* pages of other sites may link to it, because it shows nothing that is stored */
 	bool alone;	 /* reads stored rows: waits for earlier requests, and later ones wait for it */
 	void (*begin)(Exchange *exchange);
@@ -48,9 +60,10 @@ struct Exchange
 	HttpLoop *loop;				/* from which loop_of() of loop.h finds what routes need */
 	HttpConnection *connection; /* NULL after the client has left */
 	HttpRequest request;
-	const Route *route; /* NULL until the head is complete */
-	void *state;		/* belongs to the route */
-	Bytes response;		/* output that waits for the answers before it */
+	const Route *route;	  /* NULL until the head is complete */
+	Principal *principal; /* who asks; NULL until then, and if that is not known */
+	void *state;		  /* belongs to the route */
+	Bytes response;		  /* output that waits for the answers before it */
 	uint64_t started_ns;
 	bool received; /* the request is complete */
 	bool answered;
@@ -60,6 +73,7 @@ struct Exchange
 	CloseReason close; /* why the connection ends after the answer; CLOSE_NONE: it does not */
 	bool full;		   /* the route waits for drained() */
 	bool streamed;
+	bool refused;	 /* for who asks: it is logged */
 	bool invited;	 /* the page that asks is of --cors-origin, and may see the answer */
 	bool identified; /* request.request_id is final */
 	char cause[256]; /* why the request failed, for the log */

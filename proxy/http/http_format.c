@@ -20,6 +20,7 @@ static const struct
 	{207, "Multi-Status"},
 	{304, "Not Modified"},
 	{400, "Bad Request"},
+	{401, "Unauthorized"},
 	{403, "Forbidden"},
 	{404, "Not Found"},
 	{405, "Method Not Allowed"},
@@ -81,6 +82,10 @@ static const char for_browsers[] = "X-Content-Type-Options: nosniff\r\n"
 								   "Cross-Origin-Resource-Policy: same-origin\r\n"
 								   "Referrer-Policy: no-referrer\r\n";
 
+/* For what is no page, should a browser show it all the same: nothing in it is run or loaded. */
+static const char policy[] = "Content-Security-Policy: default-src 'none'; base-uri 'none'; "
+							 "form-action 'none'; frame-ancestors 'none'\r\n";
+
 /* For pages of the origin that comes after it: what else of the answer they may see. */
 static const char for_pages[] = "Access-Control-Expose-Headers: Allow, ETag, Retry-After, "
 								"X-Request-Id\r\n"
@@ -97,7 +102,7 @@ http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 				   strlen(answer->request_id) +
 				   (answer->allow_origin ? sizeof(for_pages) + strlen(answer->allow_origin) : 0);
 	size_t body = answer->head_only ? 0 : answer->length;
-	char *start = bytes_reserve(out, 256 + sizeof(for_browsers) + extra + body);
+	char *start = bytes_reserve(out, 256 + sizeof(for_browsers) + sizeof(policy) + extra + body);
 	char *c = start;
 
 	c = put(c, "HTTP/1.1 ");
@@ -125,6 +130,9 @@ http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 	c = put(c, answer->request_id);
 	c = put(c, "\r\n");
 	c = put(c, for_browsers);
+	/* Of two policies both would hold. */
+	if (answer->headers == NULL || strstr(answer->headers, "Content-Security-Policy:") == NULL)
+		c = put(c, policy);
 	if (answer->vary_origin)
 		c = put(c, "Vary: Origin\r\n");
 	if (answer->allow_origin != NULL)

@@ -15,6 +15,7 @@
 
 #include "base/assert.h"
 #include "http/http_answer.h"
+#include "http/http_authorize.h"
 #include "http/http_close.h"
 #include "http/http_format.h"
 
@@ -566,7 +567,7 @@ dispatch(Exchange *exchange)
 		answer_not_found(exchange);
 	else if (!takes(route, request->method))
 		answer_allowed(exchange, route);
-	else
+	else if (http_authorize(exchange, route))
 	{
 		exchange->route = route;
 		exchange->alone = route->alone;

@@ -29,6 +29,7 @@ static const struct
 } kept[] = {
 	KEPT("host", host),
 	KEPT("content-type", content_type),
+	KEPT("authorization", authorization),
 	KEPT("content-encoding", content_encoding),
 	KEPT("expect", expect),
 	KEPT("origin", origin),

@@ -12,8 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define HTTP_MAX_TARGET_BYTES 8192
-#define HTTP_METHOD_UNKNOWN	  UINT8_MAX /* the head is not complete */
+#define HTTP_MAX_TARGET_BYTES		 8192
+#define HTTP_MAX_AUTHORIZATION_BYTES 512
+#define HTTP_METHOD_UNKNOWN			 UINT8_MAX /* the head is not complete */
 
 typedef struct HttpRequest
 {
@@ -27,6 +28,7 @@ typedef struct HttpRequest
 	char content_encoding[32];
 	char expect[32];
 	char host[264];
+	char authorization[HTTP_MAX_AUTHORIZATION_BYTES]; /* wiped by http_authorize() */
 	char origin[264];
 	char sec_fetch_site[16];
 	char sec_fetch_mode[16];

@@ -96,7 +96,7 @@ trace_answered(Exchange *exchange, int status, uint64_t passed_ns)
 	uint64_t passed_us = passed_ns / 1000;
 	bool slow = exchange->route != NULL && exchange->route->alone && !exchange->streamed &&
 				passed_us >= connection->loop->config->slow_request_ms * 1000;
-	bool important = status >= 500 || slow;
+	bool important = status >= 500 || slow || exchange->refused;
 	LogLevel level = important ? LOG_WARNING : LOG_DEBUG;
 	const char *what = slow ? "slow request" : "request";
 	char address[64];
@@ -108,6 +108,8 @@ trace_answered(Exchange *exchange, int status, uint64_t passed_ns)
 		return;
 	if (status >= 500)
 		what = exchange->streamed ? "an export was broken off" : "request failed";
+	else if (exchange->refused)
+		what = "request refused";
 	snprintf(number, sizeof(number), "%d", status);
 	snprintf(milliseconds, sizeof(milliseconds), "%" PRIu64 ".%03" PRIu64, passed_us / 1000,
 			 passed_us % 1000);
@@ -124,8 +126,10 @@ trace_answered(Exchange *exchange, int status, uint64_t passed_ns)
 			{.name = "path", .value = path},
 			{.name = "status", .value = number, .number = true},
 			{.name = "duration_ms", .value = milliseconds, .number = true},
-			{.name = "cause", .value = status >= 500 ? exchange->cause : NULL},
+			{.name = "cause", .value = status >= 500 || exchange->refused ? exchange->cause : NULL},
 			{.name = "sqlstate", .value = status >= 500 ? exchange->sqlstate : NULL},
+			{.name = "token",
+			 .value = exchange->principal != NULL ? exchange->principal->name : NULL},
 			{.name = "peer", .value = address},
 			{.name = "request_id", .value = trace_request_id(exchange)},
 			{.name = "traceparent", .value = trace_parent(exchange)},

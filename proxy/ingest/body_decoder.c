@@ -62,6 +62,8 @@ body_decoder_init(BodyDecoder *decoder, Stage *stage, BodyFormat format, bool pa
 	decoder->stage = stage;
 	decoder->format = format;
 	decoder->times = *times;
+	decoder->tag_prefix = "";
+	decoder->tag_prefix_length = 0;
 	decoder->partial = partial;
 	decoder->state = format == BODY_JSON ? STATE_START : STATE_LINE;
 	decoder->position = format == BODY_JSON ? -1 : 1;
@@ -304,6 +306,19 @@ skip_space(const char *c, const char *end)
 	return c;
 }
 
+/* Is the tag of the message at a place of the stage one that is taken?  If not, sets *error. */
+static bool
+tag_allowed(const BodyDecoder *decoder, size_t place, MessageError *error)
+{
+	const StagedMessage *message;
+
+	if (decoder->tag_prefix_length == 0)
+		return true;
+	message = (const StagedMessage *) (decoder->stage->data + place);
+	return message_scan_allows(staged_tag(message), message->tag_length, decoder->tag_prefix,
+							   decoder->tag_prefix_length, error);
+}
+
 /* Decodes one line without its end; an empty line is neither a message nor an error. */
 static void
 decode_line(BodyDecoder *decoder, const char *line, const char *end)
@@ -327,10 +342,12 @@ decode_line(BodyDecoder *decoder, const char *line, const char *end)
 	switch (message_scan(decoder->stage, &line, end, &decoder->times, &error))
 	{
 		case SCAN_OK:
-			if (skip_space(line, end) == end)
+			if (skip_space(line, end) == end && tag_allowed(decoder, length_before, &error))
 				return;
 			decoder->stage->length = length_before;
 			decoder->stage->count--;
+			if (error.forbidden)
+				break;
 			strcpy(error.detail, "there is more than one message on the line");
 			break;
 		case SCAN_INCOMPLETE:
@@ -423,6 +440,15 @@ decode_message(BodyDecoder *decoder, const char **data, const char *end, bool la
 					decoder->state = STATE_FAILED;
 					break;
 				}
+			}
+			else if (!tag_allowed(decoder, length, error))
+			{
+				decoder->stage->length = length;
+				decoder->stage->count = count;
+				add_error(decoder, error);
+				*error = (MessageError){0};
+				if (decoder->state == STATE_FAILED)
+					break;
 			}
 			decoder->state = decoder->state == STATE_START ? STATE_END : STATE_COMMA_OR_END;
 			break;

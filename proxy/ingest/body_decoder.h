@@ -34,7 +34,10 @@ typedef struct BodyDecoder
 	Stage *stage; /* where the messages go; the caller owns it */
 	BodyFormat format;
 	TimestampRules times;
-	LineRules points;	/* for BODY_POINTS the caller sets it after body_decoder_init() */
+	LineRules points; /* for BODY_POINTS the caller sets it after body_decoder_init() */
+	const char
+		*tag_prefix; /* of the tags that are taken; "": all.  As points, the caller sets it */
+	size_t tag_prefix_length;
 	bool partial;		/* go on after a bad message */
 	int state;			/* an enum of body_decoder.c */
 	int64_t position;	/* the line, from 1, or the index in an array, from 0 */

@@ -110,6 +110,10 @@ line_scan(Stage *stage, const char *text, const char *end, const TimestampRules 
 	if (!scan_series(&line) || !scan_fields(&line, stage, rules) ||
 		!scan_time(&line, times, rules, &time_ns) || !make_tag(&line))
 		return false;
+	if (rules->tag_prefix != NULL &&
+		!message_scan_allows(line.tag, line.tag_length, rules->tag_prefix, rules->tag_prefix_length,
+							 error))
+		return false;
 	if (line.field_count == 0)
 		return true;
 	if (!stage_fits(line.field_count, false, line.tag_length))

@@ -16,6 +16,8 @@ typedef struct LineRules
 	bool skip_strings;	/* leave out fields that are strings, and do not refuse them */
 	PointMerge *merge;	/* has the fields of the same point that other lines gave; may be NULL */
 	PointWriter writer; /* the request as merge knows it */
+	const char *tag_prefix; /* of the tags that are taken; NULL: all */
+	size_t tag_prefix_length;
 } LineRules;
 
 /*

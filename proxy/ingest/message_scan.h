@@ -24,6 +24,7 @@ typedef struct MessageError
 {
 	char field[48]; /* "time", "values[3]", ..; empty if no field is to blame */
 	char detail[160];
+	bool forbidden; /* it is a message, but its tag is not for who sends it */
 } MessageError;
 
 /*
@@ -32,5 +33,18 @@ typedef struct MessageError
  */
 extern ScanStatus message_scan(Stage *stage, const char **cursor, const char *end,
 							   const TimestampRules *times, MessageError *error);
+
+/* Has the tag the prefix?  If not, sets *error. */
+static inline bool
+message_scan_allows(const char *tag, size_t tag_length, const char *prefix, size_t prefix_length,
+					MessageError *error)
+{
+	if (tag_length >= prefix_length && memcmp(tag, prefix, prefix_length) == 0)
+		return true;
+	strcpy(error->field, "tag");
+	strcpy(error->detail, "the token that was sent is not for this tag");
+	error->forbidden = true;
+	return false;
+}
 
 #endif /* HISTORIAND_MESSAGE_SCAN_H */

@@ -135,6 +135,8 @@ intake_begin(Exchange *exchange, BodyFormat format)
 		intake->gunzip = gunzip_new();
 	}
 	body_decoder_init(&intake->decoder, &intake->stage, format, intake->partial, &intake->times);
+	intake->decoder.tag_prefix = exchange->principal->prefix;
+	intake->decoder.tag_prefix_length = exchange->principal->prefix_length;
 	return true;
 }
 

@@ -5,6 +5,7 @@
 #include "routes/query.h"
 
 #include "http/http_answer.h"
+#include "http/http_authorize.h"
 #include "http/http_content.h"
 #include "http/http_format.h"
 #include "http/http_trace.h"
@@ -56,7 +57,9 @@ query_parameters_read(Exchange *exchange, QueryParameters *parameters, unsigned 
 	Bytes value = {0};
 	bool valid;
 	const char *wrong = NULL;
+	bool forbidden;
 
+	parameters->principal = exchange->principal;
 	parameters->times = timestamp_rules(1, loop_of(exchange)->shared->config->unit_check);
 	while (wrong == NULL &&
 		   http_request_parameter(&exchange->request, &position, &name, &value, &valid))
@@ -67,11 +70,14 @@ query_parameters_read(Exchange *exchange, QueryParameters *parameters, unsigned 
 		else
 			wrong = take(parameters, takes, &name, &value);
 	}
+	forbidden = parameters->forbidden; /* an answer may free the parameters */
 	if (wrong != NULL)
 		answer_wrong(exchange, name.data, wrong, takes);
+	else if (forbidden)
+		http_authorize_refuse_tag(exchange);
 	bytes_free(&name);
 	bytes_free(&value);
-	return wrong == NULL;
+	return wrong == NULL && !forbidden;
 }
 
 void
@@ -108,6 +114,7 @@ query_path_tag(Exchange *exchange, QueryParameters *parameters)
 {
 	Bytes tag = {0};
 	const char *wrong;
+	bool forbidden;
 
 	if (!http_request_path_rest(&exchange->request, strcspn(exchange->route->path, "{"), &tag) ||
 		memchr(tag.data, '\0', tag.length) != NULL)
@@ -115,9 +122,12 @@ query_path_tag(Exchange *exchange, QueryParameters *parameters)
 	else
 		wrong = take_tag(parameters, &tag);
 	bytes_free(&tag);
+	forbidden = parameters->forbidden; /* an answer may free the parameters */
 	if (wrong != NULL)
 		http_problem(exchange, 400, "the tag in the path %s", wrong);
-	return wrong == NULL;
+	else if (forbidden)
+		http_authorize_refuse_tag(exchange);
+	return wrong == NULL && !forbidden;
 }
 
 static char **
@@ -150,6 +160,12 @@ query_array_add(Bytes *array, const char *tag, size_t length)
 	bytes_text(array);
 }
 
+static void
+note_tag(QueryParameters *parameters, const Bytes *tag)
+{
+	parameters->forbidden |= !principal_may_tag(parameters->principal, tag->data, tag->length);
+}
+
 /* Keeps a tag.  The length of request targets limits the number of tags. */
 static const char *
 take_tag(QueryParameters *parameters, const Bytes *value)
@@ -158,6 +174,7 @@ take_tag(QueryParameters *parameters, const Bytes *value)
 
 	if (wrong != NULL)
 		return wrong;
+	note_tag(parameters, value);
 	query_array_add(&parameters->tag_array, value->data, value->length);
 	if (parameters->tag_count++ == 0)
 		parameters->tag = memory_strdup(value->data);
@@ -213,6 +230,8 @@ take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes
 			return "is given twice";
 		if (text_parameters[i].bit == QUERY_TAG && (wrong = wrong_tag(value)) != NULL)
 			return wrong;
+		if (text_parameters[i].bit == QUERY_TAG)
+			note_tag(parameters, value);
 		if (!utf8_valid(value->data, value->length))
 			return "is not valid UTF-8";
 		*member = memory_strdup(value->data);

@@ -56,6 +56,8 @@ struct QueryParameters
 	char *prefix;	 /* UTF-8 */
 	Bytes tag_array; /* several tags as the text of a text[] */
 	int tag_count;	 /* of the array */
+	const Principal *principal;
+	bool forbidden; /* a tag is not for the principal */
 	bool time_given;
 	bool precision_given;
 	TimeForm time_form;

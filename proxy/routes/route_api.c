@@ -29,6 +29,7 @@ static void api_release(Exchange *exchange);
 const Route route_api = {
 	.path = "/api",
 	.metric = ROUTE_API,
+	.access = ACCESS_READ,
 	.alone = true,
 	.end = api_end,
 	.release = api_release,

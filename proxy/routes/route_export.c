@@ -72,6 +72,7 @@ static void export_release(Exchange *exchange);
 const Route route_export = {
 	.path = "/export",
 	.metric = ROUTE_EXPORT,
+	.access = ACCESS_READ,
 	.alone = true,
 	.end = export_end,
 	.release = export_release,

@@ -24,7 +24,8 @@
 
 static bool file_end(Exchange *exchange);
 
-const Route route_file = {.path = "/", .metric = ROUTE_FILE, .linked = true, .end = file_end};
+const Route route_file = {
+	.path = "/", .metric = ROUTE_FILE, .access = ACCESS_OPEN, .linked = true, .end = file_end};
 
 static const StaticFile *
 find_file(const char *path, size_t length)

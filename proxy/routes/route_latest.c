@@ -12,6 +12,7 @@ static bool latest_end(Exchange *exchange);
 const Route route_latest = {
 	.path = "/latest",
 	.metric = ROUTE_LATEST,
+	.access = ACCESS_READ,
 	.alone = true,
 	.end = latest_end,
 	.release = query_release,
@@ -32,7 +33,15 @@ latest_end(Exchange *exchange)
 	parameters = exchange->state;
 	arguments[0] = loop->shared->config->table_sql;
 	arguments[1] = parameters->tag_array.data;
-	if (arguments[1] == NULL)
+	if (arguments[1] == NULL && exchange->principal->prefix_length > 0)
+	{
+		arguments[1] = exchange->principal->prefix;
+		query_answer_tags(exchange,
+						  "SELECT tag, time, values FROM historian.latest($1::text::regclass) "
+						  "WHERE starts_with(tag, $2::text)",
+						  2, arguments, "latest", put_sample);
+	}
+	else if (arguments[1] == NULL)
 		query_answer_tags(exchange,
 						  "SELECT tag, time, values FROM historian.latest($1::text::regclass)", 1,
 						  arguments, "latest", put_sample);

@@ -25,6 +25,7 @@ static void answer_refused(Exchange *exchange);
 const Route route_save = {
 	.path = "/save",
 	.metric = ROUTE_SAVE,
+	.access = ACCESS_WRITE,
 	.post = true,
 	.begin = save_begin,
 	.body = intake_body,
@@ -95,10 +96,12 @@ answer_refused(Exchange *exchange)
 	Bytes detail = {0};
 	Bytes member = {0};
 	Bytes body = {0};
+	int status = error->message.forbidden ? 403 : 400;
 
+	exchange->refused = error->message.forbidden;
 	intake_describe_position(&intake->decoder, error, &detail, &member);
 	bytes_puts(&detail, error->message.detail);
-	http_problem_begin(exchange, &body, 400, bytes_text(&detail));
+	http_problem_begin(exchange, &body, status, bytes_text(&detail));
 	if (member.length > 0)
 	{
 		bytes_puts(&body, ",");
@@ -111,7 +114,7 @@ answer_refused(Exchange *exchange)
 	}
 	bytes_free(&detail);
 	bytes_free(&member);
-	http_problem_body(exchange, 400, &body);
+	http_problem_body(exchange, status, &body);
 }
 
 static void

@@ -15,11 +15,16 @@ static bool readyz_end(Exchange *exchange);
 static bool metrics_end(Exchange *exchange);
 static bool health_end(Exchange *exchange);
 
-const Route route_livez = {.path = "/livez", .metric = ROUTE_STATUS, .end = livez_end};
-const Route route_healthz = {.path = "/healthz", .metric = ROUTE_STATUS, .end = livez_end};
-const Route route_readyz = {.path = "/readyz", .metric = ROUTE_STATUS, .end = readyz_end};
-const Route route_health = {.path = "/health", .metric = ROUTE_STATUS, .end = health_end};
-const Route route_metrics = {.path = "/metrics", .metric = ROUTE_STATUS, .end = metrics_end};
+const Route route_livez = {
+	.path = "/livez", .metric = ROUTE_STATUS, .access = ACCESS_OPEN, .end = livez_end};
+const Route route_healthz = {
+	.path = "/healthz", .metric = ROUTE_STATUS, .access = ACCESS_OPEN, .end = livez_end};
+const Route route_readyz = {
+	.path = "/readyz", .metric = ROUTE_STATUS, .access = ACCESS_OPEN, .end = readyz_end};
+const Route route_health = {
+	.path = "/health", .metric = ROUTE_STATUS, .access = ACCESS_OPEN, .end = health_end};
+const Route route_metrics = {
+	.path = "/metrics", .metric = ROUTE_STATUS, .access = ACCESS_READ, .end = metrics_end};
 
 /* Room for why the server is not ready. */
 #define FOUND_BYTES (SQL_FAILURE_TEXT_BYTES + 64)
@@ -54,6 +59,15 @@ why_not_ready(LoopShared *shared, char *found, size_t size)
 	return NULL;
 }
 
+/* The reason names the table and perhaps a role, which are not for everybody where tokens are asked for. */
+static const char *
+shown(const Exchange *exchange, const char *why)
+{
+	return exchange->principal != NULL
+			   ? why
+			   : "the server is not ready; its log says why, and so does this answer to a token";
+}
+
 static bool
 readyz_end(Exchange *exchange)
 {
@@ -61,7 +75,7 @@ readyz_end(Exchange *exchange)
 	const char *why = why_not_ready(loop_of(exchange)->shared, found, sizeof(found));
 
 	if (why != NULL)
-		http_problem(exchange, 503, "%s", why);
+		http_problem(exchange, 503, "%s", shown(exchange, why));
 	else
 		http_answer(exchange, 200, "text/plain", NULL, "ready\n", 6);
 	return true;
@@ -75,6 +89,8 @@ health_end(Exchange *exchange)
 	const char *why = why_not_ready(loop_of(exchange)->shared, found, sizeof(found));
 	Bytes body = {0};
 
+	if (why != NULL)
+		why = shown(exchange, why);
 	bytes_puts(&body, "{\"name\":\"historiand\",\"message\":");
 	bytes_json_string(&body, why != NULL ? why : "ready for writes",
 					  strlen(why != NULL ? why : "ready for writes"));
@@ -91,6 +107,7 @@ static bool
 metrics_end(Exchange *exchange)
 {
 	LoopShared *shared = loop_of(exchange)->shared;
+	bool all = exchange->principal->prefix_length == 0; /* of the database, tags and tokens */
 	MetricGauges gauges = {
 		.buffer_bytes = ingest_bytes(shared->ingest),
 		.buffer_limit_bytes = shared->config->max_buffered_bytes,
@@ -98,12 +115,14 @@ metrics_end(Exchange *exchange)
 		.spool_bytes = atomic_load(&shared->writer.spool_bytes),
 		.oldest_age_ms = atomic_load(&shared->writer.oldest_age_ms),
 		.table = shared->config->table,
+		.tokens = shared->tokens != NULL && all,
 		.database_connected = atomic_load(&shared->writer.connected),
 	};
 	Bytes text = {0};
 
 	metrics_expose(&text, shared->metrics, shared->metrics_count, &gauges);
-	database_metrics_expose(shared->database_metrics, &text);
+	if (all)
+		database_metrics_expose(shared->database_metrics, &text);
 	http_answer(exchange, 200, "text/plain; version=0.0.4", NULL, text.data, text.length);
 	bytes_free(&text);
 	return true;

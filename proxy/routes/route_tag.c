@@ -26,6 +26,8 @@ static void tag_release(Exchange *exchange);
 const Route route_tag = {
 	.path = "/tags/{tag}",
 	.metric = ROUTE_TAGS,
+	.access = ACCESS_READ,
+	.change_access = ACCESS_ADMIN,
 	.put = true,
 	.get = true,
 	.alone = true,

@@ -14,6 +14,7 @@ static bool tags_end(Exchange *exchange);
 const Route route_tags = {
 	.path = "/tags",
 	.metric = ROUTE_TAGS,
+	.access = ACCESS_READ,
 	.alone = true,
 	.end = tags_end,
 	.release = query_release,
@@ -29,6 +30,10 @@ const Route route_tags = {
 #define ALL_SQL	   TAGS_SQL " WHERE $2::text = ''" ORDER_SQL
 #define PREFIX_SQL TAGS_SQL " WHERE starts_with(t.tag, $2::text)" ORDER_SQL
 
+/* For a principal with a prefix of its own. */
+#define OWN_SQL                                                                                    \
+	TAGS_SQL " WHERE starts_with(t.tag, $2::text) AND starts_with(t.tag, $3::text)" ORDER_SQL
+
 static void put_tag(Bytes *body, const QueryParameters *parameters, const PGresult *row);
 
 static bool
@@ -36,15 +41,20 @@ tags_end(Exchange *exchange)
 {
 	Loop *loop = loop_of(exchange);
 	const QueryParameters *parameters;
-	const char *arguments[2];
+	const char *arguments[3];
+	bool own = exchange->principal->prefix_length > 0;
 
 	if (!query_begin(exchange, QUERY_PREFIX | QUERY_TIME | QUERY_PRECISION))
 		return true;
 	parameters = exchange->state;
 	arguments[0] = loop->shared->config->table_sql;
 	arguments[1] = parameters->prefix ? parameters->prefix : "";
-	query_answer_tags(exchange, parameters->prefix ? PREFIX_SQL : ALL_SQL, 2, arguments, "tags",
-					  put_tag);
+	arguments[2] = exchange->principal->prefix;
+	query_answer_tags(exchange,
+					  own				   ? OWN_SQL
+					  : parameters->prefix ? PREFIX_SQL
+										   : ALL_SQL,
+					  own ? 3 : 2, arguments, "tags", put_tag);
 	return true;
 }
 

@@ -27,15 +27,18 @@ static bool influx_query_end(Exchange *exchange);
 static void influx_query_release(Exchange *exchange);
 
 #define TAKES_POINTS                                                                               \
-	.metric = ROUTE_WRITE, .post = true, .begin = write_begin, .body = intake_body,                \
-	.end = intake_end, .release = intake_release, .block_timeout = intake_block_timeout
+	.metric = ROUTE_WRITE, .access = ACCESS_WRITE, .post = true, .begin = write_begin,             \
+	.body = intake_body, .end = intake_end, .release = intake_release,                             \
+	.block_timeout = intake_block_timeout
 
 const Route route_write = {.path = "/write", TAKES_POINTS};
 const Route route_write_v2 = {.path = "/api/v2/write", TAKES_POINTS};
-const Route route_ping = {.path = "/ping", .metric = ROUTE_STATUS, .end = ping_end};
+const Route route_ping = {
+	.path = "/ping", .metric = ROUTE_STATUS, .access = ACCESS_OPEN, .end = ping_end};
 const Route route_influx_query = {
 	.path = "/query",
 	.metric = ROUTE_OTHER,
+	.access = ACCESS_NAMED,
 	.post = true,
 	.get = true,
 	.begin = influx_query_begin,
@@ -65,6 +68,8 @@ write_begin(Exchange *exchange)
 		.skip_strings = shared->config->skip_strings,
 		.merge = shared->points,
 		.writer = point_merge_writer(shared->points),
+		.tag_prefix = exchange->principal->prefix,
+		.tag_prefix_length = exchange->principal->prefix_length,
 	};
 	WriteParameters own = {&rules, &intake->times};
 
@@ -140,6 +145,7 @@ answer(Exchange *exchange)
 {
 	const Intake *intake = exchange->state;
 	const BodyError *error = intake->decoder.errors;
+	int status = !intake->partial && error != NULL && error->message.forbidden ? 403 : 400;
 	Bytes position = {0};
 	Bytes member = {0};
 	Bytes detail = {0};
@@ -156,7 +162,7 @@ answer(Exchange *exchange)
 				 intake->accepted == 1 ? "point was" : "points were",
 				 (unsigned long long) intake->decoder.error_count,
 				 intake->decoder.error_count == 1 ? "line was" : "lines were");
-	http_problem_begin(exchange, &body, 400, bytes_text(&detail));
+	http_problem_begin(exchange, &body, status, bytes_text(&detail));
 	bytes_puts(&body, ",\"error\":");
 	bytes_json_string(&body, detail.data, detail.length);
 	bytes_puts(&body, ",\"code\":\"invalid\",\"message\":");
@@ -165,7 +171,7 @@ answer(Exchange *exchange)
 	bytes_free(&position);
 	bytes_free(&member);
 	bytes_free(&detail);
-	http_problem_body(exchange, 400, &body);
+	http_problem_body(exchange, status, &body);
 }
 
 static bool

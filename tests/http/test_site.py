@@ -278,6 +278,8 @@ def test_headers():
         assert answer.headers["x-content-type-options"] == "nosniff", answer
         assert answer.headers["cross-origin-resource-policy"] == "same-origin", answer
         assert answer.headers["referrer-policy"] == "no-referrer", answer
+        assert answer.headers["content-security-policy"].startswith("default-src "), answer
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"], answer
     client = Client(server.port)
     client.send(b"nonsense\r\n\r\n")
     assert client.answer().headers["x-content-type-options"] == "nosniff"

@@ -18,5 +18,6 @@ extern int command_tags(int argc, char **argv);
 extern int command_tail(int argc, char **argv);
 extern int command_check(int argc, char **argv);
 extern int command_doctor(int argc, char **argv);
+extern int command_token(int argc, char **argv);
 
 #endif /* HISTORIAN_COMMANDS_H */

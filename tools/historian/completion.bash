@@ -10,7 +10,7 @@ _historian()
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "import export tags tail check doctor --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "import export tags tail check doctor token --help --version" -- "$word")
 		return
 	fi
 	case $before in
@@ -22,13 +22,17 @@ _historian()
 			mapfile -t COMPREPLY < <(compgen -W "ns us ms s" -- "$word")
 			return
 			;;
-		-o | --output | --rejects)
+		-o | --output | --rejects | --file)
 			mapfile -t COMPREPLY < <(compgen -f -- "$word")
 			return
 			;;
 	esac
 	if [ "$command" != import ] && [ "$before" = --time ]; then
 		mapfile -t COMPREPLY < <(compgen -W "integer rfc3339" -- "$word")
+		return
+	fi
+	if [ "$command" = token ] && [ "$COMP_CWORD" = 2 ]; then
+		mapfile -t COMPREPLY < <(compgen -W "new list remove --help" -- "$word")
 		return
 	fi
 	case $word in

@@ -24,6 +24,7 @@ static const Command commands[] = {
 	{"tail", command_tail, "print the last rows of tags, and those that come after"},
 	{"check", command_check, "verify a table"},
 	{"doctor", command_doctor, "look for what is wrong around a table, and say what cures it"},
+	{"token", command_token, "make, list and remove the tokens of those who may use historiand"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
