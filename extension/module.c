@@ -8,6 +8,7 @@
 #include "utils/guc.h"
 
 #include "command_work.h"
+#include "functions/audit.h"
 #include "priority.h"
 #include "read/period_reader.h"
 #include "table/aggregate_node.h"
@@ -107,5 +108,12 @@ define_settings(void)
 							0, 0, 19,
 							PGC_USERSET, GUC_DISALLOW_IN_FILE,
 							priority_check, priority_assign, NULL);
+	DefineCustomStringVariable("historian.actor",
+							   "Sets in whose name this session acts, for the audit trail.",
+							   "historiand sets it to the name of a token. The users of PostgreSQL are recorded, too.",
+							   &historian_actor,
+							   "",
+							   PGC_USERSET, 0,
+							   NULL, NULL, NULL);
 	MarkGUCPrefixReserved("historian");
 }

@@ -1059,3 +1059,152 @@ AS 'MODULE_PATHNAME', 'historian_shrink';
 
 COMMENT ON PROCEDURE historian.shrink(regclass) IS
 'Compacts a historian table as historian.compact() does, frees the room of what was merged, moves segments from the end of the file there, and gives the end back: what VACUUM FULL does, without a copy of the table and without locking it for long. Loads and reads go on meanwhile. Commits after each step, so it cannot run inside a transaction block. The table may be a partitioned parent of historian tables. Needs ownership of the table and READ COMMITTED.';
+
+-- Who changed what is stored (ADR 0038). Nobody may write it but the functions of the extension.
+CREATE TABLE historian.audit (
+    "time" timestamptz NOT NULL DEFAULT clock_timestamp(),
+    session_user_name name NOT NULL,
+    user_name name NOT NULL,
+    actor text,
+    application_name text DEFAULT current_setting('application_name'),
+    client_address inet DEFAULT inet_client_addr(),
+    action text NOT NULL,
+    relid regclass,
+    table_name text NOT NULL,
+    tag text,
+    first_time bigint,
+    last_time bigint,
+    rows bigint,
+    detail text) USING heap;
+
+COMMENT ON TABLE historian.audit IS
+'Who deleted rows by historian.delete() or historian.drop_before(), changed or deleted rows of historian.tag, or set retention: a row for each command and table, in its transaction. Those who may SELECT from the table that it is about see it. DELETE, UPDATE, TRUNCATE and DROP in SQL are not here: log them by PostgreSQL (log_statement, pgaudit).';
+COMMENT ON COLUMN historian.audit."time" IS 'when';
+COMMENT ON COLUMN historian.audit.session_user_name IS 'the role that has connected';
+COMMENT ON COLUMN historian.audit.user_name IS 'the role whose privileges held, after SET ROLE or in a SECURITY DEFINER function';
+COMMENT ON COLUMN historian.audit.actor IS 'historian.actor: in whose name a client says that it acts, such as the name of a token of historiand';
+COMMENT ON COLUMN historian.audit.application_name IS 'what the client says of itself';
+COMMENT ON COLUMN historian.audit.client_address IS 'the address of the client; NULL: a Unix socket';
+COMMENT ON COLUMN historian.audit.action IS 'delete, drop before, set metadata, delete metadata, set retention, or what a caller of historian.audit_note() says';
+COMMENT ON COLUMN historian.audit.relid IS 'the table; NULL: it was dropped since';
+COMMENT ON COLUMN historian.audit.table_name IS 'the name of the table at that time';
+COMMENT ON COLUMN historian.audit.tag IS 'the tag, or of retention the prefix; NULL: several tags';
+COMMENT ON COLUMN historian.audit.first_time IS 'the first time, in nanoseconds, that the action was about';
+COMMENT ON COLUMN historian.audit.last_time IS 'the last time';
+COMMENT ON COLUMN historian.audit.rows IS 'how many rows were deleted, or the metadata of how many tags was changed';
+COMMENT ON COLUMN historian.audit.detail IS 'more about it, such as the interval of retention';
+
+-- Whoever may insert it when the dump is restored sees all of it; other roles dump none of it.
+SELECT pg_catalog.pg_extension_config_dump('historian.audit',
+    'WHERE pg_catalog.pg_has_role(''pg_read_all_data'', ''USAGE'')');
+-- It has no key, because a restore writes rows of its own before the old ones come back. Where it is replicated, rows are
+-- found by all that they have.
+ALTER TABLE historian.audit REPLICA IDENTITY FULL;
+ALTER TABLE historian.audit ENABLE ROW LEVEL SECURITY;
+CREATE POLICY as_the_table ON historian.audit FOR SELECT
+    USING (has_any_column_privilege(relid, 'SELECT') OR pg_has_role('pg_read_all_data', 'USAGE'));
+COMMENT ON POLICY as_the_table ON historian.audit IS
+'Rows are seen by those who may SELECT from the table that they are about; those of a table that is gone by members of pg_read_all_data.';
+GRANT SELECT ON historian.audit TO PUBLIC;
+
+CREATE FUNCTION historian.audit_note(
+    action text, "table" regclass, tag text DEFAULT NULL, first_time bigint DEFAULT NULL, last_time bigint DEFAULT NULL,
+    rows bigint DEFAULT NULL, detail text DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'historian_audit_note';
+
+COMMENT ON FUNCTION historian.audit_note(text, regclass, text, bigint, bigint, bigint, text) IS
+'Adds a row to historian.audit in the name of the caller, for what a function of yours has done. Needs INSERT, UPDATE or DELETE on the table.';
+
+-- A row for each command and table: COPY describes tags by the hundred thousand. What POST /write learns is no change.
+CREATE FUNCTION historian.audit_tag() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    changed record;
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        -- the rows of a table that was dropped are deleted after it
+        FOR changed IN SELECT o.relid, min(o.tag) AS tag, count(*) FROM old_rows o JOIN pg_class c ON c.oid = o.relid GROUP BY o.relid LOOP
+            PERFORM historian.audit_note('delete metadata', changed.relid, CASE WHEN changed.count = 1 THEN changed.tag END,
+                rows => changed.count);
+        END LOOP;
+    ELSIF TG_OP = 'INSERT' THEN
+        FOR changed IN SELECT n.relid, min(n.tag) AS tag, count(*) FROM new_rows n
+            WHERE num_nonnulls(n.description, n.interpolation, n.max_silence, nullif(n.names, n.learned), n.units, n.low, n.high) > 0
+            GROUP BY n.relid LOOP
+            PERFORM historian.audit_note('set metadata', changed.relid, CASE WHEN changed.count = 1 THEN changed.tag END,
+                rows => changed.count);
+        END LOOP;
+    ELSE
+        FOR changed IN SELECT c.relid, min(c.tag) AS tag, count(*) FROM (
+                SELECT n.relid, n.tag, n.description, n.interpolation, n.max_silence, nullif(n.names, n.learned), n.units, n.low, n.high FROM new_rows n
+                EXCEPT
+                SELECT o.relid, o.tag, o.description, o.interpolation, o.max_silence, nullif(o.names, o.learned), o.units, o.low, o.high FROM old_rows o) c
+            GROUP BY c.relid LOOP
+            PERFORM historian.audit_note('set metadata', changed.relid, CASE WHEN changed.count = 1 THEN changed.tag END,
+                rows => changed.count);
+        END LOOP;
+    END IF;
+    RETURN NULL;
+END $$;
+
+COMMENT ON FUNCTION historian.audit_tag() IS 'The triggers that record changes of historian.tag in historian.audit.';
+
+CREATE TRIGGER audit_insert AFTER INSERT ON historian.tag REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION historian.audit_tag();
+CREATE TRIGGER audit_update AFTER UPDATE ON historian.tag REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION historian.audit_tag();
+CREATE TRIGGER audit_delete AFTER DELETE ON historian.tag REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION historian.audit_tag();
+COMMENT ON TRIGGER audit_insert ON historian.tag IS 'Records new rows in historian.audit.';
+COMMENT ON TRIGGER audit_update ON historian.tag IS 'Records changed rows in historian.audit.';
+COMMENT ON TRIGGER audit_delete ON historian.tag IS 'Records deleted rows in historian.audit.';
+
+CREATE FUNCTION historian.keep_audit() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE historian.audit a SET relid = NULL FROM pg_event_trigger_dropped_objects() d
+    WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND NOT d.is_temporary AND a.relid = d.objid;
+END $$;
+
+COMMENT ON FUNCTION historian.keep_audit() IS
+'The event trigger that keeps the rows of historian.audit about tables that are dropped, without the table.';
+
+CREATE EVENT TRIGGER historian_keep_audit ON sql_drop EXECUTE FUNCTION historian.keep_audit();
+ALTER EVENT TRIGGER historian_keep_audit ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER historian_keep_audit IS
+'Keeps the rows of historian.audit about tables that are dropped, without the table.';
+
+-- The least that a reader and a writer need (docs/security.md#roles). The roles are the cluster's, so that they are made
+-- by a call and not by CREATE EXTENSION.
+CREATE PROCEDURE historian.grant_reader("table" regclass, role name DEFAULT 'historian_reader')
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+        EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+    END IF;
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I',
+        (SELECT nspname FROM pg_namespace n JOIN pg_class c ON n.oid = c.relnamespace WHERE c.oid = "table"), role);
+    EXECUTE format('GRANT SELECT ON %s TO %I', "table", role);
+    -- GRANT only warns where the caller may not
+    IF NOT has_table_privilege(role, "table", 'SELECT') THEN
+        RAISE EXCEPTION 'privileges on table % were not granted', "table" USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $$;
+
+COMMENT ON PROCEDURE historian.grant_reader(regclass, name) IS
+'Gives a role what it takes to read a table by SQL and by historiand: USAGE on its schema and SELECT on the table. A role that is not there is made, without LOGIN: GRANT historian_reader TO alice. Needs what GRANT and CREATE ROLE need.';
+
+CREATE PROCEDURE historian.grant_writer("table" regclass, role name DEFAULT 'historian_writer')
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    CALL historian.grant_reader("table", role);
+    EXECUTE format('GRANT INSERT ON %s TO %I', "table", role);
+    IF NOT has_table_privilege(role, "table", 'INSERT') THEN
+        RAISE EXCEPTION 'privileges on table % were not granted', "table" USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $$;
+
+COMMENT ON PROCEDURE historian.grant_writer(regclass, name) IS
+'Gives a role what historiand takes to load and read a table: what historian.grant_reader() gives, and INSERT on the table. It can neither change nor delete rows, but a later row of the same tag and time replaces an earlier one.';

@@ -11,6 +11,7 @@
 #include "utils/snapmgr.h"
 
 #include "command_work.h"
+#include "functions/audit.h"
 #include "functions/time_arguments.h"
 #include "historian_table.h"
 #include "read/foreign_rows.h"
@@ -20,7 +21,7 @@
 PG_FUNCTION_INFO_V1(historian_delete);
 PG_FUNCTION_INFO_V1(historian_drop_before);
 
-static int64 delete_range(Oid relid, text *tag, bool any, int64 from, int64 until);
+static int64 delete_range(const char *action, Oid relid, text *tag, bool any, int64 from, int64 until);
 
 /* historian.delete(table regclass, tag text, start, "end") returns bigint */
 Datum
@@ -32,7 +33,8 @@ historian_delete(PG_FUNCTION_ARGS)
 
 	historian_table_check_may_write("historian.delete()");
 	any = time_argument_range(fcinfo, 2, true, &from, &until);
-	PG_RETURN_INT64(delete_range(PG_GETARG_OID(0), PG_GETARG_TEXT_PP(1), any, from, until));
+	PG_RETURN_INT64(delete_range("delete", PG_GETARG_OID(0), PG_GETARG_TEXT_PP(1), any, from,
+								 until));
 }
 
 /* historian.drop_before(table regclass, time or interval) returns bigint */
@@ -44,19 +46,27 @@ historian_drop_before(PG_FUNCTION_ARGS)
 
 	historian_table_check_may_write("historian.drop_before()");
 	any = time_argument_last_before(fcinfo, 1, &until);
-	PG_RETURN_INT64(delete_range(PG_GETARG_OID(0), NULL, any, PG_INT64_MIN, until));
+	PG_RETURN_INT64(delete_range("drop before", PG_GETARG_OID(0), NULL, any, PG_INT64_MIN, until));
 }
 
 /*
  * Deletes rows of a historian table, or of all leaves of a parent, that the user may DELETE from:
  * those of a tag (NULL: of every tag) with from <= time <= until; none unless any.  Returns their
- * number.
+ * number, and records the action if there were any.
  */
 static int64
-delete_range(Oid relid, text *tag, bool any, int64 from, int64 until)
+delete_range(const char *action, Oid relid, text *tag, bool any, int64 from, int64 until)
 {
 	List	   *tables = historian_table_open_leaves(relid, ACL_DELETE, RowExclusiveLock, "DELETE",
 													 true);
+	AuditEntry	entry = {
+		.action = action,
+		.relid = relid,
+		.tag = tag,
+		.has_range = true,
+		.from = from,
+		.until = until,
+	};
 	int64		count = 0;
 	ListCell   *cell;
 
@@ -77,6 +87,9 @@ delete_range(Oid relid, text *tag, bool any, int64 from, int64 until)
 		if (any)
 			count += deletion_delete_range(rel, tag, from, until);
 	}
+	entry.rows = count;
+	if (count > 0)
+		audit_record(&entry);
 	historian_table_close_leaves(tables);
 	return count;
 }

@@ -20,6 +20,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "functions/audit.h"
 #include "historian_table.h"
 #include "store/retention_queue.h"
 
@@ -43,6 +44,7 @@ static void on_transaction_end(XactEvent event, void *arg);
 Datum
 historian_set_retention(PG_FUNCTION_ARGS)
 {
+	AuditEntry	entry = {.action = "set retention", .rows = -1, .detail = "removed"};
 	Oid			relid;
 	const Interval *keep = PG_ARGISNULL(1) ? NULL : PG_GETARG_INTERVAL_P(1);
 	text	   *prefix = PG_ARGISNULL(2) ? cstring_to_text("") : PG_GETARG_TEXT_PP(2);
@@ -60,6 +62,11 @@ historian_set_retention(PG_FUNCTION_ARGS)
 		check_relation(relid);
 	}
 	write_policy(relid, keep, prefix);
+	entry.relid = relid;
+	entry.tag = prefix;
+	if (keep != NULL)
+		entry.detail = DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(keep)));
+	audit_record(&entry);
 	note_change();
 	PG_RETURN_VOID();
 }

@@ -182,8 +182,9 @@ on_timer(uv_timer_t *timer)
 		if (part->asked || (parameter_counts[i] == 2 && metrics->tags == NULL))
 			continue;
 		/* If too many queries wait already, this one is left out until the next interval. */
-		part->asked = pg_pool_submit(metrics->pool, NULL, part_sql[i], parameter_counts[i],
-									 parameters, NULL, on_outcome, part) != NULL;
+		part->asked =
+			pg_pool_submit(metrics->pool, &(QuerySource){0}, part_sql[i], parameter_counts[i],
+						   parameters, NULL, on_outcome, part) != NULL;
 	}
 }
 

@@ -44,6 +44,14 @@ static const Backoff connect_pause = {.first_ms = 125, .largest_ms = 500};
 	"true), set_config('extra_float_digits', '1', true)"
 
 /*
+ * A role, where the query has one.  Its time ends with the transaction, like that of the settings,
+ * so that the next query has the role that has connected.  Nobody can leave the role within the
+ * query, because no text of a client is SQL.
+ */
+#define ROLE_SQL  ", set_config('role', $2, true)"
+#define ACTOR_SQL ", set_config('historian.actor', $%d, true)"
+
+/*
  * The same for statements that write.  A transaction that the role's settings make READ ONLY could
  * not be changed here, behind the first snapshot.
  */
@@ -98,7 +106,8 @@ typedef struct PoolSlot
 	Query *query;		 /* from SLOT_BUSY on */
 	PGresult *result;	 /* of the query */
 	TurnTask task;		 /* goes on with the query's rows */
-	int statements_over; /* how many statements of the pipeline (settings, query) have ended */
+	int statements_over; /* how many statements (settings, query; or those of a stream) have ended */
+	bool role_refused;	 /* the first statement, which takes the role, has failed */
 	PgCancellation *cancellation;
 	uint64_t cancel_deadline_ms;
 	uint64_t deadline_ms; /* PostgreSQL should have answered by then; 0: no limit */
@@ -221,7 +230,7 @@ enqueue(PgPool *pool, Query *query)
 }
 
 PgQuery *
-pg_pool_submit(PgPool *pool, const char *traceparent, const char *sql, int parameter_count,
+pg_pool_submit(PgPool *pool, const QuerySource *source, const char *sql, int parameter_count,
 			   const char *const *parameters, RowCallback on_row, QueryCallback callback,
 			   void *argument)
 {
@@ -229,7 +238,7 @@ pg_pool_submit(PgPool *pool, const char *traceparent, const char *sql, int param
 
 	if (pool->queue.count >= pool->queue_limit)
 		return NULL;
-	query = query_new(traceparent, sql, parameter_count, parameters);
+	query = query_new(source, sql, parameter_count, parameters);
 	query->on_row = on_row;
 	query->callback = callback;
 	query->argument = argument;
@@ -238,14 +247,14 @@ pg_pool_submit(PgPool *pool, const char *traceparent, const char *sql, int param
 }
 
 PgQuery *
-pg_pool_stream(PgPool *pool, const char *traceparent, const char *copy_sql,
+pg_pool_stream(PgPool *pool, const QuerySource *source, const char *copy_sql,
 			   const StreamHandler *stream, void *argument)
 {
 	Query *query;
 
 	if (pool->queue.count >= pool->queue_limit)
 		return NULL;
-	query = query_new_stream(traceparent, STREAM_SETTINGS_SQL, copy_sql);
+	query = query_new_stream(source, STREAM_SETTINGS_SQL, copy_sql);
 	query->stream = stream;
 	query->callback = stream->on_end;
 	query->argument = argument;
@@ -447,6 +456,8 @@ execute(PoolSlot *slot, Query *query)
 	query->slot = slot;
 	slot->sent_ms = uv_now(slot->pool->loop);
 	slot->progress = PROGRESS_NONE;
+	slot->statements_over = 0;
+	slot->role_refused = false;
 	slot->deadline_ms = 0;
 	if (query->stream != NULL)
 	{
@@ -466,14 +477,26 @@ send_pipeline(PoolSlot *slot, Query *query)
 {
 	PGconn *pq = pg_connection_pq(slot->connection);
 	char timeout_ms[24];
-	const char *settings[] = {timeout_ms};
+	const char *settings[3] = {timeout_ms};
+	int count = 1;
+	Bytes sql = {0};
 
 	snprintf(timeout_ms, sizeof(timeout_ms), "%llu",
 			 (unsigned long long) slot->pool->config->query_timeout_ms);
-	slot->statements_over = 0;
+	bytes_puts(&sql, slot->pool->kind == PG_POOL_WRITES ? WRITE_SETTINGS_SQL : SETTINGS_SQL);
+	if (query->role != NULL)
+	{
+		bytes_puts(&sql, ROLE_SQL);
+		settings[count++] = query->role;
+	}
+	if (query->actor != NULL && slot->pool->kind == PG_POOL_WRITES)
+	{
+		bytes_printf(&sql, ACTOR_SQL, count + 1);
+		settings[count++] = query->actor;
+	}
 	PQenterPipelineMode(pq);
-	PQsendQueryParams(pq, slot->pool->kind == PG_POOL_WRITES ? WRITE_SETTINGS_SQL : SETTINGS_SQL, 1,
-					  NULL, settings, NULL, NULL, 0);
+	PQsendQueryParams(pq, bytes_text(&sql), count, NULL, settings, NULL, NULL, 0);
+	bytes_free(&sql);
 	PQsendQueryParams(pq, query->sql, query->parameter_count, NULL,
 					  (const char *const *) query->parameters, NULL, NULL, 0);
 	PQpipelineSync(pq);
@@ -561,6 +584,7 @@ advance_rows(PoolSlot *slot)
 		{
 			PQclear(slot->result);
 			slot->result = result;
+			slot->role_refused |= status == PGRES_FATAL_ERROR && slot->statements_over == 0;
 			continue;
 		}
 		PQclear(result);
@@ -693,9 +717,11 @@ advance_stream(PoolSlot *slot)
 		else if (slot->result == NULL &&
 				 (slot->progress == PROGRESS_COPIED || PQresultStatus(result) != PGRES_COMMAND_OK))
 		{
+			slot->role_refused = slot->statements_over == 0;
 			slot->result = result;
 			continue;
 		}
+		slot->statements_over++;
 		PQclear(result);
 	}
 }
@@ -748,9 +774,12 @@ finish(PoolSlot *slot)
 	{
 		const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 		const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+		bool role = slot->role_refused && slot->query->role != NULL && sqlstate != NULL &&
+					(strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "42", 2) == 0);
 
 		answer(slot, &(QueryOutcome){.sqlstate = sqlstate ? sqlstate : "",
 									 .message = message ? message : "the query failed",
+									 .limit = role ? 500 : 0,
 									 .hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT)});
 	}
 	PQclear(result);

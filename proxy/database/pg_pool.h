@@ -36,12 +36,12 @@ extern PgPool *pg_pool_new(uv_loop_t *loop, Turns *turns, const Config *config, 
 /*
  * Queues a query; parameters are text and copied.  A statement that writes may be executed twice, as
  * pg_pool.c says, so it must be harmless then.  If on_row is NULL, the outcome's result has all
- * rows, which must be few; otherwise on_row is called for each row, and the result has none.  A
- * traceparent, whose syntax the caller has checked, is put into a comment before the SQL, so that
- * it is seen in pg_stat_activity; it may be NULL.  Returns NULL if the queue is full; no callback
+ * rows, which must be few; otherwise on_row is called for each row, and the result has none.  The
+ * source is copied.  If PostgreSQL does not give the source's role, the query is not executed, and
+ * fails with the limit 500.  Returns NULL if the queue is full; no callback
  * is called then.
  */
-extern PgQuery *pg_pool_submit(PgPool *pool, const char *traceparent, const char *sql,
+extern PgQuery *pg_pool_submit(PgPool *pool, const QuerySource *source, const char *sql,
 							   int parameter_count, const char *const *parameters,
 							   RowCallback on_row, QueryCallback callback, void *argument);
 
@@ -51,7 +51,7 @@ extern PgQuery *pg_pool_submit(PgPool *pool, const char *traceparent, const char
  * comes, not the whole time.  Returns NULL if the queue is full.  The loop calls the callbacks,
  * never these functions.
  */
-extern PgQuery *pg_pool_stream(PgPool *pool, const char *traceparent, const char *copy_sql,
+extern PgQuery *pg_pool_stream(PgPool *pool, const QuerySource *source, const char *copy_sql,
 							   const StreamHandler *handler, void *argument);
 extern void pg_query_resume(PgQuery *query);
 

@@ -21,14 +21,23 @@ commented(const char *traceparent, const char *settings, const char *sql)
 	return bytes_take_text(&text);
 }
 
+/* Copies a text that is not empty. */
+static char *
+copy(const char *text)
+{
+	return text == NULL || text[0] == '\0' ? NULL : memory_strdup(text);
+}
+
 Query *
-query_new(const char *traceparent, const char *sql, int parameter_count,
+query_new(const QuerySource *source, const char *sql, int parameter_count,
 		  const char *const *parameters)
 {
 	Query *query = memory_new(sizeof(Query));
 
 	ASSERT(parameter_count <= QUERY_MAX_PARAMETERS);
-	query->sql = commented(traceparent, "", sql);
+	query->sql = commented(source->traceparent, "", sql);
+	query->role = copy(source->role);
+	query->actor = copy(source->actor);
 	query->parameter_count = parameter_count;
 	for (int i = 0; i < parameter_count; i++)
 		query->parameters[i] = memory_strdup(parameters[i]);
@@ -36,11 +45,23 @@ query_new(const char *traceparent, const char *sql, int parameter_count,
 }
 
 Query *
-query_new_stream(const char *traceparent, const char *settings, const char *copy_sql)
+query_new_stream(const QuerySource *source, const char *settings, const char *copy_sql)
 {
 	Query *query = memory_new(sizeof(Query));
+	Bytes all = {0};
 
-	query->sql = commented(traceparent, settings, copy_sql);
+	query->role = copy(source->role);
+	/* It comes first: by that the pool knows its error (pg_pool.c). */
+	if (query->role != NULL)
+	{
+		bytes_puts(&all, "SET LOCAL ROLE \"");
+		for (const char *c = query->role; *c != '\0'; c++)
+			bytes_printf(&all, *c == '"' ? "\"\"" : "%c", *c);
+		bytes_puts(&all, "\"; ");
+	}
+	bytes_puts(&all, settings);
+	query->sql = commented(source->traceparent, bytes_text(&all), copy_sql);
+	bytes_free(&all);
 	return query;
 }
 
@@ -51,6 +72,8 @@ query_free(Query *query)
 	for (int i = 0; i < query->parameter_count; i++)
 		free(query->parameters[i]);
 	free(query->sql);
+	free(query->role);
+	free(query->actor);
 	free(query);
 }
 

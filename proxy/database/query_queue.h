@@ -19,8 +19,16 @@ typedef struct QueryOutcome
 	const char *sqlstate;	/* "": the error is not PostgreSQL's */
 	const char *message;
 	const char *hint; /* PostgreSQL's; NULL: there is none */
-	int limit; /* HTTP status if a limit of this server, which message names, is why; else 0 */
+	int limit; /* HTTP status if a limit or setting of this server, which message names, is why; else 0 */
 } QueryOutcome;
+
+/* For whom a query is; each may be NULL. */
+typedef struct QuerySource
+{
+	const char *traceparent; /* whose syntax the caller has checked */
+	const char *role;		 /* of PostgreSQL, whose privileges and policies then hold */
+	const char *actor;		 /* who asked, for historian.audit; only for pools that write */
+} QuerySource;
 
 /* Called once, from the loop, never from within pg_pool_submit().  The result is freed after it. */
 typedef void (*QueryCallback)(void *argument, const QueryOutcome *outcome);
@@ -49,6 +57,8 @@ typedef struct Query
 	ListLink link; /* while it is queued */
 	struct PgPool *pool;
 	char *sql;
+	char *role; /* NULL: the one that has connected */
+	char *actor;
 	int parameter_count;
 	char *parameters[QUERY_MAX_PARAMETERS];
 	RowCallback on_row; /* NULL: the rows are collected */
@@ -68,14 +78,15 @@ typedef struct Query
 typedef Query PgQuery;
 
 /*
- * The traceparent, or NULL, becomes a comment before the SQL, where it is seen even if the text of
- * a long query is cut.  Everything is copied.
+ * The traceparent becomes a comment before the SQL, where it is seen even if the text of a long
+ * query is cut.  Everything is copied.
  */
-extern Query *query_new(const char *traceparent, const char *sql, int parameter_count,
+extern Query *query_new(const QuerySource *source, const char *sql, int parameter_count,
 						const char *const *parameters);
 
 /* Makes a stream, whose settings and COPY are sent as one string. */
-extern Query *query_new_stream(const char *traceparent, const char *settings, const char *copy_sql);
+extern Query *query_new_stream(const QuerySource *source, const char *settings,
+							   const char *copy_sql);
 extern void query_free(Query *query);
 
 typedef struct QueryQueue

@@ -46,7 +46,7 @@ trace_request_id(Exchange *exchange)
 		return request->request_id;
 
 	/* Ids must be distinct but not secret: each loop counts up from a random number. */
-	number = exchange->connection->loop->next_request_id++;
+	number = exchange->loop->next_request_id++;
 	for (int i = 15; i >= 0; i--)
 	{
 		request->request_id[i] = digits[number & 15];
@@ -136,6 +136,26 @@ trace_answered(Exchange *exchange, int status, uint64_t passed_ns)
 			{0},
 		},
 		"%s", what);
+}
+
+void
+trace_audit(Exchange *exchange, const char *action, const char *tag)
+{
+	char address[64] = "";
+
+	/* The client may have left. */
+	if (exchange->connection != NULL)
+		put_peer(exchange->connection, address, sizeof(address));
+	log_event(LOG_AUDIT,
+			  (const LogField[]){
+				  {.name = "action", .value = action},
+				  {.name = "tag", .value = tag},
+				  {.name = "token", .value = exchange->principal->name},
+				  {.name = "peer", .value = address},
+				  {.name = "request_id", .value = trace_request_id(exchange)},
+				  {0},
+			  },
+			  "audit");
 }
 
 void

@@ -22,6 +22,9 @@ extern const char *trace_parent(const Exchange *exchange);
 /* Logs an answer, passed_ns after the request's first byte, if the log's level asks for it. */
 extern void trace_answered(Exchange *exchange, int status, uint64_t passed_ns);
 
+/* Logs that who asks has changed what is stored, whatever the level of the log is. */
+extern void trace_audit(Exchange *exchange, const char *action, const char *tag);
+
 /* Logs why a connection is closed, at the level debug. */
 extern void trace_closed(const HttpConnection *connection);
 

@@ -61,7 +61,7 @@ name_teller_tick(NameTeller *teller, uint64_t now_ms)
 	arguments[0] = teller->config->table_sql;
 	arguments[1] = bytes_text(&teller->telling);
 	teller->asked =
-		pg_pool_submit(teller->pool, NULL,
+		pg_pool_submit(teller->pool, &(QuerySource){0},
 					   "SELECT tag, pg_catalog.array_to_string(fields, E'\\x01', '') "
 					   "FROM historian.learn_names($1::text::regclass, $2::text::jsonb)",
 					   2, arguments, NULL, on_told, teller) != NULL;

@@ -332,6 +332,16 @@ on_outcome(void *argument, const QueryOutcome *outcome)
 	parameters->callback(argument, outcome);
 }
 
+QuerySource
+query_source(const Exchange *exchange)
+{
+	return (QuerySource){
+		.traceparent = trace_parent(exchange),
+		.role = exchange->principal->role,
+		.actor = exchange->principal->name,
+	};
+}
+
 void
 query_submit(Exchange *exchange, const char *sql, int argument_count, const char *const *arguments,
 			 RowCallback on_row, QueryCallback callback)
@@ -346,10 +356,11 @@ query_submit_to(Exchange *exchange, PgPool *pool, const char *sql, int argument_
 {
 	Loop *loop = loop_of(exchange);
 	QueryParameters *parameters = exchange->state;
+	QuerySource source = query_source(exchange);
 
 	parameters->callback = callback;
-	parameters->query = pg_pool_submit(pool, trace_parent(exchange), sql, argument_count, arguments,
-									   on_row, on_outcome, exchange);
+	parameters->query =
+		pg_pool_submit(pool, &source, sql, argument_count, arguments, on_row, on_outcome, exchange);
 	if (parameters->query == NULL)
 		http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
 					 (unsigned long long) loop->shared->config->max_queued_queries);
@@ -404,7 +415,10 @@ query_answer_failure(Exchange *exchange, const QueryOutcome *outcome)
 	trace_cause(exchange, outcome->sqlstate, outcome->message);
 	if (outcome->limit != 0)
 	{
-		http_problem(exchange, outcome->limit, "%s", outcome->message);
+		/* PostgreSQL's own words are about the token's role. */
+		http_problem(exchange, outcome->limit, "%s%s",
+					 outcome->sqlstate[0] != '\0' ? "the role of this token: " : "",
+					 outcome->message);
 		return;
 	}
 	if (outcome->sqlstate[0] == '\0' || strncmp(outcome->sqlstate, "08", 2) == 0 ||
@@ -414,6 +428,8 @@ query_answer_failure(Exchange *exchange, const QueryOutcome *outcome)
 		status = 504; /* --query-timeout */
 	else if (strcmp(outcome->sqlstate, "42809") == 0 || strcmp(outcome->sqlstate, "0A000") == 0)
 		status = 422; /* historian's functions cannot read the table or a partition */
+	else if (strcmp(outcome->sqlstate, "42501") == 0 && exchange->principal->role[0] != '\0')
+		status = 403; /* a privilege that the token's role does not have */
 	else if (strncmp(outcome->sqlstate, "22", 2) == 0)
 		status = 400; /* PostgreSQL refuses an argument, such as an unknown method */
 

@@ -111,6 +111,9 @@ extern bool query_integer(const char *text, int64_t *value);
  */
 extern bool query_read_window(Exchange *exchange, QueryParameters *parameters, bool all);
 
+/* For whom a query of the request is. */
+extern QuerySource query_source(const Exchange *exchange);
+
 /*
  * Submits a query to the loop's pool, with exchange as the callbacks' argument, or answers 503.
  * The exchange's state begins with its QueryParameters.  When they are freed, the query is

@@ -180,11 +180,11 @@ start_copy(Exchange *exchange)
 	Loop *loop = loop_of(exchange);
 	const Config *config = loop->shared->config;
 	Export *export = exchange->state;
+	QuerySource source = query_source(exchange);
 	Bytes sql = {0};
 
 	put_copy(&sql, config->table_sql, export);
-	export->stream =
-		pg_pool_stream(loop->pool, trace_parent(exchange), bytes_text(&sql), &handler, exchange);
+	export->stream = pg_pool_stream(loop->pool, &source, bytes_text(&sql), &handler, exchange);
 	bytes_free(&sql);
 	if (export->stream == NULL)
 		http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
@@ -402,7 +402,7 @@ on_end(void *argument, const QueryOutcome *outcome)
 		http_stream_end(exchange);
 		return;
 	}
-	if (strcmp(outcome->sqlstate, "57014") == 0)
+	if (outcome->limit == 0 && strcmp(outcome->sqlstate, "57014") == 0)
 		failure.message = "PostgreSQL sent nothing for too long (--query-timeout)";
 	if (!export->begun)
 	{

@@ -6,6 +6,7 @@
 
 #include "http/http_answer.h"
 #include "http/http_content.h"
+#include "http/http_trace.h"
 #include "routes/query.h"
 #include "routes/tag_input.h"
 #include "routes/tag_metadata.h"
@@ -199,6 +200,7 @@ on_written(void *argument, const QueryOutcome *outcome)
 
 	if (outcome->result != NULL)
 	{
+		trace_audit(exchange, "set metadata", ((QueryParameters *) exchange->state)->tag);
 		http_answer(exchange, 204, NULL, NULL, NULL, 0);
 		return;
 	}

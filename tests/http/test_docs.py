@@ -188,7 +188,7 @@ def test_settings_of_the_extension():
         raise Skip("the extension is missing")
     settings = {name: default for name, default in
                 sql("LOAD 'historian'; SELECT name, CASE unit WHEN 'kB' THEN pg_size_pretty(boot_val::int * 1024::bigint) "
-                    "ELSE boot_val || coalesce(unit, '') END FROM pg_settings WHERE name LIKE 'historian.%'")}
+                    "ELSE coalesce(nullif(boot_val || coalesce(unit, ''), ''), 'empty') END FROM pg_settings WHERE name LIKE 'historian.%'")}
     assert len(settings) >= 8, settings
     rows = {name: default.replace("MB", " MB") for name, default in rows_of_settings().items()
             if name.startswith("historian.")}

@@ -92,6 +92,18 @@ is($node->safe_psql('parts', $content), $want, 'data restored twice is there onc
 $node->safe_psql('postgres', 'CREATE DATABASE copied TEMPLATE source');
 check('copied', 'CREATE DATABASE .. TEMPLATE');
 
+# the audit trail comes back as it was, and what the restore did is added to it
+my $trail = q{SELECT md5(string_agg(a::text, ';' ORDER BY time)), count(*) FROM historian.audit a WHERE time < '%s'};
+$node->safe_psql('source', q{SELECT historian.delete('plant.m', 't1', 0, 1000000000000000000); SELECT historian.set_tag('plant.m', 't9', '{"names": ["x"]}')});
+$node->safe_psql('source', q{CREATE TABLE gone (time bigint, tag text, values float8[]) USING historian; SELECT historian.set_tag('gone', 'a', '{"names": ["x"]}'); DROP TABLE gone});
+my $until = $node->safe_psql('source', 'SELECT clock_timestamp()');
+my $trailed = $node->safe_psql('source', sprintf($trail, $until));
+unlike($trailed, qr/\|[0-2]$/, 'there is a trail');
+$node->command_ok([ 'pg_dump', '-d', 'source', '-f', "$dir/trail.sql" ], 'pg_dump with a trail');
+fresh('trail');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/trail.sql", '-d', 'trail' ], 'psql of it');
+is($node->safe_psql('trail', sprintf($trail, $until)), $trailed, 'the trail is the same');
+
 # a role that owns its database, and no more: names are guarded by row-level security
 $node->safe_psql('postgres', 'CREATE ROLE keeper LOGIN; CREATE DATABASE kept OWNER keeper');
 $node->safe_psql('kept', 'CREATE EXTENSION historian; CREATE TABLE hidden (time bigint, tag text, values float8[]) USING historian;

@@ -1,0 +1,168 @@
+#!/usr/bin/python3
+"""Roles of PostgreSQL under tokens, and the audit trail (docs/security.md)."""
+import atexit
+import hashlib
+import json
+import os
+import signal
+import sys
+
+from historiand import CONNINFO, Server, message, new_table, run, sql, temporary_directory, wait_for
+from test_pooler import Pooler
+
+READER = f"hr_{os.getpid()}"
+STRANGER = f"hs {os.getpid()}"      # names may need quotes
+ANALYST = f'ha"{os.getpid()}'
+WRITER = f"hw_{os.getpid()}"
+
+
+def ident(name):
+    return '"' + name.replace('"', '""') + '"'
+
+
+def line(name, scope, role=None):
+    escaped = role and role.replace(" ", "%20")
+    return f"{name} {scope} {'role=' + escaped + ' ' if role else ''}sha256:{hashlib.sha256(name.encode()).hexdigest()}\n"
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def reloaded(server):
+    """Does the server log nothing but errors? A slow read would be a warning."""
+    before = len(server.log)
+    server.process.send_signal(signal.SIGHUP)
+    server.get("/tags")
+    server.get("/tags")
+    return len(server.log) == before
+
+
+class World:
+    """A table with a row of each of two tags, roles, and a server whose tokens are the names of their lines."""
+
+    def __init__(self):
+        self.table = new_table()
+        for role in (READER, STRANGER, ANALYST):
+            sql(f"CREATE ROLE {ident(role)}; GRANT {ident(role)} TO CURRENT_USER")
+            atexit.register(lambda role=role: sql(f"DROP OWNED BY {ident(role)}; DROP ROLE {ident(role)}"))
+        sql(f"CALL historian.grant_reader('{self.table}', '{READER}')")
+        sql(f"""GRANT SELECT ON {self.table} TO {ident(ANALYST)}; ALTER TABLE {self.table} ENABLE ROW LEVEL SECURITY;
+            CREATE POLICY of_a ON {self.table} TO {ident(ANALYST)} USING (tag = 'a');
+            CREATE POLICY all_rows ON {self.table} TO {READER} USING (true)""")
+        self.tokens = os.path.join(temporary_directory(), "tokens")
+        with open(self.tokens, "w", encoding="utf-8") as file:
+            file.write(line("own", "admin") + line("reader", "read", READER) + line("stranger", "read", STRANGER) +
+                       line("analyst", "read", ANALYST) + line("nobody", "read", "no_such_role") + line("pg", "admin", READER))
+        os.chmod(self.tokens, 0o600)
+        self.server = Server(self.table, tokens_file=self.tokens, max_queries="1", log_format="json", threads="1")
+        for tag in "ab":
+            assert self.ask("own", "/save?ack=committed", json.dumps(message(5, tag, [1.5])).encode()).status == 204
+
+    def ask(self, name, target, body=None, method=None, server=None):
+        return (server or self.server).request(method or ("POST" if body else "GET"), target, body, {"Authorization": "Bearer " + name})
+
+
+world = None
+
+
+def shared():
+    global world
+    world = world or World()
+    return world
+
+
+READS = ("/api?tag=a&start=0&end=9", "/tags", "/tags/a", "/latest", "/export?tag=a", "/export?tag=a&format=csv&layout=wide")
+
+
+def test_grants():
+    """A token with a role reads what the role may: grants decide, and 403 says what is missing"""
+    for target in READS:
+        assert shared().ask("own", target).status == 200, target
+        answer = shared().ask("stranger", target)
+        assert answer.status == 403 and answer.json()["sqlstate"] == "42501", (target, answer)
+        # the only connection is the server's own again
+        assert shared().ask("own", target).status == 200, target
+
+
+def test_policies():
+    """Row-level security holds for exports; the functions refuse to pass over it"""
+    def exported(name, tag):
+        answer = shared().ask(name, "/export?tag=" + tag)
+        assert answer.status == 200, answer
+        return answer.body.count(b"\n")
+    assert [exported(name, tag) for name in ("own", "reader", "analyst") for tag in "ab"] == [1, 1, 1, 1, 1, 0]
+    assert [exported(name, "b") for name in ("analyst", "own", "analyst", "reader")] == [0, 1, 0, 1]
+    for target in ("/api?tag=a&start=0&end=9", "/api?tag=b&start=0&end=9", "/tags", "/latest", "/latest?tag=b"):
+        answer = shared().ask("analyst", target)
+        assert answer.status == 422 and b"1.5" not in answer.body, (target, answer)
+
+
+def test_unknown_role():
+    """A role that is not there, or not historiand's to take, is the server's fault; nothing is read without it"""
+    for target in READS:
+        answer = shared().ask("nobody", target)
+        assert answer.status == 500 and 'role "no_such_role" does not exist' in answer.json()["detail"], (target, answer)
+    sql(f"CREATE ROLE {WRITER} LOGIN BYPASSRLS; CALL historian.grant_writer('{shared().table}', '{WRITER}_g'); GRANT {WRITER}_g TO {WRITER}")
+    # BYPASSRLS, because COPY does not go into a table whose policies hold for the role that loads
+    atexit.register(lambda: sql(f"DROP OWNED BY {WRITER}_g; DROP ROLE {WRITER}, {WRITER}_g"))
+    plain = Server(shared().table, conninfo=CONNINFO.replace("user=postgres", "user=" + WRITER), tokens_file=shared().tokens)
+    for target in READS[:1] + READS[4:5]:
+        answer = shared().ask("reader", target, server=plain)
+        assert answer.status == 500 and "permission denied to set role" in answer.json()["detail"], (target, answer)
+        assert shared().ask("own", "/export?tag=a", server=plain).status == 200
+    # with the group roles alone it loads and reads; and takes the role once it is a member
+    assert shared().ask("own", "/save?ack=committed", json.dumps(message(6, "a", [2])).encode(), server=plain).status == 204
+    sql(f"GRANT {READER} TO {WRITER}")
+    for target in READS[4:5]:
+        wait_for("the role", lambda: shared().ask("reader", target, server=plain).status == 200)
+    assert plain.stop() == 0
+
+
+def test_pooler():
+    """A role does not stay on a server that PgBouncer gives to others"""
+    pooler = Pooler()
+    pooled = Server(shared().table, conninfo=pooler.conninfo, read_database=pooler.conninfo, tokens_file=shared().tokens, max_queries="1")
+    for _ in range(5):
+        for target in ("/export?tag=b", "/tags/b"):
+            assert shared().ask("stranger", target, server=pooled).status == 403
+            assert shared().ask("own", target, server=pooled).status == 200
+            assert shared().ask("nobody", target, server=pooled).status == 500
+            assert shared().ask("own", target, server=pooled).status == 200
+    assert pooled.stop() == 0
+
+
+def test_audit():
+    """A change has a line in the log and a row in SQL, with the token's name"""
+    body = b'{"names": ["flow"]}'
+    assert shared().ask("own", "/tags/a%20b", body, "PUT").status == 204
+    assert shared().ask("reader", "/tags/a%20b", b'{"names": ["other"]}', "PUT").status == 403
+    assert shared().ask("pg", "/tags/a%20b", b'{"names": ["other"]}', "PUT").status == 403, "the role may not, whatever the scope"
+    lines = wait_for("the line", lambda: [json.loads(entry) for entry in shared().server.log if '"level":"audit"' in entry])
+    assert [(entry["action"], entry["tag"], entry["token"], entry["peer"]) for entry in lines] == [("set metadata", "a b", "own", "127.0.0.1")], lines
+    assert lines[0]["request_id"]
+    rows = sql(f"SELECT action, tag, actor, rows FROM historian.audit WHERE relid = '{shared().table}'::regclass")
+    assert rows == [["set metadata", "a b", "own", "1"]], rows
+    # the session that made it does not keep the name
+    sql(f"SELECT historian.set_tag('{shared().table}', 'a', '{{}}')")
+    config = os.path.join(temporary_directory(), "config")
+    write(config, "log-format = json\n")
+    open_ = Server(shared().table, config=config)
+    write(config, "log-format = json\nlog-level = error\n")
+    open_.process.send_signal(signal.SIGHUP)
+    wait_for("the reload", lambda: open_.get("/livez") and reloaded(open_))
+    assert open_.request("PUT", "/tags/b", body).status == 204
+    wait_for("the line", lambda: any('"level":"audit"' in entry and '"tag":"b"' in entry for entry in open_.log))
+    rows = sql(f"SELECT coalesce(actor, 'none') FROM historian.audit WHERE relid = '{shared().table}'::regclass ORDER BY time")
+    assert rows == [["own"], ["none"]], rows
+
+
+def test_learned_names():
+    """Points of line protocol are no change of metadata"""
+    assert shared().ask("own", "/write", b"cpu,host=a user=1,idle=2 7\ncpu,host=b user=1 7").status == 204
+    assert sql(f"SELECT count(*) FROM historian.audit WHERE relid = '{shared().table}'::regclass AND tag LIKE 'cpu%'") == [["0"]]
+
+
+if __name__ == "__main__":
+    run(sys.modules[__name__])
