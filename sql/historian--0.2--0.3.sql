@@ -1208,3 +1208,32 @@ END $$;
 
 COMMENT ON PROCEDURE historian.grant_writer(regclass, name) IS
 'Gives a role what historiand takes to load and read a table: what historian.grant_reader() gives, and INSERT on the table. It can neither change nor delete rows, but a later row of the same tag and time replaces an earlier one.';
+
+-- Rows in columns, by which historiand loads (ADR 0030).
+CREATE FUNCTION historian.bundle_hindrance("table" regclass) RETURNS text
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'historian_bundle_hindrance';
+
+COMMENT ON FUNCTION historian.bundle_hindrance(regclass) IS
+'Why the table takes no rows by historian.bundle, so that COPY into the table itself must be used; NULL if it takes them.';
+
+CREATE FUNCTION historian.insert_bundle() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'historian_insert_bundle';
+REVOKE EXECUTE ON FUNCTION historian.insert_bundle() FROM PUBLIC;
+
+COMMENT ON FUNCTION historian.insert_bundle() IS
+'The trigger of the view historian.bundle. Not to be called.';
+
+CREATE VIEW historian.bundle ("table", "rows") AS SELECT NULL::regclass, NULL::bytea WHERE false;
+GRANT INSERT ON historian.bundle TO PUBLIC;
+
+COMMENT ON VIEW historian.bundle IS
+'COPY into this view stores many rows of a historian table for each of its own: "rows" has them in columns. historiand loads so. The format may change with each version. Needs INSERT on the table.';
+
+COMMENT ON COLUMN historian.bundle."table" IS 'the historian table';
+COMMENT ON COLUMN historian.bundle."rows" IS 'rows of it, in the format of a bundle';
+
+CREATE TRIGGER insert_bundle INSTEAD OF INSERT ON historian.bundle
+FOR EACH ROW EXECUTE FUNCTION historian.insert_bundle();
+
+COMMENT ON TRIGGER insert_bundle ON historian.bundle IS
+'Stores the rows of a bundle.';

@@ -22,7 +22,6 @@
 #include "write/writer.h"
 
 #include "access/table.h"
-#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "pgstat.h"
 #include "utils/array.h"
@@ -139,8 +138,8 @@ typedef struct Batch
 typedef struct RowValues
 {
 	uint16		width;			/* number of elements, or CODEC_WIDTH_NULL */
-	const double *dense;		/* [width]; NULL if an element is NULL, or there is none */
-	ArrayType  *array;			/* NULL if the array is NULL */
+	const double *values;		/* of the elements that are not NULL */
+	const bits8 *present;		/* a bit for each element, 0 for a NULL; NULL: no element is NULL */
 } RowValues;
 
 /* A row as it comes in; it points into its slot. */
@@ -152,6 +151,7 @@ typedef struct IncomingRow
 	RowBuffer  *rows;			/* the rows of its tag */
 } IncomingRow;
 
+static int	append(Batch *batch, IncomingRow *row, int nrows);
 static int	append_in_order(Batch *batch, IncomingRow *row, int nrows);
 static int	append_group(Batch *batch, IncomingRow *row, int nrows);
 static bool append_row(Batch *batch, RowBuffer *rows, const IncomingRow *row);
@@ -223,26 +223,59 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **sl
 		/* not in the caller's context, where detoasted values might stay until its query ends */
 		for (int i = 0; i < nrows; i++)
 			read_row(rel, columns, slots[first + i], &row[i]);
-
-		MemoryContextSwitchTo(batch->work.context);
-		appended = batch->ordered ? append_in_order(batch, row, nrows) : 0;
-		if (!batch->ordered)
-			appended += append_group(batch, row + appended, nrows - appended);
 		MemoryContextSwitchTo(caller);
-		MemoryContextReset(batch->incoming);
-
-		if (appended < nrows)
-			command_work_write(batch->work.relid);
-		else if (batch->bytes >= bytes_allowed(batch) ||
-				 (batch->full > 0 && batch->used >= batch->full))
-			write_full(batch);
-		else
-		{
-			command_work_count(&batch->work, batch->bytes);
-			if (!command_work_is_alone(&batch->work))
-				command_work_limit(write_limit());
-		}
+		appended = append(batch, row, nrows);
 	}
+}
+
+void
+writer_append_rows(Relation rel, const WriterRow *rows, int nrows, CommandId cid)
+{
+	IncomingRow row[GROUP_ROWS];
+
+	for (int first = 0, appended; first < nrows; first += appended)
+	{
+		int			n = Min(GROUP_ROWS, nrows - first);
+
+		for (int i = 0; i < n; i++)
+		{
+			const WriterRow *from = &rows[first + i];
+
+			row[i].time = from->time;
+			row[i].tag = tag_name(from->tag, from->tag_bytes);
+			row[i].values = (RowValues) {from->width, from->values, from->present};
+		}
+		appended = append(find_batch(RelationGetRelid(rel), cid, 0), row, n);
+	}
+}
+
+/*
+ * Appends a group of rows to the batch, which it then writes if it has become too large.  Returns how many rows it has
+ * appended, which is fewer than nrows if the batch was written before the next one.
+ */
+static int
+append(Batch *batch, IncomingRow *row, int nrows)
+{
+	MemoryContext caller = MemoryContextSwitchTo(batch->work.context);
+	int			appended = batch->ordered ? append_in_order(batch, row, nrows) : 0;
+
+	if (!batch->ordered)
+		appended += append_group(batch, row + appended, nrows - appended);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(batch->incoming);
+
+	if (appended < nrows)
+		command_work_write(batch->work.relid);
+	else if (batch->bytes >= bytes_allowed(batch) ||
+			 (batch->full > 0 && batch->used >= batch->full))
+		write_full(batch);
+	else
+	{
+		command_work_count(&batch->work, batch->bytes);
+		if (!command_work_is_alone(&batch->work))
+			command_work_limit(write_limit());
+	}
+	return appended;
 }
 
 /* Are the tag's rows in the window?  It is one of the batch's last tag. */
@@ -604,6 +637,7 @@ static RowValues
 read_values(Datum datum, bool isnull)
 {
 	RowValues	values = {0};
+	ArrayType  *array;
 
 	if (isnull)
 	{
@@ -611,23 +645,24 @@ read_values(Datum datum, bool isnull)
 		return values;
 	}
 
-	values.array = DatumGetArrayTypeP(datum);
-	if (ARR_NDIM(values.array) == 0)
+	array = DatumGetArrayTypeP(datum);
+	if (ARR_NDIM(array) == 0)
 		return values;
-	if (ARR_NDIM(values.array) > 1 || ARR_LBOUND(values.array)[0] != 1)
+	if (ARR_NDIM(array) > 1 || ARR_LBOUND(array)[0] != 1)
 		ereport(ERROR,
 				errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 				errmsg("values must be a one-dimensional array with lower bound 1"));
-	if (ARR_DIMS(values.array)[0] > CODEC_MAX_VALUES)
+	if (ARR_DIMS(array)[0] > CODEC_MAX_VALUES)
 		ereport(ERROR,
 				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				errmsg("number of values (%d) exceeds the maximum allowed (%d)",
-					   ARR_DIMS(values.array)[0], CODEC_MAX_VALUES),
+					   ARR_DIMS(array)[0], CODEC_MAX_VALUES),
 				errhint("Spread the values over several tags."));
 
-	values.width = ARR_DIMS(values.array)[0];
-	if (!array_contains_nulls(values.array))
-		values.dense = (const double *) ARR_DATA_PTR(values.array);
+	values.width = ARR_DIMS(array)[0];
+	values.values = (const double *) ARR_DATA_PTR(array);
+	if (array_contains_nulls(array))
+		values.present = ARR_NULLBITMAP(array);
 	return values;
 }
 
@@ -635,22 +670,20 @@ read_values(Datum datum, bool isnull)
 static void
 put_values(RowBuffer *rows, int64 time, const RowValues *values)
 {
-	bool		nulls = values->array != NULL && values->dense == NULL && values->width > 0;
-	RowSlot		slot = row_buffer_add(rows, time, values->width, nulls);
+	const double *next = values->values;
+	uint32		width = values->width == CODEC_WIDTH_NULL ? 0 : values->width;
+	RowSlot		slot = row_buffer_add(rows, time, values->width, values->present != NULL);
 
-	if (values->dense != NULL)
-		memcpy(slot.values, values->dense, values->width * sizeof(double));
-	else if (nulls)
+	if (values->present == NULL)
 	{
-		const double *src = (const double *) ARR_DATA_PTR(values->array);
-		const bits8 *present = ARR_NULLBITMAP(values->array);
-
-		Assert(present != NULL);
-		for (uint32 v = 0; v < values->width; v++)
-		{
-			slot.isnull[v] = !(present[v / 8] & (1 << (v % 8)));
-			slot.values[v] = slot.isnull[v] ? 0.0 : *src++;
-		}
+		if (width > 0)
+			memcpy(slot.values, values->values, width * sizeof(double));
+		return;
+	}
+	for (uint32 v = 0; v < width; v++)
+	{
+		slot.isnull[v] = !(values->present[v / 8] & (1 << (v % 8)));
+		slot.values[v] = slot.isnull[v] ? 0.0 : *next++;
 	}
 }
 

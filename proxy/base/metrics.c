@@ -250,6 +250,8 @@ metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *
 		   SUM(loads));
 	number(text, "loads_failed_total", "counter",
 		   "So many loads failed, and were repeated or split.", SUM(loads_failed));
+	number(text, "bundle_loads_total", "counter",
+		   "So many of the committed loads sent their rows in bundles.", SUM(bundle_loads));
 	head(text, "load_duration_seconds", "histogram",
 		 "A batch took so long from its first COPY to its end.");
 	histogram(text, "load_duration_seconds", "", all, count, offsetof(Metrics, load_seconds),

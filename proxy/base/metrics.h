@@ -89,6 +89,7 @@ typedef struct Metrics
 	Counter messages_committed;
 	Counter loads;
 	Counter loads_failed;
+	Counter bundle_loads;
 	Counter reconnects;
 	Counter messages_spooled;
 	Histogram load_seconds;

@@ -108,3 +108,12 @@ copy_format_row(char *out, int64_t time_ns, const double *values, uint32_t value
 	}
 	return out;
 }
+
+char *
+copy_format_bundle_head(char *out, uint32_t table, uint32_t bundle_bytes)
+{
+	out = put16(out, 2);
+	out = put32(out, sizeof(table));
+	out = put32(out, table);
+	return put32(out, bundle_bytes);
+}

@@ -25,6 +25,11 @@
  * process looks which transactions hold the lock of its table, and loads wait until these have
  * ended.
  *
+ * Bundles.  If the table takes bundles (bundle.h), rows are sent in these, which takes a third of the
+ * processor time.  The extension is asked in the same transaction; that it can be asked is what the
+ * load before has found.  A load that fails with bundles is repeated without, and so PostgreSQL's
+ * own COPY has the last word.  Sifting sends rows alone.
+ *
  * Sifting.  A COPY that fails names at best its first bad row.  So the ranges of rows on the stack
  * are loaded within savepoints.  A range that is refused is cut around the row that PostgreSQL
  * names, or in half, and pieces that are small enough are tried row by row.  Constraints are not
@@ -36,6 +41,7 @@
  */
 #include "load/copy_load.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "database/pg_connection.h"
 
@@ -45,7 +51,7 @@
 
 /* The first key of the advisory locks, "HIST"; the second one is the table's OID. */
 #define LOCK_CLASS		  "1212765012"
-#define OPENING_COLUMNS	  7
+#define OPENING_COLUMNS	  10
 #define SAVEPOINT		  "SAVEPOINT " ROW_TRIAL_SAVEPOINT "; "
 #define FEWEST_TRIAL_ROWS 128
 #define MOST_TRIAL_ROWS	  8192
@@ -121,6 +127,17 @@ load_sql_make(LoadSql *sql, const Config *config)
 	bytes_printf(&text, "%s; SELECT ", sql->copy);
 	put_lock(&text, table);
 	sql->copy_and_lock = bytes_take_text(&text);
+	bytes_puts(&text, "COPY historian.bundle FROM STDIN (FORMAT binary); SELECT ");
+	put_lock(&text, table);
+	sql->copy_bundles_and_lock = bytes_take_text(&text);
+	/* A table whose columns have other names takes bundles, but COPY, which fails, tells of it. */
+	bytes_printf(
+		&text,
+		", to_regclass(%s)::oid, coalesce(historian.bundle_hindrance(to_regclass(%s)), "
+		"CASE WHEN (SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(%s) "
+		"AND attname IN ('time', 'tag', 'values')) <> 3 THEN 'its columns have other names' END)",
+		table, table, table);
+	sql->look_for_bundles = bytes_take_text(&text);
 	bytes_printf(&text, "INSERT INTO %s (time, tag, values) VALUES ($1, $2, $3)",
 				 config->table_sql);
 	sql->insert = bytes_take_text(&text);
@@ -213,6 +230,11 @@ put_open(Bytes *sql, const CopyLoad *load)
 				past->predecessors);
 		bytes_puts(sql, ")");
 	}
+	bytes_puts(sql, ", to_regprocedure('historian.bundle_hindrance(regclass)') IS NOT NULL");
+	if (past->has_bundles && !past->no_bundles && !load->sift)
+		bytes_puts(sql, load->sql->look_for_bundles);
+	else
+		bytes_puts(sql, ", NULL, NULL");
 	bytes_puts(sql, " FROM pg_current_xact_id() AS x");
 	if (load->sift)
 		bytes_puts(sql, "; SET CONSTRAINTS ALL IMMEDIATE; SAVEPOINT " ROW_TRIAL_SAVEPOINT);
@@ -274,6 +296,24 @@ copy_field(char *to, size_t size, const PGresult *result, int column)
 	snprintf(to, size, "%s", PQgetvalue(result, 0, column));
 }
 
+/* Reads whether the rows may be sent in bundles, and tells the log if that has changed. */
+static void
+take_bundles(CopyLoad *load, const PGresult *result)
+{
+	LoadPast *past = load->past;
+	const char *hindrance = PQgetisnull(result, 0, 9) ? NULL : PQgetvalue(result, 0, 9);
+
+	past->has_bundles = bundle_possible() && PQgetvalue(result, 0, 7)[0] == 't';
+	if (PQgetisnull(result, 0, 8))
+		return;
+	if (hindrance == NULL)
+		load->table = (uint32_t) strtoul(PQgetvalue(result, 0, 8), NULL, 10);
+	if (hindrance != NULL && (past->hindrance == NULL || strcmp(hindrance, past->hindrance) != 0))
+		log_info("rows are sent one by one, which takes longer than bundles: %s", hindrance);
+	free(past->hindrance);
+	past->hindrance = hindrance != NULL ? memory_strdup(hindrance) : NULL;
+}
+
 /*
  * Reads the answer to put_open(): whether the load may begin, must wait or has been committed
  * already.
@@ -288,6 +328,7 @@ take_opening(CopyLoad *load, const PGresult *result)
 	copy_field(load->opened.xid, sizeof(load->opened.xid), result, 0);
 	copy_field(load->opened.backend, sizeof(load->opened.backend), result, 1);
 	copy_field(load->opened.server, sizeof(load->opened.server), result, 2);
+	take_bundles(load, result);
 	if (before->committing && strcmp(fate, "in progress") == 0)
 	{
 		snprintf(text, sizeof(text), "the load before is not over yet in PostgreSQL (backend %s)",
@@ -331,6 +372,8 @@ opened(CopyLoad *load)
 	}
 	if (sql_failure_is_set(&load->failure))
 	{
+		/* The extension may be another one by now, without the function. */
+		past->has_bundles = false;
 		end(load, load->verdict == LOAD_RUNNING ? LOAD_UNAVAILABLE : load->verdict);
 		return;
 	}
@@ -358,6 +401,7 @@ copy_load_advance(CopyLoad *load)
 
 		if (!copy_stream_advance(&load->stream))
 			return LOAD_RUNNING;
+		load->past->no_bundles |= load->table != 0 && sql_failure_is_set(failure);
 		if (!load->stream.began || (sql_failure_is_set(failure) && !sql_failure_of_row(failure)))
 		{
 			load->failure = *failure;
@@ -366,6 +410,9 @@ copy_load_advance(CopyLoad *load)
 		else if (!load->sift && sql_failure_is_set(failure))
 		{
 			load->failure = *failure;
+			/* the line that an error of bundles names is that of a bundle */
+			if (load->table != 0)
+				load->failure.row = -1;
 			end(load, LOAD_REFUSED);
 		}
 		else if (sql_failure_is_set(failure))
@@ -463,6 +510,7 @@ answered(CopyLoad *load)
 			if (!sql_failure_is_set(failure) && load->committed)
 			{
 				load->past->trace = (LoadTrace){0};
+				load->past->no_bundles = false;
 				return LOAD_COMMITTED;
 			}
 			sql_failure_set(failure, "25P02", "the transaction was rolled back");
@@ -535,8 +583,13 @@ next_range(CopyLoad *load)
 	else
 	{
 		load->state = LOAD_COPYING;
-		copy_stream_begin(&load->stream, load->connection, bytes_text(&sql), load->job.batch,
-						  range->first, range->count);
+		if (load->table != 0)
+			copy_stream_begin_bundles(&load->stream, load->connection,
+									  load->sql->copy_bundles_and_lock, load->table,
+									  load->job.batch, range->first, range->count);
+		else
+			copy_stream_begin(&load->stream, load->connection, bytes_text(&sql), load->job.batch,
+							  range->first, range->count);
 	}
 	bytes_free(&sql);
 }

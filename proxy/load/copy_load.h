@@ -69,14 +69,19 @@ typedef struct LoadPast
 	LoadTrace trace;
 	bool began;			/* the commits have ended that were under way at the start */
 	char *predecessors; /* these commits, "pid virtualtransaction, .."; NULL: not asked for yet */
+	bool has_bundles; /* the extension has the view historian.bundle, as the last load has found */
+	bool no_bundles;  /* the last load sent bundles and failed: this one sends rows */
+	char *hindrance;  /* why the last load could not send bundles; NULL: it could, or did not ask */
 } LoadPast;
 
 typedef struct LoadSql
 {
 	char *begin;
-	char *look; /* the first columns of the SELECT that opens a load */
+	char *look;				/* the first columns of the SELECT that opens a load */
+	char *look_for_bundles; /* its last columns, if the extension has bundles */
 	char *copy;
 	char *copy_and_lock;
+	char *copy_bundles_and_lock;
 	char *insert;
 	char *check_and_lock;
 	char *commits; /* a column: the commits of others that are under way */
@@ -92,6 +97,7 @@ typedef struct CopyLoad
 	LoadPast *past;
 	LoadResult *result;
 	bool sift;
+	uint32_t table;		  /* the OID of the table if the rows are sent in bundles, or 0 */
 	uint64_t progress_ms; /* when anything happened last */
 	enum
 	{

@@ -11,22 +11,36 @@
 #include "load/copy_format.h"
 #include "base/memory.h"
 
+#include <string.h>
+
 #define PIECE_BYTES ((size_t) 128 * 1024)
 
 static bool send_piece(CopyStream *stream);
+static bool send_rows(CopyStream *stream, PGconn *pq);
+static bool send_bundle(CopyStream *stream, PGconn *pq);
 static void take_result(CopyStream *stream, const PGresult *result);
 
 void
 copy_stream_begin(CopyStream *stream, PgConnection *connection, const char *sql, const Batch *batch,
 				  uint64_t first, uint64_t count)
 {
+	copy_stream_begin_bundles(stream, connection, sql, 0, batch, first, count);
+}
+
+void
+copy_stream_begin_bundles(CopyStream *stream, PgConnection *connection, const char *sql,
+						  uint32_t table, const Batch *batch, uint64_t first, uint64_t count)
+{
 	char *piece = stream->piece;
+	Bundle *bundle = stream->bundle;
 	bool all;
 
 	*stream = (CopyStream){
 		.connection = connection,
 		.count = count,
 		.piece = piece != NULL ? piece : memory_new_raw(PIECE_BYTES),
+		.table = table,
+		.bundle = bundle != NULL || table == 0 ? bundle : bundle_new(),
 	};
 	batch_cursor_seek(&stream->cursor, batch, first);
 	if (PQsendQuery(pg_connection_pq(connection), sql))
@@ -69,6 +83,18 @@ static bool
 send_piece(CopyStream *stream)
 {
 	PGconn *pq = pg_connection_pq(stream->connection);
+	bool sent = stream->table != 0 ? send_bundle(stream, pq) : send_rows(stream, pq);
+
+	/* A failure means that the server has ended the COPY; its result says why. */
+	stream->sending = sent && stream->sent < stream->count;
+	if (sent && !stream->sending)
+		PQputCopyEnd(pq, NULL);
+	return stream->sending;
+}
+
+static bool
+send_rows(CopyStream *stream, PGconn *pq)
+{
 	char *out = stream->piece;
 	const BatchRow *row;
 
@@ -93,18 +119,52 @@ send_piece(CopyStream *stream)
 							  stream->cursor.tag_length);
 		stream->sent++;
 	}
-	stream->sending = stream->sent < stream->count;
-	if (!stream->sending)
+	if (stream->sent == stream->count)
 	{
 		copy_format_trailer(out);
 		out += COPY_TRAILER_BYTES;
 	}
-	/* A failure means that the server has ended the COPY; its result says why. */
-	if (PQputCopyData(pq, stream->piece, (int) (out - stream->piece)) != 1)
-		stream->sending = false;
-	else if (!stream->sending)
-		PQputCopyEnd(pq, NULL);
-	return stream->sending;
+	return PQputCopyData(pq, stream->piece, (int) (out - stream->piece)) == 1;
+}
+
+static bool
+send_bundle(CopyStream *stream, PGconn *pq)
+{
+	char head[COPY_HEADER_BYTES + COPY_BUNDLE_HEAD_BYTES + BUNDLE_HEADER_BYTES];
+	char *out = head;
+	char header[BUNDLE_HEADER_BYTES];
+	BundlePart parts[BUNDLE_PARTS];
+	size_t bytes = BUNDLE_HEADER_BYTES;
+
+	if (stream->sent == 0)
+	{
+		copy_format_header(out);
+		out += COPY_HEADER_BYTES;
+	}
+	bundle_begin(stream->bundle);
+	for (; stream->sent < stream->count && bundle_has_room(stream->bundle); stream->sent++)
+	{
+		const BatchRow *row = batch_cursor_next(&stream->cursor);
+
+		bundle_add(stream->bundle, &stream->cursor, row);
+	}
+	bundle_end(stream->bundle, header, parts);
+	for (int i = 0; i < BUNDLE_PARTS; i++)
+		bytes += parts[i].length;
+	out = copy_format_bundle_head(out, stream->table, (uint32_t) bytes);
+	memcpy(out, header, sizeof(header));
+	out += sizeof(header);
+	if (PQputCopyData(pq, head, (int) (out - head)) != 1)
+		return false;
+	for (int i = 0; i < BUNDLE_PARTS; i++)
+	{
+		if (parts[i].length > 0 && PQputCopyData(pq, parts[i].bytes, (int) parts[i].length) != 1)
+			return false;
+	}
+	if (stream->sent < stream->count)
+		return true;
+	copy_format_trailer(head);
+	return PQputCopyData(pq, head, COPY_TRAILER_BYTES) == 1;
 }
 
 /* Notes that PostgreSQL asks for the rows, or that a statement has failed. */

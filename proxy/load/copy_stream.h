@@ -9,6 +9,7 @@
 #define HISTORIAND_COPY_STREAM_H
 
 #include "ingest/batch.h"
+#include "load/bundle.h"
 #include "database/pg_connection.h"
 #include "database/sql_failure.h"
 
@@ -18,9 +19,11 @@ typedef struct CopyStream
 	BatchCursor cursor;
 	uint64_t count; /* rows */
 	uint64_t sent;
-	char *piece;  /* rows that are encoded, before libpq gets them */
-	bool began;	  /* PostgreSQL has asked for the rows */
-	bool sending; /* it has not got all of them yet */
+	char *piece;	/* rows that are encoded, before libpq gets them */
+	uint32_t table; /* the OID of the table to which bundles go; 0: rows are sent one by one */
+	Bundle *bundle; /* NULL: none was sent yet */
+	bool began;		/* PostgreSQL has asked for the rows */
+	bool sending;	/* it has not got all of them yet */
 	SqlFailure failure;
 } CopyStream;
 
@@ -30,6 +33,11 @@ typedef struct CopyStream
  */
 extern void copy_stream_begin(CopyStream *stream, PgConnection *connection, const char *sql,
 							  const Batch *batch, uint64_t first, uint64_t count);
+
+/* The same with a COPY into historian.bundle, which has the table's OID and bundles of its rows. */
+extern void copy_stream_begin_bundles(CopyStream *stream, PgConnection *connection, const char *sql,
+									  uint32_t table, const Batch *batch, uint64_t first,
+									  uint64_t count);
 
 /* Returns whether it is finished; failure then says whether it has failed. */
 extern bool copy_stream_advance(CopyStream *stream);

@@ -459,6 +459,8 @@ on_input(void *owner)
 			writer->trouble[0] = '\0';
 			metric_add(&writer->metrics->messages_committed,
 					   loaded_rows(writer) - writer->result.refusals.count);
+			if (writer->load.table != 0)
+				metric_add(&writer->metrics->bundle_loads, 1);
 			batch_loaded(writer);
 			return;
 		case LOAD_REFUSED:
