@@ -10,6 +10,8 @@
  * - those of one tag and kind (compacted, late, summaries) must not overlap, and
  * - summaries must describe the compacted segments in their range of time as these are.
  *
+ * Each entry of the directory must point to a stored segment, if only to a dead one.
+ *
  * Each error is one row of the result, and the check goes on after it.
  */
 #include "postgres.h"
@@ -83,6 +85,9 @@ static void list_roots(Check *check);
 static void check_runs(Check *check);
 static bool has_root(Check *check, const FoundSegment *shared);
 static void check_directory(Check *check);
+static void report_lost(Check *check, DirectoryCursor *cursor, HTAB *suspects);
+static void report_entry(Check *check, const DirectoryEntry *entry, const char *problem);
+static HTAB *make_places(Check *check, Size entry_bytes);
 static void check_disjoint(Check *check, uint8 kind);
 static void check_summaries(Check *check);
 static const char *check_summary(Check *check, DirectoryCursor *cursor,
@@ -95,6 +100,7 @@ static SegmentHeader found_header(const FoundSegment *found);
 static void report(Check *check, ItemPointer place, const SegmentHeader *header,
 				   const char *problem);
 static void report_found(Check *check, const FoundSegment *found, const char *problem);
+static void put_problem(Check *check, Datum *values, bool *isnull, const char *problem);
 static int	compare_found(const void *left, const void *right);
 
 /*
@@ -128,17 +134,11 @@ check_table(Relation rel, bool is_partition, ReturnSetInfo *result)
 										 ALLOCSET_DEFAULT_SIZES),
 	};
 	MemoryContext caller = MemoryContextSwitchTo(check.context);
-	HASHCTL		control = {
-		.keysize = sizeof(ItemPointerData),
-		.entrysize = sizeof(FoundSegment),
-		.hcxt = check.context,
-	};
 	BlockNumber nblocks;
 
 	command_work_before_change(rel);
 	check.snapshot = RegisterSnapshot(GetLatestSnapshot());
-	check.found = hash_create("historian segments", 1024, &control,
-							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	check.found = make_places(&check, sizeof(FoundSegment));
 
 	nblocks = RelationGetNumberOfBlocks(rel);
 	for (BlockNumber block = 0; block < nblocks; block++)
@@ -317,11 +317,12 @@ list_roots(Check *check)
 	}
 }
 
-/* Reports segments that are not in the directory, or under another key. */
+/* Reports segments that are not in the directory, or under another key, and entries without one. */
 static void
 check_directory(Check *check)
 {
 	DirectoryCursor *cursor = directory_begin(check->rel, check->snapshot);
+	HTAB	   *suspects = make_places(check, sizeof(ItemPointerData));
 	DirectoryEntry entry;
 	SegmentHeader header;
 	HASH_SEQ_STATUS status;
@@ -333,12 +334,18 @@ check_directory(Check *check)
 		CHECK_FOR_INTERRUPTS();
 		found = hash_search(check->found, &entry.place, HASH_FIND, NULL);
 		if (found == NULL)
-			continue;			/* damaged, or the snapshot does not see it */
+		{
+			/* otherwise it is damaged, or the snapshot does not see it */
+			if (store_is_empty(check->rel, &entry.place))
+				(void) hash_search(suspects, &entry.place, HASH_ENTER, NULL);
+			continue;
+		}
 		header = found_header(found);
 		if (!directory_entry_fits(&entry, &header))
 			report_found(check, found, "The directory has the segment under another key.");
 		found->entered = true;
 	}
+	report_lost(check, cursor, suspects);
 	directory_end(cursor);
 
 	hash_seq_init(&status, check->found);
@@ -347,6 +354,40 @@ check_directory(Check *check)
 		if (!found->entered)
 			report_found(check, found, "The segment is not in the directory.");
 	}
+}
+
+/*
+ * Reports the entries whose places were empty, if they are there when looked for again, and the
+ * places are empty still: VACUUM removes entries before it makes places free, and the first walk
+ * may have read an entry before that.
+ */
+static void
+report_lost(Check *check, DirectoryCursor *cursor, HTAB *suspects)
+{
+	DirectoryEntry entry;
+
+	if (hash_get_num_entries(suspects) == 0)
+		return;
+	directory_seek_entries(cursor);
+	while (directory_next_entry(cursor, &entry))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (hash_search(suspects, &entry.place, HASH_FIND, NULL) != NULL &&
+			store_is_empty(check->rel, &entry.place))
+			report_entry(check, &entry, "The directory has a segment there, which is lost.");
+	}
+}
+
+static HTAB *
+make_places(Check *check, Size entry_bytes)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(ItemPointerData),
+		.entrysize = entry_bytes,
+		.hcxt = check->context,
+	};
+
+	return hash_create("historian segments", 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 /* Reports segments of one kind that overlap another of their tag. */
@@ -544,6 +585,38 @@ report(Check *check, ItemPointer place, const SegmentHeader *header, const char 
 		values[4] = Int64GetDatum(header->last_time);
 		isnull[2] = isnull[3] = isnull[4] = false;
 	}
+	put_problem(check, values, isnull, problem);
+}
+
+/* The same for an entry of the directory, which has no last time, and of a run no time at all. */
+static void
+report_entry(Check *check, const DirectoryEntry *entry, const char *problem)
+{
+	Datum		values[CHECK_NCOLUMNS] = {0};
+	bool		isnull[CHECK_NCOLUMNS] = {false, false, true, true, true, false};
+	SegmentHeader header = {.flags = 0};
+	Size		bytes;
+
+	header.tag = directory_entry_tag(entry, &bytes);
+	header.tag_bytes = bytes;
+	values[0] = Int64GetDatum(ItemPointerGetBlockNumberNoCheck(&entry->place));
+	values[1] = Int32GetDatum(ItemPointerGetOffsetNumberNoCheck(&entry->place));
+	if (bytes > 0)
+	{
+		values[2] = CStringGetTextDatum(store_tag_text(&header));
+		isnull[2] = false;
+	}
+	if (entry->placed)
+	{
+		values[3] = Int64GetDatum(entry->first_time);
+		isnull[3] = false;
+	}
+	put_problem(check, values, isnull, problem);
+}
+
+static void
+put_problem(Check *check, Datum *values, bool *isnull, const char *problem)
+{
 	if (check->is_partition)
 		problem = psprintf("partition \"%s\": %s", RelationGetRelationName(check->rel), problem);
 	values[5] = CStringGetTextDatum(problem);

@@ -547,6 +547,19 @@ directory_next_entry(DirectoryCursor *cursor, DirectoryEntry *entry)
 	return true;
 }
 
+const char *
+directory_entry_tag(const DirectoryEntry *entry, Size *bytes)
+{
+	const char *tag = VARDATA_ANY(entry->tag);
+	Size		length = VARSIZE_ANY_EXHDR(entry->tag);
+
+	if (length > RUN_PREFIX_BYTES + SEGMENT_RUN_NUMBER_BYTES && tag[0] == '\0')
+		return directory_key_fence(entry->tag, bytes);
+	/* the NULs of summaries and late segments follow the tag; marks and roots begin with one */
+	*bytes = strnlen(tag, length);
+	return tag;
+}
+
 bool
 directory_entry_fits(const DirectoryEntry *entry, const SegmentHeader *header)
 {
@@ -804,18 +817,18 @@ walk_next(DirectoryCursor *cursor, DirectoryWalk *walk, ScanDirection direction,
 
 	while ((tid = directory_walk_step(walk, &cursor->view, direction)) != NULL)
 	{
-		bool		all_dead = false;
+		ItemPointerData place = *tid;
+		StoreAbsence absence;
 
 		CHECK_FOR_INTERRUPTS();
-		if (store_fetch(cursor->view.rel, cursor->view.snapshot, tag, tid, stored, &all_dead))
+		if (store_fetch(cursor->view.rel, cursor->view.snapshot, tag, &place, stored, &absence))
 		{
 			if (!walk_seeks(cursor, walk, &stored->segment.header))
 				store_report(cursor->view.rel, &stored->tuple.t_self, &stored->segment.header,
 							 SEGMENT_MISPLACED);
 			return true;
 		}
-		if (all_dead)
-			directory_walk_kill(walk);
+		directory_walk_absent(walk, &cursor->view, tag, &place, absence);
 	}
 	return false;
 }

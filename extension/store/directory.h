@@ -144,9 +144,14 @@ typedef struct DirectoryEntry
 } DirectoryEntry;
 
 /* A walk over all entries. */
-
 extern void directory_seek_entries(DirectoryCursor *cursor);
 extern bool directory_next_entry(DirectoryCursor *cursor, DirectoryEntry *entry);
+
+/*
+ * The user's tag in an entry, of a shared segment its fence, of roots and marks none (0 bytes).
+ * Points into the entry's.
+ */
+extern const char *directory_entry_tag(const DirectoryEntry *entry, Size *bytes);
 
 /* Does the entry have the key of a segment with this header? */
 extern bool directory_entry_fits(const DirectoryEntry *entry, const SegmentHeader *header);

@@ -7,11 +7,14 @@
 #include "store/directory_walk.h"
 
 #include "catalog/pg_collation.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "compat.h"
 #include "store/directory_key.h"
 
+static bool is_entered(const DirectoryWalk *walk, const DirectoryView *view,
+					   const ItemPointerData *place);
 static void add_key(DirectoryWalk *walk, int flags, AttrNumber column, StrategyNumber strategy,
 					Oid collation, RegProcedure procedure);
 
@@ -78,10 +81,37 @@ directory_walk_pause(DirectoryWalk *walk, const DirectoryView *view)
 }
 
 void
-directory_walk_kill(DirectoryWalk *walk)
+directory_walk_absent(DirectoryWalk *walk, const DirectoryView *view, const text *tag,
+					  const ItemPointerData *place, StoreAbsence absence)
 {
-	if (!walk->scan->xactStartedInRecovery)
+	ItemPointerData at = *place;
+
+	/*
+	 * The walk may have read the entry before VACUUM removed it, and then made the place free.  So
+	 * look whether it is still there, and then whether the place has got a new segment.
+	 */
+	if (absence == STORE_EMPTY && is_entered(walk, view, &at) && store_is_empty(view->rel, &at))
+		store_report_vanished(view->rel, tag, &at);
+	if (absence == STORE_DEAD && !walk->scan->xactStartedInRecovery)
 		walk->scan->kill_prior_tuple = true;
+}
+
+/* Does the directory have the entry of this place among those that the walk seeks? */
+static bool
+is_entered(const DirectoryWalk *walk, const DirectoryView *view, const ItemPointerData *place)
+{
+	DirectoryWalk again = *walk;
+	ItemPointer found;
+
+	again.scan = NULL;
+	directory_walk_start(&again, view);
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		found = directory_walk_step(&again, view, ForwardScanDirection);
+	} while (found != NULL && !ItemPointerEquals(found, (ItemPointer) place));
+	directory_walk_end(&again);
+	return found != NULL;
 }
 
 static void

@@ -13,6 +13,8 @@
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
+#include "store/store.h"
+
 /* The most scan keys that a walk needs: tag, lower bound, upper bound. */
 #define WALK_MAX_KEYS 3
 
@@ -57,7 +59,12 @@ extern ItemPointer directory_walk_step(DirectoryWalk *walk, const DirectoryView 
  */
 extern void directory_walk_pause(DirectoryWalk *walk, const DirectoryView *view);
 
-/* Marks the entry of the last step as dead: no transaction can see its segment any more. */
-extern void directory_walk_kill(DirectoryWalk *walk);
+/*
+ * Takes note that the entry of the last step, at this place, has no segment for the walk's snapshot:
+ * marks it as dead, if no transaction can see the segment any more.  Raises an error if the segment
+ * is lost.  tag as in store_fetch().
+ */
+extern void directory_walk_absent(DirectoryWalk *walk, const DirectoryView *view, const text *tag,
+								  const ItemPointerData *place, StoreAbsence absence);
 
 #endif							/* HISTORIAN_DIRECTORY_WALK_H */

@@ -237,10 +237,12 @@ sorted_runs_next_segment(SortedRuns *runs, StoredSegment *stored)
 	while ((place = directory_walk_step(&runs->forward, &runs->view, ForwardScanDirection)) != NULL)
 	{
 		ItemPointerData found = *place;
+		StoreAbsence absence;
 
 		CHECK_FOR_INTERRUPTS();
-		if (store_fetch(runs->view.rel, runs->view.snapshot, NULL, &found, stored, NULL))
+		if (store_fetch(runs->view.rel, runs->view.snapshot, NULL, &found, stored, &absence))
 			return true;
+		directory_walk_absent(&runs->forward, &runs->view, NULL, &found, absence);
 	}
 	return false;
 }
@@ -259,16 +261,16 @@ list_runs(SortedRuns *runs)
 	{
 		ItemPointerData found = *place;
 		StoredSegment root;
-		bool		all_dead = false;
+		StoreAbsence absence;
 
 		CHECK_FOR_INTERRUPTS();
-		if (store_fetch(runs->view.rel, runs->view.snapshot, NULL, &found, &root, &all_dead))
+		if (store_fetch(runs->view.rel, runs->view.snapshot, NULL, &found, &root, &absence))
 		{
 			add_run(runs, &root);
 			store_release(&root);
 		}
-		else if (all_dead)
-			directory_walk_kill(&runs->roots);
+		else
+			directory_walk_absent(&runs->roots, &runs->view, NULL, &found, absence);
 	}
 	qsort(runs->runs, runs->nruns, sizeof(RunPosition), compare_runs);
 }
@@ -425,15 +427,14 @@ load(SortedRuns *runs, RunPosition *at, DirectoryWalk *walk, ItemPointer place, 
 	DirectoryTag own;
 	Datum		values[DIRECTORY_NKEYS];
 	bool		isnull[DIRECTORY_NKEYS];
-	bool		all_dead = false;
+	StoreAbsence absence;
 	const uint8 *bytes;
 	Size		length;
 
 	at->place = *place;
-	if (!store_fetch(runs->view.rel, runs->view.snapshot, NULL, &at->place, &stored, &all_dead))
+	if (!store_fetch(runs->view.rel, runs->view.snapshot, NULL, &at->place, &stored, &absence))
 	{
-		if (all_dead)
-			directory_walk_kill(walk);
+		directory_walk_absent(walk, &runs->view, NULL, &at->place, absence);
 		return false;
 	}
 	at->place = stored.tuple.t_self;

@@ -31,6 +31,7 @@
 
 static SegmentStatus find_part(StoredSegment *stored, const text *tag);
 static bool item_is_within(Page page, OffsetNumber item);
+static bool item_is_empty(Page page, OffsetNumber item);
 static void prepare_header(HeapTuple tuple, Relation rel, TransactionId xid, CommandId cid,
 						   int options);
 static XLogRecPtr log_insert(HeapTuple tuple, Buffer buffer, bool all_visible_cleared);
@@ -149,21 +150,31 @@ store_count_rows(Relation rel, uint32 deleted, uint32 moved)
 
 bool
 store_fetch(Relation rel, Snapshot snapshot, const text *tag, ItemPointer tid,
-			StoredSegment *stored, bool *all_dead)
+			StoredSegment *stored, StoreAbsence *absence)
 {
 	ItemPointerData place = *tid;
 	const uint8 *bytes;
 	Size		length;
 	SegmentStatus status;
+	Page		page;
 	bool		found;
+	bool		all_dead = false;
 
 	stored->buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
 	heap_page_prune_opt(rel, stored->buffer);
 	LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
-	if (!item_is_within(BufferGetPage(stored->buffer), ItemPointerGetOffsetNumber(tid)))
+	page = BufferGetPage(stored->buffer);
+	if (!item_is_within(page, ItemPointerGetOffsetNumber(tid)))
 		report_sought(rel, tag, tid, SEGMENT_NOT_A_SEGMENT);
-	found = heap_hot_search_buffer(&place, rel, stored->buffer, snapshot, &stored->tuple, all_dead,
+	/* a page that had a segment is cut off, if VACUUM has emptied it, but never new again */
+	if (PageIsNew(page))
+		store_report_vanished(rel, tag, tid);
+	found = heap_hot_search_buffer(&place, rel, stored->buffer, snapshot, &stored->tuple, &all_dead,
 								   true);
+	/* of an empty place the heap says that all is dead */
+	if (!found && absence != NULL)
+		*absence = item_is_empty(page, ItemPointerGetOffsetNumber(tid)) ? STORE_EMPTY
+			: all_dead ? STORE_DEAD : STORE_UNSEEN;
 	LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
 	if (!found)
 	{
@@ -181,6 +192,22 @@ store_fetch(Relation rel, Snapshot snapshot, const text *tag, ItemPointer tid,
 	if (status != SEGMENT_OK)
 		report_sought(rel, tag, tid, status);
 	return true;
+}
+
+bool
+store_is_empty(Relation rel, ItemPointer tid)
+{
+	BlockNumber block = ItemPointerGetBlockNumber(tid);
+	Buffer		buffer;
+	bool		empty;
+
+	if (block >= RelationGetNumberOfBlocks(rel))
+		return true;
+	buffer = ReadBuffer(rel, block);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	empty = item_is_empty(BufferGetPage(buffer), ItemPointerGetOffsetNumber(tid));
+	UnlockReleaseBuffer(buffer);
+	return empty;
 }
 
 void
@@ -402,6 +429,14 @@ item_is_within(Page page, OffsetNumber item)
 	return !ItemIdIsNormal(id) ||
 		(ItemIdGetOffset(id) >= SizeOfPageHeaderData &&
 		 ItemIdGetOffset(id) + STORE_TUPLE_HEADER <= BLCKSZ);
+}
+
+/* Does a page, which may be new, have nothing at an item? */
+static bool
+item_is_empty(Page page, OffsetNumber item)
+{
+	return item < FirstOffsetNumber || item > PageGetMaxOffsetNumber(page) ||
+		!ItemIdIsUsed(PageGetItemId(page, item));
 }
 
 /* Fills in the tuple's header, as heap_prepare_insert() does for a tuple of one column. */

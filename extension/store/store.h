@@ -60,16 +60,29 @@ extern bool store_delete(Relation rel, ItemPointer tid, CommandId cid);
  */
 extern void store_count_rows(Relation rel, uint32 deleted, uint32 moved);
 
+/* Why store_fetch() finds no segment. */
+typedef enum StoreAbsence
+{
+	STORE_UNSEEN,				/* the snapshot does not see it */
+	STORE_DEAD,					/* no transaction can see it any more */
+	STORE_EMPTY,				/* nothing is stored there, not even what is dead */
+} StoreAbsence;
+
 /*
  * Fetches the segment at tid: pins its buffer, and reads and checks its header.  tag is the one by
  * which the directory has the segment, or NULL if it is not known.  Of a shared segment, fetches
  * the rows of tag, which must stay as long as *stored, or (NULL) only the header.  Returns false,
- * with nothing pinned, if the snapshot does not see a segment there; *all_dead (if not NULL) then
- * says whether no transaction can see one any more, so that the directory's entry may be marked
- * dead.
+ * with nothing pinned, if the snapshot does not see a segment there; *absence (if not NULL) then
+ * says why.  Raises an error if the file ends before the block, or the block was never written.
  */
 extern bool store_fetch(Relation rel, Snapshot snapshot, const text *tag, ItemPointer tid,
-						StoredSegment *stored, bool *all_dead);
+						StoredSegment *stored, StoreAbsence *absence);
+
+/*
+ * Is nothing stored at tid, not even what is dead?  VACUUM removes a segment's entries from the
+ * directory before it makes the place free, so that such an entry has lost its segment.
+ */
+extern bool store_is_empty(Relation rel, ItemPointer tid);
 
 /* Opens the rows of a fetched segment; with verify, compares the checksum first. */
 extern void store_open_rows(Relation rel, StoredSegment *stored, bool verify);
