@@ -234,9 +234,9 @@ add_ordered_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *col
 
 /*
  * Makes one path.  order is the order of the rows of one tag, as pathkeys; the path has it if it
- * reads no more than one.  Its custom_private is a list of four integers: whether it reads all tags, which
- * parallel workers can then share; whether it goes backward in time; and the range of values that
- * the query uses (first and end).
+ * reads no more than one.  Its custom_private is a list of four integers: whether it reads all
+ * tags, which parallel workers can then share; whether it goes backward in time; and the range of
+ * values that the query uses (first and end).
  */
 static CustomPath *
 make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
@@ -461,10 +461,10 @@ tag_member_matches(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, Equ
 }
 
 /*
- * Makes the plan of a path.  Its custom_exprs are the conditions that the scan checks itself, or takes
- * a prefix of the tags from; the latter are in the qual, too.  Its
- * custom_private has two lists: the kinds of these conditions, and the path's custom_private
- * without the first member.
+ * Makes the plan of a path.  custom_exprs of the plan has the conditions that the scan checks
+ * itself, and those from which it takes a prefix of the tags.  The executor checks the latter too,
+ * so that they are also in the plan's qual.  custom_private has two lists: the kinds of the
+ * conditions in custom_exprs, and the custom_private of the path without its first member.
  */
 static Plan *
 plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, List *clauses,
