@@ -849,7 +849,11 @@ BEGIN
         INTO from_table FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = source;
     IF from_table.fits IS NOT TRUE THEN
         RAISE EXCEPTION '% must have one bigint, one text and one double precision[] column', source
-            USING ERRCODE = 'wrong_object_type';
+            USING ERRCODE = 'wrong_object_type', HINT = coalesce((
+                SELECT format('Name the table that the view reads: %L.', min(d.refobjid::regclass::text))
+                FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+                    AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> source
+                WHERE w.ev_class = source HAVING count(*) > 0), 'Historian tables have these three columns and no other.');
     END IF;
 
     SELECT count(*) AS tags, min(t.names) AS names, max(t.names) AS other_names,
@@ -888,6 +892,9 @@ BEGIN
         RAISE EXCEPTION USING MESSAGE = SQLERRM, ERRCODE = 'invalid_table_definition',
             DETAIL = format('View %s exists with other columns.', view_name),
             HINT = format('Drop it first: DROP VIEW %s.', view_name);
+    WHEN wrong_object_type THEN
+        RAISE EXCEPTION USING MESSAGE = SQLERRM, ERRCODE = 'wrong_object_type',
+            HINT = 'Give the view another name, or drop what has it.';
     END;
 
     made := view_name::regclass;

@@ -156,11 +156,14 @@ def rejects():
         same([json.loads(line)["line"] for line in file], [i + 2 for i in range(5000) if i % 100 == 7], "50 refused rows of one batch are found")
     same(sql("SELECT count(*) FROM m"), "4950", "and all others are loaded")
     table("heap", "")
+    sql("DROP VIEW IF EXISTS a_view; CREATE VIEW a_view AS SELECT historian.to_timestamptz(time), values[1] FROM m")
     for options, code, message in ((("--values", "zz"), 1, "there is no such column; there are time, tag, v"),
                                    (("--format", "xml"), 2, "expected csv"), (("--time-zone", "Europe/Nowhere"), 2, "no time zone"),
-                                   (("-t", "nowhere"), 1, "CREATE TABLE nowhere"), (("-t", "heap"), 1, "is not a historian table")):
+                                   (("-t", "nowhere"), 1, "CREATE TABLE nowhere"), (("-t", "heap"), 1, "is not a historian table"),
+                                   (("-t", "a_view"), 1, "-t takes the table that it reads: m\n")):
         result = historian("import", "-t", "m", *options, "--restart", path("many.csv"))
         ok(result.returncode == code and message in result.stderr, "refused: " + " ".join(options), result.stderr)
+    sql("DROP VIEW a_view")
     result = historian("import", path("nofile.csv"))
     ok(result.returncode == 1 and "No such file" in result.stderr, "a file that is not there", result.stderr)
     write("short.csv.gz", gzip.compress(many.encode(), mtime=0)[:-20])

@@ -154,6 +154,8 @@ WRONG_TABLES = (
     ("DROP TABLE {t}", 'relation "{t}" does not exist', "USING historian"),
     ("DROP TABLE {t}; CREATE VIEW {t} AS SELECT 1::bigint AS time, 'a' AS tag, '{{1}}'::float8[] AS values",
      "{t} is a view", "--table must name a historian table"),
+    ("ALTER TABLE {t} RENAME TO {t}_read; CREATE VIEW {t} AS SELECT * FROM {t}_read",
+     "{t} is a view", "--table must name a historian table, or a partitioned parent of such tables, such as {t}_read"),
     ("DROP TABLE {t}; CREATE TABLE {t} (time bigint, tag text, values float8[])",
      "table {t} is not a historian table", "ALTER TABLE {t} SET ACCESS METHOD historian"),
     ("DROP TABLE {t}; CREATE TABLE {t} (time bigint, tag text)", 'no column "values"', "values double precision[]"),

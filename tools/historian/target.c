@@ -18,7 +18,10 @@ static const char find_sql[] =
 	" (SELECT string_agg(quote_ident(attname), '') FROM pg_attribute t WHERE t.attrelid = c.oid"
 	"  AND attnum > 0 AND NOT attisdropped AND atttypid = 'text'::regtype HAVING count(*) = 1),"
 	" (SELECT string_agg(quote_ident(attname), '') FROM pg_attribute t WHERE t.attrelid = c.oid"
-	"  AND attnum > 0 AND NOT attisdropped AND atttypid = 'float8[]'::regtype HAVING count(*) = 1)"
+	"  AND attnum > 0 AND NOT attisdropped AND atttypid = 'float8[]'::regtype HAVING count(*) = 1),"
+	" (SELECT min(d.refobjid::regclass::text) FROM pg_rewrite w JOIN pg_depend d ON d.objid = w.oid"
+	"  AND d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass"
+	"  WHERE w.ev_class = c.oid AND c.relkind = 'v' AND d.refobjid <> c.oid)"
 	" FROM pg_class c LEFT JOIN pg_am a ON a.oid = c.relam WHERE c.oid = to_regclass($1::text)";
 
 void
@@ -36,6 +39,10 @@ target_open(Target *target, PGconn *connection, const char *name)
 			"historian makes it; -t names another one, -d another database",
 			name, PQdb(connection), name);
 	kind = PQgetvalue(result, 0, 2);
+	if (kind[0] == 'v')
+		connection_fail_with("\"%s\" is a view\n"
+							 "  hint: -t takes the table that it reads%s%s",
+							 name, PQgetisnull(result, 0, 7) ? "" : ": ", PQgetvalue(result, 0, 7));
 	if (kind[0] != 'p' &&
 		(strchr("rm", kind[0]) == NULL || strcmp(PQgetvalue(result, 0, 3), "historian") != 0))
 		connection_fail_with(
