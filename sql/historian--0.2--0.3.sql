@@ -465,7 +465,39 @@ FROM historian.stat_get_worker() AS s LEFT JOIN pg_database d ON d.oid = s.worke
 COMMENT ON VIEW historian.stat_worker IS
 'Background compaction of the whole server, one row: whether historian is in shared_preload_libraries and historian.compaction is on; since when it counts; the launcher, its rounds, the begin of the last one and the end of the last that has ended; the worker at work, its database, the OID of its table there and since when it is at it. For members of pg_monitor.';
 
-GRANT SELECT ON historian.stat_tables, historian.stat_compaction, historian.stat_worker TO pg_monitor;
+CREATE FUNCTION historian.stat_get_runs(
+    "table" regclass, OUT level integer, OUT segments bigint, OUT bytes bigint, OUT "rows" bigint,
+    OUT first_time bigint, OUT last_time bigint)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'historian_stat_get_runs';
+
+COMMENT ON FUNCTION historian.stat_get_runs(regclass) IS
+'What the view historian.stat_runs shows of a table; no row for a table that is locked exclusively.';
+
+CREATE VIEW historian.stat_runs AS
+SELECT c.oid AS relid, n.nspname AS schemaname, c.relname, s.*
+FROM pg_class c
+     JOIN pg_am a ON a.oid = c.relam AND a.amname = 'historian'
+     JOIN pg_namespace n ON n.oid = c.relnamespace
+     CROSS JOIN LATERAL historian.stat_get_runs(c.oid) AS s
+WHERE c.relkind IN ('r', 'm');
+
+COMMENT ON VIEW historian.stat_runs IS
+'The sorted runs of the historian tables of this database, in which many tags of few rows share segments. A load writes a run of level 0, and eight runs of one level are merged to one of the next, so that a healthy table has less than eight of each level besides the loads of the last rounds. Their segments and rows are among the pending ones of stat_tables. For members of pg_monitor.';
+COMMENT ON COLUMN historian.stat_runs.relid IS 'the table';
+COMMENT ON COLUMN historian.stat_runs.schemaname IS 'the schema of the table';
+COMMENT ON COLUMN historian.stat_runs.relname IS 'the name of the table';
+COMMENT ON COLUMN historian.stat_runs.level IS '0: a load has written the run; else one more than the highest level of the runs that were merged to it';
+COMMENT ON COLUMN historian.stat_runs.segments IS 'segments of the run';
+COMMENT ON COLUMN historian.stat_runs.bytes IS 'bytes of these segments';
+COMMENT ON COLUMN historian.stat_runs.rows IS 'rows in these segments';
+COMMENT ON COLUMN historian.stat_runs.first_time IS 'the least time of the rows that the run had when it was written, in nanoseconds';
+COMMENT ON COLUMN historian.stat_runs.last_time IS 'the greatest time of these rows, in nanoseconds';
+
+REVOKE ALL ON FUNCTION historian.stat_get_runs(regclass) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION historian.stat_get_runs(regclass) TO pg_monitor;
+GRANT SELECT ON historian.stat_tables, historian.stat_runs, historian.stat_compaction, historian.stat_worker TO pg_monitor;
 
 COMMENT ON FUNCTION historian.stat_get_table(regclass) IS
 'What the view historian.stat_tables shows of a table; NULL for a table that is locked exclusively.';

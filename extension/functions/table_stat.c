@@ -1,6 +1,7 @@
 /*
  * table_stat.c
- *	  historian.stat_get_table(): the segments of a table, and those that wait for compaction.
+ *	  historian.stat_get_table(), stat_get_runs(): the segments of a table, those that wait for
+ *	  compaction, and its sorted runs.
  *
  * Pending segments are counted, and so are shared ones: the function looks up each tag.  Compacted
  * and late segments may be very many, so their numbers are estimated from SAMPLED_PAGES pages.  If
@@ -24,11 +25,13 @@
 #include "store/store.h"
 
 PG_FUNCTION_INFO_V1(historian_stat_get_table);
+PG_FUNCTION_INFO_V1(historian_stat_get_runs);
 
 /* The pages that an estimate reads, which takes some milliseconds from a disk. */
 #define SAMPLED_PAGES 128
 
 #define STAT_NCOLUMNS 11
+#define RUN_NCOLUMNS 6
 
 typedef struct SegmentTotals
 {
@@ -44,7 +47,7 @@ static void add_page(Relation rel, Snapshot snapshot, BlockNumber block, Segment
 					 SegmentTotals *late);
 static void add_segment(SegmentTotals *totals, Size bytes, uint32 rows);
 static void multiply(SegmentTotals *totals, double factor);
-static void add_runs(SortedRuns *runs, SegmentTotals *totals);
+static void add_run(SortedRuns *runs, uint32 i, SegmentTotals *totals);
 static SegmentTotals count_pending(Relation rel, Snapshot snapshot, int64 *tags);
 
 /*
@@ -94,6 +97,50 @@ historian_stat_get_table(PG_FUNCTION_ARGS)
 	values[10] = Int64GetDatum((int64) late.rows);
 	relation_close(rel, AccessShareLock);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, isnull)));
+}
+
+/*
+ * historian.stat_get_runs(table regclass) returns setof (level integer, segments bigint,
+ * bytes bigint, rows bigint, first_time bigint, last_time bigint)
+ *
+ * A row for each sorted run that the snapshot sees.  Returns none where stat_get_table() returns
+ * NULL.
+ */
+Datum
+historian_stat_get_runs(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Relation	rel = open_without_waiting(PG_GETARG_OID(0));
+	DirectoryCursor *cursor;
+	SortedRuns *runs;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (rel == NULL)
+		return (Datum) 0;
+	if (OidIsValid(directory_oid(rel)))
+	{
+		cursor = directory_begin(rel, GetActiveSnapshot());
+		runs = directory_runs(cursor);
+		for (uint32 i = 0; i < sorted_runs_count(runs); i++)
+		{
+			const SortedRun *run = sorted_runs_get(runs, i);
+			SegmentTotals totals = {0};
+			Datum		values[RUN_NCOLUMNS];
+			bool		isnull[RUN_NCOLUMNS] = {false};
+
+			add_run(runs, i, &totals);
+			values[0] = Int32GetDatum((int32) run->level);
+			values[1] = Int64GetDatum((int64) totals.segments);
+			values[2] = Int64GetDatum((int64) totals.bytes);
+			values[3] = Int64GetDatum((int64) totals.rows);
+			values[4] = Int64GetDatum(run->first_time);
+			values[5] = Int64GetDatum(run->last_time);
+			tuplestore_putvalues(result->setResult, result->setDesc, values, isnull);
+		}
+		directory_end(cursor);
+	}
+	relation_close(rel, AccessShareLock);
+	return (Datum) 0;
 }
 
 /*
@@ -175,21 +222,19 @@ multiply(SegmentTotals *totals, double factor)
 	totals->rows *= factor;
 }
 
-/* Adds the segments of all sorted runs. */
+/* Adds the segments of one sorted run. */
 static void
-add_runs(SortedRuns *runs, SegmentTotals *totals)
+add_run(SortedRuns *runs, uint32 i, SegmentTotals *totals)
 {
 	StoredSegment stored;
 
-	for (uint32 i = 0; i < sorted_runs_count(runs); i++)
+	sorted_runs_seek_segments(runs, i);
+	while (sorted_runs_next_segment(runs, &stored))
 	{
-		sorted_runs_seek_segments(runs, i);
-		while (sorted_runs_next_segment(runs, &stored))
-		{
-			add_segment(totals, stored.tuple.t_len - STORE_TUPLE_HEADER,
-						stored.segment.header.nrows);
-			store_release(&stored);
-		}
+		CHECK_FOR_INTERRUPTS();
+		add_segment(totals, stored.tuple.t_len - STORE_TUPLE_HEADER,
+					stored.segment.header.nrows);
+		store_release(&stored);
 	}
 }
 
@@ -229,7 +274,8 @@ count_pending(Relation rel, Snapshot snapshot, int64 *tags)
 		pfree(former);
 	}
 	MemoryContextDelete(context);
-	add_runs(directory_runs(cursor), &totals);
+	for (uint32 i = 0; i < sorted_runs_count(directory_runs(cursor)); i++)
+		add_run(directory_runs(cursor), i, &totals);
 	directory_end(cursor);
 	return totals;
 }

@@ -1,6 +1,6 @@
 -- Rows of many tags that share segments, against a heap with the same rows; their merging, and what is said of them.
 \set ON_ERROR_STOP on
-SELECT plan(49);
+SELECT plan(54);
 CREATE TABLE m (time bigint, tag text COLLATE "C", values float8[]) USING historian;
 CREATE TABLE h (time bigint, tag text COLLATE "C", values float8[]);
 
@@ -168,6 +168,21 @@ END $$;
 SELECT is(differ(), 0::bigint, 'nothing has changed');
 SELECT cmp_ok((SELECT sum(rows) FROM rewritten), '<', 3 * (SELECT count(*) FROM h)::numeric, 'a row is written a few times, not once a load');
 SELECT ok(compacted_rows > 5000, 'the frequent tag is compacted') FROM historian.stat_tables WHERE relid = 'm'::regclass;
+
+-- what is said of the runs: eight loads are merged to one run of the next level
+TRUNCATE m, h;
+SELECT load(1, 600, n * 10) FROM generate_series(1, 7) AS n;
+SELECT is(count(*), 0::bigint, 'seven loads: nothing is merged') FROM historian.compact_due('m') AS c WHERE c.rows > 0;
+SELECT results_eq($$SELECT level, rows, first_time, last_time FROM historian.stat_runs WHERE relid = 'm'::regclass ORDER BY first_time$$,
+	$$SELECT 0, 600::bigint, n::bigint * 10, n::bigint * 10 FROM generate_series(1, 7) AS n$$, 'a run for each load');
+SELECT results_eq($$SELECT sum(segments), sum(bytes), sum(rows) FROM historian.stat_runs WHERE relid = 'm'::regclass$$,
+	$$SELECT pending_segments::numeric, pending_bytes::numeric, pending_rows::numeric FROM historian.stat_tables WHERE relid = 'm'::regclass$$,
+	'their segments, bytes and rows are the pending ones');
+SELECT load(1, 600, 80), load(1, 599, 90);
+SELECT historian.compact_due('m');
+SELECT results_eq($$SELECT level, rows, first_time, last_time FROM historian.stat_runs WHERE relid = 'm'::regclass ORDER BY first_time$$,
+	$$VALUES (1, 5399::bigint, 10::bigint, 90::bigint)$$, 'nine loads are merged to a run of level 1');
+SELECT is_empty($$SELECT * FROM historian.stat_get_runs('h')$$, 'a heap has no runs');
 SELECT * FROM finish();
 COMMIT;
 DROP TABLE m, h;

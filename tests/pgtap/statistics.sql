@@ -1,6 +1,6 @@
 -- The statistics views: exact for small tables, counted where the library is preloaded, for pg_monitor.
 BEGIN;
-SELECT plan(28);
+SELECT plan(29);
 
 CREATE TABLE m (time bigint, tag text, values float8[]) USING historian;
 CREATE TABLE heap (time bigint, tag text, values float8[]);
@@ -61,6 +61,7 @@ SET ROLE pgtap_watcher;
 SELECT lives_ok('SELECT * FROM historian.stat_tables', 'pg_monitor reads stat_tables');
 SELECT lives_ok('SELECT * FROM historian.stat_compaction', 'stat_compaction');
 SELECT lives_ok('SELECT * FROM historian.stat_worker', 'stat_worker');
+SELECT lives_ok('SELECT * FROM historian.stat_runs', 'stat_runs');
 SELECT results_eq('SELECT * FROM historian.historian_stat_tables', 'SELECT * FROM historian.stat_tables', 'the old name of stat_tables');
 SELECT results_eq('SELECT * FROM historian.historian_stat_compaction', 'SELECT * FROM historian.stat_compaction', 'of stat_compaction');
 SELECT results_eq('SELECT * FROM historian.historian_stat_worker', 'SELECT * FROM historian.stat_worker', 'and of stat_worker');
