@@ -113,7 +113,7 @@ struct Client
 static const char usage[] =
 	"historian-client: reads from historiand what historian-producer sends, checks every value\n"
 	"\n"
-	"  --url URL            where historiand answers (http://127.0.0.1:8080)\n"
+	"  --url URL            where historiand answers (http://127.0.0.1:8080)\n" TOKEN_OPTION_HELP
 	"  --readers N          readers at the same time (10)\n"
 	"  --rate N             requests a second of each reader (1)\n"
 	"  --duration TIME      how long to read: 60, 10m, 24h (60)\n"
@@ -200,6 +200,7 @@ parse_options(Client *client, int argc, char **argv)
 	enum
 	{
 		URL,
+		TOKEN_FILE,
 		READERS,
 		RATE,
 		DURATION,
@@ -218,6 +219,7 @@ parse_options(Client *client, int argc, char **argv)
 	};
 	static const struct option options[] = {
 		{"url", required_argument, NULL, URL},
+		{"token-file", required_argument, NULL, TOKEN_FILE},
 		{"readers", required_argument, NULL, READERS},
 		{"rate", required_argument, NULL, RATE},
 		{"duration", required_argument, NULL, DURATION},
@@ -237,6 +239,7 @@ parse_options(Client *client, int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	const char *url = "http://127.0.0.1:8080";
+	const char *token_file = NULL;
 	const char *name;
 	int option;
 
@@ -260,6 +263,9 @@ parse_options(Client *client, int argc, char **argv)
 		{
 			case URL:
 				url = optarg;
+				break;
+			case TOKEN_FILE:
+				token_file = optarg;
 				break;
 			case READERS:
 				client->reader_count = (uint32_t) NUMBER(1, 10000);
@@ -309,6 +315,8 @@ parse_options(Client *client, int argc, char **argv)
 	if (client->window_min_s < 1 || client->window_min_s > client->window_max_s)
 		options_check("--window-min must be 1 or more and not over --window-max");
 	options_check(http_url_parse(&client->url, url));
+	options_check(
+		token_option_header(token_file, client->url.headers, sizeof(client->url.headers)));
 }
 
 /* Asks for one sample: the values at the time end. */

@@ -99,6 +99,7 @@ http_url_parse(HttpUrl *url, const char *text)
 	prefix_bytes = strlen(authority + bytes);
 	if (bytes == 0 || bytes >= sizeof(host) || prefix_bytes >= sizeof(url->prefix))
 		return "the URL has no host or is too long";
+	url->headers[0] = '\0';
 	memcpy(url->authority, authority, bytes);
 	url->authority[bytes] = '\0';
 	memcpy(url->prefix, authority + bytes, prefix_bytes + 1);
@@ -129,8 +130,8 @@ int
 http_request_get(HttpRequest *request, const HttpUrl *url, const char *path)
 {
 	int bytes =
-		snprintf(request->head, sizeof(request->head), "GET %s%s HTTP/1.1\r\nHost: %s\r\n\r\n",
-				 url->prefix, path, url->authority);
+		snprintf(request->head, sizeof(request->head), "GET %s%s HTTP/1.1\r\nHost: %s\r\n%s\r\n",
+				 url->prefix, path, url->authority, url->headers);
 
 	request->head_bytes = (size_t) bytes;
 	request->body = NULL;
@@ -144,8 +145,8 @@ http_request_post(HttpRequest *request, const HttpUrl *url, const char *path,
 {
 	int bytes = snprintf(request->head, sizeof(request->head),
 						 "POST %s%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\n"
-						 "Content-Length: %zu\r\n\r\n",
-						 url->prefix, path, url->authority, content_type, body_bytes);
+						 "Content-Length: %zu\r\n%s\r\n",
+						 url->prefix, path, url->authority, content_type, body_bytes, url->headers);
 
 	request->head_bytes = (size_t) bytes;
 	request->body_bytes = body_bytes;

@@ -13,14 +13,17 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "token_option.h"
+
 typedef struct HttpClient HttpClient;
 
 /* The address of a server; http_url_parse() fills it. */
 typedef struct HttpUrl
 {
 	struct sockaddr_storage address;
-	char authority[300]; /* for the header Host */
-	char prefix[300];	 /* comes before every path, and has no slash at its end */
+	char authority[300];			  /* for the header Host */
+	char prefix[300];				  /* comes before every path, and has no slash at its end */
+	char headers[TOKEN_HEADER_BYTES]; /* further ones of every request, with their line ends */
 } HttpUrl;
 
 typedef struct HttpResponse
@@ -36,7 +39,7 @@ typedef struct HttpRequest HttpRequest;
 typedef void (*HttpCallback)(HttpRequest *request, const HttpResponse *response);
 struct HttpRequest
 {
-	char head[700];
+	char head[1024];
 	size_t head_bytes;
 	char *body; /* must stay until the callback */
 	size_t body_bytes;
@@ -50,7 +53,10 @@ struct HttpRequest
 	uint32_t early_retry_after_s;
 };
 
-/* Parses http://host[:port][/prefix] and looks up the host.  Returns what is wrong, or NULL. */
+/*
+ * Parses http://host[:port][/prefix] and looks up the host; there are no further headers then.
+ * Returns what is wrong, or NULL.
+ */
 extern const char *http_url_parse(HttpUrl *url, const char *text);
 
 /*

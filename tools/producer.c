@@ -56,7 +56,7 @@ typedef struct Producer
 static const char usage[] =
 	"historian-producer: posts messages to historiand\n"
 	"\n"
-	"  --url URL            where historiand answers (http://127.0.0.1:8080)\n"
+	"  --url URL            where historiand answers (http://127.0.0.1:8080)\n" TOKEN_OPTION_HELP
 	"  --workload KIND      skewed: few tags have most of the messages; plant: each tag has one\n"
 	"                       message a second (skewed)\n"
 	"  --phase KIND         a plant's tags report spread over the second, or all at-once (spread)\n"
@@ -140,6 +140,7 @@ parse_options(Producer *producer, int argc, char **argv)
 	enum
 	{
 		URL,
+		TOKEN_FILE,
 		WORKLOAD,
 		PHASE,
 		RATE,
@@ -165,6 +166,7 @@ parse_options(Producer *producer, int argc, char **argv)
 	};
 	static const struct option options[] = {
 		{"url", required_argument, NULL, URL},
+		{"token-file", required_argument, NULL, TOKEN_FILE},
 		{"workload", required_argument, NULL, WORKLOAD},
 		{"phase", required_argument, NULL, PHASE},
 		{"rate", required_argument, NULL, RATE},
@@ -196,6 +198,7 @@ parse_options(Producer *producer, int argc, char **argv)
 	static const char *const phases[] = {"spread", "at-once", NULL};
 	WorkloadOptions *workload = &producer->announcement.workload;
 	const char *url = "http://127.0.0.1:8080";
+	const char *token_file = NULL;
 	bool plant = false, at_once = false, rate_given = false;
 	const char *name;
 	int option;
@@ -219,6 +222,9 @@ parse_options(Producer *producer, int argc, char **argv)
 		{
 			case URL:
 				url = optarg;
+				break;
+			case TOKEN_FILE:
+				token_file = optarg;
 				break;
 			case WORKLOAD:
 				plant = option_word(name, optarg, workloads) == 1;
@@ -289,6 +295,8 @@ parse_options(Producer *producer, int argc, char **argv)
 #undef NUMBER
 	}
 	options_check(http_url_parse(&producer->url, url));
+	options_check(
+		token_option_header(token_file, producer->url.headers, sizeof(producer->url.headers)));
 	if (workload->tags == 0)
 		workload->tags = !plant ? 10000 : rate_given ? workload->rate : 100000;
 	if (workload->values == 0)

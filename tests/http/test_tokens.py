@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 
-from historiand import (BINARY, NDJSON, Server, message, ndjson, new_table, request_bytes, rows, run,
+from historiand import (BINARY, CONNINFO, NDJSON, Server, message, ndjson, new_table, request_bytes, rows, run,
                         temporary_directory, wait_for)
 
 import subprocess
@@ -334,6 +334,36 @@ def test_not_ready():
     assert detail
     for path in ("/readyz", "/health"):
         assert b"not_there" not in guarded.get(path).body, path
+    guarded.stop()
+
+
+def test_programs():
+    """historian-producer, historian-client and historian doctor send the token of a file or of the environment"""
+    guarded = Guarded(flush_interval="50ms")
+    build = os.path.dirname(BINARY)
+    url = f"http://127.0.0.1:{guarded.port}"
+    path = os.path.join(temporary_directory(), "token")
+    write(path, TOKENS["both"] + "\n")
+
+    def execute(*command, token=None):
+        environment = {**os.environ, **({"HISTORIAN_TOKEN": token} if token else {})}
+        return subprocess.run([os.path.join(build, command[0]), *command[1:]], capture_output=True, text=True, timeout=60,
+                              env=environment, stdin=subprocess.DEVNULL, check=False)
+
+    load = ("historian-producer", "--url", url, "--rate", "1000", "--tags", "20", "--start", "-10", "--messages", "500")
+    assert execute(*load).returncode != 0
+    assert execute(*load, token=TOKENS["reader"]).returncode != 0
+    assert rows(guarded.table) == []
+    done = execute(*load, "--token-file", path)
+    assert done.returncode == 0, done
+    assert execute(*load, token=TOKENS["writer"]).returncode == 0
+    wait_for("the messages", lambda: len(rows(guarded.table)) >= 500)
+    for token in (None, TOKENS["both"]):
+        done = execute("historian", "doctor", "-d", CONNINFO, "-t", guarded.table, "--url", url, "--min-free", "0", token=token)
+        assert "is ready" in done.stdout, done
+    for wrong in (("--token-file", "/nothing"), ("--token-file", "/dev/null")):
+        assert execute(*load, *wrong).returncode == 2, wrong
+    assert execute(*load, token="a b").returncode == 2
     guarded.stop()
 
 

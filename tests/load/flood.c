@@ -223,10 +223,10 @@ make_pool(Flood *flood)
 		}
 		flood->requests[r].start = flood->pool_bytes;
 		head = (size_t) snprintf(flood->pool + flood->pool_bytes, HEAD_BYTES,
-								 "POST %s%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\n"
+								 "POST %s%s HTTP/1.1\r\nHost: %s\r\n%sContent-Type: %s\r\n"
 								 "Content-Length: %zu\r\n\r\n",
 								 flood->url.prefix, flood->path, flood->url.authority,
-								 types[flood->format], bytes);
+								 flood->url.headers, types[flood->format], bytes);
 		if (head >= HEAD_BYTES)
 		{
 			fprintf(stderr, "historian-flood: the path is too long\n");
@@ -661,6 +661,7 @@ read_options(Flood *flood, int argc, char **argv)
 	}
 	options_check(workload_check(&flood->workload));
 	options_check(http_url_parse(&flood->url, url));
+	options_check(token_option_header(NULL, flood->url.headers, sizeof(flood->url.headers)));
 	if (flood->format == FORMAT_JSON && flood->batch > 1)
 		options_check("json is one message a POST");
 	if (flood->time_is_now && flood->rate == 0)

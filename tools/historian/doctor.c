@@ -10,6 +10,7 @@
 #include "connection.h"
 #include "doctor_checks.h"
 #include "options.h"
+#include "token_option.h"
 
 static const char usage[] =
 	"historian doctor: looks for what is wrong around a table, and says what cures it\n"
@@ -20,7 +21,8 @@ static const char usage[] =
 	"and\n"
 	"changes nothing. A member of pg_monitor sees most.\n"
 	"\n"
-	"  --url URL            look at historiand there, too, such as http://127.0.0.1:8080\n"
+	"  --url URL            look at historiand there, too, such as "
+	"http://127.0.0.1:8080\n" TOKEN_OPTION_HELP
 	"  --max-clock S        the greatest difference between clocks, in seconds (2)\n"
 	"  --min-free PERCENT   the least room on a disk (10)\n"
 	"  --max-lag MB         the most WAL that a standby is behind (64)\n"
@@ -33,6 +35,7 @@ typedef struct Doctor
 {
 	Arguments arguments;
 	const char *url;
+	const char *token_file;
 	DoctorLimits limits;
 	Report report;
 } Doctor;
@@ -46,11 +49,13 @@ parse_options(Doctor *doctor, int argc, char **argv)
 		MAX_CLOCK,
 		MIN_FREE,
 		MAX_LAG,
-		MAX_BACKLOG
+		MAX_BACKLOG,
+		TOKEN_FILE
 	};
 	static const struct option options[] = {
 		ARGUMENTS_COMMON,
 		{"url", required_argument, NULL, URL},
+		{"token-file", required_argument, NULL, TOKEN_FILE},
 		{"max-clock", required_argument, NULL, MAX_CLOCK},
 		{"min-free", required_argument, NULL, MIN_FREE},
 		{"max-lag", required_argument, NULL, MAX_LAG},
@@ -70,6 +75,9 @@ parse_options(Doctor *doctor, int argc, char **argv)
 		{
 			case URL:
 				doctor->url = optarg;
+				break;
+			case TOKEN_FILE:
+				doctor->token_file = optarg;
 				break;
 			case MAX_CLOCK:
 				doctor->limits.clock_s = (double) option_number(name, optarg, 0, 1000000);
@@ -115,9 +123,11 @@ int
 command_doctor(int argc, char **argv)
 {
 	static Doctor doctor;
+	char headers[TOKEN_HEADER_BYTES];
 	PGconn *connection;
 
 	parse_options(&doctor, argc, argv);
+	options_check(token_option_header(doctor.token_file, headers, sizeof(headers)));
 	connection = doctor_connect(&doctor.report, &doctor.arguments);
 	if (connection != NULL)
 	{
@@ -125,7 +135,7 @@ command_doctor(int argc, char **argv)
 		PQfinish(connection);
 	}
 	if (doctor.url != NULL)
-		doctor_check_historiand(&doctor.report, doctor.url, &doctor.limits);
+		doctor_check_historiand(&doctor.report, doctor.url, headers, &doctor.limits);
 	if (doctor.report.findings == 0)
 		printf("nothing was found%s\n",
 			   doctor.report.unseen > 0 ? ", but not all could be looked at" : "");

@@ -40,6 +40,7 @@ extern void doctor_check_clock(Report *report, PGconn *connection, const DoctorL
 extern void doctor_check_disk(Report *report, PGconn *connection, const DoctorLimits *limits);
 
 /* historiand, at an address such as http://127.0.0.1:8080. */
-extern void doctor_check_historiand(Report *report, const char *url, const DoctorLimits *limits);
+extern void doctor_check_historiand(Report *report, const char *url, const char *headers,
+									const DoctorLimits *limits);
 
 #endif /* HISTORIAN_DOCTOR_CHECKS_H */

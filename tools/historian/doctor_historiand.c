@@ -30,13 +30,14 @@ check_date(Report *report, const HttpAnswer *answer, const DoctorLimits *limits)
 }
 
 void
-doctor_check_historiand(Report *report, const char *url, const DoctorLimits *limits)
+doctor_check_historiand(Report *report, const char *url, const char *headers,
+						const DoctorLimits *limits)
 {
 	HttpAnswer answer;
 	const char *detail;
 	const char *end;
 
-	if (!http_get(&answer, url, "/readyz"))
+	if (!http_get(&answer, url, "/readyz", headers))
 	{
 		report_finding(report, "historiand",
 					   "start it (systemctl start historiand, or make run), or give its address by "

@@ -101,7 +101,7 @@ parse(HttpAnswer *answer, const char *text)
 }
 
 bool
-http_get(HttpAnswer *answer, const char *url, const char *path)
+http_get(HttpAnswer *answer, const char *url, const char *path, const char *headers)
 {
 	char host[256];
 	char port[16];
@@ -118,7 +118,8 @@ http_get(HttpAnswer *answer, const char *url, const char *path)
 	if (file < 0)
 		return false;
 	snprintf(request, sizeof(request),
-			 "GET %s HTTP/1.1\r\nHost: %s:%s\r\nConnection: close\r\n\r\n", path, host, port);
+			 "GET %s HTTP/1.1\r\nHost: %s:%s\r\n%sConnection: close\r\n\r\n", path, host, port,
+			 headers);
 	if (send(file, request, strlen(request), MSG_NOSIGNAL) < 0)
 		count = -1;
 	while (count > 0 && length < ANSWER_BYTES)

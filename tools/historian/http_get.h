@@ -18,7 +18,10 @@ typedef struct HttpAnswer
 	char wrong[200];				/* why there is no answer */
 } HttpAnswer;
 
-/* Asks for a path at http://host[:port]; false if there is no answer within some seconds. */
-extern bool http_get(HttpAnswer *answer, const char *url, const char *path);
+/*
+ * Asks for a path at http://host[:port], with further header lines, each with its end; false if there is no answer within some
+ * seconds.
+ */
+extern bool http_get(HttpAnswer *answer, const char *url, const char *path, const char *headers);
 
 #endif /* HISTORIAN_HTTP_GET_H */
