@@ -56,6 +56,8 @@ http_request_reset(HttpRequest *request)
 	request->expect_continue = false;
 	request->chunked = false;
 	request->content_length = 0;
+	/* A request that was refused before it was asked who makes it has kept its token. */
+	explicit_bzero(request->authorization, strlen(request->authorization));
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		((char *) request)[kept[i].offset] = '\0';
 	request->head_complete = false;

@@ -4,6 +4,7 @@
  */
 import {copyText} from "./copy.js";
 import {apiParameters, selects} from "./server.js";
+import {token} from "./token.js";
 
 /*
  * Characters that change a terminal, or the order in which it shows other characters: controls,
@@ -51,6 +52,11 @@ function url(path, parameters) {
 		`${name}=${encodeURIComponent(value).replaceAll("%2F", "/")}`).join("&");
 }
 
+/* curl, with the token of a variable where the server asks for one: the token itself is not for a shell's history. */
+function curl() {
+	return token() === "" ? "curl " : 'curl --oauth2-bearer "$HISTORIAN_TOKEN" ';
+}
+
 function psqlLine(view, table) {
 	const tags = view.tags.map(sqlText);
 	const from = tags.length > 1
@@ -64,14 +70,14 @@ function psqlLine(view, table) {
 /* Returns [[what, line]...] for a view with tags, or the line that sends a first message. */
 export function shellLines(view, table, now) {
 	if (view.tags.length === 0)
-		return [["Send a message", "curl " + location.origin + "/save -d " + shellWord(
+		return [["Send a message", curl() + location.origin + "/save -d " + shellWord(
 			`{"time": ${now}, "tag": "boiler", "values": [71.3, 1.02]}`)]];
 	const raw = [["tag", view.tags[0]], ["start", view.start], ["end", view.end], ["precision", "ns"],
 		["format", "csv"]];
 	return [
-		["These samples, over HTTP", "curl " + shellWord(url("/api", apiParameters(view)))],
+		["These samples, over HTTP", curl() + shellWord(url("/api", apiParameters(view)))],
 		["The same in SQL (PGHOST, PGDATABASE or a conninfo say where)", psqlLine(view, table)],
-		[`As recorded, ${view.tags[0].replace(ALL_UNSEEN, "\ufffd")}`, "curl -o export.csv " + shellWord(url("/export", raw))],
+		[`As recorded, ${view.tags[0].replace(ALL_UNSEEN, "\ufffd")}`, curl() + "-o export.csv " + shellWord(url("/export", raw))],
 	];
 }
 

@@ -2,6 +2,7 @@
  * server.js
  *	  Requests to historiand.  A failure is an Error, whose message is shown to the user.
  */
+import {otherToken, token, tokenHeaders} from "./token.js";
 
 const ASKED_AGAIN = "It is asked again every few seconds, and what was loaded before stays.";
 export const NO_ANSWER = `historiand does not answer. ${ASKED_AGAIN}`;
@@ -30,11 +31,25 @@ async function problemText(response) {
 	return `${response.statusText} (${response.status})`;
 }
 
+/*
+ * Sends a request by the token that there is, and asks the user for one as often as that is not known.
+ * Without credentials: the browser neither adds passwords of its own, nor asks for one in our place.
+ */
+async function ask(address, signal) {
+	for (;;) {
+		const used = token();
+		const response = await fetch(address, {signal, cache: "no-cache", credentials: "omit", headers: tokenHeaders()});
+		if (response.status !== 401)
+			return response;
+		await otherToken(used, signal);
+	}
+}
+
 async function get(path, parameters, signal) {
 	const query = new URLSearchParams(parameters).toString();
 	let response;
 	try {
-		response = await fetch(query ? `${path}?${query}` : path, {signal, cache: "no-cache"});
+		response = await ask(query ? `${path}?${query}` : path, signal);
 	} catch (error) {
 		if (error.name === "AbortError")
 			throw error;
