@@ -6,9 +6,10 @@ ALTER ROLE historiand LOGIN PASSWORD :'historiand';
 ALTER ROLE replicator LOGIN REPLICATION PASSWORD :'replicator';
 ALTER ROLE analyst LOGIN PASSWORD :'analyst';
 
--- historiand loads and reads; pg_monitor shows it the standbys.
-GRANT SELECT, INSERT ON measurement TO historiand;
-GRANT pg_monitor TO historiand;
+-- historiand loads and reads, by the group role of writers; pg_monitor shows it the standbys.
+CALL historian.grant_writer('measurement');
+CALL historian.grant_reader('measurement');
+GRANT historian_writer, pg_monitor TO historiand;
 
 -- Whoever looks, Grafana for one, reads everything and writes nothing.
 GRANT pg_read_all_data TO analyst;

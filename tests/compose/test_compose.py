@@ -67,13 +67,51 @@ def test_hardened():
         assert stack.compose("exec", "-T", service, "id", "-u").stdout.strip() != "0"
         done = stack.compose("exec", "-T", service, "touch", "/etc/x", check=False)
         assert done.returncode != 0 and "Read-only" in done.stderr, done
+    tokens = stack.compose("exec", "-T", "historiand", "cat", "/run/secrets/historiand/tokens").stdout
+    assert [entry.split()[:2] for entry in tokens.splitlines()] == [["admin", "admin"], ["load", "read,write"], ["prometheus", "read"]]
+    assert "hst_" not in tokens, "hashes only"
     secrets = stack.compose("exec", "-T", "historiand", "sh", "-c",
-                            "cat /run/secrets/*/*", check=False)
+                            "cat $(ls -d /run/secrets/*/* | grep -v historiand/tokens)", check=False)
     password = secrets.stdout.strip()
     assert len(password) > 20 and len(password.splitlines()) == 1, "only its own password"
-    assert secrets.stderr.count("Permission denied") == 2 + 3, secrets.stderr
+    assert secrets.stderr.count("Permission denied") == 2 + 3 + 2, secrets.stderr
     environment = stack.compose("exec", "-T", "historiand", "env").stdout
     assert password not in environment
+
+
+def test_tokens():
+    """with BIND_ADDRESS others need the token that was shown once; without it this machine needs none"""
+    shown = [entry.split()[-1] for entry in stack.compose("logs", "--no-log-prefix", "secrets").stdout.splitlines()
+             if "hst_" in entry]
+    assert len(shown) == 1, shown
+    bearer = {"Authorization": "Bearer " + shown[0]}
+    stack.compose("build", "client", seconds=900)
+    assert stack.request("/tags", headers={}).status == 200
+    given = stack.environment
+    stack.environment = {**given, "BIND_ADDRESS": "127.0.0.1"}
+    stack.compose("up", "-d", profile=None)
+    stack.ready()
+    try:
+        assert stack.request("/tags", headers={}).status == 401
+        assert stack.request("/save", line(time.time_ns(), "boiler", [71.3, 1.02])).status == 401
+        assert stack.request("/tags", headers=bearer).status == 200
+        assert stack.request("/save", line(time.time_ns(), "boiler", [71.3, 1.02]), headers=bearer).status == 202
+        stack.compose("run", "--rm", "-T", "--no-deps", "producer", "--messages", "1000", "--tags", "10")
+        # docs/containers.md
+        made = stack.compose("run", "--rm", "-T", "--no-deps", "-u", "998:998", "-v", f"{PROJECT}_secrets:/tokens", "--entrypoint", "historian",
+                             "client", "token", "new", "--file", "/tokens/historiand/tokens", "--name", "telegraf", "--scope", "write")
+        assert "hst_" in made.stdout, made
+        stack.compose("kill", "-s", "HUP", "historiand")
+        telegraf = {"Authorization": "Bearer " + made.stdout.split()[-1]}
+        wait_for("the token", lambda: stack.request("/save", line(1, "boiler", [1]), headers=telegraf).status == 202, 20)
+        assert stack.request("/tags", headers=telegraf).status == 403
+    finally:
+        stack.environment = given
+        stack.compose("up", "-d", profile=None)
+        stack.ready()
+    assert stack.request("/tags", headers={}).status == 200
+    again = stack.compose("logs", "--no-log-prefix", "secrets").stdout
+    assert again.count("hst_") <= 1, "it is shown once"
 
 
 def test_monitoring_starts():

@@ -182,7 +182,7 @@ def remove(version):
         status, output = chroot("sh", "-c", command)
         ok(status == 0 and "ERROR" not in output, "removal: " + command.split("\n")[0], output)
         commands += 1
-    ok(commands == 10, "all commands of the page were run", commands)
+    ok(commands == 11, "all commands of the page were run", commands)
     left = chroot("sh", "-c", "ls -d /usr/lib/postgresql/*/lib/historian* /usr/share/historiand /etc/historiand "
                   "/var/lib/historiand /usr/bin/historian* 2>/dev/null")[1]
     ok(left == "", "nothing is left", left)
@@ -209,6 +209,11 @@ def main():
        "the unit lets --load-nice set a priority")
     entry = re.search(r"^historiand:[^:]*:(\d+):", read("/etc/passwd"), re.M)
     ok(entry and int(entry[1]) < 1000, "historiand is a system user", read("/etc/passwd"))
+    owner = os.stat(ROOT + "/etc/historiand/tokens")
+    status, output = chroot("setpriv", "--reuid", "historiand", "--regid", "historiand", "--clear-groups", "historian", "token", "list",
+                            "--file", "/etc/historiand/tokens")
+    ok(status == 0 and output.split()[:2] == ["admin", "admin"] and owner.st_uid == 0 and owner.st_mode & 0o777 == 0o640,
+       "the installation has made a token, which historiand reads and does not write", output)
     links = glob.glob(ROOT + "/etc/systemd/system/*/historiand.service")
     ok(links == [], "nothing is enabled before there is a database", links)
 

@@ -4,12 +4,14 @@
 What needs Prometheus runs where promtool is installed, and in tests/compose, which runs the PromQL
 of the dashboards too.
 """
+import atexit
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 import jsonschema
@@ -168,7 +170,17 @@ def test_alerts():
         print("# no promtool here (Debian: prometheus); make test-compose runs this")
         return
     docker = os.path.join(dashboards.TOP, "docker/prometheus")
-    for command in (["check", "config", docker + "/prometheus.yml"],
+    work = tempfile.mkdtemp(prefix="monitoring-")
+    atexit.register(shutil.rmtree, work)
+    shutil.copy(docker + "/alerts.yml", work)
+    with open(docker + "/prometheus.yml", encoding="utf-8") as file:
+        text = file.read()
+    # it must be there to be checked; in the containers it is a secret
+    credentials = re.search(r"credentials_file: (\S+)}", text).group(1)
+    assert credentials.startswith("/run/secrets/prometheus/"), credentials
+    with open(work + "/prometheus.yml", "w", encoding="utf-8") as file:
+        file.write(text.replace(credentials, os.devnull))
+    for command in (["check", "config", work + "/prometheus.yml"],
                     ["check", "rules", docker + "/alerts.yml"],
                     ["test", "rules", os.path.join(HERE, "alerts_test.yml")]):
         done = subprocess.run(["promtool", *command], capture_output=True, text=True)
