@@ -199,7 +199,7 @@ server_run(Config *config)
 		return 1;
 	server->shared.database_metrics =
 		database_metrics_new(&server->loops[0].uv, config, server->loops[0].loop.pool);
-	server->shared.table_check = table_check_new(uv, config);
+	server->shared.table_check = table_check_new(uv, config, server->shared.field_places);
 	uv_timer_init(uv, &main.drain_timer);
 	main.drain_timer.data = &main;
 	main.signals = (SignalHandler){on_stop, on_reload, &main};

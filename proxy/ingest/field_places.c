@@ -78,6 +78,7 @@ struct FieldPlaces
 	_Atomic uint32_t round; /* of the questions; those of the round before may be under way */
 	atomic_bool taken;
 	_Atomic uint32_t answers;
+	_Atomic uint32_t age;
 };
 
 /* Where the fields of a point go. */
@@ -357,7 +358,7 @@ field_places_take(FieldPlaces *places, Bytes *json)
 }
 
 void
-field_places_learned(FieldPlaces *places, const char *tag, const char *fields)
+field_places_learned(FieldPlaces *places, uint32_t age, const char *tag, const char *fields)
 {
 	uint64_t hash = field_places_hash(tag, strlen(tag));
 	Shard *shard = shard_of(places, hash);
@@ -383,7 +384,7 @@ field_places_learned(FieldPlaces *places, const char *tag, const char *fields)
 		Series *series;
 
 		pthread_mutex_lock(&shard->lock);
-		series = find_or_add_locked(places, shard, hash);
+		series = age == places->age ? find_or_add_locked(places, shard, hash) : NULL;
 		/* Places only become more, and answers to two questions may come in either order. */
 		if (series != NULL && (series->fields == NULL || series->fields->count < count))
 			series->fields = list;
@@ -407,6 +408,30 @@ field_places_refused(FieldPlaces *places)
 {
 	atomic_store(&places->refused, true);
 	atomic_fetch_add(&places->answers, 1);
+}
+
+void
+field_places_forget(FieldPlaces *places)
+{
+	/* first, so that an answer to what was asked before is not learned after a series is forgotten */
+	atomic_fetch_add(&places->age, 1);
+	for (int i = 0; i < SHARDS; i++)
+	{
+		Shard *shard = &places->shards[i];
+
+		pthread_mutex_lock(&shard->lock);
+		memset(shard->slots, 0, shard->slot_count * sizeof(Series));
+		shard->used = 0;
+		pthread_mutex_unlock(&shard->lock);
+	}
+	/* lists stay: other threads use them without a lock, and most series will have them again */
+	atomic_store(&places->full, false);
+}
+
+uint32_t
+field_places_age(const FieldPlaces *places)
+{
+	return atomic_load(&places->age);
 }
 
 uint32_t

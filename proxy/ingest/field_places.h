@@ -73,14 +73,27 @@ extern bool field_places_stage(FieldPlaces *places, Stage *stage, Bytes *dropped
  */
 extern bool field_places_take(FieldPlaces *places, Bytes *json);
 
-/* Takes the fields of a series by place; \1 is between them, and one without a name is empty. */
-extern void field_places_learned(FieldPlaces *places, const char *tag, const char *fields);
+/*
+ * Takes the fields of a series by place; \1 is between them, and one without a name is empty.  age is
+ * that of the places when PostgreSQL was asked: if they were forgotten since, nothing is taken.
+ */
+extern void field_places_learned(FieldPlaces *places, uint32_t age, const char *tag,
+								 const char *fields);
 
 /* PostgreSQL has answered, with an error (refused) or with what was learned. */
 extern void field_places_told(FieldPlaces *places, bool refused);
 
 /* PostgreSQL refuses to keep places, and what was taken will be told again. */
 extern void field_places_refused(FieldPlaces *places);
+
+/*
+ * Forgets all places, because those that PostgreSQL keeps may be others now.  The answer to a question
+ * that was taken before is of no use then.
+ */
+extern void field_places_forget(FieldPlaces *places);
+
+/* How often they were forgotten. */
+extern uint32_t field_places_age(const FieldPlaces *places);
 
 /* Changes with each answer, after which points that wait may be placed. */
 extern uint32_t field_places_answers(const FieldPlaces *places);

@@ -230,7 +230,10 @@ put_open(Bytes *sql, const CopyLoad *load)
 				past->predecessors);
 		bytes_puts(sql, ")");
 	}
-	bytes_puts(sql, ", to_regprocedure('historian.bundle_hindrance(regclass)') IS NOT NULL");
+	/* to_regprocedure() raises an error if the role may not use the schema */
+	bytes_puts(sql, ", EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
+					"WHERE n.nspname = 'historian' AND p.proname = 'bundle_hindrance' "
+					"AND has_schema_privilege(n.oid, 'USAGE'))");
 	if (past->has_bundles && !past->no_bundles && !load->sift)
 		bytes_puts(sql, load->sql->look_for_bundles);
 	else

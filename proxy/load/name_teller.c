@@ -27,6 +27,7 @@ struct NameTeller
 	void *argument;
 	Bytes telling; /* told, and not known to be kept; empty: nothing is */
 	bool asked;	   /* the statement is under way */
+	uint32_t age;  /* of the places when it was asked */
 	Backoff retry;
 	uint64_t next_ms; /* not before this time */
 	uint64_t now_ms;  /* of the last tick */
@@ -58,6 +59,7 @@ name_teller_tick(NameTeller *teller, uint64_t now_ms)
 	if (teller->asked || now_ms < teller->next_ms ||
 		(teller->telling.length == 0 && !field_places_take(teller->places, &teller->telling)))
 		return;
+	teller->age = field_places_age(teller->places);
 	arguments[0] = teller->config->table_sql;
 	arguments[1] = bytes_text(&teller->telling);
 	teller->asked =
@@ -96,7 +98,8 @@ static void
 take_answer(NameTeller *teller, const PGresult *result)
 {
 	for (int i = 0; i < PQntuples(result); i++)
-		field_places_learned(teller->places, PQgetvalue(result, i, 0), PQgetvalue(result, i, 1));
+		field_places_learned(teller->places, teller->age, PQgetvalue(result, i, 0),
+							 PQgetvalue(result, i, 1));
 	field_places_told(teller->places, false);
 	bytes_free(&teller->telling);
 	backoff_reset(&teller->retry);

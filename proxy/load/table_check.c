@@ -26,6 +26,7 @@
 #define TIMEOUT_MS		 5000 /* in PostgreSQL, for a table that is locked */
 #define GIVE_UP_MS		 10000
 #define MAX_REASON_BYTES 768
+#define MAX_KEPT_BYTES	 128
 
 /*
  * Clients get PostgreSQL's own words, but not those about connections, which name hosts and users.
@@ -37,6 +38,7 @@ struct TableCheck
 {
 	uv_loop_t *loop;
 	const Config *config;
+	FieldPlaces *places;
 	char *sql;
 	PgConnection *connection; /* NULL: there is none */
 	Backoff retry;			  /* used while anything is wrong */
@@ -44,12 +46,15 @@ struct TableCheck
 	bool locked; /* the table was locked, so that the check has found nothing */
 	uv_timer_t timer;
 	char found[MAX_REASON_BYTES]; /* what is wrong by the current check; "": nothing so far */
+	char kept[MAX_KEPT_BYTES];	  /* what tells that places are kept as before; "": not asked yet */
 
 	pthread_mutex_t lock; /* guards reason */
 	char reason[MAX_REASON_BYTES];
 };
 
 static void put_check_sql(Bytes *sql, const Config *config);
+static void put_kept_sql(Bytes *sql, const Config *config);
+static void take_kept(TableCheck *check, const PGresult *result);
 static void ask(TableCheck *check);
 static void conclude(TableCheck *check, const char *reason);
 static void on_timer(uv_timer_t *timer);
@@ -60,15 +65,17 @@ static void on_lost(void *owner, const char *reason);
 static const PgHandler handler = {on_open, on_input, on_lost};
 
 TableCheck *
-table_check_new(uv_loop_t *loop, const Config *config)
+table_check_new(uv_loop_t *loop, const Config *config, FieldPlaces *places)
 {
 	TableCheck *check = memory_new(sizeof(TableCheck));
 	Bytes sql = {0};
 
 	check->loop = loop;
 	check->config = config;
+	check->places = places;
 	check->retry = (Backoff){.first_ms = 250, .largest_ms = 2000};
 	put_check_sql(&sql, config);
+	put_kept_sql(&sql, config);
 	check->sql = bytes_take_text(&sql);
 	strcpy(check->reason, UNKNOWN);
 	pthread_mutex_init(&check->lock, NULL);
@@ -154,6 +161,44 @@ put_check_sql(Bytes *sql, const Config *config)
 				 config->table_sql);
 }
 
+/*
+ * Appends the question whether places of fields may have become others: where the table or
+ * historian.tag is another, rows of the latter were deleted (PostgreSQL's statistics know that some
+ * seconds later), or another server has been promoted, which may lack the last ones.
+ */
+static void
+put_kept_sql(Bytes *sql, const Config *config)
+{
+	bytes_puts(sql, "; SELECT pg_catalog.concat_ws(' ', ");
+	pg_put_literal(sql, config->table_sql);
+	bytes_puts(sql, "::pg_catalog.regclass::pg_catalog.oid, "
+					"CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.left("
+					"pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) END, "
+					/* not by to_regclass(), which needs the privilege USAGE on the schema */
+					"(SELECT pg_catalog.concat_ws(' ', pg_catalog.pg_relation_filenode(c.oid), "
+					"pg_catalog.pg_stat_get_tuples_deleted(c.oid)) FROM pg_catalog.pg_class c "
+					"JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+					"WHERE n.nspname = 'historian' AND c.relname = 'tag')) AS kept");
+}
+
+/* Forgets the places of fields if the answer is another one than before. */
+static void
+take_kept(TableCheck *check, const PGresult *result)
+{
+	const char *kept;
+
+	if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1 ||
+		PQfnumber(result, "kept") != 0)
+		return;
+	kept = PQgetvalue(result, 0, 0);
+	if (check->kept[0] != '\0' && strcmp(check->kept, kept) != 0)
+	{
+		log_info("places of fields are asked for again, because they may have become others");
+		field_places_forget(check->places);
+	}
+	snprintf(check->kept, sizeof(check->kept), "%s", kept);
+}
+
 /* Sets why to PostgreSQL's error and to what can be done about it. */
 static void
 put_error(const PGresult *result, char *why, size_t size)
@@ -235,6 +280,7 @@ on_input(void *owner)
 		sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 		check->locked |= sqlstate != NULL && strcmp(sqlstate, "57014") == 0;
 		take_result(result, check->found, sizeof(check->found));
+		take_kept(check, result);
 		PQclear(result);
 	}
 }

@@ -3,19 +3,21 @@
  *	  Checks whether PostgreSQL would take messages into the table.
  *
  * This is asked at start and from time to time, without writing anything, so that a missing table
- * is known before the first message comes.
+ * is known before the first message comes.  The same question tells whether the places of fields that
+ * PostgreSQL keeps may have become others, because the table was made anew for instance.
  */
 #ifndef HISTORIAND_TABLE_CHECK_H
 #define HISTORIAND_TABLE_CHECK_H
 
 #include "base/config.h"
+#include "ingest/field_places.h"
 
 #include <uv.h>
 
 typedef struct TableCheck TableCheck;
 
-/* Begins asking, on the loop, over a connection of its own. */
-extern TableCheck *table_check_new(uv_loop_t *loop, const Config *config);
+/* Begins asking, on the loop, over a connection of its own.  Forgets places that may be others. */
+extern TableCheck *table_check_new(uv_loop_t *loop, const Config *config, FieldPlaces *places);
 
 /*
  * Was all well when it was asked last?  If not, sets why to what is wrong.  Any thread may call it.

@@ -257,5 +257,36 @@ def test_later():
     assert len([line for line in server.log if re.search("names of the fields", line)]) == 1, server.log
 
 
+def test_made_anew():
+    """places that are gone from PostgreSQL are forgotten by a server that runs: the table made anew, or its rows of historian.tag deleted"""
+    server = Server()
+
+    def forgotten():
+        return len([line for line in server.log if "places of fields are asked for again" in line])
+
+    def placed(time, expected, fields="a=1,b=2"):
+        """new points of both series have their values at these places"""
+        write(server, [f"pump {fields} {time}", f"valve {fields} {time}"])
+        assert rows(server.table, f"time = {time}") == [(time, "pump", expected), (time, "valve", expected)]
+
+    placed(1, "{2}", fields="b=2")
+    placed(2, "{2,1}")
+    sql(f"TRUNCATE {server.table}")
+    placed(3, "{2,1}")
+    sql(f"DROP TABLE {server.table}; CREATE TABLE {server.table} (time bigint, tag text, values float8[]) USING historian")
+    wait_for("the new table", lambda: forgotten() >= 1, 40)
+    # the deletion of the rows of historian.tag may be told later than the new table
+    wait_for("places anew", lambda: learned(server.table) == {"pump": "{a,b}", "valve": "{a,b}"} or placed(4, "{1,2}"), 40)
+    placed(5, "{1,2}")
+    sql(f"UPDATE historian.tag SET names = learned, learned = NULL WHERE relid = '{server.table}'::regclass AND tag = 'valve'")
+    sql(f"DELETE FROM historian.tag WHERE relid = '{server.table}'::regclass AND tag = 'pump'")
+    before = forgotten()
+    wait_for("the deletion", lambda: forgotten() > before, 40)
+    write(server, ["pump c=3,b=2 6"])
+    assert learned(server.table, "learned")["pump"] == "{b,c}"
+    assert rows(server.table, "time = 6") == [(6, "pump", "{2,3}")]
+    assert server.stop() == 0
+
+
 if __name__ == "__main__":
     run(sys.modules[__name__])

@@ -96,7 +96,7 @@ all_places(void)
 	for (int i = 0; i < 10000; i++)
 	{
 		snprintf(tag, sizeof(tag), "tag%05d", i);
-		field_places_learned(places, tag, "v0\1v1\1v2\1v3\1v4\1v5\1v6\1v7\1v8\1v9");
+		field_places_learned(places, 0, tag, "v0\1v1\1v2\1v3\1v4\1v5\1v6\1v7\1v8\1v9");
 	}
 	return places;
 }

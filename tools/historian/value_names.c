@@ -26,7 +26,8 @@ ask(FieldPlaces *places, PGconn *connection, const Target *target)
 							  " FROM historian.learn_names($1::oid::regclass, $2::text::jsonb)",
 							  2, parameters);
 	for (int i = 0; i < PQntuples(result); i++)
-		field_places_learned(places, PQgetvalue(result, i, 0), PQgetvalue(result, i, 1));
+		field_places_learned(places, field_places_age(places), PQgetvalue(result, i, 0),
+							 PQgetvalue(result, i, 1));
 	field_places_told(places, false);
 	PQclear(result);
 	bytes_free(&question);
