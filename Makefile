@@ -75,6 +75,13 @@ fuzz:
 	@scripts/install-packages fuzz
 	@$(MAKE) -C tests/fuzz run SECONDS=$(SECONDS)
 
+# Hostile handshakes, HANDSHAKES of them (a minute for some 10,000).
+fuzz-tls:
+	@SUITE=http scripts/install-packages test
+	@$(MAKE) -s all
+	@scripts/install-extension
+	@HANDSHAKES=$(or $(HANDSHAKES),10000) TIME_LIMIT=3600 ONLY=test_tls.py tests/run http
+
 test-matrix:
 	@scripts/test-matrix $(SUITE)
 
@@ -161,6 +168,7 @@ help:
 	@echo 'make test-hour  an hour at 10,000 messages/s: sizes, memory, autovacuum; SECONDS_LONG=n for less'
 	@echo 'make demo      60 s of load at 10,000 messages/s with 10 readers, and a report; WORKLOAD=plant: 100,000 tags once a second'
 	@echo 'make fuzz      the long form of the tests: hostile blocks and messages, SECONDS=60 for each target'
+	@echo 'make fuzz-tls  hostile TLS handshakes, HANDSHAKES=10000 of them'
 	@echo 'make bench     how fast this machine takes and reads messages; BENCH=name runs one of tests/bench'
 	@echo 'make all       build only;  make install  install the extension and historiand; make uninstall  remove them'
 	@echo 'make deb       Debian packages in build/deb;  make test-deb  try them in a fresh root'
@@ -171,4 +179,4 @@ help:
 	@echo
 	@echo 'PORT=$(PORT)  DATADIR=$(DATADIR)  PG_CONFIG=$(PG_CONFIG)'
 
-.PHONY: all install run demo bench test test-compose test-matrix test-assert analyze valgrind sqlsmith test-sanitizers test-sanitizers-quick torture test-hour fuzz ready-to-run pictures conninfo format format-check clean help
+.PHONY: fuzz-tls all install run demo bench test test-compose test-matrix test-assert analyze valgrind sqlsmith test-sanitizers test-sanitizers-quick torture test-hour fuzz ready-to-run pictures conninfo format format-check clean help

@@ -4,6 +4,7 @@
  */
 #include "base/config.h"
 #include "http/listener.h"
+#include "http/tls.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "server.h"
@@ -25,6 +26,7 @@ check(const Config *config)
 {
 	struct sockaddr_storage address = config->address;
 	char wrong[TOKENS_WRONG_BYTES];
+	char wrong_certificate[TLS_WRONG_BYTES];
 	int socket;
 	bool good = true;
 
@@ -34,6 +36,12 @@ check(const Config *config)
 		tokens_new(config->tokens_file, wrong, sizeof(wrong)) == NULL)
 	{
 		log_error("%s", wrong);
+		return 2;
+	}
+	if (config->tls_certificate[0] != '\0' &&
+		tls_context_new(config, wrong_certificate, sizeof(wrong_certificate)) == NULL)
+	{
+		log_error("%s", wrong_certificate);
 		return 2;
 	}
 	if (listener_open(&address, &socket, 1))

@@ -76,6 +76,7 @@ struct Server
 {
 	LoopShared shared;
 	CommitBoard *board;
+	TlsContext *tls;	/* NULL: connections are plain */
 	Budget memory;		/* for messages, and for requests and answers under way */
 	Budget results;		/* for results of PostgreSQL, and long answers made of them */
 	CopyWriter *writer; /* belongs to the main thread */
@@ -106,6 +107,7 @@ typedef struct Main
 
 static void init_server(Main *main, Config *config);
 static bool read_tokens(Server *server);
+static bool read_certificate(Server *server);
 static bool open_listeners(Server *server, struct sockaddr_storage *address);
 static bool start_threads(Server *server);
 static void size_thread_pool(const Config *config);
@@ -171,7 +173,7 @@ server_run(Config *config)
 	signals_ignore();
 	size_thread_pool(config);
 	init_server(&main, config);
-	if (!read_tokens(server))
+	if (!read_tokens(server) || !read_certificate(server))
 		return 2;
 	for (int i = 0; i < server->loop_count; i++)
 	{
@@ -208,9 +210,10 @@ server_run(Config *config)
 	if (!start_threads(server))
 		return 1;
 	uv_ip_name((struct sockaddr *) &address, name, sizeof(name));
-	log_info(address.ss_family == AF_INET6 ? "listening on http://[%s]:%d"
-										   : "listening on http://%s:%d",
-			 name, ntohs(((struct sockaddr_in *) &address)->sin_port));
+	log_info(address.ss_family == AF_INET6 ? "listening on %s://[%s]:%d"
+										   : "listening on %s://%s:%d",
+			 server->tls != NULL ? "https" : "http", name,
+			 ntohs(((struct sockaddr_in *) &address)->sin_port));
 	service_notify("READY=1");
 	/* This changes only this thread, which loads, because the others have started. */
 	if (setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + (int) config->load_nice) != 0)
@@ -219,7 +222,6 @@ server_run(Config *config)
 	return main.exit_code;
 }
 
-/* Opens a listener for each loop; *address becomes the address with the port that was chosen. */
 /* Makes what all loops share, before there are any. */
 static void
 init_server(Main *main, Config *config)
@@ -256,6 +258,37 @@ read_tokens(Server *server)
 	return server->shared.tokens != NULL;
 }
 
+/* Reads the server's certificate, if there is one. */
+static bool
+read_certificate(Server *server)
+{
+	char wrong[TLS_WRONG_BYTES];
+
+	if (server->shared.config->tls_certificate[0] == '\0')
+		return true;
+	server->tls = tls_context_new(server->shared.config, wrong, sizeof(wrong));
+	if (server->tls == NULL)
+		log_error("%s", wrong);
+	return server->tls != NULL;
+}
+
+/* Reads it again; connections that are open keep the old one. */
+static void
+reload_certificate(Server *server)
+{
+	char wrong[TLS_WRONG_BYTES];
+	char end[64];
+
+	if (!tls_context_reload(server->tls, wrong, sizeof(wrong)))
+	{
+		log_error("%s; the certificate stays as it is (SIGHUP)", wrong);
+		return;
+	}
+	tls_context_put_end(server->tls, end, sizeof(end));
+	log_info("the certificate was read again (SIGHUP); it ends %s", end);
+}
+
+/* Opens a listener for each loop; *address becomes the address with the port that was chosen. */
 static bool
 open_listeners(Server *server, struct sockaddr_storage *address)
 {
@@ -350,6 +383,7 @@ init_loop(Main *main, ServerLoop *loop)
 		.uv = &loop->uv,
 		.config = config,
 		.tokens = main->server.shared.tokens,
+		.tls = main->server.tls,
 		.metrics = &loop->loop.metrics,
 		.find_route = routes_find,
 		.put_paths = routes_put_paths,
@@ -568,6 +602,8 @@ on_reload(void *argument)
 	/* The same holds for the tokens: they are read again whatever became of the settings. */
 	if (main->server.shared.tokens != NULL)
 		tokens_reload(main->server.shared.tokens);
+	if (main->server.tls != NULL)
+		reload_certificate(&main->server);
 }
 
 /* While the server stops: stops it when all is done, or when the time is up. */

@@ -64,6 +64,15 @@ static const Setting settings[] = {
 	 "file with the tokens of those who may use this server, which historian token makes and "
 	 "SIGHUP "
 	 "reads again; empty: everybody may who reaches it"},
+	{"tls-certificate", SETTING_TEXT, MEMBER(tls_certificate), "", 0, 0,
+	 "PEM file with the server's certificate, followed by those that lead to its authority: HTTP "
+	 "is "
+	 "served over TLS 1.2 and 1.3; SIGHUP reads the three files again"},
+	{"tls-key", SETTING_TEXT, MEMBER(tls_key), "", 0, 0,
+	 "PEM file with the certificate's key, without a password"},
+	{"tls-client-ca", SETTING_TEXT, MEMBER(tls_client_ca), "", 0, 0,
+	 "PEM file with the authorities of client certificates: a client must have one, or, with "
+	 "--tokens-file, a token; its common name is the client's name"},
 	{"database", SETTING_TEXT, MEMBER(database), "", 0, 0,
 	 "libpq connection string, possibly with several hosts; empty: libpq's environment variables"},
 	{"read-database", SETTING_TEXT, MEMBER(read_database), "", 0, 0,
@@ -548,6 +557,10 @@ check_whole(Config *config)
 		return wrong("cors-origin: \"%s\" is not a list of origins such as "
 					 "https://dashboards.example.com or http://plant-1:3000; each must be named",
 					 config->cors_origin);
+	if ((config->tls_certificate[0] == '\0') != (config->tls_key[0] == '\0'))
+		return wrong("tls-certificate and tls-key: either both must be given or neither");
+	if (config->tls_client_ca[0] != '\0' && config->tls_certificate[0] == '\0')
+		return wrong("tls-client-ca: needs tls-certificate and tls-key");
 	if (!check_conninfo("database", config->database) ||
 		!check_conninfo("read-database", config->read_database))
 		return false;

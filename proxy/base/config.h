@@ -25,6 +25,9 @@ typedef struct Config
 	char *allowed_hosts;
 	char *cors_origin; /* a list */
 	char *tokens_file;
+	char *tls_certificate;
+	char *tls_key;
+	char *tls_client_ca;
 	char *database;
 	char *read_database; /* the same as database if it is not given */
 	char *database_password_file;

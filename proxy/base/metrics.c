@@ -33,9 +33,9 @@ static const char *const reason_names[REJECT_REASONS] = {
 	"invalid", "too_large", "buffer_full", "database", "spool",
 };
 static const char *const close_names[CLOSE_REASONS] = {
-	"none",			  "client",		  "client_left",   "asked",	   "idle_timeout",
-	"header_timeout", "body_timeout", "write_timeout", "invalid",  "unread_body",
-	"buffer_full",	  "refused",	  "broken_answer", "stopping", "failed",
+	"none",			"client",		 "client_left", "asked",   "idle_timeout", "header_timeout",
+	"body_timeout", "write_timeout", "tls",			"invalid", "unread_body",  "buffer_full",
+	"refused",		"broken_answer", "stopping",	"failed",
 };
 /* The last one counts every status that is not listed. */
 static const int statuses[METRIC_STATUSES] = {

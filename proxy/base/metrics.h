@@ -52,6 +52,7 @@ typedef enum CloseReason
 	CLOSE_HEADER_TIMEOUT, /* the client was too slow: here, and in the next two cases */
 	CLOSE_BODY_TIMEOUT,
 	CLOSE_WRITE_TIMEOUT,
+	CLOSE_TLS,			 /* the handshake or a record of TLS was wrong */
 	CLOSE_INVALID,		 /* the client sent bytes that are not HTTP as it is served here */
 	CLOSE_UNREAD_BODY,	 /* a request was answered without reading its body */
 	CLOSE_BUFFER_FULL,	 /* a body waited too long for room */

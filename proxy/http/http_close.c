@@ -25,6 +25,9 @@ connection_close(HttpConnection *connection, CloseReason reason)
 
 	if (connection->life == LIFE_CLOSED)
 		return;
+	/* An answer that lacks its end must not look as if it were whole. */
+	if (exchange_first(connection) == NULL && connection->life != LIFE_BROKEN)
+		http_output_end(&connection->output);
 	connection_set_life(connection, LIFE_CLOSED, reason);
 	trace_closed(connection);
 	turn_unqueue(&connection->task);

@@ -42,7 +42,8 @@ typedef struct HttpLoop
 {
 	uv_loop_t *uv;
 	const Config *config;
-	Tokens *tokens; /* NULL: none are asked for */
+	Tokens *tokens;	 /* NULL: none are asked for */
+	TlsContext *tls; /* NULL: connections are plain */
 	Metrics *metrics;
 	const struct Route *(*find_route)(const char *path, size_t length);
 	void (*put_paths)(Bytes *json); /* appends a list of the paths that have routes */
@@ -64,6 +65,7 @@ typedef struct HttpLoop
 	Stack free_exchanges; /* of Exchange.link */
 	int free_exchange_count;
 	char *read_buffer;
+	char *open_buffer; /* for what TLS makes of the other one */
 	char date[32];
 	uint64_t next_request_id;
 
@@ -124,9 +126,11 @@ struct HttpConnection
 	uint64_t slice_end_ns; /* end of the slice in that turn */
 
 	ListLink unflushed;
-	bool parsing;  /* the reader is on the stack: nothing is flushed */
-	bool ended;	   /* the client has sent its last byte */
-	bool unread;   /* input waits in the kernel for the task */
+	bool parsing; /* the reader is on the stack: nothing is flushed */
+	bool ended;	  /* the client has sent its last byte */
+	bool unread;  /* input waits in the kernel for the task */
+	bool
+		closing; /* by TLS the client has said that it sends no more; what came before it is read first */
 	bool unframed; /* the last answer ends with the connection */
 	Bytes unparsed;
 	Bytes blocked; /* the part of the body that the route has not taken yet */

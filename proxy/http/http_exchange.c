@@ -168,7 +168,7 @@ exchange_count_memory(HttpConnection *connection)
 			bytes += exchange->response.capacity;
 	}
 	if (connection->counted_bytes == 0)
-		bytes += connection->output.pending.capacity + connection->output.writing.capacity;
+		bytes += http_output_memory(&connection->output);
 	if (connection->life == LIFE_CLOSED)
 		bytes = 0;
 	if (bytes > connection->held_bytes)

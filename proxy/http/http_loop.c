@@ -45,7 +45,7 @@ http_loop_init(HttpLoop *loop)
 	http_format_date(loop->date, sizeof(loop->date));
 }
 
-/* Over --max-connections the connection is answered 503, or closed at once. */
+/* Over --max-connections the connection is answered 503, or closed at once, as always with TLS. */
 void
 http_loop_accept(HttpLoop *loop, uv_stream_t *listener)
 {
@@ -57,12 +57,14 @@ http_loop_accept(HttpLoop *loop, uv_stream_t *listener)
 	connection->tcp.data = connection;
 	connection->output.stream = (uv_stream_t *) &connection->tcp;
 	connection->output.on_done = on_output_done;
+	connection->output.tls = loop->tls != NULL ? tls_new(loop->tls) : NULL;
 	connection->task.run = reader_go_on;
 	list_init(&connection->exchanges);
 	list_append(&loop->connections, &connection->link);
 	metric_add(&loop->metrics->connections_opened, 1);
 
-	if (uv_accept(listener, (uv_stream_t *) &connection->tcp) != 0)
+	if (uv_accept(listener, (uv_stream_t *) &connection->tcp) != 0 ||
+		(loop->tls != NULL && connection->output.tls == NULL))
 	{
 		atomic_fetch_add(loop->open_connections, 1);
 		connection_close(connection, CLOSE_FAILED);
@@ -75,7 +77,7 @@ http_loop_accept(HttpLoop *loop, uv_stream_t *listener)
 	if (over < 0)
 		return;
 	metric_add(&loop->metrics->connections_refused, 1);
-	if (over < HTTP_REFUSED_CONNECTIONS)
+	if (over < HTTP_REFUSED_CONNECTIONS && connection->output.tls == NULL)
 		http_refuse(connection, 503, CLOSE_REFUSED, "too many connections (--max-connections)");
 	else
 		connection_close(connection, CLOSE_REFUSED);
@@ -98,7 +100,7 @@ http_loop_tick(HttpLoop *loop)
 		if (connection->phase == PHASE_IDLE && http_output_idle(&connection->output) &&
 			now_ms - connection->phase_start_ms > KEPT_MS)
 		{
-			bytes_free(&connection->output.pending);
+			http_output_shrink(&connection->output);
 			exchange_count_memory(connection);
 		}
 		/* Room comes not only from loads, but also from clients that leave. */
@@ -185,6 +187,14 @@ check_limits(HttpConnection *connection, uint64_t now_ms)
 	{
 		if (passed_ms > LINGER_MS)
 			connection_close(connection, CLOSE_IDLE_TIMEOUT);
+		return;
+	}
+	if (connection->output.tls != NULL && !tls_established(connection->output.tls))
+	{
+		if (passed_ms <= config->header_timeout_ms)
+			return;
+		metric_add(&connection->loop->metrics->connections_timed_out, 1);
+		connection_close(connection, CLOSE_HEADER_TIMEOUT);
 		return;
 	}
 	switch (connection->phase)
@@ -346,6 +356,7 @@ linger(HttpConnection *connection)
 {
 	CloseReason reason = connection->ended ? CLOSE_CLIENT : CLOSE_STOPPING;
 
+	http_output_end(&connection->output);
 	if (connection->ended ||
 		uv_shutdown(&connection->shutdown, (uv_stream_t *) &connection->tcp, on_shutdown) != 0)
 	{

@@ -18,6 +18,7 @@
 #include "http/http_authorize.h"
 #include "http/http_close.h"
 #include "http/http_format.h"
+#include "http/http_trace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,10 +29,12 @@
 
 static void read_later(HttpConnection *connection);
 static void read_now(HttpConnection *connection);
+static bool open_input(HttpConnection *connection, const char **data, size_t *length);
 static void take_input(HttpConnection *connection, const char *data, size_t length);
 static void parse_slice(HttpConnection *connection, const char *data, size_t length);
 static void parse(HttpConnection *connection, const char *data, size_t length);
 static void resume(HttpConnection *connection);
+static void end_input(HttpConnection *connection);
 static bool offer_withheld(HttpConnection *connection);
 static bool take_withheld(HttpConnection *connection);
 static bool end_request(Exchange *exchange);
@@ -62,6 +65,8 @@ reader_init(HttpLoop *loop)
 	parser_settings.on_body = on_body;
 	parser_settings.on_message_complete = on_message_complete;
 	loop->read_buffer = memory_new_raw(READ_BUFFER_BYTES);
+	if (loop->tls != NULL)
+		loop->open_buffer = memory_new_raw(READ_BUFFER_BYTES + TLS_RECORD_BYTES);
 }
 
 void
@@ -108,6 +113,8 @@ static void
 on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 {
 	HttpConnection *connection = stream->data;
+	const char *data = buffer->base;
+	size_t length = (size_t) count;
 
 	if (count == 0)
 		return;
@@ -118,19 +125,78 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 	}
 	if (count > 0)
 	{
-		if (connection_open(connection))
-			take_input(connection, buffer->base, (size_t) count);
+		if (!connection_open(connection) || !open_input(connection, &data, &length))
+			return;
+		if (length > 0)
+			take_input(connection, data, length);
+		if (connection->closing && connection->input == INPUT_PARSED)
+			end_input(connection);
 		return;
 	}
-	/* The client will send no more, but may still read its answers; then flush() closes. */
+	if (count == UV_EOF)
+	{
+		end_input(connection);
+		return;
+	}
 	connection->ended = true;
 	uv_read_stop(stream);
-	if (count != UV_EOF)
-		connection_close(connection, CLOSE_FAILED);
-	else if (connection->current != NULL && !connection->current->received)
+	connection_close(connection, CLOSE_FAILED);
+}
+
+/* The client will send no more, but may still read its answers; then flush() closes. */
+static void
+end_input(HttpConnection *connection)
+{
+	if (connection->ended || connection->life == LIFE_CLOSED)
+		return;
+	connection->ended = true;
+	uv_read_stop((uv_stream_t *) &connection->tcp);
+	if (connection->current != NULL && !connection->current->received)
 		connection_close(connection, CLOSE_CLIENT_LEFT);
 	else if (exchange_first(connection) == NULL && http_output_idle(&connection->output))
 		connection_close(connection, CLOSE_CLIENT);
+}
+
+/*
+ * With TLS, opens what was received, so that *data is what the client sent; false: the connection
+ * has ended, or its only answer is under way.
+ */
+static bool
+open_input(HttpConnection *connection, const char **data, size_t *length)
+{
+	HttpOutput *output = &connection->output;
+	char *plain = connection->loop->open_buffer;
+	TlsInput input;
+
+	if (output->tls == NULL)
+		return true;
+	input = tls_open(output->tls, *data, *length, plain, length, &output->sealed);
+	*data = plain;
+	switch (input)
+	{
+		case TLS_OPEN:
+			break;
+		case TLS_ENDED:
+			connection->closing = true;
+			break;
+		case TLS_BROKEN:
+			trace_tls_failed(connection, tls_why(output->tls));
+			http_output_flush(output); /* an alert that tells the client why */
+			connection_close(connection, CLOSE_TLS);
+			return false;
+		case TLS_ABSENT:
+			tls_free(output->tls);
+			output->tls = NULL;
+			http_refuse(connection, 400, CLOSE_INVALID,
+						"this port takes HTTP over TLS only: the address must begin with https://");
+			connection_flush_later(connection);
+			return false;
+	}
+	if (connection->subject == NULL)
+		connection->subject = tls_take_subject(output->tls);
+	if (output->sealed.length > 0)
+		connection_flush_later(connection);
+	return true;
 }
 
 /* Leaves the input in the kernel until the connection's task runs. */
@@ -152,15 +218,17 @@ read_now(HttpConnection *connection)
 {
 	char *buffer = connection->loop->read_buffer;
 	uv_os_fd_t fd;
+	const char *data = buffer;
+	size_t length;
 	ssize_t count;
 
 	connection->unread = false;
 	if (uv_fileno((uv_handle_t *) &connection->tcp, &fd) != 0)
 		return;
 	count = recv(fd, buffer, read_size(connection), MSG_DONTWAIT);
-	if (count > 0)
-		parse_slice(connection, buffer,
-					framing_check(&connection->framing, buffer, (size_t) count));
+	length = (size_t) count;
+	if (count > 0 && open_input(connection, &data, &length) && length > 0)
+		parse_slice(connection, data, framing_check(&connection->framing, data, length));
 }
 
 /*
@@ -299,6 +367,8 @@ resume(HttpConnection *connection)
 		read_now(connection);
 	if (connection->input == INPUT_PARSED && connection->life != LIFE_CLOSED && !connection->ended)
 		reader_continue(connection);
+	if (connection->closing && connection->input == INPUT_PARSED)
+		end_input(connection);
 }
 
 /*

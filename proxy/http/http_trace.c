@@ -159,6 +159,23 @@ trace_audit(Exchange *exchange, const char *action, const char *tag)
 }
 
 void
+trace_tls_failed(const HttpConnection *connection, const char *why)
+{
+	char address[64];
+
+	if (!log_enabled(LOG_INFO) || !may_log(connection->loop))
+		return;
+	put_peer(connection, address, sizeof(address));
+	log_event(LOG_INFO,
+			  (const LogField[]){
+				  {.name = "cause", .value = why},
+				  {.name = "peer", .value = address},
+				  {0},
+			  },
+			  "TLS failed");
+}
+
+void
 trace_closed(const HttpConnection *connection)
 {
 	char address[64];

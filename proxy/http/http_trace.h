@@ -25,6 +25,9 @@ extern void trace_answered(Exchange *exchange, int status, uint64_t passed_ns);
 /* Logs that who asks has changed what is stored, whatever the level of the log is. */
 extern void trace_audit(Exchange *exchange, const char *action, const char *tag);
 
+/* Logs that a client and this server could not agree on TLS. */
+extern void trace_tls_failed(const HttpConnection *connection, const char *why);
+
 /* Logs why a connection is closed, at the level debug. */
 extern void trace_closed(const HttpConnection *connection);
 
