@@ -1117,14 +1117,14 @@ CREATE TABLE historian.audit (
     detail text) USING heap;
 
 COMMENT ON TABLE historian.audit IS
-'Who deleted rows by historian.delete() or historian.drop_before(), changed or deleted rows of historian.tag, or set retention: a row for each command and table, in its transaction. Those who may SELECT from the table that it is about see it. DELETE, UPDATE, TRUNCATE and DROP in SQL are not here: log them by PostgreSQL (log_statement, pgaudit).';
+'Who deleted rows by historian.delete() or historian.drop_before(), renamed tags, changed or deleted rows of historian.tag, or set retention: a row for each command and table, in its transaction. Those who may SELECT from the table that it is about see it. DELETE, UPDATE, TRUNCATE and DROP in SQL are not here: log them by PostgreSQL (log_statement, pgaudit).';
 COMMENT ON COLUMN historian.audit."time" IS 'when';
 COMMENT ON COLUMN historian.audit.session_user_name IS 'the role that has connected';
 COMMENT ON COLUMN historian.audit.user_name IS 'the role whose privileges held, after SET ROLE or in a SECURITY DEFINER function';
 COMMENT ON COLUMN historian.audit.actor IS 'historian.actor: in whose name a client says that it acts, such as the name of a token of historiand';
 COMMENT ON COLUMN historian.audit.application_name IS 'what the client says of itself';
 COMMENT ON COLUMN historian.audit.client_address IS 'the address of the client; NULL: a Unix socket';
-COMMENT ON COLUMN historian.audit.action IS 'delete, drop before, set metadata, delete metadata, set retention, or what a caller of historian.audit_note() says';
+COMMENT ON COLUMN historian.audit.action IS 'delete, drop before, rename, set metadata, delete metadata, set retention, or what a caller of historian.audit_note() says';
 COMMENT ON COLUMN historian.audit.relid IS 'the table; NULL: it was dropped since';
 COMMENT ON COLUMN historian.audit.table_name IS 'the name of the table at that time';
 COMMENT ON COLUMN historian.audit.tag IS 'the tag, or of retention the prefix; NULL: several tags';
@@ -1276,3 +1276,240 @@ FOR EACH ROW EXECUTE FUNCTION historian.insert_bundle();
 
 COMMENT ON TRIGGER insert_bundle ON historian.bundle IS
 'Stores the rows of a bundle.';
+
+-- Archive operations (ADR 0041).
+CREATE FUNCTION historian.rename_samples("table" regclass, tag text, new_tag text) RETURNS bigint
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'historian_rename_samples';
+
+COMMENT ON FUNCTION historian.rename_samples(regclass, text, text) IS
+'For historian.rename(): gives the samples of a tag another tag and returns their number, or NULL if the table is partitioned by the tag, or has foreign partitions, CHECK constraints, generated columns or triggers, so that an UPDATE must do it. Needs SELECT and UPDATE on the table.';
+
+CREATE FUNCTION historian.own_retention("table" regclass, tag text) RETURNS interval
+LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT p.keep FROM historian.retention p WHERE p.relid = $1 AND p.tag_prefix = $2 AND has_any_column_privilege($1, 'SELECT')
+$$;
+
+COMMENT ON FUNCTION historian.own_retention(regclass, text) IS
+'The interval of the retention policy whose prefix is this whole tag; NULL if there is none. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.rename("table" regclass, tag text, new_tag text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    renamed bigint;
+    described boolean;
+    own_keep interval;
+    tag_column name;
+BEGIN
+    IF tag = new_tag THEN
+        RAISE EXCEPTION 'new tag "%" is the same', new_tag USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    renamed := historian.rename_samples("table", tag, new_tag);
+    IF renamed IS NULL THEN
+        tag_column := (SELECT a.attname FROM pg_attribute a
+            WHERE a.attrelid = "table" AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = 'text'::regtype);
+        EXECUTE format('UPDATE %1$s SET %2$I = $2 WHERE %2$I = $1', "table", tag_column) USING tag, new_tag;
+        GET DIAGNOSTICS renamed = ROW_COUNT;
+    END IF;
+
+    IF EXISTS (SELECT FROM historian.tag t WHERE t.relid = "table" AND t.tag = rename.tag) THEN
+        IF EXISTS (SELECT FROM historian.tag t WHERE t.relid = "table" AND t.tag = new_tag) THEN
+            RAISE EXCEPTION 'tag "%" of table % has metadata already', new_tag, "table"
+                USING ERRCODE = 'duplicate_object', HINT = 'Delete one of both rows of historian.tag first.';
+        END IF;
+        UPDATE historian.tag t SET tag = new_tag WHERE t.relid = "table" AND t.tag = rename.tag;
+        described := true;
+    END IF;
+
+    -- a tag that has a policy to itself must not fall under the shorter one of others
+    own_keep := historian.own_retention("table", tag);
+    IF own_keep IS NOT NULL AND historian.own_retention("table", new_tag) IS NULL THEN
+        PERFORM historian.set_retention("table", own_keep, new_tag);
+    END IF;
+    IF renamed > 0 OR described THEN
+        PERFORM historian.audit_note('rename', "table", tag, rows => renamed, detail => 'to ' || new_tag);
+    END IF;
+    RETURN renamed;
+END $$;
+
+COMMENT ON FUNCTION historian.rename(regclass, text, text) IS
+'Renames a tag: its samples, its row of historian.tag, and (also, for it alone, while the former one stays) a retention policy whose prefix is the whole tag. Returns the number of samples. The new tag must have neither samples nor metadata. Does not decode samples unless the new tag is longer and leaves segments no room. Loads that commit later stay under the former tag. The table may be a partitioned parent of historian tables; if it is partitioned by the tag, or has CHECK constraints or triggers, this is an UPDATE. Needs SELECT and UPDATE on the table, INSERT if the tag has metadata, and ownership if it has a policy of its own.';
+
+CREATE FUNCTION historian.time_ns("time" text) RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_ns';
+
+COMMENT ON FUNCTION historian.time_ns(text) IS
+'The time in nanoseconds that a text means where a function takes one: an integer in nanoseconds, or what timestamptz takes, with nine digits of a second.';
+
+-- times are as many as the values' first dimension; the values of one sample are the second one
+CREATE FUNCTION historian.replace("table" regclass, tag text, start bigint, "end" bigint, times bigint[], "values" float8[])
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    width integer := CASE array_ndims("values") WHEN 1 THEN 1 ELSE array_length("values", 2) END;
+    wrong bigint;
+BEGIN
+    IF array_ndims(times) > 1 OR array_ndims("values") > 2
+        OR cardinality(times) <> coalesce(array_length("values", 1), 0) THEN
+        RAISE EXCEPTION 'there are % times, but values for % samples', cardinality(times), coalesce(array_length("values", 1), 0)
+            USING ERRCODE = 'array_subscript_error',
+                HINT = 'values has one dimension (a value for each time), or two: the values of sample i are values[i][1], values[i][2] and so on.';
+    ELSIF array_position(times, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'times must not be NULL' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    SELECT t INTO wrong FROM unnest(times) t WHERE t < start OR t >= "end" LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'time % is not within the range that is replaced', wrong
+            USING ERRCODE = 'invalid_parameter_value', DETAIL = format('Times are at least %s and less than %s.', start, "end");
+    END IF;
+
+    -- keeps other replacements and deletions of the table away until the transaction ends
+    PERFORM historian.delete("table", tag, start, "end");
+    EXECUTE historian.insert_statement("table",
+        'SELECT t.time, $1, v.elements FROM unnest($2) WITH ORDINALITY AS t(time, row)
+             JOIN (SELECT (u.place - 1) / $4 + 1 AS row, array_agg(u.value ORDER BY u.place) AS elements
+                   FROM unnest($3) WITH ORDINALITY AS u(value, place) GROUP BY 1) AS v USING (row)
+         ORDER BY row')
+        USING tag, times, "values", width;
+    RETURN (SELECT count(DISTINCT t) FROM unnest(times) t);
+END $$;
+
+COMMENT ON FUNCTION historian.replace(regclass, text, bigint, bigint, bigint[], float8[]) IS
+'Replaces the samples of a tag with start <= time < end (nanoseconds) by those given, in one transaction: what was there goes, what is given comes. So a second call changes nothing. times has the times of the samples, within the range; values has a value for each of them, or in two dimensions the values of each: array_agg(time), array_agg(values) of a query are such arrays. Of one time the last sample stays. Returns the number of samples. Other replacements and deletions of the table wait until the transaction ends. The table may be a partitioned parent of historian tables. Needs DELETE and INSERT on the table.';
+
+CREATE FUNCTION historian.insert_statement("table" regclass, query text) RETURNS text
+LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('INSERT INTO %s (%I, %I, %I) %s', $1,
+        min(a.attname) FILTER (WHERE a.atttypid = 'int8'::regtype),
+        min(a.attname) FILTER (WHERE a.atttypid = 'text'::regtype),
+        min(a.attname) FILTER (WHERE a.atttypid = 'float8[]'::regtype), $2)
+    FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+$$;
+
+COMMENT ON FUNCTION historian.insert_statement(regclass, text) IS
+'For historian.replace(): the text of the INSERT of a query for time, tag and values into a table, whatever its columns are called.';
+
+CREATE FUNCTION historian.replace("table" regclass, tag text, start bigint, "end" bigint, samples jsonb)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wrong jsonb;
+    times bigint[];
+BEGIN
+    IF jsonb_typeof(samples) <> 'array' THEN
+        RAISE EXCEPTION 'samples must be a JSON array' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT s INTO wrong FROM jsonb_array_elements(samples) s
+        WHERE jsonb_typeof(s) <> 'object' OR coalesce(jsonb_typeof(s -> 'time'), '') NOT IN ('number', 'string')
+            OR coalesce(jsonb_typeof(s -> 'values'), '') NOT IN ('array', 'null') LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'sample % must have the members time and values', wrong
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Such as {"time": 1767225600000000000, "values": [20.5, null]}.';
+    END IF;
+    times := ARRAY(SELECT historian.time_ns(s ->> 'time') FROM jsonb_array_elements(samples) WITH ORDINALITY AS e(s, place) ORDER BY place);
+    SELECT to_jsonb(t) INTO wrong FROM unnest(times) t WHERE t < start OR t >= "end" LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'time % is not within the range that is replaced', wrong
+            USING ERRCODE = 'invalid_parameter_value', DETAIL = format('Times are at least %s and less than %s.', start, "end");
+    END IF;
+
+    PERFORM historian.delete("table", tag, start, "end");
+    EXECUTE historian.insert_statement("table",
+        'SELECT t.time, $1, CASE jsonb_typeof(e.sample -> ''values'') WHEN ''array''
+                 THEN translate((e.sample -> ''values'')::text, ''[]'', ''{}'')::float8[] END
+         FROM unnest($2) WITH ORDINALITY AS t(time, row) JOIN jsonb_array_elements($3) WITH ORDINALITY AS e(sample, row) USING (row)
+         ORDER BY row')
+        USING tag, times, samples;
+    RETURN (SELECT count(DISTINCT t) FROM unnest(times) t);
+END $$;
+
+COMMENT ON FUNCTION historian.replace(regclass, text, bigint, bigint, jsonb) IS
+'As historian.replace(regclass, text, bigint, bigint, bigint[], float8[]), with the samples as a JSON array of {"time": .., "values": [..]}, which may have different numbers of values, or null for values. A time is an integer in nanoseconds or a string that timestamptz takes.';
+
+CREATE FUNCTION historian.replace("table" regclass, tag text, start timestamptz, "end" timestamptz, times timestamptz[], "values" float8[])
+RETURNS bigint
+LANGUAGE sql VOLATILE STRICT AS $$
+    SELECT historian.replace($1, $2, historian.to_ns($3), historian.to_ns($4),
+        ARRAY(SELECT historian.to_ns(t.time) FROM pg_catalog.unnest($5) WITH ORDINALITY AS t("time", place) ORDER BY t.place), $6)
+$$;
+
+COMMENT ON FUNCTION historian.replace(regclass, text, timestamptz, timestamptz, timestamptz[], float8[]) IS
+'As historian.replace(regclass, text, bigint, bigint, bigint[], float8[]), with times as timestamptz.';
+
+CREATE FUNCTION historian.replace("table" regclass, tag text, start timestamptz, "end" timestamptz, samples jsonb)
+RETURNS bigint
+LANGUAGE sql VOLATILE STRICT AS $$
+    SELECT historian.replace($1, $2, historian.to_ns($3), historian.to_ns($4), $5)
+$$;
+
+COMMENT ON FUNCTION historian.replace(regclass, text, timestamptz, timestamptz, jsonb) IS
+'As historian.replace(regclass, text, bigint, bigint, jsonb), with times as timestamptz.';
+
+CREATE FUNCTION historian.replace("table" regclass, tag text, start text, "end" text, times text[], "values" float8[])
+RETURNS bigint
+LANGUAGE sql VOLATILE STRICT AS $$
+    SELECT historian.replace($1, $2, historian.time_ns($3), historian.time_ns($4),
+        ARRAY(SELECT historian.time_ns(t.time) FROM pg_catalog.unnest($5) WITH ORDINALITY AS t("time", place) ORDER BY t.place), $6)
+$$;
+
+COMMENT ON FUNCTION historian.replace(regclass, text, text, text, text[], float8[]) IS
+'As historian.replace(regclass, text, bigint, bigint, bigint[], float8[]), for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes.';
+
+CREATE FUNCTION historian.replace("table" regclass, tag text, start text, "end" text, samples jsonb)
+RETURNS bigint
+LANGUAGE sql VOLATILE STRICT AS $$
+    SELECT historian.replace($1, $2, historian.time_ns($3), historian.time_ns($4), $5)
+$$;
+
+COMMENT ON FUNCTION historian.replace(regclass, text, text, text, jsonb) IS
+'As historian.replace(regclass, text, bigint, bigint, jsonb), for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes.';
+
+CREATE FUNCTION historian.tag_info(
+    "table" regclass, tag text,
+    OUT first_time bigint, OUT last_time bigint, OUT samples bigint, OUT segments bigint, OUT bytes bigint,
+    OUT width integer, OUT compression float8)
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 100
+AS 'MODULE_PATHNAME', 'historian_tag_info';
+
+COMMENT ON FUNCTION historian.tag_info(regclass, text) IS
+'How a tag is stored: the times (nanoseconds) of its first and last sample, the exact number of samples, the segments that hold them and their bytes, the values of a sample (of the widest near the last one), and how many times more 8 bytes for each time and value would be. Decodes nothing but times where segments overlap. A tag without samples has NULL and 0. The table may be a partitioned parent of historian tables; the bytes of foreign partitions are not known. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.segments(
+    "table" regclass, tag text, reverse boolean DEFAULT false,
+    OUT first_time bigint, OUT last_time bigint, OUT samples bigint, OUT segments bigint, OUT bytes bigint)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_segments';
+
+COMMENT ON FUNCTION historian.segments(regclass, text, boolean) IS
+'The ranges of time (first_time to last_time, both inclusive, in nanoseconds) in which the samples of a tag are stored, in order, or with reverse the last one first. Ranges do not overlap, and each sample is in one: a segment is one, and so are segments that overlap. samples is exact; bytes are those of the segments. To read a tag segment by segment, read range by range. The table may be a partitioned parent of historian tables; of a foreign partition all samples are one range. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.segments(
+    "table" regclass, tag text, start bigint, "end" bigint, reverse boolean DEFAULT false,
+    OUT first_time bigint, OUT last_time bigint, OUT samples bigint, OUT segments bigint, OUT bytes bigint)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_segments_within';
+
+COMMENT ON FUNCTION historian.segments(regclass, text, bigint, bigint, boolean) IS
+'As historian.segments(regclass, text, boolean), but only those ranges, as a whole, that have a time with start <= time < end (nanoseconds).';
+
+CREATE FUNCTION historian.segments(
+    "table" regclass, tag text, start timestamptz, "end" timestamptz, reverse boolean DEFAULT false,
+    OUT first_time timestamptz, OUT last_time timestamptz, OUT samples bigint, OUT segments bigint, OUT bytes bigint)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_segments_within';
+
+COMMENT ON FUNCTION historian.segments(regclass, text, timestamptz, timestamptz, boolean) IS
+'As historian.segments(regclass, text, boolean), but only those ranges, as a whole, that meet start <= time < end, with times as timestamptz, rounded down to microseconds.';
+
+CREATE FUNCTION historian.segments(
+    "table" regclass, tag text, start text, "end" text, reverse boolean DEFAULT false,
+    OUT first_time bigint, OUT last_time bigint, OUT samples bigint, OUT segments bigint, OUT bytes bigint)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_segments_within';
+
+COMMENT ON FUNCTION historian.segments(regclass, text, text, text, boolean) IS
+'As historian.segments(regclass, text, boolean), but only those ranges, as a whole, that meet start <= time < end, for literals and parameters without a type.';

@@ -121,7 +121,7 @@ check_insert_privilege(Oid relid)
 static const char *
 find_hindrance(Relation rel)
 {
-	const		TupleConstr *constraints;
+	const TupleConstr *constraints;
 
 #ifdef WORDS_BIGENDIAN
 	return "the processor is big-endian";

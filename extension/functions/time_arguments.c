@@ -20,7 +20,6 @@
 
 static Oid	argument_type(FunctionCallInfo fcinfo, int argument);
 static int128 time_of(FunctionCallInfo fcinfo, int argument);
-static int64 exact_time_of(FunctionCallInfo fcinfo, int argument);
 static char *argument_text(FunctionCallInfo fcinfo, int argument);
 static void check_order(FunctionCallInfo fcinfo, int first, bool may_be_equal);
 static bool is_integer(const char *string);
@@ -34,8 +33,8 @@ static int64 add_interval(int64 time, const Interval *step, int32 times);
 Window
 time_argument_window(FunctionCallInfo fcinfo, int first)
 {
-	int64		start = exact_time_of(fcinfo, first);
-	int64		end = exact_time_of(fcinfo, first + 1);
+	int64		start = time_argument_time(fcinfo, first);
+	int64		end = time_argument_time(fcinfo, first + 1);
 	int			argument = first + 2;
 	char	   *string;
 
@@ -57,8 +56,8 @@ time_argument_window(FunctionCallInfo fcinfo, int first)
 Window
 time_argument_window_by_step(FunctionCallInfo fcinfo, int first, int step)
 {
-	int64		start = exact_time_of(fcinfo, first);
-	int64		end = exact_time_of(fcinfo, first + 1);
+	int64		start = time_argument_time(fcinfo, first);
+	int64		end = time_argument_time(fcinfo, first + 1);
 
 	check_order(fcinfo, first, false);
 	return window_by_step(start, end, time_argument_length(fcinfo, step, "step_ns"));
@@ -83,6 +82,12 @@ time_argument_last_before(FunctionCallInfo fcinfo, int argument, int64 *time)
 
 	*time = (int64) Min(last, PG_INT64_MAX);
 	return last >= PG_INT64_MIN;
+}
+
+int64
+time_argument_time(FunctionCallInfo fcinfo, int argument)
+{
+	return nanoseconds_bounded(time_of(fcinfo, argument));
 }
 
 int64
@@ -161,13 +166,6 @@ time_of(FunctionCallInfo fcinfo, int argument)
 				return DatumGetInt64(DirectFunctionCall1(int8in, CStringGetDatum(string)));
 			return timestamp_text_time(string);
 	}
-}
-
-/* Returns an argument in nanoseconds, or raises an error if int64 does not hold them. */
-static int64
-exact_time_of(FunctionCallInfo fcinfo, int argument)
-{
-	return nanoseconds_bounded(time_of(fcinfo, argument));
 }
 
 /* Returns an argument as a user wrote it, about. */

@@ -40,6 +40,9 @@ extern bool time_argument_range(FunctionCallInfo fcinfo, int first, bool may_be_
  */
 extern bool time_argument_last_before(FunctionCallInfo fcinfo, int argument, int64 *time);
 
+/* Returns an argument in nanoseconds, or raises an error if it is out of their range. */
+extern int64 time_argument_time(FunctionCallInfo fcinfo, int argument);
+
 /* Returns a length of time in nanoseconds, which is greater than zero.  Days have 24 hours. */
 extern int64 time_argument_length(FunctionCallInfo fcinfo, int argument, const char *name);
 

@@ -12,9 +12,11 @@
 #include "fmgr.h"
 #include "utils/timestamp.h"
 
+#include "functions/time_arguments.h"
 #include "nanoseconds.h"
 
 PG_FUNCTION_INFO_V1(historian_to_ns);
+PG_FUNCTION_INFO_V1(historian_time_ns);
 PG_FUNCTION_INFO_V1(historian_to_timestamptz);
 PG_FUNCTION_INFO_V1(historian_first_ns);
 PG_FUNCTION_INFO_V1(historian_first_ns_after);
@@ -28,6 +30,13 @@ Datum
 historian_to_ns(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(nanoseconds_from_timestamptz(PG_GETARG_TIMESTAMPTZ(0)));
+}
+
+/* historian.time_ns(text) returns bigint */
+Datum
+historian_time_ns(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(time_argument_time(fcinfo, 0));
 }
 
 /* historian.to_timestamptz(bigint) returns timestamptz */

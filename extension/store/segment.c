@@ -74,6 +74,22 @@ segment_seal(uint8 *bytes, Size length)
 	segment_bytes_put32(bytes + CHECKSUM_OFFSET, segment_checksum(bytes, length));
 }
 
+Size
+segment_build_renamed(const SegmentHeader *header, const uint8 *bytes, Size length, uint8 *dst,
+					  Size capacity)
+{
+	Size		block = SEGMENT_HEADER_BYTES + segment_bytes_get16(bytes + 34);
+	Size		new_block = SEGMENT_HEADER_BYTES + header->tag_bytes;
+	Size		new_length = new_block + (length - block);
+
+	if (new_length > capacity)
+		return 0;
+	segment_put_header(header, dst);
+	memcpy(dst + new_block, bytes + block, length - block);
+	segment_seal(dst, new_length);
+	return new_length;
+}
+
 bool
 segment_is_sealed(const uint8 *bytes, Size length)
 {

@@ -121,6 +121,13 @@ extern void segment_mark(uint8 *bytes, Size length, uint8 flags, uint64 sequence
 extern void segment_put_header(const SegmentHeader *header, uint8 *dst);
 extern void segment_seal(uint8 *bytes, Size length);
 
+/*
+ * Builds the same segment with another tag, whose text and length header has; the checksum must
+ * match.  Returns its length, or 0 if it does not fit into capacity bytes at dst.
+ */
+extern Size segment_build_renamed(const SegmentHeader *header, const uint8 *bytes, Size length,
+								  uint8 *dst, Size capacity);
+
 /* Does the checksum match? */
 extern bool segment_is_sealed(const uint8 *bytes, Size length);
 

@@ -145,10 +145,13 @@ void
 segment_sink_copy(SegmentSink *sink, const SegmentHeader *header, const uint8 *bytes, Size length,
 				  Buffer page)
 {
-	/* the page that inserts try first */
-	if (BufferIsValid(sink->bistate->current_buf))
-		ReleaseBuffer(sink->bistate->current_buf);
-	sink->bistate->current_buf = page;
+	if (BufferIsValid(page))
+	{
+		/* the page that inserts try first */
+		if (BufferIsValid(sink->bistate->current_buf))
+			ReleaseBuffer(sink->bistate->current_buf);
+		sink->bistate->current_buf = page;
+	}
 	write_bytes(sink, header, bytes, length);
 }
 

@@ -45,7 +45,7 @@ extern void segment_sink_write_built(SegmentSink *sink, const SegmentHeader *hea
 
 /*
  * Writes a copy of a stored segment to the page that the caller has pinned, if it has room; takes
- * over the pin.
+ * over the pin.  With InvalidBuffer it goes where other segments would.
  */
 extern void segment_sink_copy(SegmentSink *sink, const SegmentHeader *header, const uint8 *bytes,
 							  Size length, Buffer page);

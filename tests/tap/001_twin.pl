@@ -292,6 +292,23 @@ my %statements = (
 		my $time = any_bound();
 		return both("PERFORM historian.drop_before('m', $time)", "DELETE FROM h WHERE time < $time");
 	},
+	rename => sub {
+		return '' unless $alone;
+		my ($tag, $new_tag) = (pick(any_tag(), 'renamed, with a longer name'), pick(any_tag(), 'renamed, with a longer name'));
+		return '' if $tag eq $new_tag;
+		return both("IF EXISTS (SELECT FROM h WHERE tag = '$new_tag') THEN
+			BEGIN PERFORM historian.rename('m', '$tag', '$new_tag'); RAISE 'DIFFERENT: rename to a tag with samples was not refused'; EXCEPTION WHEN duplicate_object THEN NULL; END;
+			ELSE PERFORM historian.rename('m', '$tag', '$new_tag')", "UPDATE h SET tag = '$new_tag' WHERE tag = '$tag'; END IF");
+	},
+	replace => sub {
+		return '' unless $alone;
+		my ($tag, $from) = (any_tag(), any_bound());
+		my $until = $from + 1 + any_bound();
+		my %values = map { ($from + int(rand($until - $from)) => pick('NULL', int(rand(100)), rand())) } 1 .. pick(0, 1, 20, 300);
+		my @times = sort { $a <=> $b } keys %values;
+		return both("PERFORM historian.replace('m', '$tag', $from, $until, '{" . join(',', @times) . "}'::bigint[], '{" . join(',', map { "{$_,$values{$_}}" } @times) . "}')",
+			join('; ', "DELETE FROM h WHERE tag = '$tag' AND time >= $from AND time < $until", map { "INSERT INTO h VALUES ($_, '$tag', '{$_,$values{$_}}')" } @times));
+	},
 	update => sub {
 		my $condition = range() . own();
 		my $set = pick("values = '{-1}'", 'values = values || 7::float8', 'values = NULL', 'values = ARRAY[time]');
@@ -393,7 +410,7 @@ my %statements = (
 		return pick('COMMIT', 'ROLLBACK') . " PREPARED :'name';";
 	},
 );
-my %weight = (insert => 8, singles => 3, copy => 6, generated => 5, bulk => 3, from_itself => 2, failing => 2, delete => 4, delete_range => 2, drop_before => 1,
+my %weight = (insert => 8, singles => 3, copy => 6, generated => 5, bulk => 3, from_itself => 2, failing => 2, delete => 4, delete_range => 2, drop_before => 1, rename => 2, replace => 1,
 	update => 3, move => 2, truncate => 1, buffer => 2, check => 6, check_part => 6, check_sequential => 1, check_downsample => 6, check_aggregate => 2,
 	cursor => 2, check_cursor => 3, compact => 5, vacuum => 2, begin => 8, savepoint => 5, rollback_to => 4, release => 2, commit => 4, rollback => 2, prepare => 2, resolve => 4,
 	failing_change => 3, cte => 4, looked_at => 2, read_only => 1, current_of => 1, move_cursor => 2);
