@@ -1026,7 +1026,9 @@ report_changed(Relation rel)
 			errmsg("could not serialize access due to concurrent update"),
 			errdetail("Rows of historian table \"%s\" were changed or moved since the command or transaction began.",
 					  RelationGetRelationName(rel)),
-			errhint("The transaction might succeed if retried."));
+			IsolationUsesXactSnapshot()
+			? errhint("Repeat the transaction.")
+			: errhint("Repeat the statement, or in a transaction block the transaction: rows that others have changed meanwhile are not checked again."));
 }
 
 /* Counts the rows of a tag as a reader sees them: of those with one time only the valid one. */
