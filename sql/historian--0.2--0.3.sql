@@ -856,6 +856,7 @@ DECLARE
     source regclass := coalesce("table", pg_catalog.to_regclass('measurement'));
     several boolean := strpos(tag, '%') > 0;
     pattern text := replace(replace(tag, '\', '\\'), '_', '\_');
+    parts text[];
     view_name text;
     from_table record;
     named record;
@@ -867,10 +868,17 @@ BEGIN
     ELSIF source IS NULL THEN
         RAISE EXCEPTION 'relation "measurement" does not exist'
             USING ERRCODE = 'undefined_table', HINT = 'Name the table as the third argument.';
-    ELSIF cardinality(parse_ident(view)) > 2 THEN
+    END IF;
+    BEGIN
+        parts := parse_ident(view);
+    EXCEPTION WHEN invalid_parameter_value THEN
+        RAISE EXCEPTION 'view name % is not a name of SQL', quote_literal(view) USING ERRCODE = 'invalid_parameter_value',
+            HINT = format('Quote it as in a statement: %L. A schema before it is quoted by itself.', quote_ident(view));
+    END;
+    IF cardinality(parts) > 2 THEN
         RAISE EXCEPTION 'view name "%" has more parts than schema and name', view USING ERRCODE = 'invalid_name';
     END IF;
-    view_name := (SELECT string_agg(quote_ident(p.part), '.') FROM unnest(parse_ident(view)) AS p(part));
+    view_name := (SELECT string_agg(quote_ident(p.part), '.') FROM unnest(parts) AS p(part));
 
     SELECT format('%I.%I', n.nspname, c.relname) AS name,
         (SELECT count(*) = 3 AND count(DISTINCT a.atttypid) = 3 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0

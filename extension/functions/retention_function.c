@@ -61,6 +61,11 @@ historian_set_retention(PG_FUNCTION_ARGS)
 		check_interval(keep);
 		check_relation(relid);
 	}
+	if (keep != NULL && memchr(VARDATA_ANY(prefix), '%', VARSIZE_ANY_EXHDR(prefix)) != NULL)
+		ereport(WARNING,
+				errmsg("%% stands for itself in a tag prefix"),
+				errdetail("The policy is for tags that begin with \"%s\".", text_to_cstring(prefix)),
+				errhint("To have all tags that begin with \"boiler\", give 'boiler', not 'boiler%%'."));
 	write_policy(relid, keep, prefix);
 	entry.relid = relid;
 	entry.tag = prefix;

@@ -334,7 +334,9 @@ static bool __attribute__((noinline)) scan_other_value(Line *line, Text key, dou
 	if ((first >= '0' && first <= '9') || first == '-' || first == '.')
 		return scan_number(line, key, value);
 	if (first == '"')
-		return invalid(line, key, "the field is a string; only numbers and booleans can be stored");
+		return invalid(line, key,
+					   "the field is a string; only numbers and booleans can be "
+					   "stored, and strings=ignore leaves the others out");
 	word = scan_until(line, ',', ' ', ' ');
 	for (int i = 0; i < 10; i++)
 	{

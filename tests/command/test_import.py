@@ -164,6 +164,12 @@ def rejects():
         result = historian("import", "-t", "m", *options, "--restart", path("many.csv"))
         ok(result.returncode == code and message in result.stderr, "refused: " + " ".join(options), result.stderr)
     sql("DROP VIEW a_view")
+    # an attempt that has taken nothing does not bind the next one to its options, nor to its file
+    result = historian("import", "-t", "m", "--values", "zz", write("mended.csv", "time,tag,a\n2024-01-01 00:00:00,mended,1\n"))
+    ok(result.returncode == 1 and "there is no such column" in result.stderr, "columns that are not there", result.stderr)
+    result = historian("import", "-t", "m", write("mended.csv", "time,tag,v\n2024-01-01 00:00:00Z,mended,1\n"))
+    ok(result.returncode == 0, "the file, mended, is taken", result.stderr)
+    same(sql("SELECT time FROM m WHERE tag = 'mended'"), "1704067200000000000", "and its row is there")
     result = historian("import", path("nofile.csv"))
     ok(result.returncode == 1 and "No such file" in result.stderr, "a file that is not there", result.stderr)
     write("short.csv.gz", gzip.compress(many.encode(), mtime=0)[:-20])

@@ -1,7 +1,7 @@
 -- A function that is given what is no historian table says what to name or to type, and that works.
 \set ECHO none
 SET client_min_messages = warning;
-SELECT plan(31);
+SELECT plan(36);
 
 CREATE SCHEMA hints;
 CREATE TABLE hints.m (time bigint, tag text, values float8[]) USING historian;
@@ -77,6 +77,15 @@ SELECT is(hint, 'Give the view another name, or drop what has it.', 'a view by t
 FROM hints.told($$SELECT historian.create_view('hints.wide', 'boiler%', 'hints.m')$$);
 SELECT is(hint, $$Name the table that the view reads: 'hints.m'.$$, 'create_view from a view')
 FROM hints.told($$SELECT historian.create_view('hints.again', 'boiler%', 'hints.named')$$);
+
+SELECT is(code || ': ' || hint, $$22023: Quote it as in a statement: '"My View"'. A schema before it is quoted by itself.$$, 'a view by a name that must be quoted')
+FROM hints.told($$SELECT historian.create_view('My View', 'boiler%', 'hints.m')$$);
+SELECT lives_ok(format($$SELECT historian.create_view(%s, 'boiler%%', 'hints.m')$$, substring(hint FROM $re$statement: ('.*')\. A$re$)), 'and so quoted')
+FROM hints.told($$SELECT historian.create_view('My View', 'boiler%', 'hints.m')$$);
+SELECT is((SELECT count(*) FROM "My View"), 100::bigint, 'it is made');
+DROP VIEW "My View";
+SELECT is(code, '42602', 'three parts') FROM hints.told($$SELECT historian.create_view('a.b.c', 'boiler%', 'hints.m')$$);
+SELECT is(code, '22023', 'no name at all') FROM hints.told($$SELECT historian.create_view('', 'boiler%', 'hints.m')$$);
 
 SELECT * FROM finish();
 SET client_min_messages = warning;

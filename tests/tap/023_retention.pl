@@ -92,6 +92,9 @@ is(sql("SET ROLE owner; SELECT string_agg(relname, ' ') FROM historian.stat_rete
 is(sql("SET ROLE other; SELECT count(*) FROM historian.stat_retention"), '0', 'others none');
 is(sql("SET ROLE monitor; SELECT count(DISTINCT relname) FROM historian.stat_retention"), '2', 'pg_monitor all');
 fails("SELECT historian.set_retention('twin', '1 day')", '"twin" is not a historian table', 'a heap table');
+my $warned;
+$node->psql('postgres', "BEGIN; SELECT historian.set_retention('m', '10 years', 'boiler%'); ROLLBACK", stderr => \$warned);
+like($warned, qr/WARNING:  % stands for itself in a tag prefix\nDETAIL:  The policy is for tags that begin with "boiler%"\.\nHINT:  .*give 'boiler', not 'boiler%'\./, 'a pattern in the place of a prefix');
 fails("SELECT historian.set_retention('m', '0')", 'must be greater than zero', 'an interval of zero');
 fails("SELECT historian.set_retention('m', '1 month -29 days')", 'must be greater than zero', 'an interval with a negative part');
 fails("CREATE TEMP TABLE t (time bigint, tag text, values float8[]) USING historian; SELECT historian.set_retention('t', '1 day')", 'neither temporary', 'a temporary table');

@@ -106,6 +106,16 @@ read_row(ImportState *state, const PGresult *result)
 	state->finished = PQgetvalue(result, 0, 5)[0] == 't';
 }
 
+/*
+ * Has anything of the file been taken?  If not, an attempt has failed at once, and the next one may have
+ * other options, or a file that was mended.
+ */
+static bool
+has_begun(const PGresult *result)
+{
+	return number(result, 0) > 0 || PQgetvalue(result, 0, 5)[0] == 't';
+}
+
 void
 import_state_open(ImportState *state, PGconn *connection, const Target *target, bool restart)
 {
@@ -119,7 +129,7 @@ import_state_open(ImportState *state, PGconn *connection, const Target *target, 
 	connection_run(connection, "SET LOCAL lock_timeout = '10s'");
 	result = select_locked(state, connection, target);
 	describe_head(state->path, HEAD_BYTES, head);
-	if (PQntuples(result) == 1 && !restart)
+	if (PQntuples(result) == 1 && !restart && has_begun(result))
 		read_row(state, result);
 	else
 		PQclear(connection_query(
