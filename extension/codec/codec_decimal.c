@@ -37,6 +37,9 @@ _Static_assert(FLT_EVAL_METHOD == 0, "doubles must be computed as doubles");
 /* 1.5 * 2^52.  Added to a double below 2^51, it leaves the nearest integer in the lower bits. */
 #define ROUNDING 6755399441055744.0
 
+/* More than two roundings change a double by, as a part of it: 2^-52. */
+#define ROUNDED_TWICE 1e-15
+
 static const double power_of_ten[CODEC_MAX_EXPONENT + 1] = {
 	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22
@@ -143,9 +146,6 @@ numbers_avx2(const double *values, uint32_t count, int exponent, uint64_t *numbe
 static uint32_t
 decimal_numbers(const double *values, uint32_t count, int exponent, uint64_t *numbers)
 {
-	/* nothing to vectorise, and most of the time would go to calls and loops */
-	if (count == 1)
-		return numbers_kernel(values, 1, exponent, numbers);
 	return codec_cpu_has_avx2() ? numbers_avx2(values, count, exponent, numbers) :
 		numbers_kernel(values, count, exponent, numbers);
 }
@@ -199,6 +199,44 @@ best_exponent(const double *sample, uint32_t count, uint32_t *inexact)
 }
 
 /*
+ * Sets *number, and returns whether it is exact.  Most trials fail, and cost no division: if
+ * number / 10^e rounds to the value, then value * 10^e is off the number by at most two roundings,
+ * because the power is exact and each of the two operations rounds once.
+ */
+static inline bool
+try_exponent(double value, int exponent, uint64_t *number)
+{
+	double		power = power_of_ten[exponent < 0 ? -exponent : exponent];
+	double		scaled = exponent < 0 ? value / power : value * power;
+
+	*number = nearest_number(scaled);
+	if (fabs(scaled - double_of(*number)) > fabs(scaled) * ROUNDED_TWICE)
+		return false;
+	return inexactness(*number, value, codec_decimal_value(*number, exponent)) == 0;
+}
+
+bool
+codec_decimal_of(double value, int *exponent, uint64_t *number)
+{
+	/* whole numbers may need fewer digits, other numbers need more */
+	if (try_exponent(value, 0, number))
+	{
+		for (*exponent = CODEC_MIN_EXPONENT; *exponent < 0; (*exponent)++)
+			if (try_exponent(value, *exponent, number))
+				return true;
+		return try_exponent(value, 0, number);
+	}
+	for (*exponent = 1; *exponent <= CODEC_MAX_EXPONENT; (*exponent)++)
+	{
+		if (try_exponent(value, *exponent, number))
+			return true;
+		if (fabs(value) * power_of_ten[*exponent] > (double) CODEC_DECIMAL_LIMIT)
+			break;
+	}
+	return false;
+}
+
+/*
  * Makes the column a patched one.  The numbers of inexact rows repeat the number before, or the
  * first exact one if there is none before, so that they make the stream no wider.
  */
@@ -242,6 +280,17 @@ codec_decimal_plan(CodecColumn *column, const double *values, uint32_t nrows, ui
 	uint32_t	inexact;
 	int			exponent;
 
+	if (nrows == 1)
+	{
+		if (!codec_decimal_of(values[0], &exponent, numbers))
+			return false;
+		*column = (CodecColumn) {
+			.rule = (uint8_t) (exponent - CODEC_MIN_EXPONENT),
+			.exponent = (int8_t) exponent,
+		};
+		codec_stream_plan_numbers(&column->ints, numbers, 1, CODEC_VALUE_SCHEMES);
+		return true;
+	}
 	for (uint32_t i = 0; i < count; i++)
 		sample[i] = values[(size_t) i * nrows / count];
 	exponent = best_exponent(sample, count, &inexact);
@@ -274,7 +323,7 @@ codec_decimal_plan(CodecColumn *column, const double *values, uint32_t nrows, ui
 	column->exponent = (int8_t) exponent;
 	if (inexact > 0)
 	{
-		if (inexact == nrows || nrows == 1)
+		if (inexact == nrows)
 			return false;
 		plan_patches(column, values, nrows, numbers);
 	}

@@ -10,6 +10,12 @@
 extern double codec_decimal_value(uint64_t number, int exponent);
 extern void codec_decimal_values(const uint64_t *numbers, uint32_t count, int exponent,
 								 double *dst);
+
+/*
+ * Sets *number and the exponent by which one value takes the fewest digits.  Returns false if it is
+ * no decimal.
+ */
+extern bool codec_decimal_of(double value, int *exponent, uint64_t *number);
 extern bool codec_decimal_plan(CodecColumn *column, const double *values, uint32_t nrows,
 							   uint64_t *numbers);
 extern void codec_decimal_patches_apply(const CodecColumn *column, uint32_t first, uint32_t count,

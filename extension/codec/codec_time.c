@@ -38,6 +38,12 @@ trailing_zeros(int64_t *number)
 {
 	unsigned	zeros = 0;
 
+	/* times in nanoseconds have many or none */
+	while (zeros + 5 <= MAX_ZEROS && *number != 0 && *number % 100000 == 0)
+	{
+		*number /= 100000;
+		zeros += 5;
+	}
 	while (zeros < MAX_ZEROS && *number != 0 && *number % 10 == 0)
 	{
 		*number /= 10;
@@ -187,6 +193,12 @@ codec_times_write_header(const CodecTimes *times, uint8_t *dst)
 	if (times->units.nrows > 1)
 		dst = put_decimal(dst, (int64_t) times->scale);
 	return codec_stream_write_header(&times->units, dst);
+}
+
+uint8_t *
+codec_times_write_one(int64_t time, uint8_t *dst)
+{
+	return put_decimal(dst, time);
 }
 
 static inline bool

@@ -28,4 +28,8 @@ extern void codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nr
 extern size_t codec_times_header_bytes(const CodecTimes *times);
 extern uint8_t *codec_times_write_header(const CodecTimes *times, uint8_t *dst);
 
+/* Writes the times of a block of one row, which are CODEC_TIME_BYTES at most. */
+#define CODEC_TIME_BYTES 9
+extern uint8_t *codec_times_write_one(int64_t time, uint8_t *dst);
+
 #endif							/* HISTORIAN_CODEC_TIME_H */

@@ -15,9 +15,9 @@
 
 #define MAGIC 0x31424948 /* "HIB1" */
 /* From one of these numbers on a bundle has no room for more. */
-#define FULL_ROWS	4096
-#define FULL_VALUES 8192
-#define FULL_BYTES	((size_t) 64 * 1024) /* of entries */
+#define FULL_ROWS	2048
+#define FULL_VALUES 4096
+#define FULL_BYTES	((size_t) 32 * 1024) /* of entries */
 
 /* The most bytes of an entry: four numbers of at most four bytes, a tag, a bitmap. */
 #define MOST_ENTRY_BYTES (4 * 4 + MESSAGE_MAX_TAG_BYTES + (MESSAGE_MAX_VALUES + 7) / 8)

@@ -5,6 +5,7 @@
  * Random tests print their seed; SEED=n repeats them, ROUNDS=n makes them longer.
  */
 #include "codec_check.h"
+#include "codec/codec_decimal.h"
 #include "codec/codec_reader.h"
 #include "codec_rows.h"
 #include "tap.h"
@@ -404,6 +405,100 @@ test_same_bytes(void)
 	ok(checksum == SAME_BYTES, "the bytes are those of every machine (%016" PRIx64 ")", checksum);
 }
 
+/* Does an integer below 2^51 give the value back at this exponent? */
+static bool
+is_exact(double value, int exponent)
+{
+	double power = pow(10, abs(exponent));
+	double number = nearbyint(exponent < 0 ? value / power : value * power);
+
+	return fabs(number) < 2251799813685248.0 &&
+		   bits_of(exponent < 0 ? number * power : number / power) == bits_of(value);
+}
+
+/* The smallest such exponent, which is negative only if the value itself is such an integer; 99: there is none. */
+static int
+least_exponent(double value)
+{
+	int exponent = is_exact(value, 0) ? -4 : 1;
+
+	while (exponent <= 22 && !is_exact(value, exponent))
+		exponent++;
+	return exponent <= 22 ? exponent : 99;
+}
+
+/* A value alone, which is encoded without a plan, takes the bytes that the plan would give. */
+static void
+test_one_value(void)
+{
+	static const uint8_t not_null = 0;
+	static const int64_t times[] = {0,
+									1,
+									-1,
+									99999,
+									100000,
+									-1000000,
+									1234500000,
+									INT64_MAX,
+									INT64_MIN,
+									1000000000000000000,
+									-1000000000000000000,
+									700000000000000000};
+	uint32_t count = rounds(200000);
+	uint32_t differ = 0;
+	uint32_t wrong = 0;
+	uint32_t decimals = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+	{
+		uint64_t number;
+		int exponent;
+		double value;
+		uint8_t planned[64];
+		CodecRows rows = {
+			.nrows = 1, .nvalues = 1, .values = &value, .row_stride = 1, .value_stride = 1};
+		CodecRows with_flags;
+		int64_t time = (int64_t) random_bits(&rng) >> random_below(&rng, 64);
+		int64_t whole = (int64_t) random_bits(&rng) >> random_below(&rng, 64);
+		size_t bytes;
+
+		switch (random_below(&rng, 5))
+		{
+			case 0:
+				value = bits_to_double(random_bits(&rng));
+				break;
+			case 1:
+				value = (double) whole;
+				break;
+			case 2:
+				value =
+					nextafter((double) whole / pow(10, (double) random_below(&rng, 25)), INFINITY);
+				break;
+			default:
+				value = (double) whole / pow(10, (double) random_below(&rng, 25));
+				break;
+		}
+		if (!codec_decimal_of(value, &exponent, &number))
+			exponent = 99;
+		wrong += exponent != least_exponent(value);
+		decimals += exponent != 99;
+		if (i < 12)
+			time = times[i];
+		else if (i % 3 == 0)
+			time = time / 100000 * 100000;
+		rows.time = &time;
+		with_flags = rows;
+		with_flags.isnull = &not_null;
+		bytes = codec_encode(encoder, &rows, block, sizeof(block));
+		if (codec_encode(encoder, &with_flags, planned, sizeof(planned)) != bytes || bytes == 0 ||
+			memcmp(block, planned, bytes) != 0 || codec_check_block(&rows, 1, block, bytes) != NULL)
+			differ++;
+	}
+	ok(wrong == 0, "of %u values, %u of them decimals, %u have another exponent than the smallest",
+	   count, decimals, wrong);
+	ok(differ == 0, "of %u values alone, %u have other bytes than by a plan", count, differ);
+}
+
 static void
 test_capacity(void)
 {
@@ -665,6 +760,7 @@ main(void)
 	test_shared_header();
 	test_random();
 	test_same_bytes();
+	test_one_value();
 	test_capacity();
 	test_fill();
 	test_corruption();
