@@ -15,7 +15,31 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+/* Can the server listen there?  An address that is in use is no fault, as below. */
+static bool
+check_address(const ListenAddress *at)
+{
+	struct sockaddr_storage address = at->address;
+	int socket;
+
+	if (listener_open(&address, &socket, 1))
+	{
+		close(socket);
+		if (address.ss_family == AF_UNIX)
+			unlink(((struct sockaddr_un *) &address)->sun_path);
+	}
+	else if (errno == EADDRINUSE)
+		printf("historiand: %s is in use now\n", at->text);
+	else
+	{
+		log_error("listen: cannot listen on %s: %s", at->text, strerror(errno));
+		return false;
+	}
+	return true;
+}
 
 /*
  * For --check-config: tries what the settings name, and returns the exit code.  An address that is
@@ -24,10 +48,8 @@
 static int
 check(const Config *config)
 {
-	struct sockaddr_storage address = config->address;
 	char wrong[TOKENS_WRONG_BYTES];
 	char wrong_certificate[TLS_WRONG_BYTES];
-	int socket;
 	bool good = true;
 
 	if (config->spool_dir[0] != '\0' && !spool_check(config->spool_dir))
@@ -44,15 +66,8 @@ check(const Config *config)
 		log_error("%s", wrong_certificate);
 		return 2;
 	}
-	if (listener_open(&address, &socket, 1))
-		close(socket);
-	else if (errno == EADDRINUSE)
-		printf("historiand: %s is in use now\n", config->listen);
-	else
-	{
-		log_error("listen: cannot listen on %s: %s", config->listen, strerror(errno));
-		good = false;
-	}
+	for (int i = 0; i < config->listen_count; i++)
+		good &= check_address(&config->listens[i]);
 	good &= table_check_now(config);
 	if (good)
 		puts("historiand: the settings are valid; the address, the database and the table are "

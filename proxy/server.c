@@ -19,6 +19,7 @@
 #include "load/copy_writer.h"
 #include "load/name_teller.h"
 #include "loop.h"
+#include "base/host.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "routes/intake.h"
@@ -64,20 +65,29 @@ typedef struct ServerLoop
 	uv_loop_t uv;
 	uv_async_t wake;
 	uv_timer_t tick;
-	uv_tcp_t listener;
+	struct ServerListener *listeners; /* of each address */
 	bool listening;
 	uint32_t places_answers; /* field_places_answers() when requests were last told */
 	TurnTask tell_waiters;
-	TurnTask accept; /* takes a connection that the listener has ready */
 } ServerLoop;
+
+/* A loop's listener at one address. */
+typedef struct ServerListener
+{
+	uv_tcp_t tcp; /* or a socket in the file system, with which libuv does the same */
+	ServerLoop *loop;
+	const ListenAddress *at;
+	TurnTask accept; /* takes a connection that it has ready */
+} ServerListener;
 
 /* The part of the server that the loops' threads and the main thread share. */
 struct Server
 {
 	LoopShared shared;
 	CommitBoard *board;
-	TlsContext *tls;	/* NULL: connections are plain */
-	Budget memory;		/* for messages, and for requests and answers under way */
+	TlsContext *tls; /* NULL: connections are plain */
+	Budget memory;	 /* for messages, and for requests and answers under way */
+	ListenAddress listens[CONFIG_MAX_LISTENS]; /* with the ports that were chosen */
 	Budget results;		/* for results of PostgreSQL, and long answers made of them */
 	CopyWriter *writer; /* belongs to the main thread */
 	Metrics writer_metrics;
@@ -108,7 +118,9 @@ typedef struct Main
 static void init_server(Main *main, Config *config);
 static bool read_tokens(Server *server);
 static bool read_certificate(Server *server);
-static bool open_listeners(Server *server, struct sockaddr_storage *address);
+static void log_addresses(const Server *server);
+static bool open_listeners(Server *server);
+static bool open_listener(Server *server, int number);
 static bool start_threads(Server *server);
 static void size_thread_pool(const Config *config);
 static bool init_loop(Main *main, ServerLoop *loop);
@@ -135,8 +147,9 @@ bool
 server_fit_descriptors(Config *config)
 {
 	/* a connection to PostgreSQL takes two (pg_connection.c) */
-	uint64_t others =
-		OTHER_DESCRIPTORS + LOOP_DESCRIPTORS * config->threads + 2 * config->max_queries;
+	uint64_t others = OTHER_DESCRIPTORS +
+					  (LOOP_DESCRIPTORS + (uint64_t) config->listen_count - 1) * config->threads +
+					  2 * config->max_queries;
 	uint64_t wanted = others + config->max_connections;
 	struct rlimit limit;
 
@@ -167,8 +180,6 @@ server_run(Config *config)
 {
 	static Main main; /* too large for the stack */
 	Server *server = &main.server;
-	struct sockaddr_storage address;
-	char name[64];
 
 	signals_ignore();
 	size_thread_pool(config);
@@ -180,7 +191,7 @@ server_run(Config *config)
 		if (!init_loop(&main, &server->loops[i]))
 			return 1;
 	}
-	if (!open_listeners(server, &address))
+	if (!open_listeners(server))
 		return 1;
 
 	uv_loop_t *uv = &main.uv;
@@ -209,11 +220,7 @@ server_run(Config *config)
 
 	if (!start_threads(server))
 		return 1;
-	uv_ip_name((struct sockaddr *) &address, name, sizeof(name));
-	log_info(address.ss_family == AF_INET6 ? "listening on %s://[%s]:%d"
-										   : "listening on %s://%s:%d",
-			 server->tls != NULL ? "https" : "http", name,
-			 ntohs(((struct sockaddr_in *) &address)->sin_port));
+	log_addresses(server);
 	service_notify("READY=1");
 	/* This changes only this thread, which loads, because the others have started. */
 	if (setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + (int) config->load_nice) != 0)
@@ -288,37 +295,93 @@ reload_certificate(Server *server)
 	log_info("the certificate was read again (SIGHUP); it ends %s", end);
 }
 
-/* Opens a listener for each loop; *address becomes the address with the port that was chosen. */
+/* Opens the listeners of all loops, at each address. */
 static bool
-open_listeners(Server *server, struct sockaddr_storage *address)
+open_listeners(Server *server)
 {
+	int count = server->shared.config->listen_count;
+
+	for (int i = 0; i < server->loop_count; i++)
+		server->loops[i].listeners = memory_new(sizeof(ServerListener) * (size_t) count);
+	for (int number = 0; number < count; number++)
+	{
+		if (!open_listener(server, number))
+			return false;
+	}
+	for (int i = 0; i < server->loop_count; i++)
+	{
+		server->loops[i].listening = true;
+		atomic_fetch_add(&server->open_listeners, 1);
+	}
+	return true;
+}
+
+/* Opens them at one address, which becomes the one with the port that was chosen. */
+static bool
+open_listener(Server *server, int number)
+{
+	ListenAddress *at = &server->listens[number];
 	int sockets[CONFIG_MAX_THREADS];
 
-	*address = server->shared.config->address;
-	if (!listener_open(address, sockets, server->loop_count))
+	*at = server->shared.config->listens[number];
+	if (!listener_open(&at->address, sockets, server->loop_count))
 	{
-		log_error("cannot listen on %s: %s", server->shared.config->listen, strerror(errno));
+		log_error("cannot listen on %s: %s", at->text, strerror(errno));
 		return false;
 	}
 	for (int i = 0; i < server->loop_count; i++)
 	{
 		ServerLoop *loop = &server->loops[i];
+		ServerListener *listener = &loop->listeners[number];
 		int error;
 
-		uv_tcp_init(&loop->uv, &loop->listener);
-		loop->listener.data = loop;
-		error = uv_tcp_open(&loop->listener, sockets[i]);
+		listener->loop = loop;
+		listener->at = at;
+		listener->accept.run = accept_now;
+		uv_tcp_init(&loop->uv, &listener->tcp);
+		listener->tcp.data = listener;
+		error = uv_tcp_open(&listener->tcp, sockets[i]);
 		if (error == 0)
-			error = uv_listen((uv_stream_t *) &loop->listener, LISTENER_BACKLOG, on_connection);
+			error = uv_listen((uv_stream_t *) &listener->tcp, LISTENER_BACKLOG, on_connection);
 		if (error != 0)
 		{
-			log_error("cannot listen on %s: %s", server->shared.config->listen, uv_strerror(error));
+			log_error("cannot listen on %s: %s", at->text, uv_strerror(error));
 			return false;
 		}
-		loop->listening = true;
-		atomic_fetch_add(&server->open_listeners, 1);
 	}
 	return true;
+}
+
+/* Says where the server listens, and whether everybody there may use it. */
+static void
+log_addresses(const Server *server)
+{
+	const Config *config = server->shared.config;
+
+	for (int i = 0; i < config->listen_count; i++)
+	{
+		const ListenAddress *at = &server->listens[i];
+		const struct sockaddr *address = (const struct sockaddr *) &at->address;
+		const char *what = at->health ? ", health and metrics alone" : "";
+		const char *scheme = server->tls != NULL && !at->health ? "https" : "http";
+		char name[64];
+		int port = ntohs(((const struct sockaddr_in *) address)->sin_port);
+
+		if (address->sa_family == AF_UNIX)
+		{
+			log_info("listening on %s%s", at->text, what);
+			continue;
+		}
+		uv_ip_name(address, name, sizeof(name));
+		log_info(address->sa_family == AF_INET6 ? "listening on %s://[%s]:%d%s"
+												: "listening on %s://%s:%d%s",
+				 scheme, name, port, what);
+		if (!at->health && config->tokens_file[0] == '\0' && config->tls_client_ca[0] == '\0' &&
+			!host_loopback(&at->address))
+			log_warning("everybody who reaches %s may read and write: there are neither tokens nor "
+						"client certificates (--insecure)",
+						at->text);
+	}
 }
 
 static bool
@@ -396,7 +459,6 @@ init_loop(Main *main, ServerLoop *loop)
 	commit_queue_init(&loop->loop.waiters);
 	loop->loop.shared = &main->server.shared;
 	main->server.shared.metrics[main->server.shared.metrics_count++] = &loop->loop.metrics;
-	loop->accept.run = accept_now;
 	loop->tell_waiters.run = tell_waiters;
 	return true;
 }
@@ -413,24 +475,26 @@ run_loop(void *argument)
 static void
 on_connection(uv_stream_t *listener, int status)
 {
-	ServerLoop *loop = listener->data;
+	ServerListener *own = listener->data;
+	ServerLoop *loop = own->loop;
 
 	if (status < 0)
 		log_warning("cannot accept a connection: %s", uv_strerror(status));
 	else if (turn_over(&loop->loop.http.turns))
 		turn_queue_fresh(&loop->loop.http.turns,
-						 &loop->accept); /* libuv accepts no other until then */
+						 &own->accept); /* libuv accepts no other until then */
 	else
-		http_loop_accept(&loop->loop.http, listener);
+		http_loop_accept(&loop->loop.http, listener, own->at);
 }
 
 static void
 accept_now(TurnTask *task)
 {
-	ServerLoop *loop = LIST_ITEM(task, ServerLoop, accept);
+	ServerListener *listener = LIST_ITEM(task, ServerListener, accept);
+	ServerLoop *loop = listener->loop;
 
 	if (loop->listening)
-		http_loop_accept(&loop->loop.http, (uv_stream_t *) &loop->listener);
+		http_loop_accept(&loop->loop.http, (uv_stream_t *) &listener->tcp, listener->at);
 }
 
 static void
@@ -477,7 +541,8 @@ on_wake(uv_async_t *async)
 	if (atomic_load(&server->shared.draining) && loop->listening)
 	{
 		loop->listening = false;
-		uv_close((uv_handle_t *) &loop->listener, NULL);
+		for (int i = 0; i < server->shared.config->listen_count; i++)
+			uv_close((uv_handle_t *) &loop->listeners[i].tcp, NULL);
 		atomic_fetch_sub(&server->open_listeners, 1);
 		http_loop_drain(&loop->loop.http);
 	}

@@ -30,7 +30,9 @@ typedef enum SettingType
 	SETTING_BYTES,	  /* 512MiB, 64kB, plain bytes */
 	SETTING_DURATION, /* 250ms, 1s, 5min, 1h; held in milliseconds */
 	SETTING_TYPE = 0x0f,
-	LIVE = 0x10, /* SIGHUP changes it; numbers are then LiveSettings */
+	LIVE = 0x10,   /* SIGHUP changes it; numbers are then LiveSettings */
+	LIST = 0x20,   /* a text that may be given in several parts */
+	SWITCH = 0x40, /* a text that is on or off; the flag alone means on */
 } SettingType;
 
 typedef struct Setting
@@ -52,8 +54,13 @@ typedef struct Setting
 #define HOUR		 (3600 * SECOND)
 
 static const Setting settings[] = {
-	{"listen", SETTING_TEXT, MEMBER(listen), "127.0.0.1:8080", 0, 0,
-	 "address:port to serve on; [::1]:8080 for IPv6, port 0 for any free one"},
+	{"listen", SETTING_TEXT | LIST, MEMBER(listen), "127.0.0.1:8080", 0, 0,
+	 "address:port to serve on; [::1]:8080 for IPv6, port 0 for any free one, unix:/path for a "
+	 "socket in the file system; may be given several times"},
+	{"listen-health", SETTING_TEXT | LIST, MEMBER(listen_health), "", 0, 0,
+	 "further addresses, for health and /metrics alone, without TLS and tokens"},
+	{"insecure", SETTING_TEXT | SWITCH, MEMBER(insecure_name), "off", 0, 0,
+	 "whether other machines may use this server without tokens or client certificates: on or off"},
 	{"allowed-hosts", SETTING_TEXT, MEMBER(allowed_hosts), "", 0, 0,
 	 "further names of this server that browsers may use, separated by commas: "
 	 "historian.example.com, .example.org (with all names below it), * (any)"},
@@ -176,6 +183,8 @@ static struct
 static bool read_all(Config *config, int argc, char **argv);
 static const Setting *find_setting(const char *name, size_t length);
 static bool assign(Config *config, const Setting *setting, const char *value, const char *source);
+static bool assign_part(Config *config, const Setting *setting, const char *value,
+						const char *source, bool *given);
 static bool read_environment(Config *config);
 static bool read_file(Config *config, const char *path);
 static bool check_whole(Config *config);
@@ -282,6 +291,7 @@ static bool
 read_all(Config *config, int argc, char **argv)
 {
 	const char *file = getenv("HISTORIAND_CONFIG");
+	bool given[SETTING_COUNT_ALL] = {0}; /* as a flag */
 
 	/* The file's place must be known before the flags are applied over it. */
 	for (int i = 1; i < argc; i++)
@@ -310,6 +320,7 @@ read_all(Config *config, int argc, char **argv)
 	{
 		const char *name = argv[i] + 2;
 		const char *equals;
+		const char *value;
 		const Setting *setting;
 		char source[64];
 
@@ -326,10 +337,17 @@ read_all(Config *config, int argc, char **argv)
 		setting = find_setting(name, equals ? (size_t) (equals - name) : strlen(name));
 		if (setting == NULL)
 			return wrong("unknown flag %s; see --help", argv[i]);
-		if (equals == NULL && i + 1 == argc)
-			return wrong("--%s needs a value", setting->name);
 		snprintf(source, sizeof(source), "--%s", setting->name);
-		if (!assign(config, setting, equals ? equals + 1 : argv[++i], source))
+		if (equals != NULL)
+			value = equals + 1;
+		else if ((setting->type & SWITCH) != 0 &&
+				 (i + 1 == argc || strncmp(argv[i + 1], "--", 2) == 0))
+			value = "on";
+		else if (i + 1 == argc)
+			return wrong("--%s needs a value", setting->name);
+		else
+			value = argv[++i];
+		if (!assign_part(config, setting, value, source, given))
 			return false;
 	}
 	return check_whole(config);
@@ -404,6 +422,25 @@ assign(Config *config, const Setting *setting, const char *value, const char *so
 	return true;
 }
 
+/* The same for a list whose first part the same source has given: it is added to. */
+static bool
+assign_part(Config *config, const Setting *setting, const char *value, const char *source,
+			bool *given)
+{
+	char **member = (char **) ((char *) config + setting->offset);
+	bool first = !given[setting - settings];
+	Bytes joined = {0};
+	bool valid;
+
+	given[setting - settings] = true;
+	if (first || (setting->type & LIST) == 0)
+		return assign(config, setting, value, source);
+	bytes_printf(&joined, "%s,%s", *member, value);
+	valid = assign(config, setting, bytes_text(&joined), source);
+	bytes_free(&joined);
+	return valid;
+}
+
 static void
 environment_name(const Setting *setting, char *name, size_t size)
 {
@@ -451,6 +488,7 @@ read_file(Config *config, const char *path)
 	char line[4096];
 	int number = 0;
 	bool valid = true;
+	bool given[SETTING_COUNT_ALL] = {0};
 
 	if (file == NULL)
 		return wrong("cannot open the configuration file %s: %s", path, strerror(errno));
@@ -478,7 +516,7 @@ read_file(Config *config, const char *path)
 			break;
 		}
 		snprintf(source, sizeof(source), "%s line %d: %s", path, number, setting->name);
-		valid = assign(config, setting, trim(value), source);
+		valid = assign_part(config, setting, trim(value), source, given);
 	}
 	fclose(file);
 	return valid;
@@ -534,6 +572,46 @@ find_word(const char *word, const char *const *words)
 }
 
 /*
+ * Adds the addresses of a list.  Those that other machines reach need something that says who may
+ * use them.
+ */
+static bool
+add_addresses(Config *config, const char *setting, const char *list, bool health)
+{
+	bool guarded = health || config->insecure || config->tokens_file[0] != '\0' ||
+				   config->tls_client_ca[0] != '\0';
+
+	while (*list != '\0')
+	{
+		ListenAddress *listen = &config->listens[config->listen_count];
+		size_t length = strcspn(list, ",");
+		char text[sizeof(listen->text)];
+		const char *wrong_address;
+
+		if (config->listen_count == CONFIG_MAX_LISTENS || length >= sizeof(text))
+			return wrong("%s: more than %d addresses, or one that is too long", setting,
+						 CONFIG_MAX_LISTENS);
+		snprintf(text, sizeof(text), "%.*s", (int) length, list);
+		list += length + (list[length] == ',');
+		*listen = (ListenAddress){.health = health};
+		strcpy(listen->text, trim(text));
+		wrong_address = host_parse_address(listen->text, &listen->address);
+		if (wrong_address != NULL)
+			return wrong("%s: \"%s\" %s", setting, listen->text, wrong_address);
+		config->listen_count++;
+		if (host_loopback(&listen->address))
+			continue;
+		config->loopback = false;
+		if (!guarded)
+			return wrong("%s: other machines reach %s, and everybody there could read and write; "
+						 "give --tokens-file or --tls-client-ca, or --insecure to allow that",
+						 setting, listen->text);
+	}
+	return config->listen_count > 0 || health ||
+		   wrong("%s: there is no address to serve on", setting);
+}
+
+/*
  * Checks what type and bounds do not, and sets the members of Config that are derived from others.
  */
 static bool
@@ -541,14 +619,17 @@ check_whole(Config *config)
 {
 	static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
 	static const char *const formats[] = {"text", "json", NULL};
-	const char *wrong_address;
 	int level;
 	int format;
 
-	wrong_address = host_parse_address(config->listen, &config->address);
-	if (wrong_address != NULL)
-		return wrong("listen: \"%s\" %s", config->listen, wrong_address);
-	config->loopback = host_loopback(&config->address);
+	config->listen_count = 0;
+	config->loopback = true;
+	config->insecure = strcmp(config->insecure_name, "on") == 0;
+	if (!config->insecure && strcmp(config->insecure_name, "off") != 0)
+		return wrong("insecure: \"%s\" is neither on nor off", config->insecure_name);
+	if (!add_addresses(config, "listen", config->listen, false) ||
+		!add_addresses(config, "listen-health", config->listen_health, true))
+		return false;
 	if (!host_list_valid(config->allowed_hosts))
 		return wrong("allowed-hosts: \"%s\" is not a list of names such as historian.example.com, "
 					 ".example.org or *, each perhaps with a port",

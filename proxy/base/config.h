@@ -19,9 +19,21 @@ extern const char historiand_version[];
 /* A thread reads it each time it needs it, because config_reload() may change it. */
 typedef _Atomic uint64_t LiveSetting;
 
+#define CONFIG_MAX_LISTENS 16
+
+/* One address to serve on. */
+typedef struct ListenAddress
+{
+	char text[128];					 /* as it was given */
+	struct sockaddr_storage address; /* a sockaddr_un for a socket in the file system */
+	bool health;					 /* for health and metrics alone */
+} ListenAddress;
+
 typedef struct Config
 {
-	char *listen;
+	char *listen; /* a list, as the next one */
+	char *listen_health;
+	char *insecure_name;
 	char *allowed_hosts;
 	char *cors_origin; /* a list */
 	char *tokens_file;
@@ -71,8 +83,10 @@ typedef struct Config
 	LiveSetting write_timeout_ms;
 
 	/* derived from the above */
-	struct sockaddr_storage address; /* of listen */
-	bool loopback;					 /* only this machine reaches the address */
+	ListenAddress listens[CONFIG_MAX_LISTENS];
+	int listen_count;
+	bool loopback; /* only this machine reaches the addresses */
+	bool insecure; /* of insecure_name */
 	LogLevel log_level;
 	LogFormat log_format;
 	bool skip_strings; /* of line_strings */

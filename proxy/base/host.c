@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+#include <sys/un.h>
 #include <uv.h>
 
 #define DIGITS "0123456789"
@@ -237,6 +238,17 @@ host_private(const char *host)
 	return gethostname(machine, sizeof(machine) - 1) == 0 && strcasecmp(name, machine) == 0;
 }
 
+static const char *
+parse_path(const char *path, struct sockaddr_un *address)
+{
+	if (path[0] != '/' || strlen(path) >= sizeof(address->sun_path))
+		return "is not unix: and an absolute path of at most 107 bytes";
+	memset(address, 0, sizeof(struct sockaddr_storage));
+	address->sun_family = AF_UNIX;
+	strcpy(address->sun_path, path);
+	return NULL;
+}
+
 const char *
 host_parse_address(const char *text, struct sockaddr_storage *address)
 {
@@ -245,6 +257,8 @@ host_parse_address(const char *text, struct sockaddr_storage *address)
 	size_t length;
 	int port;
 
+	if (strncmp(text, "unix:", 5) == 0)
+		return parse_path(text + 5, (struct sockaddr_un *) address);
 	if (colon == NULL || colon == text || colon[1] == '\0' || strlen(colon + 1) > 5 ||
 		colon[1 + strspn(colon + 1, DIGITS)] != '\0')
 		return "is not address:port";
@@ -275,6 +289,8 @@ host_loopback(const struct sockaddr_storage *address)
 	const struct sockaddr_in *ip4 = (const struct sockaddr_in *) address;
 	const struct sockaddr_in6 *ip6 = (const struct sockaddr_in6 *) address;
 
+	if (address->ss_family == AF_UNIX)
+		return true;
 	if (address->ss_family == AF_INET)
 		return ntohl(ip4->sin_addr.s_addr) >> 24 == 127;
 	return IN6_IS_ADDR_LOOPBACK(&ip6->sin6_addr);

@@ -47,12 +47,12 @@ extern bool host_origin_list_valid(const char *list);
 extern bool host_private(const char *host);
 
 /*
- * Reads "127.0.0.1:8080" or "[::1]:8080"; an IPv6 address may end with a zone.  Returns NULL, or
+ * Reads "127.0.0.1:8080", "[::1]:8080", or "unix:/path", a sockaddr_un then; an IPv6 address may end with a zone.  Returns NULL, or
  * what is wrong with the text.
  */
 extern const char *host_parse_address(const char *text, struct sockaddr_storage *address);
 
-/* Is it an address that only this machine can reach? */
+/* Is it an address that only this machine can reach?  A socket in the file system is one. */
 extern bool host_loopback(const struct sockaddr_storage *address);
 
 #endif /* HISTORIAND_HOST_H */

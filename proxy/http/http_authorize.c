@@ -215,7 +215,7 @@ http_authorize(Exchange *exchange, const Route *route)
 	Access access = needed(route, exchange->request.method);
 	Principal *principal = &principal_anyone;
 
-	if (connection->loop->tokens != NULL || connection->subject != NULL)
+	if (!connection->health && (connection->loop->tokens != NULL || connection->subject != NULL))
 		principal = find_principal(connection, connection->loop->tokens != NULL ? header : "");
 	explicit_bzero(header, strlen(header));
 	if (principal != NULL)

@@ -107,6 +107,7 @@ struct HttpConnection
 	Framing framing;
 	llhttp_t parser;
 	KnownHost known_host;
+	bool health; /* it came by --listen-health */
 	KnownClient known_client;
 	char *subject; /* the verified name of the client's certificate, or NULL; freed at the end */
 

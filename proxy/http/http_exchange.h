@@ -37,6 +37,7 @@ typedef struct Route
 	bool put;			  /* takes PUT */
 	bool get;			  /* takes GET and HEAD besides POST or PUT */
 	bool linked; /* pages of other sites may link to it, because it shows nothing that is stored */
+	bool health; /* --listen-health serves it, too */
 	bool alone;	 /* reads stored rows: waits for earlier requests, and later ones wait for it */
 	void (*begin)(Exchange *exchange);
 	/*

@@ -47,24 +47,27 @@ http_loop_init(HttpLoop *loop)
 
 /* Over --max-connections the connection is answered 503, or closed at once, as always with TLS. */
 void
-http_loop_accept(HttpLoop *loop, uv_stream_t *listener)
+http_loop_accept(HttpLoop *loop, uv_stream_t *listener, const ListenAddress *at)
 {
 	HttpConnection *connection = memory_new(sizeof(HttpConnection));
+	bool secure = loop->tls != NULL && !at->health && at->address.ss_family != AF_UNIX;
 	int64_t over;
 
 	connection->loop = loop;
+	/* What libuv does with a stream of TCP is right for a socket in the file system, too. */
 	uv_tcp_init(loop->uv, &connection->tcp);
 	connection->tcp.data = connection;
 	connection->output.stream = (uv_stream_t *) &connection->tcp;
 	connection->output.on_done = on_output_done;
-	connection->output.tls = loop->tls != NULL ? tls_new(loop->tls) : NULL;
+	connection->output.tls = secure ? tls_new(loop->tls) : NULL;
+	connection->health = at->health;
 	connection->task.run = reader_go_on;
 	list_init(&connection->exchanges);
 	list_append(&loop->connections, &connection->link);
 	metric_add(&loop->metrics->connections_opened, 1);
 
 	if (uv_accept(listener, (uv_stream_t *) &connection->tcp) != 0 ||
-		(loop->tls != NULL && connection->output.tls == NULL))
+		(secure && connection->output.tls == NULL))
 	{
 		atomic_fetch_add(loop->open_connections, 1);
 		connection_close(connection, CLOSE_FAILED);

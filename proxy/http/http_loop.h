@@ -12,8 +12,8 @@
 
 extern void http_loop_init(HttpLoop *loop);
 
-/* Takes a connection that the listener has ready. */
-extern void http_loop_accept(HttpLoop *loop, uv_stream_t *listener);
+/* Takes a connection that the listener at that address has ready. */
+extern void http_loop_accept(HttpLoop *loop, uv_stream_t *listener, const ListenAddress *at);
 
 /* Must be called some times a second: checks time limits, and renews the header Date. */
 extern void http_loop_tick(HttpLoop *loop);

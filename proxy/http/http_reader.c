@@ -633,6 +633,8 @@ dispatch(Exchange *exchange)
 		http_problem(exchange, 417, "the header Expect may only ask for 100-continue");
 	else if (request->target.data[0] == '*')
 		http_answer(exchange, 204, NULL, "Allow: GET, HEAD, POST, PUT, OPTIONS\r\n", NULL, 0);
+	else if (exchange->connection->health && (route == NULL || !route->health))
+		http_problem(exchange, 404, "this address has health and metrics alone (--listen-health)");
 	else if (route == NULL)
 		answer_not_found(exchange);
 	else if (!takes(route, request->method))

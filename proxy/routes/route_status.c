@@ -15,16 +15,31 @@ static bool readyz_end(Exchange *exchange);
 static bool metrics_end(Exchange *exchange);
 static bool health_end(Exchange *exchange);
 
-const Route route_livez = {
-	.path = "/livez", .metric = ROUTE_STATUS, .access = ACCESS_OPEN, .end = livez_end};
-const Route route_healthz = {
-	.path = "/healthz", .metric = ROUTE_STATUS, .access = ACCESS_OPEN, .end = livez_end};
-const Route route_readyz = {
-	.path = "/readyz", .metric = ROUTE_STATUS, .access = ACCESS_OPEN, .end = readyz_end};
-const Route route_health = {
-	.path = "/health", .metric = ROUTE_STATUS, .access = ACCESS_OPEN, .end = health_end};
-const Route route_metrics = {
-	.path = "/metrics", .metric = ROUTE_STATUS, .access = ACCESS_READ, .end = metrics_end};
+const Route route_livez = {.path = "/livez",
+						   .metric = ROUTE_STATUS,
+						   .health = true,
+						   .access = ACCESS_OPEN,
+						   .end = livez_end};
+const Route route_healthz = {.path = "/healthz",
+							 .metric = ROUTE_STATUS,
+							 .health = true,
+							 .access = ACCESS_OPEN,
+							 .end = livez_end};
+const Route route_readyz = {.path = "/readyz",
+							.metric = ROUTE_STATUS,
+							.health = true,
+							.access = ACCESS_OPEN,
+							.end = readyz_end};
+const Route route_health = {.path = "/health",
+							.metric = ROUTE_STATUS,
+							.health = true,
+							.access = ACCESS_OPEN,
+							.end = health_end};
+const Route route_metrics = {.path = "/metrics",
+							 .metric = ROUTE_STATUS,
+							 .health = true,
+							 .access = ACCESS_READ,
+							 .end = metrics_end};
 
 /* Room for why the server is not ready. */
 #define FOUND_BYTES (SQL_FAILURE_TEXT_BYTES + 64)

@@ -33,8 +33,11 @@ static void influx_query_release(Exchange *exchange);
 
 const Route route_write = {.path = "/write", TAKES_POINTS};
 const Route route_write_v2 = {.path = "/api/v2/write", TAKES_POINTS};
-const Route route_ping = {
-	.path = "/ping", .metric = ROUTE_STATUS, .access = ACCESS_OPEN, .end = ping_end};
+const Route route_ping = {.path = "/ping",
+						  .metric = ROUTE_STATUS,
+						  .health = true,
+						  .access = ACCESS_OPEN,
+						  .end = ping_end};
 const Route route_influx_query = {
 	.path = "/query",
 	.metric = ROUTE_OTHER,

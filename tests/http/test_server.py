@@ -83,7 +83,7 @@ def test_port_in_use():
         for address in ("127.0.0.1", "0.0.0.0"):
             done = subprocess.run(
                 [BINARY, "--listen", f"{address}:{server.port}", "--database", CONNINFO,
-                 "--threads", "2", "--table", server.table], capture_output=True, text=True,
+                 "--threads", "2", "--insecure", "--table", server.table], capture_output=True, text=True,
                 timeout=10)
             assert done.returncode == 1 and "cannot listen on" in done.stderr, done
             assert "Address already in use" in done.stderr, done
@@ -118,7 +118,7 @@ def test_check_config_tries():
              "type timestamp with time zone, not bigint"),
             (["--table", new_table("heap", "time bigint, tag text, values float4[]")],
              "type real[], not double precision[]"),
-            (["--listen", "192.0.2.1:80"], "listen")):
+            (["--listen", "192.0.2.1:80", "--insecure"], "listen")):
         done = check_config("--listen=127.0.0.1:0", "--database", CONNINFO, "--table", table, *flags)
         assert done.returncode == 1 and word in done.stderr, (flags, done)
         assert "valid" not in done.stdout + done.stderr, done

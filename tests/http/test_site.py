@@ -148,7 +148,7 @@ class Wide(Server):
     """One that listens on all addresses; asked at 127.0.0.1."""
 
     def __init__(self, **settings):
-        super().__init__(listen="0.0.0.0:0", **settings)
+        super().__init__(listen="0.0.0.0:0", insecure="on", **settings)
 
 
 def test_beyond_loopback():
