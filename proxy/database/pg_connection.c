@@ -37,10 +37,12 @@ struct PgConnection
 	bool connecting;
 	bool want_write;
 	bool paused;
+	bool not_replicated; /* a commit has given up waiting for its standby */
 };
 
 static void connect_in_worker(uv_work_t *work);
 static void on_notice(void *argument, const char *message);
+static void on_notice_of_loop(void *argument, const PGresult *notice);
 static void on_worker_done(uv_work_t *work, int status);
 static void on_socket(uv_poll_t *poll, int status, int events);
 static void free_connection(PgConnection *connection);
@@ -150,6 +152,7 @@ connect_in_worker(uv_work_t *work)
 		return;
 	}
 	PQsetnonblocking(pq, 1);
+	PQsetNoticeReceiver(pq, on_notice_of_loop, connection);
 	connection->pq = pq;
 }
 
@@ -159,6 +162,30 @@ on_notice(void *argument, const char *message)
 {
 	(void) argument;
 	log_info("PostgreSQL says: %s", message);
+}
+
+/*
+ * Notes the warning that a commit does not wait for its standby any more.  It has no SQLSTATE of its
+ * own, and its text is translated, so that it is known by the function of PostgreSQL that sends it.
+ */
+static void
+on_notice_of_loop(void *argument, const PGresult *notice)
+{
+	PgConnection *connection = argument;
+	const char *function = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
+
+	if (function != NULL && strcmp(function, "SyncRepWaitForLSN") == 0)
+		connection->not_replicated = true;
+	on_notice(NULL, PQresultErrorMessage(notice));
+}
+
+bool
+pg_connection_take_not_replicated(PgConnection *connection)
+{
+	bool not_replicated = connection->not_replicated;
+
+	connection->not_replicated = false;
+	return not_replicated;
 }
 
 /* Begins to watch the socket and tells the owner, or frees the connection if it was not made. */

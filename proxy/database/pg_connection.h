@@ -62,6 +62,12 @@ extern void pg_connection_pause(PgConnection *connection, bool pause);
 /* Asks for on_input in the loop's next turn even though nothing is left to send. */
 extern void pg_connection_again(PgConnection *connection);
 
+/*
+ * Has PostgreSQL said, since the last call, that a commit has given up waiting for a synchronous
+ * standby?  It then answers COMMIT as if the standby had it, although only its own disk does.
+ */
+extern bool pg_connection_take_not_replicated(PgConnection *connection);
+
 /* Appends a string constant that means the same whatever standard_conforming_strings is. */
 extern void pg_put_literal(Bytes *sql, const char *text);
 

@@ -57,6 +57,9 @@
 #define MOST_TRIAL_ROWS	  8192
 #define SIFT_NS			  UINT64_C(200000000)
 
+/* Ends a transaction whose commit is after the one of the load, and waits for the same standbys. */
+#define SETTLE_SQL "SELECT pg_logical_emit_message(true, 'historiand', ''); COMMIT"
+
 /*
  * The rows first to first + count - 1 of the batch.  Ranges are a stack: the top one is loaded
  * next.
@@ -369,8 +372,7 @@ opened(CopyLoad *load)
 
 	if (load->settled)
 	{
-		/* This commit is after the other one, and waits for the same standbys. */
-		ask(load, LOAD_SETTLING, "SELECT pg_logical_emit_message(true, 'historiand', ''); COMMIT");
+		ask(load, LOAD_SETTLING, SETTLE_SQL);
 		return;
 	}
 	if (sql_failure_is_set(&load->failure))
@@ -476,6 +478,29 @@ read_answers(CopyLoad *load)
 	return !PQisBusy(pq);
 }
 
+/*
+ * If the commit that was answered has given up waiting for a synchronous standby, because somebody
+ * has cancelled it, waits for the standby by another commit, and returns true.  The rows can be seen,
+ * but a failover could lose them.
+ */
+static bool
+wait_again(CopyLoad *load)
+{
+	Bytes sql = {0};
+
+	if (!pg_connection_take_not_replicated(load->connection))
+		return false;
+	log_warning("a commit was told not to wait for the synchronous standby; waiting for it again");
+	load->past->trace.not_replicated = true;
+	bytes_puts(&sql, load->sql->begin);
+	if (PQserverVersion(pg_connection_pq(load->connection)) >= 170000)
+		bytes_puts(&sql, "SET LOCAL transaction_timeout = 0; ");
+	bytes_puts(&sql, SETTLE_SQL);
+	ask(load, LOAD_SETTLING, bytes_text(&sql));
+	bytes_free(&sql);
+	return true;
+}
+
 /* Goes to the next state after all answers to ask() have come. */
 static LoadStatus
 answered(CopyLoad *load)
@@ -512,6 +537,8 @@ answered(CopyLoad *load)
 		case LOAD_COMMITTING:
 			if (!sql_failure_is_set(failure) && load->committed)
 			{
+				if (wait_again(load))
+					return LOAD_RUNNING;
 				load->past->trace = (LoadTrace){0};
 				load->past->no_bundles = false;
 				return LOAD_COMMITTED;
@@ -519,9 +546,15 @@ answered(CopyLoad *load)
 			sql_failure_set(failure, "25P02", "the transaction was rolled back");
 			return sql_failure_of_row(failure) && !load->sift ? LOAD_REFUSED : LOAD_UNAVAILABLE;
 		case LOAD_SETTLING:
-			/* If the role lacks the privilege, PostgreSQL's word for the commit must be enough. */
-			if (sql_failure_is_set(failure) && strcmp(failure->sqlstate, "42501") != 0)
+			/*
+			 * If the role lacks the privilege, PostgreSQL's word for the commit must be enough,
+			 * unless its word is that the standby may lack it.
+			 */
+			if (sql_failure_is_set(failure) &&
+				(load->past->trace.not_replicated || strcmp(failure->sqlstate, "42501") != 0))
 				return LOAD_UNAVAILABLE;
+			if (wait_again(load))
+				return LOAD_RUNNING;
 			load->past->trace = (LoadTrace){0};
 			return LOAD_COMMITTED;
 		default:

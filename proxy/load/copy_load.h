@@ -59,8 +59,9 @@ typedef struct LoadTrace
 {
 	char xid[24]; /* "": there is none whose fate is unknown */
 	char backend[16];
-	char server[64]; /* timeline and start of the statistics: tells whose xid it is */
-	bool committing; /* COMMIT was sent */
+	char server[64];	 /* timeline and start of the statistics: tells whose xid it is */
+	bool committing;	 /* COMMIT was sent */
+	bool not_replicated; /* it was answered, but PostgreSQL has given up waiting for the standby */
 } LoadTrace;
 
 /* What loads must know of earlier ones; zeroed when a process starts. */
