@@ -47,9 +47,10 @@ class Answer:
 
 
 class Stack:
-    """The project; settings are the environment of docker-compose.yml."""
+    """The project; settings are the environment of the compose file."""
 
-    def __init__(self, **settings):
+    def __init__(self, file="docker-compose.yml", **settings):
+        self.file = file
         self.port = int(os.environ.get("HISTORIAN_PORT", 0)) or free_port()
         self.prometheus_port = int(os.environ.get("PROMETHEUS_PORT", 0)) or free_port()
         self.environment = dict(os.environ, HISTORIAND_PORT=str(self.port),
@@ -58,7 +59,7 @@ class Stack:
             atexit.register(self.remove)
 
     def compose(self, *arguments, check=True, stdin=None, profile="*", seconds=600):
-        command = [*COMPOSE, "-p", PROJECT, "-f", os.path.join(TOP, "docker-compose.yml")]
+        command = [*COMPOSE, "-p", PROJECT, "-f", os.path.join(TOP, self.file)]
         command += ["--profile", profile] if profile else []
         done = subprocess.run([*command, *arguments], env=self.environment, capture_output=True,
                               text=True, input=stdin, timeout=seconds,

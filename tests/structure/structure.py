@@ -184,9 +184,10 @@ def check_versions(top):
     """The images and the extension have the version of META.json, and each released version a date."""
     wrong = []
     version = re.search(r'^\t"version": "(.*)",$', read(top, "META.json"), re.M)[1]
-    for image, tag in re.findall(r"image: (pg_historian-\w+):?(\S*)", read(top, "docker-compose.yml")):
-        if tag != version:
-            wrong.append(f"docker-compose.yml has {image}:{tag}, but META.json has {version}")
+    for name in ("docker-compose.yml", "docker-compose.ha.yml"):
+        for image, tag in re.findall(r"image: (pg_historian\w*-\w+):?(\S*)", read(top, name)):
+            if tag != version:
+                wrong.append(f"{name} has {image}:{tag}, but META.json has {version}")
     default = re.search(r"default_version = '(.*)'", read(top, "extension", "historian.control"))[1]
     if not version.startswith(default + "."):
         wrong.append(f"historian.control has {default}, but META.json has {version}")

@@ -24,7 +24,7 @@ def found(change):
                             ignore=lambda _, names: [name for name in names
                                                      if not name.endswith((".c", ".h", ".md"))
                                                      and "." in name])
-        for name in ("META.json", "docker-compose.yml", "CHANGELOG.md", "extension/historian.control"):
+        for name in ("META.json", "docker-compose.yml", "docker-compose.ha.yml", "CHANGELOG.md", "extension/historian.control"):
             shutil.copy(os.path.join(TOP, name), os.path.join(copy, name))
         change(copy)
         return sorted(set(all_wrong(copy)) - set(all_wrong(TOP)))
@@ -90,6 +90,8 @@ def test_versions():
     version = structure.read(TOP, "META.json").split('"version": "')[1].split('"')[0]
     assert found(replacing("docker-compose.yml", f"pg_historian-load:{version}", "pg_historian-load:0.1")) == [
         f"docker-compose.yml has pg_historian-load:0.1, but META.json has {version}"]
+    assert found(replacing("docker-compose.ha.yml", f"pg_historian_ha-etcd:{version}", "pg_historian_ha-etcd:0.1")) == [
+        f"docker-compose.ha.yml has pg_historian_ha-etcd:0.1, but META.json has {version}"]
     assert found(adding("CHANGELOG.md", "## [0.0.1]\n")) == ["CHANGELOG.md has the heading [0.0.1]"]
 
 
