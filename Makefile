@@ -119,6 +119,12 @@ torture:
 test-compose:
 	@tests/compose/run
 
+test-ha:
+	@scripts/install-packages ha
+	@$(MAKE) -s all
+	@scripts/install-extension
+	@tests/ha/run
+
 test-hour:
 	@scripts/install-packages hour
 	@$(MAKE) ready-to-run
@@ -165,6 +171,7 @@ help:
 	@echo 'make test-sanitizers-quick  some files of it, both builds at the same time, as CI does'
 	@echo 'make torture   kills the postmaster 200 times amid everything; KILLS=n for less'
 	@echo 'make test-compose  docker-compose.yml: load, crashes, promotion, dashboards; SECONDS_LONG=60 for the long form'
+	@echo 'make test-ha   Patroni, etcd and two historiand under load and 40 faults; FAULTS=n SEED=n RATE=n, head of tests/ha/run'
 	@echo 'make test-hour  an hour at 10,000 messages/s: sizes, memory, autovacuum; SECONDS_LONG=n for less'
 	@echo 'make demo      60 s of load at 10,000 messages/s with 10 readers, and a report; WORKLOAD=plant: 100,000 tags once a second'
 	@echo 'make fuzz      the long form of the tests: hostile blocks and messages, SECONDS=60 for each target'

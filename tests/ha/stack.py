@@ -1,0 +1,177 @@
+"""stack.py: three etcd members, PostgreSQL nodes under Patroni, two historiand, each on a machine of its own."""
+import glob
+import json
+import os
+import shutil
+import subprocess
+import urllib.request
+
+import psycopg2
+
+from machines import WORK, Machine, make_bridge, sh, wait_for
+
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+BIN = os.environ["PG_BIN"]
+USER = "postgres"
+# What the test alone sets: less memory, and more frequent checkpoints on small disks.
+SETTINGS = """
+shared_buffers = '64MB'
+max_wal_size = '128MB'
+max_slot_wal_keep_size = '256MB'
+autovacuum_naptime = '15s'
+log_line_prefix = '%m [%p] %a '
+"""
+
+
+def write(path, text, mode=0o644):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(path, mode)
+    shutil.chown(path, USER)
+
+
+class Stack:
+    def __init__(self, nodes):
+        make_bridge()
+        self.etcd = [Machine(f"etcd{i + 1}", USER, 200) for i in range(3)]
+        self.nodes = [Machine(f"node{i + 1}", USER, 1400) for i in range(nodes)]
+        self.proxies = [Machine(f"historiand{i + 1}", USER, 200) for i in range(2)]
+        self.machines = {machine.name: machine for machine in self.etcd + self.nodes + self.proxies}
+        self.conf = os.path.join(WORK, "conf")
+        self.bin = os.path.join(WORK, "bin")
+        self.write_files()
+
+    def write_files(self):
+        """The files of the images, and passwords."""
+        os.makedirs(self.conf)
+        os.makedirs(self.bin)
+        for name in ("docker/postgres/bin", "docker/patroni/bin"):
+            for path in glob.glob(os.path.join(TOP, name, "*")):
+                shutil.copy(path, self.bin)
+        shutil.copy(os.path.join(TOP, "build/historiand"), self.bin)
+        sh("gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", os.path.join(WORK, "clock_step.so"),
+           os.path.join(TOP, "tests/ha/clock_step.c"))
+        for name in ("scripts/database.sql", "docker/postgres/roles.sql", "docker/postgres/pg_hba.conf"):
+            shutil.copy(os.path.join(TOP, name), self.conf)
+        with open(os.path.join(TOP, "docker/postgres/postgresql.conf"), encoding="utf-8") as file:
+            write(os.path.join(self.conf, "postgresql.conf"), file.read() + SETTINGS)
+        # the test's own process, which watches the nodes through their sockets, is root
+        write(os.path.join(self.conf, "pg_ident.conf"), "".join(f"container {user} postgres\n" for user in (USER, "root")))
+        for role in ("historiand", "replicator", "analyst", "patroni"):
+            write(os.path.join(self.conf, role), os.urandom(12).hex(), 0o400)
+
+    def start(self):
+        cluster = ",".join(f"{m.name}=http://{m.address}:2380" for m in self.etcd)
+        for machine in self.etcd:
+            own = f"http://{machine.address}"
+            machine.start(["etcd"], ETCD_NAME=machine.name, ETCD_DATA_DIR=machine.directory + "/data",
+                          ETCD_LISTEN_CLIENT_URLS=f"{own}:2379", ETCD_LISTEN_PEER_URLS=f"{own}:2380",
+                          ETCD_ADVERTISE_CLIENT_URLS=f"{own}:2379", ETCD_INITIAL_ADVERTISE_PEER_URLS=f"{own}:2380",
+                          ETCD_INITIAL_CLUSTER=cluster, ETCD_INITIAL_CLUSTER_TOKEN="ha",
+                          ETCD_HEARTBEAT_INTERVAL="250", ETCD_ELECTION_TIMEOUT="2500",
+                          ETCD_UNSUPPORTED_ARCH=os.uname().machine)
+        for machine in self.nodes:
+            self.start_node(machine)
+        wait_for("the database and a synchronous standby", self.ready, 120)
+        hosts = ",".join(m.address for m in self.nodes)
+        common = f"host={hosts} dbname=historian user=historiand connect_timeout=3 tcp_user_timeout=10000 " \
+                 "keepalives_idle=5 keepalives_interval=2 keepalives_count=3 "
+        for machine in self.proxies:
+            os.makedirs(machine.directory + "/spool")
+            shutil.chown(machine.directory + "/spool", USER)
+            machine.start([self.bin + "/historiand"], HISTORIAND_LISTEN=f"{machine.address}:8080",
+                          HISTORIAND_SPOOL_DIR=machine.directory + "/spool",
+                          HISTORIAND_DATABASE=common + "target_session_attrs=read-write",
+                          HISTORIAND_READ_DATABASE=common + "target_session_attrs=any",
+                          HISTORIAND_LOAD_TIMEOUT="10s",
+                          HISTORIAND_DATABASE_PASSWORD_FILE=self.conf + "/historiand",
+                          **json.loads(os.environ.get("HA_HISTORIAND", "{}")))
+
+    def start_node(self, machine):
+        os.makedirs(machine.directory + "/run", exist_ok=True)
+        shutil.chown(machine.directory + "/run", USER)
+        environment = dict(
+            NODE_NAME=machine.name, NODE_ADDRESS=machine.address, PGDATA=machine.directory + "/data", BIN_DIR=BIN,
+            ETCD_HOSTS=",".join(m.address + ":2379" for m in self.etcd), CONF_FILE=self.conf + "/postgresql.conf",
+            SOCKET_DIR=machine.directory + "/run", POST_BOOTSTRAP=self.bin + "/post-bootstrap", WATCHDOG_MODE="off",
+            PGHOST=machine.directory + "/run", SQL_DIR=self.conf, PATH=self.bin + ":" + BIN + ":" + os.environ["PATH"],
+            SYNCHRONOUS_MODE="true" if len(self.nodes) > 1 else "false",
+            **{role.upper() + "_PASSWORD_FILE": f"{self.conf}/{role}"
+               for role in ("historiand", "replicator", "analyst", "patroni")})
+        text = subprocess.run([self.bin + "/patroni-config"], env={**os.environ, **environment}, check=True,
+                              capture_output=True, text=True).stdout
+        path = os.path.join(self.conf, machine.name + ".yml")
+        write(path, text, 0o600)
+        machine.start(["env", *machine.clock_environment(), "patroni", path], **environment)
+
+    def patroni(self, machine, path):
+        """The answer of Patroni's REST API, or None."""
+        try:
+            with urllib.request.urlopen(f"http://{machine.address}:8008{path}", timeout=2) as answer:
+                return json.load(answer)
+        except (OSError, ValueError):
+            return None
+
+    def members(self):
+        """{name: (role, state)} as the first node that answers has them."""
+        for machine in self.nodes:
+            cluster = self.patroni(machine, "/cluster")
+            if cluster and cluster.get("members"):
+                return {m["name"]: (m["role"], m["state"]) for m in cluster["members"]}
+        return {}
+
+    def primary(self):
+        """The machine with the leader key, or None."""
+        for name, (role, _) in self.members().items():
+            if role == "leader":
+                return self.machines[name]
+        return None
+
+    def standbys(self, role=None):
+        return [self.machines[name] for name, (is_role, _) in self.members().items()
+                if is_role != "leader" and role in (None, is_role)]
+
+    def whole(self):
+        """Every node is there, one leads, and the others stream from it, one of them synchronously."""
+        members = self.members()
+        if len(members) != len(self.nodes) or any(state not in ("running", "streaming") for _, state in members.values()):
+            return False
+        leader = [name for name, (role, _) in members.items() if role == "leader"]
+        if len(leader) != 1:
+            return False
+        try:
+            rows = self.sql(self.machines[leader[0]],
+                            "SELECT count(*), count(*) FILTER (WHERE sync_state IN ('sync', 'quorum')) "
+                            "FROM pg_stat_replication WHERE state = 'streaming'")
+        except psycopg2.Error:
+            return False
+        return rows[0][0] == len(self.nodes) - 1 and (rows[0][1] >= 1 or len(self.nodes) == 1)
+
+    def ready(self):
+        if not self.whole():
+            return False
+        try:
+            return self.sql(self.primary(), "SELECT 1 FROM pg_class WHERE relname = 'measurement'")
+        except psycopg2.Error:
+            return False
+
+    def connect(self, machine):
+        return psycopg2.connect(host=machine.directory + "/run", user="postgres", dbname="historian", connect_timeout=5)
+
+    def sql(self, machine, statement):
+        connection = self.connect(machine)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def etcd_leader(self):
+        for machine in self.etcd:
+            text = sh("timeout", "3", "env", "ETCDCTL_API=3", "etcdctl", "--endpoints",
+                      f"http://{machine.address}:2379", "endpoint", "status", check=False)
+            if ", true, " in text:
+                return machine
+        return None
