@@ -13,7 +13,7 @@ ALTER FUNCTION historian.stat_get_table(regclass) PARALLEL RESTRICTED;
 
 -- The functions that read a table take a partitioned parent, too.
 COMMENT ON FUNCTION historian.downsample(regclass, text, bigint, bigint, integer, text) IS
-'Samples of one tag over a window. The time of sample i of 1..samples is start + floor(i * (end - start) / samples); its period reaches from the time of the sample before (exclusive) to its own (inclusive). Times are nanoseconds since 1970-01-01 UTC. The method last gives the values of the last row at or before that time, however old, and NULL before the first row. The other methods compute each element by itself: last_known (as last, but passing over NULL), first, interpolated, min, max, range, average, time_average, sum, count, stddev, delta. plot and lttb return stored rows instead, at most as many as samples, which they choose by the first value of a row, or by the one that the variants with the argument value name. A tag without rows gives no samples. There are variants with times as timestamptz, and with an interval as step in the place of the number of samples. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+'Samples of one tag over a window. The time of sample i of 1..samples is start + floor(i * (end - start) / samples); its period reaches from the time of the sample before (exclusive) to its own (inclusive). Times are nanoseconds since 1970-01-01 UTC. The method last gives the values of the last row at or before that time, however old, and NULL before the first row. The other methods compute each element by itself: last_known (as last, but passing over NULL), first, interpolated, min, max, range, average, time_average, sum, count, stddev, delta. plot, lttb and minmaxlttb return stored rows instead, at most as many as samples, which they choose by the first value of a row, or by the one that the variants with the argument value name. A tag without rows gives no samples. There are variants with times as timestamptz, and with an interval as step in the place of the number of samples. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
 COMMENT ON FUNCTION historian.downsample_many(regclass, text[], bigint, bigint, integer, text) IS
 'The samples of historian.downsample() for several tags, tag by tag in byte order, each tag once. Tags without rows are left out. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
 COMMENT ON FUNCTION historian.moving_average(regclass, text, bigint, bigint, integer, bigint) IS
@@ -55,7 +55,7 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_last_ns_
 COMMENT ON FUNCTION historian.last_ns_before("any") IS
 'The last time (nanoseconds) that historian.to_timestamptz() makes less than the given timestamptz, timestamp or date; NULL if there is none. In plans it stands for a condition on historian.to_timestamptz(time).';
 
--- The value of a row that the methods plot and lttb look at. The functions of 0.2 stay as they are, because views may
+-- The value of a row that the methods plot, lttb and minmaxlttb look at. The functions of 0.2 stay as they are, because views may
 -- depend on them; one with a default beside them would make calls ambiguous. NULL, the default of the others, is the first
 -- value: so these are not strict, and return no rows if another argument is NULL.
 CREATE FUNCTION historian.downsample(
@@ -67,7 +67,7 @@ LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 1000 COST 1000
 AS 'MODULE_PATHNAME', 'historian_downsample';
 
 COMMENT ON FUNCTION historian.downsample(regclass, text, bigint, bigint, integer, text, integer) IS
-'As historian.downsample(regclass, text, bigint, bigint, integer, text). The methods plot and lttb choose rows by this value, counted from 1; other methods take none (NULL). It is an error if the window has rows, but none that has this value.';
+'As historian.downsample(regclass, text, bigint, bigint, integer, text). The methods plot, lttb and minmaxlttb choose rows by this value, counted from 1; other methods take none (NULL). It is an error if the window has rows, but none that has this value.';
 
 CREATE FUNCTION historian.downsample_many(
     "table" regclass, tags text[], start bigint, "end" bigint,
@@ -78,7 +78,7 @@ LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10000 COST 10000
 AS 'MODULE_PATHNAME', 'historian_downsample_many';
 
 COMMENT ON FUNCTION historian.downsample_many(regclass, text[], bigint, bigint, integer, text, integer) IS
-'As historian.downsample_many(regclass, text[], bigint, bigint, integer, text). The methods plot and lttb choose rows by this value, counted from 1; other methods take none (NULL). Tags whose rows do not have this value have no samples.';
+'As historian.downsample_many(regclass, text[], bigint, bigint, integer, text). The methods plot, lttb and minmaxlttb choose rows by this value, counted from 1; other methods take none (NULL). Tags whose rows do not have this value have no samples.';
 
 -- Times as timestamptz, and lengths as interval. A literal or a parameter without a type could be either of these or a
 -- bigint; of several candidates PostgreSQL takes the one with text for it, which reads both. So every function that has

@@ -170,7 +170,7 @@ find_way(FunctionCallInfo fcinfo, const Window *window, int method_argument)
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("method \"%s\" takes no value", name),
 				errdetail("It treats every value of a row alike."),
-				errhint("A value can be given for the methods plot and lttb."));
+				errhint("A value can be given for the methods plot, lttb and minmaxlttb."));
 	if (value < 1 || value > CODEC_MAX_VALUES)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -9,10 +9,11 @@
 #include "lib/stringinfo.h"
 
 #include "read/method_carry.h"
+#include "read/method_first.h"
 #include "read/method_last_known.h"
+#include "read/method_lttb.h"
 #include "read/method_plot.h"
 #include "read/method_reduce.h"
-#include "read/method_select.h"
 #include "read/method_time_average.h"
 
 static const Method methods[] = {
@@ -31,6 +32,7 @@ static const Method methods[] = {
 	{"delta", 1, false, method_delta},
 	{"plot", 4, true, method_plot},
 	{"lttb", 3, true, method_lttb},
+	{"minmaxlttb", 3, true, method_minmaxlttb},
 };
 
 const Method *

@@ -18,7 +18,8 @@ export const carries = method => CARRYING.includes(method);
 /* The length of the periods from which a method takes its samples, in nanoseconds. */
 export function periodOf(view) {
 	const span = Number(view.end - view.start);
-	const periods = {plot: Math.floor(view.samples / 4), lttb: view.samples - 2}[view.method] ?? view.samples;
+	const buckets = view.samples - 2;
+	const periods = {plot: Math.floor(view.samples / 4), lttb: buckets, minmaxlttb: buckets}[view.method] ?? view.samples;
 	return span / periods;
 }
 

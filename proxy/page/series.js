@@ -12,9 +12,9 @@ const DASHES = [undefined, [12, 4], [12, 4, 3, 4]];
 /* A tag is stale after three of its usual distances, but not before what a load takes. */
 const LEAST_STALE_NS = 10e9;
 
-const SHAPES = {last: "after", last_known: "after", interpolated: "line", plot: "line", lttb: "line"};
+const SHAPES = {last: "after", last_known: "after", interpolated: "line", plot: "line", lttb: "line", minmaxlttb: "line"};
 /* Under these methods a sample is a value that was measured, and what is known of the tag says how it went on. */
-const MEASURED = ["last", "last_known", "plot", "lttb"];
+const MEASURED = ["last", "last_known", "plot", "lttb", "minmaxlttb"];
 const TAG_SHAPES = {step: "after", linear: "line"};
 
 /* Whether a tag has been silent for longer than it may; row is its entry in the list of tags. */

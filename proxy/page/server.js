@@ -8,7 +8,7 @@ const ASKED_AGAIN = "It is asked again every few seconds, and what was loaded be
 export const NO_ANSWER = `historiand does not answer. ${ASKED_AGAIN}`;
 
 /* Whether the samples of a method are rows, selected by one of their values. */
-export const selects = method => method === "plot" || method === "lttb";
+export const selects = method => ["plot", "lttb", "minmaxlttb"].includes(method);
 
 /* How far the server's clock is ahead of this one, as the header Date tells. */
 let clockAhead = 0;

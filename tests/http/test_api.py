@@ -129,7 +129,7 @@ def test_empty_is_not_unknown():
         raise Skip("without the extension there is the method last alone")
     server.save([message(7, "early", [1]),
                  message(10 ** 6, "empty array", [])], "?ack=committed")
-    for method in ("plot", "lttb"):
+    for method in ("plot", "lttb", "minmaxlttb"):
         for tag in ("dense", "early", "empty array"):
             answer = server.get(target(tag, 10, 20, samples=4, method=method))
             assert answer.status == 200, (method, tag, answer)

@@ -14,7 +14,7 @@ from historiand import (CONNINFO, NDJSON, Relay, Server, Skip, count, message, n
 
 SEED = random.randrange(2 ** 32)
 METHODS = ("last", "last_known", "first", "interpolated", "min", "max", "range", "average", "time_average", "sum",
-           "count", "stddev", "delta", "plot", "lttb")
+           "count", "stddev", "delta", "plot", "lttb", "minmaxlttb")
 GZIP = {"Content-Encoding": "gzip"}
 
 
@@ -139,7 +139,7 @@ def test_api():
             assert [[s["time"], s["values"]] for s in samples] == [
                 [int(time), json.loads(values) if values else None] for time, values in wanted], (method, tag)
             nulls += sum(value is None for s in samples for value in s["values"] or [])
-        assert nulls > 0 or method in ("count", "plot", "lttb"), method
+        assert nulls > 0 or method in ("count", "plot", "lttb", "minmaxlttb"), method
     series = server.get("/api?tag=a&tag=all&start=0&end=420&samples=1").json()["series"]
     assert series[1]["samples"][0]["values"] == [None, None], series
     assert server.stop() == 0

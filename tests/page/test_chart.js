@@ -87,7 +87,7 @@ const tests = [
 	}],
 
 	["a gap longer than three times the usual distance is drawn as a gap", async () => {
-		for (const method of ["plot", "lttb", "average", "max"]) {
+		for (const method of ["plot", "lttb", "minmaxlttb", "average", "max"]) {
 			await look(`tag=gap&method=${method}&${WINDOW}`);
 			assert(await columns(0.01, 0.32) > 95, method);
 			assert(await columns(0.64, 0.99) > 95, method);

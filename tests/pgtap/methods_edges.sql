@@ -1,6 +1,6 @@
 -- The methods of downsample() at their edges, by hand: docs/methods.md says what each should give.
 BEGIN;
-SELECT plan(66);
+SELECT plan(70);
 
 CREATE TABLE m (time bigint, tag text, values float8[]) USING historian;
 INSERT INTO m VALUES
@@ -26,6 +26,7 @@ SELECT is(sampled('a', 5, 35, 1, 'stddev'), '35:{1,' || stddev(v) || '}', 'stdde
 SELECT is(sampled('a', 5, 65, 2, 'delta'), '35:{1,3} 65:{NaN,3,0}', 'delta: between values that are not NULL');
 SELECT is(sampled('a', 5, 65, 6, 'time_average'), '15:{1,2} 25:{2,2} 35:{2.5,5} 45:- 55:{NaN,1,9} 65:{NaN,2.5,9}', 'time_average');
 SELECT is(sampled('a', 5, 65, 6, 'plot'), '10:{1,2} 60:{4,4}', 'plot: a row that is several is there once');
+SELECT is(sampled('a', 5, 65, 6, 'minmaxlttb'), '10:{1,2} 20:{3,NULL} 30:{2,5} 60:{4,4}', 'minmaxlttb');
 SELECT is(sampled('a', 5, 65, 6, 'lttb'), '10:{1,2} 20:{3,NULL} 30:{2,5} 60:{4,4}', 'lttb');
 
 -- a period without rows
@@ -35,7 +36,7 @@ SELECT is(sampled('a', 35, 50, 3, 'count'), '40:{0,0,0} 45:{0,0,0} 50:{1,1,1}', 
 SELECT is(sampled('a', 0, 9, 1, method), CASE method WHEN 'count' THEN '9:{}' ELSE '9:-' END, method || ' before the first row')
 FROM unnest('{last,interpolated,time_average,count}'::text[]) method;
 SELECT is(sampled('a', 100, 200, 1, method), '200:{4,4}', method || ' after the last row') FROM unnest('{last,interpolated,time_average}'::text[]) method;
-SELECT is(sampled('a', 100, 200, 4, method), NULL, method || ' without rows') FROM unnest('{plot,lttb}'::text[]) method;
+SELECT is(sampled('a', 100, 200, 4, method), NULL, method || ' without rows') FROM unnest('{plot,lttb,minmaxlttb}'::text[]) method;
 SELECT is(sampled('nothing', 0, 9, 4, method), NULL, method || ' of an unknown tag') FROM unnest('{first,count,plot,time_average}'::text[]) method;
 
 -- bounds: start is outside, end is inside
@@ -77,6 +78,7 @@ SELECT is(sampled('null', 0, 3, 4, 'plot'), NULL, 'plot of them');
 -- arguments
 SELECT throws_ok($$SELECT historian.downsample('m', 'a', 0, 1, 1, 'mean')$$, '22023', 'unknown method "mean"', 'an unknown method');
 SELECT throws_ok($$SELECT historian.downsample('m', 'a', 0, 1, 3, 'plot')$$, '22023', 'method "plot" needs at least 4 samples', 'too few samples for plot');
+SELECT throws_ok($$SELECT historian.downsample('m', 'a', 0, 1, 2, 'minmaxlttb')$$, '22023', 'method "minmaxlttb" needs at least 3 samples', 'too few samples for minmaxlttb');
 SELECT throws_ok($$SELECT historian.downsample('m', 'a', 0, 1, 2, 'lttb')$$, '22023', 'method "lttb" needs at least 3 samples', 'too few samples for lttb');
 
 -- of a parabola every row is a corner of the hull: the largest triangle is in the middle between the ends
@@ -85,12 +87,12 @@ INSERT INTO curve SELECT i, 't', ARRAY[i::float8 * i, 0] FROM generate_series(1,
 SELECT results_eq($$SELECT time, values[1] FROM historian.downsample('curve', 't', 0, 40001, 3, 'lttb')$$,
 	$$VALUES (1::bigint, 1::float8), (20001, 400040001), (40001, 1600080001)$$, 'lttb of 40,001 corners');
 
--- plot and lttb: at most as many rows as asked for, all stored ones, in order
+-- plot, lttb and minmaxlttb: at most as many rows as asked for, all stored ones, in order
 INSERT INTO m SELECT i * 10, 'wave', ARRAY[sin(i / 30.0), i] FROM generate_series(1, 20000) i;
 INSERT INTO m SELECT i * 10, 'wave', ARRAY[5, i] FROM generate_series(7777, 7777) i;
 SELECT ok((SELECT count(*) BETWEEN 300 AND 500 AND count(*) = count(DISTINCT time) AND count(*) = count(h.values) AND bool_or(h.values[1] = 5)
 	FROM historian.downsample('m', 'wave', 0, 200000, 500, method) d LEFT JOIN m h USING (time, values)), method || ' selects rows, the spike too')
-FROM unnest('{plot,lttb}'::text[]) method;
+FROM unnest('{plot,lttb,minmaxlttb}'::text[]) method;
 
 -- what this transaction wrote and deleted
 DELETE FROM m WHERE tag = 'a' AND time = 20;

@@ -7,7 +7,7 @@ DROP SCHEMA IF EXISTS pgtap_methods CASCADE;
 CREATE SCHEMA pgtap_methods;
 SET search_path = pgtap_methods, public;
 BEGIN;
-SELECT plan(22);
+SELECT plan(23);
 SELECT random() AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -166,17 +166,24 @@ CREATE FUNCTION plot(of_tag text, s bigint, e bigint, n int) RETURNS TABLE ("tim
 	SELECT rows.time, rows.values FROM rows JOIN chosen USING (i, time) ORDER BY 1
 $$;
 
--- as published: every point of a bucket is tried
-CREATE FUNCTION lttb(of_tag text, s bigint, e bigint, n int) RETURNS TABLE ("time" bigint, "values" float8[]) LANGUAGE plpgsql AS $$
+-- as published: every point of a bucket is tried; of minmaxlttb these are the extremes of twice as many periods
+CREATE FUNCTION lttb(of_tag text, s bigint, e bigint, n int, all_rows bool DEFAULT true) RETURNS TABLE ("time" bigint, "values" float8[]) LANGUAGE plpgsql AS $$
 DECLARE
-	total int := (SELECT count(*) FROM h WHERE tag = of_tag AND h.time > s AND h.time <= e);
+	total int;
 	a record;
 	c record;
 	bucket int;
 BEGIN
 	CREATE TEMP TABLE point ON COMMIT DROP AS
 		SELECT row_number() OVER (ORDER BY h.time) AS nr, h.time, h.time::float8 AS x, h.values[1] AS y, h.values, p.i
-		FROM h JOIN periods(s, e, n - 2) p ON h.time > p.lo AND h.time <= p.hi WHERE tag = of_tag;
+		FROM h JOIN periods(s, e, n - 2) p ON h.time > p.lo AND h.time <= p.hi WHERE tag = of_tag AND (all_rows OR h.time IN (
+			(SELECT min(f.time) FROM h f WHERE f.tag = of_tag AND f.time > s AND f.time <= e) UNION
+			(SELECT max(f.time) FROM h f WHERE f.tag = of_tag AND f.time > s AND f.time <= e) UNION
+			(SELECT DISTINCT ON (q.i) f.time FROM h f JOIN periods(s, e, 2 * (n - 2)) q ON f.time > q.lo AND f.time <= q.hi
+				WHERE f.tag = of_tag ORDER BY q.i, f.values[1], f.time) UNION
+			(SELECT DISTINCT ON (q.i) f.time FROM h f JOIN periods(s, e, 2 * (n - 2)) q ON f.time > q.lo AND f.time <= q.hi
+				WHERE f.tag = of_tag ORDER BY q.i, f.values[1] DESC, f.time)));
+	SELECT count(*) INTO total FROM point;
 	SELECT * INTO a FROM point WHERE nr = 1;
 	IF total > 0 THEN
 		RETURN QUERY SELECT a.time, a.values;
@@ -216,15 +223,15 @@ DECLARE
 BEGIN
 	FOR nr IN 1 .. windows LOOP
 		of_tag := (ARRAY['dense', 'ragged', 'spike', 'sparse', 'chart'])[1 + floor(random() * 5)];
-		IF method = 'lttb' THEN
+		IF method IN ('lttb', 'minmaxlttb') THEN
 			of_tag := 'chart';
 		END IF;
 		-- over a window of 1e19 ns all of a chart stands at one place, to the precision of a double
 		LOOP
 			SELECT * INTO w FROM random_window(of_tag);
-			EXIT WHEN method <> 'lttb' OR w.e::numeric - w.s < 1e12;
+			EXIT WHEN method NOT IN ('lttb', 'minmaxlttb') OR w.e::numeric - w.s < 1e12;
 		END LOOP;
-		w.n := greatest(w.n, CASE method WHEN 'plot' THEN 4 WHEN 'lttb' THEN 3 ELSE 1 END);
+		w.n := greatest(w.n, CASE method WHEN 'plot' THEN 4 WHEN 'lttb' THEN 3 WHEN 'minmaxlttb' THEN 3 ELSE 1 END);
 		span := (ARRAY[1, 5000, 60000, 900000, 9223372036854775807])[1 + floor(random() * 5)];
 		-- differences of numbers: their error is that of the numbers
 		size := CASE WHEN method IN ('time_average', 'interpolated') THEN 100 ELSE 0 END;
@@ -233,6 +240,7 @@ BEGIN
 			WHEN method IN ('time_average', 'last_known') THEN method || '($1, $2, $3, $4)'
 			WHEN method = 'moving_average' THEN 'moving($1, $2, $3, $4, $6)'
 			WHEN method IN ('plot', 'lttb') THEN method || '($1, $2, $3, $4)'
+			WHEN method = 'minmaxlttb' THEN 'lttb($1, $2, $3, $4, false)'
 			ELSE 'reductions($1, $2, $3, $4, $5)' END;
 		RETURN QUERY EXECUTE format($q$
 			SELECT format('%%s %%s (%%s, %%s] %%s at %%s/%%s: %%s, expected %%s', $5, $1, $2, $3, $4, got.time, want.time, got.values, want.values)
@@ -248,7 +256,7 @@ END $$;
 CREATE TABLE methods (method text, windows int);
 INSERT INTO methods VALUES ('last', 60), ('last_known', 60), ('first', 60), ('interpolated', 60), ('min', 20), ('max', 20), ('range', 20),
 	('average', 20), ('time_average', 60), ('sum', 20), ('count', 20), ('stddev', 20), ('delta', 20), ('plot', 60),
-	('lttb', 40), ('moving_average', 40);
+	('lttb', 40), ('minmaxlttb', 40), ('moving_average', 40);
 
 -- only pending segments, which overlap
 SELECT load(600, 4) \g /dev/null

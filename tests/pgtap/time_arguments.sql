@@ -92,10 +92,10 @@ INSERT INTO forms VALUES
 		'downsample_many(%L, ''{pump,edge}'', 1704063600000000000, 1717192800000000000, 30, %L)');
 SELECT results_eq(
 	format($$SELECT method, "table", md5(rows_of(format('SELECT %1$s time, values FROM historian.' || %2$L, "table", method)))
-		FROM regexp_split_to_table('last last_known first interpolated min max range average time_average sum count stddev delta plot lttb', ' ') AS method,
+		FROM regexp_split_to_table('last last_known first interpolated min max range average time_average sum count stddev delta plot lttb minmaxlttb', ' ') AS method,
 			(VALUES ('m'), ('p')) AS t ("table") ORDER BY 1, 2$$, CASE WHEN name = 'many' THEN 'tag,' ELSE '' END, "timestamptz"),
 	format($$SELECT method, "table", md5(rows_of(format('SELECT %1$s historian.to_timestamptz(time), values FROM historian.' || %2$L, "table", method)))
-		FROM regexp_split_to_table('last last_known first interpolated min max range average time_average sum count stddev delta plot lttb', ' ') AS method,
+		FROM regexp_split_to_table('last last_known first interpolated min max range average time_average sum count stddev delta plot lttb minmaxlttb', ' ') AS method,
 			(VALUES ('m'), ('p')) AS t ("table") ORDER BY 1, 2$$, CASE WHEN name = 'many' THEN 'tag,' ELSE '' END, "bigint"),
 	'every method by ' || name) FROM forms ORDER BY name;
 

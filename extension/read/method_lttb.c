@@ -1,24 +1,30 @@
 /*
- * method_select.c
- *	  The methods that keep rows as they are.
+ * method_lttb.c
+ *	  The methods that keep the rows which shape a curve: largest-triangle-three-buckets.
  *
- * first keeps rows of whole periods, and lttb judges rows by one of their values.
+ * lttb looks at all rows, and minmaxlttb only at the least and the greatest of many periods, which
+ * it reads from summaries.
  */
 #include "postgres.h"
 
-#include "read/method_select.h"
+#include "read/method_lttb.h"
 
 #include <math.h>
 
-#include "miscadmin.h"
+#include "catalog/pg_type.h"
+#include "utils/array.h"
 
 #include "read/as_of.h"
 #include "read/chosen_rows.h"
+#include "read/extremes.h"
 #include "read/slice_reader.h"
 #include "store/reduction.h"
 
 /* The most corners that a period's upper or lower hull keeps. */
 #define MAX_CORNERS 16384
+
+/* The paper has twice as many periods, of two rows each, as there are to be samples. */
+#define PRESELECTED_PERIODS 2
 
 /*
  * Products of differences.  As doubles, those of numbers near 1e-300 would lose digits and those of
@@ -65,11 +71,25 @@ typedef struct Triangles
 {
 	const MethodCall *call;
 	Leaves	   *again;			/* for periods that are read once more; NULL until needed */
-	ChosenRows *chosen;
+	ChosenRows	chosen;
 	Point		former;			/* the point chosen last */
+	Bucket		buckets[2];
 	Bucket	   *full;			/* complete; waits for the average of the next one */
 	Bucket	   *filling;
+	uint32		period;			/* of the bucket that is being filled */
+	Point		last;			/* so far; it is in no bucket, as it may be the last of all */
+	uint32		last_period;
+	uint64		npoints;
 } Triangles;
+
+/* The rows that minmaxlttb looks at. */
+typedef struct Preselection
+{
+	const MethodCall *call;
+	Points		kept;
+	bool		any;
+	int64		last_time;		/* of all rows so far */
+} Preselection;
 
 /* The point that spans the largest triangle so far. */
 typedef struct Largest
@@ -82,6 +102,14 @@ typedef struct Largest
 	Area		area;
 } Largest;
 
+static Window bucket_window(const MethodCall *call);
+static void preselect(void *argument, const PeriodExtremes *period);
+static void keep(Preselection *preselection, const Point *point);
+static void add_end(Preselection *preselection, int64 time);
+static void triangles_begin(Triangles *triangles, const MethodCall *call);
+static void triangles_add(Triangles *triangles, const Point *point, uint32 period);
+static void triangles_end(Triangles *triangles);
+static Point make_point(const MethodCall *call, int64 time, double value);
 static Point row_point(const MethodCall *call, const RowSlice *slice, uint32 row);
 static void points_add(Points *points, const Point *point);
 static void hull_add(Points *hull, const Point *point, int side);
@@ -92,42 +120,6 @@ static void choose_largest(Triangles *triangles, double next_x, double next_y);
 static void consider(Largest *largest, const Point *point);
 static void consider_again(Triangles *triangles, const Bucket *bucket, Largest *largest);
 
-/* Puts the first row of each period, or NULL if the period has none. */
-void
-method_first(const MethodCall *call)
-{
-	AsOfReader *reader = as_of_begin(call->leaves);
-	Leaves	   *ahead = leaves_again(call->leaves);
-	uint32		current = 0;
-	SliceReader *slices;
-	RowSlice	slice;
-	bool		changed;
-
-	as_of_start(reader, call->tag, call->window->end);
-	slices = slice_reader_begin(ahead, call->tag, call->window->start + 1, call->ends,
-								call->window->samples, false);
-	while (slice_reader_next(slices, &slice))
-	{
-		bool		isnull;
-		Datum		values;
-
-		if (slice.period < current)
-			continue;
-		for (; current < slice.period; current++)
-			sample_sink_put(call->sink, call->ends[current], (Datum) 0, true);
-		as_of_seek(reader, slice.rows->time[slice.first], &changed);
-		values = as_of_values(reader, &isnull);
-		sample_sink_put(call->sink, call->ends[current++], values, isnull);
-		if (!isnull)
-			pfree(DatumGetPointer(values));
-	}
-	for (; current < call->window->samples; current++)
-		sample_sink_put(call->sink, call->ends[current], (Datum) 0, true);
-	slice_reader_end(slices);
-	leaves_again_end(ahead);
-	as_of_end(reader);
-}
-
 /*
  * Largest-triangle-three-buckets (Steinarsson, "Downsampling Time Series for Visual
  * Representation", 2013) with buckets of equal time.  It takes the first and the last row and, of
@@ -137,79 +129,194 @@ method_first(const MethodCall *call)
 void
 method_lttb(const MethodCall *call)
 {
-	Window		window = window_by_samples(call->window->start, call->window->end,
-										   call->window->samples - 2);
-	ChosenRows	chosen = {0};
-	Bucket		buckets[2] = {0};
-	Triangles	triangles = {
-		.call = call,
-		.chosen = &chosen,
-		.full = &buckets[0],
-		.filling = &buckets[1],
-	};
-	Point		pending;		/* the last row so far, which may be the last of all */
-	uint32		pending_period = 0;
-	uint32		period = 0;		/* of the bucket being filled */
-	uint64		npoints = 0;
+	Triangles	triangles;
 	int64	   *ends;
+	Window		window = bucket_window(call);
 	SliceReader *reader;
 	RowSlice	slice;
 
+	triangles_begin(&triangles, call);
 	ends = window_times(&window);
 	reader = slice_reader_begin(call->leaves, call->tag, window.start + 1, ends, window.samples,
 								true);
 	slice_reader_restrict_values(reader, chosen_rows_values(call));
 	while (slice_reader_next(reader, &slice))
 	{
-		chosen_rows_see(&chosen, call, &slice);
+		chosen_rows_see(&triangles.chosen, call, &slice);
 		for (uint32 row = slice.first; row < slice.first + slice.nrows; row++)
 		{
 			Point		point = row_point(call, &slice, row);
 
-			if (!isfinite(point.y))
-				continue;
-			if (npoints == 0)
-			{
-				chosen_rows_add(&chosen, point.time);
-				triangles.former = point;
-			}
-			else if (npoints > 1)
-			{
-				if (pending_period != period)
-					bucket_full(&triangles);
-				period = pending_period;
-				bucket_add(triangles.filling, &pending);
-			}
-			pending = point;
-			pending_period = slice.period;
-			npoints++;
+			if (isfinite(point.y))
+				triangles_add(&triangles, &point, slice.period);
 		}
 	}
-	if (npoints > 1)
-	{
-		bucket_full(&triangles);
-		choose_largest(&triangles, pending.x, pending.y);
-		chosen_rows_add(&chosen, pending.time);
-	}
-	if (triangles.again != NULL)
-		leaves_again_end(triangles.again);
 	slice_reader_end(reader);
-	chosen_rows_put(&chosen, call);
+	triangles_end(&triangles);
+}
+
+/*
+ * MinMaxLTTB (Van Der Donckt and others, "MinMaxLTTB: Leveraging MinMax-Preselection to Scale
+ * LTTB", 2023), with buckets of equal time.  It does what lttb does, but of all rows it looks only
+ * at the first and the last one, and at those with the least and the greatest value of each of
+ * PRESELECTED_PERIODS * (samples - 2) periods.
+ */
+void
+method_minmaxlttb(const MethodCall *call)
+{
+	Window		buckets = bucket_window(call);
+	Window		fine = buckets;
+	Triangles	triangles;
+	Preselection preselection = {.call = call};
+	int64	   *ends = window_times(&buckets);
+	uint32		period = 0;
+
+	fine.samples *= PRESELECTED_PERIODS;
+	triangles_begin(&triangles, call);
+	extremes_read(call, &fine, true, &triangles.chosen, preselect, &preselection);
+	if (preselection.any)
+		add_end(&preselection, preselection.last_time);
+	for (uint32 i = 0; i < preselection.kept.npoints; i++)
+	{
+		const Point *point = &preselection.kept.points[i];
+
+		while (point->time > ends[period])
+			period++;
+		triangles_add(&triangles, point, period);
+	}
+	triangles_end(&triangles);
+}
+
+/* The window, cut into the periods of which a row is chosen each. */
+static Window
+bucket_window(const MethodCall *call)
+{
+	return window_by_samples(call->window->start, call->window->end, call->window->samples - 2);
+}
+
+/* Keeps the rows with the least and the greatest value of a period, and the first row of all. */
+static void
+preselect(void *argument, const PeriodExtremes *period)
+{
+	Preselection *preselection = argument;
+	Point		least = make_point(preselection->call, period->least_time, period->least);
+	Point		greatest = make_point(preselection->call, period->greatest_time, period->greatest);
+	bool		falls = greatest.time < least.time;
+
+	if (!preselection->any)
+		add_end(preselection, period->first_time);
+	preselection->any = true;
+	preselection->last_time = period->last_time;
+	keep(preselection, falls ? &greatest : &least);
+	keep(preselection, falls ? &least : &greatest);
+}
+
+/* Keeps a point, unless it is the one that was kept before it. */
+static void
+keep(Preselection *preselection, const Point *point)
+{
+	const Points *kept = &preselection->kept;
+
+	if (kept->npoints == 0 || kept->points[kept->npoints - 1].time != point->time)
+		points_add(&preselection->kept, point);
+}
+
+/* Keeps the first or the last row, whose value the extremes need not tell. */
+static void
+add_end(Preselection *preselection, int64 time)
+{
+	const MethodCall *call = preselection->call;
+	const Points *kept = &preselection->kept;
+	AsOfReader *reader;
+	int			subscript = (int) call->value + 1;
+	Point		point;
+	bool		changed;
+	bool		isnull;
+	Datum		values;
+	Datum		value;
+
+	if (kept->npoints > 0 && kept->points[kept->npoints - 1].time == time)
+		return;
+	reader = as_of_begin(call->leaves);
+	as_of_start(reader, call->tag, call->window->end);
+	as_of_seek(reader, time, &changed);
+	values = as_of_values(reader, &isnull);
+	Assert(!isnull);
+	value = array_get_element(values, 1, &subscript, -1, sizeof(float8), FLOAT8PASSBYVAL,
+							  TYPALIGN_DOUBLE, &isnull);
+	Assert(!isnull);
+	point = make_point(call, time, DatumGetFloat8(value));
+	points_add(&preselection->kept, &point);
+	as_of_end(reader);
+}
+
+static void
+triangles_begin(Triangles *triangles, const MethodCall *call)
+{
+	memset(triangles, 0, sizeof(*triangles));
+	triangles->call = call;
+	triangles->full = &triangles->buckets[0];
+	triangles->filling = &triangles->buckets[1];
+}
+
+/* Adds a point of a bucket; points come in order of time. */
+static void
+triangles_add(Triangles *triangles, const Point *point, uint32 period)
+{
+	if (triangles->npoints == 0)
+	{
+		chosen_rows_add(&triangles->chosen, point->time);
+		triangles->former = *point;
+	}
+	else if (triangles->npoints > 1)
+	{
+		if (triangles->last_period != triangles->period)
+			bucket_full(triangles);
+		triangles->period = triangles->last_period;
+		bucket_add(triangles->filling, &triangles->last);
+	}
+	triangles->last = *point;
+	triangles->last_period = period;
+	triangles->npoints++;
+}
+
+/* Chooses the last points and puts all chosen rows. */
+static void
+triangles_end(Triangles *triangles)
+{
+	if (triangles->npoints > 1)
+	{
+		bucket_full(triangles);
+		choose_largest(triangles, triangles->last.x, triangles->last.y);
+		chosen_rows_add(&triangles->chosen, triangles->last.time);
+	}
+	if (triangles->again != NULL)
+		leaves_again_end(triangles->again);
+	chosen_rows_put(&triangles->chosen, triangles->call);
 }
 
 /* Returns a row as a point, whose y is NaN if the row has no such value. */
 static Point
 row_point(const MethodCall *call, const RowSlice *slice, uint32 row)
 {
-	const Window *window = call->window;
-	int64		time = slice->rows->time[row];
-	Point		point = {.time = time};
+	double		value;
 
-	point.x = (double) ((uint64) time - (uint64) window->start) /
-		(double) ((uint64) window->end - (uint64) window->start);
-	if (!chosen_rows_value(call, slice->rows, row, &point.y))
-		point.y = NAN;
-	return point;
+	if (!chosen_rows_value(call, slice->rows, row, &value))
+		value = NAN;
+	return make_point(call, slice->rows->time[row], value);
+}
+
+static Point
+make_point(const MethodCall *call, int64 time, double value)
+{
+	const Window *window = call->window;
+
+	return (Point) {
+		.time = time,
+		.x = (double) ((uint64) time - (uint64) window->start) /
+			(double) ((uint64) window->end - (uint64) window->start),
+		.y = value,
+	};
 }
 
 static void
@@ -312,7 +419,7 @@ choose_largest(Triangles *triangles, double next_x, double next_y)
 	}
 	if (!largest.any)
 		return;
-	chosen_rows_add(triangles->chosen, largest.best.time);
+	chosen_rows_add(&triangles->chosen, largest.best.time);
 	triangles->former = largest.best;
 	bucket_clear(bucket);
 }
