@@ -1125,14 +1125,14 @@ CREATE TABLE historian.audit (
     detail text) USING heap;
 
 COMMENT ON TABLE historian.audit IS
-'Who deleted rows by historian.delete() or historian.drop_before(), renamed tags, changed or deleted rows of historian.tag, or set retention: a row for each command and table, in its transaction. Those who may SELECT from the table that it is about see it. DELETE, UPDATE, TRUNCATE and DROP in SQL are not here: log them by PostgreSQL (log_statement, pgaudit).';
+'Who deleted rows by historian.delete() or historian.drop_before(), replaced samples by historian.replace(), renamed tags, changed or deleted rows of historian.tag, or set retention: a row for each command and table, in its transaction. Those who may SELECT from the table that it is about see it. DELETE, UPDATE, TRUNCATE and DROP in SQL are not here: log them by PostgreSQL (log_statement, pgaudit).';
 COMMENT ON COLUMN historian.audit."time" IS 'when';
 COMMENT ON COLUMN historian.audit.session_user_name IS 'the role that has connected';
 COMMENT ON COLUMN historian.audit.user_name IS 'the role whose privileges held, after SET ROLE or in a SECURITY DEFINER function';
 COMMENT ON COLUMN historian.audit.actor IS 'historian.actor: in whose name a client says that it acts, such as the name of a token of historiand';
 COMMENT ON COLUMN historian.audit.application_name IS 'what the client says of itself';
 COMMENT ON COLUMN historian.audit.client_address IS 'the address of the client; NULL: a Unix socket';
-COMMENT ON COLUMN historian.audit.action IS 'delete, drop before, rename, set metadata, delete metadata, set retention, or what a caller of historian.audit_note() says';
+COMMENT ON COLUMN historian.audit.action IS 'delete, drop before, replace, rename, set metadata, delete metadata, set retention, or what a caller of historian.audit_note() says';
 COMMENT ON COLUMN historian.audit.relid IS 'the table; NULL: it was dropped since';
 COMMENT ON COLUMN historian.audit.table_name IS 'the name of the table at that time';
 COMMENT ON COLUMN historian.audit.tag IS 'the tag, or of retention the prefix; NULL: several tags';
@@ -1379,6 +1379,7 @@ BEGIN
                    FROM unnest($3) WITH ORDINALITY AS u(value, place) GROUP BY 1) AS v USING (row)
          ORDER BY row')
         USING tag, times, "values", width;
+    PERFORM historian.audit_note('replace', "table", tag, start, "end" - 1, (SELECT count(DISTINCT t) FROM unnest(times) t));
     RETURN (SELECT count(DISTINCT t) FROM unnest(times) t);
 END $$;
 
@@ -1428,6 +1429,7 @@ BEGIN
          FROM unnest($2) WITH ORDINALITY AS t(time, row) JOIN jsonb_array_elements($3) WITH ORDINALITY AS e(sample, row) USING (row)
          ORDER BY row')
         USING tag, times, samples;
+    PERFORM historian.audit_note('replace', "table", tag, start, "end" - 1, (SELECT count(DISTINCT t) FROM unnest(times) t));
     RETURN (SELECT count(DISTINCT t) FROM unnest(times) t);
 END $$;
 

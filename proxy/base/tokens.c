@@ -84,7 +84,7 @@ read_lines(TokenList *list, FILE *file, int *number)
 	while (wrong == NULL && fgets(text, sizeof(text), file) != NULL)
 	{
 		size_t length = strlen(text);
-		TokenLine line;
+		TokenLine line = {0};
 
 		++*number;
 		if (length == 0)

@@ -1,6 +1,6 @@
 -- historian.audit: who changed what; and the roles that historian.grant_reader() and grant_writer() make.
 BEGIN;
-SELECT plan(50);
+SELECT plan(52);
 
 CREATE ROLE pgtap_owner;
 CREATE ROLE pgtap_stranger;
@@ -55,6 +55,14 @@ SELECT results_eq('SELECT * FROM pg_temp.trail()', $$VALUES
 	('pgtap_owner', NULL, 'set retention', 'plant.m', 'a', NULL, NULL, NULL, '1 year'),
 	('pgtap_owner', NULL, 'set retention', 'plant.m', 'a', NULL, NULL, NULL, 'removed'),
 	('pgtap_owner', NULL, 'rename', 'plant.m', 'a', NULL, NULL, 7, 'to z')$$, 'metadata and retention are recorded where they change, by the command');
+
+DELETE FROM historian.audit;
+SET LOCAL ROLE pgtap_owner;
+SELECT is(historian.replace('plant.m', 'b', 6, 9, '{7,8}', '{1,2}'), 2::bigint, 'replace');
+RESET ROLE;
+SELECT results_eq('SELECT * FROM pg_temp.trail()', $$VALUES
+	('pgtap_owner'::name, NULL::text, 'delete', 'plant.m', 'b', 6::bigint, 8::bigint, 3::bigint, NULL::text),
+	('pgtap_owner', NULL, 'replace', 'plant.m', 'b', 6, 8, 2, NULL)$$, 'what was there and what came');
 
 -- a deletion that is rolled back did not happen
 DELETE FROM historian.audit;

@@ -22,6 +22,7 @@
 struct TokensFile
 {
 	char *path;
+	int directory; /* locked, where the file is to be changed */
 	bool found;
 	struct stat status; /* of the file that was found */
 	Bytes text;
@@ -106,7 +107,9 @@ tokens_file_open(const char *path, bool to_change)
 	file->path = realpath(path, NULL);
 	if (file->path == NULL)
 		file->path = memory_strdup(path);
-	if (to_change && flock(open_directory(file), LOCK_EX) != 0)
+	if (to_change)
+		file->directory = open_directory(file);
+	if (to_change && flock(file->directory, LOCK_EX) != 0)
 		fail("cannot lock the directory of %s: %s", file->path, strerror(errno));
 	descriptor = open(file->path, O_RDONLY | O_CLOEXEC);
 	file->found = descriptor >= 0;
@@ -213,6 +216,6 @@ tokens_file_save(TokensFile *file)
 		unlink(path.data);
 		fail("cannot write %s: %s", file->path, strerror(errno));
 	}
-	fsync(open_directory(file));
+	fsync(file->directory);
 	bytes_free(&path);
 }
