@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
@@ -128,6 +129,9 @@ find_hindrance(Relation rel)
 #endif
 	if (GetDatabaseEncoding() != PG_UTF8)
 		return "the encoding of the database is not UTF8";
+	/* COPY into the view would succeed without its trigger, and the rows would be lost */
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+		return "session_replication_role is replica";
 	if (rel->rd_rel->relkind != RELKIND_RELATION || !historian_table_is(rel))
 		return "it is not a historian table";
 	if (rel->rd_rel->relispartition)

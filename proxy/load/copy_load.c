@@ -138,7 +138,9 @@ load_sql_make(LoadSql *sql, const Config *config)
 		&text,
 		", to_regclass(%s)::oid, coalesce(historian.bundle_hindrance(to_regclass(%s)), "
 		"CASE WHEN (SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(%s) "
-		"AND attname IN ('time', 'tag', 'values')) <> 3 THEN 'its columns have other names' END)",
+		"AND attname IN ('time', 'tag', 'values')) <> 3 THEN 'its columns have other names' "
+		"WHEN NOT has_table_privilege(to_regclass('historian.bundle'), 'INSERT') "
+		"THEN 'the user may not insert into historian.bundle' END)",
 		table, table, table);
 	sql->look_for_bundles = bytes_take_text(&text);
 	bytes_printf(&text, "INSERT INTO %s (time, tag, values) VALUES ($1, $2, $3)",

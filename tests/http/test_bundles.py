@@ -4,7 +4,7 @@ import os
 import random
 import sys
 
-from historiand import (NDJSON, Server, count, message, ndjson, new_table, rows, run, sql, wait_for)
+from historiand import (CONNINFO, NDJSON, Server, count, message, ndjson, new_table, rows, run, sql, wait_for)
 
 SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(10**9)))
 
@@ -133,6 +133,29 @@ def test_older_extension():
     at = until(server, True, at)
     assert count(server.table) == at - 1
     assert server.stop() == 0
+
+
+def test_sessions_and_privileges():
+    """nothing is lost where triggers do not fire, and nothing fails where the view may not be used"""
+    role = f"loader_{os.getpid()}"
+    table = new_table()
+    server = Server(table=table, conninfo=CONNINFO + " options='-c session_replication_role=replica'",
+                    flush_interval="1h", commit_delay="1ms", log_level="info")
+    assert all(save(server, at) == 204 for at in range(4))
+    assert count(table) == 4 and bundles(server) == 0
+    server.logged("rows are sent one by one.*session_replication_role")
+    assert server.stop() == 0
+    sql(f"CREATE ROLE {role}; GRANT INSERT ON {table} TO {role}; REVOKE INSERT ON historian.bundle FROM PUBLIC")
+    try:
+        server = Server(table=table, conninfo=CONNINFO + f" options='-c role={role}'", read_database=CONNINFO,
+                        flush_interval="1h", commit_delay="1ms")
+        assert all(save(server, at) == 204 for at in range(4, 8))
+        assert bundles(server) == 0 and server.metric("historiand_loads_failed_total") == 0
+        sql("GRANT INSERT ON historian.bundle TO PUBLIC")
+        until(server, True, 8)
+        assert server.stop() == 0
+    finally:
+        sql(f"GRANT INSERT ON historian.bundle TO PUBLIC; DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 def test_other_tables():

@@ -1,7 +1,7 @@
 -- Rows that come in bundles: made here by SQL from the description of the format, and compared with the same rows by COPY's way.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
-SELECT plan(86);
+SELECT plan(88);
 SELECT coalesce(nullif(current_setting('historian_test.seed', true), ''), (round(random()::numeric, 6))::text) AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -196,6 +196,12 @@ CREATE TABLE t (values float8[] NOT NULL DEFAULT '{}', tag text NOT NULL, time b
 CREATE TRIGGER x BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION nothing();
 INSERT INTO historian.bundle VALUES ('t', bundle('{1}', '{7}', ARRAY[entry(0, 'a', 1)]));
 SELECT results_eq('SELECT time, tag, values FROM t', $$VALUES (1::bigint, 'a', '{7}'::float8[])$$, 'other orders of columns, NOT NULL, defaults, a trigger of DELETE');
+
+-- without its trigger the view would swallow rows
+SET session_replication_role = replica;
+SELECT is(historian.bundle_hindrance('t'), 'session_replication_role is replica', 'a session in which triggers do not fire');
+RESET session_replication_role;
+SELECT is(historian.bundle_hindrance('t'), NULL, 'another one');
 
 -- privileges and policies
 CREATE ROLE pgtap_bundles;
