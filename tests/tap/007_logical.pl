@@ -80,7 +80,9 @@ $publisher->safe_psql('postgres', q{SELECT pg_create_logical_replication_slot('p
 $publisher->psql('postgres', 'ALTER TABLE h REPLICA IDENTITY FULL');
 $publisher->safe_psql('postgres', q{INSERT INTO h VALUES (1, 'a', '{1}'), (2, 'a', '{1}'); SELECT historian.delete('h', 'a', 1, 2); SELECT historian.compact('h'); SELECT historian.drop_before('h', 100)});
 is($publisher->safe_psql('postgres', q{SELECT count(*) FROM pg_logical_slot_get_binary_changes('peek', NULL, NULL, 'proto_version', '1', 'publication_names', 'everything')
-	WHERE get_byte(data, 0) IN (ascii('I'), ascii('U'), ascii('D'))}), '0', 'REPLICA IDENTITY FULL: no row is decoded, none crashes');
+	WHERE get_byte(data, 0) IN (ascii('I'), ascii('U'), ascii('D'))
+		-- the audit trail is a heap, and says that rows were deleted
+		AND substring(data FROM 2 FOR 4) IS DISTINCT FROM int4send(to_regclass('historian.audit')::oid::int8::int4)}), '0', 'REPLICA IDENTITY FULL: no row is decoded, none crashes');
 $subscriber->stop;
 $publisher->stop;
 done_testing();
