@@ -83,7 +83,7 @@ class Stack:
                           HISTORIAND_SPOOL_DIR=machine.directory + "/spool",
                           HISTORIAND_DATABASE=common + "target_session_attrs=read-write",
                           HISTORIAND_READ_DATABASE=common + "target_session_attrs=any",
-                          HISTORIAND_LOAD_TIMEOUT="10s",
+                          HISTORIAND_LOAD_TIMEOUT="10s", HISTORIAND_INSECURE="on",
                           HISTORIAND_DATABASE_PASSWORD_FILE=self.conf + "/historiand",
                           **json.loads(os.environ.get("HA_HISTORIAND", "{}")))
 
@@ -137,7 +137,9 @@ class Stack:
         if len(members) != len(self.nodes) or any(state not in ("running", "streaming") for _, state in members.values()):
             return False
         leader = [name for name, (role, _) in members.items() if role == "leader"]
-        if len(leader) != 1:
+        # Patroni names the synchronous standby a few loops after commits go on
+        named = [name for name, (role, _) in members.items() if role == "sync_standby"]
+        if len(leader) != 1 or len(named) != (len(self.nodes) > 1):
             return False
         try:
             rows = self.sql(self.machines[leader[0]],
