@@ -94,7 +94,7 @@ END
 bounded(40, 'moving_average over all of 500,000 rows', "SELECT count(*) FROM historian.moving_average('long', 'a', 0, 500000, 500000, 500000)");
 bounded(40, 'moving_average over each', "SELECT count(*) FROM historian.moving_average('long', 'a', 0, 500000, 500000, 1)");
 bounded(40, "downsample by $_", "SELECT count(*) FROM historian.downsample('long', 'a', 0, 500000, 500000, '$_')")
-	for qw(last first average time_average stddev delta plot lttb);
+	for qw(last first average time_average stddev delta plot lttb minmaxlttb);
 bounded(30, 'lttb of a curve, all of whose rows are corners', "SELECT count(*) FROM historian.downsample('long', 'curve', 0, 500000, 3, 'lttb')");
 bounded(30, 'raw', "SELECT count(*) FROM historian.raw('long', 'a', 0, 500001)");
 
