@@ -7,8 +7,8 @@
 const assert = require("node:assert");
 const fs = require("node:fs");
 const path = require("node:path");
-const {MODULES, Server, missing, run, sql, waitFor} = require("./page.js");
-const {PHONE, close, open, said, shown, text, visit} = require("./visit.js");
+const {MODULES, missing, waitFor} = require("./page.js");
+const {PHONE, open, runOn, said, shown, text, visit} = require("./visit.js");
 
 const why = missing("playwright-core") ?? missing("axe-core");
 if (why !== null) {
@@ -83,19 +83,9 @@ tests.push(["axe finds what is wrong", async () => {
 	assert(found.some(text => text.startsWith("button-name")), found.join("\n"));
 }]);
 
-(async () => {
-	const table = `accessibility_${process.pid}`;
-	sql(`CREATE TABLE ${table} (time bigint, tag text, values float8[]) USING historian`);
-	visit.server = await new Server(table).ready();
-	const messages = [];
-	for (let i = 1; i <= 30; i++) {
-		for (const second of [1n, 300n, 600n])
-			messages.push([START + second * SECOND, `pump/${i}`, [i, 100 * i]]);
-	}
-	await visit.server.save(messages);
-	await run(tests, async () => {
-		await close();
-		await visit.server.stop();
-		sql(`DROP TABLE ${table}`);
-	});
-})();
+const messages = [];
+for (let i = 1; i <= 30; i++) {
+	for (const second of [1n, 300n, 600n])
+		messages.push([START + second * SECOND, `pump/${i}`, [i, 100 * i]]);
+}
+runOn("accessibility", messages, tests);

@@ -8,9 +8,9 @@
  */
 "use strict";
 const assert = require("node:assert");
-const {Server, missing, run, sql, waitFor} = require("./page.js");
+const {missing, waitFor} = require("./page.js");
 const {SECOND, START, WINDOW, at, messages} = require("./samples.js");
-const {PHONE, cell, close, inked, open: openPage, picture, said, shown, text, visit, windowOf} = require("./visit.js");
+const {PHONE, cell, inked, open: openPage, picture, runOn, said, shown, text, visit, windowOf} = require("./visit.js");
 
 const why = missing("playwright-core");
 if (why !== null) {
@@ -282,16 +282,18 @@ const tests = [
 			}
 		}
 	}],
+
+	["on a phone the chart comes before its controls, all of it on the first screen", async () => {
+		await look(`tag=rig&${WINDOW}`, PHONE);
+		const top = async selector => (await page.locator(selector).boundingBox()).y;
+		const chart = await page.locator("#chart").boundingBox();
+		for (const controls of ["#settings", "#elements", "#window"])
+			assert(await top(controls) >= chart.y + chart.height, controls);
+		assert(chart.y + chart.height <= PHONE.viewport.height, `it ends at ${chart.y + chart.height}`);
+		await picture("phone");
+		await look(`tag=rig&${WINDOW}`);
+		assert(await top("#settings") < await top("#chart"), "there is room above it elsewhere");
+	}],
 ];
 
-(async () => {
-	const table = `chart_${process.pid}`;
-	sql(`CREATE TABLE ${table} (time bigint, tag text, values float8[]) USING historian`);
-	visit.server = await new Server(table).ready();
-	await visit.server.save(messages);
-	await run(tests, async () => {
-		await close();
-		await visit.server.stop();
-		sql(`DROP TABLE ${table}`);
-	});
-})();
+runOn("chart", messages, tests);

@@ -10,8 +10,8 @@ const assert = require("node:assert");
 const {spawnSync} = require("node:child_process");
 const fs = require("node:fs");
 const path = require("node:path");
-const {MODULES, ROOT, Server, missing, run, sql, waitFor} = require("./page.js");
-const {PHONE, cell, close, inked, near, open: openPage, picture, said, shown, shownValue, text, visit, windowNear,
+const {MODULES, ROOT, Server, missing, sql, waitFor} = require("./page.js");
+const {PHONE, cell, inked, near, open: openPage, picture, runOn, said, shown, shownValue, text, visit, windowNear,
 	windowOf} = require("./visit.js");
 
 const why = missing("playwright-core");
@@ -526,14 +526,4 @@ const tests = [
 	}],
 ];
 
-(async () => {
-	const table = `page_${process.pid}`;
-	sql(`CREATE TABLE ${table} (time bigint, tag text, values float8[]) USING historian`);
-	visit.server = await new Server(table).ready();
-	await visit.server.save(messages);
-	await run(tests, async () => {
-		await close();
-		await visit.server.stop();
-		sql(`DROP TABLE ${table}`);
-	});
-})();
+runOn("page", messages, tests);

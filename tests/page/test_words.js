@@ -10,9 +10,9 @@
 const assert = require("node:assert");
 const fs = require("node:fs");
 const net = require("node:net");
-const {Server, missing, run, sql, waitFor} = require("./page.js");
+const {Server, missing, sql, waitFor} = require("./page.js");
 const {SECOND, START, WINDOW, at, messages} = require("./samples.js");
-const {cell, close, inked, near, open: openPage, picture, said, shown, text, visit, windowOf} = require("./visit.js");
+const {cell, inked, near, open: openPage, picture, runOn, said, shown, text, visit, windowOf} = require("./visit.js");
 
 const why = missing("playwright-core");
 if (why !== null) {
@@ -249,14 +249,4 @@ const tests = [
 	}],
 ];
 
-(async () => {
-	const table = `words_${process.pid}`;
-	sql(`CREATE TABLE ${table} (time bigint, tag text, values float8[]) USING historian`);
-	visit.server = await new Server(table).ready();
-	await visit.server.save(messages);
-	await run(tests, async () => {
-		await close();
-		await visit.server.stop();
-		sql(`DROP TABLE ${table}`);
-	});
-})();
+runOn("words", messages, tests);

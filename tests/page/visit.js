@@ -7,7 +7,7 @@
 "use strict";
 const assert = require("node:assert");
 const path = require("node:path");
-const {launch, waitFor} = require("./page.js");
+const {Server, launch, run, sql, waitFor} = require("./page.js");
 
 /* The page that is open, on the server that the test has put here, and what it has asked and complained of. */
 const visit = {browser: null, server: null, page: null, requests: [], complaints: []};
@@ -106,8 +106,17 @@ function inked(from = 0, to = 1, plot = 0) {
 	}, [from, to, plot]);
 }
 
-async function close() {
-	await visit.browser?.close();
+/* Runs the tests on a server with a table of their own, named after the prefix, that has these messages. */
+async function runOn(prefix, messages, tests) {
+	const table = `${prefix}_${process.pid}`;
+	sql(`CREATE TABLE ${table} (time bigint, tag text, values float8[]) USING historian`);
+	visit.server = await new Server(table).ready();
+	await visit.server.save(messages);
+	await run(tests, async () => {
+		await visit.browser?.close();
+		await visit.server.stop();
+		sql(`DROP TABLE ${table}`);
+	});
 }
 
-module.exports = {PHONE, cell, close, inked, near, open, picture, said, shown, shownValue, text, visit, windowNear, windowOf};
+module.exports = {PHONE, cell, inked, near, open, picture, runOn, said, shown, shownValue, text, visit, windowNear, windowOf};
