@@ -165,10 +165,11 @@ def test_other_tables():
         f"CREATE TABLE {parent}_0 PARTITION OF {parent} FOR VALUES WITH (MODULUS 2, REMAINDER 0) USING historian; "
         f"CREATE TABLE {parent}_1 PARTITION OF {parent} FOR VALUES WITH (MODULUS 2, REMAINDER 1) USING historian")
     for table in (parent, new_table("heap")):
-        server = Server(table=table, flush_interval="1h", commit_delay="1ms", expect_ready=table == parent)
+        # a request that comes before the connection waits for the next flush
+        server = Server(table=table, flush_interval="100ms", commit_delay="1ms", expect_ready=table == parent)
         body = ndjson(message(i, f"tag{i}", [i]) for i in range(100))
         assert all(server.save(body, "?ack=committed", NDJSON).status == 204 for _ in range(3))
-        assert bundles(server) == 0 and server.metric("historiand_loads_total") == 3
+        assert bundles(server) == 0 and server.metric("historiand_loads_total") >= 3
         assert count(table, "values = ARRAY[time::float8]") == (100 if table == parent else 300)
         assert server.stop() == 0
 
