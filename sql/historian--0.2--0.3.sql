@@ -13,7 +13,7 @@ ALTER FUNCTION historian.stat_get_table(regclass) PARALLEL RESTRICTED;
 
 -- The functions that read a table take a partitioned parent, too.
 COMMENT ON FUNCTION historian.downsample(regclass, text, bigint, bigint, integer, text) IS
-'Samples of one tag over a window. The time of sample i of 1..samples is start + floor(i * (end - start) / samples); its period reaches from the time of the sample before (exclusive) to its own (inclusive). Times are nanoseconds since 1970-01-01 UTC. The method last gives the values of the last row at or before that time, however old, and NULL before the first row. The other methods compute each element by itself: last_known (as last, but passing over NULL), first, interpolated, min, max, range, average, time_average, sum, count, stddev, delta. plot, lttb and minmaxlttb return stored rows instead, at most as many as samples, which they choose by the first value of a row, or by the one that the variants with the argument value name. A tag without rows gives no samples. There are variants with times as timestamptz, and with an interval as step in the place of the number of samples. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+'Samples of one tag over a window. The time of sample i of 1..samples is start + floor(i * (end - start) / samples); its period reaches from the time of the sample before (exclusive) to its own (inclusive). Times are nanoseconds since 1970-01-01 UTC. The method last gives the values of the last row at or before that time, however old, and NULL before the first row. The other methods compute each element by itself: last_known (as last, but passing over NULL), first, interpolated, min, max, range, average, time_average, sum, count, stddev, delta, increase and rate (of a counter, over its resets). plot, lttb and minmaxlttb return stored rows instead, at most as many as samples, which they choose by the first value of a row, or by the one that the variants with the argument value name. A tag without rows gives no samples. There are variants with times as timestamptz, and with an interval as step in the place of the number of samples. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
 COMMENT ON FUNCTION historian.downsample_many(regclass, text[], bigint, bigint, integer, text) IS
 'The samples of historian.downsample() for several tags, tag by tag in byte order, each tag once. Tags without rows are left out. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
 COMMENT ON FUNCTION historian.moving_average(regclass, text, bigint, bigint, integer, bigint) IS
@@ -1523,3 +1523,67 @@ AS 'MODULE_PATHNAME', 'historian_segments_within';
 
 COMMENT ON FUNCTION historian.segments(regclass, text, text, text, boolean) IS
 'As historian.segments(regclass, text, boolean), but only those ranges, as a whole, that meet start <= time < end, for literals and parameters without a type.';
+
+-- Functions that historians have (ADR 0042).
+CREATE FUNCTION historian.at(
+    "table" regclass, tags text[], times bigint[],
+    OUT tag text, OUT "time" bigint, OUT "values" float8[], OUT sample_time bigint)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_at';
+
+CREATE FUNCTION historian.at(
+    "table" regclass, tags text[], times timestamptz[],
+    OUT tag text, OUT "time" timestamptz, OUT "values" float8[], OUT sample_time timestamptz)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_at';
+
+COMMENT ON FUNCTION historian.at(regclass, text[], bigint[]) IS
+'For each of the given tags (in byte order, each once) and each of the times (nanoseconds, ascending, each once) the values of the last sample at or before that time, however old, and the time of that sample; NULL before the first one. Tags without samples are left out. OPC UA calls it ReadAtTime, for stepped values. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+COMMENT ON FUNCTION historian.at(regclass, text[], timestamptz[]) IS
+'As historian.at(regclass, text[], bigint[]), with times as timestamptz, which come back so, rounded down to microseconds.';
+
+CREATE FUNCTION historian.at(
+    "table" regclass, tags text[], times text,
+    OUT tag text, OUT "time" bigint, OUT "values" float8[], OUT sample_time bigint)
+RETURNS SETOF record
+LANGUAGE sql STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000 AS $$
+    SELECT * FROM historian.at($1, $2, ARRAY(SELECT historian.time_ns(t) FROM pg_catalog.unnest($3::pg_catalog.text[]) AS t))
+$$;
+
+COMMENT ON FUNCTION historian.at(regclass, text[], text) IS
+'As historian.at(regclass, text[], bigint[]), for literals and parameters without a type: an array, such as {2026-01-01,1767225600000000000}, of times that are integers in nanoseconds, or what timestamptz takes.';
+
+CREATE FUNCTION historian.intervals(
+    "table" regclass, tag text, start bigint, "end" bigint,
+    value integer, operator text, threshold float8, release float8 DEFAULT NULL, min_length bigint DEFAULT NULL,
+    OUT start_time bigint, OUT end_time bigint, OUT ended boolean)
+RETURNS SETOF record
+LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100 COST 1000
+AS 'MODULE_PATHNAME', 'historian_intervals';
+
+COMMENT ON FUNCTION historian.intervals(regclass, text, bigint, bigint, integer, text, float8, float8, bigint) IS
+'The spans of time from start to end (nanoseconds) in which a condition held on a value of a tag, counted from 1: event frames. A value holds until the next one; NULL and NaN are passed over; the last sample before start counts. A span begins when the value is >, >=, <, <=, = or <> (operator) the threshold, and ends when that is no longer so for release, which is the threshold unless given: hysteresis. Spans shorter than min_length are left out. ended is false if the condition still held at the end. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.intervals(
+    "table" regclass, tag text, start timestamptz, "end" timestamptz,
+    value integer, operator text, threshold float8, release float8 DEFAULT NULL, min_length interval DEFAULT NULL,
+    OUT start_time timestamptz, OUT end_time timestamptz, OUT ended boolean)
+RETURNS SETOF record
+LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100 COST 1000
+AS 'MODULE_PATHNAME', 'historian_intervals';
+
+COMMENT ON FUNCTION historian.intervals(regclass, text, timestamptz, timestamptz, integer, text, float8, float8, interval) IS
+'As historian.intervals(regclass, text, bigint, bigint, integer, text, float8, float8, bigint), with times as timestamptz, which come back so, rounded down to microseconds, and min_length as an interval without months.';
+
+CREATE FUNCTION historian.intervals(
+    "table" regclass, tag text, start text, "end" text,
+    value integer, operator text, threshold float8, release float8 DEFAULT NULL, min_length interval DEFAULT NULL,
+    OUT start_time bigint, OUT end_time bigint, OUT ended boolean)
+RETURNS SETOF record
+LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100 COST 1000
+AS 'MODULE_PATHNAME', 'historian_intervals';
+
+COMMENT ON FUNCTION historian.intervals(regclass, text, text, text, integer, text, float8, float8, interval) IS
+'As historian.intervals(regclass, text, bigint, bigint, integer, text, float8, float8, bigint), for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes; min_length is an interval without months.';

@@ -10,6 +10,7 @@
 
 #include "read/method_carry.h"
 #include "read/method_first.h"
+#include "read/method_increase.h"
 #include "read/method_last_known.h"
 #include "read/method_lttb.h"
 #include "read/method_plot.h"
@@ -30,6 +31,8 @@ static const Method methods[] = {
 	{"count", 1, false, method_count},
 	{"stddev", 1, false, method_stddev},
 	{"delta", 1, false, method_delta},
+	{"increase", 1, false, method_increase},
+	{"rate", 1, false, method_rate},
 	{"plot", 4, true, method_plot},
 	{"lttb", 3, true, method_lttb},
 	{"minmaxlttb", 3, true, method_minmaxlttb},

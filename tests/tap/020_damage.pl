@@ -176,7 +176,7 @@ for my $read ("SELECT count(*) FROM historian.tags('f')", "SELECT count(*) FROM 
 cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM historian.check('f')"), '>', 0, 'tags that do not ascend: the check finds them');
 
 my $end = 1000000 + 2600 * 1000;
-my @methods = qw(last first interpolated min max range average time_average sum count stddev delta plot lttb minmaxlttb last_known);
+my @methods = qw(last first interpolated min max range average time_average sum count stddev delta plot lttb minmaxlttb last_known increase rate);
 my @tags = qw(steady jitter levels nulls ragged runs widths site/area/sensor-1 site/area/sensor-99);
 my @reads = (
 	'SELECT \'width\', max(cardinality(values)) FROM %s',
