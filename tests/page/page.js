@@ -50,7 +50,7 @@ class Server {
 	constructor(table, port = 0, settings = []) {
 		this.table = table;
 		this.log = "";
-		this.process = spawn(path.join(ROOT, "build", "historiand"), ["--listen", `127.0.0.1:${port}`,
+		this.process = spawn(path.join(ROOT, "build", "historiand"), [...(settings.includes("--listen") ? [] : ["--listen", `127.0.0.1:${port}`]),
 			"--database", process.env.HISTORIAN_CONNINFO, "--table", table, "--flush-interval", "100ms", ...settings]);
 		this.process.stderr.on("data", data => {
 			this.log += data;

@@ -136,7 +136,7 @@ const tests = [
 	}],
 
 	["the same where the server listens on all addresses", async () => {
-		const wide = await rebind(port => ["--listen", `0.0.0.0:${port}`]);
+		const wide = await rebind(port => ["--listen", `0.0.0.0:${port}`, "--insecure"]);
 		const statuses = await page.evaluate(async () => {
 			const status = async options => (await fetch("tags", options)).status;
 			return [await status(), await status({referrerPolicy: "no-referrer",

@@ -2,7 +2,7 @@
  * visit.js
  *	  The page in a browser, as tests open it and look at it.
  *
- * With PAGE_SCREENSHOTS=directory a picture of each state is left there.
+ * With PAGE_SCREENSHOTS=directory pictures of each state are left there: wide and narrow, light and dark.
  */
 "use strict";
 const assert = require("node:assert");
@@ -75,10 +75,25 @@ async function windowNear(start, end) {
 	});
 }
 
-/* Of the whole page, which for a moment has another size. */
-async function picture(name, fullPage = true) {
-	if (process.env.PAGE_SCREENSHOTS)
-		await visit.page.screenshot({path: path.join(process.env.PAGE_SCREENSHOTS, name + ".png"), fullPage});
+/*
+ * Pictures of the whole page in each width and colour.  If something is under way, as a hand that drags, what is seen of
+ * the page is taken as wide as it is.  The page is as it was afterwards, but its plots were drawn anew.
+ */
+async function picture(name, atRest = true) {
+	const {page} = visit;
+	const size = page.viewportSize();
+	if (!process.env.PAGE_SCREENSHOTS)
+		return;
+	for (const [width, height] of atRest ? [[1280, 900], [390, 844]] : [[size.width, size.height]]) {
+		await page.setViewportSize({width, height});
+		for (const colorScheme of ["light", "dark"]) {
+			await page.emulateMedia({colorScheme});
+			await page.waitForTimeout(200);
+			await page.screenshot({path: path.join(process.env.PAGE_SCREENSHOTS, `${name}-${width}-${colorScheme}.png`), fullPage: atRest});
+		}
+	}
+	await page.emulateMedia({colorScheme: null});
+	await page.setViewportSize(size);
 }
 
 /*
