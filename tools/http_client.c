@@ -82,6 +82,16 @@ static const llhttp_settings_t parser_settings = {
 	.on_message_complete = on_message_complete,
 };
 
+/* getaddrinfo() takes larger numbers, too, of which the lower 16 bits are another port. */
+static bool
+is_port(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+	unsigned long port = strtoul(text, NULL, 10);
+
+	return digits > 0 && text[digits] == '\0' && port >= 1 && port <= 65535;
+}
+
 const char *
 http_url_parse(HttpUrl *url, const char *text)
 {
@@ -119,6 +129,8 @@ http_url_parse(HttpUrl *url, const char *text)
 		*at = '\0';
 		memmove(host, host + 1, strlen(host));
 	}
+	if (!is_port(port))
+		return "the URL's port is not a number from 1 to 65535";
 	if (getaddrinfo(host, port, &hints, &found) != 0)
 		return "the URL's host is not known";
 	memcpy(&url->address, found->ai_addr, found->ai_addrlen);

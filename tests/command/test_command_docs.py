@@ -22,7 +22,8 @@ def main():
         text = file.read()
     sql("TRUNCATE measurement; DROP TABLE IF EXISTS copied; DELETE FROM historian.import_progress; DELETE FROM historian.tag")
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.M | re.S)
-    write("pumps.csv", next(body for kind, body in blocks if kind == "csv"))
+    for name, body in zip(("pumps.csv", "rig.csv"), [body for kind, body in blocks if kind == "csv"], strict=True):
+        write(name, body)
     env = environment()
     for i, (kind, body) in enumerate(blocks):
         if kind != "sh":

@@ -148,6 +148,9 @@ def server():
     port = free_port()
     url = "http://127.0.0.1:%d" % port
     finds("no historiand", "historiand", "Connection refused", "start it", "--min-free", "0", "--url", url)
+    for wrong in port + 65536, 0, "x", "":      # port + 65536 is the same port in 16 bits
+        finds("the port \"%s\"" % wrong, "historiand", "the port is not a number from 1 to 65535", "--url", "--min-free", "0",
+              "--url", "http://127.0.0.1:%s" % wrong)
     for options, run in ((("--table", "measurement"), served_well), (("--table", "not_there"), served_badly)):
         with subprocess.Popen([HISTORIAND, "--listen", "127.0.0.1:%d" % port, "--database", CONNINFO, *options], stderr=subprocess.DEVNULL) as process:
             try:

@@ -164,6 +164,16 @@ def rejects():
         result = historian("import", "-t", "m", *options, "--restart", path("many.csv"))
         ok(result.returncode == code and message in result.stderr, "refused: " + " ".join(options), result.stderr)
     sql("DROP VIEW a_view")
+    others = "Zeit (UTC)," + ",".join("column %d %s" % (i, "x" * 50) for i in range(40)) + "\n"
+    for options, hint in ((("--tag-name", "a"), "\n  hint: --time COLUMN names the one that has the times\n"),
+                          (("--time", "Zeit (UTC)"), "\n  hint: --tag COLUMN names it, --tag-name TEXT is the tag of all rows, and "
+                                                     "with --columns-are-tags each column is a tag\n")):
+        result = historian("import", "-t", "m", *options, write("odd.csv", others))
+        ok(result.returncode == 1 and "there are Zeit (UTC), column 0" in result.stderr and hint in result.stderr,
+           "a header without usual names, and a hint behind many columns", result.stderr)
+    for value, hints, name in (("good", 1, "once after texts"), ("1e999", 0, "not after a number that is too large")):
+        result = historian("import", "--dry-run", "--tag-name", "a", database=None, stdin="time,v\n" + "%d,%s\n" % (START, value) * 2)
+        same((result.returncode, result.stderr.count("hint: if a column has texts, leave it out: --values")), (3, hints), "a hint " + name)
     # an attempt that has taken nothing does not bind the next one to its options, nor to its file
     result = historian("import", "-t", "m", "--values", "zz", write("mended.csv", "time,tag,a\n2024-01-01 00:00:00,mended,1\n"))
     ok(result.returncode == 1 and "there is no such column" in result.stderr, "columns that are not there", result.stderr)

@@ -213,6 +213,11 @@ def test_wrong_port():
                 line = running.stderr.readline()
                 running.kill()
             ok("127.0.0.1:%d: connection refused" % port in line, "a wrong port is told", line)
+            for wrong in port + 65536, 0, "x", "":      # the first is the same port in 16 bits
+                ended = subprocess.run([program, "--url", "http://127.0.0.1:%s" % wrong, "--duration", "1h"],
+                                       capture_output=True, text=True, check=False, timeout=10)
+                ok(ended.returncode == 2 and "port is not a number from 1 to 65535" in ended.stderr,
+                   "the port \"%s\" ends it at once" % wrong, ended.stderr)
     with open(os.path.join(BUILD, "../META.json"), encoding="utf-8") as meta:
         version = json.load(meta)["version"]
     for program in PRODUCER, CLIENT:

@@ -17,7 +17,7 @@ static const char *const time_names[] = {
 static const char *const tag_names[] = {"tag",	  "tagname", "tag_name", "name", "series",
 										"metric", "sensor",	 "device",	 NULL};
 
-static char wrong[1000];
+static char wrong[1400];
 
 static size_t
 find_name(const ColumnName *names, size_t count, const char *name, size_t length, bool exact)
@@ -59,10 +59,22 @@ not_found(const ColumnName *names, size_t count, const char *what, const char *n
 		snprintf(wrong + used, sizeof(wrong) - used, "there are %zu, without names", count);
 	else
 		used += (size_t) snprintf(wrong + used, sizeof(wrong) - used, "there are");
-	for (size_t i = 0; names != NULL && i < count && used < sizeof(wrong) - 80; i++)
+	/* What is left has room for a hint. */
+	for (size_t i = 0; names != NULL && i < count && used < sizeof(wrong) - 480; i++)
 		used +=
 			(size_t) snprintf(wrong + used, sizeof(wrong) - used, "%s %.*s", i > 0 ? "," : "",
 							  (int) (names[i].length < 60 ? names[i].length : 60), names[i].text);
+	return wrong;
+}
+
+/* What is wrong where an option was not given and no column has a usual name. */
+static const char *
+not_given(const ColumnName *names, size_t count, const char *what, const char *usual,
+		  const char *cure)
+{
+	not_found(names, count, what, usual, strlen(usual));
+	strncat(wrong, "\n  hint: ", sizeof(wrong) - strlen(wrong) - 1);
+	strncat(wrong, cure, sizeof(wrong) - strlen(wrong) - 1);
 	return wrong;
 }
 
@@ -164,19 +176,15 @@ columns_find(Columns *columns, const ColumnWishes *wishes, const ColumnName *nam
 	problem = find_one(&columns->time, "--time", wishes->time, time_names,
 					   names == NULL ? 0 : SIZE_MAX, names, count);
 	if (problem == NULL && columns->time == SIZE_MAX)
-		problem = not_found(names, count, "--time", "time", 4);
+		problem = not_given(names, count, "--time", "time",
+							"--time COLUMN names the one that has the times");
 	if (problem == NULL && has_tag)
 		problem = find_one(&columns->tag, "--tag", wishes->tag, tag_names,
 						   names == NULL && count > 1 ? 1 : SIZE_MAX, names, count);
 	if (problem == NULL && has_tag && columns->tag == SIZE_MAX)
-	{
-		not_found(names, count, "--tag", "tag", 3);
-		strncat(wrong,
-				"; --tag COLUMN names it, --tag-name TEXT is the tag of all rows, and with "
-				"--columns-are-tags each column is a tag",
-				sizeof(wrong) - strlen(wrong) - 1);
-		problem = wrong;
-	}
+		problem = not_given(names, count, "--tag", "tag",
+							"--tag COLUMN names it, --tag-name TEXT is the tag of all rows, and "
+							"with --columns-are-tags each column is a tag");
 	if (problem == NULL)
 		problem = find_values(columns, wishes->values, names, count);
 	if (problem == NULL && names != NULL)

@@ -33,6 +33,7 @@ split_url(HttpAnswer *answer, const char *url, char host[256], char port[16])
 	const char *start = url + strlen("http://");
 	const char *end;
 	const char *colon;
+	unsigned long number;
 
 	if (strncmp(url, "http://", 7) != 0)
 		return fail(answer, "%s is no address such as http://127.0.0.1:8080", url);
@@ -41,6 +42,10 @@ split_url(HttpAnswer *answer, const char *url, char host[256], char port[16])
 	colon = colon != NULL ? memchr(colon, ':', (size_t) (end - colon)) : NULL;
 	snprintf(port, 16, "%.*s", colon != NULL ? (int) (end - colon - 1) : 2,
 			 colon != NULL ? colon + 1 : "80");
+	/* getaddrinfo() takes larger numbers, too, of which the lower 16 bits are another port. */
+	number = strtoul(port, NULL, 10);
+	if (port[strspn(port, "0123456789")] != '\0' || number < 1 || number > 65535)
+		return fail(answer, "%s: the port is not a number from 1 to 65535", url);
 	if (colon == NULL)
 		colon = end;
 	if (*start == '[')

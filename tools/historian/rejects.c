@@ -52,6 +52,21 @@ tell(Rejects *rejects, const RowBatch *batch)
 	}
 }
 
+/* Tells once what cures the commonest fault, a column of text among the values. */
+static void
+hint(Rejects *rejects, const RowBatch *batch)
+{
+	static const char no_number[] = "is no number\"";
+
+	if (rejects->hinted || memmem(batch->rejects.data, batch->rejects.length, no_number,
+								  sizeof(no_number) - 1) == NULL)
+		return;
+	fprintf(stderr,
+			"hint: if a column has texts, leave it out: --values lists the columns to load, "
+			"--restart takes a file again\n");
+	rejects->hinted = true;
+}
+
 void
 rejects_write(Rejects *rejects, const RowBatch *batch)
 {
@@ -62,6 +77,7 @@ rejects_write(Rejects *rejects, const RowBatch *batch)
 	if (rejects->path == NULL)
 	{
 		tell(rejects, batch);
+		hint(rejects, batch);
 		return;
 	}
 	while (done < batch->rejects.length)

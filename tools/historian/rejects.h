@@ -15,6 +15,7 @@ typedef struct Rejects
 	int file;
 	uint64_t bytes; /* its length */
 	unsigned told;
+	bool hinted; /* that --values leaves columns out was told */
 } Rejects;
 
 /* Opens the file, and cuts off what is behind so many bytes, of a batch that was not committed. */
