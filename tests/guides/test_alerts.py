@@ -16,6 +16,11 @@ sys.path.insert(0, os.path.join(guide.ROOT, "tests/e2e"))
 import e2e      # pylint: disable=wrong-import-position
 
 
+def checking():
+    with open(os.path.join(guide.ROOT, "docs/monitoring.md"), encoding="utf-8") as file:
+        return re.search(r"^ +(promtool .*)$", file.read(), re.MULTILINE)[1]
+
+
 def main():
     if shutil.which("prometheus") is None:
         skip("Prometheus with the page's settings", "prometheus is missing")
@@ -27,6 +32,7 @@ def main():
     with open(place.folder + "/prometheus.yml", "w", encoding="utf-8") as file:
         file.write("global: {scrape_interval: 1s, evaluation_interval: 1s}\n" + place.here(settings))
     shutil.copy(os.path.join(guide.ROOT, "docker/prometheus/alerts.yml"), place.folder + "/historian.yml")
+    ok("14 rules found" in place.run(["sh", "-euc", checking().replace("/etc/prometheus", place.folder)], ""), "the page's promtool finds no fault")
     address = f"127.0.0.1:{e2e.free_port()}"
     process = subprocess.Popen(["prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address={address}"],
                                cwd=place.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

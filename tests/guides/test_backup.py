@@ -48,6 +48,24 @@ def point_in_time(folder):
     insert(restored, 20001, 10)
     same(restored.sql("SELECT count(*) FROM measurement WHERE time > 20000000"), [["10"]], "and takes rows")
     restored.stop()
+    too_late(server, recovery, folder)
+
+
+def too_late(server, recovery, folder):
+    """A moment that the archive does not reach: PostgreSQL says what the page explains."""
+    late = Cluster(folder, "late")
+    server.command(f"cp -R {folder}/base {late.data}")
+    late.append(*(line.replace("/backup", folder).replace("2026-03-01", "2100-01-01") for line in recovery))
+    late.command(f"touch {late.data}/recovery.signal")
+    try:
+        late.start()
+        guide.ok(False, "no recovery to a moment that the archive does not reach")
+        late.stop()
+    except AssertionError:
+        with open(late.data + ".log", encoding="utf-8") as file:
+            told = re.search(r"`(recovery ended [^`]*)`", page())[1]
+            log = file.read()
+            guide.ok("FATAL:  " + told in log, "a moment that the archive does not reach is told as on the page", log)
 
 
 def logical(place):

@@ -141,6 +141,37 @@ def test_links():
     assert seen > 50, seen
 
 
+# The test, in tests/, that runs the fenced blocks of a page, or says there why one is not run.
+RUN_BY = {
+    "docs/clients.md": "guides/test_clients.py",
+    "docs/command.md": "command/test_command_docs.py",
+    "docs/install.md": "guides/test_remove.py",
+    "docs/methods.md": "http/test_docs.py",
+    "docs/migrate.md": "guides/test_migrate.py",
+    "docs/monitoring.md": "guides/test_alerts.py",
+    "docs/operations.md": "guides/test_proxy.py",
+    "docs/security.md": "guides/test_statements.py",
+    "docs/sql.md": "http/test_docs.py",
+    "docs/tags.md": "http/test_docs.py",
+    "docs/tutorial.md": "e2e/test_run.py",
+}
+
+
+def test_blocks_are_run():
+    """a test runs the fenced blocks of each page that has some with statements, commands, programs or settings"""
+    with_blocks = set()
+    for page in ["README.md"] + sorted(glob.glob("docs/*.md", root_dir=ROOT)):
+        with open(os.path.join(ROOT, page), encoding="utf-8") as file:
+            kinds = set(re.findall(r"^ *```(\w+)$", file.read(), re.MULTILINE))
+        if kinds - {"text", "csv"}:
+            with_blocks.add(page)
+    assert with_blocks == set(RUN_BY), with_blocks ^ set(RUN_BY)
+    for page, name in RUN_BY.items():
+        with open(os.path.join(ROOT, "tests", name), encoding="utf-8") as file:
+            # as an argument, which it is not in the table above
+            assert re.search(rf"\(.*\b{re.escape(os.path.basename(page))}\"", file.read()), (page, name)
+
+
 def test_index():
     """docs/README.md leads to every page of docs/, docs/adr/README.md to every decision"""
     for folder in ("docs", "docs/adr"):
