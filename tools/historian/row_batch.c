@@ -5,6 +5,7 @@
 #include "row_batch.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define MAX_TEXT_BYTES 65536 /* of a record, in the file of rejects */
@@ -70,16 +71,26 @@ row_batch_reject_record(RowBatch *batch, uint64_t line, const MessageError *erro
 	bytes_puts(out, "}\n");
 }
 
-/* JSON has no number for what is not finite. */
+/* JSON has no number for what is not finite. Others get as few digits as tell them apart. */
 static void
 put_number(Bytes *out, double value)
 {
+	char text[32];
+
 	if (isnan(value))
 		bytes_puts(out, "\"NaN\"");
 	else if (isinf(value))
 		bytes_puts(out, value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
 	else
-		bytes_printf(out, "%.17g", value);
+	{
+		for (int digits = 15; digits <= 17; digits++)
+		{
+			snprintf(text, sizeof(text), "%.*g", digits, value);
+			if (strtod(text, NULL) == value)
+				break;
+		}
+		bytes_puts(out, text);
+	}
 }
 
 void
