@@ -39,7 +39,7 @@ def retention(place):
     same(len(policies), 2, "the page has two policies")
     place.sql(storage + ";" + "\n".join(policies))
     # A day more or less, as the days began before the policies.
-    guide.wait_for("the background worker", lambda: 89 <= int(place.sql("SELECT count(*) FROM measurement WHERE tag = 'other'")[0][0]) <= 91)
+    guide.wait_for("the background worker", lambda: 89 <= int(place.sql("SELECT count(*) FROM measurement WHERE tag = 'other'")[0][0]) <= 91, 60)
     same(place.sql("SELECT count(*) FROM measurement WHERE tag = 'site1/energy/meter'"), [["200"]], "what has a longer policy stays")
     watched = [(row[3], row[4], row[-1]) for row in place.sql(watching)]
     same(sorted(watched), [("", "90 days", ""), ("site1/energy/", "10 years", "")], "both policies are seen, without an error")
