@@ -92,7 +92,9 @@ shared_reader_next(SharedReader *reader)
 		return false;
 	if (!get_varint(&from, reader->end, &kept) || !get_varint(&from, reader->end, &suffix) ||
 		kept > reader->tag_bytes || suffix > SEGMENT_MAX_TAG_BYTES - kept ||
-		kept + suffix == 0 || suffix > reader->end - from)
+		kept + suffix == 0 || suffix > reader->end - from ||
+		tag_compare_bytes((const char *) from, suffix, reader->tag + kept,
+						  reader->tag_bytes - kept) <= 0)
 		return damaged(reader);
 	memcpy(reader->tag + kept, from, suffix);
 	reader->tag_bytes = kept + suffix;

@@ -227,7 +227,8 @@ my %actions = (
 	delete => sub { my $c = condition(); run($main, both("DELETE FROM m WHERE $c", "DELETE FROM h WHERE $c")); },
 	update => sub {
 		my $c = condition();
-		my $set = pick("values = '{-1,-2}'", 'values = values || 7::float8', "values = ARRAY[time - $base]");
+		# small numbers, of which every sum is exact in any order
+		my $set = pick("values = '{-1,-2}'", 'values = values || 7::float8', "values = ARRAY[(time - $base) / $step]");
 		run($main, both("UPDATE m SET $set WHERE $c", "UPDATE h SET $set WHERE $c"));
 	},
 	load_and_change => sub {
