@@ -610,7 +610,7 @@ dispatch(Exchange *exchange)
 	const char *wrong;
 	char why[640];
 
-	wrong = http_request_resolve_target(request)
+	wrong = http_request_resolve_target(request, exchange->connection->output.tls != NULL)
 				? NULL
 				: "the request target must be a path, or http://host/path";
 	host_known = http_site_host_known(known, request);

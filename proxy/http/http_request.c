@@ -177,11 +177,11 @@ http_request_has_body(const HttpRequest *request)
 }
 
 bool
-http_request_resolve_target(HttpRequest *request)
+http_request_resolve_target(HttpRequest *request, bool secure)
 {
 	Bytes *target = &request->target;
-	bool secure = target->length >= 8 && strncasecmp(target->data, "https://", 8) == 0;
-	size_t before = secure ? 8 : 7;
+	const char *scheme = secure ? "https://" : "http://";
+	size_t before = strlen(scheme);
 	const char *authority = target->data + before;
 	size_t length;
 
@@ -189,7 +189,7 @@ http_request_resolve_target(HttpRequest *request)
 		return true;
 	if (target->length == 1 && target->data[0] == '*')
 		return request->method == HTTP_OPTIONS;
-	if (!secure && (target->length < 7 || strncasecmp(target->data, "http://", 7) != 0))
+	if (target->length < before || strncasecmp(target->data, scheme, before) != 0)
 		return false;
 	/* Without a path, the next slash may be in the query. */
 	for (length = 0; before + length < target->length; length++)

@@ -66,10 +66,11 @@ extern void http_request_head_complete(HttpRequest *request);
 extern bool http_request_has_body(const HttpRequest *request);
 
 /*
- * Makes the target http://host/path to /path, and replaces the header's host by that one (RFC 9112,
- * 3.2.2).  Returns false if the target has none of the forms that are served.
+ * Makes the target http://host/path, or https://host/path where the request is secure, to /path, and
+ * replaces the header's host by that one (RFC 9112, 3.2.2).  Returns false if the target has none of
+ * the forms that are served (RFC 9110, 7.4).
  */
-extern bool http_request_resolve_target(HttpRequest *request);
+extern bool http_request_resolve_target(HttpRequest *request, bool secure);
 
 /* Is Host valid?  With HTTP/1.0 it may be missing. */
 extern bool http_request_host_valid(const HttpRequest *request);

@@ -112,6 +112,8 @@ def test_tokens():
     assert stack.request("/tags", headers={}).status == 200
     again = stack.compose("logs", "--no-log-prefix", "secrets").stdout
     assert again.count("hst_") <= 1, "it is shown once"
+    # the client's report counts the rows of its tags, which the producer has used here
+    stack.sql("DELETE FROM measurement WHERE tag <> 'boiler'")
 
 
 def test_monitoring_starts():
