@@ -17,7 +17,7 @@
 
 #define TLS_WRONG_BYTES 512
 
-/* What a connection holds besides its own buffers: the state of OpenSSL, measured and rounded up. */
+/* What a connection holds besides its own buffers: the state of OpenSSL, estimated. */
 #define TLS_CONNECTION_BYTES 32768
 
 /* By how much what was received may fall short of what it holds: a record that came in pieces. */
