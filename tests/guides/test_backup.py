@@ -58,14 +58,14 @@ def too_late(server, recovery, folder):
     late.append(*(line.replace("/backup", folder).replace("2026-03-01", "2100-01-01") for line in recovery))
     late.command(f"touch {late.data}/recovery.signal")
     try:
-        late.start()
-        guide.ok(False, "no recovery to a moment that the archive does not reach")
-        late.stop()
+        late.start()        # succeeds where it was seen to answer, as a hot standby, before it came to the archive's end
     except AssertionError:
-        with open(late.data + ".log", encoding="utf-8") as file:
-            told = re.search(r"`(recovery ended [^`]*)`", page())[1]
-            log = file.read()
-            guide.ok("FATAL:  " + told in log, "a moment that the archive does not reach is told as on the page", log)
+        pass
+    guide.wait_for("the end of the server that cannot reach the moment", lambda: not os.path.exists(os.path.join(late.data, "postmaster.pid")), 60)
+    with open(late.data + ".log", encoding="utf-8") as file:
+        told = re.search(r"`(recovery ended [^`]*)`", page())[1]
+        log = file.read()
+    guide.ok("FATAL:  " + told in log, "a moment that the archive does not reach is told as on the page", log)
 
 
 def logical(place):
