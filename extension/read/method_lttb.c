@@ -88,7 +88,8 @@ typedef struct Preselection
 	const MethodCall *call;
 	Points		kept;
 	bool		any;
-	int64		last_time;		/* of all rows so far */
+	int64		first_time;		/* of all rows so far */
+	int64		last_time;
 } Preselection;
 
 /* The point that spans the largest triangle so far. */
@@ -105,7 +106,7 @@ typedef struct Largest
 static Window bucket_window(const MethodCall *call);
 static void preselect(void *argument, const PeriodExtremes *period);
 static void keep(Preselection *preselection, const Point *point);
-static void add_end(Preselection *preselection, int64 time);
+static Point end_point(const MethodCall *call, int64 time);
 static void triangles_begin(Triangles *triangles, const MethodCall *call);
 static void triangles_add(Triangles *triangles, const Point *point, uint32 period);
 static void triangles_end(Triangles *triangles);
@@ -168,21 +169,33 @@ method_minmaxlttb(const MethodCall *call)
 	Window		fine = buckets;
 	Triangles	triangles;
 	Preselection preselection = {.call = call};
+	const Points *kept = &preselection.kept;
 	int64	   *ends = window_times(&buckets);
 	uint32		period = 0;
 
 	fine.samples *= PRESELECTED_PERIODS;
 	triangles_begin(&triangles, call);
 	extremes_read(call, &fine, true, &triangles.chosen, preselect, &preselection);
-	if (preselection.any)
-		add_end(&preselection, preselection.last_time);
-	for (uint32 i = 0; i < preselection.kept.npoints; i++)
+	if (preselection.any && preselection.first_time < kept->points[0].time)
 	{
-		const Point *point = &preselection.kept.points[i];
+		Point		first = end_point(call, preselection.first_time);
+
+		/* its period is of no account, as it is chosen in any case */
+		triangles_add(&triangles, &first, 0);
+	}
+	for (uint32 i = 0; i < kept->npoints; i++)
+	{
+		const Point *point = &kept->points[i];
 
 		while (point->time > ends[period])
 			period++;
 		triangles_add(&triangles, point, period);
+	}
+	if (preselection.any && preselection.last_time > kept->points[kept->npoints - 1].time)
+	{
+		Point		last = end_point(call, preselection.last_time);
+
+		triangles_add(&triangles, &last, buckets.samples - 1);
 	}
 	triangles_end(&triangles);
 }
@@ -194,7 +207,7 @@ bucket_window(const MethodCall *call)
 	return window_by_samples(call->window->start, call->window->end, call->window->samples - 2);
 }
 
-/* Keeps the rows with the least and the greatest value of a period, and the first row of all. */
+/* Keeps the rows with the least and the greatest value of a period. */
 static void
 preselect(void *argument, const PeriodExtremes *period)
 {
@@ -204,7 +217,7 @@ preselect(void *argument, const PeriodExtremes *period)
 	bool		falls = greatest.time < least.time;
 
 	if (!preselection->any)
-		add_end(preselection, period->first_time);
+		preselection->first_time = period->first_time;
 	preselection->any = true;
 	preselection->last_time = period->last_time;
 	keep(preselection, falls ? &greatest : &least);
@@ -221,23 +234,20 @@ keep(Preselection *preselection, const Point *point)
 		points_add(&preselection->kept, point);
 }
 
-/* Keeps the first or the last row, whose value the extremes need not tell. */
-static void
-add_end(Preselection *preselection, int64 time)
+/*
+ * Reads the first or the last row, whose value the extremes need not tell.  Not while these are
+ * being read, as both use the cursors of call->leaves.
+ */
+static Point
+end_point(const MethodCall *call, int64 time)
 {
-	const MethodCall *call = preselection->call;
-	const Points *kept = &preselection->kept;
-	AsOfReader *reader;
+	AsOfReader *reader = as_of_begin(call->leaves);
 	int			subscript = (int) call->value + 1;
-	Point		point;
 	bool		changed;
 	bool		isnull;
 	Datum		values;
 	Datum		value;
 
-	if (kept->npoints > 0 && kept->points[kept->npoints - 1].time == time)
-		return;
-	reader = as_of_begin(call->leaves);
 	as_of_start(reader, call->tag, call->window->end);
 	as_of_seek(reader, time, &changed);
 	values = as_of_values(reader, &isnull);
@@ -245,9 +255,8 @@ add_end(Preselection *preselection, int64 time)
 	value = array_get_element(values, 1, &subscript, -1, sizeof(float8), FLOAT8PASSBYVAL,
 							  TYPALIGN_DOUBLE, &isnull);
 	Assert(!isnull);
-	point = make_point(call, time, DatumGetFloat8(value));
-	points_add(&preselection->kept, &point);
 	as_of_end(reader);
+	return make_point(call, time, DatumGetFloat8(value));
 }
 
 static void

@@ -155,7 +155,7 @@ END $$;
 CREATE FUNCTION answers(t regclass, tag text, s bigint, e bigint, n int, span bigint) RETURNS TABLE (question text, answer text) LANGUAGE sql AS $$
 	SELECT question, series(replace(question, 'TABLE', quote_literal(t))) FROM (
 		SELECT format('historian.downsample(TABLE, %L, %s, %s, %s, %L)', tag, s, e, n, method) AS question
-		FROM unnest('{last,last_known,first,interpolated,min,max,range,average,time_average,sum,count,delta,increase,plot,lttb}'::text[]) method
+		FROM unnest('{last,last_known,first,interpolated,min,max,range,average,time_average,sum,count,delta,increase,plot,lttb,minmaxlttb}'::text[]) method
 		UNION ALL SELECT format('historian.downsample_many(TABLE, ARRAY[%L], %s, %s, %s, ''plot'', %s)', tag, s, e, n, v) FROM generate_series(1, 3) v
 		UNION ALL SELECT format('historian.downsample_many(TABLE, ARRAY[%L, ''b'', ''none'', ''a''], %s, %s, %s, ''average'')', tag, s, e, n)
 		UNION ALL SELECT format('historian.moving_average(TABLE, %L, %s, %s, %s, %s)', tag, s, e, n, span)
