@@ -27,6 +27,7 @@
 #include "nodes/pathnodes.h"
 #include "optimizer/paths.h"
 #include "pgstat.h"
+#include "replication/message.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "storage/sinvaladt.h"
@@ -269,6 +270,17 @@ historian_without_placeholder(const Node *node)
 		return node;
 #endif
 	return (const Node *) placeholder->phexpr;
+}
+
+/* Writes a logical message, which the caller flushes if it wants to; 17 can flush by itself. */
+static inline XLogRecPtr
+historian_log_message(const char *prefix, const char *message, size_t size, bool transactional)
+{
+#if PG_VERSION_NUM >= 170000
+	return LogLogicalMessage(prefix, message, size, transactional, false);
+#else
+	return LogLogicalMessage(prefix, message, size, transactional);
+#endif
 }
 
 #endif							/* HISTORIAN_COMPAT_H */

@@ -1587,3 +1587,17 @@ AS 'MODULE_PATHNAME', 'historian_intervals';
 
 COMMENT ON FUNCTION historian.intervals(regclass, text, text, text, integer, text, float8, float8, interval) IS
 'As historian.intervals(regclass, text, bigint, bigint, integer, text, float8, float8, bigint), for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes; min_length is an interval without months.';
+
+CREATE FUNCTION historian.load_mark() RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'historian_load_mark';
+
+COMMENT ON FUNCTION historian.load_mark() IS
+'Marks the current transaction in the WAL, for historian.load_fate(): a loader that loses the answer to its COMMIT can then find out what became of it, also after a crash or on the server that has taken over.';
+
+CREATE FUNCTION historian.load_fate(mark text) RETURNS text
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'historian_load_fate';
+
+COMMENT ON FUNCTION historian.load_fate(text) IS
+'What became of the transaction that historian.load_mark() has marked: in progress, committed or aborted; aborted also where a crash or a failover has lost it. NULL if it cannot be told, because the WAL of that time has been removed.';

@@ -15,10 +15,11 @@
  * nothing may be loaded: it could commit later, and its older rows would win over newer ones.  So
  * its backend is asked to end, and the next load looks again.  If it is committed, its rows are not
  * loaded again, provided that the xid still means the same transaction: after a crash or a
- * failover, xids that were never written to disk are given again.  LoadTrace.server shows that.  It
- * has the timeline, and the time from which PostgreSQL's statistics count, which a recovery
- * resets.  If it differs, the rows are loaded again, because the transaction is gone with its
- * server.
+ * failover, xids that were never written to disk are given again.  So each transaction leaves a mark
+ * in the WAL before its commit, by which historian.load_fate() knows it again.  Where the extension
+ * cannot tell, LoadTrace.server must do.  It has the timeline, and the time from which PostgreSQL's
+ * statistics count, which a recovery resets.  If it differs, the rows are loaded again, although
+ * they may have been committed.
  *
  * The process before.  A process that was killed may have left a COMMIT that hangs.  Each
  * transaction that is about to commit holds an advisory lock, in shared mode.  The first load of a
@@ -51,7 +52,9 @@
 
 /* The first key of the advisory locks, "HIST"; the second one is the table's OID. */
 #define LOCK_CLASS		  "1212765012"
-#define OPENING_COLUMNS	  10
+#define OPENING_COLUMNS	  12
+#define COPY_BUNDLES	  "COPY historian.bundle FROM STDIN (FORMAT binary)"
+#define MARK			  ", historian.load_mark()"
 #define SAVEPOINT		  "SAVEPOINT " ROW_TRIAL_SAVEPOINT "; "
 #define FEWEST_TRIAL_ROWS 128
 #define MOST_TRIAL_ROWS	  8192
@@ -127,12 +130,9 @@ load_sql_make(LoadSql *sql, const Config *config)
 	bytes_printf(&text, "COPY %s (time, tag, values) FROM STDIN (FORMAT binary)",
 				 config->table_sql);
 	sql->copy = bytes_take_text(&text);
-	bytes_printf(&text, "%s; SELECT ", sql->copy);
+	bytes_puts(&text, "; SELECT ");
 	put_lock(&text, table);
-	sql->copy_and_lock = bytes_take_text(&text);
-	bytes_puts(&text, "COPY historian.bundle FROM STDIN (FORMAT binary); SELECT ");
-	put_lock(&text, table);
-	sql->copy_bundles_and_lock = bytes_take_text(&text);
+	sql->lock = bytes_take_text(&text);
 	/* A table whose columns have other names takes bundles, but COPY, which fails, tells of it. */
 	bytes_printf(
 		&text,
@@ -148,9 +148,7 @@ load_sql_make(LoadSql *sql, const Config *config)
 	sql->insert = bytes_take_text(&text);
 	bytes_puts(&text, "SELECT ");
 	put_wrong_columns(&text, table);
-	bytes_puts(&text, "; SELECT ");
-	put_lock(&text, table);
-	sql->check_and_lock = bytes_take_text(&text);
+	sql->check = bytes_take_text(&text);
 
 	/* A process that hangs within a transaction should not keep PostgreSQL from cleaning up. */
 	bytes_printf(&text,
@@ -239,6 +237,16 @@ put_open(Bytes *sql, const CopyLoad *load)
 	bytes_puts(sql, ", EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
 					"WHERE n.nspname = 'historian' AND p.proname = 'bundle_hindrance' "
 					"AND has_schema_privilege(n.oid, 'USAGE'))");
+	/* both, because the mark would be of no use without the other one */
+	bytes_puts(
+		sql,
+		", (SELECT count(*) = 2 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
+		"WHERE n.nspname = 'historian' AND p.proname IN ('load_mark', 'load_fate') "
+		"AND has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE'))");
+	if (trace->committing && trace->mark[0] != '\0' && past->has_marks)
+		bytes_printf(sql, ", historian.load_fate('%s')", trace->mark);
+	else
+		bytes_puts(sql, ", NULL");
 	if (past->has_bundles && !past->no_bundles && !load->sift)
 		bytes_puts(sql, load->sql->look_for_bundles);
 	else
@@ -309,13 +317,13 @@ static void
 take_bundles(CopyLoad *load, const PGresult *result)
 {
 	LoadPast *past = load->past;
-	const char *hindrance = PQgetisnull(result, 0, 9) ? NULL : PQgetvalue(result, 0, 9);
+	const char *hindrance = PQgetisnull(result, 0, 11) ? NULL : PQgetvalue(result, 0, 11);
 
 	past->has_bundles = bundle_possible() && PQgetvalue(result, 0, 7)[0] == 't';
-	if (PQgetisnull(result, 0, 8))
+	if (PQgetisnull(result, 0, 10))
 		return;
 	if (hindrance == NULL)
-		load->table = (uint32_t) strtoul(PQgetvalue(result, 0, 8), NULL, 10);
+		load->table = (uint32_t) strtoul(PQgetvalue(result, 0, 10), NULL, 10);
 	if (hindrance != NULL && (past->hindrance == NULL || strcmp(hindrance, past->hindrance) != 0))
 		log_info("rows are sent one by one, which takes longer than bundles: %s", hindrance);
 	free(past->hindrance);
@@ -330,13 +338,16 @@ static void
 take_opening(CopyLoad *load, const PGresult *result)
 {
 	const LoadTrace *before = &load->past->trace;
-	const char *fate = PQgetvalue(result, 0, 5);
+	bool known = !PQgetisnull(result, 0, 9);
+	const char *fate = PQgetvalue(result, 0, known ? 9 : 5);
 	char text[512];
 
 	copy_field(load->opened.xid, sizeof(load->opened.xid), result, 0);
 	copy_field(load->opened.backend, sizeof(load->opened.backend), result, 1);
 	copy_field(load->opened.server, sizeof(load->opened.server), result, 2);
 	take_bundles(load, result);
+	load->past->has_marks = PQgetvalue(result, 0, 8)[0] == 't';
+	known |= before->server[0] != '\0' && strcmp(before->server, load->opened.server) == 0;
 	if (before->committing && strcmp(fate, "in progress") == 0)
 	{
 		snprintf(text, sizeof(text), "the load before is not over yet in PostgreSQL (backend %s)",
@@ -344,8 +355,7 @@ take_opening(CopyLoad *load, const PGresult *result)
 		sql_failure_set(&load->failure, "55006", text);
 		load->verdict = LOAD_WAITS;
 	}
-	else if (before->committing && strcmp(fate, "committed") == 0 && before->server[0] != '\0' &&
-			 strcmp(before->server, load->opened.server) == 0)
+	else if (before->committing && strcmp(fate, "committed") == 0 && known)
 		load->settled = true;
 	else if (!PQgetisnull(result, 0, 6))
 	{
@@ -379,8 +389,9 @@ opened(CopyLoad *load)
 	}
 	if (sql_failure_is_set(&load->failure))
 	{
-		/* The extension may be another one by now, without the function. */
+		/* The extension may be another one by now, without the functions. */
 		past->has_bundles = false;
+		past->has_marks = false;
 		end(load, load->verdict == LOAD_RUNNING ? LOAD_UNAVAILABLE : load->verdict);
 		return;
 	}
@@ -408,6 +419,7 @@ copy_load_advance(CopyLoad *load)
 
 		if (!copy_stream_advance(&load->stream))
 			return LOAD_RUNNING;
+		snprintf(load->past->trace.mark, sizeof(load->past->trace.mark), "%s", load->stream.answer);
 		load->past->no_bundles |= load->table != 0 && sql_failure_is_set(failure);
 		if (!load->stream.began || (sql_failure_is_set(failure) && !sql_failure_of_row(failure)))
 		{
@@ -464,6 +476,8 @@ read_answers(CopyLoad *load)
 			case PGRES_TUPLES_OK:
 				if (load->state == LOAD_OPENING && PQnfields(result) == OPENING_COLUMNS)
 					take_opening(load, result);
+				else if (load->state == LOAD_CHECKING && PQnfields(result) == 2)
+					copy_field(load->past->trace.mark, sizeof(load->past->trace.mark), result, 1);
 				else if (load->answer == NULL && PQntuples(result) == 1 &&
 						 PQgetvalue(result, 0, 0)[0] != '\0')
 					load->answer = memory_strdup(PQgetvalue(result, 0, 0));
@@ -583,6 +597,16 @@ end(CopyLoad *load, LoadStatus verdict)
  * Ranges
  */
 
+/* Appends the last statement before the commit, and what the transaction leaves for later ones. */
+static void
+put_locked(Bytes *sql, const CopyLoad *load, const char *statement)
+{
+	bytes_puts(sql, statement);
+	bytes_puts(sql, load->sql->lock);
+	if (load->past->has_marks)
+		bytes_puts(sql, MARK);
+}
+
 /* Loads the range on top of the stack, or commits if there is none. */
 static void
 next_range(CopyLoad *load)
@@ -608,9 +632,11 @@ next_range(CopyLoad *load)
 	bytes_puts(&sql, load->undo);
 	load->undo = "";
 	if (range == NULL)
-		bytes_puts(&sql, load->sql->check_and_lock);
+		put_locked(&sql, load, load->sql->check);
+	else if (load->sift)
+		bytes_puts(&sql, load->sql->copy);
 	else
-		bytes_puts(&sql, load->sift ? load->sql->copy : load->sql->copy_and_lock);
+		put_locked(&sql, load, load->table != 0 ? COPY_BUNDLES : load->sql->copy);
 	if (range == NULL && load->sift)
 		ask(load, LOAD_CHECKING, bytes_text(&sql));
 	else if (range == NULL)
@@ -622,9 +648,8 @@ next_range(CopyLoad *load)
 	{
 		load->state = LOAD_COPYING;
 		if (load->table != 0)
-			copy_stream_begin_bundles(&load->stream, load->connection,
-									  load->sql->copy_bundles_and_lock, load->table,
-									  load->job.batch, range->first, range->count);
+			copy_stream_begin_bundles(&load->stream, load->connection, bytes_text(&sql),
+									  load->table, load->job.batch, range->first, range->count);
 		else
 			copy_stream_begin(&load->stream, load->connection, bytes_text(&sql), load->job.batch,
 							  range->first, range->count);

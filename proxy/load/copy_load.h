@@ -60,6 +60,7 @@ typedef struct LoadTrace
 	char xid[24]; /* "": there is none whose fate is unknown */
 	char backend[16];
 	char server[64];	 /* timeline and start of the statistics: tells whose xid it is */
+	char mark[96];		 /* of historian.load_mark(); "": the extension has no such function */
 	bool committing;	 /* COMMIT was sent */
 	bool not_replicated; /* it was answered, but PostgreSQL has given up waiting for the standby */
 } LoadTrace;
@@ -71,6 +72,7 @@ typedef struct LoadPast
 	bool began;			/* the commits have ended that were under way at the start */
 	char *predecessors; /* these commits, "pid virtualtransaction, .."; NULL: not asked for yet */
 	bool has_bundles; /* the extension has the view historian.bundle, as the last load has found */
+	bool has_marks;	  /* the extension has the functions of marks, as this load has found */
 	bool no_bundles;  /* the last load sent bundles and failed: this one sends rows */
 	char *hindrance;  /* why the last load could not send bundles; NULL: it could, or did not ask */
 } LoadPast;
@@ -81,10 +83,9 @@ typedef struct LoadSql
 	char *look;				/* the first columns of the SELECT that opens a load */
 	char *look_for_bundles; /* its last columns, if the extension has bundles */
 	char *copy;
-	char *copy_and_lock;
-	char *copy_bundles_and_lock;
 	char *insert;
-	char *check_and_lock;
+	char *check;   /* that the columns can take the rows */
+	char *lock;	   /* what follows the last statement before the commit */
 	char *commits; /* a column: the commits of others that are under way */
 } LoadSql;
 

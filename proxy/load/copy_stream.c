@@ -11,6 +11,7 @@
 #include "load/copy_format.h"
 #include "base/memory.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define PIECE_BYTES ((size_t) 128 * 1024)
@@ -183,8 +184,11 @@ take_result(CopyStream *stream, const PGresult *result)
 			stream->sending = !stream->began;
 			stream->began = true;
 			break;
-		case PGRES_COMMAND_OK:
 		case PGRES_TUPLES_OK:
+			if (PQntuples(result) == 1 && PQnfields(result) == 2)
+				snprintf(stream->answer, sizeof(stream->answer), "%s", PQgetvalue(result, 0, 1));
+			break;
+		case PGRES_COMMAND_OK:
 			break;
 		default:
 			sql_failure_note(&stream->failure, result);

@@ -19,17 +19,18 @@ typedef struct CopyStream
 	BatchCursor cursor;
 	uint64_t count; /* rows */
 	uint64_t sent;
-	char *piece;	/* rows that are encoded, before libpq gets them */
-	uint32_t table; /* the OID of the table to which bundles go; 0: rows are sent one by one */
-	Bundle *bundle; /* NULL: none was sent yet */
-	bool began;		/* PostgreSQL has asked for the rows */
-	bool sending;	/* it has not got all of them yet */
+	char *piece;	 /* rows that are encoded, before libpq gets them */
+	uint32_t table;	 /* the OID of the table to which bundles go; 0: rows are sent one by one */
+	Bundle *bundle;	 /* NULL: none was sent yet */
+	bool began;		 /* PostgreSQL has asked for the rows */
+	bool sending;	 /* it has not got all of them yet */
+	char answer[96]; /* the second value of a statement after the COPY, if it has two */
 	SqlFailure failure;
 } CopyStream;
 
 /*
  * sql is a COPY in binary format; there may be statements before and after it, whose results are
- * ignored.  The batch must outlive the stream.  stream is zeroed, or was used for a COPY before.
+ * ignored but for answer.  The batch must outlive the stream.  stream is zeroed, or was used for a COPY before.
  */
 extern void copy_stream_begin(CopyStream *stream, PgConnection *connection, const char *sql,
 							  const Batch *batch, uint64_t first, uint64_t count);

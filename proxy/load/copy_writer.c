@@ -50,6 +50,7 @@ struct CopyWriter
 	bool was_connected;
 	bool draining;
 	Backoff retry;
+	Backoff reconnect; /* shorter, since another host may take over at any time */
 
 	uv_timer_t flush_timer;
 	uv_timer_t commit_timer; /* runs while a request waits for a commit, until the load */
@@ -75,7 +76,7 @@ struct CopyWriter
 };
 
 static void connect_now(CopyWriter *writer);
-static void retry_later(CopyWriter *writer);
+static void retry_later(CopyWriter *writer, Backoff *backoff);
 static void take_batch(CopyWriter *writer);
 static void take_aside(CopyWriter *writer);
 static void take_next(CopyWriter *writer, bool from_aside);
@@ -109,6 +110,7 @@ copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitBoa
 	writer->published = published;
 	writer->published_argument = argument;
 	writer->retry = (Backoff){.first_ms = 100, .largest_ms = 5000};
+	writer->reconnect = (Backoff){.first_ms = 100, .largest_ms = 1500};
 	load_sql_make(&writer->sql, config);
 	snprintf(writer->trouble, sizeof(writer->trouble), "not connected yet");
 	writer->backlog = backlog_new(loop, config, ingest, metrics, take_or_relieve, writer);
@@ -256,13 +258,13 @@ on_lost(void *owner, const char *reason)
 	writer->connection = NULL;
 	writer->connected = false;
 	writer->loading = false;
-	retry_later(writer);
+	retry_later(writer, &writer->reconnect);
 }
 
 static void
-retry_later(CopyWriter *writer)
+retry_later(CopyWriter *writer, Backoff *backoff)
 {
-	uv_timer_start(&writer->retry_timer, on_retry_timer, backoff_next_ms(&writer->retry), 0);
+	uv_timer_start(&writer->retry_timer, on_retry_timer, backoff_next_ms(backoff), 0);
 }
 
 static void
@@ -427,8 +429,10 @@ load_unavailable(CopyWriter *writer)
 		pg_connection_close(writer->connection);
 		writer->connection = NULL;
 		writer->connected = false;
+		retry_later(writer, &writer->reconnect);
+		return;
 	}
-	retry_later(writer);
+	retry_later(writer, &writer->retry);
 }
 
 /* How many rows the committed load has loaded or rejected. */
@@ -455,6 +459,7 @@ on_input(void *owner)
 	{
 		case LOAD_COMMITTED:
 			backoff_reset(&writer->retry);
+			backoff_reset(&writer->reconnect);
 			writer->refusing = false;
 			writer->trouble[0] = '\0';
 			metric_add(&writer->metrics->messages_committed,

@@ -4,8 +4,7 @@ Each takes the stack and a generator of random numbers and yields once, between 
 seconds that it lasts.  What it names is for the report.
 """
 import signal
-
-
+import time
 
 
 def _one(generator, machines):
@@ -23,6 +22,18 @@ def _kill(*machines, down):
 def _stop(machine, seconds=30):
     machine.signal(signal.SIGSTOP)
     yield seconds
+    machine.signal(signal.SIGCONT)
+
+
+def _stop_bit_by_bit(machine, seconds=30):
+    """PostgreSQL first: Patroni then waits for it in the middle of its loop, after it has read who leads.
+
+    When it goes on it must not act on what it knew (docker/patroni/bin/patroni-fenced).
+    """
+    machine.signal(signal.SIGSTOP, "postgres")
+    time.sleep(4)
+    machine.signal(signal.SIGSTOP)
+    yield seconds - 4
     machine.signal(signal.SIGCONT)
 
 
@@ -57,6 +68,7 @@ FAULTS = {
     "kill etcd leader": lambda s, g: _kill(s.etcd_leader() or s.etcd[0], down=_down(g)),
     "kill historiand": lambda s, g: _kill(_one(g, s.proxies), down=_down(g)),
     "stop primary": lambda s, g: _stop(s.primary()),
+    "stop primary bit by bit": lambda s, g: _stop_bit_by_bit(s.primary()),
     "stop synchronous standby": lambda s, g: _stop(_one(g, s.standbys("sync_standby"))),
     "stop etcd member": lambda s, g: _stop(_one(g, s.etcd)),
     "stop historiand": lambda s, g: _stop(_one(g, s.proxies)),
@@ -75,6 +87,7 @@ FAULTS = {
     # two at once, of which at most one has the data
     "kill primary and historiand": lambda s, g: _kill(s.primary(), _one(g, s.proxies), down=_down(g)),
     "kill primary and etcd member": lambda s, g: _kill(s.primary(), _one(g, s.etcd), down=_down(g)),
+    "kill primary and etcd leader": lambda s, g: _kill(s.primary(), s.etcd_leader() or s.etcd[0], down=_down(g)),
     "kill standby and etcd leader": lambda s, g: _kill(_one(g, s.standbys("sync_standby")),
                                                        s.etcd_leader() or s.etcd[0], down=_down(g)),
 }

@@ -32,6 +32,23 @@ def wait_for(what, condition, seconds=60, every=0.2):
         time.sleep(every)
 
 
+def wait_while_moving(what, condition, progress, still_seconds, seconds):
+    """Polls until condition() is true, as long as progress() changes now and then; fails with what it last was.
+
+    A machine that is busy with other work makes what recovers slow, and that is no fault; to stand still is one.
+    """
+    begin = moved = time.monotonic()
+    last = progress()
+    while not condition():
+        time.sleep(0.5)
+        current, now = progress(), time.monotonic()
+        if current != last:
+            last, moved = current, now
+        assert now - moved < still_seconds, f"nothing moves since {still_seconds} s, waiting for {what}: {last}"
+        assert now - begin < seconds, f"waited {seconds} s in vain for {what}: {last}"
+    return True
+
+
 def make_bridge():
     sh("ip", "link", "set", "lo", "up")
     sh("ip", "link", "add", "br0", "type", "bridge")
@@ -105,10 +122,14 @@ class Machine:
                 pass
         return found
 
-    def signal(self, number):
+    def signal(self, number, program=None):
+        """To all of the machine's processes, or to those of one program."""
         for pid in self.pids():
             try:
-                os.kill(pid, number)
+                with open(f"/proc/{pid}/comm", encoding="ascii") as file:
+                    name = file.read().strip()
+                if program in (None, name):
+                    os.kill(pid, number)
             except OSError:
                 pass
 

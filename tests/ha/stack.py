@@ -68,7 +68,7 @@ class Stack:
                           ETCD_LISTEN_CLIENT_URLS=f"{own}:2379", ETCD_LISTEN_PEER_URLS=f"{own}:2380",
                           ETCD_ADVERTISE_CLIENT_URLS=f"{own}:2379", ETCD_INITIAL_ADVERTISE_PEER_URLS=f"{own}:2380",
                           ETCD_INITIAL_CLUSTER=cluster, ETCD_INITIAL_CLUSTER_TOKEN="ha",
-                          ETCD_HEARTBEAT_INTERVAL="250", ETCD_ELECTION_TIMEOUT="2500",
+                          ETCD_HEARTBEAT_INTERVAL="150", ETCD_ELECTION_TIMEOUT="1500",
                           ETCD_UNSUPPORTED_ARCH=os.uname().machine)
         for machine in self.nodes:
             self.start_node(machine)
@@ -102,7 +102,8 @@ class Stack:
                               capture_output=True, text=True).stdout
         path = os.path.join(self.conf, machine.name + ".yml")
         write(path, text, 0o600)
-        machine.start(["env", *machine.clock_environment(), "patroni", path], **environment)
+        machine.start(["env", *machine.clock_environment(), os.environ.get("HA_PATRONI") or self.bin + "/patroni-fenced", path],
+                      **environment)
 
     def patroni(self, machine, path):
         """The answer of Patroni's REST API, or None."""
@@ -130,6 +131,23 @@ class Stack:
     def standbys(self, role=None):
         return [self.machines[name] for name, (is_role, _) in self.members().items()
                 if is_role != "leader" and role in (None, is_role)]
+
+    def progress(self):
+        """What changes while nodes that are not back yet come back, and stays the same while they do not.
+
+        A node that streams replays what the load writes all the time, so that it is no sign of anything.
+        """
+        members = self.members()
+        moving = {}
+        for machine in self.nodes:
+            role, state = members.get(machine.name, (None, None))
+            own = self.patroni(machine, "/patroni") or {}
+            moving[machine.name] = (role, state, own.get("state"), own.get("timeline"))
+            if state not in ("running", "streaming"):
+                xlog, disk = own.get("xlog", {}), os.statvfs(machine.directory)
+                moving[machine.name] += (xlog.get("replayed_location"), xlog.get("received_location"),
+                                         disk.f_bfree * disk.f_bsize // 2**20)
+        return moving
 
     def whole(self):
         """Every node is there, one leads, and the others stream from it, one of them synchronously."""

@@ -315,6 +315,7 @@ class Relay:
         self.up = True
         self.swallow = None     # bytes of the server's after which the connection breaks
         self.swallowed = 0
+        self.stays_down = False     # no connection is taken after that
         self.held = []          # (bytes of the client's, Event that lets them through)
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -343,6 +344,7 @@ class Relay:
                 if from_server and self.swallow is not None and self.swallow in data:
                     self.swallow = None
                     self.swallowed += 1
+                    self.up = not self.stays_down
                     break
                 if not from_server:
                     for held, passes in list(self.held):
