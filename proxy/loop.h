@@ -40,6 +40,7 @@ typedef struct LoopShared
 {
 	const Config *config;
 	Tokens *tokens; /* NULL: none are asked for */
+	Quotas *quotas;
 	Ingest *ingest;
 	FieldPlaces *field_places; /* of line protocol, as the next one */
 	PointMerge *points;

@@ -246,6 +246,7 @@ init_server(Main *main, Config *config)
 	strcpy(server->shared.writer.trouble, "not connected yet");
 	server->shared.field_places = field_places_new();
 	server->shared.points = point_merge_new(server->shared.field_places);
+	server->shared.quotas = quotas_new(2 * config->max_connections);
 	server->results.limit = config->max_result_bytes;
 	server->shared.metrics[server->shared.metrics_count++] = &server->writer_metrics;
 }
@@ -451,6 +452,7 @@ init_loop(Main *main, ServerLoop *loop)
 		.find_route = routes_find,
 		.put_paths = routes_put_paths,
 		.open_connections = &main->open_connections,
+		.quotas = main->server.shared.quotas,
 		.draining = &main->server.shared.draining,
 		.results = &main->server.results,
 		.memory = &main->server.memory,

@@ -146,6 +146,16 @@ static const Setting settings[] = {
 	 "a connection without a request is closed after this"},
 	{"write-timeout", SETTING_DURATION | LIVE, MEMBER(write_timeout_ms), "30s", 100, HOUR,
 	 "a client that takes nothing of its answer for this long is disconnected"},
+	{"limit-connections", SETTING_COUNT | LIVE, MEMBER(limit_connections), "0", 0, 1000000,
+	 "HTTP connections of one address (an IPv6 /64) at a time; beyond it: 429; 0: no limit"},
+	{"limit-requests", SETTING_COUNT | LIVE, MEMBER(limit_requests), "0", 0, 1000000000,
+	 "requests a second of one client, which is a token or, without one, an address; beyond it: "
+	 "429; 0: no limit"},
+	{"limit-messages", SETTING_COUNT | LIVE, MEMBER(limit_messages), "0", 0, 1000000000,
+	 "messages a second of one client; until what came before averages to less, its bodies are "
+	 "answered 429; 0: no limit"},
+	{"limit-queries", SETTING_COUNT | LIVE, MEMBER(limit_queries), "0", 0, 1000000,
+	 "reads of one client at a time, with those that wait; beyond it: 429; 0: no limit"},
 	{"log-level", SETTING_TEXT | LIVE, MEMBER(log_level_name), "info", 0, 0,
 	 "debug (each request), info, warning (failed and slow ones) or error"},
 	{"log-format", SETTING_TEXT | LIVE, MEMBER(log_format_name), "text", 0, 0,

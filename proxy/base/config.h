@@ -82,6 +82,12 @@ typedef struct Config
 	LiveSetting idle_timeout_ms;
 	LiveSetting write_timeout_ms;
 
+	/* on each client, by its token or address; 0: none */
+	LiveSetting limit_connections;
+	LiveSetting limit_requests;
+	LiveSetting limit_messages;
+	LiveSetting limit_queries;
+
 	/* derived from the above */
 	ListenAddress listens[CONFIG_MAX_LISTENS];
 	int listen_count;

@@ -37,9 +37,16 @@ static const char *const close_names[CLOSE_REASONS] = {
 	"body_timeout", "write_timeout", "tls",			"invalid", "unread_body",  "buffer_full",
 	"refused",		"broken_answer", "stopping",	"failed",
 };
+static const char *const limit_names[LIMIT_KINDS] = {
+	"connections",
+	"requests",
+	"messages",
+	"queries",
+};
 /* The last one counts every status that is not listed. */
 static const int statuses[METRIC_STATUSES] = {
-	200, 202, 204, 207, 304, 400, 401, 403, 404, 405, 408, 413, 415, 422, 431, 500, 503, 504, 0,
+	200, 202, 204, 207, 304, 400, 401, 403, 404, 405,
+	408, 413, 415, 422, 429, 431, 500, 503, 504, 0,
 };
 
 static void
@@ -98,6 +105,12 @@ number(Bytes *text, const char *name, const char *type, const char *help, uint64
 {
 	head(text, name, type, help);
 	bytes_printf(text, "historiand_%s %llu\n", name, (unsigned long long) value);
+}
+
+const char *
+metrics_limit_name(LimitKind kind)
+{
+	return limit_names[kind];
 }
 
 const char *
@@ -186,6 +199,58 @@ expose_closed(Bytes *text, Metrics *const *all, int count)
 					 close_names[i],
 					 (unsigned long long) sum(
 						 all, count, offsetof(Metrics, connections_closed) + i * sizeof(Counter)));
+}
+
+/* How often a limit was exceeded by those who share the counter. */
+static uint64_t
+limited(Metrics *const *all, int count, int counter, int kind)
+{
+	return sum(all, count,
+			   offsetof(Metrics, limited) +
+				   (size_t) (counter * LIMIT_KINDS + kind) * sizeof(Counter));
+}
+
+static void
+expose_limited(Bytes *text, Metrics *const *all, int count)
+{
+	head(text, "limited_total", "counter",
+		 "So many connections and requests were refused because one client exceeded a limit on "
+		 "clients, by limit.");
+	for (int kind = 0; kind < LIMIT_KINDS; kind++)
+	{
+		uint64_t requests = 0;
+
+		for (int i = 0; i < LIMIT_COUNTERS; i++)
+			requests += limited(all, count, i, kind);
+		bytes_printf(text, "historiand_limited_total{limit=\"%s\"} %llu\n", limit_names[kind],
+					 (unsigned long long) requests);
+	}
+}
+
+/* The same by token, but only where there was one that exceeded it. */
+static void
+expose_limited_tokens(Bytes *text, Metrics *const *all, int count)
+{
+	head(text, "token_limited_total", "counter",
+		 "So many requests were refused because a token exceeded a limit on clients, by its name "
+		 "and limit.");
+	for (int i = 0; i <= PRINCIPAL_COUNTED_NAMES; i++)
+	{
+		const char *name = principal_counter_name(i);
+
+		for (int kind = 0; kind < LIMIT_KINDS; kind++)
+		{
+			uint64_t requests = limited(all, count, i, kind);
+
+			if (requests == 0)
+				continue;
+			bytes_puts(text, name != NULL ? "historiand_token_limited_total{token=\""
+										  : "historiand_token_limited_total{other=\"true");
+			metrics_put_label(text, name != NULL ? name : "");
+			bytes_printf(text, "\",limit=\"%s\"} %llu\n", limit_names[kind],
+						 (unsigned long long) requests);
+		}
+	}
 }
 
 /* Appends what concerns tokens. */
@@ -292,8 +357,16 @@ metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *
 	number(text, "connections_timed_out_total", "counter",
 		   "So many HTTP connections were cut off because their clients were slow.",
 		   SUM(connections_timed_out));
+	number(text, "clients", "gauge",
+		   "Of so many clients (names and addresses) it is known what they have used lately of "
+		   "the limits on clients.",
+		   gauges->clients);
+	expose_limited(text, all, count);
 	expose_http(text, all, count);
 	if (gauges->tokens)
+	{
 		expose_tokens(text, all, count);
+		expose_limited_tokens(text, all, count);
+	}
 #undef SUM
 }

@@ -63,7 +63,20 @@ typedef enum CloseReason
 	CLOSE_REASONS,
 } CloseReason;
 
-#define METRIC_STATUSES	  19
+/* The limits on clients. */
+typedef enum LimitKind
+{
+	LIMIT_CONNECTIONS,
+	LIMIT_REQUESTS,
+	LIMIT_MESSAGES,
+	LIMIT_QUERIES,
+	LIMIT_KINDS,
+} LimitKind;
+
+/* After those of names: what was refused by its address, because it has no name. */
+#define LIMIT_COUNTERS (PRINCIPAL_COUNTED_NAMES + 2)
+
+#define METRIC_STATUSES	  20
 #define HISTOGRAM_BUCKETS 14
 
 typedef struct Histogram
@@ -85,6 +98,7 @@ typedef struct Metrics
 	Counter unauthorized;								/* requests without a token that is known */
 	Counter tokens_served[PRINCIPAL_COUNTED_NAMES + 1]; /* requests, by Principal.counter */
 	Counter tokens_refused[PRINCIPAL_COUNTED_NAMES + 1];
+	Counter limited[LIMIT_COUNTERS][LIMIT_KINDS]; /* answered 429, by Principal.counter */
 
 	/* counted by the writer's thread only */
 	Counter messages_committed;
@@ -108,6 +122,7 @@ typedef struct MetricGauges
 	uint64_t set_aside; /* messages */
 	bool database_connected;
 	const char *table;
+	uint64_t clients;
 	bool tokens; /* are tokens asked for, and may who asks see their names? */
 } MetricGauges;
 
@@ -124,6 +139,9 @@ extern void metric_http(Metrics *metrics, MetricRoute route, int status, uint64_
 /* Time histograms take nanoseconds; count is how many events are observed at once. */
 extern void metric_seconds(Histogram *histogram, uint64_t nanoseconds, uint64_t count);
 extern void metric_rows(Histogram *histogram, uint64_t rows);
+
+/* The name of a limit, as its setting has it behind "limit-". */
+extern const char *metrics_limit_name(LimitKind kind);
 
 /* The reason as a label's value. */
 extern const char *metrics_close_reason(CloseReason reason);

@@ -170,7 +170,8 @@ http_problem_body(Exchange *exchange, int status, Bytes *body)
 {
 	bytes_puts(body, "}\n");
 	http_answer(exchange, status, "application/problem+json",
-				status == 503 ? "Retry-After: 1\r\n" : NULL, body->data, body->length);
+				status == 503 || status == 429 ? "Retry-After: 1\r\n" : NULL, body->data,
+				body->length);
 	bytes_free(body);
 }
 

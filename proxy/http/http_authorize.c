@@ -16,6 +16,7 @@
 
 #include "base/memory.h"
 #include "http/http_answer.h"
+#include "http/http_limit.h"
 #include "http/http_trace.h"
 
 #include <openssl/crypto.h>
@@ -174,6 +175,8 @@ refuse(Exchange *exchange, int status, const char *headers, const char *detail)
 static bool
 refuse_unknown(Exchange *exchange, bool has_header)
 {
+	if (!http_limit_request(exchange, NULL))
+		return false;
 	metric_add(&exchange->loop->metrics->unauthorized, 1);
 	refuse(exchange, 401, has_header ? challenges_invalid : challenges,
 		   has_header ? "the token is not known here; it may have been removed"
@@ -222,11 +225,15 @@ http_authorize(Exchange *exchange, const Route *route)
 	{
 		exchange->principal = principal_hold(principal);
 		if (!principal_may(principal, scopes[access]))
-			return refuse_scope(exchange, scopes[access]);
-		if (principal != &principal_anyone)
-			metric_add(&exchange->loop->metrics->tokens_served[principal->counter], 1);
+			return http_limit_request(exchange, NULL) && refuse_scope(exchange, scopes[access]);
 	}
-	return principal != NULL || access == ACCESS_OPEN || refuse_unknown(exchange, has_header);
+	else if (access != ACCESS_OPEN)
+		return refuse_unknown(exchange, has_header);
+	if (!http_limit_request(exchange, route))
+		return false;
+	if (principal != NULL && principal != &principal_anyone)
+		metric_add(&exchange->loop->metrics->tokens_served[principal->counter], 1);
+	return true;
 }
 
 void

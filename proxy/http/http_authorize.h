@@ -9,7 +9,8 @@
 
 /*
  * Sets the exchange's principal, and returns whether it may use the route with the request's method.
- * If not, answers 401 (no token, or a wrong one) or 403 (the token does not allow it).
+ * If not, answers 401 (no token, or a wrong one), 403 (the token does not allow it) or 429 (the client
+ * exceeds a limit).
  */
 extern bool http_authorize(Exchange *exchange, const Route *route);
 

@@ -61,6 +61,8 @@ on_closed(uv_handle_t *handle)
 	exchange_settle(connection);
 	ASSERT(connection->held_bytes == 0 && connection->counted_bytes == 0);
 	connection_forget_client(connection);
+	quota_end(connection->quota, QUOTA_CONNECTIONS);
+	quota_release(connection->quota);
 	free(connection->subject);
 	bytes_free(&connection->unparsed);
 	bytes_free(&connection->blocked);

@@ -63,6 +63,7 @@ connection_forget_client(HttpConnection *connection)
 	KnownClient *known = &connection->known_client;
 
 	principal_release(known->principal);
+	quota_release(known->quota);
 	if (known->header != NULL)
 		explicit_bzero(known->header, known->length);
 	free(known->header);

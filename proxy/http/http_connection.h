@@ -16,6 +16,7 @@
 #include "base/config.h"
 #include "base/list.h"
 #include "base/metrics.h"
+#include "base/quota.h"
 #include "base/tokens.h"
 #include "base/turn.h"
 #include "http/http_framing.h"
@@ -35,6 +36,7 @@ typedef struct KnownClient
 	uint32_t version;	  /* tokens_version() at that time */
 	char *header;		  /* wiped when it is freed */
 	size_t length;
+	Quota *quota; /* of the principal's name; NULL: not looked up yet */
 } KnownClient;
 
 /* What the connections of one loop share; zeroed, then filled in by the server. */
@@ -48,6 +50,7 @@ typedef struct HttpLoop
 	const struct Route *(*find_route)(const char *path, size_t length);
 	void (*put_paths)(Bytes *json); /* appends a list of the paths that have routes */
 	atomic_int *open_connections;	/* of all loops */
+	Quotas *quotas;					/* of clients, for all loops */
 	atomic_bool *draining;
 	Budget *results; /* counts long answers until they are sent */
 	Budget *memory;	 /* counts requests and short answers, and also messages */
@@ -109,6 +112,7 @@ struct HttpConnection
 	KnownHost known_host;
 	bool health; /* it came by --listen-health */
 	KnownClient known_client;
+	Quota *quota;  /* of the address that it comes from */
 	char *subject; /* the verified name of the client's certificate, or NULL; freed at the end */
 
 	Phase phase;

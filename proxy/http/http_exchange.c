@@ -38,6 +38,7 @@ exchange_new(HttpConnection *connection)
 	exchange->connection = connection;
 	exchange->route = NULL;
 	exchange->principal = NULL;
+	exchange->query_of = NULL;
 	exchange->state = NULL;
 	/* The clock was read when the bytes came, or when the request before was answered. */
 	exchange->started_ns = loop->turns.now_ns;
@@ -69,6 +70,12 @@ exchange_free(Exchange *exchange)
 	exchange->route = NULL;
 	principal_release(exchange->principal);
 	exchange->principal = NULL;
+	if (exchange->query_of != NULL)
+	{
+		quota_end(exchange->query_of, QUOTA_QUERIES);
+		quota_release(exchange->query_of);
+		exchange->query_of = NULL;
+	}
 	if (loop->free_exchange_count == KEPT_EXCHANGES)
 	{
 		bytes_free(&exchange->response);

@@ -38,7 +38,8 @@ typedef struct Route
 	bool get;			  /* takes GET and HEAD besides POST or PUT */
 	bool linked; /* pages of other sites may link to it, because it shows nothing that is stored */
 	bool health; /* --listen-health serves it, too */
-	bool alone;	 /* reads stored rows: waits for earlier requests, and later ones wait for it */
+	bool brings_messages; /* --limit-messages holds for it */
+	bool alone; /* reads stored rows: waits for earlier requests, and later ones wait for it */
 	void (*begin)(Exchange *exchange);
 	/*
 	 * Returns how much of the data it took.  If that is not all, and http_turn_over() has not told
@@ -63,6 +64,7 @@ struct Exchange
 	HttpRequest request;
 	const Route *route;	  /* NULL until the head is complete */
 	Principal *principal; /* who asks; NULL until then, and if that is not known */
+	Quota *query_of;	  /* whose read it is, which counts there until it is freed; or NULL */
 	void *state;		  /* belongs to the route */
 	Bytes response;		  /* output that waits for the answers before it */
 	uint64_t started_ns;

@@ -10,6 +10,7 @@
 #include "http/http_answer.h"
 #include "http/http_close.h"
 #include "http/http_format.h"
+#include "http/http_limit.h"
 #include "http/http_reader.h"
 
 #define HALF_CLOSED_MS		 1000 /* how long a read goes on after the client's last byte */
@@ -45,12 +46,17 @@ http_loop_init(HttpLoop *loop)
 	http_format_date(loop->date, sizeof(loop->date));
 }
 
-/* Over --max-connections the connection is answered 503, or closed at once, as always with TLS. */
+/*
+ * Over --max-connections the connection is answered 503, and over --limit-connections 429; or it is
+ * closed at once, as always with TLS.
+ */
 void
 http_loop_accept(HttpLoop *loop, uv_stream_t *listener, const ListenAddress *at)
 {
 	HttpConnection *connection = memory_new(sizeof(HttpConnection));
 	bool secure = loop->tls != NULL && !at->health && at->address.ss_family != AF_UNIX;
+	uint64_t over_limit;
+	bool failed;
 	int64_t over;
 
 	connection->loop = loop;
@@ -66,8 +72,9 @@ http_loop_accept(HttpLoop *loop, uv_stream_t *listener, const ListenAddress *at)
 	list_append(&loop->connections, &connection->link);
 	metric_add(&loop->metrics->connections_opened, 1);
 
-	if (uv_accept(listener, (uv_stream_t *) &connection->tcp) != 0 ||
-		(secure && connection->output.tls == NULL))
+	failed = uv_accept(listener, (uv_stream_t *) &connection->tcp) != 0;
+	over_limit = http_limit_connection(connection);
+	if (failed || (secure && connection->output.tls == NULL))
 	{
 		atomic_fetch_add(loop->open_connections, 1);
 		connection_close(connection, CLOSE_FAILED);
@@ -76,14 +83,20 @@ http_loop_accept(HttpLoop *loop, uv_stream_t *listener, const ListenAddress *at)
 	uv_tcp_nodelay(&connection->tcp, 1);
 	connection_set_phase(connection, PHASE_IDLE);
 	reader_start(connection);
-	over = atomic_fetch_add(loop->open_connections, 1) - (int64_t) loop->config->max_connections;
-	if (over < 0)
+	over =
+		atomic_fetch_add(loop->open_connections, 1) + 1 - (int64_t) loop->config->max_connections;
+	if (over > 0)
+		metric_add(&loop->metrics->connections_refused, 1);
+	else if (over_limit == 0)
 		return;
-	metric_add(&loop->metrics->connections_refused, 1);
-	if (over < HTTP_REFUSED_CONNECTIONS && connection->output.tls == NULL)
+	if ((over > 0 ? (uint64_t) over : over_limit) > HTTP_REFUSED_CONNECTIONS ||
+		connection->output.tls != NULL)
+		connection_close(connection, CLOSE_REFUSED);
+	else if (over > 0)
 		http_refuse(connection, 503, CLOSE_REFUSED, "too many connections (--max-connections)");
 	else
-		connection_close(connection, CLOSE_REFUSED);
+		http_refuse(connection, 429, CLOSE_REFUSED,
+					"too many connections from this address (--limit-connections)");
 }
 
 void

@@ -18,6 +18,7 @@
 #include "http/http_authorize.h"
 #include "http/http_close.h"
 #include "http/http_format.h"
+#include "http/http_limit.h"
 #include "http/http_trace.h"
 
 #include <stdio.h>
@@ -636,9 +637,15 @@ dispatch(Exchange *exchange)
 	else if (exchange->connection->health && (route == NULL || !route->health))
 		http_problem(exchange, 404, "this address has health and metrics alone (--listen-health)");
 	else if (route == NULL)
-		answer_not_found(exchange);
+	{
+		if (http_limit_request(exchange, NULL))
+			answer_not_found(exchange);
+	}
 	else if (!takes(route, request->method))
-		answer_allowed(exchange, route);
+	{
+		if (http_limit_request(exchange, NULL))
+			answer_allowed(exchange, route);
+	}
 	else if (http_authorize(exchange, route))
 	{
 		exchange->route = route;

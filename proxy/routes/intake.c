@@ -20,6 +20,7 @@
 
 #include "base/assert.h"
 #include "http/http_answer.h"
+#include "http/http_limit.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -56,6 +57,8 @@ static bool has_output(Exchange *exchange, const char **data, const char *end);
 static void decoded(Intake *intake, size_t length);
 static void answer_too_large(Exchange *exchange);
 static void answer_ratio(Exchange *exchange);
+static void answer_limited(Exchange *exchange);
+static bool spend_messages(Intake *intake);
 static void put_aside(Intake *intake);
 static void count_memory(Intake *intake);
 static void drop_messages(Intake *intake);
@@ -198,6 +201,8 @@ intake_body(Exchange *exchange, const char *data, size_t length)
 			drop_messages(intake);
 		if (intake->too_large)
 			answer_too_large(exchange);
+		else if (intake->limited)
+			answer_limited(exchange);
 		return length;
 	}
 	/* Most bodies come in one piece, and hold memory only during this call. */
@@ -275,20 +280,30 @@ has_output(Exchange *exchange, const char **data, const char *end)
 	return false;
 }
 
-/* After a step, which has decoded length bytes: counts them, and checks the limits of the body. */
+/*
+ * After a step, which has decoded length bytes: counts them, and checks the limits of the body.  A body
+ * with partial=true may go on without end, so that a client that exceeds its limit is stopped there.
+ */
 static void
 decoded(Intake *intake, size_t length)
 {
 	uint64_t limit = intake->loop->shared->config->max_body_bytes;
+	bool within;
 
 	intake->body_bytes += length;
 	metric_add(&intake->loop->metrics.bytes_received, length);
 	count_errors(intake);
+	within = spend_messages(intake);
 	if (intake->body_bytes > limit &&
 		(!intake->partial ||
 		 (intake->gunzip != NULL && intake->body_bytes / MAX_GZIP_RATIO > intake->received_bytes)))
 	{
 		intake->too_large = true;
+		intake->stopped = true;
+	}
+	else if (intake->partial && intake->body_bytes > limit && !within)
+	{
+		intake->limited = true;
 		intake->stopped = true;
 	}
 	else if (!intake->partial && intake->stage.length >= PIECE_BYTES)
@@ -334,6 +349,47 @@ answer_ratio(Exchange *exchange)
 	http_problem_body(exchange, 413, &body);
 }
 
+/* Counts what was decoded since for --limit-messages; false if the client exceeds that now. */
+static bool
+spend_messages(Intake *intake)
+{
+	uint64_t all = intake->unstaged + intake->stage.count + intake->decoder.error_count;
+	uint64_t spent = intake->spent;
+
+	if (all <= spent)
+		return true;
+	intake->spent = all;
+	return http_limit_messages(intake->exchange, all - spent);
+}
+
+/* Ends a long partial body of a client that sends more messages than it may. */
+static void
+answer_limited(Exchange *exchange)
+{
+	Intake *intake = exchange->state;
+	Bytes headers = {0};
+	Bytes detail = {0};
+	Bytes body = {0};
+
+	append_stage(intake);
+	http_limit_refused(exchange, LIMIT_MESSAGES, &headers);
+	bytes_printf(
+		&detail,
+		"the client may have %llu messages a second (--limit-messages), and this body exceeds "
+		"--max-body-bytes; %llu messages of it were accepted, and the rest was not read",
+		(unsigned long long) intake->loop->shared->config->limit_messages,
+		(unsigned long long) intake->accepted);
+	http_problem_begin(exchange, &body, 429, bytes_text(&detail));
+	bytes_puts(&body, ",\"limit\":\"messages\"");
+	intake_put_partial(intake, "invalid", &body);
+	bytes_puts(&body, "}\n");
+	http_answer(exchange, 429, "application/problem+json", bytes_text(&headers), body.data,
+				body.length);
+	bytes_free(&headers);
+	bytes_free(&detail);
+	bytes_free(&body);
+}
+
 /*
  * The memory of a strict body
  */
@@ -350,6 +406,7 @@ put_aside(Intake *intake)
 	intake->stage = (Stage){.data = memory_new_raw(capacity), .capacity = capacity};
 	list_append(&intake->pieces, &piece->link);
 	intake->piece_count++;
+	intake->unstaged += piece->stage.count;
 	intake->piece_bytes += piece->stage.length + piece->stage.waiting.length;
 	if (intake->tags == NULL)
 		intake->tags = tag_count_new();
@@ -498,6 +555,7 @@ append_stage(Intake *intake)
 		if (!place(intake, &intake->stage) || !append(intake, &intake->stage, false))
 			return false;
 		note_appended(intake, &intake->stage);
+		intake->unstaged += intake->stage.count;
 		intake->stage.length = 0;
 		intake->stage.count = 0;
 	}
@@ -587,9 +645,12 @@ intake_end(Exchange *exchange)
 			count_memory(intake);
 			return false;
 		}
-		if (intake->too_large)
+		if (intake->too_large || intake->limited)
 		{
-			answer_too_large(exchange);
+			if (intake->too_large)
+				answer_too_large(exchange);
+			else
+				answer_limited(exchange);
 			return true;
 		}
 		if (!intake->stopped && !gunzip_complete(intake->gunzip))
@@ -601,6 +662,7 @@ intake_end(Exchange *exchange)
 	if (!intake->stopped && !body_decoder_finish(&intake->decoder))
 		intake->stopped = true;
 	count_errors(intake);
+	spend_messages(intake);
 	if (!intake->partial && intake->decoder.error_count == 0 && !place_all(exchange))
 	{
 		intake->stopped = true; /* the decoder is finished: the next call goes on here */

@@ -22,6 +22,7 @@ typedef struct Intake
 	TimestampRules times; /* how integers are read as times */
 	bool full;			  /* a strict body does not fit the buffer */
 	bool too_large;		  /* the body exceeds a limit: 413 */
+	bool limited;		  /* the client has sent too many messages: 429 */
 	bool stopped;		  /* the rest of the body is ignored */
 	bool waited;		  /* a waiter with the ticket was queued */
 	CommitWaiter *waiter; /* NULL: the request does not wait */
@@ -41,6 +42,8 @@ typedef struct Intake
 	uint64_t received_bytes; /* of the body as it was sent */
 	uint64_t body_bytes;	 /* of the body after decompression */
 	uint64_t accepted;		 /* messages that are in the buffer */
+	uint64_t unstaged;		 /* messages that were decoded, and are not in the stage any more */
+	uint64_t spent;			 /* messages that --limit-messages has counted, bad ones too */
 	IngestTicket ticket;
 	/*
 	 * Answers after the body was taken, and committed if that was asked for; there may be errors.

@@ -27,6 +27,7 @@ const Route route_save = {
 	.metric = ROUTE_SAVE,
 	.access = ACCESS_WRITE,
 	.post = true,
+	.brings_messages = true,
 	.begin = save_begin,
 	.body = intake_body,
 	.end = intake_end,

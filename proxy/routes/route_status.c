@@ -129,6 +129,7 @@ metrics_end(Exchange *exchange)
 		.set_aside = atomic_load(&shared->writer.set_aside),
 		.spool_bytes = atomic_load(&shared->writer.spool_bytes),
 		.oldest_age_ms = atomic_load(&shared->writer.oldest_age_ms),
+		.clients = quotas_count(shared->quotas),
 		.table = shared->config->table,
 		.tokens = shared->tokens != NULL && all,
 		.database_connected = atomic_load(&shared->writer.connected),

@@ -27,8 +27,8 @@ static bool influx_query_end(Exchange *exchange);
 static void influx_query_release(Exchange *exchange);
 
 #define TAKES_POINTS                                                                               \
-	.metric = ROUTE_WRITE, .access = ACCESS_WRITE, .post = true, .begin = write_begin,             \
-	.body = intake_body, .end = intake_end, .release = intake_release,                             \
+	.metric = ROUTE_WRITE, .access = ACCESS_WRITE, .post = true, .brings_messages = true,          \
+	.begin = write_begin, .body = intake_body, .end = intake_end, .release = intake_release,       \
 	.block_timeout = intake_block_timeout
 
 const Route route_write = {.path = "/write", TAKES_POINTS};

@@ -1,12 +1,14 @@
 /*
  * test_base.c
- *	  Lists, waits and asserts of proxy/base.  Prints TAP.
+ *	  Lists, waits, quotas and asserts of proxy/base.  Prints TAP.
  */
 #include "base/backoff.h"
 #include "base/budget.h"
 #include "base/list.h"
+#include "base/quota.h"
 #include "../../unit/tap.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -90,6 +92,88 @@ test_waits(void)
 	   "after what worked they begin anew");
 }
 
+static Quotas *quotas; /* it stays, as in the server */
+
+/* The quota of an address, which is held once more. */
+static Quota *
+quota_of(const char *text)
+{
+	struct sockaddr_in ipv4 = {.sin_family = AF_INET};
+	struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6};
+
+	if (inet_pton(AF_INET, text, &ipv4.sin_addr) == 1)
+		return quotas_of_address(quotas, (struct sockaddr *) &ipv4);
+	inet_pton(AF_INET6, text, &ipv6.sin6_addr);
+	return quotas_of_address(quotas, (struct sockaddr *) &ipv6);
+}
+
+static void
+test_clients(void)
+{
+	Quota *a = quota_of("2001:db8:1:2:3:4:5:6");
+	Quota *b = quota_of("10.1.2.3");
+	Quota *nobody = quotas_of_address(quotas, &(struct sockaddr){.sa_family = AF_UNIX});
+	char name[32];
+
+	ok(quota_of("2001:db8:1:2:ffff::1") == a, "an IPv6 address stands for its /64");
+	ok(quota_of("2001:db8:1:3:3:4:5:6") != a, "and another /64 is another client");
+	ok(quota_of("::ffff:10.1.2.3") == b && quota_of("10.1.2.4") != b,
+	   "an IPv4 address is itself, also as IPv6 has it");
+	ok(quotas_of_name(quotas, "10.1.2.3") != b && quotas_of_name(quotas, "x") != nobody &&
+		   quotas_of_name(quotas, "x") == quotas_of_name(quotas, "x"),
+	   "a name is no address");
+	quota_spend(a, QUOTA_REQUESTS, 1, 1000000, 5);
+	for (int i = 0; i < 100000; i++)
+	{
+		Quota *quota;
+
+		snprintf(name, sizeof(name), "10.%d.%d.%d", 50 + i / 65536, i / 256 % 256, i % 256);
+		quota = quota_of(name);
+		quota_spend(quota, QUOTA_MESSAGES, 1000000, 1, UINT64_C(1) << 62);
+		quota_release(quota);
+	}
+	ok(quotas_count(quotas) < 130, "%zu clients are kept of 100,000 with debts",
+	   quotas_count(quotas));
+	ok(quota_of("2001:db8:1:2:3:4:5:6") == a, "but those that are held are not forgotten");
+}
+
+/*
+ * What is allowed in a time is counted, and compared with what the limit says: a client that never
+ * waits gets a second's worth at once, and then so much a second.
+ */
+static void
+test_rates(void)
+{
+	static const uint64_t rates[] = {1, 3, 7, 1000, 999983};
+
+	for (int i = 0; i < 5; i++)
+	{
+		uint64_t rate = rates[i];
+		char name[32];
+		Quota *quota;
+		uint64_t allowed = 0;
+
+		snprintf(name, sizeof(name), "rate %d", i);
+		quota = quotas_of_name(quotas, name);
+		for (uint64_t now_ns = 1000; now_ns <= 1000 + UINT64_C(10000000000);
+			 now_ns += UINT64_C(1000000000) / (2 * rate))
+		{
+			while (quota_wait_ns(quota, QUOTA_REQUESTS, rate, now_ns) == 0)
+			{
+				quota_spend(quota, QUOTA_REQUESTS, 1, rate, now_ns);
+				allowed++;
+			}
+		}
+		ok(allowed <= 11 * rate + rate / 1000 && allowed + 2 >= 11 * rate,
+		   "%llu of %llu a second in 10 s", (unsigned long long) allowed,
+		   (unsigned long long) rate);
+		quota_spend(quota, QUOTA_MESSAGES, 5 * rate, rate, UINT64_C(1) << 40);
+		ok((quota_wait_ns(quota, QUOTA_MESSAGES, rate, UINT64_C(1) << 40) + 1000) / 1000000000 ==
+			   (rate == 1 ? 5 : 4),
+		   "five seconds' worth is paid for by four more, and the next one");
+	}
+}
+
 static void
 return_too_much(void)
 {
@@ -131,6 +215,9 @@ main(void)
 {
 	test_lists();
 	test_waits();
+	quotas = quotas_new(100);
+	test_clients();
+	test_rates();
 	fflush(stdout);
 	ok(aborts(return_too_much), "a budget gets no more back than was taken");
 	fflush(stdout);
