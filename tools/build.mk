@@ -6,7 +6,7 @@ OBJECTS = $(BUILD)/tools
 
 CFLAGS ?= -O2 -g
 override CFLAGS += -std=gnu11 -Wall -Wextra -Werror -ffp-contract=off -MMD -MP
-PACKAGES = libuv json-c zlib libpq libcrypto
+PACKAGES = libuv json-c zlib libpq libssl libcrypto
 override CPPFLAGS += $(shell pkg-config --cflags $(PACKAGES)) -I/usr/share/include/llhttp -I$(TOP)/tools
 LDLIBS = $(shell pkg-config --libs $(PACKAGES)) -lm
 

@@ -68,7 +68,7 @@ typedef struct Probe
 
 struct Client
 {
-	HttpUrl url;
+	HttpServer server;
 	uint32_t reader_count;
 	double rate;
 	uint32_t tags;
@@ -77,6 +77,7 @@ struct Client
 	uint32_t samples;
 	uint64_t seconds;
 	uint64_t wait_s;
+	bool wait_given;
 	uint64_t probe_ms;
 	uint64_t max_lag_ms;
 	uint64_t max_p99_ms;
@@ -114,7 +115,7 @@ static const char usage[] =
 	"historian-client: reads from historiand what historian-producer sends, checks every value\n"
 	"\n"
 	"  --url URL            where historiand answers (http://127.0.0.1:8080)\n" TOKEN_OPTION_HELP
-	"  --readers N          readers at the same time (10)\n"
+		TLS_CLIENT_HELP "  --readers N          readers at the same time (10)\n"
 	"  --rate N             requests a second of each reader (1)\n"
 	"  --duration TIME      how long to read: 60, 10m, 24h (60)\n"
 	"  --tags-top N         ask for the N most frequent tags; of a plant, for its first N (100)\n"
@@ -122,7 +123,8 @@ static const char usage[] =
 	"  --window-max TIME    longest window of a request (24h)\n"
 	"  --samples N          samples of an answer (1000)\n"
 	"  --seed N             seed of the random windows (1)\n"
-	"  --wait TIME          how long to wait for the producer's messages (60)\n"
+	"  --wait TIME          how long to wait for the producer's messages (60) and, if this is\n"
+	"                       given, for a server that does not answer at the start\n"
 	"  --finished           the producer has ended: read what it sent\n"
 	"  --probe-every MS     time between two messages that measure the lag, 0 for none (500)\n"
 	"  --max-p99-ms N       fail if over 1% of the reads take longer (100)\n"
@@ -139,6 +141,8 @@ static const char usage[] =
 static void parse_options(Client *client, int argc, char **argv);
 static void get(Client *client, const char *tag, int64_t start, int64_t end, HttpCallback done);
 static void retry(Client *client, const char *waiting_for);
+static void on_unreachable(void *context, const char *why, bool ever, uint64_t ms);
+static bool refused(Client *client, const HttpResponse *response);
 static void on_retry(uv_timer_t *timer);
 static void on_announcement(HttpRequest *request, const HttpResponse *response);
 static void on_latest(HttpRequest *request, const HttpResponse *response);
@@ -187,7 +191,7 @@ main(int argc, char **argv)
 	uv_timer_init(loop, &client.timer);
 	client.timer.data = &client;
 	client.give_up_ns = now_ns() + (int64_t) client.wait_s * NS_PER_S;
-	client.http = http_client_open(loop, &client.url, TIMEOUT_S);
+	client.http = http_client_open(loop, &client.server, TIMEOUT_S);
 	on_retry(&client.timer);
 	uv_run(loop, UV_RUN_DEFAULT);
 	return client.status;
@@ -201,6 +205,9 @@ parse_options(Client *client, int argc, char **argv)
 	{
 		URL,
 		TOKEN_FILE,
+		CA_FILE,
+		CERTIFICATE,
+		KEY,
 		READERS,
 		RATE,
 		DURATION,
@@ -220,6 +227,7 @@ parse_options(Client *client, int argc, char **argv)
 	static const struct option options[] = {
 		{"url", required_argument, NULL, URL},
 		{"token-file", required_argument, NULL, TOKEN_FILE},
+		TLS_CLIENT_OPTIONS(CA_FILE, CERTIFICATE, KEY),
 		{"readers", required_argument, NULL, READERS},
 		{"rate", required_argument, NULL, RATE},
 		{"duration", required_argument, NULL, DURATION},
@@ -240,6 +248,7 @@ parse_options(Client *client, int argc, char **argv)
 	};
 	const char *url = "http://127.0.0.1:8080";
 	const char *token_file = NULL;
+	TlsFiles files = {0};
 	const char *name;
 	int option;
 
@@ -267,6 +276,15 @@ parse_options(Client *client, int argc, char **argv)
 			case TOKEN_FILE:
 				token_file = optarg;
 				break;
+			case CA_FILE:
+				files.ca_file = optarg;
+				break;
+			case CERTIFICATE:
+				files.certificate = optarg;
+				break;
+			case KEY:
+				files.key = optarg;
+				break;
 			case READERS:
 				client->reader_count = (uint32_t) NUMBER(1, 10000);
 				break;
@@ -293,6 +311,7 @@ parse_options(Client *client, int argc, char **argv)
 				break;
 			case WAIT:
 				client->wait_s = option_seconds(name, optarg);
+				client->wait_given = true;
 				break;
 			case FINISHED:
 				client->finished = true;
@@ -314,9 +333,9 @@ parse_options(Client *client, int argc, char **argv)
 	}
 	if (client->window_min_s < 1 || client->window_min_s > client->window_max_s)
 		options_check("--window-min must be 1 or more and not over --window-max");
-	options_check(http_url_parse(&client->url, url));
-	options_check(
-		token_option_header(token_file, client->url.headers, sizeof(client->url.headers)));
+	options_check(http_server_set(&client->server, url, token_file, &files));
+	client->server.on_unreachable = on_unreachable;
+	client->server.context = client;
 }
 
 /* Asks for one sample: the values at the time end. */
@@ -328,7 +347,7 @@ get(Client *client, const char *tag, int64_t start, int64_t end, HttpCallback do
 	snprintf(path, sizeof(path),
 			 "/api?tag=%s&start=%" PRId64 "&end=%" PRId64 "&precision=ns&samples=1", tag, start,
 			 end);
-	http_request_get(&client->request, &client->url, path);
+	http_request_get(&client->request, &client->server, path);
 	client->question.start = start;
 	client->question.end = end;
 	client->question.samples = 1;
@@ -353,6 +372,44 @@ retry(Client *client, const char *waiting_for)
 	finish();
 }
 
+/*
+ * A server that does not answer at the start is an error, most often a wrong URL, unless --wait is
+ * given.  One that is lost later is asked again until the time of preparing or of reading is over.
+ */
+static void
+on_unreachable(void *context, const char *why, bool ever, uint64_t ms)
+{
+	static bool told;
+	Client *client = context;
+	bool over = client->examiner == NULL && now_ns() >= client->give_up_ns;
+
+	(void) ms;
+	if (ever || client->wait_given ? over : true)
+	{
+		fprintf(stderr, "historian-client: cannot reach %s: %s\n", client->server.url.authority,
+				why);
+		exit(1);
+	}
+	if (!told)
+		fprintf(stderr, "historian-client: cannot reach %s: %s; it is tried again\n",
+				client->server.url.authority, why);
+	told = true;
+}
+
+/* Ends with an answer that waiting does not change: a wrong token, or HTTP without TLS. */
+static bool
+refused(Client *client, const HttpResponse *response)
+{
+	if (response == NULL || response->status / 100 != 4 || response->status == 404 ||
+		response->status == 408 || response->status == 429)
+		return false;
+	fprintf(stderr, "historian-client: the server refuses to be read with %d: %.*s\n",
+			response->status, 1000, response->body);
+	client->status = 1;
+	finish();
+	return true;
+}
+
 /* Begins with the announcement. */
 static void
 on_retry(uv_timer_t *timer)
@@ -375,6 +432,8 @@ on_announcement(HttpRequest *request, const HttpResponse *response)
 				announcement_read(&client->announcement, answer.values, (size_t) answer.widths[0]);
 
 	answer_free(&answer);
+	if (refused(client, response))
+		return;
 	if (!read)
 		retry(client, response == NULL ? "the server" : "a producer's announcement");
 	else if (client->announcement.ended != client->finished)
@@ -471,7 +530,7 @@ start_reading(Client *client)
 		Reader *reader = &client->readers[i];
 
 		reader->client = client;
-		reader->http = http_client_open(loop, &client->url, TIMEOUT_S);
+		reader->http = http_client_open(loop, &client->server, TIMEOUT_S);
 		reader->random = client->seed + i * UINT64_C(0xD1B54A32D192ED03);
 		reader->next_ns = client->started_ns + period_ns * i / client->reader_count;
 		uv_timer_init(loop, &reader->timer);
@@ -482,7 +541,7 @@ start_reading(Client *client)
 	client->probe.timer.data = client;
 	snprintf(client->probe.tag, sizeof(client->probe.tag), "probe-%08x",
 			 (unsigned int) (now_ns() ^ getpid()));
-	client->probe.http = http_client_open(loop, &client->url, TIMEOUT_S);
+	client->probe.http = http_client_open(loop, &client->server, TIMEOUT_S);
 	if (client->probe_ms > 0 && !client->finished)
 		on_probe(&client->probe.timer);
 	uv_timer_init(loop, &client->second);
@@ -546,7 +605,7 @@ ask(Reader *reader, uint64_t due_ns)
 	snprintf(path, sizeof(path),
 			 "/api?tag=%s&start=%" PRId64 "&end=%" PRId64 "&precision=ns&samples=%u", tag,
 			 read->question.start, read->question.end, client->samples);
-	http_request_get(&read->request, &client->url, path);
+	http_request_get(&read->request, &client->server, path);
 	read->request.callback = on_answer;
 	read->request.context = read;
 	client->in_flight++;
@@ -593,7 +652,7 @@ on_probe(uv_timer_t *timer)
 		snprintf(path, sizeof(path),
 				 "/api?tag=%s&start=%" PRId64 "&end=%" PRId64 "&precision=ns&samples=1", probe->tag,
 				 probe->time_ns - 1, probe->time_ns);
-		http_request_get(&probe->request, &client->url, path);
+		http_request_get(&probe->request, &client->server, path);
 		probe->request.callback = on_probe_answer;
 	}
 	else
@@ -603,7 +662,7 @@ on_probe(uv_timer_t *timer)
 		snprintf(probe->message, sizeof(probe->message),
 				 "{\"time\":%" PRId64 ",\"tag\":\"%s\",\"values\":[%" PRIu64 "]}", probe->time_ns,
 				 probe->tag, ++probe->number);
-		http_request_post(&probe->request, &client->url, "/save", "application/json",
+		http_request_post(&probe->request, &client->server, "/save", "application/json",
 						  strlen(probe->message));
 		probe->request.body = probe->message;
 		probe->request.callback = on_probe_posted;

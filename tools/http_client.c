@@ -6,12 +6,12 @@
  * others wait for the connection.  A response belongs to the first request of the list.  If the
  * connection is lost, the requests that were sent end.  A request's callback is called only after
  * libuv has ended its write, so that the caller may free it.
+ *
+ * With TLS, what a request is sealed to is a buffer of its own, which its write ends.
  */
-#define _GNU_SOURCE /* program_invocation_short_name */
 #include "http_client.h"
 
 #include <llhttp.h>
-#include <errno.h>
 #include <netdb.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -28,13 +28,21 @@ typedef struct Connection
 	uv_connect_t connect;
 	llhttp_t parser;
 	HttpClient *client; /* NULL after the connection was given up */
-	bool connected;
+	TlsSession *tls;	/* NULL: plain */
+	bool connected;		/* requests may be sent */
 } Connection;
+
+/* Bytes of TLS on their way. */
+typedef struct SealedWrite
+{
+	uv_write_t write;
+	char data[];
+} SealedWrite;
 
 struct HttpClient
 {
 	uv_loop_t *loop;
-	const HttpUrl *url;
+	HttpServer *server;
 	uint32_t timeout_s;
 	uv_timer_t timer; /* the pause before connecting, or the time limit */
 	bool closing;
@@ -53,6 +61,7 @@ struct HttpClient
 	size_t field_bytes;
 	uint32_t retry_after_s;
 	char read_buffer[READ_BYTES];
+	char plain[TLS_RECORD_BYTES]; /* with TLS: what was received */
 };
 
 static void start_connecting(HttpClient *client);
@@ -60,6 +69,11 @@ static void on_connect(uv_connect_t *request, int status);
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer);
 static void on_read(uv_stream_t *stream, ssize_t bytes, const uv_buf_t *buffer);
 static void on_write(uv_write_t *write, int status);
+static void on_sealed_write(uv_write_t *write, int status);
+static bool parse(Connection *connection, const char *data, size_t bytes);
+static void receive_sealed(Connection *connection, const char *data, size_t bytes);
+static void flush_sealed(Connection *connection);
+static void tell_unreachable(HttpClient *client, const char *why);
 static void on_timer(uv_timer_t *timer);
 static void on_connection_closed(uv_handle_t *handle);
 static void on_client_closed(uv_handle_t *handle);
@@ -82,68 +96,32 @@ static const llhttp_settings_t parser_settings = {
 	.on_message_complete = on_message_complete,
 };
 
-/* getaddrinfo() takes larger numbers, too, of which the lower 16 bits are another port. */
-static bool
-is_port(const char *text)
-{
-	size_t digits = strspn(text, "0123456789");
-	unsigned long port = strtoul(text, NULL, 10);
-
-	return digits > 0 && text[digits] == '\0' && port >= 1 && port <= 65535;
-}
-
 const char *
-http_url_parse(HttpUrl *url, const char *text)
+http_server_set(HttpServer *server, const char *url, const char *token_file, const TlsFiles *files)
 {
-	char host[256];
-	const char *authority = text + strlen("http://");
-	const char *port = "80";
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	struct addrinfo *found;
-	size_t bytes, prefix_bytes;
-	char *at;
+	const char *wrong = server_url_parse(&server->url, url);
 
-	if (strncmp(text, "http://", strlen("http://")) != 0)
-		return "the URL must begin with http://";
-	bytes = strcspn(authority, "/");
-	prefix_bytes = strlen(authority + bytes);
-	if (bytes == 0 || bytes >= sizeof(host) || prefix_bytes >= sizeof(url->prefix))
-		return "the URL has no host or is too long";
-	url->headers[0] = '\0';
-	memcpy(url->authority, authority, bytes);
-	url->authority[bytes] = '\0';
-	memcpy(url->prefix, authority + bytes, prefix_bytes + 1);
-	if (prefix_bytes > 0 && url->prefix[prefix_bytes - 1] == '/')
-		url->prefix[prefix_bytes - 1] = '\0';
-
-	/* host, host:port, [IPv6] or [IPv6]:port */
-	memcpy(host, url->authority, bytes + 1);
-	at = strrchr(host, ':');
-	if (at != NULL && strchr(at, ']') == NULL)
-	{
-		*at = '\0';
-		port = at + 1;
-	}
-	if (host[0] == '[' && (at = strchr(host, ']')) != NULL)
-	{
-		*at = '\0';
-		memmove(host, host + 1, strlen(host));
-	}
-	if (!is_port(port))
-		return "the URL's port is not a number from 1 to 65535";
-	if (getaddrinfo(host, port, &hints, &found) != 0)
+	if (wrong == NULL)
+		wrong = tls_client_open(&server->tls, &server->url, files);
+	if (wrong == NULL)
+		wrong = token_option_header(token_file, server->headers, sizeof(server->headers));
+	if (wrong != NULL)
+		return wrong;
+	if (getaddrinfo(server->url.host, server->url.port, &hints, &found) != 0)
 		return "the URL's host is not known";
-	memcpy(&url->address, found->ai_addr, found->ai_addrlen);
+	memcpy(&server->address, found->ai_addr, found->ai_addrlen);
 	freeaddrinfo(found);
 	return NULL;
 }
 
 int
-http_request_get(HttpRequest *request, const HttpUrl *url, const char *path)
+http_request_get(HttpRequest *request, const HttpServer *server, const char *path)
 {
 	int bytes =
 		snprintf(request->head, sizeof(request->head), "GET %s%s HTTP/1.1\r\nHost: %s\r\n%s\r\n",
-				 url->prefix, path, url->authority, url->headers);
+				 server->url.prefix, path, server->url.authority, server->headers);
 
 	request->head_bytes = (size_t) bytes;
 	request->body = NULL;
@@ -152,13 +130,14 @@ http_request_get(HttpRequest *request, const HttpUrl *url, const char *path)
 }
 
 int
-http_request_post(HttpRequest *request, const HttpUrl *url, const char *path,
+http_request_post(HttpRequest *request, const HttpServer *server, const char *path,
 				  const char *content_type, size_t body_bytes)
 {
 	int bytes = snprintf(request->head, sizeof(request->head),
 						 "POST %s%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\n"
 						 "Content-Length: %zu\r\n%s\r\n",
-						 url->prefix, path, url->authority, content_type, body_bytes, url->headers);
+						 server->url.prefix, path, server->url.authority, content_type, body_bytes,
+						 server->headers);
 
 	request->head_bytes = (size_t) bytes;
 	request->body_bytes = body_bytes;
@@ -166,14 +145,14 @@ http_request_post(HttpRequest *request, const HttpUrl *url, const char *path,
 }
 
 HttpClient *
-http_client_open(uv_loop_t *loop, const HttpUrl *url, uint32_t timeout_s)
+http_client_open(uv_loop_t *loop, HttpServer *server, uint32_t timeout_s)
 {
 	HttpClient *client = calloc(1, sizeof(*client));
 
 	if (client == NULL)
 		abort();
 	client->loop = loop;
-	client->url = url;
+	client->server = server;
 	client->timeout_s = timeout_s;
 	uv_timer_init(loop, &client->timer);
 	client->timer.data = client;
@@ -228,22 +207,28 @@ start_connecting(HttpClient *client)
 	connection->tcp.data = connection;
 	connection->connect.data = connection;
 	if (uv_tcp_connect(&connection->connect, &connection->tcp,
-					   (const struct sockaddr *) &client->url->address, on_connect) != 0)
+					   (const struct sockaddr *) &client->server->address, on_connect) != 0)
 		lose_connection(client);
 	else
 		start_timer(client, client->timeout_s * UINT64_C(1000));
 }
 
-/* Says why a connection cannot be made: once, because the reason is the same for all of them. */
+/*
+ * Tells the program that the server gave no answer.  It is silent from the first failure after its
+ * last answer, whichever connection failed.
+ */
 static void
-tell_failure(const HttpClient *client, int status)
+tell_unreachable(HttpClient *client, const char *why)
 {
-	static bool told;
+	HttpServer *server = client->server;
+	uint64_t now = uv_now(client->loop);
 
-	if (!told)
-		fprintf(stderr, "%s: cannot connect to %s: %s; it is tried again\n",
-				program_invocation_short_name, client->url->authority, uv_strerror(status));
-	told = true;
+	if (client->closing)
+		return;
+	if (server->silent_ms == 0)
+		server->silent_ms = now;
+	if (server->on_unreachable != NULL)
+		server->on_unreachable(server->context, why, server->answered, now - server->silent_ms);
 }
 
 /* Sends the requests that wait, or tries again after a pause. */
@@ -257,17 +242,23 @@ on_connect(uv_connect_t *request, int status)
 		return;
 	if (status != 0)
 	{
-		tell_failure(client, status);
+		tell_unreachable(client, uv_strerror(status));
 		lose_connection(client);
 		return;
 	}
-	uv_timer_stop(&client->timer);
-	client->pause_ms = 0;
-	connection->connected = true;
 	llhttp_init(&connection->parser, HTTP_RESPONSE, &parser_settings);
 	connection->parser.data = client;
 	uv_tcp_nodelay(&connection->tcp, 1);
 	uv_read_start((uv_stream_t *) &connection->tcp, on_alloc, on_read);
+	if (client->server->tls != NULL)
+	{
+		/* the timer goes on: it is for the handshake, too */
+		connection->tls = tls_session_open(client->server->tls, &client->server->url);
+		flush_sealed(connection);
+		return;
+	}
+	uv_timer_stop(&client->timer);
+	connection->connected = true;
 	send_unsent(client);
 }
 
@@ -288,22 +279,103 @@ static void
 on_read(uv_stream_t *stream, ssize_t bytes, const uv_buf_t *buffer)
 {
 	Connection *connection = stream->data;
+	HttpClient *client = connection->client;
 
-	if (bytes == 0 || connection->client == NULL)
+	if (bytes == 0 || client == NULL)
 		return;
-	if (bytes > 0)
+	if (bytes > 0 && connection->tls != NULL)
 	{
-		llhttp_errno_t error = llhttp_execute(&connection->parser, buffer->base, (size_t) bytes);
+		receive_sealed(connection, buffer->base, (size_t) bytes);
+		return;
+	}
+	if (bytes > 0 && parse(connection, buffer->base, (size_t) bytes))
+		return;
+	if (connection->client == NULL)
+		return; /* a callback closed the client */
+	if (bytes < 0 && (client->first != client->unsent || !connection->connected))
+		tell_unreachable(client, connection->tls != NULL
+									 ? tls_session_ended_early(connection->tls)
+									 : "the server closed the connection before it answered");
+	lose_connection(client);
+}
+
+/* Returns whether the connection goes on; a callback may close the client. */
+static bool
+parse(Connection *connection, const char *data, size_t bytes)
+{
+	HttpServer *server = connection->client->server;
+	llhttp_errno_t error;
+
+	server->answered = true;
+	server->silent_ms = 0;
+	connection->client->pause_ms = 0;
+	error = llhttp_execute(&connection->parser, data, bytes);
+	if (error != HPE_OK && error != HPE_PAUSED)
+		fprintf(stderr, "the server's answer is not HTTP: %s\n",
+				llhttp_get_error_reason(&connection->parser));
+	return error == HPE_OK && connection->client != NULL;
+}
+
+/* Opens what was received; the first requests are sent after the handshake. */
+static void
+receive_sealed(Connection *connection, const char *data, size_t bytes)
+{
+	HttpClient *client = connection->client;
+	ssize_t count;
+
+	tls_session_receive(connection->tls, data, bytes);
+	while ((count = tls_session_read(connection->tls, client->plain, sizeof(client->plain))) > 0)
+	{
+		bool goes_on = parse(connection, client->plain, (size_t) count);
 
 		if (connection->client == NULL)
-			return; /* a callback closed the client */
-		if (error == HPE_OK)
 			return;
-		if (error != HPE_PAUSED)
-			fprintf(stderr, "the server's answer is not HTTP: %s\n",
-					llhttp_get_error_reason(&connection->parser));
+		if (!goes_on)
+		{
+			lose_connection(client);
+			return;
+		}
 	}
-	lose_connection(connection->client);
+	flush_sealed(connection); /* also an alert that tells the server why */
+	if (count < 0)
+	{
+		if (tls_session_wrong(connection->tls) != NULL || client->first != client->unsent)
+			tell_unreachable(client, tls_session_ended_early(connection->tls));
+		lose_connection(client);
+		return;
+	}
+	if (connection->connected || !tls_session_ready(connection->tls))
+		return;
+	uv_timer_stop(&client->timer);
+	connection->connected = true;
+	send_unsent(client);
+}
+
+/* Sends what TLS has to be sent. */
+static void
+flush_sealed(Connection *connection)
+{
+	size_t bytes = tls_session_waiting(connection->tls);
+	SealedWrite *sealed;
+	uv_buf_t buffer;
+
+	if (bytes == 0)
+		return;
+	sealed = malloc(sizeof(*sealed) + bytes);
+	if (sealed == NULL)
+		abort();
+	buffer = uv_buf_init(sealed->data,
+						 (unsigned int) tls_session_take(connection->tls, sealed->data, bytes));
+	if (uv_write(&sealed->write, (uv_stream_t *) &connection->tcp, &buffer, 1, on_sealed_write) !=
+		0)
+		free(sealed); /* on_read() notices it */
+}
+
+static void
+on_sealed_write(uv_write_t *write, int status)
+{
+	(void) status;
+	free(write);
 }
 
 static void
@@ -330,9 +402,35 @@ on_timer(uv_timer_t *timer)
 	HttpClient *client = timer->data;
 
 	if (client->connection == NULL)
+	{
 		start_connecting(client);
-	else
-		lose_connection(client);
+		return;
+	}
+	tell_unreachable(client, client->connection->connected ? "it does not answer"
+														   : "no connection within the time limit");
+	lose_connection(client);
+}
+
+static void
+send_request(Connection *connection, HttpRequest *request)
+{
+	uv_buf_t buffers[2] = {
+		uv_buf_init(request->head, (unsigned int) request->head_bytes),
+		uv_buf_init(request->body, (unsigned int) request->body_bytes),
+	};
+
+	if (connection->tls != NULL)
+	{
+		tls_session_write(connection->tls, request->head, request->head_bytes);
+		tls_session_write(connection->tls, request->body, request->body_bytes);
+		flush_sealed(connection);
+		return;
+	}
+	request->write.data = request;
+	request->writes++;
+	if (uv_write(&request->write, (uv_stream_t *) &connection->tcp, buffers,
+				 request->body_bytes > 0 ? 2 : 1, on_write) != 0)
+		request->writes--; /* on_read() notices it */
 }
 
 /* Sends the requests that wait, if there is a connection. */
@@ -344,19 +442,7 @@ send_unsent(HttpClient *client)
 	if (connection == NULL || !connection->connected)
 		return;
 	for (; client->unsent != NULL; client->unsent = client->unsent->next)
-	{
-		HttpRequest *request = client->unsent;
-		uv_buf_t buffers[2] = {
-			uv_buf_init(request->head, (unsigned int) request->head_bytes),
-			uv_buf_init(request->body, (unsigned int) request->body_bytes),
-		};
-
-		request->write.data = request;
-		request->writes++;
-		if (uv_write(&request->write, (uv_stream_t *) &connection->tcp, buffers,
-					 request->body_bytes > 0 ? 2 : 1, on_write) != 0)
-			request->writes--; /* on_read() notices it */
-	}
+		send_request(connection, client->unsent);
 	if (client->first != NULL && !uv_is_active((uv_handle_t *) &client->timer))
 		start_timer(client, client->timeout_s * UINT64_C(1000));
 }
@@ -425,7 +511,10 @@ start_timer(HttpClient *client, uint64_t ms)
 static void
 on_connection_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	Connection *connection = handle->data;
+
+	tls_session_close(connection->tls);
+	free(connection);
 }
 
 static void

@@ -5,26 +5,40 @@
  * Each request ends with exactly one call of its callback: with the response, or with NULL if the
  * connection was lost before the response was complete.  In that case the caller decides whether to
  * send the request again; the client only connects again, after a pause that grows up to a second.
+ * How long it does so is for the program to say, which is told of each attempt that failed.
  */
 #ifndef HTTP_CLIENT_H
 #define HTTP_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
 
+#include "server_url.h"
+#include "tls_client.h"
 #include "token_option.h"
 
 typedef struct HttpClient HttpClient;
 
-/* The address of a server; http_url_parse() fills it. */
-typedef struct HttpUrl
+/*
+ * Called when a server cannot be reached, or goes away without an answer: why, whether it has ever
+ * answered, and for how long it has not since.  It may end the process.
+ */
+typedef void (*HttpUnreachable)(void *context, const char *why, bool ever, uint64_t ms);
+
+/* A server, and what all connections to it have in common. */
+typedef struct HttpServer
 {
+	ServerUrl url;
 	struct sockaddr_storage address;
-	char authority[300];			  /* for the header Host */
-	char prefix[300];				  /* comes before every path, and has no slash at its end */
 	char headers[TOKEN_HEADER_BYTES]; /* further ones of every request, with their line ends */
-} HttpUrl;
+	TlsClient *tls;					  /* NULL: plain */
+	HttpUnreachable on_unreachable;	  /* NULL: nobody is told */
+	void *context;
+	bool answered;		/* at least once; this and all below belong to the connections */
+	uint64_t silent_ms; /* of uv_now(), since when it cannot be reached; 0: it can */
+} HttpServer;
 
 typedef struct HttpResponse
 {
@@ -54,24 +68,25 @@ struct HttpRequest
 };
 
 /*
- * Parses http://host[:port][/prefix] and looks up the host; there are no further headers then.
- * Returns what is wrong, or NULL.
+ * Parses a URL and looks up the host, and reads the token's and the certificates' files, each of
+ * which may be NULL.  Returns what is wrong, or NULL.
  */
-extern const char *http_url_parse(HttpUrl *url, const char *text);
+extern const char *http_server_set(HttpServer *server, const char *url, const char *token_file,
+								   const TlsFiles *files);
 
 /*
  * Writes a request's head; the caller sets body and callback.  Returns nonzero if the path is too
  * long.
  */
-extern int http_request_get(HttpRequest *request, const HttpUrl *url, const char *path);
-extern int http_request_post(HttpRequest *request, const HttpUrl *url, const char *path,
+extern int http_request_get(HttpRequest *request, const HttpServer *server, const char *path);
+extern int http_request_post(HttpRequest *request, const HttpServer *server, const char *path,
 							 const char *content_type, size_t body_bytes);
 
 /*
- * If a request has no answer after timeout_s, the connection is closed.  The url must outlive the
+ * If a request has no answer after timeout_s, the connection is closed.  The server must outlive the
  * client.
  */
-extern HttpClient *http_client_open(uv_loop_t *loop, const HttpUrl *url, uint32_t timeout_s);
+extern HttpClient *http_client_open(uv_loop_t *loop, HttpServer *server, uint32_t timeout_s);
 /* Ends all requests, whose callbacks get NULL; the loop then frees the client. */
 extern void http_client_close(HttpClient *client);
 extern void http_client_send(HttpClient *client, HttpRequest *request);

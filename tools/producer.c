@@ -21,12 +21,15 @@
 #include "source.h"
 #include "workload.h"
 
-#define TICK_MS	  5
-#define NS_PER_MS INT64_C(1000000)
+#define TICK_MS		5
+#define END_WAIT_MS 60000
+#define NS_PER_MS	INT64_C(1000000)
 
 typedef struct Producer
 {
-	HttpUrl url;
+	HttpServer server;
+	uint64_t wait_ms;	  /* for a server that does not answer at the start */
+	uint64_t end_wait_ms; /* and once all messages are due */
 	SenderOptions sender_options;
 	uint32_t batch;
 	uint32_t linger_ms; /* the longest that a due message waits for its batch to fill */
@@ -57,6 +60,9 @@ static const char usage[] =
 	"historian-producer: posts messages to historiand\n"
 	"\n"
 	"  --url URL            where historiand answers (http://127.0.0.1:8080)\n" TOKEN_OPTION_HELP
+		TLS_CLIENT_HELP
+	"  --wait TIME          how long to try to reach a server that does not answer at the start\n"
+	"                       (0), or is lost and still does not answer after the end (60)\n"
 	"  --workload KIND      skewed: few tags have most of the messages; plant: each tag has one\n"
 	"                       message a second (skewed)\n"
 	"  --phase KIND         a plant's tags report spread over the second, or all at-once (spread)\n"
@@ -97,6 +103,7 @@ static void fill(Producer *producer);
 static bool fill_batch(Producer *producer, int64_t now);
 static void end(Producer *producer);
 static void close_all(void *context);
+static void on_unreachable(void *context, const char *why, bool ever, uint64_t ms);
 static void on_signal(uv_signal_t *signal, int number);
 static void on_second(uv_timer_t *timer);
 static void report(const Producer *producer);
@@ -141,6 +148,10 @@ parse_options(Producer *producer, int argc, char **argv)
 	{
 		URL,
 		TOKEN_FILE,
+		CA_FILE,
+		CERTIFICATE,
+		KEY,
+		WAIT,
 		WORKLOAD,
 		PHASE,
 		RATE,
@@ -167,6 +178,8 @@ parse_options(Producer *producer, int argc, char **argv)
 	static const struct option options[] = {
 		{"url", required_argument, NULL, URL},
 		{"token-file", required_argument, NULL, TOKEN_FILE},
+		TLS_CLIENT_OPTIONS(CA_FILE, CERTIFICATE, KEY),
+		{"wait", required_argument, NULL, WAIT},
 		{"workload", required_argument, NULL, WORKLOAD},
 		{"phase", required_argument, NULL, PHASE},
 		{"rate", required_argument, NULL, RATE},
@@ -199,6 +212,7 @@ parse_options(Producer *producer, int argc, char **argv)
 	WorkloadOptions *workload = &producer->announcement.workload;
 	const char *url = "http://127.0.0.1:8080";
 	const char *token_file = NULL;
+	TlsFiles files = {0};
 	bool plant = false, at_once = false, rate_given = false;
 	const char *name;
 	int option;
@@ -212,6 +226,7 @@ parse_options(Producer *producer, int argc, char **argv)
 	producer->messages = UINT64_MAX;
 	producer->batch = 100;
 	producer->linger_ms = 100;
+	producer->end_wait_ms = END_WAIT_MS;
 	producer->sender_options.connections = 4;
 	producer->sender_options.pipeline = 4;
 
@@ -225,6 +240,18 @@ parse_options(Producer *producer, int argc, char **argv)
 				break;
 			case TOKEN_FILE:
 				token_file = optarg;
+				break;
+			case CA_FILE:
+				files.ca_file = optarg;
+				break;
+			case CERTIFICATE:
+				files.certificate = optarg;
+				break;
+			case KEY:
+				files.key = optarg;
+				break;
+			case WAIT:
+				producer->wait_ms = producer->end_wait_ms = option_seconds(name, optarg) * 1000;
 				break;
 			case WORKLOAD:
 				plant = option_word(name, optarg, workloads) == 1;
@@ -294,9 +321,9 @@ parse_options(Producer *producer, int argc, char **argv)
 		}
 #undef NUMBER
 	}
-	options_check(http_url_parse(&producer->url, url));
-	options_check(
-		token_option_header(token_file, producer->url.headers, sizeof(producer->url.headers)));
+	options_check(http_server_set(&producer->server, url, token_file, &files));
+	producer->server.on_unreachable = on_unreachable;
+	producer->server.context = producer;
 	if (workload->tags == 0)
 		workload->tags = !plant ? 10000 : rate_given ? workload->rate : 100000;
 	if (workload->values == 0)
@@ -321,7 +348,7 @@ finish_options(Producer *producer, bool rate_given)
 {
 	WorkloadOptions *options = &producer->announcement.workload;
 
-	producer->sender_options.url = &producer->url;
+	producer->sender_options.server = &producer->server;
 	producer->sender_options.single = producer->batch == 1;
 	if (producer->file != NULL)
 	{
@@ -350,7 +377,7 @@ finish_options(Producer *producer, bool rate_given)
 static void
 announce(Producer *producer, void (*on_announced)(void *))
 {
-	SenderOptions options = {.url = &producer->url,
+	SenderOptions options = {.server = &producer->server,
 							 .connections = 1,
 							 .pipeline = 1,
 							 .committed = producer->announcement.ended,
@@ -489,6 +516,38 @@ close_all(void *context)
 	uv_close((uv_handle_t *) &producer->second, NULL);
 	uv_close((uv_handle_t *) &producer->interrupt, NULL);
 	uv_close((uv_handle_t *) &producer->terminate, NULL);
+}
+
+/*
+ * A server that does not answer at the start is an error, most often a wrong URL.  One that is lost
+ * later is waited for: the producer falls behind, and gives up only after the end of what it sends.
+ */
+static void
+on_unreachable(void *context, const char *why, bool ever, uint64_t ms)
+{
+	static bool told;
+	Producer *producer = context;
+	bool over = producer->stopping || producer->end_ns > 0 ||
+				(producer->seconds > 0 &&
+				 now_ns() - producer->start_ns > (int64_t) producer->seconds * 1000 * NS_PER_MS);
+
+	if (ever ? !over || ms < producer->end_wait_ms : ms < producer->wait_ms)
+	{
+		if (!told)
+			fprintf(stderr, "historian-producer: cannot reach %s: %s; it is tried again\n",
+					producer->server.url.authority, why);
+		told = true;
+		return;
+	}
+	fprintf(stderr, "historian-producer: cannot reach %s: %s%s\n", producer->server.url.authority,
+			why, ever ? "; it gives up" : "");
+	if (producer->sender != NULL)
+		producer->result = *sender_statistics(producer->sender);
+	if (producer->end_ns == 0)
+		producer->end_ns = now_ns();
+	if (ever)
+		report(producer);
+	exit(1);
 }
 
 /* The first signal ends the producer after the batches in flight, the second one at once. */

@@ -62,7 +62,7 @@ sender_open(uv_loop_t *loop, const SenderOptions *options)
 	if (sender->clients == NULL || sender->batches == NULL)
 		abort();
 	for (uint32_t i = 0; i < options->connections; i++)
-		sender->clients[i] = http_client_open(loop, options->url, TIMEOUT_S);
+		sender->clients[i] = http_client_open(loop, options->server, TIMEOUT_S);
 	for (uint32_t i = 0; i < batches; i++)
 	{
 		Batch *batch = &sender->batches[i];
@@ -125,7 +125,7 @@ send_batch(Batch *batch)
 	for (uint32_t i = 1; i < sender->options.connections; i++)
 		if (http_client_pending(sender->clients[i]) < http_client_pending(best))
 			best = sender->clients[i];
-	http_request_post(&batch->request, sender->options.url, sender->path,
+	http_request_post(&batch->request, sender->options.server, sender->path,
 					  sender->options.single ? "application/json" : "application/x-ndjson",
 					  batch->text.bytes);
 	batch->request.body = batch->text.data;

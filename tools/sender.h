@@ -20,7 +20,7 @@ typedef struct Sender Sender;
 
 typedef struct SenderOptions
 {
-	const HttpUrl *url;
+	HttpServer *server;
 	uint32_t connections;
 	uint32_t pipeline;				/* batches in flight on a connection */
 	bool committed;					/* ask for ack=committed */

@@ -147,6 +147,7 @@ time_t time(time_t *to)
 def server():
     port = free_port()
     url = "http://127.0.0.1:%d" % port
+    finds("no historiand, over TLS", "historiand", "Connection refused", "start it", "--min-free", "0", "--url", url.replace("http:", "https:"))
     finds("no historiand", "historiand", "Connection refused", "start it", "--min-free", "0", "--url", url)
     for wrong in port + 65536, 0, "x", "":      # port + 65536 is the same port in 16 bits
         finds("the port \"%s\"" % wrong, "historiand", "the port is not a number from 1 to 65535", "--url", "--min-free", "0",
@@ -163,6 +164,8 @@ def served_well(url):
     e2e.wait_until(lambda: "is ready" in doctor("--url", url).stdout, "historiand is ready")
     result = doctor("--min-free", "0", "--url", url)
     same(result.returncode, 0, "historiand that is well")
+    finds("https:// to a port without TLS", "historiand", "the URL must begin with http://", "--ca-file", "--min-free", "0",
+          "--url", url.replace("http:", "https:"))
     finds("another clock of historiand", "clock", "historiand's clock is", "time service", "--min-free", "0", "--url", url,
           env={"LD_PRELOAD": path("shim.so"), "SHIFT_S": "-60"}, alone=False)
 

@@ -9,7 +9,7 @@ import random
 import signal
 import subprocess
 
-from command import CONNINFO, HISTORIAN, done, e2e, historian, ok, path, psql, rows, same, sql, table, wait_until
+from command import CONNINFO, HISTORIAN, done, e2e, historian, ok, path, psql, rows, same, sql, table, wait_until, write
 
 SECOND = 1000000000
 START = 1767225600 * SECOND
@@ -153,6 +153,9 @@ def completion():
                                                  for name, value in (pair.split("=") for pair in CONNINFO.split())})
         return subprocess.run(["bash", "-c", script, "-", source, os.path.dirname(HISTORIAN), *words], env=env, stdout=subprocess.PIPE, text=True).stdout.split("\n")[:-1]
 
+    pem = write("authority.pem", "")
+    same(complete("historian", "doctor", "--ca"), ["--ca-file"], "of options for TLS")
+    same(complete("historian", "doctor", "--ca-file", path("aut")), [pem], "of files")
     same(complete("historian", "ta"), ["tags", "tail"], "completion of commands")
     same(complete("historian", "import", "--tag-"), ["--tag-name", "--tag-prefix"], "of options")
     same(complete("historian", "export", "-f", ""), ["csv", "ndjson", "binary"], "of formats")

@@ -20,13 +20,17 @@ class Authority:
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
                 "-subj", f"/CN={name} of the tests", "-keyout", self.key, "-out", self.certificate)
 
-    def issue(self, file, subject, server=False, key_type="ec"):
-        """Makes FILE.crt and FILE.key for a subject such as "/CN=press"; returns both paths."""
+    def issue(self, file, subject, server=False, key_type="ec",
+              names="DNS:localhost,IP:127.0.0.1", days=30):
+        """Makes FILE.crt and FILE.key for a subject such as "/CN=press"; returns both paths.
+
+        A server's is for the names; negative days make one that has expired.
+        """
         base = os.path.join(self.directory, file)
         kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if key_type == "ec" else ["-newkey", "rsa:2048"]
         openssl("req", "-new", *kind, "-nodes", "-utf8", "-subj", subject, "-keyout", base + ".key", "-out", base + ".csr")
         with open(base + ".ext", "w", encoding="ascii") as extensions:
-            extensions.write("subjectAltName=DNS:localhost,IP:127.0.0.1\n" if server else "extendedKeyUsage=clientAuth\n")
+            extensions.write(f"subjectAltName={names}\n" if server else "extendedKeyUsage=clientAuth\n")
         openssl("x509", "-req", "-in", base + ".csr", "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial",
-                "-days", "30", "-extfile", base + ".ext", "-out", base + ".crt")
+                "-days", str(days), "-extfile", base + ".ext", "-out", base + ".crt")
         return base + ".crt", base + ".key"

@@ -5,13 +5,14 @@ see FAULTS. Used to test that historian-client notices.
 """
 import bisect
 import json
+import socket
 import socketserver
 import threading
 import time
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlparse
 
-FAULTS = ("none", "lost", "stale", "wrong", "time", "slow", "busy", "unknown")
+FAULTS = ("none", "lost", "stale", "wrong", "time", "slow", "busy", "unknown", "forbidden")
 
 
 def is_of_workload(tag):
@@ -114,6 +115,9 @@ class Handler(BaseHTTPRequestHandler):
         url = urlparse(self.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         store = self.server.store
+        if store.fault == "forbidden":
+            self.answer(401, b"no token")
+            return
         if store.fault == "slow":
             time.sleep(0.15)
         found = store.api(query["tag"], int(query["start"]), int(query["end"]),
@@ -129,13 +133,31 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 100
 
+    def __init__(self, *arguments):
+        self.open = set()
+        super().__init__(*arguments)
+
     def handle_error(self, *_):
         pass
 
+    def process_request(self, request, client_address):
+        self.open.add(request)
+        super().process_request(request, client_address)
 
-def start(**arguments):
-    """Starts a server on a free port; returns it, with its URL and store."""
-    server = Server(("127.0.0.1", 0), Handler)
+    def vanish(self):
+        """Stops listening, and breaks all connections."""
+        self.shutdown()
+        self.server_close()
+        for connection in self.open:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def start(port=0, **arguments):
+    """Starts a server on a port, or a free one; returns it, with its URL and store."""
+    server = Server(("127.0.0.1", port), Handler)
     server.store = Store(**arguments)
     server.url = "http://127.0.0.1:%d" % server.server_address[1]
     threading.Thread(target=server.serve_forever, daemon=True).start()

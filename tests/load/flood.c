@@ -64,7 +64,7 @@ typedef struct Connection
 typedef struct Flood
 {
 	/* options */
-	HttpUrl url;
+	HttpServer server;
 	const char *path;
 	int format;
 	uint32_t batch;
@@ -225,8 +225,8 @@ make_pool(Flood *flood)
 		head = (size_t) snprintf(flood->pool + flood->pool_bytes, HEAD_BYTES,
 								 "POST %s%s HTTP/1.1\r\nHost: %s\r\n%sContent-Type: %s\r\n"
 								 "Content-Length: %zu\r\n\r\n",
-								 flood->url.prefix, flood->path, flood->url.authority,
-								 flood->url.headers, types[flood->format], bytes);
+								 flood->server.url.prefix, flood->path, flood->server.url.authority,
+								 flood->server.headers, types[flood->format], bytes);
 		if (head >= HEAD_BYTES)
 		{
 			fprintf(stderr, "historian-flood: the path is too long\n");
@@ -466,9 +466,10 @@ open_connections(Flood *flood)
 		struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
 		int on = 1;
 
-		connection->fd = socket(flood->url.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (connection->fd < 0 || connect(connection->fd, (struct sockaddr *) &flood->url.address,
-										  sizeof(flood->url.address)) != 0)
+		connection->fd = socket(flood->server.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (connection->fd < 0 ||
+			connect(connection->fd, (struct sockaddr *) &flood->server.address,
+					sizeof(flood->server.address)) != 0)
 			die("connect");
 		setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		if (epoll_ctl(flood->epoll, EPOLL_CTL_ADD, connection->fd, &event) != 0)
@@ -660,8 +661,9 @@ read_options(Flood *flood, int argc, char **argv)
 		flood->step_ns = NS / tags;
 	}
 	options_check(workload_check(&flood->workload));
-	options_check(http_url_parse(&flood->url, url));
-	options_check(token_option_header(NULL, flood->url.headers, sizeof(flood->url.headers)));
+	options_check(http_server_set(&flood->server, url, NULL, &(TlsFiles){0}));
+	if (flood->server.tls != NULL)
+		options_check("--url: historian-flood has no TLS; wrk has");
 	if (flood->format == FORMAT_JSON && flood->batch > 1)
 		options_check("json is one message a POST");
 	if (flood->time_is_now && flood->rate == 0)

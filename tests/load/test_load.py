@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 import fake_historiand
 
@@ -208,11 +209,17 @@ def test_wrong_port():
         unused.bind(("127.0.0.1", 0))       # nobody else gets it, and it does not listen
         port = unused.getsockname()[1]
         for program in PRODUCER, CLIENT:
-            with subprocess.Popen([program, "--url", "http://127.0.0.1:%d" % port, "--duration", "1h"],
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
-                line = running.stderr.readline()
-                running.kill()
-            ok("127.0.0.1:%d: connection refused" % port in line, "a wrong port is told", line)
+            began = time.monotonic()
+            ended = subprocess.run([program, "--url", "http://127.0.0.1:%d" % port, "--duration", "1h"],
+                                   capture_output=True, text=True, check=False, timeout=30)
+            ok("127.0.0.1:%d: connection refused" % port in ended.stderr, "a wrong port is told", ended.stderr)
+            ok(ended.returncode == 1 and "tried again" not in ended.stderr and time.monotonic() - began < 5,
+               "and ends it at once", ended)
+            began = time.monotonic()
+            ended = subprocess.run([program, "--url", "http://127.0.0.1:%d" % port, "--duration", "1h", "--wait", "2"],
+                                   capture_output=True, text=True, check=False, timeout=30)
+            ok(ended.returncode == 1 and "refused; it is tried again" in ended.stderr and
+               2 <= time.monotonic() - began < 15, "with --wait 2 after two seconds", ended)
             for wrong in port + 65536, 0, "x", "":      # the first is the same port in 16 bits
                 ended = subprocess.run([program, "--url", "http://127.0.0.1:%s" % wrong, "--duration", "1h"],
                                        capture_output=True, text=True, check=False, timeout=10)
@@ -227,6 +234,55 @@ def test_wrong_port():
         ok(shown[2] == "%s %s\n" % (os.path.basename(program), version), "--version", shown[2])
 
 
+def test_late_server():
+    """With --wait a server may come later; one that goes away is waited for while the run lasts, and a little longer."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    url = "http://127.0.0.1:%d" % port
+    with subprocess.Popen([PRODUCER, "--url", url, "--wait", "60", "--duration", "2", "--rate", "500", "--tags", "20"],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        line = running.stderr.readline()
+        ok("it is tried again" in line, "it waits for the server", line)
+        server = fake_historiand.start(port=port)
+        output = running.communicate(timeout=60)
+    ok(running.returncode == 0 and "1000 acknowledged" in output[0], "which then gets all", output)
+
+    command = [PRODUCER, "--url", url, "--rate", "500", "--tags", "20", "--wait", "3"]
+    with subprocess.Popen([*command, "--duration", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        wait_for_messages(server, 1100)
+        server.vanish()
+        began = time.monotonic()
+        output = running.communicate(timeout=60)
+    ok(running.returncode == 1 and "it is tried again" in output[1] and "it gives up" in output[1] and
+       time.monotonic() - began > 2.5, "a server that does not come back is given up after --wait", output)
+    ok("acknowledged" in output[0], "with the report", output)
+
+    server = fake_historiand.start(port=port)
+    with subprocess.Popen([*command[:-2], "--duration", "6"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        wait_for_messages(server, 100)
+        store = server.store
+        server.vanish()
+        line = running.stderr.readline()
+        ok("it is tried again" in line, "a loss in a run is told", line)
+        fake_historiand.start(port=port).store = store
+        output = running.communicate(timeout=60)
+    stored = sum(len(rows) for tag, rows in store.tags.items() if tag[0] == "t")
+    ok(running.returncode == 0 and " 3000 acknowledged" in output[0] and stored == 3000, "and loses nothing", (output, stored))
+
+    server = fake_historiand.start(fault="forbidden")
+    began = time.monotonic()
+    ended = read(server, "--wait", "50")
+    ok(ended.returncode == 1 and "with 401: no token" in ended.stderr and time.monotonic() - began < 20,
+       "the client does not wait where the server refuses it", ended)
+
+
+def wait_for_messages(server, messages):
+    end = time.monotonic() + 30
+    while server.store.messages < messages and time.monotonic() < end:
+        time.sleep(0.01)
+
+
 test_right()
 test_faults()
 test_plant()
@@ -235,5 +291,6 @@ test_sequence()
 test_file()
 test_flood()
 test_wrong_port()
+test_late_server()
 print("1..%d" % count)
 sys.exit(failed > 0)

@@ -22,7 +22,7 @@ _historian()
 			mapfile -t COMPREPLY < <(compgen -W "ns us ms s" -- "$word")
 			return
 			;;
-		-o | --output | --rejects | --file)
+		-o | --output | --rejects | --file | --token-file | --ca-file | --certificate | --key)
 			mapfile -t COMPREPLY < <(compgen -f -- "$word")
 			return
 			;;

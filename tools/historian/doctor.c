@@ -22,7 +22,7 @@ static const char usage[] =
 	"changes nothing. A member of pg_monitor sees most.\n"
 	"\n"
 	"  --url URL            look at historiand there, too, such as "
-	"http://127.0.0.1:8080\n" TOKEN_OPTION_HELP
+	"http://127.0.0.1:8080\n" TOKEN_OPTION_HELP TLS_CLIENT_HELP
 	"  --max-clock S        the greatest difference between clocks, in seconds (2)\n"
 	"  --min-free PERCENT   the least room on a disk (10)\n"
 	"  --max-lag MB         the most WAL that a standby is behind (64)\n"
@@ -36,6 +36,7 @@ typedef struct Doctor
 	Arguments arguments;
 	const char *url;
 	const char *token_file;
+	TlsFiles files;
 	DoctorLimits limits;
 	Report report;
 } Doctor;
@@ -50,12 +51,16 @@ parse_options(Doctor *doctor, int argc, char **argv)
 		MIN_FREE,
 		MAX_LAG,
 		MAX_BACKLOG,
-		TOKEN_FILE
+		TOKEN_FILE,
+		CA_FILE,
+		CERTIFICATE,
+		KEY
 	};
 	static const struct option options[] = {
 		ARGUMENTS_COMMON,
 		{"url", required_argument, NULL, URL},
 		{"token-file", required_argument, NULL, TOKEN_FILE},
+		TLS_CLIENT_OPTIONS(CA_FILE, CERTIFICATE, KEY),
 		{"max-clock", required_argument, NULL, MAX_CLOCK},
 		{"min-free", required_argument, NULL, MIN_FREE},
 		{"max-lag", required_argument, NULL, MAX_LAG},
@@ -78,6 +83,15 @@ parse_options(Doctor *doctor, int argc, char **argv)
 				break;
 			case TOKEN_FILE:
 				doctor->token_file = optarg;
+				break;
+			case CA_FILE:
+				doctor->files.ca_file = optarg;
+				break;
+			case CERTIFICATE:
+				doctor->files.certificate = optarg;
+				break;
+			case KEY:
+				doctor->files.key = optarg;
 				break;
 			case MAX_CLOCK:
 				doctor->limits.clock_s = (double) option_number(name, optarg, 0, 1000000);
@@ -119,15 +133,29 @@ examine_database(Doctor *doctor, PGconn *connection)
 	doctor_check_disk(report, connection, &doctor->limits);
 }
 
+/* What https:// needs, from files that can be used; a wrong URL is a finding of its own. */
+static TlsClient *
+open_tls(const Doctor *doctor)
+{
+	ServerUrl url = {0};
+	TlsClient *tls = NULL;
+
+	if (doctor->url == NULL || server_url_parse(&url, doctor->url) == NULL)
+		options_check(tls_client_open(&tls, &url, &doctor->files));
+	return tls;
+}
+
 int
 command_doctor(int argc, char **argv)
 {
 	static Doctor doctor;
 	char headers[TOKEN_HEADER_BYTES];
+	TlsClient *tls;
 	PGconn *connection;
 
 	parse_options(&doctor, argc, argv);
 	options_check(token_option_header(doctor.token_file, headers, sizeof(headers)));
+	tls = open_tls(&doctor);
 	connection = doctor_connect(&doctor.report, &doctor.arguments);
 	if (connection != NULL)
 	{
@@ -135,7 +163,8 @@ command_doctor(int argc, char **argv)
 		PQfinish(connection);
 	}
 	if (doctor.url != NULL)
-		doctor_check_historiand(&doctor.report, doctor.url, headers, &doctor.limits);
+		doctor_check_historiand(&doctor.report, doctor.url, headers, tls, &doctor.limits);
+	tls_client_close(tls);
 	if (doctor.report.findings == 0)
 		printf("nothing was found%s\n",
 			   doctor.report.unseen > 0 ? ", but not all could be looked at" : "");

@@ -11,6 +11,7 @@
 
 #include "arguments.h"
 #include "report.h"
+#include "tls_client.h"
 
 typedef struct DoctorLimits
 {
@@ -41,6 +42,6 @@ extern void doctor_check_disk(Report *report, PGconn *connection, const DoctorLi
 
 /* historiand, at an address such as http://127.0.0.1:8080. */
 extern void doctor_check_historiand(Report *report, const char *url, const char *headers,
-									const DoctorLimits *limits);
+									const TlsClient *tls, const DoctorLimits *limits);
 
 #endif /* HISTORIAN_DOCTOR_CHECKS_H */

@@ -30,18 +30,21 @@ check_date(Report *report, const HttpAnswer *answer, const DoctorLimits *limits)
 }
 
 void
-doctor_check_historiand(Report *report, const char *url, const char *headers,
+doctor_check_historiand(Report *report, const char *url, const char *headers, const TlsClient *tls,
 						const DoctorLimits *limits)
 {
 	HttpAnswer answer;
 	const char *detail;
 	const char *end;
 
-	if (!http_get(&answer, url, "/readyz", headers))
+	if (!http_get(&answer, url, "/readyz", headers, tls))
 	{
 		report_finding(report, "historiand",
-					   "start it (systemctl start historiand, or make run), or give its address by "
-					   "--url",
+					   answer.distrusted
+						   ? "mend the certificate, or give what it needs by --url, --ca-file, "
+							 "--certificate and --key"
+						   : "start it (systemctl start historiand, or make run), or give its "
+							 "address by --url",
 					   "%s", answer.wrong);
 		return;
 	}

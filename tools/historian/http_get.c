@@ -26,35 +26,6 @@ static bool __attribute__((format(printf, 2, 3))) fail(HttpAnswer *answer, const
 	return false;
 }
 
-/* Takes http://host:port apart; an IPv6 address is in brackets. */
-static bool
-split_url(HttpAnswer *answer, const char *url, char host[256], char port[16])
-{
-	const char *start = url + strlen("http://");
-	const char *end;
-	const char *colon;
-	unsigned long number;
-
-	if (strncmp(url, "http://", 7) != 0)
-		return fail(answer, "%s is no address such as http://127.0.0.1:8080", url);
-	end = start + strcspn(start, "/");
-	colon = *start == '[' ? strchr(start, ']') : start;
-	colon = colon != NULL ? memchr(colon, ':', (size_t) (end - colon)) : NULL;
-	snprintf(port, 16, "%.*s", colon != NULL ? (int) (end - colon - 1) : 2,
-			 colon != NULL ? colon + 1 : "80");
-	/* getaddrinfo() takes larger numbers, too, of which the lower 16 bits are another port. */
-	number = strtoul(port, NULL, 10);
-	if (port[strspn(port, "0123456789")] != '\0' || number < 1 || number > 65535)
-		return fail(answer, "%s: the port is not a number from 1 to 65535", url);
-	if (colon == NULL)
-		colon = end;
-	if (*start == '[')
-		snprintf(host, 256, "%.*s", (int) (colon - start - 2), start + 1);
-	else
-		snprintf(host, 256, "%.*s", (int) (colon - start), start);
-	return true;
-}
-
 /* Returns a connected socket, or -1. */
 static int
 connect_to(HttpAnswer *answer, const char *host, const char *port)
@@ -105,38 +76,105 @@ parse(HttpAnswer *answer, const char *text)
 	return true;
 }
 
-bool
-http_get(HttpAnswer *answer, const char *url, const char *path, const char *headers)
+/* Sends what TLS has to be sent. */
+static bool
+flush_sealed(TlsSession *tls, int file)
 {
-	char host[256];
-	char port[16];
+	char data[TLS_RECORD_BYTES];
+	size_t bytes;
+
+	while ((bytes = tls_session_take(tls, data, sizeof(data))) > 0)
+		if (send(file, data, bytes, MSG_NOSIGNAL) != (ssize_t) bytes)
+			return false;
+	return true;
+}
+
+/* Like recv(), over TLS; the request is sent as soon as it can be. */
+static ssize_t
+receive_sealed(TlsSession *tls, int file, const char *request, bool *asked, char *text, size_t room)
+{
+	char data[TLS_RECORD_BYTES];
+	ssize_t count;
+
+	for (;;)
+	{
+		ssize_t plain = tls_session_read(tls, text, room);
+
+		if (plain == 0 && !*asked && tls_session_ready(tls))
+		{
+			tls_session_write(tls, request, strlen(request));
+			*asked = true;
+		}
+		if (!flush_sealed(tls, file))
+			return -1;
+		if (plain != 0)
+			return plain;
+		count = recv(file, data, sizeof(data), 0);
+		if (count <= 0)
+			return count;
+		tls_session_receive(tls, data, (size_t) count);
+	}
+}
+
+/* Asks, and reads what comes until the server closes the connection; returns -1 after an error. */
+static ssize_t
+ask(int file, TlsSession *tls, const char *request, char *text, size_t *length)
+{
+	bool asked = tls == NULL;
+	ssize_t count = 1;
+
+	if (tls == NULL && send(file, request, strlen(request), MSG_NOSIGNAL) < 0)
+		return -1;
+	while (count > 0 && *length < ANSWER_BYTES)
+	{
+		count = tls == NULL ? recv(file, text + *length, ANSWER_BYTES - *length, 0)
+							: receive_sealed(tls, file, request, &asked, text + *length,
+											 ANSWER_BYTES - *length);
+		if (count > 0)
+			*length += (size_t) count;
+	}
+	return count;
+}
+
+bool
+http_get(HttpAnswer *answer, const char *url, const char *path, const char *headers,
+		 const TlsClient *client)
+{
+	ServerUrl server;
+	TlsSession *tls = NULL;
 	char request[1024];
 	char text[ANSWER_BYTES + 1];
 	size_t length = 0;
-	ssize_t count = 1;
+	const char *wrong;
+	ssize_t ended;
 	int file;
 
 	memset(answer, 0, sizeof(*answer));
-	if (!split_url(answer, url, host, port))
-		return false;
-	file = connect_to(answer, host, port);
+	wrong = server_url_parse(&server, url);
+	if (wrong != NULL)
+		return fail(answer, "%s: %s", url, wrong);
+	file = connect_to(answer, server.host, server.port);
 	if (file < 0)
 		return false;
 	snprintf(request, sizeof(request),
-			 "GET %s HTTP/1.1\r\nHost: %s:%s\r\n%sConnection: close\r\n\r\n", path, host, port,
-			 headers);
-	if (send(file, request, strlen(request), MSG_NOSIGNAL) < 0)
-		count = -1;
-	while (count > 0 && length < ANSWER_BYTES)
-	{
-		count = recv(file, text + length, ANSWER_BYTES - length, 0);
-		if (count > 0)
-			length += (size_t) count;
-	}
+			 "GET %s%s HTTP/1.1\r\nHost: %s\r\n%sConnection: close\r\n\r\n", server.prefix, path,
+			 server.authority, headers);
+	if (client != NULL)
+		tls = tls_session_open(client, &server);
+	errno = 0;
+	ended = ask(file, tls, request, text, &length);
 	close(file);
 	text[length] = '\0';
-	if (length == 0)
-		return fail(answer, "%s port %s does not answer%s%s", host, port, count < 0 ? ": " : "",
-					count < 0 ? strerror(errno) : "");
-	return parse(answer, text);
+	if (length > 0)
+		parse(answer, text);
+	else if (tls != NULL && errno == 0)
+	{
+		answer->distrusted = true;
+		fail(answer, "%s: %s", url, tls_session_ended_early(tls));
+	}
+	else
+		fail(answer, "%s port %s does not answer%s%s", server.host, server.port,
+			 ended < 0 ? ": " : "", ended < 0 ? strerror(errno) : "");
+	tls_session_close(tls);
+	return answer->wrong[0] == '\0';
 }
