@@ -45,7 +45,7 @@ server_url_parse(ServerUrl *url, const char *text)
 	if (colon != NULL && (strlen(colon + 1) >= sizeof(url->port) || !is_port(colon + 1)))
 		return "the port is not a number from 1 to 65535";
 	snprintf(url->port, sizeof(url->port), "%s",
-			 colon != NULL	 ? colon + 1
+			 colon != NULL ? colon + 1
 			 : url->secure ? "443"
 						   : "80");
 	end = colon != NULL ? colon : url->authority + bytes;

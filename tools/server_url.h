@@ -9,7 +9,7 @@
 
 typedef struct ServerUrl
 {
-	bool secure; /* https:// */
+	bool secure;	/* https:// */
 	char host[256]; /* a name or an address, of IPv6 without its brackets */
 	char port[8];
 	char authority[300]; /* host and port as they were given, for the header Host */

@@ -27,7 +27,9 @@
 #define TLS_CLIENT_OPTIONS(ca_file, certificate, key)                                              \
 	{"ca-file", required_argument, NULL, ca_file},                                                 \
 		{"certificate", required_argument, NULL, certificate},                                     \
-		{"key", required_argument, NULL, key}
+	{                                                                                              \
+		"key", required_argument, NULL, key                                                        \
+	}
 
 typedef struct TlsFiles
 {

@@ -96,6 +96,49 @@ read_password(const char *path, char *password, size_t size, char **failure_text
 	return false;
 }
 
+const char *
+pg_connection_cure(const char *reason)
+{
+	/* libpq's texts are not translated, because the program sets no locale */
+	static const struct
+	{
+		const char *part;
+		const char *cure;
+	} cures[] = {
+		{"certificate verify failed",
+		 "sslrootcert must name a file with the authority that signed PostgreSQL's certificate, "
+		 "which must be valid today"},
+		{"does not match host name", "host must be a name for which PostgreSQL's certificate is; "
+									 "hostaddr may have the address"},
+		{"server does not support SSL",
+		 "PostgreSQL needs ssl = on, ssl_cert_file and ssl_key_file"},
+	};
+
+	for (size_t i = 0; i < sizeof(cures) / sizeof(cures[0]); i++)
+	{
+		if (strstr(reason, cures[i].part) != NULL)
+			return cures[i].cure;
+	}
+	return NULL;
+}
+
+/* What libpq says of a connection that was not made, and what cures it. */
+static char *
+describe_failure(const PGconn *pq)
+{
+	const char *reason = PQerrorMessage(pq);
+	const char *cure = pg_connection_cure(reason);
+	size_t length = strlen(reason);
+	Bytes failure = {0};
+
+	while (cure != NULL && length > 0 && reason[length - 1] == '\n')
+		length--;
+	bytes_append(&failure, reason, length);
+	if (cure != NULL)
+		bytes_printf(&failure, "; %s", cure);
+	return bytes_take_text(&failure);
+}
+
 PGconn *
 pg_connect_now(const char *conninfo, const char *password_file, char **failure)
 {
@@ -130,7 +173,7 @@ pg_connect_now(const char *conninfo, const char *password_file, char **failure)
 	PQsetNoticeProcessor(pq, on_notice, NULL);
 	if (PQstatus(pq) == CONNECTION_OK)
 		return pq;
-	*failure = memory_strdup(PQerrorMessage(pq));
+	*failure = describe_failure(pq);
 	PQfinish(pq);
 	return NULL;
 }

@@ -59,6 +59,9 @@ extern bool pg_connection_flush(PgConnection *connection, bool *all);
  */
 extern void pg_connection_pause(PgConnection *connection, bool pause);
 
+/* What an operator can do about a connection that was not made, without names of hosts; or NULL. */
+extern const char *pg_connection_cure(const char *reason);
+
 /* Asks for on_input in the loop's next turn even though nothing is left to send. */
 extern void pg_connection_again(PgConnection *connection);
 

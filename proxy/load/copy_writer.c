@@ -248,13 +248,15 @@ static void
 on_lost(void *owner, const char *reason)
 {
 	CopyWriter *writer = owner;
+	const char *cure = pg_connection_cure(reason);
 
 	log_warning("no connection to PostgreSQL for loading: %s", reason);
 	if (writer->loading)
 		metric_add(&writer->metrics->loads_failed, 1);
 	/* libpq's words name hosts and users, which clients that ask for /readyz must not learn. */
 	if (!writer->refusing)
-		snprintf(writer->trouble, sizeof(writer->trouble), "there is no connection to it");
+		snprintf(writer->trouble, sizeof(writer->trouble), "there is no connection to it%s%s",
+				 cure != NULL ? ": " : "", cure != NULL ? cure : "");
 	writer->connection = NULL;
 	writer->connected = false;
 	writer->loading = false;
