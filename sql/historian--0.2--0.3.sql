@@ -1601,3 +1601,13 @@ AS 'MODULE_PATHNAME', 'historian_load_fate';
 
 COMMENT ON FUNCTION historian.load_fate(text) IS
 'What became of the transaction that historian.load_mark() has marked: in progress, committed or aborted; aborted also where a crash or a failover has lost it. NULL if it cannot be told, because the WAL of that time has been removed.';
+
+-- Reads of a standby
+
+CREATE FUNCTION historian.await_commit(min_commit pg_lsn, max_lag_ms bigint DEFAULT NULL, wait_ms bigint DEFAULT 0)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'historian_await_commit';
+
+COMMENT ON FUNCTION historian.await_commit(pg_lsn, bigint, bigint) IS
+'Makes sure that the next statement of a READ COMMITTED transaction sees the commit before a position of the WAL (pg_current_wal_flush_lsn() after it; NULL: any), also on a standby, and that the data of that are at most max_lag_ms old. Waits for that for wait_ms. Returns how old the data are at most in milliseconds: 0 on the primary; NULL where that is not known. The errors are RH001 (the standby has not replayed the commit), RH002 (the data are older than max_lag_ms) and RH003 (the server has no commit as late as that).';

@@ -610,6 +610,35 @@ query_ended(PoolSlot *slot)
 	}
 }
 
+/* The SQLSTATE of a result, or "". */
+static const char *
+sqlstate_of(const PGresult *result)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	return sqlstate != NULL ? sqlstate : "";
+}
+
+/*
+ * Closes the connection if it has led to a server that is read only, as after a failover: the next
+ * one leads elsewhere.  Returns true if the query, which has changed nothing, is sent again on that.
+ */
+static bool
+left_read_only(PoolSlot *slot)
+{
+	if (slot->connection == NULL || slot->pool->kind != PG_POOL_WRITES ||
+		strcmp(sqlstate_of(slot->result), "25006") != 0)
+		return false;
+	disconnect(slot);
+	if (slot->query->abandoned || slot->query->repeated)
+		return false;
+	PQclear(slot->result);
+	slot->result = NULL;
+	repeat(slot);
+	assign(slot->pool);
+	return true;
+}
+
 /* Passes a row to its query's on_row(); false if what that keeps exceeds the budget. */
 static bool
 pass_row(PoolSlot *slot, const PGresult *row)
@@ -757,8 +786,13 @@ on_cancelled(void *argument)
 static void
 finish(PoolSlot *slot)
 {
-	PGresult *result = slot->result;
+	bool not_replicated =
+		slot->connection != NULL && pg_connection_take_not_replicated(slot->connection);
+	PGresult *result;
 
+	if (left_read_only(slot))
+		return;
+	result = slot->result;
 	slot->result = NULL;
 	if (slot->progress == PROGRESS_TOO_LARGE)
 		answer(slot, &(QueryOutcome){
@@ -767,6 +801,15 @@ finish(PoolSlot *slot)
 									"(--max-result-bytes); ask for less, or later",
 						 .limit = 503,
 					 });
+	else if (not_replicated)
+		answer(slot,
+			   &(QueryOutcome){
+				   .sqlstate = "",
+				   .message = "the change is committed, but PostgreSQL was told not to wait for "
+							  "the synchronous standby, which may not have it; sending it "
+							  "again is harmless",
+				   .limit = 503,
+			   });
 	else if (PQresultStatus(result) == PGRES_TUPLES_OK ||
 			 PQresultStatus(result) == PGRES_COMMAND_OK)
 		answer(slot, &(QueryOutcome){.result = result});

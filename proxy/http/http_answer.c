@@ -9,6 +9,7 @@
 #include "http/http_trace.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 
 #define LONG_ANSWER_BYTES 16384	  /* answers from this size on count in HttpLoop.results */
 #define MAX_IGNORED_BODY  1048576 /* the largest body that is read only to keep the connection */
@@ -115,6 +116,7 @@ answer(Exchange *exchange, int status, const char *content_type, const char *hea
 						   .status = status,
 						   .content_type = content_type,
 						   .headers = headers,
+						   .notes = exchange->notes,
 						   .request_id = trace_request_id(exchange),
 						   .allow_origin = exchange->invited ? request->origin : NULL,
 						   .vary_origin = loop->config->cors_origin[0] != '\0',
@@ -141,6 +143,22 @@ answer(Exchange *exchange, int status, const char *content_type, const char *hea
 		exchange_advance(connection);
 	if (!connection->parsing)
 		loop->flush(connection);
+}
+
+void
+http_note_commit(Exchange *exchange, uint64_t position)
+{
+	snprintf(exchange->notes, sizeof(exchange->notes), "X-Historian-Commit: %X/%X\r\n",
+			 (unsigned) (position >> 32), (unsigned) position);
+}
+
+void
+http_note_lag(Exchange *exchange, int64_t lag_ms)
+{
+	exchange->notes[0] = '\0';
+	if (lag_ms >= 0)
+		snprintf(exchange->notes, sizeof(exchange->notes), "X-Historian-Lag-Ms: %lld\r\n",
+				 (long long) lag_ms);
 }
 
 void
@@ -211,6 +229,7 @@ http_stream_begin(Exchange *exchange, const char *content_type, const char *head
 						   .status = 200,
 						   .content_type = content_type,
 						   .headers = headers,
+						   .notes = exchange->notes,
 						   .request_id = trace_request_id(exchange),
 						   .allow_origin = exchange->invited ? exchange->request.origin : NULL,
 						   .vary_origin = exchange->loop->config->cors_origin[0] != '\0',

@@ -18,6 +18,13 @@ extern void http_answer(Exchange *exchange, int status, const char *content_type
 extern void http_answer_bytes(Exchange *exchange, int status, const char *content_type,
 							  const char *headers, Bytes *body);
 
+/*
+ * Notes for the answer, whichever it will be, where the WAL is after a commit, or how old the data are
+ * at most that it is made of; -1: that is not known.  The last note counts.
+ */
+extern void http_note_commit(Exchange *exchange, uint64_t position);
+extern void http_note_lag(Exchange *exchange, int64_t lag_ms);
+
 /* Answers with problem details (RFC 9457). */
 extern void http_problem(Exchange *exchange, int status, const char *detail, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -40,6 +40,7 @@ exchange_new(HttpConnection *connection)
 	exchange->principal = NULL;
 	exchange->query_of = NULL;
 	exchange->state = NULL;
+	exchange->notes[0] = '\0';
 	/* The clock was read when the bytes came, or when the request before was answered. */
 	exchange->started_ns = loop->turns.now_ns;
 	exchange->received = false;

@@ -79,6 +79,7 @@ struct Exchange
 	bool refused;	 /* for who asks: it is logged */
 	bool invited;	 /* the page that asks is of --cors-origin, and may see the answer */
 	bool identified; /* request.request_id is final */
+	char notes[64];	 /* header lines for whatever the answer is; http_answer.h writes them */
 	char cause[256]; /* why the request failed, for the log */
 	char sqlstate[6];
 };

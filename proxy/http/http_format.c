@@ -89,7 +89,7 @@ static const char policy[] = "Content-Security-Policy: default-src 'none'; base-
 
 /* For pages of the origin that comes after it: what else of the answer they may see. */
 static const char for_pages[] = "Access-Control-Expose-Headers: Allow, ETag, Retry-After, "
-								"X-Request-Id\r\n"
+								"X-Historian-Commit, X-Historian-Lag-Ms, X-Request-Id\r\n"
 								"Access-Control-Allow-Origin: ";
 
 /*
@@ -98,7 +98,7 @@ static const char for_pages[] = "Access-Control-Expose-Headers: Allow, ETag, Ret
 void
 http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 {
-	size_t extra = (answer->headers ? strlen(answer->headers) : 0) +
+	size_t extra = (answer->headers ? strlen(answer->headers) : 0) + strlen(answer->notes) +
 				   (answer->content_type ? strlen(answer->content_type) : 0) +
 				   strlen(answer->request_id) +
 				   (answer->allow_origin ? sizeof(for_pages) + strlen(answer->allow_origin) : 0);
@@ -142,6 +142,7 @@ http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 		c = put(c, answer->allow_origin);
 		c = put(c, "\r\n");
 	}
+	c = put(c, answer->notes);
 	if (answer->headers != NULL)
 		c = put(c, answer->headers);
 	if (answer->close)

@@ -14,6 +14,7 @@ typedef struct HttpAnswer
 	int status;
 	const char *content_type; /* NULL if there is no body */
 	const char *headers;	  /* more header lines, each with its line end, or NULL */
+	const char *notes;		  /* the same, never NULL */
 	const char *request_id;
 	const char *allow_origin; /* of a page that may see the answer, or NULL */
 	bool vary_origin;		  /* other pages get other headers */

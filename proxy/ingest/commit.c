@@ -49,7 +49,8 @@ typedef struct Loss
 struct CommitBoard
 {
 	_Atomic uint64_t generation;
-	_Atomic uint64_t part; /* the last settled one */
+	_Atomic uint64_t part;	   /* the last settled one */
+	_Atomic uint64_t position; /* of the WAL after the last commit */
 	atomic_bool rejections_exist;
 	atomic_bool delays_exist;
 	atomic_bool losses_exist;
@@ -150,6 +151,16 @@ commit_settle(CommitBoard *board, uint64_t part)
 	atomic_store_explicit(&board->part, part, memory_order_release);
 }
 
+/*
+ * The last one is kept, not the greatest: after a failover that has lost commits the positions begin
+ * again at lower ones.
+ */
+void
+commit_note_position(CommitBoard *board, uint64_t position)
+{
+	atomic_store_explicit(&board->position, position, memory_order_relaxed);
+}
+
 void
 commit_publish(CommitBoard *board, uint64_t generation)
 {
@@ -173,7 +184,10 @@ call_back(CommitWaiter *waiter, const CommitOutcome *outcome)
 static void
 finish(CommitWaiter *waiter, CommitBoard *board)
 {
-	CommitOutcome outcome = {.state = COMMIT_DONE};
+	CommitOutcome outcome = {
+		.state = COMMIT_DONE,
+		.position = atomic_load_explicit(&board->position, memory_order_relaxed),
+	};
 
 	ASSERT(waiter != NULL);
 	if (atomic_load(&board->rejections_exist))

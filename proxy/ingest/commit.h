@@ -34,6 +34,12 @@ extern void commit_delay(CommitBoard *board, uint32_t ticket, uint64_t part);
 extern void commit_settle(CommitBoard *board, uint64_t part);
 
 /*
+ * The WAL's position after the last commit; 0: not known.  To be called before what was committed is
+ * settled or published.
+ */
+extern void commit_note_position(CommitBoard *board, uint64_t position);
+
+/*
  * Every batch up to this generation has been loaded, rejected or lost, except rows that are set
  * aside.
  */
@@ -51,6 +57,11 @@ typedef struct CommitOutcome
 	char sqlstate[6]; /* of the first rejected row */
 	char message[512];
 	uint64_t rejected; /* rows */
+	/*
+	 * A position of the WAL that has the commit before it, and perhaps some later ones; 0: none is
+	 * known.
+	 */
+	uint64_t position;
 } CommitOutcome;
 
 typedef void (*CommitCallback)(void *argument, const CommitOutcome *outcome);

@@ -4,7 +4,7 @@
  *
  *		BEGIN; SET LOCAL ..; SELECT		this transaction's xid, and what became of the one before
  *		COPY; SELECT lock				the rows, and a lock that shows that a commit is under way
- *		COMMIT
+ *		COMMIT; SELECT position			where the WAL is after it
  *
  * Settings.  A role or a database may set time limits and isolation for all its sessions.  The
  * transaction sets its own, because a batch that has grown while PostgreSQL was away takes long to
@@ -60,8 +60,17 @@
 #define MOST_TRIAL_ROWS	  8192
 #define SIFT_NS			  UINT64_C(200000000)
 
+/*
+ * Commits, and asks how far the WAL reaches then, in one message, which a pooler gives to one
+ * session.  The commit was flushed before it was answered, unless that is switched off.  What others
+ * insert meanwhile is not flushed yet, and no standby has it.
+ */
+#define COMMIT_SQL                                                                                 \
+	"COMMIT; SELECT CASE WHEN current_setting('synchronous_commit') = 'off' "                      \
+	"THEN pg_current_wal_insert_lsn() ELSE pg_current_wal_flush_lsn() END"
+
 /* Ends a transaction whose commit is after the one of the load, and waits for the same standbys. */
-#define SETTLE_SQL "SELECT pg_logical_emit_message(true, 'historiand', ''); COMMIT"
+#define SETTLE_SQL "SELECT pg_logical_emit_message(true, 'historiand', ''); " COMMIT_SQL
 
 /*
  * The rows first to first + count - 1 of the batch.  Ranges are a stack: the top one is loaded
@@ -268,6 +277,7 @@ copy_load_begin(CopyLoad *load, const LoadSql *sql, PgConnection *connection, co
 
 	while (load->ranges != NULL)
 		pop_range(load);
+	result->position = 0;
 	free(load->answer);
 	*load = (CopyLoad){
 		.sql = sql,
@@ -297,6 +307,7 @@ ask(CopyLoad *load, int state, const char *sql)
 	bool all;
 
 	load->state = state;
+	load->committed = false;
 	load->progress_ms = uv_hrtime() / 1000000;
 	free(load->answer);
 	load->answer = NULL;
@@ -462,6 +473,17 @@ copy_load_advance(CopyLoad *load)
 	return read_answers(load) ? answered(load) : LOAD_RUNNING;
 }
 
+/* Reads the position that COMMIT_SQL asks for. */
+static void
+take_position(LoadResult *to, const PGresult *result)
+{
+	unsigned high;
+	unsigned low;
+
+	if (sscanf(PQgetvalue(result, 0, 0), "%X/%X", &high, &low) == 2)
+		to->position = (uint64_t) high << 32 | low;
+}
+
 /* Reads the answers to the statements of ask(); returns whether all have come. */
 static bool
 read_answers(CopyLoad *load)
@@ -474,7 +496,9 @@ read_answers(CopyLoad *load)
 		switch (PQresultStatus(result))
 		{
 			case PGRES_TUPLES_OK:
-				if (load->state == LOAD_OPENING && PQnfields(result) == OPENING_COLUMNS)
+				if (load->committed)
+					take_position(load->result, result);
+				else if (load->state == LOAD_OPENING && PQnfields(result) == OPENING_COLUMNS)
 					take_opening(load, result);
 				else if (load->state == LOAD_CHECKING && PQnfields(result) == 2)
 					copy_field(load->past->trace.mark, sizeof(load->past->trace.mark), result, 1);
@@ -486,7 +510,9 @@ read_answers(CopyLoad *load)
 				load->committed = strcmp(PQcmdStatus(result), "COMMIT") == 0;
 				break;
 			default:
-				sql_failure_note(&load->failure, result);
+				/* after COMMIT, only the position can fail, without which the load is as good */
+				if (!load->committed)
+					sql_failure_note(&load->failure, result);
 				break;
 		}
 		PQclear(result);
@@ -548,7 +574,7 @@ answered(CopyLoad *load)
 				return LOAD_RUNNING;
 			}
 			load->past->trace.committing = true;
-			ask(load, LOAD_COMMITTING, "COMMIT");
+			ask(load, LOAD_COMMITTING, COMMIT_SQL);
 			return LOAD_RUNNING;
 		case LOAD_COMMITTING:
 			if (!sql_failure_is_set(failure) && load->committed)
@@ -642,7 +668,7 @@ next_range(CopyLoad *load)
 	else if (range == NULL)
 	{
 		load->past->trace.committing = true;
-		ask(load, LOAD_COMMITTING, "COMMIT");
+		ask(load, LOAD_COMMITTING, COMMIT_SQL);
 	}
 	else
 	{

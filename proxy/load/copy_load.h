@@ -43,6 +43,7 @@ typedef struct LoadResult
 	Refusals refusals;
 	uint64_t end;		 /* the rows from here on were left out */
 	uint64_t trial_rows; /* pieces of at most so many rows were tried row by row */
+	uint64_t position;	 /* of the WAL, which has the commit before it; 0: not known */
 } LoadResult;
 
 typedef enum LoadStatus

@@ -240,7 +240,8 @@ on_open(void *owner)
 		writer->trouble[0] = '\0';
 	if (writer->batch != NULL)
 		load_batch(writer);
-	else if (should_load_now(writer) || !set_aside_empty(writer->aside))
+	else if (should_load_now(writer) || ingest_oldest(writer->ingest).awaited ||
+			 !set_aside_empty(writer->aside))
 		take_batch(writer);
 }
 
@@ -468,6 +469,7 @@ on_input(void *owner)
 					   loaded_rows(writer) - writer->result.refusals.count);
 			if (writer->load.table != 0)
 				metric_add(&writer->metrics->bundle_loads, 1);
+			commit_note_position(writer->board, writer->result.position);
 			batch_loaded(writer);
 			return;
 		case LOAD_REFUSED:

@@ -856,6 +856,9 @@ on_commit(void *argument, const CommitOutcome *outcome)
 	Bytes body = {0};
 
 	intake->waiter = NULL;
+	if (outcome->position != 0 &&
+		(outcome->state == COMMIT_DONE || outcome->state == COMMIT_REJECTED))
+		http_note_commit(exchange, outcome->position);
 	switch (outcome->state)
 	{
 		case COMMIT_DONE:

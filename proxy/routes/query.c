@@ -422,8 +422,15 @@ query_answer_failure(Exchange *exchange, const QueryOutcome *outcome)
 		return;
 	}
 	if (outcome->sqlstate[0] == '\0' || strncmp(outcome->sqlstate, "08", 2) == 0 ||
-		strncmp(outcome->sqlstate, "53", 2) == 0 || strncmp(outcome->sqlstate, "57P", 3) == 0)
-		status = 503; /* PostgreSQL is away, too busy, or restarting */
+		strncmp(outcome->sqlstate, "53", 2) == 0 || strncmp(outcome->sqlstate, "57P", 3) == 0 ||
+		strcmp(outcome->sqlstate, "25006") == 0)
+		status = 503; /* PostgreSQL is away, too busy, restarting, or not the primary */
+	else if (strcmp(outcome->sqlstate, "40001") == 0)
+	{
+		/* on a standby that had to replay what the query was in the way of */
+		http_problem(exchange, 503, "PostgreSQL broke the query off: %s", outcome->message);
+		return;
+	}
 	else if (strcmp(outcome->sqlstate, "57014") == 0)
 		status = 504; /* --query-timeout */
 	else if (strcmp(outcome->sqlstate, "42809") == 0 || strcmp(outcome->sqlstate, "0A000") == 0)

@@ -416,7 +416,7 @@ def test_lost_while_writing_dead_letters():
                               json.dumps(message(1, "bad", [-1])).encode()))
     server.logged("rejected the row of tag")
     connected = sum("connected to PostgreSQL" in line for line in server.log)
-    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'COMMIT' "
+    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COMMIT%' "
         "AND application_name = 'historiand' AND datname = current_database()")
     wait_for("a new connection", lambda: sum("connected to PostgreSQL" in line
                                              for line in server.log) > connected)

@@ -468,7 +468,7 @@ def test_load_nice():
     server = Server(load_nice=4, conninfo=CONNINFO + f" application_name=nice{os.getpid()}")
     assert server.save(message(1, "a", [1]), "?ack=committed").status == 204
     assert server.get("/api?tag=a&start=0&end=1&samples=1").status == 200
-    backends = sql("SELECT query = 'COMMIT', pid FROM pg_stat_activity "
+    backends = sql("SELECT query LIKE 'COMMIT%', pid FROM pg_stat_activity "
                    f"WHERE application_name = 'nice{os.getpid()}'")
     process = server.process.pid
     ours = nice("/proc/self/stat")
