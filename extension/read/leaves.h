@@ -22,7 +22,7 @@
 typedef struct Leaf
 {
 	Relation	rel;
-	DirectoryCursor *cursor;
+	DirectoryCursor *cursor;	/* of one walk at a time; leaves_again() gives another one */
 	struct LeafTags *tags;		/* the tags that it may have, or NULL: any */
 	const ForeignTag *foreign;	/* in a walk: what a foreign leaf has of the tag */
 } Leaf;
