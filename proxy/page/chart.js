@@ -31,7 +31,6 @@ export class Chart {
 		this.series = [];
 		this.panels = [];
 		this.utc = false;
-		this.labelPx = 40; /* of the widest time */
 		this.axisWidth = LEAST_AXIS_PX;
 		this.cursor = null; /* its time, counted from base */
 		this.box = element.appendChild(document.createElement("div"));

@@ -204,19 +204,27 @@ export class Panel {
 		return places;
 	}
 
-	/* The marks of the axis of times; labels that would be cut are left out. */
+	/*
+	 * The marks of the axis of times; labels that would be cut are left out.  Marks and labels must be of one step, though
+	 * uPlot asks for them one after the other: the widest label of a step decides whether its marks have room for it, and
+	 * nothing is kept from one question to the next.
+	 */
 	timeMarks() {
 		const {chart} = this;
 		const width = chart.width();
 		const span = Number(chart.end - chart.start);
-		const times = ticks(chart.start, chart.end, Math.max(2, Math.floor(width / (chart.labelPx + LABEL_GAP_PX))), chart.utc);
-		const labels = tickLabels(times, chart.utc, (place, label) => {
+		const fits = times => (place, label) => {
 			const x = Number(times[place] - chart.start) / span * width;
 			const half = textWidth(label) / 2;
 			return x + half <= width + RIGHT_PX && x - half >= -chart.axisWidth;
-		});
-		/* The next ones keep this distance, so that the marks do not change to and fro. */
-		chart.labelPx = Math.max(LEAST_LABEL_PX, ...labels.map(label => textWidth(label.split("\n")[0])));
-		return times.map((time, index) => ({x: Number(time - chart.base), label: labels[index]}));
+		};
+		for (let labelPx = LEAST_LABEL_PX;;) {
+			const times = ticks(chart.start, chart.end, Math.max(2, Math.floor(width / (labelPx + LABEL_GAP_PX))), chart.utc);
+			const labels = tickLabels(times, chart.utc, fits(times));
+			const widest = Math.max(0, ...labels.map(label => textWidth(label.split("\n")[0])));
+			if (widest <= labelPx)
+				return times.map((time, index) => ({x: Number(time - chart.base), label: labels[index]}));
+			labelPx = widest;
+		}
 	}
 }

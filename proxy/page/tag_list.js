@@ -27,6 +27,7 @@ export class TagList {
 		this.chosen = [];
 		this.open = new Set(); /* paths of folders */
 		this.refusal = ""; /* why the last choice was not taken */
+		this.refused = 0; /* tags of the address that are not shown */
 		this.trouble = ""; /* why there is no newer list */
 		this.search.addEventListener("input", () => this.draw());
 		this.clear.addEventListener("click", () => this.choose([]));
@@ -59,8 +60,11 @@ export class TagList {
 	}
 
 	setChosen(chosen, refused = 0) {
-		if (chosen.join("\n") !== this.chosen.join("\n"))
+		if (chosen.join("\n") !== this.chosen.join("\n")) {
 			this.refusal = "";
+			this.refused = 0;
+		}
+		this.refused = Math.max(this.refused, refused);
 		if (refused > 0 && this.refusal === "")
 			this.refusal = `The address names ${chosen.length + refused} tags; the first ${MAX_TAGS} are shown.`;
 		this.chosen = chosen;
@@ -127,13 +131,21 @@ export class TagList {
 		this.list.hidden = lines.length === 0;
 		this.list.scrollTop = scrollTop;
 		this.clear.disabled = this.chosen.length === 0;
-		this.chosenText.textContent = this.chosen.length > 0 ? `${this.chosen.length} chosen` : "";
+		this.chosenText.textContent = this.chosenCount();
 		const text = this.noteText(all.length, found.length, lines.length);
 		if (this.note.textContent !== text)
 			this.note.textContent = text;
 		this.note.classList.toggle("warn", this.refusal !== "" || this.trouble !== "");
 		if (focused !== null)
 			this.controls().find(control => control.value === focused)?.focus();
+	}
+
+	/* It is seen where the list is folded, as on a phone, and the note is not. */
+	chosenCount() {
+		const count = this.chosen.length;
+		if (this.refused > 0)
+			return `the first ${count} of ${count + this.refused} in the address`;
+		return count > 0 ? `${count} chosen` : "";
 	}
 
 	noteText(all, found, shown) {

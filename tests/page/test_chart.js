@@ -41,7 +41,8 @@ async function columns(from, to, plot) {
 
 /* Moves the pointer over a plot, to a share of its width, and returns the text of the read-out. */
 async function hover(share, plot = 0) {
-	const box = await page.locator("#chart .u-over").nth(plot).boundingBox();
+	/* A plot that is drawn anew meanwhile has none. */
+	const box = await waitFor("the plot", () => page.locator("#chart .u-over").nth(plot).boundingBox());
 	await page.mouse.move(box.x + box.width * share, box.y + box.height / 2);
 	await page.waitForSelector(".readout:not([hidden])");
 	return page.locator(".readout tr").allInnerTexts();
@@ -50,6 +51,22 @@ async function hover(share, plot = 0) {
 /* The cells of the read-out's rows: [name, value, unit]. */
 const readout = () => page.locator(".readout tr").evaluateAll(rows => rows.map(row =>
 	[...row.cells].slice(1).map(cell => cell.textContent)));
+
+/* Runs before the page's own scripts: the texts of the last drawing of a canvas, with their places. */
+function keepTexts() {
+	const {fillText, clearRect} = CanvasRenderingContext2D.prototype;
+	window.drawnTexts = [];
+	CanvasRenderingContext2D.prototype.clearRect = function(...area) {
+		window.drawnTexts = [];
+		return clearRect.apply(this, area);
+	};
+	CanvasRenderingContext2D.prototype.fillText = function(text, ...place) {
+		/* uPlot moves the canvas' origin to the place of a text. */
+		const {x} = this.getTransform().transformPoint({x: place[0], y: place[1]});
+		window.drawnTexts.push({text, x});
+		return fillText.call(this, text, ...place);
+	};
+}
 
 const tests = [
 	["a line ends where the data ends", async () => {
@@ -195,6 +212,8 @@ const tests = [
 
 	["on a phone a tap shows the values, and a finger that rests leads the cursor", async () => {
 		await look(`tag=minutes&${WINDOW}`, PHONE);
+		/* A hand on a plot that is drawn anew must begin again. */
+		await page.waitForLoadState("networkidle");
 		await page.locator("#chart").scrollIntoViewIfNeeded();
 		const box = await page.locator("#chart .u-over").boundingBox();
 		await page.touchscreen.tap(box.x + box.width * 0.5, box.y + 100);
@@ -280,6 +299,50 @@ const tests = [
 				});
 				assert(!cut, `a label is cut from ${start} to ${end}`);
 			}
+		}
+	}],
+
+	["a time of the axis is written below its mark, and a window that was seen before has the same ones", async () => {
+		for (const options of [{}, PHONE]) {
+			await look(`tag=ended&${WINDOW}`, options);
+			await page.context().addInitScript(keepTexts);
+			const seen = [];
+			for (const [start, end] of [[400, 500], [0, 600], [27.5, 87.5], [-43199, 43200], [100, 100.001], [400, 500]]) {
+				await page.goto(`${visit.server.url}?${start}#tag=ended&start=${at(start)}&end=${at(end)}`);
+				await shown();
+				await page.waitForSelector("#chart:not([aria-busy])");
+				const {texts, left, width} = await page.evaluate(() => {
+					const over = document.querySelector("#chart .u-over");
+					return {texts: window.drawnTexts, left: over.offsetLeft * devicePixelRatio, width: over.clientWidth * devicePixelRatio};
+				});
+				const times = texts.filter(({text}) => /^\d\d:\d\d/.test(text));
+				for (const {text, x} of times) {
+					/* Berlin is an hour ahead of UTC then; the window may begin on the day before. */
+					const [hours, minutes, seconds = 0] = text.split(":").map(Number);
+					const day = 86400 / (end - start) * width;
+					const of = (hours - 11) * 3600 + (minutes - 14) * 60 + seconds - 32;
+					const off = (x - left - (of - start) / (end - start) * width) % day;
+					assert(Math.min(Math.abs(off), Math.abs(Math.abs(off) - day)) < 2, `${text} is ${off} px off its place, from ${start} to ${end}`);
+				}
+				assert(times.length > 0, `no time from ${start} to ${end}`);
+				seen.push(texts.map(({text}) => text).join(" "));
+			}
+			assert.strictEqual(seen.at(-1), seen[0]);
+		}
+	}],
+
+	["huge, tiny and constant values have labels in the chart", async () => {
+		for (const [tag, expected] of [["huge", "1.0e300 1.2e300 1.4e300 1.6e300 1.8e300 2.0e300"],
+			["tiny", "1.0e-300 1.2e-300 1.4e-300 1.6e-300 1.8e-300 2.0e-300"], ["t10", "10"]]) {
+			await open("");
+			await page.context().addInitScript(keepTexts);
+			await page.goto(`${visit.server.url}?x#tag=${tag}&${WINDOW}`);
+			await shown();
+			await page.waitForSelector("#chart:not([aria-busy])");
+			const texts = await page.evaluate(() => window.drawnTexts.map(({text}) => text));
+			assert.strictEqual(texts.filter(text => /^[\d.e-]+$/.test(text) && !/^\d{4}-/.test(text)).join(" "), expected, tag);
+			assert(await columns(0.02, 0.98) > 80, tag);
+			await picture(tag);
 		}
 	}],
 

@@ -12,7 +12,7 @@ const fs = require("node:fs");
 const net = require("node:net");
 const {Server, missing, sql, waitFor} = require("./page.js");
 const {SECOND, START, WINDOW, at, messages} = require("./samples.js");
-const {cell, inked, near, open: openPage, picture, runOn, said, shown, text, visit, windowOf} = require("./visit.js");
+const {PHONE, cell, inked, near, open: openPage, picture, runOn, said, shown, text, visit, windowOf} = require("./visit.js");
 
 const why = missing("playwright-core");
 if (why !== null) {
@@ -178,6 +178,19 @@ const tests = [
 		await said("#tag-note", /^\d+ tags$/);
 	}],
 
+	["the tags that the address names in vain are counted where the list is folded", async () => {
+		const pumps = Array.from({length: 13}, (_, i) => `tag=plant/area-1/a-very-long-name-of-a-pump-${i + 1}`);
+		await open(`#${pumps.join("&")}&${WINDOW}`, PHONE);
+		await shown();
+		assert.strictEqual(await page.isVisible("#tag-note"), false);
+		assert(await page.isVisible("#tag-chosen"));
+		await said("#tag-chosen", /^the first 12 of 13 in the address$/);
+		await picture("thirteen-folded", false);
+		await page.click("#tag-panel summary");
+		await page.uncheck("#tag-list input[value='plant/area-1/a-very-long-name-of-a-pump-1']");
+		await said("#tag-chosen", /^11 chosen$/);
+	}],
+
 	["a tag that is silent for too long is marked as stale", async () => {
 		const now = BigInt(Date.now()) * 1000000n;
 		await visit.server.save([60n, 40n, 20n, 0n].map(second => [now - second * SECOND, "fresh", [1]]));
@@ -193,6 +206,15 @@ const tests = [
 	["the first look is the last hour, or everything where that is empty", async () => {
 		const now = BigInt(Date.now()) * 1000000n;
 		await visit.server.save([[now - 1800n * SECOND, "recent", [1]], [now - 1700n * SECOND, "recent", [2]]]);
+		/* Without a tag in the address: not the first in the order of bytes, which has nothing of late. */
+		await visit.server.save([[1000n, "!calibration", [1]]]);
+		await open("");
+		await shown();
+		const chosen = await page.inputValue("#tag-list input:checked");
+		assert(["fresh", "recent"].includes(chosen), chosen);
+		const [from, to] = windowOf(page.url());
+		near(to - from, 3600n * SECOND);
+		assert(Number(to - now) / 1e9 < 30);
 		await open("#tag=recent");
 		await shown();
 		const [start, end] = windowOf(page.url());
