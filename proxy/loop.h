@@ -29,6 +29,7 @@
 typedef struct WriterState
 {
 	atomic_bool connected;
+	atomic_bool starting;				  /* PostgreSQL has neither been reached yet, nor not */
 	pthread_mutex_t trouble_lock;		  /* guards trouble */
 	char trouble[SQL_FAILURE_TEXT_BYTES]; /* why PostgreSQL does not take rows; "": it does */
 	_Atomic uint64_t oldest_age_ms;

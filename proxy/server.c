@@ -244,6 +244,7 @@ init_server(Main *main, Config *config)
 	server->board = commit_board_new();
 	pthread_mutex_init(&server->shared.writer.trouble_lock, NULL);
 	strcpy(server->shared.writer.trouble, "not connected yet");
+	atomic_store(&server->shared.writer.starting, true);
 	server->shared.field_places = field_places_new();
 	server->shared.points = point_merge_new(server->shared.field_places);
 	server->shared.quotas = quotas_new(2 * config->max_connections);
@@ -599,6 +600,8 @@ on_main_tick(uv_timer_t *timer)
 				 !copy_writer_trouble(server->writer, server->shared.writer.trouble,
 									  sizeof(server->shared.writer.trouble)));
 	pthread_mutex_unlock(&server->shared.writer.trouble_lock);
+	/* After connected: a server that has started without trouble is ready from then on. */
+	atomic_store(&server->shared.writer.starting, copy_writer_starting(server->writer));
 	atomic_store(&server->shared.writer.oldest_age_ms, copy_writer_oldest_age_ms(server->writer));
 	atomic_store(&server->shared.writer.set_aside, copy_writer_set_aside(server->writer));
 	atomic_store(&server->shared.writer.spool_bytes, copy_writer_spool_bytes(server->writer));

@@ -52,6 +52,7 @@ exchange_new(HttpConnection *connection)
 	exchange->full = false;
 	exchange->streamed = false;
 	exchange->refused = false;
+	exchange->awaited = false;
 	exchange->invited = false;
 	exchange->identified = false;
 	exchange->cause[0] = '\0';

@@ -77,6 +77,7 @@ struct Exchange
 	bool full;		   /* the route waits for drained() */
 	bool streamed;
 	bool refused;	 /* for who asks: it is logged */
+	bool awaited;	 /* an answer of 5xx is what a client that waits expects */
 	bool invited;	 /* the page that asks is of --cors-origin, and may see the answer */
 	bool identified; /* request.request_id is final */
 	char notes[64];	 /* header lines for whatever the answer is; http_answer.h writes them */

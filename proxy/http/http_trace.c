@@ -96,7 +96,7 @@ trace_answered(Exchange *exchange, int status, uint64_t passed_ns)
 	uint64_t passed_us = passed_ns / 1000;
 	bool slow = exchange->route != NULL && exchange->route->alone && !exchange->streamed &&
 				passed_us >= connection->loop->config->slow_request_ms * 1000;
-	bool important = status >= 500 || slow || exchange->refused;
+	bool important = (status >= 500 && !exchange->awaited) || slow || exchange->refused;
 	LogLevel level = important ? LOG_WARNING : LOG_DEBUG;
 	const char *what = slow ? "slow request" : "request";
 	char address[64];

@@ -48,6 +48,7 @@ struct CopyWriter
 	PgConnection *connection; /* NULL while waiting to connect again */
 	bool connected;
 	bool was_connected;
+	bool tried; /* an attempt to connect has ended */
 	bool draining;
 	Backoff retry;
 	Backoff reconnect; /* shorter, since another host may take over at any time */
@@ -203,6 +204,12 @@ copy_writer_trouble(const CopyWriter *writer, char *why, size_t size)
 	return why[0] != '\0';
 }
 
+bool
+copy_writer_starting(const CopyWriter *writer)
+{
+	return !writer->tried;
+}
+
 uint64_t
 copy_writer_oldest_age_ms(const CopyWriter *writer)
 {
@@ -236,6 +243,7 @@ on_open(void *owner)
 		metric_add(&writer->metrics->reconnects, 1);
 	writer->connected = true;
 	writer->was_connected = true;
+	writer->tried = true;
 	if (!writer->refusing)
 		writer->trouble[0] = '\0';
 	if (writer->batch != NULL)
@@ -260,6 +268,7 @@ on_lost(void *owner, const char *reason)
 				 cure != NULL ? ": " : "", cure != NULL ? cure : "");
 	writer->connection = NULL;
 	writer->connected = false;
+	writer->tried = true;
 	writer->loading = false;
 	retry_later(writer, &writer->reconnect);
 }

@@ -36,6 +36,9 @@ extern bool copy_writer_idle(const CopyWriter *writer);
 /* Does PostgreSQL take no rows now?  If so, sets why to the reason. */
 extern bool copy_writer_trouble(const CopyWriter *writer, char *why, size_t size);
 
+/* Is the first attempt to connect to PostgreSQL still under way? */
+extern bool copy_writer_starting(const CopyWriter *writer);
+
 /* The age of the oldest message that is not committed; 0: there is none. */
 extern uint64_t copy_writer_oldest_age_ms(const CopyWriter *writer);
 

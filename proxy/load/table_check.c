@@ -48,7 +48,8 @@ struct TableCheck
 	char found[MAX_REASON_BYTES]; /* what is wrong by the current check; "": nothing so far */
 	char kept[MAX_KEPT_BYTES];	  /* what tells that places are kept as before; "": not asked yet */
 
-	pthread_mutex_t lock; /* guards reason */
+	pthread_mutex_t lock; /* guards what follows */
+	bool concluded;		  /* a check has ended */
 	char reason[MAX_REASON_BYTES];
 };
 
@@ -92,6 +93,17 @@ table_check_good(TableCheck *check, char *why, size_t size)
 	snprintf(why, size, "%s", check->reason);
 	pthread_mutex_unlock(&check->lock);
 	return why[0] == '\0';
+}
+
+bool
+table_check_starting(TableCheck *check)
+{
+	bool concluded;
+
+	pthread_mutex_lock(&check->lock);
+	concluded = check->concluded;
+	pthread_mutex_unlock(&check->lock);
+	return !concluded;
 }
 
 /*
@@ -322,6 +334,7 @@ conclude(TableCheck *check, const char *reason)
 
 	check->asking = false;
 	pthread_mutex_lock(&check->lock);
+	check->concluded = true;
 	changed = reason != NULL && strcmp(check->reason, reason) != 0;
 	if (changed)
 		snprintf(check->reason, sizeof(check->reason), "%s", reason);

@@ -24,6 +24,9 @@ extern TableCheck *table_check_new(uv_loop_t *loop, const Config *config, FieldP
  */
 extern bool table_check_good(TableCheck *check, char *why, size_t size);
 
+/* Is the first check still under way?  Any thread may call it. */
+extern bool table_check_starting(TableCheck *check);
+
 /*
  * Asks now, and also whether reads would be answered, for --check-config.  Blocks.  If anything is
  * wrong, logs it and returns false.

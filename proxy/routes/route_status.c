@@ -74,6 +74,17 @@ why_not_ready(LoopShared *shared, char *found, size_t size)
 	return NULL;
 }
 
+/*
+ * Does the server still find out whether it is ready?  Whoever starts it asks until it is, so that such an answer is no
+ * failure; where PostgreSQL cannot be reached, or does not have the table, the attempt itself is logged.
+ */
+static bool
+starting(LoopShared *shared)
+{
+	return !atomic_load(&shared->draining) &&
+		   (atomic_load(&shared->writer.starting) || table_check_starting(shared->table_check));
+}
+
 /* The reason names the table and perhaps a role, which are not for everybody where tokens are asked for. */
 static const char *
 shown(const Exchange *exchange, const char *why)
@@ -89,6 +100,7 @@ readyz_end(Exchange *exchange)
 	char found[FOUND_BYTES];
 	const char *why = why_not_ready(loop_of(exchange)->shared, found, sizeof(found));
 
+	exchange->awaited = starting(loop_of(exchange)->shared);
 	if (why != NULL)
 		http_problem(exchange, 503, "%s", shown(exchange, why));
 	else
@@ -104,6 +116,7 @@ health_end(Exchange *exchange)
 	const char *why = why_not_ready(loop_of(exchange)->shared, found, sizeof(found));
 	Bytes body = {0};
 
+	exchange->awaited = starting(loop_of(exchange)->shared);
 	if (why != NULL)
 		why = shown(exchange, why);
 	bytes_puts(&body, "{\"name\":\"historiand\",\"message\":");

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import socket
 import subprocess
 import sys
 
@@ -135,6 +136,27 @@ def test_failures():
         "more requests failed" in entry["message"] for entry in lines(server)))
     relay.mend()
     wait_for("readyz", lambda: server.ready())
+
+
+def test_awaited():
+    """who waits for the start reads why it is not there yet; once an attempt has failed, that is logged"""
+    silent = socket.create_server(("127.0.0.1", 0))
+    server = Server(conninfo=f"host=127.0.0.1 port={silent.getsockname()[1]} sslmode=disable dbname=x user=x",
+                    expect_ready=False, log_format="json")
+    for target in ("/readyz", "/health"):
+        answer = server.get(target)
+        assert answer.status == 503 and b"not connected yet" in answer.body, answer
+    taken = [silent.accept()[0] for _ in range(2)]  # the writer's and that of the check
+    assert server.get("/readyz").status == 503
+    assert not [entry for entry in lines(server) if entry["message"] == "request failed"], server.log
+    silent.close()
+    for connection in taken:
+        connection.close()
+
+    def complained():
+        assert server.get("/readyz").status == 503
+        return [entry for entry in lines(server) if entry["message"] == "request failed"]
+    wait_for("a warning", complained)
 
 
 def test_sqlstate():
