@@ -39,6 +39,8 @@ SELECT results_eq($$SELECT max(values[1]), avg(values[1])::numeric(12, 6) FROM p
 CREATE TABLE fortyone AS SELECT * FROM walks(12, 12288, 41);
 CREATE TABLE loaded (time bigint, tag text, values float8[]) USING historian;
 INSERT INTO loaded SELECT * FROM fortyone ORDER BY tag, time;
+-- which cuts off the pages that PostgreSQL 16 and later add in advance
+VACUUM loaded;
 SELECT cmp_ok(pg_relation_size('loaded')::float8, '<=', 1.2 * least_bytes(147456, 41, 48), 'a load fills pages');
 SELECT same('loaded', 'fortyone', 'with all rows');
 VACUUM FULL loaded;

@@ -36,6 +36,8 @@ RESET historian.min_shared_tags;
 -- size
 TRUNCATE m, h;
 SELECT load(1, 20000, 1);
+-- which cuts off the pages that PostgreSQL 16 and later add in advance
+VACUUM m;
 SELECT ok(pg_total_relation_size('m') < 20 * 20000, 'a row of one value takes less than 20 bytes');
 SELECT ok(pg_relation_size('h') > 60 * 20000, '(more than 60 in a heap)');
 
