@@ -56,6 +56,21 @@
 #include "varatt.h"
 #endif
 
+/* What a query may do with a relation is in a node of its own since 16 (RTEPermissionInfo). */
+#if PG_VERSION_NUM >= 160000
+#include "parser/parse_relation.h"
+#endif
+static inline void
+historian_require_select(Query *query, RangeTblEntry *entry)
+{
+#if PG_VERSION_NUM >= 160000
+	addRTEPermissionInfo(&query->rteperminfos, entry)->requiredPerms = ACL_SELECT;
+#else
+	(void) query;
+	entry->requiredPerms = ACL_SELECT;
+#endif
+}
+
 /* Physical identity of a relation: RelFileNode became RelFileLocator in 16. */
 #if PG_VERSION_NUM >= 160000
 #include "storage/relfilelocator.h"

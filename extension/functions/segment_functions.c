@@ -212,7 +212,7 @@ add_leaf(SegmentRanges *list, const Leaf *leaf, text *tag, int64 from, int64 unt
 	StoredSegment stored;
 
 	CHECK_FOR_INTERRUPTS();
-	if (leaf_is_foreign(leaf))
+	if (leaf_is_by_sql(leaf))
 	{
 		uint32		ntags;
 		ForeignTag *foreign = foreign_rows_tags(leaf->rel, tag, &ntags);

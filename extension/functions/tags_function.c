@@ -130,7 +130,7 @@ rows_of(const Leaves *with_tag, Snapshot snapshot, SegmentList *segments, text *
 		};
 
 		CHECK_FOR_INTERRUPTS();
-		if (leaf_is_foreign(leaf))
+		if (leaf_is_by_sql(leaf))
 			add_foreign_rows(leaf, tag, &found);
 		else
 			add_rows(&tags, tag, &found);

@@ -124,7 +124,7 @@ as_of_begin(const Leaves *leaves)
 		reader->tables[i].rel = leaves->leaves[i].rel;
 		reader->tables[i].cursor = leaves->leaves[i].cursor;
 		reader->tables[i].snapshot = leaves->snapshot;
-		if (leaf_is_foreign(&leaves->leaves[i]))
+		if (leaf_is_by_sql(&leaves->leaves[i]))
 		{
 			reader->tables[i].foreign = palloc0_object(ForeignSearch);
 			reader->tables[i].foreign->context = CurrentMemoryContext;

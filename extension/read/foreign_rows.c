@@ -1,12 +1,15 @@
 /*
  * foreign_rows.c
- *	  Reads foreign partitions, and deletes from them, by SQL.
+ *	  Reads foreign partitions and tables with policies, and deletes from foreign ones, by SQL.
  *
  * The queries have a form that postgres_fdw has the other server answer: conditions on tag and time,
  * ORDER BY time, LIMIT, and aggregates by tag.  There they are HistorianScan and
  * HistorianAggregate.  Within a transaction postgres_fdw reads each server under one snapshot.
  *
  * A DELETE has that form, too, because the other server would refuse one that names rows by ctid.
+ *
+ * A table whose policies of row-level security depend on more than the tag (row_policy.h) is read in
+ * the same way, so that the executor applies them.
  *
  * Any foreign table will do whose rows of a tag have different times, as those of a historian table
  * have.
@@ -76,7 +79,7 @@ foreign_rows_begin(Relation rel, text *tag, int64 from, int64 until, bool backwa
 	reader->backward = backward;
 	SPI_connect();
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT %s, %s FROM ONLY %s WHERE %s OPERATOR(pg_catalog.=) $1",
+	appendStringInfo(&sql, "SELECT %s, %s FROM %s WHERE %s OPERATOR(pg_catalog.=) $1",
 					 column_name(rel, columns.time), column_name(rel, columns.values),
 					 table_name(rel), column_name(rel, columns.tag));
 	appendStringInfo(&sql, " AND %s OPERATOR(pg_catalog.>=) $2 AND %s OPERATOR(pg_catalog.<=) $3",
@@ -150,7 +153,7 @@ foreign_rows_widest(Relation rel, text *tag, int64 until)
 	SPI_connect();
 	initStringInfo(&sql);
 	appendStringInfo(&sql,
-					 "SELECT pg_catalog.max(pg_catalog.cardinality(%s)) FROM ONLY %s"
+					 "SELECT pg_catalog.max(pg_catalog.cardinality(%s)) FROM %s"
 					 " WHERE %s OPERATOR(pg_catalog.=) $1 AND %s OPERATOR(pg_catalog.<=) $2",
 					 column_name(rel, columns.values), table_name(rel),
 					 column_name(rel, columns.tag), column_name(rel, columns.time));
@@ -175,7 +178,7 @@ foreign_rows_tags(Relation rel, text *tag, uint32 *ntags)
 	initStringInfo(&sql);
 	appendStringInfo(&sql,
 					 "SELECT %s, pg_catalog.min(%s), pg_catalog.max(%s), pg_catalog.count(*)"
-					 " FROM ONLY %s WHERE %s IS NOT NULL AND %s IS NOT NULL",
+					 " FROM %s WHERE %s IS NOT NULL AND %s IS NOT NULL",
 					 column_name(rel, columns.tag), column_name(rel, columns.time),
 					 column_name(rel, columns.time), table_name(rel),
 					 column_name(rel, columns.tag), column_name(rel, columns.time));
@@ -222,7 +225,7 @@ foreign_rows_delete(Relation rel, text *tag, int64 from, int64 until)
 	SPI_connect();
 	initStringInfo(&sql);
 	appendStringInfo(&sql,
-					 "DELETE FROM ONLY %s WHERE %s OPERATOR(pg_catalog.>=) $1"
+					 "DELETE FROM %s WHERE %s OPERATOR(pg_catalog.>=) $1"
 					 " AND %s OPERATOR(pg_catalog.<=) $2",
 					 table_name(rel), column_name(rel, columns.time),
 					 column_name(rel, columns.time));
@@ -235,11 +238,13 @@ foreign_rows_delete(Relation rel, text *tag, int64 from, int64 until)
 	return count;
 }
 
+/* The table as FROM names it; what inherits from it is left out, but for partitions. */
 static const char *
 table_name(Relation rel)
 {
-	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-									  RelationGetRelationName(rel));
+	return psprintf("%s%s", rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
+					quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+											   RelationGetRelationName(rel)));
 }
 
 static const char *

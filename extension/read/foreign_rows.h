@@ -1,6 +1,6 @@
 /*
  * foreign_rows.h
- *	  Reads foreign partitions, and deletes from them, by SQL.
+ *	  Reads foreign partitions and tables with policies, and deletes from foreign ones, by SQL.
  *
  * The user needs the privileges on the foreign table itself, as in a statement that names it.
  */

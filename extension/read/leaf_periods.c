@@ -64,7 +64,7 @@ leaf_periods_begin(const Leaves *leaves, text *tag, int64 from, const int64 *end
 	reader->nends = nends;
 	reader->facets = facets;
 	reader->values = values;
-	if (leaves->nleaves == 1 && !leaf_is_foreign(&leaves->leaves[0]))
+	if (leaves->nleaves == 1 && !leaf_is_by_sql(&leaves->leaves[0]))
 	{
 		reader->one_leaf = &leaves->leaves[0];
 		reader->one = period_reader_begin(leaves->leaves[0].rel, leaves->leaves[0].cursor,
@@ -195,7 +195,7 @@ begin_group(LeafPeriods *reader)
 		until = Max(until, extent->last_time);
 		group->leaves[group->nleaves++] = extent->leaf;
 	}
-	if (group->nleaves == 1 && !leaf_is_foreign(&group->leaves[0]))
+	if (group->nleaves == 1 && !leaf_is_by_sql(&group->leaves[0]))
 	{
 		reader->one_leaf = &reader->extents[reader->next_extent - 1].leaf;
 		reader->one = period_reader_begin(group->leaves[0].rel, group->leaves[0].cursor,

@@ -8,6 +8,9 @@
  *
  * Foreign leaves are read by SQL.  Heaps are refused: they may have several rows of one tag and time.
  *
+ * Policies of row-level security (row_policy.h) that depend on the tag alone are evaluated for each
+ * tag sought.  With others the relation named is the only leaf, and is read by SQL.
+ *
  * All rows of one tag and time are in one leaf if no partition key depends on the values.
  */
 #include "postgres.h"
@@ -32,6 +35,7 @@
 #include "columns.h"
 #include "command_work.h"
 #include "historian_table.h"
+#include "read/row_policy.h"
 #include "store/serializable.h"
 #include "tag.h"
 
@@ -47,6 +51,7 @@ typedef struct LeafTags
 static void leave_tag(TagWalk *walk);
 static text *next_tag_of(TagWalk *walk, uint32 i, text *tag);
 static Relation parent_open(Oid relid);
+static void read_by_sql(Leaves *leaves, Oid relid);
 static void open_partitions(Leaves *leaves, Relation parent);
 static void add_leaf(Leaves *leaves, Relation rel);
 static void check_key(Relation parent);
@@ -62,11 +67,12 @@ leaves_open(Oid relid)
 {
 	Leaves	   *leaves = palloc0_object(Leaves);
 	bool		parent = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
+	RowPolicyKind policies;
 	Relation	rel = parent
 		? parent_open(relid)
 		: historian_table_open(relid, ACL_SELECT, AccessShareLock);
 
-	historian_table_check_policies(rel, "SELECT");
+	policies = row_policy_find(rel, &leaves->policy);
 	leaves->snapshot = GetActiveSnapshot();
 	if (parent)
 		open_partitions(leaves, rel);
@@ -75,7 +81,19 @@ leaves_open(Oid relid)
 		leaves->leaves = palloc0_object(Leaf);
 		add_leaf(leaves, rel);
 	}
+	if (policies == ROW_POLICY_OF_ROWS)
+		read_by_sql(leaves, relid);
 	return leaves;
+}
+
+/* Puts the relation named in the place of its leaves, which are open as far as they had to be checked. */
+static void
+read_by_sql(Leaves *leaves, Oid relid)
+{
+	leaves_close(leaves);
+	leaves->leaves = palloc0_object(Leaf);
+	leaves->leaves[0].rel = table_open(relid, NoLock);
+	leaves->nleaves = 1;
 }
 
 void
@@ -94,6 +112,9 @@ leaves_close(Leaves *leaves)
 			FreeExprContext(tags->context, true);
 		}
 	}
+	row_policy_end(leaves->policy);
+	leaves->policy = NULL;
+	leaves->nleaves = 0;
 }
 
 Leaves *
@@ -101,6 +122,8 @@ leaves_for_tag(const Leaves *leaves, text *tag)
 {
 	Leaves	   *found = none_of(leaves);
 
+	if (!row_policy_shows(leaves->policy, tag))
+		return found;
 	for (uint32 i = 0; i < leaves->nleaves; i++)
 	{
 		if (may_hold(&leaves->leaves[i], tag))
@@ -114,13 +137,15 @@ leaves_with_tag(const Leaves *leaves, text *tag)
 {
 	Leaves	   *found = none_of(leaves);
 
+	if (!row_policy_shows(leaves->policy, tag))
+		return found;
 	for (uint32 i = 0; i < leaves->nleaves; i++)
 	{
 		const Leaf *leaf = &leaves->leaves[i];
 
 		CHECK_FOR_INTERRUPTS();
 		if (may_hold(leaf, tag) &&
-			(leaf_is_foreign(leaf) ? foreign_rows_has_tag(leaf->rel, tag)
+			(leaf_is_by_sql(leaf) ? foreign_rows_has_tag(leaf->rel, tag)
 			 : directory_has_tag(leaf->cursor, tag)))
 			found->leaves[found->nleaves++] = *leaf;
 	}
@@ -176,7 +201,7 @@ tag_walk_begin(const Leaves *leaves)
 	{
 		const Leaf *leaf = &leaves->leaves[i];
 
-		if (leaf_is_foreign(leaf))
+		if (leaf_is_by_sql(leaf))
 			walk->foreign[i] = foreign_rows_tags(leaf->rel, NULL, &walk->nforeign[i]);
 		walk->next[i] = next_tag_of(walk, i, NULL);
 	}
@@ -189,7 +214,7 @@ next_tag_of(TagWalk *walk, uint32 i, text *tag)
 {
 	uint32		met = walk->foreign_met[i];
 
-	if (!leaf_is_foreign(&walk->leaves->leaves[i]))
+	if (!leaf_is_by_sql(&walk->leaves->leaves[i]))
 		return directory_next_tag(walk->leaves->leaves[i].cursor, tag);
 	if (met == walk->nforeign[i])
 		return NULL;
@@ -201,14 +226,20 @@ text *
 tag_walk_next(TagWalk *walk, Leaves **with_tag)
 {
 	const Leaves *leaves = walk->leaves;
-	text	   *tag = NULL;
+	text	   *tag;
 
-	leave_tag(walk);
-	for (uint32 i = 0; i < leaves->nleaves; i++)
+	do
 	{
-		if (walk->next[i] != NULL && (tag == NULL || tag_compare(walk->next[i], tag) < 0))
-			tag = walk->next[i];
-	}
+		CHECK_FOR_INTERRUPTS();
+		leave_tag(walk);
+		tag = NULL;
+		for (uint32 i = 0; i < leaves->nleaves; i++)
+		{
+			if (walk->next[i] != NULL && (tag == NULL || tag_compare(walk->next[i], tag) < 0))
+				tag = walk->next[i];
+		}
+		walk->tag = tag;
+	} while (tag != NULL && !row_policy_shows(leaves->policy, tag));
 	if (tag == NULL)
 		return NULL;
 
@@ -223,7 +254,6 @@ tag_walk_next(TagWalk *walk, Leaves **with_tag)
 				&walk->foreign[i][walk->foreign_met[i] - 1];
 		(*with_tag)->nleaves++;
 	}
-	walk->tag = tag;
 	return DatumGetTextPCopy(PointerGetDatum(tag));
 }
 
@@ -421,6 +451,7 @@ none_of(const Leaves *leaves)
 	Leaves	   *none = palloc0_object(Leaves);
 
 	none->snapshot = leaves->snapshot;
+	none->policy = leaves->policy;
 	none->leaves = palloc_array(Leaf, leaves->nleaves);
 	return none;
 }

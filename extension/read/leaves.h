@@ -27,11 +27,14 @@ typedef struct Leaf
 	const ForeignTag *foreign;	/* in a walk: what a foreign leaf has of the tag */
 } Leaf;
 
-/* Is it a foreign table?  Then it has no cursor, and is read by SQL (foreign_rows.h). */
+/*
+ * Is it read by SQL (foreign_rows.h), without a cursor?  So are foreign tables, and what policies of
+ * row-level security must be applied to row by row.
+ */
 static inline bool
-leaf_is_foreign(const Leaf *leaf)
+leaf_is_by_sql(const Leaf *leaf)
 {
-	return leaf->rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE;
+	return leaf->cursor == NULL;
 }
 
 typedef struct Leaves
@@ -39,21 +42,25 @@ typedef struct Leaves
 	Snapshot	snapshot;
 	uint32		nleaves;
 	Leaf	   *leaves;
+	struct TagPolicy *policy;	/* which tags the user may see, or NULL: all */
 } Leaves;
 
 /*
  * Opens a historian table, or the leaves of a partitioned parent, for reads under the active
  * snapshot, and does the work that earlier commands have gathered for them.  Raises an error if the
- * user may not SELECT from the relation named, or row-level security is in force on it, which a
- * function cannot apply.  Like SELECT, it does not check the privileges and policies of leaves, but
- * those on foreign ones are checked when they are read.
+ * user may not SELECT from the relation named.  Like SELECT, it applies the policies of the relation
+ * named to the rows, and checks neither the privileges nor the policies of leaves, but those on
+ * foreign ones are checked when they are read.
  */
 extern Leaves *leaves_open(Oid relid);
 
 /* Closes the leaves, and keeps their locks.  Selections of them must not be used after that. */
 extern void leaves_close(Leaves *leaves);
 
-/* Selects the leaves that may have a tag, as far as the partitions' bounds say. */
+/*
+ * Selects the leaves that may have a tag, as far as the partitions' bounds say: none, if the
+ * policies hide it.
+ */
 extern Leaves *leaves_for_tag(const Leaves *leaves, text *tag);
 
 /* Frees a selection; its leaves stay open. */

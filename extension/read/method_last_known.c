@@ -81,7 +81,7 @@ widest_before(const MethodCall *call)
 			.nleaves = 1,
 			.leaves = &leaves->leaves[i],
 		};
-		uint32		width = leaf_is_foreign(&leaves->leaves[i])
+		uint32		width = leaf_is_by_sql(&leaves->leaves[i])
 			? foreign_rows_widest(leaves->leaves[i].rel, call->tag, call->window->start)
 			: widest_in_leaf(call, &leaf);
 

@@ -142,7 +142,7 @@ tag_reader_begin_leaves(const Leaves *leaves)
 	{
 		reader->strands[i].rel = leaves->leaves[i].rel;
 		reader->strands[i].cursor = leaves->leaves[i].cursor;
-		reader->strands[i].is_foreign = leaf_is_foreign(&leaves->leaves[i]);
+		reader->strands[i].is_foreign = leaf_is_by_sql(&leaves->leaves[i]);
 	}
 	return reader;
 }

@@ -94,7 +94,7 @@ RESET ROLE;
 GRANT SELECT ON m TO pgtap_functions_reader;
 ALTER TABLE m ENABLE ROW LEVEL SECURITY;
 SET ROLE pgtap_functions_reader;
-SELECT throws_ok(query, '0A000', 'row-level security is in force on historian table "m"', name || ' under row-level security') FROM calls();
+SELECT is_empty(query, name || ' without a policy for the role') FROM calls();
 RESET ROLE;
 ALTER TABLE m DISABLE ROW LEVEL SECURITY;
 SET ROLE pgtap_functions_reader;
