@@ -57,7 +57,10 @@ def make_bridge():
 
 
 class Machine:
-    """One machine; command is its service, which is started again some time after its end."""
+    """One machine; command is its service, which is started again some time after its end.
+
+    Its disk is memory, of a size that can be used up, unless disk_mb is None: then it is the real one.
+    """
 
     number = 10
 
@@ -67,7 +70,8 @@ class Machine:
         self.address = NETWORK + str(Machine.number)
         self.directory = os.path.join(WORK, name)
         os.makedirs(self.directory)
-        sh("mount", "-t", "tmpfs", "-o", f"size={disk_mb}m,mode=755", name, self.directory)
+        if disk_mb is not None:
+            sh("mount", "-t", "tmpfs", "-o", f"size={disk_mb}m,mode=755", name, self.directory)
         sh("chown", user, self.directory)
         self.holder = subprocess.Popen(["unshare", "-n", "sleep", "infinity"])
         self.ns = f"/proc/{self.holder.pid}/ns/net"
@@ -138,6 +142,19 @@ class Machine:
         self.down_until = time.monotonic() + down_seconds
         self.signal(signal.SIGSTOP)     # or else some would see others end
         self.signal(signal.SIGKILL)
+
+    def restart(self, down_seconds=0.0):
+        """As an init system does: SIGTERM, and the service starts again after its end."""
+        self.down_until = time.monotonic() + down_seconds
+        self.process.terminate()
+
+    def stop(self, seconds=60):
+        """The service ends, and stays away until start()."""
+        self.stopping = True
+        self.watcher.join()
+        self.process.terminate()
+        self.process.wait(seconds)
+        self.stopping = False
 
     def cut(self, *chains):
         """Drops what comes in (INPUT), what goes out (OUTPUT), or both, without a word."""

@@ -31,11 +31,12 @@ def write(path, text, mode=0o644):
 
 
 class Stack:
-    def __init__(self, nodes):
+    def __init__(self, nodes, real_disks=False):
         make_bridge()
-        self.etcd = [Machine(f"etcd{i + 1}", USER, 200) for i in range(3)]
-        self.nodes = [Machine(f"node{i + 1}", USER, 1400) for i in range(nodes)]
-        self.proxies = [Machine(f"historiand{i + 1}", USER, 200) for i in range(2)]
+        size = (lambda megabytes: None) if real_disks else (lambda megabytes: megabytes)
+        self.etcd = [Machine(f"etcd{i + 1}", USER, size(200)) for i in range(3)]
+        self.nodes = [Machine(f"node{i + 1}", USER, size(1400)) for i in range(nodes)]
+        self.proxies = [Machine(f"historiand{i + 1}", USER, size(200)) for i in range(2)]
         self.machines = {machine.name: machine for machine in self.etcd + self.nodes + self.proxies}
         self.conf = os.path.join(WORK, "conf")
         self.bin = os.path.join(WORK, "bin")
@@ -73,24 +74,27 @@ class Stack:
         for machine in self.nodes:
             self.start_node(machine)
         wait_for("the database and a synchronous standby", self.ready, 120)
-        hosts = ",".join(m.address for m in self.nodes)
+        for machine in self.proxies:
+            self.start_proxy(machine, self.nodes)
+
+    def start_proxy(self, machine, nodes):
+        hosts = ",".join(m.address for m in nodes)
         common = f"host={hosts} dbname=historian user=historiand connect_timeout=3 tcp_user_timeout=10000 " \
                  "keepalives_idle=5 keepalives_interval=2 keepalives_count=3 "
-        for machine in self.proxies:
-            os.makedirs(machine.directory + "/spool")
-            shutil.chown(machine.directory + "/spool", USER)
-            machine.start([self.bin + "/historiand"], HISTORIAND_LISTEN=f"{machine.address}:8080",
-                          HISTORIAND_SPOOL_DIR=machine.directory + "/spool",
-                          HISTORIAND_DATABASE=common + "target_session_attrs=read-write",
-                          HISTORIAND_READ_DATABASE=common + "target_session_attrs=any",
-                          HISTORIAND_LOAD_TIMEOUT="10s", HISTORIAND_INSECURE="on",
-                          HISTORIAND_DATABASE_PASSWORD_FILE=self.conf + "/historiand",
-                          **json.loads(os.environ.get("HA_HISTORIAND", "{}")))
+        os.makedirs(machine.directory + "/spool", exist_ok=True)
+        shutil.chown(machine.directory + "/spool", USER)
+        machine.start([self.bin + "/historiand"], HISTORIAND_LISTEN=f"{machine.address}:8080",
+                      HISTORIAND_SPOOL_DIR=machine.directory + "/spool",
+                      HISTORIAND_DATABASE=common + "target_session_attrs=read-write",
+                      HISTORIAND_READ_DATABASE=common + "target_session_attrs=any",
+                      HISTORIAND_LOAD_TIMEOUT="10s", HISTORIAND_INSECURE="on",
+                      HISTORIAND_DATABASE_PASSWORD_FILE=self.conf + "/historiand",
+                      **json.loads(os.environ.get("HA_HISTORIAND", "{}")))
 
-    def start_node(self, machine):
+    def node_environment(self, machine):
         os.makedirs(machine.directory + "/run", exist_ok=True)
         shutil.chown(machine.directory + "/run", USER)
-        environment = dict(
+        return dict(
             NODE_NAME=machine.name, NODE_ADDRESS=machine.address, PGDATA=machine.directory + "/data", BIN_DIR=BIN,
             ETCD_HOSTS=",".join(m.address + ":2379" for m in self.etcd), CONF_FILE=self.conf + "/postgresql.conf",
             SOCKET_DIR=machine.directory + "/run", POST_BOOTSTRAP=self.bin + "/post-bootstrap", WATCHDOG_MODE="off",
@@ -98,6 +102,9 @@ class Stack:
             SYNCHRONOUS_MODE="true" if len(self.nodes) > 1 else "false",
             **{role.upper() + "_PASSWORD_FILE": f"{self.conf}/{role}"
                for role in ("historiand", "replicator", "analyst", "patroni")})
+
+    def start_node(self, machine, **more):
+        environment = {**self.node_environment(machine), **more}
         text = subprocess.run([self.bin + "/patroni-config"], env={**os.environ, **environment}, check=True,
                               capture_output=True, text=True).stdout
         path = os.path.join(self.conf, machine.name + ".yml")

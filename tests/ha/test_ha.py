@@ -140,7 +140,7 @@ class Results:
                    f"{row['stale']} | {statistics.median(row['gaps']):.1f} s | {max(row['gaps']):.1f} s |")
             for name in total:
                 total[name] += row[name]
-        gaps = [gap for row in self.rows.values() for gap in row["gaps"]]
+        gaps = [gap for row in self.rows.values() for gap in row["gaps"]] or [0.0]
         yield (f"| **all** | {total['times']} | {total['acknowledged']:,} | {total['lost']} | {total['doubled']} | "
                f"{total['stale']} | {statistics.median(gaps):.1f} s | {max(gaps):.1f} s |")
 
@@ -230,10 +230,13 @@ def main():
         return
     time.sleep(3)
     begin, first = now(), acknowledged(load)
-    for kind in kinds:
-        one_fault(kind, stack, load, checker, results, generator)
-        with open(os.path.join(WORK, "table.txt"), "w", encoding="ascii") as file:
-            file.write("\n".join(results.table()) + "\n")
+    try:
+        for kind in kinds:
+            one_fault(kind, stack, load, checker, results, generator)
+            results.write()
+    except Exception:
+        print("# how far it came:\n# " + "\n# ".join(results.table()), flush=True)
+        raise
     load.stop()
     elapsed = now() - begin
     for machine in stack.nodes:
