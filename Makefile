@@ -125,6 +125,12 @@ test-ha:
 	@scripts/install-extension
 	@tests/ha/run
 
+test-ha-steps:
+	@scripts/install-packages ha
+	@$(MAKE) -s all
+	@scripts/install-extension
+	@HA_PROGRAM=test_steps.py tests/ha/run
+
 test-hour:
 	@scripts/install-packages hour
 	@$(MAKE) ready-to-run
@@ -172,6 +178,7 @@ help:
 	@echo 'make torture   kills the postmaster 200 times amid everything; KILLS=n for less'
 	@echo 'make test-compose  docker-compose.yml: load, crashes, promotion, dashboards; SECONDS_LONG=60 for the long form'
 	@echo 'make test-ha   Patroni, etcd and two historiand under load and 40 faults; FAULTS=n SEED=n RATE=n, head of tests/ha/run'
+	@echo 'make test-ha-steps  what docs/ha.md says of one node more, upgrades, a backup and the restore of the cluster; STEPS="node upgrade backup major"'
 	@echo 'make test-hour  an hour at 10,000 messages/s: sizes, memory, autovacuum; SECONDS_LONG=n for less'
 	@echo 'make demo      60 s of load at 10,000 messages/s with 10 readers, and a report; WORKLOAD=plant: 100,000 tags once a second'
 	@echo 'make fuzz      the long form of the tests: hostile blocks and messages, SECONDS=60 for each target'

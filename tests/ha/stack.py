@@ -182,8 +182,8 @@ class Stack:
         except psycopg2.Error:
             return False
 
-    def connect(self, machine):
-        return psycopg2.connect(host=machine.directory + "/run", user="postgres", dbname="historian", connect_timeout=5)
+    def connect(self, machine, database="historian"):
+        return psycopg2.connect(host=machine.directory + "/run", user="postgres", dbname=database, connect_timeout=5)
 
     def sql(self, machine, statement):
         connection = self.connect(machine)
