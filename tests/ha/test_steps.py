@@ -13,6 +13,8 @@ import time
 import traceback
 import urllib.request
 
+import psycopg2
+
 from machines import WORK, Machine, wait_for, wait_while_moving
 from stack import BIN, USER, Stack, write
 
@@ -72,6 +74,22 @@ def save(stack, value):
     return False
 
 
+def takes_writes(stack, machine):
+    """Has its recovery ended?  A server that starts is asked again."""
+    try:
+        return stack.sql(machine, "SELECT NOT pg_is_in_recovery()")[0][0]
+    except psycopg2.Error:
+        return False
+
+
+def shows(stack, setting, value):
+    """Is the setting that on each node, and every node there?"""
+    try:
+        return stack.whole() and all(stack.sql(m, "SHOW " + setting) == [(value,)] for m in stack.nodes)
+    except psycopg2.Error:
+        return False
+
+
 def back(stack, what="every node to be back"):
     wait_while_moving(what, stack.whole, stack.progress, 120, 600)
 
@@ -115,8 +133,7 @@ def forget(stack):
 def start_all(stack, first, environment=None, settings=None):
     """The node with the data, perhaps what etcd had, then the others with empty volumes, then historiand."""
     stack.start_node(first, **(environment or {}).get(first.name, {}))
-    wait_for("the first node to lead", lambda: stack.primary() is first and
-             stack.sql(first, "SELECT NOT pg_is_in_recovery()")[0][0], 120)
+    wait_for("the first node to lead", lambda: stack.primary() is first and takes_writes(stack, first), 120)
     if settings:
         ctl(stack, "edit-config", "--force", "--replace", settings, "historian")
     for machine in stack.nodes:
@@ -207,7 +224,7 @@ def step_upgrade(stack):
     ctl(stack, "edit-config", "--force", "-s", "postgresql.parameters.max_connections=110", "historian")
     time.sleep(5)
     ctl(stack, "restart", "--force", "historian")
-    wait_for("the setting", lambda: all(stack.whole() and stack.sql(m, "SHOW max_connections") == [("110",)] for m in stack.nodes), 120)
+    wait_for("the setting", lambda: shows(stack, "max_connections", "110"), 120)
     writes.end("the upgrade of each node, and a restart for a setting")
 
 
@@ -235,7 +252,7 @@ def step_backup(stack):
         "postgresql.parameters.archive_command=pgbackrest --stanza=historian archive-push %p", "historian")
     time.sleep(5)
     ctl(stack, "restart", "--force", "historian")
-    wait_for("the setting", lambda: all(stack.whole() and stack.sql(m, "SHOW archive_mode") == [("on",)] for m in stack.nodes), 120)
+    wait_for("the setting", lambda: shows(stack, "archive_mode", "on"), 120)
 
     def pgbackrest(machine, *arguments):
         return at(machine, environment[machine.name], ["pgbackrest", "--stanza=historian", *arguments])
@@ -264,7 +281,7 @@ def step_backup(stack):
     forget(stack)
     data = first.directory + "/data"
     at(first, environment[first.name], [BIN + "/pg_ctl", "-s", "-w", "-t", "60", "-D", data, "-l", first.directory + "/restore.log", "start"])
-    wait_for("the end of recovery", lambda: stack.sql(first, "SELECT NOT pg_is_in_recovery()")[0][0], 60)
+    wait_for("the end of recovery", lambda: takes_writes(stack, first), 60)
     ok(stack.sql(first, CHECKSUM) == wanted and stack.sql(first, "SELECT * FROM historian.check('measurement')") == [],
        "restored to the moment before the accident")
     at(first, {}, [BIN + "/pg_ctl", "-s", "-w", "-m", "fast", "-D", data, "stop"])
@@ -311,7 +328,7 @@ def step_major(stack):
        and strict(stack), "the whole cluster goes on with it", wanted)
     with open(settings, encoding="utf-8") as file:
         ok(ctl(stack, "show-config", "historian") == file.read(), "with the settings that it had in etcd")
-    ctl(stack, "restart", "--force", "historian")
+    back(stack)
     wait_for("the standbys to have all", lambda: all(stack.sql(m, CHECKSUM) == wanted for m in stack.standbys()), 60)
 
 
