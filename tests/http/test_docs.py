@@ -245,14 +245,63 @@ def psql_block(kind, block):
         psql(block.replace("CREATE EXTENSION historian;", ""))
     for statement, expected in re.findall(r"^=# (.*?;)\n(.*?)(?=^=# |\Z)", block, re.MULTILINE | re.DOTALL):
         if "ANALYZE" in statement:
-            continue    # its rows are those of another table
-        if statement.startswith("EXPLAIN"):
+            # The numbers are those of another table, and perhaps no row is removed; what is numbered is the same.
+            # PostgreSQL 18 tells of buffers unasked.
+            got, expected = ([word for word in re.findall(r"[A-Z][A-Za-z ]+:|\([A-Z]\w+\)", text)
+                              if word not in ("Rows Removed by Filter:", "Buffers:", "Planning:")]
+                             for text in ("\n".join(psql(statement, "-t")), expected))
+        elif statement.startswith("EXPLAIN"):
             got, expected = " ".join(psql(statement, "-t")).split(), expected.split()
         else:
             got, expected = psql(statement), [line.rstrip() for line in expected.splitlines()]
         assert got == expected, (statement, got, expected)
         compared += 1
+    if kind == "" and not re.search(r"^=# ", block, re.MULTILINE):
+        what_is_not_a_session(block)
+        compared += 1
     return compared
+
+
+SHORT_TYPES = {"timestamptz": "timestamp with time zone", "float8": "double precision"}
+
+
+def arguments(text):
+    """[(name, type)] of the arguments of a signature."""
+    found = []
+    for argument in filter(None, map(str.strip, re.split(r",", text))):
+        name, kind = re.match(r'("?\w+"?) (\S+)', argument).groups()
+        plain = kind.rstrip("[]")
+        found.append((name.strip('"'), SHORT_TYPES.get(plain, plain) + kind[len(plain):]))
+    return found
+
+
+def check_signature(name, text, result):
+    """A function with these arguments is there, with and without what stands in brackets."""
+    there = [([tuple(argument.split("=")) for argument in row[0].split("|")], int(row[1]), row[2]) for row in sql(
+        "SELECT (SELECT string_agg(proargnames[i] || '=' || format_type(proargtypes[i - 1], NULL), '|' ORDER BY i) "
+        "FROM generate_series(1, pronargs) i), pronargdefaults, pg_get_function_result(oid) FROM pg_proc "
+        f"WHERE pronamespace = 'historian'::regnamespace AND proname = '{name}'")]
+    for form in {re.sub(r"\[,[^]]*\]", "", text), re.sub(r"\[(,[^]]*)\]", r"\1", text)}:
+        given = arguments(form)
+        matching = [returned for taken, defaults, returned in there
+                    if taken[:len(given)] == given and len(taken) - len(given) <= defaults]
+        assert matching, (name, form, there)
+        if result and "SETOF" not in result:
+            assert set(matching) == {result}, (name, form, matching)
+
+
+def what_is_not_a_session(block):
+    """Signatures, which the catalog must have; what a function prints, by its columns; statements, whose rows come back."""
+    signatures = re.findall(r"^historian\.(\w+)\(((?:[^()]|\(\))*)\)\s*(?:RETURNS (.*))?$", block, re.MULTILINE)
+    if signatures:
+        for name, text, result in signatures:
+            check_signature(name, " ".join(text.split()), result)
+    elif block.startswith("SELECT "):
+        psql(f"BEGIN; {block} ROLLBACK;")
+    else:
+        columns = [column.strip() for column in block.splitlines()[0].split("|")]
+        assert sql("SELECT proargnames[2:] FROM pg_proc WHERE proname = 'compact' AND pronamespace = 'historian'::regnamespace") == \
+            [["{" + ",".join(columns) + "}"]], block
 
 
 def psql_examples(name):
