@@ -257,6 +257,16 @@ def resume():
     result = historian("import", "-t", "p", file)
     ok(result.returncode == 1 and "is not the file" in result.stderr, "another file of that name is refused", result.stderr)
 
+    result = historian("export", "--tag", "x")
+    ok(result.returncode == 2 and "hint: historian export --help" in result.stderr, "an unknown option: where the known ones are", result.stderr)
+
+    # Where everything was rejected there is nothing to go on from: what cures it needs no --restart
+    for options, text, code, count in (([], "2026-01-01 00:00:00", 3, 0), (["--time-zone", "UTC"], "2026-01-01 00:00:00", 0, 1)):
+        file = write("zone.csv", "time,v\n%s,1\n" % text)
+        result = historian("import", "-t", "p", "--tag-name", "zone", *options, file)
+        ok(result.returncode == code, "times without an offset, %s" % (options or "without a zone"), result.stdout + result.stderr)
+        same(sql("SELECT count(*) FROM p WHERE tag = 'zone'"), str(count), "and what is loaded")
+
     # The lock of an import that has not ended
     with subprocess.Popen([HISTORIAN, "import", "-d", CONNINFO, "-t", "p", "--name", "feed", "--batch", "10"],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:

@@ -85,6 +85,8 @@ arguments_next(Arguments *arguments, int argc, char **argv, const char *short_op
 				printf("historian %s\n", HISTORIAN_VERSION);
 				exit(0);
 			case '?':
+				/* getopt has said what is wrong. */
+				fprintf(stderr, "  hint: historian %s --help has the options\n", argv[0]);
 				exit(EXIT_USAGE);
 			default:
 				return option;

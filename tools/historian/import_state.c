@@ -107,13 +107,13 @@ read_row(ImportState *state, const PGresult *result)
 }
 
 /*
- * Has anything of the file been taken?  If not, an attempt has failed at once, and the next one may have
- * other options, or a file that was mended.
+ * Has any row of the file been loaded?  If not, an attempt has failed at once, or everything was rejected, and
+ * the next one may have other options, or a file that was mended.
  */
 static bool
 has_begun(const PGresult *result)
 {
-	return number(result, 0) > 0 || PQgetvalue(result, 0, 5)[0] == 't';
+	return number(result, 2) > 0;
 }
 
 void
