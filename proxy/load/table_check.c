@@ -114,19 +114,25 @@ static void
 put_check_sql(Bytes *sql, const Config *config)
 {
 	bytes_printf(sql, "SET LOCAL statement_timeout = %d; ", TIMEOUT_MS);
-	bytes_puts(sql, "WITH t AS (SELECT ");
+	bytes_puts(sql, "WITH RECURSIVE t AS (SELECT ");
 	pg_put_literal(sql, config->table_sql);
 	bytes_puts(
 		sql,
 		"::pg_catalog.regclass AS oid), "
 		"wanted (name, type) AS (VALUES ('time', 'bigint'), ('tag', 'text'), ('values', "
 		"'double precision[]')), "
+		/*
+		 * Not by pg_partition_tree(), which locks the partitions: EXPLAIN locks their parent later, so
+		 * that a DROP of the parent in between would be a deadlock.
+		 */
+		"tree AS (SELECT c.oid, c.relkind, c.relam FROM t JOIN pg_catalog.pg_class c ON c.oid = "
+		"t.oid UNION ALL SELECT c.oid, c.relkind, c.relam FROM tree JOIN pg_catalog.pg_inherits i "
+		"ON i.inhparent = tree.oid JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid "
+		"WHERE tree.relkind = 'p'), "
 		/* reads need historian tables; the tests may stand in for the extension */
-		"part AS (SELECT c.oid, c.relkind, c.oid <> t.oid AS is_leaf FROM t JOIN "
-		"pg_catalog.pg_class c "
-		"ON c.oid = t.oid AND c.relkind <> 'p' OR c.oid IN (SELECT relid FROM "
-		"pg_catalog.pg_partition_tree(t.oid) WHERE isleaf) LEFT JOIN pg_catalog.pg_am m "
-		"ON m.oid = c.relam WHERE m.amname IS DISTINCT FROM 'historian' AND c.relkind <> 'f' "
+		"part AS (SELECT c.oid, c.relkind, c.oid <> t.oid AS is_leaf FROM t CROSS JOIN tree c "
+		"LEFT JOIN pg_catalog.pg_am m ON m.oid = c.relam "
+		"WHERE m.amname IS DISTINCT FROM 'historian' AND c.relkind NOT IN ('p', 'f') "
 		"AND EXISTS (SELECT FROM pg_catalog.pg_am WHERE amname = 'historian')) "
 		"SELECT pg_catalog.format('%s is a %s; --table must name a historian table, or a "
 		"partitioned "
@@ -143,7 +149,7 @@ put_check_sql(Bytes *sql, const Config *config)
 		"... "
 		"PARTITION OF %s ... USING historian makes one', t.oid, t.oid) "
 		"FROM t JOIN pg_catalog.pg_class c ON c.oid = t.oid WHERE c.relkind = 'p' AND NOT EXISTS "
-		"(SELECT FROM pg_catalog.pg_partition_tree(t.oid) WHERE isleaf) "
+		"(SELECT FROM tree WHERE relkind <> 'p') "
 		"UNION ALL SELECT CASE WHEN a.attname IS NULL "
 		"THEN pg_catalog.format('table %s has no column \"%s\" (it needs time bigint, tag text, "
 		"values "

@@ -200,6 +200,28 @@ def test_wrong_tables():
             sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
+def test_check_locks_no_partition():
+    """the check of the table holds no lock on a partition while it waits for the parent: a DROP would be a deadlock"""
+    table = new_table()
+    sql(f"DROP TABLE {table}; CREATE TABLE {table} (time bigint, tag text, values float8[]) PARTITION BY HASH (tag);"
+        f"CREATE TABLE {table}_a PARTITION OF {table} FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
+    server = Server(table)
+    # as DROP TABLE does it: first the parent, then, once the check waits for that, the partition
+    sql(f"""BEGIN;
+        LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE;
+        DO $$ BEGIN
+            FOR i IN 1..2000 LOOP
+                EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE relation = '{table}'::regclass AND NOT granted);
+                PERFORM pg_sleep(0.01);
+                ASSERT i < 2000, 'nobody waits for the table';
+            END LOOP;
+        END $$;
+        LOCK TABLE {table}_a IN ACCESS EXCLUSIVE MODE NOWAIT;
+        COMMIT""")
+    wait_for("ready", lambda: why_not_ready(server) is None)
+    assert server.stop() == 0
+
+
 def test_missing_partition():
     """rows wait for a partition; readyz tells the cause and the cure, and all of them come in the end"""
     if sql("SELECT count(*) FROM pg_am WHERE amname = 'historian'") == [["0"]]:

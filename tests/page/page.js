@@ -25,12 +25,12 @@ function chromium() {
 	return found.status === 0 ? found.stdout.trim() : null;
 }
 
-async function launch() {
+async function launch(more = []) {
 	const {chromium: driver} = require(path.join(MODULES, "playwright-core"));
 	/* Chromium's sandbox does not start for root, nor in most containers; the pages are ours. Names under
 	   .example lead to this machine: a stranger's, for the tests of what other sites may do. */
 	return driver.launch({executablePath: chromium(), args: ["--no-sandbox", "--disable-gpu",
-		"--host-resolver-rules=MAP *.example 127.0.0.1"]});
+		"--host-resolver-rules=MAP *.example 127.0.0.1", ...more]});
 }
 
 async function waitFor(what, condition) {
