@@ -14,6 +14,7 @@
 #include "base/metrics.h"
 #include "database/database_metrics.h"
 #include "database/pg_pool.h"
+#include "database/pg_reads.h"
 #include "database/sql_failure.h"
 #include "http/http_exchange.h"
 #include "ingest/commit.h"
@@ -48,6 +49,7 @@ typedef struct LoopShared
 	DatabaseMetrics *database_metrics;
 	TableCheck *table_check;
 	WriterState writer;
+	PgPoolSight sights[PG_POOL_SIGHTS];
 	Metrics *metrics[CONFIG_MAX_THREADS + 1]; /* of each loop, and of the writer */
 	int metrics_count;
 	atomic_bool draining; /* the server is stopping, and takes no new connections */
@@ -58,8 +60,10 @@ typedef struct Loop
 	HttpLoop http;
 	LoopShared *shared;
 	Metrics metrics;
-	PgPool *pool;
-	PgPool *writes; /* for statements that write, which must reach the primary */
+	PgPool *pool;	 /* for reads, by --read-database */
+	PgPool *primary; /* for reads of the primary */
+	PgReads *reads;	 /* both */
+	PgPool *writes;	 /* for statements that write, which must reach the primary */
 	NameTeller *name_teller;
 	CommitQueue waiters;
 	List placeless; /* of Intake.placeless: partial bodies with points that wait for their places */

@@ -146,10 +146,10 @@ static void stop(Main *main);
 bool
 server_fit_descriptors(Config *config)
 {
-	/* a connection to PostgreSQL takes two (pg_connection.c) */
+	/* a connection to PostgreSQL takes two (pg_connection.c), and there are two pools for reads */
 	uint64_t others = OTHER_DESCRIPTORS +
 					  (LOOP_DESCRIPTORS + (uint64_t) config->listen_count - 1) * config->threads +
-					  2 * config->max_queries;
+					  4 * config->max_queries;
 	uint64_t wanted = others + config->max_connections;
 	struct rlimit limit;
 
@@ -411,7 +411,7 @@ size_thread_pool(const Config *config)
 	char size[24];
 
 	snprintf(size, sizeof(size), "%" PRIu64,
-			 OTHER_THREADS + config->threads * (PG_POOL_CONNECTING + 1));
+			 OTHER_THREADS + config->threads * (2 * PG_POOL_CONNECTING + 1));
 	setenv("UV_THREADPOOL_SIZE", size, 0);
 }
 
@@ -437,10 +437,16 @@ init_loop(Main *main, ServerLoop *loop)
 	uv_timer_start(&loop->tick, on_tick, TICK_MS, TICK_MS);
 	loop->loop.pool =
 		pg_pool_new(&loop->uv, &loop->loop.http.turns, config, PG_POOL_READS, queries,
-					config->max_queued_queries / config->threads + 1, &main->server.results);
+					config->max_queued_queries / config->threads + 1, &main->server.results,
+					&main->server.shared.sights[PG_POOL_READS]);
+	loop->loop.primary =
+		pg_pool_new(&loop->uv, &loop->loop.http.turns, config, PG_POOL_PRIMARY, queries,
+					config->max_queued_queries / config->threads + 1, &main->server.results,
+					&main->server.shared.sights[PG_POOL_PRIMARY]);
+	loop->loop.reads = pg_reads_new(loop->loop.pool, loop->loop.primary, config);
 	loop->loop.writes =
 		pg_pool_new(&loop->uv, &loop->loop.http.turns, config, PG_POOL_WRITES, 1,
-					config->max_queued_queries / config->threads + 1, &main->server.results);
+					config->max_queued_queries / config->threads + 1, &main->server.results, NULL);
 	loop->loop.name_teller = name_teller_new(
 		loop->loop.writes, config, main->server.shared.field_places, on_places_known, loop);
 	list_init(&loop->loop.placeless);
@@ -568,6 +574,7 @@ on_tick(uv_timer_t *timer)
 
 	http_loop_tick(&loop->loop.http);
 	pg_pool_tick(loop->loop.pool);
+	pg_pool_tick(loop->loop.primary);
 	pg_pool_tick(loop->loop.writes);
 	name_teller_tick(loop->loop.name_teller, uv_now(&loop->uv));
 	/* Another loop may have asked for the same places. */

@@ -84,6 +84,14 @@ static const Setting settings[] = {
 	 "libpq connection string, possibly with several hosts; empty: libpq's environment variables"},
 	{"read-database", SETTING_TEXT, MEMBER(read_database), "", 0, 0,
 	 "connection string for reads, which a standby may answer; empty: that of --database"},
+	{"read-from", SETTING_TEXT, MEMBER(read_from_name), "any", 0, 0,
+	 "which server answers reads: primary (a standby only while no primary can be reached), "
+	 "standby-preferred, or any (the one to which --read-database leads)"},
+	{"max-read-lag", SETTING_DURATION | LIVE, MEMBER(max_read_lag_ms), "10s", 0, 24 * HOUR,
+	 "a standby whose data are older answers only if no other server can"},
+	{"min-commit-wait", SETTING_DURATION | LIVE, MEMBER(min_commit_wait_ms), "500ms", 0, HOUR,
+	 "how long a read with min_commit waits for a standby, before it goes to the primary; at most "
+	 "half of --query-timeout"},
 	{"database-password-file", SETTING_TEXT, MEMBER(database_password_file), "", 0, 0,
 	 "file with the password, read for each connection; empty: the connection string or libpq's "
 	 "own files"},
@@ -121,7 +129,9 @@ static const Setting settings[] = {
 	 "NDJSON file for rows that PostgreSQL refuses; empty: dead-letters.ndjson in --spool-dir; "
 	 "without a spool such rows are only logged and counted"},
 	{"max-queries", SETTING_COUNT, MEMBER(max_queries), "8", 1, 1000,
-	 "database connections for reads, over all threads"},
+	 "database connections for reads, over all threads; as many to the primary, where reads go "
+	 "there "
+	 "by --read-from"},
 	{"read-connection-lifetime", SETTING_DURATION | LIVE, MEMBER(read_connection_lifetime_ms),
 	 "10min", 100, 24 * HOUR,
 	 "an idle connection for reads is closed after this; the next one may choose another host"},
@@ -629,6 +639,8 @@ check_whole(Config *config)
 {
 	static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
 	static const char *const formats[] = {"text", "json", NULL};
+	static const char *const read_froms[] = {"primary", "standby-preferred", "any", NULL};
+	int read_from;
 	int level;
 	int format;
 
@@ -672,6 +684,11 @@ check_whole(Config *config)
 					 (unsigned long long) config->max_queries,
 					 (unsigned long long) config->threads);
 	config->table_sql = quote_table(config->table);
+	read_from = find_word(config->read_from_name, read_froms);
+	if (read_from < 0)
+		return wrong("read-from: \"%s\" is none of primary, standby-preferred, any",
+					 config->read_from_name);
+	config->read_from = (ReadFrom) read_from;
 	if (config->dead_letter_file[0] == '\0' && config->spool_dir[0] != '\0')
 	{
 		Bytes path = {0};

@@ -29,6 +29,14 @@ typedef struct ListenAddress
 	bool health;					 /* for health and metrics alone */
 } ListenAddress;
 
+/* Which server answers reads (--read-from). */
+typedef enum ReadFrom
+{
+	READ_FROM_PRIMARY,
+	READ_FROM_STANDBY,
+	READ_FROM_ANY,
+} ReadFrom;
+
 typedef struct Config
 {
 	char *listen; /* a list, as the next one */
@@ -42,6 +50,9 @@ typedef struct Config
 	char *tls_client_ca;
 	char *database;
 	char *read_database; /* the same as database if it is not given */
+	char *read_from_name;
+	LiveSetting max_read_lag_ms;
+	LiveSetting min_commit_wait_ms;
 	char *database_password_file;
 	char *table;
 	uint64_t threads;
@@ -95,6 +106,7 @@ typedef struct Config
 	bool insecure; /* of insecure_name */
 	LogLevel log_level;
 	LogFormat log_format;
+	ReadFrom read_from;
 	bool skip_strings; /* of line_strings */
 	bool unit_check;   /* of unit_check_name */
 	char *table_sql;   /* table with each part quoted, for use in SQL */

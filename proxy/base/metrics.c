@@ -45,8 +45,8 @@ static const char *const limit_names[LIMIT_KINDS] = {
 };
 /* The last one counts every status that is not listed. */
 static const int statuses[METRIC_STATUSES] = {
-	200, 202, 204, 207, 304, 400, 401, 403, 404, 405,
-	408, 413, 415, 422, 429, 431, 500, 503, 504, 0,
+	200, 202, 204, 207, 304, 400, 401, 403, 404, 405, 408,
+	412, 413, 415, 422, 429, 431, 500, 503, 504, 0,
 };
 
 static void

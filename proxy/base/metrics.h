@@ -76,7 +76,7 @@ typedef enum LimitKind
 /* After those of names: what was refused by its address, because it has no name. */
 #define LIMIT_COUNTERS (PRINCIPAL_COUNTED_NAMES + 2)
 
-#define METRIC_STATUSES	  20
+#define METRIC_STATUSES	  21
 #define HISTOGRAM_BUCKETS 14
 
 typedef struct Histogram

@@ -28,7 +28,8 @@ struct PgConnection
 	uv_timer_t gone; /* runs when libpq has closed the socket and the owner must be told */
 	uv_loop_t *loop;
 	char *conninfo;
-	char *password_file; /* "": none */
+	const char *session_attrs; /* a constant */
+	char *password_file;	   /* "": none */
 	const PgHandler *handler;
 	void *owner; /* NULL once closed */
 	PGconn *pq;
@@ -49,13 +50,14 @@ static void free_connection(PgConnection *connection);
 static void lose(PgConnection *connection);
 
 PgConnection *
-pg_connection_open(uv_loop_t *loop, const char *conninfo, const char *password_file,
-				   const PgHandler *handler, void *owner)
+pg_connection_open(uv_loop_t *loop, const char *conninfo, const char *session_attrs,
+				   const char *password_file, const PgHandler *handler, void *owner)
 {
 	PgConnection *connection = memory_new(sizeof(PgConnection));
 
 	connection->loop = loop;
 	connection->conninfo = memory_strdup(conninfo);
+	connection->session_attrs = session_attrs;
 	connection->password_file = memory_strdup(password_file);
 	connection->handler = handler;
 	connection->owner = owner;
@@ -140,14 +142,16 @@ describe_failure(const PGconn *pq)
 }
 
 PGconn *
-pg_connect_now(const char *conninfo, const char *password_file, char **failure)
+pg_connect_now(const char *conninfo, const char *session_attrs, const char *password_file,
+			   char **failure)
 {
 	char password[1024] = "";
 	PGconn *pq;
 
 	/*
 	 * The connection string (dbname) overrides the keywords before it.  The keyword after it
-	 * overrides the string, because bytes are always sent and expected as UTF-8.
+	 * overrides the string, because bytes are always sent and expected as UTF-8.  Empty ones are as
+	 * if they were not there.
 	 */
 	static const char *const keywords[] = {
 		"connect_timeout",
@@ -159,10 +163,11 @@ pg_connect_now(const char *conninfo, const char *password_file, char **failure)
 		"password",
 		"dbname",
 		"client_encoding",
+		"target_session_attrs",
 		NULL,
 	};
 	const char *const values[] = {
-		"3", "10", "5", "3", "15000", "historiand", password, conninfo, "UTF8", NULL,
+		"3", "10", "5", "3", "15000", "historiand", password, conninfo, "UTF8", session_attrs, NULL,
 	};
 
 	if (password_file[0] != '\0' &&
@@ -182,8 +187,8 @@ static void
 connect_in_worker(uv_work_t *work)
 {
 	PgConnection *connection = work->data;
-	PGconn *pq =
-		pg_connect_now(connection->conninfo, connection->password_file, &connection->failure);
+	PGconn *pq = pg_connect_now(connection->conninfo, connection->session_attrs,
+								connection->password_file, &connection->failure);
 
 	if (pq == NULL)
 		return;

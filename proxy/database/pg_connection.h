@@ -30,16 +30,17 @@ typedef struct PgHandler
 /*
  * password_file names a file with the password, for a conninfo without one; it may be "".  No SET
  * is sent, because a pooler may give the session to another client: each transaction sets what it
- * needs.
+ * needs.  session_attrs replaces target_session_attrs of the conninfo, unless it is "".
  */
 extern PgConnection *pg_connection_open(uv_loop_t *loop, const char *conninfo,
-										const char *password_file, const PgHandler *handler,
-										void *owner);
+										const char *session_attrs, const char *password_file,
+										const PgHandler *handler, void *owner);
 /*
  * The same without a loop: blocks.  If it fails, returns NULL and the reason, which the caller
  * frees.
  */
-extern PGconn *pg_connect_now(const char *conninfo, const char *password_file, char **failure);
+extern PGconn *pg_connect_now(const char *conninfo, const char *session_attrs,
+							  const char *password_file, char **failure);
 
 extern void pg_connection_close(PgConnection *connection);
 

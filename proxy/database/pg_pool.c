@@ -14,6 +14,11 @@
  * session to another client.  So a query is a pipeline of two statements with one Sync, and a
  * stream is a string of several statements.
  *
+ * Queries that read ask the server in the statement of the settings how old its data are at most, and
+ * whether it has the commit that they must see.  If it has not, that statement fails, and so the query
+ * is not executed.  An extension without the function is noticed at the first failure; then only
+ * queries with min_commit ask.
+ *
  * Another thread cancels queries, since libpq blocks while it does so.  The connection is not used
  * again before the cancellation is done, because a late one would hit the next query.  If that
  * takes too long, the connection is given up.
@@ -26,6 +31,7 @@
 #include "base/memory.h"
 #include "database/pg_cancel.h"
 #include "database/pg_connection.h"
+#include "database/sql_failure.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -59,6 +65,11 @@ static const Backoff connect_pause = {.first_ms = 125, .largest_ms = 500};
 	"SELECT set_config('statement_timeout', $1, true), set_config('extra_float_digits', '1', "     \
 	"true)"
 
+/* What the server must tell and have.  The last two columns are those of take_gate(). */
+#define GATE_COLUMNS 2
+#define GATE_SQL                                                                                   \
+	"pg_is_in_recovery(), historian.await_commit($%d::pg_lsn, $%d::bigint, $%d::bigint)"
+
 /* The same for streams: a pipeline cannot have a COPY, and the pool limits their time. */
 #define STREAM_SETTINGS_SQL                                                                        \
 	"SET LOCAL statement_timeout = 0; SET LOCAL transaction_read_only = on; "                      \
@@ -67,8 +78,14 @@ static const Backoff connect_pause = {.first_ms = 125, .largest_ms = 500};
 /* How long after PostgreSQL's time limit the pool ends a query itself. */
 #define GRACE_MS 1000
 
+/* So long after it was made, a connection may lead to a primary that is none any more. */
+#define OLD_CONNECTION_MS 1000
+
 /* How long the pool waits for a cancellation. */
 #define CANCEL_MS 2000
+
+/* How long the first connection may take, before the pool counts as away. */
+#define SLOW_CONNECT_MS 1000
 
 /* An idle connection that breaks so soon after a query was sent had been lost before. */
 #define LOST_BEFORE_MS 1000
@@ -107,7 +124,9 @@ typedef struct PoolSlot
 	PGresult *result;	 /* of the query */
 	TurnTask task;		 /* goes on with the query's rows */
 	int statements_over; /* how many statements (settings, query; or those of a stream) have ended */
-	bool role_refused;	 /* the first statement, which takes the role, has failed */
+	bool role_refused;	 /* the statement that takes the role has failed */
+	bool gated;			 /* the first statement asks for what the query needs of the server */
+	bool gate_failed;
 	PgCancellation *cancellation;
 	uint64_t cancel_deadline_ms;
 	uint64_t deadline_ms; /* PostgreSQL should have answered by then; 0: no limit */
@@ -120,6 +139,9 @@ struct PgPool
 	Turns *turns;
 	const Config *config;
 	PgPoolKind kind;
+	PgPoolSight *sight; /* NULL: nobody asks */
+	bool away;			/* the last attempt to connect has failed */
+	bool ungated;		/* the extension has no historian.await_commit() */
 	PoolSlot *slots;
 	uint64_t slot_count;
 	uint64_t queue_limit;
@@ -137,6 +159,8 @@ struct PgPool
 static void assign(PgPool *pool);
 static void execute(PoolSlot *slot, Query *query);
 static void send_pipeline(PoolSlot *slot, Query *query);
+static void send_stream(PoolSlot *slot, const Query *query);
+static uint64_t wait_ms(const PoolSlot *slot, const Query *query);
 static void advance_rows(PoolSlot *slot);
 static void go_on(TurnTask *task);
 static void add_row(PoolSlot *slot, const PGresult *row);
@@ -151,6 +175,10 @@ static void on_cancelled(void *argument);
 static void disconnect(PoolSlot *slot);
 static bool lost_before(const PoolSlot *slot);
 static void repeat(PoolSlot *slot);
+static void requeue(PoolSlot *slot);
+static void connect_slot(PoolSlot *slot);
+static void take_gate(PoolSlot *slot, const PGresult *result);
+static bool gate_is_missing(PoolSlot *slot);
 static void fail_queued(uv_timer_t *timer);
 static void on_open(void *owner);
 static void on_input(void *owner);
@@ -160,7 +188,7 @@ static const PgHandler handler = {on_open, on_input, on_lost};
 
 PgPool *
 pg_pool_new(uv_loop_t *loop, Turns *turns, const Config *config, PgPoolKind kind,
-			uint64_t connections, uint64_t queue_limit, Budget *budget)
+			uint64_t connections, uint64_t queue_limit, Budget *budget, PgPoolSight *sight)
 {
 	PgPool *pool = memory_new(sizeof(PgPool));
 
@@ -168,6 +196,7 @@ pg_pool_new(uv_loop_t *loop, Turns *turns, const Config *config, PgPoolKind kind
 	pool->turns = turns;
 	pool->config = config;
 	pool->kind = kind;
+	pool->sight = sight;
 	pool->slot_count = connections;
 	pool->queue_limit = queue_limit;
 	pool->budget = budget;
@@ -224,7 +253,8 @@ static void
 enqueue(PgPool *pool, Query *query)
 {
 	query->pool = pool;
-	query->deadline_ms = uv_now(pool->loop) + pool->config->query_timeout_ms;
+	query->queued_ms = uv_now(pool->loop);
+	query->deadline_ms = query->queued_ms + pool->config->query_timeout_ms;
 	query_queue_append(&pool->queue, query);
 	assign(pool);
 }
@@ -275,6 +305,37 @@ pg_query_resume(PgQuery *query)
 	pg_connection_pause(connection, false);
 	/* Data that libpq has read already makes no event of the socket. */
 	pg_connection_again(connection);
+}
+
+bool
+pg_query_lag(const PgQuery *query, int64_t *lag_ms)
+{
+	*lag_ms = query->lag_ms;
+	return query->lag_known;
+}
+
+bool
+pg_pool_away(PgPool *pool)
+{
+	uint64_t now_ms = uv_now(pool->loop);
+	PoolSlot *closed = NULL;
+	bool connecting = false;
+	bool slow = false;
+
+	for (uint64_t i = 0; i < pool->slot_count; i++)
+	{
+		PoolSlot *slot = &pool->slots[i];
+
+		if (connected(slot))
+			return false;
+		if (slot->state == SLOT_CLOSED)
+			closed = slot;
+		connecting |= slot->state == SLOT_CONNECTING;
+		slow |= slot->state == SLOT_CONNECTING && now_ms - slot->opened_ms >= SLOW_CONNECT_MS;
+	}
+	if (pool->away && !connecting && closed != NULL && now_ms >= pool->pause_until_ms)
+		connect_slot(closed);
+	return pool->away || slow;
 }
 
 /* How many queued queries could be executed if there were enough connections. */
@@ -337,13 +398,28 @@ assign(PgPool *pool)
 
 		if (slot->state != SLOT_CLOSED)
 			continue;
-		set_state(slot, SLOT_CONNECTING);
-		slot->connection = pg_connection_open(
-			pool->loop,
-			pool->kind == PG_POOL_WRITES ? pool->config->database : pool->config->read_database,
-			pool->config->database_password_file, &handler, slot);
+		connect_slot(slot);
 		connecting++;
 	}
+}
+
+static void
+connect_slot(PoolSlot *slot)
+{
+	PgPool *pool = slot->pool;
+	const Config *config = pool->config;
+	bool reads = pool->kind == PG_POOL_READS;
+	const char *session_attrs = "";
+
+	if (pool->kind == PG_POOL_PRIMARY)
+		session_attrs = "primary";
+	else if (reads && config->read_from != READ_FROM_ANY)
+		session_attrs = "prefer-standby";
+	set_state(slot, SLOT_CONNECTING);
+	slot->opened_ms = uv_now(pool->loop);
+	slot->connection =
+		pg_connection_open(pool->loop, reads ? config->read_database : config->database,
+						   session_attrs, config->database_password_file, &handler, slot);
 }
 
 void
@@ -363,8 +439,8 @@ pg_pool_tick(PgPool *pool)
 		if (connected(&pool->slots[i]))
 			late = &busy;
 	}
-	while ((query = query_queue_first(&pool->queue)) != NULL &&
-		   query->deadline_ms <= uv_now(pool->loop))
+	while ((query = query_queue_first_late(&pool->queue, uv_now(pool->loop), late == &away)) !=
+		   NULL)
 	{
 		query_queue_remove(&pool->queue, query);
 		query->callback(query->argument, late);
@@ -458,18 +534,74 @@ execute(PoolSlot *slot, Query *query)
 	slot->progress = PROGRESS_NONE;
 	slot->statements_over = 0;
 	slot->role_refused = false;
+	slot->gate_failed = false;
+	slot->gated =
+		slot->pool->kind != PG_POOL_WRITES && (!slot->pool->ungated || query->min_commit != NULL);
 	slot->deadline_ms = 0;
+	query->lag_known = false;
+	query->standby = false;
 	if (query->stream != NULL)
 	{
 		query->progress_ms = uv_now(slot->pool->loop);
 		slot->pool->streams++;
-		PQsendQuery(pg_connection_pq(slot->connection), query->sql);
+		send_stream(slot, query);
 		pg_connection_flush(slot->connection, &all);
 		return;
 	}
 	send_pipeline(slot, query);
-	slot->deadline_ms = uv_now(slot->pool->loop) + slot->pool->config->query_timeout_ms + GRACE_MS;
+	slot->deadline_ms = uv_now(slot->pool->loop) + slot->pool->config->query_timeout_ms +
+						wait_ms(slot, query) + GRACE_MS;
 	pg_connection_flush(slot->connection, &all);
+}
+
+/* How long the server may wait until it has what the query needs. */
+static uint64_t
+wait_ms(const PoolSlot *slot, const Query *query)
+{
+	const Config *config = slot->pool->config;
+	uint64_t longest_ms = config->query_timeout_ms / 2;
+
+	if (query->min_commit == NULL)
+		return 0;
+	return config->min_commit_wait_ms < longest_ms ? config->min_commit_wait_ms : longest_ms;
+}
+
+/* The arguments of historian.await_commit() as text; NULL is NULL. */
+typedef struct GateArguments
+{
+	char max_lag_ms[24];
+	char wait_ms[24];
+	const char *values[3];
+} GateArguments;
+
+static void
+gate_arguments(GateArguments *arguments, const PoolSlot *slot, const Query *query)
+{
+	snprintf(arguments->max_lag_ms, sizeof(arguments->max_lag_ms), "%llu",
+			 (unsigned long long) slot->pool->config->max_read_lag_ms);
+	snprintf(arguments->wait_ms, sizeof(arguments->wait_ms), "%llu",
+			 (unsigned long long) wait_ms(slot, query));
+	arguments->values[0] = query->min_commit;
+	arguments->values[1] = query->lag_bounded ? arguments->max_lag_ms : NULL;
+	arguments->values[2] = arguments->wait_ms;
+}
+
+/* Sends the statements of a stream; what the server must have comes first, as the role that connected. */
+static void
+send_stream(PoolSlot *slot, const Query *query)
+{
+	GateArguments gate;
+	Bytes sql = {0};
+
+	gate_arguments(&gate, slot, query);
+	if (slot->gated)
+		bytes_printf(&sql, "SELECT pg_is_in_recovery(), historian.await_commit(%s%s%s, %s, %s); ",
+					 query->min_commit ? "'" : "", query->min_commit ? query->min_commit : "NULL",
+					 query->min_commit ? "'" : "", gate.values[1] ? gate.values[1] : "NULL",
+					 gate.values[2]);
+	bytes_puts(&sql, query->sql);
+	PQsendQuery(pg_connection_pq(slot->connection), bytes_text(&sql));
+	bytes_free(&sql);
 }
 
 static void
@@ -477,7 +609,8 @@ send_pipeline(PoolSlot *slot, Query *query)
 {
 	PGconn *pq = pg_connection_pq(slot->connection);
 	char timeout_ms[24];
-	const char *settings[3] = {timeout_ms};
+	const char *settings[6] = {timeout_ms};
+	GateArguments gate;
 	int count = 1;
 	Bytes sql = {0};
 
@@ -494,6 +627,13 @@ send_pipeline(PoolSlot *slot, Query *query)
 		bytes_printf(&sql, ACTOR_SQL, count + 1);
 		settings[count++] = query->actor;
 	}
+	if (slot->gated)
+	{
+		gate_arguments(&gate, slot, query);
+		bytes_printf(&sql, ", " GATE_SQL, count + 1, count + 2, count + 3);
+		for (int i = 0; i < 3; i++)
+			settings[count++] = gate.values[i];
+	}
 	PQenterPipelineMode(pq);
 	PQsendQueryParams(pq, bytes_text(&sql), count, NULL, settings, NULL, NULL, 0);
 	bytes_free(&sql);
@@ -509,6 +649,8 @@ on_open(void *owner)
 
 	set_state(slot, SLOT_NEW);
 	slot->opened_ms = uv_now(slot->pool->loop);
+	slot->pool->away = false;
+	slot->pool->ungated = false; /* the extension may be another one by now */
 	slot->pool->pause_until_ms = 0;
 	backoff_reset(&slot->pool->pause);
 	assign(slot->pool);
@@ -585,8 +727,11 @@ advance_rows(PoolSlot *slot)
 			PQclear(slot->result);
 			slot->result = result;
 			slot->role_refused |= status == PGRES_FATAL_ERROR && slot->statements_over == 0;
+			slot->gate_failed |= slot->role_refused && slot->gated;
 			continue;
 		}
+		else if (slot->statements_over == 0 && slot->gated)
+			take_gate(slot, result);
 		PQclear(result);
 		if (status == PGRES_SINGLE_TUPLE && turn_slice_over(slot->pool->turns))
 		{
@@ -617,6 +762,51 @@ sqlstate_of(const PGresult *result)
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
 	return sqlstate != NULL ? sqlstate : "";
+}
+
+/* Reads what the server has told of itself. */
+static void
+take_gate(PoolSlot *slot, const PGresult *result)
+{
+	Query *query = slot->query;
+	PgPoolSight *sight = slot->pool->sight;
+	int column = PQnfields(result) - GATE_COLUMNS;
+
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		return;
+	query->standby = PQgetvalue(result, 0, column)[0] == 't';
+	query->lag_known = !PQgetisnull(result, 0, column + 1);
+	query->lag_ms = strtoll(PQgetvalue(result, 0, column + 1), NULL, 10);
+	if (sight == NULL)
+		return;
+	atomic_store(&sight->role, query->standby ? SIGHT_STANDBY : SIGHT_PRIMARY);
+	atomic_store(&sight->lag_ms, query->lag_known ? query->lag_ms : -1);
+}
+
+/*
+ * If the extension is older than this server, sends the query again without asking for what it needs,
+ * and returns true.  With min_commit it fails instead.
+ */
+static bool
+gate_is_missing(PoolSlot *slot)
+{
+	const char *sqlstate = sqlstate_of(slot->result);
+	bool missing =
+		slot->gate_failed && (strcmp(sqlstate, "42883") == 0 || strcmp(sqlstate, "3F000") == 0);
+
+	if (!missing || slot->connection == NULL || slot->query->abandoned ||
+		slot->query->min_commit != NULL)
+		return false;
+	if (!slot->pool->ungated)
+		log_warning("it is not known how far standbys are behind: %s; %s",
+					PQresultErrorField(slot->result, PG_DIAG_MESSAGE_PRIMARY),
+					sql_failure_cure(sqlstate));
+	slot->pool->ungated = true;
+	PQclear(slot->result);
+	slot->result = NULL;
+	requeue(slot);
+	assign(slot->pool);
+	return true;
 }
 
 /*
@@ -743,10 +933,14 @@ advance_stream(PoolSlot *slot)
 		}
 		if (PQresultStatus(result) == PGRES_COPY_OUT)
 			slot->progress = PROGRESS_COPYING;
+		else if (slot->gated && slot->statements_over == 0 &&
+				 PQresultStatus(result) == PGRES_TUPLES_OK)
+			take_gate(slot, result);
 		else if (slot->result == NULL &&
 				 (slot->progress == PROGRESS_COPIED || PQresultStatus(result) != PGRES_COMMAND_OK))
 		{
-			slot->role_refused = slot->statements_over == 0;
+			slot->role_refused = slot->statements_over == slot->gated;
+			slot->gate_failed = slot->gated && slot->statements_over == 0;
 			slot->result = result;
 			continue;
 		}
@@ -790,8 +984,12 @@ finish(PoolSlot *slot)
 		slot->connection != NULL && pg_connection_take_not_replicated(slot->connection);
 	PGresult *result;
 
-	if (left_read_only(slot))
+	if (left_read_only(slot) || gate_is_missing(slot))
 		return;
+	/* A primary that lacks a commit may be an old one: the next connection looks for the present one. */
+	if (slot->connection != NULL && strcmp(sqlstate_of(slot->result), "RH003") == 0 &&
+		uv_now(slot->pool->loop) - slot->opened_ms > OLD_CONNECTION_MS)
+		disconnect(slot);
 	result = slot->result;
 	slot->result = NULL;
 	if (slot->progress == PROGRESS_TOO_LARGE)
@@ -843,7 +1041,14 @@ answer(PoolSlot *slot, const QueryOutcome *outcome)
 	slot->result_bytes = 0;
 	pool->streams -= query->stream != NULL;
 	if (!query->abandoned)
-		query->callback(query->argument, outcome);
+	{
+		QueryOutcome whole = *outcome;
+
+		whole.standby = query->standby;
+		whole.lag_known = query->lag_known;
+		whole.lag_ms = query->lag_ms;
+		query->callback(query->argument, &whole);
+	}
 	query_free(query);
 	budget_return(pool->budget, bytes);
 }
@@ -899,12 +1104,15 @@ on_lost(void *owner, const char *reason)
 	PQclear(slot->result);
 	slot->result = NULL;
 	if (slot->query != NULL)
-		answer(slot, &(QueryOutcome){.sqlstate = "", .message = reason});
+		answer(slot, &(QueryOutcome){.sqlstate = "", .message = reason, .broken = true});
 	if (was_connected)
 	{
 		assign(pool); /* a new connection may succeed */
 		return;
 	}
+	pool->away = true;
+	if (pool->sight != NULL)
+		atomic_store(&pool->sight->role, SIGHT_AWAY);
 	free(pool->pause_reason);
 	pool->pause_reason = memory_strdup(reason);
 	pool->pause_until_ms = uv_now(pool->loop) + backoff_next_ms(&pool->pause);
@@ -927,9 +1135,17 @@ lost_before(const PoolSlot *slot)
 		   uv_now(slot->pool->loop) - slot->sent_ms <= LOST_BEFORE_MS;
 }
 
-/* Queues the slot's query again, before all others. */
+/* Queues the slot's query again, for a new connection. */
 static void
 repeat(PoolSlot *slot)
+{
+	slot->query->repeated = true;
+	requeue(slot);
+}
+
+/* Queues the slot's query again, before all others. */
+static void
+requeue(PoolSlot *slot)
 {
 	PgPool *pool = slot->pool;
 	Query *query = slot->query;
@@ -938,7 +1154,6 @@ repeat(PoolSlot *slot)
 	slot->deadline_ms = 0;
 	pool->streams -= query->stream != NULL;
 	query->slot = NULL;
-	query->repeated = true;
 	query->paused = false;
 	budget_return(pool->budget, slot->result_bytes);
 	slot->result_bytes = 0;

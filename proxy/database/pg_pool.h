@@ -19,26 +19,52 @@
 
 typedef struct PgPool PgPool;
 
-/* Reads go to --read-database, in transactions that are READ ONLY; writes go to --database. */
+/*
+ * Reads go to --read-database or to the primary of --database, in transactions that are READ ONLY;
+ * writes go to --database.
+ */
 typedef enum PgPoolKind
 {
 	PG_POOL_READS,
+	PG_POOL_PRIMARY,
 	PG_POOL_WRITES,
 } PgPoolKind;
+
+#define PG_POOL_SIGHTS PG_POOL_WRITES /* kinds that are told of */
+
+/* What the pools of one kind have met last; any thread may read it. */
+typedef struct PgPoolSight
+{
+	_Atomic enum {
+		SIGHT_NONE,
+		SIGHT_PRIMARY,
+		SIGHT_STANDBY,
+		SIGHT_AWAY, /* no connection can be made */
+	} role;
+	_Atomic int64_t lag_ms; /* -1: not known */
+} PgPoolSight;
 
 /*
  * Results take their memory from the budget until their callback has returned.  Rows are worked on
  * in fair turns.
  */
 extern PgPool *pg_pool_new(uv_loop_t *loop, Turns *turns, const Config *config, PgPoolKind kind,
-						   uint64_t connections, uint64_t queue_limit, Budget *budget);
+						   uint64_t connections, uint64_t queue_limit, Budget *budget,
+						   PgPoolSight *sight);
+
+/*
+ * Can no connection be made, as far as is known?  If so, tries to make one from time to time, so that
+ * it is noticed when that has changed.
+ */
+extern bool pg_pool_away(PgPool *pool);
 
 /*
  * Queues a query; parameters are text and copied.  A statement that writes may be executed twice, as
  * pg_pool.c says, so it must be harmless then.  If on_row is NULL, the outcome's result has all
  * rows, which must be few; otherwise on_row is called for each row, and the result has none.  The
  * source is copied.  If PostgreSQL does not give the source's role, the query is not executed, and
- * fails with the limit 500.  Returns NULL if the queue is full; no callback
+ * fails with the limit 500.  Pools for reads ask the server first whether it meets the needs of the
+ * source (historian.await_commit); if not, the query fails with the function's SQLSTATE.  Returns NULL if the queue is full; no callback
  * is called then.
  */
 extern PgQuery *pg_pool_submit(PgPool *pool, const QuerySource *source, const char *sql,
@@ -54,6 +80,9 @@ extern PgQuery *pg_pool_submit(PgPool *pool, const QuerySource *source, const ch
 extern PgQuery *pg_pool_stream(PgPool *pool, const QuerySource *source, const char *copy_sql,
 							   const StreamHandler *handler, void *argument);
 extern void pg_query_resume(PgQuery *query);
+
+/* How old the data are at most, once the first row has come; false: that is not known. */
+extern bool pg_query_lag(const PgQuery *query, int64_t *lag_ms);
 
 /*
  * Cancels the query, in PostgreSQL too.  No callback follows.  Must not be called after the

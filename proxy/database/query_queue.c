@@ -28,6 +28,14 @@ copy(const char *text)
 	return text == NULL || text[0] == '\0' ? NULL : memory_strdup(text);
 }
 
+static void
+take_needs(Query *query, const QuerySource *source)
+{
+	query->min_commit = copy(source->min_commit);
+	query->lag_bounded = source->lag_bounded;
+	query->hasty = source->hasty;
+}
+
 Query *
 query_new(const QuerySource *source, const char *sql, int parameter_count,
 		  const char *const *parameters)
@@ -38,6 +46,7 @@ query_new(const QuerySource *source, const char *sql, int parameter_count,
 	query->sql = commented(source->traceparent, "", sql);
 	query->role = copy(source->role);
 	query->actor = copy(source->actor);
+	take_needs(query, source);
 	query->parameter_count = parameter_count;
 	for (int i = 0; i < parameter_count; i++)
 		query->parameters[i] = memory_strdup(parameters[i]);
@@ -51,6 +60,7 @@ query_new_stream(const QuerySource *source, const char *settings, const char *co
 	Bytes all = {0};
 
 	query->role = copy(source->role);
+	take_needs(query, source);
 	/* It comes first: by that the pool knows its error (pg_pool.c). */
 	if (query->role != NULL)
 	{
@@ -74,6 +84,7 @@ query_free(Query *query)
 	free(query->sql);
 	free(query->role);
 	free(query->actor);
+	free(query->min_commit);
 	free(query);
 }
 
@@ -119,6 +130,24 @@ query_queue_first(const QueryQueue *queue)
 	ListLink *link = list_first(&queue->queries);
 
 	return link == NULL ? NULL : LIST_ITEM(link, Query, link);
+}
+
+/* How long a hasty query waits for the first connection. */
+#define HASTE_MS 1000
+
+Query *
+query_queue_first_late(const QueryQueue *queue, uint64_t now_ms, bool away)
+{
+	for (ListLink *link = list_first(&queue->queries); link != NULL;
+		 link = list_next(&queue->queries, link))
+	{
+		Query *query = LIST_ITEM(link, Query, link);
+
+		if (query->deadline_ms <= now_ms ||
+			(away && query->hasty && now_ms - query->queued_ms >= HASTE_MS))
+			return query;
+	}
+	return NULL;
 }
 
 Query *

@@ -19,6 +19,10 @@ typedef struct QueryOutcome
 	const char *sqlstate;	/* "": the error is not PostgreSQL's */
 	const char *message;
 	const char *hint; /* PostgreSQL's; NULL: there is none */
+	bool standby;	  /* a standby has answered, or failed */
+	bool broken;	  /* the connection was lost while the query was executed */
+	bool lag_known;
+	int64_t lag_ms; /* how old the data are at most */
 	int limit; /* HTTP status if a limit or setting of this server, which message names, is why; else 0 */
 } QueryOutcome;
 
@@ -28,6 +32,11 @@ typedef struct QuerySource
 	const char *traceparent; /* whose syntax the caller has checked */
 	const char *role;		 /* of PostgreSQL, whose privileges and policies then hold */
 	const char *actor;		 /* who asked, for historian.audit; only for pools that write */
+
+	/* of reads */
+	const char *min_commit; /* a position of the WAL: the commit before it must be seen */
+	bool lag_bounded;		/* the data must not be older than --max-read-lag */
+	bool hasty;				/* another pool can be asked, if this one gets no connection soon */
 } QuerySource;
 
 /* Called once, from the loop, never from within pg_pool_submit().  The result is freed after it. */
@@ -59,6 +68,9 @@ typedef struct Query
 	char *sql;
 	char *role; /* NULL: the one that has connected */
 	char *actor;
+	char *min_commit;
+	bool lag_bounded;
+	bool hasty;
 	int parameter_count;
 	char *parameters[QUERY_MAX_PARAMETERS];
 	RowCallback on_row; /* NULL: the rows are collected */
@@ -68,6 +80,12 @@ typedef struct Query
 	struct PoolSlot *slot; /* NULL: queued */
 	bool abandoned;		   /* pg_query_cancel() was called: no callback follows */
 	bool repeated;		   /* it is sent again, on a new connection only */
+	uint64_t queued_ms;
+
+	/* what the server has told of itself */
+	bool standby;
+	bool lag_known;
+	int64_t lag_ms;
 
 	/* of streams */
 	const StreamHandler *stream; /* NULL: an ordinary query */
@@ -100,6 +118,9 @@ extern void query_queue_init(QueryQueue *queue);
 extern void query_queue_append(QueryQueue *queue, Query *query);
 extern void query_queue_prepend(QueryQueue *queue, Query *query);
 extern void query_queue_remove(QueryQueue *queue, Query *query);
+
+/* The first query that is to be given up, or NULL: at its deadline, or, with away, if it is hasty. */
+extern Query *query_queue_first_late(const QueryQueue *queue, uint64_t now_ms, bool away);
 
 /* The first query, or NULL; query_queue_take() also removes it from the queue. */
 extern Query *query_queue_first(const QueryQueue *queue);

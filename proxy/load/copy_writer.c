@@ -228,7 +228,7 @@ static void
 connect_now(CopyWriter *writer)
 {
 	writer->connection =
-		pg_connection_open(writer->loop, writer->config->database,
+		pg_connection_open(writer->loop, writer->config->database, "",
 						   writer->config->database_password_file, &handler, writer);
 }
 

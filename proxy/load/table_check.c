@@ -260,7 +260,7 @@ ask(TableCheck *check)
 	uv_timer_start(&check->timer, on_timer, GIVE_UP_MS, 0);
 	if (check->connection == NULL)
 		check->connection =
-			pg_connection_open(check->loop, check->config->database,
+			pg_connection_open(check->loop, check->config->database, "",
 							   check->config->database_password_file, &handler, check);
 	else
 		on_open(check);
@@ -373,7 +373,7 @@ try_now(const char *setting, const char *conninfo, const Config *config, const c
 {
 	char *failure = NULL;
 	char why[MAX_REASON_BYTES] = "";
-	PGconn *pq = pg_connect_now(conninfo, config->database_password_file, &failure);
+	PGconn *pq = pg_connect_now(conninfo, "", config->database_password_file, &failure);
 	PGresult *result;
 
 	if (pq == NULL)

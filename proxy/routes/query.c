@@ -37,6 +37,7 @@ static const struct
 	{"columns", QUERY_COLUMNS, offsetof(QueryParameters, columns)},
 	{"layout", QUERY_LAYOUT, offsetof(QueryParameters, layout)},
 	{"value", QUERY_VALUE, offsetof(QueryParameters, value)},
+	{"min_commit", QUERY_COMMIT, offsetof(QueryParameters, min_commit)},
 };
 
 #define TEXT_PARAMETERS (sizeof(text_parameters) / sizeof(text_parameters[0]))
@@ -83,6 +84,8 @@ query_parameters_read(Exchange *exchange, QueryParameters *parameters, unsigned 
 void
 query_parameters_free(QueryParameters *parameters)
 {
+	if (parameters->read != NULL)
+		pg_read_cancel(parameters->read);
 	if (parameters->query != NULL)
 		pg_query_cancel(parameters->query);
 	for (size_t i = 0; i < TEXT_PARAMETERS; i++)
@@ -207,6 +210,17 @@ take_precision(QueryParameters *parameters, const char *value)
 	return timestamp_read_precision(value, &parameters->times) ? NULL : "must be ns, us, ms or s";
 }
 
+/* Is the text a position of the WAL, as pg_lsn takes it? */
+static bool
+is_position(const char *text)
+{
+	static const char digits[] = "0123456789ABCDEFabcdef";
+	size_t high = strspn(text, digits);
+	size_t low = text[high] == '/' ? strspn(text + high + 1, digits) : 0;
+
+	return high >= 1 && high <= 8 && low >= 1 && low <= 8 && text[high + 1 + low] == '\0';
+}
+
 /* Keeps a parameter.  Returns NULL, what is wrong with the parameter, or "" if it is unknown. */
 static const char *
 take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes *value)
@@ -232,6 +246,8 @@ take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes
 			return wrong;
 		if (text_parameters[i].bit == QUERY_TAG)
 			note_tag(parameters, value);
+		if (text_parameters[i].bit == QUERY_COMMIT && !is_position(value->data))
+			return "must be the value of X-Historian-Commit of an answer, such as 16/B374D848";
 		if (!utf8_valid(value->data, value->length))
 			return "is not valid UTF-8";
 		*member = memory_strdup(value->data);
@@ -244,7 +260,7 @@ take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes
 static void
 answer_wrong(Exchange *exchange, const char *name, const char *wrong, unsigned takes)
 {
-	char known[128] = "";
+	char known[160] = "";
 	const char *comma = "";
 
 	if (wrong[0] != '\0')
@@ -256,7 +272,7 @@ answer_wrong(Exchange *exchange, const char *name, const char *wrong, unsigned t
 		takes |= QUERY_TAG; /* it has the same name */
 	for (size_t i = 0; i < TEXT_PARAMETERS; i++)
 	{
-		if ((takes & text_parameters[i].bit) == 0)
+		if ((takes & text_parameters[i].bit & ~QUERY_COMMIT) == 0)
 			continue;
 		strncat(known, comma, sizeof(known) - strlen(known) - 1);
 		strncat(known, text_parameters[i].name, sizeof(known) - strlen(known) - 1);
@@ -266,6 +282,8 @@ answer_wrong(Exchange *exchange, const char *name, const char *wrong, unsigned t
 		strncat(known, known[0] ? ", time" : "time", sizeof(known) - strlen(known) - 1);
 	if ((takes & QUERY_PRECISION) != 0)
 		strncat(known, ", precision", sizeof(known) - strlen(known) - 1);
+	if ((takes & QUERY_COMMIT) != 0)
+		strncat(known, ", min_commit", sizeof(known) - strlen(known) - 1);
 	http_problem(exchange, 400, "parameter \"%.40s\" is unknown; %s takes %s", name,
 				 exchange->route->path, known[0] ? known : "none");
 }
@@ -328,6 +346,9 @@ on_outcome(void *argument, const QueryOutcome *outcome)
 {
 	QueryParameters *parameters = ((Exchange *) argument)->state;
 
+	if (parameters->read != NULL)
+		http_note_lag(argument, outcome->lag_known ? outcome->lag_ms : -1);
+	parameters->read = NULL;
 	parameters->query = NULL;
 	parameters->callback(argument, outcome);
 }
@@ -342,28 +363,40 @@ query_source(const Exchange *exchange)
 	};
 }
 
+static void
+answer_queue_full(Exchange *exchange)
+{
+	http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
+				 (unsigned long long) loop_of(exchange)->shared->config->max_queued_queries);
+}
+
 void
 query_submit(Exchange *exchange, const char *sql, int argument_count, const char *const *arguments,
 			 RowCallback on_row, QueryCallback callback)
 {
-	query_submit_to(exchange, loop_of(exchange)->pool, sql, argument_count, arguments, on_row,
-					callback);
-}
-
-void
-query_submit_to(Exchange *exchange, PgPool *pool, const char *sql, int argument_count,
-				const char *const *arguments, RowCallback on_row, QueryCallback callback)
-{
-	Loop *loop = loop_of(exchange);
 	QueryParameters *parameters = exchange->state;
 	QuerySource source = query_source(exchange);
 
 	parameters->callback = callback;
-	parameters->query =
-		pg_pool_submit(pool, &source, sql, argument_count, arguments, on_row, on_outcome, exchange);
+	parameters->read =
+		pg_reads_submit(loop_of(exchange)->reads, &source, parameters->min_commit, sql,
+						argument_count, arguments, on_row, on_outcome, exchange);
+	if (parameters->read == NULL)
+		answer_queue_full(exchange);
+}
+
+void
+query_submit_write(Exchange *exchange, const char *sql, int argument_count,
+				   const char *const *arguments, QueryCallback callback)
+{
+	QueryParameters *parameters = exchange->state;
+	QuerySource source = query_source(exchange);
+
+	parameters->callback = callback;
+	parameters->query = pg_pool_submit(loop_of(exchange)->writes, &source, sql, argument_count,
+									   arguments, NULL, on_outcome, exchange);
 	if (parameters->query == NULL)
-		http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
-					 (unsigned long long) loop->shared->config->max_queued_queries);
+		answer_queue_full(exchange);
 }
 
 static size_t
@@ -422,9 +455,10 @@ query_answer_failure(Exchange *exchange, const QueryOutcome *outcome)
 		return;
 	}
 	if (outcome->sqlstate[0] == '\0' || strncmp(outcome->sqlstate, "08", 2) == 0 ||
-		strncmp(outcome->sqlstate, "53", 2) == 0 || strncmp(outcome->sqlstate, "57P", 3) == 0 ||
-		strcmp(outcome->sqlstate, "25006") == 0)
-		status = 503; /* PostgreSQL is away, too busy, restarting, or not the primary */
+		strncmp(outcome->sqlstate, "53", 2) == 0 || strncmp(outcome->sqlstate, "57P", 3) == 0)
+		status = 503; /* PostgreSQL is away, too busy, or restarting */
+	else if (strncmp(outcome->sqlstate, "RH", 2) == 0)
+		status = strcmp(outcome->sqlstate, "RH003") == 0 ? 412 : 503; /* historian.await_commit() */
 	else if (strcmp(outcome->sqlstate, "40001") == 0)
 	{
 		/* on a standby that had to replay what the query was in the way of */
@@ -440,7 +474,7 @@ query_answer_failure(Exchange *exchange, const QueryOutcome *outcome)
 	else if (strncmp(outcome->sqlstate, "22", 2) == 0)
 		status = 400; /* PostgreSQL refuses an argument, such as an unknown method */
 
-	if (status == 503)
+	if (status == 503 && strncmp(outcome->sqlstate, "RH", 2) != 0)
 	{
 		/* Connection errors name hosts and users, which the log may show but not an answer. */
 		http_problem(exchange, 503, "PostgreSQL cannot be reached");

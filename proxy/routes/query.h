@@ -7,7 +7,7 @@
 
 #include "base/timestamp.h"
 #include "http/http_exchange.h"
-#include "database/pg_pool.h"
+#include "database/pg_reads.h"
 
 /* The parameters that a request takes, as a set of bits. */
 #define QUERY_TAG		0x01
@@ -25,6 +25,7 @@
 #define QUERY_COLUMNS	0x10000
 #define QUERY_LAYOUT	0x20000
 #define QUERY_VALUE		0x40000
+#define QUERY_COMMIT	0x80000 /* min_commit */
 
 typedef struct QueryParameters QueryParameters;
 
@@ -53,9 +54,10 @@ struct QueryParameters
 	char *columns;
 	char *layout;
 	char *value;
-	char *prefix;	 /* UTF-8 */
-	Bytes tag_array; /* several tags as the text of a text[] */
-	int tag_count;	 /* of the array */
+	char *prefix;	  /* UTF-8 */
+	char *min_commit; /* a position of the WAL */
+	Bytes tag_array;  /* several tags as the text of a text[] */
+	int tag_count;	  /* of the array */
 	const Principal *principal;
 	bool forbidden; /* a tag is not for the principal */
 	bool time_given;
@@ -67,7 +69,8 @@ struct QueryParameters
 	int64_t start_ns;
 	int64_t end_ns;
 
-	PgQuery *query; /* the query under way, or NULL */
+	PgRead *read;	/* the query under way that reads, or NULL */
+	PgQuery *query; /* that writes */
 	QueryCallback callback;
 
 	/* of query_answer_tags() */
@@ -115,17 +118,16 @@ extern bool query_read_window(Exchange *exchange, QueryParameters *parameters, b
 extern QuerySource query_source(const Exchange *exchange);
 
 /*
- * Submits a query to the loop's pool, with exchange as the callbacks' argument, or answers 503.
+ * Submits a query that reads, with exchange as the callbacks' argument, or answers 503.
  * The exchange's state begins with its QueryParameters.  When they are freed, the query is
  * cancelled.
  */
 extern void query_submit(Exchange *exchange, const char *sql, int argument_count,
 						 const char *const *arguments, RowCallback on_row, QueryCallback callback);
 
-/* Submits to another pool of the loop. */
-extern void query_submit_to(Exchange *exchange, PgPool *pool, const char *sql, int argument_count,
-							const char *const *arguments, RowCallback on_row,
-							QueryCallback callback);
+/* Submits a statement that writes. */
+extern void query_submit_write(Exchange *exchange, const char *sql, int argument_count,
+							   const char *const *arguments, QueryCallback callback);
 
 /*
  * Submits a query whose first column is a tag, and answers with its rows as

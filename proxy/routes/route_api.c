@@ -96,7 +96,7 @@ api_end(Exchange *exchange)
 	if (!query_parameters_read(exchange, parameters,
 							   QUERY_TAGS | QUERY_START | QUERY_END | QUERY_SAMPLES | QUERY_STEP |
 								   QUERY_ALIGN | QUERY_METHOD | QUERY_TIME | QUERY_PRECISION |
-								   QUERY_VALUE | QUERY_FORMAT) ||
+								   QUERY_VALUE | QUERY_FORMAT | QUERY_COMMIT) ||
 		!check_parameters(exchange))
 		return true;
 	if (api->csv)

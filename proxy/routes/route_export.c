@@ -57,7 +57,7 @@ typedef struct Export
 	QueryParameters parameters;
 	const ExportFormat *format;
 	int value_columns; /* of wide_csv */
-	PgQuery *stream;   /* NULL after it has ended */
+	PgRead *stream;	   /* NULL after it has ended */
 	Bytes tag_json;	   /* the text between time and values in NDJSON */
 	Bytes chunk;	   /* rows that are not sent yet */
 	Gzip *gzip;		   /* NULL: the answer is not compressed */
@@ -100,7 +100,7 @@ export_end(Exchange *exchange)
 	exchange->state = export;
 	if (!query_parameters_read(exchange, &export->parameters,
 							   QUERY_TAG | QUERY_START | QUERY_END | QUERY_FORMAT | QUERY_TIME |
-								   QUERY_PRECISION | QUERY_COLUMNS | QUERY_LAYOUT) ||
+								   QUERY_PRECISION | QUERY_COLUMNS | QUERY_LAYOUT | QUERY_COMMIT) ||
 		!check_parameters(exchange, export))
 		return true;
 	if (http_accepts_gzip(&exchange->request))
@@ -184,7 +184,8 @@ start_copy(Exchange *exchange)
 	Bytes sql = {0};
 
 	put_copy(&sql, config->table_sql, export);
-	export->stream = pg_pool_stream(loop->pool, &source, bytes_text(&sql), &handler, exchange);
+	export->stream = pg_reads_stream(loop->reads, &source, export->parameters.min_commit,
+									 bytes_text(&sql), &handler, exchange);
 	bytes_free(&sql);
 	if (export->stream == NULL)
 		http_problem(exchange, 503, "too many queries are waiting (--max-queued-queries %llu)",
@@ -197,7 +198,7 @@ export_drained(Exchange *exchange)
 	Export *export = exchange->state;
 
 	if (export->stream != NULL)
-		pg_query_resume(export->stream);
+		pg_read_resume(export->stream);
 }
 
 static void
@@ -208,7 +209,7 @@ export_release(Exchange *exchange)
 	if (export == NULL)
 		return;
 	if (export->stream != NULL)
-		pg_query_cancel(export->stream);
+		pg_read_cancel(export->stream);
 	query_parameters_free(&export->parameters);
 	bytes_free(&export->tag_json);
 	bytes_free(&export->chunk);
@@ -359,7 +360,10 @@ static void
 begin(Exchange *exchange)
 {
 	Export *export = exchange->state;
+	int64_t lag_ms;
 
+	if (export->stream != NULL)
+		http_note_lag(exchange, pg_read_lag(export->stream, &lag_ms) ? lag_ms : -1);
 	http_stream_begin(exchange, export->format->content_type,
 					  export->gzip ? "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
 								   : "Vary: Accept-Encoding\r\n");
@@ -396,6 +400,8 @@ on_end(void *argument, const QueryOutcome *outcome)
 	QueryOutcome failure = *outcome;
 
 	export->stream = NULL;
+	if (!export->begun)
+		http_note_lag(exchange, outcome->lag_known ? outcome->lag_ms : -1);
 	if (outcome->result != NULL)
 	{
 		send_chunk(exchange, true);

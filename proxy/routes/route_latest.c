@@ -28,7 +28,7 @@ latest_end(Exchange *exchange)
 	const QueryParameters *parameters;
 	const char *arguments[2];
 
-	if (!query_begin(exchange, QUERY_TAGS | QUERY_TIME | QUERY_PRECISION))
+	if (!query_begin(exchange, QUERY_TAGS | QUERY_TIME | QUERY_PRECISION | QUERY_COMMIT))
 		return true;
 	parameters = exchange->state;
 	arguments[0] = loop->shared->config->table_sql;

@@ -94,17 +94,80 @@ shown(const Exchange *exchange, const char *why)
 			   : "the server is not ready; its log says why, and so does this answer to a token";
 }
 
+static const char *const pool_names[PG_POOL_SIGHTS] = {"reads", "primary"};
+static const char *const role_names[] = {"not asked yet", "primary", "standby", "away"};
+
+/*
+ * Appends for each pool of connections for reads what answered last, and how far behind it was: as
+ * lines, or as members of JSON.
+ */
+static void
+put_pools(Bytes *body, LoopShared *shared, bool json)
+{
+	for (int i = 0; i < PG_POOL_SIGHTS; i++)
+	{
+		const PgPoolSight *sight = &shared->sights[i];
+		int role = (int) atomic_load(&sight->role);
+		long long lag_ms = (long long) atomic_load(&sight->lag_ms);
+
+		bytes_printf(body, json ? ",\"%s\":\"%s" : "%s: %s", pool_names[i], role_names[role]);
+		if (role == SIGHT_STANDBY && lag_ms >= 0)
+			bytes_printf(body, ", %lld ms behind", lag_ms);
+		bytes_puts(body, json ? "\"" : "\n");
+	}
+}
+
+/* Appends the same as metrics, of the pools that have been used. */
+static void
+expose_pools(Bytes *text, LoopShared *shared)
+{
+	bytes_puts(text,
+			   "# HELP historiand_read_pool_role 1 for what answered the last read of a pool of "
+			   "connections: the pool of --read-database, or that of the primary.\n"
+			   "# TYPE historiand_read_pool_role gauge\n");
+	for (int i = 0; i < PG_POOL_SIGHTS; i++)
+	{
+		int role = (int) atomic_load(&shared->sights[i].role);
+
+		for (int j = SIGHT_PRIMARY; role != SIGHT_NONE && j <= SIGHT_AWAY; j++)
+			bytes_printf(text, "historiand_read_pool_role{pool=\"%s\",role=\"%s\"} %d\n",
+						 pool_names[i], role_names[j], role == j);
+	}
+	bytes_puts(text,
+			   "# HELP historiand_read_pool_lag_seconds How old the data were at most of which "
+			   "the last read was answered.\n"
+			   "# TYPE historiand_read_pool_lag_seconds gauge\n");
+	for (int i = 0; i < PG_POOL_SIGHTS; i++)
+	{
+		int role = (int) atomic_load(&shared->sights[i].role);
+		long long lag_ms = (long long) atomic_load(&shared->sights[i].lag_ms);
+
+		if ((role == SIGHT_PRIMARY || role == SIGHT_STANDBY) && lag_ms >= 0)
+			bytes_printf(text, "historiand_read_pool_lag_seconds{pool=\"%s\"} %lld.%03lld\n",
+						 pool_names[i], lag_ms / 1000, lag_ms % 1000);
+	}
+}
+
 static bool
 readyz_end(Exchange *exchange)
 {
 	char found[FOUND_BYTES];
-	const char *why = why_not_ready(loop_of(exchange)->shared, found, sizeof(found));
+	LoopShared *shared = loop_of(exchange)->shared;
+	const char *why = why_not_ready(shared, found, sizeof(found));
+	Bytes body = {0};
 
 	exchange->awaited = starting(loop_of(exchange)->shared);
 	if (why != NULL)
-		http_problem(exchange, 503, "%s", shown(exchange, why));
-	else
-		http_answer(exchange, 200, "text/plain", NULL, "ready\n", 6);
+	{
+		http_problem_begin(exchange, &body, 503, shown(exchange, why));
+		put_pools(&body, shared, true);
+		http_problem_body(exchange, 503, &body);
+		return true;
+	}
+	bytes_puts(&body, "ready\n");
+	put_pools(&body, shared, false);
+	http_answer(exchange, 200, "text/plain", NULL, body.data, body.length);
+	bytes_free(&body);
 	return true;
 }
 
@@ -150,6 +213,7 @@ metrics_end(Exchange *exchange)
 	Bytes text = {0};
 
 	metrics_expose(&text, shared->metrics, shared->metrics_count, &gauges);
+	expose_pools(&text, shared);
 	if (all)
 		database_metrics_expose(shared->database_metrics, &text);
 	http_answer(exchange, 200, "text/plain; version=0.0.4", NULL, text.data, text.length);

@@ -59,7 +59,7 @@ tag_begin(Exchange *exchange)
 
 	exchange->state = tag;
 	if (!query_parameters_read(exchange, &tag->parameters,
-							   put ? 0 : QUERY_TIME | QUERY_PRECISION) ||
+							   put ? 0 : QUERY_TIME | QUERY_PRECISION | QUERY_COMMIT) ||
 		!query_path_tag(exchange, &tag->parameters) || !put)
 		return;
 	if (request->content_type[0] != '\0' &&
@@ -185,9 +185,9 @@ write_tag(Exchange *exchange)
 		http_problem_body(exchange, 400, &body);
 	}
 	else
-		query_submit_to(exchange, loop->writes,
-						"SELECT historian.set_tag($1::text::regclass, $2::text, $3::text::jsonb)",
-						3, arguments, NULL, on_written);
+		query_submit_write(
+			exchange, "SELECT historian.set_tag($1::text::regclass, $2::text, $3::text::jsonb)", 3,
+			arguments, on_written);
 }
 
 /* Answers 204, or says what PostgreSQL finds wrong with the body. */
@@ -216,7 +216,9 @@ on_written(void *argument, const QueryOutcome *outcome)
 			return;
 		}
 	}
-	if (strcmp(outcome->sqlstate, "42501") == 0)
+	if (strcmp(outcome->sqlstate, "25006") == 0)
+		http_problem(exchange, 503, "PostgreSQL does not take changes now: %s", outcome->message);
+	else if (strcmp(outcome->sqlstate, "42501") == 0)
 		query_answer_error(exchange, 403, NULL, outcome);
 	else
 		query_answer_failure(exchange, outcome);

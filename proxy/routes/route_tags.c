@@ -44,7 +44,7 @@ tags_end(Exchange *exchange)
 	const char *arguments[3];
 	bool own = exchange->principal->prefix_length > 0;
 
-	if (!query_begin(exchange, QUERY_PREFIX | QUERY_TIME | QUERY_PRECISION))
+	if (!query_begin(exchange, QUERY_PREFIX | QUERY_TIME | QUERY_PRECISION | QUERY_COMMIT))
 		return true;
 	parameters = exchange->state;
 	arguments[0] = loop->shared->config->table_sql;

@@ -19,6 +19,8 @@ from history import ACKED, REFUSED, UNKNOWN, Register
 TAGS = 25
 ROWS = 1_000_000        # times below are registers': their generation
 GIVE_UP_S = 8
+# A primary that has vanished counts as heard for half of wal_receiver_timeout (10 s) and a second; clocks agree to 1 s.
+UNHEARD_S = 10 / 2 + 1 + 1
 now = time.monotonic
 
 
@@ -112,8 +114,8 @@ class Reader(threading.Thread):
                 self.load.stale(f"{tag} at {generation} by {self.proxy}, min_commit={position}: {wrong}")
             return
         self.load.count("reads that did not ask")
-        lag = headers.get("X-Historian-Lag")
-        late = float("inf") if lag is None else float(lag) + 1.0
+        lag = headers.get("X-Historian-Lag-Ms")
+        late = float("inf") if lag is None else int(lag) / 1000 + UNHEARD_S
         wrong = register.check(value, begin, end, late)
         if wrong:
             self.load.stale(f"{tag} at {generation} by {self.proxy}, lag {lag}: {wrong}")

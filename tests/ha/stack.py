@@ -87,6 +87,7 @@ class Stack:
                       HISTORIAND_SPOOL_DIR=machine.directory + "/spool",
                       HISTORIAND_DATABASE=common + "target_session_attrs=read-write",
                       HISTORIAND_READ_DATABASE=common + "target_session_attrs=any",
+                      HISTORIAND_READ_FROM="standby-preferred",
                       HISTORIAND_LOAD_TIMEOUT="10s", HISTORIAND_INSECURE="on",
                       HISTORIAND_DATABASE_PASSWORD_FILE=self.conf + "/historiand",
                       **json.loads(os.environ.get("HA_HISTORIAND", "{}")))

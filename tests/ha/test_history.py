@@ -1,8 +1,13 @@
 #!/usr/bin/python3
 """Does the checker of histories find what is wrong in them, and nothing else?  Each history is made by hand."""
+import json
 import random
 import sys
+import types
 
+sys.modules.setdefault("psycopg2", types.ModuleType("psycopg2"))    # of the probes, which nothing here starts
+
+import load     # noqa: E402 pylint: disable=wrong-import-position
 from history import ACKED, REFUSED, UNKNOWN, Register, check_rows
 
 count = failed = 0
@@ -74,6 +79,54 @@ ok(check_rows(rows, [(("a", 1), 1), (("a", 2), 2), (("a", 3), 3)]) == ([], [], [
 ok(check_rows(rows, [(("a", 2), 2)]) == ([("a", 1)], [], []), "a row is lost")
 ok(check_rows(rows, [(("a", 1), 1), (("a", 1), 1), (("a", 2), 2)]) == ([], [("a", 1)], []), "a row is doubled")
 ok(check_rows(rows, [(("a", 1), 9), (("a", 2), 2)]) == ([], [], [("a", 1)]), "a row has another value")
+
+
+
+class FakeLoad:
+    """Answers each read with one value, and notes what the reader finds."""
+
+    def __init__(self, value, headers):
+        self.answer = 200, headers, json.dumps({"samples": [{"values": [value, 1]}]}).encode()
+        self.paths, self.found, self.counts = [], [], []
+
+    def get(self, _, path):
+        self.paths.append(path)
+        return self.answer
+
+    def count(self, what):
+        self.counts.append(what)
+
+    def stale(self, text):
+        self.found.append(text)
+
+
+class FakeWriter:
+    tags, generation = ["w"], 1
+
+    def __init__(self, ago, position):
+        at = load.now() - ago
+        register = Register()
+        for value in (1, 2):
+            register.end(register.begin(value, at + value / 10), ACKED, at + value / 10 + 0.05, position + str(value))
+        self.registers = {1: register}
+
+
+def found(value, asks, ago=60, **headers):
+    """What a reader finds wrong with a read of value, after 1 and then 2 were acknowledged that long ago."""
+    fake = FakeLoad(value, {"X-Historian-" + name.replace("_", "-"): text for name, text in headers.items()})
+    load.Reader(fake, 0, random.Random(1)).read(FakeWriter(ago, "0/A"), asks)
+    ok(not asks or fake.paths == [fake.paths[0]] and fake.paths[0].endswith("&min_commit=0/A2"),
+       "a read that asks gives the position of the last acknowledged write", fake.paths)
+    return fake.found
+
+
+ok(found(1, True), "a stale read after a 204 that asked for it is a fault")
+ok(found(1, True, Lag_Ms="3600000"), "... whatever lag the server tells")
+ok(not found(2, True), "a read that asked, and shows it, is none")
+ok(found(1, False, Lag_Ms="0"), "a stale read whose server says that it is not behind is a fault")
+ok(not found(1, False, Lag_Ms="120000"), "... but not one whose server says that it is as far behind")
+ok(not found(1, False), "... nor one whose server does not know")
+ok(not found(1, False, ago=1, Lag_Ms="0"), "... nor one within the time that a vanished primary counts as heard")
 
 # A model that does nothing wrong passes, whatever the order; one old value planted in it is found.
 seed = random.randrange(2**32)

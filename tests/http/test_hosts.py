@@ -95,7 +95,7 @@ def test_settings_named():
 
 
 def test_reads_go_elsewhere():
-    """reads go on through --read-database while the database for writes is away"""
+    """reads go on through --read-database while the database for writes is away, and the other way round"""
     writes, reads = Relay(), Relay()
     server = Server(conninfo=writes.conninfo, read_database=reads.conninfo)
     assert server.save(message(1, "a", [1]), "?ack=committed").status == 204
@@ -108,6 +108,9 @@ def test_reads_go_elsewhere():
     reads.cut()
     wait_for("ready", lambda: server.ready())
     assert server.save(message(2, "a", [2]), "?ack=committed").status == 204
+    answer = server.get("/api?tag=a&start=0&end=3&samples=1")
+    assert answer.status == 200 and answer.json()["samples"][0]["values"] == [2], answer
+    writes.cut()
     wait_for("no reads", lambda: server.get("/api?tag=a&start=0&end=2").status == 503)
 
 

@@ -536,8 +536,8 @@ def test_busy_poll():
 
 def test_descriptors():
     """connections cannot take the descriptors that loading and the spool need"""
-    server = Server(descriptors=90)
-    server.logged("--max-connections 10000 is lowered to [0-9]+: 90 file descriptors")
+    server = Server(descriptors=106)
+    server.logged("--max-connections 10000 is lowered to [0-9]+: 106 file descriptors")
     clients = [server.connect() for _ in range(100)]
     answers = [client.answer() for client in clients[40:]]
     assert {answer.status for answer in answers if answer} == {503}, answers
