@@ -18,6 +18,8 @@ class Authority:
         self.certificate = os.path.join(directory, name + ".crt")
         self.key = os.path.join(directory, name + ".key")
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                # Python 3.13 takes no authority that does not say so, as RFC 5280 has it
+                "-addext", "keyUsage=critical,keyCertSign,cRLSign",
                 "-subj", f"/CN={name} of the tests", "-keyout", self.key, "-out", self.certificate)
 
     def issue(self, file, subject, server=False, key_type="ec",
@@ -31,6 +33,7 @@ class Authority:
         openssl("req", "-new", *kind, "-nodes", "-utf8", "-subj", subject, "-keyout", base + ".key", "-out", base + ".csr")
         with open(base + ".ext", "w", encoding="ascii") as extensions:
             extensions.write(f"subjectAltName={names}\n" if server else "extendedKeyUsage=clientAuth\n")
+            extensions.write("subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
         openssl("x509", "-req", "-in", base + ".csr", "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial",
                 "-days", str(days), "-extfile", base + ".ext", "-out", base + ".crt")
         return base + ".crt", base + ".key"

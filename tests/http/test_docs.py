@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -98,8 +99,8 @@ def test_openapi_served():
 
 def pages():
     """The Markdown files of the repository, without those that a build or a test tool brought."""
-    files = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "*.md"],
-                           capture_output=True, text=True, check=False).stdout.split()
+    files = shutil.which("git") and subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "*.md"],
+                                                   capture_output=True, text=True, check=False).stdout.split()
     return files or [os.path.relpath(name, ROOT) for name in
                      glob.glob(os.path.join(ROOT, "*.md")) + glob.glob(os.path.join(DOCS, "**/*.md"), recursive=True)]
 

@@ -112,7 +112,8 @@ def test_check_config_tries():
     for flags, word in (
             (["--database", "host=/nonexistent dbname=x"], "cannot connect to PostgreSQL"),
             (["--table", "no_such_table"], 'relation "no_such_table" does not exist'),
-            (["--table", "no_such_schema.t"], 'schema "no_such_schema" does not exist'),
+            # "schema no_such_schema" in the words of PostgreSQL 15, and "relation no_such_schema.t" in those of 17
+            (["--table", "no_such_schema.t"], '"no_such_schema'),
             (["--table", new_table("heap", "time bigint, tag text")], 'no column "values"'),
             (["--table", new_table("heap", "time timestamptz, tag text, values float8[]")],
              "type timestamp with time zone, not bigint"),

@@ -134,7 +134,7 @@ def test_ciphers():
         for cipher in ("ECDHE+AES128:!SHA1:!SHA256", "ECDHE+AESGCM", "ECDHE+CHACHA20"):
             done = s_client(own.port, "-tls1_2", "-cipher", cipher)
             assert "Verify return code: 0 (ok)" in done.stdout, (cipher, done.stdout, done.stderr)
-            assert "Compression: NONE" in done.stdout and "Server Temp Key" in done.stdout, done.stdout
+            assert "Compression: NONE" in done.stdout and "Temp Key" in done.stdout, done.stdout
         own.stop()
 
 
