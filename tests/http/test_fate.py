@@ -134,7 +134,7 @@ def test_crash_before_commit():
     relay = Relay()
     server = Server(table=new_table(), conninfo=relay.conninfo, commit_timeout="300ms")
     relay.stays_down = True
-    held = relay.hold(b"COMMIT\0")
+    held = relay.hold(b"COMMIT;")
     assert server.save(message(1, "a", [1]), "?ack=committed").status == 503
     relay.up = False
     primary.do("kill")
