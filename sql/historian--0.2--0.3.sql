@@ -13,7 +13,7 @@ ALTER FUNCTION historian.stat_get_table(regclass) PARALLEL RESTRICTED;
 
 -- The functions that read a table take a partitioned parent, too.
 COMMENT ON FUNCTION historian.downsample(regclass, text, bigint, bigint, integer, text) IS
-'Samples of one tag over a window. The time of sample i of 1..samples is start + floor(i * (end - start) / samples); its period reaches from the time of the sample before (exclusive) to its own (inclusive). Times are nanoseconds since 1970-01-01 UTC. The method last gives the values of the last row at or before that time, however old, and NULL before the first row. The other methods compute each element by itself: last_known (as last, but passing over NULL), first, interpolated, min, max, range, average, time_average, sum, count, stddev, delta, increase and rate (of a counter, over its resets). plot, lttb and minmaxlttb return stored rows instead, at most as many as samples, which they choose by the first value of a row, or by the one that the variants with the argument value name. A tag without rows gives no samples. There are variants with times as timestamptz, and with an interval as step in the place of the number of samples. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+'Samples of one tag over a window. The time of sample i of 1..samples is start + floor(i * (end - start) / samples); its period reaches from the time of the sample before (exclusive) to its own (inclusive). Times are nanoseconds since 1970-01-01 UTC. The method last gives the values of the last row at or before that time, however old, and NULL before the first row. The other methods compute each element by itself: last_known (as last, but passing over NULL), first, interpolated, min, max, range, average, time_average, sum, count, stddev, delta, increase and rate (of a counter, over its resets, and as increase(65536) over a modulus), and percentile(95) or another percentage. plot, lttb and minmaxlttb return stored rows instead, at most as many as samples, which they choose by the first value of a row, or by the one that the variants with the argument value name. A tag without rows gives no samples. There are variants with times as timestamptz, and with an interval as step in the place of the number of samples. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
 COMMENT ON FUNCTION historian.downsample_many(regclass, text[], bigint, bigint, integer, text) IS
 'The samples of historian.downsample() for several tags, tag by tag in byte order, each tag once. Tags without rows are left out. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
 COMMENT ON FUNCTION historian.moving_average(regclass, text, bigint, bigint, integer, bigint) IS
@@ -1305,7 +1305,7 @@ CREATE FUNCTION historian.rename("table" regclass, tag text, new_tag text) RETUR
 LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     renamed bigint;
-    described boolean;
+    described boolean := false;
     own_keep interval;
     tag_column name;
 BEGIN
@@ -1328,6 +1328,8 @@ BEGIN
         UPDATE historian.tag t SET tag = new_tag WHERE t.relid = "table" AND t.tag = rename.tag;
         described := true;
     END IF;
+    UPDATE historian.annotation a SET tag = new_tag WHERE a.relid = "table" AND a.tag = rename.tag;
+    described := described OR FOUND;
 
     -- a tag that has a policy to itself must not fall under the shorter one of others
     own_keep := historian.own_retention("table", tag);
@@ -1341,7 +1343,7 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION historian.rename(regclass, text, text) IS
-'Renames a tag: its samples, its row of historian.tag, and (also, for it alone, while the former one stays) a retention policy whose prefix is the whole tag. Returns the number of samples. The new tag must have neither samples nor metadata. Does not decode samples unless the new tag is longer and leaves segments no room. Loads that commit later stay under the former tag. The table may be a partitioned parent of historian tables; if it is partitioned by the tag, or has CHECK constraints or triggers, this is an UPDATE. Needs SELECT and UPDATE on the table, INSERT if the tag has metadata, and ownership if it has a policy of its own.';
+'Renames a tag: its samples, its row of historian.tag, its rows of historian.annotation, and (also, for it alone, while the former one stays) a retention policy whose prefix is the whole tag. Returns the number of samples. The new tag must have neither samples nor metadata. Does not decode samples unless the new tag is longer and leaves segments no room. Loads that commit later stay under the former tag. The table may be a partitioned parent of historian tables; if it is partitioned by the tag, or has CHECK constraints or triggers, this is an UPDATE. Needs SELECT and UPDATE on the table, INSERT if the tag has metadata or annotations, and ownership if it has a policy of its own.';
 
 CREATE FUNCTION historian.time_ns("time" text) RETURNS bigint
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_ns';
@@ -1587,6 +1589,294 @@ AS 'MODULE_PATHNAME', 'historian_intervals';
 
 COMMENT ON FUNCTION historian.intervals(regclass, text, text, text, integer, text, float8, float8, interval) IS
 'As historian.intervals(regclass, text, bigint, bigint, integer, text, float8, float8, bigint), for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes; min_length is an interval without months.';
+
+-- States, summaries and extremes (ADR 0046).
+CREATE FUNCTION historian.state_duration(
+    "table" regclass, tag text, start bigint, "end" bigint, value integer DEFAULT 1,
+    OUT state float8, OUT duration bigint, OUT share float8, OUT count bigint)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 100 COST 1000
+AS 'MODULE_PATHNAME', 'historian_state_duration';
+
+COMMENT ON FUNCTION historian.state_duration(regclass, text, bigint, bigint, integer) IS
+'How long each state held from start to end (nanoseconds): for each number that a value of a tag had (value counts from 1) the time that it held, in nanoseconds, its share of the window, and how often it began to hold or held at the start. A state holds until another value comes; NULL and NaN change nothing; the last sample before start counts. Time before the first known state is in none, so that shares may add up to less than 1. A value with more than 100,000 states is an error. OPC UA calls it DurationInStateZero and DurationInStateNonZero, for two states. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.state_duration(
+    "table" regclass, tag text, start timestamptz, "end" timestamptz, value integer DEFAULT 1,
+    OUT state float8, OUT duration interval, OUT share float8, OUT count bigint)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 100 COST 1000
+AS 'MODULE_PATHNAME', 'historian_state_duration';
+
+COMMENT ON FUNCTION historian.state_duration(regclass, text, timestamptz, timestamptz, integer) IS
+'As historian.state_duration(regclass, text, bigint, bigint, integer), with times as timestamptz, and the duration as an interval, rounded down to microseconds.';
+
+CREATE FUNCTION historian.state_duration(
+    "table" regclass, tag text, start text, "end" text, value integer DEFAULT 1,
+    OUT state float8, OUT duration bigint, OUT share float8, OUT count bigint)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 100 COST 1000
+AS 'MODULE_PATHNAME', 'historian_state_duration';
+
+COMMENT ON FUNCTION historian.state_duration(regclass, text, text, text, integer) IS
+'As historian.state_duration(regclass, text, bigint, bigint, integer), for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes.';
+
+CREATE FUNCTION historian.transitions(
+    "table" regclass, tag text, start bigint, "end" bigint, value integer DEFAULT 1,
+    OUT "time" bigint, OUT former float8, OUT state float8)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_transitions';
+
+COMMENT ON FUNCTION historian.transitions(regclass, text, bigint, bigint, integer) IS
+'The changes of a value of a tag (counted from 1) with start <= time < end (nanoseconds): when, from which number and to which. NULL and NaN change nothing; the last sample before start tells the state before; the first state ever known is no change. OPC UA counts them as NumberOfTransitions. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.transitions(
+    "table" regclass, tag text, start timestamptz, "end" timestamptz, value integer DEFAULT 1,
+    OUT "time" timestamptz, OUT former float8, OUT state float8)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_transitions';
+
+COMMENT ON FUNCTION historian.transitions(regclass, text, timestamptz, timestamptz, integer) IS
+'As historian.transitions(regclass, text, bigint, bigint, integer), with times as timestamptz, which come back so, rounded down to microseconds.';
+
+CREATE FUNCTION historian.transitions(
+    "table" regclass, tag text, start text, "end" text, value integer DEFAULT 1,
+    OUT "time" bigint, OUT former float8, OUT state float8)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'historian_transitions';
+
+COMMENT ON FUNCTION historian.transitions(regclass, text, text, text, integer) IS
+'As historian.transitions(regclass, text, bigint, bigint, integer), for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes.';
+
+CREATE FUNCTION historian.summary(
+    "table" regclass, tag text, start bigint, "end" bigint, fractions float8[] DEFAULT '{0.01,0.05,0.25,0.5,0.75,0.95,0.99}', detail boolean DEFAULT true,
+    OUT value integer, OUT count bigint, OUT min float8, OUT max float8, OUT mean float8, OUT stddev float8,
+    OUT quantiles float8[], OUT approx_distinct bigint)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10 COST 1000
+AS 'MODULE_PATHNAME', 'historian_summary';
+
+COMMENT ON FUNCTION historian.summary(regclass, text, bigint, bigint, double precision[], boolean) IS
+'What the samples of a tag with start <= time < end (nanoseconds) amount to, with a row for each of their values (counted from 1): how many are not NULL, the least and the greatest (NaN is the greatest, as in ORDER BY), the mean, the standard deviation of a sample, quantiles for fractions from 0 to 1, and about how many are different. Up to 4,096 values a quantile is that of percentile_cont(); of more, its rank is off by at most 0.4 % of their number. The standard error of approx_distinct is 0.41 %. With detail => false the last three are NULL, and stored summaries answer for whole segments. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.summary(
+    "table" regclass, tag text, start timestamptz, "end" timestamptz, fractions float8[] DEFAULT '{0.01,0.05,0.25,0.5,0.75,0.95,0.99}', detail boolean DEFAULT true,
+    OUT value integer, OUT count bigint, OUT min float8, OUT max float8, OUT mean float8, OUT stddev float8,
+    OUT quantiles float8[], OUT approx_distinct bigint)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10 COST 1000
+AS 'MODULE_PATHNAME', 'historian_summary';
+
+COMMENT ON FUNCTION historian.summary(regclass, text, timestamptz, timestamptz, double precision[], boolean) IS
+'As historian.summary(regclass, text, bigint, bigint, double precision[], boolean), with times as timestamptz.';
+
+CREATE FUNCTION historian.summary(
+    "table" regclass, tag text, start text, "end" text, fractions float8[] DEFAULT '{0.01,0.05,0.25,0.5,0.75,0.95,0.99}', detail boolean DEFAULT true,
+    OUT value integer, OUT count bigint, OUT min float8, OUT max float8, OUT mean float8, OUT stddev float8,
+    OUT quantiles float8[], OUT approx_distinct bigint)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10 COST 1000
+AS 'MODULE_PATHNAME', 'historian_summary';
+
+COMMENT ON FUNCTION historian.summary(regclass, text, text, text, double precision[], boolean) IS
+'As historian.summary(regclass, text, bigint, bigint, double precision[], boolean), for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes.';
+
+CREATE FUNCTION historian.time_of_min(
+    "table" regclass, tag text, start bigint, "end" bigint, value integer DEFAULT 1,
+    OUT "time" bigint, OUT min float8)
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000
+AS 'MODULE_PATHNAME', 'historian_time_of_min';
+
+COMMENT ON FUNCTION historian.time_of_min(regclass, text, bigint, bigint, integer) IS
+'The least value of a tag (value counts from 1) with start <= time < end (nanoseconds) and the time of its sample, of several the first; NULL if there is none. NULL and NaN are passed over. OPC UA calls it MinimumActualTime. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.time_of_min(
+    "table" regclass, tag text, start timestamptz, "end" timestamptz, value integer DEFAULT 1,
+    OUT "time" timestamptz, OUT min float8)
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000
+AS 'MODULE_PATHNAME', 'historian_time_of_min';
+
+COMMENT ON FUNCTION historian.time_of_min(regclass, text, timestamptz, timestamptz, integer) IS
+'As historian.time_of_min(regclass, text, bigint, bigint, integer), with times as timestamptz, which come back so, rounded down to microseconds.';
+
+CREATE FUNCTION historian.time_of_min(
+    "table" regclass, tag text, start text, "end" text, value integer DEFAULT 1,
+    OUT "time" bigint, OUT min float8)
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000
+AS 'MODULE_PATHNAME', 'historian_time_of_min';
+
+COMMENT ON FUNCTION historian.time_of_min(regclass, text, text, text, integer) IS
+'As historian.time_of_min(regclass, text, bigint, bigint, integer), for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes.';
+
+CREATE FUNCTION historian.time_of_max(
+    "table" regclass, tag text, start bigint, "end" bigint, value integer DEFAULT 1,
+    OUT "time" bigint, OUT max float8)
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000
+AS 'MODULE_PATHNAME', 'historian_time_of_max';
+
+COMMENT ON FUNCTION historian.time_of_max(regclass, text, bigint, bigint, integer) IS
+'The greatest value of a tag (value counts from 1) with start <= time < end (nanoseconds) and the time of its sample, of several the first; NULL if there is none. NULL and NaN are passed over. OPC UA calls it MaximumActualTime. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.time_of_max(
+    "table" regclass, tag text, start timestamptz, "end" timestamptz, value integer DEFAULT 1,
+    OUT "time" timestamptz, OUT max float8)
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000
+AS 'MODULE_PATHNAME', 'historian_time_of_max';
+
+COMMENT ON FUNCTION historian.time_of_max(regclass, text, timestamptz, timestamptz, integer) IS
+'As historian.time_of_max(regclass, text, bigint, bigint, integer), with times as timestamptz, which come back so, rounded down to microseconds.';
+
+CREATE FUNCTION historian.time_of_max(
+    "table" regclass, tag text, start text, "end" text, value integer DEFAULT 1,
+    OUT "time" bigint, OUT max float8)
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000
+AS 'MODULE_PATHNAME', 'historian_time_of_max';
+
+COMMENT ON FUNCTION historian.time_of_max(regclass, text, text, text, integer) IS
+'As historian.time_of_max(regclass, text, bigint, bigint, integer), for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes.';
+
+CREATE FUNCTION historian.approx_tags(
+    "table" regclass, start bigint, "end" bigint)
+RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10000
+AS 'MODULE_PATHNAME', 'historian_approx_tags';
+
+COMMENT ON FUNCTION historian.approx_tags(regclass, bigint, bigint) IS
+'How many tags have a sample with start <= time < end (nanoseconds). At present the answer is exact: the last sample of each tag before the end tells it. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.approx_tags(
+    "table" regclass, start timestamptz, "end" timestamptz)
+RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10000
+AS 'MODULE_PATHNAME', 'historian_approx_tags';
+
+COMMENT ON FUNCTION historian.approx_tags(regclass, timestamptz, timestamptz) IS
+'As historian.approx_tags(regclass, bigint, bigint), with times as timestamptz.';
+
+CREATE FUNCTION historian.approx_tags(
+    "table" regclass, start text, "end" text)
+RETURNS bigint
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10000
+AS 'MODULE_PATHNAME', 'historian_approx_tags';
+
+COMMENT ON FUNCTION historian.approx_tags(regclass, text, text) IS
+'As historian.approx_tags(regclass, bigint, bigint), for literals and parameters without a type: each time is an integer in nanoseconds, or what timestamptz takes.';
+
+-- What people say of a time of a tag (ADR 0047), with the privileges of the table that it is of.
+CREATE TABLE historian.annotation (
+    id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    relid regclass NOT NULL,
+    tag text COLLATE "C" NOT NULL,
+    start_time bigint NOT NULL,
+    end_time bigint,
+    value integer,
+    kind text,
+    text text NOT NULL,
+    author text NOT NULL DEFAULT coalesce(nullif(current_setting('historian.actor', true), ''), current_user),
+    written timestamptz NOT NULL DEFAULT clock_timestamp()
+) USING heap;
+CREATE INDEX annotation_tag ON historian.annotation (relid, tag, start_time);
+COMMENT ON INDEX historian.annotation_tag IS 'Finds the annotations of a tag in order of time.';
+
+COMMENT ON TABLE historian.annotation IS
+'What people say of a time, or a span of time, of a tag: the cause of a stop, a sensor that was changed. Those who may SELECT from the table see its rows, those who may INSERT into it write, change and delete them. Rows are kept when samples are deleted, follow a tag that historian.rename() renames, and go with the table. OPC UA has annotations of a time, PI of an event.';
+COMMENT ON COLUMN historian.annotation.id IS 'the number of the annotation';
+COMMENT ON COLUMN historian.annotation.relid IS 'the table, or the partitioned parent that is read';
+COMMENT ON COLUMN historian.annotation.tag IS 'the tag, which need not have samples';
+COMMENT ON COLUMN historian.annotation.start_time IS 'the time, or the beginning of the span, in nanoseconds';
+COMMENT ON COLUMN historian.annotation.end_time IS 'the end of the span, which does not belong to it, in nanoseconds; NULL: it is about one time';
+COMMENT ON COLUMN historian.annotation.value IS 'the value that it is about, counted from 1; NULL: all';
+COMMENT ON COLUMN historian.annotation.kind IS 'a word by which you sort annotations, such as maintenance; NULL: none';
+COMMENT ON COLUMN historian.annotation.text IS 'what is said';
+COMMENT ON COLUMN historian.annotation.author IS 'who says it: historian.actor where a client has set it, or the role';
+COMMENT ON COLUMN historian.annotation.written IS 'when it was written or last changed';
+
+SELECT pg_catalog.pg_extension_config_dump('historian.annotation',
+    'WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relid)');
+SELECT pg_catalog.pg_extension_config_dump('historian.annotation_id_seq', '');
+
+ALTER TABLE historian.annotation ENABLE ROW LEVEL SECURITY;
+CREATE POLICY as_the_table ON historian.annotation
+    USING (has_any_column_privilege(relid, 'SELECT') OR has_table_privilege(relid, 'INSERT'))
+    WITH CHECK (has_table_privilege(relid, 'INSERT'));
+COMMENT ON POLICY as_the_table ON historian.annotation IS
+'Rows are seen by those who may SELECT from the table that they are about, and changed by those who may INSERT into it.';
+GRANT SELECT, INSERT, UPDATE, DELETE ON historian.annotation TO PUBLIC;
+GRANT SELECT ON SEQUENCE historian.annotation_id_seq TO PUBLIC;
+COMMENT ON SEQUENCE historian.annotation_id_seq IS 'The numbers of annotations.';
+
+CREATE FUNCTION historian.check_annotation() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    kind record;
+BEGIN
+    -- NULL where the table is gone, whose rows the event trigger deletes
+    IF TG_OP <> 'INSERT' AND NOT has_table_privilege(OLD.relid, 'INSERT')
+        OR TG_OP <> 'DELETE' AND NOT has_table_privilege(NEW.relid, 'INSERT') THEN
+        RAISE EXCEPTION 'permission denied for annotations of table %', CASE TG_OP WHEN 'INSERT' THEN NEW.relid ELSE OLD.relid END
+            USING ERRCODE = 'insufficient_privilege',
+                HINT = 'Those who may INSERT into a table may annotate its tags.';
+    END IF;
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+
+    IF TG_OP = 'INSERT' OR NEW.relid <> OLD.relid THEN
+        SELECT c.relkind, c.relpersistence, c.relname INTO kind FROM pg_class c WHERE c.oid = NEW.relid;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'relation with OID % does not exist', NEW.relid::oid USING ERRCODE = 'undefined_table';
+        ELSIF kind.relkind NOT IN ('r', 'p', 'f', 'm', 'v') THEN
+            RAISE EXCEPTION '"%" is not a table', kind.relname USING ERRCODE = 'wrong_object_type';
+        ELSIF kind.relpersistence = 't' THEN
+            RAISE EXCEPTION 'tags of temporary table "%" cannot be annotated', kind.relname
+                USING ERRCODE = 'feature_not_supported', DETAIL = 'Rows of historian.annotation are permanent.';
+        END IF;
+    END IF;
+    IF octet_length(NEW.tag) NOT BETWEEN 1 AND 256 THEN
+        RAISE EXCEPTION 'tag length of % bytes is out of range', octet_length(NEW.tag)
+            USING ERRCODE = 'string_data_length_mismatch', DETAIL = 'A tag has 1 to 256 bytes.';
+    ELSIF NEW.end_time <= NEW.start_time THEN
+        RAISE EXCEPTION 'end_time % of the annotation must be after its start_time %', NEW.end_time, NEW.start_time
+            USING ERRCODE = 'check_violation', TABLE = 'annotation', SCHEMA = 'historian', COLUMN = 'end_time',
+                HINT = 'NULL stands for an annotation of one time.';
+    ELSIF NEW.value NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION 'value (%) must be from 1 to 1000', NEW.value
+            USING ERRCODE = 'check_violation', TABLE = 'annotation', SCHEMA = 'historian', COLUMN = 'value';
+    ELSIF NEW.text = '' THEN
+        RAISE EXCEPTION 'the text of an annotation must not be empty'
+            USING ERRCODE = 'check_violation', TABLE = 'annotation', SCHEMA = 'historian', COLUMN = 'text';
+    END IF;
+    IF TG_OP = 'UPDATE' AND (NEW.text, NEW.kind, NEW.value, NEW.start_time, NEW.end_time)
+        IS DISTINCT FROM (OLD.text, OLD.kind, OLD.value, OLD.start_time, OLD.end_time) AND NEW.written = OLD.written THEN
+        NEW.written := clock_timestamp();
+    END IF;
+    RETURN NEW;
+END $$;
+
+COMMENT ON FUNCTION historian.check_annotation() IS
+'The trigger of historian.annotation: checks the privilege on the table that it is about, and what a row says, and notes when it was changed.';
+
+CREATE TRIGGER check_annotation BEFORE INSERT OR UPDATE OR DELETE ON historian.annotation
+    FOR EACH ROW EXECUTE FUNCTION historian.check_annotation();
+COMMENT ON TRIGGER check_annotation ON historian.annotation IS 'Checks rows with errors that say what is wrong.';
+
+CREATE FUNCTION historian.forget_annotations() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM historian.annotation a USING pg_event_trigger_dropped_objects() d
+    WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND NOT d.is_temporary AND a.relid = d.objid;
+END $$;
+
+COMMENT ON FUNCTION historian.forget_annotations() IS
+'The event trigger that deletes the rows of historian.annotation about tables that are dropped.';
+
+CREATE EVENT TRIGGER historian_forget_annotations ON sql_drop EXECUTE FUNCTION historian.forget_annotations();
+ALTER EVENT TRIGGER historian_forget_annotations ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER historian_forget_annotations IS
+'Deletes the rows of historian.annotation about tables that are dropped.';
 
 CREATE FUNCTION historian.load_mark() RETURNS text
 LANGUAGE C VOLATILE PARALLEL UNSAFE

@@ -29,6 +29,7 @@ typedef struct Way
 	const Method *method;
 	uint32		value;			/* by which rows are judged */
 	bool		value_given;
+	double		argument;		/* of the method, or 0 */
 } Way;
 
 static bool is_any_null(FunctionCallInfo fcinfo);
@@ -129,6 +130,7 @@ downsample_one(FunctionCallInfo fcinfo, const Window *window, int method_argumen
 	MethodCall	call = {
 		.window = window,
 		.value = way.value,
+		.argument = way.argument,
 		.value_required = way.value_given,
 	};
 	Leaves	   *leaves = leaves_open(PG_GETARG_OID(0));
@@ -145,6 +147,7 @@ downsample_many(FunctionCallInfo fcinfo, const Window *window, int method_argume
 	MethodCall	call = {
 		.window = window,
 		.value = way.value,
+		.argument = way.argument,
 	};
 	Leaves	   *leaves = leaves_open(PG_GETARG_OID(0));
 	uint32		ntags;
@@ -159,9 +162,10 @@ static Way
 find_way(FunctionCallInfo fcinfo, const Window *window, int method_argument)
 {
 	const char *name = text_to_cstring(PG_GETARG_TEXT_PP(method_argument));
-	Way			way = {.method = method_find(name, window->samples)};
+	Way			way = {0};
 	int32		value;
 
+	way.method = method_find(name, window->samples, &way.argument);
 	if (PG_NARGS() <= VALUE_ARGUMENT || PG_ARGISNULL(VALUE_ARGUMENT))
 		return way;
 	value = PG_GETARG_INT32(VALUE_ARGUMENT);

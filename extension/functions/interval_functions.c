@@ -12,16 +12,13 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "functions/time_arguments.h"
 #include "nanoseconds.h"
-#include "read/as_of.h"
 #include "read/leaves.h"
-#include "read/tag_reader.h"
+#include "read/value_walk.h"
 
 PG_FUNCTION_INFO_V1(historian_intervals);
 
@@ -68,7 +65,6 @@ typedef struct Spans
 
 static Condition condition_of(FunctionCallInfo fcinfo);
 static bool compare(const Condition *condition, double value, double with);
-static void look_at_start(Spans *spans, const Leaves *leaves, text *tag, int64 from);
 static void look_at(Spans *spans, int64 time, double value);
 static void put_span(Spans *spans, int64 end, bool ended);
 static Datum time_datum(int64 time, Oid type);
@@ -87,8 +83,9 @@ historian_intervals(PG_FUNCTION_ARGS)
 	text	   *tag;
 	int64		from;
 	int64		until;
-	TagReader  *reader;
-	RowRun		run;
+	ValueWalk  *walk;
+	int64		time;
+	double		value;
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i <= THRESHOLD; i++)
@@ -102,23 +99,10 @@ historian_intervals(PG_FUNCTION_ARGS)
 	spans.type = TupleDescAttr(result->setDesc, 0)->atttypid;
 	tag = PG_GETARG_TEXT_PP(1);
 	leaves = leaves_open(PG_GETARG_OID(0));
-	look_at_start(&spans, leaves_for_tag(leaves, tag), tag, from);
-
-	reader = tag_reader_begin_leaves(leaves_for_tag(leaves, tag));
-	tag_reader_restrict_values(reader, (ValueRange) {condition.value, condition.value + 1});
-	tag_reader_start(reader, tag, from, until, true);
-	while (tag_reader_next(reader, &run))
-	{
-		CHECK_FOR_INTERRUPTS();
-		for (uint32 row = run.first; row < run.first + run.nrows; row++)
-		{
-			uint32		v = condition.value - run.rows->first_value;
-
-			if (decoded_rows_has_value(run.rows, row, v))
-				look_at(&spans, run.rows->time[row], run.rows->values[(Size) v * run.rows->nrows + row]);
-		}
-	}
-	tag_reader_end(reader);
+	walk = value_walk_begin(leaves_for_tag(leaves, tag), tag, condition.value, from, until);
+	while (value_walk_next(walk, &time, &value))
+		look_at(&spans, time, value);
+	value_walk_end(walk);
 	if (spans.active)
 		put_span(&spans, until == PG_INT64_MAX ? until : until + 1, false);
 	leaves_close(leaves);
@@ -190,39 +174,11 @@ compare(const Condition *condition, double value, double with)
 	return false;
 }
 
-/* Looks at the last row before the range, whose value holds when that begins. */
-static void
-look_at_start(Spans *spans, const Leaves *leaves, text *tag, int64 from)
-{
-	AsOfReader *reader;
-	bool		changed;
-
-	if (from == PG_INT64_MIN)
-		return;
-	reader = as_of_begin(leaves);
-	as_of_start(reader, tag, from - 1);
-	if (as_of_seek(reader, from - 1, &changed))
-	{
-		bool		isnull;
-		Datum		array = as_of_values(reader, &isnull);
-		int			subscript = spans->condition->value + 1;
-		Datum		value = isnull ? (Datum) 0
-			: array_get_element(array, 1, &subscript, -1, sizeof(float8), FLOAT8PASSBYVAL,
-								TYPALIGN_DOUBLE, &isnull);
-
-		if (!isnull)
-			look_at(spans, from, DatumGetFloat8(value));
-	}
-	as_of_end(reader);
-}
-
 static void
 look_at(Spans *spans, int64 time, double value)
 {
 	const Condition *condition = spans->condition;
 
-	if (isnan(value))
-		return;
 	if (!spans->active && compare(condition, value, condition->threshold))
 	{
 		spans->active = true;

@@ -18,9 +18,19 @@ typedef struct Method
 	int32		min_samples;
 	bool		by_value;		/* does it judge rows by one value? */
 	void		(*run) (const MethodCall *call);
+
+	/* the argument, if the method takes one, within bounds */
+	const char *argument;		/* what it is, or NULL */
+	bool		argument_required;
+	double		least_argument;
+	double		greatest_argument;
 } Method;
 
-/* Finds a method.  Raises an error if there is none of this name, or samples are too few for it. */
-extern const Method *method_find(const char *name, int32 samples);
+/*
+ * Finds a method by its name or, if it has an argument, NAME(ARGUMENT), to which it sets *argument;
+ * to 0 if none is given.  Raises an error if there is no such method, the argument does not fit, or
+ * samples are too few for it.
+ */
+extern const Method *method_find(const char *call, int32 samples, double *argument);
 
 #endif							/* HISTORIAN_METHOD_H */

@@ -20,6 +20,7 @@ typedef struct MethodCall
 	const int64 *ends;			/* of the window's periods */
 	SampleSink *sink;
 	uint32		value;			/* by which methods that select rows judge them */
+	double		argument;		/* of the method, or 0 */
 	bool		value_required; /* is it an error if no row of the window has it? */
 } MethodCall;
 

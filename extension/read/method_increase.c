@@ -3,7 +3,8 @@
  *	  The methods increase and rate: by how much a counter has grown, over its resets.
  *
  * Each value adds its distance to the value of that element before it or, where it is less, because
- * the counter has begun anew at zero, itself.  It adds that to the period in which it is, so that the
+ * the counter has begun anew at zero, itself.  Where the modulus of the counter is known, a value that
+ * is less may have gone over that.  It adds that to the period in which it is, so that the
  * periods add up to the window.  Before the first period, the last row at or before the window's start
  * counts.  NULL and NaN are passed over.
  */
@@ -24,6 +25,7 @@
 /* The counters of a tag. */
 typedef struct Counters
 {
+	double		modulus;		/* at which they begin anew at zero; 0: none is known */
 	bool		has_array;		/* of the present period */
 	uint32		width;
 	bool		known[CODEC_MAX_VALUES];	/* is there a value before? */
@@ -36,6 +38,7 @@ static void run(const MethodCall *call, bool by_time);
 static void learn_start(Counters *counters, const MethodCall *call);
 static void add_rows(Counters *counters, const RowSlice *slice);
 static void add_value(Counters *counters, uint32 v, double value);
+static bool has_wrapped(const Counters *counters, double before, double value);
 static void put(Counters *counters, const MethodCall *call, uint32 period, bool by_time);
 
 void
@@ -60,6 +63,7 @@ run(const MethodCall *call, bool by_time)
 	LeafPeriods *reader;
 	PeriodPart	part;
 
+	counters->modulus = call->argument;
 	learn_start(counters, call);
 	reader = leaf_periods_begin(call->leaves, call->tag, call->window->start + 1, call->ends,
 								nperiods, PERIOD_ROWS_ONLY, values_all);
@@ -136,12 +140,28 @@ add_value(Counters *counters, uint32 v, double value)
 	counters->isnull[v] = false;
 	if (counters->known[v] && value != counters->before[v])
 	{
+		bool		wrapped = has_wrapped(counters, counters->before[v], value);
+
 		double_sum_add(&counters->grown[v], value);
-		if (value > counters->before[v])
+		if (wrapped)
+			double_sum_add(&counters->grown[v], counters->modulus);
+		if (wrapped || value > counters->before[v])
 			double_sum_add(&counters->grown[v], -counters->before[v]);
 	}
 	counters->known[v] = true;
 	counters->before[v] = value;
+}
+
+/*
+ * Has a counter gone over its modulus?  Then it has grown by less than half of that; a counter that
+ * would have grown by more has begun anew.
+ */
+static bool
+has_wrapped(const Counters *counters, double before, double value)
+{
+	double		grown = counters->modulus - before + value;
+
+	return counters->modulus > 0 && value < before && grown >= 0 && grown < counters->modulus / 2;
 }
 
 /* Puts the sample of a period, and begins the next one. */
