@@ -609,6 +609,7 @@ on_main_tick(uv_timer_t *timer)
 	pthread_mutex_unlock(&server->shared.writer.trouble_lock);
 	/* After connected: a server that has started without trouble is ready from then on. */
 	atomic_store(&server->shared.writer.starting, copy_writer_starting(server->writer));
+	copy_writer_tick(server->writer);
 	atomic_store(&server->shared.writer.oldest_age_ms, copy_writer_oldest_age_ms(server->writer));
 	atomic_store(&server->shared.writer.set_aside, copy_writer_set_aside(server->writer));
 	atomic_store(&server->shared.writer.spool_bytes, copy_writer_spool_bytes(server->writer));

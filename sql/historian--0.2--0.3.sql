@@ -1901,3 +1901,78 @@ AS 'MODULE_PATHNAME', 'historian_await_commit';
 
 COMMENT ON FUNCTION historian.await_commit(pg_lsn, bigint, bigint) IS
 'Makes sure that the next statement of a READ COMMITTED transaction sees the commit before a position of the WAL (pg_current_wal_flush_lsn() after it; NULL: any), also on a standby, and that the data of that are at most max_lag_ms old. Waits for that for wait_ms. Returns how old the data are at most in milliseconds: 0 on the primary; NULL where that is not known. The errors are RH001 (the standby has not replayed the commit), RH002 (the data are older than max_lag_ms) and RH003 (the server has no commit as late as that).';
+-- How far streams of messages have come (ADR 0048). A row for each load that goes on at a time: a load takes one that nobody
+-- has locked, so that loads of several servers do not wait for each other's commit.
+CREATE TABLE historian.stream_progress (
+    relid regclass NOT NULL,
+    stream text COLLATE "C" NOT NULL,
+    slot integer NOT NULL,
+    messages bigint NOT NULL,
+    last_commit timestamptz NOT NULL,
+    PRIMARY KEY (relid, stream, slot)) USING heap WITH (fillfactor = 40);
+
+COMMENT ON TABLE historian.stream_progress IS
+'How many messages of each stream historiand has committed to a table. The rows of a stream add up: historian.progress() does that. They are changed in the transactions of the loads. Those who may INSERT into the table see and change its rows, and those who may SELECT from it see them. A stream that is deleted begins anew.';
+COMMENT ON COLUMN historian.stream_progress.relid IS 'the table';
+COMMENT ON COLUMN historian.stream_progress.stream IS 'the name that the producer gave with POST /save?stream=; empty: none';
+COMMENT ON COLUMN historian.stream_progress.slot IS 'tells the rows of a stream apart; it means nothing';
+COMMENT ON COLUMN historian.stream_progress.messages IS 'the messages that were committed';
+COMMENT ON COLUMN historian.stream_progress.last_commit IS 'the clock of PostgreSQL right before the last commit';
+
+SELECT pg_catalog.pg_extension_config_dump('historian.stream_progress',
+    'WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relid)');
+
+ALTER TABLE historian.stream_progress ENABLE ROW LEVEL SECURITY;
+CREATE POLICY as_the_table ON historian.stream_progress USING (has_any_column_privilege(relid, 'INSERT'));
+CREATE POLICY as_a_reader ON historian.stream_progress FOR SELECT USING (has_any_column_privilege(relid, 'SELECT'));
+COMMENT ON POLICY as_the_table ON historian.stream_progress IS
+'Rows are seen and changed by those who may INSERT into the table that they are about.';
+COMMENT ON POLICY as_a_reader ON historian.stream_progress IS
+'Rows are seen by those who may SELECT from the table that they are about.';
+GRANT SELECT, INSERT, UPDATE, DELETE ON historian.stream_progress TO PUBLIC;
+
+CREATE FUNCTION historian.forget_progress() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM historian.stream_progress p USING pg_event_trigger_dropped_objects() d
+    WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND NOT d.is_temporary AND p.relid = d.objid;
+END $$;
+
+COMMENT ON FUNCTION historian.forget_progress() IS
+'The event trigger that deletes the rows of historian.stream_progress about tables that are dropped.';
+
+CREATE EVENT TRIGGER historian_forget_progress ON sql_drop EXECUTE FUNCTION historian.forget_progress();
+ALTER EVENT TRIGGER historian_forget_progress ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER historian_forget_progress IS
+'Deletes the rows of historian.stream_progress about tables that are dropped.';
+
+CREATE FUNCTION historian.note_progress("table" regclass, streams text[], counts bigint[]) RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    free integer;
+BEGIN
+    FOR i IN 1 .. cardinality(streams) LOOP
+        SELECT p.slot INTO free FROM historian.stream_progress p
+            WHERE p.relid = "table" AND p.stream = streams[i] LIMIT 1 FOR UPDATE SKIP LOCKED;
+        IF FOUND THEN
+            UPDATE historian.stream_progress p SET messages = p.messages + counts[i], last_commit = clock_timestamp()
+                WHERE p.relid = "table" AND p.stream = streams[i] AND p.slot = free;
+        ELSE
+            -- others choose at the same moment
+            INSERT INTO historian.stream_progress VALUES ("table", streams[i], floor(random() * 2147483648)::integer, counts[i], clock_timestamp());
+        END IF;
+    END LOOP;
+END $$;
+
+COMMENT ON FUNCTION historian.note_progress(regclass, text[], bigint[]) IS
+'Counts messages of streams that the transaction has loaded into a table: counts[i] of streams[i]. historiand calls it in each load; a loader of yours may do so too, last before its COMMIT. Needs INSERT on the table.';
+
+CREATE FUNCTION historian.progress("table" regclass, OUT stream text, OUT messages bigint, OUT last_commit timestamptz)
+RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100 AS $$
+    SELECT p.stream, pg_catalog.sum(p.messages)::bigint, pg_catalog.max(p.last_commit)
+    FROM historian.stream_progress p WHERE p.relid OPERATOR(pg_catalog.=) $1 GROUP BY p.stream
+$$;
+
+COMMENT ON FUNCTION historian.progress(regclass) IS
+'How many messages historiand has committed to a table, for each stream that producers have named with POST /save?stream=, and when the last ones. The stream with the empty name has the messages that came without one. Every message counts, also one that replaced another of its tag and time, and one that a client sent again; how many samples a tag has now tells historian.tags(). Needs SELECT or INSERT on the table.';

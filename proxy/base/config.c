@@ -407,6 +407,12 @@ parse_quantity(const char *text, const Unit *units, uint64_t *quantity)
 	return false;
 }
 
+bool
+config_read_duration(const char *text, uint64_t *ms)
+{
+	return parse_quantity(text, duration_units, ms);
+}
+
 /* Parses a value, checks it against the setting's bounds and stores it; source is for the error. */
 static bool
 assign(Config *config, const Setting *setting, const char *value, const char *source)

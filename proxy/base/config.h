@@ -130,4 +130,7 @@ extern ConfigResult config_read(Config *config, int argc, char **argv);
  */
 extern bool config_reload(Config *config);
 
+/* Reads a duration as settings have it, such as 250ms; false if the text is none. */
+extern bool config_read_duration(const char *text, uint64_t *ms);
+
 #endif /* HISTORIAND_CONFIG_H */

@@ -25,6 +25,7 @@ typedef enum MetricRoute
 	ROUTE_TAGS,
 	ROUTE_LATEST,
 	ROUTE_EXPORT,
+	ROUTE_PROGRESS,
 	ROUTE_STATUS, /* metrics and the health routes */
 	ROUTE_FILE,	  /* the page and openapi.json */
 	ROUTE_OTHER,

@@ -5,8 +5,8 @@
  * Rows lie one after the other in blocks.  Closing a batch makes a list of their places in the order
  * in which they are loaded.  A row of one value takes 24 bytes and 4 more for its place, and one of
  * ten values 100, while COPY's format takes 59 and 167 and the tag.  The tag is a number here.  The
- * tickets of requests that wait are kept apart, since most messages have none: with the place from
- * which on each holds.
+ * tickets of requests that wait and the names of streams are kept apart, since most messages have
+ * none: with the place from which on each holds.
  */
 #include "ingest/batch.h"
 
@@ -32,11 +32,11 @@ typedef struct Block
 	uint32_t words; /* in use */
 } Block;
 
-typedef struct TicketRun
+typedef struct SourceRun
 {
-	uint32_t place; /* of the first row that has the ticket */
-	uint32_t ticket;
-} TicketRun;
+	uint32_t place; /* of the first row that has the source */
+	BatchSource source;
+} SourceRun;
 
 /* The place of a row is the number of its first word, of 8 bytes, in all blocks. */
 struct Batch
@@ -50,12 +50,13 @@ struct Batch
 	uint64_t stored;	/* rows, with forgotten ones */
 	uint64_t rows;
 	uint32_t *order; /* places by number of the row; NULL: the batch is not closed yet */
-	TicketRun *runs;
+	SourceRun *runs;
 	uint32_t run_count;
+	bool has_streams;
 };
 
 static BatchRow *new_row(Batch *batch, const TagName *tag, int64_t time_ns, uint32_t value_count,
-						 uint32_t ticket);
+						 BatchSource source);
 static Block *new_block(Batch *batch);
 static void sort_places(Batch *batch);
 static void count_places(Batch *batch);
@@ -100,13 +101,19 @@ batch_rows(const Batch *batch)
 	return batch->rows;
 }
 
+bool
+batch_has_streams(const Batch *batch)
+{
+	return batch->has_streams;
+}
+
 size_t
 batch_bytes(const Batch *batch)
 {
 	size_t bytes = batch->block_count * BLOCK_BYTES;
 
 	if (batch->stored > 0)
-		bytes += batch->stored * sizeof(uint32_t) + batch->run_count * sizeof(TicketRun) +
+		bytes += batch->stored * sizeof(uint32_t) + batch->run_count * sizeof(SourceRun) +
 				 (batch->own_tags ? tag_table_bytes(batch->tags) : 0);
 	return bytes;
 }
@@ -128,12 +135,12 @@ batch_tags(const Batch *batch)
 }
 
 void
-batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket)
+batch_add(Batch *batch, const StagedMessage *message, BatchSource source)
 {
 	const char *name = staged_tag(message);
 	const TagName *tag = tag_table_add(batch->tags, name, message->tag_length,
 									   tag_name_hash(name, message->tag_length));
-	BatchRow *row = new_row(batch, tag, message->time_ns, message->value_count, ticket);
+	BatchRow *row = new_row(batch, tag, message->time_ns, message->value_count, source);
 
 	memcpy(row->values, message->values, message->value_count * sizeof(double));
 }
@@ -143,7 +150,7 @@ batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket)
  * others of the group are worked on, since each is of another tag.
  */
 void
-batch_add_stage(Batch *batch, const Stage *stage, uint32_t ticket)
+batch_add_stage(Batch *batch, const Stage *stage, BatchSource source)
 {
 	const StagedMessage *message = (const StagedMessage *) stage->data;
 	const StagedMessage *group[GROUP_ROWS];
@@ -167,7 +174,7 @@ batch_add_stage(Batch *batch, const Stage *stage, uint32_t ticket)
 		{
 			const TagName *tag =
 				tag_table_add(batch->tags, staged_tag(group[i]), group[i]->tag_length, hashes[i]);
-			BatchRow *row = new_row(batch, tag, group[i]->time_ns, group[i]->value_count, ticket);
+			BatchRow *row = new_row(batch, tag, group[i]->time_ns, group[i]->value_count, source);
 
 			memcpy(row->values, group[i]->values, group[i]->value_count * sizeof(double));
 		}
@@ -192,10 +199,12 @@ new_block(Batch *batch)
 
 /* Adds a row, whose values the caller fills in. */
 static BatchRow *
-new_row(Batch *batch, const TagName *tag, int64_t time_ns, uint32_t value_count, uint32_t ticket)
+new_row(Batch *batch, const TagName *tag, int64_t time_ns, uint32_t value_count, BatchSource source)
 {
 	uint32_t words = (uint32_t) (row_bytes(value_count) / 8);
 	Block *block = batch->block_count > 0 ? &batch->blocks[batch->block_count - 1] : NULL;
+	BatchSource last =
+		batch->run_count > 0 ? batch->runs[batch->run_count - 1].source : (BatchSource){0};
 	uint32_t place;
 	BatchRow *row;
 
@@ -204,14 +213,15 @@ new_row(Batch *batch, const TagName *tag, int64_t time_ns, uint32_t value_count,
 		block = new_block(batch);
 	place = (uint32_t) ((batch->block_count - 1) * BLOCK_WORDS) + block->words;
 	block->words += words;
-	if (ticket != (batch->run_count == 0 ? 0 : batch->runs[batch->run_count - 1].ticket))
+	if (source.ticket != last.ticket || source.stream != last.stream)
 	{
 		/* The array is doubled at each power of two. */
 		if ((batch->run_count & (batch->run_count - 1)) == 0)
 			batch->runs =
 				memory_resize(batch->runs, (batch->run_count == 0 ? 1 : batch->run_count * 2) *
-											   sizeof(TicketRun));
-		batch->runs[batch->run_count++] = (TicketRun){place, ticket};
+											   sizeof(SourceRun));
+		batch->runs[batch->run_count++] = (SourceRun){place, source};
+		batch->has_streams |= source.stream != NULL;
 	}
 	row = row_at(batch, place);
 	row->time_ns = time_ns;
@@ -387,6 +397,12 @@ batch_cursor_next(BatchCursor *cursor)
 uint32_t
 batch_cursor_ticket(const BatchCursor *cursor)
 {
+	return batch_cursor_source(cursor).ticket;
+}
+
+BatchSource
+batch_cursor_source(const BatchCursor *cursor)
+{
 	const Batch *batch = cursor->batch;
 	uint32_t place = batch->order[cursor->next - 1];
 	uint32_t low = 0, high = batch->run_count;
@@ -400,7 +416,7 @@ batch_cursor_ticket(const BatchCursor *cursor)
 		else
 			high = middle;
 	}
-	return low == 0 ? 0 : batch->runs[low - 1].ticket;
+	return low == 0 ? (BatchSource){0} : batch->runs[low - 1].source;
 }
 
 void
@@ -409,7 +425,7 @@ batch_add_row(Batch *batch, const BatchCursor *cursor, const BatchRow *row)
 	const TagName *tag = tag_table_add(batch->tags, cursor->tag, cursor->tag_length,
 									   tag_name_hash(cursor->tag, cursor->tag_length));
 	BatchRow *copy =
-		new_row(batch, tag, row->time_ns, row->value_count, batch_cursor_ticket(cursor));
+		new_row(batch, tag, row->time_ns, row->value_count, batch_cursor_source(cursor));
 
 	memcpy(copy->values, row->values, row->value_count * sizeof(double));
 }

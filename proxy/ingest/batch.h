@@ -10,6 +10,7 @@
 #define HISTORIAND_BATCH_H
 
 #include "ingest/stage.h"
+#include "ingest/stream_name.h"
 #include "ingest/tag_table.h"
 
 typedef struct Batch Batch;
@@ -31,15 +32,23 @@ extern void batch_free(Batch *batch);
  */
 extern size_t batch_estimate(size_t staged_bytes, uint64_t tags);
 
-/* The ticket is that of the request that waits for the rows' commit; 0: none does. */
-extern void batch_add(Batch *batch, const StagedMessage *message, uint32_t ticket);
+/* From whom rows are. */
+typedef struct BatchSource
+{
+	uint32_t ticket;	/* of the request that waits for the rows' commit; 0: none does */
+	StreamName *stream; /* NULL: the messages came without the name of a stream */
+} BatchSource;
+
+extern void batch_add(Batch *batch, const StagedMessage *message, BatchSource source);
 /* Adds all messages of a stage. */
-extern void batch_add_stage(Batch *batch, const Stage *stage, uint32_t ticket);
+extern void batch_add_stage(Batch *batch, const Stage *stage, BatchSource source);
 
 /* Ends the filling: groups the rows by tag.  Does nothing if that was done before. */
 extern void batch_close(Batch *batch);
 
 extern uint64_t batch_rows(const Batch *batch);
+/* Has it, or had it, rows of a stream with a name? */
+extern bool batch_has_streams(const Batch *batch);
 /* Of memory, not of rows.  It has a table of tags that is the batch's own, but no shared one. */
 extern size_t batch_bytes(const Batch *batch);
 
@@ -58,7 +67,8 @@ typedef struct BatchCursor
 
 extern void batch_cursor_seek(BatchCursor *cursor, const Batch *batch, uint64_t row);
 extern const BatchRow *batch_cursor_next(BatchCursor *cursor); /* NULL after the last row */
-/* The ticket of the row that batch_cursor_next() returned. */
+/* The source, or the ticket alone, of the row that batch_cursor_next() returned. */
+extern BatchSource batch_cursor_source(const BatchCursor *cursor);
 extern uint32_t batch_cursor_ticket(const BatchCursor *cursor);
 
 /* Adds a copy of the row that another batch's cursor has returned. */

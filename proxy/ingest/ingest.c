@@ -36,7 +36,9 @@ struct Ingest
 	size_t most_tag_bytes;
 	void (*wake)(void *);
 	void *wake_argument;
-	atomic_size_t bytes; /* batches and reservations, which the budget counts too */
+	atomic_size_t bytes;	  /* batches and reservations, which the budget counts too */
+	_Atomic uint64_t settled; /* of ingest_note_settled(), as the next one */
+	atomic_bool others;
 
 	pthread_mutex_t lock; /* guards the rest */
 	List closed;		  /* of IngestBatch.link, the oldest first */
@@ -135,7 +137,7 @@ count_filling(Ingest *ingest)
 
 bool
 ingest_append(Ingest *ingest, const Stage *stage, bool promised, uint64_t now_ms,
-			  IngestTicket *ticket)
+			  StreamName *stream, IngestTicket *ticket)
 {
 	IngestBatch *batch;
 	bool wake = false;
@@ -159,9 +161,17 @@ ingest_append(Ingest *ingest, const Stage *stage, bool promised, uint64_t now_ms
 			wake = !batch->awaited && stage->count > 0;
 			batch->awaited |= wake;
 		}
-		batch_add_stage(batch->rows, stage, ticket != NULL ? ticket->number : 0);
+		batch_add_stage(batch->rows, stage,
+						(BatchSource){
+							.ticket = ticket != NULL ? ticket->number : 0,
+							.stream = stream->length > 0 ? stream : NULL,
+						});
 		if (stage->count > 0)
+		{
 			count_arrivals(batch, now_ms, stage->count);
+			atomic_store(&stream->generation, batch->generation);
+			atomic_fetch_add(&stream->accepted, stage->count);
+		}
 		count_filling(ingest);
 		if (batch_bytes(batch->rows) >= ingest->batch_bytes)
 		{
@@ -174,6 +184,22 @@ ingest_append(Ingest *ingest, const Stage *stage, bool promised, uint64_t now_ms
 	if (wake || !room)
 		ingest->wake(ingest->wake_argument);
 	return room;
+}
+
+/* The order matters: whoever sees a batch settled also sees that some of its rows are set aside. */
+void
+ingest_note_settled(Ingest *ingest, uint64_t generation, bool others)
+{
+	atomic_store(&ingest->others, others);
+	if (generation > 0)
+		atomic_store(&ingest->settled, generation);
+}
+
+bool
+ingest_is_settled(const Ingest *ingest, const StreamName *stream)
+{
+	return atomic_load(&stream->generation) <= atomic_load(&ingest->settled) &&
+		   !atomic_load(&ingest->others);
 }
 
 bool

@@ -58,10 +58,20 @@ extern Ingest *ingest_new(Budget *budget, void (*wake)(void *), void *argument);
 /*
  * Appends all messages of the stage; or, if the buffer has no room, appends none and returns
  * false.  With promised, for which the caller has reserved room, it appends them in any case.  A
- * ticket, which may be NULL, says that a request waits for the commit.
+ * ticket, which may be NULL, says that a request waits for the commit.  The messages are of the stream.
  */
 extern bool ingest_append(Ingest *ingest, const Stage *stage, bool promised, uint64_t now_ms,
-						  IngestTicket *ticket);
+						  StreamName *stream, IngestTicket *ticket);
+
+/*
+ * Notes that every batch up to this generation is loaded, rejected or lost; 0: that is known already.
+ * With others there are further messages that no batch of the buffer has any more: set aside, or
+ * of an earlier process.
+ */
+extern void ingest_note_settled(Ingest *ingest, uint64_t generation, bool others);
+
+/* Is every message of the stream that was accepted before the call loaded, rejected or lost? */
+extern bool ingest_is_settled(const Ingest *ingest, const StreamName *stream);
 
 /*
  * Counts messages that are still arriving.  ingest_reserve() counts nothing if that exceeds the

@@ -52,7 +52,7 @@
 
 /* The first key of the advisory locks, "HIST"; the second one is the table's OID. */
 #define LOCK_CLASS		  "1212765012"
-#define OPENING_COLUMNS	  12
+#define OPENING_COLUMNS	  13
 #define COPY_BUNDLES	  "COPY historian.bundle FROM STDIN (FORMAT binary)"
 #define MARK			  ", historian.load_mark()"
 #define SAVEPOINT		  "SAVEPOINT " ROW_TRIAL_SAVEPOINT "; "
@@ -88,6 +88,7 @@ struct Range
 static void ask(CopyLoad *load, int state, const char *sql);
 static void opened(CopyLoad *load);
 static void next_range(CopyLoad *load);
+static void put_progress(Bytes *sql, const CopyLoad *load);
 static void range_refused(CopyLoad *load, uint64_t first, uint64_t count,
 						  const SqlFailure *failure);
 static void rows_tried(CopyLoad *load);
@@ -142,6 +143,8 @@ load_sql_make(LoadSql *sql, const Config *config)
 	bytes_puts(&text, "; SELECT ");
 	put_lock(&text, table);
 	sql->lock = bytes_take_text(&text);
+	bytes_printf(&text, "; SELECT historian.note_progress(to_regclass(%s), ARRAY[", table);
+	sql->note_progress = bytes_take_text(&text);
 	/* A table whose columns have other names takes bundles, but COPY, which fails, tells of it. */
 	bytes_printf(
 		&text,
@@ -210,6 +213,17 @@ put_termination(Bytes *sql, const LoadTrace *trace)
 				 trace->backend, trace->xid);
 }
 
+/* Appends a column: may a function of the extension be called? */
+static void
+put_has_function(Bytes *sql, const char *name)
+{
+	bytes_printf(sql,
+				 ", EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
+				 "WHERE n.nspname = 'historian' AND p.proname = '%s' "
+				 "AND has_schema_privilege(n.oid, 'USAGE'))",
+				 name);
+}
+
 /* Appends the statements that open a load; take_opening() reads their answer. */
 static void
 put_open(Bytes *sql, const CopyLoad *load)
@@ -243,9 +257,7 @@ put_open(Bytes *sql, const CopyLoad *load)
 		bytes_puts(sql, ")");
 	}
 	/* to_regprocedure() raises an error if the role may not use the schema */
-	bytes_puts(sql, ", EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
-					"WHERE n.nspname = 'historian' AND p.proname = 'bundle_hindrance' "
-					"AND has_schema_privilege(n.oid, 'USAGE'))");
+	put_has_function(sql, "bundle_hindrance");
 	/* both, because the mark would be of no use without the other one */
 	bytes_puts(
 		sql,
@@ -260,6 +272,7 @@ put_open(Bytes *sql, const CopyLoad *load)
 		bytes_puts(sql, load->sql->look_for_bundles);
 	else
 		bytes_puts(sql, ", NULL, NULL");
+	put_has_function(sql, "note_progress");
 	bytes_puts(sql, " FROM pg_current_xact_id() AS x");
 	if (load->sift)
 		bytes_puts(sql, "; SET CONSTRAINTS ALL IMMEDIATE; SAVEPOINT " ROW_TRIAL_SAVEPOINT);
@@ -359,6 +372,7 @@ take_opening(CopyLoad *load, const PGresult *result)
 	take_bundles(load, result);
 	load->past->has_marks = PQgetvalue(result, 0, 8)[0] == 't';
 	known |= before->server[0] != '\0' && strcmp(before->server, load->opened.server) == 0;
+	load->past->has_progress = PQgetvalue(result, 0, 12)[0] == 't';
 	if (before->committing && strcmp(fate, "in progress") == 0)
 	{
 		snprintf(text, sizeof(text), "the load before is not over yet in PostgreSQL (backend %s)",
@@ -623,11 +637,80 @@ end(CopyLoad *load, LoadStatus verdict)
  * Ranges
  */
 
+/*
+ * Counts the rows that the load commits by their streams.  Returns a list by next_tallied of the
+ * streams, whose tallies the caller clears.
+ */
+static StreamName *
+tally_streams(const CopyLoad *load)
+{
+	const Refusals *refusals = &load->result->refusals;
+	StreamName *nameless = stream_name_of("", 0);
+	StreamName *tallied = NULL;
+	uint64_t first = load->job.first;
+	uint64_t end = load->result->end;
+	BatchCursor cursor;
+	size_t refused = 0;
+
+	if (!batch_has_streams(load->job.batch))
+	{
+		nameless->tally = end - first - refusals->count;
+		nameless->next_tallied = NULL;
+		return nameless;
+	}
+	batch_cursor_seek(&cursor, load->job.batch, first);
+	for (uint64_t row = first; row < end && batch_cursor_next(&cursor) != NULL; row++)
+	{
+		StreamName *stream = batch_cursor_source(&cursor).stream;
+
+		if (refused < refusals->count && refusals->rows[refused].row == row)
+		{
+			refused++;
+			continue;
+		}
+		if (stream == NULL)
+			stream = nameless;
+		if (stream->tally++ > 0)
+			continue;
+		stream->next_tallied = tallied;
+		tallied = stream;
+	}
+	return tallied;
+}
+
+/*
+ * Appends the statement that counts the rows of the load for their streams, in its transaction.  It
+ * comes last, because it locks what another server's load may want to change.
+ */
+static void
+put_progress(Bytes *sql, const CopyLoad *load)
+{
+	Bytes counts = {0};
+	const char *comma = "";
+
+	if (!load->past->has_progress)
+		return;
+	bytes_puts(sql, load->sql->note_progress);
+	for (StreamName *stream = tally_streams(load); stream != NULL; stream = stream->next_tallied)
+	{
+		if (stream->tally == 0)
+			continue;
+		bytes_puts(sql, comma);
+		pg_put_literal(sql, stream->text);
+		bytes_printf(&counts, "%s%llu", comma, (unsigned long long) stream->tally);
+		stream->tally = 0;
+		comma = ",";
+	}
+	bytes_printf(sql, "]::text[], ARRAY[%s]::int8[])", bytes_text(&counts));
+	bytes_free(&counts);
+}
+
 /* Appends the last statement before the commit, and what the transaction leaves for later ones. */
 static void
 put_locked(Bytes *sql, const CopyLoad *load, const char *statement)
 {
 	bytes_puts(sql, statement);
+	put_progress(sql, load);
 	bytes_puts(sql, load->sql->lock);
 	if (load->past->has_marks)
 		bytes_puts(sql, MARK);
@@ -659,9 +742,9 @@ next_range(CopyLoad *load)
 	load->undo = "";
 	if (range == NULL)
 		put_locked(&sql, load, load->sql->check);
-	else if (load->sift)
+	else if (range != NULL && load->sift)
 		bytes_puts(&sql, load->sql->copy);
-	else
+	else if (range != NULL)
 		put_locked(&sql, load, load->table != 0 ? COPY_BUNDLES : load->sql->copy);
 	if (range == NULL && load->sift)
 		ask(load, LOAD_CHECKING, bytes_text(&sql));

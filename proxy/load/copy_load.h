@@ -72,6 +72,7 @@ typedef struct LoadPast
 	LoadTrace trace;
 	bool began;			/* the commits have ended that were under way at the start */
 	char *predecessors; /* these commits, "pid virtualtransaction, .."; NULL: not asked for yet */
+	bool has_progress;	/* the extension has historian.note_progress(), as this load has found */
 	bool has_bundles; /* the extension has the view historian.bundle, as the last load has found */
 	bool has_marks;	  /* the extension has the functions of marks, as this load has found */
 	bool no_bundles;  /* the last load sent bundles and failed: this one sends rows */
@@ -84,6 +85,7 @@ typedef struct LoadSql
 	char *look;				/* the first columns of the SELECT that opens a load */
 	char *look_for_bundles; /* its last columns, if the extension has bundles */
 	char *copy;
+	char *note_progress; /* a statement as far as the streams and their counts */
 	char *insert;
 	char *check;   /* that the columns can take the rows */
 	char *lock;	   /* what follows the last statement before the commit */

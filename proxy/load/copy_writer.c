@@ -118,6 +118,7 @@ copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitBoa
 	if (writer->backlog == NULL)
 		return NULL;
 	writer->aside = set_aside_new(ingest, writer->backlog, board);
+	copy_writer_tick(writer);
 
 	uv_timer_init(loop, &writer->flush_timer);
 	uv_timer_init(loop, &writer->commit_timer);
@@ -151,6 +152,19 @@ copy_writer_nudge(CopyWriter *writer)
 	else if (ingest_oldest(writer->ingest).awaited &&
 			 !uv_is_active((uv_handle_t *) &writer->commit_timer))
 		uv_timer_start(&writer->commit_timer, on_flush_timer, writer->config->commit_delay_ms, 0);
+}
+
+/* Are there messages that were accepted, and are neither loaded nor in the ingest buffer? */
+static bool
+has_others(const CopyWriter *writer)
+{
+	return !set_aside_empty(writer->aside) || backlog_spooled(writer->backlog);
+}
+
+void
+copy_writer_tick(CopyWriter *writer)
+{
+	ingest_note_settled(writer->ingest, 0, has_others(writer));
 }
 
 void
@@ -579,6 +593,7 @@ batch_over(CopyWriter *writer, IngestBatch *batch)
 	metric_add(&writer->metrics->rejected[REJECT_SPOOL], batch->lost);
 	if (batch->damaged && batch->generation > 0)
 		commit_lose(writer->board, batch->generation);
+	ingest_note_settled(writer->ingest, batch->generation, has_others(writer));
 	/* A batch of an earlier process has no generation, and no request waits for it. */
 	if (batch->generation > 0)
 		commit_publish(writer->board, batch->generation);
@@ -621,6 +636,7 @@ batch_done(CopyWriter *writer)
 		set_aside_done(writer->aside, writer->result.end);
 	else
 		batch_over(writer, batch);
+	copy_writer_tick(writer);
 	refusals_clear(&writer->result.refusals);
 	writer->published(writer->published_argument);
 	take_next(writer, from_aside);

@@ -27,6 +27,9 @@ extern CopyWriter *copy_writer_new(uv_loop_t *loop, const Config *config, Ingest
 /* Starts a load before its timer if it is due. */
 extern void copy_writer_nudge(CopyWriter *writer);
 
+/* Must be called some times a second: tells the ingest buffer what is not loaded yet. */
+extern void copy_writer_tick(CopyWriter *writer);
+
 /* From now on, all messages are loaded at once. */
 extern void copy_writer_drain(CopyWriter *writer);
 

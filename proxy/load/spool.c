@@ -5,9 +5,10 @@
  * A file "spool-<sequence>" is written under another name, synced, then renamed, so that a file of
  * this name is whole unless the disk lies.  It begins with SpoolHead.  Blocks follow, each with its
  * length and checksum.  The last block is empty and tells the number of rows, so that a file that
- * was cut is noticed.  A row is stored as its ticket and the message as it is in a stage.  Numbers
- * have the machine's byte order, because the machine that fills a spool also empties it; on any
- * other one the head's magic is wrong.
+ * was cut is noticed.  A row is stored as its ticket and the message as it is in a stage.  If it is of
+ * another stream than the row before, the stream's name lies between the two; the first row is after one
+ * without a name.  Numbers have the machine's byte order, because the machine that fills a spool also
+ * empties it; on any other one the head's magic is wrong.
  *
  * A file that was loaded must not come back after a power cut: its messages would be loaded again
  * after newer ones, and win over them.  So the file "loaded" has the number up to which files were
@@ -44,8 +45,8 @@
 #define MARK_SLOTS		2
 #define MARK_SLOT_BYTES 512 /* a sector, which is written whole or not at all */
 #define MAX_ROW_BYTES                                                                              \
-	(sizeof(RowHead) + sizeof(double) * MESSAGE_MAX_VALUES + sizeof(StagedMessage) +               \
-	 MESSAGE_MAX_TAG_BYTES)
+	(sizeof(RowHead) + STREAM_NAME_MAX_BYTES + sizeof(double) * MESSAGE_MAX_VALUES +               \
+	 sizeof(StagedMessage) + MESSAGE_MAX_TAG_BYTES)
 
 typedef struct SpoolHead
 {
@@ -70,7 +71,8 @@ typedef struct Mark
 typedef struct RowHead
 {
 	uint32_t ticket;
-	uint32_t unused;
+	uint32_t
+		stream; /* 1 and the length of the stream's name, if that follows, padded to 8 bytes; or 0 */
 } RowHead;
 
 _Static_assert(sizeof(SpoolHead) == 16 && sizeof(BlockHead) == 16 && sizeof(RowHead) == 8,
@@ -549,6 +551,12 @@ write_block(int fd, const Bytes *block, uint64_t rows)
 	return write_all(fd, &head, sizeof(head)) && write_all(fd, block->data, block->length);
 }
 
+static size_t
+padded(size_t length)
+{
+	return (length + 7) & ~(size_t) 7;
+}
+
 /* Writes a batch's rows in blocks, and adds their size to *bytes. */
 static bool
 write_rows(int fd, const Batch *rows, size_t *bytes)
@@ -557,6 +565,7 @@ write_rows(int fd, const Batch *rows, size_t *bytes)
 	const BatchRow *row;
 	Bytes block = {0};
 	uint64_t count = 0;
+	const StreamName *stream = NULL;
 	bool good = true;
 
 	bytes_reserve(&block, BLOCK_BYTES);
@@ -564,19 +573,32 @@ write_rows(int fd, const Batch *rows, size_t *bytes)
 	while (good && (row = batch_cursor_next(&cursor)) != NULL)
 	{
 		size_t size = staged_size(row->value_count, cursor.tag_length);
-		char *out = bytes_reserve(&block, sizeof(RowHead) + size);
-		RowHead head = {batch_cursor_ticket(&cursor), 0};
+		BatchSource source = batch_cursor_source(&cursor);
+		size_t name_bytes = 0;
+		RowHead head = {source.ticket, 0};
+		char *out;
 		StagedMessage message = {row->time_ns, row->value_count, cursor.tag_length};
 		size_t values_bytes = row->value_count * sizeof(double);
 
+		if (source.stream != stream)
+		{
+			head.stream = 1 + (source.stream != NULL ? (uint32_t) source.stream->length : 0);
+			name_bytes = padded(head.stream - 1);
+		}
+		out = bytes_reserve(&block, sizeof(head) + name_bytes + size);
 		memcpy(out, &head, sizeof(head));
 		out += sizeof(head);
+		memset(out, 0, name_bytes);
+		if (name_bytes > 0)
+			memcpy(out, source.stream->text, source.stream->length);
+		out += name_bytes;
+		stream = source.stream;
 		memcpy(out, &message, sizeof(message));
 		memcpy(out + sizeof(message), row->values, values_bytes);
 		/* The tag's padding is zeros here as in a batch. */
 		memcpy(out + sizeof(message) + values_bytes, cursor.tag,
 			   size - sizeof(message) - values_bytes);
-		block.length += sizeof(head) + size;
+		block.length += sizeof(head) + name_bytes + size;
 		count++;
 		if (block.length + MAX_ROW_BYTES > BLOCK_BYTES)
 		{
@@ -619,26 +641,41 @@ read_all(int fd, void *data, size_t length)
 	return true;
 }
 
-/* Adds a block's rows to the batch; false if they do not fill the block exactly. */
+/*
+ * Adds a block's rows to the batch; false if they do not fill the block exactly.  *stream is that of
+ * the row before.
+ */
 static bool
-add_rows(Batch *rows, const char *data, size_t length, bool keep_tickets, uint64_t *count)
+add_rows(Batch *rows, const char *data, size_t length, bool keep_tickets, StreamName **stream,
+		 uint64_t *count)
 {
 	while (length > 0)
 	{
 		RowHead head;
-		const StagedMessage *message = (const StagedMessage *) (data + sizeof(head));
+		const StagedMessage *message;
+		size_t name_bytes;
 		size_t size;
 
-		if (length < sizeof(head) + sizeof(StagedMessage))
+		if (length < sizeof(head))
 			return false;
 		memcpy(&head, data, sizeof(head));
+		data += sizeof(head);
+		length -= sizeof(head);
+		name_bytes = head.stream > 1 ? padded(head.stream - 1) : 0;
+		if (head.stream > STREAM_NAME_MAX_BYTES + 1 || length < name_bytes + sizeof(*message))
+			return false;
+		if (head.stream > 0)
+			*stream = name_bytes > 0 ? stream_name_of(data, head.stream - 1) : NULL;
+		data += name_bytes;
+		length -= name_bytes;
+		message = (const StagedMessage *) data;
 		if (message->value_count > MESSAGE_MAX_VALUES || message->tag_length == 0 ||
 			message->tag_length > MESSAGE_MAX_TAG_BYTES)
 			return false;
-		size = sizeof(head) + staged_size(message->value_count, message->tag_length);
+		size = staged_size(message->value_count, message->tag_length);
 		if (size > length)
 			return false;
-		batch_add(rows, message, keep_tickets ? head.ticket : 0);
+		batch_add(rows, message, (BatchSource){keep_tickets ? head.ticket : 0, *stream});
 		data += size;
 		length -= size;
 		++*count;
@@ -653,6 +690,7 @@ read_rows(int fd, Batch *rows, bool keep_tickets, const char **damage)
 	char *block = memory_new_raw(BLOCK_BYTES);
 	BlockHead head;
 	uint64_t count = 0;
+	StreamName *stream = NULL;
 
 	*damage = "it ends too early";
 	while (read_all(fd, &head, sizeof(head)))
@@ -666,7 +704,8 @@ read_rows(int fd, Batch *rows, bool keep_tickets, const char **damage)
 		if (!read_all(fd, block, head.length))
 			break;
 		if (block_checksum(block, head.length, head.rows) != head.checksum ||
-			!add_rows(rows, block, head.length, keep_tickets, &count) || count != head.rows)
+			!add_rows(rows, block, head.length, keep_tickets, &stream, &count) ||
+			count != head.rows)
 		{
 			errno = 0;
 			*damage = "a block's checksum is wrong";

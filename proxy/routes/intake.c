@@ -94,6 +94,7 @@ intake_new(Exchange *exchange)
 		.loop = loop,
 		.exchange = exchange,
 		.stage = stage,
+		.stream = stream_name_of("", 0),
 		.times = timestamp_rules(1, loop->shared->config->unit_check),
 	};
 	list_init(&intake->pieces);
@@ -492,7 +493,7 @@ append(Intake *intake, Stage *stage, bool promised)
 	if (lines != NULL)
 		point_merge_append_begin(lines->merge, &lines->writer, stage);
 	appended = ingest_append(loop->shared->ingest, stage, promised, uv_now(loop->http.uv),
-							 intake->committed ? &intake->ticket : NULL);
+							 intake->stream, intake->committed ? &intake->ticket : NULL);
 	if (lines != NULL)
 		point_merge_append_end(lines->merge, &lines->writer, appended && !promised);
 	return appended;

@@ -45,6 +45,7 @@ typedef struct Intake
 	uint64_t unstaged;		 /* messages that were decoded, and are not in the stage any more */
 	uint64_t spent;			 /* messages that --limit-messages has counted, bad ones too */
 	IngestTicket ticket;
+	StreamName *stream; /* of the messages */
 	/*
 	 * Answers after the body was taken, and committed if that was asked for; there may be errors.
 	 */

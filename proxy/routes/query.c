@@ -38,6 +38,10 @@ static const struct
 	{"layout", QUERY_LAYOUT, offsetof(QueryParameters, layout)},
 	{"value", QUERY_VALUE, offsetof(QueryParameters, value)},
 	{"min_commit", QUERY_COMMIT, offsetof(QueryParameters, min_commit)},
+	{"stream", QUERY_STREAM, offsetof(QueryParameters, stream)},
+	{"quiet_for", QUERY_QUIET_FOR, offsetof(QueryParameters, quiet_for)},
+	{"timeout", QUERY_TIMEOUT, offsetof(QueryParameters, timeout)},
+	{"expect", QUERY_EXPECT, offsetof(QueryParameters, expect)},
 };
 
 #define TEXT_PARAMETERS (sizeof(text_parameters) / sizeof(text_parameters[0]))
@@ -387,14 +391,14 @@ query_submit(Exchange *exchange, const char *sql, int argument_count, const char
 
 void
 query_submit_write(Exchange *exchange, const char *sql, int argument_count,
-				   const char *const *arguments, QueryCallback callback)
+				   const char *const *arguments, RowCallback on_row, QueryCallback callback)
 {
 	QueryParameters *parameters = exchange->state;
 	QuerySource source = query_source(exchange);
 
 	parameters->callback = callback;
 	parameters->query = pg_pool_submit(loop_of(exchange)->writes, &source, sql, argument_count,
-									   arguments, NULL, on_outcome, exchange);
+									   arguments, on_row, on_outcome, exchange);
 	if (parameters->query == NULL)
 		answer_queue_full(exchange);
 }

@@ -26,6 +26,10 @@
 #define QUERY_LAYOUT	0x20000
 #define QUERY_VALUE		0x40000
 #define QUERY_COMMIT	0x80000 /* min_commit */
+#define QUERY_STREAM	0x100000
+#define QUERY_QUIET_FOR 0x200000
+#define QUERY_TIMEOUT	0x400000
+#define QUERY_EXPECT	0x800000
 
 typedef struct QueryParameters QueryParameters;
 
@@ -54,6 +58,10 @@ struct QueryParameters
 	char *columns;
 	char *layout;
 	char *value;
+	char *stream;
+	char *quiet_for;
+	char *timeout;
+	char *expect;
 	char *prefix;	  /* UTF-8 */
 	char *min_commit; /* a position of the WAL */
 	Bytes tag_array;  /* several tags as the text of a text[] */
@@ -125,9 +133,10 @@ extern QuerySource query_source(const Exchange *exchange);
 extern void query_submit(Exchange *exchange, const char *sql, int argument_count,
 						 const char *const *arguments, RowCallback on_row, QueryCallback callback);
 
-/* Submits a statement that writes. */
+/* Submits a statement that writes, or must see what the primary has. */
 extern void query_submit_write(Exchange *exchange, const char *sql, int argument_count,
-							   const char *const *arguments, QueryCallback callback);
+							   const char *const *arguments, RowCallback on_row,
+							   QueryCallback callback);
 
 /*
  * Submits a query whose first column is a tag, and answers with its rows as

@@ -5,19 +5,23 @@
 #include "routes/routes.h"
 
 #include "http/http_answer.h"
+#include "http/http_authorize.h"
 #include "routes/intake.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-/* The parameter of the route's own. */
-typedef struct SavePrecision
+/* The parameters of the route's own. */
+typedef struct SaveParameters
 {
 	TimestampRules *times;
-	bool given;
-} SavePrecision;
+	bool precision_given;
+	char *stream; /* NULL: not given */
+} SaveParameters;
 
 static void save_begin(Exchange *exchange);
-static bool read_precision(void *argument, const char *name, const char *value);
+static bool read_parameter(void *argument, const char *name, const char *value);
+static bool take_stream(Exchange *exchange, const char *name);
 static bool read_type(Exchange *exchange, BodyFormat *format);
 static void answer(Exchange *exchange);
 static void answer_refused(Exchange *exchange);
@@ -40,26 +44,52 @@ save_begin(Exchange *exchange)
 {
 	Intake *intake = intake_new(exchange);
 	BodyFormat format = BODY_JSON;
-	SavePrecision precision = {.times = &intake->times};
+	SaveParameters parameters = {.times = &intake->times};
 
 	intake->answer = answer;
 	intake->answer_refused = answer_refused;
-	if (intake_parameters(exchange, read_precision, &precision,
-						  "precision=ns, us, ms or s, ack=received or committed, and "
-						  "partial=true or false, each once") &&
+	if (intake_parameters(exchange, read_parameter, &parameters,
+						  "precision=ns, us, ms or s, ack=received or committed, "
+						  "partial=true or false, and stream= with at most 128 printable ASCII "
+						  "characters, each once") &&
+		(parameters.stream == NULL || take_stream(exchange, parameters.stream)) &&
 		read_type(exchange, &format))
 		intake_begin(exchange, format);
+	free(parameters.stream);
 }
 
 static bool
-read_precision(void *argument, const char *name, const char *value)
+read_parameter(void *argument, const char *name, const char *value)
 {
-	SavePrecision *precision = argument;
+	SaveParameters *parameters = argument;
 
-	if (strcmp(name, "precision") != 0 || precision->given)
+	if (strcmp(name, "stream") == 0 && parameters->stream == NULL)
+	{
+		parameters->stream = memory_strdup(value);
+		return value[0] != '\0' && stream_name_valid(value, strlen(value));
+	}
+	if (strcmp(name, "precision") != 0 || parameters->precision_given)
 		return false;
-	precision->given = true;
-	return timestamp_read_precision(value, precision->times);
+	parameters->precision_given = true;
+	return timestamp_read_precision(value, parameters->times);
+}
+
+/* Finds the stream; answers if that is not for who asks, or if there are too many. */
+static bool
+take_stream(Exchange *exchange, const char *name)
+{
+	Intake *intake = exchange->state;
+
+	if (!principal_may_tag(exchange->principal, name, strlen(name)))
+	{
+		http_authorize_refuse_tag(exchange);
+		return false;
+	}
+	intake->stream = stream_name_of(name, strlen(name));
+	if (intake->stream == NULL)
+		http_problem(exchange, 503,
+					 "too many different streams were named since the server was started");
+	return intake->stream != NULL;
 }
 
 /*

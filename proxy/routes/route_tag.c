@@ -187,7 +187,7 @@ write_tag(Exchange *exchange)
 	else
 		query_submit_write(
 			exchange, "SELECT historian.set_tag($1::text::regclass, $2::text, $3::text::jsonb)", 3,
-			arguments, on_written);
+			arguments, NULL, on_written);
 }
 
 /* Answers 204, or says what PostgreSQL finds wrong with the body. */

@@ -18,12 +18,13 @@ extern const Route route_write; /* route_write.c, with the next three */
 extern const Route route_write_v2;
 extern const Route route_ping;
 extern const Route route_influx_query;
-extern const Route route_api;	 /* route_api.c */
-extern const Route route_tags;	 /* route_tags.c */
-extern const Route route_tag;	 /* route_tag.c */
-extern const Route route_latest; /* route_latest.c */
-extern const Route route_export; /* route_export.c */
-extern const Route route_livez;	 /* route_status.c, with the next four */
+extern const Route route_api;	   /* route_api.c */
+extern const Route route_tags;	   /* route_tags.c */
+extern const Route route_tag;	   /* route_tag.c */
+extern const Route route_latest;   /* route_latest.c */
+extern const Route route_export;   /* route_export.c */
+extern const Route route_progress; /* route_progress.c */
+extern const Route route_livez;	   /* route_status.c, with the next four */
 extern const Route route_healthz;
 extern const Route route_readyz;
 extern const Route route_health;

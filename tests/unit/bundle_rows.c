@@ -39,7 +39,7 @@ read_batch(void)
 		read_exactly(tag, lengths[1]);
 		stage_add(&stage, time_ns, lengths[0], tag, lengths[1]);
 	}
-	batch_add_stage(batch, &stage, 0);
+	batch_add_stage(batch, &stage, (BatchSource){0});
 	stage_free(&stage);
 	batch_close(batch);
 	return batch;
