@@ -67,6 +67,7 @@ typedef struct Loop
 	NameTeller *name_teller;
 	CommitQueue waiters;
 	List placeless; /* of Intake.placeless: partial bodies with points that wait for their places */
+	struct Hub *live;	/* of route_stream.c; NULL: there were no streams yet */
 	Stack free_intakes; /* of intake.c, for the next requests */
 	int free_intake_count;
 } Loop;

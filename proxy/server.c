@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "routes/intake.h"
+#include "routes/route_stream.h"
 #include "routes/routes.h"
 #include "service_notify.h"
 #include "signals.h"
@@ -556,6 +557,7 @@ on_wake(uv_async_t *async)
 		http_loop_drain(&loop->loop.http);
 	}
 	turn_queue_fresh(&loop->loop.http.turns, &loop->tell_waiters);
+	route_stream_wake(&loop->loop);
 	http_loop_resume(&loop->loop.http);
 	if (atomic_load(&server->stopping))
 	{
@@ -573,6 +575,7 @@ on_tick(uv_timer_t *timer)
 	Server *server = loop->server;
 
 	http_loop_tick(&loop->loop.http);
+	route_stream_tick(&loop->loop);
 	pg_pool_tick(loop->loop.pool);
 	pg_pool_tick(loop->loop.primary);
 	pg_pool_tick(loop->loop.writes);

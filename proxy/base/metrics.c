@@ -27,8 +27,8 @@ static const char *const row_labels[HISTOGRAM_BUCKETS] = {
 };
 
 static const char *const route_names[METRIC_ROUTES] = {
-	"/save",   "/write",	"/api",	  "/tags", "/latest",
-	"/export", "/progress", "status", "file",  "other",
+	"/save",	 "/write",	"/api",	  "/tags", "/latest", "/export",
+	"/progress", "/stream", "status", "file",  "other",
 };
 static const char *const reason_names[REJECT_REASONS] = {
 	"invalid", "too_large", "buffer_full", "database", "spool",
@@ -352,6 +352,10 @@ metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *
 	number(text, "connections_opened_total", "counter", "So many HTTP connections were accepted.",
 		   SUM(connections_opened));
 	expose_closed(text, all, count);
+	number(text, "streams", "gauge", "So many clients of /stream there are now.",
+		   SUM(streams_opened) - SUM(streams_closed));
+	number(text, "stream_events_total", "counter", "So many samples were sent to them.",
+		   SUM(stream_events));
 	number(text, "connections_refused_total", "counter",
 		   "So many HTTP connections were refused because there were --max-connections.",
 		   SUM(connections_refused));

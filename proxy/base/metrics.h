@@ -26,6 +26,7 @@ typedef enum MetricRoute
 	ROUTE_LATEST,
 	ROUTE_EXPORT,
 	ROUTE_PROGRESS,
+	ROUTE_STREAM,
 	ROUTE_STATUS, /* metrics and the health routes */
 	ROUTE_FILE,	  /* the page and openapi.json */
 	ROUTE_OTHER,
@@ -96,6 +97,9 @@ typedef struct Metrics
 	Counter connections_refused;
 	Counter connections_timed_out;
 	Histogram http_seconds[METRIC_ROUTES][METRIC_STATUSES];
+	Counter streams_opened; /* of /stream */
+	Counter streams_closed;
+	Counter stream_events;
 	Counter unauthorized;								/* requests without a token that is known */
 	Counter tokens_served[PRINCIPAL_COUNTED_NAMES + 1]; /* requests, by Principal.counter */
 	Counter tokens_refused[PRINCIPAL_COUNTED_NAMES + 1];

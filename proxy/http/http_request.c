@@ -39,6 +39,7 @@ static const struct
 	KEPT("user-agent", user_agent),
 	KEPT("accept-encoding", accept_encoding),
 	KEPT("if-none-match", if_none_match),
+	KEPT("last-event-id", last_event_id),
 	KEPT("x-request-id", request_id),
 	KEPT("traceparent", traceparent),
 };

@@ -37,7 +37,8 @@ typedef struct HttpRequest
 	bool accepts_language; /* has Accept-Language, which may be empty */
 	char accept_encoding[128];
 	char if_none_match[256];
-	char request_id[136]; /* longer than a valid one, so that one that was cut is too long */
+	char last_event_id[1088]; /* the times of 50 tags */
+	char request_id[136];	  /* longer than a valid one, so that one that was cut is too long */
 	char traceparent[60];
 
 	/* while the head arrives */

@@ -24,6 +24,7 @@ extern const Route route_tag;	   /* route_tag.c */
 extern const Route route_latest;   /* route_latest.c */
 extern const Route route_export;   /* route_export.c */
 extern const Route route_progress; /* route_progress.c */
+extern const Route route_stream;   /* route_stream.c */
 extern const Route route_livez;	   /* route_status.c, with the next four */
 extern const Route route_healthz;
 extern const Route route_readyz;
