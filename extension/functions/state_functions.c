@@ -34,7 +34,7 @@ PG_FUNCTION_INFO_V1(historian_transitions);
 /* More values than this are measurements. */
 #define MAX_STATES 100000
 
-#define NS_PER_US 1000
+#define NANOSECONDS_PER_MICROSECOND 1000
 
 typedef struct State
 {
@@ -258,6 +258,6 @@ duration_datum(uint64 duration_ns, Oid type)
 		return Int64GetDatum((int64) duration_ns);
 	}
 	interval = palloc0_object(Interval);
-	interval->time = duration_ns / NS_PER_US;
+	interval->time = duration_ns / NANOSECONDS_PER_MICROSECOND;
 	return IntervalPGetDatum(interval);
 }
