@@ -43,6 +43,8 @@ typedef struct LoopShared
 	const Config *config;
 	Tokens *tokens; /* NULL: none are asked for */
 	Quotas *quotas;
+	Budget *results; /* of all loops, as HttpLoop has it; and the next one */
+	Budget *states;
 	Ingest *ingest;
 	FieldPlaces *field_places; /* of line protocol, as the next one */
 	PointMerge *points;

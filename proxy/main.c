@@ -80,6 +80,7 @@ main(int argc, char **argv)
 {
 	static Config config;
 
+	tls_count_memory();
 	switch (config_read(&config, argc, argv))
 	{
 		case CONFIG_RUN:

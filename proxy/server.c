@@ -89,6 +89,7 @@ struct Server
 	TlsContext *tls; /* NULL: connections are plain */
 	Budget memory;	 /* for messages, and for requests and answers under way */
 	ListenAddress listens[CONFIG_MAX_LISTENS]; /* with the ports that were chosen */
+	Budget states;							   /* of connections */
 	Budget results;		/* for results of PostgreSQL, and long answers made of them */
 	CopyWriter *writer; /* belongs to the main thread */
 	Metrics writer_metrics;
@@ -248,6 +249,9 @@ init_server(Main *main, Config *config)
 	atomic_store(&server->shared.writer.starting, true);
 	server->shared.field_places = field_places_new();
 	server->shared.points = point_merge_new(server->shared.field_places);
+	server->states.limit = SIZE_MAX;
+	server->shared.results = &server->results;
+	server->shared.states = &server->states;
 	server->shared.quotas = quotas_new(2 * config->max_connections);
 	server->results.limit = config->max_result_bytes;
 	server->shared.metrics[server->shared.metrics_count++] = &server->writer_metrics;
@@ -464,6 +468,7 @@ init_loop(Main *main, ServerLoop *loop)
 		.draining = &main->server.shared.draining,
 		.results = &main->server.results,
 		.memory = &main->server.memory,
+		.states = &main->server.states,
 	};
 	http_loop_init(&loop->loop.http);
 	commit_queue_init(&loop->loop.waiters);

@@ -339,6 +339,17 @@ metrics_expose(Bytes *text, Metrics *const *all, int count, const MetricGauges *
 	number(text, "buffer_limit_bytes", "gauge",
 		   "They may take so much (--max-buffered-bytes), with the requests under way.",
 		   gauges->buffer_limit_bytes);
+	number(text, "request_bytes", "gauge",
+		   "Requests under way, short answers and names of tags take so much of the same memory.",
+		   gauges->request_bytes);
+	number(text, "result_bytes", "gauge",
+		   "Results of PostgreSQL, and long answers made of them, take so much memory.",
+		   gauges->result_bytes);
+	number(text, "result_limit_bytes", "gauge", "They may take so much (--max-result-bytes).",
+		   gauges->result_limit_bytes);
+	number(text, "connection_bytes", "gauge",
+		   "The state of the open HTTP connections takes so much memory, without their requests.",
+		   gauges->connection_bytes);
 	number(text, "spool_bytes", "gauge", "The spool takes so much disk space.",
 		   gauges->spool_bytes);
 	number(text, "set_aside_messages", "gauge",

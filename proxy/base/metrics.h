@@ -122,6 +122,10 @@ typedef struct MetricGauges
 {
 	uint64_t buffer_bytes;
 	uint64_t buffer_limit_bytes;
+	uint64_t request_bytes;
+	uint64_t result_bytes;
+	uint64_t result_limit_bytes;
+	uint64_t connection_bytes;
 	uint64_t oldest_age_ms;
 	uint64_t spool_bytes;
 	uint64_t set_aside; /* messages */

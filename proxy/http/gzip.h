@@ -11,6 +11,9 @@
 
 typedef struct Gzip Gzip;
 
+/* The memory of one: zlib's window, hashes and output (zconf.h says how much). */
+#define GZIP_BYTES (((1 << 17) + (1 << 17)) + 8192)
+
 /* Appends the data as a gzip file. */
 extern void gzip_whole(Bytes *out, const char *data, size_t length);
 

@@ -64,6 +64,7 @@ on_closed(uv_handle_t *handle)
 	quota_end(connection->quota, QUOTA_CONNECTIONS);
 	quota_release(connection->quota);
 	free(connection->subject);
+	budget_return(loop->states, CONNECTION_STATE_BYTES);
 	bytes_free(&connection->unparsed);
 	bytes_free(&connection->blocked);
 	http_output_free(&connection->output);

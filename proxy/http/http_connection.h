@@ -54,6 +54,7 @@ typedef struct HttpLoop
 	atomic_bool *draining;
 	Budget *results; /* counts long answers until they are sent */
 	Budget *memory;	 /* counts requests and short answers, and also messages */
+	Budget *states;	 /* counts the connections themselves, which --max-connections bounds */
 
 	/* of http_loop.c: writes the answers, then does what waited for that */
 	void (*flush)(HttpConnection *connection);
@@ -145,6 +146,9 @@ struct HttpConnection
 	size_t held_bytes;	  /* all else, as HttpLoop.memory counts it */
 	uv_shutdown_t shutdown;
 };
+
+/* What a connection takes, also while it is idle: malloc adds a word, and rounds. */
+#define CONNECTION_STATE_BYTES ((sizeof(HttpConnection) + 8 + 15) / 16 * 16)
 
 /* Begins a phase, which may be the same as before. */
 extern void connection_set_phase(HttpConnection *connection, Phase phase);

@@ -11,11 +11,12 @@
 
 #include <stdlib.h>
 
-#define MAX_EXCHANGES		 256   /* unanswered requests of one connection */
-#define KEPT_BYTES			 16384 /* larger buffers are given back when they are empty */
-#define KEPT_TARGET_BYTES	 1024
-#define KEPT_EXCHANGES		 64	 /* that a loop keeps for the next requests */
-#define EXCHANGE_STATE_BYTES 640 /* about the size of a route's state with a CommitWaiter */
+#define MAX_EXCHANGES	  256	/* unanswered requests of one connection */
+#define KEPT_BYTES		  16384 /* larger buffers are given back when they are empty */
+#define KEPT_TARGET_BYTES 1024
+#define KEPT_EXCHANGES	  64 /* that a loop keeps for the next requests */
+#define EXCHANGE_STATE_BYTES                                                                       \
+	1440 /* of a route: the size of an Intake, its waiter and a small stage */
 
 static size_t aside_bytes(const HttpConnection *connection);
 
@@ -41,6 +42,7 @@ exchange_new(HttpConnection *connection)
 	exchange->query_of = NULL;
 	exchange->state = NULL;
 	exchange->notes[0] = '\0';
+	exchange->route_bytes = 0;
 	/* The clock was read when the bytes came, or when the request before was answered. */
 	exchange->started_ns = loop->turns.now_ns;
 	exchange->received = false;
@@ -165,14 +167,16 @@ void
 exchange_count_memory(HttpConnection *connection)
 {
 	Budget *memory = connection->loop->memory;
-	size_t bytes = connection->unparsed.capacity + connection->blocked.capacity;
+	size_t bytes = connection->unparsed.capacity + connection->blocked.capacity +
+				   connection->known_client.length;
 
 	for (ListLink *link = list_first(&connection->exchanges); link != NULL;
 		 link = list_next(&connection->exchanges, link))
 	{
 		const Exchange *exchange = LIST_ITEM(link, Exchange, link);
 
-		bytes += sizeof(Exchange) + EXCHANGE_STATE_BYTES + exchange->request.target.capacity;
+		bytes += sizeof(Exchange) + exchange->request.target.capacity + exchange->route_bytes +
+				 (exchange->state != NULL ? EXCHANGE_STATE_BYTES : 0);
 		if (connection->counted_bytes == 0)
 			bytes += exchange->response.capacity;
 	}

@@ -66,6 +66,7 @@ struct Exchange
 	Principal *principal; /* who asks; NULL until then, and if that is not known */
 	Quota *query_of;	  /* whose read it is, which counts there until it is freed; or NULL */
 	void *state;		  /* belongs to the route */
+	size_t route_bytes;	  /* what the route holds besides, and counts nowhere else */
 	Bytes response;		  /* output that waits for the answers before it */
 	uint64_t started_ns;
 	bool received; /* the request is complete */

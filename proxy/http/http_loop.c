@@ -70,6 +70,7 @@ http_loop_accept(HttpLoop *loop, uv_stream_t *listener, const ListenAddress *at)
 	connection->task.run = reader_go_on;
 	list_init(&connection->exchanges);
 	list_append(&loop->connections, &connection->link);
+	budget_add(loop->states, CONNECTION_STATE_BYTES);
 	metric_add(&loop->metrics->connections_opened, 1);
 
 	failed = uv_accept(listener, (uv_stream_t *) &connection->tcp) != 0;
@@ -82,6 +83,7 @@ http_loop_accept(HttpLoop *loop, uv_stream_t *listener, const ListenAddress *at)
 	}
 	uv_tcp_nodelay(&connection->tcp, 1);
 	connection_set_phase(connection, PHASE_IDLE);
+	exchange_count_memory(connection); /* TLS holds some from the start */
 	reader_start(connection);
 	over =
 		atomic_fetch_add(loop->open_connections, 1) + 1 - (int64_t) loop->config->max_connections;

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 
 #define SLICE_BYTES 262144
+#define PAGE_BYTES	4096
 #define KEPT_BYTES	16384 /* a larger buffer is given back when it is empty */
 
 static bool flush_sealed(HttpOutput *output);
@@ -222,11 +223,24 @@ http_output_shrink(HttpOutput *output)
 	bytes_free(&output->sealed);
 }
 
+/*
+ * The memory of bytes that are only appended to.  Of what a large buffer has beyond its length, the
+ * kernel has given a page at most.
+ */
+static size_t
+given_memory(const Bytes *bytes)
+{
+	size_t given = (bytes->length / PAGE_BYTES + 1) * PAGE_BYTES;
+
+	return bytes->capacity <= KEPT_BYTES || bytes->capacity < given ? bytes->capacity : given;
+}
+
 size_t
 http_output_memory(const HttpOutput *output)
 {
-	return output->pending.capacity + output->writing.capacity + output->sealed.capacity +
-		   output->sending.capacity + (output->tls != NULL ? TLS_CONNECTION_BYTES : 0);
+	return given_memory(&output->pending) + given_memory(&output->writing) +
+		   output->sealed.capacity + output->sending.capacity +
+		   (output->tls != NULL ? tls_memory(output->tls) : 0);
 }
 
 void

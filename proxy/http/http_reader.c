@@ -168,9 +168,11 @@ open_input(HttpConnection *connection, const char **data, size_t *length)
 	HttpOutput *output = &connection->output;
 	char *plain = connection->loop->open_buffer;
 	TlsInput input;
+	size_t held;
 
 	if (output->tls == NULL)
 		return true;
+	held = tls_memory(output->tls);
 	input = tls_open(output->tls, *data, *length, plain, length, &output->sealed);
 	*data = plain;
 	switch (input)
@@ -197,6 +199,8 @@ open_input(HttpConnection *connection, const char **data, size_t *length)
 		connection->subject = tls_take_subject(output->tls);
 	if (output->sealed.length > 0)
 		connection_flush_later(connection);
+	else if (tls_memory(output->tls) != held)
+		exchange_count_memory(connection); /* of a record that is not complete, for example */
 	return true;
 }
 

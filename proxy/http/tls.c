@@ -21,6 +21,7 @@
 #include <openssl/x509v3.h>
 
 #include <limits.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,11 +46,19 @@ struct Tls
 	size_t received_bytes;
 	Bytes *sealed;			/* where OpenSSL writes to, while it may */
 	size_t handshake_bytes; /* received before the handshake was complete */
+	size_t memory;			/* what OpenSSL holds for it */
 	bool established;
 	bool named; /* tls_take_subject() has been called */
 	const char *why;
 	char why_text[256];
 };
+
+/*
+ * What OpenSSL has allocated in this thread, less what it has freed.  The difference over calls for a
+ * connection is what the connection holds: a record that came in part, for example, or the state of a
+ * handshake, which a constant would not tell.
+ */
+static _Thread_local size_t allocated;
 
 static BIO_METHOD *window_method;
 static pthread_once_t window_made = PTHREAD_ONCE_INIT;
@@ -59,6 +68,78 @@ static SSL_CTX *load(const Config *config, char *wrong, size_t size);
 static void forget_errors(void);
 static TlsInput broken(Tls *tls, const char *why);
 static TlsInput open_records(Tls *tls, char *plain, size_t room, size_t *plain_length);
+
+/*
+ * Memory
+ */
+
+/* What malloc uses for a block. */
+static size_t
+block_bytes(void *block)
+{
+	return block == NULL ? 0 : malloc_usable_size(block) + sizeof(size_t);
+}
+
+static void *
+allocate(size_t size, const char *file, int line)
+{
+	void *block = size == 0 ? NULL : malloc(size);
+
+	(void) file;
+	(void) line;
+	allocated += block_bytes(block);
+	return block;
+}
+
+static void
+release(void *block, const char *file, int line)
+{
+	(void) file;
+	(void) line;
+	allocated -= block_bytes(block);
+	free(block);
+}
+
+static void *
+reallocate(void *block, size_t size, const char *file, int line)
+{
+	size_t before = block_bytes(block);
+	void *changed;
+
+	if (size == 0)
+	{
+		release(block, file, line);
+		return NULL;
+	}
+	changed = realloc(block, size);
+	if (changed != NULL)
+		allocated += block_bytes(changed) - before;
+	return changed;
+}
+
+void
+tls_count_memory(void)
+{
+	bool counted = CRYPTO_set_mem_functions(allocate, reallocate, release) == 1;
+
+	ASSERT(counted);
+}
+
+/* Adds what was allocated since to what the connection holds. */
+static void
+count_memory(Tls *tls, size_t before)
+{
+	size_t grown = allocated - before; /* it may have become less, which wraps around twice */
+
+	/* What threads share may be freed with a connection that has not allocated it. */
+	tls->memory = tls->memory + grown > SIZE_MAX / 2 ? 0 : tls->memory + grown;
+}
+
+size_t
+tls_memory(const Tls *tls)
+{
+	return sizeof(Tls) + tls->memory;
+}
 
 /*
  * The window
@@ -281,6 +362,7 @@ Tls *
 tls_new(TlsContext *context)
 {
 	Tls *tls = memory_new(sizeof(Tls));
+	size_t before = allocated;
 	BIO *bio = BIO_new(window_method);
 
 	pthread_mutex_lock(&context->lock);
@@ -296,6 +378,7 @@ tls_new(TlsContext *context)
 	BIO_set_data(bio, tls);
 	SSL_set_bio(tls->ssl, bio, bio);
 	SSL_set_accept_state(tls->ssl);
+	count_memory(tls, before);
 	return tls;
 }
 
@@ -342,6 +425,7 @@ TlsInput
 tls_open(Tls *tls, const char *data, size_t length, char *plain, size_t *plain_length,
 		 Bytes *sealed)
 {
+	size_t before = allocated;
 	TlsInput input;
 
 	*plain_length = 0;
@@ -358,6 +442,7 @@ tls_open(Tls *tls, const char *data, size_t length, char *plain, size_t *plain_l
 	input = open_records(tls, plain, length + TLS_RECORD_BYTES, plain_length);
 	tls->sealed = NULL;
 	tls->received_bytes = 0;
+	count_memory(tls, before);
 	if (input == TLS_OPEN && !tls->established && tls->handshake_bytes > HANDSHAKE_BYTES)
 		return broken(tls, "the handshake is too long");
 	if (input != TLS_BROKEN && sealed->length > CONTROL_BYTES)
@@ -482,6 +567,7 @@ open_records(Tls *tls, char *plain, size_t room, size_t *plain_length)
 bool
 tls_seal(Tls *tls, const char *data, size_t length, Bytes *sealed)
 {
+	size_t before = allocated;
 	size_t written = 0;
 	bool done;
 
@@ -491,6 +577,7 @@ tls_seal(Tls *tls, const char *data, size_t length, Bytes *sealed)
 	forget_errors();
 	done = SSL_write_ex(tls->ssl, data, length, &written) == 1 && written == length;
 	tls->sealed = NULL;
+	count_memory(tls, before);
 	return done;
 }
 

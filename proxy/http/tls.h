@@ -17,9 +17,6 @@
 
 #define TLS_WRONG_BYTES 512
 
-/* What a connection holds besides its own buffers: the state of OpenSSL, estimated. */
-#define TLS_CONNECTION_BYTES 32768
-
 /* By how much what was received may fall short of what it holds: a record that came in pieces. */
 #define TLS_RECORD_BYTES 16384
 
@@ -37,6 +34,12 @@ extern bool tls_context_reload(TlsContext *context, char *wrong, size_t size);
 
 /* When the certificate ends, as text. */
 extern void tls_context_put_end(TlsContext *context, char *text, size_t size);
+
+/*
+ * Has OpenSSL's memory counted.  Must be called at the start of the program, before anything else
+ * uses OpenSSL.
+ */
+extern void tls_count_memory(void);
 
 extern Tls *tls_new(TlsContext *context);
 extern void tls_free(Tls *tls);
@@ -61,6 +64,9 @@ extern bool tls_seal(Tls *tls, const char *data, size_t length, Bytes *sealed);
 
 /* Appends, once, that no more will be sent (close_notify). */
 extern void tls_end(Tls *tls, Bytes *sealed);
+
+/* How much memory it holds, OpenSSL's included. */
+extern size_t tls_memory(const Tls *tls);
 
 /* Is the handshake complete? */
 extern bool tls_established(const Tls *tls);

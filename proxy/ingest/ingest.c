@@ -297,6 +297,15 @@ ingest_bytes(Ingest *ingest)
 	return atomic_load_explicit(&ingest->bytes, memory_order_relaxed);
 }
 
+size_t
+ingest_other_bytes(Ingest *ingest)
+{
+	size_t all = budget_used(ingest->budget);
+	size_t bytes = ingest_bytes(ingest);
+
+	return all > bytes ? all - bytes : 0; /* they are not read at one time */
+}
+
 bool
 ingest_full(Ingest *ingest)
 {

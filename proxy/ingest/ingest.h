@@ -113,6 +113,7 @@ typedef struct IngestOldest
 extern IngestOldest ingest_oldest(Ingest *ingest);
 
 extern size_t ingest_bytes(Ingest *ingest); /* without what other modules count in the budget */
-extern bool ingest_full(Ingest *ingest);	/* is the budget used up? */
+extern size_t ingest_other_bytes(Ingest *ingest);
+extern bool ingest_full(Ingest *ingest); /* is the budget used up? */
 
 #endif /* HISTORIAND_INGEST_H */

@@ -31,13 +31,15 @@
 #define PIECE_BYTES 262144
 
 /* The additional memory for a compressed body: zlib's window and state, and its output. */
-#define GUNZIP_BYTES 81920
+#define GUNZIP_BYTES 73728
 
 /*
  * Text shrinks to a tenth, rarely to a fiftieth.  A body that shrinks to less was made to cost
  * time.
  */
 #define MAX_GZIP_RATIO 200
+
+#define PAGE_BYTES 4096
 
 /* How many intakes a loop keeps for the next requests. */
 #define KEPT_INTAKES 64
@@ -414,6 +416,17 @@ put_aside(Intake *intake)
 	tag_count_add(intake->tags, &piece->stage);
 }
 
+/* The memory of the stage: of what it has beyond its length, the kernel has given a page at most. */
+static size_t
+staged_memory(const Intake *intake)
+{
+	const Stage *stage = &intake->stage;
+	size_t most = stage->length > intake->most_staged ? stage->length : intake->most_staged;
+	size_t given = (most / PAGE_BYTES + 1) * PAGE_BYTES;
+
+	return given < stage->capacity ? given : stage->capacity;
+}
+
 /*
  * Counts the memory that the body takes now, and that its pieces will take in the buffer.  If a
  * strict body does not fit, drops its messages.
@@ -422,7 +435,7 @@ static void
 count_memory(Intake *intake)
 {
 	Ingest *ingest = intake->loop->shared->ingest;
-	size_t bytes = intake->stage.capacity + intake->stage.waiting.capacity +
+	size_t bytes = staged_memory(intake) + intake->stage.waiting.capacity +
 				   body_decoder_bytes(&intake->decoder) +
 				   (intake->gunzip != NULL ? GUNZIP_BYTES : 0);
 
@@ -557,6 +570,8 @@ append_stage(Intake *intake)
 			return false;
 		note_appended(intake, &intake->stage);
 		intake->unstaged += intake->stage.count;
+		if (intake->stage.length > intake->most_staged)
+			intake->most_staged = intake->stage.length;
 		intake->stage.length = 0;
 		intake->stage.count = 0;
 	}

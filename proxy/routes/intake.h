@@ -27,6 +27,7 @@ typedef struct Intake
 	bool waited;		  /* a waiter with the ticket was queued */
 	CommitWaiter *waiter; /* NULL: the request does not wait */
 	Stage stage;
+	size_t most_staged; /* the most bytes that the stage had, of a partial body */
 	ListLink placeless; /* in Loop.placeless */
 	List pieces;		/* of StagePiece: earlier messages of a strict body */
 	TagCount *tags;		/* of the pieces */

@@ -60,9 +60,10 @@ typedef struct Export
 	PgRead *stream;	   /* NULL after it has ended */
 	Bytes tag_json;	   /* the text between time and values in NDJSON */
 	Bytes chunk;	   /* rows that are not sent yet */
-	Gzip *gzip;		   /* NULL: the answer is not compressed */
-	Bytes compressed;  /* the chunk, compressed */
-	bool begun;		   /* the answer has begun */
+	bool gzipped;	   /* the client takes gzip */
+	Gzip *gzip; /* once the answer has begun: exports that wait for a connection hold little */
+	Bytes compressed; /* the chunk, compressed */
+	bool begun;		  /* the answer has begun */
 } Export;
 
 static bool export_end(Exchange *exchange);
@@ -103,8 +104,7 @@ export_end(Exchange *exchange)
 								   QUERY_PRECISION | QUERY_COLUMNS | QUERY_LAYOUT | QUERY_COMMIT) ||
 		!check_parameters(exchange, export))
 		return true;
-	if (http_accepts_gzip(&exchange->request))
-		export->gzip = gzip_new();
+	export->gzipped = http_accepts_gzip(&exchange->request);
 	if (exchange->request.method == HTTP_HEAD)
 	{
 		begin(exchange);
@@ -365,8 +365,8 @@ begin(Exchange *exchange)
 	if (export->stream != NULL)
 		http_note_lag(exchange, pg_read_lag(export->stream, &lag_ms) ? lag_ms : -1);
 	http_stream_begin(exchange, export->format->content_type,
-					  export->gzip ? "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
-								   : "Vary: Accept-Encoding\r\n");
+					  export->gzipped ? "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
+									  : "Vary: Accept-Encoding\r\n");
 	export->begun = true;
 }
 
@@ -380,12 +380,16 @@ send_chunk(Exchange *exchange, bool last)
 
 	if (!export->begun)
 		begin(exchange);
-	if (export->gzip != NULL)
+	if (export->gzipped)
 	{
+		if (export->gzip == NULL)
+			export->gzip = gzip_new();
 		gzip_add(export->gzip, &export->compressed, chunk->data, chunk->length, last);
 		chunk->length = 0;
 		chunk = &export->compressed;
 	}
+	exchange->route_bytes = export->chunk.capacity + export->compressed.capacity +
+							(export->gzip != NULL ? GZIP_BYTES : 0);
 	room = http_stream_send(exchange, chunk->data, chunk->length);
 	chunk->length = 0;
 	return room;

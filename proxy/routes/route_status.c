@@ -202,6 +202,10 @@ metrics_end(Exchange *exchange)
 	MetricGauges gauges = {
 		.buffer_bytes = ingest_bytes(shared->ingest),
 		.buffer_limit_bytes = shared->config->max_buffered_bytes,
+		.request_bytes = ingest_other_bytes(shared->ingest),
+		.result_bytes = budget_used(shared->results),
+		.result_limit_bytes = shared->config->max_result_bytes,
+		.connection_bytes = budget_used(shared->states),
 		.set_aside = atomic_load(&shared->writer.set_aside),
 		.spool_bytes = atomic_load(&shared->writer.spool_bytes),
 		.oldest_age_ms = atomic_load(&shared->writer.oldest_age_ms),

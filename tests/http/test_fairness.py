@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 
 from historiand import (CONNINFO, NDJSON, Client, Server, count, message, ndjson, request_bytes, run, sql,
                         temporary_directory, wait_for)
@@ -287,6 +288,95 @@ def test_memory_of_clients():
         client.close()
     assert server.metric("historiand_clients") < 310
     assert server.stop() == 0
+
+
+def compressed(line, mebibytes):
+    """So much of a repeated line, as gzip."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
+    block = line * ((1 << 20) // len(line))
+    return b"".join([compressor.compress(block) for _ in range(mebibytes)]) + compressor.flush()
+
+
+class Pulse:
+    """How long /livez takes on a connection of its own, again and again until it is stopped."""
+
+    def __init__(self, server):
+        self.client = server.connect()
+        self.tasks = f"/proc/{server.process.pid}/task"
+        self.taken = []         # (ms of the server's processor time, ms of the clock)
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.beat, daemon=True)
+        self.thread.start()
+
+    def processor_ms(self):
+        total = 0
+        for task in os.listdir(self.tasks):
+            with open(f"{self.tasks}/{task}/schedstat", encoding="ascii") as numbers:
+                total += int(numbers.read().split()[0])
+        return total / 1e6
+
+    def beat(self):
+        while not self.ended.is_set():
+            used, begin = self.processor_ms(), time.monotonic()
+            assert self.client.request("GET", "/livez").status == 200
+            end = time.monotonic()
+            self.taken.append((self.processor_ms() - used, 1000 * (end - begin)))
+            time.sleep(0.001)
+
+    def stop(self):
+        """The 99th percentiles of both."""
+        self.ended.set()
+        self.thread.join()
+        assert self.taken, "/livez was not answered once"
+        return [sorted(column)[int(len(column) * 0.99)] for column in zip(*self.taken)]
+
+
+def test_livez_under_fire():
+    """/livez: 99% under 50 ms while a bomb, long bodies and a million tags are posted
+
+    On a busy machine the clock tells how busy it is.  So what counts there is the processor time that the
+    server takes for others until /livez is answered, which is as long in a quiet machine.
+    """
+    line = b'{"time":%d,"tag":"plant/line%d","values":[1.5,2,3]}\n'
+    right = b"".join(line % (i, i % 100) for i in range(1050000))
+    assert len(right) > 50e6
+    wrong = b'{"time":1,"tag":"plant/line1","values":[1.5,2,x]}\n' * 1050000
+    tags = b"".join(b'{"time":1,"tag":"t%d","values":[]}\n' % i for i in range(1000000))
+    bomb = compressed(b"x\n", 1024)
+    assert 0.9e6 < len(bomb) < 1.2e6
+    zipped = dict(NDJSON, **{"Content-Encoding": "gzip"})
+    bodies = (("a bomb of 1 MB, partial", "?partial=true", bomb, zipped, {413}),
+              ("a bomb of 1 MB, strict", "", bomb, zipped, {400, 413}),
+              ("50 MB, each line right", "", right, NDJSON, {202}),
+              ("50 MB, each line an error", "", wrong, NDJSON, {400}),
+              ("50 MB, each line an error, partial", "?partial=true", wrong, NDJSON, {207}),
+              ("50 MB in gzip, each line an error, partial", "?partial=true", gzip.compress(wrong, 1), zipped, {207, 413}),
+              ("a million tags", "", tags, NDJSON, {202}),
+              ("a million tags, partial", "?partial=true", tags, NDJSON, {202}))
+    server = Server("measurement", "host=/nonexistent dbname=x", expect_ready=False, max_buffered_bytes="1GiB")
+    pulse = Pulse(server)
+    time.sleep(2)
+    used, passed = pulse.stop()
+    print(f"# idle: p99 {passed:.1f} ms", flush=True)
+    for what, query, body, headers, statuses in bodies:
+        pulse = Pulse(server)
+        begin = time.monotonic()
+        while time.monotonic() < begin + 1:
+            client = server.connect(timeout=120)
+            try:
+                client.send(request_bytes("POST", "/save" + query, body, headers))
+            except ConnectionError:
+                pass        # it is answered before its end, and closed
+            answer = client.answer()
+            assert answer.status in statuses | {503}, (what, answer)
+            client.close()
+        used, passed = pulse.stop()
+        print(f"# {what}: {answer.status}, {len(pulse.taken)} requests, p99 {passed:.1f} ms, of which the server "
+              f"worked for {used:.1f} ms", flush=True)
+        assert used < 50, (what, used)
+        if os.getloadavg()[0] < os.cpu_count() / 2:
+            assert passed < 50, (what, passed)
+    server.kill()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,17 @@
 #!/usr/bin/python3
 """--max-buffered-bytes bounds what is really held, and what is freed is given back."""
 import gzip
+import os
+import re
 import signal
+import socket
+import ssl
+import subprocess
 import sys
 
-from historiand import NDJSON, Server, message, ndjson, request_bytes, run, wait_for
+from certificates import Authority
+from historiand import (CONNINFO, NDJSON, SANITIZED, Client, Server, message, ndjson, new_table, request_bytes, run, sql,
+                        temporary_directory, wait_for)
 
 MIB = 1 << 20
 AWAY = "host=/nonexistent dbname=x"
@@ -111,6 +118,161 @@ def test_pipelined_waiters():
     wait_for("the clients to be gone", lambda: server.connections() == 0)
     wait_for("their memory", lambda: server.memory() - before < 24 * MIB)
     server.kill()
+
+
+def stated(server):
+    """What /metrics says that connections, requests, messages and answers take."""
+    text = server.get("/metrics").body.decode()
+    return sum(int(re.search(rf"^historiand_{name}_bytes (\d+)$", text, re.M).group(1))
+               for name in ("buffer", "request", "result", "connection"))
+
+
+def check_stated(what, server, connect, number=1500, most=1.1):
+    """Opens connections by connect(i), and compares how the server grows with how it says that it does."""
+    server.get("/metrics")
+    before, stated_before = server.memory(), stated(server)
+    clients = [connect(i) for i in range(number)]
+    wait_for("the clients", lambda: server.connections() >= number)
+    last = [0]
+
+    def settled():
+        now, last[0] = last[0], stated(server)
+        return now == last[0]
+    wait_for("what they have sent", settled)
+    grown, said = server.memory() - before, stated(server) - stated_before
+    print(f"# {what}: grown by {grown / MIB:.2f} MiB, {said / MIB:.2f} MiB stated, "
+          f"{grown / number:.0f} and {said / number:.0f} bytes for each", flush=True)
+    if not SANITIZED:
+        # a quarter of a MiB is for what the server has for all of them
+        assert 0.9 * grown - MIB / 4 < said < most * grown + MIB / 4, (what, grown, said)
+    for client in clients:
+        client.close()
+
+
+def sending(server, data):
+    def connect(_):
+        client = server.connect()
+        client.send(data)
+        return client
+    return connect
+
+
+HEAD = b"POST /save HTTP/1.1\r\nHost: x\r\n"
+STATES = {
+    "idle connections": lambda: b"",
+    "connections after a request": lambda: request_bytes("GET", "/livez"),
+    "half heads": lambda: HEAD + b"X-A: b",
+    "long targets": lambda: b"GET /" + b"a" * 8000,
+    "large headers": lambda: HEAD + b"".join(b"X-%d: %s\r\n" % (i, b"v" * 1000) for i in range(15)),
+    "half bodies": lambda: half_request(),
+    "half bodies with partial=true": lambda: half_request("/save?partial=true"),
+    "half bodies of gzip": lambda: half_request().replace(b"Content-Len", b"Content-Encoding: gzip\r\nContent-Len")
+        .split(b"\r\n\r\n")[0] + b"\r\n\r\n" + gzip.compress(HALF_BODY)[:-20],
+    "half lines": lambda: half_request(body=b'{"time":1,"tag":"' + b"a" * 30000),
+    "lists of errors": lambda: half_request("/save?partial=true", b"x\n" * 1000),
+    "waiting commits": lambda: request_bytes("POST", "/save?ack=committed", b'{"time":1,"tag":"a","values":[]}') * 20,
+}
+
+
+def test_stated():
+    """what /metrics states is what the server grows by, within a tenth, whatever its clients hold"""
+    for what, data in STATES.items():
+        server = Server(conninfo=AWAY, expect_ready=False, descriptors=4000, max_connections=2000)
+        check_stated(what, server, sending(server, data()))
+        server.kill()
+
+
+def test_stated_tls():
+    """the same with TLS, before, in and after handshakes, and with a record that has come in part"""
+    certificate, key = Authority(temporary_directory()).issue("server", "/CN=localhost", server=True)
+    unchecked = ssl.create_default_context()
+    unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
+
+    def established(server, request=None, more=b""):
+        def connect(_):
+            client = Client(server.tls_port)
+            wrapped = unchecked.wrap_socket(client.socket, server_hostname="localhost")
+            if request:
+                wrapped.sendall(request)
+                wrapped.recv(65536)
+            if more:
+                os.write(wrapped.fileno(), more)
+            client.socket = wrapped
+            return client
+        return connect
+
+    def hello(server, data):
+        def connect(_):
+            client = Client(server.tls_port)
+            client.send(data)
+            return client
+        return connect
+    for what, how in (
+            ("TLS, nothing sent", lambda server: hello(server, b"")),
+            ("TLS, half hellos", lambda server: hello(server, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")),
+            ("TLS, established", established),
+            ("TLS, after a request", lambda server: established(server, request_bytes("GET", "/livez"))),
+            ("TLS, half records", lambda server: established(
+                server, None, b"\x17\x03\x03\x40\x00" + bytes(15000)))):
+        server = Server(conninfo=AWAY, expect_ready=False, descriptors=4000, max_connections=2000,
+                              tls_certificate=certificate, tls_key=key, listen_health="127.0.0.1:0")
+        server.tls_port = int(server.logged(r"listening on https://\S+:(\d+)").group(1))
+        # OpenSSL allocates more for a handshake than it touches at its begin
+        check_stated(what, server, how(server), 500, 1.8 if "hello" in what else 1.1)
+        server.kill()
+
+
+def test_stated_answers():
+    """the same with long answers of /api that clients do not take"""
+    server = Server(max_result_bytes="1GiB")
+    assert server.save(message(0, "wide", [i / 7 for i in range(1000)]), "?ack=committed").status == 204
+    asked = request_bytes("GET", "/api?tag=wide&start=0&end=100000&samples=400")     # of 7 MB
+
+    def connect(_):
+        client = server.connect()
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.send(asked)
+        client.fill()
+        return client
+    check_stated("answers of /api", server, connect, 40)
+    server.kill()
+
+
+def test_stated_exports():
+    """the same with exports that clients do not take, once connections to PostgreSQL are there"""
+    table = new_table()
+    sql(f"INSERT INTO {table} SELECT i, 'a', ARRAY(SELECT random() FROM generate_series(1, 100)) "
+        "FROM generate_series(1, 30000) i")
+    asked = {"exports": request_bytes("GET", "/export?tag=a"),
+             "exports in gzip": request_bytes("GET", "/export?tag=a", None, {"Accept-Encoding": "gzip"})}
+    what = "exports"
+
+    def connect(_):
+        client = server.connect()
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.send(asked[what])
+        client.fill()
+        return client
+    for what in asked:      # pylint: disable=redefined-outer-name
+        server = Server(table=table, max_queries=100)
+        warm = [server.connect() for i in range(50)]
+        locker = subprocess.Popen(["psql", "-Xq", "-d", CONNINFO], stdin=subprocess.PIPE, text=True)
+        locker.stdin.write(f"BEGIN; LOCK TABLE {table};\n")
+        locker.stdin.flush()
+        wait_for("the lock", lambda: sql("SELECT count(*) FROM pg_locks WHERE granted AND mode = "
+                 f"'AccessExclusiveLock' AND relation = '{table}'::regclass") == [["1"]])
+        for client in warm:
+            client.send(request_bytes("GET", "/export?tag=a&end=1"))
+        wait_for("the connections", lambda: sql("SELECT count(*) >= 50 FROM pg_stat_activity "
+                                                "WHERE wait_event_type = 'Lock'") == [["t"]])
+        locker.communicate("")
+        for client in warm:
+            assert client.answer().status == 200
+            client.close()
+        wait_for("the clients to be gone", lambda: server.connections() == 0)
+        # zlib allocates more than it touches
+        check_stated(what, server, connect, 50, 1.8 if "gzip" in what else 1.1)
+        server.kill()
 
 
 if __name__ == "__main__":
