@@ -9,7 +9,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define MAP_BITS (UINT32_C(1) << 18)
+#define MAP_BITS_LOG2 18
+#define MAP_BITS	  (UINT32_C(1) << MAP_BITS_LOG2)
 
 struct TagCount
 {
@@ -40,8 +41,10 @@ tag_count_add(TagCount *count, const Stage *stage)
 
 	for (uint32_t i = 0; i < stage->count; i++)
 	{
+		/* Where names follow one another, the hash's low bits alone are uneven for some keys. */
+		uint64_t hash = tag_name_hash(staged_tag(message), message->tag_length);
 		uint32_t bit =
-			(uint32_t) tag_name_hash(staged_tag(message), message->tag_length) % MAP_BITS;
+			(uint32_t) ((hash ^ hash >> 32) * UINT64_C(0x9E3779B97F4A7C15) >> (64 - MAP_BITS_LOG2));
 		uint64_t mask = UINT64_C(1) << bit % 64;
 
 		count->unset -= (count->map[bit / 64] & mask) == 0;
