@@ -594,6 +594,7 @@ send_stream(PoolSlot *slot, const Query *query)
 	Bytes sql = {0};
 
 	gate_arguments(&gate, slot, query);
+	bytes_puts(&sql, query->comment);
 	if (slot->gated)
 		bytes_printf(&sql, "SELECT pg_is_in_recovery(), historian.await_commit(%s%s%s, %s, %s); ",
 					 query->min_commit ? "'" : "", query->min_commit ? query->min_commit : "NULL",

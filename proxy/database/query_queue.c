@@ -8,17 +8,12 @@
 
 #include <stdlib.h>
 
-/* Joins the parts of a query.  The comment has the form that sqlcommenter defines. */
-static char *
-commented(const char *traceparent, const char *settings, const char *sql)
+/* The comment that goes before the SQL; its form is that of sqlcommenter. */
+static void
+put_comment(Bytes *text, const QuerySource *source)
 {
-	Bytes text = {0};
-
-	if (traceparent != NULL)
-		bytes_printf(&text, "/*traceparent='%s'*/ ", traceparent);
-	bytes_puts(&text, settings);
-	bytes_puts(&text, sql);
-	return bytes_take_text(&text);
+	if (source->traceparent != NULL)
+		bytes_printf(text, "/*traceparent='%s'*/ ", source->traceparent);
 }
 
 /* Copies a text that is not empty. */
@@ -41,9 +36,12 @@ query_new(const QuerySource *source, const char *sql, int parameter_count,
 		  const char *const *parameters)
 {
 	Query *query = memory_new(sizeof(Query));
+	Bytes all = {0};
 
 	ASSERT(parameter_count <= QUERY_MAX_PARAMETERS);
-	query->sql = commented(source->traceparent, "", sql);
+	put_comment(&all, source);
+	bytes_puts(&all, sql);
+	query->sql = bytes_take_text(&all);
 	query->role = copy(source->role);
 	query->actor = copy(source->actor);
 	take_needs(query, source);
@@ -57,8 +55,11 @@ Query *
 query_new_stream(const QuerySource *source, const char *settings, const char *copy_sql)
 {
 	Query *query = memory_new(sizeof(Query));
+	Bytes comment = {0};
 	Bytes all = {0};
 
+	put_comment(&comment, source);
+	query->comment = bytes_take_text(&comment);
 	query->role = copy(source->role);
 	take_needs(query, source);
 	/* It comes first: by that the pool knows its error (pg_pool.c). */
@@ -70,8 +71,8 @@ query_new_stream(const QuerySource *source, const char *settings, const char *co
 		bytes_puts(&all, "\"; ");
 	}
 	bytes_puts(&all, settings);
-	query->sql = commented(source->traceparent, bytes_text(&all), copy_sql);
-	bytes_free(&all);
+	bytes_puts(&all, copy_sql);
+	query->sql = bytes_take_text(&all);
 	return query;
 }
 
@@ -82,6 +83,7 @@ query_free(Query *query)
 	for (int i = 0; i < query->parameter_count; i++)
 		free(query->parameters[i]);
 	free(query->sql);
+	free(query->comment);
 	free(query->role);
 	free(query->actor);
 	free(query->min_commit);

@@ -66,7 +66,8 @@ typedef struct Query
 	ListLink link; /* while it is queued */
 	struct PgPool *pool;
 	char *sql;
-	char *role; /* NULL: the one that has connected */
+	char *comment; /* of a stream: goes before all of its statements */
+	char *role;	   /* NULL: the one that has connected */
 	char *actor;
 	char *min_commit;
 	bool lag_bounded;
