@@ -35,27 +35,41 @@ emptied_blocks_reuse(EmptiedBlocks *emptied, Relation rel)
 {
 	BlockNumber end = RelationGetNumberOfBlocks(rel);
 	uint32		n = emptied->nblocks;
+	uint32		kept = 0;
+	BlockNumber first;
+	BlockNumber last;
+	BlockNumber former = InvalidBlockNumber;
 
+	if (n == 0)
+		return;
 	qsort(emptied->blocks, n, sizeof(BlockNumber), compare_blocks);
-	for (uint32 i = 0; i < n && emptied->blocks[i] < end; i++)
+	first = emptied->blocks[0];
+	last = emptied->blocks[n - 1];
+	for (uint32 i = 0; i < n; i++)
 	{
 		BlockNumber block = emptied->blocks[i];
+		bool		waits;
 		Buffer		buffer;
 		Size		room;
 
-		if (i > 0 && emptied->blocks[i - 1] == block)
+		if (block >= end)
+			break;
+		if (former == block)
 			continue;
+		former = block;
 		CHECK_FOR_INTERRUPTS();
 		buffer = ReadBuffer(rel, block);
 		heap_page_prune_opt(rel, buffer);
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		room = PageGetHeapFreeSpace(BufferGetPage(buffer));
+		waits = TransactionIdIsValid(((PageHeader) BufferGetPage(buffer))->pd_prune_xid);
 		UnlockReleaseBuffer(buffer);
 		RecordPageWithFreeSpace(rel, block, room);
+		if (waits)
+			emptied->blocks[kept++] = block;
 	}
-	if (n > 0)
-		FreeSpaceMapVacuumRange(rel, emptied->blocks[0], emptied->blocks[n - 1] + 1);
-	emptied->nblocks = 0;
+	FreeSpaceMapVacuumRange(rel, first, last + 1);
+	emptied->nblocks = kept;
 }
 
 static int

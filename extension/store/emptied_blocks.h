@@ -27,7 +27,8 @@ extern void emptied_blocks_add(EmptiedBlocks *emptied, BlockNumber block);
 
 /*
  * After that transaction has committed: prunes the blocks and enters their room in the free space
- * map, as far as no snapshot sees the deleted segments any more.  Forgets the blocks.
+ * map, as far as no snapshot sees the deleted segments any more.  Keeps the other blocks, for which
+ * it is to be called again.
  */
 extern void emptied_blocks_reuse(EmptiedBlocks *emptied, Relation rel);
 

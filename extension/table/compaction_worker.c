@@ -64,6 +64,16 @@ int			historian_compaction_nice = 10;
  */
 #define MAX_ROWS_PER_TRANSACTION 2000000
 
+/*
+ * So often in a round, for all tables together, and so long each time, a worker waits until no
+ * snapshot sees any more what it has deleted.
+ */
+#define MOST_REUSE_WAITS 10
+#define REUSE_WAIT_MS 100
+
+/* Of a worker, which lives for one round. */
+static int	reuse_waits_left = MOST_REUSE_WAITS;
+
 #define MAX_MOVED_PER_TRANSACTION (64 * 1024 * 1024)
 
 /* A worker's look at a table. */
@@ -353,6 +363,17 @@ compact_in_background(Oid relid)
 		pgstat_report_stat(true);
 		pgstat_report_activity(STATE_IDLE, NULL);
 	} while (look.after != NULL);
+
+	/* loads under way may see what was deleted, but seldom for long */
+	while (emptied.nblocks > 0 && reuse_waits_left > 0)
+	{
+		reuse_waits_left--;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, REUSE_WAIT_MS,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		reuse_emptied(relid, &emptied);
+	}
 	MemoryContextDelete(look.context);
 	move_in_background(relid, look.found);
 }
@@ -370,10 +391,16 @@ reuse_emptied(Oid relid, EmptiedBlocks *emptied)
 	rel = ConditionalLockRelationOid(relid, RowExclusiveLock)
 		? try_relation_open(relid, NoLock) : NULL;
 	if (rel != NULL && historian_table_is(rel))
+	{
+		/* without a new snapshot PostgreSQL goes on to hold the deleted segments for visible */
+		PushActiveSnapshot(GetTransactionSnapshot());
 		emptied_blocks_reuse(emptied, rel);
+		PopActiveSnapshot();
+	}
+	else
+		emptied->nblocks = 0;
 	if (rel != NULL)
 		relation_close(rel, NoLock);
-	emptied->nblocks = 0;
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);
 }
