@@ -590,7 +590,7 @@ gate_arguments(GateArguments *arguments, const PoolSlot *slot, const Query *quer
 static void
 send_stream(PoolSlot *slot, const Query *query)
 {
-	GateArguments gate;
+	GateArguments gate = {0};
 	Bytes sql = {0};
 
 	gate_arguments(&gate, slot, query);
@@ -611,7 +611,7 @@ send_pipeline(PoolSlot *slot, Query *query)
 	PGconn *pq = pg_connection_pq(slot->connection);
 	char timeout_ms[24];
 	const char *settings[6] = {timeout_ms};
-	GateArguments gate;
+	GateArguments gate = {0};
 	int count = 1;
 	Bytes sql = {0};
 

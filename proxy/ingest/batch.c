@@ -406,6 +406,7 @@ batch_cursor_source(const BatchCursor *cursor)
 	const Batch *batch = cursor->batch;
 	uint32_t place = batch->order[cursor->next - 1];
 	uint32_t low = 0, high = batch->run_count;
+	const BatchSource none = {0};
 
 	while (low < high)
 	{
@@ -416,7 +417,7 @@ batch_cursor_source(const BatchCursor *cursor)
 		else
 			high = middle;
 	}
-	return low == 0 ? (BatchSource){0} : batch->runs[low - 1].source;
+	return low == 0 ? none : batch->runs[low - 1].source;
 }
 
 void

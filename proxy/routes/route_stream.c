@@ -672,9 +672,11 @@ fail(Hub *hub, const QueryOutcome *outcome)
 		/* the end of a stream leaves its feeds, and the last one frees the feed */
 		while ((feed = hub->elements[i].feed) != NULL)
 		{
-			Follow *follow = LIST_ITEM(list_first(&feed->follows), Follow, link);
-			Exchange *exchange = follow->live->exchange;
+			ListLink *first = list_first(&feed->follows);
+			Exchange *exchange;
 
+			ASSERT(first != NULL);
+			exchange = LIST_ITEM(first, Follow, link)->live->exchange;
 			http_stream_send(exchange, event.data, event.length);
 			http_stream_end(exchange);
 		}
