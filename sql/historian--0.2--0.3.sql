@@ -1293,13 +1293,16 @@ AS 'MODULE_PATHNAME', 'historian_rename_samples';
 COMMENT ON FUNCTION historian.rename_samples(regclass, text, text) IS
 'For historian.rename(): gives the samples of a tag another tag and returns their number, or NULL if the table is partitioned by the tag, or has foreign partitions, CHECK constraints, generated columns or triggers, so that an UPDATE must do it. Needs SELECT and UPDATE on the table.';
 
-CREATE FUNCTION historian.own_retention("table" regclass, tag text) RETURNS interval
-LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT p.keep FROM historian.retention p WHERE p.relid = $1 AND p.tag_prefix = $2 AND has_any_column_privilege($1, 'SELECT')
-$$;
+-- has_any_column_privilege() asks for the caller in a view; in a SECURITY DEFINER function it would for the definer
+CREATE VIEW historian.own_retention WITH (security_barrier) AS
+SELECT p.relid, p.tag_prefix, p.keep FROM historian.retention p WHERE has_any_column_privilege(p.relid, 'SELECT');
 
-COMMENT ON FUNCTION historian.own_retention(regclass, text) IS
-'The interval of the retention policy whose prefix is this whole tag; NULL if there is none. Needs SELECT on the table.';
+COMMENT ON VIEW historian.own_retention IS
+'For historian.rename(): the retention policies of the tables that the caller may read.';
+COMMENT ON COLUMN historian.own_retention.relid IS 'the table, or the partitioned parent';
+COMMENT ON COLUMN historian.own_retention.tag_prefix IS 'what the tags begin with; empty: all tags';
+COMMENT ON COLUMN historian.own_retention.keep IS 'for how long rows are kept';
+GRANT SELECT ON historian.own_retention TO PUBLIC;
 
 CREATE FUNCTION historian.rename("table" regclass, tag text, new_tag text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
@@ -1332,8 +1335,9 @@ BEGIN
     described := described OR FOUND;
 
     -- a tag that has a policy to itself must not fall under the shorter one of others
-    own_keep := historian.own_retention("table", tag);
-    IF own_keep IS NOT NULL AND historian.own_retention("table", new_tag) IS NULL THEN
+    own_keep := (SELECT p.keep FROM historian.own_retention p WHERE p.relid = "table" AND p.tag_prefix = tag);
+    IF own_keep IS NOT NULL
+        AND NOT EXISTS (SELECT FROM historian.own_retention p WHERE p.relid = "table" AND p.tag_prefix = new_tag) THEN
         PERFORM historian.set_retention("table", own_keep, new_tag);
     END IF;
     IF renamed > 0 OR described THEN

@@ -1,7 +1,7 @@
 -- Archive operations: rename(), replace(), tag_info() and segments(), against the same done in SQL.
 \set ON_ERROR_ROLLBACK off
 BEGIN;
-SELECT plan(84);
+SELECT plan(85);
 SELECT (random() * 1000000)::integer AS seed \gset
 SELECT diag('seed ' || :seed);
 SELECT setseed(:seed / 1000001.0) \g /dev/null
@@ -105,6 +105,7 @@ RESET ROLE;
 REVOKE ALL ON m FROM pgtap_renamer;
 GRANT UPDATE, INSERT ON m TO pgtap_renamer;
 SET LOCAL ROLE pgtap_renamer;
+SELECT is_empty('SELECT FROM historian.own_retention', 'who may not read a table does not see its policies');
 SELECT throws_ok($$SELECT historian.rename('m', 'other', 'b')$$, '42501', 'permission denied for table m', 'and SELECT');
 SELECT throws_ok($$SELECT historian.replace('m', 'other', 0, 9, '{}', '{}')$$, '42501', 'permission denied for table m', 'replace needs DELETE');
 SELECT throws_ok($$SELECT historian.segments('m', 'other')$$, '42501', 'permission denied for table m', 'segments needs SELECT');
