@@ -40,4 +40,4 @@
 			abort();                                                                               \
 	} while (0)
 #define pg_unreachable() abort()
-#define XL_ROUTINE(...) (&(XLogReaderRoutine){__VA_ARGS__})
+#define XL_ROUTINE(...)	 (&(XLogReaderRoutine){__VA_ARGS__})

@@ -111,7 +111,10 @@ $node->safe_psql('kept', 'CREATE EXTENSION historian; CREATE TABLE hidden (time 
 	SELECT historian.set_retention(\'hidden\', interval \'1 day\')');
 $node->safe_psql('kept', 'SET ROLE keeper; CREATE TABLE mine (time bigint, tag text, values float8[]) USING historian;
 	INSERT INTO mine VALUES (1, \'a\', \'{1}\'); INSERT INTO historian.tag (relid, tag, names) VALUES (\'mine\', \'a\', \'{x}\');
+	INSERT INTO historian.annotation (relid, tag, start_time, text) VALUES (\'mine\', \'a\', 1, \'so it began\');
 	SELECT historian.set_retention(\'mine\', interval \'600 years\', \'a\')');
+my $annotations = 'SELECT id, relid, tag, start_time, text, author, extract(epoch FROM written) FROM historian.annotation';
+my $annotated = $node->safe_psql('kept', $annotations);
 my @as_keeper = ('pg_dump', '-U', 'keeper', '-T', 'hidden', '-d', 'kept');
 $node->command_fails_like([ @as_keeper ], qr/row-level security policy for table/, 'pg_dump of a role under the policy stops');
 $node->command_ok([ @as_keeper, '--enable-row-security', '-f', "$dir/kept.sql" ], 'with --enable-row-security it goes on');
@@ -128,6 +131,7 @@ my ($out, $errors) = run_command([ 'psql', '-X', '-q', '-f', "$dir/by_it.sql", '
 is(join(' ', $errors =~ /ERROR:  (.*)/g), 'schema "historian" already exists must be owner of extension historian', 'psql of it by the role');
 is($node->safe_psql('kept_by_it', 'SELECT r.*, t.names, m.values FROM historian.retention r, historian.tag t, mine m'), 'mine|a|600 years|{x}|{1}',
 	'rows, names and policies are there');
+is($node->safe_psql('kept_by_it', $annotations), $annotated, 'and annotations as they were');
 (my $code, $out, $errors) = $node->psql('kept_by_it', 'SET ROLE keeper; DELETE FROM historian.retention');
 like($errors, qr/permission denied for table retention/, 'policies are changed by the function alone');
 ($code, $out, $errors) = $node->psql('kept', 'SET ROLE keeper; INSERT INTO historian.retention VALUES (\'hidden\', \'b\', \'1 day\')');
