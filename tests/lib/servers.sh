@@ -104,6 +104,7 @@ start_influxdb()
 		wal-dir = "$work/influx/wal"
 		query-log-enabled = false
 		max-series-per-database = 0
+		max-values-per-tag = 0
 		cache-max-memory-size = "8g"
 		[http]
 		bind-address = "127.0.0.1:$port"
