@@ -1,7 +1,7 @@
 -- Archive operations: rename(), replace(), tag_info() and segments(), against the same done in SQL.
 \set ON_ERROR_ROLLBACK off
 BEGIN;
-SELECT plan(85);
+SELECT plan(87);
 SELECT (random() * 1000000)::integer AS seed \gset
 SELECT diag('seed ' || :seed);
 SELECT setseed(:seed / 1000001.0) \g /dev/null
@@ -121,9 +121,13 @@ SELECT is(historian.rename('m', 'b', 'other'), 3003::bigint, 'and back');
 -- tag_info and segments
 SELECT results_eq($$SELECT i.first_time, i.last_time, i.samples, i.width FROM historian.tag_info('m', 'tank and more') i$$, $$SELECT min(at), max(at), count(*), 1 FROM before$$, 'tag_info');
 SELECT results_eq($$SELECT samples, segments, bytes, first_time, last_time, width, compression FROM historian.tag_info('m', 'none')$$, $$VALUES (0::bigint, 0::bigint, 0::bigint, NULL::bigint, NULL::bigint, NULL::integer, NULL::float8)$$, 'tag_info of an unknown tag');
-SELECT ok(s.samples = i.samples AND s.segments = i.segments AND s.bytes = i.bytes AND i.bytes = t.bytes AND i.compression = i.samples * 16.0 / i.bytes, 'segments add up to it')
+SELECT ok(s.samples = i.samples AND s.segments = i.segments AND s.bytes = i.bytes AND i.bytes = t.bytes AND i.compression = i.samples::float8 * 16 / i.bytes, 'segments add up to it')
 	FROM historian.tag_info('m', 'tank and more') i, historian.tag_stat('m', 'tank and more') t,
 		(SELECT sum(samples) AS samples, sum(segments) AS segments, sum(bytes) AS bytes FROM historian.segments('m', 'tank and more')) s;
+-- in numeric, with digits enough that the quotient is rounded once: by default it has 16, and becomes another double now and then
+SELECT lives_ok($$INSERT INTO m SELECT ARRAY[i * random()], 'ratio' || k, i FROM generate_series(1, 200) k, generate_series(1, k) i$$, 'tags of different sizes');
+SELECT is_empty($$SELECT * FROM generate_series(1, 200) k, historian.tag_info('m', 'ratio' || k) i
+	WHERE i.samples <> k OR i.compression IS DISTINCT FROM (k * 16.0::numeric(50, 40) / i.bytes)::float8$$, 'compression is the quotient');
 INSERT INTO m SELECT ARRAY[0], 'tank and more', (random() * 30000)::integer * 1000 FROM generate_series(1, 20) i;
 SELECT is_empty($$SELECT * FROM (SELECT s.*, lag(last_time) OVER (ORDER BY first_time) AS before FROM historian.segments('m', 'tank and more') s) s
 	WHERE first_time <= before OR last_time < first_time$$, 'ranges do not overlap');
