@@ -2,23 +2,21 @@
  * route_export.c
  *	  GET /export: a tag's raw samples over a window, streamed.
  *
- * The rows come from COPY and are passed on as they come: COPY BINARY as PostgreSQL makes it, CSV
- * with times in the form that was asked for, and NDJSON from PostgreSQL's text form.  The memory
- * for that is one chunk here, the connection's output that is not written yet, and libpq's buffer:
- * if the client is slow, PostgreSQL waits.
+ * The rows come from COPY, and a format (export_format.h) makes the answer of them as they come.
+ * The memory for that is one chunk here, the connection's output that is not written yet, and
+ * libpq's buffer: if the client is slow, PostgreSQL waits.
  *
  * CSV with a column for each value (layout=wide) needs their number and names for its first line,
  * before the rows are read.  So a query asks for them first, which the tag's summaries answer.
  */
 #include "routes/routes.h"
 
-#include "base/number.h"
 #include "http/http_answer.h"
 #include "http/gzip.h"
 #include "http/http_content.h"
 #include "http/http_trace.h"
 #include "database/pg_connection.h"
-#include "routes/csv.h"
+#include "routes/export_copy.h"
 #include "routes/query.h"
 #include "loop.h"
 
@@ -30,38 +28,24 @@
 
 #define CHUNK_BYTES 65536
 
-typedef struct ExportFormat
-{
-	const char *name;
-	const char *content_type;
-	const char *columns;
-	const char *copy_options;
-} ExportFormat;
-
-static const ExportFormat formats[] = {
-	{"ndjson", "application/x-ndjson", "time, values", "FORMAT text"},
-	{"csv", CSV_CONTENT_TYPE, "time, tag, values", "FORMAT csv, HEADER"},
-	{"binary", "application/octet-stream", "time, tag, values", "FORMAT binary"},
+static const ExportFormat *const formats[] = {
+	&export_copy_ndjson,
+	&export_copy_csv,
+	&export_copy_binary,
 };
 
-/* With layout=wide.  The values' columns are added, and the header is written here. */
-static const ExportFormat wide_csv = {"csv", CSV_CONTENT_TYPE, NULL, "FORMAT csv"};
-
 #define FORMATS (sizeof(formats) / sizeof(formats[0]))
-#define NDJSON	(&formats[0])
-#define CSV		(&formats[1])
-#define BINARY	(&formats[2])
 
 typedef struct Export
 {
 	QueryParameters parameters;
 	const ExportFormat *format;
-	int value_columns; /* of wide_csv */
-	PgRead *stream;	   /* NULL after it has ended */
-	Bytes tag_json;	   /* the text between time and values in NDJSON */
-	Bytes chunk;	   /* rows that are not sent yet */
-	bool gzipped;	   /* the client takes gzip */
-	Gzip *gzip; /* once the answer has begun: exports that wait for a connection hold little */
+	ExportRequest request;
+	void *encoder;	/* of the format; NULL until the COPY is submitted */
+	PgRead *stream; /* NULL after it has ended */
+	Bytes chunk;	/* rows that are not sent yet */
+	bool gzipped;	/* the client takes gzip */
+	Gzip *gzip;		/* once the answer has begun: exports that wait for a connection hold little */
 	Bytes compressed; /* the chunk, compressed */
 	bool begun;		  /* the answer has begun */
 } Export;
@@ -83,7 +67,7 @@ const Route route_export = {
 static bool check_parameters(Exchange *exchange, Export *export);
 static void ask_columns(Exchange *exchange);
 static void on_columns(void *argument, const QueryOutcome *outcome);
-static void start_copy(Exchange *exchange);
+static void start_copy(Exchange *exchange, const PGresult *names);
 static void put_copy(Bytes *sql, const char *table_sql, const Export *export);
 static void begin(Exchange *exchange);
 static bool send_chunk(Exchange *exchange, bool last);
@@ -111,17 +95,10 @@ export_end(Exchange *exchange)
 		http_stream_end(exchange);
 		return true;
 	}
-	if (export->format == NDJSON)
-	{
-		bytes_puts(&export->tag_json, ",\"tag\":");
-		bytes_json_string(&export->tag_json, export->parameters.tag,
-						  strlen(export->parameters.tag));
-		bytes_puts(&export->tag_json, ",\"values\":");
-	}
-	if (export->format == &wide_csv)
+	if (export->format->asks_names)
 		ask_columns(exchange);
 	else
-		start_copy(exchange);
+		start_copy(exchange, NULL);
 	return true;
 }
 
@@ -151,7 +128,6 @@ ask_columns(Exchange *exchange)
 				 4, arguments, NULL, on_columns);
 }
 
-/* Writes the first line, and begins the COPY. */
 static void
 on_columns(void *argument, const QueryOutcome *outcome)
 {
@@ -163,19 +139,12 @@ on_columns(void *argument, const QueryOutcome *outcome)
 		query_answer_failure(exchange, outcome);
 		return;
 	}
-	export->value_columns = PQntuples(outcome->result);
-	bytes_puts(&export->chunk, "time,tag");
-	for (int i = 0; i < export->value_columns; i++)
-	{
-		bytes_puts(&export->chunk, ",");
-		csv_put_field(&export->chunk, PQgetvalue(outcome->result, i, 0));
-	}
-	bytes_puts(&export->chunk, "\n");
-	start_copy(exchange);
+	export->request.value_columns = PQntuples(outcome->result);
+	start_copy(exchange, outcome->result);
 }
 
 static void
-start_copy(Exchange *exchange)
+start_copy(Exchange *exchange, const PGresult *names)
 {
 	Loop *loop = loop_of(exchange);
 	const Config *config = loop->shared->config;
@@ -183,6 +152,7 @@ start_copy(Exchange *exchange)
 	QuerySource source = query_source(exchange);
 	Bytes sql = {0};
 
+	export->encoder = export->format->begin(&export->request, names, &export->chunk);
 	put_copy(&sql, config->table_sql, export);
 	export->stream = pg_reads_stream(loop->reads, &source, export->parameters.min_commit,
 									 bytes_text(&sql), &handler, exchange);
@@ -210,8 +180,9 @@ export_release(Exchange *exchange)
 		return;
 	if (export->stream != NULL)
 		pg_read_cancel(export->stream);
+	if (export->encoder != NULL)
+		export->format->free(export->encoder);
 	query_parameters_free(&export->parameters);
-	bytes_free(&export->tag_json);
 	bytes_free(&export->chunk);
 	bytes_free(&export->compressed);
 	gzip_free(export->gzip);
@@ -237,12 +208,12 @@ check_layout(Exchange *exchange, Export *export)
 		http_problem(exchange, 400, "parameter \"columns\" says the same as \"layout\": give one");
 	else if (strcmp(given, "array") != 0 && strcmp(given, wide) != 0)
 		http_problem(exchange, 400, "parameter \"%s\" must be array or %s", name, wide);
-	else if (strcmp(export->format->name, wide_csv.name) != 0)
+	else if (export->format != &export_copy_csv)
 		http_problem(exchange, 400, "parameter \"%s\" is only for format=csv", name);
 	else
 	{
 		if (strcmp(given, wide) == 0)
-			export->format = &wide_csv;
+			export->format = &export_copy_wide_csv;
 		return true;
 	}
 	return false;
@@ -254,23 +225,24 @@ check_parameters(Exchange *exchange, Export *export)
 {
 	QueryParameters *parameters = &export->parameters;
 
+	export->request.parameters = parameters;
 	for (size_t i = 0; i < FORMATS; i++)
 	{
-		if (strcmp(parameters->format ? parameters->format : "ndjson", formats[i].name) == 0)
-			export->format = &formats[i];
+		if (strcmp(parameters->format ? parameters->format : "ndjson", formats[i]->name) == 0)
+			export->format = formats[i];
 	}
 	if (export->format == NULL)
 		http_problem(exchange, 400, "parameter \"format\" must be csv, ndjson or binary");
 	else if (parameters->tag == NULL)
 		http_problem(exchange, 400, "parameter \"tag\" is missing");
-	else if (export->format == BINARY &&
+	else if (export->format->nanoseconds &&
 			 (parameters->times.unit_ns != 1 || parameters->time_form != TIME_FORM_INTEGER))
-		http_problem(
-			exchange, 400,
-			"parameter \"%s\" cannot be %s with format=binary, whose times are integers of "
-			"nanoseconds; start and end may be RFC 3339 times",
-			parameters->times.unit_ns != 1 ? "precision" : "time",
-			parameters->times.unit_ns != 1 ? "other than ns" : "other than integer");
+		http_problem(exchange, 400,
+					 "parameter \"%s\" cannot be %s with format=%s, whose times are integers of "
+					 "nanoseconds; start and end may be RFC 3339 times",
+					 parameters->times.unit_ns != 1 ? "precision" : "time",
+					 parameters->times.unit_ns != 1 ? "other than ns" : "other than integer",
+					 export->format->name);
 	else if (check_layout(exchange, export))
 		return query_read_window(exchange, parameters, true);
 	return false;
@@ -283,17 +255,7 @@ put_copy(Bytes *sql, const char *table_sql, const Export *export)
 	const QueryParameters *parameters = &export->parameters;
 
 	bytes_puts(sql, "COPY (SELECT ");
-	/* A row may have come since the columns were counted.  Its values must not be missing in silence. */
-	if (export->format == &wide_csv)
-		bytes_printf(
-			sql,
-			"CASE WHEN cardinality(values) > %d THEN ('export again: there is a new row with "
-			"more values, of time ' || time)::bigint ELSE time END, tag",
-			export->value_columns);
-	else
-		bytes_puts(sql, export->format->columns);
-	for (int i = 1; i <= export->value_columns; i++)
-		bytes_printf(sql, ", values[%d]", i);
+	export->format->put_columns(sql, &export->request);
 	bytes_printf(sql, " FROM %s WHERE tag = ", table_sql);
 	pg_put_literal(sql, parameters->tag);
 	if (parameters->start != NULL)
@@ -303,56 +265,13 @@ put_copy(Bytes *sql, const char *table_sql, const Export *export)
 	bytes_printf(sql, " ORDER BY time) TO STDOUT (%s)", export->format->copy_options);
 }
 
-/* Appends a row as NDJSON.  Its text form is the time, a tab, the values or \N, and a line end. */
-static void
-put_line(Export *export, const char *row, size_t length)
-{
-	Bytes *chunk = &export->chunk;
-	const char *tab = memchr(row, '\t', length);
-	size_t time_length = tab ? (size_t) (tab - row) : length;
-	const char *values = row + time_length + 1;
-
-	bytes_puts(chunk, "{\"time\":");
-	query_put_time(chunk, &export->parameters, row, time_length);
-	bytes_append(chunk, export->tag_json.data, export->tag_json.length);
-	if (tab == NULL || values[0] == '\\')
-		bytes_puts(chunk, "null");
-	else
-		query_put_values(chunk, values, length - time_length - 2);
-	bytes_puts(chunk, "}\n");
-}
-
-/*
- * Appends a line of CSV, whose first field is the time, or its name in the first line.  CSV has no
- * types, so that a time has no quotes in any form.
- */
-static void
-put_csv(Export *export, const char *line, size_t length)
-{
-	const char *rest = line;
-	char text[TIMESTAMP_TEXT_BYTES];
-	int64_t time_ns;
-
-	if (number_int64(&rest, line + length, &time_ns) == NUMBER_OK)
-	{
-		query_write_time(&export->parameters, time_ns, text);
-		bytes_puts(&export->chunk, text);
-	}
-	bytes_append(&export->chunk, rest, length - (size_t) (rest - line));
-}
-
 static bool
 on_data(void *argument, const char *data, size_t length)
 {
 	Exchange *exchange = argument;
 	Export *export = exchange->state;
 
-	if (export->format == NDJSON)
-		put_line(export, data, length);
-	else if (export->format == CSV || export->format == &wide_csv)
-		put_csv(export, data, length);
-	else
-		bytes_append(&export->chunk, data, length);
+	export->format->take(export->encoder, data, length, &export->chunk);
 	return export->chunk.length < CHUNK_BYTES || send_chunk(exchange, false);
 }
 
@@ -375,6 +294,7 @@ static bool
 send_chunk(Exchange *exchange, bool last)
 {
 	Export *export = exchange->state;
+	const ExportFormat *format = export->format;
 	Bytes *chunk = &export->chunk;
 	bool room;
 
@@ -389,7 +309,8 @@ send_chunk(Exchange *exchange, bool last)
 		chunk = &export->compressed;
 	}
 	exchange->route_bytes = export->chunk.capacity + export->compressed.capacity +
-							(export->gzip != NULL ? GZIP_BYTES : 0);
+							(export->gzip != NULL ? GZIP_BYTES : 0) +
+							(format->bytes != NULL ? format->bytes(export->encoder) : 0);
 	room = http_stream_send(exchange, chunk->data, chunk->length);
 	chunk->length = 0;
 	return room;
@@ -408,6 +329,8 @@ on_end(void *argument, const QueryOutcome *outcome)
 		http_note_lag(exchange, outcome->lag_known ? outcome->lag_ms : -1);
 	if (outcome->result != NULL)
 	{
+		if (export->format->end != NULL)
+			export->format->end(export->encoder, &export->chunk);
 		send_chunk(exchange, true);
 		http_stream_end(exchange);
 		return;
