@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PAGE_BYTES 4096 /* the smallest page of the machines that Debian runs on */
+
 static void *
 checked(void *memory, size_t size)
 {
@@ -44,6 +46,17 @@ char *
 memory_strdup(const char *string)
 {
 	return checked(strdup(string), 1);
+}
+
+void
+memory_occupy(void *block, size_t size)
+{
+	volatile char *bytes = block;
+
+	if (block == NULL)
+		return;
+	for (size_t i = 0; i < size; i += PAGE_BYTES)
+		bytes[i] = 0;
 }
 
 char *

@@ -17,6 +17,12 @@ extern void *memory_new_raw(size_t size); /* not zeroed */
 extern void *memory_resize(void *old, size_t size);
 extern char *memory_strdup(const char *string);
 
+/*
+ * Writes a byte to each page of a new block of a library, so that the process takes at once what is
+ * counted for it.  The bound on memory is of no use if it counts what is not taken.  block may be NULL.
+ */
+extern void memory_occupy(void *block, size_t size);
+
 typedef struct Bytes
 {
 	char *data; /* NULL while capacity is 0 */

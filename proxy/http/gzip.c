@@ -11,18 +11,37 @@
 
 #define GZIP_ONLY	 (16 + MAX_WBITS)
 #define MEMORY_LEVEL 8
-#define MARGIN_BYTES 64
+#define ROOM_BYTES	 16384 /* for output at a time: most inputs shrink */
 
 struct Gzip
 {
 	z_stream stream;
 };
 
+static void *
+allocate(void *unused, uInt number, uInt size)
+{
+	void *block = memory_new_raw((size_t) number * size);
+
+	(void) unused;
+	memory_occupy(block, (size_t) number * size);
+	return block;
+}
+
+static void
+release(void *unused, void *block)
+{
+	(void) unused;
+	free(block);
+}
+
 Gzip *
 gzip_new(void)
 {
 	Gzip *gzip = memory_new(sizeof(Gzip));
 
+	gzip->stream.zalloc = allocate;
+	gzip->stream.zfree = release;
 	if (deflateInit2(&gzip->stream, Z_BEST_SPEED, Z_DEFLATED, GZIP_ONLY, MEMORY_LEVEL,
 					 Z_DEFAULT_STRATEGY) != Z_OK)
 		abort(); /* there is no memory: see memory.h */
@@ -38,12 +57,10 @@ gzip_add(Gzip *gzip, Bytes *out, const char *data, size_t length, bool last)
 	stream->avail_in = (uInt) length;
 	do
 	{
-		size_t room = deflateBound(stream, stream->avail_in) + MARGIN_BYTES;
-
-		stream->next_out = (Bytef *) bytes_reserve(out, room);
-		stream->avail_out = (uInt) room;
+		stream->next_out = (Bytef *) bytes_reserve(out, ROOM_BYTES);
+		stream->avail_out = ROOM_BYTES;
 		deflate(stream, last ? Z_FINISH : Z_NO_FLUSH);
-		out->length += room - stream->avail_out;
+		out->length += ROOM_BYTES - stream->avail_out;
 	} while (stream->avail_out == 0);
 }
 

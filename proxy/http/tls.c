@@ -87,6 +87,7 @@ allocate(size_t size, const char *file, int line)
 
 	(void) file;
 	(void) line;
+	memory_occupy(block, size);
 	allocated += block_bytes(block);
 	return block;
 }
