@@ -1333,6 +1333,8 @@ BEGIN
     END IF;
     UPDATE historian.annotation a SET tag = new_tag WHERE a.relid = "table" AND a.tag = rename.tag;
     described := described OR FOUND;
+    DELETE FROM historian.stale_state s WHERE s.relid = "table" AND s.tag = new_tag;
+    UPDATE historian.stale_state s SET tag = new_tag WHERE s.relid = "table" AND s.tag = rename.tag;
 
     -- a tag that has a policy to itself must not fall under the shorter one of others
     own_keep := (SELECT p.keep FROM historian.own_retention p WHERE p.relid = "table" AND p.tag_prefix = tag);
@@ -1977,3 +1979,247 @@ $$;
 
 COMMENT ON FUNCTION historian.progress(regclass) IS
 'How many messages historiand has committed to a table, for each stream that producers have named with POST /save?stream=, and when the last ones. The stream with the empty name has the messages that came without one. Every message counts, also one that replaced another of its tag and time, and one that a client sent again; how many samples a tag has now tells historian.tags(). Needs SELECT or INSERT on the table.';
+
+-- Tags that are silent (ADR 0050). last_times() is historian.tags() without what costs most of it, the counting.
+CREATE FUNCTION historian.last_times("table" regclass, tags text[] DEFAULT NULL, OUT tag text, OUT last_time bigint)
+RETURNS SETOF record
+LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10000 COST 10000
+AS 'MODULE_PATHNAME', 'historian_last_times';
+
+COMMENT ON FUNCTION historian.last_times(regclass, text[]) IS
+'The time (nanoseconds) of the last row of each of the given tags, or of all (NULL), in byte order of the tags. Reads headers of segments, and decodes nothing. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.watched_tags(
+    "table" regclass, stale_after interval,
+    OUT tag text, OUT last_time bigint, OUT allowed interval, OUT allowed_ns bigint)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED ROWS 10000 COST 10000 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    default_ns bigint := least(extract(epoch FROM stale_after) * 1000000000, 9000000000000000000)::bigint;
+BEGIN
+    IF default_ns <= 0 THEN
+        RAISE EXCEPTION 'stale_after must be longer than nothing' USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'NULL watches only tags with a max_silence of their own.';
+    END IF;
+    RETURN QUERY
+        SELECT l.tag, l.last_time, coalesce(t.max_silence, stale_after),
+            CASE WHEN t.max_silence IS NULL THEN default_ns
+                ELSE least(extract(epoch FROM t.max_silence) * 1000000000, 9000000000000000000)::bigint END
+        FROM historian.last_times("table", CASE WHEN stale_after IS NULL THEN
+                ARRAY(SELECT o.tag FROM historian.tag o WHERE o.relid = "table" AND o.max_silence IS NOT NULL) END) l
+            LEFT JOIN historian.tag t ON t.relid = "table" AND t.tag = l.tag;
+END $$;
+
+COMMENT ON FUNCTION historian.watched_tags(regclass, interval) IS
+'For historian.stale(): the tags that have samples and may be silent for some time, max_silence in historian.tag or else stale_after, with that time (also in nanoseconds) and the time of the last row. NULL: only those with max_silence. Needs SELECT on the table.';
+
+CREATE FUNCTION historian.stale(
+    "table" regclass, stale_after interval DEFAULT NULL,
+    OUT tag text, OUT last_time bigint, OUT silent_for interval, OUT allowed interval)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED ROWS 1000 COST 10000 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    now_ns bigint := historian.to_ns(statement_timestamp());
+BEGIN
+    IF "table" IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT w.tag, w.last_time, make_interval(secs => ((now_ns - w.last_time::numeric) / 1000000000)::float8), w.allowed
+        FROM historian.watched_tags("table", stale_after) w
+        WHERE w.last_time < now_ns - w.allowed_ns
+        ORDER BY w.tag COLLATE "C";
+END $$;
+
+COMMENT ON FUNCTION historian.stale(regclass, interval) IS
+'The tags whose last sample is older than allowed, in byte order: the time (nanoseconds) of that sample, for how long the tag has been silent, and what is allowed, which is max_silence in historian.tag, or else stale_after. NULL: only tags with a max_silence are looked at. A tag without samples is not stale, nor is one with a sample in the future. The table may be a partitioned parent of historian tables. Needs SELECT on the table.';
+
+-- What the watchdog of historiand knows: who is stale, and what is yet to be told of it.
+CREATE TABLE historian.stale_state (
+    relid regclass NOT NULL,
+    tag text COLLATE "C" NOT NULL,
+    since bigint NOT NULL,
+    PRIMARY KEY (relid, tag)
+) USING heap;
+
+COMMENT ON TABLE historian.stale_state IS
+'The tags that historiand has found to be stale, until they return. It outlasts restarts, so that no transition is told again. Those who may INSERT into the table see and change its rows; those who may SELECT from it see them, unless policies of row-level security concern them. It follows a tag that historian.rename() renames.';
+COMMENT ON COLUMN historian.stale_state.relid IS 'the table, or the partitioned parent that is watched';
+COMMENT ON COLUMN historian.stale_state.tag IS 'the tag';
+COMMENT ON COLUMN historian.stale_state.since IS 'when it became stale, in nanoseconds: its last sample, and the time that it may be silent';
+
+CREATE TABLE historian.stale_event (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    relid regclass NOT NULL,
+    tag text COLLATE "C" NOT NULL,
+    noted timestamptz NOT NULL,
+    body text NOT NULL,
+    owed text[] NOT NULL,
+    attempts integer NOT NULL DEFAULT 0,
+    next_try timestamptz NOT NULL
+) USING heap;
+CREATE INDEX stale_event_tag ON historian.stale_event (relid, tag, noted);
+CREATE INDEX stale_event_noted ON historian.stale_event (relid, noted);
+COMMENT ON INDEX historian.stale_event_tag IS 'Finds the earlier transitions of a tag.';
+COMMENT ON INDEX historian.stale_event_noted IS 'Finds transitions in the order in which they are told.';
+
+COMMENT ON TABLE historian.stale_event IS
+'Transitions of tags that historiand has yet to tell to its webhook or command. A row goes when it is told, or after 7 days. Those who may INSERT into the table see and change its rows. It is not dumped: the copy of a database must not tell what the original tells.';
+COMMENT ON COLUMN historian.stale_event.id IS 'names the transition, also where it is told twice';
+COMMENT ON COLUMN historian.stale_event.relid IS 'the table, or the partitioned parent that is watched';
+COMMENT ON COLUMN historian.stale_event.tag IS 'the tag; its transitions are told in their order';
+COMMENT ON COLUMN historian.stale_event.noted IS 'when the transition was found';
+COMMENT ON COLUMN historian.stale_event.body IS 'what is told, as JSON';
+COMMENT ON COLUMN historian.stale_event.owed IS 'which actions have yet to tell it: webhook, command';
+COMMENT ON COLUMN historian.stale_event.attempts IS 'how often it was tried to tell it';
+COMMENT ON COLUMN historian.stale_event.next_try IS 'not before this time; while a historiand tells it, until when it alone may';
+
+SELECT pg_catalog.pg_extension_config_dump('historian.stale_state',
+    'WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relid)');
+
+ALTER TABLE historian.stale_state ENABLE ROW LEVEL SECURITY;
+CREATE POLICY as_the_table ON historian.stale_state USING (has_any_column_privilege(relid, 'INSERT'));
+CREATE POLICY as_a_reader ON historian.stale_state FOR SELECT
+    USING (has_any_column_privilege(relid, 'SELECT') AND NOT row_security_active(relid::oid));
+COMMENT ON POLICY as_the_table ON historian.stale_state IS
+'Rows are seen and changed by those who may INSERT into the table that they are about.';
+COMMENT ON POLICY as_a_reader ON historian.stale_state IS
+'Rows are seen by those who may SELECT from the table that they are about, whatever the tag.';
+GRANT SELECT, INSERT, UPDATE, DELETE ON historian.stale_state TO PUBLIC;
+ALTER TABLE historian.stale_event ENABLE ROW LEVEL SECURITY;
+CREATE POLICY as_the_table ON historian.stale_event USING (has_any_column_privilege(relid, 'INSERT'));
+COMMENT ON POLICY as_the_table ON historian.stale_event IS
+'Rows are seen and changed by those who may INSERT into the table that they are about.';
+GRANT SELECT, INSERT, UPDATE, DELETE ON historian.stale_event TO PUBLIC;
+
+CREATE FUNCTION historian.forget_stale() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM historian.stale_state s USING pg_event_trigger_dropped_objects() d
+    WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND NOT d.is_temporary AND s.relid = d.objid;
+    DELETE FROM historian.stale_event e USING pg_event_trigger_dropped_objects() d
+    WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND NOT d.is_temporary AND e.relid = d.objid;
+END $$;
+
+COMMENT ON FUNCTION historian.forget_stale() IS
+'The event trigger that deletes the rows of historian.stale_state and stale_event about tables that are dropped.';
+
+CREATE EVENT TRIGGER historian_forget_stale ON sql_drop EXECUTE FUNCTION historian.forget_stale();
+ALTER EVENT TRIGGER historian_forget_stale ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER historian_forget_stale IS
+'Deletes the rows of historian.stale_state and stale_event about tables that are dropped.';
+
+-- One statement, and so one snapshot, finds the transitions and notes them. Of servers that look at the same time only one
+-- inserts or deletes the row of a tag, and that one notes the event.
+CREATE FUNCTION historian.note_stale(
+    "table" regclass, stale_after interval, watched_for interval, behind interval, actions text[], channel text,
+    OUT stale bigint, OUT went_stale bigint, OUT returned bigint, OUT untold bigint, OUT given_up bigint)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    most_events CONSTANT bigint := 100000;
+    longest_grace_ns CONSTANT bigint := 3600000000000;
+    at_time timestamptz := clock_timestamp();
+    now_ns bigint := historian.to_ns(at_time);
+    horizon_ns bigint := historian.to_ns(at_time - behind);
+    watch_ns bigint := historian.to_ns(greatest(at_time - watched_for, pg_postmaster_start_time()));
+    room bigint;
+    event record;
+BEGIN
+    DELETE FROM historian.stale_event e WHERE e.relid = "table" AND e.noted < at_time - interval '7 days';
+    GET DIAGNOSTICS given_up = ROW_COUNT;
+    SELECT count(*) INTO untold FROM historian.stale_event e WHERE e.relid = "table";
+    SELECT count(*) INTO stale FROM historian.stale_state s WHERE s.relid = "table";
+    went_stale := 0;
+    returned := 0;
+    -- those for which there is no room stay as they are, and are noted later
+    room := greatest(most_events - untold, 0);
+
+    FOR event IN
+        WITH watched AS MATERIALIZED (SELECT * FROM historian.watched_tags("table", stale_after)),
+        ending AS MATERIALIZED (
+            SELECT s.tag, s.since, w.last_time, w.allowed
+            FROM historian.stale_state s LEFT JOIN watched w ON w.tag = s.tag
+            WHERE s.relid = "table" AND (w.tag IS NULL OR w.last_time >= now_ns - w.allowed_ns)
+            ORDER BY s.tag LIMIT room FOR UPDATE OF s SKIP LOCKED),
+        ended AS (
+            DELETE FROM historian.stale_state s USING ending e WHERE s.relid = "table" AND s.tag = e.tag
+            RETURNING e.tag, e.since, e.last_time, e.allowed),
+        began AS (
+            INSERT INTO historian.stale_state (relid, tag, since)
+            SELECT "table", w.tag, w.last_time + w.allowed_ns FROM watched w
+            WHERE w.last_time < horizon_ns - w.allowed_ns
+                AND watch_ns < horizon_ns - least(w.allowed_ns, longest_grace_ns)
+                AND NOT EXISTS (SELECT FROM historian.stale_state s WHERE s.relid = "table" AND s.tag = w.tag)
+            ORDER BY w.tag LIMIT room
+            ON CONFLICT DO NOTHING
+            RETURNING tag, since),
+        forgotten AS (
+            DELETE FROM historian.stale_event v USING ended e
+            WHERE v.relid = "table" AND v.tag = e.tag AND e.last_time IS NULL)
+        SELECT b.tag, 'stale' AS state, b.since, w.last_time, w.allowed FROM began b JOIN watched w ON w.tag = b.tag
+        UNION ALL SELECT e.tag, CASE WHEN e.last_time IS NOT NULL THEN 'returned' END, e.since, e.last_time, e.allowed FROM ended e
+    LOOP
+        stale := stale + CASE event.state WHEN 'stale' THEN 1 ELSE -1 END;
+        CONTINUE WHEN event.state IS NULL;
+        IF event.state = 'stale' THEN
+            went_stale := went_stale + 1;
+        ELSE
+            returned := returned + 1;
+        END IF;
+        DECLARE
+            event_id uuid := gen_random_uuid();
+            told text := json_build_object('id', event_id, 'table', "table"::text, 'tag', event.tag, 'state', event.state,
+                'last', event.last_time, 'since', event.since,
+                'silent_for', trim_scale(round((now_ns - event.last_time::numeric) / 1000000000, 3)) || 's',
+                'allowed', trim_scale(extract(epoch FROM event.allowed)) || 's', 'at', now_ns);
+        BEGIN
+            IF channel IS NOT NULL THEN
+                PERFORM pg_notify(channel, told);
+            END IF;
+            IF cardinality(actions) > 0 THEN
+                INSERT INTO historian.stale_event (id, relid, tag, noted, body, owed, next_try)
+                VALUES (event_id, "table", event.tag, at_time, told, actions, at_time);
+                untold := untold + 1;
+            END IF;
+        END;
+    END LOOP;
+END $$;
+
+COMMENT ON FUNCTION historian.note_stale(regclass, interval, interval, interval, text[], text) IS
+'For historiand: notes which tags have become stale and which have returned, each once, in historian.stale_state. Becoming stale counts only what is older than behind, because later samples may not be committed, and a tag is silent for at most as long as the watch has been unbroken, if that is less than an hour. Each transition is notified to the channel (NULL: none), and kept in historian.stale_event for the actions. Tags that have no samples any more, or are not watched, are forgotten. Returns how many tags are stale, how many have become so and have returned, and how many transitions wait and were given up. Needs SELECT and INSERT on the table.';
+
+CREATE FUNCTION historian.claim_stale(
+    "table" regclass, actions text[], most integer, OUT id uuid, OUT owed text[], OUT body text)
+RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE STRICT ROWS 64 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY
+        WITH due AS MATERIALIZED (
+            SELECT e.id FROM historian.stale_event e
+            WHERE e.relid = "table" AND e.owed && actions AND e.next_try <= clock_timestamp()
+                AND NOT EXISTS (SELECT FROM historian.stale_event o
+                    WHERE o.relid = e.relid AND o.tag = e.tag AND o.noted < e.noted)
+            ORDER BY e.noted LIMIT most FOR UPDATE SKIP LOCKED)
+        UPDATE historian.stale_event e SET attempts = e.attempts + 1, next_try = clock_timestamp() + interval '1 minute'
+        FROM due d WHERE e.id = d.id
+        RETURNING e.id, e.owed, e.body;
+END $$;
+
+COMMENT ON FUNCTION historian.claim_stale(regclass, text[], integer) IS
+'For historiand: takes transitions that are to be told by these actions, the oldest first, but of a tag only the first. The caller has a minute to tell them and to say so (historian.settle_stale); then others may. Needs INSERT on the table.';
+
+CREATE FUNCTION historian.settle_stale("table" regclass, ids uuid[], still_owed text[], tried boolean[]) RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM historian.stale_event e USING unnest(ids, still_owed) AS s(id, owed)
+    WHERE e.relid = "table" AND e.id = s.id AND s.owed = '';
+    UPDATE historian.stale_event e SET owed = string_to_array(s.owed, ','),
+        attempts = e.attempts - (NOT s.tried)::integer,
+        next_try = clock_timestamp()
+            + CASE WHEN s.tried THEN interval '1 s' * least(power(2, least(e.attempts, 10)) / 2, 300) ELSE interval '0' END
+    FROM unnest(ids, still_owed, tried) AS s(id, owed, tried)
+    WHERE e.relid = "table" AND e.id = s.id AND s.owed <> '';
+END $$;
+
+COMMENT ON FUNCTION historian.settle_stale(regclass, uuid[], text[], boolean[]) IS
+'For historiand: says of transitions of historian.claim_stale() which actions (separated by commas) have yet to tell them, and whether these were tried. A transition that is told by all is removed; others are tried again after 1 s, 2 s, 4 s and so on up to 5 min, or at once. Needs INSERT on the table.';

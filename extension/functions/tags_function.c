@@ -1,7 +1,7 @@
 /*
  * tags_function.c
- *	  historian.tags() and tag_stat(): the tags of a table, or one of them, with their times and
- *	  numbers of rows.
+ *	  historian.tags(), tag_stat() and last_times(): the tags of a table, or some of them, with their
+ *	  times and numbers of rows.
  *
  * The headers of segments have all of it, unless segments overlap.  Overlapping segments may have
  * rows of one time, which count once, so their times are read.  Compacted segments never overlap
@@ -15,12 +15,15 @@
 
 #include "read/leaves.h"
 #include "read/tag_reader.h"
+#include "tag.h"
 
 PG_FUNCTION_INFO_V1(historian_tags);
 PG_FUNCTION_INFO_V1(historian_tag_stat);
+PG_FUNCTION_INFO_V1(historian_last_times);
 
 #define TAGS_NCOLUMNS 4
 #define TAG_STAT_NCOLUMNS 4
+#define LAST_TIMES_NCOLUMNS 2
 
 typedef struct TagRows
 {
@@ -41,6 +44,9 @@ typedef struct TagsReader
 	SegmentList *segments;		/* of the present tag; its memory is used again for the next */
 } TagsReader;
 
+static void put_last_time(ReturnSetInfo *result, const Leaves *with_tag, SegmentList *segments,
+						  text *tag);
+static bool last_time_in(const Leaf *leaf, SegmentList *segments, text *tag, int64 *last_time);
 static TagRows rows_of(const Leaves *with_tag, Snapshot snapshot, SegmentList *segments, text *tag);
 static void add_foreign_rows(const Leaf *leaf, text *tag, TagRows *found);
 static void add_rows(const TagsReader *tags, text *tag, TagRows *found);
@@ -111,6 +117,102 @@ historian_tag_stat(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, isnull)));
+}
+
+/*
+ * historian.last_times(table regclass, tags text[]) returns setof (tag text, last_time bigint)
+ *
+ * Without tags (NULL) it returns all.
+ */
+Datum
+historian_last_times(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	SegmentList segments = {0};
+	Leaves	   *leaves;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	leaves = leaves_open(PG_GETARG_OID(0));
+	if (!PG_ARGISNULL(1))
+	{
+		uint32		ntags;
+		text	  **tags = tag_sort_distinct(PG_GETARG_ARRAYTYPE_P(1), &ntags);
+
+		for (uint32 i = 0; i < ntags; i++)
+		{
+			Leaves	   *with_tag = leaves_for_tag(leaves, tags[i]);
+
+			put_last_time(result, with_tag, &segments, tags[i]);
+			leaves_free(with_tag);
+		}
+	}
+	else
+	{
+		TagWalk    *walk = tag_walk_begin(leaves);
+		Leaves	   *with_tag;
+		text	   *tag;
+
+		while ((tag = tag_walk_next(walk, &with_tag)) != NULL)
+		{
+			put_last_time(result, with_tag, &segments, tag);
+			leaves_free(with_tag);
+			pfree(tag);
+		}
+	}
+	leaves_close(leaves);
+	return (Datum) 0;
+}
+
+/* Puts the time of a tag's last row, if the snapshot sees one in the leaves. */
+static void
+put_last_time(ReturnSetInfo *result, const Leaves *with_tag, SegmentList *segments, text *tag)
+{
+	int64		last_time = PG_INT64_MIN;
+	bool		found = false;
+
+	CHECK_FOR_INTERRUPTS();
+	for (uint32 i = 0; i < with_tag->nleaves; i++)
+		found |= last_time_in(&with_tag->leaves[i], segments, tag, &last_time);
+	if (found)
+	{
+		Datum		row[LAST_TIMES_NCOLUMNS] = {PointerGetDatum(tag), Int64GetDatum(last_time)};
+		bool		isnull[LAST_TIMES_NCOLUMNS] = {0};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, row, isnull);
+	}
+}
+
+/*
+ * Raises *last_time to that of a tag in one leaf; returns false if it has no rows there.  Compacted
+ * segments are disjoint, so that the last of them has their last row.
+ */
+static bool
+last_time_in(const Leaf *leaf, SegmentList *segments, text *tag, int64 *last_time)
+{
+	TagRows		foreign = NO_ROWS;
+	StoredSegment stored;
+	bool		found;
+
+	if (leaf_is_by_sql(leaf))
+	{
+		add_foreign_rows(leaf, tag, &foreign);
+		*last_time = Max(*last_time, foreign.last_time);
+		return foreign.rows > 0;
+	}
+	segment_list_load_as_of(segments, leaf->cursor, tag, PG_INT64_MAX, PG_INT64_MAX);
+	found = segments->nrefs > 0;
+	for (uint32 i = 0; i < segments->nrefs; i++)
+		*last_time = Max(*last_time, segments->refs[i].last_time);
+	directory_seek_back(leaf->cursor, tag, PG_INT64_MAX);
+	if (directory_next_back(leaf->cursor, &stored))
+	{
+		*last_time = Max(*last_time, stored.segment.header.last_time);
+		store_release(&stored);
+		found = true;
+	}
+	return found;
 }
 
 /* Adds up the rows of a tag that the snapshot sees in some leaves. */

@@ -146,6 +146,9 @@ static const Setting settings[] = {
 	{"watch-tags", SETTING_TEXT, MEMBER(watch_tags), "", 0, 0,
 	 "tags whose age /metrics shows, separated by commas; a tag with a comma in it is written in "
 	 "quotes: \"a, b\""},
+	{"stale-after", SETTING_DURATION | LIVE, MEMBER(stale_after_ms), "0s", 0, 10000 * HOUR,
+	 "how long a tag may be without a new sample, where it has no max_silence of its own; 0s: only "
+	 "tags with one are watched"},
 	{"max-connections", SETTING_COUNT, MEMBER(max_connections), "10000", 1, 1000000,
 	 "HTTP connections at a time, over all threads; beyond it: 503"},
 	{"header-timeout", SETTING_DURATION | LIVE, MEMBER(header_timeout_ms), "10s", 100, HOUR,

@@ -86,6 +86,9 @@ typedef struct Config
 	uint64_t metrics_interval_ms;
 	char *watch_tags;
 
+	/* silent tags; 0: only those with an allowed silence of their own */
+	LiveSetting stale_after_ms;
+
 	/* connections */
 	uint64_t max_connections;
 	LiveSetting header_timeout_ms;

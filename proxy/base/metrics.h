@@ -27,6 +27,7 @@ typedef enum MetricRoute
 	ROUTE_EXPORT,
 	ROUTE_PROGRESS,
 	ROUTE_STREAM,
+	ROUTE_STALE,
 	ROUTE_STATUS, /* metrics and the health routes */
 	ROUTE_FILE,	  /* the page and openapi.json */
 	ROUTE_OTHER,

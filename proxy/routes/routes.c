@@ -10,10 +10,10 @@
 #define TAGS_PREFIX "/tags/"
 
 static const Route *const routes[] = {
-	&route_save,		 &route_write,	 &route_write_v2, &route_ping,
-	&route_influx_query, &route_api,	 &route_tags,	  &route_latest,
-	&route_export,		 &route_livez,	 &route_healthz,  &route_readyz,
-	&route_health,		 &route_metrics, &route_progress, &route_stream,
+	&route_save,	&route_write,  &route_write_v2, &route_ping,	&route_influx_query,
+	&route_api,		&route_tags,   &route_latest,	&route_export,	&route_livez,
+	&route_healthz, &route_readyz, &route_health,	&route_metrics, &route_progress,
+	&route_stream,	&route_stale,
 };
 
 const Route *

@@ -22,6 +22,7 @@ extern const Route route_api;	   /* route_api.c */
 extern const Route route_tags;	   /* route_tags.c */
 extern const Route route_tag;	   /* route_tag.c */
 extern const Route route_latest;   /* route_latest.c */
+extern const Route route_stale;	   /* route_stale.c */
 extern const Route route_export;   /* route_export.c */
 extern const Route route_progress; /* route_progress.c */
 extern const Route route_stream;   /* route_stream.c */

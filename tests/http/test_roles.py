@@ -73,7 +73,7 @@ def shared():
     return world
 
 
-READS = ("/api?tag=a&start=0&end=9", "/tags", "/tags/a", "/latest", "/export?tag=a", "/export?tag=a&format=csv&layout=wide")
+READS = ("/api?tag=a&start=0&end=9", "/tags", "/tags/a", "/latest", "/stale", "/export?tag=a", "/export?tag=a&format=csv&layout=wide")
 
 
 def test_grants():

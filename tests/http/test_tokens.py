@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 
-from historiand import (BINARY, CONNINFO, NDJSON, Server, message, ndjson, new_table, request_bytes, rows, run,
+from historiand import (BINARY, CONNINFO, NDJSON, Server, message, ndjson, new_table, request_bytes, rows, run, sql,
                         temporary_directory, wait_for)
 
 import subprocess
@@ -71,7 +71,7 @@ def shared():
 
 
 OPEN = ("/livez", "/healthz", "/readyz", "/health", "/ping", "/", "/openapi.json", "/page/page.js")
-READS = ("/api?tag=other&start=0&end=9", "/tags", "/tags/other", "/latest", "/latest?tag=other", "/export?tag=other",
+READS = ("/api?tag=other&start=0&end=9", "/tags", "/tags/other", "/latest", "/latest?tag=other", "/stale", "/export?tag=other",
          "/metrics")
 BODY = json.dumps(message(6, "other", [2])).encode()
 PUT = ("PUT", "/tags/other", b'{"description": "x"}')
@@ -201,6 +201,11 @@ def test_prefix_reads():
     assert names("/tags?prefix=plant1/a", "tags") == ["plant1/a"]
     assert names("/tags?prefix=plant2", "tags") == []
     assert {"plant1/a", "plant1/b"} <= set(names("/latest", "latest")) and "other" not in names("/latest", "latest")
+    silent = [entry["tag"] for entry in shared().as_("ownall", "GET", "/stale").json()["stale"]]
+    assert silent == []
+    sql(f"INSERT INTO historian.tag (relid, tag, max_silence) SELECT '{shared().table}', unnest(ARRAY['plant1/a', 'plant2/a', 'other']), '1 s'"
+        " ON CONFLICT (relid, tag) DO UPDATE SET max_silence = excluded.max_silence")
+    assert names("/stale", "stale") == ["plant1/a"] and names("/stale?prefix=plant2", "stale") == []
 
 
 def test_metrics():

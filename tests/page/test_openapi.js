@@ -104,7 +104,7 @@ const tests = [
 			"/export?tag=a&format=xml"])
 			await check("GET", target, 400);
 		for (const target of ["/tags", "/tags?prefix=a&time=string", "/latest", "/latest?tag=a&time=string",
-			"/latest?time=rfc3339&precision=s", "/tags?time=rfc3339",
+			"/latest?time=rfc3339&precision=s", "/stale", "/stale?prefix=a&time=rfc3339", "/tags?time=rfc3339",
 			"/export?tag=a", "/export?tag=a&format=csv", "/export?tag=a&format=csv&layout=wide", "/api?tag=a&start=0&end=9&precision=ns&format=csv", "/export?tag=a&format=binary", "/metrics", "/livez",
 			"/healthz", "/readyz", "/openapi.json", "/"])
 			await check("GET", target, 200);
@@ -114,7 +114,7 @@ const tests = [
 		await check("PUT", "/tags/a", 400, {...named, body: "{}}"});
 		await check("PUT", "/tags/a", 413, {...named, body: " ".repeat(262145)});
 		await check("PUT", "/tags/a", 415, {body: "{}", headers: {"Content-Type": "text/xml"}});
-		for (const target of ["/tags", "/tags/a?time=string", "/tags/new/tag", "/tags/b"])
+		for (const target of ["/tags", "/stale", "/tags/a?time=string", "/tags/new/tag", "/tags/b"])
 			await check("GET", target, 200);
 		await check("GET", "/tags/none", 404);
 		await check("GET", "/tags/a?x=1", 400);
