@@ -62,7 +62,7 @@ function psqlLine(view, table) {
 	const from = tags.length > 1
 		? `historian.downsample_many(${sqlText(tableName(table))}, ARRAY[${tags.join(", ")}]`
 		: `historian.downsample(${sqlText(tableName(table))}, ${tags[0]}`;
-	const element = selects(view.method) && view.elements[0] > 1 ? `, ${view.elements[0]}` : "";
+	const element = selects(view.method) && view.elements?.[0] > 1 ? `, ${view.elements[0]}` : "";
 	return "psql -c " + shellWord(`SELECT * FROM ${from}, ${view.start}, ${view.end}, ` +
 		`${view.samples}, ${sqlText(view.method)}${element})`);
 }

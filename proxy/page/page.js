@@ -18,6 +18,7 @@ import {makeSeries} from "./series.js";
 import * as server from "./server.js";
 import {Status} from "./status.js";
 import {TagList} from "./tag_list.js";
+import {bindToken} from "./token.js";
 import {Values} from "./values.js";
 import {readAddress, view, writeAddress} from "./view.js";
 import * as windows from "./windows.js";
@@ -288,6 +289,7 @@ function closeTags() {
 		$("tag-panel").open = false;
 }
 
+bindToken();
 bindControls({onLoad: changed, onDraw: redraw, rows: chosenRows, gestures: chart.gestures, onBack: goBack,
 	onCsv: () => saveCsv(drawn, view), onPng: () => savePng(chart, drawn, view)});
 addEventListener("hashchange", () => {

@@ -90,12 +90,12 @@ export async function samples(view, signal) {
 
 /*
  * The parameters of GET /api for a view.  A method that selects rows looks at view.element, if
- * there is one, and else at the first of the chosen ones.
+ * there is one, and else at the first of the chosen ones, or of all if none is.
  */
 export function apiParameters(view) {
 	const parameters = [...view.tags.map(tag => ["tag", tag]), ["start", view.start], ["end", view.end],
 		["precision", "ns"], ["samples", view.samples], ["method", view.method]];
-	const element = view.element ?? view.elements[0];
+	const element = view.element ?? view.elements?.[0];
 	return selects(view.method) && element > 1 ? [...parameters, ["value", element]] : parameters;
 }
 

@@ -11,7 +11,8 @@ const $ = id => document.getElementById(id);
 
 let asked = null; /* a promise while the user is asked */
 
-export const token = () => sessionStorage.getItem(KEY) ?? "";
+/* There is no session outside of a browser, where tests use what needs no page. */
+export const token = () => globalThis.sessionStorage?.getItem(KEY) ?? "";
 
 /* The headers of a request by the token. */
 export function tokenHeaders() {
@@ -66,10 +67,13 @@ export async function otherToken(used, signal) {
 	});
 }
 
-/* Without a way around it: the dialog can only be answered. */
-$("token-dialog").addEventListener("cancel", event => event.preventDefault());
-$("token-forget").addEventListener("click", () => {
-	sessionStorage.removeItem(KEY);
-	location.reload();
-});
-show();
+/* Once, when the page is there. */
+export function bindToken() {
+	/* Without a way around it: the dialog can only be answered. */
+	$("token-dialog").addEventListener("cancel", event => event.preventDefault());
+	$("token-forget").addEventListener("click", () => {
+		sessionStorage.removeItem(KEY);
+		location.reload();
+	});
+	show();
+}

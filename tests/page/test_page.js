@@ -9,6 +9,7 @@
 const assert = require("node:assert");
 const {spawnSync} = require("node:child_process");
 const fs = require("node:fs");
+const os = require("node:os");
 const path = require("node:path");
 const {MODULES, ROOT, Server, missing, sql, waitFor} = require("./page.js");
 const {PHONE, cell, inked, near, open: openPage, picture, runOn, said, shown, shownValue, text, visit, windowNear,
@@ -368,6 +369,24 @@ const tests = [
 		}, tag);
 		for (const [index, text] of [tag, "it's", "a $b", "it's $b"].entries())
 			assert.strictEqual(spawnSync("bash", ["-c", `printf %s ${words[index]}`], {encoding: "utf8"}).stdout, text);
+	}],
+
+	["lines are made without a page, too", async () => {
+		const modules = fs.mkdtempSync(path.join(os.tmpdir(), "historian-lines-"));
+		fs.cpSync(path.join(__dirname, "../../proxy/page"), modules, {recursive: true});
+		fs.writeFileSync(path.join(modules, "package.json"), '{"type": "module"}');
+		const made = spawnSync(process.execPath, ["--input-type=module", "-e", `
+			globalThis.location = {origin: "http://historian:8080", hash: ""};
+			const {shellLines} = await import(${JSON.stringify(path.join(modules, "lines.js"))});
+			const view = {tags: ["x\\x03\\ntouch owned\\n"], start: 1n, end: 2n, samples: 3, method: "last"};
+			console.log(JSON.stringify(shellLines(view, "measurement", 0n)));`], {encoding: "utf8"});
+		fs.rmSync(modules, {recursive: true});
+		assert.strictEqual(made.stderr, "");
+		const lines = JSON.parse(made.stdout);
+		assert.strictEqual(lines.length, 3);
+		for (const [what, line] of lines)
+			assert(!/[\u0000-\u001f]/.test(what + line), line);
+		assert(lines[1][1].includes("x\\u0003\\u000atouch owned\\u000a"), lines[1][1]);
 	}],
 
 	["390 pixels: nothing is wider than the screen; fingers move and zoom", async () => {
