@@ -16,7 +16,9 @@
 #include "routes/route_stream.h"
 
 #include "base/assert.h"
+#include "base/config.h"
 #include "http/http_answer.h"
+#include "http/http_close.h"
 #include "routes/query.h"
 #include "routes/routes.h"
 
@@ -29,12 +31,13 @@
 #define MOST_FEEDS	 4000 /* in a round */
 #define MOST_LAGGING 64	  /* clients in a round that are read for alone */
 #define POLL_MS		 1000
-#define SHORTEST_MS	 20 /* from one round to the next */
+#define AWAIT_MS	 1250 /* after a commit of this process another one is awaited, and not polled */
+#define SHORTEST_MS	 20	  /* from one round to the next */
 #define LONGEST_MS	 1000
-#define PAUSES		 3 /* times as long as a round took is waited after it */
 #define HEARTBEAT_MS 15000
 #define LEFT_MS		 1000 /* the same for a client that sends no more: has it left? */
 #define BUCKETS		 4096
+#define KEPT_BYTES	 65536 /* of buffers; larger ones are given back after a round */
 
 typedef struct Feed Feed;
 typedef struct Live Live;
@@ -71,7 +74,8 @@ struct Live
 	char **tags;
 	int count;
 	bool joined;
-	bool full; /* it has to take what it got, before it gets more */
+	bool full;		  /* it has to take what it got, before it gets more */
+	uint64_t full_ms; /* since when */
 	uint64_t sent_ms;
 };
 
@@ -95,8 +99,13 @@ typedef struct Hub
 	Element *elements;
 	int element_count;
 	uint64_t started_ms;
-	uint64_t next_ms; /* no round begins before that */
-	uint64_t failures;
+	uint64_t next_ms;	   /* no round begins before that */
+	uint64_t committed_ms; /* the last commit of this process */
+	/* The sample that is being sent, which many clients get alike: its line of data in their form, ... */
+	Bytes data;
+	TimeForm data_form;
+	int64_t data_unit_ns;
+	Bytes event; /* ... and the event of one of them. */
 } Hub;
 
 static bool stream_end(Exchange *exchange);
@@ -291,6 +300,17 @@ stream_drained(Exchange *exchange)
 	schedule(hub_of(loop_of(exchange)));
 }
 
+/* Sends to a client, and notes whether it has to take that before it gets more. */
+static void
+send_to(Live *live, const char *data, size_t length)
+{
+	live->sent_ms = uv_now(loop_of(live->exchange)->http.uv);
+	if (http_stream_send(live->exchange, data, length))
+		return;
+	live->full = true;
+	live->full_ms = live->sent_ms;
+}
+
 /*
  * Clients and feeds
  */
@@ -375,10 +395,9 @@ join(Live *live)
 	}
 	list_append(&hub->lives, &live->link);
 	live->joined = true;
-	live->sent_ms = uv_now(loop->http.uv);
 	metric_add(&loop->metrics.streams_opened, 1);
 	/* The client sees at once that the stream is open. */
-	http_stream_send(exchange, ":\n\n", 3);
+	send_to(live, ":\n\n", 3);
 	schedule(hub);
 }
 
@@ -423,10 +442,35 @@ route_stream_wake(Loop *loop)
 {
 	Hub *hub = loop->live;
 
-	if (hub == NULL || list_empty(&hub->feeds))
+	if (hub == NULL)
 		return;
+	hub->committed_ms = uv_now(loop->http.uv);
 	all_due(hub);
 	schedule(hub);
+}
+
+/*
+ * Ends the connection of a client that has been full for --write-timeout: it takes less than half of
+ * what is held for it in that time.  Returns whether it did.
+ */
+static bool
+drop_slow(Live *live, uint64_t now_ms)
+{
+	HttpConnection *connection = live->exchange->connection;
+
+	if (!live->full || now_ms - live->full_ms <= connection->loop->config->write_timeout_ms)
+		return false;
+	metric_add(&connection->loop->metrics->connections_timed_out, 1);
+	connection_close(connection, CLOSE_WRITE_TIMEOUT);
+	return true;
+}
+
+/* A round for the commits of others is due, unless one for the next commit of this process will do. */
+static bool
+is_poll_due(const Hub *hub, uint64_t now_ms)
+{
+	return hub->round == NULL && now_ms - hub->started_ms >= POLL_MS &&
+		   now_ms - hub->committed_ms >= AWAIT_MS;
 }
 
 void
@@ -446,15 +490,16 @@ route_stream_tick(Loop *loop)
 		next = list_next(&hub->lives, link);
 		if (draining)
 			http_stream_end(live->exchange);
-		else if (!live->full && now_ms - live->sent_ms >=
-									(live->exchange->connection->ended ? LEFT_MS : HEARTBEAT_MS))
-		{
-			live->sent_ms = now_ms;
-			live->full = !http_stream_send(live->exchange, ":\n\n", 3);
-		}
+		else if (!drop_slow(live, now_ms) && !live->full &&
+				 now_ms - live->sent_ms >=
+					 (live->exchange->connection->ended ? LEFT_MS : HEARTBEAT_MS))
+			send_to(live, ":\n\n", 3);
 	}
-	if (!list_empty(&hub->feeds) && hub->round == NULL && now_ms - hub->started_ms >= POLL_MS)
-		route_stream_wake(loop);
+	if (is_poll_due(hub, now_ms))
+	{
+		all_due(hub);
+		schedule(hub);
+	}
 }
 
 /* Has the next round begin as soon as it may, unless one is under way. */
@@ -560,32 +605,47 @@ begin_round(Hub *hub)
 	bytes_free(&times);
 }
 
-/* Sends a sample to a client; position is that of the follow after it. */
+/* Writes the line of data of a sample, unless it is there already, in the form that the client wants. */
 static void
-send_sample(Follow *follow, const PGresult *row, int64_t time_ns)
+put_data(Hub *hub, const Follow *follow, const PGresult *row, int64_t time_ns)
+{
+	const QueryParameters *parameters = &follow->live->parameters;
+	Bytes *data = &hub->data;
+
+	if (data->length > 0 && hub->data_form == parameters->time_form &&
+		hub->data_unit_ns == parameters->times.unit_ns)
+		return;
+	hub->data_form = parameters->time_form;
+	hub->data_unit_ns = parameters->times.unit_ns;
+	data->length = 0;
+	bytes_puts(data, "\ndata: {\"tag\":");
+	bytes_json_string(data, follow->feed->tag, strlen(follow->feed->tag));
+	bytes_puts(data, ",\"time\":");
+	query_put_time_ns(data, parameters, time_ns);
+	bytes_puts(data, ",\"values\":");
+	if (PQgetisnull(row, 0, 2))
+		bytes_puts(data, "null");
+	else
+		query_put_values(data, PQgetvalue(row, 0, 2), (size_t) PQgetlength(row, 0, 2));
+	bytes_puts(data, "}\n\n");
+}
+
+/* Sends a sample to a client; the id is its positions after it. */
+static void
+send_sample(Hub *hub, Follow *follow, const PGresult *row, int64_t time_ns)
 {
 	Live *live = follow->live;
-	Loop *loop = loop_of(live->exchange);
-	Bytes event = {0};
+	Bytes *event = &hub->event;
 
 	follow->position = time_ns;
-	bytes_puts(&event, "id: ");
+	put_data(hub, follow, row, time_ns);
+	event->length = 0;
+	bytes_puts(event, "id: ");
 	for (int i = 0; i < live->count; i++)
-		bytes_printf(&event, i == 0 ? "%lld" : ",%lld", (long long) live->follows[i].position);
-	bytes_puts(&event, "\ndata: {\"tag\":");
-	bytes_json_string(&event, follow->feed->tag, strlen(follow->feed->tag));
-	bytes_puts(&event, ",\"time\":");
-	query_put_time_ns(&event, &live->parameters, time_ns);
-	bytes_puts(&event, ",\"values\":");
-	if (PQgetisnull(row, 0, 2))
-		bytes_puts(&event, "null");
-	else
-		query_put_values(&event, PQgetvalue(row, 0, 2), (size_t) PQgetlength(row, 0, 2));
-	bytes_puts(&event, "}\n\n");
-	live->full = !http_stream_send(live->exchange, event.data, event.length);
-	live->sent_ms = uv_now(loop->http.uv);
-	metric_add(&loop->metrics.stream_events, 1);
-	bytes_free(&event);
+		bytes_printf(event, i == 0 ? "%lld" : ",%lld", (long long) live->follows[i].position);
+	bytes_append(event, hub->data.data, hub->data.length);
+	send_to(live, event->data, event->length);
+	metric_add(&hub->loop->metrics.stream_events, 1);
 }
 
 static size_t
@@ -603,10 +663,11 @@ on_row(void *argument, const PGresult *row)
 	if (element->feed == NULL)
 		return 0;
 	element->rows++;
+	hub->data.length = 0; /* that of another sample */
 	if (element->follow != NULL)
 	{
 		if (!element->follow->live->full)
-			send_sample(element->follow, row, time_ns);
+			send_sample(hub, element->follow, row, time_ns);
 		return 0;
 	}
 	for (ListLink *link = list_first(&element->feed->follows); link != NULL;
@@ -619,7 +680,7 @@ on_row(void *argument, const PGresult *row)
 		if (follow->live->full)
 			follow->lagging = true;
 		else
-			send_sample(follow, row, time_ns);
+			send_sample(hub, follow, row, time_ns);
 	}
 	element->feed->head = time_ns;
 	return 0;
@@ -689,7 +750,7 @@ on_round(void *argument, const QueryOutcome *outcome)
 {
 	Hub *hub = argument;
 	uint64_t now_ms = uv_now(hub->loop->http.uv);
-	uint64_t pause_ms = PAUSES * (now_ms - hub->started_ms);
+	uint64_t pause_ms = now_ms - hub->started_ms; /* so streams take half of a process at most */
 
 	hub->round = NULL;
 	if (outcome->result != NULL)
@@ -701,6 +762,11 @@ on_round(void *argument, const QueryOutcome *outcome)
 	if (pause_ms < SHORTEST_MS)
 		pause_ms = SHORTEST_MS;
 	hub->element_count = 0;
+	if (hub->data.capacity + hub->event.capacity > KEPT_BYTES)
+	{
+		bytes_free(&hub->data);
+		bytes_free(&hub->event);
+	}
 	hub->next_ms = now_ms + pause_ms;
 	for (ListLink *link = list_first(&hub->feeds); link != NULL;
 		 link = list_next(&hub->feeds, link))
