@@ -269,6 +269,17 @@ historian_pathkeys(PlannerInfo *root, Expr *expr, Oid operator, RelOptInfo *rel)
 #endif
 }
 
+/* The btree strategy of a comparison of rows. */
+static inline int
+historian_row_strategy(const RowCompareExpr * comparison)
+{
+#if PG_VERSION_NUM >= 180000
+	return (int) comparison->cmptype;
+#else
+	return (int) comparison->rctype;
+#endif
+}
+
 /*
  * Returns the expression under a placeholder that no outer join sets to NULL, or the node itself.
  * Before 16, a placeholder does not tell; there the expression is set to NULL as its columns are.

@@ -52,6 +52,7 @@ struct RowScan
 };
 
 static bool next_tag(RowScan *scan);
+static int64 first_time_of_tag(const RowScan *scan);
 static text *find_tag_after(RowScan *scan, text *tag);
 static text *claim_tag(RowScan *scan);
 static void store_row(RowScan *scan, TupleTableSlot *slot);
@@ -110,6 +111,8 @@ row_scan_next(RowScan *scan, TupleTableSlot *slot)
 	ExecClearTuple(slot);
 	for (;;)
 	{
+		int64		from;
+
 		if (scan->next_row < scan->run.nrows)
 		{
 			store_row(scan, slot);
@@ -123,11 +126,14 @@ row_scan_next(RowScan *scan, TupleTableSlot *slot)
 		scan->reading = false;
 		if (!next_tag(scan))
 			return false;
+		from = first_time_of_tag(scan);
+		if (from > scan->filter.until)
+			continue;
 		if (scan->filter.backward)
-			tag_reader_start_backward(scan->reader, scan->tag, scan->filter.from,
-									  scan->filter.until, scan->want_values);
+			tag_reader_start_backward(scan->reader, scan->tag, from, scan->filter.until,
+									  scan->want_values);
 		else
-			tag_reader_start(scan->reader, scan->tag, scan->filter.from, scan->filter.until,
+			tag_reader_start(scan->reader, scan->tag, from, scan->filter.until,
 							 scan->want_values);
 		scan->reading = true;
 	}
@@ -192,6 +198,17 @@ next_tag(RowScan *scan)
 	return true;
 }
 
+/* From which time on the rows of the present tag are read. */
+static int64
+first_time_of_tag(const RowScan *scan)
+{
+	const RowScanFilter *filter = &scan->filter;
+
+	if (filter->first_tag != NULL && tag_compare(scan->tag, filter->first_tag) == 0)
+		return Max(filter->from, filter->first_time);
+	return filter->from;
+}
+
 /*
  * Returns a text that precedes all tags with the prefix, and follows all tags that precede these:
  * the prefix with its last byte one less, and as many greatest bytes as fit a tag.
@@ -214,8 +231,15 @@ static text *
 find_tag_after(RowScan *scan, text *tag)
 {
 	const text *prefix = scan->filter.prefix;
-	text	   *first = prefix != NULL && tag == NULL ? before_prefix(prefix) : NULL;
-	text	   *next = directory_next_tag(scan->cursor, first != NULL ? first : tag);
+	const text *begin = prefix;
+	text	   *first;
+	text	   *next;
+
+	if (begin == NULL ||
+		(scan->filter.first_tag != NULL && tag_compare(scan->filter.first_tag, begin) > 0))
+		begin = scan->filter.first_tag;
+	first = begin != NULL && tag == NULL ? before_prefix(begin) : NULL;
+	next = directory_next_tag(scan->cursor, first != NULL ? first : tag);
 
 	if (first != NULL)
 		pfree(first);

@@ -25,6 +25,8 @@ typedef struct RowScanFilter
 	text	  **tags;			/* in byte order, each only once; detoasted */
 	uint32		ntags;
 	text	   *prefix;			/* if all_tags, only those that begin with it; not empty; or NULL */
+	text	   *first_tag;		/* no tag before it is read; or NULL */
+	int64		first_time;		/* of the first tag, no row before this time */
 	int64		from;
 	int64		until;
 	bool		backward;		/* each tag's rows from the last to the first */

@@ -13,6 +13,7 @@
 #include "table/scan_condition.h"
 
 #include "access/stratnum.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
@@ -33,6 +34,8 @@
 
 static bool is_column(const Node *node, Index varno, AttrNumber column);
 static bool is_outside(Node *node, Index varno);
+static bool match_row(const RowCompareExpr * comparison, Index varno,
+					  const HistorianColumns *columns, ConditionKind *kind);
 static bool match_operator(const OpExpr *clause, Index varno, const HistorianColumns *columns,
 						   ConditionKind *kind);
 static int64 integer_value(Datum value, Oid type);
@@ -42,7 +45,9 @@ static void restrict_time(RowScanFilter *filter, const ScanCondition *condition,
 static void restrict_tags(RowScanFilter *filter, text **tags, uint32 ntags);
 static text *fixed_prefix(ConditionKind kind, const text *value);
 static void restrict_prefix(RowScanFilter *filter, text *prefix);
-static void keep_tags_with_prefix(RowScanFilter *filter);
+static void restrict_first(RowScanFilter *filter, const ScanCondition *condition, text *tag,
+						   ExprContext *econtext);
+static void keep_tags(RowScanFilter *filter);
 
 Expr *
 scan_condition_match(Expr *clause, Index varno, const HistorianColumns *columns,
@@ -79,7 +84,7 @@ scan_condition_match(Expr *clause, Index varno, const HistorianColumns *columns,
 }
 
 bool
-scan_condition_match_prefix(Expr *clause, Index varno, const HistorianColumns *columns,
+scan_condition_match_partly(Expr *clause, Index varno, const HistorianColumns *columns,
 							ConditionKind *kind)
 {
 	List	   *args;
@@ -101,7 +106,8 @@ scan_condition_match_prefix(Expr *clause, Index varno, const HistorianColumns *c
 		*kind = CONDITION_TAG_PREFIX;
 	}
 	else
-		return false;
+		return IsA(clause, RowCompareExpr) &&
+			match_row((RowCompareExpr *) clause, varno, columns, kind);
 	value = lsecond(args);
 	if (!is_column(linitial(args), varno, columns->tag) || exprType(value) != TEXTOID ||
 		!is_outside(value, varno) || !OidIsValid(collation) ||
@@ -114,7 +120,16 @@ scan_condition_match_prefix(Expr *clause, Index varno, const HistorianColumns *c
 ScanCondition
 scan_condition_init(Expr *clause, ConditionKind kind, PlanState *parent)
 {
-	return scan_condition_init_value(scan_condition_value(clause), kind, parent);
+	ScanCondition condition = scan_condition_init_value(scan_condition_value(clause), kind, parent);
+
+	if (IsA(clause, RowCompareExpr))
+	{
+		Expr	   *time = lsecond(((RowCompareExpr *) clause)->rargs);
+
+		condition.row_time = ExecInitExpr(time, parent);
+		condition.row_time_type = exprType((Node *) time);
+	}
+	return condition;
 }
 
 Expr *
@@ -124,6 +139,8 @@ scan_condition_value(Expr *clause)
 		return lsecond(((OpExpr *) clause)->args);
 	if (IsA(clause, FuncExpr))
 		return lsecond(((FuncExpr *) clause)->args);
+	if (IsA(clause, RowCompareExpr))
+		return linitial(((RowCompareExpr *) clause)->rargs);
 	return lsecond(castNode(ScalarArrayOpExpr, clause)->args);
 }
 
@@ -170,11 +187,13 @@ scan_condition_evaluate_all(const ScanCondition *conditions, int nconditions, Ex
 		}
 		else if (condition->kind == CONDITION_TAG_LIKE || condition->kind == CONDITION_TAG_PREFIX)
 			restrict_prefix(&filter, fixed_prefix(condition->kind, DatumGetTextPP(value)));
+		else if (condition->kind == CONDITION_ROW_AFTER || condition->kind == CONDITION_ROW_FROM)
+			restrict_first(&filter, condition, DatumGetTextPCopy(value), econtext);
 		else
 			restrict_time(&filter, condition, value);
 	}
-	if (!filter.all_tags && filter.prefix != NULL)
-		keep_tags_with_prefix(&filter);
+	if (!filter.all_tags)
+		keep_tags(&filter);
 	return filter;
 }
 
@@ -192,6 +211,34 @@ static bool
 is_outside(Node *node, Index varno)
 {
 	return !bms_is_member(varno, pull_varnos(NULL, node)) && !contain_volatile_functions(node);
+}
+
+/*
+ * Is this (tag COLLATE "C", time) > (expression, expression), or with >=?  The scan reads rows in
+ * this order, whatever collation the column has.
+ */
+static bool
+match_row(const RowCompareExpr * comparison, Index varno, const HistorianColumns *columns,
+		  ConditionKind *kind)
+{
+	int			strategy = historian_row_strategy(comparison);
+	Node	   *tag = linitial(comparison->largs);
+	Node	   *value = linitial(comparison->rargs);
+	Node	   *time;
+
+	if (list_length(comparison->largs) != 2 ||
+		linitial_oid(comparison->opfamilies) != TEXT_BTREE_FAM_OID ||
+		lsecond_oid(comparison->opfamilies) != INTEGER_BTREE_FAM_OID ||
+		linitial_oid(comparison->inputcollids) != C_COLLATION_OID)
+		return false;
+	if (IsA(tag, RelabelType))
+		tag = (Node *) ((RelabelType *) tag)->arg;
+	time = lsecond(comparison->rargs);
+	*kind = strategy == BTGreaterStrategyNumber ? CONDITION_ROW_AFTER : CONDITION_ROW_FROM;
+	return (strategy == BTGreaterStrategyNumber || strategy == BTGreaterEqualStrategyNumber) &&
+		is_column(tag, varno, columns->tag) &&
+		is_column(lsecond(comparison->largs), varno, columns->time) &&
+		exprType(value) == TEXTOID && is_outside(value, varno) && is_outside(time, varno);
 }
 
 /* Is this a condition of a known kind, with the column on the left? */
@@ -400,15 +447,43 @@ restrict_prefix(RowScanFilter *filter, text *prefix)
 		filter->prefix = prefix;
 }
 
+/* Leaves out the rows before the one that a comparison of rows names. */
 static void
-keep_tags_with_prefix(RowScanFilter *filter)
+restrict_first(RowScanFilter *filter, const ScanCondition *condition, text *tag,
+			   ExprContext *econtext)
+{
+	bool		isnull;
+	Datum		value = ExecEvalExprSwitchContext(condition->row_time, econtext, &isnull);
+	int64		time = PG_INT64_MIN;
+	int			order;
+
+	if (!isnull)
+		time = integer_value(value, condition->row_time_type);
+	if (!isnull && condition->kind == CONDITION_ROW_AFTER && time < PG_INT64_MAX)
+		time++;
+	if (VARSIZE_ANY_EXHDR(tag) == 0 || VARSIZE_ANY_EXHDR(tag) > SEGMENT_MAX_TAG_BYTES)
+		return;					/* this is no tag; the condition itself is checked */
+	order = filter->first_tag == NULL ? 1 : tag_compare(tag, filter->first_tag);
+	if (order > 0 || (order == 0 && time > filter->first_time))
+	{
+		filter->first_tag = tag;
+		filter->first_time = time;
+	}
+}
+
+/* Leaves out the filter's tags that do not have its prefix, or are before its first tag. */
+static void
+keep_tags(RowScanFilter *filter)
 {
 	uint32		kept = 0;
 
 	for (uint32 i = 0; i < filter->ntags; i++)
 	{
-		if (tag_has_prefix(filter->tags[i], filter->prefix))
-			filter->tags[kept++] = filter->tags[i];
+		text	   *tag = filter->tags[i];
+
+		if ((filter->prefix == NULL || tag_has_prefix(tag, filter->prefix)) &&
+			(filter->first_tag == NULL || tag_compare(tag, filter->first_tag) >= 0))
+			filter->tags[kept++] = tag;
 	}
 	filter->ntags = kept;
 }

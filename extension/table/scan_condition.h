@@ -19,6 +19,8 @@ typedef enum ConditionKind
 	CONDITION_TAG_ANY,			/* tag = ANY (array expression) */
 	CONDITION_TAG_LIKE,			/* tag LIKE expression */
 	CONDITION_TAG_PREFIX,		/* starts_with(tag, expression), tag ^@ expression */
+	CONDITION_ROW_AFTER,		/* (tag COLLATE "C", time) > (expression, expression) */
+	CONDITION_ROW_FROM,			/* the same with >= */
 	CONDITION_TIME_BELOW,		/* time or to_timestamptz(time), < expression, and so on */
 	CONDITION_TIME_AT_MOST,
 	CONDITION_TIME_EQUAL,
@@ -36,11 +38,11 @@ extern Expr *scan_condition_match(Expr *clause, Index varno, const HistorianColu
 								  ConditionKind *kind);
 
 /*
- * Recognizes a condition that restricts the tag by its first bytes: LIKE, ^@ and starts_with().  The
- * scan reads only the tags with that prefix, but does not check the condition itself.  Of constants,
- * those that leave all tags are not recognized.
+ * Recognizes a condition by which the scan reads less, although it does not check the condition
+ * itself.  LIKE, ^@ and starts_with() restrict the tag by its first bytes; of constants, those that
+ * leave all tags are not recognized.  A comparison of rows says after which row to begin.
  */
-extern bool scan_condition_match_prefix(Expr *clause, Index varno, const HistorianColumns *columns,
+extern bool scan_condition_match_partly(Expr *clause, Index varno, const HistorianColumns *columns,
 										ConditionKind *kind);
 
 /* A condition prepared for execution. */
@@ -50,6 +52,8 @@ typedef struct ScanCondition
 	Oid			type;			/* of the value: text or text[], an integer's, or one that
 								 * nanoseconds_is_comparable(), for to_timestamptz(time) */
 	ExprState  *value;
+	ExprState  *row_time;		/* of CONDITION_ROW_..., whose value is the tag */
+	Oid			row_time_type;
 } ScanCondition;
 
 extern ScanCondition scan_condition_init(Expr *clause, ConditionKind kind, PlanState *parent);

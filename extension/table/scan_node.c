@@ -4,7 +4,7 @@
  *
  * The node checks the conditions on tag and time itself, even if they compare with a parameter or
  * with the outer side of a join.  It decodes only the values that the query uses, and returns the
- * rows of one tag in order of time.  It replaces all other paths of the table, because a sequential
+ * rows in order of their tag's bytes, which is that of tag COLLATE "C", and of time.  It replaces all other paths of the table, because a sequential
  * scan reads the same rows and is not quicker.
  */
 #include "postgres.h"
@@ -14,6 +14,7 @@
 #include "access/parallel.h"
 #include "access/sysattr.h"
 #include "access/table.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
@@ -80,13 +81,16 @@ static List *order_of_time(PlannerInfo *root, RelOptInfo *rel, const HistorianCo
 static List *order_by(PlannerInfo *root, RelOptInfo *rel, Expr *expression, bool backward);
 static void add_ordered_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 							 ParamPathInfo *param_info, bool as_timestamp, bool backward);
+static void add_tag_ordered_path(PlannerInfo *root, RelOptInfo *rel, Oid relid,
+								 const HistorianColumns *columns, ParamPathInfo *param_info,
+								 bool backward);
 static bool reads_all_tags(const CustomPath *path);
 static void refuse_ctid(PlannerInfo *root, RelOptInfo *rel, const char *table_name);
 static void add_join_paths(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns);
 static List *matching_restrictions(PlannerInfo *root, RelOptInfo *rel, List *restrictions,
 								   const HistorianColumns *columns, bool *one_tag);
-static List *prefix_restrictions(RelOptInfo *rel, List *restrictions,
-								 const HistorianColumns *columns);
+static List *partial_restrictions(RelOptInfo *rel, List *restrictions,
+								  const HistorianColumns *columns);
 static bool tag_member_matches(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
 							   EquivalenceMember *em, void *arg);
 static Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
@@ -205,6 +209,8 @@ on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry
 	add_ordered_path(root, rel, &columns, param_info, false, true);
 	add_ordered_path(root, rel, &columns, param_info, true, false);
 	add_ordered_path(root, rel, &columns, param_info, true, true);
+	add_tag_ordered_path(root, rel, rte->relid, &columns, param_info, false);
+	add_tag_ordered_path(root, rel, rte->relid, &columns, param_info, true);
 	add_join_paths(root, rel, &columns);
 	if (rel->consider_parallel && rel->lateral_relids == NULL)
 	{
@@ -233,6 +239,34 @@ add_ordered_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *col
 }
 
 /*
+ * Adds a path in order of tag COLLATE "C", and of the time or, backward, the reverse of it; if that
+ * is of use to the query.
+ */
+static void
+add_tag_ordered_path(PlannerInfo *root, RelOptInfo *rel, Oid relid,
+					 const HistorianColumns *columns, ParamPathInfo *param_info, bool backward)
+{
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	Node	   *tag;
+	List	   *order;
+	List	   *time_order;
+	CustomPath *path;
+
+	get_atttypetypmodcoll(relid, columns->tag, &type, &typmod, &collation);
+	tag = (Node *) makeVar(rel->relid, columns->tag, type, typmod, collation, 0);
+	tag = applyRelabelType(tag, type, typmod, C_COLLATION_OID, COERCE_IMPLICIT_CAST, -1, false);
+	order = order_by(root, rel, (Expr *) tag, false);
+	time_order = order_of_time(root, rel, columns, false, backward);
+	if (order == NIL || (backward && time_order == NIL))
+		return;
+	path = make_path(root, rel, columns, param_info, 0, NIL, backward);
+	path->path.pathkeys = list_concat(order, time_order);
+	add_path(rel, (Path *) path);
+}
+
+/*
  * Makes one path.  order is the order of the rows of one tag, as pathkeys; the path has it if it
  * reads no more than one.  Its custom_private is a list of four integers: whether it reads all
  * tags, which parallel workers can then share; whether it goes backward in time; and the range of
@@ -258,7 +292,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const HistorianColumns *columns,
 	if (param_info != NULL)
 		restrictions = list_concat(restrictions, param_info->ppi_clauses);
 	pushed = matching_restrictions(root, rel, restrictions, columns, &one_tag);
-	reduced = list_concat(list_copy(pushed), prefix_restrictions(rel, restrictions, columns));
+	reduced = list_concat(list_copy(pushed), partial_restrictions(rel, restrictions, columns));
 	foreach(cell, pushed)
 	{
 		ConditionKind kind;
@@ -430,9 +464,9 @@ matching_restrictions(PlannerInfo *root, RelOptInfo *rel, List *restrictions,
 	return matching;
 }
 
-/* Returns the restrictions by which the scan leaves tags out, though it does not check them. */
+/* Returns the restrictions by which the scan reads less, though it does not check them. */
 static List *
-prefix_restrictions(RelOptInfo *rel, List *restrictions, const HistorianColumns *columns)
+partial_restrictions(RelOptInfo *rel, List *restrictions, const HistorianColumns *columns)
 {
 	List	   *matching = NIL;
 	ListCell   *cell;
@@ -443,7 +477,7 @@ prefix_restrictions(RelOptInfo *rel, List *restrictions, const HistorianColumns 
 		ConditionKind kind;
 
 		if (!restriction->pseudoconstant &&
-			scan_condition_match_prefix(restriction->clause, rel->relid, columns, &kind))
+			scan_condition_match_partly(restriction->clause, rel->relid, columns, &kind))
 			matching = lappend(matching, restriction);
 	}
 	return matching;
@@ -462,7 +496,7 @@ tag_member_matches(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, Equ
 
 /*
  * Makes the plan of a path.  custom_exprs of the plan has the conditions that the scan checks
- * itself, and those from which it takes a prefix of the tags.  The executor checks the latter too,
+ * itself, and those by which it only reads less.  The executor checks the latter too,
  * so that they are also in the plan's qual.  custom_private has two lists: the kinds of the
  * conditions in custom_exprs, and the custom_private of the path without its first member.
  */
@@ -494,7 +528,7 @@ plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, Lis
 		else
 		{
 			rest = lappend(rest, lfirst(cell));
-			if (scan_condition_match_prefix(lfirst(cell), rel->relid, &columns, &kind))
+			if (scan_condition_match_partly(lfirst(cell), rel->relid, &columns, &kind))
 			{
 				pushed = lappend(pushed, lfirst(cell));
 				kinds = lappend_int(kinds, kind);
