@@ -16,7 +16,8 @@
 typedef struct Encoder
 {
 	const ExportRequest *request;
-	Bytes tag_json; /* the text between time and values in NDJSON */
+	Bytes tag;		/* of the last row of NDJSON, as COPY's text form has it */
+	Bytes tag_json; /* the text that it makes between time and values */
 } Encoder;
 
 static void *
@@ -35,6 +36,7 @@ free_encoder(void *argument)
 {
 	Encoder *encoder = argument;
 
+	bytes_free(&encoder->tag);
 	bytes_free(&encoder->tag_json);
 	free(encoder);
 }
@@ -49,10 +51,18 @@ put_all_columns(Bytes *sql, const ExportRequest *request)
 /* NDJSON. */
 
 static void
+put_tag(Encoder *encoder, const char *tag, size_t length)
+{
+	bytes_puts(&encoder->tag_json, ",\"tag\":");
+	bytes_json_string(&encoder->tag_json, tag, length);
+	bytes_puts(&encoder->tag_json, ",\"values\":");
+}
+
+/* One tag is known, and need not come with each row. */
+static void
 put_ndjson_columns(Bytes *sql, const ExportRequest *request)
 {
-	(void) request;
-	bytes_puts(sql, "time, values");
+	bytes_puts(sql, request->parameters->tag_count == 1 ? "time, values" : "time, tag, values");
 }
 
 static void *
@@ -61,28 +71,63 @@ begin_ndjson(const ExportRequest *request, const PGresult *names, Bytes *out)
 	Encoder *encoder = begin(request, names, out);
 	const char *tag = request->parameters->tag;
 
-	bytes_puts(&encoder->tag_json, ",\"tag\":");
-	bytes_json_string(&encoder->tag_json, tag, strlen(tag));
-	bytes_puts(&encoder->tag_json, ",\"values\":");
+	if (request->parameters->tag_count == 1)
+		put_tag(encoder, tag, strlen(tag));
 	return encoder;
 }
 
-/* Appends a row.  Its text form is the time, a tab, the values or \N, and a line end. */
+/* Makes the JSON of the next tag, from COPY's text form, which has control characters escaped. */
+static void
+change_tag(Encoder *encoder, const char *text, size_t length)
+{
+	static const char letters[] = "bfnrtv";
+	static const char controls[] = "\b\f\n\r\t\v";
+	Bytes tag = {0};
+
+	for (size_t i = 0; i < length; i++)
+	{
+		const char *letter = NULL;
+
+		if (text[i] == '\\' && i + 1 < length)
+			letter = memchr(letters, text[++i], sizeof(letters) - 1);
+		bytes_append(&tag, letter != NULL ? &controls[letter - letters] : &text[i], 1);
+	}
+	encoder->tag.length = 0;
+	bytes_append(&encoder->tag, text, length);
+	encoder->tag_json.length = 0;
+	put_tag(encoder, tag.data, tag.length);
+	bytes_free(&tag);
+}
+
+/*
+ * Appends a row.  Its text form is the time, the tag if there may be several, and the values or \N,
+ * with a tab between them and a line end.
+ */
 static void
 take_ndjson(void *argument, const char *row, size_t length, Bytes *out)
 {
-	const Encoder *encoder = argument;
+	Encoder *encoder = argument;
+	const char *end = row + length - (length > 0);
 	const char *tab = memchr(row, '\t', length);
-	size_t time_length = tab ? (size_t) (tab - row) : length;
-	const char *values = row + time_length + 1;
+	const char *time_end = tab != NULL ? tab : end;
 
+	if (encoder->request->parameters->tag_count != 1 && tab != NULL)
+	{
+		const char *tag = tab + 1;
+		size_t tag_length;
+
+		tab = memchr(tag, '\t', (size_t) (end - tag));
+		tag_length = (size_t) ((tab != NULL ? tab : end) - tag);
+		if (tag_length != encoder->tag.length || memcmp(tag, encoder->tag.data, tag_length) != 0)
+			change_tag(encoder, tag, tag_length);
+	}
 	bytes_puts(out, "{\"time\":");
-	query_put_time(out, encoder->request->parameters, row, time_length);
+	query_put_time(out, encoder->request->parameters, row, (size_t) (time_end - row));
 	bytes_append(out, encoder->tag_json.data, encoder->tag_json.length);
-	if (tab == NULL || values[0] == '\\')
+	if (tab == NULL || tab[1] == '\\')
 		bytes_puts(out, "null");
 	else
-		query_put_values(out, values, length - time_length - 2);
+		query_put_values(out, tab + 1, (size_t) (end - tab) - 1);
 	bytes_puts(out, "}\n");
 }
 

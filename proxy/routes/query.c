@@ -42,6 +42,9 @@ static const struct
 	{"quiet_for", QUERY_QUIET_FOR, offsetof(QueryParameters, quiet_for)},
 	{"timeout", QUERY_TIMEOUT, offsetof(QueryParameters, timeout)},
 	{"expect", QUERY_EXPECT, offsetof(QueryParameters, expect)},
+	{"after_tag", QUERY_AFTER, offsetof(QueryParameters, after_tag)},
+	{"after_time", QUERY_AFTER, offsetof(QueryParameters, after_time)},
+	{"all", QUERY_ALL, offsetof(QueryParameters, all)},
 };
 
 #define TEXT_PARAMETERS (sizeof(text_parameters) / sizeof(text_parameters[0]))
@@ -246,7 +249,8 @@ take(QueryParameters *parameters, unsigned takes, const Bytes *name, const Bytes
 			continue;
 		if (*member != NULL)
 			return "is given twice";
-		if (text_parameters[i].bit == QUERY_TAG && (wrong = wrong_tag(value)) != NULL)
+		if ((text_parameters[i].bit == QUERY_TAG || member == &parameters->after_tag) &&
+			(wrong = wrong_tag(value)) != NULL)
 			return wrong;
 		if (text_parameters[i].bit == QUERY_TAG)
 			note_tag(parameters, value);
@@ -312,6 +316,14 @@ read_time(Exchange *exchange, const char *name, const char *text, int64_t now_ns
 	if (wrong != NULL)
 		http_problem(exchange, 400, "parameter \"%s\" %s", name, wrong);
 	return wrong == NULL;
+}
+
+bool
+query_read_time(Exchange *exchange, const char *name, const char *text, int64_t *time_ns)
+{
+	int64_t now_ns = timestamp_now();
+
+	return read_time(exchange, name, text, now_ns, now_ns, time_ns);
 }
 
 bool

@@ -30,6 +30,8 @@
 #define QUERY_QUIET_FOR 0x200000
 #define QUERY_TIMEOUT	0x400000
 #define QUERY_EXPECT	0x800000
+#define QUERY_AFTER		0x1000000 /* after_tag and after_time */
+#define QUERY_ALL		0x2000000
 
 typedef struct QueryParameters QueryParameters;
 
@@ -62,6 +64,9 @@ struct QueryParameters
 	char *quiet_for;
 	char *timeout;
 	char *expect;
+	char *after_tag; /* as tag */
+	char *after_time;
+	char *all;
 	char *prefix;	  /* UTF-8 */
 	char *min_commit; /* a position of the WAL */
 	Bytes tag_array;  /* several tags as the text of a text[] */
@@ -121,6 +126,10 @@ extern bool query_integer(const char *text, int64_t *value);
  * answers 400 and returns false.
  */
 extern bool query_read_window(Exchange *exchange, QueryParameters *parameters, bool all);
+
+/* Reads the text of one parameter as a time; if it is none, answers 400 and returns false. */
+extern bool query_read_time(Exchange *exchange, const char *name, const char *text,
+							int64_t *time_ns);
 
 /* For whom a query of the request is. */
 extern QuerySource query_source(const Exchange *exchange);

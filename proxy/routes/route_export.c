@@ -1,13 +1,18 @@
 /*
  * route_export.c
- *	  GET /export: a tag's raw samples over a window, streamed.
+ *	  GET /export: raw samples of tags over a window, streamed.
  *
  * The rows come from COPY, and a format (export_format.h) makes the answer of them as they come.
  * The memory for that is one chunk here, the connection's output that is not written yet, and
  * libpq's buffer: if the client is slow, PostgreSQL waits.
  *
- * CSV with a column for each value (layout=wide) needs their number and names for its first line,
- * before the rows are read.  So a query asks for them first, which the tag's summaries answer.
+ * One query reads all of it, in one snapshot, in the order of the tags' bytes and of time.  This is
+ * the order in which PostgreSQL finds them, so that it sorts nothing, and a client that was cut off
+ * can go on after the last row that it has.
+ *
+ * Two questions may come before.  If several tags are named, one asks whether all of them were ever
+ * stored.  CSV with a column for each value (layout=wide) needs their number and names for its first
+ * line, before the rows are read, which the tags' summaries answer.
  */
 #include "routes/routes.h"
 
@@ -49,6 +54,7 @@ typedef struct Export
 	Gzip *gzip;		/* once the answer has begun: exports that wait for a connection hold little */
 	Bytes compressed; /* the chunk, compressed */
 	bool begun;		  /* the answer has begun */
+	int64_t after_ns; /* of after_tag, the rows after this time */
 } Export;
 
 static bool export_end(Exchange *exchange);
@@ -65,7 +71,23 @@ const Route route_export = {
 	.drained = export_drained,
 };
 
+/* The columns of the tags t, of which $4 is a list, or $4 and $5 are prefixes. */
+#define COLUMNS_SQL(tags)                                                                          \
+	"SELECT unnest(historian.value_columns(n.names, n.columns)) FROM (SELECT"                      \
+	" CASE WHEN count(DISTINCT m.names) = 1 THEN min(m.names) ELSE '{}' END AS names,"             \
+	" greatest(max(cardinality(m.names)), max(cardinality(d.values)), 0) AS columns"               \
+	" FROM " tags " LEFT JOIN historian.downsample($1::text::regclass, t.tag, $2::bigint,"         \
+	" $3::bigint, 1, 'count') d ON true"                                                           \
+	" LEFT JOIN historian.tag m ON m.relid = $1::text::regclass AND m.tag = t.tag) n"
+#define NAMED_COLUMNS_SQL COLUMNS_SQL("unnest($4::text[]) t(tag)")
+#define FOUND_COLUMNS_SQL                                                                          \
+	COLUMNS_SQL("(SELECT tag FROM historian.tags($1::text::regclass)"                              \
+				" WHERE starts_with(tag, $4::text) AND starts_with(tag, $5::text)) t")
+
 static bool check_parameters(Exchange *exchange, Export *export);
+static bool check_selection(Exchange *exchange, const QueryParameters *parameters);
+static void ask_missing(Exchange *exchange);
+static void on_missing(void *argument, const QueryOutcome *outcome);
 static void ask_columns(Exchange *exchange);
 static void on_columns(void *argument, const QueryOutcome *outcome);
 static void start_copy(Exchange *exchange, const PGresult *names);
@@ -85,8 +107,9 @@ export_end(Exchange *exchange)
 
 	exchange->state = export;
 	if (!query_parameters_read(exchange, &export->parameters,
-							   QUERY_TAG | QUERY_START | QUERY_END | QUERY_FORMAT | QUERY_TIME |
-								   QUERY_PRECISION | QUERY_COLUMNS | QUERY_LAYOUT | QUERY_COMMIT) ||
+							   QUERY_TAGS | QUERY_PREFIX | QUERY_ALL | QUERY_AFTER | QUERY_START |
+								   QUERY_END | QUERY_FORMAT | QUERY_TIME | QUERY_PRECISION |
+								   QUERY_COLUMNS | QUERY_LAYOUT | QUERY_COMMIT) ||
 		!check_parameters(exchange, export))
 		return true;
 	export->gzipped = http_accepts_gzip(&exchange->request);
@@ -96,37 +119,84 @@ export_end(Exchange *exchange)
 		http_stream_end(exchange);
 		return true;
 	}
-	if (export->format->asks_names)
-		ask_columns(exchange);
+	if (export->parameters.tag_count > 1)
+		ask_missing(exchange);
 	else
-		start_copy(exchange, NULL);
+		ask_columns(exchange);
 	return true;
 }
 
-/* Asks for the names of the columns, of as many values as a row of the window has at most. */
+/* Asks which of several tags have no rows at all. */
+static void
+ask_missing(Exchange *exchange)
+{
+	const Export *export = exchange->state;
+	const char *arguments[] = {export->parameters.tag_array.data};
+	Bytes sql = {0};
+
+	/* The limit makes it a lookup of each tag, and never a join that reads the table. */
+	bytes_printf(&sql,
+				 "SELECT t.tag FROM unnest($1::text[]) WITH ORDINALITY AS t(tag, place)"
+				 " WHERE (SELECT true FROM %s AS m WHERE m.tag = t.tag LIMIT 1) IS NULL"
+				 " ORDER BY t.place",
+				 loop_of(exchange)->shared->config->table_sql);
+	query_submit(exchange, bytes_text(&sql), 1, arguments, NULL, on_missing);
+	bytes_free(&sql);
+}
+
+static void
+on_missing(void *argument, const QueryOutcome *outcome)
+{
+	Exchange *exchange = argument;
+	const char *comma = "";
+	Bytes names = {0};
+
+	if (outcome->result == NULL)
+		query_answer_failure(exchange, outcome);
+	else if (PQntuples(outcome->result) == 0)
+		ask_columns(exchange);
+	else
+	{
+		for (int i = 0; i < PQntuples(outcome->result); i++)
+		{
+			bytes_printf(&names, "%s\"%s\"", comma, PQgetvalue(outcome->result, i, 0));
+			comma = ", ";
+		}
+		http_problem(exchange, 404, "parameter \"tag\": never stored: %s", bytes_text(&names));
+	}
+	bytes_free(&names);
+}
+
+/*
+ * Asks for the names of the columns, of as many values as a row of the window has at most; or begins
+ * the COPY, if the format has none.  If the tags have different names for their values, none counts.
+ */
 static void
 ask_columns(Exchange *exchange)
 {
 	const Export *export = exchange->state;
+	const QueryParameters *parameters = &export->parameters;
 	char after[24];
 	char until[24];
-	const char *arguments[] = {loop_of(exchange)->shared->config->table_sql, export->parameters.tag,
-							   after, until};
+	const char *arguments[] = {loop_of(exchange)->shared->config->table_sql, after, until,
+							   parameters->prefix ? parameters->prefix : "",
+							   exchange->principal->prefix};
+	bool named = parameters->tag_count > 0;
 
+	if (!export->format->asks_names)
+	{
+		start_copy(exchange, NULL);
+		return;
+	}
 	/* Samples are those of after < time <= until. */
 	snprintf(after, sizeof(after), "%" PRId64,
-			 export->parameters.start_ns == INT64_MIN ? INT64_MIN
-													  : export->parameters.start_ns - 1);
+			 parameters->start_ns == INT64_MIN ? INT64_MIN : parameters->start_ns - 1);
 	snprintf(until, sizeof(until), "%" PRId64,
-			 export->parameters.end == NULL ? INT64_MAX : export->parameters.end_ns - 1);
-	query_submit(exchange,
-				 "SELECT unnest(historian.value_columns(coalesce(m.names, '{}'),"
-				 " greatest(cardinality(m.names), cardinality(d.values), 0)))"
-				 " FROM (SELECT $1::text::regclass AS relid, $2::text AS tag) t"
-				 " LEFT JOIN historian.downsample(t.relid, t.tag, $3::bigint, $4::bigint, 1, "
-				 "'count') d ON true"
-				 " LEFT JOIN historian.tag m ON m.relid = t.relid AND m.tag = t.tag",
-				 4, arguments, NULL, on_columns);
+			 parameters->end == NULL ? INT64_MAX : parameters->end_ns - 1);
+	if (named)
+		arguments[3] = parameters->tag_array.data;
+	query_submit(exchange, named ? NAMED_COLUMNS_SQL : FOUND_COLUMNS_SQL, named ? 4 : 5, arguments,
+				 NULL, on_columns);
 }
 
 static void
@@ -220,6 +290,33 @@ check_layout(Exchange *exchange, Export *export)
 	return false;
 }
 
+/* Says the request clearly which tags it wants?  That it wants all must not come of an oversight. */
+static bool
+check_selection(Exchange *exchange, const QueryParameters *parameters)
+{
+	int ways = (parameters->tag != NULL) + (parameters->prefix != NULL) + (parameters->all != NULL);
+
+	if (ways == 0)
+		http_problem(exchange, 400,
+					 "parameter \"tag\" is missing; prefix= or all=true export more than one tag");
+	else if (ways > 1)
+		http_problem(
+			exchange, 400,
+			"parameters \"tag\", \"prefix\" and \"all\" exclude each other: give one of them");
+	else if (parameters->all != NULL && strcmp(parameters->all, "true") != 0)
+		http_problem(exchange, 400, "parameter \"all\" must be true");
+	else if (parameters->prefix != NULL && parameters->prefix[0] == '\0')
+		http_problem(exchange, 400,
+					 "parameter \"prefix\" must not be empty; all=true exports all tags");
+	else if ((parameters->after_tag != NULL) != (parameters->after_time != NULL))
+		http_problem(exchange, 400, "parameter \"%s\" is missing: %s",
+					 parameters->after_tag != NULL ? "after_time" : "after_tag",
+					 "after_tag= and after_time= name the last row that the client has");
+	else
+		return true;
+	return false;
+}
+
 /* If a parameter is missing or wrong, answers 400 and returns false. */
 static bool
 check_parameters(Exchange *exchange, Export *export)
@@ -234,8 +331,6 @@ check_parameters(Exchange *exchange, Export *export)
 	}
 	if (export->format == NULL)
 		http_problem(exchange, 400, "parameter \"format\" must be csv, ndjson or binary");
-	else if (parameters->tag == NULL)
-		http_problem(exchange, 400, "parameter \"tag\" is missing");
 	else if (export->format->nanoseconds &&
 			 (parameters->times.unit_ns != 1 || parameters->time_form != TIME_FORM_INTEGER))
 		http_problem(exchange, 400,
@@ -244,9 +339,38 @@ check_parameters(Exchange *exchange, Export *export)
 					 parameters->times.unit_ns != 1 ? "precision" : "time",
 					 parameters->times.unit_ns != 1 ? "other than ns" : "other than integer",
 					 export->format->name);
-	else if (check_layout(exchange, export))
-		return query_read_window(exchange, parameters, true);
+	else if (check_selection(exchange, parameters) && check_layout(exchange, export))
+		return query_read_window(exchange, parameters, true) &&
+			   (parameters->after_time == NULL ||
+				query_read_time(exchange, "after_time", parameters->after_time, &export->after_ns));
 	return false;
+}
+
+/* Appends the condition that leaves only tags with the prefix. */
+static void
+put_prefix(Bytes *sql, const char *prefix)
+{
+	bytes_puts(sql, " AND starts_with(tag, ");
+	pg_put_literal(sql, prefix);
+	bytes_puts(sql, ")");
+}
+
+/* Appends which tags the request has selected, and may have. */
+static void
+put_selection(Bytes *sql, const QueryParameters *parameters)
+{
+	if (parameters->tag_count > 0)
+	{
+		bytes_puts(sql, parameters->tag_count == 1 ? " AND tag = " : " AND tag = ANY (");
+		pg_put_literal(sql,
+					   parameters->tag_count == 1 ? parameters->tag : parameters->tag_array.data);
+		bytes_puts(sql, parameters->tag_count == 1 ? "" : "::text[])");
+		return;
+	}
+	if (parameters->prefix != NULL)
+		put_prefix(sql, parameters->prefix);
+	if (parameters->principal->prefix_length > 0)
+		put_prefix(sql, parameters->principal->prefix);
 }
 
 /* Appends the COPY.  It has literals, because COPY takes no parameters. */
@@ -257,13 +381,21 @@ put_copy(Bytes *sql, const char *table_sql, const Export *export)
 
 	bytes_puts(sql, "COPY (SELECT ");
 	export->format->put_columns(sql, &export->request);
-	bytes_printf(sql, " FROM %s WHERE tag = ", table_sql);
-	pg_put_literal(sql, parameters->tag);
+	bytes_printf(sql, " FROM %s WHERE true", table_sql);
+	put_selection(sql, parameters);
 	if (parameters->start != NULL)
 		bytes_printf(sql, " AND time >= '%lld'::bigint", (long long) parameters->start_ns);
 	if (parameters->end != NULL)
 		bytes_printf(sql, " AND time < '%lld'::bigint", (long long) parameters->end_ns);
-	bytes_printf(sql, " ORDER BY time) TO STDOUT (%s)", export->format->copy_options);
+	if (parameters->after_tag != NULL)
+	{
+		bytes_puts(sql, " AND (tag COLLATE \"C\", time) > (");
+		pg_put_literal(sql, parameters->after_tag);
+		bytes_printf(sql, ", '%lld'::bigint)", (long long) export->after_ns);
+	}
+	bytes_printf(sql, " ORDER BY %stime) TO STDOUT (%s)",
+				 parameters->tag_count == 1 ? "" : "tag COLLATE \"C\", ",
+				 export->format->copy_options);
 }
 
 static bool

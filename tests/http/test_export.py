@@ -190,7 +190,7 @@ def test_refusals():
             ("start=0&end=1", "tag"), ("tag=a&start=x", "start"), ("tag=a&end=1.5", "end"),
             ("tag=a&start=1&end=1", "start"), ("tag=a&format=xml", "format"),
             ("tag=a&end=9223372036854775808", "end"), ("tag=a&start=1'", "start"),
-            ("tag=a&tag=b", "tag"), ("tag=%ff", "tag"), ("tag=a%00b", "tag"), ("tag=", "tag"),
+            ("tag=%ff", "tag"), ("tag=a%00b", "tag"), ("tag=", "tag"),
             ("tag=a&time=iso", "time")):
         answer = server.get("/export?" + query)
         assert answer.status == 400 and word in answer.json()["detail"], (query, answer)

@@ -73,7 +73,8 @@ def shared():
     return world
 
 
-READS = ("/api?tag=a&start=0&end=9", "/tags", "/tags/a", "/latest", "/stale", "/export?tag=a", "/export?tag=a&format=csv&layout=wide")
+READS = ("/api?tag=a&start=0&end=9", "/tags", "/tags/a", "/latest", "/stale", "/export?tag=a", "/export?tag=a&format=csv&layout=wide",
+         "/export?tag=a&tag=b", "/export?prefix=a", "/export?all=true", "/export?all=true&format=csv&layout=wide")
 
 
 def test_grants():
@@ -94,6 +95,12 @@ def test_policies():
         return answer.body.count(b"\n")
     assert [exported(name, tag) for name in ("own", "reader", "analyst") for tag in "ab"] == [1, 1, 1, 1, 1, 0]
     assert [exported(name, "b") for name in ("analyst", "own", "analyst", "reader")] == [0, 1, 0, 1]
+    for name, rows in (("own", 2), ("reader", 2), ("analyst", 1)):
+        answer = shared().ask(name, "/export?all=true&format=csv")
+        assert answer.body.count(b"\n") == rows + 1 and (b",b," in answer.body) == (rows == 2), answer
+    answer = shared().ask("analyst", "/export?tag=a&tag=b")
+    assert answer.status == 404 and 'never stored: "b"' in answer.json()["detail"], answer
+    assert shared().ask("analyst", "/export?prefix=b").body == b"" and shared().ask("reader", "/export?prefix=b").body.count(b"\n") == 1
     for target in ("/api?tag=a&start=0&end=9&samples=1", "/latest?tag=a", "/tags/a"):
         answer = shared().ask("analyst", target)
         assert answer.status == 200 and answer.body == shared().ask("reader", target).body, (target, answer)
