@@ -145,6 +145,31 @@ async function addNeighbours(view, element, lines, about, signal) {
 	}
 }
 
+/* The last time that is drawn of each tag, after which its samples are missing; the start, where none is. */
+export function lastTimes(view, lines) {
+	return view.tags.map(tag => [...lines.get(tag)?.values() ?? []].flatMap(line => line.times.slice(-1))
+		.reduce((last, time) => time > last ? time : last, view.start));
+}
+
+/*
+ * Adds a row that was committed later to what load() has returned for a method that selects rows.
+ * Returns whether it is drawn: it is later than what is drawn already, and has one of the values.
+ */
+export function append({lines, empty}, view, {tag, time, values}) {
+	let drawn = false;
+	for (const element of view.elements) {
+		const line = lines.get(tag)?.get(element) ?? rowLine([], element);
+		if ((values[element - 1] ?? null) === null || (line.times.length > 0 && time <= line.times.at(-1)))
+			continue;
+		line.times.push(time);
+		line.values.push(values[element - 1]);
+		put(lines, tag, element, line);
+		empty.delete(keyOf(tag, element));
+		drawn = true;
+	}
+	return drawn;
+}
+
 /* How many rows each period has says which values were measured. */
 async function computed(view, signal) {
 	const lines = new Map();

@@ -4,12 +4,16 @@
  *
  * Samples of one view are asked for at a time.  A newer view replaces it, and the server then
  * cancels the queries of the older one.
+ *
+ * A live view is asked for once, and then what is committed is added to it (live.js).  Where that does
+ * not work, or the method does not show rows, it is asked for again and again.
  */
 import {Chart} from "./chart.js";
 import {bindControls, drawControls} from "./controls.js";
 import {saveCsv, savePng} from "./download.js";
 import {drawLines, shellLines} from "./lines.js";
-import {load as loadSamples} from "./load.js";
+import {Live} from "./live.js";
+import {append, lastTimes, load as loadSamples} from "./load.js";
 import {messages} from "./messages.js";
 import {inOrder} from "./names.js";
 import {drawSamples} from "./samples_table.js";
@@ -24,6 +28,9 @@ import {readAddress, view, writeAddress} from "./view.js";
 import * as windows from "./windows.js";
 
 const LIVE_MS = 1000;
+const DRAW_MS = 100; /* samples that come together are drawn together */
+const RELOAD_MS = 60000; /* brings what came late, and the server's choice of what is drawn */
+const KEPT_MS = 10000; /* samples that came are added to what is loaded for so long */
 const STATUS_MS = 2000;
 const TAGS_MS = 30000;
 const FIRST_TAG_MS = 3000;
@@ -42,6 +49,10 @@ let loaded = null; /* what load() has returned for the view */
 let latest = new Map();
 let request = null;
 let timer = 0;
+let came = []; /* samples of the last seconds: {at, row} */
+let added = 0; /* samples since the view was loaded */
+let loadedAt = 0;
+let drawTimer = 0;
 
 const chart = new Chart($("chart"), {onWindow: moveTo, onCursor: drawCursor, onBack: goBack});
 const values = new Values({
@@ -62,6 +73,7 @@ const tagList = new TagList(tags => {
 	changed();
 });
 const status = new Status();
+const live = new Live({onSamples: takeSamples, onState: liveChanged});
 
 /* The entry of a tag in the list of tags, which has what is known of it; empty if there is none. */
 function about(tag) {
@@ -120,6 +132,11 @@ async function loadNow() {
 	request?.abort();
 	request = new AbortController();
 	const {signal} = request;
+	if (!streams() || !live.follows(view.tags))
+		live.close();
+	drawLive();
+	if (document.hidden && view.live && loaded !== null)
+		return; /* until it is seen */
 	windows.followNow();
 	view.samples = Math.max(50, Math.min(MAX_SAMPLES, chart.width()));
 	writeAddress();
@@ -134,10 +151,14 @@ async function loadNow() {
 	$("chart").setAttribute("aria-busy", "true");
 	try {
 		[loaded, latest] = await Promise.all([loadSamples({...view}, about, signal), server.latest(view.tags, signal)]);
+		loadedAt = performance.now();
 		showError("load", null);
+		addSamples();
 		draw();
+		if (streams() && !live.follows(view.tags))
+			live.follow(view.tags, lastTimes(view, loaded.lines));
 		/* If answers are slow, the server is asked less often. */
-		if (view.live)
+		if (view.live && live.state !== "open")
 			next = Math.max(LIVE_MS, 4 * (performance.now() - began));
 	} catch (error) {
 		if (error.name === "AbortError")
@@ -153,6 +174,82 @@ async function loadNow() {
 	$("chart").removeAttribute("aria-busy");
 	if (next !== null)
 		load(document.hidden ? Math.max(next, RETRY_MS) : next);
+}
+
+/* What is committed */
+
+/* Can what is committed be added to the view? */
+function streams() {
+	return view.live && server.selects(view.method) && view.tags.length > 0 && view.elements.length > 0 && !document.hidden;
+}
+
+/* Adds the samples that came lately to those that were just loaded, unless they are among them. */
+function addSamples() {
+	const since = performance.now() - KEPT_MS;
+	came = came.filter(({at}) => at >= since);
+	added = 0;
+	for (const {row} of came)
+		addSample(row);
+}
+
+function addSample(row) {
+	if (append(loaded, view, row))
+		added++;
+	const known = latest.get(row.tag);
+	if (known === undefined || known.time <= row.time)
+		latest.set(row.tag, row);
+}
+
+function takeSamples(rows) {
+	const at = performance.now();
+	came.push(...rows.map(row => ({at, row})));
+	if (loaded === null)
+		return;
+	rows.forEach(addSample);
+	if (drawTimer === 0)
+		drawTimer = setTimeout(drawLater, DRAW_MS);
+}
+
+function drawLater() {
+	drawTimer = 0;
+	if (live.state === "open" && loaded !== null)
+		moveOn();
+}
+
+/* Shows a live view up to now, without asking for it; a finger that rests on it is not disturbed. */
+function moveOn() {
+	if (gesture)
+		return;
+	windows.followNow();
+	writeAddress();
+	drawControls();
+	draw();
+}
+
+function liveChanged() {
+	drawLive();
+	/* What came before the stream was open, or until it was lost, is asked for. */
+	if (view.live && live.state !== "opening" && live.state !== "off")
+		load(0);
+}
+
+/* What keeps the view live, in a word. */
+function drawLive() {
+	const text = !view.live ? "" : document.hidden ? "paused" : {open: "streaming", lost: "reconnecting", opening: ""}[live.state] ??
+		"asks each second";
+	if ($("live-state").textContent !== text)
+		$("live-state").textContent = text;
+}
+
+function tick() {
+	const since = performance.now();
+	came = came.filter(({at}) => at >= since - KEPT_MS);
+	if (document.hidden || !view.live || live.state !== "open" || loaded === null)
+		return;
+	if (since - loadedAt > RELOAD_MS || added > view.samples)
+		load(0);
+	else
+		moveOn();
 }
 
 /* The list may be long, so that it is asked for seldom, and not while the page is hidden. */
@@ -298,9 +395,10 @@ addEventListener("hashchange", () => {
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 document.addEventListener("visibilitychange", () => {
-	if (!document.hidden && view.live)
+	if (view.live)
 		load(0);
 });
+setInterval(tick, LIVE_MS);
 
 fresh = location.hash === "";
 readAddress();

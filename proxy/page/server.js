@@ -35,21 +35,22 @@ async function problemText(response) {
  * Sends a request by the token that there is, and asks the user for one as often as that is not known.
  * Without credentials: the browser neither adds passwords of its own, nor asks for one in our place.
  */
-async function ask(address, signal) {
+async function ask(address, signal, headers) {
 	for (;;) {
 		const used = token();
-		const response = await fetch(address, {signal, cache: "no-cache", credentials: "omit", headers: tokenHeaders()});
+		const response = await fetch(address, {signal, cache: "no-cache", credentials: "omit",
+			headers: {...headers, ...tokenHeaders()}});
 		if (response.status !== 401)
 			return response;
 		await otherToken(used, signal);
 	}
 }
 
-async function get(path, parameters, signal) {
+async function get(path, parameters, signal, headers) {
 	const query = new URLSearchParams(parameters).toString();
 	let response;
 	try {
-		response = await ask(query ? `${path}?${query}` : path, signal);
+		response = await ask(query ? `${path}?${query}` : path, signal, headers);
 	} catch (error) {
 		if (error.name === "AbortError")
 			throw error;
@@ -97,6 +98,16 @@ export function apiParameters(view) {
 		["precision", "ns"], ["samples", view.samples], ["method", view.method]];
 	const element = view.element ?? view.elements?.[0];
 	return selects(view.method) && element > 1 ? [...parameters, ["value", element]] : parameters;
+}
+
+/* The answer of /stream with the samples of some tags that are committed from now on, after those of the id. */
+export async function stream(tagNames, lastId, signal) {
+	const response = await get("/stream", [["time", "string"], ["precision", "ns"], ...tagNames.map(tag => ["tag", tag])], signal,
+		{"Accept": "text/event-stream", "Last-Event-ID": lastId});
+	const type = response.headers.get("content-type") ?? "";
+	if (!type.startsWith("text/event-stream") || response.body === null)
+		throw Object.assign(new Error(`/stream answers ${type}`), {status: response.status});
+	return response;
 }
 
 /* Map of metric, with its labels, to its number. */

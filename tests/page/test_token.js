@@ -117,6 +117,17 @@ const tests = [
 		await waitFor("the reload", () => server.log.includes("own"));
 	}],
 
+	["the live chart follows its tags by the token, which is not in the address", async () => {
+		const end = BigInt(Date.now()) * 1000000n;
+		await open(`#tag=plant1/a&live=1&start=${end - 60000000000n}&end=${end}`);
+		await give(TOKENS.reader);
+		await waitFor("the stream", async () => await page.textContent("#live-state") === "streaming");
+		const streams = asked.filter(([address]) => address.includes("/stream?"));
+		assert.ok(streams.every(([address, header]) => !address.includes("hst_") &&
+			(header === "" || header === `Bearer ${TOKENS.reader}`)), JSON.stringify(streams));
+		assert.strictEqual(streams.at(-1)[1], `Bearer ${TOKENS.reader}`);
+	}],
+
 	["a token with a prefix sees its tags", async () => {
 		await open("#tag=plant1/a&start=0&end=9");
 		await give(TOKENS.own);
