@@ -2223,3 +2223,90 @@ END $$;
 
 COMMENT ON FUNCTION historian.settle_stale(regclass, uuid[], text[], boolean[]) IS
 'For historiand: says of transitions of historian.claim_stale() which actions (separated by commas) have yet to tell them, and whether these were tried. A transition that is told by all is removed; others are tried again after 1 s, 2 s, 4 s and so on up to 5 min, or at once. Needs INSERT on the table.';
+
+-- Change data out (ADR 0054): which tables publish their changes, for logical decoding.
+CREATE TABLE historian.published_table (
+    relid regclass PRIMARY KEY,
+    format text NOT NULL DEFAULT 'compact' CHECK (format IN ('compact', 'json'))) USING heap;
+
+COMMENT ON TABLE historian.published_table IS
+'The historian tables, and partitioned parents of some, whose changes are published as messages for logical decoding. historian.publish_changes() changes it. Owners of a table see and change its row.';
+COMMENT ON COLUMN historian.published_table.relid IS 'the table or the partitioned parent';
+COMMENT ON COLUMN historian.published_table.format IS 'compact: inserted rows are compressed in the WAL; json: they are JSON there, which costs the writer more';
+
+-- a row about a table that is gone would name another one after a restore
+SELECT pg_catalog.pg_extension_config_dump('historian.published_table',
+    'WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relid)');
+
+ALTER TABLE historian.published_table ENABLE ROW LEVEL SECURITY;
+CREATE POLICY of_the_owner ON historian.published_table
+    USING (EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relid AND pg_catalog.pg_has_role(c.relowner, 'USAGE')));
+COMMENT ON POLICY of_the_owner ON historian.published_table IS
+'Rows are seen and changed by those who own the table that they are about.';
+GRANT SELECT, INSERT, UPDATE, DELETE ON historian.published_table TO PUBLIC;
+
+CREATE FUNCTION historian.forget_publication() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM historian.published_table p USING pg_event_trigger_dropped_objects() d
+    WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND NOT d.is_temporary AND p.relid = d.objid;
+END $$;
+
+COMMENT ON FUNCTION historian.forget_publication() IS
+'The event trigger that deletes the rows of historian.published_table about tables that are dropped.';
+
+CREATE EVENT TRIGGER historian_forget_publication ON sql_drop EXECUTE FUNCTION historian.forget_publication();
+ALTER EVENT TRIGGER historian_forget_publication ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER historian_forget_publication IS
+'Deletes the rows of historian.published_table about tables that are dropped.';
+
+CREATE FUNCTION historian.publish_changes("table" regclass, publish boolean DEFAULT true, format text DEFAULT 'compact')
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    class pg_class := (SELECT c FROM pg_class c WHERE c.oid = "table");
+    other regclass;
+BEGIN
+    IF class IS NULL THEN
+        RAISE EXCEPTION 'there is no table with OID %', "table"::oid USING ERRCODE = 'undefined_table';
+    ELSIF NOT pg_has_role(class.relowner, 'USAGE') THEN
+        RAISE EXCEPTION 'must be owner of table %', "table" USING ERRCODE = 'insufficient_privilege';
+    ELSIF format NOT IN ('compact', 'json') THEN
+        RAISE EXCEPTION 'format "%" is not known', format
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'There are the formats compact and json.';
+    ELSIF class.relkind NOT IN ('r', 'p') THEN
+        RAISE EXCEPTION '% is not a table', "table" USING ERRCODE = 'wrong_object_type';
+    END IF;
+
+    -- waits for all writers, so that each transaction publishes all of its changes or none
+    EXECUTE pg_catalog.format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', "table");
+    IF NOT publish THEN
+        DELETE FROM historian.published_table p WHERE p.relid = "table";
+        RETURN;
+    END IF;
+    SELECT c.oid INTO other FROM pg_class c
+        WHERE (c.oid = "table" OR c.oid IN (SELECT t.relid FROM pg_partition_tree("table") t)) AND c.relkind <> 'p'
+            AND (c.relpersistence <> 'p' OR c.relam <> (SELECT a.oid FROM pg_am a WHERE a.amname = 'historian')) LIMIT 1;
+    IF other IS NOT NULL THEN
+        RAISE EXCEPTION 'the changes of % cannot be published', other
+            USING ERRCODE = 'wrong_object_type',
+                DETAIL = 'Only historian tables publish changes, and not temporary or unlogged ones.',
+                HINT = 'A foreign partition publishes on the server that has it: name the local partitions one by one here.';
+    ELSIF current_setting('wal_level') <> 'logical' THEN
+        RAISE EXCEPTION 'wal_level is %, which is not enough for logical decoding', current_setting('wal_level')
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                HINT = 'Set wal_level = logical in postgresql.conf and restart PostgreSQL.';
+    END IF;
+    INSERT INTO historian.published_table AS p VALUES ("table", format)
+        ON CONFLICT (relid) DO UPDATE SET format = excluded.format;
+END $$;
+
+COMMENT ON FUNCTION historian.publish_changes(regclass, boolean, text) IS
+'Publishes every change of the rows of a historian table, or of all partitions of a parent, as messages in the WAL for logical decoding (or, with false, no more): docs/change-data.md describes them. The format compact stores inserted rows compressed, which the output plugin historian and historian.decode_changes() make JSON; the format json has JSON in the WAL, for other output plugins. Writers of a published table wait for each other from their first written row to their commit, so that the order of commits is the order of changes. Needs wal_level = logical and ownership of the table; waits for those who are writing to it.';
+
+CREATE FUNCTION historian.decode_changes(message bytea) RETURNS SETOF json
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 1
+AS 'MODULE_PATHNAME', 'historian_decode_changes';
+
+COMMENT ON FUNCTION historian.decode_changes(bytea) IS
+'The JSON objects of a message with the prefix historian.compact or historian.json, in which historian.publish_changes() publishes changes: for consumers of other output plugins, such as pgoutput with messages. It works in any database with the extension and the same encoding.';

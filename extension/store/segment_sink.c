@@ -36,6 +36,7 @@ struct SegmentSink
 	RowBuffer  *summaries;		/* of compacted segments written, or NULL */
 	NotedBlocks pending[NOTES_AT_ONCE]; /* have pending segments, and are to be noted */
 	uint32		npending;
+	ChangeLog  *changes;		/* takes the rows that are written, or NULL */
 
 	/* the segment that was built last */
 	uint8		built[STORE_MAX_SEGMENT_BYTES];
@@ -159,6 +160,12 @@ void
 segment_sink_note(SegmentSink *sink, RowBuffer *summaries)
 {
 	sink->summaries = summaries;
+}
+
+void
+segment_sink_publish(SegmentSink *sink, ChangeLog *log)
+{
+	sink->changes = log;
 }
 
 void
@@ -304,6 +311,8 @@ write_bytes(SegmentSink *sink, const SegmentHeader *header, const uint8 *bytes, 
 	store_insert(sink->rel, bytes, length, sink->xid, sink->cid, sink->options, sink->bistate,
 				 &tid);
 	sink->bytes += length;
+	if (!(header->flags & (SEGMENT_SUMMARY | SEGMENT_RUN_ROOT)))
+		change_log_segment(sink->changes, bytes, length);
 	directory_writer_enter(sink->directory, header, &tid);
 	/* compaction looks for pending segments of one tag, and for runs */
 	if (header->flags == 0 || (header->flags & SEGMENT_RUN_ROOT))

@@ -9,6 +9,7 @@
 
 #include "utils/rel.h"
 
+#include "store/change_log.h"
 #include "store/row_buffer.h"
 #include "store/shared_segment.h"
 #include "store/sorted_runs.h"
@@ -64,6 +65,12 @@ extern void segment_sink_note(SegmentSink *sink, RowBuffer *summaries);
  * need.  Merges neighbours in the buffer first.
  */
 extern void segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer *summaries);
+
+/*
+ * Logs the rows of each segment that the sink writes from now on as inserted ones; log may be NULL.
+ * Without this call nothing is logged: most writers only move rows.
+ */
+extern void segment_sink_publish(SegmentSink *sink, ChangeLog *log);
 
 /* Writes the shared segment of a builder, which it finishes; and the root of a run. */
 extern void segment_sink_write_shared(SegmentSink *sink, SharedBuilder *builder);

@@ -22,6 +22,7 @@
 #include "command_work.h"
 #include "compat.h"
 #include "historian_table.h"
+#include "store/change_log.h"
 #include "store/decoded_rows.h"
 #include "store/directory.h"
 #include "store/relation_files.h"
@@ -223,6 +224,9 @@ set_new_file(Relation rel, const HistorianFileId *file, char persistence,
 	columns_of(rel);
 	/* rows that were gathered for the old file must not be written to the new one */
 	command_work_before_change(rel);
+	/* a new table, and the transient one of a rewrite, have this file already */
+	if (memcmp(file, &historian_rel_file(rel), sizeof(*file)) != 0)
+		change_log_truncate(rel);
 	GetHeapamTableAmRoutine()->HISTORIAN_SET_NEW_FILE(rel, file, persistence, freeze_xid,
 													  min_multi);
 }
@@ -231,6 +235,7 @@ static void
 nontransactional_truncate(Relation rel)
 {
 	command_work_before_change(rel);
+	change_log_truncate(rel);
 	GetHeapamTableAmRoutine()->relation_nontransactional_truncate(rel);
 }
 

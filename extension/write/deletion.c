@@ -37,6 +37,7 @@
 
 #include "command_work.h"
 #include "read/tag_reader.h"
+#include "store/change_log.h"
 #include "store/decoded_rows.h"
 #include "store/directory.h"
 #include "store/row_buffer.h"
@@ -46,6 +47,9 @@
 #include "store/serializable.h"
 #include "store/summary_edit.h"
 #include "tag.h"
+
+/* So many times of rows that stay, because they are new, are allocated together. */
+#define REPLACED_AT_ONCE 1024
 
 /* The rows of one stored segment that a DELETE or UPDATE has met, or that are to be removed. */
 typedef struct DeletedRows
@@ -93,6 +97,11 @@ typedef struct Deletion
 	SummaryEdit *summaries;
 	HTAB	   *shared;			/* of DeletedRows: shared segments to write anew; NULL: none */
 	bool		moves;			/* what leaves shared segments is written elsewhere */
+	ChangeLog  *changes;		/* takes what is deleted, or NULL */
+	bool		spared;			/* of the present tag: a row between those to delete has another
+								 * time */
+	int64	   *replaced;		/* [nreplaced] times of rows that the present tag keeps as new ones */
+	uint64		nreplaced;
 	int64		removed_segments;
 	int64		removed_bytes;
 	MemoryContext context;		/* for this struct's members */
@@ -112,14 +121,17 @@ static void add_part(DeletedPart **parts, uint64 *nparts, uint64 *capacity, cons
 					 Size tag_bytes, DeletedRows *deleted);
 static int64 *collect_times(Relation rel, const DeletedPart *parts, uint64 nparts,
 							uint64 *ntimes);
-static Deletion begin_deletion(Relation rel, CommandId cid, Snapshot met_under);
+static Deletion begin_deletion(Relation rel, CommandId cid, Snapshot met_under, bool moves);
 static void end_deletion(Deletion *deletion);
 static void delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set);
+static void log_deleted(Deletion *deletion, const text *tag, const TimeSet *set);
+static void check_none_newer(Deletion *deletion, text *tag, const TimeSet *set);
 static SegmentList list_segments(Deletion *deletion, text *tag, int64 from, int64 until);
 static void delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref,
 								const TimeSet *set);
 static uint32 keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref,
 							const Segment *segment, bool *kept);
+static void note_replaced(Deletion *deletion, int64 time);
 static bool is_in_place(Deletion *deletion, const SegmentRef *ref);
 static bool sees_row(Deletion *deletion, text *tag, int64 time, Datum values, bool isnull);
 static bool has_row(const Segment *segment, int64 time, Datum values, bool isnull);
@@ -187,11 +199,12 @@ deletion_delete_range(Relation rel, text *tag, int64 from, int64 until)
 	if (from > until)
 		return 0;
 
-	deletion = begin_deletion(rel, GetCurrentCommandId(true), NULL);
+	deletion = begin_deletion(rel, GetCurrentCommandId(true), NULL, false);
 	if (tag != NULL)
 	{
 		count = count_rows(&deletion, tag, from, until);
-		delete_from_tag(&deletion, tag, &set);
+		if (count > 0)
+			delete_from_tag(&deletion, tag, &set);
 	}
 	else
 	{
@@ -201,8 +214,11 @@ deletion_delete_range(Relation rel, text *tag, int64 from, int64 until)
 		{
 			text	   *former = next;
 
-			count += count_rows(&deletion, next, from, until);
-			delete_from_tag(&deletion, next, &set);
+			int64		rows = count_rows(&deletion, next, from, until);
+
+			count += rows;
+			if (rows > 0)
+				delete_from_tag(&deletion, next, &set);
 			next = directory_next_tag(deletion.cursor, next);
 			pfree(former);
 		}
@@ -218,9 +234,9 @@ deletion_expire(Relation rel, ExpiryRule *rules, uint32 nrules, int64 max_segmen
 	Deletion	deletion;
 	text	   *tag;
 
-	if (!directory_lock(rel, false))
+	if (!change_log_lock(rel, false) || !directory_lock(rel, false))
 		return false;
-	deletion = begin_deletion(rel, GetCurrentCommandId(true), NULL);
+	deletion = begin_deletion(rel, GetCurrentCommandId(true), NULL, false);
 	tag = directory_next_tag(deletion.cursor, *after);
 	while (tag != NULL && deletion.removed_segments < max_segments)
 	{
@@ -253,9 +269,8 @@ deletion_expire(Relation rel, ExpiryRule *rules, uint32 nrules, int64 max_segmen
 void
 deletion_take_out(Relation rel, text **tags, uint32 ntags, uint64 horizon)
 {
-	Deletion	deletion = begin_deletion(rel, GetCurrentCommandId(true), NULL);
+	Deletion	deletion = begin_deletion(rel, GetCurrentCommandId(true), NULL, true);
 
-	deletion.moves = true;
 	for (uint32 i = 0; i < ntags; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -337,7 +352,7 @@ do_deletions(CommandWork *work)
 	uint64		nparts;
 	DeletedPart *parts = list_parts(rel, ((DeletionWork *) work)->segments, &nparts);
 	Snapshot	met_under = ActiveSnapshotSet() ? GetActiveSnapshot() : NULL;
-	Deletion	deletion = begin_deletion(rel, work->cid, met_under);
+	Deletion	deletion = begin_deletion(rel, work->cid, met_under, false);
 
 	deletion.update = ((DeletionWork *) work)->update;
 	for (uint64 first = 0, end; first < nparts; first = end)
@@ -471,14 +486,19 @@ collect_times(Relation rel, const DeletedPart *parts, uint64 nparts, uint64 *nti
 	return times;
 }
 
-/* Takes the lock, and makes the snapshot under which rows are deleted the active one. */
+/*
+ * Takes the locks, and makes the snapshot under which rows are deleted the active one.  With moves,
+ * what is deleted is written elsewhere, which is no change of the table's rows.
+ */
 static Deletion
-begin_deletion(Relation rel, CommandId cid, Snapshot met_under)
+begin_deletion(Relation rel, CommandId cid, Snapshot met_under, bool moves)
 {
 	Deletion	deletion = {
 		.rel = rel,
 		.cid = cid,
 		.met_under = IsolationUsesXactSnapshot() ? NULL : met_under,
+		.moves = moves,
+		.changes = moves ? NULL : change_log_begin(rel),
 		.context = CurrentMemoryContext,
 	};
 
@@ -514,6 +534,7 @@ end_deletion(Deletion *deletion)
 	}
 	if (deletion->sink != NULL)
 		segment_sink_end(deletion->sink);
+	change_log_end(deletion->changes);
 	summary_edit_end(deletion->summaries);
 	directory_end(deletion->cursor);
 	if (deletion->met_cursor != NULL)
@@ -528,9 +549,14 @@ delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set)
 {
 	MemoryContext caller = MemoryContextSwitchTo(deletion->tag_context);
 
+	if (deletion->changes != NULL && IsolationUsesXactSnapshot())
+		check_none_newer(deletion, tag, set);
+
 	/* all are listed first, so that the walk cannot meet segments that are written here */
 	SegmentList segments = list_segments(deletion, tag, set->from, set->until);
 
+	deletion->spared = false;
+	deletion->nreplaced = 0;
 	for (uint32 i = 0; i < segments.nrefs; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -540,6 +566,62 @@ delete_from_tag(Deletion *deletion, text *tag, const TimeSet *set)
 		summary_edit_finish_tag(deletion->summaries, tag, deletion_sink(deletion));
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(deletion->tag_context);
+	if (deletion->changes != NULL)
+		log_deleted(deletion, tag, set);
+}
+
+/*
+ * Logs what was deleted from a tag.  A list of times is logged as a range if the tag had no other
+ * rows between.  The rows that replaced those which the command has met are not deleted.
+ */
+static void
+log_deleted(Deletion *deletion, const text *tag, const TimeSet *set)
+{
+	uint64		begin = 0;
+
+	if (set->times == NULL || (!deletion->spared && deletion->nreplaced == 0 && set->ntimes > 1))
+	{
+		change_log_range(deletion->changes, tag, set->from, set->until);
+		return;
+	}
+	if (deletion->nreplaced > 0)
+		qsort(deletion->replaced, deletion->nreplaced, sizeof(int64), compare_times);
+	for (uint64 i = 0; i < deletion->nreplaced; i++)
+	{
+		uint64		end = begin;
+
+		while (end < set->ntimes && set->times[end] < deletion->replaced[i])
+			end++;
+		if (end == set->ntimes || set->times[end] != deletion->replaced[i])
+			continue;
+		change_log_times(deletion->changes, tag, set->times + begin, end - begin);
+		begin = end + 1;
+	}
+	change_log_times(deletion->changes, tag, set->times + begin, set->ntimes - begin);
+}
+
+/*
+ * Raises an error if others have committed rows among those to delete since the transaction's
+ * snapshot.  They stay, but whoever applies the published changes in the order of commits would
+ * delete them.
+ */
+static void
+check_none_newer(Deletion *deletion, text *tag, const TimeSet *set)
+{
+	Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
+	DirectoryCursor *cursor = deletion->cursor;
+	SegmentList segments;
+
+	deletion->cursor = directory_begin(deletion->rel, latest);
+	segments = list_segments(deletion, tag, set->from, set->until);
+	directory_end(deletion->cursor);
+	deletion->cursor = cursor;
+	UnregisterSnapshot(latest);
+	for (uint32 i = 0; i < segments.nrefs; i++)
+	{
+		if (!is_in_place(deletion, &segments.refs[i]))
+			report_changed(deletion->rel);
+	}
 }
 
 /* Lists all segments of a tag that the fresh snapshot sees and that overlap from..until. */
@@ -594,6 +676,8 @@ delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref, const 
 	if (!decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, values_none))
 		store_report(deletion->rel, &stored.tuple.t_self, &stored.segment.header, SEGMENT_BAD_TIMES);
 	nkept = mark_kept(&rows, set, kept);
+	for (uint32 row = 0; set->times != NULL && row < rows.nrows; row++)
+		deletion->spared |= kept[row] && rows.time[row] > set->from && rows.time[row] < set->until;
 	if (nkept < rows.nrows)
 		nkept += keep_replaced(deletion, tag, ref, &stored.segment, kept);
 	if (nkept < rows.nrows && ref->shared)
@@ -694,9 +778,24 @@ keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref, const Segmen
 			report_changed(deletion->rel);
 		kept[row] = true;
 		replaced++;
+		note_replaced(deletion, time);
 	}
 	tag_reader_end(reader);
 	return replaced;
+}
+
+/* Notes the time of a row that is kept because it replaced the one to delete. */
+static void
+note_replaced(Deletion *deletion, int64 time)
+{
+	if (deletion->changes == NULL)
+		return;
+	if (deletion->replaced == NULL)
+		deletion->replaced = MemoryContextAlloc(deletion->context, REPLACED_AT_ONCE * sizeof(int64));
+	else if (deletion->nreplaced % REPLACED_AT_ONCE == 0)
+		deletion->replaced = repalloc_huge(deletion->replaced,
+										   (deletion->nreplaced + REPLACED_AT_ONCE) * sizeof(int64));
+	deletion->replaced[deletion->nreplaced++] = time;
 }
 
 /* Does the fresh snapshot still see a segment that the command has met? */

@@ -24,6 +24,7 @@
 #include "utils/snapmgr.h"
 
 #include "read/tag_reader.h"
+#include "store/change_log.h"
 #include "store/decoded_rows.h"
 #include "store/directory.h"
 #include "store/segment_list.h"
@@ -51,6 +52,7 @@ static void end_renaming(Renaming *renaming);
 static void list_segments(Renaming *renaming);
 static void add_compacted(Renaming *renaming, SegmentList *list, text *key);
 static void check_unused(const Renaming *renaming);
+static void check_none_newer(Renaming *renaming);
 static int64 count_rows(const Renaming *renaming);
 static bool has_room(const Renaming *renaming, const SegmentList *segments, uint8 flags);
 static void rename_segments(Renaming *renaming, const SegmentList *segments, uint8 flags);
@@ -61,6 +63,7 @@ static void rewrite_compacted(Renaming *renaming);
 static void append_rows(const Renaming *renaming, StoredSegment *stored, RowBuffer *rows);
 static void fetch(const Renaming *renaming, const SegmentRef *ref, StoredSegment *stored);
 static void delete_segment(const Renaming *renaming, const SegmentRef *ref);
+pg_noreturn static void report_changed(Relation rel);
 
 int64
 rename_rows(Relation rel, text *tag, text *new_tag)
@@ -69,6 +72,7 @@ rename_rows(Relation rel, text *tag, text *new_tag)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	Renaming	renaming = {.rel = rel, .tag = tag, .new_tag = new_tag};
+	ChangeLog  *changes = change_log_begin(rel);
 	int64		count;
 
 	(void) directory_lock(rel, true);
@@ -86,8 +90,11 @@ rename_rows(Relation rel, text *tag, text *new_tag)
 	}
 	check_unused(&renaming);
 	count = count_rows(&renaming);
+	if (changes != NULL && IsolationUsesXactSnapshot())
+		check_none_newer(&renaming);
 	if (renaming.segments.nrefs > 0)
 	{
+		change_log_rename(changes, tag, new_tag);
 		serializable_note_write(rel, GetCurrentTransactionId(), renaming.cid);
 		renaming.sink = segment_sink_begin(rel, GetCurrentTransactionId(), renaming.cid, 0);
 		if (has_room(&renaming, &renaming.segments, SEGMENT_COMPACTED) &&
@@ -102,6 +109,7 @@ rename_rows(Relation rel, text *tag, text *new_tag)
 		segment_sink_end(renaming.sink);
 	}
 	end_renaming(&renaming);
+	change_log_end(changes);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	CommandCounterIncrement();
@@ -186,6 +194,29 @@ check_unused(const Renaming *renaming)
 	}
 	if (used)
 		rename_refuse_used(renaming->rel, renaming->new_tag);
+}
+
+/*
+ * Raises an error if others have committed rows of the tag since the transaction's snapshot.  They
+ * keep the tag, but whoever applies the published changes in the order of commits would rename them.
+ */
+static void
+check_none_newer(Renaming *renaming)
+{
+	DirectoryCursor *cursor = renaming->cursor;
+	uint32		nseen = renaming->segments.nrefs;
+	uint32		nlatest;
+	Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
+
+	renaming->cursor = directory_begin(renaming->rel, latest);
+	list_segments(renaming);
+	nlatest = renaming->segments.nrefs;
+	directory_end(renaming->cursor);
+	renaming->cursor = cursor;
+	UnregisterSnapshot(latest);
+	list_segments(renaming);
+	if (nlatest != nseen)
+		report_changed(renaming->rel);
 }
 
 void
@@ -375,12 +406,18 @@ delete_segment(const Renaming *renaming, const SegmentRef *ref)
 
 	/* under an older snapshot, a compaction or deletion that has ended may have been first */
 	if (!store_delete(renaming->rel, &tid, renaming->cid))
-		ereport(ERROR,
-				errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				errmsg("could not serialize access due to concurrent update"),
-				errdetail("Rows of historian table \"%s\" were changed or moved since the transaction began.",
-						  RelationGetRelationName(renaming->rel)),
-				errhint("The transaction might succeed if retried."));
+		report_changed(renaming->rel);
 	if (!(ref->flags & SEGMENT_SUMMARY))
 		store_count_rows(renaming->rel, 0, ref->nrows);
+}
+
+static void
+report_changed(Relation rel)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			errmsg("could not serialize access due to concurrent update"),
+			errdetail("Rows of historian table \"%s\" were changed or moved since the transaction began.",
+					  RelationGetRelationName(rel)),
+			errhint("The transaction might succeed if retried."));
 }

@@ -28,6 +28,7 @@
 #include "utils/memutils.h"
 
 #include "command_work.h"
+#include "store/change_log.h"
 #include "store/compaction_queue.h"
 #include "store/load_order.h"
 #include "store/row_buffer.h"
@@ -541,15 +542,18 @@ write_to_run(Batch *batch, bool end)
 	CommandWork *work = &batch->work;
 	MemoryContext caller = MemoryContextSwitchTo(batch->incoming);
 	Relation	rel = table_open(work->relid, RowExclusiveLock);
+	ChangeLog  *changes = change_log_begin(rel);
 	SegmentSink *sink;
 
 	if (batch->run == NULL)
 		serializable_note_write(rel, work->xid, work->cid);
 	sink = segment_sink_begin(rel, work->xid, work->cid, batch->options);
+	segment_sink_publish(sink, changes);
 	write_window(batch, sink);
 	if (end)
 		end_run(batch);
 	segment_sink_end(sink);
+	change_log_end(changes);
 	table_close(rel, NoLock);
 	MemoryContextSwitchTo(caller);
 }
@@ -753,6 +757,7 @@ write_batch(CommandWork *work)
 {
 	Batch	   *batch = (Batch *) work;
 	Relation	rel = table_open(work->relid, RowExclusiveLock);
+	ChangeLog  *changes = change_log_begin(rel);
 	SegmentSink *sink;
 	RunWriter  *run = NULL;
 	uint64		sequence = load_order_next();
@@ -764,6 +769,7 @@ write_batch(CommandWork *work)
 
 	serializable_note_write(rel, work->xid, work->cid);
 	sink = segment_sink_begin(rel, work->xid, work->cid, batch->options);
+	segment_sink_publish(sink, changes);
 	if (batch->run != NULL && !batch->goes_on)
 	{
 		write_window(batch, sink);
@@ -800,6 +806,7 @@ write_batch(CommandWork *work)
 	if (placement != NULL)
 		placement_end(placement);
 	segment_sink_end(sink);
+	change_log_end(changes);
 	table_close(rel, NoLock);
 }
 

@@ -1,0 +1,126 @@
+/*
+ * change_output.c
+ *	  The output plugin "historian" of logical decoding: published changes as JSON.
+ *
+ * It sends one JSON object a message: the changes (store/change_text.h), whichever form they have in
+ * the WAL, and after those of a transaction its commit:
+ *
+ *	  {"op":"commit","xid":..,"lsn":"..","time":".."}
+ *
+ * Transactions without published changes send nothing.  Rows of other tables are not sent.
+ */
+#include "postgres.h"
+
+#include "access/xlogdefs.h"
+#include "nodes/parsenodes.h"
+#include "replication/logical.h"
+#include "replication/output_plugin.h"
+#include "replication/reorderbuffer.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "store/change_text.h"
+
+
+extern PGDLLEXPORT void _PG_output_plugin_init(OutputPluginCallbacks * callbacks);
+
+typedef struct ChangeOutput
+{
+	MemoryContext context;		/* for one message */
+	bool		any;			/* the present transaction has sent something */
+} ChangeOutput;
+
+static void startup(LogicalDecodingContext * decoding, OutputPluginOptions * options, bool is_init);
+static void begin(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction);
+static void change(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction, Relation rel,
+				   ReorderBufferChange * change);
+static void message(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction,
+					XLogRecPtr lsn, bool transactional, const char *prefix, Size length,
+					const char *bytes);
+static void commit(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction,
+				   XLogRecPtr lsn);
+static void send_json(void *argument, const char *json, Size length);
+
+void
+_PG_output_plugin_init(OutputPluginCallbacks * callbacks)
+{
+	callbacks->startup_cb = startup;
+	callbacks->begin_cb = begin;
+	callbacks->change_cb = change;
+	callbacks->message_cb = message;
+	callbacks->commit_cb = commit;
+}
+
+static void
+startup(LogicalDecodingContext * decoding, OutputPluginOptions * options, bool is_init)
+{
+	ChangeOutput *output = palloc0(sizeof(ChangeOutput));
+	ListCell   *cell;
+
+	output->context = AllocSetContextCreate(decoding->context, "historian changes",
+											ALLOCSET_DEFAULT_SIZES);
+	decoding->output_plugin_private = output;
+	options->output_type = OUTPUT_PLUGIN_TEXTUAL_OUTPUT;
+	foreach(cell, decoding->output_plugin_options)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("the output plugin \"historian\" has no option \"%s\"",
+					   lfirst_node(DefElem, cell)->defname),
+				errhint("It has no options."));
+}
+
+static void
+begin(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction)
+{
+	ChangeOutput *output = decoding->output_plugin_private;
+
+	output->any = false;
+}
+
+static void
+change(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction, Relation rel,
+	   ReorderBufferChange * change)
+{
+}
+
+static void
+message(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction, XLogRecPtr lsn,
+		bool transactional, const char *prefix, Size length, const char *bytes)
+{
+	ChangeOutput *output = decoding->output_plugin_private;
+	MemoryContext caller = MemoryContextSwitchTo(output->context);
+
+	if (transactional && strcmp(prefix, CHANGE_TEXT_COMPACT) == 0)
+		change_text_compact_read(bytes, length, send_json, decoding);
+	else if (transactional && strcmp(prefix, CHANGE_TEXT_JSON) == 0)
+		send_json(decoding, bytes, length);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(output->context);
+}
+
+static void
+commit(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction, XLogRecPtr lsn)
+{
+	ChangeOutput *output = decoding->output_plugin_private;
+
+	if (!output->any)
+		return;
+	OutputPluginPrepareWrite(decoding, true);
+	appendStringInfo(decoding->out, "{\"op\":\"commit\",\"xid\":%u,\"lsn\":\"%X/%X\",\"time\":\"%s\"}",
+					 transaction->xid, LSN_FORMAT_ARGS(transaction->end_lsn),
+					 timestamptz_to_str(transaction->xact_time.commit_time));
+	OutputPluginWrite(decoding, true);
+}
+
+static void
+send_json(void *argument, const char *json, Size length)
+{
+	LogicalDecodingContext *decoding = argument;
+	ChangeOutput *output = decoding->output_plugin_private;
+
+	output->any = true;
+	OutputPluginPrepareWrite(decoding, true);
+	appendBinaryStringInfo(decoding->out, json, length);
+	OutputPluginWrite(decoding, true);
+}
