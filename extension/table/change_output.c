@@ -3,9 +3,13 @@
  *	  The output plugin "historian" of logical decoding: published changes as JSON.
  *
  * It sends one JSON object a message: the changes (store/change_text.h), whichever form they have in
- * the WAL, and after those of a transaction its commit:
+ * the WAL, between the beginning and the commit of their transaction:
  *
+ *	  {"op":"begin","xid":..,"lsn":"..","time":".."}
  *	  {"op":"commit","xid":..,"lsn":"..","time":".."}
+ *
+ * A transaction that was cut off is sent again from its beginning.  Positions (lsn) of commits grow, and
+ * both objects have that of the commit, so that a consumer can pass over what it has.
  *
  * Transactions without published changes send nothing.  Rows of other tables are not sent.
  */
@@ -23,27 +27,30 @@
 #include "store/change_text.h"
 
 
-extern PGDLLEXPORT void _PG_output_plugin_init(OutputPluginCallbacks * callbacks);
+extern PGDLLEXPORT void _PG_output_plugin_init(OutputPluginCallbacks *callbacks);
 
 typedef struct ChangeOutput
 {
 	MemoryContext context;		/* for one message */
-	bool		any;			/* the present transaction has sent something */
+	ReorderBufferTXN *transaction;	/* the present one */
+	bool		any;			/* it has sent something */
 } ChangeOutput;
 
-static void startup(LogicalDecodingContext * decoding, OutputPluginOptions * options, bool is_init);
-static void begin(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction);
-static void change(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction, Relation rel,
-				   ReorderBufferChange * change);
-static void message(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction,
+static void startup(LogicalDecodingContext *decoding, OutputPluginOptions *options, bool is_init);
+static void begin(LogicalDecodingContext *decoding, ReorderBufferTXN *transaction);
+static void change(LogicalDecodingContext *decoding, ReorderBufferTXN *transaction, Relation rel,
+				   ReorderBufferChange *change);
+static void message(LogicalDecodingContext *decoding, ReorderBufferTXN *transaction,
 					XLogRecPtr lsn, bool transactional, const char *prefix, Size length,
 					const char *bytes);
-static void commit(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction,
+static void commit(LogicalDecodingContext *decoding, ReorderBufferTXN *transaction,
 				   XLogRecPtr lsn);
+static void send_bound(LogicalDecodingContext *decoding, const ReorderBufferTXN *transaction,
+					   const char *op, bool last);
 static void send_json(void *argument, const char *json, Size length);
 
 void
-_PG_output_plugin_init(OutputPluginCallbacks * callbacks)
+_PG_output_plugin_init(OutputPluginCallbacks *callbacks)
 {
 	callbacks->startup_cb = startup;
 	callbacks->begin_cb = begin;
@@ -53,7 +60,7 @@ _PG_output_plugin_init(OutputPluginCallbacks * callbacks)
 }
 
 static void
-startup(LogicalDecodingContext * decoding, OutputPluginOptions * options, bool is_init)
+startup(LogicalDecodingContext *decoding, OutputPluginOptions *options, bool is_init)
 {
 	ChangeOutput *output = palloc0(sizeof(ChangeOutput));
 	ListCell   *cell;
@@ -71,21 +78,22 @@ startup(LogicalDecodingContext * decoding, OutputPluginOptions * options, bool i
 }
 
 static void
-begin(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction)
+begin(LogicalDecodingContext *decoding, ReorderBufferTXN *transaction)
 {
 	ChangeOutput *output = decoding->output_plugin_private;
 
+	output->transaction = transaction;
 	output->any = false;
 }
 
 static void
-change(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction, Relation rel,
-	   ReorderBufferChange * change)
+change(LogicalDecodingContext *decoding, ReorderBufferTXN *transaction, Relation rel,
+	   ReorderBufferChange *change)
 {
 }
 
 static void
-message(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction, XLogRecPtr lsn,
+message(LogicalDecodingContext *decoding, ReorderBufferTXN *transaction, XLogRecPtr lsn,
 		bool transactional, const char *prefix, Size length, const char *bytes)
 {
 	ChangeOutput *output = decoding->output_plugin_private;
@@ -100,17 +108,25 @@ message(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction, XLogR
 }
 
 static void
-commit(LogicalDecodingContext * decoding, ReorderBufferTXN * transaction, XLogRecPtr lsn)
+commit(LogicalDecodingContext *decoding, ReorderBufferTXN *transaction, XLogRecPtr lsn)
 {
 	ChangeOutput *output = decoding->output_plugin_private;
 
 	if (!output->any)
 		return;
-	OutputPluginPrepareWrite(decoding, true);
-	appendStringInfo(decoding->out, "{\"op\":\"commit\",\"xid\":%u,\"lsn\":\"%X/%X\",\"time\":\"%s\"}",
+	send_bound(decoding, transaction, "commit", true);
+}
+
+/* Sends the beginning or the commit of a transaction; last tells that nothing follows of it. */
+static void
+send_bound(LogicalDecodingContext *decoding, const ReorderBufferTXN *transaction, const char *op,
+		   bool last)
+{
+	OutputPluginPrepareWrite(decoding, last);
+	appendStringInfo(decoding->out, "{\"op\":\"%s\",\"xid\":%u,\"lsn\":\"%X/%X\",\"time\":\"%s\"}", op,
 					 transaction->xid, LSN_FORMAT_ARGS(transaction->end_lsn),
 					 timestamptz_to_str(transaction->xact_time.commit_time));
-	OutputPluginWrite(decoding, true);
+	OutputPluginWrite(decoding, last);
 }
 
 static void
@@ -119,8 +135,10 @@ send_json(void *argument, const char *json, Size length)
 	LogicalDecodingContext *decoding = argument;
 	ChangeOutput *output = decoding->output_plugin_private;
 
+	if (!output->any)
+		send_bound(decoding, output->transaction, "begin", false);
 	output->any = true;
-	OutputPluginPrepareWrite(decoding, true);
+	OutputPluginPrepareWrite(decoding, false);
 	appendBinaryStringInfo(decoding->out, json, length);
-	OutputPluginWrite(decoding, true);
+	OutputPluginWrite(decoding, false);
 }
