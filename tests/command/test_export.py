@@ -52,6 +52,22 @@ def memory(tag):
     return usage[2].ru_maxrss
 
 
+def resumes():
+    """An export that was cut after any row goes on behind that."""
+    rng = random.Random(6)
+    for selection in ((), ("--prefix", "plant/"), ("plant/b", 'x "y", \\ ü', "plant/a")):
+        whole = exported("-f", "ndjson", *selection).splitlines()
+        for at in [0, len(whole) - 1, *(rng.randrange(len(whole)) for _ in range(6))]:
+            last = json.loads(whole[at])
+            rest = exported("-f", "ndjson", "--after-tag", last["tag"], "--after-time", str(last["time"]), *selection).splitlines()
+            ok(rest == whole[at + 1:], "after row %d of %d, %s" % (at, len(whole), selection or "all"), rest[:2])
+    same(exported("-f", "ndjson", "--after-tag", "plant/az", "--after-time", "5").splitlines(),
+         [line for line in exported("-f", "ndjson").splitlines() if json.loads(line)["tag"] > "plant/az"], "a tag that is not there has a place too")
+    for options in (("--after-tag", "plant/a"), ("--after-time", "5"), ("--after-tag", "z", "--after-time", "5", "plant/a"), ("--all", "plant/a"),
+                    ("--all", "--prefix", "p"), ("--after-tag", "plant/a", "--after-time", "tomorrow")):
+        exported(*options, code=2)
+
+
 def exports(made):
     records = list(csv.reader(io.StringIO(exported("plant/a"))))
     same(records[0], ["time", "tag", "flow", "the, rest"], "CSV: the columns have the names of the values")
@@ -63,6 +79,11 @@ def exports(made):
          "and all rows, tag by tag")
     found = [json.loads(line) for line in exported("-f", "ndjson", "--prefix", "plant/").splitlines()]
     same([(row["time"], row["tag"], row["values"]) for row in found], [row for row in made if row[1].startswith("plant")], "NDJSON of a prefix")
+    same(exported("--all"), exported(), "--all is said explicitly")
+    same(exported("--tag", "plant/b", "--tag", "plant/a"), exported("plant/b", "plant/a"), "--tag names tags too")
+    packed = subprocess.run([HISTORIAN, "export", "-d", CONNINFO, "-t", "m", "--gzip", "-f", "ndjson"], stdout=subprocess.PIPE, check=True).stdout
+    same(gzip.decompress(packed).decode(), exported("-f", "ndjson"), "--gzip compresses stdout")
+    resumes()
     found = exported("--start", "2026-01-01T00:00:10Z", "--end", "2026-01-01T00:01:00Z", "--time", "rfc3339", "plant/b").splitlines()[1:]
     expected = [row for row in made if row[1] == "plant/b" and START + 10 * SECOND <= row[0] < START + 60 * SECOND]
     same(len(found), len(expected), "a window has the rows that it has")

@@ -31,7 +31,14 @@ static const char usage[] =
 	"\n"
 	"  -o, --output FILE    write there, compressed if its name ends with .gz (stdout)\n"
 	"  -f, --format FORMAT  csv, ndjson or binary (by the name of FILE; else csv)\n"
+	"  --tag TAG            the same as TAG; may be given several times\n"
 	"  --prefix TEXT        tags that begin with it\n"
+	"  --all                all tags, as without any\n"
+	"  --gzip               compress, whatever the name of FILE\n"
+	"  --after-tag TAG      go on after the row of this tag and of the time --after-time: the last "
+	"one\n"
+	"                       of an export with the same selection that was broken off\n"
+	"  --after-time TIME    its time\n"
 	"  --start TIME         first time: an integer, RFC 3339, now-1h, or -1h, which counts from "
 	"--end\n"
 	"  --end TIME           time before which it ends (all)\n"
@@ -68,6 +75,11 @@ typedef struct Export
 	TimestampRules times;
 	TimeText time_text;
 	bool progress;
+	bool all;
+	bool gzip;
+	const char *after_tag; /* the rows after this one are written; or NULL */
+	const char *after_time;
+	int64_t after_ns;
 	PGconn *connection;
 	Target target;
 	Selection selection;
@@ -175,6 +187,8 @@ put_copy(Bytes *sql, const Export *export, const char *tag)
 			bytes_printf(sql, ", %s", target->values);
 	}
 	bytes_printf(sql, " FROM %s WHERE %s = %s", target->name, target->tag, literal);
+	if (export->after_tag != NULL && strcmp(tag, export->after_tag) == 0)
+		bytes_printf(sql, " AND %s > '%lld'::bigint", target->time, (long long) export->after_ns);
 	if (export->wishes.windowed)
 		bytes_printf(sql, " AND %s >= '%lld'::bigint AND %s < '%lld'::bigint", target->time,
 					 (long long) export->wishes.start_ns, target->time,
@@ -288,6 +302,26 @@ copy_tag(Export *export, int i, double share, double share_of_tag)
 	}
 }
 
+/*
+ * Returns the first tag to copy, which is after_tag itself, or, of tags in the order of their bytes,
+ * the next one.
+ */
+static int
+first_tag(const Export *export)
+{
+	const Selection *selection = &export->selection;
+	bool named = export->wishes.tag_count > 0;
+	int i = 0;
+
+	if (export->after_tag == NULL)
+		return 0;
+	while (i < selection->count &&
+		   (named ? strcmp(selection_tag(selection, i), export->after_tag) != 0
+				  : strcmp(selection_tag(selection, i), export->after_tag) < 0))
+		i++;
+	return i;
+}
+
 static void
 copy_tags(Export *export)
 {
@@ -296,14 +330,14 @@ copy_tags(Export *export)
 	double total = 0;
 	double done = 0;
 
-	for (int i = 0; i < selection->count; i++)
+	for (int i = first_tag(export); i < selection->count; i++)
 		total += (double) selection_samples(selection, i);
 	if (export->format == EXPORT_BINARY)
 	{
 		copy_format_header(edge);
 		output_write(export->output, edge, COPY_HEADER_BYTES);
 	}
-	for (int i = 0; i < selection->count; i++)
+	for (int i = first_tag(export); i < selection->count; i++)
 	{
 		double samples = (double) selection_samples(selection, i);
 
@@ -329,7 +363,7 @@ command_export(int argc, char **argv)
 	connection_run(export.connection, "SET LOCAL extra_float_digits = 1");
 	selection_open(&export.selection, export.connection, &export.target, &export.wishes,
 				   export.format == EXPORT_CSV);
-	export.output = output_open(export.path);
+	export.output = output_open(export.path, export.gzip);
 	meter_begin(&export.meter, export.progress);
 	if (export.format == EXPORT_CSV)
 		write_header(&export);
@@ -338,7 +372,7 @@ command_export(int argc, char **argv)
 	meter_end(&export.meter);
 	if (export.path != NULL && strcmp(export.path, "-") != 0)
 		printf("%" PRIu64 " rows of %d tags exported in %.1f s\n", export.rows,
-			   export.selection.count, meter_seconds(&export.meter));
+			   export.selection.count - first_tag(&export), meter_seconds(&export.meter));
 	selection_close(&export.selection);
 	target_close(&export.target);
 	bytes_free(&export.row);
@@ -360,8 +394,30 @@ read_window(Export *export)
 	if (export->start != NULL)
 		wishes->start_ns = arguments_time("start", export->start, &export->times,
 										  export->end != NULL ? wishes->end_ns : timestamp_now());
+	if (export->after_time != NULL)
+		export->after_ns =
+			arguments_time("after-time", export->after_time, &export->times, timestamp_now());
 	if (wishes->windowed && wishes->start_ns >= wishes->end_ns)
 		arguments_fail("--start must be before --end");
+}
+
+/* Ends the program if it is not clear which rows are meant. */
+static void
+check_selection(const Export *export)
+{
+	const SelectionWishes *wishes = &export->wishes;
+	int named = 0;
+
+	if (wishes->tag_count > 0 && wishes->prefix != NULL)
+		arguments_fail("--prefix does not go with the names of tags");
+	if (export->all && (wishes->tag_count > 0 || wishes->prefix != NULL))
+		arguments_fail("--all does not go with --prefix or the names of tags");
+	if ((export->after_tag == NULL) != (export->after_time == NULL))
+		arguments_fail("--after-tag and --after-time go together");
+	for (int i = 0; i < wishes->tag_count && export->after_tag != NULL; i++)
+		named += strcmp(wishes->tags[i], export->after_tag) == 0;
+	if (export->after_tag != NULL && wishes->tag_count > 0 && named != 1)
+		arguments_fail("--after-tag must be one of the tags, given once");
 }
 
 static void
@@ -369,7 +425,12 @@ parse_options(Export *export, int argc, char **argv)
 {
 	enum
 	{
-		PREFIX = ARGUMENT_OWN,
+		TAG = ARGUMENT_OWN,
+		PREFIX,
+		ALL,
+		GZIP,
+		AFTER_TAG,
+		AFTER_TIME,
 		START,
 		END,
 		PRECISION,
@@ -380,7 +441,12 @@ parse_options(Export *export, int argc, char **argv)
 		ARGUMENTS_COMMON,
 		{"output", required_argument, NULL, 'o'},
 		{"format", required_argument, NULL, 'f'},
+		{"tag", required_argument, NULL, TAG},
 		{"prefix", required_argument, NULL, PREFIX},
+		{"all", no_argument, NULL, ALL},
+		{"gzip", no_argument, NULL, GZIP},
+		{"after-tag", required_argument, NULL, AFTER_TAG},
+		{"after-time", required_argument, NULL, AFTER_TIME},
 		{"start", required_argument, NULL, START},
 		{"end", required_argument, NULL, END},
 		{"precision", required_argument, NULL, PRECISION},
@@ -389,6 +455,8 @@ parse_options(Export *export, int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	const char *name;
+	char **tags = memory_new((size_t) argc * sizeof(char *));
+	int tag_count = 0;
 	int option;
 
 	arguments_init(&export->arguments);
@@ -405,8 +473,23 @@ parse_options(Export *export, int argc, char **argv)
 			case 'f':
 				export->format = (ExportFormat) option_word(name, optarg, format_names);
 				break;
+			case TAG:
+				tags[tag_count++] = optarg;
+				break;
 			case PREFIX:
 				export->wishes.prefix = optarg;
+				break;
+			case ALL:
+				export->all = true;
+				break;
+			case GZIP:
+				export->gzip = true;
+				break;
+			case AFTER_TAG:
+				export->after_tag = optarg;
+				break;
+			case AFTER_TIME:
+				export->after_time = optarg;
 				break;
 			case START:
 				export->start = optarg;
@@ -426,11 +509,12 @@ parse_options(Export *export, int argc, char **argv)
 				break;
 		}
 	}
-	export->wishes.tags = argv + optind;
-	export->wishes.tag_count = argc - optind;
+	for (int i = optind; i < argc; i++)
+		tags[tag_count++] = argv[i];
+	export->wishes.tags = tags;
+	export->wishes.tag_count = tag_count;
 	export->time_text.unit_ns = export->times.unit_ns;
-	if (export->wishes.tag_count > 0 && export->wishes.prefix != NULL)
-		arguments_fail("--prefix does not go with the names of tags");
+	check_selection(export);
 	if (export->format == EXPORT_UNKNOWN)
 		export->format = format_of(export->path);
 	if (export->format == EXPORT_BINARY &&

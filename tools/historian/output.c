@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +43,18 @@ static void __attribute__((noreturn)) fail(const Output *output)
 						 strerror(errno));
 }
 
+static void
+compress_file(Output *output)
+{
+	int copy = dup(output->file); /* gzclose() closes it */
+
+	output->gzip = copy < 0 ? NULL : gzdopen(copy, "wb6");
+	if (output->gzip == NULL)
+		fail(output);
+}
+
 Output *
-output_open(const char *path)
+output_open(const char *path, bool compressed)
 {
 	Output *output = memory_new(sizeof(Output));
 	size_t length = path != NULL ? strlen(path) : 0;
@@ -54,7 +63,11 @@ output_open(const char *path)
 	signal(SIGPIPE, SIG_IGN);
 	output->file = STDOUT_FILENO;
 	if (path == NULL || strcmp(path, "-") == 0)
+	{
+		if (compressed)
+			compress_file(output);
 		return output;
+	}
 	output->path = memory_strdup(path);
 	output->partial = memory_new(length + sizeof(".partial"));
 	memcpy(output->partial, path, length);
@@ -64,14 +77,8 @@ output_open(const char *path)
 	output->file = open(output->partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (output->file < 0)
 		fail(output);
-	if (length > 3 && strcmp(path + length - 3, ".gz") == 0)
-	{
-		int copy = dup(output->file); /* gzclose() closes it */
-
-		output->gzip = copy < 0 ? NULL : gzdopen(copy, "wb6");
-		if (output->gzip == NULL)
-			fail(output);
-	}
+	if (compressed || (length > 3 && strcmp(path + length - 3, ".gz") == 0))
+		compress_file(output);
 	return output;
 }
 

@@ -5,17 +5,18 @@
 #ifndef HISTORIAN_OUTPUT_H
 #define HISTORIAN_OUTPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 typedef struct Output Output;
 
 /*
- * Begins to write to stdout, for NULL or "-", or to a file, which is compressed if its name ends
- * with .gz.  Until output_close() the file has ".partial" at the end of its name, unless it is
+ * Begins to write to stdout, for NULL or "-", or to a file.  What is written is compressed if the
+ * caller wants that, or if the file's name ends with .gz.  Until output_close() the file has ".partial" at the end of its name, unless it is
  * there and is no ordinary file.
  */
-extern Output *output_open(const char *path);
+extern Output *output_open(const char *path, bool compressed);
 
 /*
  * Writes data.  If that fails, ends the program with a message; if the reader of stdout has gone

@@ -231,7 +231,7 @@ command_tags(int argc, char **argv)
 	target_open(&target, connection, arguments.table);
 	result = connection_query(connection, list_sql, 2,
 							  (const char *const[]){target.oid, optind < argc ? argv[optind] : ""});
-	output = output_open(NULL);
+	output = output_open(NULL, false);
 	if (format == TAGS_TABLE)
 		write_table(output, result, &form);
 	else if (format == TAGS_CSV)

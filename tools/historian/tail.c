@@ -189,7 +189,7 @@ command_tail(int argc, char **argv)
 	target_open(&tail.target, tail.connection, tail.arguments.table);
 	selection_open(&tail.selection, tail.connection, &tail.target, &tail.wishes, false);
 	tail.last_ns = memory_new((size_t) tail.selection.count * sizeof(int64_t));
-	tail.output = output_open(NULL);
+	tail.output = output_open(NULL, false);
 	print_last(&tail);
 	while (!tail.once)
 	{
