@@ -20,6 +20,7 @@
 #include "ingest/commit.h"
 #include "ingest/ingest.h"
 #include "ingest/point_merge.h"
+#include "load/edit.h"
 #include "load/name_teller.h"
 #include "load/table_check.h"
 
@@ -66,6 +67,7 @@ typedef struct Loop
 	PgPool *primary; /* for reads of the primary */
 	PgReads *reads;	 /* both */
 	PgPool *writes;	 /* for statements that write, which must reach the primary */
+	Edits *edits;
 	NameTeller *name_teller;
 	CommitQueue waiters;
 	List placeless; /* of Intake.placeless: partial bodies with points that wait for their places */

@@ -47,7 +47,7 @@
 
 /* Descriptors besides connections: of files, the writer and its loop; and of each HTTP loop. */
 #define OTHER_DESCRIPTORS (18 + HTTP_REFUSED_CONNECTIONS)
-#define LOOP_DESCRIPTORS  10
+#define LOOP_DESCRIPTORS  12
 
 /* When memory in use has fallen by so much from its peak, it is given back to the system. */
 #define TRIM_BYTES ((size_t) 16 << 20)
@@ -128,6 +128,7 @@ static void size_thread_pool(const Config *config);
 static bool init_loop(Main *main, ServerLoop *loop);
 static void *run_loop(void *argument);
 static void wake_all(void *argument);
+static void wake_loop(void *argument);
 static void wake_writer(void *argument);
 static void on_wake(uv_async_t *async);
 static void on_writer_wake(uv_async_t *async);
@@ -416,7 +417,7 @@ size_thread_pool(const Config *config)
 	char size[24];
 
 	snprintf(size, sizeof(size), "%" PRIu64,
-			 OTHER_THREADS + config->threads * (2 * PG_POOL_CONNECTING + 1));
+			 OTHER_THREADS + config->threads * (2 * PG_POOL_CONNECTING + 2));
 	setenv("UV_THREADPOOL_SIZE", size, 0);
 }
 
@@ -454,6 +455,9 @@ init_loop(Main *main, ServerLoop *loop)
 					config->max_queued_queries / config->threads + 1, &main->server.results, NULL);
 	loop->loop.name_teller = name_teller_new(
 		loop->loop.writes, config, main->server.shared.field_places, on_places_known, loop);
+	loop->loop.edits = edits_new(&loop->uv, config, main->server.shared.ingest, &loop->loop.waiters,
+								 main->server.shared.points,
+								 config->max_queued_queries / config->threads + 1, wake_loop, loop);
 	list_init(&loop->loop.placeless);
 	loop->loop.http = (HttpLoop){
 		.uv = &loop->uv,
@@ -531,6 +535,14 @@ wake_all(void *argument)
 }
 
 static void
+wake_loop(void *argument)
+{
+	ServerLoop *loop = argument;
+
+	turn_queue_fresh(&loop->loop.http.turns, &loop->tell_waiters);
+}
+
+static void
 wake_writer(void *argument)
 {
 	Main *main = argument;
@@ -584,6 +596,7 @@ on_tick(uv_timer_t *timer)
 	pg_pool_tick(loop->loop.pool);
 	pg_pool_tick(loop->loop.primary);
 	pg_pool_tick(loop->loop.writes);
+	edits_tick(loop->loop.edits);
 	name_teller_tick(loop->loop.name_teller, uv_now(&loop->uv));
 	/* Another loop may have asked for the same places. */
 	if (loop->places_answers != field_places_answers(server->shared.field_places))

@@ -770,7 +770,7 @@ BEGIN
     END IF;
     SELECT k INTO unknown FROM jsonb_object_keys(metadata) k WHERE k NOT IN
         ('description', 'interpolation', 'max_silence', 'names', 'units', 'low', 'high',
-         'tag', 'first', 'last', 'samples', 'bytes', 'learned') LIMIT 1;
+         'tag', 'first', 'last', 'samples', 'bytes', 'segments', 'learned') LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'member "%" is unknown', unknown
             USING ERRCODE = 'invalid_parameter_value',
@@ -779,7 +779,7 @@ BEGIN
         RAISE EXCEPTION 'member "tag" names another tag' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     described := jsonb_populate_record(NULL::historian.tag,
-        metadata - '{tag,first,last,samples,bytes,learned}'::text[]);
+        metadata - '{tag,first,last,samples,bytes,segments,learned}'::text[]);
     INSERT INTO historian.tag (relid, tag, description, interpolation, max_silence, names, units, low, high)
     VALUES ("table", set_tag.tag, described.description, described.interpolation, described.max_silence,
         described.names, described.units, described.low, described.high)

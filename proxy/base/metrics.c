@@ -27,8 +27,8 @@ static const char *const row_labels[HISTOGRAM_BUCKETS] = {
 };
 
 static const char *const route_names[METRIC_ROUTES] = {
-	"/save",	 "/write",	"/api",	  "/tags",	"/latest", "/export",
-	"/progress", "/stream", "/stale", "status", "file",	   "other",
+	"/save",   "/write", "/api",	 "/tags",	 "/latest", "/export", "/progress",
+	"/stream", "/stale", "/samples", "/summary", "status",	"file",	   "other",
 };
 static const char *const reason_names[REJECT_REASONS] = {
 	"invalid", "too_large", "buffer_full", "database", "spool",

@@ -28,6 +28,8 @@ typedef enum MetricRoute
 	ROUTE_PROGRESS,
 	ROUTE_STREAM,
 	ROUTE_STALE,
+	ROUTE_SAMPLES,
+	ROUTE_SUMMARY,
 	ROUTE_STATUS, /* metrics and the health routes */
 	ROUTE_FILE,	  /* the page and openapi.json */
 	ROUTE_OTHER,

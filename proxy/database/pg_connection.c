@@ -397,6 +397,18 @@ pg_connection_pause(PgConnection *connection, bool pause)
 	watch(connection, connection->want_write, pause);
 }
 
+uint64_t
+pg_read_position(const PGresult *result)
+{
+	unsigned high;
+	unsigned low;
+
+	if (PQntuples(result) != 1 || PQnfields(result) != 1 ||
+		sscanf(PQgetvalue(result, 0, 0), "%X/%X", &high, &low) != 2)
+		return 0;
+	return (uint64_t) high << 32 | low;
+}
+
 void
 pg_put_literal(Bytes *sql, const char *text)
 {

@@ -72,6 +72,20 @@ extern void pg_connection_again(PgConnection *connection);
  */
 extern bool pg_connection_take_not_replicated(PgConnection *connection);
 
+/*
+ * How far the WAL reaches after a commit.  That was flushed before it was answered, unless
+ * synchronous_commit is off.  What others insert meanwhile is not flushed yet, and no standby has it.
+ */
+#define PG_POSITION_SQL                                                                            \
+	"SELECT CASE WHEN current_setting('synchronous_commit') = 'off' "                              \
+	"THEN pg_current_wal_insert_lsn() ELSE pg_current_wal_flush_lsn() END"
+
+/* Commits and asks for it, in one message, which a pooler gives to one session. */
+#define PG_COMMIT_SQL "COMMIT; " PG_POSITION_SQL
+
+/* The position of such a result; 0: it has none. */
+extern uint64_t pg_read_position(const PGresult *result);
+
 /* Appends a string constant that means the same whatever standard_conforming_strings is. */
 extern void pg_put_literal(Bytes *sql, const char *text);
 

@@ -33,9 +33,10 @@ typedef struct Route
 	MetricRoute metric;
 	Access access;		  /* of GET, HEAD and POST */
 	Access change_access; /* of the other methods */
-	bool post;			  /* takes POST; without this and the next, GET and HEAD */
+	bool post;			  /* takes POST; without this and the next two, GET and HEAD */
 	bool put;			  /* takes PUT */
-	bool get;			  /* takes GET and HEAD besides POST or PUT */
+	bool remove;		  /* takes DELETE */
+	bool get;			  /* takes GET and HEAD besides others */
 	bool linked; /* pages of other sites may link to it, because it shows nothing that is stored */
 	bool health; /* --listen-health serves it, too */
 	bool brings_messages; /* --limit-messages holds for it */

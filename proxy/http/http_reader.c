@@ -522,11 +522,13 @@ takes(const Route *route, uint8_t method)
 	{
 		case HTTP_GET:
 		case HTTP_HEAD:
-			return route->get || !(route->post || route->put);
+			return route->get || !(route->post || route->put || route->remove);
 		case HTTP_POST:
 			return route->post;
 		case HTTP_PUT:
 			return route->put;
+		case HTTP_DELETE:
+			return route->remove;
 		default:
 			return false;
 	}
@@ -543,7 +545,8 @@ put_preflight(Bytes *headers, const char *const *methods, int count)
 	for (int i = 0; i < count; i++)
 		bytes_printf(headers, "%s%s", i == 0 ? "" : ", ", methods[i]);
 	bytes_puts(headers, "\r\nAccess-Control-Allow-Headers: Authorization, Content-Encoding, "
-						"Content-Type, If-None-Match, Traceparent, X-Request-Id\r\n"
+						"Content-Type, If-None-Match, Last-Event-ID, Traceparent, "
+						"X-Request-Id\r\n"
 						"Access-Control-Allow-Private-Network: true\r\n"
 						"Access-Control-Max-Age: 600\r\n");
 }
@@ -552,14 +555,14 @@ put_preflight(Bytes *headers, const char *const *methods, int count)
 static void
 answer_allowed(Exchange *exchange, const Route *route)
 {
-	static const uint8_t methods[] = {HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT};
-	const char *names[4];
+	static const uint8_t methods[] = {HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE};
+	const char *names[5];
 	int count = 0;
 	Bytes detail = {0};
 	Bytes allow = {0};
 	Bytes body = {0};
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 	{
 		if (takes(route, methods[i]))
 			names[count++] = llhttp_method_name(methods[i]);
@@ -637,7 +640,8 @@ dispatch(Exchange *exchange)
 	else if (request->expect[0] != '\0' && !request->expect_continue)
 		http_problem(exchange, 417, "the header Expect may only ask for 100-continue");
 	else if (request->target.data[0] == '*')
-		http_answer(exchange, 204, NULL, "Allow: GET, HEAD, POST, PUT, OPTIONS\r\n", NULL, 0);
+		http_answer(exchange, 204, NULL, "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS\r\n", NULL,
+					0);
 	else if (exchange->connection->health && (route == NULL || !route->health))
 		http_problem(exchange, 404, "this address has health and metrics alone (--listen-health)");
 	else if (route == NULL)

@@ -139,7 +139,7 @@ trace_answered(Exchange *exchange, int status, uint64_t passed_ns)
 }
 
 void
-trace_audit(Exchange *exchange, const char *action, const char *tag)
+trace_audit(Exchange *exchange, const char *action, const char *tag, const char *to)
 {
 	char address[64] = "";
 
@@ -150,6 +150,7 @@ trace_audit(Exchange *exchange, const char *action, const char *tag)
 			  (const LogField[]){
 				  {.name = "action", .value = action},
 				  {.name = "tag", .value = tag},
+				  {.name = "to", .value = to},
 				  {.name = "token", .value = exchange->principal->name},
 				  {.name = "peer", .value = address},
 				  {.name = "request_id", .value = trace_request_id(exchange)},

@@ -22,8 +22,11 @@ extern const char *trace_parent(const Exchange *exchange);
 /* Logs an answer, passed_ns after the request's first byte, if the log's level asks for it. */
 extern void trace_answered(Exchange *exchange, int status, uint64_t passed_ns);
 
-/* Logs that who asks has changed what is stored, whatever the level of the log is. */
-extern void trace_audit(Exchange *exchange, const char *action, const char *tag);
+/*
+ * Logs that who asks has changed what is stored, whatever the level of the log is.  to is the tag that
+ * another one has become, or "".
+ */
+extern void trace_audit(Exchange *exchange, const char *action, const char *tag, const char *to);
 
 /* Logs that a client and this server could not agree on TLS. */
 extern void trace_tls_failed(const HttpConnection *connection, const char *why);

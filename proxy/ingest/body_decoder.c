@@ -64,6 +64,7 @@ body_decoder_init(BodyDecoder *decoder, Stage *stage, BodyFormat format, bool pa
 	decoder->times = *times;
 	decoder->tag_prefix = "";
 	decoder->tag_prefix_length = 0;
+	decoder->range = NULL;
 	decoder->partial = partial;
 	decoder->state = format == BODY_JSON ? STATE_START : STATE_LINE;
 	decoder->position = format == BODY_JSON ? -1 : 1;
@@ -339,7 +340,7 @@ decode_line(BodyDecoder *decoder, const char *line, const char *end)
 			add_error(decoder, &error);
 		return;
 	}
-	switch (message_scan(decoder->stage, &line, end, &decoder->times, &error))
+	switch (message_scan(decoder->stage, &line, end, &decoder->times, decoder->range, &error))
 	{
 		case SCAN_OK:
 			if (skip_space(line, end) == end && tag_allowed(decoder, length_before, &error))
@@ -427,7 +428,7 @@ decode_message(BodyDecoder *decoder, const char **data, const char *end, bool la
 	size_t length = decoder->stage->length;
 	uint32_t count = decoder->stage->count;
 
-	switch (message_scan(decoder->stage, data, end, &decoder->times, error))
+	switch (message_scan(decoder->stage, data, end, &decoder->times, decoder->range, error))
 	{
 		case SCAN_OK:
 			if (*data - begin > MESSAGE_MAX_BYTES)

@@ -38,12 +38,13 @@ typedef struct BodyDecoder
 	const char
 		*tag_prefix; /* of the tags that are taken; "": all.  As points, the caller sets it */
 	size_t tag_prefix_length;
-	bool partial;		/* go on after a bad message */
-	int state;			/* an enum of body_decoder.c */
-	int64_t position;	/* the line, from 1, or the index in an array, from 0 */
-	Bytes carry;		/* a message whose end has not arrived yet */
-	size_t carry_tried; /* length of carry when it was last found incomplete */
-	size_t allowance;	/* how many messages the current call may still look at */
+	const MessageRange *range; /* as points, the caller sets it; NULL: any tag and time are taken */
+	bool partial;			   /* go on after a bad message */
+	int state;				   /* an enum of body_decoder.c */
+	int64_t position;		   /* the line, from 1, or the index in an array, from 0 */
+	Bytes carry;			   /* a message whose end has not arrived yet */
+	size_t carry_tried;		   /* length of carry when it was last found incomplete */
+	size_t allowance;		   /* how many messages the current call may still look at */
 	uint64_t error_count;
 	size_t error_capacity;
 	BodyError *errors; /* the first BODY_MAX_LISTED_ERRORS */

@@ -49,8 +49,10 @@ typedef struct Loss
 struct CommitBoard
 {
 	_Atomic uint64_t generation;
-	_Atomic uint64_t part;	   /* the last settled one */
-	_Atomic uint64_t position; /* of the WAL after the last commit */
+	_Atomic uint64_t part;		/* the last settled one */
+	_Atomic uint64_t last_part; /* that was begun */
+	_Atomic uint64_t position;	/* of the WAL after the last commit */
+	atomic_bool earlier;		/* of commit_note_earlier() */
 	atomic_bool rejections_exist;
 	atomic_bool delays_exist;
 	atomic_bool losses_exist;
@@ -63,6 +65,7 @@ struct CommitBoard
 static void take_rejection(CommitBoard *board, uint32_t ticket, CommitOutcome *outcome);
 static bool has_losses(CommitBoard *board, const IngestTicket *ticket);
 static bool is_delayed(CommitBoard *board, uint32_t ticket);
+static bool must_wait(CommitWaiter *waiter, CommitBoard *board);
 
 CommitBoard *
 commit_board_new(void)
@@ -146,6 +149,18 @@ commit_delay(CommitBoard *board, uint32_t ticket, uint64_t part)
 }
 
 void
+commit_begin_part(CommitBoard *board, uint64_t part)
+{
+	atomic_store(&board->last_part, part);
+}
+
+void
+commit_note_earlier(CommitBoard *board, bool earlier)
+{
+	atomic_store(&board->earlier, earlier);
+}
+
+void
 commit_settle(CommitBoard *board, uint64_t part)
 {
 	atomic_store_explicit(&board->part, part, memory_order_release);
@@ -192,7 +207,7 @@ finish(CommitWaiter *waiter, CommitBoard *board)
 	ASSERT(waiter != NULL);
 	if (atomic_load(&board->rejections_exist))
 		take_rejection(board, waiter->ticket.number, &outcome);
-	if (atomic_load(&board->losses_exist) && has_losses(board, &waiter->ticket))
+	if (!waiter->for_all && atomic_load(&board->losses_exist) && has_losses(board, &waiter->ticket))
 		outcome.state = COMMIT_LOST;
 	call_back(waiter, &outcome);
 	free(waiter);
@@ -226,6 +241,16 @@ commit_wait(CommitQueue *queue, const IngestTicket *ticket, uint64_t deadline_ms
 	waiter->callback = callback;
 	waiter->argument = argument;
 	list_append(&queue->waiting, &waiter->link);
+	return waiter;
+}
+
+CommitWaiter *
+commit_wait_for_all(CommitQueue *queue, const IngestTicket *ticket, uint64_t deadline_ms,
+					CommitCallback callback, void *argument)
+{
+	CommitWaiter *waiter = commit_wait(queue, ticket, deadline_ms, callback, argument);
+
+	waiter->for_all = true;
 	return waiter;
 }
 
@@ -280,7 +305,7 @@ check_delayed(CommitQueue *queue, CommitBoard *board, int *left)
 		if ((*left)-- == 0)
 			return false;
 		waiter = take_first(&queue->unchecked);
-		if (is_delayed(board, waiter->ticket.number))
+		if (must_wait(waiter, board))
 			list_append(&queue->delayed, &waiter->link);
 		else
 			finish(waiter, board);
@@ -288,13 +313,18 @@ check_delayed(CommitQueue *queue, CommitBoard *board, int *left)
 	return true;
 }
 
-/* Is the batch of the first waiter finished, except for rows that were set aside? */
+/*
+ * Is the batch of the first waiter finished, except for rows that were set aside?  A waiter for all may
+ * have none, but wait for an earlier process's, before which no batch is finished.
+ */
 static bool
-first_is_done(const CommitQueue *queue, uint64_t generation)
+first_is_done(const CommitQueue *queue, const CommitBoard *board, uint64_t generation)
 {
 	ListLink *link = list_first(&queue->waiting);
+	const CommitWaiter *waiter = link != NULL ? LIST_ITEM(link, CommitWaiter, link) : NULL;
 
-	return link != NULL && LIST_ITEM(link, CommitWaiter, link)->ticket.generation <= generation;
+	return waiter != NULL && waiter->ticket.generation <= generation &&
+		   !(waiter->for_all && atomic_load(&board->earlier));
 }
 
 bool
@@ -306,14 +336,14 @@ commit_queue_check(CommitQueue *queue, CommitBoard *board, uint64_t now_ms)
 	if (!check_delayed(queue, board, &left))
 		return true;
 	/* A callback may lead to new waiters; they join at the end. */
-	while (first_is_done(queue, done))
+	while (first_is_done(queue, board, done))
 	{
 		CommitWaiter *waiter;
 
 		if (left-- == 0)
 			return true;
 		waiter = take_first(&queue->waiting);
-		if (atomic_load(&board->delays_exist) && is_delayed(board, waiter->ticket.number))
+		if (must_wait(waiter, board))
 			list_append(&queue->delayed, &waiter->link);
 		else
 			finish(waiter, board);
@@ -406,4 +436,16 @@ is_delayed(CommitBoard *board, uint32_t ticket)
 	}
 	pthread_mutex_unlock(&board->lock);
 	return delayed;
+}
+
+/* Has the waiter rows that are set aside?  Its batch is finished. */
+static bool
+must_wait(CommitWaiter *waiter, CommitBoard *board)
+{
+	if (!waiter->for_all)
+		return atomic_load(&board->delays_exist) && is_delayed(board, waiter->ticket.number);
+	/* The parts with rows of its batches have begun by now; later ones do not concern it. */
+	if (waiter->part == 0)
+		waiter->part = atomic_load(&board->last_part);
+	return waiter->part > atomic_load_explicit(&board->part, memory_order_acquire);
 }

@@ -30,6 +30,15 @@ extern void commit_lose(CommitBoard *board, uint64_t generation);
  */
 extern void commit_delay(CommitBoard *board, uint32_t ticket, uint64_t part);
 
+/*
+ * A part was begun, which may have rows of anybody.  To be called before the batch with its first rows
+ * is published.
+ */
+extern void commit_begin_part(CommitBoard *board, uint64_t part);
+
+/* Are there messages of an earlier process, which are loaded before all others? */
+extern void commit_note_earlier(CommitBoard *board, bool earlier);
+
 /* Every part up to this one has been loaded or rejected. */
 extern void commit_settle(CommitBoard *board, uint64_t part);
 
@@ -70,6 +79,8 @@ typedef struct CommitWaiter
 {
 	ListLink link;
 	IngestTicket ticket;
+	bool for_all;  /* of commit_wait_for_all() */
+	uint64_t part; /* its last part with rows from before; 0: not known yet, or none */
 	uint64_t deadline_ms;
 	CommitCallback callback; /* NULL after it was called or cancelled */
 	void *argument;
@@ -91,6 +102,14 @@ extern void commit_queue_init(CommitQueue *queue);
  */
 extern CommitWaiter *commit_wait(CommitQueue *queue, const IngestTicket *ticket,
 								 uint64_t deadline_ms, CommitCallback callback, void *argument);
+
+/*
+ * The same for a ticket of ingest_fence(): waits until the messages before it are loaded, rejected or
+ * lost, those that are set aside and those of an earlier process too.  The outcome tells nothing of them.
+ */
+extern CommitWaiter *commit_wait_for_all(CommitQueue *queue, const IngestTicket *ticket,
+										 uint64_t deadline_ms, CommitCallback callback,
+										 void *argument);
 
 /* Cancels the callback.  Must not be called after the callback. */
 extern void commit_wait_no_more(CommitWaiter *waiter);

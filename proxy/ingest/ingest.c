@@ -186,6 +186,28 @@ ingest_append(Ingest *ingest, const Stage *stage, bool promised, uint64_t now_ms
 	return room;
 }
 
+IngestTicket
+ingest_fence(Ingest *ingest)
+{
+	IngestBatch *batch;
+	uint64_t generation;
+	bool wake = false;
+
+	pthread_mutex_lock(&ingest->lock);
+	batch = ingest->filling;
+	generation = batch->generation - 1;
+	if (batch_rows(batch->rows) > 0)
+	{
+		generation++;
+		wake = !batch->awaited;
+		batch->awaited = true;
+	}
+	pthread_mutex_unlock(&ingest->lock);
+	if (wake)
+		ingest->wake(ingest->wake_argument);
+	return (IngestTicket){.first_generation = generation, .generation = generation};
+}
+
 /* The order matters: whoever sees a batch settled also sees that some of its rows are set aside. */
 void
 ingest_note_settled(Ingest *ingest, uint64_t generation, bool others)

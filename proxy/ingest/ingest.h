@@ -44,7 +44,7 @@ typedef struct IngestBatch
 /* The batches that have a request's messages.  All are loaded once the last of these batches is. */
 typedef struct IngestTicket
 {
-	uint32_t number;		   /* 0: it has no messages yet */
+	uint32_t number;		   /* 0: it has no messages yet, or is one of ingest_fence() */
 	uint64_t first_generation; /* of the batch with its first messages */
 	uint64_t generation;	   /* of the batch with its last messages */
 } IngestTicket;
@@ -62,6 +62,12 @@ extern Ingest *ingest_new(Budget *budget, void (*wake)(void *), void *argument);
  */
 extern bool ingest_append(Ingest *ingest, const Stage *stage, bool promised, uint64_t now_ms,
 						  StreamName *stream, IngestTicket *ticket);
+
+/*
+ * Returns a ticket of all messages that were appended before, whoever sent them.  They are loaded
+ * soon, as those of a request that waits for their commit.
+ */
+extern IngestTicket ingest_fence(Ingest *ingest);
 
 /*
  * Notes that every batch up to this generation is loaded, rejected or lost; 0: that is known already.

@@ -55,6 +55,7 @@ typedef struct Scan
 	char decoded[MESSAGE_MAX_TAG_BYTES];
 } Scan;
 
+static ScanStatus check_range(Scan *scan, const MessageRange *range);
 static ScanStatus scan_field(Scan *scan);
 static ScanStatus scan_time(Scan *scan);
 static ScanStatus convert_time(Scan *scan);
@@ -92,7 +93,7 @@ skip_space(Scan *scan)
 
 ScanStatus
 message_scan(Stage *stage, const char **cursor, const char *end, const TimestampRules *times,
-			 MessageError *error)
+			 const MessageRange *range, MessageError *error)
 {
 	Scan scan;
 	ScanStatus status;
@@ -125,6 +126,8 @@ message_scan(Stage *stage, const char **cursor, const char *end, const Timestamp
 
 	if (*scan.c != '}')
 		return invalid(&scan, "", "a comma or a closing brace is missing");
+	if (range != NULL && (status = check_range(&scan, range)) != SCAN_OK)
+		return status;
 	if (scan.seen != FIELD_ALL)
 	{
 		const char *missing = !(scan.seen & FIELD_TIME)	 ? "time"
@@ -142,6 +145,27 @@ message_scan(Stage *stage, const char **cursor, const char *end, const Timestamp
 			MESSAGE_MAX_ROW_BYTES);
 	stage_add(stage, scan.time_ns, scan.value_count, scan.tag, scan.tag_length);
 	*cursor = scan.c + 1;
+	return SCAN_OK;
+}
+
+/* Gives a message without a tag the range's, and refuses one that is not within the range. */
+static ScanStatus __attribute__((noinline)) check_range(Scan *scan, const MessageRange *range)
+{
+	if ((scan->seen & FIELD_TAG) == 0)
+	{
+		scan->tag = range->tag;
+		scan->tag_length = range->tag_length;
+		scan->seen |= FIELD_TAG;
+	}
+	if (scan->tag_length != range->tag_length ||
+		memcmp(scan->tag, range->tag, range->tag_length) != 0)
+		return invalid(scan, "tag", "tag is another one than that of the parameter \"tag\"");
+	if ((scan->seen & FIELD_TIME) != 0 &&
+		(scan->time_ns < range->start_ns || scan->time_ns >= range->end_ns))
+		return invalid(scan, "time",
+					   "time is not within the range that is replaced: it must be at least %lld ns "
+					   "and less than %lld ns",
+					   (long long) range->start_ns, (long long) range->end_ns);
 	return SCAN_OK;
 }
 

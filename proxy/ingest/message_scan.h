@@ -27,12 +27,22 @@ typedef struct MessageError
 	bool forbidden; /* it is a message, but its tag is not for who sends it */
 } MessageError;
 
+/* What all messages of a body must be about; they may leave the tag out. */
+typedef struct MessageRange
+{
+	const char *tag;
+	size_t tag_length;
+	int64_t start_ns;
+	int64_t end_ns; /* start <= time < end */
+} MessageRange;
+
 /*
  * *cursor points at the message's opening brace.  It moves on SCAN_OK only.  The rules say how an
- * integer is read as a time.
+ * integer is read as a time.  range is NULL where any tag and time are taken.
  */
 extern ScanStatus message_scan(Stage *stage, const char **cursor, const char *end,
-							   const TimestampRules *times, MessageError *error);
+							   const TimestampRules *times, const MessageRange *range,
+							   MessageError *error);
 
 /* Has the tag the prefix?  If not, sets *error. */
 static inline bool

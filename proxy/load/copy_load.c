@@ -60,17 +60,8 @@
 #define MOST_TRIAL_ROWS	  8192
 #define SIFT_NS			  UINT64_C(200000000)
 
-/*
- * Commits, and asks how far the WAL reaches then, in one message, which a pooler gives to one
- * session.  The commit was flushed before it was answered, unless that is switched off.  What others
- * insert meanwhile is not flushed yet, and no standby has it.
- */
-#define COMMIT_SQL                                                                                 \
-	"COMMIT; SELECT CASE WHEN current_setting('synchronous_commit') = 'off' "                      \
-	"THEN pg_current_wal_insert_lsn() ELSE pg_current_wal_flush_lsn() END"
-
 /* Ends a transaction whose commit is after the one of the load, and waits for the same standbys. */
-#define SETTLE_SQL "SELECT pg_logical_emit_message(true, 'historiand', ''); " COMMIT_SQL
+#define SETTLE_SQL "SELECT pg_logical_emit_message(true, 'historiand', ''); " PG_COMMIT_SQL
 
 /*
  * The rows first to first + count - 1 of the batch.  Ranges are a stack: the top one is loaded
@@ -487,17 +478,6 @@ copy_load_advance(CopyLoad *load)
 	return read_answers(load) ? answered(load) : LOAD_RUNNING;
 }
 
-/* Reads the position that COMMIT_SQL asks for. */
-static void
-take_position(LoadResult *to, const PGresult *result)
-{
-	unsigned high;
-	unsigned low;
-
-	if (sscanf(PQgetvalue(result, 0, 0), "%X/%X", &high, &low) == 2)
-		to->position = (uint64_t) high << 32 | low;
-}
-
 /* Reads the answers to the statements of ask(); returns whether all have come. */
 static bool
 read_answers(CopyLoad *load)
@@ -511,7 +491,7 @@ read_answers(CopyLoad *load)
 		{
 			case PGRES_TUPLES_OK:
 				if (load->committed)
-					take_position(load->result, result);
+					load->result->position = pg_read_position(result);
 				else if (load->state == LOAD_OPENING && PQnfields(result) == OPENING_COLUMNS)
 					take_opening(load, result);
 				else if (load->state == LOAD_CHECKING && PQnfields(result) == 2)
@@ -588,7 +568,7 @@ answered(CopyLoad *load)
 				return LOAD_RUNNING;
 			}
 			load->past->trace.committing = true;
-			ask(load, LOAD_COMMITTING, COMMIT_SQL);
+			ask(load, LOAD_COMMITTING, PG_COMMIT_SQL);
 			return LOAD_RUNNING;
 		case LOAD_COMMITTING:
 			if (!sql_failure_is_set(failure) && load->committed)
@@ -751,7 +731,7 @@ next_range(CopyLoad *load)
 	else if (range == NULL)
 	{
 		load->past->trace.committing = true;
-		ask(load, LOAD_COMMITTING, COMMIT_SQL);
+		ask(load, LOAD_COMMITTING, PG_COMMIT_SQL);
 	}
 	else
 	{

@@ -50,6 +50,7 @@ struct CopyWriter
 	bool was_connected;
 	bool tried; /* an attempt to connect has ended */
 	bool draining;
+	bool earlier; /* the spool may have messages of an earlier process */
 	Backoff retry;
 	Backoff reconnect; /* shorter, since another host may take over at any time */
 
@@ -118,6 +119,8 @@ copy_writer_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitBoa
 	if (writer->backlog == NULL)
 		return NULL;
 	writer->aside = set_aside_new(ingest, writer->backlog, board);
+	writer->earlier = backlog_spooled(writer->backlog);
+	commit_note_earlier(board, writer->earlier);
 	copy_writer_tick(writer);
 
 	uv_timer_init(loop, &writer->flush_timer);
@@ -161,9 +164,19 @@ has_others(const CopyWriter *writer)
 	return !set_aside_empty(writer->aside) || backlog_spooled(writer->backlog);
 }
 
+/* The messages of earlier processes are loaded: they come before all others. */
+static void
+no_earlier(CopyWriter *writer)
+{
+	writer->earlier = false;
+	commit_note_earlier(writer->board, false);
+}
+
 void
 copy_writer_tick(CopyWriter *writer)
 {
+	if (writer->earlier && writer->batch == NULL && !backlog_spooled(writer->backlog))
+		no_earlier(writer);
 	ingest_note_settled(writer->ingest, 0, has_others(writer));
 }
 
@@ -596,7 +609,11 @@ batch_over(CopyWriter *writer, IngestBatch *batch)
 	ingest_note_settled(writer->ingest, batch->generation, has_others(writer));
 	/* A batch of an earlier process has no generation, and no request waits for it. */
 	if (batch->generation > 0)
+	{
+		if (writer->earlier)
+			no_earlier(writer);
 		commit_publish(writer->board, batch->generation);
+	}
 	backlog_done(writer->backlog, batch);
 }
 

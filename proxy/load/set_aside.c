@@ -63,6 +63,7 @@ make_back(SetAside *aside, const IngestBatch *batch)
 		back->batch->first_ms = batch->first_ms;
 		back->batch->earlier_ms = batch->earlier_ms;
 		back->number = ++aside->last_number;
+		commit_begin_part(aside->board, back->number);
 		back->sequence = backlog_aside_sequence(aside->backlog);
 	}
 	return back;

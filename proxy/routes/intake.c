@@ -463,6 +463,19 @@ take_piece(Intake *intake)
 	return link == NULL ? NULL : LIST_ITEM(link, StagePiece, link);
 }
 
+bool
+intake_take_messages(Intake *intake, Stage *stage)
+{
+	StagePiece *piece = take_piece(intake);
+
+	if (piece == NULL)
+		return false;
+	*stage = piece->stage;
+	free(piece);
+	intake->piece_count--;
+	return true;
+}
+
 static void
 free_piece(StagePiece *piece)
 {
@@ -691,7 +704,7 @@ intake_end(Exchange *exchange)
 		intake->answer_refused(exchange);
 		return true;
 	}
-	if (intake->piece_count > 0)
+	if (intake->piece_count > 0 || (intake->deliver != NULL && intake->stage.count > 0))
 	{
 		put_aside(intake);
 		count_memory(intake);
@@ -699,6 +712,11 @@ intake_end(Exchange *exchange)
 	if (intake->full)
 	{
 		answer_full(exchange);
+		return true;
+	}
+	if (intake->deliver != NULL)
+	{
+		intake->deliver(exchange);
 		return true;
 	}
 	if (intake->piece_count > 0)
@@ -860,6 +878,57 @@ intake_put_partial(const Intake *intake, const char *errors_name, Bytes *body)
 		bytes_puts(body, "}");
 	}
 	bytes_puts(body, "]");
+}
+
+bool
+intake_read_type(Exchange *exchange, BodyFormat *format)
+{
+	const char *type = exchange->request.content_type;
+
+	if (type[0] == '\0' || http_media_type_is(type, "application/json"))
+		*format = BODY_JSON;
+	else if (http_media_type_is(type, "application/x-ndjson"))
+		*format = BODY_NDJSON;
+	else if (http_media_type_is(type, "application/x-www-form-urlencoded"))
+		*format = BODY_JSON;
+	else
+	{
+		http_problem(exchange, 415,
+					 "Content-Type \"%s\" is not supported; application/json and "
+					 "application/x-ndjson are",
+					 type);
+		return false;
+	}
+	return true;
+}
+
+void
+intake_answer_refused(Exchange *exchange)
+{
+	Intake *intake = exchange->state;
+	const BodyError *error = &intake->decoder.errors[0];
+	Bytes detail = {0};
+	Bytes member = {0};
+	Bytes body = {0};
+	int status = error->message.forbidden ? 403 : 400;
+
+	exchange->refused = error->message.forbidden;
+	intake_describe_position(&intake->decoder, error, &detail, &member);
+	bytes_puts(&detail, error->message.detail);
+	http_problem_begin(exchange, &body, status, bytes_text(&detail));
+	if (member.length > 0)
+	{
+		bytes_puts(&body, ",");
+		bytes_append(&body, member.data, member.length - 1);
+	}
+	if (error->message.field[0] != '\0')
+	{
+		bytes_puts(&body, ",\"field\":");
+		bytes_json_string(&body, error->message.field, strlen(error->message.field));
+	}
+	bytes_free(&detail);
+	bytes_free(&member);
+	http_problem_body(exchange, status, &body);
 }
 
 /* Answers a request that has waited for its commit. */

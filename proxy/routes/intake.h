@@ -47,6 +47,11 @@ typedef struct Intake
 	uint64_t spent;			 /* messages that --limit-messages has counted, bad ones too */
 	IngestTicket ticket;
 	StreamName *stream; /* of the messages */
+	void *owner;		/* of the route */
+	/*
+	 * Takes a strict body that is complete, in the place of the buffer; NULL: the buffer takes it.
+	 */
+	void (*deliver)(Exchange *exchange);
 	/*
 	 * Answers after the body was taken, and committed if that was asked for; there may be errors.
 	 */
@@ -83,6 +88,21 @@ extern void intake_describe_position(const BodyDecoder *decoder, const BodyError
  * were not (a member of the given name), and the errors of the first of these.
  */
 extern void intake_put_partial(const Intake *intake, const char *errors_name, Bytes *body);
+
+/*
+ * Finds the format of messages by Content-Type: a request without one, or with curl's default, is
+ * taken as JSON.  Answers 415 and returns false if it is neither JSON nor NDJSON.
+ */
+extern bool intake_read_type(Exchange *exchange, BodyFormat *format);
+
+/* Answers a strict body of messages with its error, nothing of which is stored. */
+extern void intake_answer_refused(Exchange *exchange);
+
+/*
+ * For deliver(): moves the next messages of the body into the stage, which is empty; false: there are
+ * no more.  Their memory stays counted until the request is released.
+ */
+extern bool intake_take_messages(Intake *intake, Stage *stage);
 
 /* The functions of a Route. */
 extern size_t intake_body(Exchange *exchange, const char *data, size_t length);

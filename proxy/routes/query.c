@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const struct
 {
@@ -45,6 +46,7 @@ static const struct
 	{"after_tag", QUERY_AFTER, offsetof(QueryParameters, after_tag)},
 	{"after_time", QUERY_AFTER, offsetof(QueryParameters, after_time)},
 	{"all", QUERY_ALL, offsetof(QueryParameters, all)},
+	{"quantiles", QUERY_QUANTILES, offsetof(QueryParameters, quantiles)},
 };
 
 #define TEXT_PARAMETERS (sizeof(text_parameters) / sizeof(text_parameters[0]))
@@ -122,15 +124,21 @@ query_release(Exchange *exchange)
 bool
 query_path_tag(Exchange *exchange, QueryParameters *parameters)
 {
+	const char *path = exchange->route->path;
 	Bytes tag = {0};
 	const char *wrong;
 	bool forbidden;
 
-	if (!http_request_path_rest(&exchange->request, strcspn(exchange->route->path, "{"), &tag) ||
+	if (!http_request_path_rest(&exchange->request, strcspn(path, "{"), &tag) ||
 		memchr(tag.data, '\0', tag.length) != NULL)
 		wrong = "has an invalid percent escape";
 	else
+	{
+		/* The path ends as that of the route does. */
+		tag.length -= strlen(strchr(path, '}') + 1);
+		bytes_text(&tag);
 		wrong = take_tag(parameters, &tag);
+	}
 	bytes_free(&tag);
 	forbidden = parameters->forbidden; /* an answer may free the parameters */
 	if (wrong != NULL)
@@ -138,6 +146,25 @@ query_path_tag(Exchange *exchange, QueryParameters *parameters)
 	else if (forbidden)
 		http_authorize_refuse_tag(exchange);
 	return wrong == NULL && !forbidden;
+}
+
+bool
+query_body_is_json(Exchange *exchange)
+{
+	const HttpRequest *request = &exchange->request;
+	bool json = request->content_type[0] == '\0' ||
+				http_media_type_is(request->content_type, "application/json") ||
+				http_media_type_is(request->content_type, "application/x-www-form-urlencoded");
+	bool plain = request->content_encoding[0] == '\0' ||
+				 strcasecmp(request->content_encoding, "identity") == 0;
+
+	if (!json)
+		http_problem(exchange, 415, "Content-Type \"%s\" is not supported; application/json is",
+					 request->content_type);
+	else if (!plain)
+		http_problem(exchange, 415, "Content-Encoding \"%s\" is not supported",
+					 request->content_encoding);
+	return json && plain;
 }
 
 static char **
@@ -306,10 +333,9 @@ query_integer(const char *text, int64_t *value)
 
 /* Reads a parameter as a time; answers 400 and returns false if it is none. */
 static bool
-read_time(Exchange *exchange, const char *name, const char *text, int64_t now_ns, int64_t from_ns,
-		  int64_t *time_ns)
+read_time(Exchange *exchange, const QueryParameters *parameters, const char *name, const char *text,
+		  int64_t now_ns, int64_t from_ns, int64_t *time_ns)
 {
-	const QueryParameters *parameters = exchange->state;
 	char buffer[TIMESTAMP_WRONG_BYTES];
 	const char *wrong = timestamp_read(text, &parameters->times, now_ns, from_ns, time_ns, buffer);
 
@@ -323,7 +349,7 @@ query_read_time(Exchange *exchange, const char *name, const char *text, int64_t 
 {
 	int64_t now_ns = timestamp_now();
 
-	return read_time(exchange, name, text, now_ns, now_ns, time_ns);
+	return read_time(exchange, exchange->state, name, text, now_ns, now_ns, time_ns);
 }
 
 bool
@@ -335,13 +361,14 @@ query_read_window(Exchange *exchange, QueryParameters *parameters, bool all)
 	parameters->end_ns = all ? INT64_MAX : now_ns;
 	if (parameters->end != NULL)
 	{
-		if (!read_time(exchange, "end", parameters->end, now_ns, now_ns, &parameters->end_ns))
+		if (!read_time(exchange, parameters, "end", parameters->end, now_ns, now_ns,
+					   &parameters->end_ns))
 			return false;
 		from_ns = parameters->end_ns;
 	}
 	if (parameters->start != NULL)
 	{
-		if (!read_time(exchange, "start", parameters->start, now_ns, from_ns,
+		if (!read_time(exchange, parameters, "start", parameters->start, now_ns, from_ns,
 					   &parameters->start_ns))
 			return false;
 	}
@@ -355,6 +382,19 @@ query_read_window(Exchange *exchange, QueryParameters *parameters, bool all)
 	else
 		http_problem(exchange, 400, "parameter \"start\" must be before \"end\"");
 	return false;
+}
+
+bool
+query_read_range(Exchange *exchange, QueryParameters *parameters)
+{
+	const char *missing = parameters->tag == NULL	  ? "tag"
+						  : parameters->start == NULL ? "start"
+						  : parameters->end == NULL	  ? "end"
+													  : NULL;
+
+	if (missing != NULL)
+		http_problem(exchange, 400, "parameter \"%s\" is missing", missing);
+	return missing == NULL && query_read_window(exchange, parameters, true);
 }
 
 static void

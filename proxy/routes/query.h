@@ -32,6 +32,7 @@
 #define QUERY_EXPECT	0x800000
 #define QUERY_AFTER		0x1000000 /* after_tag and after_time */
 #define QUERY_ALL		0x2000000
+#define QUERY_QUANTILES 0x4000000
 
 typedef struct QueryParameters QueryParameters;
 
@@ -67,6 +68,7 @@ struct QueryParameters
 	char *after_tag; /* as tag */
 	char *after_time;
 	char *all;
+	char *quantiles;
 	char *prefix;	  /* UTF-8 */
 	char *min_commit; /* a position of the WAL */
 	Bytes tag_array;  /* several tags as the text of a text[] */
@@ -109,10 +111,13 @@ extern bool query_begin(Exchange *exchange, unsigned takes);
 extern void query_release(Exchange *exchange);
 
 /*
- * Takes the tag from the path of the request, behind what the route's own path has before "{".  If
+ * Takes the tag from the path of the request, which is where the route's own path has "{tag}".  If
  * it cannot be a tag, answers 400 and returns false.
  */
 extern bool query_path_tag(Exchange *exchange, QueryParameters *parameters);
+
+/* Is the body of the request to be JSON, not compressed?  If not, answers 415 and returns false. */
+extern bool query_body_is_json(Exchange *exchange);
 
 /* Adds a tag to the text of an array of PostgreSQL's, which is empty at first. */
 extern void query_array_add(Bytes *array, const char *tag, size_t length);
@@ -126,6 +131,12 @@ extern bool query_integer(const char *text, int64_t *value);
  * answers 400 and returns false.
  */
 extern bool query_read_window(Exchange *exchange, QueryParameters *parameters, bool all);
+
+/*
+ * The same for a range that is to be changed: start and end must be given, and the tag too, so that
+ * nobody changes everything by leaving them out.
+ */
+extern bool query_read_range(Exchange *exchange, QueryParameters *parameters);
 
 /* Reads the text of one parameter as a time; if it is none, answers 400 and returns false. */
 extern bool query_read_time(Exchange *exchange, const char *name, const char *text,

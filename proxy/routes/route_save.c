@@ -22,9 +22,7 @@ typedef struct SaveParameters
 static void save_begin(Exchange *exchange);
 static bool read_parameter(void *argument, const char *name, const char *value);
 static bool take_stream(Exchange *exchange, const char *name);
-static bool read_type(Exchange *exchange, BodyFormat *format);
 static void answer(Exchange *exchange);
-static void answer_refused(Exchange *exchange);
 
 const Route route_save = {
 	.path = "/save",
@@ -47,13 +45,13 @@ save_begin(Exchange *exchange)
 	SaveParameters parameters = {.times = &intake->times};
 
 	intake->answer = answer;
-	intake->answer_refused = answer_refused;
+	intake->answer_refused = intake_answer_refused;
 	if (intake_parameters(exchange, read_parameter, &parameters,
 						  "precision=ns, us, ms or s, ack=received or committed, "
 						  "partial=true or false, and stream= with at most 128 printable ASCII "
 						  "characters, each once") &&
 		(parameters.stream == NULL || take_stream(exchange, parameters.stream)) &&
-		read_type(exchange, &format))
+		intake_read_type(exchange, &format))
 		intake_begin(exchange, format);
 	free(parameters.stream);
 }
@@ -90,62 +88,6 @@ take_stream(Exchange *exchange, const char *name)
 		http_problem(exchange, 503,
 					 "too many different streams were named since the server was started");
 	return intake->stream != NULL;
-}
-
-/*
- * Finds the format by Content-Type.  A request without one, or with curl's default, is taken as
- * JSON.
- */
-static bool
-read_type(Exchange *exchange, BodyFormat *format)
-{
-	const char *type = exchange->request.content_type;
-
-	if (type[0] == '\0' || http_media_type_is(type, "application/json"))
-		*format = BODY_JSON;
-	else if (http_media_type_is(type, "application/x-ndjson"))
-		*format = BODY_NDJSON;
-	else if (http_media_type_is(type, "application/x-www-form-urlencoded"))
-		*format = BODY_JSON;
-	else
-	{
-		http_problem(exchange, 415,
-					 "Content-Type \"%s\" is not supported; application/json and "
-					 "application/x-ndjson are",
-					 type);
-		return false;
-	}
-	return true;
-}
-
-/* Answers a strict body with an error, nothing of which is stored. */
-static void
-answer_refused(Exchange *exchange)
-{
-	Intake *intake = exchange->state;
-	const BodyError *error = &intake->decoder.errors[0];
-	Bytes detail = {0};
-	Bytes member = {0};
-	Bytes body = {0};
-	int status = error->message.forbidden ? 403 : 400;
-
-	exchange->refused = error->message.forbidden;
-	intake_describe_position(&intake->decoder, error, &detail, &member);
-	bytes_puts(&detail, error->message.detail);
-	http_problem_begin(exchange, &body, status, bytes_text(&detail));
-	if (member.length > 0)
-	{
-		bytes_puts(&body, ",");
-		bytes_append(&body, member.data, member.length - 1);
-	}
-	if (error->message.field[0] != '\0')
-	{
-		bytes_puts(&body, ",\"field\":");
-		bytes_json_string(&body, error->message.field, strlen(error->message.field));
-	}
-	bytes_free(&detail);
-	bytes_free(&member);
-	http_problem_body(exchange, status, &body);
 }
 
 static void

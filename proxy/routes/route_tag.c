@@ -1,12 +1,14 @@
 /*
  * route_tag.c
- *	  GET and PUT /tags/{tag}: what is known of one tag, and what is stored of it.
+ *	  GET, PUT and DELETE /tags/{tag}: what is known of one tag, and what is stored of it.
  */
 #include "routes/routes.h"
 
 #include "http/http_answer.h"
 #include "http/http_content.h"
 #include "http/http_trace.h"
+#include "database/pg_connection.h"
+#include "routes/change.h"
 #include "routes/query.h"
 #include "routes/tag_input.h"
 #include "routes/tag_metadata.h"
@@ -15,7 +17,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define MAX_METADATA_BYTES 262144 /* 1,000 values with long names and units fit */
 
@@ -30,6 +31,7 @@ const Route route_tag = {
 	.access = ACCESS_READ,
 	.change_access = ACCESS_ADMIN,
 	.put = true,
+	.remove = true,
 	.get = true,
 	.alone = true,
 	.begin = tag_begin,
@@ -42,35 +44,32 @@ typedef struct Tag
 {
 	QueryParameters parameters; /* must be first: query.c takes the state for them */
 	Bytes metadata;				/* the body of a PUT */
+	Change *change;				/* of a DELETE */
 } Tag;
 
 static void read_tag(Exchange *exchange);
 static void write_tag(Exchange *exchange);
 static void on_read(void *argument, const QueryOutcome *outcome);
 static void on_written(void *argument, const QueryOutcome *outcome);
+static void on_position(void *argument, const QueryOutcome *outcome);
+static void remove_tag(Exchange *exchange);
+static void answer_removed(Exchange *exchange, const char *removed);
 
 /* Reads parameters and the tag in the path. */
 static void
 tag_begin(Exchange *exchange)
 {
-	const HttpRequest *request = &exchange->request;
 	Tag *tag = memory_new(sizeof(Tag));
-	bool put = request->method == HTTP_PUT;
+	uint8_t method = exchange->request.method;
+	bool put = method == HTTP_PUT;
 
 	exchange->state = tag;
-	if (!query_parameters_read(exchange, &tag->parameters,
-							   put ? 0 : QUERY_TIME | QUERY_PRECISION | QUERY_COMMIT) ||
+	if (!query_parameters_read(
+			exchange, &tag->parameters,
+			put || method == HTTP_DELETE ? 0 : QUERY_TIME | QUERY_PRECISION | QUERY_COMMIT) ||
 		!query_path_tag(exchange, &tag->parameters) || !put)
 		return;
-	if (request->content_type[0] != '\0' &&
-		!http_media_type_is(request->content_type, "application/json") &&
-		!http_media_type_is(request->content_type, "application/x-www-form-urlencoded"))
-		http_problem(exchange, 415, "Content-Type \"%s\" is not supported; application/json is",
-					 request->content_type);
-	else if (request->content_encoding[0] != '\0' &&
-			 strcasecmp(request->content_encoding, "identity") != 0)
-		http_problem(exchange, 415, "Content-Encoding \"%s\" is not supported",
-					 request->content_encoding);
+	query_body_is_json(exchange);
 }
 
 static size_t
@@ -92,6 +91,8 @@ tag_end(Exchange *exchange)
 {
 	if (exchange->request.method == HTTP_PUT)
 		write_tag(exchange);
+	else if (exchange->request.method == HTTP_DELETE)
+		remove_tag(exchange);
 	else
 		read_tag(exchange);
 	return true;
@@ -104,6 +105,7 @@ tag_release(Exchange *exchange)
 
 	if (tag == NULL)
 		return;
+	change_release(tag->change);
 	query_parameters_free(&tag->parameters);
 	bytes_free(&tag->metadata);
 	free(tag);
@@ -118,8 +120,8 @@ read_tag(Exchange *exchange)
 
 	query_submit(exchange,
 				 "SELECT s.first_time, s.last_time, s.samples, s.bytes, "
-				 "array_to_json(m.learned), m.tag, " TAG_METADATA_COLUMNS
-				 " FROM historian.tag_stat($1::text::regclass, $2::text) s"
+				 "array_to_json(m.learned), m.tag, s.segments, " TAG_METADATA_COLUMNS
+				 " FROM historian.tag_info($1::text::regclass, $2::text) s"
 				 " LEFT JOIN historian.tag m ON m.relid = $1::text::regclass AND m.tag = $2",
 				 2, arguments, NULL, on_read);
 }
@@ -145,7 +147,7 @@ on_read(void *argument, const QueryOutcome *outcome)
 	}
 	bytes_puts(&body, "{\"tag\":");
 	bytes_json_string(&body, parameters->tag, strlen(parameters->tag));
-	tag_metadata_put(&body, row, 6, true);
+	tag_metadata_put(&body, row, 7, true);
 	bytes_printf(&body, ",\"learned\":%s", PQgetisnull(row, 0, 4) ? "null" : PQgetvalue(row, 0, 4));
 	for (int i = 0; i < 2; i++)
 	{
@@ -156,8 +158,8 @@ on_read(void *argument, const QueryOutcome *outcome)
 			query_put_time(&body, parameters, PQgetvalue(row, 0, i),
 						   (size_t) PQgetlength(row, 0, i));
 	}
-	bytes_printf(&body, ",\"samples\":%s,\"bytes\":%s}\n", PQgetvalue(row, 0, 2),
-				 PQgetvalue(row, 0, 3));
+	bytes_printf(&body, ",\"samples\":%s,\"bytes\":%s,\"segments\":%s}\n", PQgetvalue(row, 0, 2),
+				 PQgetvalue(row, 0, 3), PQgetvalue(row, 0, 6));
 	http_answer_content(exchange, "application/json", &body, 1);
 }
 
@@ -190,7 +192,7 @@ write_tag(Exchange *exchange)
 			arguments, NULL, on_written);
 }
 
-/* Answers 204, or says what PostgreSQL finds wrong with the body. */
+/* Asks where the WAL is after the commit, or says what PostgreSQL finds wrong with the body. */
 static void
 on_written(void *argument, const QueryOutcome *outcome)
 {
@@ -200,8 +202,8 @@ on_written(void *argument, const QueryOutcome *outcome)
 
 	if (outcome->result != NULL)
 	{
-		trace_audit(exchange, "set metadata", ((QueryParameters *) exchange->state)->tag);
-		http_answer(exchange, 204, NULL, NULL, NULL, 0);
+		trace_audit(exchange, "set metadata", ((QueryParameters *) exchange->state)->tag, "");
+		query_submit_write(exchange, PG_POSITION_SQL, 0, NULL, NULL, on_position);
 		return;
 	}
 	/* Of what tag_input.c lets through only an interval has such errors. */
@@ -222,4 +224,39 @@ on_written(void *argument, const QueryOutcome *outcome)
 		query_answer_error(exchange, 403, NULL, outcome);
 	else
 		query_answer_failure(exchange, outcome);
+}
+
+/* Answers 204, with the position if PostgreSQL has told it: the metadata is committed in any case. */
+static void
+on_position(void *argument, const QueryOutcome *outcome)
+{
+	Exchange *exchange = argument;
+	uint64_t position = outcome->result != NULL ? pg_read_position(outcome->result) : 0;
+
+	if (position != 0)
+		http_note_commit(exchange, position);
+	http_answer(exchange, 204, NULL, NULL, NULL, 0);
+}
+
+/* Submits the deletion of all samples; what is known of the tag stays. */
+static void
+remove_tag(Exchange *exchange)
+{
+	Tag *tag = exchange->state;
+	Bytes sql = {0};
+
+	bytes_puts(&sql, "SELECT NULL, historian.delete(");
+	change_put_table(&sql, exchange);
+	bytes_puts(&sql, ", ");
+	change_put_text(&sql, tag->parameters.tag);
+	/* The greatest bigint is a time that no range of integers includes. */
+	bytes_puts(&sql, ", '-infinity'::timestamptz, 'infinity'::timestamptz)");
+	tag->change = change_submit(exchange, bytes_text(&sql), NULL, answer_removed);
+	bytes_free(&sql);
+}
+
+static void
+answer_removed(Exchange *exchange, const char *removed)
+{
+	change_answer_removed(exchange, "delete", ((Tag *) exchange->state)->parameters.tag, removed);
 }

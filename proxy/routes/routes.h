@@ -21,6 +21,9 @@ extern const Route route_influx_query;
 extern const Route route_api;	   /* route_api.c */
 extern const Route route_tags;	   /* route_tags.c */
 extern const Route route_tag;	   /* route_tag.c */
+extern const Route route_rename;   /* route_rename.c */
+extern const Route route_samples;  /* route_samples.c */
+extern const Route route_summary;  /* route_summary.c */
 extern const Route route_latest;   /* route_latest.c */
 extern const Route route_stale;	   /* route_stale.c */
 extern const Route route_export;   /* route_export.c */

@@ -38,7 +38,7 @@ static const struct
 	{"names", KIND_TEXTS},		{"units", KIND_TEXTS},		  {"low", KIND_NUMBERS},
 	{"high", KIND_NUMBERS},		{"tag", KIND_IGNORED},		  {"first", KIND_IGNORED},
 	{"last", KIND_IGNORED},		{"samples", KIND_IGNORED},	  {"bytes", KIND_IGNORED},
-	{"learned", KIND_IGNORED},
+	{"learned", KIND_IGNORED},	{"segments", KIND_IGNORED},
 };
 
 #define MEMBERS ((int) (sizeof(members) / sizeof(members[0])))

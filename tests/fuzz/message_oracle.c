@@ -413,7 +413,7 @@ message_disagreement(const char *text, size_t length)
 		length--;
 	}
 	cursor = text;
-	status = message_scan(&stage, &cursor, end, &nanoseconds, &error);
+	status = message_scan(&stage, &cursor, end, &nanoseconds, NULL, &error);
 	object = parse_whole(text, status == SCAN_OK ? (size_t) (cursor - text) : length);
 	expected = object != NULL && is_message(object, &time, &tag, &values);
 	if (status == SCAN_OK && !expected && !has_huge_integer(text, (size_t) (cursor - text)))
@@ -440,7 +440,8 @@ message_disagreement(const char *text, size_t length)
 		memcpy(copy, text, cut);
 		stage.length = 0;
 		stage.count = 0;
-		if (message_scan(&stage, &start, copy + cut, &nanoseconds, &error) != SCAN_INCOMPLETE ||
+		if (message_scan(&stage, &start, copy + cut, &nanoseconds, NULL, &error) !=
+				SCAN_INCOMPLETE ||
 			stage.count != 0)
 		{
 			snprintf(report, sizeof(report), "cut to %zu bytes it is not incomplete: %s", cut,

@@ -82,6 +82,11 @@ def test_settings_stay():
                               "/api?tag=a&tag=b&start=0&end=9&samples=3&method=max",
                               "/export?tag=a&format=csv", "/export?tag=a&format=binary",
                               "/api?tag=a&start=0&end=9&method=unknown", "/metrics")):
+        for method, target, body in (("PUT", "/samples?tag=b&start=0&end=9", b'{"time": 1, "values": [1]}'),
+                                     ("POST", "/tags/b/rename", b'{"to": "c"}'), ("DELETE", "/tags/c", None)):
+            answer = server.request(method, target, body)
+            assert answer.status == 200, (method, answer)
+            assert pooler.settings() == before, (method, target)
         saved = server.save(message(i, "a", [i]), "?ack=committed")
         assert saved.status == 204, (path, saved)
         answer = server.get(path)

@@ -54,7 +54,8 @@ class World:
         self.tokens = os.path.join(temporary_directory(), "tokens")
         with open(self.tokens, "w", encoding="utf-8") as file:
             file.write(line("own", "admin") + line("reader", "read", READER) + line("stranger", "read", STRANGER) +
-                       line("analyst", "read", ANALYST) + line("nobody", "read", "no_such_role") + line("pg", "admin", READER))
+                       line("analyst", "read", ANALYST) + line("nobody", "read", "no_such_role") + line("pg", "admin", READER) +
+                       line("norole", "admin", "no_such_role"))
         os.chmod(self.tokens, 0o600)
         self.server = Server(self.table, tokens_file=self.tokens, max_queries="1", log_format="json", threads="1")
         for tag in "ab":
@@ -177,6 +178,53 @@ def test_audit():
     wait_for("the line", lambda: any('"level":"audit"' in entry and '"tag":"b"' in entry for entry in open_.log))
     rows = sql(f"SELECT coalesce(actor, 'none') FROM historian.audit WHERE relid = '{shared().table}'::regclass ORDER BY time")
     assert rows == [["own"], ["none"]], rows
+
+
+def test_changes():
+    """Changes of samples happen in the token's role and under its name; what a writer's privileges do not allow is 403"""
+    def audited():
+        return sql("SELECT action, tag, actor, coalesce(rows, -1), coalesce(detail, '') FROM historian.audit "
+                   f"WHERE relid = '{shared().table}'::regclass AND action NOT LIKE '%metadata' ORDER BY time")
+    changes = [("PUT", "/samples?tag=z&start=0&end=9", b'[{"time": 1, "values": [1]}, {"time": 2, "values": [2]}]'),
+               ("PUT", "/samples?tag=z&start=0&end=9", b'{"time": 1, "values": [1]}'), ("POST", "/tags/z/rename", b'{"to": "y"}'),
+               ("DELETE", "/samples?tag=y&start=0&end=9", None), ("DELETE", "/tags/y", None)]
+    for method, target, body in changes:
+        answer = shared().ask("pg", target, body, method)
+        assert answer.status == (404 if "rename" in target else 403), answer
+        assert "rename" in target or answer.json()["sqlstate"] == "42501", answer
+    assert audited() == []
+    for method, target, body in changes:
+        answer = shared().ask("own", target, body, method)
+        assert answer.status == 200, answer
+    assert audited() == [["replace", "z", "own", "2", ""], ["delete", "z", "own", "2", ""], ["replace", "z", "own", "1", ""],
+                         ["rename", "z", "own", "1", "to y"], ["delete", "y", "own", "1", ""]], audited()
+    lines = [json.loads(entry) for entry in shared().server.log if '"level":"audit"' in entry]
+    assert [(entry["action"], entry["tag"], entry.get("to"), entry["token"]) for entry in lines[-5:]] == [
+        ("replace", "z", None, "own"), ("replace", "z", None, "own"), ("rename", "z", "y", "own"), ("delete", "y", None, "own"),
+        ("delete", "y", None, "own")], lines
+    answer = shared().ask("norole", "/tags/y", None, "DELETE")
+    assert answer.status == 500 and 'role "no_such_role" does not exist' in answer.json()["detail"], answer
+
+
+def test_corrector():
+    """A role with the privileges that docs/security.md names may change samples, and only those of the token's prefix"""
+    role, table = f"hc_{os.getpid()}", new_table()
+    sql(f"""CALL historian.grant_writer('{table}', '{role}'); GRANT DELETE, UPDATE ON {table} TO {role};
+        CREATE ROLE {role}_login LOGIN; GRANT {role} TO {role}_login; CALL historian.grant_writer('{table}', '{role}_login')""")
+    atexit.register(lambda: sql(f"DROP OWNED BY {role}, {role}_login; DROP ROLE {role}, {role}_login"))
+    tokens = os.path.join(temporary_directory(), "tokens")
+    write(tokens, line("laboratory", "admin:lab/", role))
+    os.chmod(tokens, 0o600)
+    server = Server(table, conninfo=CONNINFO.replace("user=postgres", f"user={role}_login"), tokens_file=tokens)
+    body = b'[{"time": 1, "values": [1]}, {"time": 2, "values": [2]}]'
+    assert shared().ask("laboratory", "/samples?tag=lab/a&start=0&end=9", body, "PUT", server).json()["written"] == 2
+    assert shared().ask("laboratory", "/tags/lab/a", b'{"names": ["x"]}', "PUT", server).status == 204
+    assert shared().ask("laboratory", "/tags/lab/a/rename", b'{"to": "lab/b"}', "POST", server).json()["samples"] == 2
+    assert shared().ask("laboratory", "/tags/lab/b/rename", b'{"to": "b"}', "POST", server).status == 403
+    assert shared().ask("laboratory", "/samples?tag=lab/b&start=0&end=2", None, "DELETE", server).json()["removed"] == 1
+    assert shared().ask("laboratory", "/tags/lab/b", None, "DELETE", server).json()["removed"] == 1
+    assert sql(f"SELECT DISTINCT user_name, actor FROM historian.audit WHERE relid = '{table}'::regclass AND action <> 'set metadata'") == [[role, "laboratory"]]
+    assert server.stop() == 0
 
 
 def test_learned_names():

@@ -256,7 +256,7 @@ def test_cors_preflight():
         assert answer.status == 204 and answer.body == b"", (path, answer)
         assert answer.headers["access-control-allow-origin"] == origin and varies(answer), answer
         assert answer.headers["access-control-allow-methods"] + ", OPTIONS" == answer.headers["allow"], answer
-        for header in ("content-type", "content-encoding", "if-none-match"):
+        for header in ("content-type", "content-encoding", "if-none-match", "last-event-id"):
             assert header in answer.headers["access-control-allow-headers"].lower().split(", "), answer
         assert answer.headers["access-control-allow-private-network"] == "true", answer
         assert int(answer.headers["access-control-max-age"]) > 0, answer

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import historiand
 from historiand import Server, count, message, run, sql, temporary_directory, wait_for
@@ -125,6 +126,33 @@ def test_not_cancelled_by_us():
         assert server.save(message(2, "a", [2])).status == 202
         wait_for("both rows", lambda: count(server.table) == 2)
         standby.stop()
+    assert server.stop() == 0
+
+
+def test_changes():
+    """a change is answered 200 when the standby has it, and 503 where that is not known"""
+    server = Server(query_timeout="1s")
+    target = "/samples?tag=a&start=0&end=10"
+    assert server.save(message(1, "a", [1]), "?ack=committed").status == 204
+    with standby_required():
+        begin = time.monotonic()
+        answer = server.request("PUT", target, b'{"time": 2, "values": [2]}')
+        assert answer.status == 503 and "not known whether" in answer.json()["detail"], answer
+        assert time.monotonic() - begin >= 1
+        assert count(server.table, "time = 1") == 1, "it is seen before the standby has it"
+        standby = Standby()
+        wait_for("the change", lambda: count(server.table, "time = 2") == 1 and count(server.table) == 1)
+        assert server.request("PUT", target, b'{"time": 3, "values": [3]}').json()["removed"] == 1
+        standby.stop()
+        # an administrator has PostgreSQL wait no longer
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(server.request("DELETE", "/tags/a")))
+        thread.start()
+        pid, = wait_for("a commit that waits", waiting)
+        sql(f"SELECT pg_cancel_backend({pid})")
+        thread.join()
+        assert answers[0].status == 503 and "may not have it" in answers[0].json()["detail"], answers
+    assert server.request("DELETE", "/tags/a").json()["removed"] == 0
     assert server.stop() == 0
 
 

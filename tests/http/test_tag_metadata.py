@@ -42,7 +42,7 @@ def test_put_and_get():
         got = server.get(path(tag))
         assert got.status == 200 and got.headers["content-type"] == "application/json", got
         assert got.json() == {"tag": tag, **metadata, "learned": None, "first": None, "last": None,
-                              "samples": 0, "bytes": 0}, (got.json(), metadata)
+                              "samples": 0, "bytes": 0, "segments": 0}, (got.json(), metadata)
         count = generator.randrange(1, 500)
         rows = [message(10 ** 18 + i, tag, [i, 2, 3]) for i in range(count)]
         assert server.save(ndjson(rows), "?ack=committed", NDJSON).status == 204
@@ -115,8 +115,8 @@ def test_refusals():
         assert answer.status == 400 and word in answer.json()["detail"], (target, answer)
     assert server.request("PUT", "/tags/oven?time=string", b"{}", JSON).status == 400
     answer = server.request("POST", "/tags/oven", b"{}", JSON)
-    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD, PUT, OPTIONS", answer
-    assert answer.json()["detail"] == "this path takes GET, HEAD and PUT only", answer
+    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD, PUT, DELETE, OPTIONS", answer
+    assert answer.json()["detail"] == "this path takes GET, HEAD, PUT and DELETE only", answer
 
 
 def test_wrong_members():

@@ -72,9 +72,11 @@ def shared():
 
 OPEN = ("/livez", "/healthz", "/readyz", "/health", "/ping", "/", "/openapi.json", "/page/page.js")
 READS = ("/api?tag=other&start=0&end=9", "/tags", "/tags/other", "/latest", "/latest?tag=other", "/stale", "/export?tag=other",
-         "/metrics")
+         "/summary?tag=other&start=0&end=9", "/metrics")
 BODY = json.dumps(message(6, "other", [2])).encode()
 PUT = ("PUT", "/tags/other", b'{"description": "x"}')
+CHANGES = (PUT, ("PUT", "/samples?tag=other&start=100&end=200", b'{"time": 150, "values": [1]}'),
+           ("DELETE", "/samples?tag=other&start=100&end=200", None), ("DELETE", "/tags/gone", None))
 
 
 def test_without_a_token():
@@ -85,7 +87,8 @@ def test_without_a_token():
     for method, target, body in [("GET", path, None) for path in READS] + [
             ("HEAD", path, None) for path in READS] + [
             ("POST", "/save", BODY), ("POST", "/write", b"other v=1 7"), ("POST", "/api/v2/write", b"other v=1 7"),
-            ("GET", "/query?q=SHOW+DATABASES", None), ("POST", "/query", b"q=SHOW+DATABASES"), PUT]:
+            ("GET", "/query?q=SHOW+DATABASES", None), ("POST", "/query", b"q=SHOW+DATABASES"),
+            ("POST", "/tags/other/rename", b'{"to": "another"}')] + list(CHANGES):
         answer = shared().request(method, target, body)
         assert answer.status == 401, (method, target, answer)
         assert answer.headers["www-authenticate"] == \
@@ -106,8 +109,11 @@ def test_scopes():
         for name, status in (("reader", 403), ("both", 202), ("admin", 202), ("writer", 202)):
             answer = shared().as_(name, "POST", target, body)
             assert answer.status == status, (name, target, answer)
-    for name, status in (("reader", 403), ("both", 403), ("writer", 403), ("admin", 204)):
-        assert shared().as_(name, *PUT).status == status, name
+    for change in CHANGES + (("POST", "/tags/gone/rename", b'{"to": "another"}'),):
+        for name, status in (("reader", 403), ("both", 403), ("writer", 403), ("admin", 204 if change == PUT else 404 if "rename" in change[1] else 200)):
+            answer = shared().as_(name, *change)
+            assert answer.status == status, (name, change, answer)
+            assert status != 403 or 'scope="admin"' in answer.headers["www-authenticate"], answer
     for name in ("reader", "writer", "own"):
         assert shared().as_(name, "GET", "/query?q=SHOW+DATABASES").status == 200, name
 
@@ -173,6 +179,24 @@ def test_prefix_writes():
     answer = shared().as_("own", "POST", "/write?partial=false", b"plant1/e v=1 20\nplant2/e v=1 20\n")
     assert answer.status == 403, answer
     assert sorted(tag for _, tag, _ in rows(shared().table, "time = 20")) == ["plant1/c", "plant1/d", "plant1/d,a=b"]
+
+
+def test_prefix_changes():
+    """A token with a prefix changes only tags that have it; a rename needs it for both names"""
+    guarded = Guarded(LINES + line("keeper", "admin:plant1/", "hst_keeper"))
+    for tag in ("plant1/a", "plant2/a"):
+        assert guarded.as_("writer", "POST", "/save?ack=committed", json.dumps(message(5, tag, [1.5])).encode()).status == 204
+    before = rows(guarded.table)
+    for method, target, body in (("PUT", "/samples?tag=plant2/a&start=0&end=9", b""), ("DELETE", "/samples?tag=plant2/a&start=0&end=9", None),
+                                 ("DELETE", "/tags/plant2/a", None), ("DELETE", "/tags/plant1", None),
+                                 ("POST", "/tags/plant2/a/rename", b'{"to": "plant1/b"}'), ("POST", "/tags/plant1/a/rename", b'{"to": "plant2/b"}'),
+                                 ("PUT", "/tags/plant2/a", b"{}"), ("GET", "/summary?tag=plant2/a&start=0&end=9", None)):
+        answer = guarded.as_("hst_keeper", method, target, body)
+        assert answer.status == 403 and "plant1/" in answer.json()["detail"], (method, target, answer)
+    assert rows(guarded.table) == before
+    assert guarded.as_("hst_keeper", "POST", "/tags/plant1/a/rename", b'{"to": "plant1/b"}').status == 200
+    assert guarded.as_("hst_keeper", "GET", "/summary?tag=plant1/b&start=0&end=9").json()["values"][0]["count"] == 1
+    assert guarded.as_("hst_keeper", "DELETE", "/tags/plant1/b").json() == {"tag": "plant1/b", "removed": 1}
 
 
 def test_prefix_merge():

@@ -31,7 +31,7 @@ function described(method, route, response) {
 
 async function check(method, target, status, options = {}) {
 	const response = await fetch(new URL(target, server.url), {method, ...options});
-	const route = target.split("?")[0].replace(/^\/tags\/.+/, "/tags/{tag}");
+	const route = target.split("?")[0].replace(/^\/tags\/.+?(\/rename)?$/, "/tags/{tag}$1");
 	assert.strictEqual(response.status, status, `${target}: ${response.status}`);
 	const answer = described(method.toLowerCase(), route, response);
 	const type = response.headers.get("content-type");
@@ -118,9 +118,30 @@ const tests = [
 			await check("GET", target, 200);
 		await check("GET", "/tags/none", 404);
 		await check("GET", "/tags/a?x=1", 400);
+		for (const target of ["/summary?tag=a&start=0&end=9", "/summary?tag=a&start=0&end=9&quantiles=0.5&time=string", "/summary?tag=a"])
+			await check("GET", target, 200);
+		await check("GET", "/summary?tag=none", 404);
+		await check("GET", "/summary", 400);
+		const range = "/samples?tag=a&start=0&end=9";
+		await check("PUT", range, 200, ndjson("{\"time\":5,\"values\":[1,2.5]}\n" + good));
+		await check("PUT", range, 400, ndjson(good.replace("5", "9")));
+		await check("PUT", range, 413, ndjson(good.repeat(2000)));
+		await check("PUT", range, 415, {body: good, headers: {"Content-Type": "text/xml"}});
+		await check("PUT", range.replace("start=0", "start=-9"), 422, ndjson(good.replace("5", "-5")));
+		const to = name => ({body: JSON.stringify({to: name}), headers: {"Content-Type": "application/json"}});
+		await check("POST", "/tags/a/rename", 409, to("b"));
+		await check("POST", "/tags/none/rename", 404, to("c"));
+		await check("POST", "/tags/a/rename", 400, to(""));
+		await check("POST", "/tags/a/rename", 413, to("x".repeat(5000)));
+		await check("POST", "/tags/a/rename", 415, {body: "{}", headers: {"Content-Type": "text/xml"}});
+		await check("POST", "/tags/a/rename", 200, to("c"));
+		await check("DELETE", range.replace("tag=a", "tag=c"), 200);
+		await check("DELETE", "/samples?tag=c", 400);
+		await check("DELETE", "/tags/c", 200);
 		const etag = (await fetch(server.url + "tags")).headers.get("etag");
 		await check("GET", "/tags", 304, {headers: {"If-None-Match": etag, "Accept-Encoding": "identity"}});
-		for (const [method, target] of [["GET", "/tags"], ["PUT", "/tags/a"], ["POST", "/save"], ["POST", "/write"], ["GET", "/livez"]])
+		for (const [method, target] of [["GET", "/tags"], ["PUT", "/tags/a"], ["POST", "/save"], ["POST", "/write"], ["GET", "/livez"], ["PUT", range], ["DELETE", range], ["DELETE", "/tags/a"],
+			["POST", "/tags/a/rename"]])
 			await check(method, target, 403, {headers: {Origin: "https://other.example"}});
 	}],
 ];

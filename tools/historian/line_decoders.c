@@ -43,7 +43,7 @@ json_next(Decoder *decoder, const char **data, const char *end, bool last, Stage
 		decoder_set_error(error, "", "the line is longer than %d bytes", MESSAGE_MAX_BYTES);
 		return DECODER_RECORD;
 	}
-	switch (message_scan(stage, &line, line_end, &decoder->cells.times, error))
+	switch (message_scan(stage, &line, line_end, &decoder->cells.times, NULL, error))
 	{
 		case SCAN_OK:
 			if (skip_space(line, line_end) == line_end)
