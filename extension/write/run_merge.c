@@ -327,6 +327,13 @@ merge_tag(RunMerge *merge, text *tag)
 			own = true;
 		}
 	}
+	if (rows.nrows == 0 && !own)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("cannot read a segment of historian table \"%s\"",
+					   RelationGetRelationName(merge->rel)),
+				errdetail("A sorted run has the tag \"%s\", but no rows of it.",
+						  store_tag_text(&header)));
 	source = row_buffer_rows(&rows, 0);
 	if (own || rows.nrows > CODEC_MAX_ROWS ||
 		!run_writer_add(merge->writer, header.tag, header.tag_bytes, &source, OWN_BYTES))
