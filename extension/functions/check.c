@@ -28,8 +28,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include <math.h>
-
 #include "command_work.h"
 #include "compat.h"
 #include "historian_table.h"
@@ -92,10 +90,10 @@ static void check_disjoint(Check *check, uint8 kind);
 static void check_summaries(Check *check);
 static const char *check_summary(Check *check, DirectoryCursor *cursor,
 								 const FoundSegment *found);
+static bool totals_agree(const SummaryTotals *totals, const SummaryBlock *block);
 static bool has_gap_behind(DirectoryCursor *cursor, const FoundSegment *summary);
 static const char *check_summarized(Check *check, SummaryProgress *progress,
 									StoredSegment *stored);
-static bool same_summary(const SummaryBlock *block, uint32 i, const RowBuffer *computed);
 static SegmentHeader found_header(const FoundSegment *found);
 static void report(Check *check, ItemPointer place, const SegmentHeader *header,
 				   const char *problem);
@@ -450,6 +448,7 @@ check_summary(Check *check, DirectoryCursor *cursor, const FoundSegment *found)
 	SummaryBlock block = {0};
 	StoredSegment stored;
 	const char *problem = NULL;
+	SummaryTotals totals;
 
 	CHECK_FOR_INTERRUPTS();
 	if (!store_fetch(check->rel, check->snapshot, tag, &place, &stored, NULL))
@@ -457,6 +456,8 @@ check_summary(Check *check, DirectoryCursor *cursor, const FoundSegment *found)
 	store_open_rows(check->rel, &stored, false);
 	if (!summary_block_load(&block, &stored.segment, ~0, values_all))
 		problem = "The summary is malformed.";
+	else if (summary_read_totals(&stored.segment.header, &totals) && !totals_agree(&totals, &block))
+		problem = "The totals in the header differ from those of the summaries.";
 	store_release(&stored);
 	if (problem == NULL && (block.first_time[0] != found->first_time ||
 							block.last_time[block.nsegments - 1] != found->last_time))
@@ -479,6 +480,22 @@ check_summary(Check *check, DirectoryCursor *cursor, const FoundSegment *found)
 	}
 	summary_block_free(&block);
 	return problem;
+}
+
+/* Are the totals those of the block? */
+static bool
+totals_agree(const SummaryTotals *totals, const SummaryBlock *block)
+{
+	SummaryTotals sums = {0};
+
+	for (uint32 i = 0; i < block->nsegments; i++)
+	{
+		sums.nrows += block->nrows[i];
+		sums.nsegments += block->nstored[i];
+		sums.block_bytes += block->block_bytes[i];
+	}
+	return sums.nrows == totals->nrows && sums.nsegments == totals->nsegments &&
+		sums.block_bytes == totals->block_bytes;
 }
 
 /* Is there a segment between these summaries and the next ones of the tag? */
@@ -512,6 +529,7 @@ check_summarized(Check *check, SummaryProgress *progress, StoredSegment *stored)
 	const SegmentHeader *header = &stored->segment.header;
 	uint32		i = progress->next;
 	int64		last_time = header->last_time;
+	Size		block_bytes;
 	CodecRows	source;
 	const uint8 *bytes;
 	Size		length;
@@ -529,44 +547,23 @@ check_summarized(Check *check, SummaryProgress *progress, StoredSegment *stored)
 		store_release(stored);
 		return "The summary does not name the segments that are there.";
 	}
+	block_bytes = length - SEGMENT_HEADER_BYTES - header->tag_bytes;
 	progress->damaged =
 		!decoded_rows_load(&check->rows, &stored->segment, PG_INT64_MIN, PG_INT64_MAX, values_all);
 	store_release(stored);
 	if (progress->damaged)
 		return NULL;
 	source = decoded_rows_source(&check->rows);
-	summary_add(&progress->computed, &source);
+	summary_add(&progress->computed, &source, block_bytes);
 	if (last_time < block->last_time[i])
 		return NULL;
 
 	summary_merge_neighbours(&progress->computed);
-	if (progress->computed.nrows != 1 || !same_summary(block, i, &progress->computed))
+	if (!summary_block_agrees(block, i, &progress->computed))
 		return "The summary differs from what the rows amount to.";
 	progress->computed.nrows = 0;
 	progress->next++;
 	return NULL;
-}
-
-/* Are two summaries the same?  Sums may differ in their last bits between machines. */
-static bool
-same_summary(const SummaryBlock *block, uint32 i, const RowBuffer *computed)
-{
-	RowBuffer	stored = {0};
-	uint32		width;
-
-	summary_block_append(block, i, &stored);
-	width = stored.stride;
-	if (width != computed->stride)
-		return false;
-	for (uint32 n = 0; n < width; n++)
-	{
-		double		a = stored.values[n];
-		double		b = computed->values[n];
-
-		if (memcmp(&a, &b, sizeof(a)) != 0 && !(fabs(a - b) <= 1e-9 * Max(fabs(a), fabs(b))))
-			return false;
-	}
-	return true;
 }
 
 /* Adds a row to the result.  header is NULL if the segment's header cannot be trusted. */

@@ -3,7 +3,8 @@
  *	  historian.segments() and tag_info(): how a tag is stored.
  *
  * Segments that overlap in time may have rows of one time, of which one counts.  So they are shown
- * together, as one range, and their times are read.  Of all others the headers tell everything.
+ * together, as one range, and their times are read.  Of all others the headers tell everything, and
+ * of those that are summarized the summaries do, which are fewer.
  */
 #include "postgres.h"
 
@@ -17,8 +18,10 @@
 #include "functions/time_arguments.h"
 #include "nanoseconds.h"
 #include "read/leaves.h"
+#include "read/period_reader.h"
 #include "read/tag_reader.h"
 #include "store/segment_list.h"
+#include "store/summary.h"
 
 PG_FUNCTION_INFO_V1(historian_segments);
 PG_FUNCTION_INFO_V1(historian_segments_within);
@@ -30,7 +33,7 @@ PG_FUNCTION_INFO_V1(historian_tag_info);
 /* What a time and a value take uncompressed. */
 #define NUMBER_BYTES 8
 
-/* Segments that overlap, or one. */
+/* Segments that overlap, or one; where only the total counts, also several that follow each other. */
 typedef struct SegmentRange
 {
 	int64		first_time;
@@ -45,13 +48,36 @@ typedef struct SegmentRanges
 	SegmentRange *ranges;		/* in order of time */
 	uint64		nranges;
 	uint64		capacity;
+	bool		total_only;		/* summaries that are stored together may become one range */
 } SegmentRanges;
 
+/* A tag in one table, and the part of it that is listed. */
+typedef struct Listing
+{
+	SegmentRanges *list;
+	const Leaf *leaf;
+	Snapshot	snapshot;
+	text	   *tag;
+	int64		from;
+	int64		until;
+	SegmentList others;			/* the segments that are not compacted */
+	SummaryBlock block;
+} Listing;
+
 static void put_segments(FunctionCallInfo fcinfo, int64 from, int64 until, bool reverse);
-static SegmentRanges list_ranges(const Leaves *leaves, text *tag, int64 from, int64 until);
+static SegmentRanges list_ranges(const Leaves *leaves, text *tag, int64 from, int64 until,
+								 bool total_only);
 static bool list_segments(SegmentRanges *list, const Leaves *leaves, text *tag, int64 *from,
 						  int64 *until);
-static void add_leaf(SegmentRanges *list, const Leaf *leaf, text *tag, int64 from, int64 until);
+static void add_leaf(SegmentRanges *list, const Leaf *leaf, Snapshot snapshot, text *tag, int64 from,
+					 int64 until);
+static void add_foreign(SegmentRanges *list, const Leaf *leaf, text *tag);
+static SegmentList list_summaries(const Listing *listing);
+static void add_summaries(Listing *listing, const SegmentList *summaries);
+static void add_compacted(const Listing *listing, int64 not_before, int64 from, int64 until);
+static bool add_total(const Listing *listing, const SegmentRef *summaries);
+static void add_summarized(Listing *listing, const SegmentRef *summaries);
+static int64 segment_bytes(const Listing *listing, int64 nsegments, int64 block_bytes);
 static void add_segment(SegmentRanges *list, const SegmentRef *ref);
 static void add_range(SegmentRanges *list, const SegmentRange *range);
 static void merge_overlapping(SegmentRanges *list, const Leaves *leaves, text *tag);
@@ -95,7 +121,7 @@ historian_tag_info(PG_FUNCTION_ARGS)
 	text	   *tag = PG_GETARG_TEXT_PP(1);
 	Leaves	   *leaves = leaves_open(PG_GETARG_OID(0));
 	Leaves	   *with_tag = leaves_for_tag(leaves, tag);
-	SegmentRanges list = list_ranges(with_tag, tag, PG_INT64_MIN, PG_INT64_MAX);
+	SegmentRanges list = list_ranges(with_tag, tag, PG_INT64_MIN, PG_INT64_MAX, true);
 	SegmentRange all = {0};
 	uint32		width = last_width(with_tag, tag);
 	bool		none = list.nranges == 0;
@@ -142,7 +168,7 @@ put_segments(FunctionCallInfo fcinfo, int64 from, int64 until, bool reverse)
 
 	InitMaterializedSRF(fcinfo, 0);
 	type = TupleDescAttr(result->setDesc, 0)->atttypid;
-	list = list_ranges(leaves_for_tag(leaves, tag), tag, from, until);
+	list = list_ranges(leaves_for_tag(leaves, tag), tag, from, until, false);
 	for (uint64 i = 0; i < list.nranges; i++)
 	{
 		const SegmentRange *range = &list.ranges[reverse ? list.nranges - 1 - i : i];
@@ -166,9 +192,9 @@ put_segments(FunctionCallInfo fcinfo, int64 from, int64 until, bool reverse)
  * segments that do not, which belong to the same range.
  */
 static SegmentRanges
-list_ranges(const Leaves *leaves, text *tag, int64 from, int64 until)
+list_ranges(const Leaves *leaves, text *tag, int64 from, int64 until, bool total_only)
 {
-	SegmentRanges list = {0};
+	SegmentRanges list = {.total_only = total_only};
 
 	while (list_segments(&list, leaves, tag, &from, &until))
 		list.nranges = 0;
@@ -191,7 +217,7 @@ list_segments(SegmentRanges *list, const Leaves *leaves, text *tag, int64 *from,
 	int64		last_time = *until;
 
 	for (uint32 i = 0; i < leaves->nleaves; i++)
-		add_leaf(list, &leaves->leaves[i], tag, *from, *until);
+		add_leaf(list, &leaves->leaves[i], leaves->snapshot, tag, *from, *until);
 	for (uint64 i = 0; i < list->nranges; i++)
 	{
 		first_time = Min(first_time, list->ranges[i].first_time);
@@ -204,51 +230,221 @@ list_segments(SegmentRanges *list, const Leaves *leaves, text *tag, int64 *from,
 	return true;
 }
 
-/* Adds the segments of a leaf that meet from..until; of a foreign one all rows as one range. */
+/*
+ * Adds the segments of a leaf that meet from..until.  Between those that are summarized there are no
+ * compacted segments without a summary.
+ */
 static void
-add_leaf(SegmentRanges *list, const Leaf *leaf, text *tag, int64 from, int64 until)
+add_leaf(SegmentRanges *list, const Leaf *leaf, Snapshot snapshot, text *tag, int64 from, int64 until)
 {
-	SegmentList segments = {0};
-	StoredSegment stored;
+	Listing		listing = {
+		.list = list,
+		.leaf = leaf,
+		.snapshot = snapshot,
+		.tag = tag,
+		.from = from,
+		.until = until,
+	};
+	SegmentList summaries;
 
 	CHECK_FOR_INTERRUPTS();
 	if (leaf_is_by_sql(leaf))
 	{
-		uint32		ntags;
-		ForeignTag *foreign = foreign_rows_tags(leaf->rel, tag, &ntags);
-
-		if (ntags > 0)
-			add_range(list, &(SegmentRange) {
-				.first_time = foreign->first_time,
-				.last_time = foreign->last_time,
-				.rows = foreign->rows,
-			});
+		add_foreign(list, leaf, tag);
 		return;
 	}
-	segment_list_load(&segments, leaf->cursor, tag, from, until);
-	for (uint32 i = 0; i < segments.nrefs; i++)
-		add_segment(list, &segments.refs[i]);
-	if (segments.refs != NULL)
-		pfree(segments.refs);
+	segment_list_load(&listing.others, leaf->cursor, tag, from, until);
+	for (uint32 i = 0; i < listing.others.nrefs; i++)
+		add_segment(list, &listing.others.refs[i]);
 
-	directory_seek_back(leaf->cursor, tag, from);
-	if (directory_next_back(leaf->cursor, &stored))
+	summaries = list_summaries(&listing);
+	if (summaries.nrefs == 0)
+		add_compacted(&listing, PG_INT64_MIN, from, until);
+	else
 	{
-		SegmentRef	ref = segment_ref(&stored);
+		int64		first_time = summaries.refs[0].first_time;
+		int64		last_time = summaries.refs[summaries.nrefs - 1].last_time;
 
-		store_release(&stored);
-		if (ref.last_time >= from)
-			add_segment(list, &ref);
+		if (first_time > from)
+			add_compacted(&listing, PG_INT64_MIN, from, first_time - 1);
+		add_summaries(&listing, &summaries);
+		if (last_time < until)
+			add_compacted(&listing, last_time + 1, Max(from, last_time + 1), until);
+		pfree(summaries.refs);
 	}
-	directory_seek_forward(leaf->cursor, tag, from, until);
-	while (directory_next_forward(leaf->cursor, &stored))
+	if (listing.others.refs != NULL)
+		pfree(listing.others.refs);
+	summary_block_free(&listing.block);
+}
+
+/* Adds all rows of a leaf that is read by SQL as one range. */
+static void
+add_foreign(SegmentRanges *list, const Leaf *leaf, text *tag)
+{
+	uint32		ntags;
+	ForeignTag *foreign = foreign_rows_tags(leaf->rel, tag, &ntags);
+
+	if (ntags > 0)
+		add_range(list, &(SegmentRange) {
+			.first_time = foreign->first_time,
+			.last_time = foreign->last_time,
+			.rows = foreign->rows,
+		});
+}
+
+/* Lists the stored summaries in whose range from..until is, or a part of it; the first may end before. */
+static SegmentList
+list_summaries(const Listing *listing)
+{
+	DirectoryCursor *cursor = listing->leaf->cursor;
+	SegmentList summaries = {0};
+	StoredSegment stored;
+	text	   *key;
+	bool		found;
+
+	if (!historian_enable_summaries)
+		return summaries;
+	key = directory_summary_tag(listing->tag);
+	directory_seek_back(cursor, key, listing->from);
+	directory_seek_forward(cursor, key, listing->from, listing->until);
+	found = directory_next_back(cursor, &stored) || directory_next_forward(cursor, &stored);
+	while (found)
 	{
 		SegmentRef	ref = segment_ref(&stored);
 
 		CHECK_FOR_INTERRUPTS();
 		store_release(&stored);
-		add_segment(list, &ref);
+		segment_list_add(&summaries, &ref);
+		found = directory_next_forward(cursor, &stored);
 	}
+	return summaries;
+}
+
+/* Adds the segments of stored summaries that meet from..until.  Those of incomplete ones are looked at. */
+static void
+add_summaries(Listing *listing, const SegmentList *summaries)
+{
+	for (uint32 i = 0; i < summaries->nrefs; i++)
+	{
+		const SegmentRef *ref = &summaries->refs[i];
+		int64		first_time = ref->first_time;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ref->flags & SEGMENT_SUMMARY_TOTALS)
+		{
+			if (!listing->list->total_only || !add_total(listing, ref))
+				add_summarized(listing, ref);
+			continue;
+		}
+		while (i + 1 < summaries->nrefs &&
+			   !(summaries->refs[i + 1].flags & SEGMENT_SUMMARY_TOTALS))
+			ref = &summaries->refs[++i];
+		if (ref->last_time >= listing->from)
+			add_compacted(listing, first_time, Max(listing->from, first_time),
+						  Min(listing->until, ref->last_time));
+	}
+}
+
+/*
+ * Adds the compacted segments that meet from..until, by looking at each.  None of them begins before
+ * not_before.
+ */
+static void
+add_compacted(const Listing *listing, int64 not_before, int64 from, int64 until)
+{
+	DirectoryCursor *cursor = listing->leaf->cursor;
+	StoredSegment stored;
+
+	directory_seek_back_within(cursor, listing->tag, not_before, from);
+	if (directory_next_back(cursor, &stored))
+	{
+		SegmentRef	ref = segment_ref(&stored);
+
+		store_release(&stored);
+		if (ref.last_time >= from)
+			add_segment(listing->list, &ref);
+	}
+	directory_seek_forward(cursor, listing->tag, from, until);
+	while (directory_next_forward(cursor, &stored))
+	{
+		SegmentRef	ref = segment_ref(&stored);
+
+		CHECK_FOR_INTERRUPTS();
+		store_release(&stored);
+		add_segment(listing->list, &ref);
+	}
+}
+
+/*
+ * Adds what stored summaries amount to as one range.  Returns false if some of their segments may overlap
+ * others or be outside of from..until.
+ */
+static bool
+add_total(const Listing *listing, const SegmentRef *summaries)
+{
+	SegmentHeader header = {.flags = summaries->flags, .sequence = summaries->sequence};
+	SummaryTotals totals;
+
+	if (!summary_read_totals(&header, &totals) || summaries->first_time < listing->from ||
+		summaries->last_time > listing->until)
+		return false;
+	for (uint32 i = 0; i < listing->others.nrefs; i++)
+	{
+		const SegmentRef *other = &listing->others.refs[i];
+
+		if (other->first_time > summaries->last_time)
+			break;
+		if (other->last_time >= summaries->first_time)
+			return false;
+	}
+	add_range(listing->list, &(SegmentRange) {
+		.first_time = summaries->first_time,
+		.last_time = summaries->last_time,
+		.rows = totals.nrows,
+		.segments = totals.nsegments,
+		.bytes = segment_bytes(listing, totals.nsegments, totals.block_bytes),
+	});
+	return true;
+}
+
+/* Adds the segments of stored summaries that meet from..until, each as a range of its own. */
+static void
+add_summarized(Listing *listing, const SegmentRef *summaries)
+{
+	SummaryBlock *block = &listing->block;
+	Relation	rel = listing->leaf->rel;
+	StoredSegment stored;
+
+	/* without the tag, by which summaries are not keyed */
+	segment_ref_fetch(rel, listing->snapshot, NULL, summaries, &stored);
+	store_open_rows(rel, &stored, false);
+	if (!summary_block_load(block, &stored.segment, 0, values_all))
+		store_report(rel, &stored.tuple.t_self, &stored.segment.header, SEGMENT_BAD_ROWS);
+	store_release(&stored);
+	for (uint32 i = 0; i < block->nsegments && block->first_time[i] <= listing->until; i++)
+	{
+		if (block->last_time[i] < listing->from)
+			continue;
+		if (block->nstored[i] == 1)
+			add_range(listing->list, &(SegmentRange) {
+				.first_time = block->first_time[i],
+				.last_time = block->last_time[i],
+				.rows = block->nrows[i],
+				.segments = 1,
+				.bytes = segment_bytes(listing, 1, block->block_bytes[i]),
+			});
+		else
+			add_compacted(listing, block->first_time[i],
+						  Max(listing->from, block->first_time[i]),
+						  Min(listing->until, block->last_time[i]));
+	}
+}
+
+/* The bytes of segments of the tag whose blocks have so many. */
+static int64
+segment_bytes(const Listing *listing, int64 nsegments, int64 block_bytes)
+{
+	return block_bytes + nsegments * (int64) (SEGMENT_HEADER_BYTES + VARSIZE_ANY_EXHDR(listing->tag));
 }
 
 static void

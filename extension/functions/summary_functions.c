@@ -100,7 +100,7 @@ historian_summary(PG_FUNCTION_ARGS)
 	caller = MemoryContextSwitchTo(context);
 	summary = palloc0_object(Summary);
 	summary->detail = PG_GETARG_BOOL(DETAIL);
-	summary->facets = REDUCTION_SUM | REDUCTION_EXTREMES | (summary->detail ? REDUCTION_SPREAD : 0);
+	summary->facets = REDUCTION_SUM | REDUCTION_EXTREMES | REDUCTION_SPREAD;
 	read_fractions(summary, PG_GETARG_ARRAYTYPE_P(FRACTIONS));
 	if (time_argument_range(fcinfo, START, false, &from, &until))
 	{
@@ -291,7 +291,7 @@ put_values(const Summary *summary, ReturnSetInfo *result)
 			[2] = !reduction_min(reduced, &least),
 			[3] = !reduction_max(reduced, &greatest),
 			[4] = !reduction_average(reduced, &mean),
-			[5] = !summary->detail || !reduction_stddev(reduced, &stddev),
+			[5] = !reduction_stddev(reduced, &stddev),
 			[7] = !summary->detail,
 		};
 		Datum		quantiles = quantiles_datum(summary, v, &isnull[6]);

@@ -3,8 +3,7 @@
  *	  Reads consecutive periods of a tag, as rows or as summaries of whole segments.
  *
  * The reader walks along the tag's summaries.  A summary is used in place of its segment's rows if
- * the segment lies wholly in one period, the summary has values (unless only counts are wanted),
- * and no pending or late segment overlaps it, whose rows may replace some of its own.  Everything
+ * the segment lies wholly in one period, the summary has what is wanted of values, and no pending or late segment overlaps it, whose rows may replace some of its own.  Everything
  * between such segments is read row by row: segments that a period's end cuts, those not summarized
  * yet, and pending and late ones.
  */
@@ -64,6 +63,7 @@ static void find_segment(PeriodReader *reader);
 static bool next_block(PeriodReader *reader);
 static bool load_block(PeriodReader *reader, StoredSegment *stored);
 static bool is_usable(PeriodReader *reader, uint32 segment);
+static bool has_deviations(const PeriodReader *reader, uint32 segment);
 static bool pending_meets(const PeriodReader *reader, int64 from, int64 until);
 static void take_segments(PeriodReader *reader, PeriodPart *part);
 
@@ -159,7 +159,7 @@ period_reader_facets(int facets)
 	int			wanted = 0;
 
 	if (facets & REDUCTION_SPREAD)
-		return PERIOD_ROWS_ONLY;
+		wanted |= 1 << SUMMARY_SUM | 1 << SUMMARY_REST | 1 << SUMMARY_DEVIATION | 1 << SUMMARY_MIN;
 	if (facets & REDUCTION_SUM)
 		wanted |= 1 << SUMMARY_SUM;
 	if (facets & REDUCTION_EXTREMES)
@@ -176,11 +176,14 @@ summary_slice_reduce(const SummarySlice *slice, uint32 v, int64 count, int facet
 	ReducedParts parts = {
 		.nparts = slice->nsegments,
 		.count = count,
+		.counts = slice->block->nrows + slice->first,
 		.sum = summary_slice_values(slice, SUMMARY_SUM, v),
 		.min = summary_slice_values(slice, SUMMARY_MIN, v),
 		.max = summary_slice_values(slice, SUMMARY_MAX, v),
 		.first = summary_slice_values(slice, SUMMARY_FIRST, v),
 		.last = summary_slice_values(slice, SUMMARY_LAST, v),
+		.rest = summary_slice_values(slice, SUMMARY_REST, v),
+		.deviation = summary_slice_values(slice, SUMMARY_DEVIATION, v),
 	};
 
 	reduction_add_parts(reduction, facets, &parts);
@@ -294,7 +297,27 @@ is_usable(PeriodReader *reader, uint32 segment)
 		reader->period++;
 	return (block->width[segment] > 0 || reader->facets == PERIOD_COUNTS_ONLY) &&
 		block->last_time[segment] <= reader->ends[reader->period] &&
+		has_deviations(reader, segment) &&
 		!pending_meets(reader, block->first_time[segment], block->last_time[segment]);
+}
+
+/* Are the deviations of all values of a segment known that are wanted? */
+static bool
+has_deviations(const PeriodReader *reader, uint32 segment)
+{
+	const SummaryBlock *block = &reader->block;
+	const double *deviation = block->facet[SUMMARY_DEVIATION];
+	uint32		width = block->width[segment];
+
+	if (deviation == NULL)
+		return true;
+	width = width > reader->values.first ? Min(width - reader->values.first, block->nvalues) : 0;
+	for (uint32 v = 0; v < width; v++)
+	{
+		if (deviation[(Size) v * block->nsegments + segment] == SUMMARY_UNKNOWN)
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -327,7 +350,7 @@ take_segments(PeriodReader *reader, PeriodPart *part)
 	uint32		end = first + 1;
 
 	while (end < block->nsegments && block->width[end] == block->width[first] &&
-		   block->last_time[end] <= reader->ends[reader->period] &&
+		   block->last_time[end] <= reader->ends[reader->period] && has_deviations(reader, end) &&
 		   !pending_meets(reader, block->last_time[end - 1], block->last_time[end]))
 		end++;
 

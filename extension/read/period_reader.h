@@ -40,7 +40,7 @@ typedef struct PeriodReader PeriodReader;
 #define PERIOD_COUNTS_ONLY (-2)
 #define PERIOD_WIDTHS_ONLY (-3)
 
-/* Returns the facets of summaries that give those of a reduction, or PERIOD_ROWS_ONLY. */
+/* Returns the facets of summaries that give those of a reduction. */
 extern int	period_reader_facets(int facets);
 
 /*

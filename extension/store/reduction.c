@@ -34,6 +34,8 @@ typedef double LanesAnywhere __attribute__((vector_size(NLANES * sizeof(double))
 
 static void add_extremes(Reduction *part, const double *values, uint32 nvalues);
 static void merge_spread(Reduction *state, const Reduction *later);
+static void add_parts_spread(Reduction *whole, const ReducedParts *parts);
+static bool square_is_within_range(double square_sum, double mean);
 static void add_spread(Reduction *part, const double *values, uint32 nvalues);
 static void measure_spread(Reduction *part, const double *values, uint32 nvalues);
 
@@ -244,7 +246,6 @@ reduction_add_parts(Reduction *state, int facets, const ReducedParts *parts)
 {
 	Reduction	whole;
 
-	Assert(!(facets & REDUCTION_SPREAD));
 	reduction_init(&whole);
 	whole.count = parts->count;
 	if (facets & REDUCTION_SUM)
@@ -262,6 +263,8 @@ reduction_add_parts(Reduction *state, int facets, const ReducedParts *parts)
 		whole.first = parts->first[0];
 		whole.last = parts->last[parts->nparts - 1];
 	}
+	if (facets & REDUCTION_SPREAD)
+		add_parts_spread(&whole, parts);
 	reduction_merge(state, facets, &whole);
 }
 
@@ -313,6 +316,17 @@ reduction_stddev(const Reduction *state, double *result)
 {
 	*result = ldexp(sqrt(state->square_sum / (double) (state->count - 1)), state->exponent);
 	return state->count > 1;
+}
+
+/* That of all values, not of a sample, as reduction_deviation_about() has it. */
+bool
+reduction_deviation(const Reduction *state, double *result)
+{
+	double		square_sum = ldexp(state->square_sum, 2 * state->exponent);
+	double		mean = ldexp(state->shift, state->exponent);
+
+	*result = sqrt(square_sum / (double) state->count);
+	return square_is_within_range(square_sum, mean);
 }
 
 bool
@@ -404,8 +418,7 @@ add_spread(Reduction *part, const double *values, uint32 nvalues)
 	double	   *scaled;
 
 	measure_spread(part, values, nvalues);
-	if (part->square_sum > SQUARES_LEAST && part->square_sum < SQUARES_MOST &&
-		fabs(part->shift) < VALUES_MOST)
+	if (part->square_sum > 0 && square_is_within_range(part->square_sum, part->shift))
 		return;
 
 	/* the values are all the same, or so small or large that squares leave the range of doubles */
@@ -429,6 +442,110 @@ add_spread(Reduction *part, const double *values, uint32 nvalues)
 		scaled[i] = ldexp(values[i], -part->exponent);
 	measure_spread(part, scaled, nvalues);
 	pfree(scaled);
+}
+
+/* Can a square sum of values with this mean do without an exponent? */
+static bool
+square_is_within_range(double square_sum, double mean)
+{
+	if (square_sum == 0)
+		return mean == 0 || (fabs(mean) > VALUES_LEAST && fabs(mean) < VALUES_MOST);
+	return square_sum > SQUARES_LEAST && square_sum < SQUARES_MOST && fabs(mean) < VALUES_MOST;
+}
+
+CODEC_KERNEL double
+square_sum_kernel(const double *values, uint32 nvalues, double mean)
+{
+	Lanes		sum = {0};
+	Lanes		squares = {0};
+	Lanes		means = {mean, mean, mean, mean};
+	double		total = 0;
+	double		square_sum = 0;
+	uint32		i = 0;
+
+	for (; i + NLANES <= nvalues; i += NLANES)
+	{
+		Lanes		distance = *(const LanesAnywhere *) (values + i) - means;
+
+		sum += distance;
+		squares += distance * distance;
+	}
+	for (int lane = 0; lane < NLANES; lane++)
+	{
+		total += sum[lane];
+		square_sum += squares[lane];
+	}
+	for (; i < nvalues; i++)
+	{
+		total += values[i] - mean;
+		square_sum += (values[i] - mean) * (values[i] - mean);
+	}
+	return square_sum - total * (total / nvalues);
+}
+
+static CODEC_AVX2 double
+square_sum_avx2(const double *values, uint32 nvalues, double mean)
+{
+	return square_sum_kernel(values, nvalues, mean);
+}
+
+bool
+reduction_deviation_about(const double *values, uint32 nvalues, double mean, double *deviation)
+{
+	double		square_sum = codec_cpu_has_avx2() ? square_sum_avx2(values, nvalues, mean)
+		: square_sum_kernel(values, nvalues, mean);
+	bool		same = true;
+
+	/* where all values are the same the mean, which is rounded, may be another number */
+	for (uint32 i = 1; i < nvalues && same; i++)
+		same = values[i] == values[0];
+	if (same)
+		square_sum = 0;
+	else if (!(square_sum > 0))
+		return false;
+	*deviation = sqrt(square_sum / nvalues);
+	return square_is_within_range(square_sum, same ? values[0] : mean);
+}
+
+/*
+ * Sets the spread of a new state to that of parts: about one number, so that the distance of each part's mean
+ * from it is known to the last bits of that distance.
+ */
+static void
+add_parts_spread(Reduction *whole, const ReducedParts *parts)
+{
+	double		count = (double) parts->count;
+	double		shift = 0;
+	double		distances = 0;	/* of all values from shift */
+	double		squares = 0;
+	bool		same = true;
+
+	for (uint32 i = 0; i < parts->nparts; i++)
+	{
+		same = same && parts->deviation[i] == 0 && parts->min[i] == parts->min[0];
+		shift += parts->sum[i] / count;
+	}
+	if (same)
+	{
+		whole->shift = parts->min[0];
+		whole->exponent = whole->shift == 0 ? EXPONENT_OF_ZERO : 0;
+		return;
+	}
+	for (uint32 i = 0; i < parts->nparts; i++)
+	{
+		double		n = (double) parts->counts[i];
+		double		deviation = parts->deviation[i];
+		double		distance = deviation == 0 ? n * (parts->min[i] - shift)
+			: fma(-n, shift, parts->sum[i]) + parts->rest[i];
+
+		distances += distance;
+		squares += n * deviation * deviation + distance * (distance / n);
+	}
+	whole->shift = shift;
+	whole->offset = distances / count;
+	whole->square_sum = squares - distances * whole->offset;
+	if (whole->square_sum < 0)
+		whole->square_sum = 0;
 }
 
 /* Takes two passes: for the mean, and for the distances to it, which rounding hardly affects. */

@@ -126,6 +126,15 @@ double_sum_value(const DoubleSum *sum)
 	return sum->scaled ? value / DOUBLE_SUM_SCALE : value;
 }
 
+/* The exact sum less double_sum_value(), if that is finite. */
+static inline double
+double_sum_rest(const DoubleSum *sum)
+{
+	double		rest = (sum->high - (sum->high + sum->low)) + sum->low;
+
+	return sum->scaled ? rest / DOUBLE_SUM_SCALE : rest;
+}
+
 /* The sum divided by a number: finite wherever the quotient is, even if the sum is not. */
 static inline double
 double_sum_quotient(const DoubleSum *sum, double divisor)
@@ -151,14 +160,26 @@ extern void reduction_add(Reduction *state, int facets, const double *values, ui
 extern void reduction_merge(Reduction *state, int facets, const Reduction *later);
 
 /*
+ * The standard deviation of values, all finite, about a mean that may be wrong in its last bits.  Returns
+ * false if the square sum is not well within the range of doubles.
+ */
+extern bool reduction_deviation_about(const double *values, uint32 nvalues, double mean,
+									  double *deviation);
+
+/*
  * Parts that have been reduced before, in order of their rows.  Arrays are read only of the facets
- * asked for, which do not include the spread.  All values are finite.
+ * asked for; the spread needs counts, sum, rest, min and deviation.  All values are finite, and
+ * deviations are those that reduction_deviation_about() returns.
  */
 typedef struct ReducedParts
 {
 	uint32		nparts;			/* at least 1 */
 	int64		count;			/* of values, in all parts together */
+	const int64 *counts;		/* [nparts]: of values in each */
 	const double *sum;			/* [nparts] */
+	const double *rest;			/* the exact sum less sum, or 0 where that is nothing beside the
+								 * deviation */
+	const double *deviation;	/* of all values from their mean; if 0, all of them are min */
 	const double *min;
 	const double *max;
 	const double *first;
@@ -178,6 +199,7 @@ extern bool reduction_min(const Reduction *state, double *result);
 extern bool reduction_max(const Reduction *state, double *result);
 extern bool reduction_range(const Reduction *state, double *result);
 extern bool reduction_stddev(const Reduction *state, double *result);
+extern bool reduction_deviation(const Reduction *state, double *result);
 extern bool reduction_delta(const Reduction *state, double *result);
 
 #endif							/* HISTORIAN_REDUCTION_H */

@@ -29,6 +29,15 @@ static Size max_tag_bytes(const SegmentHeader *header);
 static bool times_fit_header(const Segment *segment);
 static pg_crc32c segment_checksum(const uint8 *bytes, Size length);
 
+/* Of the flags that name a kind, at most one may be set. */
+pg_attribute_unused() static inline bool
+is_one_kind(uint8 flags)
+{
+	uint8		kind = flags & ~SEGMENT_SUMMARY_TOTALS;
+
+	return (kind & (kind - 1)) == 0;
+}
+
 Size
 segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *rows,
 			  const int64 *last_times, uint8 *dst, Size capacity)
@@ -37,8 +46,7 @@ segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *row
 	uint32		taken;
 	Size		block;
 
-	/* at most one flag */
-	Assert((header->flags & (header->flags - 1)) == 0);
+	Assert(is_one_kind(header->flags));
 	if (capacity <= prefix)
 		return 0;
 	block = codec_encode_fit(encoder, rows, dst + prefix, capacity - prefix, &taken);
@@ -99,8 +107,7 @@ segment_is_sealed(const uint8 *bytes, Size length)
 void
 segment_mark(uint8 *bytes, Size length, uint8 flags, uint64 sequence)
 {
-	/* at most one flag */
-	Assert((flags & (flags - 1)) == 0);
+	Assert(is_one_kind(flags));
 	bytes[3] = flags;
 	segment_bytes_put64(bytes + 8, sequence);
 	segment_seal(bytes, length);
@@ -127,6 +134,7 @@ segment_read_header(SegmentHeader *header, const uint8 *bytes, Size length)
 		header->tag_bytes > length - SEGMENT_HEADER_BYTES ||
 		((header->flags & (SEGMENT_SHARED | SEGMENT_RUN_ROOT)) &&
 		 header->tag_bytes < SEGMENT_RUN_NUMBER_BYTES) ||
+		(header->flags & (SEGMENT_SUMMARY | SEGMENT_SUMMARY_TOTALS)) == SEGMENT_SUMMARY_TOTALS ||
 		header->first_time > header->last_time)
 		return SEGMENT_BAD_HEADER;
 

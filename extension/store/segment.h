@@ -22,7 +22,7 @@
 #define SEGMENT_MAX_TAG_BYTES 256
 
 /*
- * The flags name the kind of a segment; at most one is set.  A segment without any is *pending*: a
+ * The flags name the kind of a segment; at most one of the first six is set.  A segment without any is *pending*: a
  * load wrote it, and compaction has not merged it yet.  compaction.c describes what becomes of it,
  * directory.h how each kind is keyed.
  */
@@ -56,9 +56,15 @@
  */
 #define SEGMENT_RUN_ROOT 0x20
 
+/*
+ * Only with SEGMENT_SUMMARY: the summaries have all facets, and the sequence holds what they amount to
+ * together (summary.h).  Release 0.2 and earlier ones wrote summaries without it.
+ */
+#define SEGMENT_SUMMARY_TOTALS 0x40
+
 #define SEGMENT_KNOWN_FLAGS \
 	(SEGMENT_COMPACTED | SEGMENT_SUMMARY | SEGMENT_LATE_RUN | SEGMENT_LATE | SEGMENT_SHARED | \
-	 SEGMENT_RUN_ROOT)
+	 SEGMENT_RUN_ROOT | SEGMENT_SUMMARY_TOTALS)
 
 /* The bytes of a run's number: most significant first, so that they are in order as text. */
 #define SEGMENT_RUN_NUMBER_BYTES 8
@@ -69,7 +75,8 @@ typedef struct SegmentHeader
 	uint8		flags;
 	uint16		nrows;
 	uint16		tag_bytes;
-	uint64		sequence;		/* load order: of two rows with one time the higher wins */
+	uint64		sequence;		/* load order: of two rows with one time the higher wins; of
+								 * summaries see summary.h */
 	int64		first_time;
 	int64		last_time;
 	const char *tag;			/* points into the segment, not terminated */

@@ -138,7 +138,8 @@ segment_sink_write_built(SegmentSink *sink, const SegmentHeader *header, const C
 	if (sink->summaries != NULL && (header->flags & SEGMENT_COMPACTED))
 	{
 		first.nrows = header->nrows;
-		summary_add(sink->summaries, &first);
+		summary_add(sink->summaries, &first,
+					sink->built_length - SEGMENT_HEADER_BYTES - header->tag_bytes);
 	}
 }
 
@@ -175,7 +176,7 @@ segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer *summaries)
 	int64	   *last_times;
 	uint32		parts;
 	SegmentHeader header = {
-		.flags = SEGMENT_SUMMARY,
+		.flags = SEGMENT_SUMMARY | SEGMENT_SUMMARY_TOTALS,
 		.tag = VARDATA_ANY(tag),
 		.tag_bytes = VARSIZE_ANY_EXHDR(tag),
 	};
@@ -195,6 +196,8 @@ segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer *summaries)
 							   sizeof(bytes));
 		if (length == 0)
 			elog(ERROR, "summary of a segment does not fit into a page");
+		segment_mark(bytes, length, header.flags,
+					 summary_pack_totals(summaries, done, header.nrows));
 		write_bytes(sink, &header, bytes, length);
 		parts = Max(parts, 2) - 1;
 	}

@@ -3,9 +3,14 @@
  *	  Summaries of whole segments, so that a read need not decode those that lie within a period.
  *
  * A summary is a row that describes one compacted segment, or consecutive ones with few rows each:
- * the number of their rows, their last time and, for each value of a row, the facets below.  The
- * time of the summary itself is their first time.  Consecutive summaries are stored together as a
- * segment (SEGMENT_SUMMARY), compressed like samples; docs/format.md has the order of the numbers.
+ * the number of their rows, their last time, their number and bytes and, for each value of a row, the
+ * facets below.  The time of the summary itself is their first time.  Consecutive summaries are stored
+ * together as a segment (SEGMENT_SUMMARY), compressed like samples; docs/format.md has the order of the
+ * numbers.  What they amount to together is in the segment's header, so that it is found without decoding.
+ *
+ * Summaries that release 0.2 or an earlier one wrote (without SEGMENT_SUMMARY_TOTALS) have neither the
+ * number and bytes of segments nor the last two facets.  They are replaced by complete ones when one of
+ * their segments is.
  *
  * The invariant: the summaries of a tag that a snapshot sees describe all compacted segments that
  * it sees between the first and the last that they describe.  It holds because the command that
@@ -29,9 +34,15 @@ typedef enum SummaryFacet
 	SUMMARY_FIRST,
 	SUMMARY_LAST,
 	SUMMARY_INTEGRAL,			/* over time in ns; a value holds until the segment's next row */
+	SUMMARY_DEVIATION,			/* the standard deviation of the rows, or SUMMARY_UNKNOWN */
+	SUMMARY_REST,				/* the exact sum less SUMMARY_SUM, or 0 where the deviation is so
+								 * large that this does not matter */
 } SummaryFacet;
 
-#define SUMMARY_NFACETS 6
+#define SUMMARY_NFACETS 8
+
+/* A deviation that is not known, or whose square is not in the range of doubles. */
+#define SUMMARY_UNKNOWN (-1.0)
 
 /* How many segments are summarized at a time; also the most summaries that are stored together. */
 #define SUMMARY_SEGMENTS 32
@@ -45,8 +56,22 @@ typedef enum SummaryFacet
  */
 #define SUMMARY_MAX_VALUES 64
 
-/* Adds the summary of a segment of these rows. */
-extern void summary_add(RowBuffer *summaries, const CodecRows *rows);
+/* What some summaries amount to together. */
+typedef struct SummaryTotals
+{
+	int64		nrows;
+	int64		nsegments;		/* compacted segments, each counted */
+	int64		block_bytes;	/* of these, without their headers and tags */
+} SummaryTotals;
+
+/* Adds the summary of a segment of these rows, whose block has so many bytes. */
+extern void summary_add(RowBuffer *summaries, const CodecRows *rows, Size block_bytes);
+
+/* What n summaries of a buffer amount to, as it is stored in place of a sequence. */
+extern uint64 summary_pack_totals(const RowBuffer *summaries, uint32 first, uint32 n);
+
+/* Sets what the summaries of a segment amount to, or returns false if its header does not say. */
+extern bool summary_read_totals(const SegmentHeader *header, SummaryTotals *totals);
 
 /*
  * Merges neighbours in the buffer that have few rows together, if both have as many values.  No
@@ -61,10 +86,13 @@ extern int64 *summary_last_times(const RowBuffer *summaries);
 typedef struct SummaryBlock
 {
 	uint32		nsegments;
+	bool		complete;		/* has what SEGMENT_SUMMARY_TOTALS promises */
 	uint32		nvalues;		/* decoded, of the segment with the widest rows */
 	int64	   *first_time;		/* [nsegments] */
 	int64	   *last_time;		/* [nsegments] */
 	int64	   *nrows;			/* [nsegments] */
+	int64	   *nstored;		/* [nsegments]: the stored segments described; 0 if not known */
+	int64	   *block_bytes;	/* [nsegments]: of their blocks */
 	uint32	   *width;			/* [nsegments]: the values summarized, decoded or not; or 0 */
 
 	/*
@@ -80,14 +108,21 @@ typedef struct SummaryBlock
 
 /*
  * Decodes an opened segment of summaries, with the facets whose bit (1 << facet) is in wanted, of
- * the values in a range.  Zero the block to start; its memory is of the context current at the first call.  Returns false
+ * the values in a range.  Of summaries that are not complete, deviations are SUMMARY_UNKNOWN and rests
+ * are 0.  Zero the block to start; its memory is of the context current at the first call.  Returns false
  * if the rows are not summaries.
  */
 extern bool summary_block_load(SummaryBlock *block, const Segment *segment, int wanted,
 							   ValueRange values);
 extern void summary_block_free(SummaryBlock *block);
 
-/* Adds summary i of a block, which must have all facets of all values, to a buffer. */
+/* Adds summary i of a complete block, which must have all facets of all values, to a buffer. */
 extern void summary_block_append(const SummaryBlock *block, uint32 i, RowBuffer *summaries);
+
+/*
+ * Is summary i of a block, which must have all facets of all values, the only one in the buffer?  Sums may
+ * differ in their last bits between machines.
+ */
+extern bool summary_block_agrees(const SummaryBlock *block, uint32 i, const RowBuffer *computed);
 
 #endif							/* HISTORIAN_SUMMARY_H */

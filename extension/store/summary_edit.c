@@ -7,7 +7,8 @@
  * tag's last one, to its own last time.
  *
  * A stored summary in whose range a segment was removed or written is replaced: without the
- * summaries of removed segments, and with those of segments written.  That keeps the invariant of
+ * summaries of removed segments, and with those of segments written.  If it is not complete
+ * (summary.h), all others are computed anew.  That keeps the invariant of
  * summary.h.  Segments before the tag's first stored summary and after its last are summarized once
  * there are SUMMARY_SEGMENTS of them.  So the tag's end, to which each round of compaction adds a
  * segment or two, is not summarized again and again.
@@ -302,7 +303,7 @@ replace_summary(SummaryEdit *edit, text *tag, StoredSummary *summary, SegmentSin
 
 	for (uint32 i = 0; i < block->nsegments; i++)
 	{
-		if (is_concerned(edit, block->first_time[i], block->last_time[i]))
+		if (!block->complete || is_concerned(edit, block->first_time[i], block->last_time[i]))
 			append_remaining(edit, tag, block->first_time[i], block->last_time[i], &rows);
 		else
 			summary_block_append(block, i, &rows);
@@ -512,6 +513,6 @@ summarize_segment(SummaryEdit *edit, text *tag, const SegmentRef *ref, RowBuffer
 		store_report(edit->rel, &stored.tuple.t_self, &stored.segment.header, SEGMENT_BAD_TIMES);
 	store_release(&stored);
 	source = decoded_rows_source(&rows);
-	summary_add(summaries, &source);
+	summary_add(summaries, &source, ref->bytes - SEGMENT_HEADER_BYTES - VARSIZE_ANY_EXHDR(tag));
 	decoded_rows_free(&rows);
 }

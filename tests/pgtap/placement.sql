@@ -34,7 +34,7 @@ END $$;
 CREATE FUNCTION rows_of(kind int) RETURNS bigint LANGUAGE sql AS $$
 	SELECT coalesce(sum(get_byte(t_data, 32) + 256 * get_byte(t_data, 33)), 0)
 	FROM generate_series(0, pg_relation_size('m') / 8192 - 1) b, LATERAL heap_page_items(get_raw_page('m', b::int))
-	WHERE lp_flags = 1 AND t_xmax = 0 AND get_byte(t_data, 3) = kind
+	WHERE lp_flags = 1 AND t_xmax = 0 AND get_byte(t_data, 3) & 63 = kind
 $$;
 CREATE FUNCTION differences() RETURNS bigint LANGUAGE sql AS $$
 	SELECT count(*) FROM ((TABLE m EXCEPT ALL TABLE h) UNION ALL (TABLE h EXCEPT ALL TABLE m)) d

@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 DROP SCHEMA IF EXISTS pgtap_summaries CASCADE;
 CREATE SCHEMA pgtap_summaries;
 SET search_path = pgtap_summaries, public;
-SELECT plan(49);
+SELECT plan(79);
 SELECT random() AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -24,6 +24,9 @@ BEGIN
 			CASE WHEN kind = 'odd' AND i % 700 = 3 THEN ARRAY[1.5, NULL, 'NaN']
 				WHEN kind = 'odd' AND i % 1100 < 3 THEN ARRAY[random()]
 				WHEN kind = 'odd' AND i % 900 = 3 THEN NULL
+				WHEN kind = 'magnitudes' THEN ARRAY[0.1, 1e15 + i % 3, 1e9 + random(), i / 700, 1e-120 * random(), 1e130 * random(),
+					0, -1e14 + random() * 0.1, CASE WHEN i = 1 THEN 1e6 ELSE 7 END, 1e-100]
+				WHEN kind = 'extremes' THEN ARRAY[1e-200, 1e200 * random(), 1e-300 * random()]
 				ELSE ARRAY[random(), random() - 0.5, random() * 1e6, -random(), i, random(),
 					random(), random(), random(), random()] END AS values
 		FROM generate_series(1, n) i;
@@ -75,8 +78,27 @@ CREATE FUNCTION wrong_reductions(of_tag text) RETURNS bigint LANGUAGE sql AS $$
 	WHERE c.x[k] <> count OR l.x[k] <> min OR g.x[k] <> max OR abs(s.x[k] - sum) > 1e-12 * abs(sum) + 1e-9
 $$;
 
+-- how a tag is stored, by summaries and by looking at each segment
+CREATE FUNCTION stored(of_tag text, s bigint, e bigint, use boolean)
+RETURNS TABLE (first_time bigint, last_time bigint, samples bigint, segments bigint, bytes bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('historian.enable_summaries', use::text, true);
+	RETURN QUERY SELECT g.* FROM historian.segments('m', of_tag, s, e) g
+		UNION ALL SELECT -1, i.last_time, i.samples, i.segments, i.bytes FROM historian.tag_info('m', of_tag) i
+		UNION ALL SELECT -2, max(h.time), count(*), NULL, NULL FROM h WHERE tag = of_tag HAVING use
+		UNION ALL SELECT -2, i.last_time, i.samples, NULL, NULL FROM historian.tag_info('m', of_tag) i WHERE NOT use;
+END $$;
+CREATE FUNCTION wrong_segments(of_tag text) RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(*) FROM
+		(SELECT (SELECT min(time) FROM h WHERE tag = of_tag) a, (SELECT max(time) FROM h WHERE tag = of_tag) b) r,
+		LATERAL (VALUES (a, b + 1), (a + (b - a) / 3, b - (b - a) / 5), (a + ((b - a) * random())::bigint, b + 1)) w (s, e),
+		LATERAL ((SELECT * FROM stored(of_tag, s, e, true) EXCEPT SELECT * FROM stored(of_tag, s, e, false))
+			UNION ALL (SELECT * FROM stored(of_tag, s, e, false) EXCEPT SELECT * FROM stored(of_tag, s, e, true))) d
+$$;
+
 CREATE FUNCTION checked(what text) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT is((SELECT string_agg(DISTINCT problem, ', ') FROM historian.check('m')), NULL, 'check: ' || what)
+	UNION ALL SELECT is((SELECT sum(wrong_segments(tag)) FROM (SELECT DISTINCT tag FROM h) t), 0::numeric, 'segments: ' || what)
 	UNION ALL SELECT is((SELECT sum(wrong_samples(tag)) FROM (SELECT DISTINCT tag FROM h) t), 0::numeric, 'samples: ' || what)
 $$;
 
@@ -88,7 +110,7 @@ SELECT checked('in order');
 CREATE EXTENSION pageinspect SCHEMA pgtap_summaries;
 SELECT cmp_ok(count(*)::int, '>', 3, 'summaries are stored')
 	FROM generate_series(0, pg_relation_size('m') / current_setting('block_size')::int - 1) block,
-		heap_page_items(get_raw_page('m', block::int)) WHERE get_byte(t_data, 3) = 2;
+		heap_page_items(get_raw_page('m', block::int)) WHERE get_byte(t_data, 3) = 66;
 SELECT is(wrong_reductions('a'), 0::bigint, 'reductions equal the heap''s');
 SELECT is(wrong_reductions('a'), 0::bigint, 'with summaries off too')
 	FROM set_config('historian.enable_summaries', 'off', false);
@@ -114,6 +136,23 @@ SELECT checked('older rows before the first');
 SELECT load('b', -9000000000000000000, 50, 100000000000000000);
 SELECT historian.compact('m') \g /dev/null
 SELECT checked('times far apart');
+
+-- deviations at any magnitude: of constants, of numbers that are far from 0 and close together, of tiny and of huge ones
+SELECT load('d', 0, 12000, 1000, 'magnitudes');
+SELECT load('e', 0, 30000, 1000, 'extremes');
+SELECT historian.compact('m') \g /dev/null
+SELECT checked('magnitudes');
+CREATE FUNCTION deviations(n int, use boolean, of_tag text DEFAULT 'd') RETURNS SETOF float8[] LANGUAGE sql AS $$
+	SELECT values FROM samples(of_tag, 999, 12000000, n, use) WHERE method = 'stddev' ORDER BY time
+$$;
+SELECT is((SELECT bool_and(abs(x - y) <= 1e-12 * abs(y)) FROM (SELECT row_number() OVER () AS i, a FROM deviations(n, true, of_tag) a) a
+	JOIN (SELECT row_number() OVER () AS i, b FROM deviations(n, false, of_tag) b) b USING (i), unnest(a, b) u (x, y)), true, format('deviations of %s, %s periods', of_tag, n))
+	FROM unnest('{1,3}'::int[]) n, unnest('{d,e}'::text[]) of_tag;
+SELECT is((SELECT a[1:1] || a[7] || a[10] FROM deviations(1, true) a), '{0,0,0}', 'the deviation of constants is 0');
+SELECT is((SELECT bool_and(abs(a[k] - e.d) <= 1e-12 * e.d) FROM deviations(1, true) a,
+	(SELECT k, stddev_samp((values[k] - CASE k WHEN 2 THEN 1e15 ELSE 0 END)::numeric)::float8 AS d FROM h, unnest('{2,4,9}'::int[]) k WHERE tag = 'd' GROUP BY k) e), true, 'others are those of numeric');
+SELECT is((SELECT bool_and(abs(a[k] - e.d) <= 1e-9 * e.d) FROM deviations(1, true) a,
+	(SELECT k, stddev_samp(values[k] - CASE k WHEN 3 THEN 1e9 ELSE -1e14 END) AS d FROM h, unnest('{3,8}'::int[]) k WHERE tag = 'd' GROUP BY k) e), true, 'and of float8 near 0');
 
 -- deletions: of a few rows, of whole segments, rolled back, in a savepoint
 DELETE FROM m WHERE tag = 'a' AND time BETWEEN 2000000 AND 2000300;

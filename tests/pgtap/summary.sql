@@ -110,8 +110,8 @@ $$;
 SELECT results_eq(format('SELECT value, count, min, max, round(mean::numeric, 9), round(stddev::numeric, 9), quantiles FROM historian.summary(%L, %L, %s, %s, %L)', t.name, 'c', s, e, '{0,0.3,0.5,0.999,1}'),
 	format('SELECT value, count, min, max, mean, stddev, quantiles FROM brute(%L, %s, %s, %L)', 'c', s, e, '{0,0.3,0.5,0.999,1}'), format('summary of %s from %s to %s', t.name, s, e))
 	FROM unnest('{m,p}'::text[]) t(name), (VALUES (0::bigint, 900000::bigint), (14000000, 14500000), (29990000, 30000050)) w(s, e);
-SELECT results_eq(format('SELECT value, count, min, max, round(mean::numeric, 9), stddev, quantiles, approx_distinct FROM historian.summary(%L, %L, %s, %s, detail => false)', t.name, 'c', s, e),
-	format('SELECT value, count, min, max, mean, NULL::float8, NULL::float8[], NULL::bigint FROM brute(%L, %s, %s, %L)', 'c', s, e, '{}'), format('summary of %s without detail from %s to %s', t.name, s, e))
+SELECT results_eq(format('SELECT value, count, min, max, round(mean::numeric, 9), round(stddev::numeric, 9), quantiles, approx_distinct FROM historian.summary(%L, %L, %s, %s, detail => false)', t.name, 'c', s, e),
+	format('SELECT value, count, min, max, mean, stddev, NULL::float8[], NULL::bigint FROM brute(%L, %s, %s, %L)', 'c', s, e, '{}'), format('summary of %s without detail from %s to %s', t.name, s, e))
 	FROM unnest('{m,p}'::text[]) t(name), (SELECT * FROM win LIMIT 2) w;
 SELECT is((SELECT quantiles FROM historian.summary('m', 'few', '0', '16') WHERE value = 1), '{5.02,5.1,5.5,6,6.5,6.9,6.98}', 'the default quantiles, and times as text');
 SELECT is((SELECT count FROM historian.summary('m', 'few', timestamptz '1970-01-01Z', timestamptz '1970-01-02Z', detail => false) WHERE value = 2), 1::bigint, 'and as timestamptz');

@@ -18,13 +18,15 @@ PAGE_BYTES = 8192
 NORMAL = 1
 MAGIC = 0x5348
 PENDING, COMPACTED, SUMMARIES, LATE_RUN, LATE, SHARED, ROOT = 0, 1, 2, 4, 8, 16, 32
+TOTALS = 64
 RESTART = 64
 RUN_NUMBER_BYTES = 8
 NULL_WIDTH = 65535
 SUMMARY_MAX_VALUES = 64
 SUMMARY_ROWS = 1024
-SUM = 2 % 6
-INTEGRAL = 7 % 6
+HEAD, FACETS = 4, 8
+FORMER_HEAD, FORMER_FACETS = 2, 6
+SUM, INTEGRAL, DEVIATION, REST = 0, 5, 6, 7
 FLOAT8_OID = 701
 
 CRC_TABLE = []
@@ -73,7 +75,9 @@ class Header:
         magic, version, self.flags, crc, self.sequence, self.first, self.last, self.rows, \
             tag_bytes = struct.unpack_from("<HBBIQqqHH", data)
         assert (magic, version) == (MAGIC, 1) and self.flags in (
-            PENDING, COMPACTED, SUMMARIES, LATE_RUN, LATE, SHARED, ROOT)
+            PENDING, COMPACTED, SUMMARIES, SUMMARIES | TOTALS, LATE_RUN, LATE, SHARED, ROOT)
+        self.totals = self.flags & TOTALS != 0
+        self.flags &= ~TOTALS
         assert crc == crc32c(data[:4] + data[8:])
         self.tag = data[36:36 + tag_bytes]
         self.rest = data[36 + tag_bytes:]
@@ -84,7 +88,7 @@ class Segment:
 
     def __init__(self, header, tag, block, rows, base=0):
         self.flags, self.sequence, self.tag = header.flags, header.sequence, tag.decode()
-        self.rows = rows
+        self.rows, self.totals, self.block_bytes = rows, header.totals, len(block)
         times, self.widths, self.columns = read_block(block, rows)
         self.times = [reduce(time + base) for time in times]
         self.first, self.last = self.times[0], header.last
@@ -155,8 +159,9 @@ def stored_segments(headers):
 
 
 def summary(segments):
-    """The values of the row that tells of consecutive segments."""
-    head = [float(sum(one.rows for one in segments)), double(segments[-1].last % (1 << 64))]
+    """The values of the row that tells of consecutive segments, with the exact sum as REST."""
+    head = [float(sum(one.rows for one in segments)), double(segments[-1].last % (1 << 64)),
+            float(len(segments)), float(sum(one.block_bytes for one in segments))]
     parts = [one.plain_columns() for one in segments]
     if None in parts:
         assert parts == [None] * len(parts)
@@ -169,11 +174,42 @@ def summary(segments):
         exact = [Fraction(value) for value in column]
         try:
             facets += [float(sum(exact)), min(column), max(column), column[0], column[-1],
-                       float(sum(value * gap for value, gap in zip(exact, gaps)))]
+                       float(sum(value * gap for value, gap in zip(exact, gaps))),
+                       deviation(exact), sum(exact)]
         except OverflowError:
             assert len(segments) == 1
             return head
     return head + facets
+
+
+def deviation(exact):
+    """The standard deviation of all numbers, or -1 where its square sum may leave the range of doubles."""
+    mean = sum(exact) / len(exact)
+    squares = sum((value - mean) ** 2 for value in exact)
+    if squares > 0:
+        if not (Fraction(2) ** -900 < squares < Fraction(2) ** 900 and abs(mean) < Fraction(2) ** 450):
+            return -1.0
+    elif mean != 0 and not Fraction(2) ** -400 < abs(mean) < Fraction(2) ** 450:
+        return -1.0
+    scaled = squares / len(exact) * Fraction(2) ** 2000
+    return float(Fraction(math.isqrt(int(scaled)), 2 ** 1000))
+
+
+def same_facets(told, expected, several):
+    """Are the facets of one value right?  Some are rounded; several: whether of segments, and their rows."""
+    for facet, (one, other) in enumerate(zip(told, expected)):
+        if facet == REST:
+            # with the sum, the exact sum, as far as the deviation lets it matter
+            if abs(Fraction(told[SUM]) + Fraction(one) - other) > \
+                    Fraction(expected[DEVIATION]) * several[1] / 2 ** 43 + abs(other) / 2 ** 95 \
+                    and expected[DEVIATION] > 0:
+                return False
+        elif facet in (INTEGRAL, DEVIATION) or (facet == SUM and several[0]):
+            if not close(one, other):
+                return False
+        elif one != other:
+            return False
+    return True
 
 
 def close(told, expected):
@@ -191,7 +227,8 @@ def check_summaries(segments):
     for one in segments:
         if one.flags != SUMMARIES:
             continue
-        assert one.sequence == 0
+        nhead, nfacets = (HEAD, FACETS) if one.totals else (FORMER_HEAD, FORMER_FACETS)
+        heads = []
         for row, time in enumerate(one.times):
             told = [double(bits[row]) for bits, _ in one.columns[:one.width(row)]]
             last = struct.unpack("<q", struct.pack("<d", told[1]))[0]
@@ -201,11 +238,18 @@ def check_summaries(segments):
             expected = summary(told_of)
             assert told_of[0].first == time and told_of[-1].last == last
             assert len(told_of) == 1 or told[0] <= SUMMARY_ROWS
-            rounded = (INTEGRAL,) if len(told_of) == 1 else (SUM, INTEGRAL)
-            assert len(told) == len(expected) and all(
-                close(*pair) if facet >= 2 and facet % 6 in rounded else pair[0] == pair[1]
-                for facet, pair in enumerate(zip(told, expected)) if facet != 1)
+            heads.append(expected[:HEAD])
+            assert told[0] == expected[0] and told[2:nhead] == expected[2:nhead]
+            values = len(told[nhead:]) // nfacets
+            assert len(told) == nhead + values * nfacets and \
+                len(expected) == HEAD + values * FACETS
+            for value in range(values):
+                assert same_facets(told[nhead + value * nfacets:nhead + (value + 1) * nfacets],
+                                   expected[HEAD + value * FACETS:HEAD + (value + 1) * FACETS],
+                                   (len(told_of) > 1, int(expected[0])))
         assert last == one.last
+        rows, segments_told, block_bytes = (int(sum(head[i] for head in heads)) for i in (0, 2, 3))
+        assert one.sequence == (rows | segments_told << 18 | block_bytes << 34 if one.totals else 0)
     for tag, times in named.items():
         assert sorted(times) == sorted(first for first in compacted[tag]
                                        if min(times) <= first <= max(times))
