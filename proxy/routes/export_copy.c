@@ -103,7 +103,7 @@ change_tag(Encoder *encoder, const char *text, size_t length)
  * Appends a row.  Its text form is the time, the tag if there may be several, and the values or \N,
  * with a tab between them and a line end.
  */
-static void
+static bool
 take_ndjson(void *argument, const char *row, size_t length, Bytes *out)
 {
 	Encoder *encoder = argument;
@@ -129,6 +129,7 @@ take_ndjson(void *argument, const char *row, size_t length, Bytes *out)
 	else
 		query_put_values(out, tab + 1, (size_t) (end - tab) - 1);
 	bytes_puts(out, "}\n");
+	return true;
 }
 
 const ExportFormat export_copy_ndjson = {
@@ -147,7 +148,7 @@ const ExportFormat export_copy_ndjson = {
  * Appends a line, whose first field is the time, or its name in the first line.  CSV has no types,
  * so that a time has no quotes in any form.
  */
-static void
+static bool
 take_csv(void *argument, const char *line, size_t length, Bytes *out)
 {
 	const Encoder *encoder = argument;
@@ -161,6 +162,7 @@ take_csv(void *argument, const char *line, size_t length, Bytes *out)
 		bytes_puts(out, text);
 	}
 	bytes_append(out, rest, length - (size_t) (rest - line));
+	return true;
 }
 
 const ExportFormat export_copy_csv = {
@@ -173,13 +175,17 @@ const ExportFormat export_copy_csv = {
 	.free = free_encoder,
 };
 
-/* A row may have come since the columns were counted.  Its values must not be missing in silence. */
+/*
+ * A row may have come since the columns were counted.  Its values must not be missing in silence.  The
+ * first column must not be named time: ORDER BY would mean it, and sort all rows, instead of the
+ * table's own column, in whose order they come.
+ */
 static void
 put_wide_columns(Bytes *sql, const ExportRequest *request)
 {
 	bytes_printf(sql,
 				 "CASE WHEN cardinality(values) > %d THEN ('export again: there is a new row with "
-				 "more values, of time ' || time)::bigint ELSE time END, tag",
+				 "more values, of time ' || time)::bigint ELSE time END AS checked, tag",
 				 request->value_columns);
 	for (int i = 1; i <= request->value_columns; i++)
 		bytes_printf(sql, ", values[%d]", i);
@@ -211,11 +217,12 @@ const ExportFormat export_copy_wide_csv = {
 
 /* Binary. */
 
-static void
+static bool
 take_binary(void *argument, const char *piece, size_t length, Bytes *out)
 {
 	(void) argument;
 	bytes_append(out, piece, length);
+	return true;
 }
 
 const ExportFormat export_copy_binary = {

@@ -42,8 +42,9 @@ typedef struct ExportFormat
 	/*
 	 * Takes a piece that COPY has sent, which is a row; or with FORMAT csv, HEADER the first line;
 	 * or with FORMAT binary what export_format_read_row() reads.  Appends what is ready to be sent.
+	 * If the piece is something else, returns false: the export fails.
 	 */
-	void (*take)(void *encoder, const char *piece, size_t length, Bytes *out);
+	bool (*take)(void *encoder, const char *piece, size_t length, Bytes *out);
 
 	/* Appends what follows the last row; NULL: nothing does. */
 	void (*end)(void *encoder, Bytes *out);

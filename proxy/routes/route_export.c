@@ -4,7 +4,8 @@
  *
  * The rows come from COPY, and a format (export_format.h) makes the answer of them as they come.
  * The memory for that is one chunk here, the connection's output that is not written yet, and
- * libpq's buffer: if the client is slow, PostgreSQL waits.
+ * libpq's buffer: if the client is slow, PostgreSQL waits.  A format may make a long chunk at once.
+ * It is compressed in pieces, in fair turns.
  *
  * One query reads all of it, in one snapshot, in the order of the tags' bytes and of time.  This is
  * the order in which PostgreSQL finds them, so that it sorts nothing, and a client that was cut off
@@ -21,12 +22,14 @@
 #include "http/http_content.h"
 #include "http/http_trace.h"
 #include "database/pg_connection.h"
+#include "routes/export_arrow.h"
 #include "routes/export_copy.h"
 #include "routes/query.h"
 #include "loop.h"
 
 #include <inttypes.h>
 #include <llhttp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +41,7 @@ static const ExportFormat *const formats[] = {
 	&export_copy_ndjson,
 	&export_copy_csv,
 	&export_copy_binary,
+	&export_arrow,
 };
 
 #define FORMATS (sizeof(formats) / sizeof(formats[0]))
@@ -45,16 +49,21 @@ static const ExportFormat *const formats[] = {
 typedef struct Export
 {
 	QueryParameters parameters;
+	Exchange *exchange;
 	const ExportFormat *format;
 	ExportRequest request;
 	void *encoder;	/* of the format; NULL until the COPY is submitted */
 	PgRead *stream; /* NULL after it has ended */
 	Bytes chunk;	/* rows that are not sent yet */
+	size_t sent;	/* how much of it is */
+	TurnTask task;	/* goes on to send the chunk */
 	bool gzipped;	/* the client takes gzip */
 	Gzip *gzip;		/* once the answer has begun: exports that wait for a connection hold little */
 	Bytes compressed; /* the chunk, compressed */
 	bool begun;		  /* the answer has begun */
 	int64_t after_ns; /* of after_tag, the rows after this time */
+	bool ending;	  /* after the chunk it ends */
+	bool broken;	  /* PostgreSQL has sent what the format does not know */
 } Export;
 
 static bool export_end(Exchange *exchange);
@@ -93,7 +102,11 @@ static void on_columns(void *argument, const QueryOutcome *outcome);
 static void start_copy(Exchange *exchange, const PGresult *names);
 static void put_copy(Bytes *sql, const char *table_sql, const Export *export);
 static void begin(Exchange *exchange);
-static bool send_chunk(Exchange *exchange, bool last);
+static Turns *turns_of(Exchange *exchange);
+static void count_memory(Exchange *exchange);
+static bool send_chunk(Exchange *exchange);
+static void go_on(Exchange *exchange);
+static void run_task(TurnTask *task);
 static bool on_data(void *argument, const char *data, size_t length);
 static void on_end(void *argument, const QueryOutcome *outcome);
 
@@ -106,6 +119,8 @@ export_end(Exchange *exchange)
 	Export *export = memory_new(sizeof(Export));
 
 	exchange->state = export;
+	export->exchange = exchange;
+	export->task.run = run_task;
 	if (!query_parameters_read(exchange, &export->parameters,
 							   QUERY_TAGS | QUERY_PREFIX | QUERY_ALL | QUERY_AFTER | QUERY_START |
 								   QUERY_END | QUERY_FORMAT | QUERY_TIME | QUERY_PRECISION |
@@ -236,10 +251,7 @@ start_copy(Exchange *exchange, const PGresult *names)
 static void
 export_drained(Exchange *exchange)
 {
-	Export *export = exchange->state;
-
-	if (export->stream != NULL)
-		pg_read_resume(export->stream);
+	go_on(exchange);
 }
 
 static void
@@ -249,6 +261,7 @@ export_release(Exchange *exchange)
 
 	if (export == NULL)
 		return;
+	turn_unqueue(&export->task);
 	if (export->stream != NULL)
 		pg_read_cancel(export->stream);
 	if (export->encoder != NULL)
@@ -262,8 +275,8 @@ export_release(Exchange *exchange)
 }
 
 /*
- * Takes the parameter layout into account, or columns, which says the same in other words.  Only CSV
- * has them.
+ * Takes the parameter layout into account, or columns, which says the same in other words.  CSV has
+ * both layouts, and Arrow is always wide.
  */
 static bool
 check_layout(Exchange *exchange, Export *export)
@@ -279,6 +292,8 @@ check_layout(Exchange *exchange, Export *export)
 		http_problem(exchange, 400, "parameter \"columns\" says the same as \"layout\": give one");
 	else if (strcmp(given, "array") != 0 && strcmp(given, wide) != 0)
 		http_problem(exchange, 400, "parameter \"%s\" must be array or %s", name, wide);
+	else if (export->format == &export_arrow && strcmp(given, wide) == 0)
+		return true;
 	else if (export->format != &export_copy_csv)
 		http_problem(exchange, 400, "parameter \"%s\" is only for format=csv", name);
 	else
@@ -330,7 +345,7 @@ check_parameters(Exchange *exchange, Export *export)
 			export->format = formats[i];
 	}
 	if (export->format == NULL)
-		http_problem(exchange, 400, "parameter \"format\" must be csv, ndjson or binary");
+		http_problem(exchange, 400, "parameter \"format\" must be csv, ndjson, binary or arrow");
 	else if (export->format->nanoseconds &&
 			 (parameters->times.unit_ns != 1 || parameters->time_form != TIME_FORM_INTEGER))
 		http_problem(exchange, 400,
@@ -339,6 +354,10 @@ check_parameters(Exchange *exchange, Export *export)
 					 parameters->times.unit_ns != 1 ? "precision" : "time",
 					 parameters->times.unit_ns != 1 ? "other than ns" : "other than integer",
 					 export->format->name);
+	else if (export->format == &export_arrow && parameters->time_form != TIME_FORM_INTEGER)
+		http_problem(exchange, 400,
+					 "parameter \"time\" must be integer with format=arrow, whose times are "
+					 "timestamps without it");
 	else if (check_selection(exchange, parameters) && check_layout(exchange, export))
 		return query_read_window(exchange, parameters, true) &&
 			   (parameters->after_time == NULL ||
@@ -404,8 +423,9 @@ on_data(void *argument, const char *data, size_t length)
 	Exchange *exchange = argument;
 	Export *export = exchange->state;
 
-	export->format->take(export->encoder, data, length, &export->chunk);
-	return export->chunk.length < CHUNK_BYTES || send_chunk(exchange, false);
+	if (!export->broken)
+		export->broken = !export->format->take(export->encoder, data, length, &export->chunk);
+	return export->broken || export->chunk.length < CHUNK_BYTES || send_chunk(exchange);
 }
 
 static void
@@ -422,31 +442,91 @@ begin(Exchange *exchange)
 	export->begun = true;
 }
 
-/* Sends the chunk, compressed if the client accepts that; false if the stream must pause. */
-static bool
-send_chunk(Exchange *exchange, bool last)
+static Turns *
+turns_of(Exchange *exchange)
 {
-	Export *export = exchange->state;
-	const ExportFormat *format = export->format;
-	Bytes *chunk = &export->chunk;
-	bool room;
+	return &exchange->loop->turns;
+}
 
-	if (!export->begun)
-		begin(exchange);
-	if (export->gzipped)
-	{
-		if (export->gzip == NULL)
-			export->gzip = gzip_new();
-		gzip_add(export->gzip, &export->compressed, chunk->data, chunk->length, last);
-		chunk->length = 0;
-		chunk = &export->compressed;
-	}
+static void
+count_memory(Exchange *exchange)
+{
+	const Export *export = exchange->state;
+	const ExportFormat *format = export->format;
+
 	exchange->route_bytes = export->chunk.capacity + export->compressed.capacity +
 							(export->gzip != NULL ? GZIP_BYTES : 0) +
 							(format->bytes != NULL ? format->bytes(export->encoder) : 0);
-	room = http_stream_send(exchange, chunk->data, chunk->length);
-	chunk->length = 0;
-	return room;
+}
+
+/*
+ * Sends the chunk, compressed if the client accepts that; false if the stream must pause.  A part of
+ * the chunk may be left then, of which the rest is sent: go_on() is called when the client has taken
+ * some, or when it is this export's turn again.
+ */
+static bool
+send_chunk(Exchange *exchange)
+{
+	Export *export = exchange->state;
+	Bytes *chunk = &export->chunk;
+	bool room = true;
+
+	if (!export->begun)
+		begin(exchange);
+	if (!export->gzipped)
+	{
+		count_memory(exchange);
+		room = http_stream_send(exchange, chunk->data, chunk->length);
+		chunk->length = 0;
+		return room;
+	}
+	if (export->gzip == NULL)
+		export->gzip = gzip_new();
+	do
+	{
+		size_t left = chunk->length - export->sent;
+		size_t piece = left < CHUNK_BYTES ? left : CHUNK_BYTES;
+
+		gzip_add(export->gzip, &export->compressed, chunk->data + export->sent, piece,
+				 export->ending && piece == left);
+		export->sent += piece;
+		count_memory(exchange);
+		room = http_stream_send(exchange, export->compressed.data, export->compressed.length);
+		export->compressed.length = 0;
+		if (export->sent == chunk->length)
+		{
+			chunk->length = export->sent = 0;
+			return room;
+		}
+	} while (room && !turn_slice_over(turns_of(exchange)));
+	if (room)
+		turn_queue(turns_of(exchange), &export->task);
+	return false;
+}
+
+/* Sends what is left of the chunk, and then takes more rows, or ends the answer. */
+static void
+go_on(Exchange *exchange)
+{
+	Export *export = exchange->state;
+
+	if (export->sent > 0)
+	{
+		bool room = send_chunk(exchange);
+
+		if (export->sent == 0 && export->ending)
+			http_stream_end(exchange);
+		else if (export->sent == 0 && room && export->stream != NULL)
+			pg_read_resume(export->stream);
+	}
+	else if (export->stream != NULL)
+		pg_read_resume(export->stream);
+}
+
+static void
+run_task(TurnTask *task)
+{
+	go_on(((Export *) ((char *) task - offsetof(Export, task)))->exchange);
 }
 
 /* Ends the answer, or breaks it off if the COPY has failed after it began. */
@@ -460,19 +540,27 @@ on_end(void *argument, const QueryOutcome *outcome)
 	export->stream = NULL;
 	if (!export->begun)
 		http_note_lag(exchange, outcome->lag_known ? outcome->lag_ms : -1);
-	if (outcome->result != NULL)
+	if (outcome->result != NULL && !export->broken)
 	{
 		if (export->format->end != NULL)
 			export->format->end(export->encoder, &export->chunk);
-		send_chunk(exchange, true);
-		http_stream_end(exchange);
+		export->ending = true;
+		send_chunk(exchange);
+		if (export->sent == 0)
+			http_stream_end(exchange);
 		return;
 	}
+	turn_unqueue(&export->task);
+	if (export->broken)
+		failure = (QueryOutcome){.sqlstate = "", .message = "PostgreSQL sent unknown rows"};
 	if (outcome->limit == 0 && strcmp(outcome->sqlstate, "57014") == 0)
 		failure.message = "PostgreSQL sent nothing for too long (--query-timeout)";
 	if (!export->begun)
 	{
-		query_answer_failure(exchange, &failure);
+		if (export->broken)
+			http_problem(exchange, 500, "%s", failure.message);
+		else
+			query_answer_failure(exchange, &failure);
 		return;
 	}
 	trace_cause(exchange, failure.sqlstate, failure.message);

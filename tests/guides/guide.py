@@ -93,6 +93,14 @@ def node(text):
     return ["node", "-"] if there else None
 
 
+def duckdb(text):
+    """DuckDB, if it can load the extensions that the statements install; none is where there is no network."""
+    program = ["node", os.path.join(HERE, "duckdb.js")]
+    install = subprocess.run(program, input="\n".join(re.findall(r"^INSTALL .*$", text, re.MULTILINE)), text=True, capture_output=True,
+                             check=False, env=environment(CONNINFO), timeout=TIMEOUT_S) if shutil.which("node") else None
+    return program if install is not None and install.returncode == 0 else None
+
+
 def r(text):
     libraries = ";".join(re.findall(r"library\(\w+\)", text))
     return ["Rscript", "-"] if succeeds("Rscript", "-e", libraries or "1") else None
@@ -103,6 +111,7 @@ PROGRAMS = {
     "psql": lambda text: ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-P", "footer=off"],
     "python": python,
     "js": node,
+    "duckdb": duckdb,
     "r": r,
 }
 

@@ -26,7 +26,8 @@ def read(name):
 def shell(text):
     """Runs an example against the server of this test; returns what it printed."""
     text = re.sub(r"\bcurl (?!-sS)", "curl -sS ", text).replace(ADDRESS, f"127.0.0.1:{server.port}")
-    done = subprocess.run(["sh", "-eu"], input=text, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["sh", "-eu"], input=text, capture_output=True, text=True, timeout=60,
+                          cwd=os.environ.get("HISTORIAN_TEST_DIR"))
     assert done.returncode == 0, (text, done.stderr)
     return done.stdout
 

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """GET /export: what comes out is what was stored, in constant memory, for fast and slow clients."""
 import csv
+import gzip
 import io
 import json
+import os
 import random
 import socket
 import struct
@@ -13,6 +15,9 @@ import urllib.parse
 
 from historiand import (CONNINFO, Client, Relay, Server, insert, message, ndjson, new_table, run, sql,
                         wait_for, NDJSON)
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../unit"))
+import read_arrow       # pylint: disable=wrong-import-position
 
 server = None
 series = {}
@@ -78,7 +83,7 @@ def copies():
                    "AND query LIKE '%COPY (SELECT %' AND pid <> pg_backend_pid()")[0][0])
 
 
-def begin_unread(port, tag="big"):
+def begin_unread(port, more=None):
     """An export of which the client takes next to nothing."""
     client = Client.__new__(Client)
     client.socket = socket.socket()
@@ -86,7 +91,7 @@ def begin_unread(port, tag="big"):
     client.socket.settimeout(20)
     client.socket.connect(("127.0.0.1", port))
     client.buffer = b""
-    client.send(f"GET {target(tag)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    client.send(f"GET {target('big', **(more or {}))} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     assert client.socket.recv(12) == b"HTTP/1.1 200"
     return client
 
@@ -191,7 +196,8 @@ def test_refusals():
             ("tag=a&start=1&end=1", "start"), ("tag=a&format=xml", "format"),
             ("tag=a&end=9223372036854775808", "end"), ("tag=a&start=1'", "start"),
             ("tag=%ff", "tag"), ("tag=a%00b", "tag"), ("tag=", "tag"),
-            ("tag=a&time=iso", "time")):
+            ("tag=a&time=iso", "time"), ("tag=a&format=arrow&time=rfc3339", "time"),
+            ("tag=a&format=arrow&layout=array", "layout")):
         answer = server.get("/export?" + query)
         assert answer.status == 400 and word in answer.json()["detail"], (query, answer)
 
@@ -229,7 +235,7 @@ def test_error_before():
     table = new_table()
     other = Server(table=table)
     sql(f"DROP TABLE {table}")
-    for form in ("ndjson", "csv", "binary"):
+    for form in ("ndjson", "csv", "binary", "arrow"):
         answer = other.get(target("a", format=form))
         assert answer.status == 500 and answer.json()["sqlstate"] == "42P01", answer
 
@@ -454,6 +460,104 @@ def test_named_columns():
     assert other.get("/export?tag=boiler&format=csv&columns=named").body == wide
 
 
+def arrow(where, tag, **more):
+    """Fields, batches and rows of an export as Arrow; values are bytes or None."""
+    answer = where.get(target(tag, format="arrow", **more))
+    assert answer.status == 200 and answer.headers["content-type"] == "application/vnd.apache.arrow.stream", answer
+    body = gzip.decompress(answer.body) if answer.headers.get("content-encoding") == "gzip" else answer.body
+    fields, batches = read_arrow.read(body)
+    return fields, batches, [row for columns in batches for row in zip(*columns)]
+
+
+def stored(table, tag, width, condition="true"):
+    """The same rows by SQL."""
+    columns = ", ".join(f"encode(float8send(values[{i}]), 'hex')" for i in range(1, width + 1))
+    return [(int(row[0]), row[1], *(bytes.fromhex(value)[::-1] if value else None for value in row[2:])) for row in
+            sql(f"SELECT time, tag{', ' + columns if columns else ''} FROM {table} WHERE tag = '{tag}' AND {condition} ORDER BY time")]
+
+
+def test_arrow():
+    """an Arrow stream has a column for each value, with the bits that are stored, and NULL where there is none"""
+    table = new_table()
+    other = Server(table=table)
+    generator = random.Random(SEED + 8)
+    sql(f"INSERT INTO {table} SELECT t, 'boiler', CASE WHEN t % 50 = 0 THEN NULL ELSE (SELECT coalesce(array_agg(CASE WHEN random() < 0.2 THEN NULL "
+        "ELSE (random() - 0.5) * 10 ^ (random() * 600 - 300) END), '{}') FROM generate_series(1, (t % 6)::integer)) END "
+        "FROM (SELECT i * 1001 - 5000 AS t FROM generate_series(1, 30000) i) t")
+    sql(f"INSERT INTO {table} VALUES (-4000001, 'odd', '{{NaN,-0,Infinity,5e-324,-Infinity}}')")
+    assert other.request("PUT", "/tags/boiler", json.dumps({"names": ["Temp, \"inner\"", None, "time"]}).encode()).status == 204
+    names = ["Temp, \"inner\"", "value_2", "time_3", "value_4", "value_5"]
+    own = [("time", "timestamp[ns, UTC]", False), ("tag", "utf8", False)]
+    fields, batches, rows = arrow(other, "boiler")
+    assert fields == own + [(name, "float64", True) for name in names], fields
+    assert rows == stored(table, "boiler", 5) and len(rows) == 30000 and len(batches) > 1, (len(rows), len(batches))
+    assert arrow(other, "odd")[2] == stored(table, "odd", 5)
+    for _ in range(5):
+        start, end = sorted(generator.randrange(-10000, 30030000) for _ in range(2))
+        assert arrow(other, "boiler", start=start, end=end + 1, precision="ns")[2] == \
+            [row + (None,) * (5 - len(row) + 2) for row in stored(table, "boiler", 5, f"time BETWEEN {start} AND {end}")]
+    for unit, divisor in (("us", 10 ** 3), ("ms", 10 ** 6), ("s", 10 ** 9)):
+        fields, _, rows = arrow(other, "odd", precision=unit)
+        assert fields[0] == ("time", f"timestamp[{unit}, UTC]", False) and rows[0][0] == -4000001 // divisor, (fields, rows)
+    fields, _, rows = arrow(other, "odd", time="integer", layout="wide")
+    assert fields[0] == ("time", "int64", False) and rows[0][0] == -4000001, (fields, rows)
+    assert arrow(other, "nobody") == (own, [], [])
+    # a row with more values than were counted: the first of all times cannot be counted
+    sql(f"INSERT INTO {table} VALUES (-9223372036854775808, 'ends', '{{1,2}}')")
+    answer = other.get(target("ends", format="arrow"))
+    assert answer.status == 400 and "more values" in answer.json()["detail"], answer
+
+
+def test_arrow_gzip():
+    """long batches are compressed in pieces, for quick clients and slow ones, and others are answered meanwhile"""
+    other = big_server()
+    end = 150000
+    plain = other.get(target("big", format="arrow", end=end, precision="ns")).body
+    request = f"GET {target('big', format='arrow', end=end, precision='ns')} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n".encode()
+    for slow in (False, True):
+        client = other.connect()
+        if slow:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.send(request)
+        if slow:
+            wait_for("the export to wait for its client", lambda: sql(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientWrite' AND query LIKE '%COPY (SELECT %'") == [["1"]])
+        assert other.get("/livez").status == 200
+        answer = client.answer()
+        assert answer.headers["content-encoding"] == "gzip" and gzip.decompress(answer.body) == plain, (slow, len(answer.body))
+    assert len(read_arrow.read(plain)[1]) > 5
+
+
+def test_arrow_broken_off():
+    """an error after the first batch leaves the end of the body missing, and Arrow's end marker too"""
+    other = big_server()
+    for encoding in ("identity", "gzip"):
+        client = other.connect()
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.send(f"GET {target('big', format='arrow')} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {encoding}\r\n\r\n".encode())
+        client.fill()
+        assert client.buffer.startswith(b"HTTP/1.1 200"), client.buffer
+        wait_for("the export to run", lambda: copies() == 1)
+        sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%COPY (SELECT %' AND pid <> pg_backend_pid()")
+        while client.fill():
+            client.buffer = client.buffer[-100:]
+        assert not client.buffer.endswith(b"0\r\n\r\n") and b"\xff\xff\xff\xff\0\0\0\0" not in client.buffer[-20:], client.buffer
+    assert other.get(target("big", format="arrow", end=10, precision="ns")).status == 200
+
+
+def test_unsorted():
+    """rows come in the order of the table: nothing is sorted, in no format"""
+    other = big_server()
+    for more in ({"format": "ndjson"}, {"format": "csv"}, {"format": "binary"}, {"format": "csv", "layout": "wide"}, {"format": "arrow"}):
+        client = begin_unread(other.port, more)
+        statement, = sql("SELECT substring(query FROM 'COPY [(](SELECT .*)[)] TO STDOUT') FROM pg_stat_activity WHERE state = 'active' "
+                         "AND query LIKE '%COPY (SELECT %' AND pid <> pg_backend_pid()")
+        plan = "".join(row[0] for row in sql(f"EXPLAIN {statement[0]}"))
+        assert "HistorianScan" in plan and "Sort" not in plan, (more, plan)
+        client.close()
+        wait_for("the export to be cancelled", lambda: copies() == 0)
+
+
 def test_heap():
     """a heap table is exported, but not with named columns, whose 422 openapi.json has"""
     table = new_table("heap", "time bigint, tag text, values float8[]")
@@ -462,8 +566,9 @@ def test_heap():
     for form, expected in (("csv", b'time,tag,values\n1,a,"{1,2}"\n'), ("ndjson", b'{"time":1,"tag":"a","values":[1,2]}\n')):
         answer = other.get(target("a", format=form))
         assert answer.status == 200 and answer.body == expected, answer
-    answer = other.get(target("a", format="csv", layout="wide"))
-    assert answer.status == 422 and answer.headers["content-type"] == "application/problem+json", answer
+    for wide in ({"format": "csv", "layout": "wide"}, {"format": "arrow"}):
+        answer = other.get(target("a", **wide))
+        assert answer.status == 422 and answer.headers["content-type"] == "application/problem+json", answer
     described = other.get("/openapi.json").json()["paths"]["/export"]["get"]["responses"]
     assert "layout=wide" in described["422"]["description"], described
 
