@@ -484,11 +484,11 @@ FROM pg_class c
 WHERE c.relkind IN ('r', 'm');
 
 COMMENT ON VIEW historian.stat_runs IS
-'The sorted runs of the historian tables of this database, in which many tags of few rows share segments. A load writes a run of level 0, and eight runs of one level are merged to one of the next, so that a healthy table has less than eight of each level besides the loads of the last rounds. Their segments and rows are among the pending ones of stat_tables. For members of pg_monitor.';
+'The sorted runs of the historian tables of this database, in which many tags of few rows share segments. A load writes a run of level 0. Four or more of these are merged with the earlier runs that have at most six times the rows, so that a healthy table has some five runs besides the loads of the last rounds. Their segments and rows are among the pending ones of stat_tables. For members of pg_monitor.';
 COMMENT ON COLUMN historian.stat_runs.relid IS 'the table';
 COMMENT ON COLUMN historian.stat_runs.schemaname IS 'the schema of the table';
 COMMENT ON COLUMN historian.stat_runs.relname IS 'the name of the table';
-COMMENT ON COLUMN historian.stat_runs.level IS '0: a load has written the run; else one more than the highest level of the runs that were merged to it';
+COMMENT ON COLUMN historian.stat_runs.level IS '0: a load has written the run; else that of the first run that was merged to it, or one more than the highest level of the others, whichever is higher';
 COMMENT ON COLUMN historian.stat_runs.segments IS 'segments of the run';
 COMMENT ON COLUMN historian.stat_runs.bytes IS 'bytes of these segments';
 COMMENT ON COLUMN historian.stat_runs.rows IS 'rows in these segments';

@@ -10,8 +10,10 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/freespace.h"
+#include "storage/procarray.h"
 #include "utils/memutils.h"
 
+static Size prune(Relation rel, BlockNumber block, bool *waits);
 static int	compare_blocks(const void *left, const void *right);
 
 void
@@ -42,6 +44,12 @@ emptied_blocks_reuse(EmptiedBlocks *emptied, Relation rel)
 
 	if (n == 0)
 		return;
+
+	/*
+	 * PostgreSQL looks again for who may see what is deleted only when transactions have begun or
+	 * ended since it last did, and does not notice that a reader has ended.  This makes it look.
+	 */
+	(void) GetOldestNonRemovableTransactionId(rel);
 	qsort(emptied->blocks, n, sizeof(BlockNumber), compare_blocks);
 	first = emptied->blocks[0];
 	last = emptied->blocks[n - 1];
@@ -49,7 +57,6 @@ emptied_blocks_reuse(EmptiedBlocks *emptied, Relation rel)
 	{
 		BlockNumber block = emptied->blocks[i];
 		bool		waits;
-		Buffer		buffer;
 		Size		room;
 
 		if (block >= end)
@@ -58,18 +65,37 @@ emptied_blocks_reuse(EmptiedBlocks *emptied, Relation rel)
 			continue;
 		former = block;
 		CHECK_FOR_INTERRUPTS();
-		buffer = ReadBuffer(rel, block);
-		heap_page_prune_opt(rel, buffer);
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		room = PageGetHeapFreeSpace(BufferGetPage(buffer));
-		waits = TransactionIdIsValid(((PageHeader) BufferGetPage(buffer))->pd_prune_xid);
-		UnlockReleaseBuffer(buffer);
+		room = prune(rel, block, &waits);
 		RecordPageWithFreeSpace(rel, block, room);
 		if (waits)
 			emptied->blocks[kept++] = block;
 	}
 	FreeSpaceMapVacuumRange(rel, first, last + 1);
 	emptied->nblocks = kept;
+}
+
+/* Prunes a block and returns its room.  Sets *waits if a snapshot may see what is deleted there. */
+static Size
+prune(Relation rel, BlockNumber block, bool *waits)
+{
+	Buffer		buffer = ReadBuffer(rel, block);
+	Page		page = BufferGetPage(buffer);
+	Size		room;
+
+	/*
+	 * PostgreSQL prunes no page that has a tenth of its room, as it has enough for a row.  A page
+	 * of which half is deleted has none for a segment, though, so say that it is full.
+	 */
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	if (TransactionIdIsValid(((PageHeader) page)->pd_prune_xid))
+		PageSetFull(page);
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	heap_page_prune_opt(rel, buffer);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	room = PageGetHeapFreeSpace(page);
+	*waits = TransactionIdIsValid(((PageHeader) page)->pd_prune_xid);
+	UnlockReleaseBuffer(buffer);
+	return room;
 }
 
 static int

@@ -22,13 +22,22 @@ extern RunWriter *run_writer_begin(SegmentSink *sink, uint64 number, uint64 sequ
 extern void run_writer_go_on(RunWriter *writer, SegmentSink *sink);
 
 /*
+ * Tells what the run will have at least when other transactions have gone on with it: its times and
+ * the number of its rows.
+ */
+extern void run_writer_expect(RunWriter *writer, const SortedRun *run);
+
+/*
  * Adds the rows of a tag, which comes after the one before.  Returns false, and adds nothing, if
  * they take more than most_bytes, or do not fit into a shared segment.
  */
 extern bool run_writer_add(RunWriter *writer, const char *tag, Size tag_bytes,
 						   const CodecRows *rows, Size most_bytes);
 
-/* Writes what is left, and the root, unless nothing was added.  Returns the segments written. */
-extern uint32 run_writer_end(RunWriter *writer);
+/*
+ * Writes what is left and, with_root, the root, unless nothing was added.  Returns the segments
+ * written.
+ */
+extern uint32 run_writer_end(RunWriter *writer, bool with_root);
 
 #endif							/* HISTORIAN_RUN_WRITER_H */

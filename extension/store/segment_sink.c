@@ -237,7 +237,7 @@ segment_sink_write_root(SegmentSink *sink, const SortedRun *run)
 {
 	uint8		bytes[STORE_MAX_SEGMENT_BYTES];
 	char		number[SEGMENT_RUN_NUMBER_BYTES];
-	double		values[SORTED_RUN_ROOT_VALUES] = {run->level};
+	double		values[SORTED_RUN_ROOT_VALUES] = {run->level, run->rows};
 	SegmentHeader header = {
 		.flags = SEGMENT_RUN_ROOT,
 		.sequence = run->sequence,
@@ -276,6 +276,12 @@ segment_sink_encoder(void)
 					errmsg("out of memory"));
 	}
 	return encoder;
+}
+
+Size
+segment_sink_room(const SegmentSink *sink)
+{
+	return store_room(sink->bistate);
 }
 
 uint64

@@ -51,6 +51,9 @@ extern void segment_sink_write_built(SegmentSink *sink, const SegmentHeader *hea
 extern void segment_sink_copy(SegmentSink *sink, const SegmentHeader *header, const uint8 *bytes,
 							  Size length, Buffer page);
 
+/* The bytes that a segment can have to be written to the page that the sink tries first; 0: none. */
+extern Size segment_sink_room(const SegmentSink *sink);
+
 /* The bytes of the segments written so far. */
 extern uint64 segment_sink_bytes(const SegmentSink *sink);
 

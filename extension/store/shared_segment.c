@@ -9,7 +9,8 @@
  * An entry has four parts:
  *
  *	  varint	how many bytes of the tag before begin this tag
- *	  varint	how many bytes follow, and these
+ *	  varint	how many bytes follow, and these; or 0 and a varint d: the length that is d bytes
+ *				before this entry, and the bytes that follow it there, are meant
  *	  varint	twice the bytes of the block, plus 1 if a varint with the number of rows follows
  *				(without it there is one row)
  *	  block		of the codec, whose times are less the base
@@ -17,6 +18,10 @@
  * Every SHARED_SEGMENT_RESTART-th entry, from the first on, has a whole tag.  For each of these a
  * restart has the uint16 offset in the entries, and the uint16 number of rows before it.  A search
  * halves the restarts and then steps.
+ *
+ * A plant's tags often end alike (pump-7/flow, pump-7/level, pump-8/flow, ...), which is why an entry
+ * may name the end of another one.  It names a place and not an entry, so that a reader that comes
+ * from a restart needs to know nothing of what is before it.
  */
 #include "postgres.h"
 
@@ -29,13 +34,21 @@
 #define COUNT_BYTES 2
 #define RESTART_BYTES 4
 
-/* Four varints of numbers below 2^14, and one more byte for the doubled one. */
+/*
+ * Four varints of numbers below 2^14, and one more byte for the doubled one.  An entry that names the
+ * end of another one has a varint more, and no bytes of the tag.
+ */
 #define MAX_ENTRY_OVERHEAD 9
+
+/* The end of a tag is named elsewhere only if it is longer than the name. */
+#define LEAST_NAMED_BYTES 3
 
 static SegmentStatus open_block(Segment *segment, const SegmentHeader *whole, const uint8 *block,
 								uint32 block_bytes, uint32 nrows, int64 base);
 static bool damaged(SharedReader *reader);
 static bool get_varint(const uint8 **from, const uint8 *end, uint32 *value);
+static bool get_named_end(const uint8 **from, const SharedReader *reader, const uint8 **end,
+						  uint32 *end_bytes);
 static uint8 *put_varint(uint8 *dst, uint32 value);
 static void go_to_restart(SharedReader *reader, uint32 restart);
 static uint32 restart_row(const SharedReader *reader, uint32 restart);
@@ -43,6 +56,7 @@ static bool read_restart_tag(SharedReader *reader, uint32 restart);
 static uint32 common_bytes(const char *a, const char *b, uint32 most);
 static bool begin_entry(SharedBuilder *builder, const char *tag, Size tag_bytes, uint32 nrows,
 						uint8 **dst);
+static uint8 *put_tag_end(SharedBuilder *builder, uint8 *dst, const char *end, Size end_bytes);
 static void end_entry(SharedBuilder *builder, const char *tag, Size tag_bytes, uint32 nrows,
 					  int64 first_time, int64 last_time, const uint8 *end);
 
@@ -83,22 +97,34 @@ bool
 shared_reader_next(SharedReader *reader)
 {
 	const uint8 *from = reader->next;
+	const uint8 *suffix;
 	uint32		kept;
-	uint32		suffix;
+	uint32		suffix_bytes;
 	uint32		block;
 
 	reader->valid = false;
 	if (reader->status != SEGMENT_OK || reader->next_index == reader->ntags)
 		return false;
-	if (!get_varint(&from, reader->end, &kept) || !get_varint(&from, reader->end, &suffix) ||
-		kept > reader->tag_bytes || suffix > SEGMENT_MAX_TAG_BYTES - kept ||
-		kept + suffix == 0 || suffix > reader->end - from ||
-		tag_compare_bytes((const char *) from, suffix, reader->tag + kept,
+	if (!get_varint(&from, reader->end, &kept) || !get_varint(&from, reader->end, &suffix_bytes))
+		return damaged(reader);
+	if (suffix_bytes == 0)
+	{
+		if (!get_named_end(&from, reader, &suffix, &suffix_bytes))
+			return damaged(reader);
+	}
+	else
+	{
+		if (suffix_bytes > reader->end - from)
+			return damaged(reader);
+		suffix = from;
+		from += suffix_bytes;
+	}
+	if (kept > reader->tag_bytes || suffix_bytes > SEGMENT_MAX_TAG_BYTES - kept ||
+		tag_compare_bytes((const char *) suffix, suffix_bytes, reader->tag + kept,
 						  reader->tag_bytes - kept) <= 0)
 		return damaged(reader);
-	memcpy(reader->tag + kept, from, suffix);
-	reader->tag_bytes = kept + suffix;
-	from += suffix;
+	memcpy(reader->tag + kept, suffix, suffix_bytes);
+	reader->tag_bytes = kept + suffix_bytes;
 
 	reader->nrows = 1;
 	if (!get_varint(&from, reader->end, &block) ||
@@ -219,6 +245,7 @@ shared_builder_begin(SharedBuilder *builder, uint64 run, uint64 sequence, const 
 	builder->ntags = 0;
 	builder->tag_bytes = 0;
 	builder->nrestarts = 0;
+	memset(builder->tag_end, 0, sizeof(builder->tag_end));
 	builder->capacity = capacity;
 	builder->length = SEGMENT_HEADER_BYTES + builder->header.tag_bytes + BASE_BYTES + COUNT_BYTES;
 }
@@ -355,6 +382,22 @@ get_varint(const uint8 **from, const uint8 *end, uint32 *value)
 	return false;
 }
 
+/*
+ * Reads how far before the reader's next entry the end of its tag is, and finds it.  Returns false if
+ * it is not within the entries before that.
+ */
+static bool
+get_named_end(const uint8 **from, const SharedReader *reader, const uint8 **end, uint32 *end_bytes)
+{
+	uint32		back;
+
+	if (!get_varint(from, reader->end, &back) || back > reader->next - reader->entries)
+		return false;
+	*end = reader->next - back;
+	return get_varint(end, reader->next, end_bytes) && *end_bytes > 0 &&
+		*end_bytes <= reader->next - *end;
+}
+
 static uint8 *
 put_varint(uint8 *dst, uint32 value)
 {
@@ -438,10 +481,42 @@ begin_entry(SharedBuilder *builder, const char *tag, Size tag_bytes, uint32 nrow
 		kept = common_bytes(tag, builder->tag, Min(tag_bytes, builder->tag_bytes));
 	}
 	to = put_varint(to, kept);
-	to = put_varint(to, tag_bytes - kept);
-	memcpy(to, tag + kept, tag_bytes - kept);
-	*dst = to + tag_bytes - kept;
+	*dst = put_tag_end(builder, to, tag + kept, tag_bytes - kept);
 	return true;
+}
+
+/*
+ * Puts the bytes by which a tag ends, or where an earlier entry has them.  Returns the place behind.
+ * The builder's table of such places may have one of an entry that was not added after all, where
+ * other bytes are now.  So what is found there is compared.
+ */
+static uint8 *
+put_tag_end(SharedBuilder *builder, uint8 *dst, const char *end, Size end_bytes)
+{
+	const uint8 *next = builder->bytes + builder->length;
+	uint32		hash = end_bytes;
+	uint16	   *place;
+
+	if (end_bytes >= LEAST_NAMED_BYTES)
+	{
+		const uint8 *there;
+		uint32		bytes;
+
+		for (Size i = 0; i < end_bytes; i++)
+			hash = hash * 31 + (uint8) end[i];
+		place = &builder->tag_end[(hash ^ hash >> 16) % SHARED_SEGMENT_TAG_ENDS];
+		there = builder->bytes + *place;
+		if (*place > 0 && there < next && get_varint(&there, next, &bytes) && bytes == end_bytes &&
+			bytes <= next - there && memcmp(there, end, end_bytes) == 0)
+		{
+			dst = put_varint(dst, 0);
+			return put_varint(dst, next - builder->bytes - *place);
+		}
+		*place = dst - builder->bytes;
+	}
+	dst = put_varint(dst, end_bytes);
+	memcpy(dst, end, end_bytes);
+	return dst + end_bytes;
 }
 
 /* Counts a new entry, which ends at end. */

@@ -7,9 +7,9 @@
  * of these for hundreds of tags.
  *
  * It has the header of a segment, with the rows and times of all its tags.  Then follow, in order
- * of the tags, an *entry* for each tag: the tag, of which only the bytes that differ from the tag
- * before are stored, and a block of the codec with the tag's rows.  docs/format.md describes the
- * bytes.
+ * of the tags, an *entry* for each tag: the tag, and a block of the codec with the tag's rows.  Of the
+ * tag only the bytes are stored that differ from the tag before, or where another entry has these.
+ * docs/format.md describes the bytes.
  */
 #ifndef HISTORIAN_SHARED_SEGMENT_H
 #define HISTORIAN_SHARED_SEGMENT_H
@@ -20,6 +20,9 @@
 
 /* The most entries from one whole tag to the next. */
 #define SHARED_SEGMENT_RESTART 64
+
+/* The places that a builder remembers where the end of a tag is. */
+#define SHARED_SEGMENT_TAG_ENDS 256
 
 #define SHARED_SEGMENT_MAX_RESTARTS (CODEC_MAX_ROWS / SHARED_SEGMENT_RESTART + 1)
 
@@ -92,6 +95,7 @@ typedef struct SharedBuilder
 	uint32		nrestarts;
 	uint16		restart_offset[SHARED_SEGMENT_MAX_RESTARTS];
 	uint16		restart_row[SHARED_SEGMENT_MAX_RESTARTS];
+	uint16		tag_end[SHARED_SEGMENT_TAG_ENDS];	/* offsets in bytes, by hash; 0: none */
 	int64		time[CODEC_MAX_ROWS];	/* scratch */
 	uint8		bytes[BLCKSZ];
 } SharedBuilder;

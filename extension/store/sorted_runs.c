@@ -26,6 +26,9 @@
 /* So many entries are stepped over before the rest of a shared segment is searched. */
 #define MOST_STEPS 8
 
+/* No run has as many rows. */
+#define MAX_RUN_ROWS 1e15
+
 /* A run, and the first of its entries whose tag is not before the one sought last. */
 typedef struct RunPosition
 {
@@ -137,6 +140,23 @@ sorted_runs_restrict(SortedRuns *runs, uint64 first_sequence, uint64 last_sequen
 		RunPosition *at = &runs->runs[i];
 
 		if (at->run.sequence >= first_sequence && at->run.sequence <= last_sequence)
+			runs->runs[kept++] = *at;
+		else if (at->bytes != NULL)
+			pfree(at->bytes);
+	}
+	runs->nruns = kept;
+}
+
+void
+sorted_runs_forget(SortedRuns *runs, uint64 number)
+{
+	uint32		kept = 0;
+
+	for (uint32 i = 0; i < runs->nruns; i++)
+	{
+		RunPosition *at = &runs->runs[i];
+
+		if (at->run.number != number)
 			runs->runs[kept++] = *at;
 		else if (at->bytes != NULL)
 			pfree(at->bytes);
@@ -280,15 +300,20 @@ add_run(SortedRuns *runs, StoredSegment *root)
 {
 	const SegmentHeader *header = &root->segment.header;
 	RunPosition *at;
+	uint32		nvalues;
 	double		level;
+	double		rows = 0;
 	bool		isnull;
 
 	if (!(header->flags & SEGMENT_RUN_ROOT))
 		store_report(runs->view.rel, &root->tuple.t_self, header, SEGMENT_MISPLACED);
 	store_open_rows(runs->view.rel, root, true);
-	if (codec_nvalues(&root->segment.rows) < SORTED_RUN_ROOT_VALUES)
+	nvalues = codec_nvalues(&root->segment.rows);
+	if (nvalues == 0)
 		store_report(runs->view.rel, &root->tuple.t_self, header, SEGMENT_BAD_ROWS);
 	level = codec_value_at(&root->segment.rows, 0, 0, &isnull);
+	if (nvalues > 1)
+		rows = codec_value_at(&root->segment.rows, 0, 1, &isnull);
 
 	if (runs->nruns == runs->capacity)
 	{
@@ -305,6 +330,7 @@ add_run(SortedRuns *runs, StoredSegment *root)
 		.first_time = header->first_time,
 		.last_time = header->last_time,
 		.level = level >= 0 && level <= SORTED_RUN_MAX_LEVEL ? (uint32) level : 0,
+		.rows = rows >= 0 && rows < MAX_RUN_ROWS ? (uint64) rows : 0,
 		.root = root->tuple.t_self,
 	};
 }

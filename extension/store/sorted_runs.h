@@ -12,8 +12,13 @@
  * range of time each covers.  Who does not see the root does not look for the run.  So a run that
  * was merged costs its readers nothing.
  *
- * Each run has a *level*.  A load writes a run of level 0; a merge of runs writes one of the next
+ * Each run has a *level*.  A load writes a run of level 0; a merge of runs writes one of a higher
  * level (write/run_merge.c).  All rows of a run have one number in load order.
+ *
+ * A merge may take several transactions, tag after tag.  Meanwhile the new run has the tags that are
+ * done, and the old runs have the others; the new run's root tells from the start what the run will
+ * be.  Segments of a run are written in the order of their fences, and if a transaction that wrote
+ * some is rolled back, no other one goes on with the run: its keys would be between theirs.
  */
 #ifndef HISTORIAN_SORTED_RUNS_H
 #define HISTORIAN_SORTED_RUNS_H
@@ -31,14 +36,15 @@ typedef struct SortedRun
 	int64		first_time;		/* of its rows */
 	int64		last_time;
 	uint32		level;
+	uint64		rows;			/* about so many; 0 if it is not known */
 	ItemPointerData root;
 } SortedRun;
 
 /* The highest level: each merge of all runs gives one level more, without end. */
 #define SORTED_RUN_MAX_LEVEL 63
 
-/* The values of the row that a root has. */
-#define SORTED_RUN_ROOT_VALUES 1
+/* The values of the row that a root has: the level, and the rows, which early roots lack. */
+#define SORTED_RUN_ROOT_VALUES 2
 
 /* The runs that a snapshot sees, each with a position among its tags. */
 typedef struct SortedRuns SortedRuns;
@@ -51,6 +57,9 @@ extern const SortedRun *sorted_runs_get(const SortedRuns *runs, uint32 i);
 
 /* Forgets the runs whose number in load order is not within these bounds. */
 extern void sorted_runs_restrict(SortedRuns *runs, uint64 first_sequence, uint64 last_sequence);
+
+/* Forgets the run with this number. */
+extern void sorted_runs_forget(SortedRuns *runs, uint64 number);
 
 /*
  * Looks a tag up: each step returns the rows that the next run has of it.  They are in memory that

@@ -55,7 +55,7 @@
 #include "write/relocation.h"
 
 bool		historian_compaction = true;
-int			historian_compaction_interval = 10;
+int			historian_compaction_interval = 5;
 int			historian_compaction_nice = 10;
 
 /*
@@ -65,14 +65,16 @@ int			historian_compaction_nice = 10;
 #define MAX_ROWS_PER_TRANSACTION 2000000
 
 /*
- * So often in a round, for all tables together, and so long each time, a worker waits until no
- * snapshot sees any more what it has deleted.
+ * So often, and so long each time, a worker waits until the loads under way have ended, or no snapshot
+ * sees any more what it has deleted.  A table that is loaded each second is being loaded for a good
+ * part of the time, but seldom for long.  Where this was too short once, it does not wait again in
+ * this round.
  */
-#define MOST_REUSE_WAITS 10
-#define REUSE_WAIT_MS 100
+#define MOST_WAITS 100
+#define WAIT_MS 20
 
 /* Of a worker, which lives for one round. */
-static int	reuse_waits_left = MOST_REUSE_WAITS;
+static int	waits_left = MOST_WAITS;
 
 #define MAX_MOVED_PER_TRANSACTION (64 * 1024 * 1024)
 
@@ -80,7 +82,9 @@ static int	reuse_waits_left = MOST_REUSE_WAITS;
 typedef struct TableLook
 {
 	CompactionOptions options;
+	RunMergeInParts parts;
 	CompactionLook noted;
+	bool		begun;
 	text	   *after;			/* the last tag done; NULL at the beginning and at the end */
 	bool		found;			/* there was something to look at */
 	MemoryContext context;		/* for the members */
@@ -92,6 +96,8 @@ static void run_worker(Oid database);
 static List *historian_tables(void);
 static void try_table(Oid relid, MemoryContext context);
 static void compact_in_background(Oid relid);
+static void forget_look(TableLook *look);
+static bool wait_for_others(void);
 static void reuse_emptied(Oid relid, EmptiedBlocks *emptied);
 static bool compact_part(Oid relid, TableLook *look);
 static void move_in_background(Oid relid, bool is_loaded);
@@ -338,8 +344,11 @@ compact_in_background(Oid relid)
 										 ALLOCSET_DEFAULT_SIZES),
 	};
 	EmptiedBlocks emptied = {.context = look.context};
+	bool		done;
 
 	look.options.emptied = &emptied;
+	look.options.parts = &look.parts;
+	look.parts.context = look.context;
 	do
 	{
 		MemoryContext context = CurrentMemoryContext;
@@ -349,33 +358,53 @@ compact_in_background(Oid relid)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		pgstat_report_activity(STATE_RUNNING, "historian: compaction");
 
-		if (!compact_part(relid, &look))
-		{
-			compaction_stat_deferred(relid);
-			compaction_queue_add(MyDatabaseId);
-			look.after = NULL;
-		}
-
+		done = compact_part(relid, &look);
 		PopActiveSnapshot();
 		CommitTransactionCommand();
 		MemoryContextSwitchTo(context);
 		reuse_emptied(relid, &emptied);
 		pgstat_report_stat(true);
 		pgstat_report_activity(STATE_IDLE, NULL);
-	} while (look.after != NULL);
-
-	/* loads under way may see what was deleted, but seldom for long */
-	while (emptied.nblocks > 0 && reuse_waits_left > 0)
+		if (!done)
+			forget_look(&look);
+		/* the next part of a merge uses the room of the one before */
+		while (look.parts.under_way && emptied.nblocks > 0 && wait_for_others())
+			reuse_emptied(relid, &emptied);
+	} while (look.begun || (!done && wait_for_others()));
+	if (!done)
 	{
-		reuse_waits_left--;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, REUSE_WAIT_MS,
-						 PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-		reuse_emptied(relid, &emptied);
+		compaction_stat_deferred(relid);
+		compaction_queue_add(MyDatabaseId);
 	}
+
+	/* loads under way may see what was deleted */
+	while (emptied.nblocks > 0 && wait_for_others())
+		reuse_emptied(relid, &emptied);
 	MemoryContextDelete(look.context);
 	move_in_background(relid, look.found);
+}
+
+/* Leaves a look that is not done; another one begins anew. */
+static void
+forget_look(TableLook *look)
+{
+	look->begun = false;
+	look->after = NULL;
+	look->parts.under_way = false;
+}
+
+/* Waits a little for other transactions to end, unless that was for too long already. */
+static bool
+wait_for_others(void)
+{
+	if (waits_left == 0)
+		return false;
+	waits_left--;
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, WAIT_MS,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	return true;
 }
 
 /* Makes the room that the last transaction has left ready for the next loads. */
@@ -396,6 +425,8 @@ reuse_emptied(Oid relid, EmptiedBlocks *emptied)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		emptied_blocks_reuse(emptied, rel);
 		PopActiveSnapshot();
+		if (emptied->nblocks == 0 && waits_left > 0)
+			waits_left = MOST_WAITS;
 	}
 	else
 		emptied->nblocks = 0;
@@ -502,24 +533,25 @@ compact_part(Oid relid, TableLook *look)
 	rel = try_relation_open(relid, NoLock);
 	if (rel == NULL)
 	{
-		look->after = NULL;
+		forget_look(look);
 		return true;
 	}
 
 	if (!historian_table_is(rel) || !OidIsValid(directory_oid(rel)))
-		look->after = NULL;
-	else if (look->after != NULL || !compaction_notes_none(rel))
+		forget_look(look);
+	else if (look->begun || !compaction_notes_none(rel))
 	{
 		text	   *after = look->after;
 		MemoryContext caller;
 
 		look->found = true;
-		done = (look->after != NULL || begin_look(rel, look)) &&
+		done = (look->begun || begin_look(rel, look)) &&
 			compaction_run(rel, &look->options, &after, &counts);
 		caller = MemoryContextSwitchTo(look->context);
 		look->after = after != NULL ? DatumGetTextPCopy(PointerGetDatum(after)) : NULL;
 		MemoryContextSwitchTo(caller);
-		if (done && look->after == NULL)
+		look->begun = done && (look->after != NULL || look->parts.under_way);
+		if (done && !look->begun)
 			compaction_notes_done(rel, &look->noted, look->options.horizon);
 	}
 	relation_close(rel, NoLock);

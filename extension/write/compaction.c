@@ -164,7 +164,14 @@ compaction_run(Relation rel, const CompactionOptions *options, text **after,
 	caller = MemoryContextSwitchTo(context);
 
 	if (*after == NULL)
-		(void) run_merge(rel, options->horizon, options->everything, options->emptied, counts);
+		(void) run_merge(rel, options->horizon, options->everything, options->emptied,
+						 options->parts, counts);
+	if (options->parts != NULL && options->parts->under_way)
+	{
+		MemoryContextSwitchTo(caller);
+		MemoryContextDelete(context);
+		return true;
+	}
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	merge->rel = rel;
 	merge->context = context;

@@ -11,6 +11,7 @@
 
 #include "store/compaction_stat.h"
 #include "store/emptied_blocks.h"
+#include "write/run_merge.h"
 
 typedef struct CompactionOptions
 {
@@ -21,12 +22,14 @@ typedef struct CompactionOptions
 	text	  **tags;			/* only these, in order; NULL: all */
 	uint32		ntags;
 	EmptiedBlocks *emptied;		/* where to note what is emptied, or NULL */
+	RunMergeInParts *parts;		/* merges of runs may be left under way, or NULL */
 } CompactionOptions;
 
 /*
  * Compacts the tags after *after (NULL: from the first on), and adds what it has done to *counts.
  * Sets *after to the last tag done, palloc'd, from which another transaction is to go on, or to
- * NULL if all are done.  Without wait, returns false if another compaction or deletion of the table
+ * NULL if all are done, but for a merge of runs that options->parts says is under way: then it is to be
+ * called again with NULL.  Without wait, returns false if another compaction or deletion of the table
  * is under way.  The horizon must have been reached (compaction_horizon.h), and the caller holds
  * RowExclusiveLock.
  */

@@ -2,11 +2,20 @@
  * run_merge.c
  *	  Merges sorted runs, so that a table has few of them and a tag's rows come together.
  *
- * Each load of a plant leaves a run, and a look-up of a tag has to look into all runs.  When there
- * are MERGE_RUNS runs of one level, they are merged to one of the next level.  So a table has less
- * than MERGE_RUNS runs of each level, and a row is written once a level.  A tag leaves the runs
- * when its rows amount to OWN_BYTES: they become a pending segment of its own, which compaction
+ * Each load of a plant leaves a run, and a look-up of a tag has to look into all runs.  When
+ * MERGE_LOADS loads have left runs, these are merged with all later runs and with those earlier ones
+ * that have at most MERGE_FACTOR times the rows of all that is merged with them.  So each run has more
+ * than MERGE_FACTOR times the rows of all later ones, but for the last loads; there are few of them,
+ * and nearly all rows are in the first one, where they take the fewest bytes.  A row is written about
+ * MERGE_FACTOR / 2 times before the run that has it is MERGE_FACTOR times as large.  A tag leaves the
+ * runs when its rows amount to OWN_BYTES: they become a pending segment of its own, which compaction
  * merges like any other.
+ *
+ * What is merged is stored twice until no snapshot sees the old segments any more.  So that the file
+ * need not have room for the largest run twice, the background worker merges in parts.  A part takes
+ * tags in order until it has written one PART_OF_FILE-th of the file, and ends its transaction.
+ * The old runs lose the segments that have none but these tags, and the segment at the end of the
+ * part is written anew without them, as a deletion does it.
  *
  * All rows are pending before and after.  Of two pending rows with one tag and time the one with
  * the greater number in load order is valid, and all rows that are merged get the greatest of their
@@ -20,6 +29,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -30,9 +40,17 @@
 #include "store/run_writer.h"
 #include "store/segment_list.h"
 #include "store/segment_sink.h"
+#include "tag.h"
 
-/* So many runs of one level are merged. */
-#define MERGE_RUNS 8
+/* So many loads are merged. */
+#define MERGE_LOADS 4
+
+/* An earlier run is merged with later ones that have at least this part of its rows. */
+#define MERGE_FACTOR 6
+
+/* A part of a merge ends when it has written one PART_OF_FILE-th of the file, or so many pages. */
+#define PART_OF_FILE 32
+#define LEAST_PART_PAGES 32
 
 /* At most so many at once, because each takes a page of memory. */
 #define MOST_RUNS 128
@@ -52,18 +70,25 @@ typedef struct RunMerge
 	SegmentSink *sink;
 	RunWriter  *writer;
 	EmptiedBlocks *emptied;		/* may be NULL */
+	RunMergeInParts *parts;		/* may be NULL */
 	CommandId	cid;
 	bool		everything;
+	text	   *after;			/* the last tag of the part before, or NULL */
 	uint64		first_sequence;
 	uint64		last_sequence;
-	uint32		level;			/* of the new run */
+	SortedRun	run;			/* the new one, as far as it is known before */
+	Size		part_bytes;		/* to write in this transaction; 0: all */
+	text	   *until;			/* the last tag of this part; NULL: the merge is done */
 	bool		more;			/* later runs are left for another merge */
 	CompactionCounts done;
 } RunMerge;
 
 static bool merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
-					  CompactionCounts *counts, bool *more);
+					  RunMergeInParts *parts, CompactionCounts *counts, bool *more);
 static bool choose(RunMerge *merge, uint64 horizon);
+static uint32 first_to_merge(RunMerge *merge, const SortedRun *runs, uint32 nruns, uint32 *end);
+static bool go_on(RunMerge *merge);
+static void note_part(RunMerge *merge);
 static SortedRun *list_before(SortedRuns *runs, uint64 horizon, uint32 *nruns);
 static bool any_tag_has_own(RunMerge *merge);
 static bool is_in_runs(RunMerge *merge, text *tag);
@@ -72,12 +97,15 @@ static void merge_runs(RunMerge *merge);
 static void merge_tag(RunMerge *merge, text *tag);
 static SegmentList list_sources(RunMerge *merge, text *tag);
 static void delete_runs(RunMerge *merge);
+static bool take_tags_out(RunMerge *merge, const StoredSegment *stored);
+static void write_left(RunMerge *merge, SharedReader *reader);
+static void write_own(RunMerge *merge, const SharedReader *reader);
 static void delete_stored(RunMerge *merge, ItemPointer tid, uint32 rows, Size bytes);
 static int	compare_sequence(const void *left, const void *right);
 
 bool
 run_merge(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
-		  CompactionCounts *counts)
+		  RunMergeInParts *parts, CompactionCounts *counts)
 {
 	bool		any = false;
 
@@ -85,40 +113,44 @@ run_merge(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
 	{
 		bool		more = false;
 
-		if (!merge_due(rel, horizon, everything, emptied, counts, &more))
+		if (!merge_due(rel, horizon, everything, emptied, parts, counts, &more))
 			break;
 		any = true;
 		CommandCounterIncrement();
-		if (everything && !more)
+		if ((everything && !more) || (parts != NULL && parts->under_way))
 			break;
 	}
 	return any;
 }
 
 /*
- * Makes one merge.  Returns false, and does nothing, if none is due.  Sets *more if there are too
- * many runs for one merge.
+ * Makes one merge, or one part of it.  Returns false, and does nothing, if none is due.  Sets *more
+ * if there are too many runs for one merge.
  */
 static bool
 merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
-		  CompactionCounts *counts, bool *more)
+		  RunMergeInParts *parts, CompactionCounts *counts, bool *more)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian run merge",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	RunMerge	merge = {.rel = rel, .everything = everything, .emptied = emptied};
+	RunMerge	merge = {.rel = rel, .everything = everything, .emptied = emptied, .parts = parts};
 	bool		due;
 
 	merge.cursor = directory_begin(rel, snapshot);
 	merge.runs = directory_runs(merge.cursor);
-	due = choose(&merge, horizon);
+	if (parts != NULL)
+		merge.part_bytes = Max(RelationGetNumberOfBlocks(rel) / PART_OF_FILE, LEAST_PART_PAGES) *
+			(Size) BLCKSZ;
+	due = go_on(&merge) || choose(&merge, horizon);
 	*more = merge.more;
 	if (due)
 	{
 		merge.reader = tag_reader_begin(rel, merge.cursor, snapshot);
 		merge.cid = GetCurrentCommandId(true);
 		merge_runs(&merge);
+		note_part(&merge);
 		tag_reader_end(merge.reader);
 		compaction_stat_add(RelationGetRelid(rel), &merge.done);
 		counts->tags += merge.done.tags;
@@ -146,43 +178,105 @@ choose(RunMerge *merge, uint64 horizon)
 	SortedRun  *runs = list_before(merge->runs, horizon, &nruns);
 	uint32		first = 0;
 	uint32		end = nruns;
+	uint32		level = 0;
 
 	if (nruns == 0)
 		return false;
 	if (!merge->everything)
-	{
-		uint32		of_level = 0;
-
-		/* the lowest level of which there are enough; older runs have higher levels */
-		for (uint32 level = 0; of_level < MERGE_RUNS; level++)
-		{
-			uint32		begin = nruns;
-
-			while (begin > 0 && runs[begin - 1].level <= level)
-				begin--;
-			of_level = 0;
-			for (uint32 i = begin; i < nruns; i++)
-			{
-				if (runs[i].level == level)
-				{
-					first = of_level == 0 ? i : first;
-					end = i + 1;
-					of_level++;
-				}
-			}
-			if (begin == 0 && of_level < MERGE_RUNS)
-				return false;
-		}
-	}
+		first = first_to_merge(merge, runs, nruns, &end);
+	if (first == end)
+		return false;
 	merge->more = end > first + MOST_RUNS;
 	end = Min(end, first + MOST_RUNS);
 	merge->first_sequence = runs[first].sequence;
 	merge->last_sequence = runs[end - 1].sequence;
+	merge->run = (SortedRun) {.first_time = PG_INT64_MAX, .last_time = PG_INT64_MIN};
 	for (uint32 i = first; i < end; i++)
-		merge->level = Max(merge->level, Min(runs[i].level + 1, SORTED_RUN_MAX_LEVEL));
+	{
+		if (i > first)
+			level = Max(level, runs[i].level);
+		merge->run.first_time = Min(merge->run.first_time, runs[i].first_time);
+		merge->run.last_time = Max(merge->run.last_time, runs[i].last_time);
+		merge->run.rows += runs[i].rows;
+	}
+	/* what takes in smaller runs is of the same level as before */
+	merge->run.level = Min(Max(level + 1, runs[first].level), SORTED_RUN_MAX_LEVEL);
 	sorted_runs_restrict(merge->runs, merge->first_sequence, merge->last_sequence);
 	pfree(runs);
 	return end - first > 1 || any_tag_has_own(merge);
+}
+
+/*
+ * Returns the first of the runs to merge, and sets *end behind the last one; the same if none are due.
+ */
+static uint32
+first_to_merge(RunMerge *merge, const SortedRun *runs, uint32 nruns, uint32 *end)
+{
+	uint32		loads = 0;
+	uint32		first = nruns;
+	uint64		rows = 0;
+
+	for (uint32 i = 0; i < nruns; i++)
+	{
+		if (runs[i].level == 0 && loads++ == 0)
+			first = i;
+	}
+	if (loads < MERGE_LOADS)
+		return *end = nruns;
+	for (uint32 i = first; i < nruns; i++)
+		rows += runs[i].rows;
+	while (first > 0 && nruns - first < MOST_RUNS && runs[first - 1].rows <= MERGE_FACTOR * rows)
+		rows += runs[--first].rows;
+	*end = nruns;
+	return first;
+}
+
+/*
+ * Goes on with the merge that is under way, if there is one.  Returns false if its new run is there no
+ * more, because others have merged or deleted it.
+ */
+static bool
+go_on(RunMerge *merge)
+{
+	RunMergeInParts *parts = merge->parts;
+	bool		found = false;
+
+	if (parts == NULL || !parts->under_way)
+		return false;
+	parts->under_way = false;
+	for (uint32 i = 0; i < sorted_runs_count(merge->runs); i++)
+		found |= sorted_runs_get(merge->runs, i)->number == parts->number;
+	if (!found)
+		return false;
+	merge->first_sequence = parts->first_sequence;
+	merge->last_sequence = parts->last_sequence;
+	merge->run = (SortedRun) {.number = parts->number, .level = parts->level};
+	merge->after = parts->after;
+	sorted_runs_restrict(merge->runs, merge->first_sequence, merge->last_sequence);
+	sorted_runs_forget(merge->runs, parts->number);
+	return true;
+}
+
+/* Notes where the next part of the merge begins. */
+static void
+note_part(RunMerge *merge)
+{
+	RunMergeInParts *parts = merge->parts;
+	MemoryContext caller;
+
+	if (merge->until == NULL)
+		return;
+	caller = MemoryContextSwitchTo(parts->context);
+	*parts = (RunMergeInParts) {
+		.context = parts->context,
+		.under_way = true,
+		.number = merge->run.number,
+		.first_sequence = merge->first_sequence,
+		.last_sequence = merge->last_sequence,
+		.level = merge->run.level,
+		.after = DatumGetTextPCopy(PointerGetDatum(merge->until)),
+	};
+	MemoryContextSwitchTo(caller);
 }
 
 /* Returns the runs before the horizon, in load order; palloc'd. */
@@ -271,30 +365,41 @@ merge_runs(RunMerge *merge)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian run merge tag",
 												  ALLOCSET_DEFAULT_SIZES);
+	bool		begins = merge->run.number == 0;
 	MemoryContext caller;
+	text	   *last = NULL;
 	text	   *tag;
 
+	if (begins)
+		merge->run.number = load_order_next();
 	merge->sink = segment_sink_begin(merge->rel, GetCurrentTransactionId(), merge->cid, 0);
-	merge->writer = run_writer_begin(merge->sink, load_order_next(), merge->last_sequence,
-									 merge->level);
-	tag = sorted_runs_next_tag(merge->runs, NULL);
+	merge->writer = run_writer_begin(merge->sink, merge->run.number, merge->last_sequence,
+									 merge->run.level);
+	tag = sorted_runs_next_tag(merge->runs, merge->after);
 	while (tag != NULL)
 	{
-		text	   *former = tag;
-
+		if (merge->part_bytes > 0 && segment_sink_bytes(merge->sink) >= merge->part_bytes)
+		{
+			merge->until = last;
+			break;
+		}
 		CHECK_FOR_INTERRUPTS();
 		caller = MemoryContextSwitchTo(context);
 		merge_tag(merge, tag);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(context);
+		if (last != NULL)
+			pfree(last);
+		last = tag;
 		tag = sorted_runs_next_tag(merge->runs, tag);
-		pfree(former);
 		merge->done.tags++;
 	}
-	merge->done.segments_written += run_writer_end(merge->writer);
+	if (merge->until != NULL && begins)
+		run_writer_expect(merge->writer, &merge->run);
+	merge->done.segments_written += run_writer_end(merge->writer, begins);
+	delete_runs(merge);
 	merge->done.bytes_written = segment_sink_bytes(merge->sink);
 	segment_sink_end(merge->sink);
-	delete_runs(merge);
 	MemoryContextDelete(context);
 }
 
@@ -368,28 +473,117 @@ list_sources(RunMerge *merge, text *tag)
 	return sources;
 }
 
-/* Deletes the merged runs: their shared segments and their roots. */
+/*
+ * Deletes what is merged of the old runs: their shared segments and their roots or, if the merge goes
+ * on after a tag, the tags until that.
+ */
 static void
 delete_runs(RunMerge *merge)
 {
 	for (uint32 i = 0; i < sorted_runs_count(merge->runs); i++)
 	{
 		ItemPointerData root = sorted_runs_get(merge->runs, i)->root;
+		bool		more = true;
 		StoredSegment stored;
 
 		sorted_runs_seek_segments(merge->runs, i);
-		while (sorted_runs_next_segment(merge->runs, &stored))
+		while (more && sorted_runs_next_segment(merge->runs, &stored))
 		{
 			ItemPointerData place = stored.tuple.t_self;
 			uint32		rows = stored.segment.header.nrows;
 			Size		bytes = stored.tuple.t_len - STORE_TUPLE_HEADER;
 
+			more = merge->until == NULL || take_tags_out(merge, &stored);
 			store_release(&stored);
-			delete_stored(merge, &place, rows, bytes);
+			if (more)
+				delete_stored(merge, &place, rows, bytes);
 		}
-		if (!store_delete(merge->rel, &root, merge->cid))
+		if (merge->until == NULL && !store_delete(merge->rel, &root, merge->cid))
 			elog(ERROR, "root of a run was deleted by another transaction");
 	}
+}
+
+/*
+ * Writes a shared segment anew without the tags until merge->until, if it has later ones.  Returns
+ * false, and does nothing, if it has later ones only; then so have all segments after it.
+ */
+static bool
+take_tags_out(RunMerge *merge, const StoredSegment *stored)
+{
+	const char *until = VARDATA_ANY(merge->until);
+	Size		until_bytes = VARSIZE_ANY_EXHDR(merge->until);
+	SharedReader reader;
+
+	store_open_shared(merge->rel, stored, &reader, true);
+	if (shared_reader_next(&reader) &&
+		tag_compare_bytes(reader.tag, reader.tag_bytes, until, until_bytes) > 0)
+		return false;
+	while (reader.valid && tag_compare_bytes(reader.tag, reader.tag_bytes, until, until_bytes) <= 0)
+		(void) shared_reader_next(&reader);
+	store_check_shared(merge->rel, stored, &reader);
+	if (reader.valid)
+		write_left(merge, &reader);
+	return true;
+}
+
+/*
+ * Writes the reader's present entry and those after it to a segment that has the old one's key.  An
+ * entry that has no room, because its tag is whole now, gets a segment of its own.
+ */
+static void
+write_left(RunMerge *merge, SharedReader *reader)
+{
+	const SegmentHeader *header = &reader->header;
+	SharedBuilder *builder = palloc(sizeof(SharedBuilder));
+
+	shared_builder_begin(builder, segment_run_number(header), header->sequence,
+						 header->tag + SEGMENT_RUN_NUMBER_BYTES,
+						 header->tag_bytes - SEGMENT_RUN_NUMBER_BYTES, reader->base,
+						 STORE_MAX_SEGMENT_BYTES);
+	do
+	{
+		if (!shared_builder_copy(builder, reader))
+			write_own(merge, reader);
+	} while (shared_reader_next(reader));
+	if (reader->status != SEGMENT_OK)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("cannot read a segment of historian table \"%s\"",
+					   RelationGetRelationName(merge->rel)),
+				errdetail("%s", segment_status_text(reader->status)));
+	if (builder->ntags > 0)
+		segment_sink_write_shared(merge->sink, builder);
+	merge->done.segments_written += builder->ntags > 0;
+	pfree(builder);
+}
+
+/* Writes the rows of the reader's present entry to a segment of its tag's own. */
+static void
+write_own(RunMerge *merge, const SharedReader *reader)
+{
+	DecodedRows decoded = {0};
+	RowBuffer	rows = {0};
+	Segment		segment;
+	CodecRows	source;
+	SegmentHeader header = {
+		.sequence = reader->header.sequence,
+		.tag = reader->tag,
+		.tag_bytes = reader->tag_bytes,
+	};
+
+	if (shared_reader_rows(reader, &segment) != SEGMENT_OK ||
+		!decoded_rows_load(&decoded, &segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("cannot read a segment of historian table \"%s\"",
+					   RelationGetRelationName(merge->rel)),
+				errdetail("%s", segment_status_text(SEGMENT_BAD_ROWS)));
+	for (uint32 i = 0; i < decoded.nrows; i++)
+		decoded_rows_append(&decoded, i, &rows);
+	source = row_buffer_rows(&rows, 0);
+	segment_sink_write(merge->sink, &header, &source);
+	merge->done.segments_written++;
+	decoded_rows_free(&decoded);
 }
 
 static void

@@ -602,7 +602,7 @@ write_window(Batch *batch, SegmentSink *sink)
 static void
 end_run(Batch *batch)
 {
-	(void) run_writer_end(batch->run);
+	(void) run_writer_end(batch->run, true);
 	batch->run = NULL;
 	batch->bytes -= RUN_WRITER_BYTES;
 }
@@ -799,7 +799,7 @@ write_batch(CommandWork *work)
 		nrows -= tag->kept;
 	}
 	if (run != NULL)
-		(void) run_writer_end(run);
+		(void) run_writer_end(run, true);
 
 	pgstat_count_heap_insert(rel, nrows);
 	compaction_queue_add(MyDatabaseId);

@@ -26,14 +26,20 @@ def varint(number):
 def shared_segment(blocks, repeat):
     """Returns a segment in which each of the blocks (number of rows, times, bytes) is the rows of `repeat` tags."""
     entries, restarts = b"", b""
-    rows, tags, former = 0, 0, b""
+    rows, tags, former, ends = 0, 0, b"", {}
     for nrows, _, block in blocks:
         for _ in range(repeat):
-            tag = b"site/area-%d/sensor-%05d" % (tags // 40, tags)
+            tag = b"site/area-%d/sensor-%05d%s" % (tags // 40, tags // 3, [b"", b"/flow", b"/temperature"][tags % 3])
             kept = 0 if tags % RESTART == 0 else len(os.path.commonprefix([tag, former]))
             if kept == 0:
                 restarts += struct.pack("<HH", len(entries), rows)
-            entries += varint(kept) + varint(len(tag) - kept) + tag[kept:]
+            begin = len(entries)
+            entries += varint(kept)
+            if tag[kept:] in ends:
+                entries += varint(0) + varint(begin - ends[tag[kept:]])
+            else:
+                ends[tag[kept:]] = len(entries)
+                entries += varint(len(tag) - kept) + tag[kept:]
             entries += varint(2 * len(block) + (nrows > 1)) + (varint(nrows) if nrows > 1 else b"") + block
             rows, tags, former = rows + nrows, tags + 1, tag
     times = [time for _, block_times, _ in blocks for time in block_times]

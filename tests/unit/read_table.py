@@ -130,9 +130,16 @@ def shared_segments(header):
         if i % RESTART == 0:
             assert struct.unpack_from("<HH", header.rest, restarts + 4 * (i // RESTART)) == (
                 reader.at, row)
+        entry = reader.at
         before, kept = tag, reader.varint()
         assert kept == 0 or i % RESTART != 0
-        tag = before[:kept] + reader.bytes(reader.varint())
+        suffix = reader.bytes(reader.varint())
+        if not suffix:
+            back = reader.varint()
+            there = Reader(reader.data[entry - back:entry])
+            suffix = there.bytes(there.varint())
+            assert 0 < back <= entry and suffix
+        tag = before[:kept] + suffix
         assert before < tag or (i == 0 and before == tag)
         block_bytes, several = divmod(reader.varint(), 2)
         rows = reader.varint() if several else 1
