@@ -145,6 +145,7 @@ def test_links():
 
 # The test, in tests/, that runs the fenced blocks of a page, or says there why one is not run.
 RUN_BY = {
+    "docs/change-data.md": "guides/test_changes.py",
     "docs/clients.md": "guides/test_clients.py",
     "docs/command.md": "command/test_command_docs.py",
     "docs/install.md": "guides/test_remove.py",
