@@ -23,6 +23,7 @@
 #include "load/edit.h"
 #include "load/name_teller.h"
 #include "load/table_check.h"
+#include "watch/watchdog.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -50,6 +51,7 @@ typedef struct LoopShared
 	FieldPlaces *field_places; /* of line protocol, as the next one */
 	PointMerge *points;
 	DatabaseMetrics *database_metrics;
+	Watchdog *watchdog;
 	TableCheck *table_check;
 	WriterState writer;
 	PgPoolSight sights[PG_POOL_SIGHTS];

@@ -27,6 +27,7 @@
 #include "routes/routes.h"
 #include "service_notify.h"
 #include "signals.h"
+#include "watch/watchdog.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -45,15 +46,15 @@
 #define SPOOL_MS	  6000 /* shorter, because messages in the spool are safe */
 #define GIVE_UP_MS	  8500
 
-/* Descriptors besides connections: of files, the writer and its loop; and of each HTTP loop. */
-#define OTHER_DESCRIPTORS (18 + HTTP_REFUSED_CONNECTIONS)
+/* Descriptors besides connections: of files, the writer and its loop, the watchdog; and of each HTTP loop. */
+#define OTHER_DESCRIPTORS (30 + HTTP_REFUSED_CONNECTIONS)
 #define LOOP_DESCRIPTORS  12
 
 /* When memory in use has fallen by so much from its peak, it is given back to the system. */
 #define TRIM_BYTES ((size_t) 16 << 20)
 
-/* Threads of libuv for the writer's connection, reading and writing the spool, and compression. */
-#define OTHER_THREADS 6
+/* Threads of libuv for the writer's connection, reading and writing the spool, compression, and the watchdog. */
+#define OTHER_THREADS 9
 
 typedef struct Server Server;
 
@@ -133,6 +134,7 @@ static void wake_writer(void *argument);
 static void on_wake(uv_async_t *async);
 static void on_writer_wake(uv_async_t *async);
 static void on_tick(uv_timer_t *timer);
+static bool held_up(void *argument, uint64_t *behind_ms);
 static void on_places_known(void *argument);
 static void on_main_tick(uv_timer_t *timer);
 static void give_back_memory(Main *main);
@@ -216,6 +218,10 @@ server_run(Config *config)
 	server->shared.database_metrics =
 		database_metrics_new(&server->loops[0].uv, config, server->loops[0].loop.pool);
 	server->shared.table_check = table_check_new(uv, config, server->shared.field_places);
+	server->shared.watchdog = watchdog_new(&server->loops[0].uv, &server->loops[0].loop.http.turns,
+										   config, &server->results, held_up, server);
+	if (server->shared.watchdog == NULL)
+		return 1;
 	uv_timer_init(uv, &main.drain_timer);
 	main.drain_timer.data = &main;
 	main.signals = (SignalHandler){on_stop, on_reload, &main};
@@ -603,7 +609,22 @@ on_tick(uv_timer_t *timer)
 		on_places_known(loop);
 	turn_queue_fresh(&loop->loop.http.turns, &loop->tell_waiters);
 	if (loop == &server->loops[0])
+	{
+		watchdog_tick(server->shared.watchdog, uv_now(&loop->uv));
 		service_notify_alive();
+	}
+}
+
+/* For the watchdog: are messages held up that were accepted? */
+static bool
+held_up(void *argument, uint64_t *behind_ms)
+{
+	const Server *server = argument;
+	const WriterState *writer = &server->shared.writer;
+
+	*behind_ms = atomic_load(&writer->oldest_age_ms);
+	return atomic_load(&server->shared.draining) || atomic_load(&writer->starting) ||
+		   !atomic_load(&writer->connected) || atomic_load(&writer->spool_bytes) > 0;
 }
 
 /* Lets requests go on that waited for the places of fields. */
@@ -681,6 +702,7 @@ on_stop(void *argument, const char *name)
 	log_info("stopping on %s: requests under way are answered, then messages are loaded", name);
 	service_notify("STOPPING=1");
 	atomic_store(&main->server.shared.draining, true);
+	watchdog_stop(main->server.shared.watchdog);
 	main->drain_start_ms = uv_now(&main->uv);
 	wake_all(&main->server);
 	copy_writer_drain(main->server.writer);
@@ -717,7 +739,7 @@ on_drain(uv_timer_t *timer)
 		atomic_load(&server->open_listeners) == 0 && atomic_load(&main->open_connections) == 0;
 
 	copy_writer_drain(server->writer);
-	if (quiet && copy_writer_idle(server->writer))
+	if (quiet && copy_writer_idle(server->writer) && watchdog_idle(server->shared.watchdog))
 	{
 		stop(main);
 		return;

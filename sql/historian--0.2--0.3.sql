@@ -2049,28 +2049,29 @@ COMMENT ON COLUMN historian.stale_state.tag IS 'the tag';
 COMMENT ON COLUMN historian.stale_state.since IS 'when it became stale, in nanoseconds: its last sample, and the time that it may be silent';
 
 CREATE TABLE historian.stale_event (
-    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    id uuid NOT NULL,
+    action text NOT NULL,
     relid regclass NOT NULL,
     tag text COLLATE "C" NOT NULL,
     noted timestamptz NOT NULL,
     body text NOT NULL,
-    owed text[] NOT NULL,
     attempts integer NOT NULL DEFAULT 0,
-    next_try timestamptz NOT NULL
+    next_try timestamptz NOT NULL,
+    PRIMARY KEY (id, action)
 ) USING heap;
-CREATE INDEX stale_event_tag ON historian.stale_event (relid, tag, noted);
-CREATE INDEX stale_event_noted ON historian.stale_event (relid, noted);
+CREATE INDEX stale_event_tag ON historian.stale_event (relid, tag, action, noted);
+CREATE INDEX stale_event_noted ON historian.stale_event (relid, action, noted);
 COMMENT ON INDEX historian.stale_event_tag IS 'Finds the earlier transitions of a tag.';
 COMMENT ON INDEX historian.stale_event_noted IS 'Finds transitions in the order in which they are told.';
 
 COMMENT ON TABLE historian.stale_event IS
-'Transitions of tags that historiand has yet to tell to its webhook or command. A row goes when it is told, or after 7 days. Those who may INSERT into the table see and change its rows. It is not dumped: the copy of a database must not tell what the original tells.';
+'Transitions of tags that the webhook or the command of historiand has yet to tell, a row for each. A row goes when it is told, or after 7 days. Those who may INSERT into the table see and change its rows. It is not dumped: the copy of a database must not tell what the original tells.';
 COMMENT ON COLUMN historian.stale_event.id IS 'names the transition, also where it is told twice';
+COMMENT ON COLUMN historian.stale_event.action IS 'what has yet to tell it: webhook or command';
 COMMENT ON COLUMN historian.stale_event.relid IS 'the table, or the partitioned parent that is watched';
 COMMENT ON COLUMN historian.stale_event.tag IS 'the tag; its transitions are told in their order';
 COMMENT ON COLUMN historian.stale_event.noted IS 'when the transition was found';
 COMMENT ON COLUMN historian.stale_event.body IS 'what is told, as JSON';
-COMMENT ON COLUMN historian.stale_event.owed IS 'which actions have yet to tell it: webhook, command';
 COMMENT ON COLUMN historian.stale_event.attempts IS 'how often it was tried to tell it';
 COMMENT ON COLUMN historian.stale_event.next_try IS 'not before this time; while a historiand tells it, until when it alone may';
 
@@ -2117,6 +2118,7 @@ CREATE FUNCTION historian.note_stale(
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     most_events CONSTANT bigint := 100000;
+    each CONSTANT bigint := greatest(cardinality(actions), 1);
     longest_grace_ns CONSTANT bigint := 3600000000000;
     at_time timestamptz := clock_timestamp();
     now_ns bigint := historian.to_ns(at_time);
@@ -2132,7 +2134,7 @@ BEGIN
     went_stale := 0;
     returned := 0;
     -- those for which there is no room stay as they are, and are noted later
-    room := greatest(most_events - untold, 0);
+    room := greatest((most_events - untold) / each, 0);
 
     FOR event IN
         WITH watched AS MATERIALIZED (SELECT * FROM historian.watched_tags("table", stale_after)),
@@ -2177,9 +2179,9 @@ BEGIN
                 PERFORM pg_notify(channel, told);
             END IF;
             IF cardinality(actions) > 0 THEN
-                INSERT INTO historian.stale_event (id, relid, tag, noted, body, owed, next_try)
-                VALUES (event_id, "table", event.tag, at_time, told, actions, at_time);
-                untold := untold + 1;
+                INSERT INTO historian.stale_event (id, action, relid, tag, noted, body, next_try)
+                SELECT event_id, a, "table", event.tag, at_time, told, at_time FROM unnest(actions) a;
+                untold := untold + each;
             END IF;
         END;
     END LOOP;
@@ -2188,41 +2190,39 @@ END $$;
 COMMENT ON FUNCTION historian.note_stale(regclass, interval, interval, interval, text[], text) IS
 'For historiand: notes which tags have become stale and which have returned, each once, in historian.stale_state. Becoming stale counts only what is older than behind, because later samples may not be committed, and a tag is silent for at most as long as the watch has been unbroken, if that is less than an hour. Each transition is notified to the channel (NULL: none), and kept in historian.stale_event for the actions. Tags that have no samples any more, or are not watched, are forgotten. Returns how many tags are stale, how many have become so and have returned, and how many transitions wait and were given up. Needs SELECT and INSERT on the table.';
 
-CREATE FUNCTION historian.claim_stale(
-    "table" regclass, actions text[], most integer, OUT id uuid, OUT owed text[], OUT body text)
+CREATE FUNCTION historian.claim_stale("table" regclass, action text, most integer, OUT id uuid, OUT body text)
 RETURNS SETOF record
 LANGUAGE plpgsql VOLATILE STRICT ROWS 64 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN QUERY
         WITH due AS MATERIALIZED (
             SELECT e.id FROM historian.stale_event e
-            WHERE e.relid = "table" AND e.owed && actions AND e.next_try <= clock_timestamp()
+            WHERE e.relid = "table" AND e.action = claim_stale.action AND e.next_try <= clock_timestamp()
                 AND NOT EXISTS (SELECT FROM historian.stale_event o
-                    WHERE o.relid = e.relid AND o.tag = e.tag AND o.noted < e.noted)
+                    WHERE o.relid = e.relid AND o.tag = e.tag AND o.action = e.action AND o.noted < e.noted)
             ORDER BY e.noted LIMIT most FOR UPDATE SKIP LOCKED)
         UPDATE historian.stale_event e SET attempts = e.attempts + 1, next_try = clock_timestamp() + interval '1 minute'
-        FROM due d WHERE e.id = d.id
-        RETURNING e.id, e.owed, e.body;
+        FROM due d WHERE e.id = d.id AND e.action = claim_stale.action
+        RETURNING e.id, e.body;
 END $$;
 
-COMMENT ON FUNCTION historian.claim_stale(regclass, text[], integer) IS
-'For historiand: takes transitions that are to be told by these actions, the oldest first, but of a tag only the first. The caller has a minute to tell them and to say so (historian.settle_stale); then others may. Needs INSERT on the table.';
+COMMENT ON FUNCTION historian.claim_stale(regclass, text, integer) IS
+'For historiand: takes transitions that an action is to tell, the oldest first, but of a tag only the first. The caller has a minute to tell them and to say so (historian.settle_stale); then others may. Needs INSERT on the table.';
 
-CREATE FUNCTION historian.settle_stale("table" regclass, ids uuid[], still_owed text[], tried boolean[]) RETURNS void
+CREATE FUNCTION historian.settle_stale("table" regclass, action text, ids uuid[], told boolean[], tried boolean[]) RETURNS void
 LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    DELETE FROM historian.stale_event e USING unnest(ids, still_owed) AS s(id, owed)
-    WHERE e.relid = "table" AND e.id = s.id AND s.owed = '';
-    UPDATE historian.stale_event e SET owed = string_to_array(s.owed, ','),
-        attempts = e.attempts - (NOT s.tried)::integer,
+    DELETE FROM historian.stale_event e USING unnest(ids, told) AS s(id, told)
+    WHERE e.relid = "table" AND e.action = settle_stale.action AND e.id = s.id AND s.told;
+    UPDATE historian.stale_event e SET attempts = e.attempts - (NOT s.tried)::integer,
         next_try = clock_timestamp()
             + CASE WHEN s.tried THEN interval '1 s' * least(power(2, least(e.attempts, 10)) / 2, 300) ELSE interval '0' END
-    FROM unnest(ids, still_owed, tried) AS s(id, owed, tried)
-    WHERE e.relid = "table" AND e.id = s.id AND s.owed <> '';
+    FROM unnest(ids, told, tried) AS s(id, told, tried)
+    WHERE e.relid = "table" AND e.action = settle_stale.action AND e.id = s.id AND NOT s.told;
 END $$;
 
-COMMENT ON FUNCTION historian.settle_stale(regclass, uuid[], text[], boolean[]) IS
-'For historiand: says of transitions of historian.claim_stale() which actions (separated by commas) have yet to tell them, and whether these were tried. A transition that is told by all is removed; others are tried again after 1 s, 2 s, 4 s and so on up to 5 min, or at once. Needs INSERT on the table.';
+COMMENT ON FUNCTION historian.settle_stale(regclass, text, uuid[], boolean[], boolean[]) IS
+'For historiand: says of transitions of historian.claim_stale() whether they are told, or whether that was tried. One that is told is removed; others are tried again after 1 s, 2 s, 4 s and so on up to 5 min, or at once if they were not tried. Needs INSERT on the table.';
 
 -- Change data out (ADR 0054): which tables publish their changes, for logical decoding.
 CREATE TABLE historian.published_table (

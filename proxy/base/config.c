@@ -13,6 +13,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <json-c/json.h>
 #include <libpq-fe.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -149,6 +150,18 @@ static const Setting settings[] = {
 	{"stale-after", SETTING_DURATION | LIVE, MEMBER(stale_after_ms), "0s", 0, 10000 * HOUR,
 	 "how long a tag may be without a new sample, where it has no max_silence of its own; 0s: only "
 	 "tags with one are watched"},
+	{"stale-interval", SETTING_DURATION | LIVE, MEMBER(stale_interval_ms), "5s", 100, HOUR,
+	 "how often silent tags are looked for; less often where that takes more than a hundredth of a "
+	 "core"},
+	{"stale-webhook", SETTING_TEXT, MEMBER(stale_webhook), "", 0, 0,
+	 "http:// or https:// URL to which a POST goes when a tag becomes stale and when it returns"},
+	{"stale-command", SETTING_TEXT, MEMBER(stale_command), "", 0, 0,
+	 "program that is executed then: its path and arguments, between spaces, or as a JSON array of "
+	 "strings; there is no shell"},
+	{"stale-notify", SETTING_TEXT, MEMBER(stale_notify), "", 0, 0,
+	 "channel of PostgreSQL's NOTIFY on which that is told"},
+	{"stale-timeout", SETTING_DURATION | LIVE, MEMBER(stale_timeout_ms), "5s", 100, 30 * SECOND,
+	 "a webhook that answers later has failed, and a program that takes longer is killed"},
 	{"max-connections", SETTING_COUNT, MEMBER(max_connections), "10000", 1, 1000000,
 	 "HTTP connections at a time, over all threads; beyond it: 503"},
 	{"header-timeout", SETTING_DURATION | LIVE, MEMBER(header_timeout_ms), "10s", 100, HOUR,
@@ -211,6 +224,7 @@ static bool assign_part(Config *config, const Setting *setting, const char *valu
 static bool read_environment(Config *config);
 static bool read_file(Config *config, const char *path);
 static bool check_whole(Config *config);
+static bool check_stale(Config *config);
 static void print_help(void);
 
 /*
@@ -706,6 +720,8 @@ check_whole(Config *config)
 		free(config->dead_letter_file);
 		config->dead_letter_file = bytes_take_text(&path);
 	}
+	if (!check_stale(config))
+		return false;
 	config->skip_strings = strcmp(config->line_strings, "ignore") == 0;
 	if (!config->skip_strings && strcmp(config->line_strings, "refuse") != 0)
 		return wrong("line-strings: \"%s\" is neither refuse nor ignore", config->line_strings);
@@ -721,6 +737,74 @@ check_whole(Config *config)
 	if (format < 0)
 		return wrong("log-format: \"%s\" is neither text nor json", config->log_format_name);
 	config->log_format = (LogFormat) format;
+	return true;
+}
+
+/* The strings of a JSON array, with NULL at the end; NULL: it is none. */
+static char **
+split_json(const char *text)
+{
+	json_object *list = json_tokener_parse(text);
+	size_t count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+	char **arguments = memory_new(sizeof(char *) * (count + 1));
+
+	for (size_t i = 0; i < count; i++)
+	{
+		json_object *argument = json_object_array_get_idx(list, i);
+		const char *value = json_object_get_string(argument);
+
+		if (!json_object_is_type(argument, json_type_string) ||
+			strlen(value) != (size_t) json_object_get_string_len(argument))
+			count = 0;
+		else
+			arguments[i] = memory_strdup(value);
+	}
+	json_object_put(list);
+	return count > 0 ? arguments : NULL;
+}
+
+/* The words between spaces, with NULL at the end. */
+static char **
+split_words(const char *text)
+{
+	char *words = memory_strdup(text);
+	char **arguments = memory_new(sizeof(char *) * (strlen(text) / 2 + 2));
+	size_t count = 0;
+	char *rest;
+
+	for (char *word = strtok_r(words, " \t", &rest); word != NULL;
+		 word = strtok_r(NULL, " \t", &rest))
+		arguments[count++] = word;
+	return arguments;
+}
+
+/* Checks the settings of what is done about silent tags. */
+static bool
+check_stale(Config *config)
+{
+	const char *url = config->stale_webhook;
+	size_t scheme = strncmp(url, "http://", 7) == 0 ? 7 : strncmp(url, "https://", 8) == 0 ? 8 : 0;
+	const char *command = config->stale_command;
+
+	/* The URL is not shown, because it may have a password in it. */
+	if (url[0] != '\0' && (scheme == 0 || strcspn(url + scheme, "/?#") == 0 ||
+						   url[strcspn(url, " \t\r\n\x7f")] != '\0'))
+		return wrong("stale-webhook: must be a URL such as https://alerts.example.com/historian");
+	if (strlen(config->stale_notify) > 63)
+		return wrong("stale-notify: \"%s\" is longer than 63 bytes", config->stale_notify);
+	config->stale_arguments = NULL;
+	if (command[0] == '\0')
+		return true;
+	config->stale_arguments = command[0] == '[' ? split_json(command) : split_words(command);
+	if (config->stale_arguments == NULL)
+		return wrong("stale-command: \"%s\" is not a JSON array of strings", command);
+	if (config->stale_arguments[0] == NULL || config->stale_arguments[0][0] != '/')
+		return wrong("stale-command: \"%s\" does not begin with the path of a program, such as "
+					 "/usr/local/bin/alert",
+					 command);
+	if (access(config->stale_arguments[0], X_OK) != 0)
+		return wrong("stale-command: cannot execute %s: %s", config->stale_arguments[0],
+					 strerror(errno));
 	return true;
 }
 

@@ -88,6 +88,11 @@ typedef struct Config
 
 	/* silent tags; 0: only those with an allowed silence of their own */
 	LiveSetting stale_after_ms;
+	LiveSetting stale_interval_ms;
+	LiveSetting stale_timeout_ms;
+	char *stale_webhook; /* may have a password in it */
+	char *stale_command;
+	char *stale_notify;
 
 	/* connections */
 	uint64_t max_connections;
@@ -110,9 +115,10 @@ typedef struct Config
 	LogLevel log_level;
 	LogFormat log_format;
 	ReadFrom read_from;
-	bool skip_strings; /* of line_strings */
-	bool unit_check;   /* of unit_check_name */
-	char *table_sql;   /* table with each part quoted, for use in SQL */
+	bool skip_strings;		/* of line_strings */
+	bool unit_check;		/* of unit_check_name */
+	char **stale_arguments; /* of stale_command, with NULL at the end; NULL: there is none */
+	char *table_sql;		/* table with each part quoted, for use in SQL */
 } Config;
 
 typedef enum ConfigResult

@@ -219,7 +219,10 @@ metrics_end(Exchange *exchange)
 	metrics_expose(&text, shared->metrics, shared->metrics_count, &gauges);
 	expose_pools(&text, shared);
 	if (all)
+	{
 		database_metrics_expose(shared->database_metrics, &text);
+		watchdog_expose(shared->watchdog, &text);
+	}
 	http_answer(exchange, 200, "text/plain; version=0.0.4", NULL, text.data, text.length);
 	bytes_free(&text);
 	return true;

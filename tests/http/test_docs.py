@@ -157,6 +157,7 @@ RUN_BY = {
     "docs/sql.md": "http/test_docs.py",
     "docs/tags.md": "http/test_docs.py",
     "docs/tutorial.md": "e2e/test_run.py",
+    "docs/watchdog.md": "http/test_watchdog_actions.py",
 }
 
 

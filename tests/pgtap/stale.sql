@@ -73,11 +73,11 @@ GRANT SELECT ON plant.w TO pgtap_reader;
 CREATE FUNCTION pg_temp.note(watched interval DEFAULT '1 day', behind interval DEFAULT '0', after interval DEFAULT '100 ms')
 RETURNS text LANGUAGE sql AS
     $$SELECT (n.stale, went_stale, returned, untold, given_up)::text FROM historian.note_stale('plant.w', after, watched, behind, '{webhook}', 'pgtap') n$$;
-CREATE FUNCTION pg_temp.claim(most integer DEFAULT 10, actions text[] DEFAULT '{webhook}') RETURNS SETOF text LANGUAGE sql AS
-    $$SELECT concat_ws(' ', body::json ->> 'tag', body::json ->> 'state') FROM historian.claim_stale('plant.w', actions, most)$$;
-CREATE FUNCTION pg_temp.settle(one text, still_owed text, tried boolean DEFAULT true) RETURNS void LANGUAGE sql AS
-    $$SELECT historian.settle_stale('plant.w', ARRAY(SELECT id FROM historian.stale_event
-        WHERE concat_ws(' ', body::json ->> 'tag', body::json ->> 'state') = one), ARRAY[still_owed], ARRAY[tried])$$;
+CREATE FUNCTION pg_temp.claim(most integer DEFAULT 10, action text DEFAULT 'webhook') RETURNS SETOF text LANGUAGE sql AS
+    $$SELECT concat_ws(' ', body::json ->> 'tag', body::json ->> 'state') FROM historian.claim_stale('plant.w', action, most)$$;
+CREATE FUNCTION pg_temp.settle(one text, told boolean, tried boolean DEFAULT true) RETURNS void LANGUAGE sql AS
+    $$SELECT historian.settle_stale('plant.w', 'webhook', ARRAY(SELECT id FROM historian.stale_event
+        WHERE concat_ws(' ', body::json ->> 'tag', body::json ->> 'state') = one), ARRAY[told], ARRAY[tried])$$;
 SET LOCAL ROLE pgtap_writer;
 SELECT is(pg_temp.note('0'), '(0,0,0,0,0)', 'nothing is stale when the watch begins');
 SELECT is(pg_temp.note('1 day', '1 day'), '(0,0,0,0,0)', 'or while what was accepted for a day may not be committed');
@@ -87,23 +87,23 @@ SELECT is(pg_temp.note(), '(2,0,0,2,0)', 'which is noted once');
 SELECT is(pg_temp.note('0'), '(2,0,0,2,0)', 'and outlasts the beginning of a watch');
 SELECT results_eq($$SELECT s.tag COLLATE "C", s.since FROM historian.stale_state s WHERE relid = 'plant.w'::regclass ORDER BY tag$$,
     $$SELECT tag COLLATE "C", time + 100000000 FROM plant.w WHERE tag < 'c' ORDER BY tag$$, 'since when');
-SELECT is_empty($$SELECT pg_temp.claim(10, '{command}')$$, 'nothing is owed to another action');
-SELECT is((SELECT body::jsonb - '{id,at,silent_for}'::text[] FROM historian.claim_stale('plant.w', '{webhook,command}', 1)),
+SELECT is_empty($$SELECT pg_temp.claim(10, 'command')$$, 'nothing is owed to another action');
+SELECT is((SELECT body::jsonb - '{id,at,silent_for}'::text[] FROM historian.claim_stale('plant.w', 'webhook', 1)),
     (SELECT jsonb_build_object('table', 'plant.w', 'tag', 'a', 'state', 'stale', 'last', time, 'since', time + 100000000, 'allowed', '0.1s')
     FROM plant.w WHERE tag = 'a'), 'what is told');
 SELECT results_eq($$SELECT pg_temp.claim()$$, $$VALUES ('b stale')$$, 'the other one');
 SELECT is_empty($$SELECT pg_temp.claim()$$, 'each is claimed once');
-SELECT pg_temp.settle('a stale', ''), pg_temp.settle('b stale', 'webhook', false);
+SELECT pg_temp.settle('a stale', true), pg_temp.settle('b stale', false, false);
 SELECT results_eq($$SELECT pg_temp.claim()$$, $$VALUES ('b stale')$$, 'what was not tried is claimed again');
 SELECT is((SELECT attempts FROM historian.stale_event WHERE tag = 'b'), 1, 'and does not count');
-SELECT pg_temp.settle('b stale', 'webhook');
+SELECT pg_temp.settle('b stale', false);
 SELECT is_empty($$SELECT pg_temp.claim()$$, 'after a failure it waits');
 INSERT INTO plant.w VALUES (pg_temp.ago(-1000), 'b', '{1}'), (pg_temp.ago(5), 'a', '{1}');
 SELECT is(pg_temp.note(), '(1,0,1,2,0)', 'a tag returns; a late sample that is too old changes nothing');
 SELECT is_empty($$SELECT pg_temp.claim()$$, 'that is not told before what came before');
 UPDATE historian.stale_event SET next_try = clock_timestamp() WHERE tag = 'b';
 SELECT results_eq($$SELECT pg_temp.claim()$$, $$VALUES ('b stale')$$, 'which is told first');
-SELECT pg_temp.settle('b stale', '');
+SELECT pg_temp.settle('b stale', true);
 SELECT results_eq($$SELECT pg_temp.claim()$$, $$VALUES ('b returned')$$, 'and then the return');
 SELECT historian.rename('plant.w', 'a', 'renamed');
 SELECT is(pg_temp.note(), '(1,0,0,1,0)', 'a tag that is renamed stays stale');
@@ -116,8 +116,8 @@ SELECT pg_temp.note();
 SELECT is_empty($$SELECT * FROM historian.stale_event WHERE tag = 'd'$$, 'and deleted: it is not told any more');
 UPDATE historian.stale_event SET noted = noted - interval '8 days';
 SELECT is(pg_temp.note(), '(0,0,0,0,1)', 'after a week it is given up');
-INSERT INTO historian.stale_event (relid, tag, noted, body, owed, next_try)
-    SELECT 'plant.w', 'x' || n, clock_timestamp(), '{}', '{webhook}', clock_timestamp() FROM generate_series(1, 99999) n;
+INSERT INTO historian.stale_event (id, action, relid, tag, noted, body, next_try)
+    SELECT gen_random_uuid(), 'webhook', 'plant.w', 'x' || n, clock_timestamp(), '{}', clock_timestamp() FROM generate_series(1, 99999) n;
 INSERT INTO plant.w VALUES (pg_temp.ago(10), 'e', '{1}'), (pg_temp.ago(10), 'f', '{1}');
 SELECT is(pg_temp.note(), '(1,1,0,100000,0)', 'there is room for 100,000');
 DELETE FROM historian.stale_event WHERE tag LIKE 'x%';
