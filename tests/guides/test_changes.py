@@ -66,13 +66,21 @@ class Shell:
         with subprocess.Popen(["sh", "-euc", text], env=self.env, cwd=self.folder, start_new_session=True, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL) as process:
             self.groups.append(process.pid)
-            return process.wait(guide.TIMEOUT_S)
+            try:
+                return process.wait(guide.TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.kill(-1)
+                raise
 
     def kill(self, group):
         try:
             os.killpg(self.groups[group], signal.SIGKILL)
         except ProcessLookupError:
             pass
+
+    def kill_all(self):
+        for group in range(len(self.groups)):
+            self.kill(group)
 
 
 def rows_of(source):
@@ -91,9 +99,8 @@ def equal(server, folder):
     return False
 
 
-def follows(server, folder):
+def follows(server, folder, shell):
     page = guide.blocks("change-data.md")
-    shell = Shell(server, folder)
     sql = [text for _, kind, text in page if kind == "sql"]
     commands = [text for _, kind, text in page if kind == "sh"]
     program, = [text for _, kind, text in page if kind == "python"]
@@ -134,8 +141,6 @@ def follows(server, folder):
     server.sql(sql[2])
     same(server.sql("SELECT format FROM historian.published_table"), [["json"]], "in the format json")
     same(sorted(row[0] for row in server.sql(sql[3])), ["by_sql", "follower"], "what slots keep")
-    for group in range(len(shell.groups)):
-        shell.kill(group)
     text = "".join(body for _, kind, body in page if kind == "json")
     same([json.loads(line)["op"] for line in text.splitlines()], ["begin", "insert", "delete", "rename", "truncate", "commit"], "the page shows every kind of change")
 
@@ -154,9 +159,11 @@ def main():
         server.append(re.search(r"`(output_plugin_libraries = [^`]*)`", page)[1])
         server.sql("SELECT pg_reload_conf()")
     server.sql(TABLE)
+    shell = Shell(server, folder)
     try:
-        follows(server, folder)
+        follows(server, folder, shell)
     finally:
+        shell.kill_all()
         server.stop()
     guide.done()
 
