@@ -2315,4 +2315,4 @@ CREATE FUNCTION historian.value_bytes("values" float8[], columns integer) RETURN
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_value_bytes';
 
 COMMENT ON FUNCTION historian.value_bytes(float8[], integer) IS
-'Values as bytes, for programs that read many rows: the 8 bytes of each column in network byte order, and, only if a value is NULL or missing, a bit for each column after them, which is 1 where the column has a value, in the order of bits of array bitmaps (the first column has the lowest bit of the first byte). A row with more values than columns is an error. COPY .. (FORMAT binary) sends them in less than half the time that it takes for the array.';
+'Values as bytes, for programs that read many rows: the 8 bytes of each column in network byte order, and, only if a value is NULL or missing, a bit for each column after them, which is 1 where the column has a value, in the order of bits of array bitmaps (the first column has the lowest bit of the first byte). A row with more values than columns is an error. COPY .. (FORMAT binary) is quicker with them than with the array.';
