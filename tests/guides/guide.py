@@ -13,8 +13,8 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.normpath(os.path.join(HERE, "../.."))
-sys.path.insert(0, os.path.join(ROOT, "tests/http"))
-sys.path.insert(0, os.path.join(ROOT, "tests/e2e"))
+# behind this folder, whose cluster.py is another than that of http/
+sys.path[1:1] = [os.path.join(ROOT, "tests/e2e"), os.path.join(ROOT, "tests/http")]
 # pylint: disable=wrong-import-position
 from e2e import done, ok, same, skip        # noqa: F401 (for the tests)
 from historiand import CONNINFO, Server, sql as admin_sql, wait_for      # noqa: F401
