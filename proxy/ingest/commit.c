@@ -442,6 +442,7 @@ is_delayed(CommitBoard *board, uint32_t ticket)
 static bool
 must_wait(CommitWaiter *waiter, CommitBoard *board)
 {
+	ASSERT(waiter != NULL);
 	if (!waiter->for_all)
 		return atomic_load(&board->delays_exist) && is_delayed(board, waiter->ticket.number);
 	/* The parts with rows of its batches have begun by now; later ones do not concern it. */
