@@ -14,6 +14,9 @@ import zlib
 
 from historiand import CONNINFO, Client, Server, insert, message, new_table, run, sql, temporary_directory, wait_for
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../unit"))
+import read_arrow       # pylint: disable=wrong-import-position
+
 SEED = random.randrange(2 ** 32)
 TAGS = ("plant/a", "plant/b", "plant/größe %&+", "PLANT", "it's \"q\" \\ '; DROP TABLE x; --", "\x01 \t\n\r\b\f\v\\N end", "{a,b}", "plant/", "z")
 PLANT = "plant/"
@@ -102,6 +105,58 @@ def test_selections():
     start, end = min(start, end), max(start, end)
     answer = server.get(target(all="true", start=start, end=end, precision="ns"))
     assert read_ndjson(answer.body) == [row for row in rows if start <= row[1] < end], answer
+
+
+def read_arrow_rows(body, whole=True):
+    """Names of the columns of values, and rows with their bytes."""
+    fields, batches = read_arrow.read(body, whole)
+    return [name for name, _, _ in fields[2:]], [row for columns in batches for row in zip(*columns)]
+
+
+def as_arrow(found):
+    """The same of (tag, time, values): a column for each value of the widest row."""
+    width = max((len(values) for _, _, values in found), default=0)
+    return [f"value_{i + 1}" for i in range(width)], [
+        (time, tag, *(None if value is None else struct.pack("<d", value) for value in values), *[None] * (width - len(values)))
+        for tag, time, values in found]
+
+
+def test_arrow():
+    """as Arrow the same rows come in the same order, with as many columns as the widest of them has values"""
+    setup()
+    for parameters, tags in selections():
+        answer = server.get(target(**parameters, format="arrow"))
+        assert answer.status == 200 and read_arrow_rows(answer.body) == as_arrow([row for row in rows if row[0] in tags]), (parameters, answer)
+    start, end = sorted((rows[3][1], rows[90][1]))
+    for parameters, tags in selections():
+        answer = server.get(target(**parameters, format="arrow", start=start, end=end, precision="ns"))
+        expected = as_arrow([row for row in rows if row[0] in tags and start <= row[1] < end])
+        assert read_arrow_rows(answer.body) == expected, (parameters, answer)
+
+
+def test_arrow_resume():
+    """a client that is cut off goes on after the last whole batch, with the same columns, and has every row once"""
+    generator = random.Random(SEED + 2)
+    name = new_table()
+    other = Server(table=name)
+    sql(f"INSERT INTO {name} SELECT i * 1000, tag, CASE tag WHEN 'c' THEN ARRAY[i] ELSE ARRAY[i, i::float8 / 7, -i] END "
+        "FROM unnest('{a,b,c,d}'::text[]) tag, generate_series(1, 20000) i")
+    for parameters, tags in (({"all": "true"}, "abcd"), ({"tags": ["c", "a"]}, "ac"), ({"prefix": "b"}, "b")):
+        expected = as_arrow([(tag, i * 1000, [i] if tag == "c" else [i, i / 7, -i]) for tag in tags for i in range(1, 20001)])
+        kept, after, turns = [], {}, 0
+        while True:
+            answer = other.get(target(**parameters, **after, format="arrow", precision="ns"))
+            assert answer.status == 200, answer
+            turns += 1
+            cut = generator.randrange(len(answer.body) // 2, len(answer.body)) if turns < 4 else len(answer.body)
+            names, found = read_arrow_rows(answer.body[:cut], cut == len(answer.body))
+            assert names == expected[0], names
+            kept += found
+            if cut == len(answer.body):
+                break
+            if found:
+                after = {"after_tag": found[-1][1], "after_time": found[-1][0]}
+        assert kept == expected[1] and after, (parameters, len(kept), len(expected[1]))
 
 
 def test_compressed():
@@ -215,7 +270,7 @@ def test_wide():
 def test_missing():
     """several tags of which some were never stored: 404 says which; one such tag is an empty export"""
     setup()
-    for form in READERS:
+    for form in (*READERS, "arrow"):
         answer = server.get(target(["z", "no \"body\"", "plant/a", "nobody"], format=form))
         assert answer.status == 404 and 'never stored: "no "body"", "nobody"' in answer.json()["detail"], answer
     assert server.get(target(["nobody"])).status == 200
@@ -261,6 +316,8 @@ def test_token_prefix():
         assert other.ask("own", target(["plant/a", "z"], format=form)).status == 403
         assert read(other.ask("own", target(all="true", format=form, after_tag="PLANT", after_time=0)).body) == own
         assert read(other.ask("every", target(all="true", format=form)).body) == rows
+    assert read_arrow_rows(other.ask("own", target(all="true", format="arrow")).body) == as_arrow(own)
+    assert other.ask("own", target(["plant/a", "z"], format="arrow")).status == 403
     assert other.ask("own", target(all="true", format="csv", layout="wide")).body.count(b"\n") == len(own) + 1
 
 

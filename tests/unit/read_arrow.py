@@ -1,8 +1,10 @@
 """A second reader of Arrow IPC streams, which follows Arrow's columnar format and FlatBuffers' internals, and checks what these
 ask of a writer. It reads streams with the types that historiand writes.
 
-    read(data)      ([(name, type, nullable)], [batch]), where a batch is a list of columns, and a column a list of ints, strings,
-                    bytes of doubles, or None
+    read(data)          ([(name, type, nullable)], [batch]), where a batch is a list of columns, and a column a list of ints, strings,
+                        bytes of doubles, or None
+    read(data, False)   the same of a stream that was broken off
+    count_rows(data)    how many rows there are
 """
 import struct
 
@@ -118,28 +120,43 @@ def read_batch(buffer, at, fields, body):
     return columns
 
 
-def read(data):
-    fields, batches, at = None, [], 0
-    while True:
+def messages(data, whole=True):
+    """(buffer, message, body) of each message; of a stream that was broken off, if it need not be whole, of those that came."""
+    at = 0
+    while whole or at + 8 <= len(data):
         continuation, head_bytes = struct.unpack_from("<Ii", data, at)
         assert continuation == 0xFFFFFFFF and at % 8 == 0 and head_bytes % 8 == 0
         at += 8
         if head_bytes == 0:
-            break
+            assert at == len(data), "bytes after the end"
+            return
+        if not whole and at + head_bytes > len(data):
+            return
         buffer = Flatbuffer(data[at:at + head_bytes])
         at += head_bytes
         message = buffer.table(buffer.follow(0), MESSAGE)
         assert buffer.number("h", message["version"]) == 4
         body_bytes = buffer.number("q", message["body_length"])
+        if not whole and at + body_bytes > len(data):
+            return
         assert body_bytes % 8 == 0 and at + body_bytes <= len(data)
-        body = data[at:at + body_bytes]
+        yield buffer, message, data[at:at + body_bytes]
         at += body_bytes
+
+
+def read(data, whole=True):
+    fields, batches = None, []
+    for buffer, message, body in messages(data, whole):
         header = buffer.follow(message["header"])
         if fields is None:
-            assert buffer.number("B", message["header_type"]) == 1 and body_bytes == 0
+            assert buffer.number("B", message["header_type"]) == 1 and not body
             fields = read_schema(buffer, header)
         else:
             assert buffer.number("B", message["header_type"]) == 3
             batches.append(read_batch(buffer, header, fields, body))
-    assert at == len(data), "bytes after the end"
     return fields, batches
+
+
+def count_rows(data):
+    return sum(buffer.number("q", buffer.table(buffer.follow(message["header"]), BATCH)["length"])
+               for buffer, message, _ in messages(data) if buffer.number("B", message["header_type"]) == 3)
