@@ -7,9 +7,14 @@ import json
 import os
 import random
 import signal
+import struct
 import subprocess
+import sys
 
-from command import CONNINFO, HISTORIAN, done, e2e, historian, ok, path, psql, rows, same, sql, table, wait_until, write
+from command import CONNINFO, HISTORIAN, ROOT, done, e2e, historian, ok, path, psql, rows, same, sql, table, wait_until, write
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "unit"))
+import read_arrow       # noqa: E402 pylint: disable=wrong-import-position
 
 SECOND = 1000000000
 START = 1767225600 * SECOND
@@ -43,10 +48,10 @@ def flat(made, width):
     return [[str(t), tag] + ["" if v is None else repr(v) for v in values] + [""] * (width - len(values)) for t, tag, values in made]
 
 
-def memory(tag):
+def memory(tag, form="csv"):
     """The most memory that an export of the tag takes, in KiB."""
     with open(os.devnull, "wb") as nothing:
-        process = subprocess.Popen([HISTORIAN, "export", "-d", CONNINFO, "-t", "m", tag], stdout=nothing)
+        process = subprocess.Popen([HISTORIAN, "export", "-d", CONNINFO, "-t", "m", "-f", form, tag], stdout=nothing)
         usage = os.wait4(process.pid, 0)
     process.returncode = usage[1]
     return usage[2].ru_maxrss
@@ -124,9 +129,61 @@ def exports(made):
     same((result.returncode, piped.decode(), os.path.exists(path("fifo.partial"))), (0, exported("plant/a"), False), "a pipe with a name stays one")
     result = historian("export", "-t", "m", "-o", path("no/such.csv"), "long")
     ok(result.returncode == 1 and "No such file" in result.stderr, "and a directory that is not there", result.stderr)
-    small, large = memory("plant/a"), memory("long")
-    ok(large < small + 4000, "memory does not grow with the rows", "%d and %d KiB" % (small, large))
+    for form, batches in (("csv", 0), ("arrow", 3000)):
+        small, large = memory("plant/a", form), memory("long", form)
+        ok(large < small + batches + 4000, "memory does not grow with the rows: " + form, "%d and %d KiB" % (small, large))
+    same(len(read_arrow.read(arrow_file("long"))[1]), -(-200000 // (524288 // (8 + 4 + 3 * 8))), "a long Arrow stream has many batches")
     sql("DELETE FROM m WHERE tag = 'long'")
+
+
+def arrow_file(*options):
+    result = subprocess.run([HISTORIAN, "export", "-d", CONNINFO, "-t", "m", "-f", "arrow", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    ok(result.returncode == 0, "export -f arrow " + " ".join(options), result.stderr)
+    return result.stdout
+
+
+def arrow_rows(*options):
+    """The fields, and rows of time, tag and bytes of values, as tests/unit/read_arrow.py reads them."""
+    fields, batches = read_arrow.read(arrow_file(*options))
+    return fields, [row for columns in batches for row in zip(*columns)]
+
+
+def arrow(made):
+    """Arrow has the rows that were loaded, bit for bit, and as many columns as the widest of them."""
+    def expected(tags, width, found=made):
+        return [(t, tag, *(None if v is None else struct.pack("<d", v) for v in values), *[None] * (width - len(values)))
+                for name in tags for t, tag, values in found if tag == name]
+    own = [("time", "timestamp[ns, UTC]", False), ("tag", "utf8", False)]
+    every = ["plant/a", "plant/b", 'x "y", \\ ü']
+    for options, names, wanted in (((), ("flow", "the, rest", "value_3"), every), (("--all",), ("flow", "the, rest", "value_3"), every),
+                                   (("--tag", every[2], "plant/a"), ("flow", "the, rest"), [every[2], "plant/a"]),
+                                   (("--prefix", "plant/"), ("flow", "the, rest", "value_3"), every[:2]), (("--prefix", "x"), ("value_1",), every[2:])):
+        same(arrow_rows(*options), (own + [(name, "float64", True) for name in names], expected(wanted, len(names))), "Arrow: " + " ".join(options))
+    mine = [row for row in made if row[1] == "plant/b"]
+    window = ("--start", str(mine[9][0]), "--end", str(mine[200][0]), "plant/b")
+    same(arrow_rows(*window)[1], expected(["plant/b"], 3, mine[9:200]), "a window")
+    for unit, divisor in (("us", 10 ** 3), ("ms", 10 ** 6), ("s", 10 ** 9)):
+        fields, found = arrow_rows("--precision", unit, "plant/b")
+        same((fields[0][1], [row[0] for row in found]), ("timestamp[%s, UTC]" % unit, [row[0] // divisor for row in mine]), "times in " + unit)
+    fields, found = arrow_rows("--precision", "ms", "--time", "integer", "plant/b")
+    same((fields[0][1], [row[0] for row in found]), ("int64", [row[0] // 10 ** 6 for row in mine]), "times as integers")
+    same(arrow_rows("--end", "2020-01-01T00:00:00Z", "plant/b"), (own, []), "an empty window has a schema, without columns that no row has")
+    fields, whole = arrow_rows()
+    for at in (0, 699, 700, 850, len(whole) - 1):
+        last = whole[at]
+        same(arrow_rows("--after-tag", last[1], "--after-time", str(last[0])), (fields, whole[at + 1:]), "after row %d, with the same schema" % at)
+    for name in ("a.arrows", "a.arrows.gz"):
+        result = historian("export", "-t", "m", "-o", path(name))
+        ok(result.returncode == 0 and "1005 rows of 3 tags" in result.stdout, "export to " + name, result.stdout + result.stderr)
+        with (gzip.open if name.endswith("gz") else open)(path(name), "rb") as file:
+            same(file.read(), arrow_file(), "and what stdout gets")
+    same(gzip.decompress(arrow_file("--gzip")), arrow_file(), "--gzip")
+    result = historian("export", "-f", "arrow", "--time", "rfc3339")
+    ok(result.returncode == 2 and "--format arrow has timestamps" in result.stderr, "no texts as times", result.stderr)
+    sql("INSERT INTO m VALUES (1, 'odd', '{NaN,-0,Infinity,5e-324}'), (2, 'odd', NULL), (3, 'odd', '{}')")
+    same([[value and value.hex() for value in row[2:]] for row in arrow_rows("odd")[1]],
+         [["000000000000f87f", "0000000000000080", "000000000000f07f", "0100000000000000"], [None] * 4, [None] * 4], "what numbers are not, and no array")
+    sql("DELETE FROM m WHERE tag = 'odd'")
 
 
 def tags(made):
@@ -179,13 +236,14 @@ def completion():
     same(complete("historian", "doctor", "--ca-file", path("aut")), [pem], "of files")
     same(complete("historian", "ta"), ["tags", "tail"], "completion of commands")
     same(complete("historian", "import", "--tag-"), ["--tag-name", "--tag-prefix"], "of options")
-    same(complete("historian", "export", "-f", ""), ["csv", "ndjson", "binary"], "of formats")
+    same(complete("historian", "export", "-f", ""), ["csv", "ndjson", "binary", "arrow"], "of formats")
     sql("DROP TABLE IF EXISTS again; TRUNCATE measurement; INSERT INTO measurement VALUES (1, 'north/a b', '{1}'), (1, 'north/c', '{1}'), (1, 'south', '{1}')")
     same(complete("historian", "tail", "north"), ["north/a\\ b", "north/c"], "of tags")
 
 
 made = load()
 exports(made)
+arrow(made)
 tags(made)
 tail(made)
 check()

@@ -159,11 +159,11 @@ def check_names(top, program):
 
 
 # What tools/historian/ may include of the server (ADR 0029); the other tools include nothing of it.
-SHARED = ("proxy/base/", "proxy/ingest/", "proxy/load/copy_format.h", "proxy/database/sql_failure.h")
+SHARED = ("proxy/arrow/", "proxy/base/", "proxy/ingest/", "proxy/load/copy_format.h", "proxy/database/sql_failure.h")
 
 
 def check_tools(top):
-    """The tools include the server's decoders at most, and the server nothing of theirs."""
+    """The tools include the server's formats at most, and the server nothing of theirs."""
     wrong = []
     for path in sources(top, "tools"):
         own = os.path.dirname(path)

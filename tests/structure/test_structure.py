@@ -69,7 +69,7 @@ def test_codec():
 
 
 def test_tools():
-    """tools/ includes at most the server's decoders, and only in tools/historian/"""
+    """tools/ includes at most the server's formats, and only in tools/historian/"""
     nothing_wrong(structure.check_tools(TOP))
     assert found(adding("tools/historian/import.c", '#include "load/spool.h"\n')) == [
         "tools/historian/import.c includes load/spool.h, which is not for it"]

@@ -1,6 +1,7 @@
 /*
  * export.c
- *	  historian export: writes rows as CSV with one column a value, as NDJSON, or as COPY's binary format.
+ *	  historian export: writes rows as CSV with one column a value, as NDJSON, as COPY's binary format, or as
+ *	  Apache Arrow.
  *
  * All tags are read in one snapshot, one COPY after the other, so that the rows of each are in the
  * order of their times and the memory does not grow with their number.
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "arguments.h"
+#include "arrow/arrow_rows.h"
 #include "base/memory.h"
 #include "commands.h"
 #include "connection.h"
@@ -30,7 +32,7 @@ static const char usage[] =
 	"time.\n"
 	"\n"
 	"  -o, --output FILE    write there, compressed if its name ends with .gz (stdout)\n"
-	"  -f, --format FORMAT  csv, ndjson or binary (by the name of FILE; else csv)\n"
+	"  -f, --format FORMAT  csv, ndjson, binary or arrow (by the name of FILE; else csv)\n"
 	"  --tag TAG            the same as TAG; may be given several times\n"
 	"  --prefix TEXT        tags that begin with it\n"
 	"  --all                all tags, as without any\n"
@@ -45,13 +47,13 @@ static const char usage[] =
 	"  --precision UNIT     unit of times that are integers, also of those written: ns, us, ms or "
 	"s\n"
 	"                       (ns)\n"
-	"  --time FORM          write times as integer or rfc3339 (integer)\n"
+	"  --time FORM          write times as integer or rfc3339 (integer; arrow: timestamps)\n"
 	"  --progress           show progress also where stderr is no terminal\n"
 	"\n"
 	"Connection:\n" ARGUMENTS_COMMON_HELP "\n"
-	"CSV has a column for each value, named as historian.tag names it if all tags have the same\n"
-	"names, else value_1 and so on. Binary is that of COPY: historian import -f copy-binary reads "
-	"it.\n"
+	"CSV and Arrow have a column for each value, named as historian.tag names it if all tags have\n"
+	"the same names, else value_1 and so on. Binary is that of COPY: historian import -f\n"
+	"copy-binary reads it. Arrow is an IPC stream.\n"
 	"Exits with 0, with 1 after an error, and with 2 for a wrong option.\n";
 
 typedef enum ExportFormat
@@ -59,10 +61,11 @@ typedef enum ExportFormat
 	EXPORT_CSV,
 	EXPORT_NDJSON,
 	EXPORT_BINARY,
+	EXPORT_ARROW,
 	EXPORT_UNKNOWN
 } ExportFormat;
 
-static const char *const format_names[] = {"csv", "ndjson", "binary", NULL};
+static const char *const format_names[] = {"csv", "ndjson", "binary", "arrow", NULL};
 
 typedef struct Export
 {
@@ -74,6 +77,7 @@ typedef struct Export
 	ExportFormat format;
 	TimestampRules times;
 	TimeText time_text;
+	bool time_given;
 	bool progress;
 	bool all;
 	bool gzip;
@@ -85,7 +89,8 @@ typedef struct Export
 	Selection selection;
 	Output *output;
 	Meter meter;
-	int columns; /* of values, in CSV */
+	int columns; /* of values, in CSV and Arrow */
+	ArrowRows *arrow;
 	uint64_t rows;
 	Bytes row;
 } Export;
@@ -108,6 +113,8 @@ format_of(const char *path)
 		return EXPORT_NDJSON;
 	if (path != NULL && (ends_with(path, ".pgcopy") || ends_with(path, ".pgcopy.gz")))
 		return EXPORT_BINARY;
+	if (path != NULL && (ends_with(path, ".arrows") || ends_with(path, ".arrows.gz")))
+		return EXPORT_ARROW;
 	return EXPORT_CSV;
 }
 
@@ -135,14 +142,18 @@ shared_names(const Export *export)
 	return shared;
 }
 
-/* Writes the first line of CSV. */
-static void
-write_header(Export *export)
+static bool
+has_value_columns(const Export *export)
+{
+	return export->format == EXPORT_CSV || export->format == EXPORT_ARROW;
+}
+
+/* The names of the columns of values, of which there are as many as a row has values at most. */
+static PGresult *
+value_columns(Export *export)
 {
 	char count[16];
 	const char *parameters[] = {shared_names(export), count};
-	PGresult *result;
-	Bytes *line = &export->row;
 
 	for (int i = 0; i < export->selection.count; i++)
 	{
@@ -150,9 +161,18 @@ write_header(Export *export)
 			export->columns = selection_values(&export->selection, i);
 	}
 	snprintf(count, sizeof(count), "%d", export->columns);
-	result = connection_query(export->connection,
-							  "SELECT unnest(historian.value_columns($1::text[], $2::integer))", 2,
-							  parameters);
+	return connection_query(export->connection,
+							"SELECT unnest(historian.value_columns($1::text[], $2::integer))", 2,
+							parameters);
+}
+
+/* Writes the first line of CSV. */
+static void
+write_header(Export *export)
+{
+	PGresult *result = value_columns(export);
+	Bytes *line = &export->row;
+
 	line->length = 0;
 	bytes_puts(line, "time,tag");
 	for (int i = 0; i < PQntuples(result); i++)
@@ -163,6 +183,40 @@ write_header(Export *export)
 	bytes_puts(line, "\n");
 	output_write(export->output, line->data, line->length);
 	PQclear(result);
+}
+
+/* Writes what is new in the row's buffer. */
+static void
+write_new(Export *export)
+{
+	Bytes *row = &export->row;
+
+	if (row->length > 0)
+		output_write(export->output, row->data, row->length);
+	row->length = 0;
+}
+
+static void
+begin_arrow(Export *export)
+{
+	PGresult *result = value_columns(export);
+	const char **names = memory_new(sizeof(char *) * (size_t) export->columns);
+	ArrowTimes times = {export->time_text.unit_ns, export->time_given};
+
+	for (int i = 0; i < PQntuples(result); i++)
+		names[i] = PQgetvalue(result, i, 0);
+	export->arrow = arrow_rows_new(names, PQntuples(result), times, &export->row);
+	write_new(export);
+	free(names);
+	PQclear(result);
+}
+
+static void
+end_arrow(Export *export)
+{
+	arrow_rows_end(export->arrow, &export->row);
+	write_new(export);
+	arrow_rows_free(export->arrow);
 }
 
 /* Appends the statement that copies the rows of a tag. */
@@ -183,6 +237,10 @@ put_copy(Bytes *sql, const Export *export, const char *tag)
 		case EXPORT_BINARY:
 			bytes_printf(sql, ", %s, %s", target->tag, target->values);
 			break;
+		case EXPORT_ARROW:
+			bytes_printf(sql, ", %s, historian.value_bytes(%s, %d)", target->tag, target->values,
+						 export->columns);
+			break;
 		default:
 			bytes_printf(sql, ", %s", target->values);
 	}
@@ -195,8 +253,8 @@ put_copy(Bytes *sql, const Export *export, const char *tag)
 					 (long long) export->wishes.end_ns);
 	bytes_printf(sql, " ORDER BY %s) TO STDOUT (FORMAT %s)", target->time,
 				 export->format == EXPORT_CSV	   ? "csv"
-				 : export->format == EXPORT_BINARY ? "binary"
-												   : "text");
+				 : export->format == EXPORT_NDJSON ? "text"
+												   : "binary");
 	PQfreemem(literal);
 }
 
@@ -257,6 +315,19 @@ write_binary(Export *export, const char *data, size_t length, bool first)
 	output_write(export->output, data, length);
 }
 
+/* Takes a piece of COPY's binary form, as write_binary() does, and writes a batch if one is full. */
+static void
+write_arrow(Export *export, const char *data, size_t length, bool first)
+{
+	size_t end = length - (first ? COPY_HEADER_BYTES : 0);
+
+	if (!arrow_rows_take(export->arrow, data, length, &export->row))
+		connection_fail_with("PostgreSQL sent unknown rows");
+	write_new(export);
+	if (end == COPY_TRAILER_BYTES && memcmp(data + length - end, "\xff\xff", 2) == 0)
+		export->rows--; /* it is no row */
+}
+
 /* Copies the rows of one tag; done tags, or their samples, are behind. */
 static void
 copy_tag(Export *export, int i, double share, double share_of_tag)
@@ -284,8 +355,10 @@ copy_tag(Export *export, int i, double share, double share_of_tag)
 			write_object(export, tag, data, (size_t) length);
 		else if (export->format == EXPORT_CSV)
 			write_line(export, data, (size_t) length);
-		else
+		else if (export->format == EXPORT_BINARY)
 			write_binary(export, data, (size_t) length, first);
+		else
+			write_arrow(export, data, (size_t) length, first);
 		PQfreemem(data);
 		if (export->rows % 1024 == 0)
 			meter_show(&export->meter, export->rows, output_bytes(export->output),
@@ -362,12 +435,16 @@ command_export(int argc, char **argv)
 	connection_run(export.connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 	connection_run(export.connection, "SET LOCAL extra_float_digits = 1");
 	selection_open(&export.selection, export.connection, &export.target, &export.wishes,
-				   export.format == EXPORT_CSV);
+				   has_value_columns(&export));
 	export.output = output_open(export.path, export.gzip);
 	meter_begin(&export.meter, export.progress);
 	if (export.format == EXPORT_CSV)
 		write_header(&export);
+	else if (export.format == EXPORT_ARROW)
+		begin_arrow(&export);
 	copy_tags(&export);
+	if (export.format == EXPORT_ARROW)
+		end_arrow(&export);
 	output_close(export.output);
 	meter_end(&export.meter);
 	if (export.path != NULL && strcmp(export.path, "-") != 0)
@@ -503,6 +580,7 @@ parse_options(Export *export, int argc, char **argv)
 				break;
 			case TIME:
 				row_text_set_time(&export->time_text, name, optarg);
+				export->time_given = true;
 				break;
 			case PROGRESS:
 				export->progress = true;
@@ -522,5 +600,7 @@ parse_options(Export *export, int argc, char **argv)
 		arguments_fail(
 			"--format binary has times that are integers of nanoseconds; --start and --end "
 			"may be RFC 3339");
+	if (export->format == EXPORT_ARROW && export->time_text.rfc3339)
+		arguments_fail("--format arrow has timestamps, or with --time integer, integers");
 	read_window(export);
 }
