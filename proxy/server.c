@@ -46,8 +46,12 @@
 #define SPOOL_MS	  6000 /* shorter, because messages in the spool are safe */
 #define GIVE_UP_MS	  8500
 
-/* Descriptors besides connections: of files, the writer and its loop, the watchdog; and of each HTTP loop. */
-#define OTHER_DESCRIPTORS (30 + HTTP_REFUSED_CONNECTIONS)
+/*
+ * Descriptors besides connections: of files, the writer and its loop; of a watchdog that tells of
+ * silent tags; and of each HTTP loop.
+ */
+#define OTHER_DESCRIPTORS (18 + HTTP_REFUSED_CONNECTIONS)
+#define WATCH_DESCRIPTORS 16
 #define LOOP_DESCRIPTORS  12
 
 /* When memory in use has fallen by so much from its peak, it is given back to the system. */
@@ -155,9 +159,13 @@ server_fit_descriptors(Config *config)
 	uint64_t others = OTHER_DESCRIPTORS +
 					  (LOOP_DESCRIPTORS + (uint64_t) config->listen_count - 1) * config->threads +
 					  4 * config->max_queries;
-	uint64_t wanted = others + config->max_connections;
+	uint64_t wanted;
 	struct rlimit limit;
 
+	if (config->stale_webhook[0] != '\0' || config->stale_command[0] != '\0' ||
+		config->stale_notify[0] != '\0')
+		others += WATCH_DESCRIPTORS;
+	wanted = others + config->max_connections;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
 		return true;
 	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
