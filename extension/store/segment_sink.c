@@ -21,6 +21,13 @@
  */
 #define CUT_PART 4
 
+/*
+ * A segment of a shorter tag leaves room for one of so many bytes, so that a rename can copy it
+ * (rename.c).  Where a segment holds fewer rows than FEW_ROWS, a row more is worth more than that.
+ */
+#define TAG_ROOM 64
+#define FEW_ROWS 8
+
 /* The runs of blocks that are gathered before they are noted together. */
 #define NOTES_AT_ONCE 64
 
@@ -45,6 +52,10 @@ struct SegmentSink
 	uint64		built_sequence;
 };
 
+static void build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows, Size capacity);
+static Size capacity_for_rename(const SegmentHeader *header);
+static bool is_cut_short(const SegmentSink *sink, const SegmentHeader *header,
+						 const CodecRows *rows);
 static void cut_to_page(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows);
 static ItemPointerData write_bytes(SegmentSink *sink, const SegmentHeader *header,
 								   const uint8 *bytes, Size length);
@@ -108,8 +119,9 @@ segment_sink_build(SegmentSink *sink, SegmentHeader *header, const CodecRows *ro
 
 	CHECK_FOR_INTERRUPTS();
 	first.nrows = Min(first.nrows, CODEC_MAX_ROWS);
-	sink->built_length = segment_build(segment_sink_encoder(), header, &first, NULL, sink->built,
-									   sizeof(sink->built));
+	build(sink, header, &first, capacity_for_rename(header));
+	if (is_cut_short(sink, header, &first))
+		build(sink, header, &first, sizeof(sink->built));
 	if (sink->built_length == 0)
 		ereport(ERROR,
 				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -193,7 +205,10 @@ segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer *summaries)
 
 		rows.nrows = (rows.nrows + parts - 1) / parts;
 		length = segment_build(segment_sink_encoder(), &header, &rows, last_times + done, bytes,
-							   sizeof(bytes));
+							   capacity_for_rename(&header));
+		if (length == 0)
+			length = segment_build(segment_sink_encoder(), &header, &rows, last_times + done,
+								   bytes, sizeof(bytes));
 		if (length == 0)
 			elog(ERROR, "summary of a segment does not fit into a page");
 		segment_mark(bytes, length, header.flags,
@@ -290,6 +305,34 @@ segment_sink_bytes(const SegmentSink *sink)
 	return sink->bytes;
 }
 
+/* Builds a segment of the first rows, which has no length if there is no room for one. */
+static void
+build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows, Size capacity)
+{
+	sink->built_length = segment_build(segment_sink_encoder(), header, rows, NULL, sink->built,
+									   capacity);
+}
+
+/* The bytes that a segment can have so that a page has room for it under a tag of TAG_ROOM bytes. */
+static Size
+capacity_for_rename(const SegmentHeader *header)
+{
+	return STORE_MAX_SEGMENT_BYTES - (TAG_ROOM - Min(header->tag_bytes, TAG_ROOM));
+}
+
+/* Would the segment that was built have another row, which matters, if it left no room for a tag? */
+static bool
+is_cut_short(const SegmentSink *sink, const SegmentHeader *header, const CodecRows *rows)
+{
+	Size		block_bytes;
+
+	if (sink->built_length == 0)
+		return true;
+	block_bytes = sink->built_length - SEGMENT_HEADER_BYTES - header->tag_bytes;
+	return header->nrows < Min(rows->nrows, FEW_ROWS) &&
+		block_bytes / header->nrows <= STORE_MAX_SEGMENT_BYTES - sink->built_length;
+}
+
 /*
  * Builds a segment of fewer rows if that fills the present page.  Without this, three segments of
  * two sevenths of a page would leave a seventh of it empty, on every page.
@@ -301,15 +344,14 @@ cut_to_page(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows)
 
 	if (room >= sink->built_length || room < sink->built_length / CUT_PART)
 		return;
-	sink->built_length = segment_build(segment_sink_encoder(), header, rows, NULL, sink->built, room);
+	build(sink, header, rows, room);
 
 	/*
 	 * what a segment takes for any number of rows, a long tag for one, may leave room for none or
 	 * few
 	 */
 	if (sink->built_length == 0 || header->nrows < rows->nrows / CUT_PART)
-		sink->built_length = segment_build(segment_sink_encoder(), header, rows, NULL, sink->built,
-										   sizeof(sink->built));
+		build(sink, header, rows, capacity_for_rename(header));
 }
 
 static ItemPointerData

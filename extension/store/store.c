@@ -142,10 +142,19 @@ void
 store_count_rows(Relation rel, uint32 deleted, uint32 moved)
 {
 	/* heap_delete() has counted one row, as deleted */
-	for (uint32 i = 1; i < deleted; i++)
+	uint32		more_deleted = deleted > 0 ? deleted - 1 : 0;
+	uint32		more_moved = deleted > 0 || moved == 0 ? moved : moved - 1;
+
+	if (more_deleted > 0)
 		pgstat_count_heap_delete(rel);
-	for (uint32 i = deleted > 0 ? 0 : 1; i < moved; i++)
+	if (more_moved > 0)
 		historian_count_moved_row(rel);
+	/* one by one, millions of rows would take longer than their segments */
+	if (rel->pgstat_info != NULL && rel->pgstat_info->trans != NULL)
+	{
+		rel->pgstat_info->trans->tuples_deleted += more_deleted - Min(more_deleted, 1);
+		rel->pgstat_info->trans->tuples_updated += more_moved - Min(more_moved, 1);
+	}
 }
 
 bool

@@ -8,9 +8,10 @@
  * for the former tag.  directory_lock() keeps compactions, deletions and loads that write compacted
  * segments away until the transaction ends.
  *
- * Rows in shared segments are taken out first.  Most other segments are copied as they are.  Compacted
- * segments that a longer tag leaves no room on a page are decoded, all of the tag: else each would
- * become a full one and a scrap.
+ * Rows in shared segments are taken out first.  Most other segments are copied as they are, because
+ * segment_sink.c leaves room for a longer tag.  Where there is too little for it, compacted segments are
+ * decoded, together with those that share a segment of summaries with them and with the neighbours to
+ * which the same happens: else each would become a full one and a scrap, and need another summary.
  */
 #include "postgres.h"
 
@@ -43,23 +44,46 @@ typedef struct Renaming
 	SegmentSink *sink;
 	text	   *tag;
 	text	   *new_tag;
-	SegmentList segments;
+	SegmentList compacted;
 	SegmentList summaries;
+	SegmentList others;
+
+	/* decoded rows that are not written, and the summaries of the written ones before them */
+	RowBuffer	rows;
+	RowBuffer	new_summaries;
+	uint32		enough;			/* rows to fill a segment */
 } Renaming;
+
+/*
+ * Compacted segments that are all copied or all decoded: those that a segment of summaries describes,
+ * or those between two such that none describes.
+ */
+typedef struct Unit
+{
+	uint32		first;			/* in the list */
+	uint32		end;
+	const SegmentRef *summary;	/* or NULL */
+	uint32		nsummaries;		/* of this unit and those before it */
+} Unit;
 
 static bool begin_renaming(Renaming *renaming);
 static void end_renaming(Renaming *renaming);
 static void list_segments(Renaming *renaming);
-static void add_compacted(Renaming *renaming, SegmentList *list, text *key);
+static void list_compacted(Renaming *renaming, SegmentList *list, text *key);
 static void check_unused(const Renaming *renaming);
 static void check_none_newer(Renaming *renaming);
 static int64 count_rows(const Renaming *renaming);
-static bool has_room(const Renaming *renaming, const SegmentList *segments, uint8 flags);
-static void rename_segments(Renaming *renaming, const SegmentList *segments, uint8 flags);
+static void rename_compacted(Renaming *renaming);
+static bool next_unit(const Renaming *renaming, Unit *unit);
+static bool unit_has_room(const Renaming *renaming, const Unit *unit);
+static bool has_room(const Renaming *renaming, const SegmentRef *ref);
+static void rename_segment(Renaming *renaming, const SegmentRef *ref);
+static void decode_segment(Renaming *renaming, const SegmentRef *ref);
+static void write_decoded(Renaming *renaming);
+static SegmentHeader compacted_header(const Renaming *renaming);
 static SegmentHeader new_header(const Renaming *renaming, const SegmentHeader *header);
 static bool write_copy(Renaming *renaming, const StoredSegment *stored,
 					   const SegmentHeader *header);
-static void rewrite_compacted(Renaming *renaming);
 static void append_rows(const Renaming *renaming, StoredSegment *stored, RowBuffer *rows);
 static void fetch(const Renaming *renaming, const SegmentRef *ref, StoredSegment *stored);
 static void delete_segment(const Renaming *renaming, const SegmentRef *ref);
@@ -71,7 +95,7 @@ rename_rows(Relation rel, text *tag, text *new_tag)
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian rename",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	Renaming	renaming = {.rel = rel, .tag = tag, .new_tag = new_tag};
+	Renaming	renaming = {.rel = rel, .tag = tag, .new_tag = new_tag, .enough = CODEC_MAX_ROWS};
 	ChangeLog  *changes = change_log_begin(rel);
 	int64		count;
 
@@ -92,20 +116,14 @@ rename_rows(Relation rel, text *tag, text *new_tag)
 	count = count_rows(&renaming);
 	if (changes != NULL && IsolationUsesXactSnapshot())
 		check_none_newer(&renaming);
-	if (renaming.segments.nrefs > 0)
+	if (renaming.compacted.nrefs + renaming.others.nrefs > 0)
 	{
 		change_log_rename(changes, tag, new_tag);
 		serializable_note_write(rel, GetCurrentTransactionId(), renaming.cid);
 		renaming.sink = segment_sink_begin(rel, GetCurrentTransactionId(), renaming.cid, 0);
-		if (has_room(&renaming, &renaming.segments, SEGMENT_COMPACTED) &&
-			has_room(&renaming, &renaming.summaries, SEGMENT_SUMMARY))
-		{
-			rename_segments(&renaming, &renaming.segments, SEGMENT_COMPACTED);
-			rename_segments(&renaming, &renaming.summaries, SEGMENT_SUMMARY);
-		}
-		else
-			rewrite_compacted(&renaming);
-		rename_segments(&renaming, &renaming.segments, 0);
+		rename_compacted(&renaming);
+		for (uint32 i = 0; i < renaming.others.nrefs; i++)
+			rename_segment(&renaming, &renaming.others.refs[i]);
 		segment_sink_end(renaming.sink);
 	}
 	end_renaming(&renaming);
@@ -129,9 +147,9 @@ begin_renaming(Renaming *renaming)
 	GetActiveSnapshot()->curcid = renaming->cid;
 	renaming->cursor = directory_begin(renaming->rel, GetActiveSnapshot());
 	list_segments(renaming);
-	for (uint32 i = 0; i < renaming->segments.nrefs; i++)
+	for (uint32 i = 0; i < renaming->others.nrefs; i++)
 	{
-		if (renaming->segments.refs[i].shared)
+		if (renaming->others.refs[i].shared)
 			return false;
 	}
 	return true;
@@ -148,21 +166,18 @@ end_renaming(Renaming *renaming)
 static void
 list_segments(Renaming *renaming)
 {
-	renaming->segments.nrefs = 0;
-	renaming->summaries.nrefs = 0;
-	segment_list_load(&renaming->segments, renaming->cursor, renaming->tag, PG_INT64_MIN,
-					  PG_INT64_MAX);
-	add_compacted(renaming, &renaming->segments, renaming->tag);
-	segment_list_sort(&renaming->segments);
-	add_compacted(renaming, &renaming->summaries, directory_summary_tag(renaming->tag));
+	segment_list_load(&renaming->others, renaming->cursor, renaming->tag, PG_INT64_MIN, PG_INT64_MAX);
+	list_compacted(renaming, &renaming->compacted, renaming->tag);
+	list_compacted(renaming, &renaming->summaries, directory_summary_tag(renaming->tag));
 }
 
-/* Adds the segments that are keyed as compacted ones to a list. */
+/* Lists the segments that are keyed as compacted ones, by first_time. */
 static void
-add_compacted(Renaming *renaming, SegmentList *list, text *key)
+list_compacted(Renaming *renaming, SegmentList *list, text *key)
 {
 	StoredSegment stored;
 
+	list->nrefs = 0;
 	directory_seek_back(renaming->cursor, key, PG_INT64_MAX);
 	while (directory_next_back(renaming->cursor, &stored))
 	{
@@ -172,6 +187,7 @@ add_compacted(Renaming *renaming, SegmentList *list, text *key)
 		store_release(&stored);
 		segment_list_add(list, &ref);
 	}
+	segment_list_sort(list);
 }
 
 /*
@@ -204,13 +220,13 @@ static void
 check_none_newer(Renaming *renaming)
 {
 	DirectoryCursor *cursor = renaming->cursor;
-	uint32		nseen = renaming->segments.nrefs;
+	uint32		nseen = renaming->compacted.nrefs + renaming->others.nrefs;
 	uint32		nlatest;
 	Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
 
 	renaming->cursor = directory_begin(renaming->rel, latest);
 	list_segments(renaming);
-	nlatest = renaming->segments.nrefs;
+	nlatest = renaming->compacted.nrefs + renaming->others.nrefs;
 	directory_end(renaming->cursor);
 	renaming->cursor = cursor;
 	UnregisterSnapshot(latest);
@@ -233,10 +249,18 @@ rename_refuse_used(Relation rel, const text *tag)
 static int64
 count_rows(const Renaming *renaming)
 {
-	TagReader  *reader = tag_reader_begin(renaming->rel, renaming->cursor, GetActiveSnapshot());
+	TagReader  *reader;
 	RowRun		run;
 	int64		count = 0;
 
+	if (renaming->others.nrefs == 0)
+	{
+		/* compacted segments are disjoint */
+		for (uint32 i = 0; i < renaming->compacted.nrefs; i++)
+			count += renaming->compacted.refs[i].nrows;
+		return count;
+	}
+	reader = tag_reader_begin(renaming->rel, renaming->cursor, GetActiveSnapshot());
 	tag_reader_start(reader, renaming->tag, PG_INT64_MIN, PG_INT64_MAX, false);
 	while (tag_reader_next(reader, &run))
 	{
@@ -247,54 +271,158 @@ count_rows(const Renaming *renaming)
 	return count;
 }
 
-/* Have all segments of a kind room for the new tag? */
-static bool
-has_room(const Renaming *renaming, const SegmentList *segments, uint8 flags)
+/* Renames the compacted segments, and then their summaries, so that summaries share pages. */
+static void
+rename_compacted(Renaming *renaming)
 {
-	Size		former_bytes = VARSIZE_ANY_EXHDR(renaming->tag);
-	Size		new_bytes = VARSIZE_ANY_EXHDR(renaming->new_tag);
+	Unit		unit = {0};
 
-	for (uint32 i = 0; i < segments->nrefs; i++)
+	segment_sink_note(renaming->sink, &renaming->new_summaries);
+	while (next_unit(renaming, &unit))
 	{
-		if ((segments->refs[i].flags & flags) &&
-			segments->refs[i].bytes - former_bytes + new_bytes > STORE_MAX_SEGMENT_BYTES)
-			return false;
+		bool		copied = unit_has_room(renaming, &unit);
+
+		if (copied)
+			write_decoded(renaming);
+		for (uint32 i = unit.first; i < unit.end; i++)
+		{
+			if (copied)
+				rename_segment(renaming, &renaming->compacted.refs[i]);
+			else
+				decode_segment(renaming, &renaming->compacted.refs[i]);
+		}
 	}
-	return true;
+	write_decoded(renaming);
+	segment_sink_note(renaming->sink, NULL);
+	unit = (Unit) {0};
+	while (next_unit(renaming, &unit))
+	{
+		if (unit.summary == NULL)
+			continue;
+		if (unit_has_room(renaming, &unit))
+			rename_segment(renaming, unit.summary);
+		else
+			delete_segment(renaming, unit.summary);
+	}
 }
 
-/*
- * Renames the segments of a list that are of one kind: compacted ones, summaries, or (0) the others,
- * of which each becomes several segments if it must.
- */
-static void
-rename_segments(Renaming *renaming, const SegmentList *segments, uint8 flags)
+/* Steps to the unit after one, in the order of time; at first all members are 0. */
+static bool
+next_unit(const Renaming *renaming, Unit *unit)
 {
-	for (uint32 i = 0; i < segments->nrefs; i++)
+	const SegmentList *list = &renaming->compacted;
+	const SegmentRef *summary = unit->nsummaries < renaming->summaries.nrefs
+		? &renaming->summaries.refs[unit->nsummaries] : NULL;
+
+	unit->first = unit->end;
+	unit->summary = NULL;
+	while (unit->end < list->nrefs &&
+		   (summary == NULL || list->refs[unit->end].first_time < summary->first_time))
+		unit->end++;
+	if (unit->end == unit->first && summary != NULL)
 	{
-		const SegmentRef *ref = &segments->refs[i];
-		StoredSegment stored;
-		SegmentHeader header;
-
-		CHECK_FOR_INTERRUPTS();
-		if ((ref->flags & (SEGMENT_COMPACTED | SEGMENT_SUMMARY)) != flags)
-			continue;
-		fetch(renaming, ref, &stored);
-		header = new_header(renaming, &stored.segment.header);
-		if (!write_copy(renaming, &stored, &header))
-		{
-			RowBuffer	rows = {0};
-			CodecRows	source;
-
-			Assert(flags == 0);
-			append_rows(renaming, &stored, &rows);
-			source = row_buffer_rows(&rows, 0);
-			segment_sink_write(renaming->sink, &header, &source);
-			row_buffer_free(&rows);
-		}
-		store_release(&stored);
-		delete_segment(renaming, ref);
+		while (unit->end < list->nrefs && list->refs[unit->end].first_time <= summary->last_time)
+			unit->end++;
+		unit->summary = summary;
+		unit->nsummaries++;
 	}
+	return unit->end > unit->first || unit->summary != NULL;
+}
+
+/* Have all segments of a unit, and their summaries, room for the new tag? */
+static bool
+unit_has_room(const Renaming *renaming, const Unit *unit)
+{
+	for (uint32 i = unit->first; i < unit->end; i++)
+	{
+		if (!has_room(renaming, &renaming->compacted.refs[i]))
+			return false;
+	}
+	return unit->summary == NULL || has_room(renaming, unit->summary);
+}
+
+static bool
+has_room(const Renaming *renaming, const SegmentRef *ref)
+{
+	return ref->bytes - VARSIZE_ANY_EXHDR(renaming->tag) + VARSIZE_ANY_EXHDR(renaming->new_tag) <=
+		STORE_MAX_SEGMENT_BYTES;
+}
+
+/* Renames a segment; one without room for the new tag, which is no compacted one, becomes several. */
+static void
+rename_segment(Renaming *renaming, const SegmentRef *ref)
+{
+	StoredSegment stored;
+	SegmentHeader header;
+
+	CHECK_FOR_INTERRUPTS();
+	fetch(renaming, ref, &stored);
+	header = new_header(renaming, &stored.segment.header);
+	if (!write_copy(renaming, &stored, &header))
+	{
+		RowBuffer	rows = {0};
+		CodecRows	source;
+
+		Assert((ref->flags & (SEGMENT_COMPACTED | SEGMENT_SUMMARY)) == 0);
+		append_rows(renaming, &stored, &rows);
+		source = row_buffer_rows(&rows, 0);
+		segment_sink_write(renaming->sink, &header, &source);
+		row_buffer_free(&rows);
+	}
+	store_release(&stored);
+	delete_segment(renaming, ref);
+}
+
+/* Takes the rows of a compacted segment, and writes what fills segments. */
+static void
+decode_segment(Renaming *renaming, const SegmentRef *ref)
+{
+	SegmentHeader header = compacted_header(renaming);
+	StoredSegment stored;
+
+	CHECK_FOR_INTERRUPTS();
+	fetch(renaming, ref, &stored);
+	append_rows(renaming, &stored, &renaming->rows);
+	store_release(&stored);
+	delete_segment(renaming, ref);
+	while (renaming->rows.nrows >= renaming->enough)
+	{
+		CodecRows	source = row_buffer_rows(&renaming->rows, 0);
+		uint32		taken = segment_sink_write_one(renaming->sink, &header, &source);
+
+		row_buffer_shift(&renaming->rows, taken);
+		renaming->enough = Min(taken + taken / 2 + 1, CODEC_MAX_ROWS);
+	}
+}
+
+/* Writes what is left of the decoded rows, and the summaries of all of them. */
+static void
+write_decoded(Renaming *renaming)
+{
+	SegmentHeader header = compacted_header(renaming);
+
+	if (renaming->rows.nrows > 0)
+	{
+		CodecRows	source = row_buffer_rows(&renaming->rows, 0);
+
+		segment_sink_write(renaming->sink, &header, &source);
+		row_buffer_empty(&renaming->rows);
+	}
+	if (renaming->new_summaries.nrows > 0)
+	{
+		segment_sink_write_summaries(renaming->sink, renaming->new_tag, &renaming->new_summaries);
+		row_buffer_empty(&renaming->new_summaries);
+	}
+}
+
+static SegmentHeader
+compacted_header(const Renaming *renaming)
+{
+	return (SegmentHeader) {
+		.flags = SEGMENT_COMPACTED,
+		.tag = VARDATA_ANY(renaming->new_tag),
+		.tag_bytes = VARSIZE_ANY_EXHDR(renaming->new_tag),
+	};
 }
 
 /* The header of a segment under the new tag. */
@@ -327,54 +455,6 @@ write_copy(Renaming *renaming, const StoredSegment *stored, const SegmentHeader 
 		return false;
 	segment_sink_copy(renaming->sink, header, copy, length, InvalidBuffer);
 	return true;
-}
-
-/* Writes all rows of the compacted segments, in order of time, and their summaries anew. */
-static void
-rewrite_compacted(Renaming *renaming)
-{
-	SegmentHeader header = {
-		.flags = SEGMENT_COMPACTED,
-		.tag = VARDATA_ANY(renaming->new_tag),
-		.tag_bytes = VARSIZE_ANY_EXHDR(renaming->new_tag),
-	};
-	RowBuffer	rows = {0};
-	RowBuffer	summaries = {0};
-	uint32		enough = CODEC_MAX_ROWS;	/* to fill a segment */
-
-	segment_sink_note(renaming->sink, &summaries);
-	for (uint32 i = 0; i < renaming->segments.nrefs; i++)
-	{
-		const SegmentRef *ref = &renaming->segments.refs[i];
-		StoredSegment stored;
-
-		CHECK_FOR_INTERRUPTS();
-		if (!(ref->flags & SEGMENT_COMPACTED))
-			continue;
-		fetch(renaming, ref, &stored);
-		append_rows(renaming, &stored, &rows);
-		store_release(&stored);
-		delete_segment(renaming, ref);
-		while (rows.nrows >= enough)
-		{
-			CodecRows	source = row_buffer_rows(&rows, 0);
-			uint32		taken = segment_sink_write_one(renaming->sink, &header, &source);
-
-			row_buffer_shift(&rows, taken);
-			enough = Min(taken + taken / 2 + 1, CODEC_MAX_ROWS);
-		}
-	}
-	if (rows.nrows > 0)
-	{
-		CodecRows	source = row_buffer_rows(&rows, 0);
-
-		segment_sink_write(renaming->sink, &header, &source);
-	}
-	segment_sink_note(renaming->sink, NULL);
-	if (summaries.nrows > 0)
-		segment_sink_write_summaries(renaming->sink, renaming->new_tag, &summaries);
-	for (uint32 i = 0; i < renaming->summaries.nrefs; i++)
-		delete_segment(renaming, &renaming->summaries.refs[i]);
 }
 
 /* Adds all rows of a segment to a buffer. */

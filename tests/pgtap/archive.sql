@@ -1,7 +1,7 @@
 -- Archive operations: rename(), replace(), tag_info() and segments(), against the same done in SQL.
 \set ON_ERROR_ROLLBACK off
 BEGIN;
-SELECT plan(87);
+SELECT plan(107);
 SELECT (random() * 1000000)::integer AS seed \gset
 SELECT diag('seed ' || :seed);
 SELECT setseed(:seed / 1000001.0) \g /dev/null
@@ -57,6 +57,58 @@ SELECT historian.compact('m') \g /dev/null
 BEGIN;
 INSERT INTO before SELECT 32000000 + i, array_send(ARRAY[i]::float8[]) FROM generate_series(1, 5000) i;
 SELECT pg_temp.moved_to('tank and more', 'loaded and compacted after that');
+
+-- a tag that is longer, but has at most 64 bytes: segments are copied, full ones too, so that each range keeps its samples
+CREATE TABLE room (time bigint, tag text, values float8[]) USING historian;
+CREATE TABLE twin (time bigint, tag text, values float8[]) USING heap;
+CREATE FUNCTION pg_temp.ranges(text) RETURNS TABLE (first_time bigint, last_time bigint, samples bigint, segments bigint, blocks bigint) LANGUAGE sql AS
+	'SELECT first_time, last_time, samples, segments, bytes - segments * octet_length($1) FROM historian.segments(''room'', $1)';
+-- the rows from..until of a tag, in both tables
+CREATE FUNCTION pg_temp.load(tag text, "from" int, until int) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO twin SELECT i * 1000, $1, ARRAY[random(), random(), i % 5] FROM generate_series($2, $3) i;
+	INSERT INTO room SELECT * FROM twin WHERE time BETWEEN $2 * 1000 AND $3 * 1000 ORDER BY time
+$$;
+CREATE FUNCTION pg_temp.room_is_twin(tag text, what text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN NEXT is_empty('(SELECT time, values FROM room EXCEPT ALL SELECT time, values FROM twin) UNION ALL (SELECT time, values FROM twin EXCEPT ALL SELECT time, values FROM room)', what || ': all rows are there');
+	RETURN NEXT results_eq(format('SELECT time, values[3] FROM historian.downsample(''room'', %L, 0, 100000000, 8, ''sum'') WHERE values[3] IS NOT NULL ORDER BY time', tag),
+		'SELECT (time + 12499999) / 12500000 * 12500000, sum(values[3]) FROM twin GROUP BY 1 ORDER BY 1', what || ': summaries are right');
+	RETURN NEXT is_empty($q$SELECT * FROM historian.check('room')$q$, what || ': the table is intact');
+END $$;
+SELECT pg_temp.load('p', 20001, 40000) \g /dev/null
+COMMIT;
+SELECT historian.compact('room') \g /dev/null
+BEGIN;
+CREATE TEMP TABLE former AS SELECT * FROM pg_temp.ranges('p');
+SELECT cmp_ok((SELECT max(blocks) FROM former), '>', 7900::bigint, 'segments are full');
+SELECT is(historian.rename('room', 'p', rpad('site/', 64, 'x')), 20000::bigint, 'rename to 64 bytes');
+SELECT results_eq($$SELECT * FROM pg_temp.ranges(rpad('site/', 64, 'x'))$$, 'SELECT * FROM former', 'segments have the same samples and blocks');
+SELECT pg_temp.room_is_twin(rpad('site/', 64, 'x'), '64 bytes');
+
+-- 200 bytes: decoded; then blocks are smaller, and with rows of a short tag before and after, a tag of 120 bytes has room only there
+SELECT is(historian.rename('room', rpad('site/', 64, 'x'), rpad('site/', 200, 'x')), 20000::bigint, 'rename to 200 bytes');
+SELECT isnt_empty($$SELECT samples FROM pg_temp.ranges(rpad('site/', 200, 'x')) EXCEPT SELECT samples FROM former$$, 'is done by decoding');
+SELECT pg_temp.room_is_twin(rpad('site/', 200, 'x'), '200 bytes');
+SELECT is(historian.rename('room', rpad('site/', 200, 'x'), 'p'), 20000::bigint, 'and back to a byte');
+SELECT pg_temp.load('p', 1, 20000), pg_temp.load('p', 40001, 60000) \g /dev/null
+COMMIT;
+SELECT historian.compact('room') \g /dev/null
+BEGIN;
+TRUNCATE former;
+INSERT INTO former SELECT * FROM pg_temp.ranges('p');
+SELECT is(historian.rename('room', 'p', rpad('site/', 120, 'x')), 60000::bigint, 'rename of segments of which some have room');
+CREATE TEMP TABLE latter AS SELECT * FROM pg_temp.ranges(rpad('site/', 120, 'x'));
+SELECT pg_temp.room_is_twin(rpad('site/', 120, 'x'), 'some decoded');
+SELECT cmp_ok((SELECT count(*) FROM former JOIN latter USING (first_time, last_time, samples, blocks) WHERE first_time > 20000000 AND last_time <= 40000000), '>=',
+	(SELECT count(*) / 4 FROM former WHERE first_time > 20000000 AND last_time <= 40000000), 'the others are copied');
+SELECT cmp_ok((SELECT count(*) FROM latter), '<=', (SELECT count(*) + 8 FROM former), 'without scraps');
+
+-- rows so wide that few fit on a page: another one is worth more than room for a tag
+SELECT lives_ok($$INSERT INTO room SELECT i, rpad('w' || n, bytes, '-'), (SELECT array_agg(random() * (i + k)) FROM generate_series(1, n) k)
+	FROM generate_series(400, 530, 2) n, unnest('{4,64}'::int[]) bytes, generate_series(1, 6) i$$, 'wide rows');
+SELECT cmp_ok(sum(short.segments), '<', sum(long.segments), 'take fewer segments under a short tag')
+	FROM generate_series(400, 530, 2) n, historian.tag_info('room', 'w' || n) short, historian.tag_info('room', rpad('w' || n, 64, '-')) long;
+DROP TABLE room, twin;
 
 -- what is refused
 SELECT throws_ok($$SELECT historian.rename('m', 'third', 'other')$$, '42710', 'tag "other" of table "m" has samples already', 'a tag that has samples');

@@ -76,7 +76,8 @@ sub checked
 checked('as it was', '2');
 $node->safe_psql('postgres', "SELECT historian.rename('m', 'a', 'b')");
 is($node->safe_psql('postgres', 'SELECT summaries()'), '2', 'a rename copies them');
-$node->safe_psql('postgres', "SELECT historian.rename('m', 'b', 'a')");
+is($node->safe_psql('postgres', "SELECT historian.rename('m', 'b', repeat('b', 256))"), $node->safe_psql('postgres', 'SELECT count(*) FROM h'), 'a rename to the longest tag');
+$node->safe_psql('postgres', "SELECT historian.rename('m', repeat('b', 256), 'a')");
 $node->safe_psql('postgres', "DELETE FROM $_ WHERE time = 90000000") for ('m', 'h');
 checked('a row deleted', '66');
 $node->stop;
