@@ -35,16 +35,17 @@ SELECT results_eq($$SELECT max(values[1]), avg(values[1])::numeric(12, 6) FROM p
 	$$SELECT max(values[1]), avg(values[1])::numeric(12, 6) FROM eleven WHERE time BETWEEN 1700000300000000000 AND 1700004500000000000$$,
 	'and parts of segments');
 
--- three eighths of a page: the third segment of a page takes fewer rows
+-- three eighths of a page: the third segment of a page takes fewer rows; two to a page would take 24 pages.  One page may be
+-- begun before the one before it is full, as PostgreSQL forgets the page that it writes to when a cache is invalidated.
 CREATE TABLE fortyone AS SELECT * FROM walks(12, 12288, 41);
 CREATE TABLE loaded (time bigint, tag text, values float8[]) USING historian;
 INSERT INTO loaded SELECT * FROM fortyone ORDER BY tag, time;
 -- which cuts off the pages that PostgreSQL 16 and later add in advance
 VACUUM loaded;
-SELECT cmp_ok(pg_relation_size('loaded')::float8, '<=', 1.2 * least_bytes(147456, 41, 48), 'a load fills pages');
+SELECT cmp_ok(pg_relation_size('loaded')::float8, '<=', 8192 + 1.2 * least_bytes(147456, 41, 48), 'a load fills pages');
 SELECT same('loaded', 'fortyone', 'with all rows');
 VACUUM FULL loaded;
-SELECT cmp_ok(pg_relation_size('loaded')::float8, '<=', 1.2 * least_bytes(147456, 41, 48), 'and they are full after VACUUM FULL');
+SELECT cmp_ok(pg_relation_size('loaded')::float8, '<=', 8192 + 1.2 * least_bytes(147456, 41, 48), 'and they are full after VACUUM FULL');
 
 -- segments so small that tag and header are most of them: the end of a page may have room for none of their rows
 CREATE TABLE small AS
