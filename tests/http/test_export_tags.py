@@ -141,6 +141,7 @@ def test_arrow_resume():
     other = Server(table=name)
     sql(f"INSERT INTO {name} SELECT i * 1000, tag, CASE tag WHEN 'c' THEN ARRAY[i] ELSE ARRAY[i, i::float8 / 7, -i] END "
         "FROM unnest('{a,b,c,d}'::text[]) tag, generate_series(1, 20000) i")
+    resumed = 0
     for parameters, tags in (({"all": "true"}, "abcd"), ({"tags": ["c", "a"]}, "ac"), ({"prefix": "b"}, "b")):
         expected = as_arrow([(tag, i * 1000, [i] if tag == "c" else [i, i / 7, -i]) for tag in tags for i in range(1, 20001)])
         kept, after, turns = [], {}, 0
@@ -156,7 +157,9 @@ def test_arrow_resume():
                 break
             if found:
                 after = {"after_tag": found[-1][1], "after_time": found[-1][0]}
-        assert kept == expected[1] and after, (parameters, len(kept), len(expected[1]))
+                resumed += 1
+        assert kept == expected[1], (parameters, len(kept), len(expected[1]))
+    assert resumed, "some of the answers were cut behind a whole batch"
 
 
 def test_compressed():
