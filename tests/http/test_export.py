@@ -525,7 +525,7 @@ def test_arrow_gzip():
     for slow in (False, True):
         client = other.connect()
         if slow:
-            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         client.send(request)
         if slow:
             wait_for("the export to wait for its client", lambda: sql(
@@ -541,7 +541,7 @@ def test_arrow_broken_off():
     other = big_server()
     for encoding in ("identity", "gzip"):
         client = other.connect()
-        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         client.send(f"GET {target('big', format='arrow')} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {encoding}\r\n\r\n".encode())
         client.fill()
         assert client.buffer.startswith(b"HTTP/1.1 200"), client.buffer
