@@ -517,7 +517,7 @@ sub run_lane
 	print $report "$failed failed of $statements statements\n";
 }
 
-my @reports;
+my (@reports, @problems);
 my ($failed, $statements) = (0, 0);
 
 for my $first (0 .. $lanes - 1)
@@ -547,9 +547,11 @@ for my $report (@reports)
 	{
 		fail('a lane runs to its end');
 	}
-	diag($text) if $text ne '';
+	push @problems, $text if $text ne '';
 }
 diag "$statements statements";
+# The comments behind a failed test are repeated at the end of tests/run.
 is($failed, 0, "$sequences sequences, $statements statements, SEED=$first_seed");
+diag($_) for @problems;
 $node->stop;
 done_testing();
