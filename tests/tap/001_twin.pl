@@ -552,6 +552,6 @@ for my $report (@reports)
 diag "$statements statements";
 # The comments behind a failed test are repeated at the end of tests/run.
 is($failed, 0, "$sequences sequences, $statements statements, SEED=$first_seed");
-diag($_) for @problems;
+note($_) for @problems;
 $node->stop;
 done_testing();
