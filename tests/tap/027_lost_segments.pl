@@ -61,7 +61,7 @@ $node->stop;
 sub slurp_bytes { open my $in, '<:raw', $_[0] or die "$_[0]: $!"; local $/; return <$in>; }
 sub put_bytes { open my $out, '>:raw', $_[0] or die "$_[0]: $!"; print $out $_[1]; close $out; }
 
-# the places of all segments of a file, as "block,item", each with the flags of its header
+# the places of all segments of a file, as "block,item", each with its kind: the flags of its header without the one of complete summaries
 sub places
 {
 	my ($bytes) = @_;
@@ -73,7 +73,7 @@ sub places
 		{
 			my $pointer = unpack 'V', substr($bytes, $page + $at, 4);
 			next if ($pointer >> 15 & 3) != 1;
-			$flags{ $page / PAGE . ',' . (($at - 24) / 4 + 1) } = ord substr($bytes, $page + ($pointer & 0x7fff) + 24 + 3, 1);
+			$flags{ $page / PAGE . ',' . (($at - 24) / 4 + 1) } = 63 & ord substr($bytes, $page + ($pointer & 0x7fff) + 24 + 3, 1);
 		}
 	}
 	return %flags;
