@@ -257,7 +257,7 @@ def resume():
     result = historian("import", "-t", "p", file)
     ok(result.returncode == 1 and "is not the file" in result.stderr, "another file of that name is refused", result.stderr)
 
-    result = historian("export", "--tag", "x")
+    result = historian("export", "--no-such", "x")
     ok(result.returncode == 2 and "hint: historian export --help" in result.stderr, "an unknown option: where the known ones are", result.stderr)
 
     # Where everything was rejected there is nothing to go on from: what cures it needs no --restart
