@@ -152,9 +152,9 @@ def main():
             return place.here(text)
 
     def shell(text):
-        """None where the block needs a store that is missing, or the file of InfluxDB's that another block makes."""
-        of_influxdb = "climate.csv" in text or "ARRAY[humidity, temperature]" in text
-        needed = [address for printed, address in stores.items() if printed in text or (of_influxdb and "8086" in printed)]
+        """None where the block needs a store that is missing, or the file of its that another block makes."""
+        files = {"8086": "climate.csv" in text or "ARRAY[humidity, temperature]" in text, "8428": "temperature.csv" in text}
+        needed = [address for printed, address in stores.items() if printed in text or files[printed.split(":")[1]]]
         return None if None in needed else ["sh", "-eu"]
 
     guide.run_page(There, "migrate.md", {"sh": shell, "sql": guide.PROGRAMS["psql"]}, others=("csv",))

@@ -8,7 +8,7 @@ import subprocess
 import guide
 from guide import ok, same
 
-ROLES = ("historiand", "alice", "analyst", "historian_writer", "historian_reader")
+ROLES = ("historiand", "alice", "analyst", "corrector", "historian_writer", "historian_reader")
 
 
 def text(name):
@@ -56,7 +56,7 @@ def refused(place, role, statement):
 def security(place):
     """docs/security.md: what each role may do."""
     blocks = [body for _, kind, body in guide.blocks("security.md") if kind == "sql"]
-    same(len(blocks), 3, "the page has three blocks of statements")
+    same(len(blocks), 4, "the page has four blocks of statements")
     place.sql("INSERT INTO measurement VALUES (1, 'north/1', '{1}'), (1, 'south/1', '{2}')")
     place.sql(blocks[0])
     change, read = "INSERT INTO measurement VALUES (2, 'north/1', '{3}')", "SELECT count(*) > 0 FROM measurement"
@@ -66,7 +66,10 @@ def security(place):
     ok(refused(place, "alice", change), "but does not write")
     place.sql(blocks[1])
     same(place.sql("SET ROLE analyst; SELECT DISTINCT tag FROM measurement"), [["north/1"]], "a policy shows an analyst the north alone")
-    actions = {row[5] for row in place.sql(blocks[2])}
+    place.sql(blocks[2])
+    same(place.sql("SET ROLE historiand; SET ROLE corrector; DELETE FROM measurement WHERE tag = 'none'; SELECT 1"), [["1"]],
+         "a corrector may delete, and historiand is a member of it")
+    actions = {row[5] for row in place.sql(blocks[3])}
     ok("set retention" in actions, "the audit trail has the policies of retention", actions)
 
 
@@ -78,7 +81,7 @@ def drop_roles(before):
 
 def main():
     before = {row[0] for row in guide.admin_sql("SELECT rolname FROM pg_roles")}
-    if not before.isdisjoint(ROLES[:3]):
+    if not before.isdisjoint(ROLES[:4]):
         guide.skip("the pages' statements", "their roles exist already")
         guide.done()
     atexit.register(drop_roles, before)     # after the database, which goes first
