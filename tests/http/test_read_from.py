@@ -54,7 +54,7 @@ class Pair:
         node = self.primary
         node.command(f"initdb -D {node.data} -U postgres -A trust --no-sync >/dev/null; cat >>{node.data}/postgresql.conf "
                      "<<'END'\nshared_preload_libraries = 'historian'\nfsync = off\nwal_receiver_timeout = 2s\n"
-                     "wal_retrieve_retry_interval = 100ms\nautovacuum = off\nhistorian.compaction_interval = 0\nEND")
+                     "wal_retrieve_retry_interval = 100ms\nautovacuum = off\nhistorian.compaction_interval = 1h\nEND")
         node.start()
         node.sql("CREATE DATABASE historian", "postgres")
         node.sql("CREATE EXTENSION historian; CREATE TABLE m (time bigint, tag text, values float8[]) USING historian")
