@@ -161,6 +161,7 @@ def test_round_trip():
         for tag in TAGS:
             load(table, server.get(target(tag, format=form)).body, options)
         assert digest(table) == digest(server.table), form
+    other.kill()
 
 
 def test_what_json_lacks():
@@ -238,6 +239,7 @@ def test_error_before():
     for form in ("ndjson", "csv", "binary", "arrow"):
         answer = other.get(target("a", format=form))
         assert answer.status == 500 and answer.json()["sqlstate"] == "42P01", answer
+    other.kill()
 
 
 def test_stalled():
@@ -248,6 +250,7 @@ def test_stalled():
         answer = other.get(target("a"))
     assert answer.status == 504 and "--query-timeout" in answer.json()["detail"], answer
     assert other.get(target("a")).status == 200
+    other.kill()
 
 
 def test_constant_memory():
@@ -255,6 +258,7 @@ def test_constant_memory():
     other = big_server()
     for form in ("ndjson", "arrow"):
         constant_memory(other, form)
+    other.kill()
 
 
 def constant_memory(other, form):
@@ -298,6 +302,7 @@ def test_client_leaves():
         wait_for("the export to be cancelled", lambda: copies() == 0)
         assert other.get(f"/api?tag=big&start=0&end={BIG_ROWS}&samples=1").status == 200
     assert "no connection" not in "".join(other.log), other.log
+    other.kill()
 
 
 def test_client_leaves_early():
@@ -315,6 +320,7 @@ def test_client_leaves_early():
             client.close()
         wait_for("the export to be cancelled", lambda: copies() == 0)
     assert other.get(target("a")).status == 200
+    other.kill()
 
 
 def test_slow_client():
@@ -323,6 +329,7 @@ def test_slow_client():
     client = begin_unread(other.port)
     wait_for("the export to be cancelled", lambda: copies() == 0)
     client.close()
+    other.kill()
 
 
 def test_slow_but_steady():
@@ -343,6 +350,7 @@ def test_slow_but_steady():
     assert other.metric("historiand_connections_timed_out_total") == 0
     client.close()
     wait_for("the export's end", lambda: copies() == 0)
+    other.kill()
 
 
 def test_limits():
@@ -362,6 +370,7 @@ def test_limits():
         client.close()
     wait_for("all to be cancelled", lambda: copies() == 0)
     assert other.get(target("big", end=10)).body.count(b"\n") == 9
+    other.kill()
 
 
 def test_broken_off():
@@ -384,6 +393,7 @@ def test_broken_off():
         client.close()
     other.logged("export was broken off")
     assert other.get(target("big", end=10)).body.count(b"\n") == 9
+    other.kill()
 
 
 def test_connection_lost():
@@ -401,6 +411,7 @@ def test_connection_lost():
     relay.mend()
     wait_for("exports to work again",
              lambda: other.get(target("big", end=10)).body.count(b"\n") == 9)
+    other.kill()
 
 
 def test_stop():
@@ -466,6 +477,7 @@ def test_named_columns():
         assert other.get("/export?tag=unnamed&format=csv&" + same).body == other.get("/export?tag=unnamed&format=csv").body
     wide = other.get("/export?tag=boiler&format=csv&layout=wide").body
     assert other.get("/export?tag=boiler&format=csv&columns=named").body == wide
+    other.kill()
 
 
 def arrow(where, tag, **more):
@@ -514,6 +526,7 @@ def test_arrow():
     sql(f"INSERT INTO {table} VALUES (-9223372036854775808, 'ends', '{{1,2}}')")
     answer = other.get(target("ends", format="arrow"))
     assert answer.status == 400 and "more values" in answer.json()["detail"], answer
+    other.kill()
 
 
 def test_arrow_gzip():
@@ -534,6 +547,7 @@ def test_arrow_gzip():
         answer = client.answer()
         assert answer.headers["content-encoding"] == "gzip" and gzip.decompress(answer.body) == plain, (slow, len(answer.body))
     assert len(read_arrow.read(plain)[1]) > 5
+    other.kill()
 
 
 def test_arrow_broken_off():
@@ -551,6 +565,7 @@ def test_arrow_broken_off():
             client.buffer = client.buffer[-100:]
         assert not client.buffer.endswith(b"0\r\n\r\n") and b"\xff\xff\xff\xff\0\0\0\0" not in client.buffer[-20:], client.buffer
     assert other.get(target("big", format="arrow", end=10, precision="ns")).status == 200
+    other.kill()
 
 
 def test_unsorted():
@@ -564,6 +579,7 @@ def test_unsorted():
         assert "HistorianScan" in plan and "Sort" not in plan, (more, plan)
         client.close()
         wait_for("the export to be cancelled", lambda: copies() == 0)
+    other.kill()
 
 
 def test_heap():
@@ -579,6 +595,7 @@ def test_heap():
         assert answer.status == 422 and answer.headers["content-type"] == "application/problem+json", answer
     described = other.get("/openapi.json").json()["paths"]["/export"]["get"]["responses"]
     assert "layout=wide" in described["422"]["description"], described
+    other.kill()
 
 
 def test_csv_copied():
@@ -599,6 +616,7 @@ def test_csv_copied():
     assert copy({"precision": "s"}).returncode == 0 and rows(again) != rows(table)
     done = copy({"time": "rfc3339"})
     assert done.returncode != 0 and "bigint" in done.stderr, done
+    other.kill()
 
 
 if __name__ == "__main__":
