@@ -12,7 +12,6 @@
 #include "routes/query.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 
 /* What an encoder may look at, as long as it lives. */
 typedef struct ExportRequest
@@ -41,7 +40,8 @@ typedef struct ExportFormat
 
 	/*
 	 * Takes a piece that COPY has sent, which is a row; or with FORMAT csv, HEADER the first line;
-	 * or with FORMAT binary what export_format_read_row() reads.  Appends what is ready to be sent.
+	 * or with FORMAT binary the header with the first row, or the trailer.  Appends what is ready to
+	 * be sent.
 	 * If the piece is something else, returns false: the export fails.
 	 */
 	bool (*take)(void *encoder, const char *piece, size_t length, Bytes *out);
@@ -53,30 +53,5 @@ typedef struct ExportFormat
 	size_t (*bytes)(const void *encoder);
 	void (*free)(void *encoder);
 } ExportFormat;
-
-/* A row of the columns time, tag and values; it points into the piece. */
-typedef struct ExportRow
-{
-	int64_t time_ns;
-	const char *tag;
-	size_t tag_length;
-	bool has_values; /* false: NULL instead of an array */
-	uint32_t value_count;
-	const char *next; /* the next value */
-	const char *end;
-} ExportRow;
-
-typedef enum ExportPiece
-{
-	EXPORT_PIECE_ROW,
-	EXPORT_PIECE_EDGE,	 /* the header or the trailer alone */
-	EXPORT_PIECE_BROKEN, /* not what COPY sends for these columns */
-} ExportPiece;
-
-/* Reads a piece of a COPY with FORMAT binary of the columns time, tag, values. */
-extern ExportPiece export_format_read_row(const char *piece, size_t length, ExportRow *row);
-
-/* Takes the next of the row's value_count values; false: it is NULL. */
-extern bool export_format_next_value(ExportRow *row, double *value);
 
 #endif /* HISTORIAND_EXPORT_FORMAT_H */
