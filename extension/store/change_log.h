@@ -16,7 +16,6 @@
 
 #include "utils/rel.h"
 
-#include "codec/codec.h"
 
 typedef struct ChangeLog ChangeLog;
 

@@ -35,90 +35,80 @@ typedef struct CompactReader
 	const uint8 *end;
 } CompactReader;
 
-static void put_rows(ChangeText *text, const char *tag, Size tag_bytes, const CodecRows *rows,
+static void put_rows(ChangeText *out, const char *tag, Size tag_bytes, const CodecRows *rows,
 					 uint32 first, uint32 end);
 static void put_row_values(StringInfo json, const CodecRows *rows, uint32 row);
 static void put_double(StringInfo json, double value);
 static void put_int64(StringInfo json, int64 value);
 static void put_times(StringInfo json, const int64 *times, uint64 ntimes);
 static void put_tag(StringInfo json, const char *key, const char *tag, Size tag_bytes);
-static void begin_object(ChangeText *text, const char *op);
-static void begin_entry(ChangeText *text, const char *op, const char *tag, Size tag_bytes);
-static void end_object(ChangeText *text);
-static void put_segment(ChangeText *text, const Segment *segment, const char *tag, Size tag_bytes);
+static void begin_object(ChangeText *out, const char *op);
+static void begin_entry(ChangeText *out, const char *op, const char *tag, Size tag_bytes);
+static void end_object(ChangeText *out);
+static void put_segment(ChangeText *out, const Segment *segment, const char *tag, Size tag_bytes);
 static void put_string(StringInfo buffer, const char *string);
 static char *read_string(CompactReader *reader);
 static const uint8 *read_bytes(CompactReader *reader, Size *length);
 pg_noreturn static void report_damage(void);
 
 void
-change_text_begin(ChangeText *text, const ChangeTable *table, ChangeTextEmit emit, void *argument)
+change_text_begin(ChangeText *out, const ChangeTable *table, ChangeTextEmit emit, void *argument)
 {
-	*text = (ChangeText) {.table = table, .emit = emit, .argument = argument};
-	initStringInfo(&text->json);
+	*out = (ChangeText) {.table = table, .emit = emit, .argument = argument};
+	initStringInfo(&out->json);
 }
 
 void
-change_text_end(ChangeText *text)
+change_text_end(ChangeText *out)
 {
-	end_object(text);
-	pfree(text->json.data);
-	decoded_rows_free(&text->decoded);
+	end_object(out);
+	pfree(out->json.data);
+	decoded_rows_free(&out->decoded);
 }
 
 void
-change_text_rows(ChangeText *text, const char *tag, Size tag_bytes, const CodecRows *rows)
-{
-	/* a segment of constant values may have a thousand times as many bytes as JSON */
-	uint32		step = Max(1, ENOUGH_BYTES / ((rows->nvalues + 1) * NUMBER_BYTES));
-
-	for (uint32 first = 0; first < rows->nrows; first += step)
-		put_rows(text, tag, tag_bytes, rows, first, Min(first + step, rows->nrows));
-}
-
-void
-change_text_times(ChangeText *text, const char *tag, Size tag_bytes, const int64 *times,
+change_text_times(ChangeText *out, const char *tag, Size tag_bytes, const int64 *times,
 				  uint64 ntimes)
 {
 	uint64		step = ENOUGH_BYTES / NUMBER_BYTES;
 
 	for (uint64 first = 0; first < ntimes; first += step)
 	{
-		begin_entry(text, "delete", tag, tag_bytes);
-		put_times(&text->json, times + first, Min(step, ntimes - first));
-		appendStringInfoChar(&text->json, '}');
+		begin_entry(out, "delete", tag, tag_bytes);
+		put_times(&out->json, times + first, Min(step, ntimes - first));
+		appendStringInfoChar(&out->json, '}');
 	}
 }
 
 void
-change_text_range(ChangeText *text, const char *tag, Size tag_bytes, int64 first, int64 last)
+change_text_range(ChangeText *out, const char *tag, Size tag_bytes, int64 first, int64 last)
 {
-	begin_entry(text, "delete", tag, tag_bytes);
-	appendStringInfo(&text->json, ",\"first\":" INT64_FORMAT ",\"last\":" INT64_FORMAT "}", first,
+	begin_entry(out, "delete", tag, tag_bytes);
+	appendStringInfo(&out->json, ",\"first\":" INT64_FORMAT ",\"last\":" INT64_FORMAT "}", first,
 					 last);
 }
 
 void
-change_text_rename(ChangeText *text, const char *tag, Size tag_bytes, const char *new_tag,
+change_text_rename(ChangeText *out, const char *tag, Size tag_bytes, const char *new_tag,
 				   Size new_tag_bytes)
 {
-	begin_object(text, "rename");
-	appendStringInfoChar(&text->json, ',');
-	put_tag(&text->json, "tag", tag, tag_bytes);
-	appendStringInfoChar(&text->json, ',');
-	put_tag(&text->json, "new_tag", new_tag, new_tag_bytes);
-	end_object(text);
+	begin_object(out, "rename");
+	appendStringInfoChar(&out->json, ',');
+	put_tag(&out->json, "tag", tag, tag_bytes);
+	appendStringInfoChar(&out->json, ',');
+	put_tag(&out->json, "new_tag", new_tag, new_tag_bytes);
+	end_object(out);
 }
 
 void
-change_text_truncate(ChangeText *text)
+change_text_truncate(ChangeText *out)
 {
-	begin_object(text, "truncate");
-	end_object(text);
+	begin_object(out, "truncate");
+	end_object(out);
 }
 
 void
-change_text_segment(ChangeText *text, const uint8 *bytes, Size length)
+change_text_segment(ChangeText *out, const uint8 *bytes, Size length)
 {
 	SegmentHeader header;
 	Segment		segment;
@@ -137,7 +127,7 @@ change_text_segment(ChangeText *text, const uint8 *bytes, Size length)
 		{
 			if (shared_reader_rows(&reader, &segment) != SEGMENT_OK)
 				report_damage();
-			put_segment(text, &segment, reader.tag, reader.tag_bytes);
+			put_segment(out, &segment, reader.tag, reader.tag_bytes);
 		}
 		if (reader.status != SEGMENT_OK)
 			report_damage();
@@ -147,7 +137,7 @@ change_text_segment(ChangeText *text, const uint8 *bytes, Size length)
 	segment.first_row = 0;
 	if (segment_open(&segment, bytes, length, false) != SEGMENT_OK)
 		report_damage();
-	put_segment(text, &segment, segment.header.tag, segment.header.tag_bytes);
+	put_segment(out, &segment, segment.header.tag, segment.header.tag_bytes);
 }
 
 void
@@ -213,12 +203,12 @@ change_text_compact_read(const char *bytes, Size length, ChangeTextEmit emit, vo
 
 /* Puts the rows first .. end - 1 as one entry of an insertion. */
 static void
-put_rows(ChangeText *text, const char *tag, Size tag_bytes, const CodecRows *rows, uint32 first,
+put_rows(ChangeText *out, const char *tag, Size tag_bytes, const CodecRows *rows, uint32 first,
 		 uint32 end)
 {
-	StringInfo	json = &text->json;
+	StringInfo	json = &out->json;
 
-	begin_entry(text, "insert", tag, tag_bytes);
+	begin_entry(out, "insert", tag, tag_bytes);
 	put_times(json, rows->time + first, end - first);
 	appendStringInfoString(json, ",\"values\":[");
 	for (uint32 row = first; row < end; row++)
@@ -310,13 +300,13 @@ put_tag(StringInfo json, const char *key, const char *tag, Size tag_bytes)
 
 /* Begins an object, and hands on the one that is open. */
 static void
-begin_object(ChangeText *text, const char *op)
+begin_object(ChangeText *out, const char *op)
 {
-	StringInfo	json = &text->json;
-	const ChangeTable *table = text->table;
+	StringInfo	json = &out->json;
+	const ChangeTable *table = out->table;
 
-	end_object(text);
-	text	  ->op = op;
+	end_object(out);
+	out->op = op;
 
 	appendStringInfo(json, "{\"op\":\"%s\",\"schema\":", op);
 	escape_json(json, table->schema);
@@ -333,13 +323,13 @@ begin_object(ChangeText *text, const char *op)
 
 /* Begins an entry of the rows of an object, which goes on unless it is another kind's or long. */
 static void
-begin_entry(ChangeText *text, const char *op, const char *tag, Size tag_bytes)
+begin_entry(ChangeText *out, const char *op, const char *tag, Size tag_bytes)
 {
-	StringInfo	json = &text->json;
+	StringInfo	json = &out->json;
 
-	if (text->op == NULL || strcmp(text->op, op) != 0 || json->len >= ENOUGH_BYTES)
+	if (out->op == NULL || strcmp(out->op, op) != 0 || json->len >= ENOUGH_BYTES)
 	{
-		begin_object(text, op);
+		begin_object(out, op);
 		appendStringInfoString(json, ",\"rows\":[{");
 	}
 	else
@@ -348,30 +338,34 @@ begin_entry(ChangeText *text, const char *op, const char *tag, Size tag_bytes)
 }
 
 static void
-end_object(ChangeText *text)
+end_object(ChangeText *out)
 {
-	if (text->op == NULL)
+	if (out->op == NULL)
 		return;
-	if (strcmp(text->op, "insert") == 0 || strcmp(text->op, "delete") == 0)
-		appendStringInfoChar(&text->json, ']');
-	appendStringInfoChar(&text->json, '}');
-	text	  ->emit(text->argument, text->json.data, text->json.len);
+	if (strcmp(out->op, "insert") == 0 || strcmp(out->op, "delete") == 0)
+		appendStringInfoChar(&out->json, ']');
+	appendStringInfoChar(&out->json, '}');
+	out->emit(out->argument, out->json.data, out->json.len);
 
-	resetStringInfo(&text->json);
-	text	  ->op = NULL;
+	resetStringInfo(&out->json);
+	out->op = NULL;
 }
 
 /* Puts the rows of an opened segment, or of the part of one that a tag has. */
 static void
-put_segment(ChangeText *text, const Segment *segment, const char *tag, Size tag_bytes)
+put_segment(ChangeText *out, const Segment *segment, const char *tag, Size tag_bytes)
 {
 	CodecRows	rows;
+	uint32		step;
 
 	if (tag_bytes > SEGMENT_MAX_TAG_BYTES ||
-		!decoded_rows_load(&text->decoded, segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
+		!decoded_rows_load(&out->decoded, segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
 		report_damage();
-	rows = decoded_rows_source(&text->decoded);
-	change_text_rows(text, tag, tag_bytes, &rows);
+	rows = decoded_rows_source(&out->decoded);
+	/* a segment of constant values may have a thousand times as many bytes as JSON */
+	step = Max(1, ENOUGH_BYTES / ((rows.nvalues + 1) * NUMBER_BYTES));
+	for (uint32 first = 0; first < rows.nrows; first += step)
+		put_rows(out, tag, tag_bytes, &rows, first, Min(first + step, rows.nrows));
 }
 
 static void

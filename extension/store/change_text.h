@@ -23,7 +23,6 @@
 
 #include "lib/stringinfo.h"
 
-#include "codec/codec.h"
 #include "store/decoded_rows.h"
 
 /* The prefixes of messages in the WAL, which tell their form. */
@@ -54,25 +53,26 @@ typedef struct ChangeText
 	DecodedRows decoded;
 } ChangeText;
 
-extern void change_text_begin(ChangeText *text, const ChangeTable *table, ChangeTextEmit emit,
+extern void change_text_begin(ChangeText *out, const ChangeTable *table, ChangeTextEmit emit,
 							  void *argument);
 
 /* Hands the object that is open on, and frees the memory. */
-extern void change_text_end(ChangeText *text);
+extern void change_text_end(ChangeText *out);
 
-/* Rows were inserted, and replace those of their tag and times; deleted, by times or a range. */
-extern void change_text_rows(ChangeText *text, const char *tag, Size tag_bytes,
-							 const CodecRows *rows);
-extern void change_text_times(ChangeText *text, const char *tag, Size tag_bytes,
+/* Rows were deleted, by times or a range. */
+extern void change_text_times(ChangeText *out, const char *tag, Size tag_bytes,
 							  const int64 *times, uint64 ntimes);
-extern void change_text_range(ChangeText *text, const char *tag, Size tag_bytes, int64 first,
+extern void change_text_range(ChangeText *out, const char *tag, Size tag_bytes, int64 first,
 							  int64 last);
-extern void change_text_rename(ChangeText *text, const char *tag, Size tag_bytes,
+extern void change_text_rename(ChangeText *out, const char *tag, Size tag_bytes,
 							   const char *new_tag, Size new_tag_bytes);
-extern void change_text_truncate(ChangeText *text);
+extern void change_text_truncate(ChangeText *out);
 
-/* The rows of a segment were inserted.  Raises an error if its bytes are damaged. */
-extern void change_text_segment(ChangeText *text, const uint8 *bytes, Size length);
+/*
+ * The rows of a segment were inserted, and replace those of their tag and times.  Raises an error if
+ * its bytes are damaged.
+ */
+extern void change_text_segment(ChangeText *out, const uint8 *bytes, Size length);
 
 /* Begins the compact form in an empty buffer; adds a segment. */
 extern void change_text_compact_begin(StringInfo buffer, const ChangeTable *table);
