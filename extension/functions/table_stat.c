@@ -3,7 +3,7 @@
  *	  historian.stat_get_table(), stat_get_runs(): the segments of a table, those that wait for
  *	  compaction, and its sorted runs.
  *
- * Pending segments are counted, and so are shared ones: the function looks up each tag.  Compacted
+ * Pending segments are counted, and so are shared ones: the function walks through all tags.  Compacted
  * and late segments may be very many, so their numbers are estimated from SAMPLED_PAGES pages.  If
  * the table has no more pages than that, the numbers are exact.
  */
@@ -16,13 +16,13 @@
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "historian_table.h"
 #include "store/directory.h"
-#include "store/segment_list.h"
+#include "store/sorted_runs.h"
 #include "store/store.h"
+#include "tag.h"
 
 PG_FUNCTION_INFO_V1(historian_stat_get_table);
 PG_FUNCTION_INFO_V1(historian_stat_get_runs);
@@ -49,6 +49,7 @@ static void add_segment(SegmentTotals *totals, Size bytes, uint32 rows);
 static void multiply(SegmentTotals *totals, double factor);
 static void add_run(SortedRuns *runs, uint32 i, SegmentTotals *totals);
 static SegmentTotals count_pending(Relation rel, Snapshot snapshot, int64 *tags);
+static bool add_own_pending(DirectoryCursor *cursor, text *tag, SegmentTotals *totals);
 
 /*
  * historian.stat_get_table(table regclass) returns record (total_bytes, compacted_segments,
@@ -238,44 +239,68 @@ add_run(SortedRuns *runs, uint32 i, SegmentTotals *totals)
 	}
 }
 
-/* Counts the pending segments, and adds the number of tags that have any to *tags. */
+/*
+ * Counts the pending segments, and sets *tags to the number of tags that have any.  Tags that are
+ * only in shared segments, which may be very many, are not looked up: a walk through the sorted runs
+ * tells them.
+ */
 static SegmentTotals
 count_pending(Relation rel, Snapshot snapshot, int64 *tags)
 {
 	DirectoryCursor *cursor = directory_begin(rel, snapshot);
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian statistics",
-												  ALLOCSET_DEFAULT_SIZES);
+	SortedRuns *runs = directory_runs(cursor);
 	SegmentTotals totals = {0};
-	text	   *tag = directory_next_tag(cursor, NULL);
+	text	   *own = directory_next_own_tag(cursor, NULL);
+	text	   *shared = sorted_runs_next_tag(runs, NULL);
 
-	while (tag != NULL)
+	*tags = 0;
+	while (own != NULL || shared != NULL)
 	{
-		text	   *former = tag;
-		MemoryContext caller = MemoryContextSwitchTo(context);
-		SegmentList pending = {0};
-		bool		found = false;
+		int			order = own == NULL ? 1 : shared == NULL ? -1 : tag_compare(own, shared);
+		bool		found = order >= 0;
 
 		CHECK_FOR_INTERRUPTS();
-		segment_list_load_unplaced(&pending, cursor, tag);
-		for (uint32 i = 0; i < pending.nrefs; i++)
+		if (order <= 0)
 		{
-			const SegmentRef *ref = &pending.refs[i];
+			text	   *former = own;
 
-			if (ref->flags & SEGMENT_LATE_RUN)
-				continue;
-			found = true;
-			if (!ref->shared)
-				add_segment(&totals, ref->bytes, ref->nrows);
+			found |= add_own_pending(cursor, own, &totals);
+			own = directory_next_own_tag(cursor, own);
+			pfree(former);
+		}
+		if (order >= 0)
+		{
+			text	   *former = shared;
+
+			shared = sorted_runs_next_tag(runs, shared);
+			pfree(former);
 		}
 		*tags += found;
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(context);
-		tag = directory_next_tag(cursor, tag);
-		pfree(former);
 	}
-	MemoryContextDelete(context);
-	for (uint32 i = 0; i < sorted_runs_count(directory_runs(cursor)); i++)
-		add_run(directory_runs(cursor), i, &totals);
+	for (uint32 i = 0; i < sorted_runs_count(runs); i++)
+		add_run(runs, i, &totals);
 	directory_end(cursor);
 	return totals;
+}
+
+/* Adds a tag's pending segments that are not shared; returns whether there are any. */
+static bool
+add_own_pending(DirectoryCursor *cursor, text *tag, SegmentTotals *totals)
+{
+	StoredSegment stored;
+	bool		found = false;
+
+	directory_seek_pending(cursor, tag);
+	while (directory_next_pending(cursor, &stored))
+	{
+		const SegmentHeader *header = &stored.segment.header;
+
+		if (!(header->flags & SEGMENT_LATE_RUN))
+		{
+			add_segment(totals, stored.tuple.t_len - STORE_TUPLE_HEADER, header->nrows);
+			found = true;
+		}
+		store_release(&stored);
+	}
+	return found;
 }
