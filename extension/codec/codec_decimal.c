@@ -291,9 +291,15 @@ codec_decimal_plan(CodecColumn *column, const double *values, uint32_t nrows, ui
 		codec_stream_plan_numbers(&column->ints, numbers, 1, CODEC_VALUE_SCHEMES);
 		return true;
 	}
-	for (uint32_t i = 0; i < count; i++)
-		sample[i] = values[(size_t) i * nrows / count];
-	exponent = best_exponent(sample, count, &inexact);
+	/* most blocks of a load have few rows, and divisions are slow */
+	if (count == nrows)
+		exponent = best_exponent(values, count, &inexact);
+	else
+	{
+		for (uint32_t i = 0; i < count; i++)
+			sample[i] = values[(size_t) i * nrows / count];
+		exponent = best_exponent(sample, count, &inexact);
+	}
 	if (inexact == count)
 		return false;
 

@@ -299,13 +299,20 @@ roundest_step(const CodecStats *stats, unsigned width)
 {
 	int64_t		most = stats->least_step;
 	int64_t		least;
+	unsigned	zeros;
 
 	if (width == 0 || width >= 63 ||
 		__builtin_sub_overflow(stats->greatest_step, (int64_t) bits_mask(width), &least))
 		return (uint64_t) most;
 	if (least <= 0 && most >= 0)
 		return 0;
-	for (unsigned zeros = 62; zeros > 0; zeros--)
+
+	/*
+	 * both have one sign, so no step with more zeros than the greater of them has bits is between
+	 * them
+	 */
+	zeros = bits_needed(most > 0 ? (uint64_t) most : -(uint64_t) least);
+	for (zeros = zeros < 62 ? zeros : 62; zeros > 0; zeros--)
 	{
 		int64_t		step = (int64_t) ((uint64_t) (most >> zeros) << zeros);
 

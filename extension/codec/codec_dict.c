@@ -38,9 +38,9 @@ dictionary_slot(Dictionary *dictionary, uint64_t number)
 	return &dictionary->slot[at];
 }
 
-/* Collects the distinct numbers; returns false if there are too many. */
+/* Collects the distinct numbers; returns false if there are more than `most`. */
 static bool
-dictionary_fill(Dictionary *dictionary, const uint64_t *numbers, uint32_t nrows)
+dictionary_fill(Dictionary *dictionary, const uint64_t *numbers, uint32_t nrows, uint32_t most)
 {
 	dictionary->count = 0;
 	memset(dictionary->slot, 0, sizeof(dictionary->slot));
@@ -50,7 +50,7 @@ dictionary_fill(Dictionary *dictionary, const uint64_t *numbers, uint32_t nrows)
 
 		if (*slot != 0)
 			continue;
-		if (dictionary->count == CODEC_MAX_DICT)
+		if (dictionary->count == most)
 			return false;
 		dictionary->entry[dictionary->count++] = numbers[i];
 		*slot = (uint16_t) dictionary->count;
@@ -133,15 +133,41 @@ codec_dict_decode(const CodecStream *stream, uint32_t first, uint32_t count, uin
 		dst[i] = entry[dst[i]];
 }
 
+/*
+ * Returns a number of entries that no dictionary of less than so many bytes exceeds.  A stream of few
+ * rows has so few that most are refused after some numbers.
+ */
+static uint32_t
+most_entries(const CodecStream *stream, size_t bytes)
+{
+	uint32_t	most = 0;
+
+	for (unsigned index_width = 1; index_width <= 8; index_width++)
+	{
+		size_t		indexes_take = bits_packed_bytes(stream->nrows, index_width);
+		size_t		entries;
+
+		if (indexes_take >= bytes)
+			break;
+		entries = (bytes - indexes_take) * 8 / stream->width;
+		if (entries > 1u << (index_width - 1))
+			most = entries < 1u << index_width ? (uint32_t) entries : 1u << index_width;
+	}
+	return most;
+}
+
 bool
-codec_dict_plan(CodecStream *stream, const CodecStats *stats, const uint64_t *numbers)
+codec_dict_plan(CodecStream *stream, const CodecStats *stats, const uint64_t *numbers,
+				size_t bytes)
 {
 	Dictionary	dictionary;
+	uint32_t	most;
 
-	if (!sample_repeats(numbers, stats->nrows) ||
-		!dictionary_fill(&dictionary, numbers, stats->nrows))
-		return false;
 	codec_for_plan(stream, stats);
+	most = most_entries(stream, bytes);
+	if (most == 0 || !sample_repeats(numbers, stats->nrows) ||
+		!dictionary_fill(&dictionary, numbers, stats->nrows, most))
+		return false;
 	stream->scheme = CODEC_DICT;
 	stream->index_width = (uint8_t) bits_needed(dictionary.count - 1);
 	stream->count = dictionary.count;
@@ -155,7 +181,7 @@ codec_dict_write(const CodecStream *stream, const uint64_t *numbers, uint8_t *ds
 	uint64_t	chunk[256];
 	uint32_t	count;
 
-	dictionary_fill(&dictionary, numbers, stream->nrows);
+	dictionary_fill(&dictionary, numbers, stream->nrows, CODEC_MAX_DICT);
 	dictionary_sort(&dictionary);
 	for (uint32_t i = 0; i < dictionary.count; i++)
 		chunk[i] = dictionary.entry[i] - stream->base;

@@ -437,8 +437,9 @@ plan_block(CodecEncoder *encoder, const CodecRows *rows, uint32_t nrows)
 	encoder->flags = block_flags(rows, nrows, encoder->nvalues);
 
 	plan_columns(encoder, rows, &size);
-	/* a single value takes no more under a header of its own */
-	if (nrows <= SHARED_MAX_ROWS && (nrows > 1 || encoder->nvalues > 1 || encoder->flags != 0) &&
+	/* a single column takes no more under a header of its own, unless it has a second one of nulls */
+	if (nrows <= SHARED_MAX_ROWS &&
+		(encoder->nvalues > 1 || encoder->flags & CODEC_BLOCK_NULLS) &&
 		plan_shared(encoder, &shared) && shared.header + shared.data < size.header + size.data)
 	{
 		apply_shared(encoder);

@@ -331,7 +331,8 @@ codec_stream_plan(CodecStream *stream, const CodecStats *stats, const uint64_t *
 		codec_runs_plan(&candidate, stats);
 		keep_smaller(stream, &candidate);
 	}
-	if (schemes & (1u << CODEC_DICT) && codec_dict_plan(&candidate, stats, numbers))
+	if (schemes & (1u << CODEC_DICT) &&
+		codec_dict_plan(&candidate, stats, numbers, codec_stream_cost(stream)))
 		keep_smaller(stream, &candidate);
 	if (schemes & (1u << CODEC_HUFFMAN) &&
 		codec_huffman_plan(&candidate, stats, numbers, codec_stream_data_bytes(stream)))

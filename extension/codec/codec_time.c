@@ -144,6 +144,7 @@ codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows, uint64_
 {
 	CodecStats	stats;
 	uint64_t	scale = 0;
+	uint32_t	steps = 0;		/* 1: all are the same */
 
 	if (nrows == 1)
 	{
@@ -154,13 +155,20 @@ codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows, uint64_
 	for (uint32_t i = 0; i < nrows; i++)
 		numbers[i] = (uint64_t) time[i] - (uint64_t) time[0];
 	for (uint32_t i = 1; i < nrows && scale != 1; i++)
-		scale = greatest_common_divisor(numbers[i] - numbers[i - 1], scale);
+	{
+		uint64_t	step = numbers[i] - numbers[i - 1];
+
+		if (step == scale)
+			continue;
+		scale = greatest_common_divisor(step, scale);
+		steps++;
+	}
 
 	times->first = time[0];
 	times->scale = scale == 0 ? 1 : scale;
 	if (scale > 1)
 		for (uint32_t i = 0; i < nrows; i++)
-			numbers[i] /= scale;
+			numbers[i] = steps == 1 ? i : numbers[i] / scale;	/* which is slow */
 
 	if (numbers[nrows - 1] > INT64_MAX)
 	{

@@ -118,7 +118,7 @@ plan(CodecStream *stream, unsigned scheme, uint32_t count)
 			codec_runs_plan(stream, &stats);
 			return count > 1;
 		case CODEC_DICT:
-			return count > 1 && codec_dict_plan(stream, &stats, numbers);
+			return count > 1 && codec_dict_plan(stream, &stats, numbers, MANY_BYTES);
 		case CODEC_HUFFMAN:
 			return codec_huffman_plan(stream, &stats, numbers, MANY_BYTES);
 		default:
