@@ -142,6 +142,8 @@ most_entries(const CodecStream *stream, size_t bytes)
 {
 	uint32_t	most = 0;
 
+	if (stream->width == 0)		/* all numbers are the same */
+		return 1;
 	for (unsigned index_width = 1; index_width <= 8; index_width++)
 	{
 		size_t		indexes_take = bits_packed_bytes(stream->nrows, index_width);
