@@ -1349,7 +1349,7 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION historian.rename(regclass, text, text) IS
-'Renames a tag: its samples, its row of historian.tag, its rows of historian.annotation, and (also, for it alone, while the former one stays) a retention policy whose prefix is the whole tag. Returns the number of samples. The new tag must have neither samples nor metadata. Does not decode samples unless the new tag is longer and leaves segments no room. Loads that commit later stay under the former tag. The table may be a partitioned parent of historian tables; if it is partitioned by the tag, or has CHECK constraints or triggers, this is an UPDATE. Needs SELECT and UPDATE on the table, INSERT if the tag has metadata or annotations, and ownership if it has a policy of its own.';
+'Renames a tag: its samples, its row of historian.tag, its rows of historian.annotation, and (also, for it alone, while the former one stays) a retention policy whose prefix is the whole tag. Returns the number of samples. The new tag must have neither samples nor metadata. Segments are copied without decoding them if the new tag has at most 64 bytes; of those for which a longer one leaves no room, and of those that version 0.2 has written, the samples are decoded. Loads that commit later stay under the former tag. The table may be a partitioned parent of historian tables; if it is partitioned by the tag, or has CHECK constraints or triggers, this is an UPDATE. Needs SELECT and UPDATE on the table, INSERT if the tag has metadata or annotations, and ownership if it has a policy of its own.';
 
 CREATE FUNCTION historian.time_ns("time" text) RETURNS bigint
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_ns';

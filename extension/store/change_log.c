@@ -6,8 +6,9 @@
  * form.  It is looked up for each write as it is now, whatever the transaction's snapshot is.  That
  * is safe because historian.publish_changes() takes a lock that waits for all writers.
  *
- * Messages have the prefix historian.json or historian.compact.  A message has some hundred
- * kilobytes at most.
+ * Messages have the prefix historian.json or historian.compact.  A message that has reached 256 KiB
+ * takes no further changes, and what is added at once is smaller, so none has much more than
+ * 512 KiB.
  */
 #include "postgres.h"
 

@@ -108,7 +108,8 @@ static const Setting settings[] = {
 	{"commit-delay", SETTING_DURATION | LIVE, MEMBER(commit_delay_ms), "20ms", 0, 10 * SECOND,
 	 "a load starts this soon after a request begins to wait for ack=committed"},
 	{"commit-timeout", SETTING_DURATION | LIVE, MEMBER(commit_timeout_ms), "30s", 100, HOUR,
-	 "a request that waits longer for its commit is answered 503"},
+	 "a request with ack=committed whose messages are not committed by then is answered 503, and "
+	 "they are loaded later; a change that waits longer for messages before it is answered 503"},
 	{"load-timeout", SETTING_DURATION, MEMBER(load_timeout_ms), "60s", 100, HOUR,
 	 "a load without progress for this long is broken off and sent again"},
 	{"load-nice", SETTING_COUNT, MEMBER(load_nice), "5", 0, 19,
@@ -137,9 +138,11 @@ static const Setting settings[] = {
 	 "10min", 100, 24 * HOUR,
 	 "an idle connection for reads is closed after this; the next one may choose another host"},
 	{"max-queued-queries", SETTING_COUNT, MEMBER(max_queued_queries), "1000", 1, 1000000,
-	 "reads that may wait for such a connection; beyond it: 503"},
+	 "reads that may wait for such a connection; further ones are answered 503 at once, and those "
+	 "that have waited for --query-timeout, then"},
 	{"query-timeout", SETTING_DURATION | LIVE, MEMBER(query_timeout_ms), "10s", 1, HOUR,
-	 "a read that takes longer is cancelled and answered 504"},
+	 "a read that takes longer is cancelled and answered 504; an export, if PostgreSQL sends "
+	 "nothing for so long; a change, if one of its statements takes longer"},
 	{"max-result-bytes", SETTING_BYTES, MEMBER(max_result_bytes), "256MiB", MIB, 1024 * GIB,
 	 "memory for results and for long answers that clients have not taken yet; beyond it: 503"},
 	{"metrics-interval", SETTING_DURATION, MEMBER(metrics_interval_ms), "15s", 100, HOUR,
@@ -151,8 +154,8 @@ static const Setting settings[] = {
 	 "how long a tag may be without a new sample, where it has no max_silence of its own; 0s: only "
 	 "tags with one are watched"},
 	{"stale-interval", SETTING_DURATION | LIVE, MEMBER(stale_interval_ms), "5s", 100, HOUR,
-	 "how often silent tags are looked for; less often where that takes more than a hundredth of a "
-	 "core"},
+	 "how often silent tags are looked for; if a look takes long, the next one waits 99 times as "
+	 "long, up to a minute"},
 	{"stale-webhook", SETTING_TEXT, MEMBER(stale_webhook), "", 0, 0,
 	 "http:// or https:// URL to which a POST goes when a tag becomes stale and when it returns"},
 	{"stale-command", SETTING_TEXT, MEMBER(stale_command), "", 0, 0,
@@ -171,7 +174,8 @@ static const Setting settings[] = {
 	{"idle-timeout", SETTING_DURATION | LIVE, MEMBER(idle_timeout_ms), "75s", 100, HOUR,
 	 "a connection without a request is closed after this"},
 	{"write-timeout", SETTING_DURATION | LIVE, MEMBER(write_timeout_ms), "30s", 100, HOUR,
-	 "a client that takes nothing of its answer for this long is disconnected"},
+	 "a client that takes nothing of its answer for this long is disconnected, and one of /stream "
+	 "that does not take half of its 256 KiB"},
 	{"limit-connections", SETTING_COUNT | LIVE, MEMBER(limit_connections), "0", 0, 1000000,
 	 "HTTP connections of one address (an IPv6 /64) at a time; beyond it: 429; 0: no limit"},
 	{"limit-requests", SETTING_COUNT | LIVE, MEMBER(limit_requests), "0", 0, 1000000000,

@@ -305,7 +305,10 @@ check_layout(Exchange *exchange, Export *export)
 	return false;
 }
 
-/* Says the request clearly which tags it wants?  That it wants all must not come of an oversight. */
+/*
+ * Does the request name its tags in exactly one way?  All tags must be asked for, so that a tag that
+ * was forgotten does not export everything.
+ */
 static bool
 check_selection(Exchange *exchange, const QueryParameters *parameters)
 {

@@ -14,8 +14,9 @@
  * A tag counts as stale only by what is certainly committed: while messages are held up, nothing is
  * noted, and the watch begins anew.
  *
- * The pause after a round is COST_FACTOR times as long as the round took, so that the watch takes at
- * most a hundredth of a core, but not longer than LONGEST_PAUSE_MS.
+ * The pause after a round is COST_FACTOR times as long as the round took, but not longer than
+ * LONGEST_PAUSE_MS.  So the watch takes at most a hundredth of a core while a round takes less than
+ * 0.6 s, and more with more tags.
  */
 #include "watch/watchdog.h"
 
