@@ -58,6 +58,63 @@ dictionary_fill(Dictionary *dictionary, const uint64_t *numbers, uint32_t nrows,
 	return true;
 }
 
+/*
+ * Counts the distinct numbers of up to SAMPLE_ROWS rows, for which a hash table is not worth the time
+ * to empty it.  Returns 0 if there are more than `most`.
+ */
+static uint32_t
+count_few(const uint64_t *numbers, uint32_t nrows, uint32_t most)
+{
+	uint64_t	entry[SAMPLE_ROWS];
+	uint32_t	count = 0;
+
+	for (uint32_t i = 0; i < nrows; i++)
+	{
+		uint32_t	at = 0;
+
+		while (at < count && entry[at] != numbers[i])
+			at++;
+		if (at < count)
+			continue;
+		if (count == most)
+			return 0;
+		entry[count++] = numbers[i];
+	}
+	return count;
+}
+
+/*
+ * Are there few distinct numbers in a sample of rows?  Counts their distinct hashes.  Up to about
+ * 80 equally frequent numbers pass, and more of which some are frequent.
+ */
+static bool
+sample_repeats(const uint64_t *numbers, uint32_t nrows)
+{
+	uint64_t	seen[HASH_SLOTS / 64] = {0};
+	uint32_t	distinct = 0;
+
+	for (uint32_t i = 0; i < SAMPLE_ROWS; i++)
+	{
+		uint32_t	at = hash(numbers[i * (size_t) nrows / SAMPLE_ROWS]);
+
+		distinct += 1 & ~(seen[at / 64] >> (at % 64));
+		seen[at / 64] |= UINT64_C(1) << (at % 64);
+	}
+	return distinct <= SAMPLE_MOST_DISTINCT;
+}
+
+/* Counts the distinct numbers; returns 0 if there are more than `most`, or too many in a sample. */
+static uint32_t
+count_distinct(const uint64_t *numbers, uint32_t nrows, uint32_t most)
+{
+	Dictionary	dictionary;
+
+	if (nrows <= SAMPLE_ROWS)
+		return count_few(numbers, nrows, most);
+	return sample_repeats(numbers, nrows) && dictionary_fill(&dictionary, numbers, nrows, most)
+		? dictionary.count : 0;
+}
+
 /* Sorts the entries, and sets the slots again. */
 static void
 dictionary_sort(Dictionary *dictionary)
@@ -76,28 +133,6 @@ dictionary_sort(Dictionary *dictionary)
 	memset(dictionary->slot, 0, sizeof(dictionary->slot));
 	for (uint32_t i = 0; i < dictionary->count; i++)
 		*dictionary_slot(dictionary, entry[i]) = (uint16_t) (i + 1);
-}
-
-/*
- * Are there few distinct numbers in a sample of rows?  Counts their distinct hashes.  Up to about
- * 80 equally frequent numbers pass, and more of which some are frequent.
- */
-static bool
-sample_repeats(const uint64_t *numbers, uint32_t nrows)
-{
-	uint64_t	seen[HASH_SLOTS / 64] = {0};
-	uint32_t	distinct = 0;
-
-	if (nrows <= SAMPLE_ROWS)
-		return true;
-	for (uint32_t i = 0; i < SAMPLE_ROWS; i++)
-	{
-		uint32_t	at = hash(numbers[i * (size_t) nrows / SAMPLE_ROWS]);
-
-		distinct += 1 & ~(seen[at / 64] >> (at % 64));
-		seen[at / 64] |= UINT64_C(1) << (at % 64);
-	}
-	return distinct <= SAMPLE_MOST_DISTINCT;
 }
 
 static const uint8_t *
@@ -140,39 +175,42 @@ codec_dict_decode(const CodecStream *stream, uint32_t first, uint32_t count, uin
 static uint32_t
 most_entries(const CodecStream *stream, size_t bytes)
 {
-	uint32_t	most = 0;
+	size_t		most = 0;
 
 	if (stream->width == 0)		/* all numbers are the same */
 		return 1;
 	for (unsigned index_width = 1; index_width <= 8; index_width++)
 	{
 		size_t		indexes_take = bits_packed_bytes(stream->nrows, index_width);
-		size_t		entries;
+		size_t		fewest = (1u << (index_width - 1)) + 1; /* that need this width */
+		size_t		bits;
 
 		if (indexes_take >= bytes)
 			break;
-		entries = (bytes - indexes_take) * 8 / stream->width;
-		if (entries > 1u << (index_width - 1))
-			most = entries < 1u << index_width ? (uint32_t) entries : 1u << index_width;
+		bits = (bytes - indexes_take) * 8;
+		if (bits >= fewest * stream->width)
+			most = bits / stream->width;
+		if (most > 1u << index_width)
+			most = 1u << index_width;
 	}
-	return most;
+	return (uint32_t) most;
 }
 
 bool
 codec_dict_plan(CodecStream *stream, const CodecStats *stats, const uint64_t *numbers,
 				size_t bytes)
 {
-	Dictionary	dictionary;
 	uint32_t	most;
+	uint32_t	count;
 
 	codec_for_plan(stream, stats);
 	most = most_entries(stream, bytes);
-	if (most == 0 || !sample_repeats(numbers, stats->nrows) ||
-		!dictionary_fill(&dictionary, numbers, stats->nrows, most))
+	count = most == 0 ? 0 : count_distinct(numbers, stats->nrows, most);
+	if (count == 0)
 		return false;
 	stream->scheme = CODEC_DICT;
-	stream->index_width = (uint8_t) bits_needed(dictionary.count - 1);
-	stream->count = dictionary.count;
+	stream->index_width = (uint8_t) bits_needed(count - 1);
+	stream->count = count;
 	return true;
 }
 

@@ -52,13 +52,6 @@ trailing_zeros(int64_t *number)
 	return zeros;
 }
 
-static size_t
-decimal_bytes(int64_t number)
-{
-	trailing_zeros(&number);
-	return 1 + bits_signed_length(bits_signed_code((uint64_t) number));
-}
-
 static uint8_t *
 put_decimal(uint8_t *dst, int64_t number)
 {
@@ -139,6 +132,16 @@ codec_times_decode(const CodecTimes *times, uint32_t first, uint32_t count, int6
 		dst[i] = (int64_t) ((uint64_t) times->first + units[i] * times->scale);
 }
 
+static void
+plan_head(CodecTimes *times, uint32_t nrows)
+{
+	uint8_t    *end = put_decimal(times->head, times->first);
+
+	if (nrows > 1)
+		end = put_decimal(end, (int64_t) times->scale);
+	times->head_bytes = (uint8_t) (end - times->head);
+}
+
 void
 codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows, uint64_t *numbers)
 {
@@ -150,6 +153,7 @@ codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows, uint64_
 	{
 		*times = (CodecTimes) {.first = time[0], .scale = 1};
 		codec_stream_plan_numbers(&times->units, &(uint64_t) {0}, 1, CODEC_FIXED_SCHEMES);
+		plan_head(times, nrows);
 		return;
 	}
 	for (uint32_t i = 0; i < nrows; i++)
@@ -166,6 +170,7 @@ codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows, uint64_
 
 	times->first = time[0];
 	times->scale = scale == 0 ? 1 : scale;
+	plan_head(times, nrows);
 	if (scale > 1)
 		for (uint32_t i = 0; i < nrows; i++)
 			numbers[i] = steps == 1 ? i : numbers[i] / scale;	/* which is slow */
@@ -186,21 +191,14 @@ codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows, uint64_
 size_t
 codec_times_header_bytes(const CodecTimes *times)
 {
-	size_t		bytes = decimal_bytes(times->first);
-
-	if (times->units.nrows > 1)
-		bytes += decimal_bytes((int64_t) times->scale) +
-			codec_stream_header_bytes(&times->units);
-	return bytes;
+	return times->head_bytes + codec_stream_header_bytes(&times->units);
 }
 
 uint8_t *
 codec_times_write_header(const CodecTimes *times, uint8_t *dst)
 {
-	dst = put_decimal(dst, times->first);
-	if (times->units.nrows > 1)
-		dst = put_decimal(dst, (int64_t) times->scale);
-	return codec_stream_write_header(&times->units, dst);
+	memcpy(dst, times->head, times->head_bytes);
+	return codec_stream_write_header(&times->units, dst + times->head_bytes);
 }
 
 uint8_t *

@@ -7,11 +7,18 @@
 
 #include "codec/codec_scheme.h"
 
+/* A time in a header takes so many bytes at most. */
+#define CODEC_TIME_BYTES 9
+
 typedef struct CodecTimes
 {
 	CodecStream units;			/* (time - first) / scale */
 	int64_t		first;
 	uint64_t	scale;			/* greatest common divisor of the differences */
+
+	/* of planned times: both as the header has them */
+	uint8_t		head[2 * CODEC_TIME_BYTES];
+	uint8_t		head_bytes;
 } CodecTimes;
 
 extern bool codec_times_parse(CodecTimes *times, ByteCursor *cursor, uint32_t nrows);
@@ -29,7 +36,6 @@ extern size_t codec_times_header_bytes(const CodecTimes *times);
 extern uint8_t *codec_times_write_header(const CodecTimes *times, uint8_t *dst);
 
 /* Writes the times of a block of one row, which are CODEC_TIME_BYTES at most. */
-#define CODEC_TIME_BYTES 9
 extern uint8_t *codec_times_write_one(int64_t time, uint8_t *dst);
 
 #endif							/* HISTORIAN_CODEC_TIME_H */
