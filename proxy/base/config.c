@@ -109,7 +109,8 @@ static const Setting settings[] = {
 	 "a load starts this soon after a request begins to wait for ack=committed"},
 	{"commit-timeout", SETTING_DURATION | LIVE, MEMBER(commit_timeout_ms), "30s", 100, HOUR,
 	 "a request with ack=committed whose messages are not committed by then is answered 503, and "
-	 "they are loaded later; a change that waits longer for messages before it is answered 503"},
+	 "they are loaded later; so is a change whose earlier messages are not loaded by then, and "
+	 "nothing is changed"},
 	{"load-timeout", SETTING_DURATION, MEMBER(load_timeout_ms), "60s", 100, HOUR,
 	 "a load without progress for this long is broken off and sent again"},
 	{"load-nice", SETTING_COUNT, MEMBER(load_nice), "5", 0, 19,
@@ -138,11 +139,12 @@ static const Setting settings[] = {
 	 "10min", 100, 24 * HOUR,
 	 "an idle connection for reads is closed after this; the next one may choose another host"},
 	{"max-queued-queries", SETTING_COUNT, MEMBER(max_queued_queries), "1000", 1, 1000000,
-	 "reads that may wait for such a connection; further ones are answered 503 at once, and those "
-	 "that have waited for --query-timeout, then"},
+	 "reads that may wait for such a connection; a further one is answered 503, and so is one that "
+	 "has waited for --query-timeout"},
 	{"query-timeout", SETTING_DURATION | LIVE, MEMBER(query_timeout_ms), "10s", 1, HOUR,
-	 "a read that takes longer is cancelled and answered 504; an export, if PostgreSQL sends "
-	 "nothing for so long; a change, if one of its statements takes longer"},
+	 "a read that takes longer is cancelled and answered 504, and so is a change of which a "
+	 "statement takes longer; an export ends with an error if PostgreSQL sends nothing for so "
+	 "long"},
 	{"max-result-bytes", SETTING_BYTES, MEMBER(max_result_bytes), "256MiB", MIB, 1024 * GIB,
 	 "memory for results and for long answers that clients have not taken yet; beyond it: 503"},
 	{"metrics-interval", SETTING_DURATION, MEMBER(metrics_interval_ms), "15s", 100, HOUR,
