@@ -295,16 +295,15 @@ pg_pool_stream(PgPool *pool, const QuerySource *source, const char *copy_sql,
 void
 pg_query_resume(PgQuery *query)
 {
-	PgConnection *connection;
-
 	if (!query->paused)
 		return;
 	query->paused = false;
 	query->progress_ms = uv_now(query->pool->loop);
-	connection = query->slot->connection;
-	pg_connection_pause(connection, false);
-	/* Data that libpq has read already makes no event of the socket. */
-	pg_connection_again(connection);
+	/*
+	 * Data that libpq has read already makes no event of the socket.  It is passed on before more is
+	 * read, because libpq's buffer grows for what comes behind it.
+	 */
+	pg_connection_again(query->slot->connection);
 }
 
 bool
@@ -915,7 +914,7 @@ advance_stream(PoolSlot *slot)
 			int length = PQgetCopyData(pq, &data, 1);
 
 			if (length == 0)
-				return;
+				break;
 			if (length > 0)
 			{
 				pass_on(slot, data, (size_t) length);
@@ -925,10 +924,11 @@ advance_stream(PoolSlot *slot)
 			slot->progress = PROGRESS_COPIED; /* the next result says why */
 		}
 		if (PQisBusy(pq))
-			return;
+			break;
 		result = PQgetResult(pq);
 		if (result == NULL)
 		{
+			pg_connection_pause(slot->connection, false);
 			query_ended(slot);
 			return;
 		}
@@ -948,6 +948,8 @@ advance_stream(PoolSlot *slot)
 		slot->statements_over++;
 		PQclear(result);
 	}
+	if (!slot->query->paused)
+		pg_connection_pause(slot->connection, false);
 }
 
 /* Has PostgreSQL asked to end the slot's query, which then ends with an error like any other. */
