@@ -22,7 +22,6 @@ typedef struct Sorting
 {
 	uv_work_t work;
 	Exchange *exchange; /* NULL: the client has left */
-	Intake *intake;		/* only before the worker begins */
 	Stage *stages;
 	size_t stage_count;
 	Batch *batch;

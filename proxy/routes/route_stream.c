@@ -549,6 +549,28 @@ add_elements(Hub *hub, Feed *feed, int *lagging)
 	return all;
 }
 
+/*
+ * Puts what a round reads behind the others, which so come first in the next one.  Otherwise the feeds of
+ * one role, which each commit makes due again, would keep those of another waiting for as long as commits
+ * come one after the other.
+ */
+static void
+put_last(Hub *hub)
+{
+	for (int i = 0; i < hub->element_count; i++)
+	{
+		Feed *feed = hub->elements[i].feed;
+		Follow *follow = hub->elements[i].follow;
+
+		list_remove(&feed->link);
+		list_append(&hub->feeds, &feed->link);
+		if (follow == NULL)
+			continue;
+		list_remove(&follow->link);
+		list_append(&feed->follows, &follow->link);
+	}
+}
+
 static void
 begin_round(Hub *hub)
 {
@@ -576,6 +598,7 @@ begin_round(Hub *hub)
 	}
 	if (hub->element_count == 0)
 		return;
+	put_last(hub);
 	for (int i = 0; i < hub->element_count; i++)
 	{
 		const Element *element = &hub->elements[i];

@@ -6,7 +6,9 @@ import json
 import os
 import signal
 import sys
+import threading
 
+from events import Events
 from historiand import CONNINFO, Server, message, new_table, run, sql, temporary_directory, wait_for
 from test_pooler import Pooler
 
@@ -119,6 +121,40 @@ def test_policies():
         assert shared().ask("reader", "/api?tag=a&start=0&end=9&samples=1").status == 200
     finally:
         sql(f"DROP POLICY early ON {shared().table}")
+
+
+def test_streams():
+    """While one commit comes after the other, streams of each role get their samples, not only those of the first one"""
+    path = os.path.join(temporary_directory(), "tokens")
+    write(path, line("own", "admin") + line("reader", "read", READER) + line("analyst", "read", ANALYST))
+    os.chmod(path, 0o600)
+    server = Server(shared().table, tokens_file=path, threads="1", expect_ready=False)
+    streams = [Events(server.port, "tag=a", headers={"Authorization": "Bearer " + name}) for name in ("reader", "analyst", "own")]
+    assert [stream.head.status for stream in streams] == [200] * 3
+    got = [0] * 3
+    ended = threading.Event()
+
+    def save():
+        client = server.connect()
+        for t in range(10, 10 ** 6):
+            if ended.is_set():
+                return
+            body = json.dumps(message(t, "a", [t])).encode()
+            assert client.request("POST", "/save?ack=committed", body, {"Authorization": "Bearer own"}).status == 204
+
+    def take(number):
+        while not ended.is_set() and streams[number].event() is not None:
+            got[number] += 1
+    threads = [threading.Thread(target=save)] + [threading.Thread(target=take, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_for("samples in each of the streams", lambda: min(got) >= 20, 10)
+        assert threads[0].is_alive()
+    finally:
+        ended.set()
+        threads[0].join()
+        server.stop()
 
 
 def test_unknown_role():
