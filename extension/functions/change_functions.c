@@ -6,9 +6,7 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 
 #include "store/change_text.h"
 
@@ -28,9 +26,7 @@ historian_decode_changes(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (length > 0 && bytes[0] == '{')
 	{
-		pg_verifymbstr(bytes, length, false);
-		/* raises an error for what is not JSON */
-		(void) DirectFunctionCall1(json_in, CStringGetDatum(pnstrdup(bytes, length)));
+		change_text_json_check(bytes, length);
 		put_json(fcinfo->resultinfo, bytes, length);
 	}
 	else

@@ -13,15 +13,14 @@
 #include <math.h>
 
 #include "common/shortest_dec.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 
 #include "store/segment_bytes.h"
 #include "store/shared_segment.h"
-
-/* An object that has become so long is handed on, and the next rows begin another. */
-#define ENOUGH_BYTES (256 * 1024)
 
 /* What a number takes at most, with a comma. */
 #define NUMBER_BYTES (DOUBLE_SHORTEST_DECIMAL_LEN + 1)
@@ -70,7 +69,7 @@ void
 change_text_times(ChangeText *out, const char *tag, Size tag_bytes, const int64 *times,
 				  uint64 ntimes)
 {
-	uint64		step = ENOUGH_BYTES / NUMBER_BYTES;
+	uint64		step = CHANGE_TEXT_ENOUGH_BYTES / NUMBER_BYTES;
 
 	for (uint64 first = 0; first < ntimes; first += step)
 	{
@@ -133,8 +132,6 @@ change_text_segment(ChangeText *out, const uint8 *bytes, Size length)
 			report_damage();
 		return;
 	}
-	segment.shared = false;
-	segment.first_row = 0;
 	if (segment_open(&segment, bytes, length, false) != SEGMENT_OK)
 		report_damage();
 	put_segment(out, &segment, segment.header.tag, segment.header.tag_bytes);
@@ -199,6 +196,21 @@ change_text_compact_read(const char *bytes, Size length, ChangeTextEmit emit, vo
 		change_text_segment(&text, segment, segment_bytes);
 	}
 	change_text_end(&text);
+}
+
+void
+change_text_json_check(const char *bytes, Size length)
+{
+	if (length == 0 || bytes[0] != '{')
+		report_damage();
+	for (Size i = 0; i < length; i++)
+	{
+		if ((uint8) bytes[i] < ' ')
+			report_damage();
+	}
+	pg_verifymbstr(bytes, length, false);
+	/* raises an error for what is not JSON */
+	(void) DirectFunctionCall1(json_in, CStringGetDatum(pnstrdup(bytes, length)));
 }
 
 /* Puts the rows first .. end - 1 as one entry of an insertion. */
@@ -327,7 +339,7 @@ begin_entry(ChangeText *out, const char *op, const char *tag, Size tag_bytes)
 {
 	StringInfo	json = &out->json;
 
-	if (out->op == NULL || strcmp(out->op, op) != 0 || json->len >= ENOUGH_BYTES)
+	if (out->op == NULL || strcmp(out->op, op) != 0 || json->len >= CHANGE_TEXT_ENOUGH_BYTES)
 	{
 		begin_object(out, op);
 		appendStringInfoString(json, ",\"rows\":[{");
@@ -361,9 +373,13 @@ put_segment(ChangeText *out, const Segment *segment, const char *tag, Size tag_b
 	if (tag_bytes > SEGMENT_MAX_TAG_BYTES ||
 		!decoded_rows_load(&out->decoded, segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
 		report_damage();
+	/* anybody may have made the message, and nobody looks at what is sent to consumers */
+	pg_verifymbstr(tag, tag_bytes, false);
+	if (out->emit == NULL)
+		return;
 	rows = decoded_rows_source(&out->decoded);
 	/* a segment of constant values may have a thousand times as many bytes as JSON */
-	step = Max(1, ENOUGH_BYTES / ((rows.nvalues + 1) * NUMBER_BYTES));
+	step = Max(1, CHANGE_TEXT_ENOUGH_BYTES / ((rows.nvalues + 1) * NUMBER_BYTES));
 	for (uint32 first = 0; first < rows.nrows; first += step)
 		put_rows(out, tag, tag_bytes, &rows, first, Min(first + step, rows.nrows));
 }
@@ -380,6 +396,7 @@ read_string(CompactReader *reader)
 	Size		length;
 	const uint8 *bytes = read_bytes(reader, &length);
 
+	pg_verifymbstr((const char *) bytes, length, false);
 	return pnstrdup((const char *) bytes, length);
 }
 

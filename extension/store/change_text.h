@@ -29,6 +29,9 @@
 #define CHANGE_TEXT_JSON "historian.json"
 #define CHANGE_TEXT_COMPACT "historian.compact"
 
+/* A message or object that has become so long is handed on, and the next rows begin another. */
+#define CHANGE_TEXT_ENOUGH_BYTES (256 * 1024)
+
 /* Of which table a change is.  The parent is the partitioned table that is published, or NULL. */
 typedef struct ChangeTable
 {
@@ -42,7 +45,7 @@ typedef struct ChangeTable
 /* Takes one JSON object, which is also terminated by a zero byte. */
 typedef void (*ChangeTextEmit) (void *argument, const char *json, Size length);
 
-/* Changes of one table on their way.  change_text_begin() fills it in. */
+/* Changes of one table on their way.  change_text_begin() fills it in.  Without emit they are only checked. */
 typedef struct ChangeText
 {
 	const ChangeTable *table;
@@ -78,8 +81,14 @@ extern void change_text_segment(ChangeText *out, const uint8 *bytes, Size length
 extern void change_text_compact_begin(StringInfo buffer, const ChangeTable *table);
 extern void change_text_compact_add(StringInfo buffer, const uint8 *bytes, Size length);
 
-/* Hands a message in the compact form on as JSON.  Raises an error if it is none. */
+/*
+ * Hands a message in the compact form on as JSON, or only checks it if emit is NULL.  Raises an error
+ * if it is none.
+ */
 extern void change_text_compact_read(const char *bytes, Size length, ChangeTextEmit emit,
 									 void *argument);
+
+/* Raises an error if a message in the form of JSON is not one object in one line. */
+extern void change_text_json_check(const char *bytes, Size length);
 
 #endif							/* HISTORIAN_CHANGE_TEXT_H */

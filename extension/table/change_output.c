@@ -12,6 +12,9 @@
  * both objects have that of the commit, so that a consumer can pass over what it has.
  *
  * Transactions without published changes send nothing.  Rows of other tables are not sent.
+ *
+ * Anybody whom PostgreSQL lets call pg_logical_emit_message() can make messages.  One that is damaged
+ * must not stop the slot for ever, so it is passed over with a warning.
  */
 #include "postgres.h"
 
@@ -26,6 +29,9 @@
 
 #include "store/change_text.h"
 
+
+/* No message with changes is near it, and what is made of it must fit into an allocation. */
+#define LONGEST_MESSAGE (64 * 1024 * 1024)
 
 extern PGDLLEXPORT void _PG_output_plugin_init(OutputPluginCallbacks *callbacks);
 
@@ -45,6 +51,9 @@ static void message(LogicalDecodingContext *decoding, ReorderBufferTXN *transact
 					const char *bytes);
 static void commit(LogicalDecodingContext *decoding, ReorderBufferTXN *transaction,
 				   XLogRecPtr lsn);
+static bool is_intact(ChangeOutput *output, bool compact, const char *bytes, Size length,
+					  XLogRecPtr lsn);
+static void check(bool compact, const char *bytes, Size length);
 static void send_bound(LogicalDecodingContext *decoding, const ReorderBufferTXN *transaction,
 					   const char *op, bool last);
 static void send_json(void *argument, const char *json, Size length);
@@ -97,12 +106,19 @@ message(LogicalDecodingContext *decoding, ReorderBufferTXN *transaction, XLogRec
 		bool transactional, const char *prefix, Size length, const char *bytes)
 {
 	ChangeOutput *output = decoding->output_plugin_private;
-	MemoryContext caller = MemoryContextSwitchTo(output->context);
+	MemoryContext caller;
+	bool		compact = strcmp(prefix, CHANGE_TEXT_COMPACT) == 0;
 
-	if (transactional && strcmp(prefix, CHANGE_TEXT_COMPACT) == 0)
-		change_text_compact_read(bytes, length, send_json, decoding);
-	else if (transactional && strcmp(prefix, CHANGE_TEXT_JSON) == 0)
-		send_json(decoding, bytes, length);
+	if (!transactional || (!compact && strcmp(prefix, CHANGE_TEXT_JSON) != 0))
+		return;
+	caller = MemoryContextSwitchTo(output->context);
+	if (is_intact(output, compact, bytes, length, lsn))
+	{
+		if (compact)
+			change_text_compact_read(bytes, length, send_json, decoding);
+		else
+			send_json(decoding, bytes, length);
+	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(output->context);
 }
@@ -115,6 +131,56 @@ commit(LogicalDecodingContext *decoding, ReorderBufferTXN *transaction, XLogRecP
 	if (!output->any)
 		return;
 	send_bound(decoding, transaction, "commit", true);
+}
+
+/*
+ * Warns of a message that is damaged.  It is checked as a whole first, so that none is sent in part.
+ * The check holds nothing but memory, so its errors can be caught without a subtransaction.
+ */
+static bool
+is_intact(ChangeOutput *output, bool compact, const char *bytes, Size length, XLogRecPtr lsn)
+{
+	ErrorData  *volatile error = NULL;
+	int			category;
+
+	PG_TRY();
+	{
+		check(compact, bytes, length);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(output->context);
+		error = CopyErrorData();
+		category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+		/* not if the decoding is cancelled or there is no memory: then it is tried again */
+		if (error->sqlerrcode != ERRCODE_DATA_CORRUPTED && category != ERRCODE_DATA_EXCEPTION &&
+			category != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			PG_RE_THROW();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	if (error == NULL)
+		return true;
+	ereport(WARNING,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg("the message at %X/%X with the prefix \"%s\" is passed over", LSN_FORMAT_ARGS(lsn),
+				   compact ? CHANGE_TEXT_COMPACT : CHANGE_TEXT_JSON),
+			errdetail("Reading it fails with: %s.", error->message));
+	return false;
+}
+
+/* Raises an error if a message is damaged. */
+static void
+check(bool compact, const char *bytes, Size length)
+{
+	if (length > LONGEST_MESSAGE)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("it is longer than any with changes"));
+	if (compact)
+		change_text_compact_read(bytes, length, NULL, NULL);
+	else
+		change_text_json_check(bytes, length);
 }
 
 /* Sends the beginning or the commit of a transaction; last tells that nothing follows of it. */

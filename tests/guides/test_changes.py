@@ -104,11 +104,14 @@ def follows(server, folder, shell):
     sql = [text for _, kind, text in page if kind == "sql"]
     commands = [text for _, kind, text in page if kind == "sh"]
     program, = [text for _, kind, text in page if kind == "python"]
-    same((len(sql), len(commands)), (4, 3), "the page has four blocks of statements and three of commands")
+    same((len(sql), len(commands)), (5, 3), "the page has five blocks of statements and three of commands")
     with open(os.path.join(folder, "follow.py"), "w", encoding="utf-8") as file:
         file.write(program)
 
     server.sql(sql[0])
+    server.sql(sql[1])
+    same(server.sql("SELECT bool_or(has_function_privilege('pg_read_all_data', oid, 'EXECUTE')) FROM pg_proc WHERE proname = 'pg_logical_emit_message'"), [["f"]],
+         "nobody makes messages by hand")
     server.sql("INSERT INTO measurement SELECT i, 'before', ARRAY[i] FROM generate_series(1, 5000) i; SELECT historian.compact('measurement')")
     writers = [Writer(server, number) for number in range(2)]
     try:
@@ -136,11 +139,11 @@ def follows(server, folder, shell):
         wanted = [("public.measurement", "after", 2, "null"), ("public.measurement", "after", 3, "[-0]")]
         guide.wait_for("TRUNCATE", lambda: [row[:3] for row in db.execute("SELECT * FROM sample ORDER BY time")] == [row[:3] for row in wanted], 60)
 
-    decoded = server.sql(sql[1])[-1]
+    decoded = server.sql(sql[2])[-1]
     same(json.loads(decoded[1])["rows"], [{"tag": "pump7", "times": [1], "values": [[20.1]]}], "pgoutput by SQL")
-    server.sql(sql[2])
+    server.sql(sql[3])
     same(server.sql("SELECT format FROM historian.published_table"), [["json"]], "in the format json")
-    same(sorted(row[0] for row in server.sql(sql[3])), ["by_sql", "follower"], "what slots keep")
+    same(sorted(row[0] for row in server.sql(sql[4])), ["by_sql", "follower"], "what slots keep")
     text = "".join(body for _, kind, body in page if kind == "json")
     same([json.loads(line)["op"] for line in text.splitlines()], ["begin", "insert", "delete", "rename", "truncate", "commit"], "the page shows every kind of change")
 

@@ -107,6 +107,11 @@ like($err, qr/invalid input syntax for type json/, 'decode_changes(): damaged JS
 (undef, undef, $err) = $node->psql('postgres', q{SELECT historian.decode_changes('\x48434831010000000100610100620000000005004142434445')});
 like($err, qr/is damaged/, 'decode_changes(): damaged bytes');
 
+(undef, undef, $err) = $node->psql('postgres', q{SELECT historian.decode_changes('\x48434831010000000100ff0100620000000005004142434445')});
+like($err, qr/invalid byte sequence/, 'decode_changes(): a name in another encoding');
+(undef, undef, $err) = $node->psql('postgres', q{SELECT historian.decode_changes('\x7b22ff223a317d')});
+like($err, qr/invalid byte sequence/, 'decode_changes(): JSON in another encoding');
+
 # Statements of one transaction, random ones.
 sub one_of { return $_[ int(rand(@_)) ]; }
 sub tag { return 't' . int(rand(6)); }
@@ -119,7 +124,7 @@ sub change
 	my $from = int(rand(300));
 	my $until = $from + int(rand(40));
 	my $tag = tag();
-	my $what = int(rand(16));
+	my $what = int(rand(17));
 
 	return "INSERT INTO $table SELECT i, 't' || i % 6, ARRAY[random() * 1000, i, NULL, 0.1 + i] FROM generate_series($from, $until) i;" if $what < 3;
 	return "INSERT INTO $table SELECT i, '$tag', ARRAY[" . rand() . ", i] FROM generate_series($from, $until) i;" if $what == 3;
@@ -134,6 +139,7 @@ sub change
 	return "SELECT historian.rename('$table', '$tag', 'n" . ++$names . "\"\\é');" if $what == 12;
 	return "SELECT historian.drop_before('$table', " . int(rand(60)) . "::bigint);" if $what == 13 && rand() < 0.3;
 	return 'TRUNCATE ' . ($table eq 'p' ? one_of('p', 'p0', 'p1') : $table) . ';' if $what == 14 && rand() < 0.3;
+	return "UPDATE $table SET time = time + " . one_of(1, 7, 1000, -3) . " WHERE tag = '$tag' AND time BETWEEN $from AND $until;" if $what == 15;
 	return "INSERT INTO $table SELECT i, 'w' || i, ARRAY[i, -i] FROM generate_series($from, $from + 600) i;";
 }
 
@@ -299,6 +305,36 @@ like($sent[1], qr/"table":"p[01]","relid":\d+,"parent_schema":"public","parent_t
 is($sent[2], qq({"op":"truncate",$head}), 'TRUNCATE');
 (undef, undef, $err) = $node->psql('postgres', q{SELECT * FROM pg_logical_slot_get_changes('plugin', NULL, NULL, 'pretty', 'true')});
 like($err, qr/has no option "pretty"/, 'an unknown option of the plugin');
+
+# messages that are damaged, or that somebody else made, do not stop a slot and are not sent
+for my $case (
+	[ 'compact', q{'rubbish'}, 'no changes of a historian table' ],
+	[ 'compact', q{'\x48434831010000000100610100620000000005004142434445'::bytea}, 'is damaged' ],
+	[ 'compact', q{'\x48434831010000000100ff0100620000000005004142434445'::bytea}, 'invalid byte sequence' ],
+	[ 'json', q{''}, 'is damaged' ],
+	[ 'json', q{'[1]'}, 'is damaged' ],
+	[ 'json', q('{"op":"truncate"'), 'invalid input syntax for type json' ],
+	[ 'json', q('{"op":' || chr(10) || '"truncate"}'), 'is damaged' ],
+	[ 'json', q{'\x7b22ff223a317d'::bytea}, 'invalid byte sequence' ],
+	[ 'json', q('{"a":' || repeat('[', 100000)), 'stack depth limit exceeded' ])
+{
+	my ($form, $content, $message) = @$case;
+	my $lsn = $node->safe_psql('postgres', "BEGIN; INSERT INTO quiet VALUES (1, 'intact', '{1}'); SELECT pg_logical_emit_message(true, 'historian.$form', $content) AS lsn; INSERT INTO quiet VALUES (1, 'intact', '{2}'); COMMIT");
+
+	($status, $out, $err) = $node->psql('postgres', $messages{plugin});
+	like($err, qr/WARNING:  the message at [0-9A-F]+\/[0-9A-F]+ with the prefix "historian.$form" is passed over\nDETAIL:  .*$message/, "$form $content: a warning");
+	is(join(' ', map { /"values":\[\[(\d)\]\]/ ? $1 : /^\{"op":"(\w+)"/ } split(/\n/, $out)), 'begin 1 2 commit', "$form $content: the others are sent");
+}
+# what docs/change-data.md advises against it does not concern writers
+$node->safe_psql('postgres', "SELECT format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', oid::regprocedure) FROM pg_proc WHERE proname = 'pg_logical_emit_message' \\gexec\nGRANT INSERT ON quiet TO stranger");
+for my $type ('text', 'bytea')
+{
+	(undef, undef, $err) = $node->psql('postgres', "SET ROLE stranger; SELECT pg_logical_emit_message(true, 'historian.json', '{}'::$type)");
+	like($err, qr/permission denied for function pg_logical_emit_message/, "$type: a stranger makes no messages");
+}
+$node->safe_psql('postgres', "SET ROLE stranger; INSERT INTO quiet VALUES (1, 'intact', '{3}')");
+like($node->safe_psql('postgres', $messages{plugin}), qr/"values":\[\[3\]\]/, 'but publishes what it inserts');
+$node->safe_psql('postgres', "TRUNCATE quiet; $messages{plugin}");
 
 # writers of a published table wait for each other, so that a deletion comes after the loads that it has seen
 my $first = $node->background_psql('postgres');
