@@ -2230,7 +2230,7 @@ CREATE TABLE historian.published_table (
     format text NOT NULL DEFAULT 'compact' CHECK (format IN ('compact', 'json'))) USING heap;
 
 COMMENT ON TABLE historian.published_table IS
-'The historian tables, and partitioned parents of some, whose changes are published as messages for logical decoding. historian.publish_changes() changes it. Owners of a table see and change its row.';
+'The historian tables, and partitioned parents of some, whose changes are published as messages for logical decoding. Only historian.publish_changes() and a restore may write it: a row that is written otherwise takes effect in the midst of transactions, whose changes are then published in part. The privileges are for these two; owners of a table see and change its row.';
 COMMENT ON COLUMN historian.published_table.relid IS 'the table or the partitioned parent';
 COMMENT ON COLUMN historian.published_table.format IS 'compact: inserted rows are compressed in the WAL; json: they are JSON there, which costs the writer more';
 
