@@ -31,9 +31,6 @@
 #include "store/change_text.h"
 
 
-/* A message that has become so long is logged, and the next changes begin another. */
-#define ENOUGH_BYTES (256 * 1024)
-
 /* The columns of historian.published_table. */
 #define COLUMN_RELID 1
 #define COLUMN_FORMAT 2
@@ -62,11 +59,11 @@ static void log_segments(ChangeLog *log);
 static void log_json(void *argument, const char *json, Size length);
 
 bool
-change_log_lock(Relation rel, bool wait)
+change_log_try_lock(Relation rel)
 {
 	Published	how;
 
-	return !find_published(rel, &how) || lock_order(&how, wait);
+	return !find_published(rel, &how) || lock_order(&how, false);
 }
 
 ChangeLog *
@@ -104,7 +101,7 @@ change_log_segment(ChangeLog *log, const uint8 *bytes, Size length)
 	if (log->segments.len == 0)
 		change_text_compact_begin(&log->segments, &log->table);
 	change_text_compact_add(&log->segments, bytes, length);
-	if (log->segments.len >= ENOUGH_BYTES)
+	if (log->segments.len >= CHANGE_TEXT_ENOUGH_BYTES)
 		log_segments(log);
 }
 

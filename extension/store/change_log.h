@@ -20,14 +20,14 @@
 typedef struct ChangeLog ChangeLog;
 
 /*
- * Makes the transaction the one that may change the table, if its changes are published.  Without
- * wait, returns false if another one may.  The caller holds RowExclusiveLock on the table.  Call it
- * before the snapshot is taken under which rows are deleted.
+ * Makes the transaction the one that may change the table, if its changes are published.  Returns
+ * false if another one may.  The caller holds RowExclusiveLock on the table.  Call it before the
+ * snapshot is taken under which rows are deleted.
  */
-extern bool change_log_lock(Relation rel, bool wait);
+extern bool change_log_try_lock(Relation rel);
 
 /*
- * The same, and begins to log changes.  Returns NULL if those of the table are not published; the
+ * The same, but waits until the transaction may, and begins to log changes.  Returns NULL if those of the table are not published; the
  * functions below then do nothing.
  */
 extern ChangeLog *change_log_begin(Relation rel);

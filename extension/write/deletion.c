@@ -234,7 +234,7 @@ deletion_expire(Relation rel, ExpiryRule *rules, uint32 nrules, int64 max_segmen
 	Deletion	deletion;
 	text	   *tag;
 
-	if (!change_log_lock(rel, false) || !directory_lock(rel, false))
+	if (!change_log_try_lock(rel) || !directory_lock(rel, false))
 		return false;
 	deletion = begin_deletion(rel, GetCurrentCommandId(true), NULL, false);
 	tag = directory_next_tag(deletion.cursor, *after);
@@ -676,8 +676,11 @@ delete_from_segment(Deletion *deletion, text *tag, const SegmentRef *ref, const 
 	if (!decoded_rows_load(&rows, &stored.segment, PG_INT64_MIN, PG_INT64_MAX, values_none))
 		store_report(deletion->rel, &stored.tuple.t_self, &stored.segment.header, SEGMENT_BAD_TIMES);
 	nkept = mark_kept(&rows, set, kept);
-	for (uint32 row = 0; set->times != NULL && row < rows.nrows; row++)
-		deletion->spared |= kept[row] && rows.time[row] > set->from && rows.time[row] < set->until;
+	if (deletion->changes != NULL && set->times != NULL)
+	{
+		for (uint32 row = 0; row < rows.nrows; row++)
+			deletion->spared |= kept[row] && rows.time[row] > set->from && rows.time[row] < set->until;
+	}
 	if (nkept < rows.nrows)
 		nkept += keep_replaced(deletion, tag, ref, &stored.segment, kept);
 	if (nkept < rows.nrows && ref->shared)
