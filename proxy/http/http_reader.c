@@ -306,10 +306,13 @@ parse(HttpConnection *connection, const char *data, size_t length)
 		if (connection->input == INPUT_PARSED)
 			connection_set_input(connection, INPUT_PAUSED);
 		/*
-		 * Between requests, reading goes on until something comes: it shows that a client has left.
+		 * Between requests, reading goes on until something comes: it shows that a client has left.  It
+		 * begins again if the request waited in the kernel for its turn (read_later()).
 		 */
 		if (connection->current != NULL || connection->unparsed.length > 0)
 			uv_read_stop((uv_stream_t *) &connection->tcp);
+		else if (!connection->ended)
+			reader_continue(connection);
 		if (connection->phase != PHASE_BLOCKED && !exchange_too_far_ahead(connection))
 			turn_queue(&connection->loop->turns, &connection->task);
 	}

@@ -7,7 +7,7 @@
  * the id of each event has.
  *
  * A loop reads for all its clients together, in rounds: after each commit of this process, and each
- * POLL_MS for the commits of others.  A round is one query for the tags of one role.  A tag that
+ * POLL_MS for the commits of others.  A round is one query for some tags of one role.  A tag that
  * clients follow is a feed, whose head is the time up to which it was read for all of them.  A client
  * that is behind the head, because it resumes or because it took too little, is read for alone until
  * it has caught up.  So it costs the others no delay, and no memory: what it does not take stays in
@@ -26,13 +26,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_TAGS	 50	  /* Last-Event-ID has room for their times */
-#define MOST_ROWS	 1000 /* of a tag in a round; SQL has the number, too */
-#define MOST_FEEDS	 4000 /* in a round */
-#define MOST_LAGGING 64	  /* clients in a round that are read for alone */
+#define MOST_TAGS 50   /* Last-Event-ID has room for their times */
+#define MOST_ROWS 1000 /* of a tag in a round; SQL has the number, too */
+#define MOST_FEEDS                                                                                 \
+	100 /* in a round, so that it keeps other queries waiting for some milliseconds only */
+#define MOST_LAGGING 64 /* clients in a round that are read for alone */
 #define POLL_MS		 1000
 #define AWAIT_MS	 1250 /* after a commit of this process another one is awaited, and not polled */
-#define SHORTEST_MS	 20	  /* from one round to the next */
+#define SHORTEST_MS	 10	  /* from one round to the next */
 #define LONGEST_MS	 1000
 #define HEARTBEAT_MS 15000
 #define LEFT_MS		 1000 /* the same for a client that sends no more: has it left? */

@@ -4,11 +4,12 @@
 SUBSCRIBERS=2000 test_stream.py: the long form."""
 import hashlib
 import os
+import signal
 import sys
 import time
 
 from events import Events, follow, post
-from historiand import Server, insert, message, run, sql, temporary_directory, wait_for
+from historiand import Server, insert, message, request_bytes, run, sql, temporary_directory, wait_for
 
 SUBSCRIBERS = int(os.environ.get("SUBSCRIBERS", "200"))
 
@@ -127,6 +128,23 @@ def test_many():
     for events in all_events:
         events.close()
     wait_for("all have left", lambda: server.metric("historiand_streams") == 0)
+
+
+def test_left():
+    """clients that leave are gone soon, also those whose requests came all at once, and waited for their turn"""
+    server = Server(descriptors=4000, max_connections=2000, threads="1")
+    clients = [server.connect() for _ in range(1000)]
+    wait_for("the clients", lambda: server.connections() >= 1000)
+    server.process.send_signal(signal.SIGSTOP)
+    for number, client in enumerate(clients):
+        client.send(request_bytes("GET", f"/stream?tag=t{number}&start=1"))
+    server.process.send_signal(signal.SIGCONT)
+    wait_for("the streams", lambda: server.metric("historiand_streams") == 1000)
+    for client in clients:
+        client.fill()
+        client.close()
+    wait_for("all have left", lambda: server.metric("historiand_streams") == 0, 8)     # heartbeats come each 15 s
+    server.stop()
 
 
 def test_stop():
