@@ -65,6 +65,7 @@ bench: ready-to-run
 	@scripts/bench
 
 test:
+	@tests/run --check $(SUITE)
 	@scripts/install-packages test
 	@scripts/install-npm-packages
 	@$(MAKE) -s all
