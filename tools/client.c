@@ -29,6 +29,7 @@
 
 #define TIMEOUT_S			30
 #define RETRY_MS			200
+#define TELL_WAIT_S			2
 #define PROBE_POLL_MS		10
 #define NS_PER_MS			INT64_C(1000000)
 #define NS_PER_S			INT64_C(1000000000)
@@ -91,7 +92,7 @@ struct Client
 	Question question;
 	uv_timer_t timer; /* runs until the next attempt, later until the end */
 	int64_t give_up_ns;
-	const char *waiting_for;
+	bool wait_told;
 	uint32_t before_tag;
 
 	/* while reading */
@@ -361,9 +362,16 @@ get(Client *client, const char *tag, int64_t start, int64_t end, HttpCallback do
 static void
 retry(Client *client, const char *waiting_for)
 {
-	client->waiting_for = waiting_for;
 	if (now_ns() < client->give_up_ns)
 	{
+		/* At first the producer may be about to start, which nobody needs to be told. */
+		if (!client->wait_told &&
+			now_ns() > client->give_up_ns - ((int64_t) client->wait_s - TELL_WAIT_S) * NS_PER_S)
+		{
+			fprintf(stderr, "historian-client: waits up to %" PRIu64 " s for %s\n", client->wait_s,
+					waiting_for);
+			client->wait_told = true;
+		}
 		uv_timer_start(&client->timer, on_retry, RETRY_MS, 0);
 		return;
 	}
@@ -435,9 +443,12 @@ on_announcement(HttpRequest *request, const HttpResponse *response)
 	if (refused(client, response))
 		return;
 	if (!read)
-		retry(client, response == NULL ? "the server" : "a producer's announcement");
+		retry(client, response == NULL ? "the server"
+									   : "a producer's announcement; historian-producer sends it");
 	else if (client->announcement.ended != client->finished)
-		retry(client, client->finished ? "the producer's end" : "a running producer");
+		retry(client, client->finished ? "the producer's end"
+									   : "a running producer; with --finished "
+										 "the messages of one that has ended are read");
 	else if (client->totals)
 	{
 		client->status = totals_check(&client->announcement, stdin);

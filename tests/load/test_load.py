@@ -73,6 +73,9 @@ def test_right():
     ok(result.returncode == 0, "and the totals agree", result.stdout + result.stderr)
     result = read(server, "--finished")
     ok(result.returncode == 0, "also when it has ended", result.stdout + result.stderr)
+    result = read(server)
+    ok(result.returncode == 1 and "waits up to 3 s" in result.stderr and "waited 3 s for a running producer; with --finished" in result.stderr,
+       "a client that waits for one that has ended says so, and the option that it lacks", result.stderr)
 
     # A second workload over the first: what was there before is known.
     produce(server, "--rate", "500", "--duration", "1", "--seed", "2", "--tags", "50")
