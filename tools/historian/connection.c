@@ -38,21 +38,6 @@ ignore_notice(void *argument, const PGresult *result)
 	(void) result;
 }
 
-PGconn *
-connection_open(const Arguments *arguments)
-{
-	PGconn *connection = connection_try(arguments);
-
-	if (PQstatus(connection) != CONNECTION_OK)
-		connection_fail(connection, NULL);
-	PQsetNoticeReceiver(connection, ignore_notice, NULL);
-	PQclear(connection_query(connection,
-							 "SELECT set_config('client_encoding', 'UTF8', false),"
-							 " set_config('DateStyle', 'ISO', false)",
-							 0, NULL));
-	return connection;
-}
-
 /* Prints the text without the line feeds at its end. */
 static void
 print_line(const char *before, const char *text)
@@ -62,6 +47,28 @@ print_line(const char *before, const char *text)
 	while (length > 0 && text[length - 1] == '\n')
 		length--;
 	fprintf(stderr, "%s%.*s\n", before, (int) length, text);
+}
+
+PGconn *
+connection_open(const Arguments *arguments)
+{
+	PGconn *connection = connection_try(arguments);
+
+	if (PQstatus(connection) != CONNECTION_OK)
+	{
+		print_line("historian: ", PQerrorMessage(connection));
+		if (arguments->dbname == NULL && arguments->host == NULL && getenv("PGHOST") == NULL &&
+			getenv("PGSERVICE") == NULL)
+			print_line("  hint: ", "-d or -h says where PostgreSQL is; for the one of make run, "
+								   "in its checkout: -d \"$(make -s conninfo)\"");
+		exit(EXIT_FAILED);
+	}
+	PQsetNoticeReceiver(connection, ignore_notice, NULL);
+	PQclear(connection_query(connection,
+							 "SELECT set_config('client_encoding', 'UTF8', false),"
+							 " set_config('DateStyle', 'ISO', false)",
+							 0, NULL));
+	return connection;
 }
 
 void
