@@ -129,6 +129,18 @@ def exports(made):
     same((result.returncode, piped.decode(), os.path.exists(path("fifo.partial"))), (0, exported("plant/a"), False), "a pipe with a name stays one")
     result = historian("export", "-t", "m", "-o", path("no/such.csv"), "long")
     ok(result.returncode == 1 and "No such file" in result.stderr, "and a directory that is not there", result.stderr)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    result = historian("tags", "-p", "1", database=None, env=environment)
+    ok(result.returncode == 1 and 'hint: -d or -h says where PostgreSQL is' in result.stderr, "a server that is nowhere: how to name it",
+       result.stderr)
+    result = historian("tags", "-p", "1", "-h", "/nowhere", database=None, env=environment)
+    ok(result.returncode == 1 and "hint" not in result.stderr, "no such hint where it was named", result.stderr)
+    for name in ("a.parquet", "a.arrow", "a.json.gz"):
+        result = historian("export", "-t", "m", "-o", path(name), "plant/a")
+        ok(result.returncode == 2 and "-f csv" in result.stderr and not os.path.exists(path(name)), name + " is refused, not filled with CSV",
+           result.stderr)
+    result = historian("export", "-t", "m", "-f", "ndjson", "-o", path("a.json"), "plant/a")
+    ok(result.returncode == 0 and os.path.exists(path("a.json")), "unless the format is given", result.stderr)
     for form, batches in (("csv", 0), ("arrow", 3000)):
         small, large = memory("plant/a", form), memory("long", form)
         ok(large < small + batches + 4000, "memory does not grow with the rows: " + form, "%d and %d KiB" % (small, large))

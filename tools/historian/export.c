@@ -105,9 +105,30 @@ ends_with(const char *text, const char *end)
 	return length >= strlen(end) && strcmp(text + length - strlen(end), end) == 0;
 }
 
+/* Whether the name promises a format that is not written here: its reader would find CSV in it. */
+static bool
+names_other_format(const char *path)
+{
+	static const char *const ends[] = {".parquet", ".arrow", ".feather", ".json", ".xlsx"};
+	char compressed[16];
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+	{
+		snprintf(compressed, sizeof(compressed), "%s.gz", ends[i]);
+		if (ends_with(path, ends[i]) || ends_with(path, compressed))
+			return true;
+	}
+	return false;
+}
+
 static ExportFormat
 format_of(const char *path)
 {
+	if (path != NULL && names_other_format(path))
+		arguments_fail(
+			"-o %s: no format of export has files of this name; -f csv, ndjson, binary or "
+			"arrow (an Arrow IPC stream) says what the file shall have",
+			path);
 	if (path != NULL && (ends_with(path, ".ndjson") || ends_with(path, ".ndjson.gz") ||
 						 ends_with(path, ".jsonl") || ends_with(path, ".jsonl.gz")))
 		return EXPORT_NDJSON;
