@@ -16,6 +16,7 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
@@ -25,6 +26,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
@@ -51,6 +53,17 @@ struct ChangeLog
 	ChangeText text;
 };
 
+/* The latest command of the present transaction whose insertions into a table were logged. */
+typedef struct LoggedInsertion
+{
+	Oid			relid;
+	CommandId	cid;
+} LoggedInsertion;
+
+static List *insertions;		/* of LoggedInsertion, in the memory of the transaction */
+static TransactionId insertions_xid;	/* whose they are */
+
+static LoggedInsertion *find_insertion(Oid relid);
 static bool find_published(Relation rel, Published *how);
 static bool find_mark(Relation marks, Oid relid, bool *compact);
 static bool lock_order(const Published *how, bool wait);
@@ -75,6 +88,66 @@ change_log_begin(Relation rel)
 		return NULL;
 	(void) lock_order(&how, true);
 	return begin_log(rel, &how);
+}
+
+void
+change_log_inserts(const ChangeLog *log, CommandId cid)
+{
+	LoggedInsertion *insertion;
+
+	if (log == NULL)
+		return;
+	insertion = find_insertion(log->table.relid);
+	if (insertion == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
+
+		insertion = palloc0(sizeof(LoggedInsertion));
+		insertion->relid = log->table.relid;
+		insertions = lappend(insertions, insertion);
+		MemoryContextSwitchTo(caller);
+	}
+	insertion->cid = Max(insertion->cid, cid);
+}
+
+void
+change_log_deletes(const ChangeLog *log, CommandId cid)
+{
+	LoggedInsertion *insertion;
+
+	if (log == NULL)
+		return;
+	insertion = find_insertion(log->table.relid);
+	if (insertion == NULL || insertion->cid < cid)
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("the command cannot delete rows of %s after it has written new ones",
+				   quote_qualified_identifier(log->table.schema, log->table.table)),
+			errdetail("The table publishes its changes, and its consumers would delete the new rows too."),
+			errhint("Insert and delete by two commands.  Let historian.write_buffer hold all new rows of an UPDATE."));
+}
+
+/* Returns what is noted of a table, or NULL. */
+static LoggedInsertion *
+find_insertion(Oid relid)
+{
+	TransactionId xid = GetTopTransactionId();
+	ListCell   *cell;
+
+	if (insertions_xid != xid)
+	{
+		insertions_xid = xid;
+		insertions = NIL;
+	}
+	foreach(cell, insertions)
+	{
+		LoggedInsertion *insertion = lfirst(cell);
+
+		if (insertion->relid == relid)
+			return insertion;
+	}
+	return NULL;
 }
 
 void

@@ -32,6 +32,14 @@ extern bool change_log_try_lock(Relation rel);
  */
 extern ChangeLog *change_log_begin(Relation rel);
 
+/*
+ * Call before a command's insertions are logged, and before its deletions.  A command does not delete
+ * what itself, or a command within it, has inserted, but a consumer would if that was logged before.
+ * So the second raises an error after such insertions.
+ */
+extern void change_log_inserts(const ChangeLog *log, CommandId cid);
+extern void change_log_deletes(const ChangeLog *log, CommandId cid);
+
 /* Logs what has not been logged yet. */
 extern void change_log_end(ChangeLog *log);
 

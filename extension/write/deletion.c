@@ -502,6 +502,7 @@ begin_deletion(Relation rel, CommandId cid, Snapshot met_under, bool moves)
 		.context = CurrentMemoryContext,
 	};
 
+	change_log_deletes(deletion.changes, cid);
 	(void) directory_lock(rel, true);
 	serializable_note_write(rel, GetCurrentTransactionId(), cid);
 	PushCopiedSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot()

@@ -545,6 +545,7 @@ write_to_run(Batch *batch, bool end)
 	ChangeLog  *changes = change_log_begin(rel);
 	SegmentSink *sink;
 
+	change_log_inserts(changes, work->cid);
 	if (batch->run == NULL)
 		serializable_note_write(rel, work->xid, work->cid);
 	sink = segment_sink_begin(rel, work->xid, work->cid, batch->options);
@@ -767,6 +768,7 @@ write_batch(CommandWork *work)
 	uint64		nrows = batch->nrows;
 	Placement  *placement = NULL;
 
+	change_log_inserts(changes, work->cid);
 	serializable_note_write(rel, work->xid, work->cid);
 	sink = segment_sink_begin(rel, work->xid, work->cid, batch->options);
 	segment_sink_publish(sink, changes);

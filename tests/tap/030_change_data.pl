@@ -306,6 +306,25 @@ is($sent[2], qq({"op":"truncate",$head}), 'TRUNCATE');
 (undef, undef, $err) = $node->psql('postgres', q{SELECT * FROM pg_logical_slot_get_changes('plugin', NULL, NULL, 'pretty', 'true')});
 like($err, qr/has no option "pretty"/, 'an unknown option of the plugin');
 
+# a command whose new rows were logged before its deletion is refused: a consumer would delete them
+$node->safe_psql('postgres', q{INSERT INTO quiet SELECT i, 'a', ARRAY[random(), i] FROM generate_series(1, 20000) i;
+	CREATE FUNCTION put() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO quiet VALUES (1, 'a', '{3}'); RETURN true; END $$});
+my $load = q{WITH i AS (INSERT INTO quiet SELECT i, 'a', ARRAY[random(), i] FROM generate_series(1, 20000) i RETURNING 1)};
+for my $command (
+	q{UPDATE quiet SET values = values || 7::float8},
+	qq{$load DELETE FROM quiet WHERE tag = 'a' AND time = 1 AND (SELECT count(*) FROM i) > 0},
+	qq{$load SELECT historian.delete('quiet', 'a', 0, 5) FROM (SELECT count(*) FROM i) i},
+	q{DELETE FROM quiet WHERE tag = 'a' AND time = 1 AND put()},
+	q{UPDATE quiet SET time = 30000 WHERE tag = 'a' AND time = 1 RETURNING put()})
+{
+	(undef, undef, $err) = $node->psql('postgres', "SET historian.write_buffer = '64kB'; $command");
+	like($err, qr/cannot delete rows of public.quiet after it has written new ones/, "refused: $command");
+}
+$node->safe_psql('postgres', q{UPDATE quiet SET values = values || 7::float8; BEGIN; SELECT put(); DELETE FROM quiet WHERE tag = 'a' AND time = 1; SELECT put(); COMMIT});
+@sent = map { /"op":"(\w+)"/ } split(/\n/, $node->safe_psql('postgres', "$messages{plugin}"));
+like("@sent", qr/^begin (?:insert )+commit begin delete (?:insert )+commit begin insert delete insert commit$/, 'two commands, or an UPDATE in memory, are sent');
+$node->safe_psql('postgres', "DROP FUNCTION put; TRUNCATE quiet; $messages{plugin}");
+
 # messages that are damaged, or that somebody else made, do not stop a slot and are not sent
 for my $case (
 	[ 'compact', q{'rubbish'}, 'no changes of a historian table' ],
