@@ -1335,6 +1335,8 @@ BEGIN
     described := described OR FOUND;
     DELETE FROM historian.stale_state s WHERE s.relid = "table" AND s.tag = new_tag;
     UPDATE historian.stale_state s SET tag = new_tag WHERE s.relid = "table" AND s.tag = rename.tag;
+    -- its next transition is told after those that wait, which keep the name that it had
+    UPDATE historian.stale_event e SET tag = new_tag WHERE e.relid = "table" AND e.tag = rename.tag;
 
     -- a tag that has a policy to itself must not fall under the shorter one of others
     own_keep := (SELECT p.keep FROM historian.own_retention p WHERE p.relid = "table" AND p.tag_prefix = tag);
@@ -2142,7 +2144,11 @@ BEGIN
             SELECT s.tag, s.since, w.last_time, w.allowed
             FROM historian.stale_state s LEFT JOIN watched w ON w.tag = s.tag
             WHERE s.relid = "table" AND (w.tag IS NULL OR w.last_time >= now_ns - w.allowed_ns)
-            ORDER BY s.tag LIMIT room FOR UPDATE OF s SKIP LOCKED),
+            -- what is forgotten takes no room
+            ORDER BY w.tag IS NOT NULL, s.tag
+            LIMIT room + (SELECT count(*) FROM historian.stale_state g
+                WHERE g.relid = "table" AND NOT EXISTS (SELECT FROM watched v WHERE v.tag = g.tag))
+            FOR UPDATE OF s SKIP LOCKED),
         ended AS (
             DELETE FROM historian.stale_state s USING ending e WHERE s.relid = "table" AND s.tag = e.tag
             RETURNING e.tag, e.since, e.last_time, e.allowed),
@@ -2152,7 +2158,7 @@ BEGIN
             WHERE w.last_time < horizon_ns - w.allowed_ns
                 AND watch_ns < horizon_ns - least(w.allowed_ns, longest_grace_ns)
                 AND NOT EXISTS (SELECT FROM historian.stale_state s WHERE s.relid = "table" AND s.tag = w.tag)
-            ORDER BY w.tag LIMIT room
+            ORDER BY w.tag LIMIT greatest(room - (SELECT count(*) FROM ended WHERE last_time IS NOT NULL), 0)
             ON CONFLICT DO NOTHING
             RETURNING tag, since),
         forgotten AS (
@@ -2188,7 +2194,7 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION historian.note_stale(regclass, interval, interval, interval, text[], text) IS
-'For historiand: notes which tags have become stale and which have returned, each once, in historian.stale_state. Becoming stale counts only what is older than behind, because later samples may not be committed, and a tag is silent for at most as long as the watch has been unbroken, if that is less than an hour. Each transition is notified to the channel (NULL: none), and kept in historian.stale_event for the actions. Tags that have no samples any more, or are not watched, are forgotten. Returns how many tags are stale, how many have become so and have returned, and how many transitions wait and were given up. Needs SELECT and INSERT on the table.';
+'For historiand: notes which tags have become stale and which have returned, each once, in historian.stale_state. Becoming stale counts only what is older than behind, because later samples may not be committed, and a tag is silent for at most as long as the watch has been unbroken, if that is less than an hour. Each transition is notified to the channel (NULL: none), and kept in historian.stale_event for the actions. Tags that have no samples any more, or are not watched, are forgotten. At most 100,000 transitions wait for an action, all of a table together; others are noted when there is room. Returns how many tags are stale, how many have become so and have returned, and how many transitions wait and were given up. Needs SELECT and INSERT on the table.';
 
 CREATE FUNCTION historian.claim_stale("table" regclass, action text, most integer, OUT id uuid, OUT body text)
 RETURNS SETOF record

@@ -28,11 +28,11 @@ static void put_with_nulls(char *out, const ArrayType *array, int count, int col
 Datum
 historian_value_bytes(PG_FUNCTION_ARGS)
 {
-	const ArrayType *array = PG_GETARG_ARRAYTYPE_P(0);
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
 	int			columns = PG_GETARG_INT32(1);
 	int			ndim = ARR_NDIM(array);
 	int			count = ndim == 0 ? 0 : ARR_DIMS(array)[0];
-	bool		nulls = ARR_HASNULL(array) || count < columns;
+	bool		nulls = count < columns || array_contains_nulls(array);
 	Size		size;
 	bytea	   *result;
 

@@ -98,8 +98,8 @@ static void merge_tag(RunMerge *merge, text *tag);
 static SegmentList list_sources(RunMerge *merge, text *tag);
 static void delete_runs(RunMerge *merge);
 static bool take_tags_out(RunMerge *merge, const StoredSegment *stored);
-static void write_left(RunMerge *merge, SharedReader *reader);
-static void write_own(RunMerge *merge, const SharedReader *reader);
+static void write_left(RunMerge *merge, const StoredSegment *stored, SharedReader *reader);
+static void write_own(RunMerge *merge, const StoredSegment *stored, const SharedReader *reader);
 static void delete_stored(RunMerge *merge, ItemPointer tid, uint32 rows, Size bytes);
 static int	compare_sequence(const void *left, const void *right);
 
@@ -522,7 +522,7 @@ take_tags_out(RunMerge *merge, const StoredSegment *stored)
 		(void) shared_reader_next(&reader);
 	store_check_shared(merge->rel, stored, &reader);
 	if (reader.valid)
-		write_left(merge, &reader);
+		write_left(merge, stored, &reader);
 	return true;
 }
 
@@ -531,7 +531,7 @@ take_tags_out(RunMerge *merge, const StoredSegment *stored)
  * entry that has no room, because its tag is whole now, gets a segment of its own.
  */
 static void
-write_left(RunMerge *merge, SharedReader *reader)
+write_left(RunMerge *merge, const StoredSegment *stored, SharedReader *reader)
 {
 	const SegmentHeader *header = &reader->header;
 	SharedBuilder *builder = palloc(sizeof(SharedBuilder));
@@ -543,14 +543,9 @@ write_left(RunMerge *merge, SharedReader *reader)
 	do
 	{
 		if (!shared_builder_copy(builder, reader))
-			write_own(merge, reader);
+			write_own(merge, stored, reader);
 	} while (shared_reader_next(reader));
-	if (reader->status != SEGMENT_OK)
-		ereport(ERROR,
-				errcode(ERRCODE_DATA_CORRUPTED),
-				errmsg("cannot read a segment of historian table \"%s\"",
-					   RelationGetRelationName(merge->rel)),
-				errdetail("%s", segment_status_text(reader->status)));
+	store_check_shared(merge->rel, stored, reader);
 	if (builder->ntags > 0)
 		segment_sink_write_shared(merge->sink, builder);
 	merge->done.segments_written += builder->ntags > 0;
@@ -559,7 +554,7 @@ write_left(RunMerge *merge, SharedReader *reader)
 
 /* Writes the rows of the reader's present entry to a segment of its tag's own. */
 static void
-write_own(RunMerge *merge, const SharedReader *reader)
+write_own(RunMerge *merge, const StoredSegment *stored, const SharedReader *reader)
 {
 	DecodedRows decoded = {0};
 	RowBuffer	rows = {0};
@@ -573,11 +568,11 @@ write_own(RunMerge *merge, const SharedReader *reader)
 
 	if (shared_reader_rows(reader, &segment) != SEGMENT_OK ||
 		!decoded_rows_load(&decoded, &segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
-		ereport(ERROR,
-				errcode(ERRCODE_DATA_CORRUPTED),
-				errmsg("cannot read a segment of historian table \"%s\"",
-					   RelationGetRelationName(merge->rel)),
-				errdetail("%s", segment_status_text(SEGMENT_BAD_ROWS)));
+	{
+		ItemPointerData place = stored->tuple.t_self;
+
+		store_report(merge->rel, &place, &header, SEGMENT_BAD_ROWS);
+	}
 	for (uint32 i = 0; i < decoded.nrows; i++)
 		decoded_rows_append(&decoded, i, &rows);
 	source = row_buffer_rows(&rows, 0);

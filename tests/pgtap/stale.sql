@@ -1,6 +1,6 @@
 -- historian.last_times() and stale(), and the transitions that note_stale(), claim_stale() and settle_stale() keep.
 BEGIN;
-SELECT plan(43);
+SELECT plan(49);
 SET LOCAL client_min_messages = warning;
 
 CREATE SCHEMA plant;
@@ -122,6 +122,27 @@ INSERT INTO plant.w VALUES (pg_temp.ago(10), 'e', '{1}'), (pg_temp.ago(10), 'f',
 SELECT is(pg_temp.note(), '(1,1,0,100000,0)', 'there is room for 100,000');
 DELETE FROM historian.stale_event WHERE tag LIKE 'x%';
 SELECT is(pg_temp.note(), '(2,1,0,2,0)', 'the next one is noted when there is room again');
+SELECT historian.rename('plant.w', 'e', 'renamed');
+SELECT results_eq($$SELECT tag COLLATE "C" FROM historian.stale_event ORDER BY 1$$, $$VALUES ('f' COLLATE "C"), ('renamed')$$,
+    'what waits to be told of a tag that is renamed comes before its next transition');
+SELECT historian.rename('plant.w', 'renamed', 'e');
+INSERT INTO historian.stale_event (id, action, relid, tag, noted, body, next_try)
+    SELECT gen_random_uuid(), 'webhook', 'plant.w', 'x' || n, clock_timestamp(), '{}', clock_timestamp() FROM generate_series(1, 99997) n;
+INSERT INTO plant.w VALUES (pg_temp.ago(-1000), 'e', '{1}'), (pg_temp.ago(10), 'g', '{1}');
+SELECT is(pg_temp.note(), '(1,0,1,100000,0)', 'those that return and those that become stale share the room');
+DELETE FROM plant.w WHERE tag = 'f';
+SELECT is(pg_temp.note(), '(0,0,0,100000,0)', 'a tag that is deleted is forgotten without room');
+DELETE FROM historian.stale_event WHERE tag LIKE 'x%';
+SELECT is(pg_temp.note(), '(1,1,0,3,0)', 'then there is room');
+SELECT is(
+    (SELECT ARRAY[n.untold, m.untold] FROM historian.note_stale('plant.w', '100 ms', '1 day', '0', '{webhook,command}', NULL) n,
+        historian.note_stale('plant.w', '100 ms', '1 day', '0', NULL, NULL) m), '{3,3}', 'two actions or none, and no channel');
+DELETE FROM plant.w WHERE tag = 'g';
+INSERT INTO plant.w VALUES (pg_temp.ago(10), 'f', '{1}');
+DELETE FROM plant.w WHERE tag = 'e';
+INSERT INTO plant.w VALUES (pg_temp.ago(10), 'e', '{1}');
+SELECT is((SELECT n.untold FROM historian.note_stale('plant.w', '100 ms', '1 day', '0', '{webhook,command}', NULL) n), 7::bigint,
+    'each transition is owed to both actions');
 RESET ROLE;
 
 -- who sees the state

@@ -1,6 +1,6 @@
 -- historian.value_bytes(): the bytes of values are those of float8send() one after the other, and a bitmap where one is NULL.
 BEGIN;
-SELECT plan(10);
+SELECT plan(11);
 SET LOCAL client_min_messages = warning;
 
 -- The same in SQL: bytes of each column, and a bit for each if one is NULL, the first one in the lowest bit.
@@ -24,6 +24,7 @@ SELECT is((SELECT count(DISTINCT length(historian.value_bytes(v, columns)) - 8 *
 SELECT is(historian.value_bytes('{NaN,-0,Infinity}', 3), '\x7ff800000000000080000000000000007ff0000000000000', 'bits are kept');
 SELECT is(historian.value_bytes('{1,NULL}', 3), '\x3ff00000000000000000000000000000000000000000000001', 'NULL and missing values are zeros, without bits');
 SELECT is(historian.value_bytes('[5:6]={1,2}', 2), historian.value_bytes('{1,2}', 2), 'another lower bound');
+SELECT is(historian.value_bytes(('{1,NULL}'::float8[])[1:1], 1), '\x3ff0000000000000', 'a part without the NULL of the whole');
 SELECT is(historian.value_bytes('{}', 0), '\x', 'nothing');
 SELECT is(historian.value_bytes(NULL, 3), NULL, 'NULL');
 SELECT throws_ok($$SELECT historian.value_bytes('{1,2,3}', 2)$$, '2202E', 'a row has 3 values, more values than the 2 columns', 'too many values');
