@@ -2318,7 +2318,7 @@ COMMENT ON FUNCTION historian.decode_changes(bytea) IS
 'The JSON objects of a message with the prefix historian.compact or historian.json, in which historian.publish_changes() publishes changes: for consumers of other output plugins, such as pgoutput with messages. It works in any database with the extension and the same encoding.';
 
 CREATE FUNCTION historian.value_bytes("values" float8[], columns integer) RETURNS bytea
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_value_bytes';
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_value_bytes';
 
 COMMENT ON FUNCTION historian.value_bytes(float8[], integer) IS
 'Values as bytes, for programs that read many rows: the 8 bytes of each column in network byte order, and, only if a value is NULL or missing, a bit for each column after them, which is 1 where the column has a value, in the order of bits of array bitmaps (the first column has the lowest bit of the first byte). A row with more values than columns is an error. COPY .. (FORMAT binary) is quicker with them than with the array.';

@@ -3,9 +3,10 @@
  *	  Reads consecutive periods of a tag, as rows or as summaries of whole segments.
  *
  * The reader walks along the tag's summaries.  A summary is used in place of its segment's rows if
- * the segment lies wholly in one period, the summary has what is wanted of values, and no pending or late segment overlaps it, whose rows may replace some of its own.  Everything
- * between such segments is read row by row: segments that a period's end cuts, those not summarized
- * yet, and pending and late ones.
+ * the segment lies wholly in one period, if the summary has what is wanted of values, and if no
+ * pending or late segment overlaps it, whose rows may replace some of its own.  Everything between
+ * such segments is read row by row: segments that a period's end cuts, those not summarized yet, and
+ * pending and late ones.
  */
 #include "postgres.h"
 

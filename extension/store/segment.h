@@ -22,9 +22,9 @@
 #define SEGMENT_MAX_TAG_BYTES 256
 
 /*
- * The flags name the kind of a segment; at most one of the first six is set.  A segment without any is *pending*: a
- * load wrote it, and compaction has not merged it yet.  compaction.c describes what becomes of it,
- * directory.h how each kind is keyed.
+ * The flags name the kind of a segment; at most one of the first six is set.  A segment without any
+ * is *pending*: a load wrote it, and compaction has not merged it yet.  compaction.c describes what
+ * becomes of it, directory.h how each kind is keyed.
  */
 
 /* Compaction wrote the segment.  Compacted segments of one tag are disjoint in time. */

@@ -4,8 +4,8 @@
  *
  * The node checks the conditions on tag and time itself, even if they compare with a parameter or
  * with the outer side of a join.  It decodes only the values that the query uses, and returns the
- * rows in order of their tag's bytes, which is that of tag COLLATE "C", and of time.  It replaces all other paths of the table, because a sequential
- * scan reads the same rows and is not quicker.
+ * rows in order of their tag's bytes, which is that of tag COLLATE "C", and of time.  It replaces all
+ * other paths of the table, because a sequential scan reads the same rows and is not quicker.
  */
 #include "postgres.h"
 

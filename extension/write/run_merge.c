@@ -45,7 +45,7 @@
 /* So many loads are merged. */
 #define MERGE_LOADS 4
 
-/* An earlier run is merged with later ones that have at least this part of its rows. */
+/* An earlier run is merged with later ones if it has at most so many times their rows. */
 #define MERGE_FACTOR 6
 
 /* A part of a merge ends when it has written one PART_OF_FILE-th of the file, or so many pages. */
