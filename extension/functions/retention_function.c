@@ -61,6 +61,12 @@ historian_set_retention(PG_FUNCTION_ARGS)
 		check_interval(keep);
 		check_relation(relid);
 	}
+	/* '90' is meant as days, perhaps, and the rows would be gone by the time that somebody looks. */
+	if (keep != NULL && keep->month == 0 && keep->day == 0 && keep->time < USECS_PER_HOUR)
+		ereport(WARNING,
+				errmsg("rows are kept for %s (hours:minutes:seconds) only",
+					   DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(keep)))),
+				errhint("An interval without a unit is seconds: give '90 days', not '90'."));
 	if (keep != NULL && memchr(VARDATA_ANY(prefix), '%', VARSIZE_ANY_EXHDR(prefix)) != NULL)
 		ereport(WARNING,
 				errmsg("%% stands for itself in a tag prefix"),

@@ -95,6 +95,10 @@ fails("SELECT historian.set_retention('twin', '1 day')", '"twin" is not a histor
 my $warned;
 $node->psql('postgres', "BEGIN; SELECT historian.set_retention('m', '10 years', 'boiler%'); ROLLBACK", stderr => \$warned);
 like($warned, qr/WARNING:  % stands for itself in a tag prefix\nDETAIL:  The policy is for tags that begin with "boiler%"\.\nHINT:  .*give 'boiler', not 'boiler%'\./, 'a pattern in the place of a prefix');
+$node->psql('postgres', "BEGIN; SELECT historian.set_retention('m', '90'); ROLLBACK", stderr => \$warned);
+like($warned, qr/WARNING:  rows are kept for 00:01:30 \(hours:minutes:seconds\) only\nHINT:  .*give '90 days', not '90'\./, 'an interval without a unit');
+$node->psql('postgres', "BEGIN; SELECT historian.set_retention('m', '1 hour'); ROLLBACK", stderr => \$warned);
+is($warned, '', 'and none about an hour');
 fails("SELECT historian.set_retention('m', '0')", 'must be greater than zero', 'an interval of zero');
 fails("SELECT historian.set_retention('m', '1 month -29 days')", 'must be greater than zero', 'an interval with a negative part');
 fails("CREATE TEMP TABLE t (time bigint, tag text, values float8[]) USING historian; SELECT historian.set_retention('t', '1 day')", 'neither temporary', 'a temporary table');
