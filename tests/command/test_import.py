@@ -115,6 +115,10 @@ def mappings():
     imports("s.csv", "--precision", "s", "--no-header", "--delimiter", ";", "--decimal-comma", "--values", "3-4",
             data="1767225600,25;p;1,5;-2;x\n")
     same(rows("m"), [(START + 250000000, "p", [1.5, -2.0])], "positions, semicolons, decimal commas, seconds with decimals")
+    for time in "01.02.2026 00:00:00", "15.02.2026":
+        result = historian("import", "--dry-run", "--tag-name", "t", "-", stdin="time,a\n%s,1\n" % time, database=None)
+        ok("is neither an integer nor a time such as 2026-01-01T00:00:00Z" in result.stderr, "a date with points is told how times are written",
+           result.stderr)
     imports("wide.csv", "--columns-are-tags", "--tag-prefix", "u1/", "--null", "n/a",
             data="\ufefftime\tx\ty\n".replace("\t", ",") + "2026-01-01 00:00:00+00,1,\n2026-01-01T01:00:01+01:00,n/a,3\n")
     same(rows("m"), [(START, "u1/x", [1.0]), (START + SECOND, "u1/y", [3.0])], "each column a tag, without rows for what is empty")

@@ -232,8 +232,6 @@ decimal_time(const CellForm *form, const Cell *cell, int64_t whole, const char *
 		return no_time;
 	for (const char *c = point + 1; c < end; c++)
 	{
-		if (*c < '0' || *c > '9')
-			return no_time;
 		if (scale % 10 != 0 && *c != '0')
 			return "has decimals beyond nanoseconds";
 		scale /= 10;
@@ -263,6 +261,12 @@ cell_time(const CellForm *form, const Cell *cell, int64_t *time_ns, char *wrong)
 	if (point == digits ||
 		(point < end && *point != '.' && !(form->decimal_comma && *point == ',')))
 		return date_time(form, &inner, time_ns);
+	/* A date such as 15.02.2026 begins as a number does, and advice about its unit would mislead. */
+	for (const char *c = point + 1; c < end; c++)
+	{
+		if (*c < '0' || *c > '9')
+			return no_time;
+	}
 	if (number_int64(&cursor, point, &count) != NUMBER_OK || cursor != point)
 		return "is no integer of 64 bits";
 	if (point < end)
