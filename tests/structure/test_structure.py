@@ -3,6 +3,7 @@
 public functions say where these are?"""
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -176,6 +177,17 @@ extern void segment_ref_show(SegmentRef *ref) __attribute__((format(printf, 1, 2
 """)) == []
     assert found(adding("proxy/http/http_reader.h", "extern void http_one(void);\n"
                         "extern void reader_two(void);\n")) == []
+
+
+def test_suites():
+    """tests/run --check tells a wrong name of a suite with the right ones, and runs none"""
+    def check(*suites):
+        return subprocess.run(["tests/run", "--check", *suites], cwd=TOP, capture_output=True, text=True, check=False)
+
+    wrong = check("unit", "untit")
+    assert wrong.returncode != 0 and "no suite untit; the suites are structure unit" in wrong.stderr, wrong.stderr
+    right = check("unit", "page")
+    assert (right.returncode, right.stdout) == (0, ""), right
 
 
 def main():
