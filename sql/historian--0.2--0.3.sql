@@ -2013,7 +2013,7 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION historian.watched_tags(regclass, interval) IS
-'For historian.stale(): the tags that have samples and may be silent for some time, max_silence in historian.tag or else stale_after, with that time (also in nanoseconds) and the time of the last row. NULL: only those with max_silence. Needs SELECT on the table.';
+'For historian.stale(): the tags that have samples and may be silent for some time only, with that time (also in nanoseconds) and the time of the last row. It is max_silence in historian.tag, or else stale_after; if that is NULL, only tags with max_silence are returned. Needs SELECT on the table.';
 
 CREATE FUNCTION historian.stale(
     "table" regclass, stale_after interval DEFAULT NULL,
@@ -2045,7 +2045,7 @@ CREATE TABLE historian.stale_state (
 ) USING heap;
 
 COMMENT ON TABLE historian.stale_state IS
-'The tags that historiand has found to be stale, until they return. It outlasts restarts, so that no transition is told again. Those who may INSERT into the table see and change its rows; those who may SELECT from it see them, unless policies of row-level security concern them. It follows a tag that historian.rename() renames.';
+'The tags that historiand has found to be stale, until they return. It outlasts restarts, so that no transition is told again. Those who may INSERT into the table see and change its rows; those who may SELECT from it see them, unless policies of row-level security concern them. It follows a tag that historian.rename() renames, if who renames may INSERT.';
 COMMENT ON COLUMN historian.stale_state.relid IS 'the table, or the partitioned parent that is watched';
 COMMENT ON COLUMN historian.stale_state.tag IS 'the tag';
 COMMENT ON COLUMN historian.stale_state.since IS 'when it became stale, in nanoseconds: its last sample, and the time that it may be silent';
@@ -2321,4 +2321,4 @@ CREATE FUNCTION historian.value_bytes("values" float8[], columns integer) RETURN
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_value_bytes';
 
 COMMENT ON FUNCTION historian.value_bytes(float8[], integer) IS
-'Values as bytes, for programs that read many rows: the 8 bytes of each column in network byte order, and, only if a value is NULL or missing, a bit for each column after them, which is 1 where the column has a value, in the order of bits of array bitmaps (the first column has the lowest bit of the first byte). A row with more values than columns is an error. COPY .. (FORMAT binary) is quicker with them than with the array.';
+'Values as bytes, for programs that read many rows: the 8 bytes of each column in network byte order, and, only if a value is NULL or missing, a bit for each column after them. It is 1 where the column has a value; the first column has the lowest bit of the first byte. A row with more values than columns is an error. COPY .. (FORMAT binary) is quicker with them than with the array.';

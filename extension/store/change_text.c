@@ -278,7 +278,7 @@ put_double(StringInfo json, double value)
 	json->len += strlen(name);
 }
 
-/* The same. */
+/* The buffer has room for NUMBER_BYTES. */
 static void
 put_int64(StringInfo json, int64 value)
 {

@@ -86,7 +86,7 @@ typedef struct RunMerge
 static bool merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
 					  RunMergeInParts *parts, CompactionCounts *counts, bool *more);
 static bool choose(RunMerge *merge, uint64 horizon);
-static uint32 first_to_merge(RunMerge *merge, const SortedRun *runs, uint32 nruns, uint32 *end);
+static uint32 first_to_merge(const SortedRun *runs, uint32 nruns);
 static bool go_on(RunMerge *merge);
 static void note_part(RunMerge *merge);
 static SortedRun *list_before(SortedRuns *runs, uint64 horizon, uint32 *nruns);
@@ -183,7 +183,7 @@ choose(RunMerge *merge, uint64 horizon)
 	if (nruns == 0)
 		return false;
 	if (!merge->everything)
-		first = first_to_merge(merge, runs, nruns, &end);
+		first = first_to_merge(runs, nruns);
 	if (first == end)
 		return false;
 	merge->more = end > first + MOST_RUNS;
@@ -206,11 +206,9 @@ choose(RunMerge *merge, uint64 horizon)
 	return end - first > 1 || any_tag_has_own(merge);
 }
 
-/*
- * Returns the first of the runs to merge, and sets *end behind the last one; the same if none are due.
- */
+/* Returns the first of the runs to merge with all later ones; nruns if none are due. */
 static uint32
-first_to_merge(RunMerge *merge, const SortedRun *runs, uint32 nruns, uint32 *end)
+first_to_merge(const SortedRun *runs, uint32 nruns)
 {
 	uint32		loads = 0;
 	uint32		first = nruns;
@@ -222,12 +220,11 @@ first_to_merge(RunMerge *merge, const SortedRun *runs, uint32 nruns, uint32 *end
 			first = i;
 	}
 	if (loads < MERGE_LOADS)
-		return *end = nruns;
+		return nruns;
 	for (uint32 i = first; i < nruns; i++)
 		rows += runs[i].rows;
 	while (first > 0 && nruns - first < MOST_RUNS && runs[first - 1].rows <= MERGE_FACTOR * rows)
 		rows += runs[--first].rows;
-	*end = nruns;
 	return first;
 }
 

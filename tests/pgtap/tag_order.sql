@@ -1,5 +1,5 @@
 -- Rows in order of tag COLLATE "C" and time: no sort, and conditions on (tag, time) that say where to begin.
-SELECT plan(31);
+SELECT plan(34);
 SET client_min_messages = warning;
 SELECT (random() * 1e9)::int AS seed \gset
 SELECT diag('seed ' || :'seed');
@@ -55,6 +55,7 @@ SELECT pg_temp.same('SELECT * FROM %s WHERE tag = ANY (''{zz,a,é,nobody,"a b",B
 SELECT pg_temp.same('SELECT * FROM %s WHERE starts_with(tag, ''many/'') ORDER BY tag COLLATE "C", time');
 SELECT unalike(pg_temp.plan_of(format(q, t)), '%Sort Method%', 'no sort: ' || format(q, t)) FROM (VALUES ('m'), ('p'), ('c')) t(t),
 	(VALUES ('SELECT * FROM %s ORDER BY tag COLLATE "C", time'),
+		('SELECT * FROM %s ORDER BY tag COLLATE "C", time DESC'),
 		('SELECT * FROM %s WHERE tag IN (''a'', ''b'') AND (tag COLLATE "C", time) > (''a'', 5) ORDER BY tag COLLATE "C", time')) q(q);
 SELECT matches(pg_temp.plan_of('SELECT tag COLLATE "C", count(values[1]) FROM m GROUP BY 1'), 'GroupAggregate', 'rows are grouped by tag as they come');
 
