@@ -208,6 +208,7 @@ sub together
 my $content = q{SELECT count(*), md5(string_agg(source || tag || ' ' || time || coalesce(values::text, '-'), E'\n' ORDER BY source COLLATE "C", tag COLLATE "C", time)) FROM };
 my $source = q{(SELECT tableoid::regclass::text AS source, * FROM m UNION ALL SELECT tableoid::regclass::text, * FROM p) a};
 
+
 # Lets consumers apply what the slots have; then each has what the source has.
 my %messages = (
 	# plugin historian
@@ -224,6 +225,24 @@ my %messages = (
 	test_decoding => q{SELECT substring(data FROM 'content:(.*)') FROM pg_logical_slot_get_changes('test_decoding', NULL, NULL)
 		WHERE data LIKE 'message: transactional: 1 prefix: historian.json,%'},
 );
+# Says which rows differ, and what was sent of their tags.
+sub note_differences
+{
+	my ($consumer, $json) = @_;
+	my $rows = q{SELECT source || ' ' || to_json(tag) || ' ' || time || ' ' || coalesce(values::text, '-') FROM };
+	my %left;
+
+	$left{$_} .= 'source' for split(/\n/, $node->safe_psql('postgres', $rows . $source));
+	$left{$_} .= 'copy' for split(/\n/, $node->safe_psql('target', $rows . "(SELECT * FROM copy WHERE consumer = '$consumer') a"));
+	for my $row (sort grep { $left{$_} ne 'sourcecopy' } keys %left)
+	{
+		diag("only in the $left{$row}: $row");
+	}
+	diag("plugin: " . substr($_, 0, 400)) for split(/\n/, $node->safe_psql('postgres', $messages{plugin}));
+	diag("sent: $_") for split(/\n/, $json);
+	return;
+}
+
 my $changes = 0;
 
 sub consume_and_compare
@@ -239,7 +258,9 @@ sub consume_and_compare
 		$node->safe_psql('target', join("\n", map { "SELECT apply('$consumer', \$json\$$_\$json\$);" } @json)) if @json;
 		my $got = $node->safe_psql('target', $content . "(SELECT * FROM copy WHERE consumer = '$consumer') a");
 		is($got, $want, "$what: $consumer");
-		return 0 if $got ne $want;
+		next if $got eq $want;
+		note_differences($consumer, join("\n", @json));
+		return 0;
 	}
 	return 1;
 }
