@@ -133,7 +133,8 @@ static uint32 keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref
 							const Segment *segment, bool *kept);
 static void note_replaced(Deletion *deletion, int64 time);
 static bool is_in_place(Deletion *deletion, const SegmentRef *ref);
-static bool sees_row(Deletion *deletion, text *tag, int64 time, Datum values, bool isnull);
+static bool find_row(Deletion *deletion, text *tag, int64 time, Datum values, bool isnull,
+					 SegmentRef *place);
 static bool has_row(const Segment *segment, int64 time, Datum values, bool isnull);
 static bool is_changed_by_itself(Deletion *deletion, const ItemPointerData *tid);
 pg_noreturn static void report_triggered_change(Relation rel);
@@ -730,7 +731,8 @@ mark_kept(const DecodedRows *rows, const TimeSet *set, bool *kept)
  * would have to check again.  The row is still there if only its neighbours have changed.
  *
  * Only a segment that the command's snapshot does not see can have new rows.  A row in it counts as
- * old if the values are the same, because compaction may have moved it there.
+ * old if the values are the same, because compaction may have moved it there, and if the row that the
+ * command has met comes after it in load order: then that had replaced it before.
  */
 static uint32
 keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref, const Segment *segment,
@@ -761,6 +763,7 @@ keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref, const Segmen
 	{
 		int64		time;
 		RowRun		met;
+		SegmentRef	place;
 		Datum		met_values;
 		Datum		values;
 		bool		met_null;
@@ -776,9 +779,13 @@ keep_replaced(Deletion *deletion, text *tag, const SegmentRef *ref, const Segmen
 		values = decoded_rows_segment_array(segment, row, &isnull);
 		if (met_null == isnull && (isnull || datumIsEqual(met_values, values, false, -1)))
 			continue;
-		if (deletion->update ||
-			(!is_in_place(deletion, met.segment) &&
-			 !sees_row(deletion, tag, time, met_values, met_null)))
+		if (is_in_place(deletion, met.segment))
+			place = *met.segment;
+		else if (!find_row(deletion, tag, time, met_values, met_null, &place))
+			report_changed(deletion->rel);
+		if (segment_ref_precedence(&place, ref) > 0)
+			continue;
+		if (deletion->update)
 			report_changed(deletion->rel);
 		kept[row] = true;
 		replaced++;
@@ -816,23 +823,29 @@ is_in_place(Deletion *deletion, const SegmentRef *ref)
 }
 
 /*
- * Does the fresh snapshot see a row with these values in any segment, whether another row of its
- * tag and time has replaced it or not?
+ * Finds a row with these values in any segment that the fresh snapshot sees, whether another row of its
+ * tag and time has replaced it or not.  If there are several, sets *place to the last in load order.
  */
 static bool
-sees_row(Deletion *deletion, text *tag, int64 time, Datum values, bool isnull)
+find_row(Deletion *deletion, text *tag, int64 time, Datum values, bool isnull, SegmentRef *place)
 {
 	SegmentList segments = list_segments(deletion, tag, time, time);
 	bool		found = false;
 
-	for (uint32 i = 0; i < segments.nrefs && !found; i++)
+	for (uint32 i = 0; i < segments.nrefs; i++)
 	{
+		const SegmentRef *ref = &segments.refs[i];
 		StoredSegment stored;
 
 		CHECK_FOR_INTERRUPTS();
-		segment_ref_fetch(deletion->rel, GetActiveSnapshot(), tag, &segments.refs[i], &stored);
+		segment_ref_fetch(deletion->rel, GetActiveSnapshot(), tag, ref, &stored);
 		store_open_rows(deletion->rel, &stored, true);
-		found = has_row(&stored.segment, time, values, isnull);
+		if (has_row(&stored.segment, time, values, isnull) &&
+			(!found || segment_ref_precedence(ref, place) > 0))
+		{
+			*place = *ref;
+			found = true;
+		}
 		store_release(&stored);
 	}
 	return found;
