@@ -141,11 +141,21 @@ take_line(Follower *follower, const char *line, size_t length)
 	follow->last_event_ns = follow->now_ns;
 }
 
+/* Says why the server refused the stream. */
+static void
+fail_with(const char *problem, size_t length)
+{
+	fprintf(stderr, "historian-follow: %.*s\n", (int) length, problem);
+	exit(1);
+}
+
 static int
 on_body(llhttp_t *parser, const char *data, size_t length)
 {
 	Follower *follower = parser->data;
 
+	if (parser->status_code != 200)
+		fail_with(data, length);
 	while (length > 0)
 	{
 		const char *end = memchr(data, '\n', length);
@@ -183,7 +193,7 @@ on_head(llhttp_t *parser)
 	if (parser->status_code == 200)
 		return 0;
 	fprintf(stderr, "historian-follow: the server answered %d\n", parser->status_code);
-	exit(1);
+	return 0;
 }
 
 static void
