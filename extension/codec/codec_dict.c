@@ -169,8 +169,8 @@ codec_dict_decode(const CodecStream *stream, uint32_t first, uint32_t count, uin
 }
 
 /*
- * Returns a number of entries that no dictionary of less than so many bytes exceeds.  A stream of few
- * rows has so few that most are refused after some numbers.
+ * Returns how many entries a dictionary may have at most if it and its indexes are to take less than
+ * so many bytes.  For a stream of few rows that is so few that count_distinct() soon exceeds it.
  */
 static uint32_t
 most_entries(const CodecStream *stream, size_t bytes)

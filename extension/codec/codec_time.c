@@ -173,7 +173,7 @@ codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows, uint64_
 	plan_head(times, nrows);
 	if (scale > 1)
 		for (uint32_t i = 0; i < nrows; i++)
-			numbers[i] = steps == 1 ? i : numbers[i] / scale;	/* which is slow */
+			numbers[i] = steps == 1 ? i : numbers[i] / scale;	/* divisions are slow */
 
 	if (numbers[nrows - 1] > INT64_MAX)
 	{

@@ -27,8 +27,8 @@ typedef struct ChangeLog ChangeLog;
 extern bool change_log_try_lock(Relation rel);
 
 /*
- * The same, but waits until the transaction may, and begins to log changes.  Returns NULL if those of the table are not published; the
- * functions below then do nothing.
+ * The same, but waits until the transaction may, and begins to log changes.  Returns NULL if those
+ * of the table are not published; the functions below then do nothing.
  */
 extern ChangeLog *change_log_begin(Relation rel);
 

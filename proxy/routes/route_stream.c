@@ -26,11 +26,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_TAGS 50   /* Last-Event-ID has room for their times */
-#define MOST_ROWS 1000 /* of a tag in a round; SQL has the number, too */
-#define MOST_FEEDS                                                                                 \
-	100 /* in a round, so that it keeps other queries waiting for some milliseconds only */
-#define MOST_LAGGING 64 /* clients in a round that are read for alone */
+#define MOST_TAGS	 50	  /* Last-Event-ID has room for their times */
+#define MOST_ROWS	 1000 /* of a tag in a round; SQL has the number, too */
+#define MOST_FEEDS	 100  /* in a round: other queries wait for it, some milliseconds */
+#define MOST_LAGGING 64	  /* clients in a round that are read for alone */
 #define POLL_MS		 1000
 #define AWAIT_MS	 1250 /* after a commit of this process another one is awaited, and not polled */
 #define SHORTEST_MS	 10	  /* from one round to the next */

@@ -141,21 +141,16 @@ take_line(Follower *follower, const char *line, size_t length)
 	follow->last_event_ns = follow->now_ns;
 }
 
-/* Says why the server refused the stream. */
-static void
-fail_with(const char *problem, size_t length)
-{
-	fprintf(stderr, "historian-follow: %.*s\n", (int) length, problem);
-	exit(1);
-}
-
 static int
 on_body(llhttp_t *parser, const char *data, size_t length)
 {
 	Follower *follower = parser->data;
 
 	if (parser->status_code != 200)
-		fail_with(data, length);
+	{
+		fprintf(stderr, "%.*s", (int) length, data);
+		return 0;
+	}
 	while (length > 0)
 	{
 		const char *end = memchr(data, '\n', length);
@@ -192,8 +187,17 @@ on_head(llhttp_t *parser)
 {
 	if (parser->status_code == 200)
 		return 0;
-	fprintf(stderr, "historian-follow: the server answered %d\n", parser->status_code);
+	fprintf(stderr, "historian-follow: the server answered %d: ", parser->status_code);
 	return 0;
+}
+
+/* A stream has no end, so the answer was an error, whose body is on stderr by now. */
+static int
+on_end(llhttp_t *parser)
+{
+	(void) parser;
+	fprintf(stderr, "\nhistorian-follow: the stream ended\n");
+	exit(1);
 }
 
 static void
@@ -241,6 +245,7 @@ open_followers(Follow *follow, int epoll)
 	llhttp_settings_init(&follow->settings);
 	follow->settings.on_body = on_body;
 	follow->settings.on_headers_complete = on_head;
+	follow->settings.on_message_complete = on_end;
 	for (uint32_t i = 0; i < follow->followers; i++)
 	{
 		Follower *follower = &follow->follower[i];

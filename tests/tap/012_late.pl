@@ -2,6 +2,8 @@
 # twin, where the later row of a tag and time replaces the earlier, and the two must agree at all times.
 #
 # SEED (printed) and LOADS (default 900) set what is run.
+#
+# Runs alone, because it keeps both processors busy.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;

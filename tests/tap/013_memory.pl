@@ -1,5 +1,7 @@
 # Out of memory in a load, a read, a compaction and a deletion: the statement fails with 53200, the session goes on,
 # the table is as it was. prlimit(1) takes the memory away from one backend.
+#
+# Runs alone, because it needs a machine whose memory is its own.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;

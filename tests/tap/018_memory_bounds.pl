@@ -1,4 +1,6 @@
 # How much memory a backend takes for what docs/operations.md gives a bound for, as its peak RSS.
+#
+# Runs alone, because it measures memory.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;

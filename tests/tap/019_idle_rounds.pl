@@ -1,5 +1,7 @@
 # Compaction looks only at what was written since its last look, and misses nothing of it: after rollbacks, deletions,
 # rewrites, looks that fail, a crash and a promotion a look at all tags finds no more to do.
+#
+# Runs alone, because it counts the rounds of the background worker.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;

@@ -3,6 +3,8 @@
 # The rows are always those of a heap twin, on the primary, on a standby and after crashes in the middle of all that.
 #
 # SEED (printed) and CRASHES (default 4) set what is run.
+#
+# Runs alone, because it gives compaction a deadline.
 use strict;
 use warnings;
 use IPC::Run;

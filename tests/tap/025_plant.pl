@@ -4,6 +4,8 @@
 # heap the later row of a tag and time replaces the earlier; the two tables must agree at all times, in every way of reading.
 #
 # SEED (printed) sets what is run, PLANT_SECONDS (20) for how long.
+#
+# Runs alone, because it keeps both processors busy.
 use strict;
 use warnings;
 use List::Util qw(shuffle);

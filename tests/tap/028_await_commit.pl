@@ -1,4 +1,6 @@
 # historian.await_commit(): what a standby shows, how old it is, and what it waits for.
+#
+# Runs alone, because it measures times.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;

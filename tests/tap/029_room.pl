@@ -1,4 +1,6 @@
 # The room of what the background worker has merged is used by the next loads, without VACUUM.
+#
+# Runs alone, because it counts on compaction to keep up with its loads.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
