@@ -24,22 +24,21 @@ struct Change
 static void on_outcome(void *argument, const EditOutcome *outcome);
 static void answer_failure(Exchange *exchange, const EditOutcome *outcome);
 
-Change *
-change_submit(Exchange *exchange, const char *sql, Batch *rows, ChangeAnswer answer)
+void
+change_submit(Exchange *exchange, Change **change, const char *sql, Batch *rows,
+			  ChangeAnswer answer)
 {
 	Loop *loop = loop_of(exchange);
 	QuerySource source = query_source(exchange);
-	Change *change = memory_new(sizeof(Change));
+	Change *submitted = memory_new(sizeof(Change));
 
-	change->exchange = exchange;
-	change->answer = answer;
-	change->edit = edits_submit(loop->edits, &source, sql, rows, on_outcome, change);
-	if (change->edit != NULL)
-		return change;
-	free(change);
-	http_problem(exchange, 503, "too many changes are waiting (--max-queued-queries %llu)",
-				 (unsigned long long) loop->shared->config->max_queued_queries);
-	return NULL;
+	submitted->exchange = exchange;
+	submitted->answer = answer;
+	submitted->edit = edits_submit(loop->edits, &source, sql, rows, on_outcome, submitted);
+	*change = submitted;
+	if (submitted->edit == NULL)
+		http_problem(exchange, 503, "too many changes are waiting (--max-queued-queries %llu)",
+					 (unsigned long long) loop->shared->config->max_queued_queries);
 }
 
 void

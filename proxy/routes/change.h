@@ -14,10 +14,11 @@ typedef struct Change Change;
 typedef void (*ChangeAnswer)(Exchange *exchange, const char *value);
 
 /*
- * Submits an edit (edit.h); a failure of it is answered.  Returns NULL, after an answer of 503, if too
- * many are waiting.
+ * Submits an edit (edit.h), and sets *change, which is part of the exchange's state.  A failure is
+ * answered, also at once if too many are waiting: then that state may be freed already.
  */
-extern Change *change_submit(Exchange *exchange, const char *sql, Batch *rows, ChangeAnswer answer);
+extern void change_submit(Exchange *exchange, Change **change, const char *sql, Batch *rows,
+						  ChangeAnswer answer);
 
 /* Frees the change, and ends its edit if that is under way.  NULL is allowed. */
 extern void change_release(Change *change);

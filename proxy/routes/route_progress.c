@@ -139,9 +139,9 @@ read_wait(Exchange *exchange, Progress *progress)
 		wrong = "\"timeout\" needs \"quiet_for\" or \"expect\"";
 	else if (wait_ms > LONGEST_WAIT_MS || progress->quiet_ms > LONGEST_WAIT_MS)
 		wrong = "\"timeout\" and \"quiet_for\" must be at most 1h";
+	progress->deadline_ms = uv_now(loop_of(exchange)->http.uv) + wait_ms;
 	if (wrong != NULL)
 		http_problem(exchange, 400, "parameter %s", wrong);
-	progress->deadline_ms = uv_now(loop_of(exchange)->http.uv) + wait_ms;
 	return wrong == NULL;
 }
 

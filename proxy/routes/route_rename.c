@@ -201,7 +201,7 @@ submit(Exchange *exchange)
 	bytes_puts(&sql, ", ");
 	change_put_text(&sql, rename->to);
 	bytes_puts(&sql, ") END");
-	rename->change = change_submit(exchange, bytes_text(&sql), NULL, answer);
+	change_submit(exchange, &rename->change, bytes_text(&sql), NULL, answer);
 	bytes_free(&sql);
 }
 

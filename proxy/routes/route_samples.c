@@ -285,7 +285,7 @@ replace(Exchange *exchange, Batch *rows)
 				 loop_of(exchange)->shared->config->table_sql);
 	put_range(&sql, exchange, parameters);
 	bytes_printf(&sql, " - 1, '%llu'::bigint)", (unsigned long long) replacement->samples);
-	replacement->change = change_submit(exchange, bytes_text(&sql), rows, answer_replaced);
+	change_submit(exchange, &replacement->change, bytes_text(&sql), rows, answer_replaced);
 	bytes_free(&sql);
 }
 
@@ -328,7 +328,7 @@ remove_range(Exchange *exchange)
 	bytes_puts(&sql, "SELECT NULL, historian.delete(");
 	put_range(&sql, exchange, &removal->parameters);
 	bytes_puts(&sql, ")");
-	removal->change = change_submit(exchange, bytes_text(&sql), NULL, answer_removed);
+	change_submit(exchange, &removal->change, bytes_text(&sql), NULL, answer_removed);
 	bytes_free(&sql);
 }
 

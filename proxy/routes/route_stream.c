@@ -727,6 +727,9 @@ settle(Hub *hub)
 		if (follow == NULL || element->rows == MOST_ROWS || follow->live->full)
 			continue;
 		follow->lagging = false;
+		/* Nothing is between them, but something may come, where the head is a time that a client has named. */
+		if (follow->position < element->feed->head)
+			element->feed->head = follow->position;
 	}
 }
 

@@ -251,7 +251,7 @@ remove_tag(Exchange *exchange)
 	change_put_text(&sql, tag->parameters.tag);
 	/* The greatest bigint is a time that no range of integers includes. */
 	bytes_puts(&sql, ", '-infinity'::timestamptz, 'infinity'::timestamptz)");
-	tag->change = change_submit(exchange, bytes_text(&sql), NULL, answer_removed);
+	change_submit(exchange, &tag->change, bytes_text(&sql), NULL, answer_removed);
 	bytes_free(&sql);
 }
 

@@ -454,6 +454,32 @@ class Holder:
         self.release()
 
 
+def test_too_many():
+    """changes beyond --max-queued-queries are answered 503 at once, and leave the others alone (a sanitizer sees the rest)"""
+    server = Server(max_queued_queries=1, threads=1, max_queries=8)
+    requests = [("PUT", samples("t", 0, 10), b'[{"time": 5, "values": [1]}]'), ("DELETE", samples("t", 20, 30), b""),
+                ("DELETE", "/tags/u", b""), ("POST", "/tags/v/rename", b'{"to": "w"}')]
+    with Holder(server.table) as holder:
+        first = server.connect()
+        first.send(request_bytes("PUT", samples("t", 0, 10), b'[{"time": 6, "values": [2]}]'))
+        wait_for("the lock", lambda: sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'historiand' AND wait_event_type = 'Lock'") != [["0"]])
+        other = server.connect()
+        other.send(request_bytes(*requests[1]))
+        server.get("/livez")      # the loop has read the other one when it answers this
+        clients = [server.connect() for _ in range(40)]
+        for i, client in enumerate(clients):
+            client.send(request_bytes(*requests[i % 4]))
+        for client in clients:
+            answer = client.answer()
+            assert answer.status == 503 and "--max-queued-queries 1" in answer.json()["detail"], answer
+            assert client.request("GET", "/livez").status == 200, "the connection goes on"
+        holder.release()
+        assert first.answer().json() == {"tag": "t", "removed": 0, "written": 1}
+        assert other.answer().json() == {"tag": "t", "removed": 0}
+    assert rows(server.table) == [(6, "t", "{2}")]
+    assert server.stop() == 0
+
+
 def test_two_servers():
     """what another server has committed is removed; what is in its buffer is loaded later, as the page says"""
     first = Server()

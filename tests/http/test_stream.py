@@ -3,6 +3,7 @@
 
 SUBSCRIBERS=2000 test_stream.py: the long form."""
 import hashlib
+import json
 import os
 import signal
 import sys
@@ -64,6 +65,53 @@ def test_ahead():
     assert ahead.sample() == ("a", 40001, [1])
     assert [t for _, t, _ in resumed.take(11)] == list(range(39991, 40002))
     assert [t for _, t, _ in behind.take(40001)] == list(range(1, 40002))
+
+
+def wait_for_rounds(server):
+    """Waits for two further rounds of reading: a sample that comes between them is in the second one."""
+    witness = follow(server, "witness")
+    for _ in range(2):
+        now = time.time_ns()
+        post(server, [("witness", now, [])])
+        assert witness.sample() == ("witness", now, [])
+    witness.close()
+
+
+def soon(events):
+    """The next sample, which comes before the first comment that follows the one at the beginning."""
+    while (fields := events.block()) == {}:
+        assert events.comments == 1, "no sample comes"
+    data = json.loads(fields["data"])
+    return data["tag"], data["time"], data["values"]
+
+
+def test_head_in_the_future():
+    """a client that begins in the future, or whose last sample was deleted, keeps nothing from clients of the same tag"""
+    for early in ({"last_id": "9223372036854775000"}, {"start": "now+1h"}):
+        server = Server()
+        post(server, [("a", 100, [1])])
+        future = follow(server, "a", **early)
+        present = follow(server, "a")
+        past = follow(server, "a", last_id="99")
+        assert soon(past) == ("a", 100, [1])
+        # the heads of all are settled by rounds that find nothing
+        wait_for_rounds(server)
+        post(server, [("a", 200, [2]), ("a", 300, [3])])
+        for t in (2, 3):
+            assert soon(present) == soon(past) == ("a", t * 100, [t])
+        future.close()
+        post(server, [("a", 400, [4])])
+        assert soon(present) == soon(past) == ("a", 400, [4])
+    # the feed was read up to a sample that is no more
+    post(server, [("a", 5000, [5])])
+    assert soon(present) == soon(past) == ("a", 5000, [5])
+    assert server.request("DELETE", "/samples?tag=a&start=500&end=6000&precision=ns").status == 200
+    new = follow(server, "a")
+    wait_for_rounds(server)
+    post(server, [("a", 600, [6])])
+    assert soon(new) == ("a", 600, [6])
+    post(server, [("a", 6000, [7])])
+    assert soon(new) == soon(present) == soon(past) == ("a", 6000, [7])
 
 
 def test_slow():
