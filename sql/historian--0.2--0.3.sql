@@ -849,15 +849,15 @@ END $$;
 COMMENT ON FUNCTION historian.value_columns(text[], integer) IS
 'Names of columns for the first count values with the given names. A value without a name is value_3, where 3 is its place; one that is called time or tag is time_3 or tag_3; if another value has such a name, _3 is appended once more.';
 
--- Has the caller's search_path, by which the names of view and table are found.
-CREATE FUNCTION historian.create_view(view text, tag text, "table" regclass DEFAULT NULL) RETURNS regclass
-LANGUAGE plpgsql VOLATILE AS $$
+-- Everything is looked up as PostgreSQL's own, because the search_path of whoever makes a view may have operators of strangers.
+CREATE FUNCTION historian.make_view(view text, tag text, source regclass, source_name text, schema name) RETURNS regclass
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    source regclass := coalesce("table", pg_catalog.to_regclass('measurement'));
     several boolean := strpos(tag, '%') > 0;
     pattern text := replace(replace(tag, '\', '\\'), '_', '\_');
     parts text[];
     view_name text;
+    qualified_name text;
     from_table record;
     named record;
     columns text[];
@@ -879,6 +879,12 @@ BEGIN
         RAISE EXCEPTION 'view name "%" has more parts than schema and name', view USING ERRCODE = 'invalid_name';
     END IF;
     view_name := (SELECT string_agg(quote_ident(p.part), '.') FROM unnest(parts) AS p(part));
+    qualified_name := CASE WHEN cardinality(parts) = 2 THEN view_name
+        WHEN (SELECT c.relpersistence FROM pg_class c WHERE c.oid = source) = 't' THEN 'pg_temp.' || view_name
+        ELSE quote_ident(schema) || '.' || view_name END;
+    IF qualified_name IS NULL THEN
+        RAISE EXCEPTION 'no schema has been selected to create in' USING ERRCODE = 'undefined_schema';
+    END IF;
 
     SELECT format('%I.%I', n.nspname, c.relname) AS name,
         (SELECT count(*) = 3 AND count(DISTINCT a.atttypid) = 3 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
@@ -888,7 +894,7 @@ BEGIN
         (SELECT min(a.attname) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid = 'float8[]'::regtype) AS "values"
         INTO from_table FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = source;
     IF from_table.fits IS NOT TRUE THEN
-        RAISE EXCEPTION '% must have one bigint, one text and one double precision[] column', source
+        RAISE EXCEPTION '% must have one bigint, one text and one double precision[] column', source_name
             USING ERRCODE = 'wrong_object_type', HINT = coalesce((
                 SELECT format('Name the table that the view reads: %L.', min(d.refobjid::regclass::text))
                 FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
@@ -902,9 +908,9 @@ BEGIN
         CASE WHEN min(t.units) IS NOT DISTINCT FROM max(t.units) THEN min(t.units) END AS units
         INTO named FROM historian.tag t
         WHERE t.relid = source AND cardinality(t.names) > 0
-            AND CASE WHEN several THEN t.tag LIKE pattern ELSE t.tag = create_view.tag END;
+            AND CASE WHEN several THEN t.tag LIKE pattern ELSE t.tag = make_view.tag END;
     IF named.tags = 0 THEN
-        RAISE EXCEPTION 'no tag % of table % has names for its values', CASE WHEN several THEN 'like ' ELSE '' END || quote_literal(tag), source
+        RAISE EXCEPTION 'no tag % of table % has names for its values', CASE WHEN several THEN 'like ' ELSE '' END || quote_literal(tag), source_name
             USING ERRCODE = 'undefined_object', HINT = 'Set names in historian.tag, or by PUT /tags/{tag}.';
     ELSIF named.names <> named.other_names THEN
         RAISE EXCEPTION 'tags like % have different names for their values', quote_literal(tag)
@@ -923,7 +929,7 @@ BEGIN
     END LOOP;
     BEGIN
         EXECUTE format('CREATE OR REPLACE VIEW %s AS SELECT historian.to_timestamptz(%I) AS "time"%s%s FROM %s WHERE %I %s',
-            view_name, from_table.at, CASE WHEN several THEN format(', %I AS tag', from_table.tag) END,
+            qualified_name, from_table.at, CASE WHEN several THEN format(', %I AS tag', from_table.tag) END,
             (SELECT string_agg(format(', %I[%s] AS %I', from_table."values", c.place, c.name), '' ORDER BY c.place)
                 FROM unnest(columns) WITH ORDINALITY AS c(name, place)),
             from_table.name, from_table.tag,
@@ -937,7 +943,7 @@ BEGIN
             HINT = 'Give the view another name, or drop what has it.';
     END;
 
-    made := view_name::regclass;
+    made := qualified_name::regclass;
     EXECUTE format('COMMENT ON VIEW %s IS %L', made, CASE WHEN several THEN format('tags like %L of %s', tag, from_table.name)
         ELSE coalesce(named.description, format('tag %L of %s', tag, from_table.name)) END);
     FOR i IN 1 .. cardinality(columns) LOOP
@@ -945,6 +951,15 @@ BEGIN
     END LOOP;
     RETURN made;
 END $$;
+
+COMMENT ON FUNCTION historian.make_view(text, text, regclass, text, name) IS
+'For historian.create_view(), which finds the table, and the schema for a view without one, by the search_path of its caller. source_name is how the caller sees the table.';
+
+CREATE FUNCTION historian.create_view(view text, tag text, "table" regclass DEFAULT NULL) RETURNS regclass
+LANGUAGE sql VOLATILE AS $$
+    SELECT historian.make_view($1, $2, t.source, t.source::pg_catalog.text, pg_catalog.current_schema())
+    FROM (SELECT coalesce($3, pg_catalog.to_regclass('measurement')) AS source) AS t
+$$;
 
 COMMENT ON FUNCTION historian.create_view(text, text, regclass) IS
 'Makes or replaces a view with a row for each row of a tag: time as timestamptz, and a column for each value, which is named as historian.tag says (historian.value_columns() has the rule for missing names) and has the unit as its comment. If the tag has %, which stands for any characters, the view has all such tags, also those that come later, and a column tag. All tags with names must then have the same ones. The table is measurement unless given. An existing view is replaced if it has these columns, in this order, at its beginning. Needs what CREATE VIEW needs.';
