@@ -13,6 +13,8 @@
 #include "http/http_limit.h"
 #include "http/http_reader.h"
 
+#include <poll.h>
+
 #define HALF_CLOSED_MS		 1000 /* how long a read goes on after the client's last byte */
 #define LINGER_MS			 2000
 #define KEPT_MS				 1000 /* how long an idle connection keeps its buffer */
@@ -168,6 +170,24 @@ http_loop_close(HttpLoop *loop)
  */
 
 /*
+ * Has the client closed its sending side?  While a request waits behind the one that is answered,
+ * nothing is read, so that libuv does not see it.
+ */
+static bool
+sends_no_more(const HttpConnection *connection)
+{
+	struct pollfd poller = {.events = POLLRDHUP};
+	uv_os_fd_t fd;
+
+	if (connection->ended || uv_is_active((const uv_handle_t *) &connection->tcp))
+		return connection->ended;
+	if (uv_fileno((const uv_handle_t *) &connection->tcp, &fd) != 0)
+		return false;
+	poller.fd = fd;
+	return poll(&poller, 1, 0) == 1;
+}
+
+/*
  * Is a read under way for a client that has closed its sending side?  The client may have left: TCP
  * shows that only when data is sent, which a streamed answer does.
  */
@@ -176,8 +196,8 @@ left_before_answer(const HttpConnection *connection)
 {
 	const Exchange *exchange = exchange_first(connection);
 
-	return connection->ended && exchange != NULL && !exchange->answered &&
-		   exchange->route != NULL && exchange->route->alone && exchange->route->drained == NULL;
+	return exchange != NULL && !exchange->answered && exchange->route != NULL &&
+		   exchange->route->alone && exchange->route->drained == NULL && sends_no_more(connection);
 }
 
 /* Ends a connection that is too slow, with an answer that names the limit. */

@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.parse
 
-from historiand import (NDJSON, Relay, Server, Skip, message, ndjson, new_table, run, sql, temporary_directory,
+from historiand import (NDJSON, Relay, Server, Skip, message, ndjson, new_table, request_bytes, run, sql, temporary_directory,
                         wait_for)
 
 SEED = int(os.environ.get("SEED", random.randrange(2 ** 32)))
@@ -171,6 +171,12 @@ def test_stop():
     stays.send(b"GET /progress?stream=s&quiet_for=1h&timeout=1h HTTP/1.1\r\nHost: test\r\n\r\n")
     left.close()
     wait_for("the client has left", lambda: server.connections() == 1)
+    # also behind requests that are not read, because they wait for the answer
+    behind = server.connect()
+    behind.send(b"GET /progress?stream=s&quiet_for=1h&timeout=1h HTTP/1.1\r\nHost: test\r\n\r\n" + request_bytes("GET", "/livez") * 3)
+    wait_for("the client is there", lambda: server.connections() == 2)
+    behind.close()
+    wait_for("the client with further requests has left", lambda: server.connections() == 1)
     assert server.stop(5) == 0
     assert stays.answer().status == 503
 
