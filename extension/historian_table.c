@@ -11,6 +11,7 @@
 
 #include "access/relation.h"
 #include "access/table.h"
+#include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
@@ -76,7 +77,24 @@ historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode)
 	rel = table_open(relid, lockmode);
 	if (!historian_table_is(rel))
 		refuse_other(rel);
+	historian_table_check_readable(rel);
 	return rel;
+}
+
+bool
+historian_table_is_readable(Relation rel)
+{
+	return RelationIsPermanent(rel) || !RecoveryInProgress();
+}
+
+void
+historian_table_check_readable(Relation rel)
+{
+	if (!historian_table_is_readable(rel))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot read unlogged table \"%s\" during recovery", RelationGetRelationName(rel)),
+				errhint("Ask the primary."));
 }
 
 List *
@@ -111,7 +129,10 @@ historian_table_open_leaves(Oid relid, AclMode privileges, LOCKMODE lockmode, co
 				table_close(leaf, NoLock);
 			else if (historian_table_is(leaf) ||
 					 (with_foreign && leaf->rd_rel->relkind == RELKIND_FOREIGN_TABLE))
+			{
+				historian_table_check_readable(leaf);
 				tables = lappend(tables, leaf);
+			}
 			else
 				historian_table_refuse_leaf(leaf, RelationGetRelationName(rel));
 		}

@@ -40,8 +40,17 @@ extern void historian_table_check_policies(Relation rel, const char *command);
 extern Relation historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode);
 
 /*
- * The same for a function that takes a partitioned parent too: returns the table in a list or, of a
- * parent, all leaves.  They must be historian tables or, with_foreign, foreign tables of such
+ * Can the rows of a table be read by this server at this time?  On a standby there are none of unlogged
+ * tables, not even files, and PostgreSQL's planner, which refuses these, does not see what SQL functions read.
+ */
+extern bool historian_table_is_readable(Relation rel);
+
+/* Raises an error if they cannot.  historian_table_open() and historian_table_open_leaves() call it. */
+extern void historian_table_check_readable(Relation rel);
+
+/*
+ * Does what historian_table_open() does, for a function that takes a partitioned parent too: returns the table
+ * in a list or, of a parent, all leaves.  They must be historian tables or, with_foreign, foreign tables of such
  * columns.  Privileges are those on the relation named, as in SQL.  The error about row-level
  * security names command; NULL skips that check.
  */

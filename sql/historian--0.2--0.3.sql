@@ -473,7 +473,7 @@ LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'historian_stat_get_runs';
 
 COMMENT ON FUNCTION historian.stat_get_runs(regclass) IS
-'What the view historian.stat_runs shows of a table; no row for a table that is locked exclusively.';
+'What the view historian.stat_runs shows of a table; no row for a table that is locked exclusively, or an unlogged one on a standby.';
 
 CREATE VIEW historian.stat_runs AS
 SELECT c.oid AS relid, n.nspname AS schemaname, c.relname, s.*
@@ -500,7 +500,7 @@ GRANT EXECUTE ON FUNCTION historian.stat_get_runs(regclass) TO pg_monitor;
 GRANT SELECT ON historian.stat_tables, historian.stat_runs, historian.stat_compaction, historian.stat_worker TO pg_monitor;
 
 COMMENT ON FUNCTION historian.stat_get_table(regclass) IS
-'What the view historian.stat_tables shows of a table; NULL for a table that is locked exclusively.';
+'What the view historian.stat_tables shows of a table; NULL for a table that is locked exclusively, or an unlogged one on a standby.';
 COMMENT ON FUNCTION historian.stat_get_compaction(regclass) IS
 'What the view historian.stat_compaction shows of a table; NULL where historian is not in shared_preload_libraries.';
 COMMENT ON FUNCTION historian.stat_get_worker() IS

@@ -56,8 +56,8 @@ static bool add_own_pending(DirectoryCursor *cursor, text *tag, SegmentTotals *t
  * compacted_bytes, compacted_rows, pending_segments, pending_bytes, pending_rows, pending_tags,
  * late_segments, late_bytes, late_rows)
  *
- * Returns NULL for a table that is not a historian table, is another session's temporary table, or
- * is locked in ACCESS EXCLUSIVE mode.
+ * Returns NULL for a table that is not a historian table, is another session's temporary table, is
+ * unlogged and this is a standby, or is locked in ACCESS EXCLUSIVE mode.
  */
 Datum
 historian_stat_get_table(PG_FUNCTION_ARGS)
@@ -156,7 +156,8 @@ open_without_waiting(Oid relid)
 	if (!ConditionalLockRelationOid(relid, AccessShareLock))
 		return NULL;
 	rel = try_relation_open(relid, NoLock);
-	if (rel != NULL && historian_table_is(rel) && !RELATION_IS_OTHER_TEMP(rel))
+	if (rel != NULL && historian_table_is(rel) && !RELATION_IS_OTHER_TEMP(rel) &&
+		historian_table_is_readable(rel))
 		return rel;
 	if (rel != NULL)
 		relation_close(rel, NoLock);

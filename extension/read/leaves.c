@@ -311,6 +311,7 @@ open_partitions(Leaves *leaves, Relation parent)
 			(void) columns_of(rel);
 		else if (!historian_table_is(rel))
 			historian_table_refuse_leaf(rel, RelationGetRelationName(parent));
+		historian_table_check_readable(rel);
 		add_leaf(leaves, rel);
 		leaves->leaves[leaves->nleaves - 1].tags = leaf_tags(rel);
 	}

@@ -75,6 +75,26 @@ isnt($reader->query_safe($content), $before, 'and the next one sees the changes'
 $reader->quit;
 equal('content after compaction and deletion');
 
+# unlogged tables have no files on a standby
+$primary->safe_psql('postgres', <<'END');
+CREATE UNLOGGED TABLE unlogged (time bigint, tag text, values float8[]) USING historian;
+CREATE TABLE parent (time bigint, tag text, values float8[]) PARTITION BY LIST (tag);
+CREATE UNLOGGED TABLE leaf PARTITION OF parent DEFAULT USING historian;
+INSERT INTO unlogged VALUES (1, 'a', '{1}');
+INSERT INTO parent VALUES (1, 'a', '{1}');
+END
+$primary->wait_for_catchup($standby);
+my $stat = q{SELECT relname, s.total_bytes IS NULL, s.pending_rows IS NULL FROM historian.stat_tables s ORDER BY relname;
+SELECT count(*) FROM historian.stat_runs WHERE relname <> 'm'; SELECT count(*) FROM historian.stat_compaction};
+is($primary->safe_psql('postgres', $stat), "leaf|f|f\nm|f|f\nunlogged|f|f\n0\n3", 'statistics of unlogged tables on the primary');
+is($standby->safe_psql('postgres', $stat), "leaf|t|t\nm|f|f\nunlogged|t|t\n0\n3", 'and those of others are to be had on a standby');
+for my $call ("historian.raw('unlogged', 'a', 0, 10)", "historian.tags('parent')", "historian.tag_info('leaf', 'a')", "historian.check('unlogged')", "historian.check('parent')")
+{
+	my ($status, undef, $error) = $standby->psql('postgres', "SELECT * FROM $call");
+	like($error, qr/ERROR:  cannot read unlogged table "(?:leaf|unlogged)" during recovery/, "$call is refused there");
+}
+$primary->safe_psql('postgres', 'DROP TABLE unlogged, parent');
+
 # nothing is written on the standby
 is($standby->safe_psql('postgres', q{BEGIN; SELECT count(*) FROM m \gset
 SELECT count(*) FROM m WHERE tag = 't1' \gset
