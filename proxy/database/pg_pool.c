@@ -469,12 +469,10 @@ check_limits(PoolSlot *slot, uint64_t now_ms)
 		case SLOT_BUSY:
 			if (slot->deadline_ms > 0 && slot->deadline_ms <= now_ms)
 				drop(slot);
-			else if (query->stream != NULL && !query->paused &&
+			/* A deadline says that it was cancelled already: a further time would only defer that. */
+			else if (query->stream != NULL && !query->paused && slot->deadline_ms == 0 &&
 					 now_ms - query->progress_ms > config->query_timeout_ms)
-			{
-				query->progress_ms = now_ms;
 				cancel(slot);
-			}
 			break;
 		case SLOT_CANCELLING:
 			if (slot->cancel_deadline_ms <= now_ms || slot->deadline_ms <= now_ms)

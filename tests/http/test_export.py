@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import signal
 import socket
 import struct
 import subprocess
@@ -13,7 +14,7 @@ import sys
 import time
 import urllib.parse
 
-from historiand import (CONNINFO, Client, Relay, Server, insert, message, ndjson, new_table, run, sql,
+from historiand import (CONNINFO, Client, Relay, Server, insert, message, ndjson, new_table, request_bytes, run, sql,
                         wait_for, NDJSON)
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../unit"))
@@ -251,6 +252,28 @@ def test_stalled():
     assert answer.status == 504 and "--query-timeout" in answer.json()["detail"], answer
     assert other.get(target("a")).status == 200
     other.kill()
+
+
+def test_backend_hangs():
+    """an export whose backend neither sends nor ends is answered 504; if its client leaves, too, the connection is replaced"""
+    table = new_table()
+    other = Server(table=table, query_timeout="300ms", max_queries=1)
+    for stays in (True, False):
+        assert other.get(target("a")).status == 200
+        backend = int(sql(f"SELECT pid FROM pg_stat_activity WHERE application_name = 'historiand' AND query LIKE '%COPY (SELECT%{table}%' "
+                          "AND pid <> pg_backend_pid() ORDER BY query_start DESC LIMIT 1")[0][0])
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            client = other.connect()
+            client.send(request_bytes("GET", target("a")))
+            if stays:
+                answer = client.answer()
+                assert answer.status == 504 and "--query-timeout" in answer.json()["detail"], answer
+            client.close()
+            wait_for("another connection", lambda: other.get(target("a")).status == 200)
+        finally:
+            os.kill(backend, signal.SIGCONT)
+    assert other.stop() == 0
 
 
 def test_constant_memory():
