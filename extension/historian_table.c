@@ -69,12 +69,31 @@ historian_table_check_policies(Relation rel, const char *command)
 }
 
 Relation
+historian_table_open_any(Oid relid, LOCKMODE lockmode)
+{
+	Relation	rel = try_relation_open(relid, lockmode);
+
+	if (rel == NULL)
+		historian_table_report_missing(relid);
+	relation_close(rel, NoLock);
+	return table_open(relid, NoLock);
+}
+
+void
+historian_table_report_missing(Oid relid)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_UNDEFINED_TABLE),
+			errmsg("relation with OID %u does not exist", relid));
+}
+
+Relation
 historian_table_open(Oid relid, AclMode privileges, LOCKMODE lockmode)
 {
 	Relation	rel;
 
 	historian_table_check_privileges(relid, privileges);
-	rel = table_open(relid, lockmode);
+	rel = historian_table_open_any(relid, lockmode);
 	if (!historian_table_is(rel))
 		refuse_other(rel);
 	historian_table_check_readable(rel);
@@ -117,7 +136,7 @@ historian_table_open_leaves(Oid relid, AclMode privileges, LOCKMODE lockmode, co
 		ListCell   *cell;
 
 		historian_table_check_privileges(relid, privileges);
-		rel = table_open(relid, lockmode);
+		rel = historian_table_open_any(relid, lockmode);
 		if (command != NULL)
 			historian_table_check_policies(rel, command);
 		oids = find_all_inheritors(relid, lockmode, NULL);

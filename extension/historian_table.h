@@ -34,6 +34,15 @@ extern void historian_table_check_privileges(Oid relid, AclMode privileges);
 extern void historian_table_check_policies(Relation rel, const char *command);
 
 /*
+ * Opens a table or parent that was named by its OID, and so may have been dropped before its lock was
+ * granted, or never have been there: a superuser has all privileges on that.
+ */
+extern Relation historian_table_open_any(Oid relid, LOCKMODE lockmode);
+
+/* Raises the error that there is no such relation. */
+pg_noreturn extern void historian_table_report_missing(Oid relid);
+
+/*
  * Opens a historian table for a function that needs these privileges on it, or raises an error.
  * Privileges are checked first, because a user without them must not take a lock or queue for one.
  */

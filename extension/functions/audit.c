@@ -40,10 +40,14 @@ audit_record(const AuditEntry *entry)
 	Oid			types[COLUMNS] = {NAMEOID, NAMEOID, TEXTOID, TEXTOID, OIDOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, TEXTOID};
 	Datum		values[COLUMNS] = {0};
 	char		nulls[COLUMNS];
+	char	   *name = get_rel_name(entry->relid);
 	Oid			owner;
 	Oid			user;
 	int			context;
 
+	/* unless the caller has a lock, it may be dropped at any time */
+	if (name == NULL)
+		historian_table_report_missing(entry->relid);
 	if (!find_owner(&owner))
 		return;
 	memset(nulls, ' ', sizeof(nulls));
@@ -56,7 +60,7 @@ audit_record(const AuditEntry *entry)
 	values[ACTION] = CStringGetTextDatum(entry->action);
 	values[RELID] = ObjectIdGetDatum(entry->relid);
 	values[TABLE_NAME] = CStringGetTextDatum(quote_qualified_identifier(get_namespace_name(get_rel_namespace(entry->relid)),
-																		get_rel_name(entry->relid)));
+																		name));
 	if (entry->tag != NULL)
 		values[TAG] = PointerGetDatum(entry->tag);
 	else

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -61,6 +62,8 @@ historian_set_retention(PG_FUNCTION_ARGS)
 		check_interval(keep);
 		check_relation(relid);
 	}
+	else
+		table_close(historian_table_open_any(relid, AccessShareLock), NoLock);
 	/* '90' is meant as days, perhaps, and the rows would be gone by the time that somebody looks. */
 	if (keep != NULL && keep->month == 0 && keep->day == 0 && keep->time < USECS_PER_HOUR)
 		ereport(WARNING,

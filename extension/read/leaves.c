@@ -285,7 +285,7 @@ static Relation
 parent_open(Oid relid)
 {
 	historian_table_check_privileges(relid, ACL_SELECT);
-	return table_open(relid, AccessShareLock);
+	return historian_table_open_any(relid, AccessShareLock);
 }
 
 /* Opens all leaves below a parent, and closes the parent. */

@@ -1,6 +1,6 @@
 -- What historian tables do not do is refused, with SQLSTATE and message.
 BEGIN;
-SELECT plan(28);
+SELECT plan(36);
 
 CREATE TABLE m (time bigint, tag text, values float8[]) USING historian;
 INSERT INTO m VALUES (1, 'a', '{1}'), (2, 'a', '{2}'), (1, 'b', '{3}');
@@ -64,6 +64,12 @@ SELECT throws_ok($$SELECT * FROM historian.downsample('a_view', 'a', 0, 10)$$, '
 SELECT throws_ok($$SELECT historian.compact('heap_table')$$, '42809',
 	'"heap_table" is not a historian table', 'compact of a heap table');
 SELECT throws_ok($$SELECT historian.compact('a_view')$$, '42809', NULL, 'compact of a view');
+-- a table that is not there any more, of which a superuser passes all checks of privileges
+SELECT throws_ok(format('SELECT historian.%s', call), '42P01', 'relation with OID 4294967295 does not exist', call) FROM unnest(ARRAY[
+	$$set_retention(4294967295::regclass, NULL)$$, $$set_retention(4294967295::regclass, '1 day')$$,
+	$$audit_note('action', 4294967295::regclass)$$, $$compact(4294967295::regclass)$$, $$check(4294967295::regclass)$$,
+	$$tags(4294967295::regclass)$$, $$delete(4294967295::regclass, 'a', 0, 1)$$,
+	$$replace(4294967295::regclass, 'a', 0, 1, '[]'::jsonb)$$]) AS call;
 SELECT throws_ok($$SELECT historian.handler(NULL)$$, NULL, NULL, 'the handler is not to be called');
 
 SELECT * FROM finish();
