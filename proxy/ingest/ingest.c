@@ -220,7 +220,7 @@ ingest_note_settled(Ingest *ingest, uint64_t generation, bool others)
 bool
 ingest_is_settled(const Ingest *ingest, const StreamName *stream)
 {
-	return atomic_load(&stream->generation) <= atomic_load(&ingest->settled) &&
+	return (stream == NULL || atomic_load(&stream->generation) <= atomic_load(&ingest->settled)) &&
 		   !atomic_load(&ingest->others);
 }
 

@@ -76,7 +76,10 @@ extern IngestTicket ingest_fence(Ingest *ingest);
  */
 extern void ingest_note_settled(Ingest *ingest, uint64_t generation, bool others);
 
-/* Is every message of the stream that was accepted before the call loaded, rejected or lost? */
+/*
+ * Is every message of the stream that was accepted before the call loaded, rejected or lost?  NULL is a
+ * stream of which none was accepted.
+ */
 extern bool ingest_is_settled(const Ingest *ingest, const StreamName *stream);
 
 /*

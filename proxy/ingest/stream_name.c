@@ -46,6 +46,26 @@ hash(const char *text, size_t length)
 	return value;
 }
 
+static StreamName *
+find_locked(StreamName *bucket, const char *text, size_t length)
+{
+	while (bucket != NULL && (bucket->length != length || memcmp(bucket->text, text, length) != 0))
+		bucket = bucket->next;
+	return bucket;
+}
+
+StreamName *
+stream_name_known(const char *text, size_t length)
+{
+	StreamName **bucket = &names.buckets[hash(text, length) % BUCKETS];
+	StreamName *name;
+
+	pthread_mutex_lock(&names.lock);
+	name = find_locked(*bucket, text, length);
+	pthread_mutex_unlock(&names.lock);
+	return name;
+}
+
 StreamName *
 stream_name_of(const char *text, size_t length)
 {
@@ -53,10 +73,8 @@ stream_name_of(const char *text, size_t length)
 	StreamName *name;
 
 	pthread_mutex_lock(&names.lock);
-	name = *bucket;
-	while (name != NULL && (name->length != length || memcmp(name->text, text, length) != 0))
-		name = name->next;
-	if (name == NULL && names.count < MOST_STREAMS)
+	name = find_locked(*bucket, text, length);
+	if (name == NULL && (names.count < MOST_STREAMS || length == 0))
 	{
 		name = memory_new(sizeof(StreamName) + length + 1);
 		name->length = length;

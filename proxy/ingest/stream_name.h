@@ -32,7 +32,13 @@ typedef struct StreamName
 /* May a stream have that name?  It consists of printable ASCII, so that every database has room for it. */
 extern bool stream_name_valid(const char *text, size_t length);
 
-/* The stream of a valid name.  NULL: the process knows too many other ones already. */
+/* The stream of a name, if the process knows it; it takes no room for another one. */
+extern StreamName *stream_name_known(const char *text, size_t length);
+
+/*
+ * The stream of a valid name.  NULL: the process knows too many other ones already.  The empty name
+ * always has one.
+ */
 extern StreamName *stream_name_of(const char *text, size_t length);
 
 #endif /* HISTORIAND_STREAM_NAME_H */

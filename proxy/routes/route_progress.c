@@ -43,7 +43,6 @@ const Route route_progress = {
 typedef struct Progress
 {
 	QueryParameters parameters; /* must be first: query.c takes the state for them */
-	StreamName *stream;			/* NULL: all are listed */
 	bool waits;
 	bool has_quiet;
 	bool has_expect;
@@ -59,7 +58,7 @@ typedef struct Progress
 } Progress;
 
 static bool read_wait(Exchange *exchange, Progress *progress);
-static bool begin_wait(Exchange *exchange, Progress *progress);
+static void begin_wait(Exchange *exchange, Progress *progress);
 static void ask_all(Exchange *exchange);
 static void ask(Exchange *exchange);
 static void on_timer(uv_timer_t *timer);
@@ -92,8 +91,11 @@ progress_end(Exchange *exchange)
 					 "parameter \"stream\" must have at most 128 printable ASCII characters");
 	else if (!principal_may_tag(exchange->principal, name, strlen(name)))
 		http_authorize_refuse_tag(exchange);
-	else if (read_wait(exchange, progress) && begin_wait(exchange, progress))
+	else if (read_wait(exchange, progress))
+	{
+		begin_wait(exchange, progress);
 		ask(exchange);
+	}
 	return true;
 }
 
@@ -145,25 +147,16 @@ read_wait(Exchange *exchange, Progress *progress)
 	return wrong == NULL;
 }
 
-/* Finds the stream, and starts the timer if the request waits. */
-static bool
+/* Starts the timer if the request waits. */
+static void
 begin_wait(Exchange *exchange, Progress *progress)
 {
-	progress->stream =
-		stream_name_of(progress->parameters.stream, strlen(progress->parameters.stream));
-	if (progress->stream == NULL)
-	{
-		http_problem(exchange, 503,
-					 "too many different streams were named since the server was started");
-		return false;
-	}
 	if (!progress->waits)
-		return true;
+		return;
 	progress->timer = memory_new(sizeof(uv_timer_t));
 	uv_timer_init(loop_of(exchange)->http.uv, progress->timer);
 	progress->timer->data = exchange;
 	uv_timer_start(progress->timer, on_timer, TICK_MS, TICK_MS);
-	return true;
 }
 
 static void
@@ -226,15 +219,34 @@ on_all(void *argument, const QueryOutcome *outcome)
 	http_answer_content(exchange, "application/json", body, 1);
 }
 
+/*
+ * The stream as far as this process has messages of it; NULL: it has had none.  Those who ask do not
+ * make it known: otherwise they could take the room that producers need for theirs.
+ */
+static const StreamName *
+stream_of(const Progress *progress)
+{
+	return stream_name_known(progress->parameters.stream, strlen(progress->parameters.stream));
+}
+
+/* How many messages of the stream this process has accepted. */
+static uint64_t
+accepted_of(const Progress *progress)
+{
+	const StreamName *stream = stream_of(progress);
+
+	return stream != NULL ? atomic_load(&stream->accepted) : 0;
+}
+
 static void
 ask(Exchange *exchange)
 {
 	Loop *loop = loop_of(exchange);
 	Progress *progress = exchange->state;
-	const char *arguments[] = {loop->shared->config->table_sql, progress->stream->text};
+	const char *arguments[] = {loop->shared->config->table_sql, progress->parameters.stream};
 
-	progress->accepted = atomic_load(&progress->stream->accepted);
-	progress->settled = ingest_is_settled(loop->shared->ingest, progress->stream);
+	progress->accepted = accepted_of(progress);
+	progress->settled = ingest_is_settled(loop->shared->ingest, stream_of(progress));
 	query_submit_write(
 		exchange,
 		"SELECT $2::text, coalesce(sum(messages), 0), "
@@ -271,7 +283,7 @@ complete(const Progress *progress, const PGresult *row)
 	if (progress->has_expect && messages >= progress->expect)
 		return "expect";
 	if (progress->has_quiet && messages > 0 && progress->settled &&
-		atomic_load(&progress->stream->accepted) == progress->accepted && quiet_ms >= 0 &&
+		accepted_of(progress) == progress->accepted && quiet_ms >= 0 &&
 		(uint64_t) quiet_ms >= progress->quiet_ms)
 		return "quiet";
 	return NULL;

@@ -181,6 +181,26 @@ def test_stop():
     assert stays.answer().status == 503
 
 
+def test_names_that_nobody_sent():
+    """those who ask for streams that are not there take no room from those that are sent"""
+    need_extension()
+    relay = Relay()
+    server = Server(conninfo=relay.conninfo, threads=1)
+    relay.cut()     # so that 100,000 questions are answered at once
+    wait_for("PostgreSQL is away", lambda: server.get("/progress?stream=x").status == 503)
+    client = server.connect()
+    for first in range(0, 100_100, 100):
+        client.send(b"".join(request_bytes("GET", f"/progress?stream=x{i}") for i in range(first, first + 100)))
+        assert {client.answer().status for _ in range(100)} == {503}
+    relay.mend()
+    wait_for("PostgreSQL", server.ready)
+    post(server, 2)
+    post(server, 3, "mine")
+    assert progress(server, stream="mine", expect=3)["reason"] == "expect"
+    assert progress(server)["messages"] == 5
+    assert server.stop() == 0
+
+
 def test_refusals():
     """bad parameters get 400 that names them"""
     need_extension()
