@@ -84,7 +84,7 @@ define_settings(void)
 							"Sets the time between two rounds of background compaction.",
 							NULL,
 							&historian_compaction_interval,
-							5, 1, 3600,
+							2, 1, 3600,
 							PGC_SIGHUP, GUC_UNIT_S,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("historian.compaction_nice",

@@ -55,7 +55,7 @@
 #include "write/relocation.h"
 
 bool		historian_compaction = true;
-int			historian_compaction_interval = 5;
+int			historian_compaction_interval = 2;
 int			historian_compaction_nice = 10;
 
 /*
@@ -104,6 +104,7 @@ static void move_in_background(Oid relid, bool is_loaded);
 static void leave_room(Oid relid, CompactionRoom room);
 static bool move_part(Oid relid, bool is_loaded, Relocation *relocation);
 static bool begin_look(Relation rel, TableLook *look);
+static uint64 horizon_of_now(Relation rel);
 static uint64 reached_horizon(Relation rel);
 static void override_session_defaults(void);
 static void on_exit_leave(int code, Datum arg);
@@ -545,6 +546,8 @@ compact_part(Oid relid, TableLook *look)
 		MemoryContext caller;
 
 		look->found = true;
+		if (look->parts.under_way)
+			look->parts.later_horizon = horizon_of_now(rel);
 		done = (look->begun || begin_look(rel, look)) &&
 			compaction_run(rel, &look->options, &after, &counts);
 		caller = MemoryContextSwitchTo(look->context);
@@ -575,6 +578,15 @@ begin_look(Relation rel, TableLook *look)
 										&look->options.ntags);
 	MemoryContextSwitchTo(caller);
 	return true;
+}
+
+/* Returns the horizon of now if it is reached, or 0. */
+static uint64
+horizon_of_now(Relation rel)
+{
+	CompactionHorizon now = compaction_horizon_take();
+
+	return compaction_horizon_reached(rel, &now, false) ? now.sequence : 0;
 }
 
 /*

@@ -15,7 +15,8 @@
  * need not have room for the largest run twice, the background worker merges in parts.  A part takes
  * tags in order until it has written one PART_OF_FILE-th of the file, and ends its transaction.
  * The old runs lose the segments that have none but these tags, and the segment at the end of the
- * part is written anew without them, as a deletion does it.
+ * part is written anew without them, as a deletion does it.  Loads that come meanwhile are merged with
+ * each other between two parts, because a row takes most room in a load's run.
  *
  * All rows are pending before and after.  Of two pending rows with one tag and time the one with
  * the greater number in load order is valid, and all rows that are merged get the greatest of their
@@ -85,11 +86,12 @@ typedef struct RunMerge
 
 static bool merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
 					  RunMergeInParts *parts, CompactionCounts *counts, bool *more);
-static bool choose(RunMerge *merge, uint64 horizon);
+static bool choose(RunMerge *merge, uint64 from, uint64 horizon);
 static uint32 first_to_merge(const SortedRun *runs, uint32 nruns);
+static bool choose_later(RunMerge *merge);
 static bool go_on(RunMerge *merge);
 static void note_part(RunMerge *merge);
-static SortedRun *list_before(SortedRuns *runs, uint64 horizon, uint32 *nruns);
+static SortedRun *list_between(SortedRuns *runs, uint64 from, uint64 horizon, uint32 *nruns);
 static bool any_tag_has_own(RunMerge *merge);
 static bool is_in_runs(RunMerge *merge, text *tag);
 static bool has_own(RunMerge *merge, text *tag);
@@ -143,7 +145,7 @@ merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
 	if (parts != NULL)
 		merge.part_bytes = Max(RelationGetNumberOfBlocks(rel) / PART_OF_FILE, LEAST_PART_PAGES) *
 			(Size) BLCKSZ;
-	due = go_on(&merge) || choose(&merge, horizon);
+	due = choose_later(&merge) || go_on(&merge) || choose(&merge, 0, horizon);
 	*more = merge.more;
 	if (due)
 	{
@@ -168,14 +170,14 @@ merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
 }
 
 /*
- * Chooses the runs to merge, which follow each other in load order, and restricts the cursor to
- * them.  Returns false if none are due.
+ * Chooses the runs to merge, which follow each other in load order from `from` on, and restricts the
+ * cursor to them.  Returns false if none are due.
  */
 static bool
-choose(RunMerge *merge, uint64 horizon)
+choose(RunMerge *merge, uint64 from, uint64 horizon)
 {
 	uint32		nruns;
-	SortedRun  *runs = list_before(merge->runs, horizon, &nruns);
+	SortedRun  *runs = list_between(merge->runs, from, horizon, &nruns);
 	uint32		first = 0;
 	uint32		end = nruns;
 	uint32		level = 0;
@@ -229,6 +231,22 @@ first_to_merge(const SortedRun *runs, uint32 nruns)
 }
 
 /*
+ * Chooses the loads that have come since the merge that is under way began.  That merge takes none of
+ * them, and they are few, so theirs is not made in parts.
+ */
+static bool
+choose_later(RunMerge *merge)
+{
+	const RunMergeInParts *parts = merge->parts;
+
+	if (parts == NULL || !parts->under_way ||
+		!choose(merge, parts->last_sequence + 1, parts->later_horizon))
+		return false;
+	merge->part_bytes = 0;
+	return true;
+}
+
+/*
  * Goes on with the merge that is under way, if there is one.  Returns false if its new run is there no
  * more, because others have merged or deleted it.
  */
@@ -276,17 +294,19 @@ note_part(RunMerge *merge)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Returns the runs before the horizon, in load order; palloc'd. */
+/* Returns the runs from `from` on and before the horizon, in load order; palloc'd. */
 static SortedRun *
-list_before(SortedRuns *runs, uint64 horizon, uint32 *nruns)
+list_between(SortedRuns *runs, uint64 from, uint64 horizon, uint32 *nruns)
 {
 	SortedRun  *list = palloc_array(SortedRun, Max(sorted_runs_count(runs), 1));
 
 	*nruns = 0;
 	for (uint32 i = 0; i < sorted_runs_count(runs); i++)
 	{
-		if (sorted_runs_get(runs, i)->sequence < horizon)
-			list[(*nruns)++] = *sorted_runs_get(runs, i);
+		const SortedRun *run = sorted_runs_get(runs, i);
+
+		if (run->sequence >= from && run->sequence < horizon)
+			list[(*nruns)++] = *run;
 	}
 	qsort(list, *nruns, sizeof(SortedRun), compare_sequence);
 	return list;

@@ -27,14 +27,16 @@ typedef struct RunMergeInParts
 	uint64		last_sequence;
 	uint32		level;			/* of the new run */
 	text	   *after;			/* the last tag done */
+	uint64		later_horizon;	/* later loads before this one may be merged between two parts; the
+								 * caller sets it before each of them, or leaves it 0 */
 } RunMergeInParts;
 
 /*
  * Merges the runs before the horizon that are due or, with everything, all of them.  With
  * everything, rows of tags that have segments of their own go to segments of their own too, so that
  * compaction can take them.  Adds what it has done to *counts, and notes in emptied (unless it is
- * NULL) what it empties.  With parts, a large merge goes no further than to the end of its next part.
- * Returns whether it has done anything; the caller's next command sees it.
+ * NULL) what it empties.  With parts, a large merge goes no further than to the end of its next part;
+ * and before the next part the loads are merged that have come since, if they are due.  Returns whether it has done anything; the caller's next command sees it.
  *
  * The caller holds directory_lock().
  */
