@@ -22,7 +22,11 @@ option_next(int argc, char **argv, const struct option *options, const char *usa
 	int option = getopt_long(argc, argv, "h", options, &which);
 
 	if (option == '?')
+	{
+		/* getopt_long() has said what is wrong */
+		fprintf(stderr, "%s: see --help\n", program_invocation_short_name);
 		exit(2);
+	}
 	if (option == 'h')
 	{
 		fputs(usage, stdout);

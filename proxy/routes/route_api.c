@@ -419,8 +419,9 @@ answer_not_stored(Exchange *exchange)
 	const Api *api = exchange->state;
 
 	http_problem(exchange, 404,
-				 api->parameters.tag_count > 1 ? "none of the tags has values"
-											   : "the tag has no values");
+				 api->parameters.tag_count > 1
+					 ? "none of the tags has values; GET /tags lists those that have"
+					 : "the tag has no values; GET /tags lists those that have");
 }
 
 /* Answers with what is known of all tags now. */

@@ -182,7 +182,7 @@ on_result(void *argument, const QueryOutcome *outcome)
 	}
 	if (PQntuples(result) == 0)
 	{
-		http_problem(exchange, 404, "the tag has no values");
+		http_problem(exchange, 404, "the tag has no values; GET /tags lists those that have");
 		return;
 	}
 	bytes_puts(&body, "{\"tagName\":");

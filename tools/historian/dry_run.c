@@ -44,8 +44,8 @@ dry_run_print(DryRun *run)
 	char first[TIMESTAMP_TEXT_BYTES];
 	char last[TIMESTAMP_TEXT_BYTES];
 
-	printf("%" PRIu64 " rows, %" PRIu64 " rejected; nothing was loaded\n", run->rows,
-		   run->rejected);
+	printf("%" PRIu64 " row%s, %" PRIu64 " rejected; nothing was loaded\n", run->rows,
+		   run->rows == 1 ? "" : "s", run->rejected);
 	if (run->rows > 0)
 	{
 		timestamp_write_rfc3339(run->first_ns, first);

@@ -469,8 +469,13 @@ command_export(int argc, char **argv)
 	output_close(export.output);
 	meter_end(&export.meter);
 	if (export.path != NULL && strcmp(export.path, "-") != 0)
-		printf("%" PRIu64 " rows of %d tags exported in %.1f s\n", export.rows,
-			   export.selection.count - first_tag(&export), meter_seconds(&export.meter));
+	{
+		int tags = export.selection.count - first_tag(&export);
+
+		printf("%" PRIu64 " row%s of %d tag%s exported in %.1f s\n", export.rows,
+			   export.rows == 1 ? "" : "s", tags, tags == 1 ? "" : "s",
+			   meter_seconds(&export.meter));
+	}
 	selection_close(&export.selection);
 	target_close(&export.target);
 	bytes_free(&export.row);

@@ -165,7 +165,7 @@ print_result(const Import *import)
 	double seconds = meter_seconds(&import->meter);
 	uint64_t rows = state->rows - import->rows_before;
 
-	printf("%" PRIu64 " rows imported in %.1f s, %.0f rows/s", rows, seconds,
+	printf("%" PRIu64 " row%s imported in %.1f s, %.0f rows/s", rows, rows == 1 ? "" : "s", seconds,
 		   (double) rows / seconds);
 	if (import->rows_before > 0)
 		printf("; %" PRIu64 " with those of before", state->rows);
