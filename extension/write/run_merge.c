@@ -231,8 +231,8 @@ first_to_merge(const SortedRun *runs, uint32 nruns)
 }
 
 /*
- * Chooses the loads that have come since the merge that is under way began.  That merge takes none of
- * them, and they are few, so theirs is not made in parts.
+ * Chooses the loads that have come since the merge that is under way began, which takes none of them.
+ * They have few rows beside those of that merge, so theirs is not made in parts.
  */
 static bool
 choose_later(RunMerge *merge)
