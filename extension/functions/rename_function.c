@@ -60,7 +60,11 @@ historian_rename_samples(PG_FUNCTION_ARGS)
 		Relation	rel = lfirst(cell);
 
 		if (!in_place)
-			break;
+		{
+			if (rel->rd_rel->relkind != RELKIND_FOREIGN_TABLE)
+				rename_begin_update(rel, new_tag);
+			continue;
+		}
 		command_work_before_change(rel);
 		serializable_note_read(rel, GetActiveSnapshot());
 		count += rename_rows(rel, tag, new_tag);

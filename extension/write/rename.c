@@ -71,6 +71,7 @@ static void end_renaming(Renaming *renaming);
 static void list_segments(Renaming *renaming);
 static void list_compacted(Renaming *renaming, SegmentList *list, text *key);
 static void check_unused(const Renaming *renaming);
+static bool has_rows_now(Relation rel, text *tag);
 static void check_none_newer(Renaming *renaming);
 static int64 count_rows(const Renaming *renaming);
 static void rename_compacted(Renaming *renaming);
@@ -197,19 +198,32 @@ list_compacted(Renaming *renaming, SegmentList *list, text *key)
 static void
 check_unused(const Renaming *renaming)
 {
-	bool		used = directory_has_tag(renaming->cursor, renaming->new_tag);
-
-	if (!used && IsolationUsesXactSnapshot())
-	{
-		Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
-		DirectoryCursor *cursor = directory_begin(renaming->rel, latest);
-
-		used = directory_has_tag(cursor, renaming->new_tag);
-		directory_end(cursor);
-		UnregisterSnapshot(latest);
-	}
-	if (used)
+	if (directory_has_tag(renaming->cursor, renaming->new_tag) ||
+		(IsolationUsesXactSnapshot() && has_rows_now(renaming->rel, renaming->new_tag)))
 		rename_refuse_used(renaming->rel, renaming->new_tag);
+}
+
+/* Does the latest snapshot see rows of a tag? */
+static bool
+has_rows_now(Relation rel, text *tag)
+{
+	Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
+	DirectoryCursor *cursor = directory_begin(rel, latest);
+	bool		found = directory_has_tag(cursor, tag);
+
+	directory_end(cursor);
+	UnregisterSnapshot(latest);
+	return found;
+}
+
+void
+rename_begin_update(Relation rel, text *new_tag)
+{
+	/* first the lock that a deletion takes first */
+	change_log_end(change_log_begin(rel));
+	(void) directory_lock(rel, true);
+	if (has_rows_now(rel, new_tag))
+		rename_refuse_used(rel, new_tag);
 }
 
 /*

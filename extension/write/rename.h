@@ -19,6 +19,12 @@
  */
 extern int64 rename_rows(Relation rel, text *tag, text *new_tag);
 
+/*
+ * Makes sure, for the caller who will give rows another tag by an UPDATE, that no transaction has given that tag
+ * rows, and that no other renaming, deletion or update of the table does until this transaction ends.
+ */
+extern void rename_begin_update(Relation rel, text *new_tag);
+
 /* Raises the error for a new tag that has rows. */
 pg_noreturn extern void rename_refuse_used(Relation rel, const text *tag);
 
