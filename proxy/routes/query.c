@@ -496,6 +496,16 @@ query_answer_tags(Exchange *exchange, const char *sql, int argument_count,
 	query_submit(exchange, sql, argument_count, arguments, on_tag, on_last_tag);
 }
 
+/*
+ * Did a statement lack disk space, memory or the like?  A connection too many is refused before there is
+ * a statement.
+ */
+static bool
+lacks_resources(const char *sqlstate)
+{
+	return strncmp(sqlstate, "53", 2) == 0 && strcmp(sqlstate, "53300") != 0;
+}
+
 void
 query_answer_failure(Exchange *exchange, const QueryOutcome *outcome)
 {
@@ -530,7 +540,8 @@ query_answer_failure(Exchange *exchange, const QueryOutcome *outcome)
 	else if (strncmp(outcome->sqlstate, "22", 2) == 0)
 		status = 400; /* PostgreSQL refuses an argument, such as an unknown method */
 
-	if (status == 503 && strncmp(outcome->sqlstate, "RH", 2) != 0)
+	if (status == 503 && strncmp(outcome->sqlstate, "RH", 2) != 0 &&
+		!lacks_resources(outcome->sqlstate))
 	{
 		/* Connection errors name hosts and users, which the log may show but not an answer. */
 		http_problem(exchange, 503, "PostgreSQL cannot be reached");

@@ -432,6 +432,22 @@ def test_fails_halfway():
         assert answer.status == 422 and answer.json()["sqlstate"], answer
 
 
+def test_disk_full():
+    """what PostgreSQL lacks is named, with its code: it can be reached"""
+    table = new_table()
+    for code in ("53100", "53200", "53400"):
+        sql(f"""CREATE OR REPLACE FUNCTION full_{table}(v float8[]) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+            RAISE 'could not extend file' USING ERRCODE = '{code}', HINT = 'Check free disk space.'; END $$;
+            ALTER TABLE {table} DROP CONSTRAINT IF EXISTS full_, ADD CONSTRAINT full_ CHECK (full_{table}(values))""")
+        server = Server(table=table)
+        answer = put(server, "t", 0, 10, [{"time": 1, "values": [1]}])
+        assert answer.status == 503 and answer.headers["retry-after"], answer
+        assert answer.json()["detail"] == "could not extend file" and answer.json()["sqlstate"] == code, answer
+        assert answer.json()["hint"] == "Check free disk space.", answer
+        assert delete(server, "t", 0, 10).json() == {"tag": "t", "removed": 0}
+        server.kill()
+
+
 class Holder:
     """A session that has deleted something in a transaction."""
 
