@@ -51,24 +51,16 @@ typedef struct SegmentRanges
 	bool		total_only;		/* summaries that are stored together may become one range */
 } SegmentRanges;
 
-/* A span of time whose compacted segments are looked at; none of them begins before not_before. */
-typedef struct UnsummarizedSpan
-{
-	int64		not_before;
-	int64		from;
-	int64		until;
-} UnsummarizedSpan;
-
 /* A tag in one table, and the part of it that is listed. */
 typedef struct Listing
 {
 	SegmentRanges *list;
 	const Leaf *leaf;
+	Snapshot	snapshot;
 	text	   *tag;
 	int64		from;
 	int64		until;
 	SegmentList others;			/* the segments that are not compacted */
-	List	   *unsummarized;	/* of UnsummarizedSpan * */
 	SummaryBlock block;
 } Listing;
 
@@ -77,13 +69,14 @@ static SegmentRanges list_ranges(const Leaves *leaves, text *tag, int64 from, in
 								 bool total_only);
 static bool list_segments(SegmentRanges *list, const Leaves *leaves, text *tag, int64 *from,
 						  int64 *until);
-static void add_leaf(SegmentRanges *list, const Leaf *leaf, text *tag, int64 from, int64 until);
+static void add_leaf(SegmentRanges *list, const Leaf *leaf, Snapshot snapshot, text *tag, int64 from,
+					 int64 until);
 static void add_foreign(SegmentRanges *list, const Leaf *leaf, text *tag);
-static void add_summaries(Listing *listing);
-static void put_off(Listing *listing, int64 not_before, int64 until);
-static void add_compacted(const Listing *listing, const UnsummarizedSpan *span);
+static SegmentList list_summaries(const Listing *listing);
+static void add_summaries(Listing *listing, const SegmentList *summaries);
+static void add_compacted(const Listing *listing, int64 not_before, int64 from, int64 until);
 static bool add_total(const Listing *listing, const SegmentRef *summaries);
-static void add_summarized(Listing *listing, StoredSegment *stored);
+static void add_summarized(Listing *listing, const SegmentRef *summaries);
 static int64 segment_bytes(const Listing *listing, int64 nsegments, int64 block_bytes);
 static void add_segment(SegmentRanges *list, const SegmentRef *ref);
 static void add_range(SegmentRanges *list, const SegmentRange *range);
@@ -224,7 +217,7 @@ list_segments(SegmentRanges *list, const Leaves *leaves, text *tag, int64 *from,
 	int64		last_time = *until;
 
 	for (uint32 i = 0; i < leaves->nleaves; i++)
-		add_leaf(list, &leaves->leaves[i], tag, *from, *until);
+		add_leaf(list, &leaves->leaves[i], leaves->snapshot, tag, *from, *until);
 	for (uint64 i = 0; i < list->nranges; i++)
 	{
 		first_time = Min(first_time, list->ranges[i].first_time);
@@ -237,18 +230,22 @@ list_segments(SegmentRanges *list, const Leaves *leaves, text *tag, int64 *from,
 	return true;
 }
 
-/* Adds the segments of a leaf that meet from..until. */
+/*
+ * Adds the segments of a leaf that meet from..until.  Between those that are summarized there are no
+ * compacted segments without a summary.
+ */
 static void
-add_leaf(SegmentRanges *list, const Leaf *leaf, text *tag, int64 from, int64 until)
+add_leaf(SegmentRanges *list, const Leaf *leaf, Snapshot snapshot, text *tag, int64 from, int64 until)
 {
 	Listing		listing = {
 		.list = list,
 		.leaf = leaf,
+		.snapshot = snapshot,
 		.tag = tag,
 		.from = from,
 		.until = until,
 	};
-	ListCell   *cell;
+	SegmentList summaries;
 
 	CHECK_FOR_INTERRUPTS();
 	if (leaf_is_by_sql(leaf))
@@ -259,11 +256,22 @@ add_leaf(SegmentRanges *list, const Leaf *leaf, text *tag, int64 from, int64 unt
 	segment_list_load(&listing.others, leaf->cursor, tag, from, until);
 	for (uint32 i = 0; i < listing.others.nrefs; i++)
 		add_segment(list, &listing.others.refs[i]);
-	add_summaries(&listing);
-	foreach(cell, listing.unsummarized)
-		add_compacted(&listing, lfirst(cell));
 
-	list_free_deep(listing.unsummarized);
+	summaries = list_summaries(&listing);
+	if (summaries.nrefs == 0)
+		add_compacted(&listing, PG_INT64_MIN, from, until);
+	else
+	{
+		int64		first_time = summaries.refs[0].first_time;
+		int64		last_time = summaries.refs[summaries.nrefs - 1].last_time;
+
+		if (first_time > from)
+			add_compacted(&listing, PG_INT64_MIN, from, first_time - 1);
+		add_summaries(&listing, &summaries);
+		if (last_time < until)
+			add_compacted(&listing, last_time + 1, Max(from, last_time + 1), until);
+		pfree(summaries.refs);
+	}
 	if (listing.others.refs != NULL)
 		pfree(listing.others.refs);
 	summary_block_free(&listing.block);
@@ -284,85 +292,79 @@ add_foreign(SegmentRanges *list, const Leaf *leaf, text *tag)
 		});
 }
 
-/*
- * Adds the segments of the stored summaries in whose range from..until is, or a part of it; the first
- * may end before.  Puts off the spans in which there may be compacted segments of which no complete
- * summaries tell: before all of these, after them, and where incomplete ones are.
- */
-static void
-add_summaries(Listing *listing)
+/* Lists the stored summaries in whose range from..until is, or a part of it; the first may end before. */
+static SegmentList
+list_summaries(const Listing *listing)
 {
 	DirectoryCursor *cursor = listing->leaf->cursor;
-	text	   *key = directory_summary_tag(listing->tag);
-	int64		not_before = PG_INT64_MIN;	/* where the span begins, if in_span */
-	int64		last_time = PG_INT64_MIN;	/* of the last complete summaries, otherwise */
-	bool		in_span = true;
+	SegmentList summaries = {0};
 	StoredSegment stored;
-	bool		found = false;
+	text	   *key;
+	bool		found;
 
-	if (historian_enable_summaries)
-	{
-		directory_seek_back(cursor, key, listing->from);
-		directory_seek_forward(cursor, key, listing->from, listing->until);
-		found = directory_next_back(cursor, &stored) || directory_next_forward(cursor, &stored);
-	}
+	if (!historian_enable_summaries)
+		return summaries;
+	key = directory_summary_tag(listing->tag);
+	directory_seek_back(cursor, key, listing->from);
+	directory_seek_forward(cursor, key, listing->from, listing->until);
+	found = directory_next_back(cursor, &stored) || directory_next_forward(cursor, &stored);
 	while (found)
 	{
 		SegmentRef	ref = segment_ref(&stored);
 
 		CHECK_FOR_INTERRUPTS();
-		if (ref.flags & SEGMENT_SUMMARY_TOTALS)
-		{
-			if (in_span && ref.first_time > listing->from)
-				put_off(listing, not_before, ref.first_time - 1);
-			in_span = false;
-			last_time = ref.last_time;
-			if (!listing->list->total_only || !add_total(listing, &ref))
-				add_summarized(listing, &stored);
-		}
-		else if (!in_span)
-		{
-			in_span = true;
-			not_before = ref.first_time;
-		}
 		store_release(&stored);
+		segment_list_add(&summaries, &ref);
 		found = directory_next_forward(cursor, &stored);
 	}
-	if (in_span)
-		put_off(listing, not_before, listing->until);
-	else if (last_time < listing->until)
-		put_off(listing, last_time + 1, listing->until);
+	return summaries;
 }
 
-/* Notes a span to be looked at after the summaries, because a cursor walks through one list at a time. */
+/* Adds the segments of stored summaries that meet from..until.  Those of incomplete ones are looked at. */
 static void
-put_off(Listing *listing, int64 not_before, int64 until)
+add_summaries(Listing *listing, const SegmentList *summaries)
 {
-	UnsummarizedSpan *span = palloc(sizeof(UnsummarizedSpan));
+	for (uint32 i = 0; i < summaries->nrefs; i++)
+	{
+		const SegmentRef *ref = &summaries->refs[i];
+		int64		first_time = ref->first_time;
 
-	span->not_before = not_before;
-	span->from = Max(listing->from, not_before);
-	span->until = Min(listing->until, until);
-	listing->unsummarized = lappend(listing->unsummarized, span);
+		CHECK_FOR_INTERRUPTS();
+		if (ref->flags & SEGMENT_SUMMARY_TOTALS)
+		{
+			if (!listing->list->total_only || !add_total(listing, ref))
+				add_summarized(listing, ref);
+			continue;
+		}
+		while (i + 1 < summaries->nrefs &&
+			   !(summaries->refs[i + 1].flags & SEGMENT_SUMMARY_TOTALS))
+			ref = &summaries->refs[++i];
+		if (ref->last_time >= listing->from)
+			add_compacted(listing, first_time, Max(listing->from, first_time),
+						  Min(listing->until, ref->last_time));
+	}
 }
 
-/* Adds the compacted segments that meet a span, by looking at each. */
+/*
+ * Adds the compacted segments that meet from..until, by looking at each.  None of them begins before
+ * not_before.
+ */
 static void
-add_compacted(const Listing *listing, const UnsummarizedSpan *span)
+add_compacted(const Listing *listing, int64 not_before, int64 from, int64 until)
 {
 	DirectoryCursor *cursor = listing->leaf->cursor;
 	StoredSegment stored;
 
-	directory_seek_back_within(cursor, listing->tag, span->not_before, span->from);
+	directory_seek_back_within(cursor, listing->tag, not_before, from);
 	if (directory_next_back(cursor, &stored))
 	{
 		SegmentRef	ref = segment_ref(&stored);
 
 		store_release(&stored);
-		if (ref.last_time >= span->from)
+		if (ref.last_time >= from)
 			add_segment(listing->list, &ref);
 	}
-	directory_seek_forward(cursor, listing->tag, span->from, span->until);
+	directory_seek_forward(cursor, listing->tag, from, until);
 	while (directory_next_forward(cursor, &stored))
 	{
 		SegmentRef	ref = segment_ref(&stored);
@@ -405,19 +407,20 @@ add_total(const Listing *listing, const SegmentRef *summaries)
 	return true;
 }
 
-/*
- * Adds the segments of stored summaries that meet from..until, each as a range of its own.  Puts off
- * those that are stored in parts.
- */
+/* Adds the segments of stored summaries that meet from..until, each as a range of its own. */
 static void
-add_summarized(Listing *listing, StoredSegment *stored)
+add_summarized(Listing *listing, const SegmentRef *summaries)
 {
 	SummaryBlock *block = &listing->block;
 	Relation	rel = listing->leaf->rel;
+	StoredSegment stored;
 
-	store_open_rows(rel, stored, false);
-	if (!summary_block_load(block, &stored->segment, 0, values_none))
-		store_report(rel, &stored->tuple.t_self, &stored->segment.header, SEGMENT_BAD_ROWS);
+	/* without the tag, by which summaries are not keyed */
+	segment_ref_fetch(rel, listing->snapshot, NULL, summaries, &stored);
+	store_open_rows(rel, &stored, false);
+	if (!summary_block_load(block, &stored.segment, 0, values_all))
+		store_report(rel, &stored.tuple.t_self, &stored.segment.header, SEGMENT_BAD_ROWS);
+	store_release(&stored);
 	for (uint32 i = 0; i < block->nsegments && block->first_time[i] <= listing->until; i++)
 	{
 		if (block->last_time[i] < listing->from)
@@ -431,7 +434,9 @@ add_summarized(Listing *listing, StoredSegment *stored)
 				.bytes = segment_bytes(listing, 1, block->block_bytes[i]),
 			});
 		else
-			put_off(listing, block->first_time[i], block->last_time[i]);
+			add_compacted(listing, block->first_time[i],
+						  Max(listing->from, block->first_time[i]),
+						  Min(listing->until, block->last_time[i]));
 	}
 }
 
