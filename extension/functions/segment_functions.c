@@ -65,6 +65,7 @@ typedef struct Listing
 } Listing;
 
 static void put_segments(FunctionCallInfo fcinfo, int64 from, int64 until, bool reverse);
+static HeapTuple form_row(TupleDesc desc);
 static SegmentRanges list_ranges(const Leaves *leaves, text *tag, int64 from, int64 until,
 								 bool total_only);
 static bool list_segments(SegmentRanges *list, const Leaves *leaves, text *tag, int64 *from,
@@ -164,27 +165,44 @@ put_segments(FunctionCallInfo fcinfo, int64 from, int64 until, bool reverse)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Leaves	   *leaves = leaves_open(PG_GETARG_OID(0));
 	SegmentRanges list;
+	HeapTuple	row;
+	int64	   *columns;
 	Oid			type;
 
 	InitMaterializedSRF(fcinfo, 0);
 	type = TupleDescAttr(result->setDesc, 0)->atttypid;
+	row = form_row(result->setDesc);
+	columns = (int64 *) ((char *) row->t_data + row->t_data->t_hoff);
 	list = list_ranges(leaves_for_tag(leaves, tag), tag, from, until, false);
 	for (uint64 i = 0; i < list.nranges; i++)
 	{
 		const SegmentRange *range = &list.ranges[reverse ? list.nranges - 1 - i : i];
-		bool		isnull[SEGMENTS_NCOLUMNS] = {0};
-		Datum		row[SEGMENTS_NCOLUMNS] = {
-			time_datum(range->first_time, type),
-			time_datum(range->last_time, type),
-			Int64GetDatum(range->rows),
-			Int64GetDatum(range->segments),
-			Int64GetDatum(range->bytes),
-		};
 
-		if (range->first_time <= until && range->last_time >= from)
-			tuplestore_putvalues(result->setResult, result->setDesc, row, isnull);
+		if (range->first_time > until || range->last_time < from)
+			continue;
+		columns[0] = DatumGetInt64(time_datum(range->first_time, type));
+		columns[1] = DatumGetInt64(time_datum(range->last_time, type));
+		columns[2] = range->rows;
+		columns[3] = range->segments;
+		columns[4] = range->bytes;
+		tuplestore_puttuple(result->setResult, row);
 	}
 	leaves_close(leaves);
+}
+
+/*
+ * Forms a row of segments() whose numbers are yet to be set.  They have 8 bytes each and are never NULL,
+ * so that one row is formed for all; forming each would take a fifth of the time.
+ */
+static HeapTuple
+form_row(TupleDesc desc)
+{
+	Datum		zeros[SEGMENTS_NCOLUMNS] = {0};
+	bool		isnull[SEGMENTS_NCOLUMNS] = {false};
+
+	for (int i = 0; i < SEGMENTS_NCOLUMNS; i++)
+		Assert(TupleDescAttr(desc, i)->attlen == sizeof(int64));
+	return heap_form_tuple(desc, zeros, isnull);
 }
 
 /*
