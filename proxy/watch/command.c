@@ -28,6 +28,9 @@
 /* How often programs under way are looked at. */
 #define LOOK_MS 5
 
+/* How long programs go on while the server stops.  It is less than what it waits for before it ends. */
+#define STOP_MS 4000
+
 #define VARIABLE "HISTORIAN_STALE="
 
 /* What the program gets of the environment. */
@@ -48,12 +51,13 @@ struct Command
 {
 	char *const *arguments;
 	Child children[PARALLEL];
+	uint64_t stopping_ms; /* when the server was seen to stop; 0: it does not */
 };
 
 static bool begin(const Command *command, Child *child, Tellings *tellings, Telling *telling);
 static int spawn(char *const *arguments, char *const *environment, const char *body, pid_t *pid);
 static int spawn_reading(char *const *arguments, char *const *environment, int input, pid_t *pid);
-static void look(Child *child, Tellings *tellings);
+static void look(const Command *command, Child *child, Tellings *tellings);
 
 Command *
 command_new(char *const *arguments)
@@ -76,12 +80,14 @@ command_tell(void *argument, Tellings *tellings)
 	do
 	{
 		running = 0;
+		if (command->stopping_ms == 0 && atomic_load(tellings->stopping))
+			command->stopping_ms = uv_hrtime() / 1000000;
 		for (int i = 0; i < PARALLEL; i++)
 		{
 			Child *child = &command->children[i];
 
 			if (child->pid != 0)
-				look(child, tellings);
+				look(command, child, tellings);
 			while (child->pid == 0 && next < tellings->count && telling_may_begin(tellings))
 				begin(command, child, tellings, &tellings->items[next++]);
 			running += child->pid != 0;
@@ -182,13 +188,15 @@ spawn_reading(char *const *arguments, char *const *environment, int input, pid_t
 	return error;
 }
 
-/* Has the program ended?  Kills it if its time is over. */
+/* Has the program ended?  Kills it if its time is over, or the server would end before it. */
 static void
-look(Child *child, Tellings *tellings)
+look(const Command *command, Child *child, Tellings *tellings)
 {
+	uint64_t now_ms = uv_hrtime() / 1000000;
+	bool stopping = command->stopping_ms != 0 && now_ms - command->stopping_ms >= STOP_MS;
 	int status;
 
-	if (!child->killed && uv_hrtime() / 1000000 >= child->end_ms)
+	if (!child->killed && (stopping || now_ms >= child->end_ms))
 	{
 		child->killed = true;
 		kill(-child->pid, SIGKILL);
@@ -196,7 +204,9 @@ look(Child *child, Tellings *tellings)
 	if (waitpid(child->pid, &status, WNOHANG) == 0)
 		return;
 	child->telling->told = !child->killed && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-	if (child->killed)
+	if (child->killed && stopping)
+		snprintf(tellings->why, sizeof(tellings->why), "it was killed because historiand stops");
+	else if (child->killed)
 		snprintf(tellings->why, sizeof(tellings->why), "it was killed after %llu ms",
 				 (unsigned long long) tellings->timeout_ms);
 	else if (WIFSIGNALED(status))

@@ -154,6 +154,23 @@ def test_command():
     assert children.strip() == "", f"zombies: {children}"
 
 
+def test_command_at_the_end():
+    """a program that hangs does not outlast the server, and its transition is told after the next start"""
+    need_extension()
+    directory = temporary_directory()
+    pids, told = os.path.join(directory, "pids"), os.path.join(directory, "told")
+    hangs = script(directory, f"echo $$ >>{pids}\nexec sleep 300")
+    server = Server(stale_command=hangs, stale_timeout="30s", **QUICK)
+    report(server, "a")
+    wait_for("the program runs", lambda: lines(pids))
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) == 0
+    for pid in lines(pids):
+        assert not os.path.exists(f"/proc/{pid}") or open(f"/proc/{pid}/stat", encoding="ascii").read().split()[2] == "Z", pid
+    Server(server.table, stale_command=script(directory, f"cat >>{told}"), **QUICK)
+    wait_for("it is told", lambda: lines(told), 90)
+
+
 def test_both_actions():
     """a webhook and a program each get every transition, and neither waits for the other"""
     need_extension()
