@@ -6,20 +6,25 @@
 
 #include "columns.h"
 
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 
 bool
-columns_find(TupleDesc desc, HistorianColumns *columns)
+columns_find(Relation rel, HistorianColumns *columns)
 {
-	memset(columns, 0, sizeof(*columns));
-	if (desc->natts != HISTORIAN_NCOLUMNS)
-		return false;
+	TupleDesc	desc = RelationGetDescr(rel);
+	bool		stores = rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE &&
+		rel->rd_rel->relkind != RELKIND_FOREIGN_TABLE;
+	int			ncolumns = 0;
 
+	memset(columns, 0, sizeof(*columns));
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
-		if (attribute->attisdropped)
+		if (attribute->attisdropped && !stores)
+			continue;
+		if (attribute->attisdropped || ++ncolumns > HISTORIAN_NCOLUMNS)
 			return false;
 		switch (attribute->atttypid)
 		{
@@ -44,7 +49,7 @@ columns_of(Relation rel)
 {
 	HistorianColumns columns;
 
-	if (!columns_find(RelationGetDescr(rel), &columns))
+	if (!columns_find(rel, &columns))
 		columns_reject(RelationGetRelationName(rel));
 	return columns;
 }

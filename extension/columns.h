@@ -7,7 +7,6 @@
 
 #include "postgres.h"
 
-#include "access/tupdesc.h"
 #include "utils/rel.h"
 
 #include "compat.h"
@@ -25,8 +24,9 @@ typedef struct HistorianColumns
 /*
  * Finds the columns by their types: a historian table has exactly one bigint, one text and one
  * double precision[] column, in any order and under any names.  Returns false otherwise.
+ * Partitioned parents and foreign tables, which store nothing, may have had others that were dropped.
  */
-extern bool columns_find(TupleDesc desc, HistorianColumns *columns);
+extern bool columns_find(Relation rel, HistorianColumns *columns);
 
 /* As columns_find(), but raises columns_reject()'s error where that returns false. */
 extern HistorianColumns columns_of(Relation rel);

@@ -315,7 +315,7 @@ open_partitions(Leaves *leaves, Relation parent)
 		add_leaf(leaves, rel);
 		leaves->leaves[leaves->nleaves - 1].tags = leaf_tags(rel);
 	}
-	if (leaves->nleaves == 0 && !columns_find(RelationGetDescr(parent), &columns))
+	if (leaves->nleaves == 0 && !columns_find(parent, &columns))
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				errmsg("\"%s\" has no partitions that are historian tables",

@@ -166,7 +166,7 @@ on_get_relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *r
 		rel->indexlist = NIL;
 	may_have_ours = ours || table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 	if (may_have_ours && rel->reloptkind == RELOPT_BASEREL &&
-		columns_find(RelationGetDescr(table), &columns))
+		columns_find(table, &columns))
 		timestamp_condition_replace(root, rel->relid, &columns);
 	table_close(table, NoLock);
 }

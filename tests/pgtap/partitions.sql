@@ -1,6 +1,6 @@
 -- Historian tables as partitions.
 BEGIN;
-SELECT plan(52);
+SELECT plan(58);
 
 CREATE TABLE p (time bigint, tag text, values float8[]) PARTITION BY RANGE (time);
 CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (1000) USING historian;
@@ -146,6 +146,30 @@ INSERT INTO parent VALUES (1, 'a', '{1}');
 INSERT INTO child VALUES (2, 'a', '{2}');
 SELECT results_eq('SELECT time::int, tableoid::regclass::text FROM parent ORDER BY time', $$VALUES (1, 'parent'), (2, 'child')$$, 'a parent with a child');
 SELECT results_eq('SELECT time::int FROM ONLY parent', 'VALUES (1)', 'ONLY');
+
+-- a parent that had other columns: those of its partitions have other numbers
+CREATE TABLE former (x int, time bigint, y text, tag text, values float8[], z float8[]) PARTITION BY RANGE (time);
+ALTER TABLE former DROP COLUMN x, DROP COLUMN y, DROP COLUMN z;
+CREATE TABLE former1 PARTITION OF former FOR VALUES FROM (MINVALUE) TO (10) USING historian;
+CREATE TABLE former2 (values float8[], tag text, time bigint) USING historian;
+ALTER TABLE former ATTACH PARTITION former2 DEFAULT;
+INSERT INTO former SELECT i, chr(97 + i % 2), ARRAY[i] FROM generate_series(1, 20) i;
+SELECT is(historian.rename('former', 'a', 'c'), 10::bigint, 'rename() of a parent that had other columns');
+SELECT is(historian.replace('former', 'c', 8, 13, ARRAY[9::bigint, 11], ARRAY[90::float8, 110]), 2::bigint, 'replace()');
+CREATE ROLE former_reader;
+GRANT USAGE ON SCHEMA historian TO former_reader;
+GRANT SELECT ON former TO former_reader;
+ALTER TABLE former ENABLE ROW LEVEL SECURITY;
+CREATE POLICY of_tags ON former USING (tag = 'c');
+SET LOCAL ROLE former_reader;
+SELECT results_eq($$SELECT * FROM historian.raw('former', 'c', 0, 100)$$, 'SELECT time, values FROM former ORDER BY time', 'a policy of tags');
+SELECT is_empty($$SELECT * FROM historian.raw('former', 'b', 0, 100)$$, 'and what it hides');
+RESET ROLE;
+CREATE POLICY of_rows ON former AS RESTRICTIVE USING (values[1] > 9);
+SET LOCAL ROLE former_reader;
+SELECT results_eq($$SELECT * FROM historian.raw('former', 'c', 0, 100)$$, 'SELECT time, values FROM former ORDER BY time', 'a policy of rows');
+SELECT is((SELECT samples FROM historian.tags('former')), 6::bigint, 'which tags() applies');
+RESET ROLE;
 
 SELECT * FROM finish();
 ROLLBACK;
