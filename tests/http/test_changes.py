@@ -7,7 +7,7 @@ import sys
 
 from cluster import Cluster
 from historiand import NDJSON, Server, message, ndjson, new_table, run, sql
-from test_samples import Model, as_sql, step, stored
+from test_samples import Model, as_sql, rename, step, stored
 
 SEED = int(os.environ.get("SEED", random.randrange(2 ** 32)))
 SLOT = "follower"
@@ -78,6 +78,7 @@ def follow_random_requests(table, seed):
                 copy.follow()
         server.save(ndjson([message(1, "end", [1])]), "?ack=committed", NDJSON)
         model.save([message(1, "end", [1])])
+        assert rename(server, "end", "the end").json()["samples"] == model.rename("end", "the end")
         copy.follow()
     finally:
         sql(f"SELECT pg_drop_replication_slot('{SLOT}')")
