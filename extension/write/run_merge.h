@@ -36,7 +36,8 @@ typedef struct RunMergeInParts
  * everything, rows of tags that have segments of their own go to segments of their own too, so that
  * compaction can take them.  Adds what it has done to *counts, and notes in emptied (unless it is
  * NULL) what it empties.  With parts, a large merge goes no further than to the end of its next part;
- * and before the next part the loads are merged that have come since, if they are due.  Returns whether it has done anything; the caller's next command sees it.
+ * and before the next part the loads are merged that have come since, if they are due.  Returns
+ * whether it has done anything; the caller's next command sees it.
  *
  * The caller holds directory_lock().
  */
