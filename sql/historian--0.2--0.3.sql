@@ -1326,15 +1326,18 @@ DECLARE
     described boolean := false;
     own_keep interval;
     tag_column name;
+    by_bytes text;
 BEGIN
     IF tag = new_tag THEN
         RAISE EXCEPTION 'new tag "%" is the same', new_tag USING ERRCODE = 'invalid_parameter_value';
     END IF;
     renamed := historian.rename_samples("table", tag, new_tag);
     IF renamed IS NULL THEN
-        tag_column := (SELECT a.attname FROM pg_attribute a
-            WHERE a.attrelid = "table" AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = 'text'::regtype);
-        EXECUTE format('UPDATE %1$s SET %2$I = $2 WHERE %2$I = $1', "table", tag_column) USING tag, new_tag;
+        -- a nondeterministic collation would take different tags for the same
+        SELECT a.attname, CASE WHEN c.collisdeterministic THEN '' ELSE 'COLLATE "C"' END INTO tag_column, by_bytes
+            FROM pg_attribute a JOIN pg_collation c ON c.oid = a.attcollation
+            WHERE a.attrelid = "table" AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = 'text'::regtype;
+        EXECUTE format('UPDATE %1$s SET %2$I = $2 WHERE %2$I %3$s = $1', "table", tag_column, by_bytes) USING tag, new_tag;
         GET DIAGNOSTICS renamed = ROW_COUNT;
     END IF;
 

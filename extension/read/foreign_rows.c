@@ -56,6 +56,7 @@ typedef struct Arrays
 
 static const char *table_name(Relation rel);
 static const char *column_name(Relation rel, AttrNumber number);
+static const char *tag_expression(Relation rel, AttrNumber number);
 static void take_arrays(Relation rel, Arrays *arrays);
 static void fill(const Arrays *arrays, bool backward, DecodedRows *rows);
 static void check_times(ForeignRows *reader, const DecodedRows *rows);
@@ -81,7 +82,7 @@ foreign_rows_begin(Relation rel, text *tag, int64 from, int64 until, bool backwa
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT %s, %s FROM %s WHERE %s OPERATOR(pg_catalog.=) $1",
 					 column_name(rel, columns.time), column_name(rel, columns.values),
-					 table_name(rel), column_name(rel, columns.tag));
+					 table_name(rel), tag_expression(rel, columns.tag));
 	appendStringInfo(&sql, " AND %s OPERATOR(pg_catalog.>=) $2 AND %s OPERATOR(pg_catalog.<=) $3",
 					 column_name(rel, columns.time), column_name(rel, columns.time));
 	appendStringInfo(&sql, " ORDER BY %s %s", column_name(rel, columns.time),
@@ -156,7 +157,7 @@ foreign_rows_widest(Relation rel, text *tag, int64 until)
 					 "SELECT pg_catalog.max(pg_catalog.cardinality(%s)) FROM %s"
 					 " WHERE %s OPERATOR(pg_catalog.=) $1 AND %s OPERATOR(pg_catalog.<=) $2",
 					 column_name(rel, columns.values), table_name(rel),
-					 column_name(rel, columns.tag), column_name(rel, columns.time));
+					 tag_expression(rel, columns.tag), column_name(rel, columns.time));
 	SPI_execute_with_args(sql.data, lengthof(types), types, values, NULL, true, 0);
 	widest = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	result = isnull ? 0 : DatumGetInt32(widest);
@@ -179,12 +180,12 @@ foreign_rows_tags(Relation rel, text *tag, uint32 *ntags)
 	appendStringInfo(&sql,
 					 "SELECT %s, pg_catalog.min(%s), pg_catalog.max(%s), pg_catalog.count(*)"
 					 " FROM %s WHERE %s IS NOT NULL AND %s IS NOT NULL",
-					 column_name(rel, columns.tag), column_name(rel, columns.time),
+					 tag_expression(rel, columns.tag), column_name(rel, columns.time),
 					 column_name(rel, columns.time), table_name(rel),
-					 column_name(rel, columns.tag), column_name(rel, columns.time));
+					 tag_expression(rel, columns.tag), column_name(rel, columns.time));
 	if (tag != NULL)
 		appendStringInfo(&sql, " AND %s OPERATOR(pg_catalog.=) $1",
-						 column_name(rel, columns.tag));
+						 tag_expression(rel, columns.tag));
 	appendStringInfoString(&sql, " GROUP BY 1");
 	SPI_execute_with_args(sql.data, tag != NULL, types, &argument, NULL, true, 0);
 	*ntags = SPI_processed;
@@ -231,7 +232,7 @@ foreign_rows_delete(Relation rel, text *tag, int64 from, int64 until)
 					 column_name(rel, columns.time));
 	if (tag != NULL)
 		appendStringInfo(&sql, " AND %s OPERATOR(pg_catalog.=) $3",
-						 column_name(rel, columns.tag));
+						 tag_expression(rel, columns.tag));
 	SPI_execute_with_args(sql.data, tag != NULL ? 3 : 2, types, values, NULL, false, 0);
 	count = SPI_processed;
 	SPI_finish();
@@ -251,6 +252,16 @@ static const char *
 column_name(Relation rel, AttrNumber number)
 {
 	return quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(rel), number - 1)->attname));
+}
+
+/* The tag by its bytes; a nondeterministic collation would take different tags for the same. */
+static const char *
+tag_expression(Relation rel, AttrNumber number)
+{
+	Oid			collation = TupleDescAttr(RelationGetDescr(rel), number - 1)->attcollation;
+
+	return get_collation_isdeterministic(collation) ? column_name(rel, number)
+		: psprintf("%s COLLATE pg_catalog.\"C\"", column_name(rel, number));
 }
 
 /* Takes the arrays of the batch that SPI has fetched, in its memory. */

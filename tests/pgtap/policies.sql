@@ -146,5 +146,23 @@ ALTER TABLE pol.parted_1 ENABLE ROW LEVEL SECURITY;
 SET LOCAL ROLE pgtap_policy_reader;
 SELECT is((SELECT count(*) FROM historian.raw('pol.parted', 'other', 0, 9000000)), (SELECT count(*) FROM pol.parted WHERE tag = 'other'), 'policies of a leaf');
 RESET ROLE;
+
+-- tags differ by their bytes also where a collation takes them for the same, and SQL reads them
+CREATE COLLATION pol.anycase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE pol.cases (time bigint, tag text COLLATE pol.anycase, values float8[]) USING historian;
+INSERT INTO pol.cases VALUES (1, 'a', '{1}'), (1, 'A', '{2}'), (2, 'A', '{3}');
+ALTER TABLE pol.cases ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON pol.cases TO pgtap_policy_reader USING (values[1] > 0);
+GRANT SELECT ON pol.cases TO pgtap_policy_reader;
+SET LOCAL ROLE pgtap_policy_reader;
+SELECT results_eq($$SELECT * FROM historian.raw('pol.cases', 'a', 0, 9)$$, $$VALUES (1::bigint, '{1}'::float8[])$$, 'rows of one of two tags that a collation takes for the same');
+SELECT results_eq($$SELECT tag COLLATE "C", samples FROM historian.tags('pol.cases')$$, $$VALUES ('A', 2::bigint), ('a', 1)$$, 'both tags');
+RESET ROLE;
+ALTER TABLE pol.cases DISABLE ROW LEVEL SECURITY;
+CREATE FUNCTION pol.same() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER same BEFORE UPDATE ON pol.cases FOR EACH ROW EXECUTE FUNCTION pol.same();
+SELECT is(historian.rename('pol.cases', 'a', 'b'), 1::bigint, 'rename() by an UPDATE renames one of them');
+SELECT results_eq($$SELECT tag COLLATE "C", time, values FROM pol.cases ORDER BY tag COLLATE "C", time$$,
+	$$VALUES ('A', 1::bigint, '{2}'::float8[]), ('A', 2, '{3}'), ('b', 1, '{1}')$$, 'and leaves the other');
 SELECT * FROM finish();
 ROLLBACK;
