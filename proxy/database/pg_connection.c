@@ -293,7 +293,11 @@ pg_connection_close(PgConnection *connection)
 {
 	connection->owner = NULL;
 	if (connection->connecting)
-		return; /* on_worker_done() frees it */
+	{
+		/* on_worker_done() frees it.  Those that nobody wants any more should keep no other work waiting. */
+		uv_cancel((uv_req_t *) &connection->work);
+		return;
+	}
 	uv_poll_stop(&connection->poll);
 	uv_timer_stop(&connection->gone);
 	uv_close((uv_handle_t *) &connection->poll, on_poll_closed);

@@ -112,7 +112,10 @@ release_replacement(Exchange *exchange)
 	Replacement *replacement = ((Intake *) exchange->state)->owner;
 
 	if (replacement->sorting != NULL)
+	{
 		replacement->sorting->exchange = NULL;
+		uv_cancel((uv_req_t *) &replacement->sorting->work);
+	}
 	change_release(replacement->change);
 	query_parameters_free(&replacement->parameters);
 	free(replacement);
@@ -253,7 +256,9 @@ on_sorted(uv_work_t *work, int status)
 	Exchange *exchange = sorting->exchange;
 	Batch *batch = sorting->batch;
 
-	(void) status; /* nobody cancels it */
+	/* If it was cancelled, because the client has left, there is no batch. */
+	for (size_t i = 0; status < 0 && i < sorting->stage_count; i++)
+		stage_free(&sorting->stages[i]);
 	if (exchange != NULL)
 	{
 		Replacement *replacement = ((Intake *) exchange->state)->owner;
@@ -265,7 +270,7 @@ on_sorted(uv_work_t *work, int status)
 	free(sorting);
 	if (exchange != NULL)
 		replace(exchange, batch);
-	else
+	else if (batch != NULL)
 		batch_free(batch);
 }
 

@@ -4,6 +4,8 @@ import gzip
 import json
 import os
 import random
+import socket
+import struct
 import sys
 import threading
 import time
@@ -384,6 +386,37 @@ def test_postgresql_away():
     wait_for("the load", lambda: count(server.table) == 2)
     assert rows(server.table) == [(1, "t", "{1}"), (2, "t", "{2}")]
     assert put(server, "t", 0, 10, [{"time": 5, "values": [5]}]).json() == {"tag": "t", "removed": 2, "written": 1}
+    assert server.stop() == 0
+
+
+def test_leavers_connect_no_more():
+    """the connection for a change whose client has left is not made any more, and keeps no other change waiting"""
+    relay = Relay()
+    server = Server(conninfo=relay.conninfo, threads=1, environment={"UV_THREADPOOL_SIZE": "1"})
+    assert put(server, "t", 0, 10, [{"time": 1, "values": [1]}]).status == 200
+    before = len(relay.pairs)
+    passes = relay.hold(b"user\0")      # a connection that begins waits, and with it the only worker
+    closed = server.metric('historiand_connections_closed_total{reason="failed"}')
+    for i in range(1, 21):
+        client = server.connect()
+        client.send(request_bytes("DELETE", samples("t", 5, 10)))
+        wait_for("the worker", lambda: len(relay.pairs) == before + 1)
+        server.get("/livez")    # the change is under way
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        wait_for("the client has left", lambda: server.metric('historiand_connections_closed_total{reason="failed"}') == closed + i)
+    client = server.connect()
+    client.send(request_bytes("DELETE", samples("t", 0, 10)))
+    server.get("/livez")
+    passes.set()
+    assert client.answer().json() == {"tag": "t", "removed": 1}
+    assert len(relay.pairs) <= before + 4, "connections were made for clients that have left"
+    bodies = [request_bytes("PUT", samples("t", 0, 10), ndjson([{"time": t, "values": [t]}]), NDJSON) for t in range(10)]
+    for body in bodies * 10:    # those whose samples wait to be sorted
+        client = server.connect()
+        client.send(body)
+        client.close()
+    assert put(server, "t", 0, 10, [{"time": 1, "values": [1]}]).json()["written"] == 1
     assert server.stop() == 0
 
 
