@@ -41,7 +41,7 @@ SELECT pg_temp.moved_to(repeat('long/', 40), 'a long name');
 SELECT is(historian.rename('m', repeat('long/', 40), 'pump'), (SELECT count(*) FROM before), 'and back');
 SELECT pg_temp.moved_to('pump', 'back');
 SELECT ok(bool_and(abs(d.values[k] - s.sum) <= 1e-9 * abs(s.sum)), 'and are right by summaries, too')
-	FROM historian.downsample('m', 'pump', 0, 40000000, 1, 'sum') d,
+	FROM historian.downsample('m', 'pump', -1, 40000000, 1, 'sum') d,
 		(SELECT k, sum(values[k]) FROM m, generate_series(1, 3) k WHERE "Tag" = 'pump' GROUP BY k) s;
 SAVEPOINT s;
 SELECT is(historian.rename('m', 'pump', 'tank'), (SELECT count(*) FROM before), 'rename');
