@@ -883,7 +883,7 @@ BEGIN
         WHEN (SELECT c.relpersistence FROM pg_class c WHERE c.oid = source) = 't' THEN 'pg_temp.' || view_name
         ELSE quote_ident(schema) || '.' || view_name END;
     IF qualified_name IS NULL THEN
-        RAISE EXCEPTION 'no schema has been selected to create in' USING ERRCODE = 'undefined_schema';
+        RAISE EXCEPTION 'no schema has been selected to create in' USING ERRCODE = 'invalid_schema_name';
     END IF;
 
     SELECT format('%I.%I', n.nspname, c.relname) AS name,

@@ -1,7 +1,7 @@
 -- Functions written in SQL and PL/pgSQL call PostgreSQL's own functions and operators alone, whatever whoever calls them has in
 -- the search_path: there anybody may have made some whose types fit better.
 BEGIN;
-SELECT plan(4);
+SELECT plan(6);
 
 CREATE SCHEMA own;
 CREATE TABLE own.m (time bigint, tag text, values float8[]) USING historian;
@@ -68,6 +68,21 @@ SET LOCAL search_path = public;
 SELECT is(pg_catalog.pg_sequence_last_value('stranger.called'), 1::bigint, 'the functions, triggers and event triggers call none of them');
 SELECT is((SELECT array_agg(oid::regprocedure) FROM pg_proc WHERE pronamespace = 'historian'::regnamespace AND proconfig IS NULL
 	AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'plpgsql')), NULL, 'nor do those that are not here');
+
+-- where a view goes that is named without a schema
+CREATE TABLE nowhere (time bigint, tag text, values float8[]) USING historian;
+INSERT INTO historian.tag (relid, tag, names) VALUES ('nowhere', 'a', '{u}');
+CREATE FUNCTION pg_temp.make(path text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM pg_catalog.set_config('search_path', path, true);
+	RETURN historian.create_view('found', 'a', 'public.nowhere')::text;
+EXCEPTION WHEN invalid_schema_name THEN
+	RETURN SQLERRM;
+END $$;
+SELECT is(pg_temp.make(''), 'no schema has been selected to create in', 'nowhere by an empty search_path');
+SELECT pg_temp.make('stranger, own') \g /dev/null
+SET LOCAL search_path = public;
+SELECT is('stranger.found'::regclass::text, 'stranger.found', 'else into the first schema');
 
 SELECT * FROM finish();
 ROLLBACK;
