@@ -1973,16 +1973,23 @@ CREATE FUNCTION historian.note_progress("table" regclass, streams text[], counts
 LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     free integer;
+    name text;
+    count bigint;
 BEGIN
-    FOR i IN 1 .. cardinality(streams) LOOP
+    IF cardinality(streams) <> cardinality(counts) THEN
+        RAISE EXCEPTION 'there are % streams, but % counts', cardinality(streams), cardinality(counts)
+            USING ERRCODE = 'array_subscript_error';
+    END IF;
+    -- whatever the lower bounds are
+    FOR name, count IN SELECT u.name, u.count FROM unnest(streams, counts) AS u(name, count) LOOP
         SELECT p.slot INTO free FROM historian.stream_progress p
-            WHERE p.relid = "table" AND p.stream = streams[i] LIMIT 1 FOR UPDATE SKIP LOCKED;
+            WHERE p.relid = "table" AND p.stream = name LIMIT 1 FOR UPDATE SKIP LOCKED;
         IF FOUND THEN
-            UPDATE historian.stream_progress p SET messages = p.messages + counts[i], last_commit = clock_timestamp()
-                WHERE p.relid = "table" AND p.stream = streams[i] AND p.slot = free;
+            UPDATE historian.stream_progress p SET messages = p.messages + count, last_commit = clock_timestamp()
+                WHERE p.relid = "table" AND p.stream = name AND p.slot = free;
         ELSE
             -- others choose at the same moment
-            INSERT INTO historian.stream_progress VALUES ("table", streams[i], floor(random() * 2147483648)::integer, counts[i], clock_timestamp());
+            INSERT INTO historian.stream_progress VALUES ("table", name, floor(random() * 2147483648)::integer, count, clock_timestamp());
         END IF;
     END LOOP;
 END $$;

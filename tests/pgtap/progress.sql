@@ -1,6 +1,6 @@
 -- historian.progress: counters of streams, who sees and changes them, and what becomes of them.
 BEGIN;
-SELECT plan(9);
+SELECT plan(11);
 SET LOCAL client_min_messages = warning;
 
 CREATE SCHEMA plant;
@@ -30,5 +30,8 @@ SELECT ok((SELECT last_commit <= clock_timestamp() AND last_commit >= now() FROM
 DROP TABLE plant.m;
 SELECT results_eq('SELECT DISTINCT relid::text FROM historian.stream_progress', $$VALUES ('plant.other')$$, 'counters go with the table');
 
+SELECT historian.note_progress('plant.other', '[0:1]={p,q}', '[5:6]={3,4}') \g /dev/null
+SELECT results_eq($$SELECT stream COLLATE "default", messages FROM historian.progress('plant.other') WHERE stream IN ('p', 'q') ORDER BY 1$$, $$VALUES ('p', 3::bigint), ('q', 4)$$, 'arrays with other lower bounds');
+SELECT throws_ok($$SELECT historian.note_progress('plant.other', '{p,q}', '{1}')$$, '2202E', 'there are 2 streams, but 1 counts', 'a count for each stream');
 SELECT * FROM finish();
 ROLLBACK;
