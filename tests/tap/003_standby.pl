@@ -14,6 +14,8 @@ $primary->append_conf('postgresql.conf', <<'END');
 shared_preload_libraries = 'historian'
 historian.compaction_interval = 1
 max_standby_streaming_delay = 60s
+# what a standby that is slow has yet to read
+wal_keep_size = 1GB
 END
 $primary->start;
 $primary->safe_psql('postgres', <<'END');

@@ -22,6 +22,8 @@ max_prepared_transactions = 10
 fsync = off
 autovacuum = off
 jit = off
+# what a standby that is slow has yet to read
+wal_keep_size = 1GB
 END
 $node->start;
 $node->safe_psql('postgres', <<'END');

@@ -29,6 +29,8 @@ historian.compaction_interval = 1
 historian.write_buffer = 2MB
 autovacuum = off
 restart_after_crash = off
+# what a standby that is slow has yet to read
+wal_keep_size = 1GB
 END
 $primary->start;
 $primary->safe_psql('postgres', <<'END');

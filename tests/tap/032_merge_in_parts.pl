@@ -16,6 +16,8 @@ historian.compaction = off
 historian.compaction_interval = 1s
 historian.compaction_nice = 0
 max_standby_streaming_delay = -1
+# what a standby that is slow has yet to read
+wal_keep_size = 1GB
 autovacuum = off
 fsync = off
 jit = off
