@@ -5,9 +5,15 @@ import signal
 import subprocess
 
 import historiand
-from historiand import temporary_directory
+from historiand import temporary_directory, wait_for
 
 TOP = os.path.join(historiand.HERE, "../..")
+
+
+def process_state(pid):
+    """The state of proc(5), a letter."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        return file.read().rpartition(")")[2].split()[0]
 
 
 class Cluster:
@@ -44,6 +50,10 @@ class Cluster:
 
     def hang(self):
         """From now on no process of it does anything; the sockets stay open."""
+        # the postmaster first, which could start another one meanwhile
+        self.stopped = self.processes()[:1]
+        os.kill(self.stopped[0], signal.SIGSTOP)
+        wait_for("the postmaster to stop", lambda: process_state(self.stopped[0]) == "T")
         self.stopped = self.processes()
         for process in self.stopped:
             os.kill(process, signal.SIGSTOP)
