@@ -197,7 +197,7 @@ def rejects():
 
 def dry_run():
     result = historian("import", "--dry-run", database=None, stdin="time,tag,v\n%d,a,1\n5x,a,2\n" % START)
-    ok(result.returncode == 3 and "1 rows, 1 rejected" in result.stdout and '"values":[1]' in result.stdout,
+    ok(result.returncode == 3 and "1 row, 1 rejected" in result.stdout and '"values":[1]' in result.stdout,
        "--dry-run needs no database", result.stdout + result.stderr)
     numbers = ("0.1", "0.05", "-233.062", "0.30000000000000004", "9007199254740993", "1.7976931348623157e+308", "5e-324", "-0.0", "1e23")
     result = historian("import", "--dry-run", "--tag-name", "a", "--columns", "time," + ",".join("v%d" % i for i in range(len(numbers))),
