@@ -97,17 +97,18 @@ async function picture(name, atRest = true) {
 }
 
 /*
- * The pixels of a plot that its lines have coloured, in columns from share from to share to of its width: {all,
- * columns}, how many pixels and in how many of each hundred columns.
+ * The pixels of a plot that its lines have coloured, in columns from share from to share to of its width and in the
+ * upper share of its height: {all, columns}, how many pixels and in how many of each hundred columns.
  */
-function inked(from = 0, to = 1, plot = 0) {
-	return visit.page.evaluate(([from, to, plot]) => {
+function inked(from = 0, to = 1, plot = 0, upper = 1) {
+	return visit.page.evaluate(([from, to, plot, upper]) => {
 		const canvas = document.querySelectorAll("#chart canvas")[plot];
 		const over = document.querySelectorAll("#chart .u-over")[plot];
 		const scale = canvas.width / canvas.clientWidth;
 		const left = (over.offsetLeft + over.clientWidth * from) * scale;
 		const width = Math.floor(over.clientWidth * (to - from) * scale);
-		const {data} = canvas.getContext("2d").getImageData(left, over.offsetTop * scale, width, over.clientHeight * scale);
+		const {data} = canvas.getContext("2d").getImageData(left, over.offsetTop * scale, width,
+			Math.floor(over.clientHeight * upper * scale));
 		const columns = new Set();
 		let all = 0;
 		for (let i = 0; i < data.length; i += 4) {
@@ -118,7 +119,7 @@ function inked(from = 0, to = 1, plot = 0) {
 			}
 		}
 		return {all, columns: Math.round(100 * columns.size / width)};
-	}, [from, to, plot]);
+	}, [from, to, plot, upper]);
 }
 
 /* Runs the tests on a server with a table of their own, named after the prefix, that has these messages. */
