@@ -236,6 +236,33 @@ codec_decimal_of(double value, int *exponent, uint64_t *number)
 	return false;
 }
 
+bool
+codec_decimal_of_few(const double *values, uint32_t stride, uint32_t nrows, int *exponent,
+					 uint64_t *numbers)
+{
+	int			own[CODEC_GROUP_ROWS];
+	int			most = CODEC_MIN_EXPONENT;
+	int			least;
+	uint32_t	need = 0;		/* rows that need this exponent */
+
+	for (uint32_t i = 0; i < nrows; i++)
+	{
+		if (!codec_decimal_of(values[(size_t) i * stride], &own[i], &numbers[i]))
+			return false;
+		need = own[i] > most ? 0 : need;
+		most = own[i] > most ? own[i] : most;
+		need += own[i] == most;
+	}
+	for (uint32_t i = 0; i < nrows; i++)
+		if (own[i] != most && !try_exponent(values[(size_t) i * stride], most, &numbers[i]))
+			return false;
+
+	/* at a smaller exponent, that many would be patched; is it sure that this takes more bits? */
+	least = most > 0 ? 0 : CODEC_MIN_EXPONENT;
+	*exponent = most;
+	return PATCH_BITS * (double) need / nrows > DIGIT_BITS * (most - least) + 1;
+}
+
 /*
  * Makes the column a patched one.  The numbers of inexact rows repeat the number before, or the
  * first exact one if there is none before, so that they make the stream no wider.

@@ -16,6 +16,13 @@ extern void codec_decimal_values(const uint64_t *numbers, uint32_t count, int ex
  * no decimal.
  */
 extern bool codec_decimal_of(double value, int *exponent, uint64_t *number);
+
+/*
+ * The same of at most CODEC_GROUP_ROWS values: sets *exponent to the one that codec_decimal_plan()
+ * chooses.  Returns false if not all are exact, or if that is not certain to be cheapest.
+ */
+extern bool codec_decimal_of_few(const double *values, uint32_t stride, uint32_t nrows,
+								 int *exponent, uint64_t *numbers);
 extern bool codec_decimal_plan(CodecColumn *column, const double *values, uint32_t nrows,
 							   uint64_t *numbers);
 extern void codec_decimal_patches_apply(const CodecColumn *column, uint32_t first, uint32_t count,

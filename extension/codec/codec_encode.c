@@ -13,6 +13,7 @@
 #include "codec/codec_column.h"
 #include "codec/codec_decimal.h"
 #include "codec/codec_delta.h"
+#include "codec/codec_few.h"
 #include "codec/codec_for.h"
 #include "codec/codec_reader.h"
 #include "codec/codec_real.h"
@@ -36,9 +37,6 @@
 
 /* The bytes of a shared header of one row: the rule, and the width of the bases. */
 #define RAW_HEADER_BYTES 2
-
-/* The most bytes of a block of one decimal: version, number of values, time, rule, number. */
-#define MOST_DECIMAL_BYTES (1 + 1 + CODEC_TIME_BYTES + 1 + 8)
 
 typedef struct BlockSize
 {
@@ -564,37 +562,10 @@ write_block(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t b
 	memset(end, 0, bytes - (size_t) (end - dst));
 }
 
-/*
- * Encodes a single value that is a decimal, without a plan: the commonest block of a plant, whose
- * loads have hundreds of thousands of them.  The bytes are those of plan_block() and write_block().
- * Returns their number, or 0 if these must be used.
- */
-static size_t
-encode_decimal(const CodecRows *rows, uint8_t *dst, size_t capacity)
-{
-	uint8_t    *end = dst;
-	uint64_t	number;
-	unsigned	length;
-	int			exponent;
-
-	if (rows->nrows != 1 || rows->nvalues != 1 || rows->width != NULL || rows->isnull != NULL ||
-		capacity < MOST_DECIMAL_BYTES || !codec_decimal_of(rows->values[0], &exponent, &number))
-		return 0;
-	*end++ = (uint8_t) (codec_block_version(0, false) << 4);
-	*end++ = 1;
-	end = codec_times_write_one(rows->time[0], end);
-	length = bits_signed_code(number);
-	*end++ = (uint8_t) ((unsigned) (exponent - CODEC_MIN_EXPONENT) << 3 | length);
-	end = bits_put_signed(end, number, length);
-	while (end < dst + CODEC_BLOCK_MIN_BYTES)
-		*end++ = 0;
-	return (size_t) (end - dst);
-}
-
 size_t
 codec_encode(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t capacity)
 {
-	size_t		bytes = encode_decimal(rows, dst, capacity);
+	size_t		bytes = codec_few_encode(rows, dst, capacity);
 
 	if (bytes > 0)
 		return bytes;

@@ -142,20 +142,13 @@ plan_head(CodecTimes *times, uint32_t nrows)
 	times->head_bytes = (uint8_t) (end - times->head);
 }
 
-void
-codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows, uint64_t *numbers)
+/* Sets numbers[nrows] to the differences from the first time, in units that it returns. */
+static uint64_t
+find_units(const int64_t *time, uint32_t nrows, uint64_t *numbers)
 {
-	CodecStats	stats;
 	uint64_t	scale = 0;
 	uint32_t	steps = 0;		/* 1: all are the same */
 
-	if (nrows == 1)
-	{
-		*times = (CodecTimes) {.first = time[0], .scale = 1};
-		codec_stream_plan_numbers(&times->units, &(uint64_t) {0}, 1, CODEC_FIXED_SCHEMES);
-		plan_head(times, nrows);
-		return;
-	}
 	for (uint32_t i = 0; i < nrows; i++)
 		numbers[i] = (uint64_t) time[i] - (uint64_t) time[0];
 	for (uint32_t i = 1; i < nrows && scale != 1; i++)
@@ -167,14 +160,27 @@ codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows, uint64_
 		scale = greatest_common_divisor(step, scale);
 		steps++;
 	}
-
-	times->first = time[0];
-	times->scale = scale == 0 ? 1 : scale;
-	plan_head(times, nrows);
 	if (scale > 1)
 		for (uint32_t i = 0; i < nrows; i++)
 			numbers[i] = steps == 1 ? i : numbers[i] / scale;	/* divisions are slow */
+	return scale == 0 ? 1 : scale;
+}
 
+void
+codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nrows, uint64_t *numbers)
+{
+	CodecStats	stats;
+
+	if (nrows == 1)
+	{
+		*times = (CodecTimes) {.first = time[0], .scale = 1};
+		codec_stream_plan_numbers(&times->units, &(uint64_t) {0}, 1, CODEC_FIXED_SCHEMES);
+		plan_head(times, nrows);
+		return;
+	}
+	times->first = time[0];
+	times->scale = find_units(time, nrows, numbers);
+	plan_head(times, nrows);
 	if (numbers[nrows - 1] > INT64_MAX)
 	{
 		times->units = (CodecStream) {.scheme = CODEC_FOR, .width = 64, .nrows = nrows};
@@ -202,9 +208,10 @@ codec_times_write_header(const CodecTimes *times, uint8_t *dst)
 }
 
 uint8_t *
-codec_times_write_one(int64_t time, uint8_t *dst)
+codec_times_put(const int64_t *time, uint32_t nrows, uint64_t *numbers, uint8_t *dst)
 {
-	return put_decimal(dst, time);
+	dst = put_decimal(dst, time[0]);
+	return nrows == 1 ? dst : put_decimal(dst, (int64_t) find_units(time, nrows, numbers));
 }
 
 static inline bool

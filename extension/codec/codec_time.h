@@ -35,7 +35,11 @@ extern void codec_times_plan(CodecTimes *times, const int64_t *time, uint32_t nr
 extern size_t codec_times_header_bytes(const CodecTimes *times);
 extern uint8_t *codec_times_write_header(const CodecTimes *times, uint8_t *dst);
 
-/* Writes the times of a block of one row, which are CODEC_TIME_BYTES at most. */
-extern uint8_t *codec_times_write_one(int64_t time, uint8_t *dst);
+/*
+ * Writes what stands before the header of the times' stream, CODEC_TIME_BYTES twice at most; with
+ * more than one row, sets numbers[nrows] to the numbers of the stream.
+ */
+extern uint8_t *codec_times_put(const int64_t *time, uint32_t nrows, uint64_t *numbers,
+								uint8_t *dst);
 
 #endif							/* HISTORIAN_CODEC_TIME_H */

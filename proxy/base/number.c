@@ -13,6 +13,7 @@
 
 #include "base/memory.h"
 
+#include <endian.h>
 #include <float.h>
 #include <locale.h>
 #include <math.h>
@@ -36,6 +37,9 @@ typedef struct Decimal
 
 #define POWER_MIN (-342)
 #define POWER_MAX 308
+
+/* A word of eight times this byte. */
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
 /* The 128 leading bits of 5^q for q from POWER_MIN to POWER_MAX. */
 static struct
@@ -158,17 +162,45 @@ number_double(const char **cursor, const char *end, double *value)
 	return NUMBER_OK;
 }
 
+/* Reads eight digits at once, each from a byte of a word; false if not all are digits. */
+static inline bool
+eight_digits(const char *c, uint64_t *number)
+{
+	uint64_t word;
+
+	memcpy(&word, c, sizeof(word));
+	word = le64toh(word);
+	/* The upper half of each digit's byte is 3, and stays 3 if 6 is added. */
+	if ((word & EACH(0xF0)) != EACH(0x30) || ((word + EACH(6)) & EACH(0xF0)) != EACH(0x30))
+		return false;
+	/* Two digits become a number, two of these, and again. */
+	word -= EACH('0');
+	word = word * 10 + (word >> 8);
+	word = ((word & UINT64_C(0x000000FF000000FF)) * (100 + (UINT64_C(1000000) << 32)) +
+			((word >> 16) & UINT64_C(0x000000FF000000FF)) * (1 + (UINT64_C(10000) << 32))) >>
+		   32;
+	*number = (uint32_t) word;
+	return true;
+}
+
 NumberStatus
 number_int64(const char **cursor, const char *end, int64_t *value)
 {
 	const char *c = *cursor;
 	bool negative = c < end && *c == '-';
 	uint64_t digits = 0;
+	uint64_t eight;
 	bool overflow = false;
 	const char *first;
 
 	c += negative;
 	first = c;
+	/* A time in nanoseconds has 19 digits, of which 16 are read so. */
+	while (end - c >= 8 && c - first <= 8 && eight_digits(c, &eight))
+	{
+		digits = digits * 100000000 + eight;
+		c += 8;
+	}
 	while (c < end && *c >= '0' && *c <= '9')
 	{
 		uint64_t digit = (uint64_t) (*c++ - '0');

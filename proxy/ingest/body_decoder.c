@@ -324,9 +324,10 @@ tag_allowed(const BodyDecoder *decoder, size_t place, MessageError *error)
 static void
 decode_line(BodyDecoder *decoder, const char *line, const char *end)
 {
-	MessageError error = {0};
+	MessageError error; /* not cleared for each line, because it is large and hardly ever used */
 	size_t length_before = decoder->stage->length;
 
+	message_error_clear(&error);
 	line = skip_space(line, end);
 	if (line == end)
 		return;

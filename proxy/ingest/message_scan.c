@@ -182,15 +182,36 @@ field_of(const char *name, size_t length)
 	return 0;
 }
 
-/* Scans a name, a colon and a value. */
-static ScanStatus
-scan_field(Scan *scan)
+/* Steps over this text, if the message goes on with it. */
+static inline bool
+take(Scan *scan, const char *text, size_t length)
+{
+	if ((size_t) (scan->end - scan->c) < length || memcmp(scan->c, text, length) != 0)
+		return false;
+	scan->c += length;
+	return true;
+}
+
+/* Steps over a field name, if it is one of the three as nearly all clients write them. */
+static inline unsigned
+take_field(Scan *scan)
+{
+	if (take(scan, "\"time\"", 6))
+		return FIELD_TIME;
+	if (take(scan, "\"tag\"", 5))
+		return FIELD_TAG;
+	if (take(scan, "\"values\"", 8))
+		return FIELD_VALUES;
+	return 0;
+}
+
+/* Scans any other text of a field name, and sets *field. */
+static ScanStatus __attribute__((noinline)) scan_field_name(Scan *scan, unsigned *field)
 {
 	const char *name;
 	const char *close;
 	bool plain;
 	char decoded[32];
-	unsigned field;
 	ScanStatus status;
 
 	if (*scan->c != '"')
@@ -200,7 +221,7 @@ scan_field(Scan *scan)
 		return status == SCAN_INCOMPLETE ? status
 										 : invalid(scan, "", "a field name is not a valid string");
 	if (plain)
-		field = field_of(name, (size_t) (close - name));
+		*field = field_of(name, (size_t) (close - name));
 	else
 	{
 		int length =
@@ -208,15 +229,27 @@ scan_field(Scan *scan)
 
 		if (length == -1)
 			return invalid(scan, "", "a field name is not a valid string");
-		field = length < 0 ? 0 : field_of(decoded, (size_t) length);
+		*field = length < 0 ? 0 : field_of(decoded, (size_t) length);
 	}
-	if (field == 0)
+	if (*field == 0)
 	{
 		char unknown[40];
 
 		snprintf(unknown, sizeof(unknown), "%.*s", (int) (close - name), name);
 		return invalid(scan, unknown, "unknown field; a message has time, tag and values");
 	}
+	return SCAN_OK;
+}
+
+/* Scans a name, a colon and a value. */
+static ScanStatus
+scan_field(Scan *scan)
+{
+	unsigned field = take_field(scan);
+	ScanStatus status;
+
+	if (field == 0 && (status = scan_field_name(scan, &field)) != SCAN_OK)
+		return status;
 	if (scan->seen & field)
 	{
 		const char *twice = field == FIELD_TIME ? "time" : field == FIELD_TAG ? "tag" : "values";

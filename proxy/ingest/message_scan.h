@@ -27,6 +27,15 @@ typedef struct MessageError
 	bool forbidden; /* it is a message, but its tag is not for who sends it */
 } MessageError;
 
+/* Makes it the error of no field, whose detail is to be set. */
+static inline void
+message_error_clear(MessageError *error)
+{
+	error->field[0] = '\0';
+	error->detail[0] = '\0';
+	error->forbidden = false;
+}
+
 /* What all messages of a body must be about; they may leave the tag out. */
 typedef struct MessageRange
 {

@@ -499,6 +499,41 @@ test_one_value(void)
 	ok(differ == 0, "of %u values alone, %u have other bytes than by a plan", count, differ);
 }
 
+/* Few rows of one value are encoded without a plan, to the bytes of one. */
+static void
+test_few_rows(void)
+{
+	static const uint8_t no_null[40 * 2];
+	static uint8_t planned[MOST_BYTES];
+	uint32_t count = rounds(200000);
+	uint32_t differ = 0;
+
+	for (uint32_t round = 0; round < count; round++)
+	{
+		uint32_t nrows = 2 + random_below(&rng, round % 2 == 0 ? 5 : 35);
+		OwnedRows owned;
+		CodecRows with_flags;
+		size_t bytes;
+
+		/* rows of two values, of which the first is taken */
+		owned_rows_init(&owned, nrows, 2, false, false, false);
+		fill_times(&owned, random_below(&rng, TIME_COUNT), &rng);
+		fill_column(&owned, 0, random_below(&rng, KIND_COUNT), &rng);
+		owned.rows.nvalues = 1;
+		with_flags = owned.rows;
+		with_flags.isnull = no_null;
+		bytes = codec_encode(encoder, &owned.rows, block, sizeof(block));
+		if (bytes == 0 || codec_encode(encoder, &with_flags, planned, sizeof(planned)) != bytes ||
+			memcmp(block, planned, bytes) != 0 ||
+			codec_check_block(&owned.rows, nrows, block, bytes) != NULL)
+			differ++;
+		owned_rows_free(&owned);
+	}
+	ok(differ == 0,
+	   "of %u blocks of few rows of a value, %u have other bytes than by a plan (SEED=%" PRIu64 ")",
+	   count, differ, seed);
+}
+
 static void
 test_capacity(void)
 {
@@ -761,6 +796,7 @@ main(void)
 	test_random();
 	test_same_bytes();
 	test_one_value();
+	test_few_rows();
 	test_capacity();
 	test_fill();
 	test_corruption();
