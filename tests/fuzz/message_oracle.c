@@ -295,6 +295,28 @@ numbers_valid(const char *text, size_t length)
 	return true;
 }
 
+/* Has the text so many digits next to each other? */
+static bool
+has_digits(const char *text, size_t length, size_t count)
+{
+	size_t digits = 0;
+
+	for (size_t i = 0; i < length; i++)
+	{
+		digits = text[i] >= '0' && text[i] <= '9' ? digits + 1 : 0;
+		if (digits >= count)
+			return true;
+	}
+	return false;
+}
+
+/* json-c refuses integers past 64 bits since 0.17; for JSON, and for a double, they are numbers. */
+static bool
+has_huge_integer(const char *text, size_t length)
+{
+	return has_digits(text, length, 19);
+}
+
 /* The cases in which the scanner may refuse what json-c takes. */
 static bool
 allowed_refusal(const char *text, size_t length, const MessageError *error)
@@ -304,6 +326,10 @@ allowed_refusal(const char *text, size_t length, const MessageError *error)
 		return true;
 	/* json-c saturates integers past 64 bits, and takes unsigned ones */
 	if (strstr(error->detail, "64-bit integer") != NULL)
+		return true;
+	/* and so also those that no double holds, which have at least 309 digits */
+	if (strstr(error->detail, "64-bit floating point number") != NULL &&
+		has_digits(text, length, 309))
 		return true;
 	/* json-c ends a field's name at a NUL */
 	if (memmem(text, length, "\\u0000", 6) != NULL &&
@@ -329,21 +355,6 @@ allowed_refusal(const char *text, size_t length, const MessageError *error)
 			return true;
 	}
 	return memchr(text, '\0', length) != NULL;
-}
-
-/* json-c refuses integers past 64 bits since 0.17; for JSON, and for a double, they are numbers. */
-static bool
-has_huge_integer(const char *text, size_t length)
-{
-	size_t digits = 0;
-
-	for (size_t i = 0; i < length; i++)
-	{
-		digits = text[i] >= '0' && text[i] <= '9' ? digits + 1 : 0;
-		if (digits >= 19)
-			return true;
-	}
-	return false;
 }
 
 static const char *
