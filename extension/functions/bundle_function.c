@@ -31,8 +31,9 @@
 PG_FUNCTION_INFO_V1(historian_bundle_hindrance);
 PG_FUNCTION_INFO_V1(historian_insert_bundle);
 
-/* The rows that are handed on together. */
-#define ROWS_AT_ONCE 64
+/* So many entries are handed on together, or fewer if their tags take as many bytes. */
+#define ENTRIES_AT_ONCE 1024
+#define TAG_BYTES_AT_ONCE (32 * 1024)
 
 /* The columns of the view. */
 #define COLUMN_TABLE 1
@@ -52,7 +53,7 @@ static bool has_insert_trigger(const TriggerDesc *triggers);
 static void check_trigger_call(FunctionCallInfo fcinfo);
 static void check_table(Relation rel);
 static void store_bundle(Relation rel, const bytea * bundle);
-static void append_rows(Relation rel, BundleReader *reader);
+static void append_entries(Relation rel, BundleReader *reader);
 static void add_context(void *argument);
 
 /* historian.bundle_hindrance(table regclass) */
@@ -219,7 +220,7 @@ store_bundle(Relation rel, const bytea * bundle)
 	reader.total_rows = reader.nrows = 0;
 	error_context_stack = &context;
 	if (bundle_open(&reader, bytes, length))
-		append_rows(rel, &reader);
+		append_entries(rel, &reader);
 	if (reader.error != NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
@@ -227,39 +228,32 @@ store_bundle(Relation rel, const bytea * bundle)
 	error_context_stack = context.previous;
 }
 
-/* Hands the rows of a bundle to the writer, until its end or an error. */
+/*
+ * Hands the entries of a bundle to the writer, until its end or an error.  Tags are in two pieces of
+ * memory by turns, because the first one of a piece needs the last one of the other.
+ */
 static void
-append_rows(Relation rel, BundleReader *reader)
+append_entries(Relation rel, BundleReader *reader)
 {
 	CommandId	cid = GetCurrentCommandId(true);
-	char		tags[ROWS_AT_ONCE][SEGMENT_MAX_TAG_BYTES];
-	WriterRow	rows[ROWS_AT_ONCE];
-	int			nrows = 0;
-	uint32		ntags = 0;
-	BundleEntry entry;
+	BundleEntry *entries = palloc_array(BundleEntry, ENTRIES_AT_ONCE);
+	char	   *tags[2] = {palloc(TAG_BYTES_AT_ONCE), palloc(TAG_BYTES_AT_ONCE)};
+	bool		more = true;
 
-	while (bundle_next(reader, &entry, tags[ntags++ % ROWS_AT_ONCE]))
+	for (int turn = 0; more; turn ^= 1)
 	{
-		for (uint32 i = 0; i < entry.nrows; i++)
-		{
-			rows[nrows++] = (WriterRow) {
-				.time = entry.time[i],
-				.tag = entry.tag,
-				.tag_bytes = entry.tag_bytes,
-				.width = entry.width,
-				.values = entry.values + (Size) i * entry.width,
-				.present = entry.present,
-			};
-			if (nrows == ROWS_AT_ONCE)
-			{
-				CHECK_FOR_INTERRUPTS();
-				writer_append_rows(rel, rows, nrows, cid);
-				nrows = 0;
-			}
-		}
+		Size		used = 0;
+		uint32		n = 0;
+
+		while (n < ENTRIES_AT_ONCE && used + SEGMENT_MAX_TAG_BYTES <= TAG_BYTES_AT_ONCE &&
+			   (more = bundle_next(reader, &entries[n], tags[turn] + used)))
+			used += entries[n++].tag_bytes;
+		if (reader->error == NULL)
+			writer_append_entries(rel, entries, n, cid);
 	}
-	if (reader->error == NULL)
-		writer_append_rows(rel, rows, nrows, cid);
+	pfree(tags[0]);
+	pfree(tags[1]);
+	pfree(entries);
 }
 
 /* Says in an error's context where it was. */

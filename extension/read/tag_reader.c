@@ -447,8 +447,8 @@ activate_pending(TagReader *reader, Strand *strand)
 {
 	StoredSegment stored;
 
-	segment_ref_fetch(strand->rel, reader->snapshot, reader->tag,
-					  &strand->pending.refs[strand->next_pending++], &stored);
+	segment_ref_look(strand->rel, reader->snapshot, strand->cursor, reader->tag,
+					 &strand->pending.refs[strand->next_pending++], &stored);
 	activate(reader, strand->rel, &stored);
 	store_release(&stored);
 }

@@ -12,6 +12,7 @@ static void add_shared(SegmentList *list, DirectoryCursor *cursor, text *tag, in
 					   int64 until, bool last_before);
 static void add_late(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from,
 					 int64 until, bool last_before);
+static void name_part(Segment *segment, const SegmentRef *ref);
 static int	compare_first_time(const void *left, const void *right);
 static int	compare_last_time_descending(const void *left, const void *right);
 
@@ -88,6 +89,7 @@ add_shared(SegmentList *list, DirectoryCursor *cursor, text *tag, int64 from, in
 		{
 			SegmentRef	ref = segment_ref(&stored);
 
+			ref.run = Min(sorted_runs_last(runs), PG_UINT16_MAX);
 			segment_list_add(list, &ref);
 		}
 		if (last_before && header->last_time <= from)
@@ -168,12 +170,40 @@ segment_ref_fetch(Relation rel, Snapshot snapshot, const text *tag, const Segmen
 		store_report_vanished(rel, tag, &tid);
 	if (ref->shared)
 	{
-		stored->segment.first_row = ref->first_row;
-		stored->segment.block_offset = ref->block_offset;
-		stored->segment.block_bytes = ref->bytes;
-		stored->segment.header.nrows = ref->nrows;
-		store_open_part(rel, stored, tag);
+		name_part(&stored->segment, ref);
+		store_open_part(rel, stored, tag, NULL, 0);
 	}
+}
+
+void
+segment_ref_look(Relation rel, Snapshot snapshot, DirectoryCursor *cursor, const text *tag,
+				 const SegmentRef *ref, StoredSegment *stored)
+{
+	Size		length;
+	const uint8 *bytes = ref->shared
+		? sorted_runs_held(directory_runs(cursor), ref->run, &ref->tid, &length) : NULL;
+
+	if (bytes == NULL)
+	{
+		segment_ref_fetch(rel, snapshot, tag, ref, stored);
+		return;
+	}
+	stored->buffer = InvalidBuffer;
+	stored->tuple.t_self = ref->tid;
+	stored->tuple.t_data = NULL;
+	stored->tuple.t_len = STORE_TUPLE_HEADER + ref->bytes;
+	name_part(&stored->segment, ref);
+	store_open_part(rel, stored, tag, bytes, length);
+}
+
+/* Says which part of a shared segment is meant. */
+static void
+name_part(Segment *segment, const SegmentRef *ref)
+{
+	segment->first_row = ref->first_row;
+	segment->block_offset = ref->block_offset;
+	segment->block_bytes = ref->bytes;
+	segment->header.nrows = ref->nrows;
 }
 
 SegmentRef

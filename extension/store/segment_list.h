@@ -19,6 +19,7 @@ typedef struct SegmentRef
 	bool		shared;			/* a part of a shared segment; bytes are those of its block */
 	uint16		block_offset;	/* if shared: where the block is */
 	uint16		first_row;		/* if shared: the number of the part's first row */
+	uint16		run;			/* if shared: which of the cursor's runs had it */
 	uint64		sequence;
 	int64		first_time;
 	int64		last_time;
@@ -62,6 +63,13 @@ extern void segment_list_sort_backward(SegmentList *list);
 /* Fetches a segment of the tag's list again, under the same snapshot. */
 extern void segment_ref_fetch(Relation rel, Snapshot snapshot, const text *tag,
 							  const SegmentRef *ref, StoredSegment *stored);
+
+/*
+ * The same for a reader that is done with the segment before the cursor is moved to another tag.  Rows
+ * in shared segments are taken from the copy that the cursor has, if it has one.
+ */
+extern void segment_ref_look(Relation rel, Snapshot snapshot, DirectoryCursor *cursor,
+							 const text *tag, const SegmentRef *ref, StoredSegment *stored);
 
 extern SegmentRef segment_ref(const StoredSegment *stored);
 

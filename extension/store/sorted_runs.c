@@ -42,6 +42,7 @@ typedef struct RunPosition
 	ItemPointerData place;
 	DirectoryTag key;
 	uint8	   *bytes;			/* NULL before the first one */
+	Size		length;
 	SharedReader reader;
 } RunPosition;
 
@@ -203,6 +204,24 @@ sorted_runs_next(SortedRuns *runs, StoredSegment *stored)
 		return true;
 	}
 	return false;
+}
+
+uint32
+sorted_runs_last(const SortedRuns *runs)
+{
+	return runs->next_run - 1;
+}
+
+const uint8 *
+sorted_runs_held(const SortedRuns *runs, uint32 run, const ItemPointerData *place, Size *length)
+{
+	const RunPosition *at = &runs->runs[run];
+
+	if (run >= runs->nruns || at->bytes == NULL ||
+		!ItemPointerEquals((ItemPointer) &at->place, (ItemPointer) place))
+		return NULL;
+	*length = at->length;
+	return at->bytes;
 }
 
 void
@@ -473,6 +492,7 @@ load(SortedRuns *runs, RunPosition *at, DirectoryWalk *walk, ItemPointer place, 
 	length = Min(length, STORE_MAX_SEGMENT_BYTES);
 	memcpy(at->bytes, bytes, length);
 	store_release(&stored);
+	at->length = length;
 	(void) shared_reader_open(&at->reader, at->bytes, length, true);
 	check_reader(runs, at);
 	return true;

@@ -70,6 +70,16 @@ extern void sorted_runs_forget(SortedRuns *runs, uint64 number);
 extern void sorted_runs_seek(SortedRuns *runs, text *tag, int64 from, int64 until);
 extern bool sorted_runs_next(SortedRuns *runs, StoredSegment *stored);
 
+/* Which of the runs had the rows that the last step returned. */
+extern uint32 sorted_runs_last(const SortedRuns *runs);
+
+/*
+ * The bytes of the shared segment at a place and their length, if the run has not left it since; valid
+ * until the next look-up.  NULL if they must be fetched.
+ */
+extern const uint8 *sorted_runs_held(const SortedRuns *runs, uint32 run,
+									 const ItemPointerData *place, Size *length);
+
 /* From the next step on, skips the runs that end before time. */
 extern void sorted_runs_skip_before(SortedRuns *runs, int64 time);
 

@@ -269,13 +269,13 @@ store_open_row(Relation rel, StoredSegment *stored, uint32 row, text **tag)
 }
 
 void
-store_open_part(Relation rel, StoredSegment *stored, const text *tag)
+store_open_part(Relation rel, StoredSegment *stored, const text *tag, const uint8 *bytes,
+				Size length)
 {
 	SegmentStatus status;
-	const uint8 *bytes;
-	Size		length;
 
-	bytes = store_segment_bytes(BufferGetPage(stored->buffer), &stored->tuple, &length);
+	if (bytes == NULL)
+		bytes = store_segment_bytes(BufferGetPage(stored->buffer), &stored->tuple, &length);
 	stored->segment.shared = true;
 	stored->segment.header.tag = VARDATA_ANY(tag);
 	stored->segment.header.tag_bytes = VARSIZE_ANY_EXHDR(tag);

@@ -96,9 +96,11 @@ extern uint32 store_open_row(Relation rel, StoredSegment *stored, uint32 row, te
 
 /*
  * Of a shared segment that was fetched without a tag, opens the part that stored->segment names
- * (shared_segment_open_part()), which is of this tag.
+ * (shared_segment_open_part()), which is of this tag.  Of one that was not fetched, the caller has the
+ * bytes; otherwise these are NULL.
  */
-extern void store_open_part(Relation rel, StoredSegment *stored, const text *tag);
+extern void store_open_part(Relation rel, StoredSegment *stored, const text *tag,
+							const uint8 *bytes, Size length);
 
 /*
  * Of a shared segment that was fetched without a tag, begins to read the entries.  At their end,

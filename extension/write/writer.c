@@ -14,6 +14,10 @@
  * batch's *window*.  A tag with more rows leaves the window for the others.  With the first row that
  * is not in order the run ends, and its tags, if they come again, come in a later one.
  *
+ * In a bundle the rows of a tag lie together already, in columns.  Once a command has a run, tags with
+ * few rows go from the bundle straight to it.  Only the last tag of a bundle does not, because more
+ * rows of it may be in the next one.
+ *
  * A bulk load writes full segments as compacted ones where it may (placement.c).  In the middle of
  * its command, the rows that do not fill a segment wait for more, as far as memory allows.
  */
@@ -23,6 +27,7 @@
 
 #include "access/table.h"
 #include "common/hashfn.h"
+#include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/array.h"
 #include "utils/memutils.h"
@@ -57,6 +62,9 @@ int			historian_min_shared_tags = 512;
 
 /* So many rows are appended together; see append_group(). */
 #define GROUP_ROWS 16
+
+/* The most bytes of rows that are added at once, before the batch is looked at for its memory. */
+#define MOST_ENTRY_BYTES (256 * 1024)
 
 /*
  * So many bytes of a tag are kept in its entry of the hash table, so that few comparisons of tags
@@ -124,6 +132,9 @@ typedef struct Batch
 	/* while the rows come in the order of their tags */
 	bool		ordered;
 	TagRows    *last;			/* the last row's, in the window or among the others; or NULL */
+	const char *written;		/* where that is NULL: the tag that the run has last; or NULL */
+	uint32		written_bytes;
+	char		written_tag[SEGMENT_MAX_TAG_BYTES];
 	TagRowsMemory window_memory;
 	TagList		window;			/* tags with few rows, which are not in the table of tags */
 	RunWriter  *run;			/* has the tags that were in the window before; or NULL */
@@ -152,7 +163,11 @@ typedef struct IncomingRow
 	RowBuffer  *rows;			/* the rows of its tag */
 } IncomingRow;
 
+static void append_rows_of(Relation rel, const BundleEntry *entries, uint32 nentries, CommandId cid);
+static uint32 append_to_run(Relation rel, const BundleEntry *entries, uint32 nentries,
+							CommandId cid);
 static int	append(Batch *batch, IncomingRow *row, int nrows);
+static void check_memory(Batch *batch);
 static int	append_in_order(Batch *batch, IncomingRow *row, int nrows);
 static int	append_group(Batch *batch, IncomingRow *row, int nrows);
 static bool append_row(Batch *batch, RowBuffer *rows, const IncomingRow *row);
@@ -166,8 +181,11 @@ static TagRows *new_tag(Batch *batch, TagRowsMemory *memory, TagList *list, cons
 static void move_out(Batch *batch, TagRows *tag);
 static void empty_window(Batch *batch);
 static void end_order(Batch *batch);
-static void write_to_run(Batch *batch, bool end);
+static uint32 write_to_run(Batch *batch, const BundleEntry *entries, uint32 nentries, bool end);
+static bool add_entry(Batch *batch, const BundleEntry *entry);
+static bool add_many(Batch *batch, const BundleEntry *entry);
 static void write_window(Batch *batch, SegmentSink *sink);
+static void note_written(Batch *batch, const char *tag, uint32 tag_bytes);
 static void end_run(Batch *batch);
 static TagName tag_name(const char *bytes, uint32 length);
 static void hash_tag(TagName *name);
@@ -209,6 +227,20 @@ bytes_allowed(const Batch *batch)
 	return batch->full > 0 ? write_limit() + write_limit() / 4 : write_limit();
 }
 
+/*
+ * Compares a tag with that of the last row.  One that the run has already is less than that, because no
+ * rows can be added to it.
+ */
+static inline int
+compare_with_last(const Batch *batch, const char *tag, uint32 tag_bytes)
+{
+	if (batch->last != NULL)
+		return tag_compare_bytes(tag, tag_bytes, batch->last->tag, batch->last->tag_bytes);
+	if (batch->written == NULL)
+		return 1;
+	return tag_compare_bytes(tag, tag_bytes, batch->written, batch->written_bytes) > 0 ? 1 : -1;
+}
+
 void
 writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **slots, int nslots,
 			  CommandId cid, int options)
@@ -230,24 +262,77 @@ writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **sl
 }
 
 void
-writer_append_rows(Relation rel, const WriterRow *rows, int nrows, CommandId cid)
+writer_append_entries(Relation rel, const BundleEntry *entries, uint32 nentries, CommandId cid)
+{
+	uint32		done = 0;
+	uint32		others = 1;
+
+	while (done < nentries)
+	{
+		uint32		straight = append_to_run(rel, entries + done, nentries - done - 1, cid);
+
+		/* what may not go straight to the run often comes in a row */
+		done += straight;
+		others = straight > 0 ? 1 : Min(2 * others, nentries - done);
+		append_rows_of(rel, entries + done, others, cid);
+		done += others;
+	}
+}
+
+/* Appends the rows of entries one by one. */
+static void
+append_rows_of(Relation rel, const BundleEntry *entries, uint32 nentries, CommandId cid)
 {
 	IncomingRow row[GROUP_ROWS];
+	uint32		entry = 0;
+	uint32		next = 0;		/* row of the entry */
+	int			nrows = 0;
 
-	for (int first = 0, appended; first < nrows; first += appended)
+	for (;;)
 	{
-		int			n = Min(GROUP_ROWS, nrows - first);
+		int			appended;
 
-		for (int i = 0; i < n; i++)
+		for (; nrows < GROUP_ROWS && entry < nentries; nrows++)
 		{
-			const WriterRow *from = &rows[first + i];
+			const BundleEntry *from = &entries[entry];
 
-			row[i].time = from->time;
-			row[i].tag = tag_name(from->tag, from->tag_bytes);
-			row[i].values = (RowValues) {from->width, from->values, from->present};
+			row[nrows].time = from->time[next];
+			row[nrows].tag = tag_name(from->tag, from->tag_bytes);
+			row[nrows].values = (RowValues) {
+				from->width, from->values + (Size) next * from->width, from->present
+			};
+			if (++next == from->nrows)
+			{
+				entry++;
+				next = 0;
+			}
 		}
-		appended = append(find_batch(RelationGetRelid(rel), cid, 0), row, n);
+		if (nrows == 0)
+			return;
+		CHECK_FOR_INTERRUPTS();
+		appended = append(find_batch(RelationGetRelid(rel), cid, 0), row, nrows);
+		nrows -= appended;
+		memmove(row, row + appended, nrows * sizeof(IncomingRow));
 	}
+}
+
+/*
+ * Writes entries straight to the run of the command, as long as they may go there.  Returns how many
+ * it has written; 0 if there is no run.
+ */
+static uint32
+append_to_run(Relation rel, const BundleEntry *entries, uint32 nentries, CommandId cid)
+{
+	Batch	   *batch = find_batch(RelationGetRelid(rel), cid, 0);
+	uint32		done;
+
+	if (nentries == 0 || batch->run == NULL || !command_work_is_alone(&batch->work) ||
+		compare_with_last(batch, entries[0].tag, entries[0].tag_bytes) <= 0)
+		return 0;
+	done = write_to_run(batch, entries, nentries, false);
+	MemoryContextReset(batch->incoming);
+	check_memory(batch);
+	return done;
 }
 
 /*
@@ -267,16 +352,30 @@ append(Batch *batch, IncomingRow *row, int nrows)
 
 	if (appended < nrows)
 		command_work_write(batch->work.relid);
-	else if (batch->bytes >= bytes_allowed(batch) ||
-			 (batch->full > 0 && batch->used >= batch->full))
-		write_full(batch);
 	else
-	{
-		command_work_count(&batch->work, batch->bytes);
-		if (!command_work_is_alone(&batch->work))
-			command_work_limit(write_limit());
-	}
+		check_memory(batch);
 	return appended;
+}
+
+static inline bool
+is_full(const Batch *batch)
+{
+	return batch->bytes >= bytes_allowed(batch) ||
+		(batch->full > 0 && batch->used >= batch->full);
+}
+
+/* Writes the batch, or other work of the transaction, if it has become too large. */
+static void
+check_memory(Batch *batch)
+{
+	if (is_full(batch))
+	{
+		write_full(batch);
+		return;
+	}
+	command_work_count(&batch->work, batch->bytes);
+	if (!command_work_is_alone(&batch->work))
+		command_work_limit(write_limit());
 }
 
 /* Are the tag's rows in the window?  It is one of the batch's last tag. */
@@ -306,8 +405,7 @@ append_in_order(Batch *batch, IncomingRow *row, int nrows)
 		if (i > 0 && same_tag(name, &row[i - 1].tag))
 			order = 0;
 		else
-			order = tag == NULL
-				? 1 : tag_compare_bytes(name->bytes, name->length, tag->tag, tag->tag_bytes);
+			order = compare_with_last(batch, name->bytes, name->length);
 
 		if (order < 0)
 		{
@@ -319,7 +417,7 @@ append_in_order(Batch *batch, IncomingRow *row, int nrows)
 			/* an UPDATE's old rows are deleted before its new ones are written */
 			if (batch->window.count >= (uint32) Max(WINDOW_TAGS, historian_min_shared_tags) &&
 				command_work_is_alone(&batch->work))
-				write_to_run(batch, false);
+				(void) write_to_run(batch, NULL, 0, false);
 			tag = new_tag(batch, &batch->window_memory, &batch->window, name->bytes,
 						  name->length, row_nvalues(&row[i]));
 			batch->last = tag;
@@ -532,18 +630,22 @@ end_order(Batch *batch)
 	batch->ordered = false;
 	empty_window(batch);
 	if (batch->run != NULL)
-		write_to_run(batch, true);
+		(void) write_to_run(batch, NULL, 0, true);
 }
 
-/* Writes all tags of the window, which are complete, to the run; with end, ends the run. */
-static void
-write_to_run(Batch *batch, bool end)
+/*
+ * Writes all tags of the window, which are complete, to the run, and then entries as long as they may
+ * go there; with end, ends the run.  Returns the number of these entries.
+ */
+static uint32
+write_to_run(Batch *batch, const BundleEntry *entries, uint32 nentries, bool end)
 {
 	CommandWork *work = &batch->work;
 	MemoryContext caller = MemoryContextSwitchTo(batch->incoming);
 	Relation	rel = table_open(work->relid, RowExclusiveLock);
 	ChangeLog  *changes = change_log_begin(rel);
 	SegmentSink *sink;
+	uint32		done = 0;
 
 	change_log_inserts(changes, work->cid);
 	if (batch->run == NULL)
@@ -551,12 +653,91 @@ write_to_run(Batch *batch, bool end)
 	sink = segment_sink_begin(rel, work->xid, work->cid, batch->options);
 	segment_sink_publish(sink, changes);
 	write_window(batch, sink);
+	while (done < nentries && add_entry(batch, &entries[done]))
+	{
+		CHECK_FOR_INTERRUPTS();
+		done++;
+		if (is_full(batch))
+			break;
+	}
+	if (batch->written != NULL)
+		note_written(batch, batch->written, batch->written_bytes);
 	if (end)
 		end_run(batch);
 	segment_sink_end(sink);
 	change_log_end(changes);
 	table_close(rel, NoLock);
 	MemoryContextSwitchTo(caller);
+	return done;
+}
+
+static bool
+times_ascend(const BundleEntry *entry)
+{
+	for (uint32 i = 1; i < entry->nrows; i++)
+	{
+		if (entry->time[i] <= entry->time[i - 1])
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Adds the rows of a tag to the run if they are few, or else to the table of tags.  Returns false, and
+ * does nothing, if they must be appended one by one.
+ */
+static bool
+add_entry(Batch *batch, const BundleEntry *entry)
+{
+	Size		bytes = tag_rows_bytes(entry->nrows, entry->width);
+	CodecRows	rows = {
+		.nrows = entry->nrows,
+		.nvalues = entry->width,
+		.time = entry->time,
+		.values = entry->values,
+		.row_stride = entry->width,
+		.value_stride = 1,
+	};
+
+	if (compare_with_last(batch, entry->tag, entry->tag_bytes) <= 0 || entry->present != NULL)
+		return false;
+	if (bytes > TAG_ROWS_FEW_BYTES)
+		return bytes <= MOST_ENTRY_BYTES && add_many(batch, entry);
+	if (!times_ascend(entry) ||
+		!run_writer_add(batch->run, entry->tag, entry->tag_bytes, &rows, STORE_MAX_SEGMENT_BYTES))
+		return false;
+	batch->nrows += entry->nrows;
+	batch->streamed += bytes;
+	batch->last = NULL;
+	batch->written = entry->tag;
+	batch->written_bytes = entry->tag_bytes;
+	return true;
+}
+
+/* Adds the rows of a tag to the table of tags.  Returns false, and adds nothing, if it has rows there. */
+static bool
+add_many(Batch *batch, const BundleEntry *entry)
+{
+	MemoryContext caller = MemoryContextSwitchTo(batch->work.context);
+	IncomingRow row = {.tag = tag_name(entry->tag, entry->tag_bytes)};
+	TagRows    *tag;
+	bool		is_new;
+
+	if (batch->tags == NULL)
+		make_tag_table(batch);
+	hash_tag(&row.tag);
+	tag = find_tag(batch, &row.tag, CODEC_MAX_VALUES);
+	is_new = tag->rows.nrows == 0;
+	for (uint32 i = 0; is_new && i < entry->nrows; i++)
+	{
+		row.time = entry->time[i];
+		row.values = (RowValues) {entry->width, entry->values + (Size) i * entry->width, NULL};
+		(void) append_row(batch, &tag->rows, &row); /* rows of one width never widen */
+	}
+	if (is_new)
+		batch->last = tag;
+	MemoryContextSwitchTo(caller);
+	return is_new;
 }
 
 /* Writes all tags of the window to the run, which it begins if there is none. */
@@ -594,10 +775,24 @@ write_window(Batch *batch, SegmentSink *sink)
 		row_buffer_free(rows);
 		batch->streamed += bytes;
 		batch->used -= Min(batch->used, bytes);
+		if (batch->last == tag)
+		{
+			batch->last = NULL;
+			note_written(batch, tag->tag, tag->tag_bytes);
+		}
 	}
 	batch->window.count = 0;
 	tag_rows_forget(&batch->window_memory);
 	MemoryContextSwitchTo(caller);
+}
+
+/* Notes the last tag of the run, and keeps a copy of it. */
+static void
+note_written(Batch *batch, const char *tag, uint32 tag_bytes)
+{
+	memmove(batch->written_tag, tag, tag_bytes);
+	batch->written = batch->written_tag;
+	batch->written_bytes = tag_bytes;
 }
 
 static void

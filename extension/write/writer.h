@@ -11,6 +11,7 @@
 #include "utils/rel.h"
 
 #include "columns.h"
+#include "write/bundle.h"
 
 /* historian.write_buffer: so many kilobytes of rows a backend gathers before it writes them. */
 extern int	historian_write_buffer;
@@ -26,18 +27,8 @@ extern int	historian_min_shared_tags;
 extern void writer_append(Relation rel, const HistorianColumns *columns, TupleTableSlot **slots,
 						  int nslots, CommandId cid, int options);
 
-/* A row that the caller has checked: its tag has 1 .. SEGMENT_MAX_TAG_BYTES bytes. */
-typedef struct WriterRow
-{
-	int64		time;
-	const char *tag;
-	uint32		tag_bytes;
-	uint16		width;			/* 0 .. CODEC_MAX_VALUES; the array itself is not NULL */
-	const double *values;		/* those that are not NULL */
-	const bits8 *present;		/* a bit for each value, 0 for a NULL; NULL: no value is NULL */
-} WriterRow;
-
-/* The same for rows that have no slots. */
-extern void writer_append_rows(Relation rel, const WriterRow *rows, int nrows, CommandId cid);
+/* The same for rows of a bundle, whose entries it has checked. */
+extern void writer_append_entries(Relation rel, const BundleEntry *entries, uint32 nentries,
+								  CommandId cid);
 
 #endif							/* HISTORIAN_WRITER_H */
