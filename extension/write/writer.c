@@ -15,8 +15,8 @@
  * is not in order the run ends, and its tags, if they come again, come in a later one.
  *
  * In a bundle the rows of a tag lie together already, in columns.  Once a command has a run, tags with
- * few rows go from the bundle straight to it.  Only the last tag of a bundle does not, because more
- * rows of it may be in the next one.
+ * few rows go from the bundle straight to it.  A tag whose next entry is of the same tag does not, nor
+ * does the last one, because more rows of it may be in the next bundle.
  *
  * A bulk load writes full segments as compacted ones where it may (placement.c).  In the middle of
  * its command, the rows that do not fill a segment wait for more, as far as memory allows.
@@ -635,7 +635,8 @@ end_order(Batch *batch)
 
 /*
  * Writes all tags of the window, which are complete, to the run, and then entries as long as they may
- * go there; with end, ends the run.  Returns the number of these entries.
+ * go there; with end, ends the run.  There is one more entry after these.  Returns the number of those
+ * that were written.
  */
 static uint32
 write_to_run(Batch *batch, const BundleEntry *entries, uint32 nentries, bool end)
@@ -671,6 +672,13 @@ write_to_run(Batch *batch, const BundleEntry *entries, uint32 nentries, bool end
 	return done;
 }
 
+static inline bool
+has_tag_of(const BundleEntry *entry, const BundleEntry *other)
+{
+	return entry->tag_bytes == other->tag_bytes &&
+		memcmp(entry->tag, other->tag, entry->tag_bytes) == 0;
+}
+
 static bool
 times_ascend(const BundleEntry *entry)
 {
@@ -684,7 +692,7 @@ times_ascend(const BundleEntry *entry)
 
 /*
  * Adds the rows of a tag to the run if they are few, or else to the table of tags.  Returns false, and
- * does nothing, if they must be appended one by one.
+ * does nothing, if they must be appended one by one.  Looks at the entry after it too.
  */
 static bool
 add_entry(Batch *batch, const BundleEntry *entry)
@@ -699,7 +707,8 @@ add_entry(Batch *batch, const BundleEntry *entry)
 		.value_stride = 1,
 	};
 
-	if (compare_with_last(batch, entry->tag, entry->tag_bytes) <= 0 || entry->present != NULL)
+	if (compare_with_last(batch, entry->tag, entry->tag_bytes) <= 0 || entry->present != NULL ||
+		has_tag_of(entry, entry + 1))
 		return false;
 	if (bytes > TAG_ROWS_FEW_BYTES)
 		return bytes <= MOST_ENTRY_BYTES && add_many(batch, entry);

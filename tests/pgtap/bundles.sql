@@ -1,7 +1,7 @@
 -- Rows that come in bundles: made here by SQL from the description of the format, and compared with the same rows by COPY's way.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
-SELECT plan(88);
+SELECT plan(94);
 SELECT coalesce(nullif(current_setting('historian_test.seed', true), ''), (round(random()::numeric, 6))::text) AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -25,20 +25,29 @@ RETURNS bytea LANGUAGE sql AS $$
 		|| coalesce((SELECT string_agg(little(int8send(t)), '' ORDER BY i) FROM unnest(times) WITH ORDINALITY u (t, i)), '')
 		|| coalesce((SELECT string_agg(little(float8send(v)), '' ORDER BY i) FROM unnest(vals) WITH ORDINALITY u (v, i)), '')
 		|| coalesce((SELECT string_agg(e, '' ORDER BY i) FROM unnest(entries) WITH ORDINALITY u (e, i)), '') $$;
--- the rows first to last of `new`, an entry for each
+-- the rows first to last of `new`; those of one tag and width that follow each other are often one entry
 CREATE FUNCTION bundle_of(first int, last int) RETURNS bytea LANGUAGE plpgsql AS $$
-DECLARE r record; before bytea := ''; tag bytea; kept int; present bytea; times bigint[] := '{}'; vals float8[] := '{}'; entries bytea[] := '{}'; width int;
+DECLARE r record; before bytea := ''; tag bytea; kept int; present bytea; times bigint[] := '{}'; vals float8[] := '{}'; entries bytea[] := '{}'; width int; suffix bytea; nrows int; open bool := false;
 BEGIN
 	FOR r IN SELECT * FROM new WHERE n BETWEEN first AND last ORDER BY n LOOP
 		tag := convert_to(r.tag, 'UTF8');
+		times := times || r.time;
+		IF open AND tag = before AND cardinality(r.values) = width AND array_position(r.values, NULL) IS NULL AND random() < 0.9 THEN
+			nrows := nrows + 1;
+			entries[cardinality(entries)] := entry(kept, suffix, width, nrows);
+			vals := vals || r.values;
+			CONTINUE;
+		END IF;
 		kept := 0;
 		WHILE kept < least(length(tag), length(before)) AND get_byte(tag, kept) = get_byte(before, kept) LOOP kept := kept + 1; END LOOP;
 		-- the tag before need not be used in full
 		kept := kept - CASE WHEN kept > 0 AND random() < 0.1 THEN 1 ELSE 0 END;
+		suffix := substr(tag, kept + 1);
 		width := cardinality(r.values);
-		times := times || r.time;
-		IF array_position(r.values, NULL) IS NULL THEN
-			entries := entries || entry(kept, substr(tag, kept + 1), width);
+		nrows := 1;
+		open := array_position(r.values, NULL) IS NULL;
+		IF open THEN
+			entries := entries || entry(kept, suffix, width);
 			vals := vals || r.values;
 		ELSE
 			present := decode(repeat('00', (width + 7) / 8), 'hex');
@@ -47,7 +56,7 @@ BEGIN
 				present := set_bit(present, v - 1, 1);
 				vals := vals || r.values[v];
 			END LOOP;
-			entries := entries || (varint(kept) || varint(length(tag) - kept) || substr(tag, kept + 1) || varint(width * 4 + 1) || present);
+			entries := entries || (varint(kept) || varint(length(tag) - kept) || suffix || varint(width * 4 + 1) || present);
 		END IF;
 		before := tag;
 	END LOOP;
@@ -105,6 +114,36 @@ INSERT INTO new (time, tag, values) SELECT 1, 'null', array_fill(NULL::float8, A
 SELECT load();
 SELECT is(differ(), 0::bigint, 'tags of 256 bytes, times of all sizes, no values and many, special ones, NULLs alone');
 SELECT is((SELECT max(length(tag)) FROM m), 256, 'they are there');
+SELECT is_empty($$SELECT * FROM historian.check('m')$$, 'the check finds nothing');
+
+-- most tags come in order and have few rows, so that a run takes them straight; some do not, or have many rows, NULLs, times in no order
+CREATE FUNCTION mixed(disorder float8) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO new (time, tag, values)
+	SELECT CASE WHEN t.kind < 0.1 THEN (random() * 20)::int ELSE i * 3 + (random() * 2)::int END, 'unit-' || lpad(CASE WHEN random() < disorder THEN (random() * 5000)::int ELSE t.n END::text, 5, '0'),
+		CASE WHEN t.kind < 0.03 THEN ARRAY[i, NULL, 2.5] WHEN t.kind < 0.06 THEN array_fill(random(), ARRAY[(random() * 6)::int]) WHEN t.kind < 0.08 THEN array_fill(i::float8, ARRAY[10])
+			ELSE ARRAY[round((random() * 100)::numeric, (random() * 3)::int)] END
+	FROM (SELECT n, random() AS kind, random() AS many FROM generate_series(1, 3500) n) t,
+		LATERAL generate_series(1, CASE WHEN t.many < 0.8 THEN 1 WHEN t.many < 0.98 THEN 1 + (random() * 5)::int ELSE 70 END) i ORDER BY t.n, i $$;
+SELECT mixed(d), load(most) FROM (VALUES (0, 1000), (0.0005, 613), (0.02, 97)) v (d, most) \g /dev/null
+SELECT is(differ(), 0::bigint, 'tags of few rows and of many, nearly all in order');
+SELECT is_empty($$SELECT * FROM historian.check('m')$$, 'the check finds nothing');
+SET historian.write_buffer = '256kB';
+SELECT mixed(d), load(most) FROM (VALUES (0, 800), (0.0005, 1000)) v (d, most) \g /dev/null
+RESET historian.write_buffer;
+SELECT is(differ(), 0::bigint, 'the same with a small write buffer');
+BEGIN;
+SELECT mixed(0);
+SELECT load();
+SAVEPOINT s;
+INSERT INTO m SELECT time + 1, tag, values FROM plain WHERE tag LIKE 'unit-00%';
+SELECT mixed(0.0005);
+SELECT load();
+ROLLBACK TO s;
+SELECT is(differ(), 0::bigint, 'not those of a savepoint that was rolled back');
+UPDATE m SET values = ARRAY[7] WHERE tag LIKE 'unit-001%';
+UPDATE plain SET values = ARRAY[7] WHERE tag LIKE 'unit-001%';
+COMMIT;
+SELECT is(differ(), 0::bigint, 'rows that were updated in their transaction');
 SELECT is_empty($$SELECT * FROM historian.check('m')$$, 'the check finds nothing');
 SELECT historian.compact('m');
 SELECT is(differ(), 0::bigint, 'the same after compaction');
