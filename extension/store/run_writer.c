@@ -63,8 +63,8 @@ run_writer_go_on(RunWriter *writer, SegmentSink *sink)
 void
 run_writer_expect(RunWriter *writer, const SortedRun *run)
 {
-	writer->run.first_time = run->first_time;
-	writer->run.last_time = run->last_time;
+	writer->run.first_time = Min(writer->run.first_time, run->first_time);
+	writer->run.last_time = Max(writer->run.last_time, run->last_time);
 	writer->run.rows = run->rows;
 }
 

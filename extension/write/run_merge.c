@@ -97,6 +97,7 @@ static bool is_in_runs(RunMerge *merge, text *tag);
 static bool has_own(RunMerge *merge, text *tag);
 static void merge_runs(RunMerge *merge);
 static void merge_tag(RunMerge *merge, text *tag);
+static bool root_covers(const RunMerge *merge, const CodecRows *rows);
 static SegmentList list_sources(RunMerge *merge, text *tag);
 static void delete_runs(RunMerge *merge);
 static bool take_tags_out(RunMerge *merge, const StoredSegment *stored);
@@ -259,13 +260,15 @@ go_on(RunMerge *merge)
 	if (parts == NULL || !parts->under_way)
 		return false;
 	parts->under_way = false;
-	for (uint32 i = 0; i < sorted_runs_count(merge->runs); i++)
-		found |= sorted_runs_get(merge->runs, i)->number == parts->number;
+	for (uint32 i = 0; !found && i < sorted_runs_count(merge->runs); i++)
+	{
+		merge->run = *sorted_runs_get(merge->runs, i);
+		found = merge->run.number == parts->number;
+	}
 	if (!found)
 		return false;
 	merge->first_sequence = parts->first_sequence;
 	merge->last_sequence = parts->last_sequence;
-	merge->run = (SortedRun) {.number = parts->number, .level = parts->level};
 	merge->after = parts->after;
 	sorted_runs_restrict(merge->runs, merge->first_sequence, merge->last_sequence);
 	sorted_runs_forget(merge->runs, parts->number);
@@ -457,7 +460,7 @@ merge_tag(RunMerge *merge, text *tag)
 				errdetail("A sorted run has the tag \"%s\", but no rows of it.",
 						  store_tag_text(&header)));
 	source = row_buffer_rows(&rows, 0);
-	if (own || rows.nrows > CODEC_MAX_ROWS ||
+	if (own || rows.nrows > CODEC_MAX_ROWS || !root_covers(merge, &source) ||
 		!run_writer_add(merge->writer, header.tag, header.tag_bytes, &source, OWN_BYTES))
 	{
 		segment_sink_write(merge->sink, &header, &source);
@@ -469,6 +472,18 @@ merge_tag(RunMerge *merge, text *tag)
 			delete_stored(merge, &sources.refs[i].tid, sources.refs[i].nrows,
 						  sources.refs[i].bytes);
 	}
+}
+
+/*
+ * Would readers find the rows in the new run?  Its root is there since the first part.  It covers the
+ * old runs, but rows that a tag has in segments of its own may be before or after these.
+ */
+static bool
+root_covers(const RunMerge *merge, const CodecRows *rows)
+{
+	return merge->after == NULL ||
+		(rows->time[0] >= merge->run.first_time &&
+		 rows->time[rows->nrows - 1] <= merge->run.last_time);
 }
 
 /* Lists the tag's pending rows whose numbers in load order are within those of the runs. */
