@@ -291,7 +291,6 @@ note_part(RunMerge *merge)
 		.number = merge->run.number,
 		.first_sequence = merge->first_sequence,
 		.last_sequence = merge->last_sequence,
-		.level = merge->run.level,
 		.after = DatumGetTextPCopy(PointerGetDatum(merge->until)),
 	};
 	MemoryContextSwitchTo(caller);

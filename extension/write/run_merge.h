@@ -25,7 +25,6 @@ typedef struct RunMergeInParts
 	uint64		number;			/* of the new run */
 	uint64		first_sequence; /* of the runs that are merged */
 	uint64		last_sequence;
-	uint32		level;			/* of the new run */
 	text	   *after;			/* the last tag done */
 	uint64		later_horizon;	/* later loads before this one may be merged between two parts; the
 								 * caller sets it before each of them, or leaves it 0 */
