@@ -6,6 +6,10 @@
  * has a second or more.  So loads (historian.nice) and compaction (historian.compaction_nice) can
  * give way to reads.  On a machine that is not busy this changes nothing.  Neither default is as
  * nice as possible, because a process that gives way may hold a lock that others wait for.
+ *
+ * A number alone does not help a process that wakes up while a nicer one runs: Linux lets that one go on
+ * to the end of its slice, which is some milliseconds.  Loads wake up for each few rows, and got a third
+ * less done beside a merge.  So a nice process that has much to do naps now and then.
  */
 #include "postgres.h"
 
@@ -14,10 +18,16 @@
 #include <unistd.h>
 
 #include "miscadmin.h"
+#include "portability/instr_time.h"
 
 #include "priority.h"
 
+/* A nice process naps after so much time, in microseconds, for as short as the system can. */
+#define WORK_BETWEEN_NAPS 200
+
 int			historian_nice = 0;
+
+static bool is_nice = false;
 
 /*
  * Every process reads the configuration file and the command line, the checkpointer included, so
@@ -62,6 +72,7 @@ priority_lower(int nice)
 	if (!known)
 		started_with = getpriority(PRIO_PROCESS, 0);
 	known = true;
+	is_nice = nice > 0;
 	(void) setpriority(PRIO_PROCESS, 0, started_with + nice);
 
 	/*
@@ -76,4 +87,20 @@ priority_lower(int nice)
 		(void) !write(group, digits, length);
 		close(group);
 	}
+}
+
+void
+priority_nap(void)
+{
+	static instr_time rested;
+	instr_time	worked;
+
+	if (!is_nice)
+		return;
+	INSTR_TIME_SET_CURRENT(worked);
+	INSTR_TIME_SUBTRACT(worked, rested);
+	if (INSTR_TIME_GET_MICROSEC(worked) < WORK_BETWEEN_NAPS)
+		return;
+	pg_usleep(1);
+	INSTR_TIME_SET_CURRENT(rested);
 }

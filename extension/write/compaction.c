@@ -68,6 +68,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "priority.h"
 #include "store/compaction_notes.h"
 #include "store/compaction_queue.h"
 #include "store/compaction_stat.h"
@@ -185,6 +186,7 @@ compaction_run(Relation rel, const CompactionOptions *options, text **after,
 		int64		merged = merge->segments_merged;
 
 		CHECK_FOR_INTERRUPTS();
+		priority_nap();
 		MemoryContextSwitchTo(tag_context);
 		merge->tag = tag;
 		compact_tag(&compaction);

@@ -34,6 +34,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "priority.h"
 #include "read/tag_reader.h"
 #include "store/decoded_rows.h"
 #include "store/directory.h"
@@ -403,6 +404,7 @@ merge_runs(RunMerge *merge)
 			break;
 		}
 		CHECK_FOR_INTERRUPTS();
+		priority_nap();
 		caller = MemoryContextSwitchTo(context);
 		merge_tag(merge, tag);
 		MemoryContextSwitchTo(caller);
