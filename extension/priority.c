@@ -8,8 +8,8 @@
  * nice as possible, because a process that gives way may hold a lock that others wait for.
  *
  * A number alone does not help a process that wakes up while a nicer one runs: Linux lets that one go on
- * to the end of its slice, which is some milliseconds.  Loads wake up for each few rows, and got a third
- * less done beside a merge.  So a nice process that has much to do naps now and then.
+ * to the end of its slice, which is some milliseconds.  Loads wake up for each few rows, and got less
+ * done beside a merge (docs/performance.md).  So a nice process that has much to do naps now and then.
  */
 #include "postgres.h"
 

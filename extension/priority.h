@@ -21,8 +21,9 @@ extern void priority_assign(int nice, void *extra);
 extern void priority_lower(int nice);
 
 /*
- * Lets processes run that have woken up meanwhile.  A nice process calls it each few microseconds, as long as
- * it has much to do and holds no lock for which they would wait; most calls do nothing.
+ * Lets processes run that have woken up meanwhile.  A nice process calls it each few microseconds, as
+ * long as it has much to do; most calls do nothing.  It may hold locks of tables, but none of pages,
+ * for which loads and reads would wait.
  */
 extern void priority_nap(void);
 
