@@ -128,6 +128,7 @@ function load(delay) {
 
 async function loadNow() {
 	const began = performance.now();
+	const listed = known !== null;
 	let next = null;
 	request?.abort();
 	request = new AbortController();
@@ -160,6 +161,9 @@ async function loadNow() {
 		/* If answers are slow, the server is asked less often. */
 		if (view.live && live.state !== "open")
 			next = Math.max(LIVE_MS, 4 * (performance.now() - began));
+		/* What is known of the tags, which says what is asked for, came while samples were loaded without it. */
+		if (!listed && known !== null)
+			next = 0;
 	} catch (error) {
 		if (error.name === "AbortError")
 			return;

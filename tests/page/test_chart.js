@@ -20,8 +20,8 @@ if (why !== null) {
 
 let page;
 
-async function open(hash, options) {
-	page = await openPage(hash, options);
+async function open(hash, options, prepare) {
+	page = await openPage(hash, options, prepare);
 }
 
 const metadata = (tag, known) => fetch(`${visit.server.url}tags/${tag}`, {method: "PUT", body: JSON.stringify(known),
@@ -147,6 +147,35 @@ const tests = [
 		await said("#chart-note", /^“minutes” has no sample in this window; the line is between those beside it\./);
 		await look(`tag=minutes&start=${at(620)}&end=${at(640)}`);
 		assert.strictEqual(await columns(0, 1), 0);
+	}],
+
+	["a line goes on to samples beside the window, though the list of tags comes while samples are loaded", async () => {
+		let listed;
+		const list = new Promise(resolve => {
+			listed = resolve;
+		});
+		let counted;
+		const count = new Promise(resolve => {
+			counted = resolve;
+		});
+		/* The request for the number of samples is the last one; it is answered when the list has been shown. */
+		const route = async context => {
+			await context.route("**/tags?*", async held => {
+				await count;
+				await held.continue();
+			});
+			await context.route("**/api?*", async held => {
+				if (held.request().url().includes("method=count")) {
+					counted();
+					await list;
+				}
+				await held.continue();
+			});
+		};
+		await open(`#tag=minutes&start=${at(190)}&end=${at(220)}`, {}, route);
+		await waitFor("the list", async () => /\d tags/.test(await text("#tag-note")));
+		listed();
+		await waitFor("the line", async () => await columns(0.01, 0.99).catch(() => 0) > 95);
 	}],
 
 	["the chart keeps the peaks of the value that is drawn", async () => {

@@ -12,11 +12,13 @@ const {Server, launch, run, sql, waitFor} = require("./page.js");
 /* The page that is open, on the server that the test has put here, and what it has asked and complained of. */
 const visit = {browser: null, server: null, page: null, requests: [], complaints: []};
 
-async function open(hash, options = {}) {
+/* Opens the page at a hash, in a context of its own, which prepare(context) may change before. */
+async function open(hash, options = {}, prepare = null) {
 	visit.browser ??= await launch();
 	await visit.page?.context().close();
 	const context = await visit.browser.newContext({viewport: {width: 1280, height: 900},
 		timezoneId: "Europe/Berlin", locale: "en-US", ...options});
+	await prepare?.(context);
 	const page = await context.newPage();
 	Object.assign(visit, {page, requests: [], complaints: []});
 	page.on("request", request => visit.requests.push(request.url()));

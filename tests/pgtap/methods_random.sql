@@ -38,9 +38,9 @@ CREATE FUNCTION more_rows(n int) RETURNS TABLE ("time" bigint, tag text, "values
 	SELECT 1000000 + (random() * 700000)::bigint, 'spike',
 		ARRAY[dyadic(1) + CASE WHEN random() < 0.02 THEN 562949953421312 ELSE 0 END] FROM generate_series(1, n) i
 	UNION ALL
-	SELECT ((random() - 0.5) * 1.8e19)::bigint, 'sparse', ARRAY[dyadic(10), random()] FROM generate_series(1, greatest(n / 100, 3)) i
+	SELECT ((random() - 0.5) * 1.8e19)::bigint, 'sparse', ARRAY[dyadic(10), dyadic(1)] FROM generate_series(1, greatest(n / 100, 3)) i
 	UNION ALL
-	SELECT 1000000 + (random() * 700000)::bigint, 'chart', ARRAY[random() - 0.5 + sin(i / 50.0)] FROM generate_series(1, n) i
+	SELECT 1000000 + (random() * 700000)::bigint, 'chart', ARRAY[dyadic(1) / 2 + round(sin(i / 50.0)::numeric * 1024)::float8 / 1024] FROM generate_series(1, n) i
 $$;
 
 CREATE FUNCTION load(n int, loads int) RETURNS void LANGUAGE plpgsql AS $$
