@@ -16,7 +16,7 @@ CREATE TABLE m (time bigint, tag text, values float8[]) USING historian;
 CREATE TABLE h (time bigint, tag text, values float8[], PRIMARY KEY (tag, time));
 COMMIT;
 
--- multiples of 1/1024, so that text, numeric and double tell the same number
+-- multiples of 1/1024, of at most 15 digits, so that text, numeric and double tell the same number
 CREATE FUNCTION dyadic(size float8) RETURNS float8 LANGUAGE sql VOLATILE AS
 	'SELECT round((random() - 0.5) * 2048 * size) / 1024';
 
@@ -36,7 +36,7 @@ CREATE FUNCTION more_rows(n int) RETURNS TABLE ("time" bigint, tag text, "values
 	FROM generate_series(1, n) i
 	UNION ALL
 	SELECT 1000000 + (random() * 700000)::bigint, 'spike',
-		ARRAY[dyadic(1) + CASE WHEN random() < 0.02 THEN 562949953421312 ELSE 0 END] FROM generate_series(1, n) i
+		ARRAY[CASE WHEN random() < 0.02 THEN 562949953421312 + round(dyadic(10)) ELSE dyadic(1) END] FROM generate_series(1, n) i
 	UNION ALL
 	SELECT ((random() - 0.5) * 1.8e19)::bigint, 'sparse', ARRAY[dyadic(10), dyadic(1)] FROM generate_series(1, greatest(n / 100, 3)) i
 	UNION ALL
