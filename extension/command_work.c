@@ -8,8 +8,8 @@
  * - Work belongs to one kind, table, subtransaction and command.  Segments that it writes or
  *	 deletes carry exactly the IDs of that subtransaction and command, so that PostgreSQL's own
  *	 visibility rules hold.  The command counter is never advanced.
- * - Work is done when its command ends, before the command's AFTER triggers run; indivisible work
- *	 comes first.  Divisible work is also done when a later command reads the table, and at the
+ * - Work is done when its command ends, or at the latest the one within which that ran, before the
+ *	 AFTER triggers run; indivisible work comes first.  Divisible work is also done when a later command reads the table, and at the
  *	 latest before its subtransaction commits or is prepared, because the commands of logical
  *	 replication have no end that is visible here.
  * - Divisible work of one table is done in the order in which it was gathered.
@@ -41,8 +41,7 @@ typedef struct WorkFilter
 {
 	bool		divisible;
 	Oid			relid;			/* InvalidOid: of any table */
-	bool		any_cid;		/* of any command, whatever cid is */
-	CommandId	cid;
+	CommandId	cid;			/* of this command and later ones */
 } WorkFilter;
 
 /* All work of the transaction, in the order in which it was begun. */
@@ -139,7 +138,7 @@ command_work_has_other(const CommandWork *work)
 void
 command_work_write(Oid relid)
 {
-	do_matching((WorkFilter) {.relid = relid, .divisible = true, .any_cid = true});
+	do_matching((WorkFilter) {.relid = relid, .divisible = true, .cid = FirstCommandId});
 }
 
 void
@@ -317,7 +316,12 @@ on_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 		finish_command(cid);
 }
 
-/* Does all work of a command.  An UPDATE's old rows are deleted before its new ones are written. */
+/*
+ * Does all work of a command, and of those within it, which have greater numbers and have ended.  A
+ * trigger that takes the current number has a greater one, too, once a function within the command
+ * has written: that of historian.bundle does.  An UPDATE's old rows are deleted before its new ones
+ * are written.
+ */
 static void
 finish_command(CommandId cid)
 {
@@ -334,7 +338,7 @@ finish_subtransaction(void)
 {
 	SubTransactionId subid = GetCurrentSubTransactionId();
 
-	do_matching((WorkFilter) {.any_cid = true, .divisible = true});
+	do_matching((WorkFilter) {.divisible = true, .cid = FirstCommandId});
 	for (CommandWork *work = works; work != NULL; work = work->next)
 	{
 		if (work->subid == subid)
@@ -360,7 +364,7 @@ do_matching(WorkFilter filter)
 
 		if (work->subid != subid || work->kind->divisible != filter.divisible ||
 			(OidIsValid(filter.relid) && work->relid != filter.relid) ||
-			(!filter.any_cid && work->cid != filter.cid))
+			work->cid < filter.cid)
 		{
 			link = &work->next;
 			continue;

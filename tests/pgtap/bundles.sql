@@ -1,7 +1,7 @@
 -- Rows that come in bundles: made here by SQL from the description of the format, and compared with the same rows by COPY's way.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
-SELECT plan(94);
+SELECT plan(96);
 SELECT coalesce(nullif(current_setting('historian_test.seed', true), ''), (round(random()::numeric, 6))::text) AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -96,6 +96,18 @@ INSERT INTO historian.bundle VALUES ('m', bundle(ARRAY[7], ARRAY[8], ARRAY[entry
 ROLLBACK TO s;
 SELECT is((SELECT count(*) FROM m), 2::bigint, 'but not those of a savepoint that was rolled back');
 COMMIT;
+TRUNCATE m;
+
+-- a function within the command that writes: the rows of the bundles after it have the number of a later command
+CREATE TABLE noted (n int);
+CREATE FUNCTION noting(n int) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN INSERT INTO noted VALUES (n); RETURN true; END$$;
+BEGIN;
+INSERT INTO historian.bundle SELECT 'm'::regclass, bundle(ARRAY[n], ARRAY[n], ARRAY[entry(0, 'a', 1)]) FROM generate_series(1, 3) n WHERE noting(n);
+SAVEPOINT s;
+SELECT is(shown(), 'a 1 {1}; a 2 {2}; a 3 {3}', 'rows of a command in which a function writes are there when it ends');
+ROLLBACK TO s;
+COMMIT;
+SELECT is(shown(), 'a 1 {1}; a 2 {2}; a 3 {3}', 'and stay');
 TRUNCATE m;
 
 -- random rows, both ways
