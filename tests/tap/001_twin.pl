@@ -199,8 +199,10 @@ my %statements = (
 	copy => sub {
 		return '' if $prepared->[$session];    # the heap could wait for what is prepared, after the COPY
 		my @rows = any_rows();
-		return "COPY m FROM stdin;\n" . join('', map { "$_->{time}\t$_->{tag}\t" . ($_->{values} eq 'NULL' ? '\N' : $_->{values}) . "\n" } @rows)
+		my $both = "COPY m FROM stdin;\n" . join('', map { "$_->{time}\t$_->{tag}\t" . ($_->{values} eq 'NULL' ? '\N' : $_->{values}) . "\n" } @rows)
 			. "\\.\n" . insert_h(@rows) . ';';
+		# one transaction, because the heap may wait for autovacuum, which cuts off its end, after the COPY
+		return $in_transaction->[$session] ? $both : "BEGIN;\n$both\nCOMMIT;";
 	},
 	generated => sub {
 		my ($n, $step, $tags) = (pick(50, 400, 2000), pick(1, 3, 7), pick(1, 3));

@@ -161,8 +161,9 @@ for my $round (1 .. $rounds)
 		print { $disturb->{in} } $sql . "\\echo done\n";
 		$disturb->{in}->flush;
 		my $line = readline $disturb->{out};
+		my $refused = defined $line && $line =~ /ERROR/;
 		$line = readline $disturb->{out} while defined $line && $line ne "done\n" && $line =~ /ERROR/;
-		if ($kind == 5) { @dropped = @dropping if defined $line && $line eq "done\n"; }
+		if ($kind == 5) { @dropped = @dropping if defined $line && $line eq "done\n" && !$refused; }
 		usleep(20_000);
 	}
 	# one more thing that is under way when the kill comes

@@ -151,6 +151,8 @@ for my $step (1 .. 300)
 		$node->safe_psql('postgres', (rand() < 0.7 ? 'COMMIT' : 'ROLLBACK') . " PREPARED 'p" . shift(@prepared) . "'");
 	}
 }
+# by a command, because a server process may outlive its session for a moment, with its transaction
+$sessions[$_]->query('ROLLBACK;') for grep { $open[$_] } 0 .. $#sessions;
 $_->quit for @sessions;
 $node->safe_psql('postgres', "COMMIT PREPARED 'p$_'") for @prepared;
 my $rounds = 0;

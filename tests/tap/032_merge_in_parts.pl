@@ -52,6 +52,8 @@ sub merge_half
 {
 	my ($loads) = @_;
 	my $reader;
+	# one session for all questions, because the worker does not wait long for a busy machine to start others
+	my $watcher = $node->background_psql('postgres');
 
 	query("SELECT load($_, $tags)") for $time + 1 .. $time + $loads;
 	$time += $loads;
@@ -66,11 +68,12 @@ sub merge_half
 	{
 		die 'no merge stops between two parts' if time > $deadline;
 		usleep(5000);
-		$worker = query("SELECT pid FROM pg_stat_activity WHERE backend_type = 'historian compaction worker' AND ($half)") or next;
+		$worker = $watcher->query_safe("SELECT pid FROM pg_stat_activity WHERE backend_type = 'historian compaction worker' AND ($half)") or next;
 		kill 'STOP', $worker;
-		last if query("SELECT xact_start IS NULL FROM pg_stat_activity WHERE pid = $worker") eq 't' && query($half) eq 't';
+		last if $watcher->query_safe("SELECT xact_start IS NULL FROM pg_stat_activity WHERE pid = $worker") eq 't' && $watcher->query_safe($half) eq 't';
 		kill 'CONT', $worker;
 	}
+	$watcher->quit;
 	return $reader;
 }
 
