@@ -231,4 +231,12 @@ bits_put_signed(uint8_t *p, uint64_t number, unsigned code)
 	return p;
 }
 
+/* The same where there is room for 8 bytes, which it may overwrite. */
+static inline uint8_t *
+bits_put_signed_roomy(uint8_t *p, uint64_t number, unsigned code)
+{
+	bits_store64(p, number);
+	return p + bits_signed_length(code);
+}
+
 #endif							/* HISTORIAN_CODEC_BITS_H */

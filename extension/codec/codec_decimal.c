@@ -221,10 +221,13 @@ codec_decimal_of(double value, int *exponent, uint64_t *number)
 	/* whole numbers may need fewer digits, other numbers need more */
 	if (try_exponent(value, 0, number))
 	{
-		for (*exponent = CODEC_MIN_EXPONENT; *exponent < 0; (*exponent)++)
-			if (try_exponent(value, *exponent, number))
-				return true;
-		return try_exponent(value, 0, number);
+		*exponent = 0;
+		while (*exponent > CODEC_MIN_EXPONENT && (int64_t) *number % 10 == 0)
+		{
+			*number = (uint64_t) ((int64_t) *number / 10);
+			(*exponent)--;
+		}
+		return true;
 	}
 	for (*exponent = 1; *exponent <= CODEC_MAX_EXPONENT; (*exponent)++)
 	{
@@ -236,25 +239,47 @@ codec_decimal_of(double value, int *exponent, uint64_t *number)
 	return false;
 }
 
+/*
+ * try_exponent(), but not for a whole number beyond the limit: codec_decimal_of() takes none, even if
+ * it ends with zeros.
+ */
+static inline bool
+is_exact_at(double value, int exponent, uint64_t *number)
+{
+	return (exponent > 0 || fabs(value) < (double) CODEC_DECIMAL_LIMIT) &&
+		try_exponent(value, exponent, number);
+}
+
 bool
 codec_decimal_of_few(const double *values, uint32_t stride, uint32_t nrows, int *exponent,
 					 uint64_t *numbers)
 {
-	int			own[CODEC_GROUP_ROWS];
-	int			most = CODEC_MIN_EXPONENT;
+	int			most;
 	int			least;
-	uint32_t	need = 0;		/* rows that need this exponent */
+	uint32_t	first = 0;		/* row that needs this exponent */
+	uint32_t	need = 1;		/* rows that do */
 
-	for (uint32_t i = 0; i < nrows; i++)
+	if (!codec_decimal_of(values[0], &most, &numbers[0]))
+		return false;
+	for (uint32_t i = 1; i < nrows; i++)
 	{
-		if (!codec_decimal_of(values[(size_t) i * stride], &own[i], &numbers[i]))
+		double		value = values[(size_t) i * stride];
+		int			own;
+
+		/* most rows have as many digits as those before; a last digit 0 can be spared */
+		if (is_exact_at(value, most, &numbers[i]))
+		{
+			need += most == CODEC_MIN_EXPONENT || (int64_t) numbers[i] % 10 != 0;
+			continue;
+		}
+		if (!codec_decimal_of(value, &own, &numbers[i]) || own < most)
 			return false;
-		need = own[i] > most ? 0 : need;
-		most = own[i] > most ? own[i] : most;
-		need += own[i] == most;
+		most = own;
+		first = i;
+		need = 1;
 	}
-	for (uint32_t i = 0; i < nrows; i++)
-		if (own[i] != most && !try_exponent(values[(size_t) i * stride], most, &numbers[i]))
+	for (uint32_t i = 0; i < first; i++)
+		if (!try_exponent(values[(size_t) i * stride], most, &numbers[i]))
 			return false;
 
 	/* at a smaller exponent, that many would be patched; is it sure that this takes more bits? */

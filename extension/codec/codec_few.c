@@ -27,9 +27,10 @@
 
 /*
  * The most bytes of a block: version, number of values, times and the header of their stream, rule
- * and base, a stream with a step, and the data of both streams.
+ * and base, a stream with a step, the data of both streams, and zeros behind.
  */
-#define MOST_BYTES (1 + 1 + 2 * CODEC_TIME_BYTES + 10 + 1 + 8 + 10 + 2 * 8 * MOST_ROWS)
+#define MOST_BYTES \
+	(1 + 1 + 2 * CODEC_TIME_BYTES + 10 + 1 + 8 + 10 + 2 * 8 * MOST_ROWS + CODEC_BLOCK_MIN_BYTES)
 
 static inline size_t
 base_bytes(uint64_t base)
@@ -116,6 +117,9 @@ plan(const uint64_t *numbers, uint32_t nrows, unsigned schemes)
 	if (packed.width == 0)
 		return packed;
 	bytes = PLAIN_HEADER_BYTES + bits_packed_bytes(nrows, packed.width) + base_bytes(packed.base);
+	/* no other header takes less than that */
+	if (bytes <= COUNTED_HEADER_BYTES)
+		return packed;
 	codec_delta_plan(&delta, &stats);
 	other = codec_stream_header_bytes(&delta) + bits_packed_bytes(nrows - 1, delta.width) +
 		base_bytes(delta.base);
@@ -124,7 +128,8 @@ plan(const uint64_t *numbers, uint32_t nrows, unsigned schemes)
 		bytes = other;
 		best = delta;
 	}
-	if (schemes == CODEC_FIXED_SCHEMES)
+	/* two different numbers are two runs, and two entries of a dictionary */
+	if (schemes == CODEC_FIXED_SCHEMES || nrows == 2)
 		return best;
 
 	packed.scheme = CODEC_RUNS;
@@ -151,6 +156,7 @@ codec_few_encode(const CodecRows *rows, uint8_t *dst, size_t capacity)
 	uint64_t	number[MOST_ROWS];
 	CodecStream units;
 	CodecStream ints;
+	uint64_t	base;
 	int			exponent;
 	unsigned	length;
 	uint8_t    *end = dst;
@@ -159,13 +165,13 @@ codec_few_encode(const CodecRows *rows, uint8_t *dst, size_t capacity)
 		rows->isnull != NULL || capacity < MOST_BYTES ||
 		!codec_decimal_of_few(rows->values, rows->row_stride, nrows, &exponent, number))
 		return 0;
-	if (nrows == 1)
-		ints = (CodecStream) {.scheme = CODEC_FOR, .nrows = 1, .base = number[0]};
-	else
+	base = number[0];
+	if (nrows > 1)
 	{
 		ints = plan(number, nrows, CODEC_VALUE_SCHEMES);
 		if (codec_stream_data_bytes(&ints) > (size_t) nrows * MOST_BITS / 8)
 			return 0;
+		base = ints.base;
 	}
 
 	*end++ = (uint8_t) (codec_block_version(0, false) << 4);
@@ -178,16 +184,15 @@ codec_few_encode(const CodecRows *rows, uint8_t *dst, size_t capacity)
 			: plan(unit, nrows, CODEC_FIXED_SCHEMES);
 		end = codec_stream_write_header(&units, end);
 	}
-	length = bits_signed_code(ints.base);
+	length = bits_signed_code(base);
 	*end++ = (uint8_t) ((unsigned) (exponent - CODEC_MIN_EXPONENT) << 3 | length);
-	end = bits_put_signed(end, ints.base, length);
+	end = bits_put_signed_roomy(end, base, length);
 	if (nrows > 1)
 	{
 		end = codec_stream_write_header(&ints, end);
 		end = codec_stream_write_data(&units, unit, end);
 		end = codec_stream_write_data(&ints, number, end);
 	}
-	while (end < dst + CODEC_BLOCK_MIN_BYTES)
-		*end++ = 0;
-	return (size_t) (end - dst);
+	bits_store64(end, 0);
+	return end - dst < CODEC_BLOCK_MIN_BYTES ? CODEC_BLOCK_MIN_BYTES : (size_t) (end - dst);
 }

@@ -31,6 +31,20 @@ codec_for_plan(CodecStream *stream, const CodecStats *stats)
 	};
 }
 
+/* Writes numbers that one word has room for: those of a block of few rows. */
+static uint8_t *
+put_word(const CodecStream *stream, const uint64_t *numbers, uint8_t *dst)
+{
+	uint64_t	word = 0;
+	unsigned	filled = 0;
+
+	for (uint32_t i = 0; i < stream->nrows; i++, filled += stream->width)
+		word |= (numbers[i] - stream->base) << filled;
+	for (uint8_t *end = dst + (filled + 7) / 8; dst < end; word >>= 8)
+		*dst++ = (uint8_t) word;
+	return dst;
+}
+
 uint8_t *
 codec_for_write(const CodecStream *stream, const uint64_t *numbers, uint8_t *dst)
 {
@@ -39,6 +53,8 @@ codec_for_write(const CodecStream *stream, const uint64_t *numbers, uint8_t *dst
 
 	if (stream->width == 0)
 		return dst;
+	if (stream->nrows * stream->width <= 64)
+		return put_word(stream, numbers, dst);
 
 	/* the numbers of a full chunk take whole bytes, whatever the width */
 	for (uint32_t first = 0; first < stream->nrows; first += count)

@@ -33,25 +33,38 @@ greatest_common_divisor(uint64_t a, uint64_t b)
 	return a;
 }
 
-static unsigned
-trailing_zeros(int64_t *number)
+/* If a number has that many decimal zeros, strips it of them; returns how many these were. */
+static inline unsigned
+strip_zeros(int64_t *number, unsigned zeros, int64_t power)
 {
-	unsigned	zeros = 0;
+	int64_t		quotient;
 
-	/* times in nanoseconds have many or none */
-	while (zeros + 5 <= MAX_ZEROS && *number != 0 && *number % 100000 == 0)
-	{
-		*number /= 100000;
-		zeros += 5;
-	}
-	while (zeros < MAX_ZEROS && *number != 0 && *number % 10 == 0)
-	{
-		*number /= 10;
-		zeros++;
-	}
+	/* it then has as many binary zeros, which are seen without a division */
+	if ((*number & ((INT64_C(1) << zeros) - 1)) != 0)
+		return 0;
+	quotient = *number / power;
+	if (quotient * power != *number)
+		return 0;
+	*number = quotient;
 	return zeros;
 }
 
+/* Strips a number of its decimal zeros, at most 18, and returns how many these were. */
+static unsigned
+trailing_zeros(int64_t *number)
+{
+	unsigned	zeros;
+
+	if (*number == 0)
+		return 0;
+	zeros = strip_zeros(number, 16, INT64_C(10000000000000000));
+	zeros += strip_zeros(number, 8, 100000000);
+	zeros += strip_zeros(number, 4, 10000);
+	zeros += strip_zeros(number, 2, 100);
+	return zeros + strip_zeros(number, 1, 10);
+}
+
+/* Takes CODEC_TIME_BYTES at most, all of which it may overwrite. */
 static uint8_t *
 put_decimal(uint8_t *dst, int64_t number)
 {
@@ -59,7 +72,7 @@ put_decimal(uint8_t *dst, int64_t number)
 	unsigned	code = bits_signed_code((uint64_t) number);
 
 	*dst++ = (uint8_t) (zeros << 3 | code);
-	return bits_put_signed(dst, (uint64_t) number, code);
+	return bits_put_signed_roomy(dst, (uint64_t) number, code);
 }
 
 static uint64_t

@@ -510,7 +510,7 @@ test_few_rows(void)
 
 	for (uint32_t round = 0; round < count; round++)
 	{
-		uint32_t nrows = 2 + random_below(&rng, round % 2 == 0 ? 5 : 35);
+		uint32_t nrows = 1 + random_below(&rng, round % 2 == 0 ? 5 : 35);
 		OwnedRows owned;
 		CodecRows with_flags;
 		size_t bytes;
