@@ -46,10 +46,10 @@ struct SegmentSink
 	ChangeLog  *changes;		/* takes the rows that are written, or NULL */
 
 	/* the segment that was built last */
-	uint8		built[STORE_MAX_SEGMENT_BYTES];
 	Size		built_length;
 	uint8		built_flags;
 	uint64		built_sequence;
+	uint8		built[STORE_MAX_SEGMENT_BYTES];
 };
 
 static void build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows, Size capacity);
@@ -64,8 +64,9 @@ static void note_pending(SegmentSink *sink, BlockNumber block);
 SegmentSink *
 segment_sink_begin(Relation rel, TransactionId xid, CommandId cid, int options)
 {
-	SegmentSink *sink = palloc0(sizeof(SegmentSink));
+	SegmentSink *sink = palloc(sizeof(SegmentSink));
 
+	memset(sink, 0, offsetof(SegmentSink, built));
 	sink->rel = rel;
 	sink->xid = xid;
 	sink->cid = cid;

@@ -27,6 +27,8 @@
 
 #include "store/shared_segment.h"
 
+#include "port/pg_bitutils.h"
+
 #include "store/segment_bytes.h"
 #include "tag.h"
 
@@ -55,10 +57,11 @@ static uint32 restart_row(const SharedReader *reader, uint32 restart);
 static bool read_restart_tag(SharedReader *reader, uint32 restart);
 static uint32 common_bytes(const char *a, const char *b, uint32 most);
 static bool begin_entry(SharedBuilder *builder, const char *tag, Size tag_bytes, uint32 nrows,
-						uint8 **dst);
+						uint32 *kept, uint8 **dst);
 static uint8 *put_tag_end(SharedBuilder *builder, uint8 *dst, const char *end, Size end_bytes);
-static void end_entry(SharedBuilder *builder, const char *tag, Size tag_bytes, uint32 nrows,
-					  int64 first_time, int64 last_time, const uint8 *end);
+static uint8 *put_block(uint8 *dst, const uint8 *block, uint32 block_bytes, uint32 nrows);
+static void end_entry(SharedBuilder *builder, const char *tag, Size tag_bytes, uint32 kept,
+					  uint32 nrows, int64 first_time, int64 last_time, const uint8 *end);
 
 SegmentStatus
 shared_reader_open(SharedReader *reader, const uint8 *bytes, Size length, bool verify)
@@ -230,7 +233,7 @@ void
 shared_builder_begin(SharedBuilder *builder, uint64 run, uint64 sequence, const char *fence,
 					 Size fence_bytes, int64 base, Size capacity)
 {
-	Assert(capacity <= sizeof(builder->bytes));
+	Assert(capacity <= BLCKSZ);
 	segment_put_run_number(builder->run_tag, run);
 	memcpy(builder->run_tag + SEGMENT_RUN_NUMBER_BYTES, fence, fence_bytes);
 	builder->header = (SegmentHeader) {
@@ -255,11 +258,12 @@ shared_builder_add(SharedBuilder *builder, CodecEncoder *encoder, const char *ta
 				   const CodecRows *rows, Size most_bytes)
 {
 	CodecRows	relative = *rows;
-	uint8		block[BLCKSZ];
 	uint8	   *dst;
+	uint8	   *block;
 	Size		length;
+	uint32		kept;
 
-	if (!begin_entry(builder, tag, tag_bytes, rows->nrows, &dst))
+	if (!begin_entry(builder, tag, tag_bytes, rows->nrows, &kept, &dst))
 		return false;
 	for (uint32 i = 0; i < rows->nrows; i++)
 		builder->time[i] = (int64) ((uint64) rows->time[i] - (uint64) builder->base);
@@ -270,17 +274,16 @@ shared_builder_add(SharedBuilder *builder, CodecEncoder *encoder, const char *ta
 			return false;
 	}
 	relative.time = builder->time;
-	length = codec_encode(encoder, &relative, block, Min(most_bytes, sizeof(block)));
+	/* most blocks, of few rows, are where they belong: behind two numbers of a byte, or one */
+	block = dst + (rows->nrows > 1 ? 2 : 1);
+	length = codec_encode(encoder, &relative, block, Min(most_bytes, BLCKSZ - MAX_ENTRY_OVERHEAD));
 	if (length == 0 ||
 		(dst - builder->bytes) + MAX_ENTRY_OVERHEAD + length +
 		(builder->nrestarts + 1) * RESTART_BYTES > builder->capacity)
 		return false;
-	dst = put_varint(dst, (uint32) length << 1 | (rows->nrows > 1));
-	if (rows->nrows > 1)
-		dst = put_varint(dst, rows->nrows);
-	memcpy(dst, block, length);
-	end_entry(builder, tag, tag_bytes, rows->nrows, rows->time[0], rows->time[rows->nrows - 1],
-			  dst + length);
+	dst = put_block(dst, block, length, rows->nrows);
+	end_entry(builder, tag, tag_bytes, kept, rows->nrows, rows->time[0],
+			  rows->time[rows->nrows - 1], dst);
 	return true;
 }
 
@@ -289,19 +292,17 @@ shared_builder_copy(SharedBuilder *builder, const SharedReader *reader)
 {
 	Segment		segment;
 	uint8	   *dst;
+	uint32		kept;
 
 	Assert(reader->base == builder->base);
 	if (shared_reader_rows(reader, &segment) != SEGMENT_OK ||
-		!begin_entry(builder, reader->tag, reader->tag_bytes, reader->nrows, &dst) ||
+		!begin_entry(builder, reader->tag, reader->tag_bytes, reader->nrows, &kept, &dst) ||
 		(dst - builder->bytes) + MAX_ENTRY_OVERHEAD + reader->block_bytes +
 		(builder->nrestarts + 1) * RESTART_BYTES > builder->capacity)
 		return false;
-	dst = put_varint(dst, reader->block_bytes << 1 | (reader->nrows > 1));
-	if (reader->nrows > 1)
-		dst = put_varint(dst, reader->nrows);
-	memcpy(dst, reader->block, reader->block_bytes);
-	end_entry(builder, reader->tag, reader->tag_bytes, reader->nrows, segment.header.first_time,
-			  segment.header.last_time, dst + reader->block_bytes);
+	dst = put_block(dst, reader->block, reader->block_bytes, reader->nrows);
+	end_entry(builder, reader->tag, reader->tag_bytes, kept, reader->nrows,
+			  segment.header.first_time, segment.header.last_time, dst);
 	return true;
 }
 
@@ -447,13 +448,11 @@ common_bytes(const char *a, const char *b, uint32 most)
 	/* eight at a time, as neighbours begin alike */
 	for (; same + sizeof(uint64) <= most; same += sizeof(uint64))
 	{
-		uint64		left;
-		uint64		right;
+		uint64		difference = segment_bytes_get64((const uint8 *) a + same) ^
+			segment_bytes_get64((const uint8 *) b + same);
 
-		memcpy(&left, a + same, sizeof(left));
-		memcpy(&right, b + same, sizeof(right));
-		if (left != right)
-			break;
+		if (difference != 0)
+			return same + pg_rightmost_one_pos64(difference) / BITS_PER_BYTE;
 	}
 	while (same < most && a[same] == b[same])
 		same++;
@@ -461,13 +460,13 @@ common_bytes(const char *a, const char *b, uint32 most)
 }
 
 /*
- * Puts the tag of a new entry, and sets *dst behind it.  Returns false if the tag alone may not
- * fit, or there would be too many rows.
+ * Puts the tag of a new entry, and sets *dst behind it, and *kept to the bytes that are those of the
+ * tag before.  Returns false if the tag alone may not fit, or there would be too many rows.
  */
-static bool
-begin_entry(SharedBuilder *builder, const char *tag, Size tag_bytes, uint32 nrows, uint8 **dst)
+static inline bool
+begin_entry(SharedBuilder *builder, const char *tag, Size tag_bytes, uint32 nrows, uint32 *kept,
+			uint8 **dst)
 {
-	uint32		kept = 0;
 	uint8	   *to = builder->bytes + builder->length;
 
 	Assert(builder->ntags == 0 ||
@@ -476,13 +475,33 @@ begin_entry(SharedBuilder *builder, const char *tag, Size tag_bytes, uint32 nrow
 		builder->length + MAX_ENTRY_OVERHEAD + tag_bytes +
 		(builder->nrestarts + 1) * RESTART_BYTES > builder->capacity)
 		return false;
-	if (builder->ntags % SHARED_SEGMENT_RESTART != 0)
-	{
-		kept = common_bytes(tag, builder->tag, Min(tag_bytes, builder->tag_bytes));
-	}
-	to = put_varint(to, kept);
-	*dst = put_tag_end(builder, to, tag + kept, tag_bytes - kept);
+	*kept = builder->ntags % SHARED_SEGMENT_RESTART == 0 ? 0 :
+		common_bytes(tag, builder->tag, Min(tag_bytes, builder->tag_bytes));
+	to = put_varint(to, *kept);
+	*dst = put_tag_end(builder, to, tag + *kept, tag_bytes - *kept);
 	return true;
+}
+
+/* The place in the table of ends for the bytes by which a tag ends, LEAST_NAMED_BYTES or more. */
+static inline uint32
+hash_end(const uint8 *end, Size end_bytes)
+{
+	const uint64 factor = UINT64CONST(0x9E3779B97F4A7C15);	/* 2^64 by the golden ratio */
+	uint64		hash = end_bytes;
+
+	/* words, of which the last overlaps the one before */
+	if (end_bytes >= sizeof(uint64))
+	{
+		for (Size i = 0; i + sizeof(uint64) < end_bytes; i += sizeof(uint64))
+			hash = (hash ^ segment_bytes_get64(end + i)) * factor;
+		hash ^= segment_bytes_get64(end + end_bytes - sizeof(uint64));
+	}
+	else if (end_bytes >= sizeof(uint32))
+		hash ^= (uint64) segment_bytes_get32(end) << 32 |
+			segment_bytes_get32(end + end_bytes - sizeof(uint32));
+	else
+		hash ^= (uint64) segment_bytes_get16(end) << 16 | end[end_bytes - 1] << 8;
+	return hash * factor >> (64 - SHARED_SEGMENT_TAG_END_BITS);
 }
 
 /*
@@ -494,7 +513,6 @@ static uint8 *
 put_tag_end(SharedBuilder *builder, uint8 *dst, const char *end, Size end_bytes)
 {
 	const uint8 *next = builder->bytes + builder->length;
-	uint32		hash = end_bytes;
 	uint16	   *place;
 
 	if (end_bytes >= LEAST_NAMED_BYTES)
@@ -502,9 +520,7 @@ put_tag_end(SharedBuilder *builder, uint8 *dst, const char *end, Size end_bytes)
 		const uint8 *there;
 		uint32		bytes;
 
-		for (Size i = 0; i < end_bytes; i++)
-			hash = hash * 31 + (uint8) end[i];
-		place = &builder->tag_end[(hash ^ hash >> 16) % SHARED_SEGMENT_TAG_ENDS];
+		place = &builder->tag_end[hash_end((const uint8 *) end, end_bytes)];
 		there = builder->bytes + *place;
 		if (*place > 0 && there < next && get_varint(&there, next, &bytes) && bytes == end_bytes &&
 			bytes <= next - there && memcmp(there, end, end_bytes) == 0)
@@ -519,10 +535,34 @@ put_tag_end(SharedBuilder *builder, uint8 *dst, const char *end, Size end_bytes)
 	return dst + end_bytes;
 }
 
-/* Counts a new entry, which ends at end. */
+static inline uint32
+varint_bytes(uint32 value)
+{
+	return 1 + (value >= 1 << 7) + (value >= 1 << 14);
+}
+
+/*
+ * Puts what follows the tag of an entry: how long the block is, how many rows it has, and the block, which may
+ * be there already.  Returns the place behind.
+ */
+static uint8 *
+put_block(uint8 *dst, const uint8 *block, uint32 block_bytes, uint32 nrows)
+{
+	uint32		doubled = block_bytes << 1 | (nrows > 1);
+	uint32		numbers = varint_bytes(doubled) + (nrows > 1 ? varint_bytes(nrows) : 0);
+
+	if (block != dst + numbers)
+		memmove(dst + numbers, block, block_bytes);
+	dst = put_varint(dst, doubled);
+	if (nrows > 1)
+		dst = put_varint(dst, nrows);
+	return dst + block_bytes;
+}
+
+/* Counts a new entry, which ends at end.  The first kept bytes of its tag are those of the tag before. */
 static void
-end_entry(SharedBuilder *builder, const char *tag, Size tag_bytes, uint32 nrows, int64 first_time,
-		  int64 last_time, const uint8 *end)
+end_entry(SharedBuilder *builder, const char *tag, Size tag_bytes, uint32 kept, uint32 nrows,
+		  int64 first_time, int64 last_time, const uint8 *end)
 {
 	Size		prefix = SEGMENT_HEADER_BYTES + builder->header.tag_bytes + BASE_BYTES + COUNT_BYTES;
 
@@ -536,7 +576,7 @@ end_entry(SharedBuilder *builder, const char *tag, Size tag_bytes, uint32 nrows,
 	builder->header.nrows += nrows;
 	builder->header.first_time = Min(builder->header.first_time, first_time);
 	builder->header.last_time = Max(builder->header.last_time, last_time);
-	memcpy(builder->tag, tag, tag_bytes);
+	memcpy(builder->tag + kept, tag + kept, tag_bytes - kept);
 	builder->tag_bytes = tag_bytes;
 	builder->length = end - builder->bytes;
 }

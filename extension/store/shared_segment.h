@@ -21,8 +21,8 @@
 /* The most entries from one whole tag to the next. */
 #define SHARED_SEGMENT_RESTART 64
 
-/* The places that a builder remembers where the end of a tag is. */
-#define SHARED_SEGMENT_TAG_ENDS 256
+/* The places that a builder remembers where the end of a tag is: two to this power. */
+#define SHARED_SEGMENT_TAG_END_BITS 8
 
 #define SHARED_SEGMENT_MAX_RESTARTS (CODEC_MAX_ROWS / SHARED_SEGMENT_RESTART + 1)
 
@@ -81,7 +81,7 @@ extern SegmentStatus shared_reader_rows(const SharedReader *reader, Segment *seg
  */
 extern SegmentStatus shared_segment_open_part(const uint8 *bytes, Size length, Segment *segment);
 
-/* Builds a shared segment; some 60 kB. */
+/* Builds a shared segment; some 60 kB.  Behind the longest segment there is room for a block. */
 typedef struct SharedBuilder
 {
 	SegmentHeader header;
@@ -95,13 +95,14 @@ typedef struct SharedBuilder
 	uint32		nrestarts;
 	uint16		restart_offset[SHARED_SEGMENT_MAX_RESTARTS];
 	uint16		restart_row[SHARED_SEGMENT_MAX_RESTARTS];
-	uint16		tag_end[SHARED_SEGMENT_TAG_ENDS];	/* offsets in bytes, by hash; 0: none */
+	uint16		tag_end[1 << SHARED_SEGMENT_TAG_END_BITS];	/* offsets in bytes, by hash; 0: none */
 	int64		time[CODEC_MAX_ROWS];	/* scratch */
-	uint8		bytes[BLCKSZ];
+	uint8		bytes[2 * BLCKSZ];
 } SharedBuilder;
 
 /*
- * Begins a segment of at most capacity bytes.  All its rows have the given number in load order.
+ * Begins a segment of at most capacity bytes, which are at most BLCKSZ.  All its rows have the
+ * given number in load order.
  * base is near their times; it only matters for the size.
  */
 extern void shared_builder_begin(SharedBuilder *builder, uint64 run, uint64 sequence,

@@ -17,8 +17,19 @@
 static bool fail(BundleReader *reader, const char *error);
 static bool read_tag(BundleReader *reader, BundleEntry *entry, char *tag);
 static bool is_utf8(const char *tag, uint32 kept, uint32 tag_bytes);
-static bool get_varint(BundleReader *reader, uint32 *value);
+static bool is_ascii(const char *tag, uint32 from, uint32 tag_bytes);
+static bool get_long_varint(BundleReader *reader, uint32 *value);
 static uint32 count_present(const uint8 *present, uint32 width);
+
+/* Reads a number below 2^28, which mostly has one byte. */
+static inline bool
+get_varint(BundleReader *reader, uint32 *value)
+{
+	if (reader->next == reader->end || *reader->next >= 0x80)
+		return get_long_varint(reader, value);
+	*value = *reader->next++;
+	return true;
+}
 
 bool
 bundle_open(BundleReader *reader, const char *bytes, Size length)
@@ -138,15 +149,41 @@ read_tag(BundleReader *reader, BundleEntry *entry, char *tag)
 static bool
 is_utf8(const char *tag, uint32 kept, uint32 tag_bytes)
 {
+	if (is_ascii(tag, kept, tag_bytes))
+		return true;
 	while (kept > 0 && IS_HIGHBIT_SET(tag[kept - 1]))
 		kept--;
 	return pg_encoding_verifymbstr(PG_UTF8, tag + kept, tag_bytes - kept) ==
 		(int) (tag_bytes - kept);
 }
 
-/* Reads a number below 2^28, 7 bits a byte, the least first. */
+/*
+ * Are the bytes of a tag from there on ASCII without a zero byte?  May say no if those before are not, or
+ * if the tag is shorter than a word.
+ */
 static bool
-get_varint(BundleReader *reader, uint32 *value)
+is_ascii(const char *tag, uint32 from, uint32 tag_bytes)
+{
+	const uint64 ones = UINT64CONST(0x0101010101010101);
+	uint64		word;
+	uint64		wrong = 0;		/* a top bit is set: of such a byte, or of 0 less 1 */
+
+	if (tag_bytes < sizeof(uint64) || (from > 0 && IS_HIGHBIT_SET(tag[from - 1])))
+		return false;
+	/* words, of which the last overlaps the one before */
+	for (; from + sizeof(uint64) < tag_bytes; from += sizeof(uint64))
+	{
+		word = segment_bytes_get64((const uint8 *) tag + from);
+		wrong |= word | (word - ones);
+	}
+	word = segment_bytes_get64((const uint8 *) tag + tag_bytes - sizeof(uint64));
+	wrong |= word | (word - ones);
+	return (wrong & (ones << 7)) == 0;
+}
+
+/* Reads a number of 7 bits a byte, the least first. */
+static bool
+get_long_varint(BundleReader *reader, uint32 *value)
 {
 	*value = 0;
 	for (int shift = 0; shift < 28; shift += 7)

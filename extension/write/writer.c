@@ -52,7 +52,7 @@ int			historian_min_shared_tags = 512;
 #define EMPTY_BATCH_BYTES (24 * 1024)
 
 /* What a run in the making takes. */
-#define RUN_WRITER_BYTES (64 * 1024)
+#define RUN_WRITER_BYTES (72 * 1024)
 
 /* A load whose rows take at least this part of the limit on memory is a bulk load. */
 #define BULK_PART 4

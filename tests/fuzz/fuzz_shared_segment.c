@@ -70,8 +70,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_parts(data, size);
 	if (shared_reader_open(&reader, data, size, false) != SEGMENT_OK)
 		return 0;
-	shared_builder_begin(&builder, 1, reader.header.sequence, "", 0, reader.base,
-						 sizeof(builder.bytes));
+	shared_builder_begin(&builder, 1, reader.header.sequence, "", 0, reader.base, BLCKSZ);
 	while (shared_reader_next(&reader))
 	{
 		int order = tag_compare_bytes(tag, tag_bytes, reader.tag, reader.tag_bytes);
