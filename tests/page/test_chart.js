@@ -10,7 +10,7 @@
 const assert = require("node:assert");
 const {missing, waitFor} = require("./page.js");
 const {SECOND, START, WINDOW, at, messages} = require("./samples.js");
-const {PHONE, cell, inked, open: openPage, picture, runOn, said, shown, text, visit, windowOf} = require("./visit.js");
+const {PHONE, cell, inked, open: openPage, picture, runOn, said, settled, shown, text, visit, windowOf} = require("./visit.js");
 
 const why = missing("playwright-core");
 if (why !== null) {
@@ -30,9 +30,7 @@ const metadata = (tag, known) => fetch(`${visit.server.url}tags/${tag}`, {method
 /* Opens a view, and waits until the list and the samples are there. */
 async function look(hash, options) {
 	await open(`#${hash}`, options);
-	await shown();
-	await waitFor("the list", async () => /tags/.test(await text("#tag-note")));
-	await page.waitForSelector("#chart:not([aria-busy])");
+	await settled();
 }
 
 async function columns(from, to, plot) {
@@ -338,8 +336,7 @@ const tests = [
 			const seen = [];
 			for (const [start, end] of [[400, 500], [0, 600], [27.5, 87.5], [-43199, 43200], [100, 100.001], [400, 500]]) {
 				await page.goto(`${visit.server.url}?${start}#tag=ended&start=${at(start)}&end=${at(end)}`);
-				await shown();
-				await page.waitForSelector("#chart:not([aria-busy])");
+				await settled();
 				const {texts, left, width} = await page.evaluate(() => {
 					const over = document.querySelector("#chart .u-over");
 					return {texts: window.drawnTexts, left: over.offsetLeft * devicePixelRatio, width: over.clientWidth * devicePixelRatio};
@@ -366,8 +363,7 @@ const tests = [
 			await open("");
 			await page.context().addInitScript(keepTexts);
 			await page.goto(`${visit.server.url}?x#tag=${tag}&${WINDOW}`);
-			await shown();
-			await page.waitForSelector("#chart:not([aria-busy])");
+			await settled();
 			const texts = await page.evaluate(() => window.drawnTexts.map(({text}) => text));
 			assert.strictEqual(texts.filter(text => /^[\d.e-]+$/.test(text) && !/^\d{4}-/.test(text)).join(" "), expected, tag);
 			assert(await columns(0.02, 0.98) > 80, tag);

@@ -11,7 +11,7 @@ const fs = require("node:fs");
 const http = require("node:http");
 const path = require("node:path");
 const {ROOT, Server, missing, waitFor} = require("./page.js");
-const {PHONE, inked, open: openPage, picture, runOn, said, shown, shownValue, text, visit} = require("./visit.js");
+const {PHONE, inked, open: openPage, picture, runOn, said, settled, shown, shownValue, text, visit} = require("./visit.js");
 
 const why = missing("playwright-core");
 if (why !== null) {
@@ -58,9 +58,10 @@ const noState = () => waitFor("no word about the stream", async () => await text
 /* What asks for samples, of the requests that were made. */
 const asked = () => visit.requests.filter(url => /\/(api|latest)\?/.test(url));
 
-/* Waits until the page has asked for nothing for a while, which it does once the stream is open. */
+/* Waits until the page has asked for nothing for a while, which it does once the stream is open and the list is there. */
 async function quiet() {
 	await state(/^streaming$/);
+	await settled();
 	await waitFor("no more requests", async () => {
 		const before = asked().length;
 		await new Promise(resolve => setTimeout(resolve, 1500));
@@ -136,7 +137,8 @@ const tests = [
 		await save(62);
 		await shownValue(1, "at", 62);
 		await quiet();
-		assert.strictEqual(await page.isVisible("#error"), false);
+		/* The state is asked for every two seconds. */
+		await waitFor("the error's end", async () => !await page.isVisible("#error"));
 		assert.strictEqual(streams.at(-1).lastId.split(",")[0], String(last));
 		await save(63);
 		await shownValue(1, "at", 63);

@@ -155,7 +155,7 @@ const tests = [
 		}, server.url);
 		await page.click("a");
 		await page.waitForSelector("#chart canvas");
-		assert.strictEqual(await page.textContent("#status-database"), "connected");
+		await waitFor("the state", async () => await page.textContent("#status-database") === "connected");
 		assert.deepStrictEqual(answers(from).filter(([, status]) => status >= 400), []);
 		await visit("localhost");
 		from = server.log.length;

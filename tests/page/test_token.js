@@ -114,7 +114,7 @@ const tests = [
 		await waitFor("the state", async () => await page.textContent("#status-database") === "connected" && !await dialogOpen());
 		fs.writeFileSync(file, ["reader", "other"].map(name => line(name, "read")).join("") + line("writer", "write") + line("own", "read:plant1/"));
 		server.process.kill("SIGHUP");
-		await waitFor("the reload", () => server.log.includes("own"));
+		await waitFor("the reload", () => /add token.*token=own/.test(server.log));
 	}],
 
 	["the live chart follows its tags by the token, which is not in the address", async () => {

@@ -35,6 +35,24 @@ const PHONE = {viewport: {width: 390, height: 844}, hasTouch: true, isMobile: tr
 
 const text = selector => visit.page.textContent(selector);
 const shown = () => visit.page.waitForSelector("#chart canvas");
+
+/*
+ * Waits until the list and the samples are there, and nothing more is asked for: what the list says of tags may ask for
+ * other samples, which a timer of no length does.
+ */
+async function settled() {
+	await shown();
+	await waitFor("the list", async () => /\d tags/.test(await text("#tag-note")));
+	await waitFor("all samples", () => visit.page.evaluate(async () => {
+		for (let i = 0; i < 3; i++) {
+			if (document.getElementById("chart").hasAttribute("aria-busy"))
+				return false;
+			await new Promise(resolve => setTimeout(resolve, 20));
+		}
+		return true;
+	}));
+}
+
 const cell = (row, name) => text(`#values tbody tr:nth-child(${row}) .${name}`);
 
 async function shownValue(row, name, expected) {
@@ -137,4 +155,4 @@ async function runOn(prefix, messages, tests) {
 	});
 }
 
-module.exports = {PHONE, cell, inked, near, open, picture, runOn, said, shown, shownValue, text, visit, windowNear, windowOf};
+module.exports = {PHONE, cell, inked, near, open, picture, runOn, said, settled, shown, shownValue, text, visit, windowNear, windowOf};
