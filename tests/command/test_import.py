@@ -7,6 +7,7 @@ import os
 import pty
 import random
 import re
+import select
 import signal
 import subprocess
 import time
@@ -337,12 +338,17 @@ def progress():
     with subprocess.Popen([HISTORIAN, "import", "-d", CONNINFO, "-t", "m", "--batch", "100"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=child,
                           text=True) as process:
         os.close(child)
-        process.stdin.write("time,tag,v\n" + "".join("%d,a,1\n" % (START + i) for i in range(500)))
-        process.stdin.flush()
-        time.sleep(1.1)     # it is shown once a second
-        process.stdin.write("".join("%d,b,1\n" % (START + i) for i in range(500)))
-        process.stdin.close()
+        process.stdin.write("time,tag,v\n")
         shown = b""
+        row = 0
+        end = time.monotonic() + 20
+        while b"rows/s" not in shown and time.monotonic() < end:    # it is shown once a second, where rows come
+            process.stdin.write("".join("%d,a,1\n" % (START + i) for i in range(row, row + 200)))
+            process.stdin.flush()
+            row += 200
+            if select.select([terminal], [], [], 0.1)[0]:
+                shown += os.read(terminal, 4096)
+        process.stdin.close()
         try:
             while chunk := os.read(terminal, 4096):
                 shown += chunk

@@ -56,7 +56,8 @@ def main():
     with open(os.path.join(guide.ROOT, "docs/monitoring.md"), encoding="utf-8") as file:
         described = set(re.findall(r"^\| `(\w+)` \|", file.read(), re.MULTILINE))
     same(rules, described, "the page describes each alert")
-    same([alert["labels"]["alertname"] for alert in ask("alerts")["alerts"]], [], "nothing is wrong at first")
+    # a scrape of a busy machine may take longer than the second that it has
+    ok(guide.wait_for("no alert", lambda: ask("alerts")["alerts"] == [], 60), "nothing is wrong at first")
     place.server.kill()
     away = guide.wait_for("an alert", lambda: [alert for alert in ask("alerts")["alerts"]
                                                if alert["labels"]["alertname"] == "HistoriandAway"], 60)
