@@ -49,6 +49,26 @@ def sql(statement):
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
+class Lock:
+    """A session that holds a lock on a table until it is let go; waiters() are those behind it."""
+
+    def __init__(self, table, before="", mode="ACCESS EXCLUSIVE"):
+        self.table = table
+        self.session = subprocess.Popen(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", CONNINFO], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.session.stdin.write(f"BEGIN; LOCK TABLE {table} IN {mode} MODE; {before}\nSELECT 'locked';\n")
+        self.session.stdin.flush()
+        assert self.session.stdout.readline() == "locked\n"
+
+    def waiters(self):
+        return count("pg_locks", f"NOT granted AND relation = '{self.table}'::regclass")
+
+    def let_go(self, end="COMMIT"):
+        """Ends the transaction, once."""
+        if self.session.poll() is None:
+            self.session.communicate(f"{end};\n")
+
+
 def new_table(kind=None, columns="time bigint, tag text, values float8[]"):
     """Makes a table for one test and returns its name."""
     name = f"t_{os.getpid()}_{new_table.count}"

@@ -148,7 +148,7 @@ def test_empty_is_not_unknown():
 def test_first_rows_meanwhile():
     """a tag whose first rows come while it is asked for has all of its samples, or is unknown"""
     relay = Relay()
-    raced = Server(conninfo=relay.conninfo)
+    raced = Server(conninfo=relay.conninfo + " application_name=raced")
     insert(raced.table, [message(5, "old", [1.5])])
     for tags, samples in ((["new"], [None, [7], [7], [7]]), (["old", "other"], [None, [7], [7], [7]])):
         answers = []
@@ -156,7 +156,7 @@ def test_first_rows_meanwhile():
         passes = relay.hold(b"historian.latest")
         query = target(tags[0], 0, 8, samples=4) + "".join("&tag=" + tag for tag in tags[1:])
         thread = threading.Thread(target=lambda: answers.append(raced.get(query)))
-        asked = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle' AND " \
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'raced' AND state = 'idle' AND " \
             "query LIKE '%SELECT time, values%FROM historian.downsample%'"
         before = sql(asked)
         thread.start()

@@ -31,7 +31,8 @@ class Primary:
         self.do("start")
         historiand.CONNINFO = shell("conninfo historian", **self.environment)
         # so that what nobody has committed is not written by itself
-        sql("ALTER SYSTEM SET wal_writer_delay = '10s'; SELECT pg_reload_conf()")
+        sql("ALTER SYSTEM SET wal_writer_delay = '10s'; ALTER SYSTEM SET autovacuum = off;"
+            "ALTER SYSTEM SET historian.compaction_interval = '1h'; SELECT pg_reload_conf()")
 
     def do(self, action):
         subprocess.run([os.path.join(TOP, "scripts/cluster"), action], check=True,
@@ -89,7 +90,7 @@ def unanswered(kind):
     relay.stays_down = True
     relay.swallow = b"COMMIT\0"
     assert server.save(message(1, "a", [1]), "?ack=committed").status == 503
-    assert relay.swallowed == 1
+    wait_for("the loss", lambda: relay.swallowed == 1)
     return relay, server
 
 
@@ -190,6 +191,7 @@ def test_failover_without_the_commit():
     relay.stays_down = True
     relay.swallow = b"COMMIT\0"
     assert server.save(message(1, "a", [1]), "?ack=committed").status == 503
+    wait_for("the loss", lambda: relay.swallowed == 1)
     primary.do("kill")
     standby.promote()
     for _ in range(20):

@@ -150,7 +150,7 @@ def test_away():
         assert answer.status == 503 and "places of fields" in answer.json()["detail"] and "retry-after" in answer.headers, answer
     relay.mend()
     wait_for("the row", lambda: len(rows(server.table)) == 2)
-    write(server, ["known b=4,c=5 3"])
+    wait_for("places, and a commit in time", lambda: server.request("POST", "/write", b"known b=4,c=5 3").status == 204)
     assert rows(server.table) == [(1, "known", "{1,2}"), (2, "known", "{NULL,3}"), (3, "known", "{NULL,4,5}")]
     assert server.stop() == 0
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from historiand import (CONNINFO, NDJSON, Relay, Server, count, message, ndjson, new_table,
+from historiand import (CONNINFO, Lock, NDJSON, Relay, Server, count, message, ndjson, new_table,
                         request_bytes, rows, run, sql, wait_for)
 
 
@@ -243,13 +243,13 @@ def test_time_limits_of_a_role():
     server = Server(table=table, read_database=CONNINFO, conninfo=CONNINFO +
                     " options='-c statement_timeout=500ms -c lock_timeout=500ms "
                     "-c default_transaction_isolation=serializable'")
-    lock = f"BEGIN; LOCK TABLE {table}; SELECT pg_sleep(1.5); COMMIT"
-    thread = threading.Thread(target=sql, args=(lock,))
-    thread.start()
-    wait_for("the lock", lambda: count("pg_locks", "mode = 'AccessExclusiveLock' AND granted "
-                                       f"AND relation = '{table}'::regclass") == 1)
-    assert server.save(message(1, "a", [1]), "?ack=committed").status == 204
-    thread.join()
+    lock = Lock(table)
+    client = server.connect()
+    client.send(request_bytes("POST", "/save?ack=committed", json.dumps(message(1, "a", [1])).encode()))
+    wait_for("the load behind it", lock.waiters)
+    time.sleep(1)       # longer than the role's limits
+    lock.let_go()
+    assert client.answer().status == 204
     assert server.metric("historiand_loads_failed_total") == 0
     assert server.stop() == 0
 

@@ -137,7 +137,10 @@ def test_5_retention():
     sql(f"""INSERT INTO {table} SELECT historian.to_ns(now()) - i * 3600000000000, 'a', ARRAY[i] FROM generate_series(0, 99) i;
         SELECT historian.set_retention('{table}', '1 day')""")
     wait_for("the worker", lambda: sql(f"SELECT count(*) FROM {table}")[0][0] in ("24", "25"), 60)
-    shown = sql(f"SELECT keep, rows_removed, last_error IS NULL FROM historian.stat_retention WHERE relname = '{table}'")
+    def view():
+        return sql(f"SELECT keep, rows_removed, last_error IS NULL FROM historian.stat_retention WHERE relname = '{table}'")
+    wait_for("the view", lambda: view()[0][1] in ("75", "76"))
+    shown = view()
     assert shown[0][0] == "1 day" and shown[0][1] in ("75", "76") and shown[0][2] == "t", shown
     say(f"historian.set_retention('measurement', '1 day'): the worker has removed {shown[0][1]} of 100 rows, and stat_retention shows it")
     sql(f"SELECT historian.set_retention('{table}', NULL)")

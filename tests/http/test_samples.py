@@ -371,7 +371,7 @@ def test_postgresql_away():
     """503 with Retry-After while PostgreSQL is away, with messages in the buffer and without; nothing happens later"""
     relay = Relay()
     server = Server(conninfo=relay.conninfo, commit_timeout="1s")
-    assert server.save(message(1, "t", [1]), "?ack=committed").status == 204
+    wait_for("a commit in time", lambda: server.save(message(1, "t", [1]), "?ack=committed").status == 204)
     relay.cut()
     requests = (lambda: delete(server, "t", 0, 10), lambda: delete_tag(server, "t"), lambda: rename(server, "t", "u"),
                 lambda: put(server, "t", 0, 10, [{"time": 5, "values": [5]}]))
@@ -444,7 +444,8 @@ def test_fails_halfway():
     given = [message(t, "t", [t]) for t in range(5)]
     assert server.save(ndjson(given), "?ack=committed", NDJSON).status == 204
     before = rows(table)
-    answer = put(server, "t", 0, 10, [{"time": t, "values": [3 - t]} for t in range(5)])
+    answer = wait_for("an answer in time", lambda: (lambda a: a if a.status != 504 else None)(
+        put(server, "t", 0, 10, [{"time": t, "values": [3 - t]} for t in range(5)])))
     assert answer.status == 422 and answer.json()["sqlstate"] == "23514" and "positive" in answer.json()["detail"], answer
     assert rows(table) == before
     # another transaction that deletes holds the lock
@@ -453,7 +454,8 @@ def test_fails_halfway():
         answer = delete(server, "t", 0, 10)
         assert answer.status == 504 and time.monotonic() - begin < 10, answer
         # the client that leaves takes its edit with it
-        client = server.connect()
+        patient = Server(table=table, query_timeout="5s")
+        client = patient.connect()
         client.send(request_bytes("DELETE", samples("t", 0, 10)))
         wait_for("the edit", lambda: sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'historiand' AND wait_event_type = 'Lock'") != [["0"]])
         client.close()
@@ -505,7 +507,7 @@ class Holder:
 
 def test_too_many():
     """changes beyond --max-queued-queries are answered 503 at once, and leave the others alone (a sanitizer sees the rest)"""
-    server = Server(max_queued_queries=1, threads=1, max_queries=8)
+    server = Server(max_queued_queries=1, threads=1, max_queries=8, query_timeout="60s")
     requests = [("PUT", samples("t", 0, 10), b'[{"time": 5, "values": [1]}]'), ("DELETE", samples("t", 20, 30), b""),
                 ("DELETE", "/tags/u", b""), ("POST", "/tags/v/rename", b'{"to": "w"}')]
     with Holder(server.table) as holder:

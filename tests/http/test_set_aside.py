@@ -134,7 +134,7 @@ def test_wait_is_limited():
     offender = send(server, half_bad("slow", 4000))
     answer = offender.answer()
     assert answer.status == 503 and "again is harmless" in answer.json()["detail"], answer
-    assert server.save(message(1, "other", [1]), "?ack=committed").status == 204
+    wait_for("a commit in time", lambda: server.save(message(1, "other", [1]), "?ack=committed").status == 204)
     assert refused(server) < 2000
     set_pace(table, 0)
     wait_for("the rest", lambda: refused(server) == 2000)

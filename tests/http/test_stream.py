@@ -134,7 +134,7 @@ def test_slow():
 
 def test_dropped():
     """a client that takes less than the rest of the cap in --write-timeout is disconnected, and can go on"""
-    server = Server(write_timeout="1s")
+    server = Server(write_timeout="2s")
     slow = follow(server, "s", receive_bytes=4096)
     quick = follow(server, "s")
     count = 0

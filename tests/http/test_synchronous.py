@@ -142,17 +142,19 @@ def test_changes():
         assert count(server.table, "time = 1") == 1, "it is seen before the standby has it"
         standby = Standby()
         wait_for("the change", lambda: count(server.table, "time = 2") == 1 and count(server.table) == 1)
-        assert server.request("PUT", target, b'{"time": 3, "values": [3]}').json()["removed"] == 1
+        patient = Server(table=server.table, query_timeout="60s")
+        assert patient.request("PUT", target, b'{"time": 3, "values": [3]}').json()["removed"] == 1
         standby.stop()
         # an administrator has PostgreSQL wait no longer
         answers = []
-        thread = threading.Thread(target=lambda: answers.append(server.request("DELETE", "/tags/a")))
+        thread = threading.Thread(target=lambda: answers.append(patient.request("DELETE", "/tags/a")))
         thread.start()
         pid, = wait_for("a commit that waits", waiting)
         sql(f"SELECT pg_cancel_backend({pid})")
         thread.join()
         assert answers[0].status == 503 and "may not have it" in answers[0].json()["detail"], answers
-    assert server.request("DELETE", "/tags/a").json()["removed"] == 0
+    assert patient.request("DELETE", "/tags/a").json()["removed"] == 0
+    assert patient.stop() == 0
     assert server.stop() == 0
 
 

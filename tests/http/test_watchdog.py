@@ -5,12 +5,11 @@ SECONDS=60 test_watchdog.py test_cost: what it costs to watch 10,000 tags."""
 import http.server
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
 
-from historiand import CONNINFO, NDJSON, Server, Skip, message, ndjson, new_table, run, sql, wait_for
+from historiand import Lock, NDJSON, Server, Skip, message, ndjson, new_table, run, sql, wait_for
 
 QUICK = {"stale_interval": "100ms", "stale_after": "1s"}
 
@@ -54,7 +53,10 @@ class Receiver:
 
     def wait(self, expected, seconds=30):
         """Waits for the events, in this order for each tag, and for no other."""
-        wait_for(f"{expected}, not {self.told()}", lambda: len(self.events) >= len(expected), seconds)
+        try:
+            wait_for("transitions", lambda: len(self.events) >= len(expected), seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {expected}, not {self.told()}") from error
         assert sorted(self.told()) == sorted(expected), self.told()
         for tag in {tag for tag, _ in expected}:
             assert [told for told in self.told() if told[0] == tag] == [one for one in expected if one[0] == tag], self.told()
@@ -116,6 +118,8 @@ def test_transitions():
     # a sample of the future
     report(server, "a", ago=-600)
     receiver.wait([("a", "stale"), (odd, "stale"), (odd, "returned"), (odd, "stale"), ("a", "returned")])
+    # the answer of the receiver comes after what it was told
+    wait_for("the last one is settled", lambda: server.metric('historiand_stale_actions_total{action="webhook",result="told"}') >= 5)
     text = server.get("/metrics").body.decode()
     assert 'historiand_stale_transitions_total{state="stale"} 3' in text, text
     assert 'historiand_stale_transitions_total{state="returned"} 2' in text, text
@@ -132,16 +136,21 @@ def test_slow_load():
     receiver = Receiver()
     server = Server(stale_webhook=receiver.url, stale_interval="100ms", stale_after="2s")
     report(server, "a")
-    with subprocess.Popen(["psql", "-X", "-q", "-d", CONNINFO], stdin=subprocess.PIPE, text=True) as locker:
-        locker.stdin.write(f"BEGIN; LOCK TABLE {server.table} IN SHARE MODE;\n")
-        locker.stdin.flush()
-        wait_for("the lock", lambda: sql(f"SELECT count(*) FROM pg_locks WHERE relation = '{server.table}'::regclass AND mode = 'ShareLock'") == [["1"]])
-        end = time.monotonic() + 5
-        while time.monotonic() < end:
+    stop = threading.Event()
+
+    def talk():
+        while not stop.wait(0.2):
             report(server, "a", ack="received")
-            time.sleep(0.2)
-        locker.stdin.write("COMMIT;\n")
-        locker.stdin.close()
+    talker = threading.Thread(target=talk)
+    talker.start()
+    try:
+        lock = Lock(server.table, mode="SHARE")
+        wait_for("a load behind it", lock.waiters)
+        time.sleep(5)       # more than twice --stale-after
+        lock.let_go()
+    finally:
+        stop.set()
+        talker.join()
     report(server, "a")
     assert receiver.told() == []
     receiver.wait([("a", "stale")])
