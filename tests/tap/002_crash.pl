@@ -130,9 +130,12 @@ sub check_all
 	is(scalar(@wrong), 0, "round $round: " . join(', ', map { $acknowledged[$_] } 0 .. $loaders - 1) . ' batches, each once and whole')
 		or diag(join("\n", @wrong[ 0 .. ($#wrong > 20 ? 20 : $#wrong) ]));
 
-	# the same rows by each way of reading
+	# the same rows by each way of reading; some hundred of them, because each read may need all segments that wait to be merged
+	my $loaded = 0;
+	$loaded += $_ * $rows for @acknowledged;
+	my $part = 1 + int($loaded / 25_000);
 	is($node->safe_psql('postgres', "SELECT count(*) FROM m, LATERAL historian.downsample('m', m.tag, m.time - 1, m.time, 1) d
-		WHERE m.time % 97 = 0 AND d.\"values\" IS DISTINCT FROM m.values"), '0', "round $round: downsample reads the same");
+		WHERE m.time % 97 = 0 AND hashint8(m.time) % $part = 0 AND d.\"values\" IS DISTINCT FROM m.values"), '0', "round $round: downsample reads the same");
 	is($node->safe_psql('postgres', "SET historian.enable_scan = off; SELECT count(*) FROM m"),
 		$node->safe_psql('postgres', "SELECT sum((SELECT count(*) FROM m WHERE m.tag = t.tag)) FROM (SELECT DISTINCT tag FROM m) t") || 0,
 		"round $round: one tag at a time as all together");
@@ -143,7 +146,8 @@ sub check_all
 for my $round (1 .. $rounds)
 {
 	my @running = map { start_loader($_, $acknowledged[$_] + 1) } 0 .. $loaders - 1;
-	my $disturb = background('');
+	# loaders go on while a disturbance takes long
+	my $disturb = background("SET statement_timeout = '3s';\n");
 	my $until = time + 0.5 + rand(1.5);
 
 	# disturbances go on while the loaders run
@@ -160,9 +164,8 @@ for my $round (1 .. $rounds)
 			: "SELECT count(*) FROM m \\gset\n";
 		print { $disturb->{in} } $sql . "\\echo done\n";
 		$disturb->{in}->flush;
-		my $line = readline $disturb->{out};
-		my $refused = defined $line && $line =~ /ERROR/;
-		$line = readline $disturb->{out} while defined $line && $line ne "done\n" && $line =~ /ERROR/;
+		my ($line, $refused);
+		$refused ||= $line =~ /ERROR/ while defined($line = readline $disturb->{out}) && $line ne "done\n";
 		if ($kind == 5) { @dropped = @dropping if defined $line && $line eq "done\n" && !$refused; }
 		usleep(20_000);
 	}
