@@ -1,7 +1,7 @@
 -- Rows that come in bundles: made here by SQL from the description of the format, and compared with the same rows by COPY's way.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
-SELECT plan(96);
+SELECT plan(131);
 SELECT coalesce(nullif(current_setting('historian_test.seed', true), ''), (round(random()::numeric, 6))::text) AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -203,6 +203,10 @@ SELECT refused(bundle('{1}', '{}', ARRAY[entry(0, 'a\000b', 0)]), 'a tag is not 
 SELECT refused(bundle('{1}', '{}', ARRAY[entry(0, '\xc3', 0)]), 'a tag is not UTF-8, or has a zero byte', 'half a character');
 SELECT refused(bundle('{1,2}', '{}', ARRAY[entry(0, '\xc3a9', 0), entry(1, '', 0)]), 'a tag is not UTF-8, or has a zero byte', 'a tag that is cut within a character');
 SELECT refused(bundle('{1,2}', '{}', ARRAY[entry(0, '\xc3a9', 0), entry(1, 'A', 0)]), 'a tag is not UTF-8, or has a zero byte', 'a character whose end is replaced');
+-- longer tags are looked at by words
+SELECT refused(bundle('{1}', '{}', ARRAY[entry(0, set_byte('abcdefghijklmnopq', i, wrong), 0)]), 'a tag is not UTF-8, or has a zero byte', format('byte %s is %s', i, wrong))
+	FROM generate_series(0, 16) i, unnest('{0,195}'::int[]) wrong;
+SELECT refused(bundle('{1,2}', '{}', ARRAY[entry(0, 'abcdefgh'::bytea || '\xc3a9', 0), entry(9, 'ijklmnopqrst', 0)]), 'a tag is not UTF-8, or has a zero byte', 'a long tag that is cut within a character');
 SELECT throws_ok($$INSERT INTO historian.bundle VALUES ('m', NULL)$$, '22004', NULL, 'NULL');
 
 -- every byte of a good one replaced: an error, or rows
