@@ -207,12 +207,27 @@ wait_until(q{(SELECT count(*) = 0 FROM historian.stat_retention WHERE last_run I
 # rolling: after each retention and VACUUM the next load finds room
 sql(q{CREATE TABLE rolling (time bigint, tag text, values float8[]) USING historian; SELECT historian.set_retention('rolling', '1 hour')});
 my @bytes;
+
+# Until no snapshot, such as the worker's, keeps anything from it; "dead row versions" are those of PostgreSQL 14.
+sub vacuum
+{
+	my ($table) = @_;
+	my $deadline = time + 60;
+	my $told;
+
+	do
+	{
+		$node->psql('postgres', "VACUUM (VERBOSE) $table", stderr => \$told);
+	} while (time < $deadline && $told =~ /[1-9]\d* (?:are dead but not yet removable|dead row versions cannot be removed yet)/);
+	return;
+}
+
 for my $hour (1 .. 6)
 {
 	sql(qq{INSERT INTO rolling SELECT ago('7 hours') + $hour * 3600000000000 + i::bigint * 36000000, 't' || i % 50, ARRAY[random(), random(), random()] FROM generate_series(0, 99999) i; SELECT historian.compact('rolling')});
 	sql(q{SELECT historian.set_retention('rolling', '1 hour')});
 	has_run('rolling', "hour $hour");
-	sql('VACUUM rolling');
+	vacuum('rolling');
 	push @bytes, sql(q{SELECT pg_total_relation_size('rolling')});
 }
 note "bytes by hour: @bytes";
