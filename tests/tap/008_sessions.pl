@@ -34,7 +34,7 @@ for my $statement ("INSERT INTO m SELECT i, 'late', ARRAY[i] FROM generate_serie
 	cmp_ok(time - $begin, '<', 5, 'promptly');
 	is($node->safe_psql('postgres', $content), $want, 'and nothing has changed');
 }
-my ($status, $out, $err) = $node->psql('postgres', "SET lock_timeout = '100ms'; BEGIN; LOCK TABLE m IN ACCESS SHARE MODE; SELECT 1; COMMIT");
+my ($status, $out, $err) = $node->psql('postgres', "SET lock_timeout = '10s'; BEGIN; LOCK TABLE m IN ACCESS SHARE MODE; SELECT 1; COMMIT");
 is($err, '', 'no lock is left');
 
 # compaction is cancelled

@@ -209,7 +209,7 @@ sub history_fails
 	my @left = grep { !$_->{failed} } @transactions;
 	$committed += @left;
 	$rolled_back += @transactions - @left;
-	my $result = join("\n", sort split(/\n/, $sessions[3]->run('SELECT time, tag, values[1] FROM m;')));
+	my $result = join("\n", sort split(/\n/, $sessions[3]->run('SET lock_timeout = 0; SELECT time, tag, values[1] FROM m;')));
 	for my $serial (permutations(@left))
 	{
 		my $state = { map { my $tag = $_; ($tag => { %{ $rows{$tag} } }) } keys %rows };
