@@ -186,7 +186,7 @@ compaction_run(Relation rel, const CompactionOptions *options, text **after,
 		int64		merged = merge->segments_merged;
 
 		CHECK_FOR_INTERRUPTS();
-		priority_nap();
+		priority_nap(false);
 		MemoryContextSwitchTo(tag_context);
 		merge->tag = tag;
 		compact_tag(&compaction);

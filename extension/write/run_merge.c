@@ -11,6 +11,9 @@
  * runs when its rows amount to OWN_BYTES: they become a pending segment of its own, which compaction
  * merges like any other.
  *
+ * If MANY_LOADS wait, merges fall behind.  Then they no longer leave the processor to others
+ * (priority.c), and MERGE_FACTOR_BEHIND counts.
+ *
  * What is merged is stored twice until no snapshot sees the old segments any more.  So that the file
  * need not have room for the largest run twice, the background worker merges in parts.  A part takes
  * tags in order until it has written one PART_OF_FILE-th of the file, and ends its transaction.
@@ -50,6 +53,10 @@
 /* An earlier run is merged with later ones if it has at most so many times their rows. */
 #define MERGE_FACTOR 6
 
+/* If so many loads wait, a row is to be written less often, so that merges catch up. */
+#define MANY_LOADS 64
+#define MERGE_FACTOR_BEHIND 1
+
 /* A part of a merge ends when it has written one PART_OF_FILE-th of the file, or so many pages. */
 #define PART_OF_FILE 32
 #define LEAST_PART_PAGES 32
@@ -82,11 +89,13 @@ typedef struct RunMerge
 	Size		part_bytes;		/* to write in this transaction; 0: all */
 	text	   *until;			/* the last tag of this part; NULL: the merge is done */
 	bool		more;			/* later runs are left for another merge */
+	bool		urgent;			/* many loads wait */
 	CompactionCounts done;
 } RunMerge;
 
 static bool merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
 					  RunMergeInParts *parts, CompactionCounts *counts, bool *more);
+static bool many_loads(SortedRuns *runs);
 static bool choose(RunMerge *merge, uint64 from, uint64 horizon);
 static uint32 first_to_merge(const SortedRun *runs, uint32 nruns);
 static bool choose_later(RunMerge *merge);
@@ -147,6 +156,7 @@ merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
 	if (parts != NULL)
 		merge.part_bytes = Max(RelationGetNumberOfBlocks(rel) / PART_OF_FILE, LEAST_PART_PAGES) *
 			(Size) BLCKSZ;
+	merge.urgent = many_loads(merge.runs);
 	due = choose_later(&merge) || go_on(&merge) || choose(&merge, 0, horizon);
 	*more = merge.more;
 	if (due)
@@ -169,6 +179,16 @@ merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return due;
+}
+
+static bool
+many_loads(SortedRuns *runs)
+{
+	uint32		loads = 0;
+
+	for (uint32 i = 0; i < sorted_runs_count(runs); i++)
+		loads += sorted_runs_get(runs, i)->level == 0;
+	return loads >= MANY_LOADS;
 }
 
 /*
@@ -217,6 +237,7 @@ first_to_merge(const SortedRun *runs, uint32 nruns)
 	uint32		loads = 0;
 	uint32		first = nruns;
 	uint64		rows = 0;
+	uint64		factor = MERGE_FACTOR;
 
 	for (uint32 i = 0; i < nruns; i++)
 	{
@@ -227,7 +248,9 @@ first_to_merge(const SortedRun *runs, uint32 nruns)
 		return nruns;
 	for (uint32 i = first; i < nruns; i++)
 		rows += runs[i].rows;
-	while (first > 0 && nruns - first < MOST_RUNS && runs[first - 1].rows <= MERGE_FACTOR * rows)
+	if (loads >= MANY_LOADS)
+		factor = MERGE_FACTOR_BEHIND;
+	while (first > 0 && nruns - first < MOST_RUNS && runs[first - 1].rows <= factor * rows)
 		rows += runs[--first].rows;
 	return first;
 }
@@ -404,7 +427,7 @@ merge_runs(RunMerge *merge)
 			break;
 		}
 		CHECK_FOR_INTERRUPTS();
-		priority_nap();
+		priority_nap(merge->urgent);
 		caller = MemoryContextSwitchTo(context);
 		merge_tag(merge, tag);
 		MemoryContextSwitchTo(caller);
