@@ -27,6 +27,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "database/pg_cancel.h"
 #include "database/pg_connection.h"
 #include "database/sql_failure.h"
 #include "load/copy_stream.h"
@@ -71,6 +72,7 @@ struct Edits
 	PointMerge *points;
 	void (*wake)(void *);
 	void *wake_argument;
+	PgCanceller *canceller;
 	uint64_t limit;
 	uint64_t count; /* of all edits */
 	List queued;	/* of Edit.link */
@@ -84,6 +86,7 @@ struct Edits
 	uint64_t position;
 };
 
+static void ignore(void *argument);
 static void on_loaded(void *argument, const CommitOutcome *outcome);
 static void begin_next(Edits *edits);
 static void fail(Edit *edit, const QueryOutcome *why);
@@ -110,6 +113,7 @@ edits_new(uv_loop_t *loop, const Config *config, Ingest *ingest, CommitQueue *wa
 	edits->ingest = ingest;
 	edits->waiters = waiters;
 	edits->points = points;
+	edits->canceller = pg_canceller_new(loop);
 	edits->limit = limit;
 	edits->wake = wake;
 	edits->wake_argument = argument;
@@ -315,20 +319,34 @@ fail(Edit *edit, const QueryOutcome *why)
 	tell(edit, &(EditOutcome){.failure = *why});
 }
 
-/* Ends the current edit, with its transaction if that is open, and begins with the next one. */
+/*
+ * Ends the current edit, with its transaction if that is open, and begins with the next one.  A session
+ * that waits for a lock does not notice that its connection is closed, so it is told.
+ */
 static void
 end(Edits *edits, const EditOutcome *outcome)
 {
 	Edit *edit = edits->current;
 
 	if (edits->connection != NULL)
+	{
+		if (edit->state == EDIT_OPENING || edit->state == EDIT_RUNNING)
+			(void) pg_cancel(edits->canceller, pg_connection_pq(edits->connection), ignore, NULL);
 		pg_connection_close(edits->connection);
+	}
 	edits->connection = NULL;
 	edits->current = NULL;
 	if (edit->state == EDIT_COMMITTING)
 		point_merge_forget(edits->points);
 	tell(edit, outcome);
 	begin_next(edits);
+}
+
+/* PostgreSQL was told to end a statement; nobody waits for that. */
+static void
+ignore(void *argument)
+{
+	(void) argument;
 }
 
 static void

@@ -454,7 +454,7 @@ def test_fails_halfway():
         answer = delete(server, "t", 0, 10)
         assert answer.status == 504 and time.monotonic() - begin < 10, answer
         # the client that leaves takes its edit with it
-        patient = Server(table=table, query_timeout="5s")
+        patient = Server(table=table, query_timeout="60s")
         client = patient.connect()
         client.send(request_bytes("DELETE", samples("t", 0, 10)))
         wait_for("the edit", lambda: sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'historiand' AND wait_event_type = 'Lock'") != [["0"]])
