@@ -127,6 +127,100 @@ number_init(void)
 	}
 }
 
+/* Eight digits, each a byte from 0 to 9 and the first one the lowest, become their number. */
+static inline uint64_t
+digits_number(uint64_t word)
+{
+	/* Two digits become a number, two of these, and again. */
+	word = word * 10 + (word >> 8);
+	word = ((word & UINT64_C(0x000000FF000000FF)) * (100 + (UINT64_C(1000000) << 32)) +
+			((word >> 16) & UINT64_C(0x000000FF000000FF)) * (1 + (UINT64_C(10000) << 32))) >>
+		   32;
+	return (uint32_t) word;
+}
+
+/* The next eight bytes, the first one the lowest; of a digit its number is left. */
+static inline uint64_t
+load_digits(const char *c)
+{
+	uint64_t word;
+
+	memcpy(&word, c, sizeof(word));
+	return le64toh(word) ^ EACH('0');
+}
+
+/* The same where only four to seven bytes are left; what follows them is no digit. */
+static inline uint64_t
+load_last_digits(const char *c, size_t left)
+{
+	uint32_t first, last;
+
+	memcpy(&first, c, sizeof(first));
+	memcpy(&last, c + left - 4, sizeof(last));
+	return (le32toh(first) | (uint64_t) le32toh(last) << 8 * (left - 4)) ^ EACH('0');
+}
+
+/* The highest bit of each byte of load_digits() that was no digit. */
+static inline uint64_t
+not_digits(uint64_t word)
+{
+	return (((word & EACH(0x7F)) + EACH(0x76)) | word) & EACH(0x80);
+}
+
+/*
+ * Reads a number that ends within eight bytes and has no exponent, as 75.92, without a loop: how many
+ * digits a measurement has differs from one to the next, so that the processor could not foresee
+ * where loops end.  False, and nothing is changed, if it is another number or none.
+ */
+static inline bool
+read_short(const char **cursor, const char *end, Decimal *decimal)
+{
+	const char *c = *cursor;
+	bool negative = false;
+	uint64_t word;
+	uint64_t others;
+	unsigned whole; /* 8 times how many digits are before the point, and after it */
+	unsigned fraction = 0;
+	unsigned stop; /* 8 times the place of what follows the number */
+
+	if (c < end && __builtin_expect(*c == '-', 0))
+	{
+		negative = true;
+		c++;
+	}
+	if (end - c < 4)
+		return false;
+	word = end - c >= 8 ? load_digits(c) : load_last_digits(c, (size_t) (end - c));
+	others = not_digits(word);
+	if (others == 0)
+		return false;
+	whole = (unsigned) __builtin_ctzll(others) - 7;
+	stop = whole;
+	if (whole == 0 || (whole > 8 && (word & 0xFF) == 0))
+		return false;
+	if ((word >> whole & 0xFF) == ('.' ^ '0'))
+	{
+		others &= others - 1;
+		if (others == 0)
+			return false;
+		stop = (unsigned) __builtin_ctzll(others) - 7;
+		fraction = stop - whole - 8;
+		if (fraction == 0)
+			return false;
+	}
+	if ((word >> stop & 0xFF) == ('e' ^ '0') || (word >> stop & 0xFF) == ('E' ^ '0'))
+		return false;
+	/* The digits after the point, if there is one, move to its place. */
+	if (fraction > 0)
+		word = (word & ((UINT64_C(1) << whole) - 1)) | word >> 8 >> whole << whole;
+	decimal->digits = digits_number(word << (64 - whole - fraction));
+	decimal->exponent = -(int64_t) (fraction / 8);
+	decimal->negative = negative;
+	decimal->many_digits = false;
+	*cursor = c + stop / 8;
+	return true;
+}
+
 NumberStatus
 number_double(const char **cursor, const char *end, double *value)
 {
@@ -136,8 +230,16 @@ number_double(const char **cursor, const char *end, double *value)
 	};
 	const char *start = *cursor;
 	Decimal decimal;
-	NumberStatus status = read_decimal(cursor, end, &decimal);
+	NumberStatus status;
 
+	if (read_short(cursor, end, &decimal))
+	{
+		double exact = (double) decimal.digits / exact_powers[-decimal.exponent];
+
+		*value = decimal.negative ? -exact : exact;
+		return NUMBER_OK;
+	}
+	status = read_decimal(cursor, end, &decimal);
 	if (status != NUMBER_OK)
 		return status;
 
@@ -162,50 +264,43 @@ number_double(const char **cursor, const char *end, double *value)
 	return NUMBER_OK;
 }
 
-/* Reads eight digits at once, each from a byte of a word; false if not all are digits. */
-static inline bool
-eight_digits(const char *c, uint64_t *number)
-{
-	uint64_t word;
-
-	memcpy(&word, c, sizeof(word));
-	word = le64toh(word);
-	/* The upper half of each digit's byte is 3, and stays 3 if 6 is added. */
-	if ((word & EACH(0xF0)) != EACH(0x30) || ((word + EACH(6)) & EACH(0xF0)) != EACH(0x30))
-		return false;
-	/* Two digits become a number, two of these, and again. */
-	word -= EACH('0');
-	word = word * 10 + (word >> 8);
-	word = ((word & UINT64_C(0x000000FF000000FF)) * (100 + (UINT64_C(1000000) << 32)) +
-			((word >> 16) & UINT64_C(0x000000FF000000FF)) * (1 + (UINT64_C(10000) << 32))) >>
-		   32;
-	*number = (uint32_t) word;
-	return true;
-}
-
 NumberStatus
 number_int64(const char **cursor, const char *end, int64_t *value)
 {
+	static const uint64_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
 	const char *c = *cursor;
 	bool negative = c < end && *c == '-';
 	uint64_t digits = 0;
-	uint64_t eight;
 	bool overflow = false;
 	const char *first;
 
 	c += negative;
 	first = c;
-	/* A time in nanoseconds has 19 digits, of which 16 are read so. */
-	while (end - c >= 8 && c - first <= 8 && eight_digits(c, &eight))
+	/* A time in nanoseconds has 19 digits, eight, eight and three; so many cannot overflow. */
+	while (end - c >= 8 && c - first <= 16)
 	{
-		digits = digits * 100000000 + eight;
-		c += 8;
+		uint64_t word = load_digits(c);
+		uint64_t others = not_digits(word);
+		unsigned bits;
+
+		if (others == 0 && c - first <= 8)
+		{
+			digits = digits * 100000000 + digits_number(word);
+			c += 8;
+			continue;
+		}
+		bits = others == 0 ? 64 : (unsigned) __builtin_ctzll(others) - 7;
+		if (bits > 0 && (c - first <= 8 || bits <= 24))
+		{
+			digits = digits * powers[bits / 8] + digits_number(word << (64 - bits));
+			c += bits / 8;
+		}
+		break;
 	}
 	while (c < end && *c >= '0' && *c <= '9')
 	{
 		uint64_t digit = (uint64_t) (*c++ - '0');
 
-		/* Up to 18 digits cannot overflow: the two checked operations are for longer ones. */
 		if (c - first > 18)
 			overflow |= __builtin_mul_overflow(digits, 10, &digits) ||
 						__builtin_add_overflow(digits, digit, &digits);

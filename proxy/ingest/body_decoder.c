@@ -248,6 +248,59 @@ find_line_end(const BodyDecoder *decoder, const char *line, const char *end)
 	return memchr(line, '\n', (size_t) (end - line));
 }
 
+static const char *
+skip_space(const char *c, const char *end)
+{
+	while (c < end && (*c == ' ' || *c == '\n' || *c == '\r' || *c == '\t'))
+		c++;
+	return c;
+}
+
+/* Is the tag of the message at a place of the stage one that is taken?  If not, sets *error. */
+static bool
+tag_allowed(const BodyDecoder *decoder, size_t place, MessageError *error)
+{
+	const StagedMessage *message;
+
+	if (decoder->tag_prefix_length == 0)
+		return true;
+	message = (const StagedMessage *) (decoder->stage->data + place);
+	return message_scan_allows(staged_tag(message), message->tag_length, decoder->tag_prefix,
+							   decoder->tag_prefix_length, error);
+}
+
+/*
+ * Decodes a line of NDJSON without looking for its end first, which is known after a message that is
+ * good.  For any other line it stages nothing, and returns false.
+ */
+static bool
+decode_good_line(BodyDecoder *decoder, const char **data, const char *end)
+{
+	MessageError error;
+	size_t length = decoder->stage->length;
+	const char *c = *data;
+
+	if (decoder->format != BODY_NDJSON || decoder->state != STATE_LINE || decoder->allowance == 0)
+		return false;
+	if (end - c > MESSAGE_MAX_BYTES)
+		end = c + MESSAGE_MAX_BYTES;
+	if (message_scan_line(decoder->stage, &c, end, &decoder->times, decoder->range, &error) !=
+		SCAN_OK)
+		return false;
+	if (c < end && *c == '\r')
+		c++;
+	if (c == end || *c != '\n' || !tag_allowed(decoder, length, &error))
+	{
+		decoder->stage->length = length;
+		decoder->stage->count--;
+		return false;
+	}
+	spend(decoder, 1);
+	decoder->position++;
+	*data = c + 1;
+	return true;
+}
+
 /* Decodes complete lines, and at the body's end (last) the rest as a line. */
 static Step
 decode_lines(BodyDecoder *decoder, const char **data, const char *end, bool last)
@@ -255,8 +308,11 @@ decode_lines(BodyDecoder *decoder, const char **data, const char *end, bool last
 	while (*data < end && decoder->state != STATE_FAILED)
 	{
 		const char *line = *data;
-		const char *line_end = find_line_end(decoder, line, end);
+		const char *line_end;
 
+		if (decode_good_line(decoder, data, end))
+			continue;
+		line_end = find_line_end(decoder, line, end);
 		if (line_end == NULL && !last)
 		{
 			if (decoder->state == STATE_SKIP_LINE)
@@ -297,27 +353,6 @@ decode_lines(BodyDecoder *decoder, const char **data, const char *end, bool last
 	}
 	*data = decoder->state == STATE_FAILED ? end : *data;
 	return STEP_DONE;
-}
-
-static const char *
-skip_space(const char *c, const char *end)
-{
-	while (c < end && (*c == ' ' || *c == '\n' || *c == '\r' || *c == '\t'))
-		c++;
-	return c;
-}
-
-/* Is the tag of the message at a place of the stage one that is taken?  If not, sets *error. */
-static bool
-tag_allowed(const BodyDecoder *decoder, size_t place, MessageError *error)
-{
-	const StagedMessage *message;
-
-	if (decoder->tag_prefix_length == 0)
-		return true;
-	message = (const StagedMessage *) (decoder->stage->data + place);
-	return message_scan_allows(staged_tag(message), message->tag_length, decoder->tag_prefix,
-							   decoder->tag_prefix_length, error);
 }
 
 /* Decodes one line without its end; an empty line is neither a message nor an error. */

@@ -20,6 +20,9 @@
 #include <endian.h>
 #include <stdio.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 /* Room made before values are stored, so that the loop checks once for many values. */
 #define VALUES_STEP 64
@@ -50,6 +53,7 @@ typedef struct Scan
 	int64_t time_ns;
 	uint32_t value_count;
 	bool has_nulls;	 /* among the values */
+	bool in_line;	 /* a newline is no white space */
 	const char *tag; /* in the text, or in decoded */
 	size_t tag_length;
 	char decoded[MESSAGE_MAX_TAG_BYTES];
@@ -62,7 +66,8 @@ static ScanStatus convert_time(Scan *scan);
 static ScanStatus scan_time_text(Scan *scan);
 static ScanStatus scan_tag(Scan *scan);
 static ScanStatus scan_values(Scan *scan);
-static ScanStatus scan_string(Scan *scan, const char **start, const char **close, bool *plain);
+static ScanStatus scan_string(Scan *scan, const char **start, const char **close, bool *escapes,
+							  bool *odd);
 
 static ScanStatus __attribute__((cold, noinline, format(printf, 3, 4)))
 invalid(Scan *scan, const char *field, const char *format, ...)
@@ -84,16 +89,17 @@ skip_space(Scan *scan)
 	{
 		if ((unsigned char) *scan->c > ' ')
 			return true;
-		if (*scan->c != ' ' && *scan->c != '\n' && *scan->c != '\r' && *scan->c != '\t')
+		if (*scan->c != ' ' && (*scan->c != '\n' || scan->in_line) && *scan->c != '\r' &&
+			*scan->c != '\t')
 			return true; /* a control character: the caller refuses it */
 		scan->c++;
 	}
 	return false;
 }
 
-ScanStatus
-message_scan(Stage *stage, const char **cursor, const char *end, const TimestampRules *times,
-			 const MessageRange *range, MessageError *error)
+static ScanStatus
+scan_message(Stage *stage, const char **cursor, const char *end, const TimestampRules *times,
+			 const MessageRange *range, bool in_line, MessageError *error)
 {
 	Scan scan;
 	ScanStatus status;
@@ -105,6 +111,7 @@ message_scan(Stage *stage, const char **cursor, const char *end, const Timestamp
 	scan.error = error;
 	scan.seen = 0;
 	scan.has_nulls = false;
+	scan.in_line = in_line;
 
 	if (scan.c == end)
 		return SCAN_INCOMPLETE;
@@ -146,6 +153,20 @@ message_scan(Stage *stage, const char **cursor, const char *end, const Timestamp
 	stage_add(stage, scan.time_ns, scan.value_count, scan.tag, scan.tag_length);
 	*cursor = scan.c + 1;
 	return SCAN_OK;
+}
+
+ScanStatus
+message_scan(Stage *stage, const char **cursor, const char *end, const TimestampRules *times,
+			 const MessageRange *range, MessageError *error)
+{
+	return scan_message(stage, cursor, end, times, range, false, error);
+}
+
+ScanStatus
+message_scan_line(Stage *stage, const char **cursor, const char *end, const TimestampRules *times,
+				  const MessageRange *range, MessageError *error)
+{
+	return scan_message(stage, cursor, end, times, range, true, error);
 }
 
 /* Gives a message without a tag the range's, and refuses one that is not within the range. */
@@ -192,35 +213,36 @@ take(Scan *scan, const char *text, size_t length)
 	return true;
 }
 
-/* Steps over a field name, if it is one of the three as nearly all clients write them. */
+/* Steps over a field name and its colon, if they are as nearly all clients write them. */
 static inline unsigned
 take_field(Scan *scan)
 {
-	if (take(scan, "\"time\"", 6))
+	if (take(scan, "\"time\":", 7))
 		return FIELD_TIME;
-	if (take(scan, "\"tag\"", 5))
+	if (take(scan, "\"tag\":", 6))
 		return FIELD_TAG;
-	if (take(scan, "\"values\"", 8))
+	if (take(scan, "\"values\":", 9))
 		return FIELD_VALUES;
 	return 0;
 }
 
-/* Scans any other text of a field name, and sets *field. */
+/* Scans any other text of a field name and its colon, and sets *field. */
 static ScanStatus __attribute__((noinline)) scan_field_name(Scan *scan, unsigned *field)
 {
 	const char *name;
 	const char *close;
-	bool plain;
+	bool escapes;
+	bool odd;
 	char decoded[32];
 	ScanStatus status;
 
 	if (*scan->c != '"')
 		return invalid(scan, "", "a field name in quotes is missing");
-	status = scan_string(scan, &name, &close, &plain);
+	status = scan_string(scan, &name, &close, &escapes, &odd);
 	if (status != SCAN_OK)
 		return status == SCAN_INCOMPLETE ? status
 										 : invalid(scan, "", "a field name is not a valid string");
-	if (plain)
+	if (!escapes)
 		*field = field_of(name, (size_t) (close - name));
 	else
 	{
@@ -238,6 +260,13 @@ static ScanStatus __attribute__((noinline)) scan_field_name(Scan *scan, unsigned
 		snprintf(unknown, sizeof(unknown), "%.*s", (int) (close - name), name);
 		return invalid(scan, unknown, "unknown field; a message has time, tag and values");
 	}
+	if (scan->seen & *field)
+		return SCAN_OK; /* the caller refuses it */
+	if (!skip_space(scan))
+		return SCAN_INCOMPLETE;
+	if (*scan->c != ':')
+		return invalid(scan, "", "a colon is missing after a field name");
+	scan->c++;
 	return SCAN_OK;
 }
 
@@ -258,11 +287,6 @@ scan_field(Scan *scan)
 	}
 	scan->seen |= field;
 
-	if (!skip_space(scan))
-		return SCAN_INCOMPLETE;
-	if (*scan->c != ':')
-		return invalid(scan, "", "a colon is missing after a field name");
-	scan->c++;
 	if (!skip_space(scan))
 		return SCAN_INCOMPLETE;
 	switch (field)
@@ -316,15 +340,16 @@ static ScanStatus __attribute__((noinline)) scan_time_text(Scan *scan)
 	const char *end;
 	const char *number;
 	const char *wrong;
-	bool plain;
+	bool escapes;
+	bool odd;
 	int length;
-	ScanStatus status = scan_string(scan, &text, &close, &plain);
+	ScanStatus status = scan_string(scan, &text, &close, &escapes, &odd);
 
 	if (status != SCAN_OK)
 		return status == SCAN_INCOMPLETE ? status
 										 : invalid(scan, "time", "time is not a valid string");
 	length = (int) (close - text);
-	if (!plain)
+	if (escapes)
 	{
 		length = message_json_string(text - 1, (size_t) length + 2, decoded, sizeof(decoded));
 		if (length == -1)
@@ -346,19 +371,20 @@ static ScanStatus
 scan_tag(Scan *scan)
 {
 	const char *close;
-	bool plain;
+	bool escapes;
+	bool odd;
 	ScanStatus status;
 
 	if (*scan->c != '"')
 		return invalid(scan, "tag", "tag must be a string");
-	status = scan_string(scan, &scan->tag, &close, &plain);
+	status = scan_string(scan, &scan->tag, &close, &escapes, &odd);
 	if (status != SCAN_OK)
 		return status == SCAN_INCOMPLETE
 				   ? status
 				   : invalid(scan, "tag", "tag has a control character or is not valid UTF-8");
 
 	scan->tag_length = (size_t) (close - scan->tag);
-	if (!plain)
+	if (escapes)
 	{
 		int length = message_json_string(scan->tag - 1, scan->tag_length + 2, scan->decoded,
 										 sizeof(scan->decoded));
@@ -375,25 +401,27 @@ scan_tag(Scan *scan)
 	if (scan->tag_length > MESSAGE_MAX_TAG_BYTES)
 		return invalid(scan, "tag", "tag is longer than %d bytes", MESSAGE_MAX_TAG_BYTES);
 	/* Control characters would reach terminals and shells with the tag. */
-	if (utf8_has_control(scan->tag, scan->tag_length))
+	if ((escapes || odd) && utf8_has_control(scan->tag, scan->tag_length))
 		return invalid(scan, "tag", "tag has a control character");
 	return SCAN_OK;
 }
 
 /*
  * Skips bytes of a string that are no quote, no backslash and no control character, eight at a
- * time, and adds their bits to *all.  The subtractions set the highest bit of the first byte that
- * is one of these, and of no byte before it.
+ * time.  The subtractions set the highest bit of the first byte that is one of these, and of no byte
+ * before it.  Sets *odd if a byte is over 0x7E.
  */
 static inline const char *
-skip_plain(const char *c, const char *end, uint64_t *all)
+skip_plain_words(const char *c, const char *end, bool *odd)
 {
-	while (end - c >= 8)
+	uint64_t all = 0;
+	uint64_t special = 0;
+
+	for (; special == 0 && end - c >= 8; c += 8)
 	{
 		uint64_t word;
 		uint64_t quote;
 		uint64_t backslash;
-		uint64_t special;
 
 		memcpy(&word, c, sizeof(word));
 		word = le64toh(word);
@@ -406,31 +434,64 @@ skip_plain(const char *c, const char *end, uint64_t *all)
 		{
 			int bit = __builtin_ctzll(special) & ~7;
 
-			*all |= word & ((UINT64_C(1) << bit) - 1);
-			return c + bit / 8;
+			word &= (UINT64_C(1) << bit) - 1;
+			c += bit / 8 - 8;
 		}
-		*all |= word;
-		c += 8;
+		all |= word | (word + EACH(1));
 	}
+	*odd |= (all & EACH(0x80)) != 0;
 	return c;
 }
 
+#ifdef __SSE2__
+/* The same, sixteen at a time. */
+static inline const char *
+skip_plain(const char *c, const char *end, bool *odd)
+{
+	const __m128i last_control = _mm_set1_epi8(' ' - 1);
+
+	for (; end - c >= 16; c += 16)
+	{
+		__m128i bytes = _mm_loadu_si128((const __m128i *) c);
+		__m128i special = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
+									   _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+		unsigned over = (unsigned) _mm_movemask_epi8(
+			_mm_or_si128(bytes, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7F))));
+		unsigned stop;
+
+		special =
+			_mm_or_si128(special, _mm_cmpeq_epi8(_mm_max_epu8(bytes, last_control), last_control));
+		stop = (unsigned) _mm_movemask_epi8(special);
+		if (stop != 0)
+		{
+			*odd |= (over & (stop - 1) & ~stop) != 0;
+			return c + __builtin_ctz(stop);
+		}
+		*odd |= over != 0;
+	}
+	return skip_plain_words(c, end, odd);
+}
+#else
+#define skip_plain skip_plain_words
+#endif
+
 /*
  * Scans a string from its opening quote, and leaves scan->c after the closing one.  *start and
- * *close limit the text between, which is UTF-8.  *plain is false if it has escapes.
+ * *close limit the text between, which is UTF-8.  *escapes says whether it has a backslash, and *odd
+ * whether it has a byte over 0x7E.
  */
 static ScanStatus
-scan_string(Scan *scan, const char **start, const char **close, bool *plain)
+scan_string(Scan *scan, const char **start, const char **close, bool *escapes, bool *odd)
 {
 	const char *c = scan->c + 1;
 	const char *end = scan->end;
-	uint64_t all = 0;
 
 	*start = c;
-	*plain = true;
+	*escapes = false;
+	*odd = false;
 	for (;; c++)
 	{
-		c = skip_plain(c, end, &all);
+		c = skip_plain(c, end, odd);
 		if (c == end)
 			return SCAN_INCOMPLETE;
 		if (*c == '"')
@@ -439,15 +500,15 @@ scan_string(Scan *scan, const char **start, const char **close, bool *plain)
 			return SCAN_INVALID;
 		if (*c == '\\')
 		{
-			*plain = false;
+			*escapes = true;
 			if (++c == end)
 				return SCAN_INCOMPLETE;
 		}
-		all |= (unsigned char) *c;
+		*odd |= (unsigned char) *c > 0x7E;
 	}
 	*close = c;
 	scan->c = c + 1;
-	if ((all & EACH(0x80)) != 0 && !utf8_valid(*start, (size_t) (c - *start)))
+	if (*odd && !utf8_valid(*start, (size_t) (c - *start)))
 		return SCAN_INVALID;
 	return SCAN_OK;
 }

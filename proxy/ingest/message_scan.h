@@ -53,6 +53,11 @@ extern ScanStatus message_scan(Stage *stage, const char **cursor, const char *en
 							   const TimestampRules *times, const MessageRange *range,
 							   MessageError *error);
 
+/* The same, but a newline ends the message too early: it is invalid then. */
+extern ScanStatus message_scan_line(Stage *stage, const char **cursor, const char *end,
+									const TimestampRules *times, const MessageRange *range,
+									MessageError *error);
+
 /* Has the tag the prefix?  If not, sets *error. */
 static inline bool
 message_scan_allows(const char *tag, size_t tag_length, const char *prefix, size_t prefix_length,
