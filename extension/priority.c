@@ -9,8 +9,9 @@
  *
  * A number alone does not help a process that wakes up while a nicer one runs: Linux lets that one go on
  * to the end of its slice, which is some milliseconds.  Loads wake up for each few rows, and got less
- * done beside a merge (docs/performance.md).  So a nice process that has much to do naps now and then:
- * for as short as the system can, or for longer if other processes wait while it runs.
+ * done beside a merge (docs/performance.md).  So a nice process that has much to do looks now and then
+ * whether others wait, and naps if so: for as short as the system can, which lets them begin, or for
+ * longer, which leaves them most of the processor.
  */
 #include "postgres.h"
 
@@ -24,7 +25,7 @@
 
 #include "priority.h"
 
-/* A nice process naps after so much time, in microseconds. */
+/* A nice process looks whether others wait after so much time, in microseconds. */
 #define WORK_BETWEEN_NAPS 200
 
 /* How long it naps, in microseconds.  With the long naps it still gets a sixth of a processor. */
@@ -102,7 +103,7 @@ priority_lower(int nice)
 }
 
 void
-priority_nap(bool urgent)
+priority_nap(bool can_wait)
 {
 	static instr_time rested;
 	instr_time	worked;
@@ -113,7 +114,8 @@ priority_nap(bool urgent)
 	INSTR_TIME_SUBTRACT(worked, rested);
 	if (INSTR_TIME_GET_MICROSEC(worked) < WORK_BETWEEN_NAPS)
 		return;
-	pg_usleep(!urgent && others_wait() && has_time() ? LONG_NAP : SHORT_NAP);
+	if (others_wait())
+		pg_usleep(can_wait && has_time() ? LONG_NAP : SHORT_NAP);
 	INSTR_TIME_SET_CURRENT(rested);
 }
 
@@ -133,7 +135,7 @@ has_time(void)
 
 /*
  * Are there more processes that could run, this one included, than processors?  Linux counts them in
- * /proc/loadavg, "0.20 0.18 0.12 3/80 11206": the fourth number; elsewhere the answer is no.
+ * /proc/loadavg, "0.20 0.18 0.12 3/80 11206": the fourth number.  Where it does not, nobody knows: yes.
  */
 static bool
 others_wait(void)
@@ -146,10 +148,10 @@ others_wait(void)
 	if (file == -2)
 		file = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
 	if (file == -1)
-		return false;
+		return true;
 	length = pread(file, text, sizeof(text) - 1, 0);
 	text[		Max(length, 0)] = '\0';
 
-	return sscanf(text, "%*s %*s %*s %d/", &runnable) == 1 &&
+	return sscanf(text, "%*s %*s %*s %d/", &runnable) != 1 ||
 		runnable > sysconf(_SC_NPROCESSORS_ONLN);
 }

@@ -21,11 +21,10 @@ extern void priority_assign(int nice, void *extra);
 extern void priority_lower(int nice);
 
 /*
- * Lets processes run that have woken up meanwhile, and also those that wait for a processor unless the
- * work is urgent.  A nice process calls it each few microseconds, as long as it has much to do; most
- * calls do nothing.  It may hold locks of tables, but none of pages, for which loads and reads would
- * wait.
+ * Lets processes run that wait for a processor, and leaves it to them for most of the time if the work
+ * can wait.  A nice process calls it each few microseconds, as long as it has much to do; most calls do
+ * nothing.  It may hold locks of tables, but none of pages, for which loads and reads would wait.
  */
-extern void priority_nap(bool urgent);
+extern void priority_nap(bool can_wait);
 
 #endif

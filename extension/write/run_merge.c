@@ -11,8 +11,9 @@
  * runs when its rows amount to OWN_BYTES: they become a pending segment of its own, which compaction
  * merges like any other.
  *
- * If MANY_LOADS wait, merges fall behind.  Then they no longer leave the processor to others
- * (priority.c), and MERGE_FACTOR_BEHIND counts.
+ * If FLOOD_LOADS wait, loads come faster than one a second.  Then merges leave the processor to them
+ * (priority.c), and one merge will take many of them.  If MANY_LOADS wait, merges fall behind.  Then
+ * they take their share, and MERGE_FACTOR_BEHIND counts.
  *
  * What is merged is stored twice until no snapshot sees the old segments any more.  So that the file
  * need not have room for the largest run twice, the background worker merges in parts.  A part takes
@@ -53,6 +54,9 @@
 /* An earlier run is merged with later ones if it has at most so many times their rows. */
 #define MERGE_FACTOR 6
 
+/* In a round of two seconds, the load of each second leaves fewer than this. */
+#define FLOOD_LOADS 8
+
 /* If so many loads wait, a row is to be written less often, so that merges catch up. */
 #define MANY_LOADS 64
 #define MERGE_FACTOR_BEHIND 1
@@ -89,13 +93,13 @@ typedef struct RunMerge
 	Size		part_bytes;		/* to write in this transaction; 0: all */
 	text	   *until;			/* the last tag of this part; NULL: the merge is done */
 	bool		more;			/* later runs are left for another merge */
-	bool		urgent;			/* many loads wait */
+	bool		flooded;		/* loads come fast, but are not too many yet */
 	CompactionCounts done;
 } RunMerge;
 
 static bool merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
 					  RunMergeInParts *parts, CompactionCounts *counts, bool *more);
-static bool many_loads(SortedRuns *runs);
+static bool is_flooded(SortedRuns *runs);
 static bool choose(RunMerge *merge, uint64 from, uint64 horizon);
 static uint32 first_to_merge(const SortedRun *runs, uint32 nruns);
 static bool choose_later(RunMerge *merge);
@@ -156,7 +160,7 @@ merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
 	if (parts != NULL)
 		merge.part_bytes = Max(RelationGetNumberOfBlocks(rel) / PART_OF_FILE, LEAST_PART_PAGES) *
 			(Size) BLCKSZ;
-	merge.urgent = many_loads(merge.runs);
+	merge.flooded = is_flooded(merge.runs);
 	due = choose_later(&merge) || go_on(&merge) || choose(&merge, 0, horizon);
 	*more = merge.more;
 	if (due)
@@ -182,13 +186,13 @@ merge_due(Relation rel, uint64 horizon, bool everything, EmptiedBlocks *emptied,
 }
 
 static bool
-many_loads(SortedRuns *runs)
+is_flooded(SortedRuns *runs)
 {
 	uint32		loads = 0;
 
 	for (uint32 i = 0; i < sorted_runs_count(runs); i++)
 		loads += sorted_runs_get(runs, i)->level == 0;
-	return loads >= MANY_LOADS;
+	return loads >= FLOOD_LOADS && loads < MANY_LOADS;
 }
 
 /*
@@ -427,7 +431,7 @@ merge_runs(RunMerge *merge)
 			break;
 		}
 		CHECK_FOR_INTERRUPTS();
-		priority_nap(merge->urgent);
+		priority_nap(merge->flooded);
 		caller = MemoryContextSwitchTo(context);
 		merge_tag(merge, tag);
 		MemoryContextSwitchTo(caller);

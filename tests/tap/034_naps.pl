@@ -1,4 +1,4 @@
-# A nice process that merges leaves the processor to those that wait for it, unless many loads wait.
+# A nice process that merges leaves the processor to those that wait for it while loads come fast, unless too many wait.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -45,12 +45,14 @@ for (1 .. 2 * `nproc`)
 	exec 'nice', '-n', '19', 'perl', '-e', '1 while 1' or die if $pid == 0;
 	push @busy, $pid;
 }
+my $few = sleeps(4, 5);
 my $nice = sleeps(8, 5);
 my $plain = sleeps(8, 0);
 my $urgent = sleeps(64, 5);
 kill 'KILL', @busy;
 waitpid $_, 0 for @busy;
-cmp_ok($nice, '>', 2, 'a nice process that merges sleeps for most of the time while others wait');
+cmp_ok($few, '<', 1, 'a nice process that merges the loads of some seconds does not sleep for long');
+cmp_ok($nice, '>', 2, 'one that merges many loads sleeps for most of the time while others wait');
 cmp_ok($plain, '<', 1, 'others do not');
 cmp_ok($urgent, '<', 1, 'nor does it while many loads wait');
 $node->stop;
