@@ -54,8 +54,8 @@
 /* An earlier run is merged with later ones if it has at most so many times their rows. */
 #define MERGE_FACTOR 6
 
-/* In a round of two seconds, the load of each second leaves fewer than this. */
-#define FLOOD_LOADS 8
+/* The load of each second leaves fewer than this, also where a merge takes some rounds of two seconds. */
+#define FLOOD_LOADS 16
 
 /* If so many loads wait, a row is to be written less often, so that merges catch up. */
 #define MANY_LOADS 64

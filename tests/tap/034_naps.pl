@@ -46,8 +46,8 @@ for (1 .. 2 * `nproc`)
 	push @busy, $pid;
 }
 my $few = sleeps(4, 5);
-my $nice = sleeps(8, 5);
-my $plain = sleeps(8, 0);
+my $nice = sleeps(16, 5);
+my $plain = sleeps(16, 0);
 my $urgent = sleeps(64, 5);
 kill 'KILL', @busy;
 waitpid $_, 0 for @busy;
