@@ -8,10 +8,11 @@
  * - Work belongs to one kind, table, subtransaction and command.  Segments that it writes or
  *	 deletes carry exactly the IDs of that subtransaction and command, so that PostgreSQL's own
  *	 visibility rules hold.  The command counter is never advanced.
- * - Work is done when its command ends, or at the latest the one within which that ran, before the
- *	 AFTER triggers run; indivisible work comes first.  Divisible work is also done when a later command reads the table, and at the
- *	 latest before its subtransaction commits or is prepared, because the commands of logical
- *	 replication have no end that is visible here.
+ * - Work is done when its command ends or, at the latest, when the command ends within which that one
+ *	 ran; in either case before the AFTER triggers run.  Indivisible work comes first.  Divisible work
+ *	 is also done when a later command reads the table, and at the latest before its subtransaction
+ *	 commits or is prepared, because the commands of logical replication have no end that is visible
+ *	 here.
  * - Divisible work of one table is done in the order in which it was gathered.
  * - A subscription applies each row as a command of its own.  Such commands share one piece of
  *	 divisible work, which has the ID of the last of them, or there would be as many pieces as rows.

@@ -135,13 +135,14 @@ has_time(void)
 
 /*
  * Are there more processes that could run, this one included, than processors?  Linux counts them in
- * /proc/loadavg, "0.20 0.18 0.12 3/80 11206": the fourth number.  Where it does not, nobody knows: yes.
+ * /proc/loadavg, "0.20 0.18 0.12 3/80 11206": the fourth number.  Where that
+ * cannot be read, the answer is yes.
  */
 static bool
 others_wait(void)
 {
 	static int	file = -2;		/* not opened yet; -1: there is none */
-	char text[	64];
+	char		line[64];
 	ssize_t		length;
 	int			runnable;
 
@@ -149,9 +150,8 @@ others_wait(void)
 		file = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
 	if (file == -1)
 		return true;
-	length = pread(file, text, sizeof(text) - 1, 0);
-	text[		Max(length, 0)] = '\0';
-
-	return sscanf(text, "%*s %*s %*s %d/", &runnable) != 1 ||
+	length = pread(file, line, sizeof(line) - 1, 0);
+	line[Max(length, 0)] = '\0';
+	return sscanf(line, "%*s %*s %*s %d/", &runnable) != 1 ||
 		runnable > sysconf(_SC_NPROCESSORS_ONLN);
 }

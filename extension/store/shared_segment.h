@@ -81,7 +81,7 @@ extern SegmentStatus shared_reader_rows(const SharedReader *reader, Segment *seg
  */
 extern SegmentStatus shared_segment_open_part(const uint8 *bytes, Size length, Segment *segment);
 
-/* Builds a shared segment; some 60 kB.  Behind the longest segment there is room for a block. */
+/* Builds a shared segment; some 50 kB.  Behind the longest segment there is room for a block. */
 typedef struct SharedBuilder
 {
 	SegmentHeader header;

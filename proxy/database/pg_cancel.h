@@ -16,7 +16,7 @@
 typedef struct PgCanceller PgCanceller;
 typedef struct PgCancellation PgCancellation;
 
-/* Each loop has one canceller. */
+/* A canceller of a loop, for as long as the loop is there. */
 extern PgCanceller *pg_canceller_new(uv_loop_t *loop);
 
 /*
