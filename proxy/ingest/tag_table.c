@@ -5,23 +5,26 @@
  * Names are cut from blocks.  Open addressing finds them: a bucket has the whole hash, so that a
  * search visits few names but the one that it finds.  The place of a name by its number is in one of
  * several arrays, each twice as long as the one before, which therefore never move.
+ *
+ * When half of the buckets are used, an array of twice as many takes their place.  The former ones
+ * are moved there in small steps, one with each tag that is added, because moving a million at once
+ * would hold all clients.  Until that is done, a search that finds nothing looks at the former ones
+ * too.
  */
 #include "ingest/tag_table.h"
 
 #include "base/assert.h"
 #include "base/memory.h"
 
-#include <endian.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define FIRST_NAMES		256u  /* in the first array; a power of two */
 #define MOST_ARRAYS		24	  /* for 4 billion tags, as many as numbers have */
 #define INITIAL_BUCKETS 1024u /* a power of two */
 #define FIRST_BLOCK		((size_t) 16 * 1024)
 #define LARGEST_BLOCK	((size_t) 256 * 1024)
+#define STEP_BUCKETS	8 /* are moved in a step; two would be done when the next array is due */
 
 /* A period has so many messages for each tag of the table, and of small tables so many in all. */
 #define PERIOD_MESSAGES_A_TAG 4
@@ -49,6 +52,9 @@ struct TagTable
 	Block *blocks; /* memory is cut from the first one */
 	Bucket *buckets;
 	uint32_t bucket_mask;
+	Bucket *former; /* the buckets before these, until all are moved; else NULL */
+	uint32_t former_count;
+	uint32_t moved; /* of the former ones */
 	uint32_t count;
 	uint32_t period;
 	uint32_t used;	   /* tags used in the period */
@@ -61,34 +67,7 @@ struct TagTable
 
 static TagName *new_name(TagTable *table, const char *name, uint32_t length);
 static void grow_buckets(TagTable *table);
-
-/* The key keeps a client from choosing tags that collide.  The first table makes it. */
-static uint64_t hash_key[2];
-
-static void
-make_hash_key(void)
-{
-	if (getrandom(hash_key, sizeof(hash_key), GRND_NONBLOCK) != sizeof(hash_key))
-		hash_key[1] = (uint64_t) (uintptr_t) &hash_key;
-}
-
-/* Multiplies and folds a word at a time, including the zero padding. */
-uint64_t
-tag_name_hash(const char *name, uint32_t length)
-{
-	uint64_t hash = length ^ hash_key[1];
-
-	for (uint32_t i = 0; i < length; i += 8)
-	{
-		uint64_t word;
-		unsigned __int128 product;
-
-		memcpy(&word, name + i, 8);
-		product = (unsigned __int128) (hash ^ word) * (hash_key[0] ^ UINT64_C(0x9E3779B97F4A7C15));
-		hash = (uint64_t) product ^ (uint64_t) (product >> 64);
-	}
-	return hash;
-}
+static void free_former(TagTable *table);
 
 static void
 count_bytes(TagTable *table, size_t bytes)
@@ -101,10 +80,9 @@ count_bytes(TagTable *table, size_t bytes)
 TagTable *
 tag_table_new(Budget *budget)
 {
-	static pthread_once_t key_made = PTHREAD_ONCE_INIT;
 	TagTable *table = memory_new(sizeof(TagTable));
 
-	pthread_once(&key_made, make_hash_key);
+	tag_name_make_key();
 	table->references = 1;
 	table->budget = budget;
 	table->period = 1;
@@ -137,6 +115,7 @@ tag_table_release(TagTable *table)
 		free(table->names[i]);
 	if (table->budget != NULL)
 		budget_return(table->budget, table->bytes);
+	free_former(table);
 	free(table->order);
 	free(table->buckets);
 	free(table);
@@ -185,13 +164,13 @@ tag_table_bytes(const TagTable *table)
 
 /* The bucket that has the name, or else the free one where it belongs. */
 static inline Bucket *
-find_bucket(const TagTable *table, const char *name, uint32_t length, uint64_t hash)
+find_bucket(Bucket *buckets, uint32_t mask, const char *name, uint32_t length, uint64_t hash)
 {
-	uint32_t at = (uint32_t) hash & table->bucket_mask;
+	uint32_t at = (uint32_t) hash & mask;
 
-	for (;; at = (at + 1) & table->bucket_mask)
+	for (;; at = (at + 1) & mask)
 	{
-		Bucket *bucket = &table->buckets[at];
+		Bucket *bucket = &buckets[at];
 
 		if (bucket->name == NULL || (bucket->hash == hash && bucket->name->length == length &&
 									 memcmp(bucket->name->text, name, length) == 0))
@@ -199,10 +178,22 @@ find_bucket(const TagTable *table, const char *name, uint32_t length, uint64_t h
 	}
 }
 
+/* The name if it is in a former bucket, or else NULL. */
+static TagName *
+find_former(const TagTable *table, const char *name, uint32_t length, uint64_t hash)
+{
+	if (table->former == NULL)
+		return NULL;
+	return find_bucket(table->former, table->former_count - 1, name, length, hash)->name;
+}
+
 const TagName *
 tag_table_find(const TagTable *table, const char *name, uint32_t length, uint64_t hash)
 {
-	return find_bucket(table, name, length, hash)->name;
+	const TagName *found =
+		find_bucket(table->buckets, table->bucket_mask, name, length, hash)->name;
+
+	return found != NULL ? found : find_former(table, name, length, hash);
 }
 
 void
@@ -220,27 +211,59 @@ tag_table_prefetch_name(const TagTable *table, uint64_t hash)
 	__builtin_prefetch((const char *) bucket->name + 64);
 }
 
+/* Moves some of the former buckets.  They stay where they are too, because searches pass them. */
+static void
+move_former(TagTable *table)
+{
+	for (int i = 0; i < STEP_BUCKETS; i++)
+	{
+		const Bucket *bucket = &table->former[table->moved++];
+		uint32_t at = (uint32_t) bucket->hash & table->bucket_mask;
+
+		if (bucket->name == NULL)
+			continue;
+		while (table->buckets[at].name != NULL)
+			at = (at + 1) & table->bucket_mask;
+		table->buckets[at] = *bucket;
+	}
+	if (table->moved == table->former_count)
+		free_former(table);
+}
+
+/* Adds a name that is not in the buckets, unless it is in a former one. */
+static TagName *
+add_name(TagTable *table, const char *name, uint32_t length, uint64_t hash)
+{
+	TagName *added = find_former(table, name, length, hash);
+	Bucket *bucket;
+
+	if (added != NULL)
+		return added;
+	if (table->count >= (table->bucket_mask + 1) / 2)
+		grow_buckets(table);
+	added = new_name(table, name, length);
+	bucket = find_bucket(table->buckets, table->bucket_mask, name, length, hash);
+	bucket->hash = hash;
+	bucket->name = added;
+	return added;
+}
+
 const TagName *
 tag_table_add(TagTable *table, const char *name, uint32_t length, uint64_t hash)
 {
-	Bucket *bucket = find_bucket(table, name, length, hash);
+	TagName *found;
 
-	if (bucket->name == NULL)
+	if (table->former != NULL)
+		move_former(table);
+	found = find_bucket(table->buckets, table->bucket_mask, name, length, hash)->name;
+	if (found == NULL)
+		found = add_name(table, name, length, hash);
+	if (found->period != table->period)
 	{
-		if (table->count >= (table->bucket_mask + 1) / 2)
-		{
-			grow_buckets(table);
-			bucket = find_bucket(table, name, length, hash);
-		}
-		bucket->hash = hash;
-		bucket->name = new_name(table, name, length);
-	}
-	if (bucket->name->period != table->period)
-	{
-		bucket->name->period = table->period;
+		found->period = table->period;
 		table->used++;
 	}
-	return bucket->name;
+	return found;
 }
 
 /* Copies a name, and gives it the next number. */
@@ -288,53 +311,59 @@ new_name(TagTable *table, const char *name, uint32_t length)
 	return copy;
 }
 
-/* Doubles the buckets, so that at most half of them are used. */
+/*
+ * Begins with twice as many buckets, so that at most half of them are used.  The budget has the
+ * former ones for as long as they are kept.
+ */
 static void
 grow_buckets(TagTable *table)
 {
-	uint32_t old_count = table->bucket_mask + 1;
-	uint32_t mask = old_count * 2 - 1;
-	Bucket *buckets = memory_new((size_t) old_count * 2 * sizeof(Bucket));
+	size_t bytes;
 
-	for (uint32_t i = 0; i < old_count; i++)
-	{
-		uint32_t at = (uint32_t) table->buckets[i].hash & mask;
-
-		if (table->buckets[i].name == NULL)
-			continue;
-		while (buckets[at].name != NULL)
-			at = (at + 1) & mask;
-		buckets[at] = table->buckets[i];
-	}
-	free(table->buckets);
-	table->buckets = buckets;
-	table->bucket_mask = mask;
-	count_bytes(table, old_count * sizeof(Bucket));
+	ASSERT(table->former == NULL);
+	table->former = table->buckets;
+	table->former_count = table->bucket_mask + 1;
+	table->moved = 0;
+	bytes = table->former_count * sizeof(Bucket);
+	if (table->budget != NULL)
+		budget_add(table->budget, bytes);
+	table->buckets = memory_new(2 * bytes);
+	table->bucket_mask = table->former_count * 2 - 1;
+	count_bytes(table, bytes);
 }
 
-/* Words are compared as bytes are; the shorter of two names that begin alike has zeros there. */
-int
-tag_name_compare(const TagName *first, const TagName *second)
+static void
+free_former(TagTable *table)
 {
-	uint32_t shorter = first->length < second->length ? first->length : second->length;
-
-	for (uint32_t i = 0; i < shorter; i += 8)
-	{
-		uint64_t a, b;
-
-		memcpy(&a, first->text + i, 8);
-		memcpy(&b, second->text + i, 8);
-		if (a != b)
-			return be64toh(a) < be64toh(b) ? -1 : 1;
-	}
-	return (first->length > second->length) - (first->length < second->length);
+	if (table->former == NULL)
+		return;
+	if (table->budget != NULL)
+		budget_return(table->budget, table->former_count * sizeof(Bucket));
+	free(table->former);
+	table->former = NULL;
 }
 
 static int
-by_name(const void *a, const void *b, void *table)
+by_name(const TagTable *table, uint32_t first, uint32_t second)
 {
-	return tag_name_compare(tag_table_name(table, *(const uint32_t *) a),
-							tag_table_name(table, *(const uint32_t *) b));
+	return tag_name_compare(tag_table_name(table, first), tag_table_name(table, second));
+}
+
+/* The numbers from first to end in the order of their names; the caller frees the array. */
+static uint32_t *
+sorted_numbers(const TagTable *table, uint32_t first, uint32_t end)
+{
+	uint32_t count = end - first;
+	const TagName **names = memory_new_raw(count * sizeof(TagName *));
+	uint32_t *numbers = memory_new_raw(count * sizeof(uint32_t));
+
+	for (uint32_t i = 0; i < count; i++)
+		names[i] = tag_table_name(table, first + i);
+	tag_name_sort(names, count);
+	for (uint32_t i = 0; i < count; i++)
+		numbers[i] = names[i]->number;
+	free(names);
+	return numbers;
 }
 
 const uint32_t *
@@ -345,18 +374,15 @@ tag_table_order(TagTable *table, uint32_t count, uint32_t *sorted)
 
 	if (count > table->ordered)
 	{
-		uint32_t *added = memory_new_raw((count - table->ordered) * sizeof(uint32_t));
+		uint32_t *added = sorted_numbers(table, table->ordered, count);
 
-		for (uint32_t i = table->ordered; i < count; i++)
-			added[i - table->ordered] = i;
-		qsort_r(added, count - table->ordered, sizeof(uint32_t), by_name, table);
 		order = memory_new_raw(count * sizeof(uint32_t));
 		for (uint32_t i = 0; i < count; i++)
 		{
 			const uint32_t *next = new < count ? &added[new - table->ordered] : NULL;
 
 			if (next == NULL ||
-				(old < table->ordered && by_name(&table->order[old], next, table) < 0))
+				(old < table->ordered && by_name(table, table->order[old], *next) < 0))
 				order[i] = table->order[old++];
 			else
 			{

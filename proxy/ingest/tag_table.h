@@ -11,23 +11,13 @@
 #define HISTORIAND_TAG_TABLE_H
 
 #include "base/budget.h"
+#include "ingest/tag_name.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 typedef struct TagTable TagTable;
-
-typedef struct TagName
-{
-	uint32_t number;
-	uint32_t length;
-	uint32_t period; /* in which it was used last */
-	char text[];	 /* padded with zeros to 8 bytes */
-} TagName;
-
-/* The hash is keyed: it differs from process to process. */
-extern uint64_t tag_name_hash(const char *name, uint32_t length);
 
 /* The table's memory is counted in the budget, unless that is NULL.  The caller has a reference. */
 extern TagTable *tag_table_new(Budget *budget);
@@ -54,7 +44,6 @@ extern uint32_t tag_table_count(const TagTable *table);
  * to how many they are.  New ones are sorted in.  One thread may call this while another one adds.
  */
 extern const uint32_t *tag_table_order(TagTable *table, uint32_t count, uint32_t *sorted);
-extern int tag_name_compare(const TagName *first, const TagName *second);
 extern size_t tag_table_bytes(const TagTable *table);
 
 /*
