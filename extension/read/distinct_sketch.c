@@ -20,6 +20,14 @@
 
 #define HASHES 0x1p32
 
+/* So many values are kept themselves, in a table of twice as many slots. */
+#define FEW 1024
+#define FEW_SLOTS (2 * FEW)
+
+/* The bits of a NaN that no value has, because all NaN are made the same. */
+#define EMPTY PG_UINT64_MAX
+
+static void add_to_few(DistinctSketch *sketch, uint64 bits);
 static uint32 hash_of(uint64 bits);
 static double sigma(double x);
 static double tau(double x);
@@ -27,8 +35,11 @@ static double tau(double x);
 void
 distinct_sketch_init(DistinctSketch *sketch)
 {
-	initHyperLogLog(&sketch->registers, WIDTH);
-	sketch->any = false;
+	sketch->context = CurrentMemoryContext;
+	sketch->few = palloc_array(uint64, FEW_SLOTS);
+	memset(sketch->few, 0xff, sizeof(uint64) * FEW_SLOTS);
+	sketch->nfew = 0;
+	sketch->last = EMPTY;
 }
 
 void
@@ -40,22 +51,26 @@ distinct_sketch_add(DistinctSketch *sketch, const double *values, uint32 nvalues
 		uint64		bits;
 
 		memcpy(&bits, &value, sizeof(bits));
-		if (sketch->any && bits == sketch->last)
+		if (bits == sketch->last)
 			continue;
-		sketch->any = true;
 		sketch->last = bits;
-		addHyperLogLog(&sketch->registers, hash_of(bits));
+		if (sketch->few != NULL)
+			add_to_few(sketch, bits);
+		else
+			addHyperLogLog(&sketch->registers, hash_of(bits));
 	}
 }
 
 double
 distinct_sketch_estimate(const DistinctSketch *sketch)
 {
-	double		registers = sketch->registers.nRegisters;
+	double		registers = (double) ((Size) 1 << WIDTH);
 	uint32		counts[MAX_RANK + 1] = {0};
 	double		z;
 	double		hashes;
 
+	if (sketch->few != NULL)
+		return sketch->nfew;
 	for (Size i = 0; i < sketch->registers.nRegisters; i++)
 		counts[Min(sketch->registers.hashesArr[i], MAX_RANK)]++;
 	z = registers * tau(1 - counts[MAX_RANK] / registers);
@@ -66,6 +81,33 @@ distinct_sketch_estimate(const DistinctSketch *sketch)
 
 	/* different values may have one hash */
 	return hashes < HASHES ? -HASHES * log1p(-hashes / HASHES) : hashes;
+}
+
+/* Keeps a value unless it is there; the registers take over once there are too many. */
+static void
+add_to_few(DistinctSketch *sketch, uint64 bits)
+{
+	uint32		slot = hash_of(bits) % FEW_SLOTS;
+	MemoryContext before;
+
+	for (; sketch->few[slot] != EMPTY; slot = (slot + 1) % FEW_SLOTS)
+		if (sketch->few[slot] == bits)
+			return;
+	if (sketch->nfew < FEW)
+	{
+		sketch->few[slot] = bits;
+		sketch->nfew++;
+		return;
+	}
+	before = MemoryContextSwitchTo(sketch->context);
+	initHyperLogLog(&sketch->registers, WIDTH);
+	MemoryContextSwitchTo(before);
+	addHyperLogLog(&sketch->registers, hash_of(bits));
+	for (uint32 i = 0; i < FEW_SLOTS; i++)
+		if (sketch->few[i] != EMPTY)
+			addHyperLogLog(&sketch->registers, hash_of(sketch->few[i]));
+	pfree(sketch->few);
+	sketch->few = NULL;
 }
 
 /* Mixes all bits of a double (the end of MurmurHash3), and takes half of them. */

