@@ -6,7 +6,7 @@ import subprocess
 
 from command import CONNINFO, HISTORIAN, ROOT, directory, done, e2e, ok, sql, write
 
-FIGURES = re.compile(r"\d+\.\d+ s, \d+ rows/s|\d+ bytes free|of \d+ ms")
+FIGURES = re.compile(r"\d+\.\d+ s(, \d+ rows/s)?|\d+ bytes free|of \d+ ms")
 
 
 def environment():

@@ -5,6 +5,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use List::Util qw(max min);
 
 my $seed = $ENV{SEED} || time;
 srand($seed);
@@ -222,17 +223,21 @@ sub vacuum
 	return;
 }
 
-for my $hour (1 .. 6)
+for my $hour (1 .. 9)
 {
-	sql(qq{INSERT INTO rolling SELECT ago('7 hours') + $hour * 3600000000000 + i::bigint * 36000000, 't' || i % 50, ARRAY[random(), random(), random()] FROM generate_series(0, 99999) i; SELECT historian.compact('rolling')});
+	sql(qq{INSERT INTO rolling SELECT ago('10 hours') + $hour * 3600000000000 + i::bigint * 36000000, 't' || i % 50, ARRAY[random(), random(), random()] FROM generate_series(0, 99999) i; SELECT historian.compact('rolling')});
 	sql(q{SELECT historian.set_retention('rolling', '1 hour')});
 	has_run('rolling', "hour $hour");
 	vacuum('rolling');
 	push @bytes, sql(q{SELECT pg_total_relation_size('rolling')});
 }
-note "bytes by hour: @bytes";
-cmp_ok($bytes[5], '<', 1.2 * $bytes[2], 'the file does not grow with the hours');
-is(sql('SELECT count(*) BETWEEN 99990 AND 101000 FROM rolling'), 't', 'and holds an hour');
+# How much room is between the rows depends on what the worker merges meanwhile: by up to a third.  Were none used again, the file
+# would be seven times as large after seven hours, and three times after three.
+diag "bytes by hour: @bytes";
+cmp_ok(min(@bytes[ 6 .. 8 ]), '<', 1.75 * max(@bytes[ 0 .. 2 ]), 'the file does not grow with the hours');
+my $held = sql('SELECT count(*) FROM rolling');
+diag "$held rows";
+ok($held >= 99990 && $held <= 101000, 'and holds an hour');
 
 # everything was done by the worker, without an error
 $node->stop;
