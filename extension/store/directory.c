@@ -43,6 +43,9 @@
 #include "store/sorted_runs.h"
 #include "tag.h"
 
+/* Where no gap was found, directory_look_ahead() looks again after so many tags. */
+#define TAGS_TO_WAIT 16
+
 /* A directory in which segments are entered. */
 typedef struct Entered
 {
@@ -75,6 +78,7 @@ struct DirectoryCursor
 	bool		has_gap;
 	DirectoryTag gap_after;
 	DirectoryTag gap_until;
+	uint32		tags_to_wait;	/* before directory_look_ahead() looks again */
 };
 
 static SegmentHeader read_header(Relation rel, TupleTableSlot *slot);
@@ -622,6 +626,24 @@ directory_next_own_tag(DirectoryCursor *cursor, text *tag)
 	directory_walk_pause(&cursor->after_tag, &cursor->view);
 	note_gap(cursor, copy);
 	return copy;
+}
+
+void
+directory_look_ahead(DirectoryCursor *cursor, text *tag)
+{
+	text	   *own;
+
+	if (is_in_gap(cursor, tag, false))
+		cursor->tags_to_wait = 0;
+	else if (cursor->tags_to_wait > 0)
+		cursor->tags_to_wait--;
+	else
+	{
+		own = directory_next_own_tag(cursor, tag);
+		if (own != NULL)
+			pfree(own);
+		cursor->tags_to_wait = TAGS_TO_WAIT;
+	}
 }
 
 /* The header of the stored segment in a slot of the heap's; it points into the slot's buffer. */

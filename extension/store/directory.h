@@ -165,4 +165,11 @@ extern text *directory_next_tag(DirectoryCursor *cursor, text *tag);
 /* The same of the tags that have segments of their own. */
 extern text *directory_next_own_tag(DirectoryCursor *cursor, text *tag);
 
+/*
+ * For a reader that is done with a tag and seeks later ones in order, of which few have segments of
+ * their own: finds the next that has some, so that seeking the tags before it costs no descent.  Where
+ * most tags have some, this does nothing for most of them.
+ */
+extern void directory_look_ahead(DirectoryCursor *cursor, text *tag);
+
 #endif							/* HISTORIAN_DIRECTORY_H */

@@ -434,6 +434,7 @@ merge_runs(RunMerge *merge)
 		priority_nap(merge->flooded);
 		caller = MemoryContextSwitchTo(context);
 		merge_tag(merge, tag);
+		directory_look_ahead(merge->cursor, tag);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(context);
 		if (last != NULL)
