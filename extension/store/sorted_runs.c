@@ -35,6 +35,7 @@ typedef struct RunPosition
 	SortedRun	run;
 	bool		positioned;
 	bool		at_end;			/* no entry is left */
+	bool		has_tag;		/* the walk over all tags has reached the entry's */
 	char		sought[SEGMENT_MAX_TAG_BYTES + 1];
 	uint32		sought_bytes;
 
@@ -62,6 +63,10 @@ struct SortedRuns
 	int64		until;
 	uint32		next_run;
 
+	/* the walk over all tags */
+	RunPosition **walked;		/* the runs, the earliest load first; NULL before the first walk */
+	uint32		next_walked;	/* the next of them to ask for rows of the present tag */
+
 	/* the walk through the segments of a run */
 	DirectoryTag walk_from;
 	DirectoryTag walk_until;
@@ -69,16 +74,21 @@ struct SortedRuns
 
 static void list_runs(SortedRuns *runs);
 static void add_run(SortedRuns *runs, StoredSegment *root);
+static void open_entry(const SortedRuns *runs, const RunPosition *at, StoredSegment *stored);
+static void move_all_after(SortedRuns *runs, const text *tag);
 static void move_to(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes);
+static void step(SortedRuns *runs, RunPosition *at);
 static bool step_to(RunPosition *at, const char *tag, Size tag_bytes);
 static void descend(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes);
 static void next_segment(SortedRuns *runs, RunPosition *at);
 static bool load(SortedRuns *runs, RunPosition *at, DirectoryWalk *walk, ItemPointer place,
 				 const text *key);
 static void check_reader(SortedRuns *runs, const RunPosition *at);
+static void check_order(SortedRuns *runs, const RunPosition *at, const char *tag, Size tag_bytes);
 static const text *walk_key(const DirectoryWalk *walk);
 static void put_text(DirectoryTag *tag, const text *from);
 static int	compare_runs(const void *left, const void *right);
+static int	compare_sequence(const void *left, const void *right);
 
 SortedRuns *
 sorted_runs_begin(const DirectoryView *view)
@@ -116,6 +126,8 @@ sorted_runs_end(SortedRuns *runs)
 	}
 	if (runs->runs != NULL)
 		pfree(runs->runs);
+	if (runs->walked != NULL)
+		pfree(runs->walked);
 	pfree(runs);
 }
 
@@ -183,7 +195,6 @@ sorted_runs_next(SortedRuns *runs, StoredSegment *stored)
 	while (runs->next_run < runs->nruns)
 	{
 		RunPosition *at = &runs->runs[runs->next_run++];
-		SegmentStatus status;
 
 		if (at->run.last_time < runs->from)
 			break;				/* and so do all others */
@@ -193,14 +204,8 @@ sorted_runs_next(SortedRuns *runs, StoredSegment *stored)
 		if (at->at_end ||
 			tag_compare_bytes(at->reader.tag, at->reader.tag_bytes, tag, tag_bytes) != 0)
 			continue;
-		status = shared_reader_rows(&at->reader, &stored->segment);
-		if (status != SEGMENT_OK)
-			store_report(runs->view.rel, &at->place, &at->reader.header, status);
+		open_entry(runs, at, stored);
 		stored->segment.header.tag = tag;
-		stored->buffer = InvalidBuffer;
-		stored->tuple.t_self = at->place;
-		stored->tuple.t_data = NULL;
-		stored->tuple.t_len = STORE_TUPLE_HEADER + at->reader.block_bytes;
 		return true;
 	}
 	return false;
@@ -233,22 +238,13 @@ sorted_runs_skip_before(SortedRuns *runs, int64 time)
 text *
 sorted_runs_next_tag(SortedRuns *runs, text *tag)
 {
-	char		after[SEGMENT_MAX_TAG_BYTES + 1];
-	Size		after_bytes = 0;
 	const RunPosition *first = NULL;
 
-	/* no tag is between this and the given one */
-	if (tag != NULL)
-	{
-		after_bytes = VARSIZE_ANY_EXHDR(tag) + 1;
-		memcpy(after, VARDATA_ANY(tag), after_bytes - 1);
-		after[after_bytes - 1] = '\0';
-	}
+	move_all_after(runs, tag);
 	for (uint32 i = 0; i < runs->nruns; i++)
 	{
-		RunPosition *at = &runs->runs[i];
+		const RunPosition *at = &runs->runs[i];
 
-		move_to(runs, at, after, after_bytes);
 		if (!at->at_end &&
 			(first == NULL || tag_compare_bytes(at->reader.tag, at->reader.tag_bytes,
 												first->reader.tag, first->reader.tag_bytes) < 0))
@@ -256,6 +252,73 @@ sorted_runs_next_tag(SortedRuns *runs, text *tag)
 	}
 	return first == NULL ? NULL
 		: cstring_to_text_with_len(first->reader.tag, first->reader.tag_bytes);
+}
+
+void
+sorted_runs_walk(SortedRuns *runs, const text *after)
+{
+	if (runs->walked != NULL)
+		pfree(runs->walked);
+	runs->walked = MemoryContextAlloc(runs->view.context,
+									  Max(runs->nruns, 1) * sizeof(RunPosition *));
+	for (uint32 i = 0; i < runs->nruns; i++)
+	{
+		runs->walked[i] = &runs->runs[i];
+		runs->runs[i].has_tag = false;
+	}
+	qsort(runs->walked, runs->nruns, sizeof(RunPosition *), compare_sequence);
+	move_all_after(runs, after);
+}
+
+text *
+sorted_runs_walk_tag(SortedRuns *runs)
+{
+	const RunPosition *first = NULL;
+	uint32		first_walked = 0;
+
+	for (uint32 i = 0; i < runs->nruns; i++)
+	{
+		RunPosition *at = runs->walked[i];
+		int			order;
+
+		if (at->has_tag)
+			step(runs, at);
+		at->has_tag = false;
+		if (at->at_end)
+			continue;
+		order = first == NULL ? -1
+			: tag_compare_bytes(at->reader.tag, at->reader.tag_bytes, first->reader.tag,
+								first->reader.tag_bytes);
+		at->has_tag = order <= 0;
+		if (order < 0)
+		{
+			first = at;
+			first_walked = i;
+		}
+	}
+	if (first == NULL)
+		return NULL;
+	/* the runs before the first one with this tag have later tags, if any */
+	for (uint32 i = 0; i < first_walked; i++)
+		runs->walked[i]->has_tag = false;
+	runs->next_walked = first_walked;
+	return cstring_to_text_with_len(first->reader.tag, first->reader.tag_bytes);
+}
+
+bool
+sorted_runs_walk_rows(SortedRuns *runs, StoredSegment *stored)
+{
+	while (runs->next_walked < runs->nruns)
+	{
+		const RunPosition *at = runs->walked[runs->next_walked++];
+
+		if (at->has_tag)
+		{
+			open_entry(runs, at, stored);
+			return true;
+		}
+	}
+	return false;
 }
 
 void
@@ -354,6 +417,38 @@ add_run(SortedRuns *runs, StoredSegment *root)
 	};
 }
 
+/* Opens the rows of the entry at which a position is. */
+static void
+open_entry(const SortedRuns *runs, const RunPosition *at, StoredSegment *stored)
+{
+	SegmentStatus status = shared_reader_rows(&at->reader, &stored->segment);
+
+	if (status != SEGMENT_OK)
+		store_report(runs->view.rel, (ItemPointer) &at->place, &at->reader.header, status);
+	stored->buffer = InvalidBuffer;
+	stored->tuple.t_self = at->place;
+	stored->tuple.t_data = NULL;
+	stored->tuple.t_len = STORE_TUPLE_HEADER + at->reader.block_bytes;
+}
+
+/* Moves all positions to the first entries whose tags are after the given one (NULL: to the first). */
+static void
+move_all_after(SortedRuns *runs, const text *tag)
+{
+	char		next[SEGMENT_MAX_TAG_BYTES + 1];
+	Size		next_bytes = 0;
+
+	/* no tag is between this and the given one */
+	if (tag != NULL)
+	{
+		next_bytes = VARSIZE_ANY_EXHDR(tag) + 1;
+		memcpy(next, VARDATA_ANY(tag), next_bytes - 1);
+		next[next_bytes - 1] = '\0';
+	}
+	for (uint32 i = 0; i < runs->nruns; i++)
+		move_to(runs, &runs->runs[i], next, next_bytes);
+}
+
 /* Moves a position to the first entry whose tag is not before the given one. */
 static void
 move_to(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
@@ -369,13 +464,27 @@ move_to(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
 		descend(runs, at, tag, tag_bytes);
 	}
 
-	/* a reader that goes from tag to tag would never come to the end of damaged ones */
-	if (!at->at_end &&
-		tag_compare_bytes(at->reader.tag, at->reader.tag_bytes, tag, tag_bytes) < 0)
-		store_report(runs->view.rel, &at->place, &at->reader.header, SEGMENT_MISPLACED);
+	check_order(runs, at, tag, tag_bytes);
 	at->positioned = true;
 	at->sought_bytes = Min(tag_bytes, sizeof(at->sought));
 	memcpy(at->sought, tag, at->sought_bytes);
+}
+
+/* Moves a position to the next entry of its run. */
+static void
+step(SortedRuns *runs, RunPosition *at)
+{
+	SharedReader *reader = &at->reader;
+
+	/* no tag is between this and that of the present entry */
+	memcpy(at->sought, reader->tag, reader->tag_bytes);
+	at->sought[reader->tag_bytes] = '\0';
+	at->sought_bytes = reader->tag_bytes + 1;
+	if (shared_reader_next(reader))
+		return;
+	check_reader(runs, at);
+	next_segment(runs, at);
+	check_order(runs, at, at->sought, at->sought_bytes);
 }
 
 /* Moves forward within the present segment.  Returns false if it has no such entry. */
@@ -505,6 +614,19 @@ check_reader(SortedRuns *runs, const RunPosition *at)
 		store_report(runs->view.rel, (ItemPointer) &at->place, NULL, at->reader.status);
 }
 
+/*
+ * Raises an error if the present entry is before a tag.  A reader that goes from tag to tag would never
+ * come to the end of such damaged ones.
+ */
+static void
+check_order(SortedRuns *runs, const RunPosition *at, const char *tag, Size tag_bytes)
+{
+	if (!at->at_end &&
+		tag_compare_bytes(at->reader.tag, at->reader.tag_bytes, tag, tag_bytes) < 0)
+		store_report(runs->view.rel, (ItemPointer) &at->place, &at->reader.header,
+					 SEGMENT_MISPLACED);
+}
+
 /* The tag of the key of a walk's present entry. */
 static const text *
 walk_key(const DirectoryWalk *walk)
@@ -534,4 +656,14 @@ compare_runs(const void *left, const void *right)
 	if (a->last_time != b->last_time)
 		return a->last_time > b->last_time ? -1 : 1;
 	return a->sequence > b->sequence ? -1 : a->sequence < b->sequence;
+}
+
+/* Orders the places of runs by load, the earliest first. */
+static int
+compare_sequence(const void *left, const void *right)
+{
+	const SortedRun *a = &(*(RunPosition *const *) left)->run;
+	const SortedRun *b = &(*(RunPosition *const *) right)->run;
+
+	return a->sequence < b->sequence ? -1 : a->sequence > b->sequence;
 }

@@ -86,6 +86,16 @@ extern void sorted_runs_skip_before(SortedRuns *runs, int64 time);
 /* Returns the first tag after the given one (NULL: the first of all), palloc'd, or NULL. */
 extern text *sorted_runs_next_tag(SortedRuns *runs, text *tag);
 
+/*
+ * Walks over all tags after a given one (NULL: all).  Each step returns the next tag, palloc'd, or NULL
+ * at the end.  sorted_runs_walk_rows() then returns the rows that one run after the other has of this
+ * tag, the earliest load first, as sorted_runs_next() does.  Until the walk ends, no other tag may be
+ * looked up, and no run forgotten.
+ */
+extern void sorted_runs_walk(SortedRuns *runs, const text *after);
+extern text *sorted_runs_walk_tag(SortedRuns *runs);
+extern bool sorted_runs_walk_rows(SortedRuns *runs, StoredSegment *stored);
+
 /* Walks through the shared segments of one run that the snapshot sees; each step pins one. */
 extern void sorted_runs_seek_segments(SortedRuns *runs, uint32 i);
 extern bool sorted_runs_next_segment(SortedRuns *runs, StoredSegment *stored);

@@ -422,7 +422,8 @@ merge_runs(RunMerge *merge)
 	merge->sink = segment_sink_begin(merge->rel, GetCurrentTransactionId(), merge->cid, 0);
 	merge->writer = run_writer_begin(merge->sink, merge->run.number, merge->last_sequence,
 									 merge->run.level);
-	tag = sorted_runs_next_tag(merge->runs, merge->after);
+	sorted_runs_walk(merge->runs, merge->after);
+	tag = sorted_runs_walk_tag(merge->runs);
 	while (tag != NULL)
 	{
 		if (merge->part_bytes > 0 && segment_sink_bytes(merge->sink) >= merge->part_bytes)
@@ -440,7 +441,7 @@ merge_runs(RunMerge *merge)
 		if (last != NULL)
 			pfree(last);
 		last = tag;
-		tag = sorted_runs_next_tag(merge->runs, tag);
+		tag = sorted_runs_walk_tag(merge->runs);
 		merge->done.tags++;
 	}
 	if (merge->until != NULL && begins)
