@@ -40,8 +40,20 @@ segment_list_load_as_of(SegmentList *list, DirectoryCursor *cursor, text *tag, i
 void
 segment_list_load_unplaced(SegmentList *list, DirectoryCursor *cursor, text *tag)
 {
+	segment_list_load_own(list, cursor, tag);
+	segment_list_add_shared(list, cursor, tag);
+}
+
+void
+segment_list_load_own(SegmentList *list, DirectoryCursor *cursor, text *tag)
+{
 	list->nrefs = 0;
 	add_unplaced(list, cursor, tag, PG_INT64_MIN, PG_INT64_MAX);
+}
+
+void
+segment_list_add_shared(SegmentList *list, DirectoryCursor *cursor, text *tag)
+{
 	add_shared(list, cursor, tag, PG_INT64_MIN, PG_INT64_MAX, false);
 	segment_list_sort(list);
 }

@@ -51,6 +51,10 @@ extern void segment_list_load_as_of(SegmentList *list, DirectoryCursor *cursor, 
 /* Lists all pending segments, shared ones too, and late runs, for compaction. */
 extern void segment_list_load_unplaced(SegmentList *list, DirectoryCursor *cursor, text *tag);
 
+/* The same in two steps: lists those of the tag's own, unsorted, and adds those in shared segments. */
+extern void segment_list_load_own(SegmentList *list, DirectoryCursor *cursor, text *tag);
+extern void segment_list_add_shared(SegmentList *list, DirectoryCursor *cursor, text *tag);
+
 /* Adds a segment at the end of the list. */
 extern void segment_list_add(SegmentList *list, const SegmentRef *ref);
 

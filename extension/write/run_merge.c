@@ -71,6 +71,9 @@
 /* A tag whose rows take as much as this gets a segment of its own. */
 #define OWN_BYTES 2048
 
+/* Of a tag with more rows than these, full segments are written before all rows are read. */
+#define MOST_ROWS (2 * CODEC_MAX_ROWS)
+
 /* So many merges are done, each of runs that are due, before others get a turn. */
 #define MOST_MERGES 8
 
@@ -111,8 +114,13 @@ static bool is_in_runs(RunMerge *merge, text *tag);
 static bool has_own(RunMerge *merge, text *tag);
 static void merge_runs(RunMerge *merge);
 static void merge_tag(RunMerge *merge, text *tag);
+static bool take_rows(RunMerge *merge, RowBuffer *rows);
+static void append_rows(RunMerge *merge, const Segment *segment, const ItemPointerData *place,
+						DecodedRows *decoded, RowBuffer *rows);
+static bool merge_sources(RunMerge *merge, text *tag, SegmentList *sources, SegmentHeader *header,
+						  RowBuffer *rows);
 static bool root_covers(const RunMerge *merge, const CodecRows *rows);
-static SegmentList list_sources(RunMerge *merge, text *tag);
+static SegmentList list_own(RunMerge *merge, text *tag);
 static void delete_runs(RunMerge *merge);
 static bool take_tags_out(RunMerge *merge, const StoredSegment *stored);
 static void write_left(RunMerge *merge, const StoredSegment *stored, SharedReader *reader);
@@ -457,7 +465,6 @@ merge_runs(RunMerge *merge)
 static void
 merge_tag(RunMerge *merge, text *tag)
 {
-	SegmentList sources = list_sources(merge, tag);
 	SegmentHeader header = {
 		.sequence = merge->last_sequence,
 		.tag = VARDATA_ANY(tag),
@@ -465,23 +472,12 @@ merge_tag(RunMerge *merge, text *tag)
 	};
 	RowBuffer	rows = {0};
 	bool		own = merge->everything && has_own(merge, tag);
+	SegmentList sources = list_own(merge, tag);
 	CodecRows	source;
-	RowRun		run;
 
-	tag_reader_start_segments(merge->reader, tag, &sources, true);
-	while (tag_reader_next(merge->reader, &run))
-	{
-		for (uint32 row = run.first; row < run.first + run.nrows; row++)
-			decoded_rows_append(run.rows, row, &rows);
-		merge->done.rows += run.nrows;
-		while (rows.nrows >= 2 * CODEC_MAX_ROWS)
-		{
-			source = row_buffer_rows(&rows, 0);
-			row_buffer_shift(&rows, segment_sink_write_one(merge->sink, &header, &source));
-			merge->done.segments_written++;
-			own = true;
-		}
-	}
+	if (sources.nrefs > 0 || !take_rows(merge, &rows))
+		own |= merge_sources(merge, tag, &sources, &header, &rows);
+	merge->done.rows += rows.nrows;
 	if (rows.nrows == 0 && !own)
 		ereport(ERROR,
 				errcode(ERRCODE_DATA_CORRUPTED),
@@ -496,12 +492,79 @@ merge_tag(RunMerge *merge, text *tag)
 		segment_sink_write(merge->sink, &header, &source);
 		merge->done.segments_written++;
 	}
-	for (uint32 i = 0; i < sources.nrefs; i++)
+}
+
+/*
+ * Takes the rows that the runs have of the present tag, which come in load order.  Returns false, and
+ * takes none, if they are too many to have them in memory at once.
+ */
+static bool
+take_rows(RunMerge *merge, RowBuffer *rows)
+{
+	DecodedRows decoded = {0};
+	StoredSegment stored;
+
+	while (sorted_runs_walk_rows(merge->runs, &stored))
 	{
-		if (!sources.refs[i].shared)
-			delete_stored(merge, &sources.refs[i].tid, sources.refs[i].nrows,
-						  sources.refs[i].bytes);
+		if (rows->nrows + stored.segment.header.nrows > MOST_ROWS)
+		{
+			row_buffer_empty(rows);
+			return false;
+		}
+		append_rows(merge, &stored.segment, &stored.tuple.t_self, &decoded, rows);
 	}
+	row_buffer_sort(rows);
+	return true;
+}
+
+/* Decodes the rows of an opened segment into a buffer. */
+static void
+append_rows(RunMerge *merge, const Segment *segment, const ItemPointerData *place,
+			DecodedRows *decoded, RowBuffer *rows)
+{
+	if (!decoded_rows_load(decoded, segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
+		store_report(merge->rel, (ItemPointer) place, &segment->header, SEGMENT_BAD_TIMES);
+	for (uint32 row = 0; row < decoded->nrows; row++)
+		decoded_rows_append(decoded, row, rows);
+}
+
+/*
+ * Merges the rows that a tag has in the runs with those in sources, its own pending segments, which are
+ * deleted.  Writes as many as fill segments of its own, and returns whether there were any; the rest
+ * is left in rows.
+ */
+static bool
+merge_sources(RunMerge *merge, text *tag, SegmentList *sources, SegmentHeader *header,
+			  RowBuffer *rows)
+{
+	bool		own = false;
+	RowRun		run;
+
+	segment_list_add_shared(sources, merge->cursor, tag);
+	tag_reader_start_segments(merge->reader, tag, sources, true);
+	while (tag_reader_next(merge->reader, &run))
+	{
+		for (uint32 row = run.first; row < run.first + run.nrows; row++)
+			decoded_rows_append(run.rows, row, rows);
+		while (rows->nrows >= MOST_ROWS)
+		{
+			CodecRows	source = row_buffer_rows(rows, 0);
+			uint32		written = segment_sink_write_one(merge->sink, header, &source);
+
+			row_buffer_shift(rows, written);
+			merge->done.rows += written;
+			merge->done.segments_written++;
+			own = true;
+		}
+	}
+	for (uint32 i = 0; i < sources->nrefs; i++)
+	{
+		const SegmentRef *ref = &sources->refs[i];
+
+		if (!ref->shared)
+			delete_stored(merge, (ItemPointer) &ref->tid, ref->nrows, ref->bytes);
+	}
+	return own;
 }
 
 /*
@@ -516,23 +579,23 @@ root_covers(const RunMerge *merge, const CodecRows *rows)
 		 rows->time[rows->nrows - 1] <= merge->run.last_time);
 }
 
-/* Lists the tag's pending rows whose numbers in load order are within those of the runs. */
+/* Lists the tag's own pending segments whose numbers in load order are within those of the runs. */
 static SegmentList
-list_sources(RunMerge *merge, text *tag)
+list_own(RunMerge *merge, text *tag)
 {
 	SegmentList all = {0};
-	SegmentList sources = {0};
+	SegmentList own = {0};
 
-	segment_list_load_unplaced(&all, merge->cursor, tag);
+	segment_list_load_own(&all, merge->cursor, tag);
 	for (uint32 i = 0; i < all.nrefs; i++)
 	{
 		const SegmentRef *ref = &all.refs[i];
 
 		if (ref->flags == 0 && ref->sequence >= merge->first_sequence &&
 			ref->sequence <= merge->last_sequence)
-			segment_list_add(&sources, ref);
+			segment_list_add(&own, ref);
 	}
-	return sources;
+	return own;
 }
 
 /*
@@ -627,16 +690,11 @@ write_own(RunMerge *merge, const StoredSegment *stored, const SharedReader *read
 		.tag = reader->tag,
 		.tag_bytes = reader->tag_bytes,
 	};
+	SegmentStatus status = shared_reader_rows(reader, &segment);
 
-	if (shared_reader_rows(reader, &segment) != SEGMENT_OK ||
-		!decoded_rows_load(&decoded, &segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
-	{
-		ItemPointerData place = stored->tuple.t_self;
-
-		store_report(merge->rel, &place, &header, SEGMENT_BAD_ROWS);
-	}
-	for (uint32 i = 0; i < decoded.nrows; i++)
-		decoded_rows_append(&decoded, i, &rows);
+	if (status != SEGMENT_OK)
+		store_report(merge->rel, (ItemPointer) &stored->tuple.t_self, &header, status);
+	append_rows(merge, &segment, &stored->tuple.t_self, &decoded, &rows);
 	source = row_buffer_rows(&rows, 0);
 	segment_sink_write(merge->sink, &header, &source);
 	merge->done.segments_written++;
