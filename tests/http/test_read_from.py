@@ -249,7 +249,8 @@ def test_recovery_conflict():
     wait_for("the query", lambda: PAIR.standby.sql(
         "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%COPY (SELECT time%' AND state = 'active' "
         "AND pid <> pg_backend_pid()") != "0")
-    PAIR.primary.sql("DROP VIEW m; ALTER TABLE n RENAME TO m; DROP FUNCTION slowly")
+    # at once, because the primary is asked as soon as the standby has met the first of them
+    PAIR.primary.sql("BEGIN; DROP VIEW m; ALTER TABLE n RENAME TO m; DROP FUNCTION slowly; COMMIT")
     thread.join()
     assert answers[0].status == 200 and b"[9]" in answers[0].body, answers
     PAIR.standby.sql("ALTER SYSTEM RESET max_standby_streaming_delay; SELECT pg_reload_conf()")
