@@ -14,9 +14,9 @@
  * A tag counts as stale only by what is certainly committed: while messages are held up, nothing is
  * noted, and the watch begins anew.
  *
- * The pause after a round is COST_FACTOR times as long as the round took, but not longer than
- * LONGEST_PAUSE_MS.  So the watch takes at most a hundredth of a core while a round takes less than
- * 0.6 s, and more with more tags.
+ * The pause after a round is COST_FACTOR times as long as the shorter one of the last two rounds took,
+ * because one may wait for a lock or the processor, but not longer than LONGEST_PAUSE_MS.  So the watch
+ * takes at most a hundredth of a core while a round takes less than 0.6 s, and more with more tags.
  */
 #include "watch/watchdog.h"
 
@@ -84,6 +84,7 @@ struct Watchdog
 	void *argument;
 	bool noting; /* the statement is under way */
 	uint64_t asked_ms;
+	uint64_t took_ms; /* the round before */
 	uint64_t next_ms;
 	uint64_t good_since_ms; /* the watch is unbroken since then; 0: it is broken */
 	bool failing;			/* which is logged once */
@@ -237,7 +238,8 @@ on_noted(void *argument, const QueryOutcome *outcome)
 {
 	Watchdog *watchdog = argument;
 	uint64_t now_ms = uv_hrtime() / 1000000;
-	uint64_t pause_ms = (now_ms - watchdog->asked_ms) * COST_FACTOR;
+	uint64_t took_ms = now_ms - watchdog->asked_ms;
+	uint64_t pause_ms = (took_ms < watchdog->took_ms ? took_ms : watchdog->took_ms) * COST_FACTOR;
 	uint64_t went_stale;
 	uint64_t returned;
 
@@ -251,6 +253,7 @@ on_noted(void *argument, const QueryOutcome *outcome)
 		return;
 	}
 	watchdog->failing = false;
+	watchdog->took_ms = took_ms;
 	if (pause_ms > LONGEST_PAUSE_MS)
 		pause_ms = LONGEST_PAUSE_MS;
 	if (now_ms + pause_ms > watchdog->next_ms)

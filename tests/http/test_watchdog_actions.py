@@ -9,8 +9,8 @@ import subprocess
 import sys
 import time
 
-from historiand import CONNINFO, HERE, Server, run, sql, temporary_directory, wait_for
-from test_watchdog import QUICK, Receiver, gauge, need_extension, report, stale_now
+from historiand import CONNINFO, HERE, Server, run, sql, temporary_directory
+from test_watchdog import QUICK, Receiver, gauge, need_extension, report, stale_now, wait_for
 
 
 def free_port():

@@ -8,8 +8,8 @@ import sys
 import threading
 import time
 
-from historiand import HERE, Relay, Server, new_table, run, sql, temporary_directory, wait_for
-from test_watchdog import QUICK, Receiver, gauge, need_extension, report
+from historiand import HERE, Relay, Server, new_table, run, sql, temporary_directory
+from test_watchdog import QUICK, Receiver, gauge, need_extension, report, wait_for
 
 SEED = int(os.environ.get("SEED", random.randrange(2 ** 32)))
 
