@@ -142,7 +142,7 @@ def test_away():
     """while PostgreSQL is away, points of known fields are taken, others are refused with 503, and nothing of them is stored"""
     relay = Relay()
     server = Server(conninfo=relay.conninfo, commit_timeout="1500ms")
-    write(server, ["known a=1,b=2 1"])
+    wait_for("a commit in time", lambda: server.request("POST", "/write", b"known a=1,b=2 1").status == 204)
     relay.cut()
     write(server, ["known b=3 2"], status=202, query="?ack=received")
     for query in ("?ack=received", "?ack=received&partial=false"):

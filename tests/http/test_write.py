@@ -481,7 +481,7 @@ def test_ack():
     relay = Relay()
     server = Server(conninfo=relay.conninfo, max_buffered_bytes="1MiB", commit_timeout="300ms")
     series = "m,k=" + "x" * 200     # whose fields are known
-    assert write(server, f"m v=1 1\n{series} v=1 1\n", "?ack=received").status == 202
+    wait_for("fields in time", lambda: write(server, f"m v=1 1\n{series} v=1 1\n", "?ack=received").status == 202)
     wait_for("the load", lambda: len(rows(server.table)) == 2)
     relay.cut()
     answer = write(server, "m v=1 2\n")
