@@ -156,8 +156,8 @@ static const Setting settings[] = {
 	 "how long a tag may be without a new sample, where it has no max_silence of its own; 0s: only "
 	 "tags with one are watched"},
 	{"stale-interval", SETTING_DURATION | LIVE, MEMBER(stale_interval_ms), "5s", 100, HOUR,
-	 "how often silent tags are looked for; if a look takes long, the next one waits 99 times as "
-	 "long, up to a minute"},
+	 "how often silent tags are looked for; if two looks in a row take long, the next one waits 99 "
+	 "times as long as the shorter one, up to a minute"},
 	{"stale-webhook", SETTING_TEXT, MEMBER(stale_webhook), "", 0, 0,
 	 "http:// or https:// URL to which a POST goes when a tag becomes stale and when it returns"},
 	{"stale-command", SETTING_TEXT, MEMBER(stale_command), "", 0, 0,

@@ -7,8 +7,8 @@
  * several arrays, each twice as long as the one before, which therefore never move.
  *
  * When half of the buckets are used, an array of twice as many takes their place.  The former ones
- * are moved there in small steps, one with each tag that is added, because moving a million at once
- * would hold all clients.  Until that is done, a search that finds nothing looks at the former ones
+ * are moved there in small steps, one with each message, because moving a million at once would hold
+ * all clients.  Until that is done, a search that finds nothing looks at the former ones
  * too.
  */
 #include "ingest/tag_table.h"
@@ -24,7 +24,7 @@
 #define INITIAL_BUCKETS 1024u /* a power of two */
 #define FIRST_BLOCK		((size_t) 16 * 1024)
 #define LARGEST_BLOCK	((size_t) 256 * 1024)
-#define STEP_BUCKETS	8 /* are moved in a step; two would be done when the next array is due */
+#define STEP_BUCKETS	8 /* moved in a step; with 2 the last would be moved when the array is full */
 
 /* A period has so many messages for each tag of the table, and of small tables so many in all. */
 #define PERIOD_MESSAGES_A_TAG 4
