@@ -446,7 +446,7 @@ find_row(const TableReader *reader, const StoredSegment *stored, int64 time, Can
 static void
 fetch_rows(const TableReader *reader, const SegmentRef *ref, StoredSegment *stored)
 {
-	segment_ref_fetch(reader->rel, reader->snapshot, reader->tag, ref, stored);
+	segment_ref_look(reader->rel, reader->snapshot, reader->cursor, reader->tag, ref, stored);
 	store_open_rows(reader->rel, stored, false);
 }
 

@@ -63,6 +63,15 @@ directory_key_fence(const text *tag, Size *bytes)
 	return VARDATA_ANY(tag) + BEFORE_FENCE_BYTES;
 }
 
+void
+directory_key_copy(DirectoryTag *tag, const text *from)
+{
+	Size		length = Min(VARSIZE_ANY_EXHDR(from), sizeof(*tag) - VARHDRSZ);
+
+	SET_VARSIZE(directory_tag_text(tag), VARHDRSZ + length);
+	memmove(VARDATA(directory_tag_text(tag)), VARDATA_ANY(from), length);
+}
+
 /* Puts a prefix, bytes and so many NULs together. */
 static void
 put_tag(DirectoryTag *tag, const char *prefix, Size prefix_bytes, const char *bytes, Size length,

@@ -67,6 +67,9 @@ extern void directory_key_roots(DirectoryTag *tag);
 /* Makes a tag that all keys of runs and marks precede, and that precedes all users' tags. */
 extern void directory_key_first_user_tag(DirectoryTag *tag);
 
+/* Copies the tag of a key. */
+extern void directory_key_copy(DirectoryTag *tag, const text *from);
+
 /* The fence in the tag of a shared segment's key; points into the tag. */
 extern const char *directory_key_fence(const text *tag, Size *bytes);
 

@@ -74,6 +74,15 @@ directory_walk_step(DirectoryWalk *walk, const DirectoryView *view, ScanDirectio
 	return tid;
 }
 
+const text *
+directory_walk_key(const DirectoryWalk *walk)
+{
+	bool		isnull;
+
+	return DatumGetTextPP(index_getattr(walk->scan->xs_itup, KEY_TAG, walk->scan->xs_itupdesc,
+										&isnull));
+}
+
 void
 directory_walk_pause(DirectoryWalk *walk, const DirectoryView *view)
 {

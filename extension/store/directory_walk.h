@@ -53,6 +53,9 @@ extern void directory_walk_end(DirectoryWalk *walk);
 extern ItemPointer directory_walk_step(DirectoryWalk *walk, const DirectoryView *view,
 									   ScanDirection direction);
 
+/* The tag of the key of the last step's entry, if the walk returns keys; valid until the next step. */
+extern const text *directory_walk_key(const DirectoryWalk *walk);
+
 /*
  * Lets go of the page of the index on which a walk that returns keys is.  VACUUM would wait for the
  * page for as long as the walk's reader is busy with what it has found.

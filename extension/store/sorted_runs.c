@@ -20,6 +20,7 @@
 
 #include "compat.h"
 #include "store/directory_key.h"
+#include "store/run_ahead.h"
 #include "store/shared_segment.h"
 #include "tag.h"
 
@@ -35,9 +36,11 @@ typedef struct RunPosition
 	SortedRun	run;
 	bool		positioned;
 	bool		at_end;			/* no entry is left */
-	bool		has_tag;		/* the walk over all tags has reached the entry's */
+	bool		has_tag;		/* the entry's tag is the present one, or that looked up */
 	char		sought[SEGMENT_MAX_TAG_BYTES + 1];
 	uint32		sought_bytes;
+
+	RunAhead	ahead;			/* the segments behind */
 
 	/* the shared segment of the entry */
 	ItemPointerData place;
@@ -62,6 +65,13 @@ struct SortedRuns
 	int64		from;
 	int64		until;
 	uint32		next_run;
+	bool		tag_is_present;
+
+	/*
+	 * The run whose entry has the present tag, or NULL.  All runs are then at their first entries
+	 * whose tags are not before it, so a reader that goes from tag to tag need not search in each.
+	 */
+	const RunPosition *present;
 
 	/* the walk over all tags */
 	RunPosition **walked;		/* the runs, the earliest load first; NULL before the first walk */
@@ -74,19 +84,23 @@ struct SortedRuns
 
 static void list_runs(SortedRuns *runs);
 static void add_run(SortedRuns *runs, StoredSegment *root);
+static void free_position(RunPosition *at);
 static void open_entry(const SortedRuns *runs, const RunPosition *at, StoredSegment *stored);
+static bool is_present(const SortedRuns *runs, const text *tag);
+static text *find_present(SortedRuns *runs);
+static void step_all(SortedRuns *runs);
 static void move_all_after(SortedRuns *runs, const text *tag);
 static void move_to(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes);
 static void step(SortedRuns *runs, RunPosition *at);
 static bool step_to(RunPosition *at, const char *tag, Size tag_bytes);
 static void descend(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes);
 static void next_segment(SortedRuns *runs, RunPosition *at);
+static void walk_to_next_segment(SortedRuns *runs, RunPosition *at);
+static bool begin_segment(SortedRuns *runs, RunPosition *at);
 static bool load(SortedRuns *runs, RunPosition *at, DirectoryWalk *walk, ItemPointer place,
 				 const text *key);
 static void check_reader(SortedRuns *runs, const RunPosition *at);
 static void check_order(SortedRuns *runs, const RunPosition *at, const char *tag, Size tag_bytes);
-static const text *walk_key(const DirectoryWalk *walk);
-static void put_text(DirectoryTag *tag, const text *from);
 static int	compare_runs(const void *left, const void *right);
 static int	compare_sequence(const void *left, const void *right);
 
@@ -120,10 +134,7 @@ sorted_runs_end(SortedRuns *runs)
 	directory_walk_end(&runs->back);
 	directory_walk_end(&runs->forward);
 	for (uint32 i = 0; i < runs->nruns; i++)
-	{
-		if (runs->runs[i].bytes != NULL)
-			pfree(runs->runs[i].bytes);
-	}
+		free_position(&runs->runs[i]);
 	if (runs->runs != NULL)
 		pfree(runs->runs);
 	if (runs->walked != NULL)
@@ -148,14 +159,15 @@ sorted_runs_restrict(SortedRuns *runs, uint64 first_sequence, uint64 last_sequen
 {
 	uint32		kept = 0;
 
+	runs->present = NULL;
 	for (uint32 i = 0; i < runs->nruns; i++)
 	{
 		RunPosition *at = &runs->runs[i];
 
 		if (at->run.sequence >= first_sequence && at->run.sequence <= last_sequence)
 			runs->runs[kept++] = *at;
-		else if (at->bytes != NULL)
-			pfree(at->bytes);
+		else
+			free_position(at);
 	}
 	runs->nruns = kept;
 }
@@ -165,14 +177,15 @@ sorted_runs_forget(SortedRuns *runs, uint64 number)
 {
 	uint32		kept = 0;
 
+	runs->present = NULL;
 	for (uint32 i = 0; i < runs->nruns; i++)
 	{
 		RunPosition *at = &runs->runs[i];
 
 		if (at->run.number != number)
 			runs->runs[kept++] = *at;
-		else if (at->bytes != NULL)
-			pfree(at->bytes);
+		else
+			free_position(at);
 	}
 	runs->nruns = kept;
 }
@@ -184,6 +197,9 @@ sorted_runs_seek(SortedRuns *runs, text *tag, int64 from, int64 until)
 	runs->from = from;
 	runs->until = until;
 	runs->next_run = 0;
+	runs->tag_is_present = is_present(runs, tag);
+	if (!runs->tag_is_present)
+		runs->present = NULL;
 }
 
 bool
@@ -200,9 +216,13 @@ sorted_runs_next(SortedRuns *runs, StoredSegment *stored)
 			break;				/* and so do all others */
 		if (at->run.first_time > runs->until)
 			continue;
-		move_to(runs, at, tag, tag_bytes);
-		if (at->at_end ||
-			tag_compare_bytes(at->reader.tag, at->reader.tag_bytes, tag, tag_bytes) != 0)
+		if (!runs->tag_is_present)
+		{
+			move_to(runs, at, tag, tag_bytes);
+			at->has_tag = !at->at_end &&
+				tag_compare_bytes(at->reader.tag, at->reader.tag_bytes, tag, tag_bytes) == 0;
+		}
+		if (!at->has_tag)
 			continue;
 		open_entry(runs, at, stored);
 		stored->segment.header.tag = tag;
@@ -238,20 +258,11 @@ sorted_runs_skip_before(SortedRuns *runs, int64 time)
 text *
 sorted_runs_next_tag(SortedRuns *runs, text *tag)
 {
-	const RunPosition *first = NULL;
-
-	move_all_after(runs, tag);
-	for (uint32 i = 0; i < runs->nruns; i++)
-	{
-		const RunPosition *at = &runs->runs[i];
-
-		if (!at->at_end &&
-			(first == NULL || tag_compare_bytes(at->reader.tag, at->reader.tag_bytes,
-												first->reader.tag, first->reader.tag_bytes) < 0))
-			first = at;
-	}
-	return first == NULL ? NULL
-		: cstring_to_text_with_len(first->reader.tag, first->reader.tag_bytes);
+	if (tag != NULL && is_present(runs, tag))
+		step_all(runs);
+	else
+		move_all_after(runs, tag);
+	return find_present(runs);
 }
 
 void
@@ -262,10 +273,7 @@ sorted_runs_walk(SortedRuns *runs, const text *after)
 	runs->walked = MemoryContextAlloc(runs->view.context,
 									  Max(runs->nruns, 1) * sizeof(RunPosition *));
 	for (uint32 i = 0; i < runs->nruns; i++)
-	{
 		runs->walked[i] = &runs->runs[i];
-		runs->runs[i].has_tag = false;
-	}
 	qsort(runs->walked, runs->nruns, sizeof(RunPosition *), compare_sequence);
 	move_all_after(runs, after);
 }
@@ -273,36 +281,10 @@ sorted_runs_walk(SortedRuns *runs, const text *after)
 text *
 sorted_runs_walk_tag(SortedRuns *runs)
 {
-	const RunPosition *first = NULL;
-	uint32		first_walked = 0;
-
-	for (uint32 i = 0; i < runs->nruns; i++)
-	{
-		RunPosition *at = runs->walked[i];
-		int			order;
-
-		if (at->has_tag)
-			step(runs, at);
-		at->has_tag = false;
-		if (at->at_end)
-			continue;
-		order = first == NULL ? -1
-			: tag_compare_bytes(at->reader.tag, at->reader.tag_bytes, first->reader.tag,
-								first->reader.tag_bytes);
-		at->has_tag = order <= 0;
-		if (order < 0)
-		{
-			first = at;
-			first_walked = i;
-		}
-	}
-	if (first == NULL)
-		return NULL;
-	/* the runs before the first one with this tag have later tags, if any */
-	for (uint32 i = 0; i < first_walked; i++)
-		runs->walked[i]->has_tag = false;
-	runs->next_walked = first_walked;
-	return cstring_to_text_with_len(first->reader.tag, first->reader.tag_bytes);
+	if (runs->present != NULL)
+		step_all(runs);
+	runs->next_walked = 0;
+	return find_present(runs);
 }
 
 bool
@@ -417,6 +399,15 @@ add_run(SortedRuns *runs, StoredSegment *root)
 	};
 }
 
+/* Frees what a position has. */
+static void
+free_position(RunPosition *at)
+{
+	if (at->bytes != NULL)
+		pfree(at->bytes);
+	run_ahead_free(&at->ahead);
+}
+
 /* Opens the rows of the entry at which a position is. */
 static void
 open_entry(const SortedRuns *runs, const RunPosition *at, StoredSegment *stored)
@@ -431,6 +422,60 @@ open_entry(const SortedRuns *runs, const RunPosition *at, StoredSegment *stored)
 	stored->tuple.t_len = STORE_TUPLE_HEADER + at->reader.block_bytes;
 }
 
+static bool
+is_present(const SortedRuns *runs, const text *tag)
+{
+	const SharedReader *reader;
+
+	if (runs->present == NULL)
+		return false;
+	reader = &runs->present->reader;
+	return VARSIZE_ANY_EXHDR(tag) == reader->tag_bytes &&
+		memcmp(VARDATA_ANY(tag), reader->tag, reader->tag_bytes) == 0;
+}
+
+/* Makes the first of the tags at which the positions are the present one, and returns a copy, or NULL. */
+static text *
+find_present(SortedRuns *runs)
+{
+	const RunPosition *first = NULL;
+
+	for (uint32 i = 0; i < runs->nruns; i++)
+	{
+		RunPosition *at = &runs->runs[i];
+		int			order;
+
+		at->has_tag = false;
+		if (at->at_end)
+			continue;
+		order = first == NULL ? -1
+			: tag_compare_bytes(at->reader.tag, at->reader.tag_bytes, first->reader.tag,
+								first->reader.tag_bytes);
+		at->has_tag = order <= 0;
+		if (order < 0)
+			first = at;
+	}
+	runs->present = first;
+	if (first == NULL)
+		return NULL;
+	/* the runs before the first one with this tag have later tags, if any */
+	for (RunPosition *at = runs->runs; at != first; at++)
+		at->has_tag = false;
+	return cstring_to_text_with_len(first->reader.tag, first->reader.tag_bytes);
+}
+
+/* Moves the positions that are at the present tag to the next entries. */
+static void
+step_all(SortedRuns *runs)
+{
+	runs->present = NULL;		/* also if one of them fails */
+	for (uint32 i = 0; i < runs->nruns; i++)
+	{
+		if (runs->runs[i].has_tag)
+			step(runs, &runs->runs[i]);
+	}
+}
+
 /* Moves all positions to the first entries whose tags are after the given one (NULL: to the first). */
 static void
 move_all_after(SortedRuns *runs, const text *tag)
@@ -438,6 +483,7 @@ move_all_after(SortedRuns *runs, const text *tag)
 	char		next[SEGMENT_MAX_TAG_BYTES + 1];
 	Size		next_bytes = 0;
 
+	runs->present = NULL;
 	/* no tag is between this and the given one */
 	if (tag != NULL)
 	{
@@ -513,6 +559,7 @@ descend(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
 	bool		loaded = false;
 
 	at->at_end = false;
+	run_ahead_forget(&at->ahead);
 	directory_key_run(&from, at->run.number, "", 0);
 	directory_key_run(&until, at->run.number, tag, Min(tag_bytes, SEGMENT_MAX_TAG_BYTES));
 	walk->keys[0].sk_argument = PointerGetDatum(directory_tag_text(&from));
@@ -523,19 +570,19 @@ descend(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
 	while (!loaded &&
 		   (place = directory_walk_step(walk, &runs->view, BackwardScanDirection)) != NULL)
 	{
-		const text *key = walk_key(walk);
+		const text *key = directory_walk_key(walk);
 
 		CHECK_FOR_INTERRUPTS();
 		if (has_key && tag_compare(key, directory_tag_text(&at->key)) != 0)
 			break;
-		put_text(&at->key, key);
+		directory_key_copy(&at->key, key);
 		has_key = true;
 		loaded = load(runs, at, walk, place, directory_tag_text(&at->key));
 	}
 	directory_walk_pause(walk, &runs->view);
 
 	if (!has_key)
-		put_text(&at->key, directory_tag_text(&from));
+		directory_key_copy(&at->key, directory_tag_text(&from));
 	if (loaded && shared_reader_seek(&at->reader, tag, tag_bytes))
 		return;
 	if (loaded)
@@ -546,6 +593,24 @@ descend(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
 /* Moves to the first entry of the first segment after the present key that the snapshot sees. */
 static void
 next_segment(SortedRuns *runs, RunPosition *at)
+{
+	const RunAheadEntry *entry;
+
+	while ((entry = run_ahead_next(&at->ahead)) != NULL)
+	{
+		/* a walk meets those that are not there once more, and takes note of it */
+		if (!load(runs, at, NULL, (ItemPointer) &entry->place, directory_tag_text(&entry->key)))
+			break;
+		directory_key_copy(&at->key, directory_tag_text(&entry->key));
+		if (begin_segment(runs, at))
+			return;
+	}
+	walk_to_next_segment(runs, at);
+}
+
+/* The same by a walk in the directory, which then reads ahead. */
+static void
+walk_to_next_segment(SortedRuns *runs, RunPosition *at)
 {
 	DirectoryWalk *walk = &runs->forward;
 	DirectoryTag after = at->key;
@@ -561,19 +626,30 @@ next_segment(SortedRuns *runs, RunPosition *at)
 		   (place = directory_walk_step(walk, &runs->view, ForwardScanDirection)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
-		put_text(&at->key, walk_key(walk));
-		found = load(runs, at, walk, place, directory_tag_text(&at->key));
-		if (found && !shared_reader_next(&at->reader))
-		{
-			check_reader(runs, at);
-			found = false;
-		}
+		directory_key_copy(&at->key, directory_walk_key(walk));
+		found = load(runs, at, walk, place, directory_tag_text(&at->key)) &&
+			begin_segment(runs, at);
 	}
+	if (found)
+		run_ahead_read(&at->ahead, walk, &runs->view);
 	directory_walk_pause(walk, &runs->view);
 	at->at_end = !found;
 }
 
-/* Copies the segment of an entry, unless the snapshot does not see it. */
+/* Moves to the first entry of a segment that was loaded; returns false if it has none. */
+static bool
+begin_segment(SortedRuns *runs, RunPosition *at)
+{
+	if (shared_reader_next(&at->reader))
+		return true;
+	check_reader(runs, at);
+	return false;
+}
+
+/*
+ * Copies the segment of an entry, unless the snapshot does not see it.  walk: the one that is at the
+ * entry, or NULL.
+ */
 static bool
 load(SortedRuns *runs, RunPosition *at, DirectoryWalk *walk, ItemPointer place, const text *key)
 {
@@ -588,7 +664,8 @@ load(SortedRuns *runs, RunPosition *at, DirectoryWalk *walk, ItemPointer place, 
 	at->place = *place;
 	if (!store_fetch(runs->view.rel, runs->view.snapshot, NULL, &at->place, &stored, &absence))
 	{
-		directory_walk_absent(walk, &runs->view, NULL, &at->place, absence);
+		if (walk != NULL)
+			directory_walk_absent(walk, &runs->view, NULL, &at->place, absence);
 		return false;
 	}
 	at->place = stored.tuple.t_self;
@@ -625,25 +702,6 @@ check_order(SortedRuns *runs, const RunPosition *at, const char *tag, Size tag_b
 		tag_compare_bytes(at->reader.tag, at->reader.tag_bytes, tag, tag_bytes) < 0)
 		store_report(runs->view.rel, (ItemPointer) &at->place, &at->reader.header,
 					 SEGMENT_MISPLACED);
-}
-
-/* The tag of the key of a walk's present entry. */
-static const text *
-walk_key(const DirectoryWalk *walk)
-{
-	bool		isnull;
-
-	return DatumGetTextPP(index_getattr(walk->scan->xs_itup, KEY_TAG, walk->scan->xs_itupdesc,
-										&isnull));
-}
-
-static void
-put_text(DirectoryTag *tag, const text *from)
-{
-	Size		length = Min(VARSIZE_ANY_EXHDR(from), sizeof(*tag) - VARHDRSZ);
-
-	SET_VARSIZE(directory_tag_text(tag), VARHDRSZ + length);
-	memmove(VARDATA(directory_tag_text(tag)), VARDATA_ANY(from), length);
 }
 
 /* Orders the run that ends last first, and of those that end together the later load. */
