@@ -77,11 +77,13 @@ put_step(uint8_t *dst, uint64_t step)
 	return dst;
 }
 
-static uint64_t
+static inline uint64_t
 cursor_step(ByteCursor *cursor)
 {
 	uint8_t		byte = cursor_byte(cursor);
 
+	if (byte == 0)
+		return 0;
 	return cursor_signed(cursor, step_length[byte >> 6]) << (byte & 0x3f);
 }
 

@@ -436,7 +436,7 @@ add_summarized(Listing *listing, const SegmentRef *summaries)
 	/* without the tag, by which summaries are not keyed */
 	segment_ref_fetch(rel, listing->snapshot, NULL, summaries, &stored);
 	store_open_rows(rel, &stored, false);
-	if (!summary_block_load(block, &stored.segment, 0, values_all))
+	if (!summary_block_load(block, &stored.segment, SUMMARY_WANT_STORED, values_all))
 		store_report(rel, &stored.tuple.t_self, &stored.segment.header, SEGMENT_BAD_ROWS);
 	store_release(&stored);
 	for (uint32 i = 0; i < block->nsegments && block->first_time[i] <= listing->until; i++)

@@ -63,6 +63,7 @@ static void list_spans(PeriodReader *reader);
 static void find_segment(PeriodReader *reader);
 static bool next_block(PeriodReader *reader);
 static bool load_block(PeriodReader *reader, StoredSegment *stored);
+static bool is_counted_whole(const PeriodReader *reader, const SegmentHeader *header);
 static bool is_usable(PeriodReader *reader, uint32 segment);
 static bool has_deviations(const PeriodReader *reader, uint32 segment);
 static bool pending_meets(const PeriodReader *reader, int64 from, int64 until);
@@ -277,15 +278,37 @@ load_block(PeriodReader *reader, StoredSegment *stored)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->context);
 
-	store_open_rows(reader->rel, stored, false);
-	if (!summary_block_load(&reader->block, &stored->segment, Max(reader->facets, 0),
-							reader->values))
-		store_report(reader->rel, &stored->tuple.t_self, &stored->segment.header,
-					 SEGMENT_BAD_ROWS);
+	if (!is_counted_whole(reader, &stored->segment.header) ||
+		!summary_block_load_whole(&reader->block, &stored->segment.header))
+	{
+		store_open_rows(reader->rel, stored, false);
+		if (!summary_block_load(&reader->block, &stored->segment, Max(reader->facets, 0),
+								reader->values))
+			store_report(reader->rel, &stored->tuple.t_self, &stored->segment.header,
+						 SEGMENT_BAD_ROWS);
+	}
 	store_release(stored);
 	MemoryContextSwitchTo(caller);
 	reader->next = 0;
 	return true;
+}
+
+/*
+ * Is it enough to know what all summaries of a stored segment amount to?  It is where rows are counted,
+ * all of them in one period, and nothing pending is between them.
+ */
+static bool
+is_counted_whole(const PeriodReader *reader, const SegmentHeader *header)
+{
+	uint32		period = reader->period;
+
+	if (reader->facets != PERIOD_COUNTS_ONLY || header->first_time < reader->position ||
+		header->last_time > last_end(reader))
+		return false;
+	while (reader->ends[period] < header->first_time)
+		period++;
+	return header->last_time <= reader->ends[period] &&
+		!pending_meets(reader, header->first_time, header->last_time);
 }
 
 /* Can the segment be returned?  Moves on to the period in which it begins. */

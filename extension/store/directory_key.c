@@ -44,6 +44,21 @@ directory_key_run(DirectoryTag *tag, uint64 number, const char *fence, Size fenc
 }
 
 void
+directory_key_run_end(DirectoryTag *tag, uint64 number)
+{
+	char		fence[SEGMENT_MAX_TAG_BYTES];
+
+	memset(fence, 0xff, sizeof(fence));
+	directory_key_run(tag, number, fence, sizeof(fence));
+}
+
+void
+directory_key_after(DirectoryTag *tag, const text *key)
+{
+	put_tag(tag, NULL, 0, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), 1);
+}
+
+void
 directory_key_roots(DirectoryTag *tag)
 {
 	put_tag(tag, RUN_PREFIX, RUN_PREFIX_BYTES, NULL, 0, 0);

@@ -64,6 +64,12 @@ extern void directory_key_run(DirectoryTag *tag, uint64 number, const char *fenc
 							  Size fence_bytes);
 extern void directory_key_roots(DirectoryTag *tag);
 
+/* Makes a tag at or before which all keys of a run are, and no key of a later run. */
+extern void directory_key_run_end(DirectoryTag *tag, uint64 number);
+
+/* Makes the first tag after that of a run's key. */
+extern void directory_key_after(DirectoryTag *tag, const text *key);
+
 /* Makes a tag that all keys of runs and marks precede, and that precedes all users' tags. */
 extern void directory_key_first_user_tag(DirectoryTag *tag);
 

@@ -176,7 +176,7 @@ double_sum_products(const double *values, const double *factors, uint32 nvalues)
 }
 
 void
-double_sum_add_product(DoubleSum *sum, double value, double factor)
+double_sum_add_scaled_product(DoubleSum *sum, double value, double factor)
 {
 	DoubleSum	product = double_sum_products(&value, &factor, 1);
 

@@ -150,8 +150,19 @@ extern DoubleSum double_sum(const double *values, uint32 nvalues);
 /* The sum of values[i] * factors[i]; no factor is negative or above 2^64. */
 extern DoubleSum double_sum_products(const double *values, const double *factors, uint32 nvalues);
 
+extern void double_sum_add_scaled_product(DoubleSum *sum, double value, double factor);
+
 /* Adds value * factor; the factor is neither negative nor above 2^64. */
-extern void double_sum_add_product(DoubleSum *sum, double value, double factor);
+static inline void
+double_sum_add_product(DoubleSum *sum, double value, double factor)
+{
+	double		product = value * factor;
+
+	if (isfinite(product))
+		double_sum_add(sum, product);
+	else
+		double_sum_add_scaled_product(sum, value, factor);
+}
 
 extern void reduction_init(Reduction *state);
 extern void reduction_add(Reduction *state, int facets, const double *values, uint32 nvalues);

@@ -54,8 +54,8 @@ struct SortedRuns
 {
 	DirectoryView view;
 	DirectoryWalk roots;
-	DirectoryWalk back;			/* within a run, to the last key at or before one */
-	DirectoryWalk forward;		/* within a run, after a key */
+	DirectoryWalk places;		/* of segments within a run, from a key back or on */
+	DirectoryWalk segments;		/* all of a run */
 	RunPosition *runs;			/* that with the greatest last_time first */
 	uint32		nruns;
 	uint32		capacity;
@@ -114,15 +114,16 @@ sorted_runs_begin(const DirectoryView *view)
 	directory_walk_compare_tag(&runs->roots, BTEqualStrategyNumber, F_TEXTEQ);
 	directory_walk_null_time(&runs->roots);
 
-	runs->back.want_key = true;
-	directory_walk_compare_tag(&runs->back, BTGreaterEqualStrategyNumber, F_TEXT_GE);
-	directory_walk_compare_tag(&runs->back, BTLessEqualStrategyNumber, F_TEXT_LE);
+	runs->places.want_key = true;
+	directory_walk_compare_tag(&runs->places, BTGreaterEqualStrategyNumber, F_TEXT_GE);
+	directory_walk_compare_tag(&runs->places, BTLessEqualStrategyNumber, F_TEXT_LE);
 
-	runs->forward.want_key = true;
-	directory_walk_compare_tag(&runs->forward, BTGreaterStrategyNumber, F_TEXT_GT);
-	directory_walk_compare_tag(&runs->forward, BTLessStrategyNumber, F_TEXT_LT);
+	directory_walk_compare_tag(&runs->segments, BTGreaterStrategyNumber, F_TEXT_GT);
+	directory_walk_compare_tag(&runs->segments, BTLessStrategyNumber, F_TEXT_LT);
 
 	list_runs(runs);
+	/* each open scan has 27 kB, which the next one takes */
+	directory_walk_end(&runs->roots);
 	MemoryContextSwitchTo(caller);
 	return runs;
 }
@@ -131,8 +132,8 @@ void
 sorted_runs_end(SortedRuns *runs)
 {
 	directory_walk_end(&runs->roots);
-	directory_walk_end(&runs->back);
-	directory_walk_end(&runs->forward);
+	directory_walk_end(&runs->places);
+	directory_walk_end(&runs->segments);
 	for (uint32 i = 0; i < runs->nruns; i++)
 		free_position(&runs->runs[i]);
 	if (runs->runs != NULL)
@@ -308,9 +309,9 @@ sorted_runs_seek_segments(SortedRuns *runs, uint32 i)
 {
 	directory_key_run(&runs->walk_from, runs->runs[i].run.number, "", 0);
 	directory_key_run(&runs->walk_until, runs->runs[i].run.number + 1, "", 0);
-	runs->forward.keys[0].sk_argument = PointerGetDatum(directory_tag_text(&runs->walk_from));
-	runs->forward.keys[1].sk_argument = PointerGetDatum(directory_tag_text(&runs->walk_until));
-	directory_walk_start(&runs->forward, &runs->view);
+	runs->segments.keys[0].sk_argument = PointerGetDatum(directory_tag_text(&runs->walk_from));
+	runs->segments.keys[1].sk_argument = PointerGetDatum(directory_tag_text(&runs->walk_until));
+	directory_walk_start(&runs->segments, &runs->view);
 }
 
 bool
@@ -318,7 +319,7 @@ sorted_runs_next_segment(SortedRuns *runs, StoredSegment *stored)
 {
 	ItemPointer place;
 
-	while ((place = directory_walk_step(&runs->forward, &runs->view, ForwardScanDirection)) != NULL)
+	while ((place = directory_walk_step(&runs->segments, &runs->view, ForwardScanDirection)) != NULL)
 	{
 		ItemPointerData found = *place;
 		StoreAbsence absence;
@@ -326,7 +327,7 @@ sorted_runs_next_segment(SortedRuns *runs, StoredSegment *stored)
 		CHECK_FOR_INTERRUPTS();
 		if (store_fetch(runs->view.rel, runs->view.snapshot, NULL, &found, stored, &absence))
 			return true;
-		directory_walk_absent(&runs->forward, &runs->view, NULL, &found, absence);
+		directory_walk_absent(&runs->segments, &runs->view, NULL, &found, absence);
 	}
 	return false;
 }
@@ -551,7 +552,7 @@ step_to(RunPosition *at, const char *tag, Size tag_bytes)
 static void
 descend(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
 {
-	DirectoryWalk *walk = &runs->back;
+	DirectoryWalk *walk = &runs->places;
 	DirectoryTag from;
 	DirectoryTag until;
 	ItemPointer place;
@@ -612,13 +613,14 @@ next_segment(SortedRuns *runs, RunPosition *at)
 static void
 walk_to_next_segment(SortedRuns *runs, RunPosition *at)
 {
-	DirectoryWalk *walk = &runs->forward;
-	DirectoryTag after = at->key;
+	DirectoryWalk *walk = &runs->places;
+	DirectoryTag after;
 	DirectoryTag until;
 	ItemPointer place;
 	bool		found = false;
 
-	directory_key_run(&until, at->run.number + 1, "", 0);
+	directory_key_after(&after, directory_tag_text(&at->key));
+	directory_key_run_end(&until, at->run.number);
 	walk->keys[0].sk_argument = PointerGetDatum(directory_tag_text(&after));
 	walk->keys[1].sk_argument = PointerGetDatum(directory_tag_text(&until));
 	directory_walk_start(walk, &runs->view);

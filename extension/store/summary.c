@@ -351,7 +351,7 @@ summary_block_load(SummaryBlock *block, const Segment *segment, int wanted, Valu
 		return false;
 	memset(block->nstored, 0, n * sizeof(int64));
 	memset(block->block_bytes, 0, n * sizeof(int64));
-	if (block->complete &&
+	if (block->complete && (wanted & SUMMARY_WANT_STORED) &&
 		(!read_counts(block, rows, NUMBER_NSTORED, CODEC_MAX_ROWS, block->nstored) ||
 		 !read_counts(block, rows, NUMBER_BLOCK_BYTES, (double) CODEC_MAX_ROWS * BLCKSZ,
 					  block->block_bytes)))
@@ -400,6 +400,26 @@ read_counts(SummaryBlock *block, const CodecReader *rows, int number, double mos
 			return false;
 		counts[i] = (int64) numbers[i];
 	}
+	return true;
+}
+
+bool
+summary_block_load_whole(SummaryBlock *block, const SegmentHeader *header)
+{
+	SummaryTotals totals;
+
+	if (!summary_read_totals(header, &totals))
+		return false;
+	block->complete = true;
+	block->nsegments = 1;
+	block->nvalues = 0;
+	reserve(block, 0);
+	block->first_time[0] = header->first_time;
+	block->last_time[0] = header->last_time;
+	block->nrows[0] = totals.nrows;
+	block->nstored[0] = totals.nsegments;
+	block->block_bytes[0] = totals.block_bytes;
+	block->width[0] = 0;
 	return true;
 }
 

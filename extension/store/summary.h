@@ -41,6 +41,9 @@ typedef enum SummaryFacet
 
 #define SUMMARY_NFACETS 8
 
+/* Asks for the number and bytes of segments as well, beside the facets' bits. */
+#define SUMMARY_WANT_STORED (1 << SUMMARY_NFACETS)
+
 /* A deviation that is not known, or whose square is not in the range of doubles. */
 #define SUMMARY_UNKNOWN (-1.0)
 
@@ -91,7 +94,7 @@ typedef struct SummaryBlock
 	int64	   *first_time;		/* [nsegments] */
 	int64	   *last_time;		/* [nsegments] */
 	int64	   *nrows;			/* [nsegments] */
-	int64	   *nstored;		/* [nsegments]: the stored segments described; 0 if not known */
+	int64	   *nstored;		/* [nsegments]: the stored segments described; 0 if not known or wanted */
 	int64	   *block_bytes;	/* [nsegments]: of their blocks */
 	uint32	   *width;			/* [nsegments]: the values summarized, decoded or not; or 0 */
 
@@ -108,13 +111,19 @@ typedef struct SummaryBlock
 
 /*
  * Decodes an opened segment of summaries, with the facets whose bit (1 << facet) is in wanted, of
- * the values in a range.  Of summaries that are not complete, deviations are SUMMARY_UNKNOWN and rests
+ * the values in a range; SUMMARY_WANT_STORED may be in wanted too.  Of summaries that are not complete, deviations are SUMMARY_UNKNOWN and rests
  * are 0.  Zero the block to start; its memory is of the context current at the first call.  Returns false
  * if the rows are not summaries.
  */
 extern bool summary_block_load(SummaryBlock *block, const Segment *segment, int wanted,
 							   ValueRange values);
 extern void summary_block_free(SummaryBlock *block);
+
+/*
+ * Makes a block of one summary without values, of all that the segment's summaries describe, from what
+ * its header says.  Returns false if that does not say it.
+ */
+extern bool summary_block_load_whole(SummaryBlock *block, const SegmentHeader *header);
 
 /* Adds summary i of a complete block, which must have all facets of all values, to a buffer. */
 extern void summary_block_append(const SummaryBlock *block, uint32 i, RowBuffer *summaries);
