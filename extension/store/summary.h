@@ -94,7 +94,8 @@ typedef struct SummaryBlock
 	int64	   *first_time;		/* [nsegments] */
 	int64	   *last_time;		/* [nsegments] */
 	int64	   *nrows;			/* [nsegments] */
-	int64	   *nstored;		/* [nsegments]: the stored segments described; 0 if not known or wanted */
+	int64	   *nstored;		/* [nsegments]: the stored segments described; 0 if not known or
+								 * wanted */
 	int64	   *block_bytes;	/* [nsegments]: of their blocks */
 	uint32	   *width;			/* [nsegments]: the values summarized, decoded or not; or 0 */
 
