@@ -4,8 +4,8 @@
  *
  * A table may have some dozens of runs, and each look-up of a tag has to look into all of them.
  * Readers of many tags ask for these in order.  So each run has a position that moves forward: in a
- * copy of one shared segment, which costs some nanoseconds a tag, and by one descent of the
- * directory from one segment to the next.  It is a copy because a pinned page would keep VACUUM
+ * copy of one shared segment, which costs some nanoseconds a tag, and from one segment to the next by
+ * what was read ahead of the directory (run_ahead.h).  It is a copy because a pinned page would keep VACUUM
  * waiting for as long as the reader is busy.
  */
 #include "postgres.h"
@@ -131,7 +131,6 @@ sorted_runs_begin(const DirectoryView *view)
 void
 sorted_runs_end(SortedRuns *runs)
 {
-	directory_walk_end(&runs->roots);
 	directory_walk_end(&runs->places);
 	directory_walk_end(&runs->segments);
 	for (uint32 i = 0; i < runs->nruns; i++)

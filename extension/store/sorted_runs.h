@@ -83,7 +83,10 @@ extern const uint8 *sorted_runs_held(const SortedRuns *runs, uint32 run,
 /* From the next step on, skips the runs that end before time. */
 extern void sorted_runs_skip_before(SortedRuns *runs, int64 time);
 
-/* Returns the first tag after the given one (NULL: the first of all), palloc'd, or NULL. */
+/*
+ * Returns the first tag after the given one (NULL: the first of all), palloc'd, or NULL.  It is quickest
+ * if the given one was returned last, and no other was looked up since.
+ */
 extern text *sorted_runs_next_tag(SortedRuns *runs, text *tag);
 
 /*

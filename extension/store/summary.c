@@ -408,7 +408,7 @@ summary_block_load_whole(SummaryBlock *block, const SegmentHeader *header)
 {
 	SummaryTotals totals;
 
-	if (!summary_read_totals(header, &totals))
+	if (!summary_read_totals(header, &totals) || totals.nrows == 0)
 		return false;
 	block->complete = true;
 	block->nsegments = 1;

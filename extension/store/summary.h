@@ -112,8 +112,8 @@ typedef struct SummaryBlock
 
 /*
  * Decodes an opened segment of summaries, with the facets whose bit (1 << facet) is in wanted, of
- * the values in a range; SUMMARY_WANT_STORED may be in wanted too.  Of summaries that are not complete, deviations are SUMMARY_UNKNOWN and rests
- * are 0.  Zero the block to start; its memory is of the context current at the first call.  Returns false
+ * the values in a range; SUMMARY_WANT_STORED may be in wanted too.  Of summaries that are not
+ * complete, deviations are SUMMARY_UNKNOWN and rests are 0.  Zero the block to start; its memory is of the context current at the first call.  Returns false
  * if the rows are not summaries.
  */
 extern bool summary_block_load(SummaryBlock *block, const Segment *segment, int wanted,

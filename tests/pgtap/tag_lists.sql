@@ -48,7 +48,7 @@ DECLARE found text;
 BEGIN
 	EXECUTE format('SELECT count(*) FROM ((SELECT * FROM %s EXCEPT ALL (%s)) UNION ALL ((%s) EXCEPT ALL SELECT * FROM %s)) d', list, query, query, list) INTO found;
 	EXECUTE format('SELECT $1 || CASE WHEN count(*) > 0 THEN '', not in order'' ELSE '''' END
-		FROM (SELECT tag, lag(tag) OVER (ORDER BY place) AS former FROM %s WITH ORDINALITY AS l (tag, %s place)) t WHERE former >= tag',
+		FROM (SELECT tag, lag(tag) OVER (ORDER BY place) AS former FROM %s WITH ORDINALITY AS l (tag, %s place)) t WHERE former COLLATE "C" >= tag',
 		list, CASE split_part(list, '(', 1) WHEN 'historian.tags' THEN 'f, l, s,' WHEN 'historian.latest' THEN 't, v,' ELSE 't,' END)
 		INTO found USING found;
 	RETURN found;
