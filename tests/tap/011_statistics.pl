@@ -26,10 +26,16 @@ ok($node->poll_query_until('postgres', "SELECT merges > 0 AND segments_merged >=
 ok($node->poll_query_until('postgres', 'SELECT rounds > 0 AND round_end >= round_begin AND launcher_pid IS NOT NULL AND worker_pid IS NULL FROM historian.stat_worker'), 'rounds');
 is($node->safe_psql('postgres', 'SELECT pending_segments FROM historian.stat_tables'), '0', 'nothing is pending');
 
-# a load that does not end holds back what comes after it, and nothing else
+# a load that does not end holds back what comes after it, and nothing else; no round comes before all of it was loaded, because the horizon
+# of that round would be waited for
+sub set_compaction { $node->safe_psql('postgres', "ALTER SYSTEM SET historian.compaction = $_[0]; SELECT pg_reload_conf()") }
+my $rounds = $node->safe_psql('postgres', 'SELECT rounds FROM historian.stat_worker');
+set_compaction('off');
+ok($node->poll_query_until('postgres', "SELECT rounds > $rounds + 1 AND worker_pid IS NULL FROM historian.stat_worker"), 'no round compacts');
 my $loader = $node->background_psql('postgres');
 $loader->query_safe("BEGIN; INSERT INTO m VALUES (1, 'b', '{1}')");
 $node->safe_psql('postgres', join(';', map { "INSERT INTO m SELECT i, 'a', ARRAY[random()] FROM generate_series($_ * 1000, $_ * 1000 + 99) i" } 21 .. 40));
+set_compaction('on');
 ok($node->poll_query_until('postgres', 'SELECT deferred > 1 FROM historian.stat_compaction'), 'a load under way: deferred');
 is($node->safe_psql('postgres', 'SELECT pending_segments FROM historian.stat_tables'), '20', 'the backlog');
 my $second = $node->background_psql('postgres');
