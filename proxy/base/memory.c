@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#define PAGE_BYTES 4096 /* the smallest page of the machines that Debian runs on */
+#define LARGE_PAGE_BYTES (2 << 20)
+#define PAGE_BYTES		 4096 /* the smallest page of the machines that Debian runs on */
 
 static void *
 checked(void *memory, size_t size)
@@ -34,6 +36,20 @@ void *
 memory_new_raw(size_t size)
 {
 	return checked(malloc(size), size);
+}
+
+void *
+memory_new_large(size_t size)
+{
+	size_t pages = (size + LARGE_PAGE_BYTES - 1) / LARGE_PAGE_BYTES;
+	void *memory;
+
+	if (size < LARGE_PAGE_BYTES / 2)
+		return memory_new_raw(size);
+	memory = checked(aligned_alloc(LARGE_PAGE_BYTES, pages * LARGE_PAGE_BYTES), size);
+	/* without large pages it is as any other block */
+	(void) madvise(memory, pages * LARGE_PAGE_BYTES, MADV_HUGEPAGE);
+	return memory;
 }
 
 void *

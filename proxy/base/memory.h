@@ -14,6 +14,11 @@
 
 extern void *memory_new(size_t size);	  /* zeroed */
 extern void *memory_new_raw(size_t size); /* not zeroed */
+/*
+ * The same for a block that is written as a whole at once.  Large ones are in large pages, if the system
+ * has any for programs that ask: it takes some milliseconds to make thousands of small ones.
+ */
+extern void *memory_new_large(size_t size);
 extern void *memory_resize(void *old, size_t size);
 extern char *memory_strdup(const char *string);
 

@@ -239,7 +239,7 @@ batch_close(Batch *batch)
 {
 	if (batch->order != NULL)
 		return;
-	batch->order = memory_new_raw((batch->stored + 1) * sizeof(uint32_t));
+	batch->order = memory_new_large((batch->stored + 1) * sizeof(uint32_t));
 	if (batch->stored < batch->tag_limit / SPARSE_SHARE)
 		sort_places(batch);
 	else

@@ -14,6 +14,7 @@
 
 #define WORD	  8	  /* bytes */
 #define DIGITS	  256 /* values of a byte */
+#define AHEAD	  16  /* so many names before it is read the memory of one is fetched */
 #define FEW_NAMES 32  /* are sorted by comparing them */
 
 /* The key keeps a client from choosing tags that collide. */
@@ -146,7 +147,10 @@ sort_items(SortItem *items, SortItem *spare, uint32_t count, uint32_t at)
 		return;
 	}
 	for (uint32_t i = 0; i < count; i++)
+	{
+		__builtin_prefetch(items[i + AHEAD < count ? i + AHEAD : i].name);
 		items[i].word = word_at(items[i].name, at);
+	}
 	sort_by_words(items, spare, count);
 	for (uint32_t first = 0; first < count; first = end)
 	{
@@ -162,7 +166,7 @@ sort_items(SortItem *items, SortItem *spare, uint32_t count, uint32_t at)
 void
 tag_name_sort(const TagName **names, uint32_t count)
 {
-	SortItem *items = memory_new_raw(2 * (size_t) count * sizeof(SortItem));
+	SortItem *items = memory_new_large(2 * (size_t) count * sizeof(SortItem));
 
 	for (uint32_t i = 0; i < count; i++)
 		items[i].name = names[i];

@@ -24,6 +24,7 @@
 #define INITIAL_BUCKETS 1024u /* a power of two */
 #define FIRST_BLOCK		((size_t) 16 * 1024)
 #define LARGEST_BLOCK	((size_t) 256 * 1024)
+#define AHEAD			16 /* so many names before it is read the memory of one is fetched */
 #define STEP_BUCKETS	8 /* moved in a step; with 2 the last would be moved when the array is full */
 
 /* A period has so many messages for each tag of the table, and of small tables so many in all. */
@@ -354,14 +355,17 @@ static uint32_t *
 sorted_numbers(const TagTable *table, uint32_t first, uint32_t end)
 {
 	uint32_t count = end - first;
-	const TagName **names = memory_new_raw(count * sizeof(TagName *));
-	uint32_t *numbers = memory_new_raw(count * sizeof(uint32_t));
+	const TagName **names = memory_new_large(count * sizeof(TagName *));
+	uint32_t *numbers = memory_new_large(count * sizeof(uint32_t));
 
 	for (uint32_t i = 0; i < count; i++)
 		names[i] = tag_table_name(table, first + i);
 	tag_name_sort(names, count);
 	for (uint32_t i = 0; i < count; i++)
+	{
+		__builtin_prefetch(names[i + AHEAD < count ? i + AHEAD : i]);
 		numbers[i] = names[i]->number;
+	}
 	free(names);
 	return numbers;
 }
@@ -376,7 +380,7 @@ tag_table_order(TagTable *table, uint32_t count, uint32_t *sorted)
 	{
 		uint32_t *added = sorted_numbers(table, table->ordered, count);
 
-		order = memory_new_raw(count * sizeof(uint32_t));
+		order = memory_new_large(count * sizeof(uint32_t));
 		for (uint32_t i = 0; i < count; i++)
 		{
 			const uint32_t *next = new < count ? &added[new - table->ordered] : NULL;

@@ -437,7 +437,7 @@ def test_steps():
         if step == 0:
             continue
         near = generator.choice(times_of)
-        start = max(near - generator.randrange(step * 20), INT64_MIN + 2 * step)
+        start = min(max(near - generator.randrange(step * 20), INT64_MIN + 2 * step), INT64_MAX - 2 * step - 1)
         end = min(start + generator.randrange(1, step * 40), INT64_MAX - 2 * step)
         aligned = generator.random() < 0.5
         asked = {"start": start, "end": end, "step": step_text, "precision": "ns"}
