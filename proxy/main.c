@@ -6,6 +6,7 @@
 #include "http/listener.h"
 #include "http/tls.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/number.h"
 #include "server.h"
 #include "load/spool.h"
@@ -80,6 +81,7 @@ main(int argc, char **argv)
 {
 	static Config config;
 
+	memory_init();
 	tls_count_memory();
 	switch (config_read(&config, argc, argv))
 	{

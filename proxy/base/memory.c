@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,16 @@
 
 #define LARGE_PAGE_BYTES (2 << 20)
 #define PAGE_BYTES		 4096 /* the smallest page of the machines that Debian runs on */
+
+/*
+ * A block from this size on is a mapping of its own, which grows by moving page tables.  A smaller one
+ * grows by copying, and 4 MB take some milliseconds at worst.  The C library would raise this to 32 MB
+ * by itself.
+ */
+#define MAPPED_BYTES (4 << 20)
+
+/* That much free memory is kept at the end of a heap: the C library's own greatest value. */
+#define KEPT_BYTES (64 << 20)
 
 static void *
 checked(void *memory, size_t size)
@@ -24,6 +35,13 @@ checked(void *memory, size_t size)
 		exit(1);
 	}
 	return memory;
+}
+
+void
+memory_init(void)
+{
+	mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
+	mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
 }
 
 void *

@@ -12,6 +12,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 
+/* Call it before other threads are there: long strings shall grow without holding a loop for long. */
+extern void memory_init(void);
+
 extern void *memory_new(size_t size);	  /* zeroed */
 extern void *memory_new_raw(size_t size); /* not zeroed */
 /*
