@@ -26,6 +26,10 @@
 	512				   /* bytes of a row that are fetched ahead; the processor goes on by itself */
 #define SPARSE_SHARE 8 /* a batch of fewer rows than 1/8 of the tags is sorted by comparing */
 
+/* To close a batch of so many takes some milliseconds. */
+#define MANY_ROWS	  250000
+#define MANY_NEW_TAGS 20000
+
 typedef struct Block
 {
 	char *data;
@@ -234,13 +238,28 @@ new_row(Batch *batch, const TagName *tag, int64_t time_ns, uint32_t value_count,
 	return row;
 }
 
+static bool
+is_sparse(const Batch *batch)
+{
+	return batch->stored < batch->tag_limit / SPARSE_SHARE;
+}
+
+bool
+batch_close_is_long(const Batch *batch)
+{
+	return batch->order == NULL &&
+		   (batch->stored > MANY_ROWS ||
+			(!is_sparse(batch) &&
+			 tag_table_unordered(batch->tags, batch->tag_limit) > MANY_NEW_TAGS));
+}
+
 void
 batch_close(Batch *batch)
 {
 	if (batch->order != NULL)
 		return;
 	batch->order = memory_new_large((batch->stored + 1) * sizeof(uint32_t));
-	if (batch->stored < batch->tag_limit / SPARSE_SHARE)
+	if (is_sparse(batch))
 		sort_places(batch);
 	else
 		count_places(batch);
@@ -308,12 +327,13 @@ count_places(Batch *batch)
 {
 	uint32_t tags;
 	const uint32_t *order = tag_table_order(batch->tags, batch->tag_limit, &tags);
-	uint32_t *next = memory_new((tags + 1) * sizeof(uint32_t)); /* by tag */
+	uint32_t *next = memory_new_large((tags + 1) * sizeof(uint32_t)); /* by tag */
 	Walk walk = {.batch = batch};
 	const BatchRow *row;
 	uint32_t place;
 	uint32_t before = 0;
 
+	memset(next, 0, (tags + 1) * sizeof(uint32_t));
 	while ((row = walk_next(&walk, &place)) != NULL)
 		next[row->tag]++;
 	for (uint32_t i = 0; i < tags; i++)

@@ -43,8 +43,13 @@ extern void batch_add(Batch *batch, const StagedMessage *message, BatchSource so
 /* Adds all messages of a stage. */
 extern void batch_add_stage(Batch *batch, const Stage *stage, BatchSource source);
 
-/* Ends the filling: groups the rows by tag.  Does nothing if that was done before. */
+/*
+ * Ends the filling: groups the rows by tag.  Does nothing if that was done before.  One thread at a time
+ * may close batches of the same tags; others may add to later ones meanwhile.
+ */
 extern void batch_close(Batch *batch);
+/* Does that take so long that it is to be left to a worker? */
+extern bool batch_close_is_long(const Batch *batch);
 
 extern uint64_t batch_rows(const Batch *batch);
 /* Has it, or had it, rows of a stream with a name? */

@@ -276,8 +276,6 @@ ingest_take(Ingest *ingest)
 	if (batch != NULL)
 		list_remove(&batch->link);
 	pthread_mutex_unlock(&ingest->lock);
-	if (batch != NULL)
-		batch_close(batch->rows);
 	return batch;
 }
 

@@ -91,7 +91,8 @@ extern void ingest_add(Ingest *ingest, size_t bytes);
 extern void ingest_unreserve(Ingest *ingest, size_t bytes);
 
 /*
- * Closes and returns the oldest batch, which the caller then owns; NULL if there are no messages.
+ * Returns the oldest batch, which gets no more messages, and which the caller then owns and closes; NULL
+ * if there are none.
  */
 extern IngestBatch *ingest_take(Ingest *ingest);
 

@@ -6,13 +6,11 @@
 
 #include "base/memory.h"
 
-#include <endian.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
-#define WORD	  8	  /* bytes */
+#define WORD	  TAG_NAME_WORD
 #define DIGITS	  256 /* values of a byte */
 #define AHEAD	  16  /* so many names before it is read the memory of one is fetched */
 #define FEW_NAMES 32  /* are sorted by comparing them */
@@ -53,18 +51,6 @@ tag_name_hash(const char *name, uint32_t length)
 	return hash;
 }
 
-/* A word of the name whose order as a number is the order of its bytes; 0 after the name's end. */
-static inline uint64_t
-word_at(const TagName *name, uint32_t at)
-{
-	uint64_t word;
-
-	if (at >= name->length)
-		return 0;
-	memcpy(&word, name->text + at, WORD);
-	return be64toh(word);
-}
-
 /* The shorter of two names that begin alike has zeros there. */
 int
 tag_name_compare(const TagName *first, const TagName *second)
@@ -73,8 +59,8 @@ tag_name_compare(const TagName *first, const TagName *second)
 
 	for (uint32_t i = 0; i < shorter; i += WORD)
 	{
-		uint64_t a = word_at(first, i);
-		uint64_t b = word_at(second, i);
+		uint64_t a = tag_name_word(first, i);
+		uint64_t b = tag_name_word(second, i);
 
 		if (a != b)
 			return a < b ? -1 : 1;
@@ -149,7 +135,7 @@ sort_items(SortItem *items, SortItem *spare, uint32_t count, uint32_t at)
 	for (uint32_t i = 0; i < count; i++)
 	{
 		__builtin_prefetch(items[i + AHEAD < count ? i + AHEAD : i].name);
-		items[i].word = word_at(items[i].name, at);
+		items[i].word = tag_name_word(items[i].name, at);
 	}
 	sort_by_words(items, spare, count);
 	for (uint32_t first = 0; first < count; first = end)

@@ -8,7 +8,11 @@
 #ifndef HISTORIAND_TAG_NAME_H
 #define HISTORIAND_TAG_NAME_H
 
+#include <endian.h>
 #include <stdint.h>
+#include <string.h>
+
+#define TAG_NAME_WORD 8 /* bytes */
 
 typedef struct TagName
 {
@@ -23,9 +27,21 @@ extern void tag_name_make_key(void);
 /* The name is padded. */
 extern uint64_t tag_name_hash(const char *name, uint32_t length);
 
+/* A word of the name whose order as a number is the order of its bytes; 0 after the name's end. */
+static inline uint64_t
+tag_name_word(const TagName *name, uint32_t at)
+{
+	uint64_t word;
+
+	if (at >= name->length)
+		return 0;
+	memcpy(&word, name->text + at, TAG_NAME_WORD);
+	return be64toh(word);
+}
+
 /* Compares byte by byte; returns less than, greater than or equal to 0. */
 extern int tag_name_compare(const TagName *first, const TagName *second);
-/* Sorts different names in that order. */
+/* Sorts different names in that order, and takes 32 bytes for each of them meanwhile. */
 extern void tag_name_sort(const TagName **names, uint32_t count);
 
 #endif /* HISTORIAND_TAG_NAME_H */

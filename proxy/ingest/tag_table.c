@@ -6,15 +6,16 @@
  * search visits few names but the one that it finds.  The place of a name by its number is in one of
  * several arrays, each twice as long as the one before, which therefore never move.
  *
- * When half of the buckets are used, an array of twice as many takes their place.  The former ones
- * are moved there in small steps, one with each message, because moving a million at once would hold
- * all clients.  Until that is done, a search that finds nothing looks at the former ones
- * too.
+ * When half of the buckets are used, an array of twice as many takes their place.  All that is done in
+ * small steps, because a million buckets at once would hold all clients.  The array is cleared before
+ * it is needed, some buckets with each new name.  The former buckets are moved there afterwards, some
+ * with each message.  Until that is done, a search that finds nothing looks at the former ones too.
  */
 #include "ingest/tag_table.h"
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "ingest/tag_order.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,14 @@
 #define INITIAL_BUCKETS 1024u /* a power of two */
 #define FIRST_BLOCK		((size_t) 16 * 1024)
 #define LARGEST_BLOCK	((size_t) 256 * 1024)
-#define AHEAD			16 /* so many names before it is read the memory of one is fetched */
 #define STEP_BUCKETS	8 /* moved in a step; with 2 the last would be moved when the array is full */
+
+/*
+ * The next buckets, twice as many, are cleared while the used ones grow from 3/8 to 1/2 of these: so
+ * many in a step.
+ */
+#define CLEAR_FROM(buckets) ((buckets) / 8 * 3)
+#define STEP_CLEARED		16
 
 /* A period has so many messages for each tag of the table, and of small tables so many in all. */
 #define PERIOD_MESSAGES_A_TAG 4
@@ -53,7 +60,9 @@ struct TagTable
 	Block *blocks; /* memory is cut from the first one */
 	Bucket *buckets;
 	uint32_t bucket_mask;
-	Bucket *former; /* the buckets before these, until all are moved; else NULL */
+	Bucket *next;	  /* the buckets after these, while they are cleared; else NULL */
+	uint32_t cleared; /* of the next ones */
+	Bucket *former;	  /* the buckets before these, until all are moved; else NULL */
 	uint32_t former_count;
 	uint32_t moved; /* of the former ones */
 	uint32_t count;
@@ -67,6 +76,7 @@ struct TagTable
 };
 
 static TagName *new_name(TagTable *table, const char *name, uint32_t length);
+static void clear_next(TagTable *table);
 static void grow_buckets(TagTable *table);
 static void free_former(TagTable *table);
 
@@ -118,6 +128,7 @@ tag_table_release(TagTable *table)
 		budget_return(table->budget, table->bytes);
 	free_former(table);
 	free(table->order);
+	free(table->next);
 	free(table->buckets);
 	free(table);
 }
@@ -242,6 +253,8 @@ add_name(TagTable *table, const char *name, uint32_t length, uint64_t hash)
 		return added;
 	if (table->count >= (table->bucket_mask + 1) / 2)
 		grow_buckets(table);
+	else if (table->count >= CLEAR_FROM(table->bucket_mask + 1))
+		clear_next(table);
 	added = new_name(table, name, length);
 	bucket = find_bucket(table->buckets, table->bucket_mask, name, length, hash);
 	bucket->hash = hash;
@@ -312,25 +325,38 @@ new_name(TagTable *table, const char *name, uint32_t length)
 	return copy;
 }
 
+/* Clears some of the next buckets. */
+static void
+clear_next(TagTable *table)
+{
+	if (table->next == NULL)
+	{
+		size_t bytes = ((size_t) table->bucket_mask + 1) * 2 * sizeof(Bucket);
+
+		table->next = memory_new_raw(bytes);
+		table->cleared = 0;
+		count_bytes(table, bytes);
+	}
+	memset(table->next + table->cleared, 0, STEP_CLEARED * sizeof(Bucket));
+	table->cleared += STEP_CLEARED;
+}
+
 /*
- * Begins with twice as many buckets, so that at most half of them are used.  The budget has the
- * former ones for as long as they are kept.
+ * Begins with the next buckets.  The budget has the former ones for as long as they are kept, although
+ * the table does not count them.
  */
 static void
 grow_buckets(TagTable *table)
 {
-	size_t bytes;
-
 	ASSERT(table->former == NULL);
 	table->former = table->buckets;
 	table->former_count = table->bucket_mask + 1;
+	table->bytes -= table->former_count * sizeof(Bucket);
 	table->moved = 0;
-	bytes = table->former_count * sizeof(Bucket);
-	if (table->budget != NULL)
-		budget_add(table->budget, bytes);
-	table->buckets = memory_new(2 * bytes);
+	table->buckets = table->next;
 	table->bucket_mask = table->former_count * 2 - 1;
-	count_bytes(table, bytes);
+	table->next = NULL;
+	ASSERT(table->cleared >= table->former_count * 2);
 }
 
 static void
@@ -344,57 +370,25 @@ free_former(TagTable *table)
 	table->former = NULL;
 }
 
-static int
-by_name(const TagTable *table, uint32_t first, uint32_t second)
+static const TagName *
+name_of(const void *table, uint32_t number)
 {
-	return tag_name_compare(tag_table_name(table, first), tag_table_name(table, second));
+	return tag_table_name(table, number);
 }
 
-/* The numbers from first to end in the order of their names; the caller frees the array. */
-static uint32_t *
-sorted_numbers(const TagTable *table, uint32_t first, uint32_t end)
+uint32_t
+tag_table_unordered(const TagTable *table, uint32_t count)
 {
-	uint32_t count = end - first;
-	const TagName **names = memory_new_large(count * sizeof(TagName *));
-	uint32_t *numbers = memory_new_large(count * sizeof(uint32_t));
-
-	for (uint32_t i = 0; i < count; i++)
-		names[i] = tag_table_name(table, first + i);
-	tag_name_sort(names, count);
-	for (uint32_t i = 0; i < count; i++)
-	{
-		__builtin_prefetch(names[i + AHEAD < count ? i + AHEAD : i]);
-		numbers[i] = names[i]->number;
-	}
-	free(names);
-	return numbers;
+	return count > table->ordered ? count - table->ordered : 0;
 }
 
 const uint32_t *
 tag_table_order(TagTable *table, uint32_t count, uint32_t *sorted)
 {
-	uint32_t *order;
-	uint32_t old = 0, new = table->ordered;
-
 	if (count > table->ordered)
 	{
-		uint32_t *added = sorted_numbers(table, table->ordered, count);
+		uint32_t *order = tag_order_extend(name_of, table, table->order, table->ordered, count);
 
-		order = memory_new_large(count * sizeof(uint32_t));
-		for (uint32_t i = 0; i < count; i++)
-		{
-			const uint32_t *next = new < count ? &added[new - table->ordered] : NULL;
-
-			if (next == NULL ||
-				(old < table->ordered && by_name(table, table->order[old], *next) < 0))
-				order[i] = table->order[old++];
-			else
-			{
-				order[i] = *next;
-				new ++;
-			}
-		}
-		free(added);
 		free(table->order);
 		table->order = order;
 		table->ordered = count;

@@ -44,6 +44,8 @@ extern uint32_t tag_table_count(const TagTable *table);
  * to how many they are.  New ones are sorted in.  One thread may call this while another one adds.
  */
 extern const uint32_t *tag_table_order(TagTable *table, uint32_t count, uint32_t *sorted);
+/* How many of those tag_table_order() would have to sort; in the thread that calls that. */
+extern uint32_t tag_table_unordered(const TagTable *table, uint32_t count);
 extern size_t tag_table_bytes(const TagTable *table);
 
 /*

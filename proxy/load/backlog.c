@@ -4,7 +4,7 @@
  *
  * Batches keep the order of arrival, because the later one of two rows with the same tag and time
  * must be loaded later:
- *		the batch that was taken < files of the spool < the batch being written < the buffer
+ *		the batch that was taken < files of the spool < the batch being sorted or written < the buffer
  */
 #include "load/backlog.h"
 
@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "load/spool.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 struct Backlog
@@ -41,10 +42,15 @@ struct Backlog
 	Backoff read_retry;
 	uint64_t unreadable_ms; /* for how long it could not be read */
 
+	/* a batch of the buffer that is not ready to be taken, or is left to be */
+	IngestBatch *outgoing; /* is being sorted or written, or could not be written */
+	uv_work_t sort_work;
+	bool sorting;
+	pthread_mutex_t sort_lock; /* is held while a worker sorts */
+
 	/* writing a file */
 	uv_work_t write_work;
 	bool writing;
-	IngestBatch *outgoing; /* the batch that is being written, or could not be written */
 	SpoolFile *outgoing_file;
 	bool written;
 	uv_timer_t write_timer; /* runs until writing may be tried again */
@@ -55,6 +61,7 @@ struct Backlog
 	bool removing;
 };
 
+static void start_sorting(Backlog *backlog, IngestBatch *batch);
 static void start_reading(Backlog *backlog);
 static void start_writing(Backlog *backlog);
 static void start_removing(Backlog *backlog);
@@ -75,6 +82,8 @@ backlog_new(uv_loop_t *loop, const Config *config, Ingest *ingest, Metrics *metr
 	backlog->read_retry = (Backoff){.first_ms = 100, .largest_ms = 5000};
 	backlog->write_retry = backlog->read_retry;
 	backlog->read_work.data = backlog;
+	backlog->sort_work.data = backlog;
+	pthread_mutex_init(&backlog->sort_lock, NULL);
 	backlog->write_work.data = backlog;
 	backlog->remove_work.data = backlog;
 	uv_timer_init(loop, &backlog->read_timer);
@@ -120,14 +129,23 @@ backlog_take(Backlog *backlog)
 		start_reading(backlog);
 	else if (backlog->outgoing != NULL)
 	{
-		if (!backlog->writing)
+		if (!backlog->sorting && !backlog->writing)
 		{
 			batch = backlog->outgoing;
 			backlog->outgoing = NULL;
 		}
 	}
 	else
+	{
 		batch = ingest_take(backlog->ingest);
+		if (batch != NULL && batch_close_is_long(batch->rows))
+		{
+			start_sorting(backlog, batch);
+			batch = NULL;
+		}
+	}
+	if (batch != NULL)
+		batch_close(batch->rows);
 	if (batch != NULL && backlog->spool != NULL && !backlog->taken_from_spool)
 	{
 		backlog->aside_sequence = spool_next_sequence(backlog->spool);
@@ -171,7 +189,7 @@ backlog_relieve(Backlog *backlog)
 	 * At a quarter of the bound, one batch can be written and one loaded while the next ones
 	 * arrive.
 	 */
-	if (backlog->spool == NULL || backlog->writing ||
+	if (backlog->spool == NULL || backlog->sorting || backlog->writing ||
 		uv_is_active((uv_handle_t *) &backlog->write_timer) ||
 		(backlog->outgoing == NULL &&
 		 ingest_bytes(backlog->ingest) < backlog->config->max_buffered_bytes / 4))
@@ -223,8 +241,11 @@ backlog_save_at(Backlog *backlog, const IngestBatch *batch, uint64_t sequence)
 
 /* Puts a batch behind all others of the spool. */
 static uint64_t
-save_last(Backlog *backlog, const IngestBatch *batch)
+save_last(Backlog *backlog, IngestBatch *batch)
 {
+	pthread_mutex_lock(&backlog->sort_lock);
+	batch_close(batch->rows);
+	pthread_mutex_unlock(&backlog->sort_lock);
 	return backlog_save_at(backlog, batch,
 						   backlog->spool != NULL ? spool_next_sequence(backlog->spool) : 0);
 }
@@ -243,6 +264,38 @@ backlog_save(Backlog *backlog, IngestBatch *taken)
 	while ((batch = ingest_take(backlog->ingest)) != NULL)
 		lost += save_last(backlog, batch);
 	return lost;
+}
+
+/*
+ * Sorting
+ */
+
+static void
+sort_in_worker(uv_work_t *work)
+{
+	Backlog *backlog = work->data;
+
+	pthread_mutex_lock(&backlog->sort_lock);
+	batch_close(backlog->outgoing->rows);
+	pthread_mutex_unlock(&backlog->sort_lock);
+}
+
+static void
+on_sorted(uv_work_t *work, int status)
+{
+	Backlog *backlog = work->data;
+
+	(void) status;
+	backlog->sorting = false;
+	backlog->ready(backlog->ready_argument);
+}
+
+static void
+start_sorting(Backlog *backlog, IngestBatch *batch)
+{
+	backlog->outgoing = batch;
+	backlog->sorting = true;
+	uv_queue_work(backlog->loop, &backlog->sort_work, sort_in_worker, on_sorted);
 }
 
 /*
@@ -310,6 +363,7 @@ write_in_worker(uv_work_t *work)
 {
 	Backlog *backlog = work->data;
 
+	batch_close(backlog->outgoing->rows);
 	/* A disk that stays full is logged once. */
 	backlog->written = spool_write(backlog->spool, backlog->outgoing_file, backlog->outgoing,
 								   backoff_failing(&backlog->write_retry));
@@ -349,7 +403,7 @@ on_write_timer(uv_timer_t *timer)
 	Backlog *backlog = timer->data;
 
 	/* The copy writer may have taken the batch meanwhile. */
-	if (backlog->outgoing != NULL && !backlog->writing)
+	if (backlog->outgoing != NULL && !backlog->sorting && !backlog->writing)
 		start_writing(backlog);
 }
 
