@@ -11,6 +11,7 @@
 #include "codec/codec_column.h"
 
 #include "codec/codec_decimal.h"
+#include "codec/codec_header.h"
 #include "codec/codec_huffman.h"
 #include "codec/codec_real.h"
 #include "codec/codec_stream.h"
@@ -34,7 +35,7 @@ codec_column_parse(CodecColumn *column, ByteCursor *cursor, uint32_t nrows, bool
 
 	if (!shared)
 		base = cursor_signed(cursor, bits_signed_length(byte & 7));
-	if (!codec_stream_parse(&column->ints, cursor, nrows))
+	if (!codec_header_parse(&column->ints, cursor, nrows))
 		return false;
 	if (column->ints.scheme == CODEC_HUFFMAN && (shared || rule == CODEC_RULE_INTEGER))
 		return false;
@@ -90,7 +91,7 @@ codec_column_header_bytes(const CodecColumn *column)
 size_t
 codec_column_data_bytes(const CodecColumn *column)
 {
-	size_t		bytes = codec_stream_data_bytes(&column->ints);
+	size_t		bytes = codec_header_data_bytes(&column->ints);
 
 	if (column->rule == CODEC_RULE_PATCHED)
 		bytes += codec_decimal_patches_bytes(column);

@@ -66,15 +66,6 @@ anchor(const CodecStream *stream, const uint8_t *slot, uint32_t group)
 										  (size_t) group * GROUP_ROWS), group);
 }
 
-size_t
-codec_delta_bytes(const CodecStream *stream)
-{
-	if (has_one_anchor(stream))
-		return bits_packed_bytes(stream->nrows - 1, stream->width);
-	return bits_packed_bytes(group_count(stream), stream->high_width) +
-		bits_packed_bytes(stream->nrows, stream->width);
-}
-
 /* The sum of the differences in slots from .. from + count - 1. */
 static inline uint64_t
 sum_slots(const CodecStream *stream, const uint8_t *slot, uint32_t from, uint32_t count)

@@ -16,7 +16,15 @@ codec_delta_has_high(const CodecStream *stream)
 	return stream->nrows > CODEC_GROUP_ROWS && stream->width > 0 && stream->width < 64;
 }
 
-extern size_t codec_delta_bytes(const CodecStream *stream);
+static inline size_t
+codec_delta_bytes(const CodecStream *stream)
+{
+	if (stream->nrows <= CODEC_GROUP_ROWS)
+		return bits_packed_bytes(stream->nrows - 1, stream->width);
+	return bits_packed_bytes((stream->nrows + CODEC_GROUP_ROWS - 1) / CODEC_GROUP_ROWS,
+							 stream->high_width) +
+		bits_packed_bytes(stream->nrows, stream->width);
+}
 
 /* The last row whose number is at most the given one, in a stream that ascends from 0. */
 extern uint32_t codec_delta_find(const CodecStream *stream, uint64_t number);

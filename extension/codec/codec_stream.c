@@ -18,27 +18,15 @@
 #include "codec/codec_delta.h"
 #include "codec/codec_dict.h"
 #include "codec/codec_for.h"
+#include "codec/codec_header.h"
 #include "codec/codec_huffman.h"
 #include "codec/codec_huffman_plan.h"
 #include "codec/codec_runs.h"
 
-#define WIDTH_CODE_64 63
-
-/* What a header of coded differences begins with. */
-#define HUFFMAN_BYTE (CODEC_DELTA << 6 | 58)
-
-static const uint8_t step_length[] = {0, 1, 2, 8};
-
 static uint8_t
 width_code(unsigned width)
 {
-	return (uint8_t) (width == 64 ? WIDTH_CODE_64 : width);
-}
-
-static uint8_t
-width_of_code(unsigned code)
-{
-	return (uint8_t) (code == WIDTH_CODE_64 ? 64 : code);
+	return (uint8_t) (width == 64 ? CODEC_HEADER_WIDTH_64 : width);
 }
 
 /* Strips the step of its trailing zeros, and returns the code for the bytes of the rest. */
@@ -62,7 +50,7 @@ step_bytes(uint64_t step)
 {
 	unsigned	zeros;
 
-	return 1 + step_length[step_code(&step, &zeros)];
+	return 1 + codec_header_step_length[step_code(&step, &zeros)];
 }
 
 static uint8_t *
@@ -72,76 +60,21 @@ put_step(uint8_t *dst, uint64_t step)
 	unsigned	code = step_code(&step, &zeros);
 
 	*dst++ = (uint8_t) (code << 6 | zeros);
-	for (unsigned i = 0; i < step_length[code]; i++)
+	for (unsigned i = 0; i < codec_header_step_length[code]; i++)
 		*dst++ = (uint8_t) (step >> (8 * i));
 	return dst;
-}
-
-static inline uint64_t
-cursor_step(ByteCursor *cursor)
-{
-	uint8_t		byte = cursor_byte(cursor);
-
-	if (byte == 0)
-		return 0;
-	return cursor_signed(cursor, step_length[byte >> 6]) << (byte & 0x3f);
 }
 
 bool
 codec_stream_parse(CodecStream *stream, ByteCursor *cursor, uint32_t nrows)
 {
-	uint64_t	count;
-	uint8_t		byte;
+	return codec_header_parse(stream, cursor, nrows);
+}
 
-	/* a stream of one row has no header: it is a constant */
-	byte = nrows == 1 ? 0 : cursor_byte(cursor);
-	*stream = (CodecStream) {
-		.scheme = byte >> 6,
-		.width = width_of_code(byte & 0x3f),
-		.nrows = nrows,
-	};
-	if (byte == HUFFMAN_BYTE)
-	{
-		stream->scheme = CODEC_HUFFMAN;
-		stream->width = 0;
-	}
-	if (!bits_width_is_valid(stream->width))
-		return false;
-
-	switch ((CodecScheme) stream->scheme)
-	{
-		case CODEC_FOR:
-			break;
-		case CODEC_DELTA:
-			stream->step = cursor_step(cursor);
-			if (codec_delta_has_high(stream))
-				stream->high_width = cursor_byte(cursor);
-			if (!bits_width_is_valid(stream->high_width))
-				return false;
-			break;
-		case CODEC_RUNS:
-			count = cursor_varint(cursor);
-			if (count == 0 || count > nrows)
-				return false;
-			stream->count = (uint32_t) count;
-			stream->index_width = (uint8_t) bits_needed(nrows - 1);
-			break;
-		case CODEC_DICT:
-			count = cursor_varint(cursor);
-			if (count == 0 || count > CODEC_MAX_DICT)
-				return false;
-			stream->count = (uint32_t) count;
-			stream->index_width = (uint8_t) bits_needed(count - 1);
-			break;
-		case CODEC_HUFFMAN:
-			stream->step = cursor_step(cursor);
-			count = cursor_varint(cursor);
-			if (count > UINT32_MAX)
-				return false;
-			stream->count = (uint32_t) count;
-			break;
-	}
-	return !cursor->overrun;
+size_t
+codec_stream_data_bytes(const CodecStream *stream)
+{
+	return codec_header_data_bytes(stream);
 }
 
 size_t
@@ -162,27 +95,6 @@ codec_stream_header_bytes(const CodecStream *stream)
 			break;
 	}
 	return 1;
-}
-
-size_t
-codec_stream_data_bytes(const CodecStream *stream)
-{
-	switch ((CodecScheme) stream->scheme)
-	{
-		case CODEC_DELTA:
-			return codec_delta_bytes(stream);
-		case CODEC_RUNS:
-			return bits_packed_bytes(stream->count - 1, stream->index_width) +
-				bits_packed_bytes(stream->count, stream->width);
-		case CODEC_DICT:
-			return bits_packed_bytes(stream->count, stream->width) +
-				bits_packed_bytes(stream->nrows, stream->index_width);
-		case CODEC_HUFFMAN:
-			return stream->count;
-		case CODEC_FOR:
-			break;
-	}
-	return bits_packed_bytes(stream->nrows, stream->width);
 }
 
 uint64_t
@@ -363,7 +275,7 @@ codec_stream_write_header(const CodecStream *stream, uint8_t *dst)
 	if (stream->nrows == 1)
 		return dst;
 	if (stream->scheme == CODEC_HUFFMAN)
-		*dst++ = HUFFMAN_BYTE;
+		*dst++ = CODEC_HEADER_HUFFMAN;
 	else
 		*dst++ = (uint8_t) (stream->scheme << 6 | width_code(stream->width));
 	switch ((CodecScheme) stream->scheme)

@@ -376,6 +376,7 @@ find_first_compacted(TagReader *reader, Strand *strand, text *tag)
 		else
 			store_release(&stored);
 	}
+	directory_end_back(strand->cursor);
 	directory_seek_forward(strand->cursor, tag, reader->from, reader->until);
 	if (!strand->has_compacted)
 		step_compacted(reader, strand);

@@ -63,6 +63,7 @@ struct DirectoryWriter
 struct DirectoryCursor
 {
 	DirectoryView view;
+	IdleScans	idle;
 	SortedRuns *runs;			/* NULL until needed */
 	DirectoryWalk pending;
 	DirectoryWalk back;
@@ -369,6 +370,7 @@ directory_begin(Relation rel, Snapshot snapshot)
 	cursor->view.directory = directory_open(rel, AccessShareLock);
 	cursor->view.snapshot = snapshot;
 	cursor->view.context = CurrentMemoryContext;
+	cursor->view.idle = &cursor->idle;
 
 	directory_walk_compare_tag(&cursor->pending, BTEqualStrategyNumber, F_TEXTEQ);
 	directory_walk_null_time(&cursor->pending);
@@ -391,10 +393,11 @@ directory_end(DirectoryCursor *cursor)
 {
 	if (cursor->runs != NULL)
 		sorted_runs_end(cursor->runs);
-	directory_walk_end(&cursor->pending);
-	directory_walk_end(&cursor->back);
-	directory_walk_end(&cursor->forward);
-	directory_walk_end(&cursor->after_tag);
+	directory_walk_end(&cursor->pending, &cursor->view);
+	directory_walk_end(&cursor->back, &cursor->view);
+	directory_walk_end(&cursor->forward, &cursor->view);
+	directory_walk_end(&cursor->after_tag, &cursor->view);
+	directory_walk_close(&cursor->idle);
 	index_close(cursor->view.directory, AccessShareLock);
 	pfree(cursor);
 }
@@ -431,6 +434,12 @@ bool
 directory_next_back(DirectoryCursor *cursor, StoredSegment *stored)
 {
 	return walk_next(cursor, &cursor->back, BackwardScanDirection, stored);
+}
+
+void
+directory_end_back(DirectoryCursor *cursor)
+{
+	directory_walk_end(&cursor->back, &cursor->view);
 }
 
 void
@@ -623,7 +632,7 @@ directory_next_own_tag(DirectoryCursor *cursor, text *tag)
 		pfree(copy);
 		copy = trimmed;
 	}
-	directory_walk_pause(&cursor->after_tag, &cursor->view);
+	directory_walk_end(&cursor->after_tag, &cursor->view);
 	note_gap(cursor, copy);
 	return copy;
 }

@@ -108,6 +108,9 @@ extern void directory_seek_back_within(DirectoryCursor *cursor, text *tag, int64
 									   int64 time);
 extern bool directory_next_back(DirectoryCursor *cursor, StoredSegment *stored);
 
+/* No further step follows: the next walk has less to open. */
+extern void directory_end_back(DirectoryCursor *cursor);
+
 /* The compacted segments that begin after `after` and at or before `until`, in order. */
 extern void directory_seek_forward(DirectoryCursor *cursor, text *tag, int64 after, int64 until);
 extern bool directory_next_forward(DirectoryCursor *cursor, StoredSegment *stored);

@@ -13,6 +13,8 @@
 #include "compat.h"
 #include "store/directory_key.h"
 
+static IndexScanDesc take_idle(IdleScans *idle, int nkeys);
+static void put_idle(DirectoryWalk *walk, const DirectoryView *view);
 static bool is_entered(const DirectoryWalk *walk, const DirectoryView *view,
 					   const ItemPointerData *place);
 static void add_key(DirectoryWalk *walk, int flags, AttrNumber column, StrategyNumber strategy,
@@ -43,21 +45,39 @@ directory_walk_start(DirectoryWalk *walk, const DirectoryView *view)
 
 	walk->nothing = false;
 	if (walk->scan == NULL)
-	{
+		walk->scan = take_idle(view->idle, walk->nkeys);
+	if (walk->scan == NULL)
 		walk->scan = historian_index_beginscan(view->rel, view->directory, view->snapshot,
 											   walk->nkeys);
-		walk->scan->xs_want_itup = walk->want_key;
-	}
+	walk->scan->xs_want_itup = walk->want_key;
 	index_rescan(walk->scan, walk->keys, walk->nkeys, NULL, 0);
 	MemoryContextSwitchTo(caller);
 }
 
+/*
+ * A walk that returns keys keeps a pin on a page of the index.  VACUUM would wait for the page for as long
+ * as the walk's reader is busy with what it has found, so the scan leaves it here.
+ */
 void
-directory_walk_end(DirectoryWalk *walk)
+directory_walk_end(DirectoryWalk *walk, const DirectoryView *view)
 {
-	if (walk->scan != NULL)
-		index_endscan(walk->scan);
-	walk->scan = NULL;
+	MemoryContext caller;
+
+	walk->nothing = true;
+	if (walk->scan == NULL)
+		return;
+	caller = MemoryContextSwitchTo(view->context);
+	/* the keys' values may be gone */
+	index_rescan(walk->scan, NULL, walk->nkeys, NULL, 0);
+	MemoryContextSwitchTo(caller);
+	put_idle(walk, view);
+}
+
+void
+directory_walk_close(IdleScans *idle)
+{
+	while (idle->nscans > 0)
+		index_endscan(idle->scans[--idle->nscans]);
 }
 
 ItemPointer
@@ -71,6 +91,11 @@ directory_walk_step(DirectoryWalk *walk, const DirectoryView *view, ScanDirectio
 	caller = MemoryContextSwitchTo(view->context);
 	tid = index_getnext_tid(walk->scan, direction);
 	MemoryContextSwitchTo(caller);
+	if (tid == NULL)
+	{
+		walk->nothing = true;
+		put_idle(walk, view);
+	}
 	return tid;
 }
 
@@ -81,12 +106,6 @@ directory_walk_key(const DirectoryWalk *walk)
 
 	return DatumGetTextPP(index_getattr(walk->scan->xs_itup, KEY_TAG, walk->scan->xs_itupdesc,
 										&isnull));
-}
-
-void
-directory_walk_pause(DirectoryWalk *walk, const DirectoryView *view)
-{
-	directory_walk_start(walk, view);
 }
 
 void
@@ -119,8 +138,35 @@ is_entered(const DirectoryWalk *walk, const DirectoryView *view, const ItemPoint
 		CHECK_FOR_INTERRUPTS();
 		found = directory_walk_step(&again, view, ForwardScanDirection);
 	} while (found != NULL && !ItemPointerEquals(found, (ItemPointer) place));
-	directory_walk_end(&again);
+	directory_walk_end(&again, view);
 	return found != NULL;
+}
+
+/* An idle scan with so many keys, or NULL. */
+static IndexScanDesc
+take_idle(IdleScans *idle, int nkeys)
+{
+	for (int i = idle->nscans - 1; i >= 0; i--)
+	{
+		IndexScanDesc scan = idle->scans[i];
+
+		if (scan->numberOfKeys == nkeys)
+		{
+			idle->scans[i] = idle->scans[--idle->nscans];
+			return scan;
+		}
+	}
+	return NULL;
+}
+
+static void
+put_idle(DirectoryWalk *walk, const DirectoryView *view)
+{
+	if (view->idle->nscans < WALK_MAX_IDLE)
+		view->idle->scans[view->idle->nscans++] = walk->scan;
+	else
+		index_endscan(walk->scan);
+	walk->scan = NULL;
 }
 
 static void

@@ -18,6 +18,19 @@
 /* The most scan keys that a walk needs: tag, lower bound, upper bound. */
 #define WALK_MAX_KEYS 3
 
+/* So many scans are kept for the next walks. */
+#define WALK_MAX_IDLE 4
+
+/*
+ * Scans of walks that are over, for others to take.  Each has 27 kB and more, and to give memory back to
+ * the system and to get it anew may take longer than a short query does otherwise.
+ */
+typedef struct IdleScans
+{
+	int			nscans;
+	IndexScanDesc scans[WALK_MAX_IDLE];
+} IdleScans;
+
 /* What the walks of one reader share. */
 typedef struct DirectoryView
 {
@@ -25,12 +38,13 @@ typedef struct DirectoryView
 	Relation	directory;
 	Snapshot	snapshot;
 	MemoryContext context;		/* in which all scans allocate */
+	IdleScans  *idle;
 } DirectoryView;
 
 /* One kind of walk.  Zero it, add its keys, and set each key's sk_argument before each start. */
 typedef struct DirectoryWalk
 {
-	IndexScanDesc scan;			/* NULL before the first start */
+	IndexScanDesc scan;			/* NULL if the walk is not under way */
 	bool		nothing;		/* it is known, without a look, that there is nothing to return */
 	bool		want_key;		/* returns the entries' keys too, not only the places */
 	int			nkeys;
@@ -47,7 +61,12 @@ extern void directory_walk_compare_time(DirectoryWalk *walk, StrategyNumber stra
 extern void directory_walk_null_time(DirectoryWalk *walk);
 
 extern void directory_walk_start(DirectoryWalk *walk, const DirectoryView *view);
-extern void directory_walk_end(DirectoryWalk *walk);
+
+/* Ends a walk before its last entry.  Otherwise it ends by itself. */
+extern void directory_walk_end(DirectoryWalk *walk, const DirectoryView *view);
+
+/* Closes the scans of all walks that have ended. */
+extern void directory_walk_close(IdleScans *idle);
 
 /* Steps to the next entry, or returns NULL.  Its segment may be invisible. */
 extern ItemPointer directory_walk_step(DirectoryWalk *walk, const DirectoryView *view,
@@ -55,12 +74,6 @@ extern ItemPointer directory_walk_step(DirectoryWalk *walk, const DirectoryView 
 
 /* The tag of the key of the last step's entry, if the walk returns keys; valid until the next step. */
 extern const text *directory_walk_key(const DirectoryWalk *walk);
-
-/*
- * Lets go of the page of the index on which a walk that returns keys is.  VACUUM would wait for the
- * page for as long as the walk's reader is busy with what it has found.
- */
-extern void directory_walk_pause(DirectoryWalk *walk, const DirectoryView *view);
 
 /*
  * Takes note that the entry of the last step, at this place, has no segment for the walk's snapshot:

@@ -36,6 +36,8 @@ typedef struct RunPosition
 	SortedRun	run;
 	bool		positioned;
 	bool		at_end;			/* no entry is left */
+	bool		behind;			/* the entry is the first one after the segment of `key`, which is
+								 * not read yet */
 	bool		has_tag;		/* the entry's tag is the present one, or that looked up */
 	char		sought[SEGMENT_MAX_TAG_BYTES + 1];
 	uint32		sought_bytes;
@@ -54,7 +56,8 @@ struct SortedRuns
 {
 	DirectoryView view;
 	DirectoryWalk roots;
-	DirectoryWalk places;		/* of segments within a run, from a key back or on */
+	DirectoryWalk places;		/* of segments within a run, from a key back */
+	DirectoryWalk onward;		/* the same from a key on, with their keys */
 	DirectoryWalk segments;		/* all of a run */
 	RunPosition *runs;			/* that with the greatest last_time first */
 	uint32		nruns;
@@ -90,15 +93,23 @@ static bool is_present(const SortedRuns *runs, const text *tag);
 static text *find_present(SortedRuns *runs);
 static void step_all(SortedRuns *runs);
 static void move_all_after(SortedRuns *runs, const text *tag);
+static bool find_in(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes);
 static void move_to(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes);
+static void go_to(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes);
 static void step(SortedRuns *runs, RunPosition *at);
 static bool step_to(RunPosition *at, const char *tag, Size tag_bytes);
 static void descend(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes);
+static bool load_last(SortedRuns *runs, RunPosition *at, DirectoryTag *from, DirectoryTag *until,
+					  bool *loaded);
+static void load_last_version(SortedRuns *runs, RunPosition *at, DirectoryTag *from,
+							  DirectoryTag *until, bool *loaded);
+static void start_places(SortedRuns *runs, DirectoryWalk *walk, DirectoryTag *from,
+						 DirectoryTag *until);
 static void next_segment(SortedRuns *runs, RunPosition *at);
 static void walk_to_next_segment(SortedRuns *runs, RunPosition *at);
 static bool begin_segment(SortedRuns *runs, RunPosition *at);
 static bool load(SortedRuns *runs, RunPosition *at, DirectoryWalk *walk, ItemPointer place,
-				 const text *key);
+				 const text *low, const text *high);
 static void check_reader(SortedRuns *runs, const RunPosition *at);
 static void check_order(SortedRuns *runs, const RunPosition *at, const char *tag, Size tag_bytes);
 static int	compare_runs(const void *left, const void *right);
@@ -114,16 +125,17 @@ sorted_runs_begin(const DirectoryView *view)
 	directory_walk_compare_tag(&runs->roots, BTEqualStrategyNumber, F_TEXTEQ);
 	directory_walk_null_time(&runs->roots);
 
-	runs->places.want_key = true;
 	directory_walk_compare_tag(&runs->places, BTGreaterEqualStrategyNumber, F_TEXT_GE);
 	directory_walk_compare_tag(&runs->places, BTLessEqualStrategyNumber, F_TEXT_LE);
+
+	runs->onward.want_key = true;
+	directory_walk_compare_tag(&runs->onward, BTGreaterEqualStrategyNumber, F_TEXT_GE);
+	directory_walk_compare_tag(&runs->onward, BTLessEqualStrategyNumber, F_TEXT_LE);
 
 	directory_walk_compare_tag(&runs->segments, BTGreaterStrategyNumber, F_TEXT_GT);
 	directory_walk_compare_tag(&runs->segments, BTLessStrategyNumber, F_TEXT_LT);
 
 	list_runs(runs);
-	/* each open scan has 27 kB, which the next one takes */
-	directory_walk_end(&runs->roots);
 	MemoryContextSwitchTo(caller);
 	return runs;
 }
@@ -131,8 +143,10 @@ sorted_runs_begin(const DirectoryView *view)
 void
 sorted_runs_end(SortedRuns *runs)
 {
-	directory_walk_end(&runs->places);
-	directory_walk_end(&runs->segments);
+	directory_walk_end(&runs->roots, &runs->view);
+	directory_walk_end(&runs->places, &runs->view);
+	directory_walk_end(&runs->onward, &runs->view);
+	directory_walk_end(&runs->segments, &runs->view);
 	for (uint32 i = 0; i < runs->nruns; i++)
 		free_position(&runs->runs[i]);
 	if (runs->runs != NULL)
@@ -217,11 +231,7 @@ sorted_runs_next(SortedRuns *runs, StoredSegment *stored)
 		if (at->run.first_time > runs->until)
 			continue;
 		if (!runs->tag_is_present)
-		{
-			move_to(runs, at, tag, tag_bytes);
-			at->has_tag = !at->at_end &&
-				tag_compare_bytes(at->reader.tag, at->reader.tag_bytes, tag, tag_bytes) == 0;
-		}
+			at->has_tag = find_in(runs, at, tag, tag_bytes);
 		if (!at->has_tag)
 			continue;
 		open_entry(runs, at, stored);
@@ -381,7 +391,7 @@ add_run(SortedRuns *runs, StoredSegment *root)
 
 	if (runs->nruns == runs->capacity)
 	{
-		runs->capacity = Max(16, runs->capacity * 2);
+		runs->capacity = Max(4, runs->capacity * 2);
 		runs->runs = runs->runs == NULL
 			? palloc_array(RunPosition, runs->capacity)
 			: repalloc_huge(runs->runs, runs->capacity * sizeof(RunPosition));
@@ -445,6 +455,7 @@ find_present(SortedRuns *runs)
 		RunPosition *at = &runs->runs[i];
 		int			order;
 
+		Assert(!at->behind);
 		at->has_tag = false;
 		if (at->at_end)
 			continue;
@@ -495,10 +506,34 @@ move_all_after(SortedRuns *runs, const text *tag)
 		move_to(runs, &runs->runs[i], next, next_bytes);
 }
 
+/* Moves a position to the tag, and tells whether the run has it. */
+static bool
+find_in(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
+{
+	go_to(runs, at, tag, tag_bytes);
+	return !at->behind && !at->at_end &&
+		tag_compare_bytes(at->reader.tag, at->reader.tag_bytes, tag, tag_bytes) == 0;
+}
+
 /* Moves a position to the first entry whose tag is not before the given one. */
 static void
 move_to(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
 {
+	go_to(runs, at, tag, tag_bytes);
+	if (at->behind)
+		next_segment(runs, at);
+	check_order(runs, at, tag, tag_bytes);
+}
+
+/*
+ * The same, but if the segment that may have the tag does not, the next one is not read.  Who looks up
+ * one tag need not know what comes after it.
+ */
+static void
+go_to(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
+{
+	if (at->behind && tag_compare_bytes(tag, tag_bytes, at->sought, at->sought_bytes) >= 0)
+		next_segment(runs, at);
 	if (!at->positioned ||
 		tag_compare_bytes(tag, tag_bytes, at->sought, at->sought_bytes) < 0)
 		descend(runs, at, tag, tag_bytes);
@@ -510,7 +545,8 @@ move_to(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
 		descend(runs, at, tag, tag_bytes);
 	}
 
-	check_order(runs, at, tag, tag_bytes);
+	if (!at->behind)
+		check_order(runs, at, tag, tag_bytes);
 	at->positioned = true;
 	at->sought_bytes = Min(tag_bytes, sizeof(at->sought));
 	memcpy(at->sought, tag, at->sought_bytes);
@@ -551,23 +587,57 @@ step_to(RunPosition *at, const char *tag, Size tag_bytes)
 static void
 descend(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
 {
-	DirectoryWalk *walk = &runs->places;
 	DirectoryTag from;
 	DirectoryTag until;
-	ItemPointer place;
-	bool		has_key = false;
 	bool		loaded = false;
 
 	at->at_end = false;
+	at->behind = false;
 	run_ahead_forget(&at->ahead);
 	directory_key_run(&from, at->run.number, "", 0);
 	directory_key_run(&until, at->run.number, tag, Min(tag_bytes, SEGMENT_MAX_TAG_BYTES));
-	walk->keys[0].sk_argument = PointerGetDatum(directory_tag_text(&from));
-	walk->keys[1].sk_argument = PointerGetDatum(directory_tag_text(&until));
-	directory_walk_start(walk, &runs->view);
+	if (load_last(runs, at, &from, &until, &loaded) && !loaded)
+		load_last_version(runs, at, &from, &until, &loaded);
+	if (loaded && shared_reader_seek(&at->reader, tag, tag_bytes))
+		return;
+	if (loaded)
+		check_reader(runs, at);
+	at->behind = true;
+}
 
-	/* all versions of the segment have the same key, of which the snapshot sees one or none */
-	while (!loaded &&
+/*
+ * Loads the last of the segments with keys between these, if the snapshot sees it.  Returns false and
+ * sets at->key to the first of these, if there is no entry.
+ */
+static bool
+load_last(SortedRuns *runs, RunPosition *at, DirectoryTag *from, DirectoryTag *until, bool *loaded)
+{
+	ItemPointer place;
+
+	start_places(runs, &runs->places, from, until);
+	place = directory_walk_step(&runs->places, &runs->view, BackwardScanDirection);
+	if (place == NULL)
+		directory_key_copy(&at->key, directory_tag_text(from));
+	else
+		*loaded = load(runs, at, &runs->places, place, directory_tag_text(from), directory_tag_text(until));
+	directory_walk_end(&runs->places, &runs->view);
+	return place != NULL;
+}
+
+/*
+ * The same if there are several versions of it, of which the snapshot may see one.  All versions of a
+ * segment have the same key, to which at->key is set.
+ */
+static void
+load_last_version(SortedRuns *runs, RunPosition *at, DirectoryTag *from, DirectoryTag *until,
+				  bool *loaded)
+{
+	DirectoryWalk *walk = &runs->onward;
+	ItemPointer place;
+	bool		has_key = false;
+
+	start_places(runs, walk, from, until);
+	while (!*loaded &&
 		   (place = directory_walk_step(walk, &runs->view, BackwardScanDirection)) != NULL)
 	{
 		const text *key = directory_walk_key(walk);
@@ -577,17 +647,19 @@ descend(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
 			break;
 		directory_key_copy(&at->key, key);
 		has_key = true;
-		loaded = load(runs, at, walk, place, directory_tag_text(&at->key));
+		*loaded = load(runs, at, walk, place, directory_tag_text(&at->key),
+					   directory_tag_text(&at->key));
 	}
-	directory_walk_pause(walk, &runs->view);
+	directory_walk_end(walk, &runs->view);
+}
 
-	if (!has_key)
-		directory_key_copy(&at->key, directory_tag_text(&from));
-	if (loaded && shared_reader_seek(&at->reader, tag, tag_bytes))
-		return;
-	if (loaded)
-		check_reader(runs, at);
-	next_segment(runs, at);
+/* Starts a walk over the entries with keys between these, which must outlive it. */
+static void
+start_places(SortedRuns *runs, DirectoryWalk *walk, DirectoryTag *from, DirectoryTag *until)
+{
+	walk->keys[0].sk_argument = PointerGetDatum(directory_tag_text(from));
+	walk->keys[1].sk_argument = PointerGetDatum(directory_tag_text(until));
+	directory_walk_start(walk, &runs->view);
 }
 
 /* Moves to the first entry of the first segment after the present key that the snapshot sees. */
@@ -596,12 +668,14 @@ next_segment(SortedRuns *runs, RunPosition *at)
 {
 	const RunAheadEntry *entry;
 
+	at->behind = false;
 	while ((entry = run_ahead_next(&at->ahead)) != NULL)
 	{
 		/* a walk meets those that are not there once more, and takes note of it */
-		if (!load(runs, at, NULL, (ItemPointer) &entry->place, directory_tag_text(&entry->key)))
+		const text *key = directory_tag_text(&entry->key);
+
+		if (!load(runs, at, NULL, (ItemPointer) &entry->place, key, key))
 			break;
-		directory_key_copy(&at->key, directory_tag_text(&entry->key));
 		if (begin_segment(runs, at))
 			return;
 	}
@@ -612,7 +686,7 @@ next_segment(SortedRuns *runs, RunPosition *at)
 static void
 walk_to_next_segment(SortedRuns *runs, RunPosition *at)
 {
-	DirectoryWalk *walk = &runs->places;
+	DirectoryWalk *walk = &runs->onward;
 	DirectoryTag after;
 	DirectoryTag until;
 	ItemPointer place;
@@ -620,20 +694,19 @@ walk_to_next_segment(SortedRuns *runs, RunPosition *at)
 
 	directory_key_after(&after, directory_tag_text(&at->key));
 	directory_key_run_end(&until, at->run.number);
-	walk->keys[0].sk_argument = PointerGetDatum(directory_tag_text(&after));
-	walk->keys[1].sk_argument = PointerGetDatum(directory_tag_text(&until));
-	directory_walk_start(walk, &runs->view);
+	start_places(runs, walk, &after, &until);
 	while (!found &&
 		   (place = directory_walk_step(walk, &runs->view, ForwardScanDirection)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
 		directory_key_copy(&at->key, directory_walk_key(walk));
-		found = load(runs, at, walk, place, directory_tag_text(&at->key)) &&
+		found = load(runs, at, walk, place, directory_tag_text(&at->key),
+					 directory_tag_text(&at->key)) &&
 			begin_segment(runs, at);
 	}
 	if (found)
 		run_ahead_read(&at->ahead, walk, &runs->view);
-	directory_walk_pause(walk, &runs->view);
+	directory_walk_end(walk, &runs->view);
 	at->at_end = !found;
 }
 
@@ -648,11 +721,12 @@ begin_segment(SortedRuns *runs, RunPosition *at)
 }
 
 /*
- * Copies the segment of an entry, unless the snapshot does not see it.  walk: the one that is at the
- * entry, or NULL.
+ * Copies the segment of an entry whose key is between low and high, unless the snapshot does not see it,
+ * and sets at->key.  walk: the one that is at the entry, or NULL.
  */
 static bool
-load(SortedRuns *runs, RunPosition *at, DirectoryWalk *walk, ItemPointer place, const text *key)
+load(SortedRuns *runs, RunPosition *at, DirectoryWalk *walk, ItemPointer place, const text *low,
+	 const text *high)
 {
 	StoredSegment stored;
 	DirectoryTag own;
@@ -671,7 +745,9 @@ load(SortedRuns *runs, RunPosition *at, DirectoryWalk *walk, ItemPointer place, 
 	}
 	at->place = stored.tuple.t_self;
 	directory_key(&stored.segment.header, &own, values, isnull);
-	if (!(stored.segment.header.flags & SEGMENT_SHARED) || tag_compare(directory_tag_text(&own), key) != 0)
+	if (!(stored.segment.header.flags & SEGMENT_SHARED) ||
+		tag_compare(directory_tag_text(&own), low) < 0 ||
+		tag_compare(directory_tag_text(&own), high) > 0)
 		store_report(runs->view.rel, &at->place, &stored.segment.header, SEGMENT_MISPLACED);
 	if (at->bytes == NULL)
 		at->bytes = MemoryContextAlloc(runs->view.context, STORE_MAX_SEGMENT_BYTES);
@@ -679,6 +755,7 @@ load(SortedRuns *runs, RunPosition *at, DirectoryWalk *walk, ItemPointer place, 
 	length = Min(length, STORE_MAX_SEGMENT_BYTES);
 	memcpy(at->bytes, bytes, length);
 	store_release(&stored);
+	directory_key_copy(&at->key, directory_tag_text(&own));
 	at->length = length;
 	(void) shared_reader_open(&at->reader, at->bytes, length, true);
 	check_reader(runs, at);
