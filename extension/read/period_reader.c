@@ -111,6 +111,7 @@ period_reader_begin(Relation rel, DirectoryCursor *cursor, Snapshot snapshot, te
 	directory_seek_back(reader->summaries, key, from);
 	if (directory_next_back(reader->summaries, &stored))
 		load_block(reader, &stored);
+	directory_end_back(reader->summaries);
 	directory_seek_forward(reader->summaries, key, from, last_end(reader));
 	find_segment(reader);
 	return reader;

@@ -110,12 +110,27 @@ double_sum_merge(DoubleSum *sum, const DoubleSum *other)
 	sum->high = high;
 }
 
+/* Adds a value, unless the sum then has to be scaled or is. */
+static inline bool
+double_sum_try_add(DoubleSum *sum, double value)
+{
+	double		error;
+	double		high = reduction_two_sum(sum->high, value, &error);
+
+	if (unlikely(sum->scaled || !isfinite(high)))
+		return false;
+	sum->low += error;
+	sum->high = high;
+	return true;
+}
+
 static inline void
 double_sum_add(DoubleSum *sum, double value)
 {
 	DoubleSum	part = {.high = value};
 
-	double_sum_merge(sum, &part);
+	if (!double_sum_try_add(sum, value))
+		double_sum_merge(sum, &part);
 }
 
 static inline double
@@ -159,6 +174,8 @@ double_sum_add_product(DoubleSum *sum, double value, double factor)
 {
 	double		product = value * factor;
 
+	if (double_sum_try_add(sum, product))
+		return;
 	if (isfinite(product))
 		double_sum_add(sum, product);
 	else

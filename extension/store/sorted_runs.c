@@ -510,6 +510,8 @@ move_all_after(SortedRuns *runs, const text *tag)
 static bool
 find_in(SortedRuns *runs, RunPosition *at, const char *tag, Size tag_bytes)
 {
+	if (at->behind && tag_compare_bytes(tag, tag_bytes, at->sought, at->sought_bytes) == 0)
+		return false;
 	go_to(runs, at, tag, tag_bytes);
 	return !at->behind && !at->at_end &&
 		tag_compare_bytes(at->reader.tag, at->reader.tag_bytes, tag, tag_bytes) == 0;
