@@ -91,18 +91,19 @@ sift_down(Merge *merge, uint32_t at, Piece piece)
 static uint32_t
 bytes_alike(const Merge *merge)
 {
-	const TagName *first = NULL, *last = NULL;
+	const TagName *first = merge->name_of(merge->table, merge->heap[0].next[0]);
+	const TagName *last = merge->name_of(merge->table, merge->heap[0].end[-1]);
 	uint32_t alike = 0;
 
-	for (uint32_t i = 0; i < merge->count; i++)
+	for (uint32_t i = 1; i < merge->count; i++)
 	{
 		const Piece *piece = &merge->heap[i];
 		const TagName *low = merge->name_of(merge->table, piece->next[0]);
 		const TagName *high = merge->name_of(merge->table, piece->end[-1]);
 
-		if (first == NULL || tag_name_compare(low, first) < 0)
+		if (tag_name_compare(low, first) < 0)
 			first = low;
-		if (last == NULL || tag_name_compare(high, last) > 0)
+		if (tag_name_compare(high, last) > 0)
 			last = high;
 	}
 	while (alike < first->length && tag_name_word(first, alike) == tag_name_word(last, alike))
