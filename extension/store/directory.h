@@ -108,7 +108,7 @@ extern void directory_seek_back_within(DirectoryCursor *cursor, text *tag, int64
 									   int64 time);
 extern bool directory_next_back(DirectoryCursor *cursor, StoredSegment *stored);
 
-/* No further step follows: the next walk has less to open. */
+/* Ends that walk, so that the next one takes over its scan and need not open one. */
 extern void directory_end_back(DirectoryCursor *cursor);
 
 /* The compacted segments that begin after `after` and at or before `until`, in order. */

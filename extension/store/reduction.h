@@ -110,7 +110,7 @@ double_sum_merge(DoubleSum *sum, const DoubleSum *other)
 	sum->high = high;
 }
 
-/* Adds a value, unless the sum then has to be scaled or is. */
+/* Adds a value and returns true, if the sum is not scaled and need not be. */
 static inline bool
 double_sum_try_add(DoubleSum *sum, double value)
 {

@@ -46,7 +46,7 @@ struct Backlog
 	IngestBatch *outgoing; /* is being sorted or written, or could not be written */
 	uv_work_t sort_work;
 	bool sorting;
-	pthread_mutex_t sort_lock; /* is held while a worker sorts */
+	pthread_mutex_t sort_lock; /* of the order of tags that batches of the buffer share */
 
 	/* writing a file */
 	uv_work_t write_work;
@@ -99,6 +99,18 @@ backlog_new(uv_loop_t *loop, const Config *config, Ingest *ingest, Metrics *metr
 	return backlog;
 }
 
+/*
+ * Sorts a batch of the buffer, unless that is done.  The last ones are saved while a worker may still be
+ * busy with another.
+ */
+static void
+sort_batch(Backlog *backlog, IngestBatch *batch)
+{
+	pthread_mutex_lock(&backlog->sort_lock);
+	batch_close(batch->rows);
+	pthread_mutex_unlock(&backlog->sort_lock);
+}
+
 bool
 backlog_has_spool(const Backlog *backlog)
 {
@@ -145,7 +157,7 @@ backlog_take(Backlog *backlog)
 		}
 	}
 	if (batch != NULL)
-		batch_close(batch->rows);
+		sort_batch(backlog, batch);
 	if (batch != NULL && backlog->spool != NULL && !backlog->taken_from_spool)
 	{
 		backlog->aside_sequence = spool_next_sequence(backlog->spool);
@@ -243,9 +255,7 @@ backlog_save_at(Backlog *backlog, const IngestBatch *batch, uint64_t sequence)
 static uint64_t
 save_last(Backlog *backlog, IngestBatch *batch)
 {
-	pthread_mutex_lock(&backlog->sort_lock);
-	batch_close(batch->rows);
-	pthread_mutex_unlock(&backlog->sort_lock);
+	sort_batch(backlog, batch);
 	return backlog_save_at(backlog, batch,
 						   backlog->spool != NULL ? spool_next_sequence(backlog->spool) : 0);
 }
@@ -275,9 +285,7 @@ sort_in_worker(uv_work_t *work)
 {
 	Backlog *backlog = work->data;
 
-	pthread_mutex_lock(&backlog->sort_lock);
-	batch_close(backlog->outgoing->rows);
-	pthread_mutex_unlock(&backlog->sort_lock);
+	sort_batch(backlog, backlog->outgoing);
 }
 
 static void
@@ -363,7 +371,7 @@ write_in_worker(uv_work_t *work)
 {
 	Backlog *backlog = work->data;
 
-	batch_close(backlog->outgoing->rows);
+	sort_batch(backlog, backlog->outgoing);
 	/* A disk that stays full is logged once. */
 	backlog->written = spool_write(backlog->spool, backlog->outgoing_file, backlog->outgoing,
 								   backoff_failing(&backlog->write_retry));
