@@ -31,9 +31,9 @@
 PG_FUNCTION_INFO_V1(historian_bundle_hindrance);
 PG_FUNCTION_INFO_V1(historian_insert_bundle);
 
-/* So many entries are handed on together, or fewer if their tags take as many bytes. */
-#define ENTRIES_AT_ONCE 1024
-#define TAG_BYTES_AT_ONCE (32 * 1024)
+/* So many entries are handed on together, or fewer if their tags take as many bytes.  They are on the stack. */
+#define ENTRIES_AT_ONCE 256
+#define TAG_BYTES_AT_ONCE (8 * 1024)
 
 /* The columns of the view. */
 #define COLUMN_TABLE 1
@@ -81,6 +81,7 @@ historian_insert_bundle(PG_FUNCTION_ARGS)
 	const		TriggerData *trigger = (const TriggerData *) fcinfo->context;
 	TupleDesc	desc;
 	Datum		datum[NCOLUMNS];
+	bool		isnull[NCOLUMNS];
 	Relation	rel;
 	AclResult	access;
 	Oid			relid;
@@ -89,10 +90,8 @@ historian_insert_bundle(PG_FUNCTION_ARGS)
 	desc = RelationGetDescr(trigger->tg_relation);
 	for (int i = 0; i < NCOLUMNS; i++)
 	{
-		bool		isnull;
-
-		datum[i] = heap_getattr(trigger->tg_trigtuple, i + 1, desc, &isnull);
-		if (isnull)
+		datum[i] = heap_getattr(trigger->tg_trigtuple, i + 1, desc, &isnull[i]);
+		if (isnull[i])
 			ereport(ERROR,
 					errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					errmsg("null value in column \"%s\" of view \"%s\" is not allowed",
@@ -107,7 +106,13 @@ historian_insert_bundle(PG_FUNCTION_ARGS)
 	check_table(rel);
 	store_bundle(rel, DatumGetByteaP(datum[COLUMN_ROWS - 1]));
 	relation_close(rel, NoLock);
-	PG_RETURN_POINTER(trigger->tg_trigtuple);
+
+	/*
+	 * A tuple other than the given one, so that PostgreSQL frees that: else the bytes of all bundles of a
+	 * COPY would stay in memory until it ends.
+	 */
+	datum[COLUMN_ROWS - 1] = PointerGetDatum(cstring_to_text_with_len("", 0));
+	PG_RETURN_POINTER(heap_form_tuple(desc, datum, isnull));
 }
 
 /* May the user COPY into all columns of the table?  Raises an error if there is no such table. */
@@ -236,8 +241,8 @@ static void
 append_entries(Relation rel, BundleReader *reader)
 {
 	CommandId	cid = GetCurrentCommandId(true);
-	BundleEntry *entries = palloc_array(BundleEntry, ENTRIES_AT_ONCE);
-	char	   *tags[2] = {palloc(TAG_BYTES_AT_ONCE), palloc(TAG_BYTES_AT_ONCE)};
+	BundleEntry entries[ENTRIES_AT_ONCE];
+	char		tags[2][TAG_BYTES_AT_ONCE];
 	bool		more = true;
 
 	for (int turn = 0; more; turn ^= 1)
@@ -251,9 +256,6 @@ append_entries(Relation rel, BundleReader *reader)
 		if (reader->error == NULL)
 			writer_append_entries(rel, entries, n, cid);
 	}
-	pfree(tags[0]);
-	pfree(tags[1]);
-	pfree(entries);
 }
 
 /* Says in an error's context where it was. */

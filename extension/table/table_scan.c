@@ -36,10 +36,15 @@ typedef struct HistorianTableScan
 	bool		has_reader;		/* the segment is shared, and more of its tags are to be read */
 	HeapTupleData shared;		/* that segment */
 	SharedReader reader;
-	DecodedRows decoded;
+	ItemPointerData place;		/* of the stored segment whose rows are counted */
+	Segment		segment;		/* its rows, or those of a tag of it; on the page, which is pinned */
+	uint32		nrows;
 	uint32		next_row;
+	bool		is_decoded;		/* a row was chosen: they are in decoded, and their tag in tag */
+	DecodedRows decoded;
 	text	   *tag;
 	MemoryContext row_context;
+	TupleTableSlotOps slot_ops; /* of the slot that rows are sampled by */
 } HistorianTableScan;
 
 /* A parallel scan's shared state, for which the executor allots memory. */
@@ -50,14 +55,14 @@ typedef struct HistorianParallelScan
 } HistorianParallelScan;
 
 static RowScan *begin_rows(HistorianTableScan *scan);
-static void give_position(HistorianTableScan *scan, TupleTableSlot *slot);
-static HeapTuple copy_with_position(TupleTableSlot *slot);
+static HeapTuple copy_sampled_row(TupleTableSlot *slot);
 static bool analyze_next_segment(HistorianTableScan *scan, TransactionId oldest_xmin, double *dead);
 static uint32 rows_of_tuple(HistorianTableScan *scan, HeapTuple tuple);
 static Size pruned_bytes(Page page);
 static bool analyze_load(HistorianTableScan *scan, HeapTuple tuple);
 static bool analyze_load_next_tag(HistorianTableScan *scan);
-static void analyze_decode(HistorianTableScan *scan, HeapTuple tuple, const Segment *segment);
+static void analyze_take(HistorianTableScan *scan, HeapTuple tuple);
+static void analyze_decode(HistorianTableScan *scan);
 
 TableScanDesc
 table_scan_begin(Relation rel, Snapshot snapshot, int nkeys, struct ScanKeyData *keys,
@@ -183,24 +188,55 @@ table_scan_analyze_block(TableScanDesc base, BlockNumber block, BufferAccessStra
 }
 #endif
 
+/*
+ * Counts the next row, which the slot then stands for.  ANALYZE looks at each row of the blocks that it
+ * chose, and copies few of them; only those are decoded, when they are copied.  Only the slot of
+ * ANALYZE is changed so: others' rows are read where they are.
+ */
 bool
 table_scan_analyze_row(TableScanDesc base, TransactionId oldest_xmin, double *live, double *dead,
 					   TupleTableSlot *slot)
 {
 	HistorianTableScan *scan = (HistorianTableScan *) base;
-	HistorianColumns columns = columns_of(base->rs_rd);
-	MemoryContext caller;
-	uint32		row;
 
-	ExecClearTuple(slot);
-	while (scan->next_row >= scan->decoded.nrows)
+	while (scan->next_row >= scan->nrows)
 	{
 		if (!analyze_next_segment(scan, oldest_xmin, dead))
+		{
+			ExecClearTuple(slot);
 			return false;
+		}
 	}
 
-	row = scan->next_row++;
+	scan->next_row++;
+	scan->rows_of_block = Min(scan->rows_of_block + 1, PG_UINT16_MAX);
 	*live += 1;
+	if (slot->tts_ops != &scan->slot_ops)
+	{
+		scan->slot_ops = TTSOpsVirtual;
+		scan->slot_ops.copy_heap_tuple = copy_sampled_row;
+		*(const TupleTableSlotOps **) &slot->tts_ops = &scan->slot_ops;
+	}
+	ExecStoreAllNullTuple(slot); /* until it is copied */
+	return true;
+}
+
+/*
+ * Copies the row that a slot stands for, with a position within the table: ANALYZE orders its sample by
+ * ctid, which a virtual slot does not copy.
+ */
+static HeapTuple
+copy_sampled_row(TupleTableSlot *slot)
+{
+	HistorianTableScan *scan = (HistorianTableScan *)
+		((char *) slot->tts_ops - offsetof(HistorianTableScan, slot_ops));
+	HistorianColumns columns = columns_of(scan->base.rs_rd);
+	uint32		row = scan->next_row - 1;
+	MemoryContext caller;
+	HeapTuple	copy;
+
+	if (!scan->is_decoded)
+		analyze_decode(scan);
 	slot->tts_values[columns.time - 1] = Int64GetDatum(scan->decoded.time[row]);
 	slot->tts_isnull[columns.time - 1] = false;
 	slot->tts_values[columns.tag - 1] = PointerGetDatum(scan->tag);
@@ -210,38 +246,9 @@ table_scan_analyze_row(TableScanDesc base, TransactionId oldest_xmin, double *li
 	slot->tts_values[columns.values - 1] =
 		decoded_rows_array(&scan->decoded, row, &slot->tts_isnull[columns.values - 1]);
 	MemoryContextSwitchTo(caller);
-	ExecStoreVirtualTuple(slot);
-	give_position(scan, slot);
-	return true;
-}
 
-/*
- * Gives a sampled row a position within the table, and makes its slot copy it.  ANALYZE orders the
- * copies of its sample by ctid, which a virtual slot does not copy.  Only ANALYZE's slot is
- * changed: from any other kind of slot than a virtual one the executor would copy rows that it now
- * passes on.
- */
-static void
-give_position(HistorianTableScan *scan, TupleTableSlot *slot)
-{
-	static TupleTableSlotOps with_position;
-
-	if (slot->tts_ops != &with_position)
-	{
-		with_position = TTSOpsVirtual;
-		with_position.copy_heap_tuple = copy_with_position;
-		*(const TupleTableSlotOps **) &slot->tts_ops = &with_position;
-	}
-	scan->rows_of_block = Min(scan->rows_of_block + 1, PG_UINT16_MAX);
-	ItemPointerSet(&slot->tts_tid, BufferGetBlockNumber(scan->buffer), scan->rows_of_block);
-}
-
-static HeapTuple
-copy_with_position(TupleTableSlot *slot)
-{
-	HeapTuple	copy = TTSOpsVirtual.copy_heap_tuple(slot);
-
-	copy->t_self = slot->tts_tid;
+	copy = TTSOpsVirtual.copy_heap_tuple(slot);
+	ItemPointerSet(&copy->t_self, BufferGetBlockNumber(scan->buffer), scan->rows_of_block);
 	copy->t_tableOid = slot->tts_tableOid;
 	return copy;
 }
@@ -289,7 +296,7 @@ begin_rows(HistorianTableScan *scan)
 }
 
 /*
- * Decodes the block's next live segment; false, with the block let go, when there is none.  Counts
+ * Takes the block's next live segment; false, with the block let go, when there is none.  Counts
  * dead rows, not segments: autovacuum goes by their number.  Of pruned segments only the room is
  * known, so their rows are estimated by those of the live ones.
  */
@@ -388,12 +395,12 @@ analyze_load(HistorianTableScan *scan, HeapTuple tuple)
 	Relation	rel = scan->base.rs_rd;
 	const uint8 *bytes;
 	Size		length;
-	Segment		segment;
+	Segment    *segment = &scan->segment;
 	SegmentStatus status;
 
 	bytes = store_segment_bytes(BufferGetPage(scan->buffer), tuple, &length);
-	status = segment_read_header(&segment.header, bytes, length);
-	if (status == SEGMENT_OK && (segment.header.flags & SEGMENT_SHARED))
+	status = segment_read_header(&segment->header, bytes, length);
+	if (status == SEGMENT_OK && (segment->header.flags & SEGMENT_SHARED))
 	{
 		scan->shared = *tuple;
 		scan->has_reader = true;
@@ -403,25 +410,25 @@ analyze_load(HistorianTableScan *scan, HeapTuple tuple)
 		return analyze_load_next_tag(scan);
 	}
 	if (status == SEGMENT_OK)
-		status = segment_open(&segment, bytes, length, true);
+		status = segment_open(segment, bytes, length, true);
 	if (status != SEGMENT_OK)
 		store_report(rel, &tuple->t_self, NULL, status);
-	if (segment.header.flags & (SEGMENT_SUMMARY | SEGMENT_RUN_ROOT))
+	if (segment->header.flags & (SEGMENT_SUMMARY | SEGMENT_RUN_ROOT))
 		return false;
-	analyze_decode(scan, tuple, &segment);
+	analyze_take(scan, tuple);
 	return true;
 }
 
-/* Decodes the rows of the next tag of a shared segment; returns false at the end. */
+/* Takes the rows of the next tag of a shared segment; returns false at the end. */
 static bool
 analyze_load_next_tag(HistorianTableScan *scan)
 {
 	Relation	rel = scan->base.rs_rd;
 	SegmentStatus status = SEGMENT_OK;
-	Segment		segment;
+	Segment    *segment = &scan->segment;
 
 	if (shared_reader_next(&scan->reader))
-		status = shared_reader_rows(&scan->reader, &segment);
+		status = shared_reader_rows(&scan->reader, segment);
 	else
 	{
 		scan->has_reader = false;
@@ -430,21 +437,34 @@ analyze_load_next_tag(HistorianTableScan *scan)
 	if (status != SEGMENT_OK)
 		store_report(rel, &scan->shared.t_self, NULL, status);
 	if (scan->has_reader)
-		analyze_decode(scan, &scan->shared, &segment);
+		analyze_take(scan, &scan->shared);
 	return scan->has_reader;
 }
 
+/* The rows to count next. They are decoded when ANALYZE chooses one of them. */
 static void
-analyze_decode(HistorianTableScan *scan, HeapTuple tuple, const Segment *segment)
+analyze_take(HistorianTableScan *scan, HeapTuple tuple)
 {
-	const SegmentHeader *header = &segment->header;
+	scan->place = tuple->t_self;
+	scan->nrows = scan->segment.header.nrows;
+	scan->next_row = 0;
+	scan->is_decoded = false;
+}
+
+static void
+analyze_decode(HistorianTableScan *scan)
+{
+	const SegmentHeader *header = &scan->segment.header;
+	MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(scan));
 
 	if (scan->tag != NULL)
 		pfree(scan->tag);
 	scan->tag = palloc(VARHDRSZ + header->tag_bytes);
 	SET_VARSIZE(scan->tag, VARHDRSZ + header->tag_bytes);
 	memcpy(VARDATA(scan->tag), header->tag, header->tag_bytes);
-	scan->next_row = 0;
-	if (!decoded_rows_load(&scan->decoded, segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
-		store_report(scan->base.rs_rd, &tuple->t_self, header, SEGMENT_BAD_TIMES);
+	if (!decoded_rows_load(&scan->decoded, &scan->segment, PG_INT64_MIN, PG_INT64_MAX, values_all))
+		store_report(scan->base.rs_rd, &scan->place, header, SEGMENT_BAD_TIMES);
+	Assert(scan->decoded.nrows == scan->nrows);
+	scan->is_decoded = true;
+	MemoryContextSwitchTo(caller);
 }
