@@ -108,8 +108,8 @@ historian_insert_bundle(PG_FUNCTION_ARGS)
 	relation_close(rel, NoLock);
 
 	/*
-	 * A tuple other than the given one, so that PostgreSQL frees that: else the bytes of all bundles of a
-	 * COPY would stay in memory until it ends.
+	 * A tuple other than the given one, so that PostgreSQL frees that: else the bytes of all
+	 * bundles of a COPY would stay in memory until it ends.
 	 */
 	datum[COLUMN_ROWS - 1] = PointerGetDatum(cstring_to_text_with_len("", 0));
 	PG_RETURN_POINTER(heap_form_tuple(desc, datum, isnull));

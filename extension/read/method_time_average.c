@@ -175,9 +175,8 @@ add_rows(Period *period, const RowSlice *slice)
 			uint32		n = row_slice_values(&inner, v, period->scratch_values, &values);
 			const double *spans =
 				row_slice_factors(&inner, v, period->spans, period->scratch_spans);
-			DoubleSum	integral = double_sum_products(values, spans, n);
 
-			double_sum_merge(&column->integral, &integral);
+			double_sum_add_products(&column->integral, values, spans, n);
 			if (n == inner.nrows)
 				column->time_ns += (uint64) times[inner.nrows] - (uint64) times[0];
 			else

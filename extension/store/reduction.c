@@ -32,7 +32,7 @@ typedef double Lanes __attribute__((vector_size(NLANES * sizeof(double))));
 typedef double LanesAnywhere __attribute__((vector_size(NLANES * sizeof(double)),
 											aligned(sizeof(double)), may_alias));
 
-static void add_extremes(Reduction *part, const double *values, uint32 nvalues);
+static void add_extremes(Reduction *state, const double *values, uint32 nvalues);
 static void merge_spread(Reduction *state, const Reduction *later);
 static void add_parts_spread(Reduction *whole, const ReducedParts *parts);
 static bool square_is_within_range(double square_sum, double mean);
@@ -53,9 +53,15 @@ lanes_add(Lanes *high, Lanes *low, const Lanes *value)
 	*high = sum;
 }
 
-/* Adds a value without scaling: the caller sums again, scaled, where the sum is not finite. */
+/* A sum that is not scaled: the caller sums again, scaled, where it is not finite.  It fits into registers. */
+typedef struct PlainSum
+{
+	double		high;
+	double		low;
+} PlainSum;
+
 CODEC_KERNEL void
-add_plain(DoubleSum *sum, double value)
+add_plain(PlainSum *sum, double value)
 {
 	double		error;
 
@@ -64,7 +70,7 @@ add_plain(DoubleSum *sum, double value)
 }
 
 CODEC_KERNEL void
-lanes_sum(DoubleSum *sum, const Lanes *high, const Lanes *low)
+lanes_sum(PlainSum *sum, const Lanes *high, const Lanes *low)
 {
 	for (int lane = 0; lane < NLANES; lane++)
 	{
@@ -74,10 +80,10 @@ lanes_sum(DoubleSum *sum, const Lanes *high, const Lanes *low)
 }
 
 /* Sums in two vectors of lanes, because each addition to one must wait for the one before it. */
-CODEC_KERNEL DoubleSum
+CODEC_KERNEL PlainSum
 sum_kernel(const double *values, uint32 nvalues)
 {
-	DoubleSum	sum = {0};
+	PlainSum	sum = {0};
 	Lanes		high = {0};
 	Lanes		low = {0};
 	Lanes		other_high = {0};
@@ -103,10 +109,10 @@ sum_kernel(const double *values, uint32 nvalues)
 }
 
 /* Sums products in the same way. */
-CODEC_KERNEL DoubleSum
+CODEC_KERNEL PlainSum
 sum_products_kernel(const double *values, const double *factors, uint32 nvalues)
 {
-	DoubleSum	sum = {0};
+	PlainSum	sum = {0};
 	Lanes		high = {0};
 	Lanes		low = {0};
 	Lanes		other_high = {0};
@@ -133,46 +139,94 @@ sum_products_kernel(const double *values, const double *factors, uint32 nvalues)
 	return sum;
 }
 
-static CODEC_AVX2 DoubleSum
+static CODEC_AVX2 PlainSum
 sum_avx2(const double *values, uint32 nvalues)
 {
 	return sum_kernel(values, nvalues);
 }
 
-static CODEC_AVX2 DoubleSum
+static CODEC_AVX2 PlainSum
 sum_products_avx2(const double *values, const double *factors, uint32 nvalues)
 {
 	return sum_products_kernel(values, factors, nvalues);
 }
 
+static inline PlainSum
+plain_sum(const double *values, uint32 nvalues)
+{
+	return codec_cpu_has_avx2() ? sum_avx2(values, nvalues) : sum_kernel(values, nvalues);
+}
+
+static inline PlainSum
+plain_sum_products(const double *values, const double *factors, uint32 nvalues)
+{
+	return codec_cpu_has_avx2() ? sum_products_avx2(values, factors, nvalues)
+		: sum_products_kernel(values, factors, nvalues);
+}
+
+/* Adds a plain sum and returns true, if neither need be scaled. */
+static inline bool
+try_merge_plain(DoubleSum *sum, PlainSum part)
+{
+	double		error;
+	double		high = reduction_two_sum(sum->high, part.high, &error);
+
+	if (unlikely(sum->scaled || !isfinite(high)))
+		return false;
+	sum->low += error + part.low;
+	sum->high = high;
+	return true;
+}
+
 DoubleSum
 double_sum(const double *values, uint32 nvalues)
 {
-	DoubleSum	sum =
-		codec_cpu_has_avx2() ? sum_avx2(values, nvalues) : sum_kernel(values, nvalues);
+	PlainSum	plain = plain_sum(values, nvalues);
+	DoubleSum	sum = {.high = plain.high, .low = plain.low};
+	PlainSum	scaled = {0};
 
-	if (!isfinite(sum.high))
-	{
-		sum = (DoubleSum) {.scaled = true};
-		for (uint32 i = 0; i < nvalues; i++)
-			add_plain(&sum, values[i] * DOUBLE_SUM_SCALE);
-	}
-	return sum;
+	if (isfinite(plain.high))
+		return sum;
+	for (uint32 i = 0; i < nvalues; i++)
+		add_plain(&scaled, values[i] * DOUBLE_SUM_SCALE);
+	return (DoubleSum) {.high = scaled.high, .low = scaled.low, .scaled = true};
 }
 
 DoubleSum
 double_sum_products(const double *values, const double *factors, uint32 nvalues)
 {
-	DoubleSum	sum = codec_cpu_has_avx2() ? sum_products_avx2(values, factors, nvalues)
-		: sum_products_kernel(values, factors, nvalues);
+	PlainSum	plain = plain_sum_products(values, factors, nvalues);
+	DoubleSum	sum = {.high = plain.high, .low = plain.low};
+	PlainSum	scaled = {0};
 
-	if (!isfinite(sum.high))
+	if (isfinite(plain.high))
+		return sum;
+	for (uint32 i = 0; i < nvalues; i++)
+		add_plain(&scaled, values[i] * (factors[i] * DOUBLE_SUM_SCALE));
+	return (DoubleSum) {.high = scaled.high, .low = scaled.low, .scaled = true};
+}
+
+void
+double_sum_add_values(DoubleSum *sum, const double *values, uint32 nvalues)
+{
+	if (!try_merge_plain(sum, plain_sum(values, nvalues)))
 	{
-		sum = (DoubleSum) {.scaled = true};
-		for (uint32 i = 0; i < nvalues; i++)
-			add_plain(&sum, values[i] * (factors[i] * DOUBLE_SUM_SCALE));
+		DoubleSum	part = double_sum(values, nvalues);
+
+		double_sum_merge(sum, &part);
 	}
-	return sum;
+}
+
+void
+double_sum_add_products(DoubleSum *sum, const double *values, const double *factors,
+						uint32 nvalues)
+{
+	if (!try_merge_plain(sum, plain_sum_products(values, factors, nvalues)))
+	{
+		DoubleSum	part = double_sum_products(values, factors, nvalues);
+
+		double_sum_merge(sum, &part);
+	}
 }
 
 void
@@ -191,27 +245,55 @@ reduction_init(Reduction *state)
 	state->max = -get_float8_infinity();
 }
 
-void
-reduction_add(Reduction *state, int facets, const double *values, uint32 nvalues)
+/* The first of all values stays. */
+static inline void
+add_ends(Reduction *state, double first, double last)
+{
+	if (state->count == 0)
+		state->first = first;
+	state->last = last;
+}
+
+/* Merges the spread of a part, whose count is that of its values; the count of state is that before. */
+static void
+put_spread(Reduction *state, const Reduction *part)
+{
+	if (state->count > 0)
+	{
+		merge_spread(state, part);
+		return;
+	}
+	state->exponent = part->exponent;
+	state->shift = part->shift;
+	state->offset = part->offset;
+	state->square_sum = part->square_sum;
+}
+
+static void
+add_spread_of(Reduction *state, const double *values, uint32 nvalues)
 {
 	Reduction	part;
 
-	if (nvalues == 0)
-		return;
 	reduction_init(&part);
 	part.count = nvalues;
+	add_spread(&part, values, nvalues);
+	put_spread(state, &part);
+}
+
+void
+reduction_add(Reduction *state, int facets, const double *values, uint32 nvalues)
+{
+	if (nvalues == 0)
+		return;
 	if (facets & REDUCTION_SUM)
-		part.sum = double_sum(values, nvalues);
+		double_sum_add_values(&state->sum, values, nvalues);
 	if (facets & REDUCTION_EXTREMES)
-		add_extremes(&part, values, nvalues);
+		add_extremes(state, values, nvalues);
 	if (facets & REDUCTION_SPREAD)
-		add_spread(&part, values, nvalues);
+		add_spread_of(state, values, nvalues);
 	if (facets & REDUCTION_ENDS)
-	{
-		part.first = values[0];
-		part.last = values[nvalues - 1];
-	}
-	reduction_merge(state, facets, &part);
+		add_ends(state, values[0], values[nvalues - 1]);
+	state->count += nvalues;
 }
 
 void
@@ -244,28 +326,30 @@ reduction_merge(Reduction *state, int facets, const Reduction *later)
 void
 reduction_add_parts(Reduction *state, int facets, const ReducedParts *parts)
 {
-	Reduction	whole;
-
-	reduction_init(&whole);
-	whole.count = parts->count;
+	if (parts->count == 0)
+		return;
 	if (facets & REDUCTION_SUM)
-		whole.sum = double_sum(parts->sum, parts->nparts);
+		double_sum_add_values(&state->sum, parts->sum, parts->nparts);
 	if (facets & REDUCTION_EXTREMES)
 	{
 		for (uint32 i = 0; i < parts->nparts; i++)
 		{
-			whole.min = parts->min[i] < whole.min ? parts->min[i] : whole.min;
-			whole.max = parts->max[i] > whole.max ? parts->max[i] : whole.max;
+			state->min = parts->min[i] < state->min ? parts->min[i] : state->min;
+			state->max = parts->max[i] > state->max ? parts->max[i] : state->max;
 		}
 	}
-	if (facets & REDUCTION_ENDS)
-	{
-		whole.first = parts->first[0];
-		whole.last = parts->last[parts->nparts - 1];
-	}
 	if (facets & REDUCTION_SPREAD)
+	{
+		Reduction	whole;
+
+		reduction_init(&whole);
+		whole.count = parts->count;
 		add_parts_spread(&whole, parts);
-	reduction_merge(state, facets, &whole);
+		put_spread(state, &whole);
+	}
+	if (facets & REDUCTION_ENDS)
+		add_ends(state, parts->first[0], parts->last[parts->nparts - 1]);
+	state->count += parts->count;
 }
 
 bool
@@ -336,45 +420,78 @@ reduction_delta(const Reduction *state, double *result)
 	return state->count > 0;
 }
 
-/* Adds values, in lanes, to the extremes of a state. */
-static void
-add_extremes(Reduction *part, const double *values, uint32 nvalues)
+typedef __typeof__((Lanes) {0} < (Lanes) {0}) LanesMask;
+
+/* In each lane, value where it is chosen, and the present number elsewhere. */
+CODEC_KERNEL void
+lanes_choose(Lanes *present, const Lanes *value, const LanesMask * chosen)
 {
-	double		min[NLANES];
-	double		max[NLANES];
-	int64		nans = 0;
+	*present = (Lanes) (((LanesMask) * value & *chosen) | ((LanesMask) * present & ~*chosen));
+}
+
+/* A comparison with NaN is false, which leaves it out. */
+CODEC_KERNEL void
+lanes_add_extremes(Lanes *min, Lanes *max, LanesMask * nans, const Lanes *value)
+{
+	LanesMask	less = *value < *min;
+	LanesMask	greater = *value > *max;
+
+	lanes_choose(min, value, &less);
+	lanes_choose(max, value, &greater);
+	*nans -= *value != *value;	/* true is -1 */
+}
+
+/* Adds values to the extremes of a state, in two vectors of lanes as sums are. */
+CODEC_KERNEL void
+extremes_kernel(Reduction *state, const double *values, uint32 nvalues)
+{
+	double		least = state->min;
+	double		greatest = state->max;
+	Lanes		min[2] = {{least, least, least, least}, {least, least, least, least}};
+	Lanes		max[2] = {{greatest, greatest, greatest, greatest}, {greatest, greatest, greatest, greatest}};
+	LanesMask	nans[2] = {{0}};
 	uint32		i = 0;
 
-	for (int lane = 0; lane < NLANES; lane++)
+	for (; i + 2 * NLANES <= nvalues; i += 2 * NLANES)
 	{
-		min[lane] = part->min;
-		max[lane] = part->max;
-	}
+		Lanes		next = *(const LanesAnywhere *) (values + i);
+		Lanes		other = *(const LanesAnywhere *) (values + i + NLANES);
 
-	/* a comparison with NaN is false, which leaves it out */
-	for (; i + NLANES <= nvalues; i += NLANES)
+		lanes_add_extremes(&min[0], &max[0], &nans[0], &next);
+		lanes_add_extremes(&min[1], &max[1], &nans[1], &other);
+	}
+	for (int n = 0; n < 2; n++)
 	{
 		for (int lane = 0; lane < NLANES; lane++)
 		{
-			double		value = values[i + lane];
-
-			min[lane] = value < min[lane] ? value : min[lane];
-			max[lane] = value > max[lane] ? value : max[lane];
-			nans += isnan(value);
+			least = min[n][lane] < least ? min[n][lane] : least;
+			greatest = max[n][lane] > greatest ? max[n][lane] : greatest;
+			state->nans += nans[n][lane];
 		}
 	}
 	for (; i < nvalues; i++)
 	{
-		min[0] = values[i] < min[0] ? values[i] : min[0];
-		max[0] = values[i] > max[0] ? values[i] : max[0];
-		nans += isnan(values[i]);
+		least = values[i] < least ? values[i] : least;
+		greatest = values[i] > greatest ? values[i] : greatest;
+		state->nans += isnan(values[i]);
 	}
-	for (int lane = 0; lane < NLANES; lane++)
-	{
-		part->min = min[lane] < part->min ? min[lane] : part->min;
-		part->max = max[lane] > part->max ? max[lane] : part->max;
-	}
-	part->nans = nans;
+	state->min = least;
+	state->max = greatest;
+}
+
+static CODEC_AVX2 void
+extremes_avx2(Reduction *state, const double *values, uint32 nvalues)
+{
+	extremes_kernel(state, values, nvalues);
+}
+
+static void
+add_extremes(Reduction *state, const double *values, uint32 nvalues)
+{
+	if (codec_cpu_has_avx2())
+		extremes_avx2(state, values, nvalues);
+	else
+		extremes_kernel(state, values, nvalues);
 }
 
 /* Makes the spread that of the values divided by 2^exponent. */

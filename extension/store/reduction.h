@@ -165,6 +165,11 @@ extern DoubleSum double_sum(const double *values, uint32 nvalues);
 /* The sum of values[i] * factors[i]; no factor is negative or above 2^64. */
 extern DoubleSum double_sum_products(const double *values, const double *factors, uint32 nvalues);
 
+/* Add what these return, in fewer steps. */
+extern void double_sum_add_values(DoubleSum *sum, const double *values, uint32 nvalues);
+extern void double_sum_add_products(DoubleSum *sum, const double *values, const double *factors,
+									uint32 nvalues);
+
 /* The same as double_sum_add_product(), for a product that is not within the range of doubles. */
 extern void double_sum_add_scaled_product(DoubleSum *sum, double value, double factor);
 

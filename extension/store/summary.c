@@ -370,18 +370,19 @@ summary_block_load(SummaryBlock *block, const Segment *segment, int wanted, Valu
 	}
 	if (block->last_time[n - 1] != segment->header.last_time)
 		return false;
-	for (int f = 0; f < SUMMARY_NFACETS; f++)
+	/* value by value, because the facets of a value are adjacent */
+	for (uint32 v = 0; v < block->nvalues; v++)
 	{
-		if (block->facet[f] == NULL)
-			continue;
-		if (f < nfacets)
+		for (int f = 0; f < nfacets; f++)
 		{
-			for (uint32 v = 0; v < block->nvalues; v++)
+			if (block->facet[f] != NULL)
 				codec_decode_column(rows, nhead + (values.first + v) * nfacets + f, 0, n,
 									block->facet[f] + (Size) v * n);
-			continue;
 		}
-		for (Size i = 0; i < (Size) block->nvalues * n; i++)
+	}
+	for (int f = nfacets; f < SUMMARY_NFACETS; f++)
+	{
+		for (Size i = 0; block->facet[f] != NULL && i < (Size) block->nvalues * n; i++)
 			block->facet[f][i] = f == SUMMARY_DEVIATION ? SUMMARY_UNKNOWN : 0;
 	}
 	return true;

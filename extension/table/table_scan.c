@@ -217,7 +217,7 @@ table_scan_analyze_row(TableScanDesc base, TransactionId oldest_xmin, double *li
 		scan->slot_ops.copy_heap_tuple = copy_sampled_row;
 		*(const TupleTableSlotOps **) &slot->tts_ops = &scan->slot_ops;
 	}
-	ExecStoreAllNullTuple(slot); /* until it is copied */
+	ExecStoreAllNullTuple(slot);	/* until it is copied */
 	return true;
 }
 
