@@ -82,6 +82,7 @@ historian_insert_bundle(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 	Datum		datum[NCOLUMNS];
 	bool		isnull[NCOLUMNS];
+	bytea	   *empty;
 	Relation	rel;
 	AclResult	access;
 	Oid			relid;
@@ -111,7 +112,9 @@ historian_insert_bundle(PG_FUNCTION_ARGS)
 	 * A tuple other than the given one, so that PostgreSQL frees that: else the bytes of all
 	 * bundles of a COPY would stay in memory until it ends.
 	 */
-	datum[COLUMN_ROWS - 1] = PointerGetDatum(cstring_to_text_with_len("", 0));
+	empty = palloc(VARHDRSZ);
+	SET_VARSIZE(empty, VARHDRSZ);
+	datum[COLUMN_ROWS - 1] = PointerGetDatum(empty);
 	PG_RETURN_POINTER(heap_form_tuple(desc, datum, isnull));
 }
 

@@ -1,7 +1,7 @@
 -- Rows that come in bundles: made here by SQL from the description of the format, and compared with the same rows by COPY's way.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
-SELECT plan(131);
+SELECT plan(133);
 SELECT coalesce(nullif(current_setting('historian_test.seed', true), ''), (round(random()::numeric, 6))::text) AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \g /dev/null
@@ -108,6 +108,18 @@ SELECT is(shown(), 'a 1 {1}; a 2 {2}; a 3 {3}', 'rows of a command in which a fu
 ROLLBACK TO s;
 COMMIT;
 SELECT is(shown(), 'a 1 {1}; a 2 {2}; a 3 {3}', 'and stay');
+
+-- 300 bundles of 16 kB each: what the executor has taken when the last one comes
+CREATE FUNCTION note_memory() RETURNS boolean LANGUAGE plpgsql AS $$BEGIN
+	INSERT INTO noted SELECT sum(total_bytes) / 1024 FROM pg_backend_memory_contexts WHERE name IN ('ExecutorState', 'PortalContext');
+	RETURN true;
+END$$;
+TRUNCATE noted;
+INSERT INTO made (b) SELECT bundle(array_agg(t), array_agg(t), ARRAY[entry(0, 'a', 1, 1000)]) FROM generate_series(1, 1000) t;
+INSERT INTO historian.bundle SELECT 'm'::regclass, b FROM made, generate_series(1, 300) i WHERE i < 300 OR note_memory();
+TRUNCATE made;
+SELECT cmp_ok(n, '<', 1024, 'a command does not keep the bytes of the bundles that it has stored (kB)') FROM noted;
+SELECT is((SELECT count(*) FROM m), 1000::bigint, 'the last one of them stays');
 TRUNCATE m;
 
 -- random rows, both ways
