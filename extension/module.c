@@ -41,10 +41,10 @@ _PG_init(void)
 }
 
 /*
- * Lets the C library keep up to a megabyte that is freed.  A query of a tag takes and frees some 300 kB,
- * and so does each bundle of a load.  By default glibc gives the system back what exceeds 128 kB, and the
- * next query pays for new pages, a tenth of its time on some virtual machines.  When a piece of this size
- * is freed, glibc takes it for the usual size and keeps twice as much; other libraries do nothing.
+ * Lets the C library keep up to a megabyte that is freed.  A query of a tag takes and frees some 300 kB.
+ * By default glibc gives the system back what exceeds 128 kB, and the next query pays for new pages, which
+ * are dear on some virtual machines (docs/adr/0059).  When a piece of this size is freed, glibc takes it
+ * for the usual size and keeps twice as much; other libraries do nothing.
  */
 static void
 keep_freed_memory(void)
