@@ -5,6 +5,7 @@ database.  With the extension the tables are its tables; without it they are pla
 fixture.sql stands in for historian.downsample.
 """
 import atexit
+import collections
 import json
 import os
 import re
@@ -105,8 +106,11 @@ def count(table, where="true"):
 # HTTP
 
 class Answer:
+    newest = collections.deque(maxlen=3)    # a test that fails shows them
+
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
+        Answer.newest.append(self)
 
     def json(self):
         return json.loads(self.body)
@@ -436,6 +440,9 @@ def run(module):
             print(f"not ok {number} - {title}", flush=True)
             for line in traceback.format_exc().splitlines():
                 print("# " + line, flush=True)
+            for answer in Answer.newest:
+                print(f"# one of the newest answers: {answer}", flush=True)
+        Answer.newest.clear()
     print(f"1..{number}", flush=True)
     sys.exit(1 if failed else 0)
 

@@ -497,6 +497,8 @@ def test_partial_end_blocked_before_half_a_request():
     load.set()
     assert client.answer().status == 202
     wait_for("its rows", lambda: count(server.table, "tag = 'p'") == 70)
+    # They are visible a moment before the server learns of their commit and has room again.
+    wait_for("room", lambda: server.metric("historiand_buffer_bytes") < 500000)
     client.send(following[-20:] + request_bytes("GET", "/livez"))
     assert client.answer().status == 202
     assert client.answer().status == 200
