@@ -104,6 +104,13 @@ define_settings(void)
 							2, 1, 3600,
 							PGC_SIGHUP, GUC_UNIT_S,
 							NULL, NULL, NULL);
+	DefineCustomIntVariable("historian.compaction_min_rows",
+							"Sets how many rows must be loaded for the next round of background compaction to look at a database.",
+							"If there are fewer, it waits for five rounds, or ten seconds.",
+							&historian_compaction_min_rows,
+							100000, 0, INT_MAX,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
 	DefineCustomIntVariable("historian.compaction_nice",
 							"Sets how much nicer background compaction is than PostgreSQL's other processes, as in nice(1).",
 							NULL,

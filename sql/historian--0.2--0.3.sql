@@ -484,7 +484,7 @@ FROM pg_class c
 WHERE c.relkind IN ('r', 'm');
 
 COMMENT ON VIEW historian.stat_runs IS
-'The sorted runs of the historian tables of this database, in which many tags of few rows share segments. A load writes a run of level 0. Four or more of these are merged with the earlier runs that have at most six times the rows, so that a healthy table has some five runs besides the loads of the last rounds. Their segments and rows are among the pending ones of stat_tables. For members of pg_monitor.';
+'The sorted runs of the historian tables of this database, in which many tags of few rows share segments. A load writes a run of level 0. Four or more of these, or two of 100,000 rows together, are merged with the earlier runs that have at most six times the rows, so that a healthy table has some five runs besides the loads of the last rounds. Their segments and rows are among the pending ones of stat_tables. For members of pg_monitor.';
 COMMENT ON COLUMN historian.stat_runs.relid IS 'the table';
 COMMENT ON COLUMN historian.stat_runs.schemaname IS 'the schema of the table';
 COMMENT ON COLUMN historian.stat_runs.relname IS 'the name of the table';

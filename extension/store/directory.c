@@ -53,9 +53,22 @@ typedef struct Entered
 	IndexInfo  *info;
 } Entered;
 
+/* A shared segment that is entered later. */
+typedef struct Waiting
+{
+	ItemPointerData tid;
+	text	   *tag;
+} Waiting;
+
+/* So many wait at most: what fills some ten pages of the directory. */
+#define MAX_WAITING 1024
+
 struct DirectoryWriter
 {
 	Relation	rel;
+	MemoryContext context;
+	Waiting    *waiting;		/* NULL until needed */
+	uint32		nwaiting;
 	uint32		nindexes;
 	Entered		indexes[FLEXIBLE_ARRAY_MEMBER];
 };
@@ -84,8 +97,8 @@ struct DirectoryCursor
 
 static SegmentHeader read_header(Relation rel, TupleTableSlot *slot);
 static void fill_for_rewrite(Relation rel, Relation directory);
-static void enter(Relation index, IndexInfo *info, Relation rel, const SegmentHeader *header,
-				  ItemPointer tid);
+static void enter(DirectoryWriter *writer, ItemPointer tid, Datum *values, bool *isnull);
+static void enter_waiting(DirectoryWriter *writer);
 static bool next_place(ValidateIndexState *state, ItemPointer place);
 static text *suffixed_tag(text *tag, Size suffix_bytes);
 static void start_walk(DirectoryCursor *cursor, DirectoryWalk *walk, const text *tag);
@@ -249,6 +262,7 @@ directory_writer_begin(Relation rel)
 	ListCell   *cell;
 
 	writer->rel = rel;
+	writer->context = CurrentMemoryContext;
 	foreach(cell, indexes)
 	{
 		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
@@ -269,15 +283,40 @@ directory_writer_begin(Relation rel)
 void
 directory_writer_enter(DirectoryWriter *writer, const SegmentHeader *header, ItemPointer tid)
 {
-	for (uint32 i = 0; i < writer->nindexes; i++)
-		enter(writer->indexes[i].index, writer->indexes[i].info, writer->rel, header, tid);
+	DirectoryTag tag;
+	Datum		values[DIRECTORY_NKEYS];
+	bool		isnull[DIRECTORY_NKEYS];
+	MemoryContext caller;
+
+	if (writer->nindexes == 0)
+		return;
+	directory_key(header, &tag, values, isnull);
+	if (!(header->flags & SEGMENT_SHARED) || (header->flags & SEGMENT_RUN_ROOT))
+	{
+		enter(writer, tid, values, isnull);
+		return;
+	}
+
+	caller = MemoryContextSwitchTo(writer->context);
+	if (writer->waiting == NULL)
+		writer->waiting = palloc(MAX_WAITING * sizeof(Waiting));
+	writer->waiting[writer->nwaiting++] = (Waiting) {
+		.tid = *tid,
+		.tag = DatumGetTextPCopy(values[KEY_TAG - 1]),
+	};
+	MemoryContextSwitchTo(caller);
+	if (writer->nwaiting == MAX_WAITING)
+		enter_waiting(writer);
 }
 
 void
 directory_writer_end(DirectoryWriter *writer)
 {
+	enter_waiting(writer);
 	for (uint32 i = 0; i < writer->nindexes; i++)
 		index_close(writer->indexes[i].index, NoLock);
+	if (writer->waiting != NULL)
+		pfree(writer->waiting);
 	pfree(writer);
 }
 
@@ -345,6 +384,9 @@ directory_validate(Relation rel, Relation index, IndexInfo *info, Snapshot snaps
 	{
 		HeapTuple	tuple = ((BufferHeapTupleTableSlot *) slot)->base.tuple;
 		SegmentHeader header;
+		DirectoryTag tag;
+		Datum		values[DIRECTORY_NKEYS];
+		bool		isnull[DIRECTORY_NKEYS];
 
 		CHECK_FOR_INTERRUPTS();
 		state->htups += 1;
@@ -354,7 +396,8 @@ directory_validate(Relation rel, Relation index, IndexInfo *info, Snapshot snaps
 			continue;
 
 		header = read_header(rel, slot);
-		enter(index, info, rel, &header, &tuple->t_self);
+		directory_key(&header, &tag, values, isnull);
+		index_insert(index, values, isnull, &tuple->t_self, rel, UNIQUE_CHECK_NO, false, info);
 		state->tups_inserted += 1;
 	}
 	ExecDropSingleTupleTableSlot(slot);
@@ -685,16 +728,38 @@ fill_for_rewrite(Relation rel, Relation directory)
 		index_build(rel, directory, BuildIndexInfo(directory), false, false);
 }
 
-/* Enters a segment in one directory. */
+/* Enters a key in all directories. */
 static void
-enter(Relation index, IndexInfo *info, Relation rel, const SegmentHeader *header, ItemPointer tid)
+enter(DirectoryWriter *writer, ItemPointer tid, Datum *values, bool *isnull)
 {
-	DirectoryTag tag;
-	Datum		values[DIRECTORY_NKEYS];
-	bool		isnull[DIRECTORY_NKEYS];
+	for (uint32 i = 0; i < writer->nindexes; i++)
+		index_insert(writer->indexes[i].index, values, isnull, tid, writer->rel, UNIQUE_CHECK_NO,
+					 false, writer->indexes[i].info);
+}
 
-	directory_key(header, &tag, values, isnull);
-	index_insert(index, values, isnull, tid, rel, UNIQUE_CHECK_NO, false, info);
+/*
+ * Enters the shared segments that wait.  A run has its own stretch of the btree, and its segments come
+ * in order.  The btree splits a full page there into halves; entered in order, the next ones would all
+ * go to the second half, and each page would stay half empty.  So three of five are entered first, and
+ * then the other two, which fill the halves to five sixths.
+ */
+static void
+enter_waiting(DirectoryWriter *writer)
+{
+	for (uint32 pass = 0; pass < 2; pass++)
+	{
+		for (uint32 i = 0; i < writer->nwaiting; i++)
+		{
+			Datum		values[DIRECTORY_NKEYS] = {PointerGetDatum(writer->waiting[i].tag)};
+			bool		isnull[DIRECTORY_NKEYS] = {false, true};
+
+			if (i % 5 % 2 == pass)
+				enter(writer, &writer->waiting[i].tid, values, isnull);
+		}
+	}
+	for (uint32 i = 0; i < writer->nwaiting; i++)
+		pfree(writer->waiting[i].tag);
+	writer->nwaiting = 0;
 }
 
 /* Sets *place to the next place that the index has; returns false if there is none. */

@@ -122,7 +122,7 @@ relation_files_vacuum(Relation rel, HistorianVacuumParams params, BufferAccessSt
 	if (!RelationUsesLocalBuffers(rel))
 	{
 		compaction_stat_set_room(RelationGetRelid(rel), COMPACTION_ROOM_NEW);
-		compaction_queue_add(MyDatabaseId);
+		compaction_queue_add(MyDatabaseId, 0);
 	}
 }
 

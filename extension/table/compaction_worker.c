@@ -3,11 +3,11 @@
  *	  Background compaction and retention: a launcher, and short-lived workers.
  *
  * Backends that write segments put their database into a queue (compaction_queue.h).  In each
- * round, once an interval, the launcher starts a worker for each database of the queue, one after
- * the other.  A worker compacts the tables of its database, keeps its retention policies
- * (retention.h) and ends.  The first round after a start
- * of the server takes all databases.  The launcher is connected to no database, so that it does not
- * keep any from being dropped.
+ * round, once an interval, the launcher starts a worker for each database of the queue into which
+ * many rows were loaded, or which has waited for some seconds, one after the other.  A worker
+ * compacts the tables of its database, keeps its retention policies (retention.h) and ends.  The
+ * first round after a start of the server takes all databases.  The launcher is connected to no
+ * database, so that it does not keep any from being dropped.
  *
  * A worker never waits for a lock of a table.  It leaves a table that another session compacts for
  * the next round.  It merges only what was loaded before a horizon, and only once all loads have
@@ -56,6 +56,7 @@
 
 bool		historian_compaction = true;
 int			historian_compaction_interval = 2;
+int			historian_compaction_min_rows = 100000;
 int			historian_compaction_nice = 10;
 
 /*
@@ -215,7 +216,9 @@ take_databases(void)
 {
 	List	   *to_compact = NIL;
 	List	   *due = NIL;
-	bool		named = !historian_compaction || compaction_queue_take(&to_compact);
+	int			longest_wait_ms = Min(5 * historian_compaction_interval, 10) * 1000;
+	bool		named = !historian_compaction ||
+		compaction_queue_take(&to_compact, (uint64) historian_compaction_min_rows, longest_wait_ms);
 
 	/* both queues are emptied, even if one of them asks for all databases */
 	named &= !historian_retention || retention_queue_take(&due);
@@ -275,7 +278,7 @@ run_worker(Oid database)
 	if (RegisterDynamicBackgroundWorker(&worker, &handle))
 		(void) WaitForBackgroundWorkerShutdown(handle);
 	else
-		compaction_queue_add(database);
+		compaction_queue_add(database, 0);
 }
 
 /* Returns the permanent and unlogged historian tables of this database, in the current context. */
@@ -375,7 +378,7 @@ compact_in_background(Oid relid)
 	if (!done)
 	{
 		compaction_stat_deferred(relid);
-		compaction_queue_add(MyDatabaseId);
+		compaction_queue_add(MyDatabaseId, 0);
 	}
 
 	/* loads under way may see what was deleted */
@@ -473,7 +476,7 @@ static void
 leave_room(Oid relid, CompactionRoom room)
 {
 	compaction_stat_set_room(relid, room);
-	compaction_queue_add(MyDatabaseId);
+	compaction_queue_add(MyDatabaseId, 0);
 }
 
 /* Moves segments in one transaction, the first of which plans.  Returns whether more are left. */
@@ -609,7 +612,7 @@ reached_horizon(Relation rel)
 	compaction_stat_set_horizon(relid, &now);
 
 	/* the next round must look at what is left, even if nothing is loaded until then */
-	compaction_queue_add(MyDatabaseId);
+	compaction_queue_add(MyDatabaseId, 0);
 	return has_kept ? kept.sequence : 0;
 }
 

@@ -13,6 +13,13 @@ extern bool historian_compaction;
 /* historian.compaction_interval: seconds from one round to the next. */
 extern int	historian_compaction_interval;
 
+/*
+ * historian.compaction_min_rows: so many rows must be loaded for the next round to look at a database.
+ * Otherwise the first round after five intervals, or after ten seconds, looks at it, because each look
+ * costs the start of a process.
+ */
+extern int	historian_compaction_min_rows;
+
 /* historian.compaction_nice: the niceness of workers. */
 extern int	historian_compaction_nice;
 

@@ -347,7 +347,7 @@ look_again(Compaction *compaction, const SegmentRef *ref)
 	NotedBlocks one = {.first = block, .last = block};
 
 	compaction_notes_add(compaction->merge.rel, &one, 1);
-	compaction_queue_add(MyDatabaseId);
+	compaction_queue_add(MyDatabaseId, 0);
 }
 
 /* Finds the last compacted segment (key: the tag) or the last late segment (key: late_tag). */

@@ -61,7 +61,7 @@ noted_tags(Relation rel, const CompactionLook *look, uint64 horizon, uint32 *nta
 			if (!read_block(rel, block, oldest, horizon, &list))
 				continue;
 			compaction_notes_add(rel, &one, 1);
-			compaction_queue_add(MyDatabaseId);
+			compaction_queue_add(MyDatabaseId, 0);
 		}
 	}
 	sort_tags(&list);

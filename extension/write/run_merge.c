@@ -3,13 +3,13 @@
  *	  Merges sorted runs, so that a table has few of them and a tag's rows come together.
  *
  * Each load of a plant leaves a run, and a look-up of a tag has to look into all runs.  When
- * MERGE_LOADS loads have left runs, these are merged with all later runs and with those earlier ones
- * that have at most MERGE_FACTOR times the rows of all that is merged with them.  So each run has more
- * than MERGE_FACTOR times the rows of all later ones, but for the last loads; there are few of them,
- * and nearly all rows are in the first one, where they take the fewest bytes.  A row is written about
- * MERGE_FACTOR / 2 times before the run that has it is MERGE_FACTOR times as large.  A tag leaves the
- * runs when its rows amount to OWN_BYTES: they become a pending segment of its own, which compaction
- * merges like any other.
+ * MERGE_LOADS loads have left runs, or two large ones, these are merged with all later runs and with
+ * those earlier ones that have at most MERGE_FACTOR times the rows of all that is merged with them.
+ * So each run has more than MERGE_FACTOR times the rows of all later ones, but for the last loads;
+ * there are few of them, and nearly all rows are in the first one, where they take the fewest bytes.
+ * A row is written about MERGE_FACTOR / 2 times before the run that has it is MERGE_FACTOR times as
+ * large.  A tag leaves the runs when its rows amount to OWN_BYTES: they become a pending segment of
+ * its own, which compaction merges like any other.
  *
  * If FLOOD_LOADS wait, loads come faster than one a second.  Then merges leave the processor to them
  * (priority.c), and one merge will take many of them.  If MANY_LOADS wait, merges fall behind.  Then
@@ -48,8 +48,9 @@
 #include "store/segment_sink.h"
 #include "tag.h"
 
-/* So many loads are merged. */
+/* So many loads are merged, or two of them where they have so many rows together. */
 #define MERGE_LOADS 4
+#define MERGE_LOAD_ROWS 100000
 
 /* An earlier run is merged with later ones if it has at most so many times their rows. */
 #define MERGE_FACTOR 6
@@ -248,15 +249,19 @@ first_to_merge(const SortedRun *runs, uint32 nruns)
 {
 	uint32		loads = 0;
 	uint32		first = nruns;
+	uint64		load_rows = 0;
 	uint64		rows = 0;
 	uint64		factor = MERGE_FACTOR;
 
 	for (uint32 i = 0; i < nruns; i++)
 	{
-		if (runs[i].level == 0 && loads++ == 0)
+		if (runs[i].level != 0)
+			continue;
+		if (loads++ == 0)
 			first = i;
+		load_rows += runs[i].rows;
 	}
-	if (loads < MERGE_LOADS)
+	if (loads < 2 || (loads < MERGE_LOADS && load_rows < MERGE_LOAD_ROWS))
 		return nruns;
 	for (uint32 i = first; i < nruns; i++)
 		rows += runs[i].rows;

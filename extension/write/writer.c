@@ -1008,7 +1008,7 @@ write_batch(CommandWork *work)
 		(void) run_writer_end(run, true);
 
 	pgstat_count_heap_insert(rel, nrows);
-	compaction_queue_add(MyDatabaseId);
+	compaction_queue_add(MyDatabaseId, nrows);
 	if (placement != NULL)
 		placement_end(placement);
 	segment_sink_end(sink);

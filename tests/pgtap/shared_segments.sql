@@ -1,6 +1,6 @@
 -- Rows of many tags that share segments, against a heap with the same rows; their merging, and what is said of them.
 \set ON_ERROR_STOP on
-SELECT plan(58);
+SELECT plan(62);
 CREATE TABLE m (time bigint, tag text COLLATE "C", values float8[]) USING historian;
 CREATE TABLE h (time bigint, tag text COLLATE "C", values float8[]);
 
@@ -197,6 +197,32 @@ SELECT historian.compact_due('m');
 SELECT results_eq($$SELECT level, rows FROM historian.stat_runs WHERE relid = 'm'::regclass ORDER BY first_time$$,
 	$$VALUES (2, 6999::bigint)$$, 'until there are enough');
 SELECT is(differ(), 0::bigint, 'all rows are there');
+-- large loads do not wait until there are four
+TRUNCATE m, h;
+SELECT load(1, 50000, 10), load(1, 49999, 20);
+SELECT historian.compact_due('m');
+SELECT results_eq($$SELECT level, rows FROM historian.stat_runs WHERE relid = 'm'::regclass ORDER BY first_time$$,
+	$$VALUES (0, 50000::bigint), (0, 49999::bigint)$$, 'two loads of 99,999 rows are not merged');
+TRUNCATE m, h;
+SELECT load(1, 50000, 10), load(1, 50000, 20);
+SELECT historian.compact_due('m');
+SELECT results_eq($$SELECT level, rows FROM historian.stat_runs WHERE relid = 'm'::regclass$$,
+	$$VALUES (1, 100000::bigint)$$, 'two of 100,000 are');
+SELECT is(differ(), 0::bigint, 'with all rows');
+
+-- the pages of the directory are not left half empty, though a load enters its segments in the middle
+TRUNCATE m, h;
+SET historian.min_shared_tags = 1000000;
+SELECT load(1, 100, 1);
+RESET historian.min_shared_tags;
+INSERT INTO m SELECT 5, repeat('a long name of a tag ', 5) || tag, '{1}' FROM generate_series(1, 200000) AS tag;
+CREATE FUNCTION directory_bytes() RETURNS numeric LANGUAGE sql AS
+$$SELECT pg_relation_size(indexrelid) FROM pg_index WHERE indrelid = 'm'::regclass$$;
+CREATE TEMP TABLE before AS SELECT directory_bytes();
+REINDEX TABLE m;
+SELECT cmp_ok(before.directory_bytes / directory_bytes(), '<', 1.4, 'it is hardly larger than a new one') FROM before;
+DROP FUNCTION directory_bytes;
+
 SELECT is_empty($$SELECT * FROM historian.stat_get_runs('h')$$, 'a heap has no runs');
 SELECT * FROM finish();
 COMMIT;

@@ -26,6 +26,7 @@ $node->init;
 $node->append_conf('postgresql.conf', <<'END');
 shared_preload_libraries = 'historian'
 historian.compaction_interval = 1
+historian.compaction_min_rows = 0
 historian.min_shared_tags = 8
 autovacuum_naptime = 1
 autovacuum_vacuum_cost_delay = 0

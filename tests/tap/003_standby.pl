@@ -13,6 +13,7 @@ $primary->init(allows_streaming => 1, has_archiving => 1);
 $primary->append_conf('postgresql.conf', <<'END');
 shared_preload_libraries = 'historian'
 historian.compaction_interval = 1
+historian.compaction_min_rows = 0
 # what VACUUM frees at a time of its own, a transaction on the standby may still see: it would be cancelled
 autovacuum = off
 max_standby_streaming_delay = 60s

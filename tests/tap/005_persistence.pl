@@ -11,6 +11,7 @@ $node->init;
 $node->append_conf('postgresql.conf', <<'END');
 shared_preload_libraries = 'historian'
 historian.compaction_interval = 1
+historian.compaction_min_rows = 0
 wal_level = minimal
 max_wal_senders = 0
 wal_skip_threshold = 0

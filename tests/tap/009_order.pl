@@ -10,6 +10,7 @@ $node->init;
 $node->append_conf('postgresql.conf', <<'END');
 shared_preload_libraries = 'historian'
 historian.compaction_interval = 1
+historian.compaction_min_rows = 0
 autovacuum = off
 max_prepared_transactions = 5
 fsync = off

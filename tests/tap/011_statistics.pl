@@ -16,7 +16,7 @@ is($node->safe_psql('postgres', 'SELECT preloaded, enabled, launcher_pid IS NULL
 is($node->safe_psql('postgres', 'SELECT relname, merges IS NULL, last_merge IS NULL FROM historian.stat_compaction'), 'm|t|t', 'not preloaded: counts nothing');
 is($node->safe_psql('postgres', 'SELECT pending_segments, compacted_rows FROM historian.stat_tables'), '0|100', 'not preloaded: what the table holds');
 
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'historian'\nhistorian.compaction_interval = 1\n");
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'historian'\nhistorian.compaction_interval = 1\nhistorian.compaction_min_rows = 0\n");
 $node->restart;
 my ($start) = $node->safe_psql('postgres', 'SELECT rounds FROM historian.stat_worker');
 # more than a page for one tag in many loads: the background worker merges it

@@ -10,6 +10,7 @@ $node->init;
 $node->append_conf('postgresql.conf', <<'END');
 shared_preload_libraries = 'historian'
 historian.compaction_interval = 1
+historian.compaction_min_rows = 0
 autovacuum = off
 fsync = off
 wal_level = replica
@@ -127,6 +128,36 @@ load('alone');
 is_compacted('alone', 'synchronous_standby_names of a standby that is away');
 plain(q{SET statement_timeout = '60s'; DELETE FROM alone WHERE time = 5});
 is(plain('SELECT count(*) FROM alone'), '299', 'DELETE goes on');
+
+# A database with few rows waits for five rounds, ten seconds at most; one with many is looked at by the next round.
+plain(q{ALTER SYSTEM RESET synchronous_standby_names; ALTER SYSTEM SET historian.compaction_interval = 2; ALTER SYSTEM SET historian.compaction_min_rows = 1000});
+plain($_) for 'SELECT pg_reload_conf()', 'CREATE DATABASE few', 'CREATE DATABASE many';
+for my $database (qw(few many))
+{
+	plain('CREATE EXTENSION historian', $database);
+	plain('CREATE TABLE m (time bigint, tag text, values float8[]) USING historian', $database);
+}
+my %loaded;
+my %merged;
+for my $database (qw(few many))
+{
+	my $n = $database eq 'few' ? 300 : 1200;
+
+	$loaded{$database} = time;
+	plain("DO \$\$ BEGIN FOR i IN 1..$n LOOP INSERT INTO m VALUES (i, 'a', ARRAY[random(), random(), random(), random()]); COMMIT; END LOOP; END \$\$", $database);
+}
+$deadline = time + 60;
+while (time < $deadline && keys %merged < 2)
+{
+	for my $database (grep { !$merged{$_} } qw(few many))
+	{
+		$merged{$database} = time if plain(q{SELECT coalesce(sum(merges), 0) > 0 FROM historian.stat_compaction}, $database) eq 't';
+	}
+	select undef, undef, undef, 0.2;
+}
+cmp_ok($merged{many} - $loaded{many}, '<', 9, 'many rows: the next round merges them');
+cmp_ok($merged{few} - $loaded{few}, '>=', 10, 'few rows: they wait');
+cmp_ok($merged{few} - $loaded{few}, '<', 30, 'and not for long');
 
 my @complaints = grep { /^historian/ && /ERROR|FATAL/ && !/administrator command/ } split(/\n/, PostgreSQL::Test::Utils::slurp_file($node->logfile));
 is(join("\n", @complaints), '', 'neither launcher nor workers complained');

@@ -11,6 +11,7 @@ $node->init(allows_streaming => 1, extra => ['--data-checksums']);
 $node->append_conf('postgresql.conf', <<'END');
 shared_preload_libraries = 'historian'
 historian.compaction_interval = 1
+historian.compaction_min_rows = 0
 wal_log_hints = on
 wal_keep_size = '1GB'
 fsync = off

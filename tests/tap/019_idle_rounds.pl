@@ -18,6 +18,7 @@ $node->append_conf('postgresql.conf', <<'END');
 shared_preload_libraries = 'historian'
 historian.compaction = off
 historian.compaction_interval = 1
+historian.compaction_min_rows = 0
 max_prepared_transactions = 10
 fsync = off
 autovacuum = off

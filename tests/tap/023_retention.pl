@@ -16,6 +16,7 @@ $node->init;
 $node->append_conf('postgresql.conf', <<'END');
 shared_preload_libraries = 'historian'
 historian.compaction_interval = 1
+historian.compaction_min_rows = 0
 fsync = off
 autovacuum = off
 jit = off

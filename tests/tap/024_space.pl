@@ -26,6 +26,7 @@ $primary->init(allows_streaming => 1);
 $primary->append_conf('postgresql.conf', <<'END');
 shared_preload_libraries = 'historian'
 historian.compaction_interval = 1
+historian.compaction_min_rows = 0
 historian.write_buffer = 2MB
 autovacuum = off
 restart_after_crash = off

@@ -23,6 +23,7 @@ $node->init;
 $node->append_conf('postgresql.conf', <<'END');
 shared_preload_libraries = 'historian'
 historian.compaction_interval = 1
+historian.compaction_min_rows = 0
 max_prepared_transactions = 10
 fsync = off
 deadlock_timeout = 100ms

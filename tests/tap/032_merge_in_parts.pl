@@ -14,6 +14,7 @@ $node->append_conf('postgresql.conf', <<'END');
 shared_preload_libraries = 'historian'
 historian.compaction = off
 historian.compaction_interval = 1s
+historian.compaction_min_rows = 0
 historian.compaction_nice = 0
 max_standby_streaming_delay = -1
 # what a standby that is slow has yet to read

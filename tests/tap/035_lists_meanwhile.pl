@@ -14,6 +14,7 @@ $node->init;
 $node->append_conf('postgresql.conf', <<'END');
 shared_preload_libraries = 'historian'
 historian.compaction_interval = 1s
+historian.compaction_min_rows = 0
 historian.compaction_nice = 0
 autovacuum = off
 fsync = off
