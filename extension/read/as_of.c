@@ -9,7 +9,7 @@
  * Pending and late segments may overlap compacted ones, and pending ones each other.  As the times
  * ascend, each goes from ahead (it begins later) to open (it spans the time) to passed (it ends at
  * or before the time).  Of those passed only the one with the latest row counts.  Those open,
- * seldom more than one, are searched.
+ * seldom more than some, are searched, and a few are kept pinned until they are passed.
  *
  * Several tables are searched one by one, and the latest of their rows is the answer.
  */
@@ -56,6 +56,21 @@ typedef struct ForeignSearch
 /* The batches that are read on in search of a row; then a new query is cheaper. */
 #define BATCHES_READ_ON 4
 
+/* So many open segments are kept; each takes some 9 kB of memory. */
+#define MOST_KEPT 8
+
+typedef struct KeptSegment
+{
+	bool		used;
+	StoredSegment stored;		/* pinned, rows opened */
+} KeptSegment;
+
+typedef struct OpenSegment
+{
+	uint32		index;			/* into pending.refs */
+	KeptSegment *kept;			/* NULL: it is fetched for each search */
+} OpenSegment;
+
 /* The search in one table. */
 typedef struct TableReader
 {
@@ -77,7 +92,8 @@ typedef struct TableReader
 	bool		listed;			/* the list is loaded, for the first time sought and later ones */
 	SegmentList pending;
 	uint32		next_pending;	/* the first that is ahead */
-	uint32	   *open;			/* indexes into pending.refs */
+	OpenSegment *open;
+	KeptSegment *kept;			/* MOST_KEPT of them; NULL until needed */
 	uint32		nopen;
 	uint32		open_capacity;
 	Candidate	passed;
@@ -99,11 +115,14 @@ static void descend(TableReader *reader, int64 time);
 static void look_ahead(TableReader *reader, int64 after);
 static Candidate pending_at(TableReader *reader, int64 time);
 static void open_reached(TableReader *reader, int64 time);
-static Candidate find_in_pending(TableReader *reader, const SegmentRef *ref, int64 time);
+static Candidate find_in_pending(TableReader *reader, OpenSegment *open, int64 time);
+static KeptSegment *keep(TableReader *reader, const SegmentRef *ref);
+static void release_kept(KeptSegment *kept);
 static void find_row(const TableReader *reader, const StoredSegment *stored, int64 time,
 					 Candidate *found);
 static void fetch_rows(const TableReader *reader, const SegmentRef *ref, StoredSegment *stored);
 static void let_go(TableReader *reader);
+static void close_pending(TableReader *reader);
 static Candidate foreign_seek(TableReader *reader, int64 time);
 static bool foreign_read_on(TableReader *reader, int64 time);
 static void foreign_query(TableReader *reader, int64 time);
@@ -141,6 +160,7 @@ as_of_end(AsOfReader *reader)
 		TableReader *table = &reader->tables[i];
 
 		let_go(table);
+		close_pending(table);
 		if (table->foreign != NULL)
 		{
 			foreign_forget(table->foreign);
@@ -151,6 +171,8 @@ as_of_end(AsOfReader *reader)
 			pfree(table->pending.refs);
 		if (table->open != NULL)
 			pfree(table->open);
+		if (table->kept != NULL)
+			pfree(table->kept);
 	}
 	pfree(reader->tables);
 	pfree(reader);
@@ -203,6 +225,15 @@ as_of_values(const AsOfReader *reader, bool *isnull)
 		ItemPointerEquals((ItemPointer) &table->segment.tuple.t_self, (ItemPointer) &ref->tid))
 		return decoded_rows_segment_array(&table->segment.segment, reader->answer.row, isnull);
 
+	for (uint32 i = 0; i < table->nopen; i++)
+	{
+		const KeptSegment *kept = table->open[i].kept;
+
+		if (kept != NULL && ItemPointerEquals((ItemPointer) &kept->stored.tuple.t_self,
+											  (ItemPointer) &ref->tid))
+			return decoded_rows_segment_array(&kept->stored.segment, reader->answer.row, isnull);
+	}
+
 	fetch_rows(table, ref, &stored);
 	values = decoded_rows_segment_array(&stored.segment, reader->answer.row, isnull);
 	store_release(&stored);
@@ -213,11 +244,11 @@ static void
 start(TableReader *reader, text *tag, int64 until)
 {
 	let_go(reader);
+	close_pending(reader);
 	reader->tag = tag;
 	reader->next_known = false;
 	reader->none_before = false;
 	reader->next_pending = 0;
-	reader->nopen = 0;
 	reader->passed.valid = false;
 	reader->until = until;
 	reader->listed = false;
@@ -366,7 +397,8 @@ pending_at(TableReader *reader, int64 time)
 	open_reached(reader, time);
 	for (uint32 i = 0; i < reader->nopen; i++)
 	{
-		const SegmentRef *ref = &reader->pending.refs[reader->open[i]];
+		OpenSegment *open = &reader->open[i];
+		const SegmentRef *ref = &reader->pending.refs[open->index];
 
 		if (ref->last_time <= time)
 		{
@@ -379,17 +411,17 @@ pending_at(TableReader *reader, int64 time)
 			};
 
 			consider(&reader->passed, &last);
+			release_kept(open->kept);
 		}
 		else
-			reader->open[still_open++] = reader->open[i];
+			reader->open[still_open++] = *open;
 	}
 	reader->nopen = still_open;
 
 	best = reader->passed;
 	for (uint32 i = 0; i < reader->nopen; i++)
 	{
-		Candidate	found =
-			find_in_pending(reader, &reader->pending.refs[reader->open[i]], time);
+		Candidate	found = find_in_pending(reader, &reader->open[i], time);
 
 		consider(&best, &found);
 	}
@@ -407,24 +439,66 @@ open_reached(TableReader *reader, int64 time)
 		{
 			reader->open_capacity = Max(16, reader->open_capacity * 2);
 			reader->open = reader->open == NULL
-				? palloc_array(uint32, reader->open_capacity)
-				: repalloc_array(reader->open, uint32, reader->open_capacity);
+				? palloc_array(OpenSegment, reader->open_capacity)
+				: repalloc_array(reader->open, OpenSegment, reader->open_capacity);
 		}
-		reader->open[reader->nopen++] = reader->next_pending++;
+		reader->open[reader->nopen++] = (OpenSegment) {.index = reader->next_pending++};
 	}
 }
 
 /* Searches a pending segment that begins at or before time and ends after it. */
 static Candidate
-find_in_pending(TableReader *reader, const SegmentRef *ref, int64 time)
+find_in_pending(TableReader *reader, OpenSegment *open, int64 time)
 {
+	const SegmentRef *ref = &reader->pending.refs[open->index];
 	StoredSegment stored;
 	Candidate	found = {.valid = true, .table = reader, .ref = *ref};
 
+	if (open->kept == NULL)
+		open->kept = keep(reader, ref);
+	if (open->kept != NULL)
+	{
+		find_row(reader, &open->kept->stored, time, &found);
+		return found;
+	}
 	fetch_rows(reader, ref, &stored);
 	find_row(reader, &stored, time, &found);
 	store_release(&stored);
 	return found;
+}
+
+/*
+ * Fetches a segment to keep it, if fewer than MOST_KEPT are kept.  Shared ones are not: their rows may
+ * be in memory of the runs, which is used again, and are found there without a pin.
+ */
+static KeptSegment *
+keep(TableReader *reader, const SegmentRef *ref)
+{
+	KeptSegment *kept = NULL;
+
+	if (ref->shared)
+		return NULL;
+	if (reader->kept == NULL)
+		reader->kept = palloc0(MOST_KEPT * sizeof(KeptSegment));
+	for (uint32 i = 0; i < MOST_KEPT && kept == NULL; i++)
+	{
+		if (!reader->kept[i].used)
+			kept = &reader->kept[i];
+	}
+	if (kept == NULL)
+		return NULL;
+	fetch_rows(reader, ref, &kept->stored);
+	kept->used = true;
+	return kept;
+}
+
+static void
+release_kept(KeptSegment *kept)
+{
+	if (kept == NULL)
+		return;
+	store_release(&kept->stored);
+	kept->used = false;
 }
 
 /*
@@ -450,12 +524,22 @@ fetch_rows(const TableReader *reader, const SegmentRef *ref, StoredSegment *stor
 	store_open_rows(reader->rel, stored, false);
 }
 
+/* Releases the compacted segment. */
 static void
 let_go(TableReader *reader)
 {
 	if (reader->has_segment)
 		store_release(&reader->segment);
 	reader->has_segment = false;
+}
+
+/* Releases the open segments that are kept. */
+static void
+close_pending(TableReader *reader)
+{
+	for (uint32 i = 0; i < reader->nopen; i++)
+		release_kept(reader->open[i].kept);
+	reader->nopen = 0;
 }
 
 /* The foreign table's last row at or before time. */

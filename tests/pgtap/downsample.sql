@@ -1,7 +1,7 @@
 -- historian.downsample() against a brute force over a heap table: hundreds of random windows.
 -- The seed is printed; PGOPTIONS='-c historian_test.seed=0.42' sets it.
 BEGIN;
-SELECT plan(30);
+SELECT plan(32);
 SELECT coalesce(nullif(current_setting('historian_test.seed', true), ''), (round(random()::numeric, 6))::text) AS seed \gset
 SELECT diag('seed ' || :'seed');
 SELECT setseed(:seed) \gset
@@ -130,6 +130,32 @@ SELECT is((SELECT count(*) FROM (SELECT * FROM historian.downsample('m', 't0', 0
 SELECT is((SELECT count(*) FROM (SELECT historian.downsample('m', 't0', 0, 1000, 10)) s), 10::bigint, 'in the select list');
 PREPARE d(text, int) AS SELECT count(*) FROM historian.downsample('m', $1, 0, 1000, $2);
 SELECT results_eq($$EXECUTE d('t0', 7)$$, 'VALUES (7::bigint)', 'prepared');
+
+-- Twenty loads, each over nearly all of the time, so that many segments are open at each sample.
+TRUNCATE m, h;
+DO $$
+BEGIN
+	FOR l IN 0..19 LOOP
+		INSERT INTO m SELECT n * 1000 + l * 37 % 200, 'a', ARRAY[n + l / 100.0] FROM generate_series(l, 300 - l) n;
+		INSERT INTO h SELECT n * 1000 + l * 37 % 200, 'a', ARRAY[n + l / 100.0] FROM generate_series(l, 300 - l) n
+			ON CONFLICT (tag, time) DO UPDATE SET values = EXCLUDED.values;
+	END LOOP;
+END $$;
+SELECT is(pg_temp.wrong('a', 0, 310000, 1550), NULL, 'segments that overlap');
+-- Three that are open all the time.
+TRUNCATE m, h;
+INSERT INTO m SELECT n * 1000 + 1, 'a', ARRAY[n] FROM generate_series(0, 300) n;
+INSERT INTO m SELECT n * 1000 + 2, 'a', ARRAY[n] FROM generate_series(0, 300) n;
+INSERT INTO m SELECT n * 1000 + 3, 'a', ARRAY[n] FROM generate_series(0, 300) n;
+CREATE FUNCTION pg_temp.buffers(query text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, FORMAT json) ' || query INTO plan;
+	RETURN (plan->0->'Plan'->>'Shared Hit Blocks')::bigint + (plan->0->'Plan'->>'Shared Read Blocks')::bigint;
+END $$;
+SELECT cmp_ok(pg_temp.buffers($$SELECT * FROM historian.downsample('m', 'a', 0, 300000, 1000)$$), '<', 300::bigint,
+	'they are looked up once, not for each sample');
+
 TRUNCATE m;
 SELECT is_empty($$SELECT * FROM historian.downsample('m', 't0', 0, 10)$$, 'after TRUNCATE');
 
