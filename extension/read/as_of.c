@@ -9,7 +9,7 @@
  * Pending and late segments may overlap compacted ones, and pending ones each other.  As the times
  * ascend, each goes from ahead (it begins later) to open (it spans the time) to passed (it ends at
  * or before the time).  Of those passed only the one with the latest row counts.  Those open,
- * seldom more than some, are searched, and a few are kept pinned until they are passed.
+ * seldom many, are searched, and some of them are kept pinned until they are passed.
  *
  * Several tables are searched one by one, and the latest of their rows is the answer.
  */

@@ -220,7 +220,7 @@ take_databases(void)
 	bool		named = !historian_compaction ||
 		compaction_queue_take(&to_compact, (uint64) historian_compaction_min_rows, longest_wait_ms);
 
-	/* both queues are emptied, even if one of them asks for all databases */
+	/* takes from both queues, even if one of them asks for all databases */
 	named &= !historian_retention || retention_queue_take(&due);
 	return named ? list_concat_unique_oid(to_compact, due) : all_databases();
 }
@@ -611,7 +611,7 @@ reached_horizon(Relation rel)
 		return 0;
 	compaction_stat_set_horizon(relid, &now);
 
-	/* the next round must look at what is left, even if nothing is loaded until then */
+	/* a round must look at what is left, even if nothing is loaded until then */
 	compaction_queue_add(MyDatabaseId, 0);
 	return has_kept ? kept.sequence : 0;
 }

@@ -155,6 +155,7 @@ while (time < $deadline && keys %merged < 2)
 	}
 	select undef, undef, undef, 0.2;
 }
+is(join(' ', sort keys %merged), 'few many', 'both databases are merged');
 cmp_ok($merged{many} - $loaded{many}, '<', 9, 'many rows: the next round merges them');
 cmp_ok($merged{few} - $loaded{few}, '>=', 10, 'few rows: they wait');
 cmp_ok($merged{few} - $loaded{few}, '<', 30, 'and not for long');
