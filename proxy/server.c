@@ -19,6 +19,7 @@
 #include "load/copy_writer.h"
 #include "load/name_teller.h"
 #include "loop.h"
+#include "base/block_pool.h"
 #include "base/host.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -54,8 +55,13 @@
 #define WATCH_DESCRIPTORS 16
 #define LOOP_DESCRIPTORS  12
 
-/* When memory in use has fallen by so much from its peak, it is given back to the system. */
+/*
+ * Memory is given back to the system when the peak of so many ticks is so much lower than an earlier one.
+ * Within a second memory in use falls by a batch and rises again: what is given back then must be taken
+ * again, page by page.
+ */
 #define TRIM_BYTES ((size_t) 16 << 20)
+#define TRIM_TICKS 20
 
 /* Threads of libuv for the writer's connection, reading and writing the spool, compression, and the watchdog. */
 #define OTHER_THREADS 9
@@ -110,7 +116,9 @@ typedef struct Main
 	Server server;
 	uv_loop_t uv;
 	uv_timer_t tick;
-	size_t most_used; /* the peak since memory was given back */
+	size_t most_used;	  /* the peak since memory was given back, until the last TRIM_TICKS */
+	size_t recently_used; /* the peak since then */
+	int ticks;			  /* since then */
 	bool trimming;
 	uv_work_t trim;
 	atomic_int open_connections;
@@ -257,6 +265,7 @@ init_server(Main *main, Config *config)
 	server->loop_count = (int) config->threads;
 	server->loops = memory_new(sizeof(ServerLoop) * config->threads);
 	server->memory.limit = config->max_buffered_bytes;
+	block_pool_init(config->max_buffered_bytes / 4);
 	server->shared.ingest = ingest_new(&server->memory, wake_writer, main);
 	server->board = commit_board_new();
 	pthread_mutex_init(&server->shared.writer.trouble_lock, NULL);
@@ -673,20 +682,28 @@ give_back_memory(Main *main)
 	const Server *server = &main->server;
 	size_t used = budget_used(&server->memory) + budget_used(&server->results);
 
-	if (used > main->most_used)
-		main->most_used = used;
-	if (main->trimming || main->most_used - used < TRIM_BYTES)
+	if (used > main->recently_used)
+		main->recently_used = used;
+	if (++main->ticks < TRIM_TICKS || main->trimming)
 		return;
-	main->most_used = used;
-	main->trimming = true;
-	main->trim.data = main;
-	uv_queue_work(&main->uv, &main->trim, trim_in_worker, on_trimmed);
+	if (main->most_used >= main->recently_used + TRIM_BYTES)
+	{
+		main->most_used = main->recently_used;
+		main->trimming = true;
+		main->trim.data = main;
+		uv_queue_work(&main->uv, &main->trim, trim_in_worker, on_trimmed);
+	}
+	else if (main->recently_used > main->most_used)
+		main->most_used = main->recently_used;
+	main->recently_used = used;
+	main->ticks = 0;
 }
 
 static void
 trim_in_worker(uv_work_t *work)
 {
 	(void) work;
+	block_pool_give_back();
 	malloc_trim(0);
 }
 

@@ -71,6 +71,22 @@ memory_new_large(size_t size)
 }
 
 void *
+memory_map(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return checked(memory == MAP_FAILED ? NULL : memory, size);
+}
+
+/* The kernel refuses where the process has as many mappings as it may have: the pages, at least, go back. */
+void
+memory_unmap(void *memory, size_t size)
+{
+	if (munmap(memory, size) != 0)
+		(void) madvise(memory, size, MADV_DONTNEED);
+}
+
+void *
 memory_resize(void *old, size_t size)
 {
 	return checked(realloc(old, size), size);

@@ -22,6 +22,9 @@ extern void *memory_new_raw(size_t size); /* not zeroed */
  * has any for programs that ask: it takes some milliseconds to make thousands of small ones.
  */
 extern void *memory_new_large(size_t size);
+/* Zeroed pages from the system, and back to it, past malloc(). */
+extern void *memory_map(size_t size);
+extern void memory_unmap(void *memory, size_t size);
 extern void *memory_resize(void *old, size_t size);
 extern char *memory_strdup(const char *string);
 

@@ -11,13 +11,13 @@
 #include "ingest/batch.h"
 
 #include "base/assert.h"
+#include "base/block_pool.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_BYTES ((size_t) 256 * 1024)
-#define BLOCK_WORDS (BLOCK_BYTES / 8)
+#define BLOCK_WORDS (POOL_BLOCK_BYTES / 8)
 #define NO_PLACE	UINT32_MAX /* the row was forgotten */
 #define GROUP_ROWS	16		   /* whose tags are looked up together */
 #define AHEAD		12		   /* rows between two steps of fetching the memory of one */
@@ -91,7 +91,7 @@ void
 batch_free(Batch *batch)
 {
 	for (uint32_t i = 0; i < batch->block_count; i++)
-		free(batch->blocks[i].data);
+		block_pool_return(batch->blocks[i].data);
 	free(batch->blocks);
 	free(batch->order);
 	free(batch->runs);
@@ -114,7 +114,7 @@ batch_has_streams(const Batch *batch)
 size_t
 batch_bytes(const Batch *batch)
 {
-	size_t bytes = batch->block_count * BLOCK_BYTES;
+	size_t bytes = batch->block_count * POOL_BLOCK_BYTES;
 
 	if (batch->stored > 0)
 		bytes += batch->stored * sizeof(uint32_t) + batch->run_count * sizeof(SourceRun) +
@@ -196,7 +196,7 @@ new_block(Batch *batch)
 		batch->blocks = memory_resize(batch->blocks, batch->block_capacity * sizeof(Block));
 	}
 	block = &batch->blocks[batch->block_count++];
-	block->data = memory_new_raw(BLOCK_BYTES);
+	block->data = block_pool_take();
 	block->words = 0;
 	return block;
 }

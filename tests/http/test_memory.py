@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 
 from certificates import Authority
 from historiand import (CONNINFO, NDJSON, SANITIZED, Client, Server, message, ndjson, new_table, request_bytes, run, sql,
@@ -118,6 +119,39 @@ def test_pipelined_waiters():
     wait_for("the clients to be gone", lambda: server.connections() == 0)
     wait_for("their memory", lambda: server.memory() - before < 24 * MIB)
     server.kill()
+
+
+def page_faults(server):
+    with open(f"/proc/{server.process.pid}/stat", encoding="ascii") as file:
+        return int(file.read().rpartition(")")[2].split()[7])
+
+
+def test_memory_of_loads_is_used_again():
+    """memory of one load serves the next one; it is given back when none comes"""
+    server = Server(table=new_table(), flush_interval="1h", commit_delay="1ms")
+    rows, bodies = 200000, 5
+    body = b"\n".join(b'{"time":%d,"tag":"%d","values":[1]}' % (i, i % 10) for i in range(rows))
+    load_bytes = bodies * rows * (24 + 4)     # a row of one value, and its place
+
+    def load():
+        for _ in range(bodies):
+            assert server.save(body, "", NDJSON).status == 202
+        time.sleep(0.5)     # two ticks of the server, which see what is held ..
+        assert server.metric("historiand_buffer_bytes") > 20 * MIB
+        assert server.save(message(1, "0", [1]), "?ack=committed").status == 204
+        time.sleep(0.5)     # .. and that it is not
+
+    load()
+    faults = page_faults(server)
+    for _ in range(4):
+        load()
+    faults = (page_faults(server) - faults) / 4
+    pages = load_bytes / os.sysconf("SC_PAGE_SIZE")
+    print(f"# {faults:.0f} page faults for a load of {pages:.0f} pages", flush=True)
+    assert SANITIZED or faults < pages / 2, (faults, pages)
+    held = server.memory()
+    wait_for("the memory", lambda: SANITIZED or server.memory() < held - 20 * MIB)
+    server.stop()
 
 
 def stated(server):
