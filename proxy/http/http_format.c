@@ -85,7 +85,10 @@ static const char for_browsers[] = "X-Content-Type-Options: nosniff\r\n"
 								   "Cross-Origin-Resource-Policy: same-origin\r\n"
 								   "Referrer-Policy: no-referrer\r\n";
 
-/* For what is no page, should a browser show it all the same: nothing in it is run or loaded. */
+/*
+ * For a body that is no page, should a browser show it all the same: nothing in it is run or loaded.  The
+ * answer to a message, which is as common as messages, has no body and does without.
+ */
 static const char policy[] = "Content-Security-Policy: default-src 'none'; base-uri 'none'; "
 							 "form-action 'none'; frame-ancestors 'none'\r\n";
 
@@ -93,6 +96,14 @@ static const char policy[] = "Content-Security-Policy: default-src 'none'; base-
 static const char for_pages[] = "Access-Control-Expose-Headers: Allow, ETag, Retry-After, "
 								"X-Historian-Commit, X-Historian-Lag-Ms, X-Request-Id\r\n"
 								"Access-Control-Allow-Origin: ";
+
+/* Of two policies both would hold.  A 304 renews the headers of a body that the client has. */
+static bool
+needs_policy(const HttpAnswer *answer)
+{
+	return (answer->length > 0 || answer->streamed || answer->status == 304) &&
+		   (answer->headers == NULL || strstr(answer->headers, "Content-Security-Policy:") == NULL);
+}
 
 /*
  * It does without printf, because it runs once a request, and a request costs a few microseconds.
@@ -133,8 +144,7 @@ http_format_answer(Bytes *out, const HttpAnswer *answer, const char *date)
 	c = put(c, answer->request_id);
 	c = put(c, "\r\n");
 	c = put(c, for_browsers);
-	/* Of two policies both would hold. */
-	if (answer->headers == NULL || strstr(answer->headers, "Content-Security-Policy:") == NULL)
+	if (needs_policy(answer))
 		c = put(c, policy);
 	if (answer->vary_origin)
 		c = put(c, "Vary: Origin\r\n");

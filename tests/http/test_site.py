@@ -280,9 +280,13 @@ def test_headers():
         assert answer.headers["referrer-policy"] == "no-referrer", answer
         assert answer.headers["content-security-policy"].startswith("default-src "), answer
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"], answer
+    answer = ask("/save", "POST", b'{"time":1,"tag":"kept","values":[]}')
+    assert answer.status == 202 and answer.headers["x-content-type-options"] == "nosniff", answer
     client = Client(server.port)
     client.send(b"nonsense\r\n\r\n")
-    assert client.answer().headers["x-content-type-options"] == "nosniff"
+    answer = client.answer()
+    assert answer.headers["x-content-type-options"] == "nosniff", answer
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"], answer
     policy = ask("/").headers["content-security-policy"]
     for part in ("default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "object-src 'none'",
                  "form-action 'none'"):
