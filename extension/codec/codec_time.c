@@ -33,6 +33,42 @@ greatest_common_divisor(uint64_t a, uint64_t b)
 	return a;
 }
 
+/*
+ * A number by which many are divided: by a multiplication, which takes a tenth of the time of a division, and
+ * is exact where nothing remains (T. Granlund and P. L. Montgomery, 1994).
+ */
+typedef struct Divisor
+{
+	uint64_t	number;
+	uint64_t	inverse;		/* of its odd factor, modulo 2^64 */
+	uint64_t	most;			/* a greater quotient is of a number that is not divisible */
+	unsigned	zeros;			/* binary ones, at its end */
+} Divisor;
+
+static Divisor
+divisor_of(uint64_t number)
+{
+	Divisor		divisor = {.number = number, .most = UINT64_MAX / number};
+	uint64_t	odd;
+
+	divisor.zeros = (unsigned) __builtin_ctzll(number);
+	odd = number >> divisor.zeros;
+	/* an odd number is its own inverse modulo 8, and each step doubles how many bits are right */
+	divisor.inverse = odd;
+	for (int bits = 3; bits < 64; bits *= 2)
+		divisor.inverse *= 2 - odd * divisor.inverse;
+	return divisor;
+}
+
+/* The quotient; greater than divisor->most if something remains. */
+static inline uint64_t
+exact_quotient(uint64_t number, const Divisor *divisor)
+{
+	uint64_t	product = number * divisor->inverse;
+
+	return product >> divisor->zeros | product << (-divisor->zeros & 63);
+}
+
 /* If a number has that many decimal zeros, strips it of them; returns how many these were. */
 static inline unsigned
 strip_zeros(int64_t *number, unsigned zeros, int64_t power)
@@ -161,6 +197,7 @@ find_units(const int64_t *time, uint32_t nrows, uint64_t *numbers)
 {
 	uint64_t	scale = 0;
 	uint32_t	steps = 0;		/* 1: all are the same */
+	Divisor		divisor = {0};
 
 	for (uint32_t i = 0; i < nrows; i++)
 		numbers[i] = (uint64_t) time[i] - (uint64_t) time[0];
@@ -170,12 +207,23 @@ find_units(const int64_t *time, uint32_t nrows, uint64_t *numbers)
 
 		if (step == scale)
 			continue;
-		scale = greatest_common_divisor(step, scale);
 		steps++;
+		if (scale != 0)
+		{
+			if (divisor.number != scale)
+				divisor = divisor_of(scale);
+			if (exact_quotient(step, &divisor) <= divisor.most)
+				continue;
+		}
+		scale = greatest_common_divisor(step, scale);
 	}
 	if (scale > 1)
+	{
+		if (divisor.number != scale)
+			divisor = divisor_of(scale);
 		for (uint32_t i = 0; i < nrows; i++)
-			numbers[i] = steps == 1 ? i : numbers[i] / scale;	/* divisions are slow */
+			numbers[i] = steps == 1 ? i : exact_quotient(numbers[i], &divisor);
+	}
 	return scale == 0 ? 1 : scale;
 }
 

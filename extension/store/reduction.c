@@ -494,6 +494,16 @@ add_extremes(Reduction *state, const double *values, uint32 nvalues)
 		extremes_kernel(state, values, nvalues);
 }
 
+void
+reduction_extremes(const double *values, uint32 nvalues, double *min, double *max)
+{
+	Reduction	extremes = {.min = values[0], .max = values[0]};
+
+	add_extremes(&extremes, values, nvalues);
+	*min = extremes.min;
+	*max = extremes.max;
+}
+
 /* Makes the spread that of the values divided by 2^exponent. */
 static void
 spread_set_exponent(Reduction *state, int exponent)

@@ -193,6 +193,9 @@ extern void reduction_add(Reduction *state, int facets, const double *values, ui
 /* Adds the state of the values that follow those of state. */
 extern void reduction_merge(Reduction *state, int facets, const Reduction *later);
 
+/* The least and the greatest of values of which none is NaN.  Of 0 and -0 either may be it. */
+extern void reduction_extremes(const double *values, uint32 nvalues, double *min, double *max);
+
 /*
  * The standard deviation of values, all finite, about a mean that may be wrong in its last bits.  Returns
  * false if the square sum is not well within the range of doubles.

@@ -104,16 +104,6 @@ row_buffer_add(RowBuffer *buffer, int64 time, uint16 width, bool nulls)
 	return slot;
 }
 
-Size
-row_buffer_widening(const RowBuffer *buffer, uint16 width)
-{
-	Size		cell = sizeof(double) + (buffer->isnull != NULL ? sizeof(uint8) : 0);
-
-	if (width == CODEC_WIDTH_NULL || width <= buffer->stride || buffer->nrows == 0)
-		return 0;
-	return (Size) buffer->capacity * (width - buffer->stride) * cell;
-}
-
 void
 row_buffer_sort(RowBuffer *buffer)
 {

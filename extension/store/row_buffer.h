@@ -67,7 +67,15 @@ typedef struct RowSlot
 extern RowSlot row_buffer_add(RowBuffer *buffer, int64 time, uint16 width, bool nulls);
 
 /* How many bytes more the present rows will take once a row of this width is added. */
-extern Size row_buffer_widening(const RowBuffer *buffer, uint16 width);
+static inline Size
+row_buffer_widening(const RowBuffer *buffer, uint16 width)
+{
+	Size		cell = sizeof(double) + (buffer->isnull != NULL ? sizeof(uint8) : 0);
+
+	if (width == CODEC_WIDTH_NULL || width <= buffer->stride || buffer->nrows == 0)
+		return 0;
+	return (Size) buffer->capacity * (width - buffer->stride) * cell;
+}
 
 /* Orders the rows by time, and of those with equal times keeps the one added last. */
 extern void row_buffer_sort(RowBuffer *buffer);

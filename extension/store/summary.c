@@ -290,21 +290,13 @@ summarize_value(double *facets, const double *values, const double *spans, uint3
 {
 	DoubleSum	sum = double_sum(values, nrows);
 	DoubleSum	integral = double_sum_products(values, spans, nrows - 1);
-	double		min = values[0];
-	double		max = values[0];
 	double		deviation;
 
 	/* the sum of values of which one is not finite is not finite either */
 	if (!isfinite(double_sum_value(&sum)) || !isfinite(double_sum_value(&integral)))
 		return false;
-	for (uint32 i = 1; i < nrows; i++)
-	{
-		min = values[i] < min ? values[i] : min;
-		max = values[i] > max ? values[i] : max;
-	}
 	facets[SUMMARY_SUM] = double_sum_value(&sum);
-	facets[SUMMARY_MIN] = min;
-	facets[SUMMARY_MAX] = max;
+	reduction_extremes(values, nrows, &facets[SUMMARY_MIN], &facets[SUMMARY_MAX]);
 	facets[SUMMARY_FIRST] = values[0];
 	facets[SUMMARY_LAST] = values[nrows - 1];
 	facets[SUMMARY_INTEGRAL] = double_sum_value(&integral);
