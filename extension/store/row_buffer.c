@@ -27,19 +27,21 @@ static void resize_rows(RowBuffer *buffer, uint32 capacity);
 static void widen(RowBuffer *buffer, uint32 stride);
 static void add_widths(RowBuffer *buffer);
 static void add_nulls(RowBuffer *buffer);
-static void *resize(void *array, Size size);
-static void *permute(const void *array, const RowOrder *order, uint32 n, Size row_bytes);
+static void *make_array(const RowBuffer *buffer, Size size);
+static void *permute(const RowBuffer *buffer, const void *array, const RowOrder *order, uint32 n,
+					 Size row_bytes);
 static int	compare_row_order(const void *left, const void *right);
 
 void
-row_buffer_lend(RowBuffer *buffer, uint32 stride, void *memory)
+row_buffer_lend(RowBuffer *buffer, uint32 stride, void *lent, RowMemory *memory)
 {
 	*buffer = (RowBuffer) {
 		.capacity = 1,
 		.stride = stride,
 		.lent = true,
-		.time = memory,
-		.values = (double *) ((int64 *) memory + 1),
+		.time = lent,
+		.values = (double *) ((int64 *) lent + 1),
+		.memory = memory,
 	};
 }
 
@@ -72,7 +74,7 @@ row_buffer_add(RowBuffer *buffer, int64 time, uint16 width, bool nulls)
 		/* memory that is kept may be for many narrow rows, and too much if each were widened */
 		if (buffer->capacity > 0)
 			row_buffer_free(buffer);
-		*buffer = (RowBuffer) {.stride = nvalues};
+		*buffer = (RowBuffer) {.stride = nvalues, .memory = buffer->memory};
 	}
 	else if (nvalues > buffer->stride)
 		widen(buffer, nvalues);
@@ -129,10 +131,10 @@ row_buffer_sort(RowBuffer *buffer)
 	sorted.capacity = n;
 	sorted.unordered = false;
 	sorted.lent = false;
-	sorted.time = permute(buffer->time, order, n, sizeof(int64));
-	sorted.values = permute(buffer->values, order, n, buffer->stride * sizeof(double));
-	sorted.width = permute(buffer->width, order, n, sizeof(uint16));
-	sorted.isnull = permute(buffer->isnull, order, n, buffer->stride);
+	sorted.time = permute(buffer, buffer->time, order, n, sizeof(int64));
+	sorted.values = permute(buffer, buffer->values, order, n, buffer->stride * sizeof(double));
+	sorted.width = permute(buffer, buffer->width, order, n, sizeof(uint16));
+	sorted.isnull = permute(buffer, buffer->isnull, order, n, buffer->stride);
 	pfree(order);
 
 	row_buffer_free(buffer);
@@ -147,21 +149,25 @@ row_buffer_empty(RowBuffer *buffer)
 	if (buffer->width == NULL && buffer->isnull == NULL)
 		return;
 	row_buffer_free(buffer);
-	*buffer = (RowBuffer) {0};
+	*buffer = (RowBuffer) {.memory = buffer->memory};
 }
 
 void
 row_buffer_free(RowBuffer *buffer)
 {
+	RowMemory  *memory = buffer->memory;
+	Size		capacity = buffer->capacity;
+	Size		cells = capacity * buffer->stride;
+
 	if (!buffer->lent && buffer->time != NULL)
 	{
-		pfree(buffer->time);
-		pfree(buffer->values);
+		row_memory_free(memory, buffer->time, capacity * sizeof(int64));
+		row_memory_free(memory, buffer->values, cells * sizeof(double));
 	}
 	if (buffer->width != NULL)
-		pfree(buffer->width);
+		row_memory_free(memory, buffer->width, capacity * sizeof(uint16));
 	if (buffer->isnull != NULL)
-		pfree(buffer->isnull);
+		row_memory_free(memory, buffer->isnull, cells);
 }
 
 void
@@ -208,12 +214,14 @@ grow(RowBuffer *buffer)
 static void
 resize_rows(RowBuffer *buffer, uint32 capacity)
 {
+	RowMemory  *memory = buffer->memory;
+	Size		old_cells = (Size) buffer->capacity * buffer->stride;
 	Size		cells = (Size) capacity * buffer->stride;
 
 	if (buffer->lent)
 	{
-		int64	   *time = resize(NULL, capacity * sizeof(int64));
-		double	   *values = resize(NULL, cells * sizeof(double));
+		int64	   *time = make_array(buffer, capacity * sizeof(int64));
+		double	   *values = make_array(buffer, cells * sizeof(double));
 
 		memcpy(time, buffer->time, buffer->nrows * sizeof(int64));
 		memcpy(values, buffer->values, buffer->nrows * buffer->stride * sizeof(double));
@@ -223,18 +231,21 @@ resize_rows(RowBuffer *buffer, uint32 capacity)
 	}
 	else
 	{
-		buffer->time = resize(buffer->time, capacity * sizeof(int64));
-		buffer->values = resize(buffer->values, cells * sizeof(double));
+		buffer->time = row_memory_resize(memory, buffer->time, buffer->capacity * sizeof(int64),
+										 capacity * sizeof(int64));
+		buffer->values = row_memory_resize(memory, buffer->values, old_cells * sizeof(double),
+										   cells * sizeof(double));
 	}
 	buffer->bytes = capacity * sizeof(int64) + cells * sizeof(double);
 	if (buffer->width != NULL)
 	{
-		buffer->width = resize(buffer->width, capacity * sizeof(uint16));
+		buffer->width = row_memory_resize(memory, buffer->width, buffer->capacity * sizeof(uint16),
+										  capacity * sizeof(uint16));
 		buffer->bytes += capacity * sizeof(uint16);
 	}
 	if (buffer->isnull != NULL)
 	{
-		buffer->isnull = resize(buffer->isnull, cells);
+		buffer->isnull = row_memory_resize(memory, buffer->isnull, old_cells, cells);
 		buffer->bytes += cells;
 	}
 	buffer->capacity = capacity;
@@ -249,7 +260,7 @@ widen(RowBuffer *buffer, uint32 stride)
 
 	if (buffer->lent)
 		resize_rows(buffer, buffer->capacity);
-	values = resize(NULL, (Size) buffer->capacity * stride * sizeof(double));
+	values = make_array(buffer, (Size) buffer->capacity * stride * sizeof(double));
 	if (buffer->width == NULL)
 		add_widths(buffer);
 	for (uint32 row = 0; row < buffer->nrows; row++)
@@ -257,19 +268,19 @@ widen(RowBuffer *buffer, uint32 stride)
 		memcpy(values + (Size) row * stride, buffer->values + row * old, old * sizeof(double));
 		memset(values + (Size) row * stride + old, 0, (stride - old) * sizeof(double));
 	}
-	pfree(buffer->values);
+	row_memory_free(buffer->memory, buffer->values, buffer->capacity * old * sizeof(double));
 	buffer->values = values;
 
 	if (buffer->isnull != NULL)
 	{
-		uint8	   *isnull = resize(NULL, (Size) buffer->capacity * stride);
+		uint8	   *isnull = make_array(buffer, (Size) buffer->capacity * stride);
 
 		for (uint32 row = 0; row < buffer->nrows; row++)
 		{
 			memcpy(isnull + (Size) row * stride, buffer->isnull + row * old, old);
 			memset(isnull + (Size) row * stride + old, 0, stride - old);
 		}
-		pfree(buffer->isnull);
+		row_memory_free(buffer->memory, buffer->isnull, buffer->capacity * old);
 		buffer->isnull = isnull;
 	}
 	buffer->bytes += (Size) buffer->capacity * (stride - old) * sizeof(double);
@@ -279,7 +290,7 @@ widen(RowBuffer *buffer, uint32 stride)
 static void
 add_widths(RowBuffer *buffer)
 {
-	buffer->width = resize(NULL, buffer->capacity * sizeof(uint16));
+	buffer->width = make_array(buffer, buffer->capacity * sizeof(uint16));
 	for (uint32 row = 0; row < buffer->nrows; row++)
 		buffer->width[row] = buffer->stride;
 	buffer->bytes += buffer->capacity * sizeof(uint16);
@@ -290,28 +301,27 @@ add_nulls(RowBuffer *buffer)
 {
 	Size		cells = (Size) buffer->capacity * buffer->stride;
 
-	buffer->isnull = resize(NULL, cells);
+	buffer->isnull = make_array(buffer, cells);
 	memset(buffer->isnull, 0, cells);
 	buffer->bytes += cells;
 }
 
-/* Allocates or reallocates, at least 8 bytes, so that there is always something to free. */
 static void *
-resize(void *array, Size size)
+make_array(const RowBuffer *buffer, Size size)
 {
-	size = Max(size, sizeof(double));
-	return array == NULL ? palloc_extended(size, MCXT_ALLOC_HUGE) : repalloc_huge(array, size);
+	return row_memory_resize(buffer->memory, NULL, 0, size);
 }
 
 /* Returns a copy of an array's rows in a new order, or NULL for NULL. */
 static void *
-permute(const void *array, const RowOrder *order, uint32 n, Size row_bytes)
+permute(const RowBuffer *buffer, const void *array, const RowOrder *order, uint32 n,
+		Size row_bytes)
 {
 	char	   *copy;
 
 	if (array == NULL)
 		return NULL;
-	copy = resize(NULL, n * row_bytes);
+	copy = make_array(buffer, n * row_bytes);
 	for (uint32 to = 0; to < n; to++)
 		memcpy(copy + to * row_bytes, (const char *) array + order[to].row * row_bytes, row_bytes);
 	return copy;

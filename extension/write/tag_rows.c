@@ -19,7 +19,8 @@ struct TagRowsBlock
 static void next_block(TagRowsMemory *memory);
 
 TagRows *
-tag_rows_new(TagRowsMemory *memory, const char *tag, uint32 tag_bytes, uint32 nvalues)
+tag_rows_new(TagRowsMemory *memory, const char *tag, uint32 tag_bytes, uint32 nvalues,
+			 RowMemory *row_memory)
 {
 	Size		lent = tag_rows_bytes(1, nvalues) <= TAG_ROWS_FEW_BYTES
 		? row_buffer_lent_bytes(nvalues) : 0;
@@ -31,9 +32,9 @@ tag_rows_new(TagRowsMemory *memory, const char *tag, uint32 tag_bytes, uint32 nv
 	new = (TagRows *) memory->free;
 	memory->free += head + lent;
 	if (lent > 0)
-		row_buffer_lend(&new->rows, nvalues, (char *) new + head);
+		row_buffer_lend(&new->rows, nvalues, (char *) new + head, row_memory);
 	else
-		memset(&new->rows, 0, sizeof(new->rows));
+		new->rows = (RowBuffer) {.memory = row_memory};
 	new->kept = 0;
 	new->tag_bytes = tag_bytes;
 	memcpy(new->tag, tag, tag_bytes);

@@ -35,9 +35,12 @@ typedef struct TagRowsMemory
 	Size		bytes;			/* of all blocks */
 } TagRowsMemory;
 
-/* Makes a tag without rows.  The first one that comes should have so many values. */
+/*
+ * Makes a tag without rows.  The first one that comes should have so many values.  Further ones go to
+ * row_memory.
+ */
 extern TagRows *tag_rows_new(TagRowsMemory *memory, const char *tag, uint32 tag_bytes,
-							 uint32 nvalues);
+							 uint32 nvalues, RowMemory *row_memory);
 
 /* Forgets all tags of the memory, and keeps its blocks for others. */
 extern void tag_rows_forget(TagRowsMemory *memory);

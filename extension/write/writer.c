@@ -123,6 +123,7 @@ typedef struct Batch
 	int			options;		/* TABLE_INSERT_*, the same for the whole command */
 	tagtable_hash *tags;		/* NULL if there are none; these entries move */
 	TagRowsMemory memory;		/* of the tags */
+	RowMemory	row_memory;		/* of their rows but the first ones */
 	TagList		met;			/* the tags in the order in which they came */
 	Size		bytes;			/* allocated */
 	Size		used;			/* the part of them that rows not written yet take */
@@ -539,6 +540,7 @@ find_batch(Oid relid, CommandId cid, int options)
 		batch->incoming = AllocSetContextCreate(batch->work.context, "historian incoming rows",
 												ALLOCSET_DEFAULT_SIZES);
 		batch->options = options;
+		batch->row_memory.context = batch->work.context;
 		batch->ordered = true;
 		batch->bytes = EMPTY_BATCH_BYTES;
 	}
@@ -581,7 +583,7 @@ new_tag(Batch *batch, TagRowsMemory *memory, TagList *list, const char *bytes, u
 	TagRows    *tag;
 
 	batch->bytes -= memory->bytes + list->capacity * sizeof(TagRows *);
-	tag = tag_rows_new(memory, bytes, length, nvalues);
+	tag = tag_rows_new(memory, bytes, length, nvalues, &batch->row_memory);
 	if (list->count == list->capacity)
 	{
 		list->capacity = Max(64, list->capacity * 2);
