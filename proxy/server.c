@@ -56,9 +56,9 @@
 #define LOOP_DESCRIPTORS  12
 
 /*
- * Memory is given back to the system when the peak of so many ticks is so much lower than an earlier one.
- * Within a second memory in use falls by a batch and rises again: what is given back then must be taken
- * again, page by page.
+ * Memory is given back to the system when the peak of an interval of TRIM_TICKS is lower by TRIM_BYTES than
+ * an earlier one.  Each second the memory in use falls by a batch and rises again.  What is given back in
+ * between must be taken again, page by page.
  */
 #define TRIM_BYTES ((size_t) 16 << 20)
 #define TRIM_TICKS 20
@@ -116,9 +116,9 @@ typedef struct Main
 	Server server;
 	uv_loop_t uv;
 	uv_timer_t tick;
-	size_t most_used;	  /* the peak since memory was given back, until the last TRIM_TICKS */
-	size_t recently_used; /* the peak since then */
-	int ticks;			  /* since then */
+	size_t most_used;	  /* the peak since memory was given back, before the present interval */
+	size_t recently_used; /* the peak of the present interval */
+	int ticks;			  /* of the present interval, which has TRIM_TICKS of them */
 	bool trimming;
 	uv_work_t trim;
 	atomic_int open_connections;
@@ -675,7 +675,7 @@ on_main_tick(uv_timer_t *timer)
 	give_back_memory(timer->data);
 }
 
-/* Gives memory back after a peak: malloc keeps freed memory that lies between blocks in use. */
+/* Gives memory back after a peak, which the pool of blocks and malloc() have kept. */
 static void
 give_back_memory(Main *main)
 {

@@ -34,8 +34,8 @@ greatest_common_divisor(uint64_t a, uint64_t b)
 }
 
 /*
- * A number by which many are divided: by a multiplication, which takes a tenth of the time of a division, and
- * is exact where nothing remains (T. Granlund and P. L. Montgomery, 1994).
+ * A number by which many others are divided.  A multiplication by its inverse is faster than a division, and gives
+ * the quotient where nothing remains (T. Granlund and P. L. Montgomery, 1994).
  */
 typedef struct Divisor
 {

@@ -193,7 +193,7 @@ extern void reduction_add(Reduction *state, int facets, const double *values, ui
 /* Adds the state of the values that follow those of state. */
 extern void reduction_merge(Reduction *state, int facets, const Reduction *later);
 
-/* The least and the greatest of values of which none is NaN.  Of 0 and -0 either may be it. */
+/* The least and the greatest of at least one value, none of which is NaN.  0 and -0 count as the same. */
 extern void reduction_extremes(const double *values, uint32 nvalues, double *min, double *max);
 
 /*

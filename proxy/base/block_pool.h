@@ -2,9 +2,10 @@
  * block_pool.h
  *	  Blocks of memory of one size, each used again before the system is asked for another.
  *
- * Batches are made of them: their memory comes and goes each second, and a page that the system takes
- * back costs microseconds when it is written again.  malloc() would give back what lies between others,
- * and keep what lies at the end.  All threads share the pool.
+ * Batches are made of them.  Their memory comes and goes each second, and a page that went back to the
+ * system costs microseconds when it is written again.  The C library cannot be told which memory to keep:
+ * malloc_trim() gives back all that is free between blocks in use, but nothing from the end of a thread's
+ * heap.  All threads share the pool.
  */
 #ifndef HISTORIAND_BLOCK_POOL_H
 #define HISTORIAND_BLOCK_POOL_H

@@ -86,8 +86,8 @@ static const char for_browsers[] = "X-Content-Type-Options: nosniff\r\n"
 								   "Referrer-Policy: no-referrer\r\n";
 
 /*
- * For a body that is no page, should a browser show it all the same: nothing in it is run or loaded.  The
- * answer to a message, which is as common as messages, has no body and does without.
+ * For a body that is no page, should a browser show it all the same: nothing in it is run or loaded.  Most
+ * answers accept a message and have no body.  They do without, because it would be a third of their bytes.
  */
 static const char policy[] = "Content-Security-Policy: default-src 'none'; base-uri 'none'; "
 							 "form-action 'none'; frame-ancestors 'none'\r\n";

@@ -282,6 +282,7 @@ def test_headers():
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"], answer
     answer = ask("/save", "POST", b'{"time":1,"tag":"kept","values":[]}')
     assert answer.status == 202 and answer.headers["x-content-type-options"] == "nosniff", answer
+    assert "content-security-policy" not in answer.headers, answer
     client = Client(server.port)
     client.send(b"nonsense\r\n\r\n")
     answer = client.answer()
