@@ -75,7 +75,9 @@ memory_map(size_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	return checked(memory == MAP_FAILED ? NULL : memory, size);
+	if (memory == MAP_FAILED)
+		memory = NULL;
+	return checked(memory, size);
 }
 
 /* The kernel refuses where the process has as many mappings as it may have: the pages, at least, go back. */
