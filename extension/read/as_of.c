@@ -20,6 +20,7 @@
 #include "utils/datum.h"
 
 #include "read/foreign_rows.h"
+#include "read/near_rows.h"
 #include "store/decoded_rows.h"
 #include "store/segment_list.h"
 
@@ -97,6 +98,8 @@ typedef struct TableReader
 	uint32		nopen;
 	uint32		open_capacity;
 	Candidate	passed;
+
+	NearRows   *near;			/* values of answers */
 } TableReader;
 
 struct AsOfReader
@@ -143,6 +146,7 @@ as_of_begin(const Leaves *leaves)
 		reader->tables[i].rel = leaves->leaves[i].rel;
 		reader->tables[i].cursor = leaves->leaves[i].cursor;
 		reader->tables[i].snapshot = leaves->snapshot;
+		reader->tables[i].near = near_rows_begin();
 		if (leaf_is_by_sql(&leaves->leaves[i]))
 		{
 			reader->tables[i].foreign = palloc0_object(ForeignSearch);
@@ -161,6 +165,7 @@ as_of_end(AsOfReader *reader)
 
 		let_go(table);
 		close_pending(table);
+		near_rows_end(table->near);
 		if (table->foreign != NULL)
 		{
 			foreign_forget(table->foreign);
@@ -223,7 +228,7 @@ as_of_values(const AsOfReader *reader, bool *isnull)
 		return foreign_values(table->foreign, isnull);
 	if (table->has_segment &&
 		ItemPointerEquals((ItemPointer) &table->segment.tuple.t_self, (ItemPointer) &ref->tid))
-		return decoded_rows_segment_array(&table->segment.segment, reader->answer.row, isnull);
+		return near_rows_array(table->near, table->rel, &table->segment, reader->answer.row, isnull);
 
 	for (uint32 i = 0; i < table->nopen; i++)
 	{
@@ -231,11 +236,11 @@ as_of_values(const AsOfReader *reader, bool *isnull)
 
 		if (kept != NULL && ItemPointerEquals((ItemPointer) &kept->stored.tuple.t_self,
 											  (ItemPointer) &ref->tid))
-			return decoded_rows_segment_array(&kept->stored.segment, reader->answer.row, isnull);
+			return near_rows_array(table->near, table->rel, &kept->stored, reader->answer.row, isnull);
 	}
 
 	fetch_rows(table, ref, &stored);
-	values = decoded_rows_segment_array(&stored.segment, reader->answer.row, isnull);
+	values = near_rows_array(table->near, table->rel, &stored, reader->answer.row, isnull);
 	store_release(&stored);
 	return values;
 }
@@ -245,6 +250,7 @@ start(TableReader *reader, text *tag, int64 until)
 {
 	let_go(reader);
 	close_pending(reader);
+	near_rows_forget(reader->near);
 	reader->tag = tag;
 	reader->next_known = false;
 	reader->none_before = false;

@@ -9,6 +9,8 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 
+static bool load(DecodedRows *rows, const Segment *segment, uint32 first, uint32 end, int64 from,
+				 int64 until, ValueRange wanted);
 static bool times_ascend(const DecodedRows *rows, int64 from, int64 until);
 static ArrayType *new_array(uint32 first_value, uint32 width, bool with_nulls);
 
@@ -19,9 +21,6 @@ decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 u
 	const CodecReader *reader = &segment->rows;
 	uint32		first = 0;
 	uint32		end = segment->header.nrows;
-	uint32		end_value = Min(wanted.end, codec_nvalues(reader));
-	uint32		nvalues = end_value > wanted.first ? end_value - wanted.first : 0;
-	bool		want_values = wanted.end > wanted.first;
 
 	if (from > segment->header.first_time)
 		first = codec_find(reader, from - 1) + 1;
@@ -32,6 +31,25 @@ decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 u
 		rows->nrows = 0;
 		return true;
 	}
+	return load(rows, segment, first, end, from, until, wanted);
+}
+
+bool
+decoded_rows_load_numbered(DecodedRows *rows, const Segment *segment, uint32 first, uint32 end,
+						   ValueRange wanted)
+{
+	return load(rows, segment, first, end, PG_INT64_MIN, PG_INT64_MAX, wanted);
+}
+
+/* Decodes rows first .. end - 1, whose times must be from .. until. */
+static bool
+load(DecodedRows *rows, const Segment *segment, uint32 first, uint32 end, int64 from, int64 until,
+	 ValueRange wanted)
+{
+	const CodecReader *reader = &segment->rows;
+	uint32		end_value = Min(wanted.end, codec_nvalues(reader));
+	uint32		nvalues = end_value > wanted.first ? end_value - wanted.first : 0;
+	bool		want_values = wanted.end > wanted.first;
 
 	rows->first_row = segment->first_row + first;
 	rows->first_value = wanted.first;

@@ -39,6 +39,10 @@ typedef struct DecodedRows
  */
 extern bool decoded_rows_load(DecodedRows *rows, const Segment *segment, int64 from, int64 until,
 							  ValueRange wanted);
+
+/* The same for rows first .. end - 1 of the segment; there must be at least one. */
+extern bool decoded_rows_load_numbered(DecodedRows *rows, const Segment *segment, uint32 first,
+									   uint32 end, ValueRange wanted);
 extern void decoded_rows_free(DecodedRows *rows);
 
 /*
