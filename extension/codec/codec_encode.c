@@ -577,15 +577,16 @@ codec_encode(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t 
 }
 
 /*
- * The rows of a first plan: a sample, or fewer if not as many would fit at one byte for each value.
+ * The rows of a first plan: the caller's guess if it is of more than a sample, or else a sample, or
+ * fewer if not as many would fit at one byte for each value.
  */
 static uint32_t
-first_guess(const CodecRows *rows, size_t capacity)
+first_guess(const CodecRows *rows, size_t capacity, uint32_t guess)
 {
 	size_t		nrows = rows->nvalues == 0 ? FIT_SAMPLE_ROWS : 1 + capacity / rows->nvalues;
 
 	if (nrows > FIT_SAMPLE_ROWS)
-		nrows = FIT_SAMPLE_ROWS;
+		nrows = guess > FIT_SAMPLE_ROWS ? guess : FIT_SAMPLE_ROWS;
 	return nrows < rows->nrows ? (uint32_t) nrows : rows->nrows;
 }
 
@@ -612,12 +613,13 @@ extrapolate_rows(const CodecEncoder *encoder, size_t bytes)
 /* Makes plans of ever better guesses, and writes the last one.  The size of each plan is exact. */
 size_t
 codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t capacity,
-				 uint32_t *nrows_taken)
+				 uint32_t guess, uint32_t *nrows_taken)
 {
 	uint32_t	fits = 0;		/* the most rows known to fit */
 	uint32_t	too_many = rows->nrows + 1; /* the fewest known not to fit */
-	uint32_t	nrows = first_guess(rows, capacity);
+	uint32_t	nrows = first_guess(rows, capacity, guess);
 	size_t		margin = capacity / FIT_MARGIN;
+	size_t		spared = nrows > FIT_SAMPLE_ROWS ? margin / 2 : margin;
 	size_t		bytes = 0;
 
 	for (int plans = 1; too_many - fits > 1; plans++)
@@ -637,8 +639,13 @@ codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, siz
 		else
 			too_many = nrows;
 
-		/* numbers of more rows are wider, so the guess from the sample aims a little short */
-		nrows = extrapolate_rows(encoder, plans == 1 ? capacity - margin : capacity);
+		/*
+		 * Numbers of more rows are wider, so what follows from a sample aims a little short.  So
+		 * does what follows from a guess that was too high, which should be a good one for the
+		 * next rows.
+		 */
+		nrows = extrapolate_rows(encoder, capacity - spared);
+		spared = 0;
 		if (nrows >= too_many && too_many > rows->nrows)
 			nrows = rows->nrows;
 		else if (nrows <= fits || nrows >= too_many)

@@ -40,7 +40,7 @@ is_one_kind(uint8 flags)
 
 Size
 segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *rows,
-			  const int64 *last_times, uint8 *dst, Size capacity)
+			  const int64 *last_times, uint8 *dst, Size capacity, uint32 guess)
 {
 	Size		prefix = SEGMENT_HEADER_BYTES + header->tag_bytes;
 	uint32		taken;
@@ -49,7 +49,7 @@ segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *row
 	Assert(is_one_kind(header->flags));
 	if (capacity <= prefix)
 		return 0;
-	block = codec_encode_fit(encoder, rows, dst + prefix, capacity - prefix, &taken);
+	block = codec_encode_fit(encoder, rows, dst + prefix, capacity - prefix, guess, &taken);
 	if (block == 0)
 		return 0;
 

@@ -113,10 +113,10 @@ typedef enum SegmentStatus
  * Builds a segment from as many of the first rows as fit into capacity bytes at dst.  Sets
  * header->nrows, first_time and last_time from the rows taken; the caller sets the other members.
  * last_times has the last time that each row covers; NULL: its own time.  Returns the segment's
- * length, or 0 if not even one row fits.
+ * length, or 0 if not even one row fits.  guess is that of codec_encode_fit().
  */
 extern Size segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *rows,
-						  const int64 *last_times, uint8 *dst, Size capacity);
+						  const int64 *last_times, uint8 *dst, Size capacity, uint32 guess);
 
 /* Changes the flags and the sequence of a segment that was just built. */
 extern void segment_mark(uint8 *bytes, Size length, uint8 flags, uint64 sequence);

@@ -52,7 +52,8 @@ struct SegmentSink
 	uint8		built[STORE_MAX_SEGMENT_BYTES];
 };
 
-static void build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows, Size capacity);
+static void build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows, Size capacity,
+				  uint32 guess);
 static Size capacity_for_rename(const SegmentHeader *header);
 static bool is_cut_short(const SegmentSink *sink, const SegmentHeader *header,
 						 const CodecRows *rows);
@@ -107,22 +108,22 @@ segment_sink_write(SegmentSink *sink, SegmentHeader *header, const CodecRows *ro
 uint32
 segment_sink_write_one(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows)
 {
-	uint32		taken = segment_sink_build(sink, header, rows);
+	uint32		taken = segment_sink_build(sink, header, rows, 0);
 
 	segment_sink_write_built(sink, header, rows);
 	return taken;
 }
 
 uint32
-segment_sink_build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows)
+segment_sink_build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows, uint32 guess)
 {
 	CodecRows	first = *rows;
 
 	CHECK_FOR_INTERRUPTS();
 	first.nrows = Min(first.nrows, CODEC_MAX_ROWS);
-	build(sink, header, &first, capacity_for_rename(header));
+	build(sink, header, &first, capacity_for_rename(header), guess);
 	if (is_cut_short(sink, header, &first))
-		build(sink, header, &first, sizeof(sink->built));
+		build(sink, header, &first, sizeof(sink->built), guess);
 	if (sink->built_length == 0)
 		ereport(ERROR,
 				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -206,10 +207,10 @@ segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer *summaries)
 
 		rows.nrows = (rows.nrows + parts - 1) / parts;
 		length = segment_build(segment_sink_encoder(), &header, &rows, last_times + done, bytes,
-							   capacity_for_rename(&header));
+							   capacity_for_rename(&header), 0);
 		if (length == 0)
 			length = segment_build(segment_sink_encoder(), &header, &rows, last_times + done,
-								   bytes, sizeof(bytes));
+								   bytes, sizeof(bytes), 0);
 		if (length == 0)
 			elog(ERROR, "summary of a segment does not fit into a page");
 		segment_mark(bytes, length, header.flags,
@@ -227,7 +228,8 @@ segment_sink_write_mark(SegmentSink *sink)
 	SegmentHeader header = directory_mark_header();
 	int64		time = 0;
 	CodecRows	row = {.nrows = 1, .time = &time};
-	Size		length = segment_build(segment_sink_encoder(), &header, &row, NULL, bytes, sizeof(bytes));
+	Size		length = segment_build(segment_sink_encoder(), &header, &row, NULL, bytes, sizeof(bytes),
+									   0);
 	ItemPointerData tid;
 
 	if (length == 0)
@@ -272,7 +274,7 @@ segment_sink_write_root(SegmentSink *sink, const SortedRun *run)
 
 	segment_put_run_number(number, run->number);
 	length = segment_build(segment_sink_encoder(), &header, &row, &run->last_time, bytes,
-						   sizeof(bytes));
+						   sizeof(bytes), 0);
 	if (length == 0)
 		elog(ERROR, "root of a run does not fit into a page");
 	write_bytes(sink, &header, bytes, length);
@@ -308,10 +310,10 @@ segment_sink_bytes(const SegmentSink *sink)
 
 /* Builds a segment of the first rows, which has no length if there is no room for one. */
 static void
-build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows, Size capacity)
+build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows, Size capacity, uint32 guess)
 {
 	sink->built_length = segment_build(segment_sink_encoder(), header, rows, NULL, sink->built,
-									   capacity);
+									   capacity, guess);
 }
 
 /* The bytes that a segment can have so that a page has room for it under a tag of TAG_ROOM bytes. */
@@ -345,14 +347,14 @@ cut_to_page(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows)
 
 	if (room >= sink->built_length || room < sink->built_length / CUT_PART)
 		return;
-	build(sink, header, rows, room);
+	build(sink, header, rows, room, 0);
 
 	/*
 	 * what a segment takes for any number of rows, a long tag for one, may leave room for none or
 	 * few
 	 */
 	if (sink->built_length == 0 || header->nrows < rows->nrows / CUT_PART)
-		build(sink, header, rows, capacity_for_rename(header));
+		build(sink, header, rows, capacity_for_rename(header), 0);
 }
 
 static ItemPointerData

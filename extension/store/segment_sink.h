@@ -38,9 +38,11 @@ extern uint32 segment_sink_write_one(SegmentSink *sink, SegmentHeader *header,
 /*
  * The same in two steps, so that the caller knows how many rows the segment holds before it decides
  * on flags and sequence.  The sink keeps the segment that was built last; it need not be written.
- * header and rows must still be the same, but for these two members, when it is written.
+ * header and rows must still be the same, but for these two members, when it is written.  guess is
+ * that of codec_encode_fit().
  */
-extern uint32 segment_sink_build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows);
+extern uint32 segment_sink_build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows,
+								 uint32 guess);
 extern void segment_sink_write_built(SegmentSink *sink, const SegmentHeader *header,
 									 const CodecRows *rows);
 

@@ -60,6 +60,12 @@ int			historian_min_shared_tags = 512;
 /* So many tags of the window are written together, unless historian.min_shared_tags is larger. */
 #define WINDOW_TAGS 1024
 
+/*
+ * Rows of a tag that are fewer than those of its segment before, by more than this part of them, are
+ * taken not to fill one without a look.
+ */
+#define SURE_PART 16
+
 /* So many rows are appended together; see append_group(). */
 #define GROUP_ROWS 16
 
@@ -1072,6 +1078,7 @@ write_tag(SegmentSink *sink, RunWriter *run, Batch *batch, TagRows *tag, uint64 
 	};
 	bool		placed = false;
 	MemoryContext caller;
+	uint32		guess = 0;		/* the rows that filled the tag's segment before, or 0 */
 	uint32		taken;
 
 	caller = MemoryContextSwitchTo(batch->work.context);
@@ -1093,10 +1100,17 @@ write_tag(SegmentSink *sink, RunWriter *run, Batch *batch, TagRows *tag, uint64 
 		CodecRows	rows = row_buffer_rows(&tag->rows, done);
 		bool		full;
 
-		taken = segment_sink_build(sink, &header, &rows);
+		/* the rows before tell more exactly */
+		if (placement != NULL && guess > 0 && rows.nrows < guess - guess / SURE_PART &&
+			keep_rows(batch, tag, rows.nrows))
+			break;
+		taken = segment_sink_build(sink, &header, &rows, guess > 0 ? guess : batch->fill_rows);
 		full = taken < rows.nrows;
 		if (full)
+		{
+			guess = taken;
 			batch->fill_rows = batch->fill_rows == 0 ? taken : Min(batch->fill_rows, taken);
+		}
 		else if (placement != NULL && keep_rows(batch, tag, rows.nrows))
 			break;
 		if (done == 0 && full && placement != NULL && placement_allows(placement, &header))

@@ -111,7 +111,8 @@ check(const OwnedRows *owned, size_t capacity)
 	length = codec_encode(encoder, &owned->rows, block, sizeof(block));
 	if (length == 0 || codec_check_block(&owned->rows, owned->rows.nrows, block, length) != NULL)
 		abort();
-	length = codec_encode_fit(encoder, &owned->rows, block, capacity, &taken);
+	length = codec_encode_fit(encoder, &owned->rows, block, capacity,
+							  (uint32_t) (capacity * 7 % MOST_ROWS), &taken);
 	if (length > capacity ||
 		(length > 0 && codec_check_block(&owned->rows, taken, block, length) != NULL))
 		abort();
