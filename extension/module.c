@@ -22,34 +22,17 @@ PG_MODULE_MAGIC;
 
 void		_PG_init(void);
 
-/* The memory that a query may well take: see keep_freed_memory(). */
-#define USUAL_BYTES (512 * 1024)
-
-static void keep_freed_memory(void);
 static void define_settings(void);
 
 void
 _PG_init(void)
 {
-	keep_freed_memory();
 	define_settings();
 	command_work_init();
 	ddl_init();
 	scan_node_init();
 	aggregate_node_init();
 	compaction_worker_init();
-}
-
-/*
- * Lets the C library keep up to a megabyte that is freed.  A query of a tag takes and frees some 300 kB.
- * By default glibc gives the system back what exceeds 128 kB, and the next query pays for new pages, which
- * are dear on some virtual machines (docs/adr/0059).  When a piece of this size is freed, glibc takes it
- * for the usual size and keeps twice as much; other libraries do nothing.
- */
-static void
-keep_freed_memory(void)
-{
-	pfree(palloc(USUAL_BYTES));
 }
 
 static void

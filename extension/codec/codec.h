@@ -71,8 +71,8 @@ extern size_t codec_encode(CodecEncoder *encoder, const CodecRows *rows,
 /*
  * Encodes about as many of the first rows as fit into capacity, and sets *nrows_taken to their
  * number, at least 1.  Fills capacity to 99%, or to within a row, if there are enough rows and all
- * take about the same.  A good guess of the rows that fit, as those that were taken of rows alike,
- * saves half of the work or more; 0: there is none.  Returns the bytes written, or 0 if not even one
+ * take about the same.  A good guess of the rows that fit, such as the number taken of rows alike,
+ * saves half of the work or more, and capacity is filled to 98% then; 0: there is none.  Returns the bytes written, or 0 if not even one
  * row fits or memory is short.
  */
 extern size_t codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst,

@@ -35,6 +35,7 @@
 #include "columns.h"
 #include "command_work.h"
 #include "historian_table.h"
+#include "read/kept_memory.h"
 #include "read/row_policy.h"
 #include "store/serializable.h"
 #include "tag.h"
@@ -72,6 +73,7 @@ leaves_open(Oid relid)
 		? parent_open(relid)
 		: historian_table_open(relid, ACL_SELECT, AccessShareLock);
 
+	keep_freed_memory();
 	policies = row_policy_find(rel, &leaves->policy);
 	leaves->snapshot = GetActiveSnapshot();
 	if (parent)

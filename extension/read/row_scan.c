@@ -17,6 +17,7 @@
 
 #include "columns.h"
 #include "command_work.h"
+#include "read/kept_memory.h"
 #include "store/row_place.h"
 #include "store/serializable.h"
 #include "tag.h"
@@ -62,6 +63,7 @@ row_scan_begin(Relation rel, Snapshot snapshot, ValueRange wanted, RowScanShared
 {
 	RowScan    *scan = palloc0(sizeof(RowScan));
 
+	keep_freed_memory();
 	command_work_before_read(rel, snapshot);
 
 	serializable_note_read(rel, snapshot);

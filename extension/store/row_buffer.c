@@ -27,21 +27,19 @@ static void resize_rows(RowBuffer *buffer, uint32 capacity);
 static void widen(RowBuffer *buffer, uint32 stride);
 static void add_widths(RowBuffer *buffer);
 static void add_nulls(RowBuffer *buffer);
-static void *make_array(const RowBuffer *buffer, Size size);
-static void *permute(const RowBuffer *buffer, const void *array, const RowOrder *order, uint32 n,
-					 Size row_bytes);
+static void *resize(void *array, Size size);
+static void *permute(const void *array, const RowOrder *order, uint32 n, Size row_bytes);
 static int	compare_row_order(const void *left, const void *right);
 
 void
-row_buffer_lend(RowBuffer *buffer, uint32 stride, void *lent, RowMemory *memory)
+row_buffer_lend(RowBuffer *buffer, uint32 stride, void *memory)
 {
 	*buffer = (RowBuffer) {
 		.capacity = 1,
 		.stride = stride,
 		.lent = true,
-		.time = lent,
-		.values = (double *) ((int64 *) lent + 1),
-		.memory = memory,
+		.time = memory,
+		.values = (double *) ((int64 *) memory + 1),
 	};
 }
 
@@ -74,7 +72,7 @@ row_buffer_add(RowBuffer *buffer, int64 time, uint16 width, bool nulls)
 		/* memory that is kept may be for many narrow rows, and too much if each were widened */
 		if (buffer->capacity > 0)
 			row_buffer_free(buffer);
-		*buffer = (RowBuffer) {.stride = nvalues, .memory = buffer->memory};
+		*buffer = (RowBuffer) {.stride = nvalues};
 	}
 	else if (nvalues > buffer->stride)
 		widen(buffer, nvalues);
@@ -131,10 +129,10 @@ row_buffer_sort(RowBuffer *buffer)
 	sorted.capacity = n;
 	sorted.unordered = false;
 	sorted.lent = false;
-	sorted.time = permute(buffer, buffer->time, order, n, sizeof(int64));
-	sorted.values = permute(buffer, buffer->values, order, n, buffer->stride * sizeof(double));
-	sorted.width = permute(buffer, buffer->width, order, n, sizeof(uint16));
-	sorted.isnull = permute(buffer, buffer->isnull, order, n, buffer->stride);
+	sorted.time = permute(buffer->time, order, n, sizeof(int64));
+	sorted.values = permute(buffer->values, order, n, buffer->stride * sizeof(double));
+	sorted.width = permute(buffer->width, order, n, sizeof(uint16));
+	sorted.isnull = permute(buffer->isnull, order, n, buffer->stride);
 	pfree(order);
 
 	row_buffer_free(buffer);
@@ -149,25 +147,21 @@ row_buffer_empty(RowBuffer *buffer)
 	if (buffer->width == NULL && buffer->isnull == NULL)
 		return;
 	row_buffer_free(buffer);
-	*buffer = (RowBuffer) {.memory = buffer->memory};
+	*buffer = (RowBuffer) {0};
 }
 
 void
 row_buffer_free(RowBuffer *buffer)
 {
-	RowMemory  *memory = buffer->memory;
-	Size		capacity = buffer->capacity;
-	Size		cells = capacity * buffer->stride;
-
 	if (!buffer->lent && buffer->time != NULL)
 	{
-		row_memory_free(memory, buffer->time, capacity * sizeof(int64));
-		row_memory_free(memory, buffer->values, cells * sizeof(double));
+		pfree(buffer->time);
+		pfree(buffer->values);
 	}
 	if (buffer->width != NULL)
-		row_memory_free(memory, buffer->width, capacity * sizeof(uint16));
+		pfree(buffer->width);
 	if (buffer->isnull != NULL)
-		row_memory_free(memory, buffer->isnull, cells);
+		pfree(buffer->isnull);
 }
 
 void
@@ -214,14 +208,12 @@ grow(RowBuffer *buffer)
 static void
 resize_rows(RowBuffer *buffer, uint32 capacity)
 {
-	RowMemory  *memory = buffer->memory;
-	Size		old_cells = (Size) buffer->capacity * buffer->stride;
 	Size		cells = (Size) capacity * buffer->stride;
 
 	if (buffer->lent)
 	{
-		int64	   *time = make_array(buffer, capacity * sizeof(int64));
-		double	   *values = make_array(buffer, cells * sizeof(double));
+		int64	   *time = resize(NULL, capacity * sizeof(int64));
+		double	   *values = resize(NULL, cells * sizeof(double));
 
 		memcpy(time, buffer->time, buffer->nrows * sizeof(int64));
 		memcpy(values, buffer->values, buffer->nrows * buffer->stride * sizeof(double));
@@ -231,21 +223,18 @@ resize_rows(RowBuffer *buffer, uint32 capacity)
 	}
 	else
 	{
-		buffer->time = row_memory_resize(memory, buffer->time, buffer->capacity * sizeof(int64),
-										 capacity * sizeof(int64));
-		buffer->values = row_memory_resize(memory, buffer->values, old_cells * sizeof(double),
-										   cells * sizeof(double));
+		buffer->time = resize(buffer->time, capacity * sizeof(int64));
+		buffer->values = resize(buffer->values, cells * sizeof(double));
 	}
 	buffer->bytes = capacity * sizeof(int64) + cells * sizeof(double);
 	if (buffer->width != NULL)
 	{
-		buffer->width = row_memory_resize(memory, buffer->width, buffer->capacity * sizeof(uint16),
-										  capacity * sizeof(uint16));
+		buffer->width = resize(buffer->width, capacity * sizeof(uint16));
 		buffer->bytes += capacity * sizeof(uint16);
 	}
 	if (buffer->isnull != NULL)
 	{
-		buffer->isnull = row_memory_resize(memory, buffer->isnull, old_cells, cells);
+		buffer->isnull = resize(buffer->isnull, cells);
 		buffer->bytes += cells;
 	}
 	buffer->capacity = capacity;
@@ -260,7 +249,7 @@ widen(RowBuffer *buffer, uint32 stride)
 
 	if (buffer->lent)
 		resize_rows(buffer, buffer->capacity);
-	values = make_array(buffer, (Size) buffer->capacity * stride * sizeof(double));
+	values = resize(NULL, (Size) buffer->capacity * stride * sizeof(double));
 	if (buffer->width == NULL)
 		add_widths(buffer);
 	for (uint32 row = 0; row < buffer->nrows; row++)
@@ -268,19 +257,19 @@ widen(RowBuffer *buffer, uint32 stride)
 		memcpy(values + (Size) row * stride, buffer->values + row * old, old * sizeof(double));
 		memset(values + (Size) row * stride + old, 0, (stride - old) * sizeof(double));
 	}
-	row_memory_free(buffer->memory, buffer->values, buffer->capacity * old * sizeof(double));
+	pfree(buffer->values);
 	buffer->values = values;
 
 	if (buffer->isnull != NULL)
 	{
-		uint8	   *isnull = make_array(buffer, (Size) buffer->capacity * stride);
+		uint8	   *isnull = resize(NULL, (Size) buffer->capacity * stride);
 
 		for (uint32 row = 0; row < buffer->nrows; row++)
 		{
 			memcpy(isnull + (Size) row * stride, buffer->isnull + row * old, old);
 			memset(isnull + (Size) row * stride + old, 0, stride - old);
 		}
-		row_memory_free(buffer->memory, buffer->isnull, buffer->capacity * old);
+		pfree(buffer->isnull);
 		buffer->isnull = isnull;
 	}
 	buffer->bytes += (Size) buffer->capacity * (stride - old) * sizeof(double);
@@ -290,7 +279,7 @@ widen(RowBuffer *buffer, uint32 stride)
 static void
 add_widths(RowBuffer *buffer)
 {
-	buffer->width = make_array(buffer, buffer->capacity * sizeof(uint16));
+	buffer->width = resize(NULL, buffer->capacity * sizeof(uint16));
 	for (uint32 row = 0; row < buffer->nrows; row++)
 		buffer->width[row] = buffer->stride;
 	buffer->bytes += buffer->capacity * sizeof(uint16);
@@ -301,27 +290,28 @@ add_nulls(RowBuffer *buffer)
 {
 	Size		cells = (Size) buffer->capacity * buffer->stride;
 
-	buffer->isnull = make_array(buffer, cells);
+	buffer->isnull = resize(NULL, cells);
 	memset(buffer->isnull, 0, cells);
 	buffer->bytes += cells;
 }
 
+/* Allocates or reallocates, at least 8 bytes, so that there is always something to free. */
 static void *
-make_array(const RowBuffer *buffer, Size size)
+resize(void *array, Size size)
 {
-	return row_memory_resize(buffer->memory, NULL, 0, size);
+	size = Max(size, sizeof(double));
+	return array == NULL ? palloc_extended(size, MCXT_ALLOC_HUGE) : repalloc_huge(array, size);
 }
 
 /* Returns a copy of an array's rows in a new order, or NULL for NULL. */
 static void *
-permute(const RowBuffer *buffer, const void *array, const RowOrder *order, uint32 n,
-		Size row_bytes)
+permute(const void *array, const RowOrder *order, uint32 n, Size row_bytes)
 {
 	char	   *copy;
 
 	if (array == NULL)
 		return NULL;
-	copy = make_array(buffer, n * row_bytes);
+	copy = resize(NULL, n * row_bytes);
 	for (uint32 to = 0; to < n; to++)
 		memcpy(copy + to * row_bytes, (const char *) array + order[to].row * row_bytes, row_bytes);
 	return copy;

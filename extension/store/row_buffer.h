@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "codec/codec.h"
-#include "store/row_memory.h"
 
 /* The values of a row with numbers first <= number < end. */
 typedef struct ValueRange
@@ -20,10 +19,7 @@ typedef struct ValueRange
 static const ValueRange values_all = {0, CODEC_MAX_VALUES};
 static const ValueRange values_none = {0, 0};
 
-/*
- * Zero it to start; memory may be set as well.  Without it the buffer allocates in the memory context that is
- * current at each call.
- */
+/* Zero it to start; it allocates in the memory context that is current at each call. */
 typedef struct RowBuffer
 {
 	uint32		nrows;
@@ -36,7 +32,6 @@ typedef struct RowBuffer
 	uint16	   *width;			/* NULL while every row is stride wide */
 	uint8	   *isnull;			/* NULL while no element is NULL */
 	Size		bytes;			/* allocated */
-	RowMemory  *memory;			/* of the arrays that the buffer makes; or NULL */
 } RowBuffer;
 
 /*
@@ -49,8 +44,8 @@ row_buffer_lent_bytes(uint32 stride)
 	return sizeof(int64) + stride * sizeof(double);
 }
 
-/* Begins with rows of stride values; lent is aligned, and has row_buffer_lent_bytes(). */
-extern void row_buffer_lend(RowBuffer *buffer, uint32 stride, void *lent, RowMemory *memory);
+/* Begins with rows of stride values; memory is aligned, and has row_buffer_lent_bytes(). */
+extern void row_buffer_lend(RowBuffer *buffer, uint32 stride, void *memory);
 
 /*
  * Moves all rows to a buffer that has just begun with memory for as wide ones, where from has such

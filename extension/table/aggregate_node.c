@@ -44,6 +44,7 @@
 #include "compat.h"
 #include "historian_table.h"
 #include "nanoseconds.h"
+#include "read/kept_memory.h"
 #include "read/tag_totals.h"
 #include "store/serializable.h"
 #include "table/scan_condition.h"
@@ -487,6 +488,7 @@ start(HistorianAggregateState *state)
 	MemoryContext caller;
 
 	/* as row_scan_begin() does */
+	keep_freed_memory();
 	command_work_before_read(state->rel, snapshot);
 	serializable_note_read(state->rel, snapshot);
 

@@ -19,8 +19,7 @@ struct TagRowsBlock
 static void next_block(TagRowsMemory *memory);
 
 TagRows *
-tag_rows_new(TagRowsMemory *memory, const char *tag, uint32 tag_bytes, uint32 nvalues,
-			 RowMemory *row_memory)
+tag_rows_new(TagRowsMemory *memory, const char *tag, uint32 tag_bytes, uint32 nvalues)
 {
 	Size		lent = tag_rows_bytes(1, nvalues) <= TAG_ROWS_FEW_BYTES
 		? row_buffer_lent_bytes(nvalues) : 0;
@@ -32,9 +31,9 @@ tag_rows_new(TagRowsMemory *memory, const char *tag, uint32 tag_bytes, uint32 nv
 	new = (TagRows *) memory->free;
 	memory->free += head + lent;
 	if (lent > 0)
-		row_buffer_lend(&new->rows, nvalues, (char *) new + head, row_memory);
+		row_buffer_lend(&new->rows, nvalues, (char *) new + head);
 	else
-		new->rows = (RowBuffer) {.memory = row_memory};
+		memset(&new->rows, 0, sizeof(new->rows));
 	new->kept = 0;
 	new->tag_bytes = tag_bytes;
 	memcpy(new->tag, tag, tag_bytes);

@@ -35,12 +35,9 @@ typedef struct TagRowsMemory
 	Size		bytes;			/* of all blocks */
 } TagRowsMemory;
 
-/*
- * Makes a tag without rows.  The first one that comes should have so many values.  Further ones go to
- * row_memory.
- */
+/* Makes a tag without rows.  The first one that comes should have so many values. */
 extern TagRows *tag_rows_new(TagRowsMemory *memory, const char *tag, uint32 tag_bytes,
-							 uint32 nvalues, RowMemory *row_memory);
+							 uint32 nvalues);
 
 /* Forgets all tags of the memory, and keeps its blocks for others. */
 extern void tag_rows_forget(TagRowsMemory *memory);

@@ -129,7 +129,6 @@ typedef struct Batch
 	int			options;		/* TABLE_INSERT_*, the same for the whole command */
 	tagtable_hash *tags;		/* NULL if there are none; these entries move */
 	TagRowsMemory memory;		/* of the tags */
-	RowMemory	row_memory;		/* of their rows but the first ones */
 	TagList		met;			/* the tags in the order in which they came */
 	Size		bytes;			/* allocated */
 	Size		used;			/* the part of them that rows not written yet take */
@@ -151,6 +150,7 @@ typedef struct Batch
 	bool		goes_on;		/* it may leave rows for the next time */
 	Size		kept;			/* the bytes of these rows */
 	uint32		fill_rows;		/* the fewest rows that have filled a segment, or 0 */
+	uint32		last_fill_rows; /* the rows that filled the last one, or 0 */
 } Batch;
 
 /* The values of a row, as an array datum has them. */
@@ -546,7 +546,6 @@ find_batch(Oid relid, CommandId cid, int options)
 		batch->incoming = AllocSetContextCreate(batch->work.context, "historian incoming rows",
 												ALLOCSET_DEFAULT_SIZES);
 		batch->options = options;
-		batch->row_memory.context = batch->work.context;
 		batch->ordered = true;
 		batch->bytes = EMPTY_BATCH_BYTES;
 	}
@@ -589,7 +588,7 @@ new_tag(Batch *batch, TagRowsMemory *memory, TagList *list, const char *bytes, u
 	TagRows    *tag;
 
 	batch->bytes -= memory->bytes + list->capacity * sizeof(TagRows *);
-	tag = tag_rows_new(memory, bytes, length, nvalues, &batch->row_memory);
+	tag = tag_rows_new(memory, bytes, length, nvalues);
 	if (list->count == list->capacity)
 	{
 		list->capacity = Max(64, list->capacity * 2);
@@ -1078,7 +1077,7 @@ write_tag(SegmentSink *sink, RunWriter *run, Batch *batch, TagRows *tag, uint64 
 	};
 	bool		placed = false;
 	MemoryContext caller;
-	uint32		guess = 0;		/* the rows that filled the tag's segment before, or 0 */
+	uint32		filled = 0;		/* the rows that filled the tag's segment before, or 0 */
 	uint32		taken;
 
 	caller = MemoryContextSwitchTo(batch->work.context);
@@ -1101,14 +1100,14 @@ write_tag(SegmentSink *sink, RunWriter *run, Batch *batch, TagRows *tag, uint64 
 		bool		full;
 
 		/* the rows before tell more exactly */
-		if (placement != NULL && guess > 0 && rows.nrows < guess - guess / SURE_PART &&
+		if (placement != NULL && filled > 0 && rows.nrows < filled - filled / SURE_PART &&
 			keep_rows(batch, tag, rows.nrows))
 			break;
-		taken = segment_sink_build(sink, &header, &rows, guess > 0 ? guess : batch->fill_rows);
+		taken = segment_sink_build(sink, &header, &rows, batch->last_fill_rows);
 		full = taken < rows.nrows;
 		if (full)
 		{
-			guess = taken;
+			filled = batch->last_fill_rows = taken;
 			batch->fill_rows = batch->fill_rows == 0 ? taken : Min(batch->fill_rows, taken);
 		}
 		else if (placement != NULL && keep_rows(batch, tag, rows.nrows))

@@ -1,0 +1,11 @@
+/*
+ * kept_memory.h
+ *	  Memory that stays with a backend that reads.
+ */
+#ifndef HISTORIAN_KEPT_MEMORY_H
+#define HISTORIAN_KEPT_MEMORY_H
+
+/* Lets the C library keep up to a megabyte that is freed.  What begins to read calls this. */
+extern void keep_freed_memory(void);
+
+#endif							/* HISTORIAN_KEPT_MEMORY_H */
