@@ -19,7 +19,7 @@
 #define USUAL_BYTES (512 * 1024)
 
 void
-keep_freed_memory(void)
+kept_memory_begin(void)
 {
 	static bool kept = false;
 

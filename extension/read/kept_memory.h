@@ -6,6 +6,6 @@
 #define HISTORIAN_KEPT_MEMORY_H
 
 /* Lets the C library keep up to a megabyte that is freed.  What begins to read calls this. */
-extern void keep_freed_memory(void);
+extern void kept_memory_begin(void);
 
 #endif							/* HISTORIAN_KEPT_MEMORY_H */

@@ -73,7 +73,7 @@ leaves_open(Oid relid)
 		? parent_open(relid)
 		: historian_table_open(relid, ACL_SELECT, AccessShareLock);
 
-	keep_freed_memory();
+	kept_memory_begin();
 	policies = row_policy_find(rel, &leaves->policy);
 	leaves->snapshot = GetActiveSnapshot();
 	if (parent)

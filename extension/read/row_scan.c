@@ -63,7 +63,7 @@ row_scan_begin(Relation rel, Snapshot snapshot, ValueRange wanted, RowScanShared
 {
 	RowScan    *scan = palloc0(sizeof(RowScan));
 
-	keep_freed_memory();
+	kept_memory_begin();
 	command_work_before_read(rel, snapshot);
 
 	serializable_note_read(rel, snapshot);

@@ -488,7 +488,7 @@ start(HistorianAggregateState *state)
 	MemoryContext caller;
 
 	/* as row_scan_begin() does */
-	keep_freed_memory();
+	kept_memory_begin();
 	command_work_before_read(state->rel, snapshot);
 	serializable_note_read(state->rel, snapshot);
 
