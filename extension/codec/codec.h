@@ -71,12 +71,13 @@ extern size_t codec_encode(CodecEncoder *encoder, const CodecRows *rows,
 /*
  * Encodes about as many of the first rows as fit into capacity, and sets *nrows_taken to their
  * number, at least 1.  Fills capacity to 99%, or to within a row, if there are enough rows and all
- * take about the same.  A good guess of the rows that fit, such as the number taken of rows alike,
- * saves half of the work or more, and capacity is filled to 98% then; 0: there is none.  Returns the bytes written, or 0 if not even one
+ * take about the same.  A good guess of the rows that fit saves half of the work or more, and capacity is
+ * filled to 98% then; 0: there is none, and a guess for more rows alike is left in it if not all rows
+ * fit; NULL: none is wanted.  Returns the bytes written, or 0 if not even one
  * row fits or memory is short.
  */
 extern size_t codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst,
-							   size_t capacity, uint32_t guess, uint32_t *nrows_taken);
+							   size_t capacity, uint32_t *guess, uint32_t *nrows_taken);
 
 /*
  * An open block.  It points into the caller's bytes, which must outlive it, and needs no freeing.

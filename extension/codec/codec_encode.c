@@ -667,11 +667,11 @@ extrapolate_rows(const CodecEncoder *encoder, size_t bytes)
 /* Makes plans of ever better guesses, and writes the last one.  The size of each plan is exact. */
 size_t
 codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, size_t capacity,
-				 uint32_t guess, uint32_t *nrows_taken)
+				 uint32_t *guess, uint32_t *nrows_taken)
 {
 	uint32_t	fits = 0;		/* the most rows known to fit */
 	uint32_t	too_many = rows->nrows + 1; /* the fewest known not to fit */
-	uint32_t	nrows = first_guess(rows, capacity, guess);
+	uint32_t	nrows = first_guess(rows, capacity, guess != NULL ? *guess : 0);
 	size_t		margin = capacity / FIT_MARGIN;
 	bool		guessed = nrows > FIT_SAMPLE_ROWS;
 	size_t		spared = guessed ? margin / 2 : margin;
@@ -697,9 +697,8 @@ codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, siz
 			too_many = nrows;
 
 		/*
-		 * Numbers of more rows are wider, so what follows from a sample aims a little short.  So
-		 * does what follows from a guess that was too high, which should be a good one for the
-		 * next rows.
+		 * Numbers of more rows are wider, so what follows from a sample aims a little short, and
+		 * what follows from a guess less so.
 		 */
 		nrows = extrapolate_rows(encoder, capacity - spared);
 		spared = 0;
@@ -713,6 +712,8 @@ codec_encode_fit(CodecEncoder *encoder, const CodecRows *rows, uint8_t *dst, siz
 	if (encoder->nrows != fits)
 		bytes = plan_block(encoder, rows, fits);
 	write_block(encoder, rows, dst, bytes);
+	if (guess != NULL && fits < rows->nrows)
+		*guess = extrapolate_rows(encoder, capacity - margin / 2);
 	*nrows_taken = fits;
 	return bytes;
 }

@@ -40,7 +40,7 @@ is_one_kind(uint8 flags)
 
 Size
 segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *rows,
-			  const int64 *last_times, uint8 *dst, Size capacity, uint32 guess)
+			  const int64 *last_times, uint8 *dst, Size capacity, uint32 *guess)
 {
 	Size		prefix = SEGMENT_HEADER_BYTES + header->tag_bytes;
 	uint32		taken;

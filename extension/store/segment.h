@@ -116,7 +116,7 @@ typedef enum SegmentStatus
  * length, or 0 if not even one row fits.  guess is that of codec_encode_fit().
  */
 extern Size segment_build(CodecEncoder *encoder, SegmentHeader *header, const CodecRows *rows,
-						  const int64 *last_times, uint8 *dst, Size capacity, uint32 guess);
+						  const int64 *last_times, uint8 *dst, Size capacity, uint32 *guess);
 
 /* Changes the flags and the sequence of a segment that was just built. */
 extern void segment_mark(uint8 *bytes, Size length, uint8 flags, uint64 sequence);

@@ -53,7 +53,7 @@ struct SegmentSink
 };
 
 static void build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows, Size capacity,
-				  uint32 guess);
+				  uint32 *guess);
 static Size capacity_for_rename(const SegmentHeader *header);
 static bool is_cut_short(const SegmentSink *sink, const SegmentHeader *header,
 						 const CodecRows *rows);
@@ -108,14 +108,14 @@ segment_sink_write(SegmentSink *sink, SegmentHeader *header, const CodecRows *ro
 uint32
 segment_sink_write_one(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows)
 {
-	uint32		taken = segment_sink_build(sink, header, rows, 0);
+	uint32		taken = segment_sink_build(sink, header, rows, NULL);
 
 	segment_sink_write_built(sink, header, rows);
 	return taken;
 }
 
 uint32
-segment_sink_build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows, uint32 guess)
+segment_sink_build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows, uint32 *guess)
 {
 	CodecRows	first = *rows;
 
@@ -207,10 +207,10 @@ segment_sink_write_summaries(SegmentSink *sink, text *tag, RowBuffer *summaries)
 
 		rows.nrows = (rows.nrows + parts - 1) / parts;
 		length = segment_build(segment_sink_encoder(), &header, &rows, last_times + done, bytes,
-							   capacity_for_rename(&header), 0);
+							   capacity_for_rename(&header), NULL);
 		if (length == 0)
 			length = segment_build(segment_sink_encoder(), &header, &rows, last_times + done,
-								   bytes, sizeof(bytes), 0);
+								   bytes, sizeof(bytes), NULL);
 		if (length == 0)
 			elog(ERROR, "summary of a segment does not fit into a page");
 		segment_mark(bytes, length, header.flags,
@@ -229,7 +229,7 @@ segment_sink_write_mark(SegmentSink *sink)
 	int64		time = 0;
 	CodecRows	row = {.nrows = 1, .time = &time};
 	Size		length = segment_build(segment_sink_encoder(), &header, &row, NULL, bytes, sizeof(bytes),
-									   0);
+									   NULL);
 	ItemPointerData tid;
 
 	if (length == 0)
@@ -274,7 +274,7 @@ segment_sink_write_root(SegmentSink *sink, const SortedRun *run)
 
 	segment_put_run_number(number, run->number);
 	length = segment_build(segment_sink_encoder(), &header, &row, &run->last_time, bytes,
-						   sizeof(bytes), 0);
+						   sizeof(bytes), NULL);
 	if (length == 0)
 		elog(ERROR, "root of a run does not fit into a page");
 	write_bytes(sink, &header, bytes, length);
@@ -310,7 +310,7 @@ segment_sink_bytes(const SegmentSink *sink)
 
 /* Builds a segment of the first rows, which has no length if there is no room for one. */
 static void
-build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows, Size capacity, uint32 guess)
+build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows, Size capacity, uint32 *guess)
 {
 	sink->built_length = segment_build(segment_sink_encoder(), header, rows, NULL, sink->built,
 									   capacity, guess);
@@ -347,14 +347,14 @@ cut_to_page(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows)
 
 	if (room >= sink->built_length || room < sink->built_length / CUT_PART)
 		return;
-	build(sink, header, rows, room, 0);
+	build(sink, header, rows, room, NULL);
 
 	/*
 	 * what a segment takes for any number of rows, a long tag for one, may leave room for none or
 	 * few
 	 */
 	if (sink->built_length == 0 || header->nrows < rows->nrows / CUT_PART)
-		build(sink, header, rows, capacity_for_rename(header), 0);
+		build(sink, header, rows, capacity_for_rename(header), NULL);
 }
 
 static ItemPointerData

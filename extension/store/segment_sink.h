@@ -42,7 +42,7 @@ extern uint32 segment_sink_write_one(SegmentSink *sink, SegmentHeader *header,
  * that of codec_encode_fit().
  */
 extern uint32 segment_sink_build(SegmentSink *sink, SegmentHeader *header, const CodecRows *rows,
-								 uint32 guess);
+								 uint32 *guess);
 extern void segment_sink_write_built(SegmentSink *sink, const SegmentHeader *header,
 									 const CodecRows *rows);
 

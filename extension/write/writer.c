@@ -150,7 +150,7 @@ typedef struct Batch
 	bool		goes_on;		/* it may leave rows for the next time */
 	Size		kept;			/* the bytes of these rows */
 	uint32		fill_rows;		/* the fewest rows that have filled a segment, or 0 */
-	uint32		last_fill_rows; /* the rows that filled the last one, or 0 */
+	uint32		guess;			/* how many rows fill the next one, or 0 */
 } Batch;
 
 /* The values of a row, as an array datum has them. */
@@ -1103,11 +1103,11 @@ write_tag(SegmentSink *sink, RunWriter *run, Batch *batch, TagRows *tag, uint64 
 		if (placement != NULL && filled > 0 && rows.nrows < filled - filled / SURE_PART &&
 			keep_rows(batch, tag, rows.nrows))
 			break;
-		taken = segment_sink_build(sink, &header, &rows, batch->last_fill_rows);
+		taken = segment_sink_build(sink, &header, &rows, &batch->guess);
 		full = taken < rows.nrows;
 		if (full)
 		{
-			filled = batch->last_fill_rows = taken;
+			filled = taken;
 			batch->fill_rows = batch->fill_rows == 0 ? taken : Min(batch->fill_rows, taken);
 		}
 		else if (placement != NULL && keep_rows(batch, tag, rows.nrows))

@@ -101,6 +101,7 @@ check(const OwnedRows *owned, size_t capacity)
 {
 	static CodecEncoder *encoder;
 	static uint8_t block[MOST_ROWS * (MOST_VALUES + 2) * 40];
+	uint32_t guess = (uint32_t) (capacity * 7 % MOST_ROWS);
 	uint32_t taken = 0;
 	size_t length;
 
@@ -111,8 +112,7 @@ check(const OwnedRows *owned, size_t capacity)
 	length = codec_encode(encoder, &owned->rows, block, sizeof(block));
 	if (length == 0 || codec_check_block(&owned->rows, owned->rows.nrows, block, length) != NULL)
 		abort();
-	length = codec_encode_fit(encoder, &owned->rows, block, capacity,
-							  (uint32_t) (capacity * 7 % MOST_ROWS), &taken);
+	length = codec_encode_fit(encoder, &owned->rows, block, capacity, &guess, &taken);
 	if (length > capacity ||
 		(length > 0 && codec_check_block(&owned->rows, taken, block, length) != NULL))
 		abort();

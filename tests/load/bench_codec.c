@@ -117,7 +117,7 @@ encode_series(Blocks *blocks, const BenchSeries *series, uint32_t most)
 	{
 		CodecRows rows = rows_from(series, first, most);
 
-		block.length = codec_encode_fit(encoder, &rows, buffer, BLOCK_BYTES, 0, &block.nrows);
+		block.length = codec_encode_fit(encoder, &rows, buffer, BLOCK_BYTES, NULL, &block.nrows);
 		block.bytes = malloc(block.length);
 		blocks->block = realloc(blocks->block, (blocks->count + 1) * sizeof(block));
 		if (block.length == 0 || block.bytes == NULL || blocks->block == NULL)
@@ -154,7 +154,7 @@ encode_speed(const BenchSeries *series, uint32_t most)
 		{
 			CodecRows rows = rows_from(series, first, most);
 
-			if (codec_encode_fit(encoder, &rows, buffer, BLOCK_BYTES, 0, &taken) == 0)
+			if (codec_encode_fit(encoder, &rows, buffer, BLOCK_BYTES, NULL, &taken) == 0)
 				fail("cannot encode");
 		}
 		speed[run] = 1e-6 * series->nrows * BENCH_COLUMNS / (bench_now_s() - start);
