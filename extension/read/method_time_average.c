@@ -140,16 +140,19 @@ add_held(Period *period, int64 until)
 {
 	const HeldRow *held = &period->held;
 	uint64		span = (uint64) until - (uint64) held->since;
+	uint32		width = held->width;
+	TimeReduction *column;
 
 	if (span == 0 || !held->has_array)
 		return;
-	widen(period, held->width);
-	for (uint32 v = 0; v < held->width; v++)
+	widen(period, width);
+	column = period->columns;
+	for (uint32 v = 0; v < width; v++, column++)
 	{
 		if (held->isnull[v])
 			continue;
-		period->columns[v].time_ns += span;
-		double_sum_add_product(&period->columns[v].integral, held->values[v], (double) span);
+		column->time_ns += span;
+		double_sum_add_product(&column->integral, held->values[v], (double) span);
 	}
 }
 
@@ -203,27 +206,34 @@ add_summary(Period *period, const SummarySlice *slice, uint32 i)
 {
 	const SummaryBlock *block = slice->block;
 	HeldRow    *held = &period->held;
-	int64		first_time = block->first_time[slice->first + i];
-	int64		last_time = block->last_time[slice->first + i];
+	uint32		segment = slice->first + i;
+	uint32		width = block->width[segment];
+	Size		stride = block->nsegments;
+	const double *last = block->facet[SUMMARY_LAST] + segment;	/* of each value, at multiples of
+																 * stride */
+	const double *integral = block->facet[SUMMARY_INTEGRAL] + segment;
+	int64		first_time = block->first_time[segment];
+	int64		last_time = block->last_time[segment];
+	uint64		span = (uint64) last_time - (uint64) first_time;
+	TimeReduction *column;
 
 	add_held(period, first_time);
 	held->since = last_time;
 	held->has_array = true;
-	held->width = block->width[slice->first + i];
-	for (uint32 v = 0; v < held->width; v++)
+	held->width = width;
+	for (uint32 v = 0; v < width; v++)
 	{
 		held->isnull[v] = false;
-		held->values[v] = summary_slice_value(slice, SUMMARY_LAST, v, i);
+		held->values[v] = last[v * stride];
 	}
-	if (first_time == last_time)
+	if (span == 0)
 		return;
-	widen(period, held->width);
-	for (uint32 v = 0; v < held->width; v++)
+	widen(period, width);
+	column = period->columns;
+	for (uint32 v = 0; v < width; v++, column++)
 	{
-		TimeReduction *column = &period->columns[v];
-
-		column->time_ns += (uint64) last_time - (uint64) first_time;
-		double_sum_add(&column->integral, summary_slice_value(slice, SUMMARY_INTEGRAL, v, i));
+		column->time_ns += span;
+		double_sum_add(&column->integral, integral[v * stride]);
 	}
 }
 
