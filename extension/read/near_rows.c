@@ -109,8 +109,7 @@ decode_window(NearRows *near, Relation rel, const StoredSegment *stored, uint32 
 	near->place = place_of(stored);
 	near->window.nrows = 0;
 	ascend = decoded_rows_load_numbered(&near->window, segment, near->first,
-										Min(near->first + count, segment->header.nrows),
-										(ValueRange) {0, CODEC_MAX_VALUES});
+										Min(near->first + count, segment->header.nrows), values_all);
 	MemoryContextSwitchTo(caller);
 	if (!ascend)
 		store_report(rel, (ItemPointer) &stored->tuple.t_self, &segment->header, SEGMENT_BAD_TIMES);
